@@ -1,0 +1,3 @@
+module metricat.dev/programs/pause
+
+go 1.26.8

@@ -1,0 +1,24 @@
+"""`python -m metricat_tools programs [list | ensure NAME...]`."""
+
+import argparse
+from collections.abc import Sequence
+
+from metricat_tools.programs.obtain import ensure, find, folder
+from metricat_tools.programs.table import PROGRAMS
+
+
+def main(arguments: Sequence[str]) -> None:
+    """List the pinned programs and where each is, or make some of them."""
+    parser = argparse.ArgumentParser(prog="python -m metricat_tools programs", description=__doc__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("list", help="every program, its source and where it is (the default)")
+    make = commands.add_parser("ensure", help="make these programs available and print their paths")
+    make.add_argument("names", nargs="+", metavar="NAME", help=f"one of {', '.join(sorted(PROGRAMS))}, or `all`")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "ensure":
+        for name, path in ensure(*(PROGRAMS if "all" in chosen.names else chosen.names)).items():
+            print(f"{name:<28} {path}")
+        return
+    for program in PROGRAMS.values():
+        version = folder(program.source).name.rpartition("-")[0]
+        print(f"{program.name:<28} {version:<42} {find(program) or '(made on first use)'}")

