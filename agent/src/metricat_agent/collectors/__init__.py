@@ -1,0 +1,71 @@
+"""The collectors: one file for one part of the host.
+
+Each declares its families, reads (``read`` touches the disk and nothing else) and parses (``parse`` is pure: the same
+text gives the same metrics, on any machine). No collector imports another, knows of scrapes or HTTP, or catches what
+it cannot mend: the registry isolates it. Numbers leave here in base units (seconds, bytes) as the kernel counts them;
+rates and percentages are PromQL's business.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Mapping
+
+    from metricat_agent.families import Family, Metrics
+    from metricat_agent.host import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which devices or mount points a collector looks at: those that ``include`` finds and ``exclude`` does not."""
+
+    include: re.Pattern[str] | None = None
+    exclude: re.Pattern[str] | None = None
+
+    def keeps(self, name: str) -> bool:
+        """Tell whether to look at it; an expression may match anywhere in the name, as in node_exporter."""
+        if self.include is not None and not self.include.search(name):
+            return False
+        return self.exclude is None or not self.exclude.search(name)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterFlags:
+    """The pair of flags behind a `Filter`: ``--collector.NAME.<exclude>`` and ``--collector.NAME.<include>``."""
+
+    what: str
+    exclude: str
+    include: str
+    default_exclude: str = ""
+
+    @classmethod
+    def of(cls, key: str, what: str, default_exclude: str) -> FilterFlags:
+        """Return flags spelled as node_exporter mostly does: ``<key>-exclude`` and ``<key>-include``."""
+        return cls(what, f"{key}-exclude", f"{key}-include", default_exclude)
+
+
+class Collector(ABC):
+    """One part of the host, as the registry sees it."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    families: ClassVar[tuple[Family, ...]]
+    filter_flags: ClassVar[tuple[FilterFlags, ...]] = ()
+
+    def __init__(self, host: Host, filters: Mapping[str, Filter] | None = None) -> None:
+        """Remember where the host is; ``filters`` are keyed by the name of the exclude flag, absent ones keep all."""
+        self.host = host
+        self.filters = filters or {}
+
+    def filter(self, exclude_flag: str) -> Filter:
+        """Return the filter that the flag belongs to."""
+        return self.filters.get(exclude_flag, Filter())
+
+    @abstractmethod
+    def collect(self) -> Metrics:
+        """Read and parse, now. Threads may call it at the same time; whatever it raises, the registry counts."""

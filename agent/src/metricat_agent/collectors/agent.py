@@ -1,0 +1,47 @@
+"""The agent on itself. The only collector that looks at this process instead of the host."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from metricat_agent import __version__
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, counter, gauge, single
+from metricat_agent.host import Host, read_text
+
+BUILD_INFO = gauge(
+    "metricat_agent_build_info", "1, labelled with the versions of the agent and its Python.", "version", "python"
+)
+CPU_SECONDS = counter("metricat_agent_cpu_seconds_total", "CPU time that the agent used, in seconds.")
+RESIDENT_MEMORY = gauge(
+    "metricat_agent_resident_memory_bytes", "Memory of the agent that is not swapped out, in bytes."
+)
+
+
+def read(host: Host) -> tuple[str, int, float]:
+    """Read our own sizes in pages (``man 5 proc_pid_statm``), the size of a page, and our CPU time in seconds."""
+    return read_text(f"{host.own}/statm"), os.sysconf("SC_PAGE_SIZE"), time.process_time()
+
+
+def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:
+    """Take the resident pages, the second number."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return [
+        (BUILD_INFO, [((__version__, python), 1)]),
+        single(CPU_SECONDS, cpu_seconds),
+        single(RESIDENT_MEMORY, int(statm.split()[1]) * page),
+    ]
+
+
+class Agent(Collector):
+    """What the agent itself costs."""
+
+    name = "agent"
+    summary = "the agent's own version, CPU time and memory"
+    families = (BUILD_INFO, CPU_SECONDS, RESIDENT_MEMORY)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(*read(self.host))

@@ -1,0 +1,95 @@
+"""Time that each CPU spent in each mode, from ``/proc/stat`` (``man 5 proc``; kernel: filesystems/proc.rst 1.7)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from metricat_agent.collectors import Collector, Filter
+from metricat_agent.families import Metrics, counter
+from metricat_agent.host import USER_HZ, Host
+
+SECONDS = counter(
+    "node_cpu_seconds_total",
+    "Time a CPU spent in a mode, in seconds; user and nice contain the time given to virtual machines.",
+    "cpu",
+    "mode",
+)
+GUEST_SECONDS = counter(
+    "node_cpu_guest_seconds_total",
+    "Time a CPU spent running virtual machines, in seconds; also contained in the user and nice modes.",
+    "cpu",
+    "mode",
+)
+MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+GUEST_MODES = ("user", "nice")
+Ticks = Mapping[str, tuple[int, ...]]
+"""Per CPU number: the ticks of `MODES`, then of `GUEST_MODES`."""
+
+_WOBBLE = 3 * USER_HZ
+
+
+def read(host: Host) -> str:
+    """Read the kernel's statistics."""
+    return host.proc("stat")
+
+
+def parse(text: str) -> Ticks:
+    """Take the lines of single CPUs; modes that an old kernel lacks are 0."""
+    ticks = {}
+    for line in text.splitlines():
+        label, *values = line.split()
+        if not label.startswith("cpu"):
+            break
+        if number := label.removeprefix("cpu"):
+            ticks[number] = tuple([*map(int, values[:10])] + [0] * (10 - len(values)))
+    return ticks
+
+
+def settle(before: Ticks, now: Ticks) -> Ticks:
+    """Hold counters that stepped back by less than 3 seconds.
+
+    Idle, iowait and steal do (``man 5 proc``), and Prometheus would read any step back as a restart from zero, adding
+    days of idle time at once. A greater step is a real restart: a CPU that was offline.
+    """
+    return {
+        number: tuple(
+            old if 0 < old - new < _WOBBLE else new for old, new in zip(before.get(number, values), values, strict=True)
+        )
+        for number, values in now.items()
+    }
+
+
+def metrics(ticks: Ticks) -> Metrics:
+    """Turn ticks into seconds."""
+    seconds = [
+        ((number, mode), value / USER_HZ)
+        for number, values in ticks.items()
+        for mode, value in zip(MODES, values, strict=False)
+    ]
+    guest = [
+        ((number, mode), value / USER_HZ)
+        for number, values in ticks.items()
+        for mode, value in zip(GUEST_MODES, values[len(MODES) :], strict=True)
+    ]
+    return [(SECONDS, seconds), (GUEST_SECONDS, guest)]
+
+
+class Cpu(Collector):
+    """Where the CPUs' time went."""
+
+    name = "cpu"
+    summary = "time of each CPU by mode"
+    families = (SECONDS, GUEST_SECONDS)
+
+    def __init__(self, host: Host, filters: Mapping[str, Filter] | None = None) -> None:
+        """Start with nothing to settle against."""
+        super().__init__(host, filters)
+        self._lock = threading.Lock()
+        self._last: Ticks = {}
+
+    def collect(self) -> Metrics:
+        """Read, parse and settle; one at a time, so that no scrape settles against a later one."""
+        with self._lock:
+            self._last = settle(self._last, parse(read(self.host)))
+            return metrics(self._last)

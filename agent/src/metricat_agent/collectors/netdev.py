@@ -1,0 +1,74 @@
+"""Traffic of the host's network devices, from ``/proc/1/net/dev`` (``man 5 proc_pid_net``).
+
+Through process 1: ``/proc/net`` is the reader's own network, in a pod the pod's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.families import Family, Metrics, Sample, counter
+
+if TYPE_CHECKING:
+    from metricat_agent.host import Host
+
+POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
+"""The host's ends of pods' cables, as network plugins name them: their series would come and go with pods."""
+
+RECEIVE = {
+    "bytes": "Bytes received.",
+    "packets": "Packets received.",
+    "errs": "Packets received broken.",
+    "drop": "Packets received and thrown away.",
+    "fifo": "Packets lost because the device's receive buffer ran over.",
+    "frame": "Packets received with a broken frame.",
+    "compressed": "Compressed packets received.",
+    "multicast": "Multicast packets received.",
+}
+TRANSMIT = {
+    "bytes": "Bytes sent.",
+    "packets": "Packets sent.",
+    "errs": "Packets that could not be sent.",
+    "drop": "Packets thrown away before they were sent.",
+    "fifo": "Packets lost because the device's send buffer ran over or under.",
+    "colls": "Collisions met while sending.",
+    "carrier": "Packets not sent because the carrier was lost.",
+    "compressed": "Compressed packets sent.",
+}
+COLUMNS: tuple[Family, ...] = (
+    *(counter(f"node_network_receive_{field}_total", text, "device") for field, text in RECEIVE.items()),
+    *(counter(f"node_network_transmit_{field}_total", text, "device") for field, text in TRANSMIT.items()),
+)
+"""In the order of the file's columns, which has not changed since Linux 2.2."""
+
+
+def read(host: Host) -> str:
+    """Read the table of devices."""
+    return host.init("net/dev")
+
+
+def parse(text: str, devices: Filter) -> Metrics:
+    """Take a row for each device; a colon may touch its first number, and an alias has one in its name."""
+    columns: list[list[Sample]] = [[] for _ in COLUMNS]
+    for line in text.rstrip("\n").split("\n")[2:]:
+        device, _, numbers = line.rpartition(":")
+        device = device.strip(" ")
+        if not devices.keeps(device):
+            continue
+        for samples, value in zip(columns, numbers.split(), strict=True):
+            samples.append(((device,), int(value)))
+    return list(zip(COLUMNS, columns, strict=True))
+
+
+class NetworkDevices(Collector):
+    """What the host's network devices carried and lost."""
+
+    name = "netdev"
+    summary = "traffic, errors and drops of the host's network devices"
+    families = COLUMNS
+    filter_flags = (FilterFlags.of("device", "network devices", POD_DEVICES),)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host), self.filter("device-exclude"))

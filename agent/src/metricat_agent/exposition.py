@@ -1,0 +1,77 @@
+"""Prometheus' text format 0.0.4, written quickly.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/. The part of a line before its number is the same at
+every scrape, so it is made (and escaped) once per series and kept.
+"""
+
+from __future__ import annotations
+
+from math import inf, isnan
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metricat_agent.families import Family, Metrics
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_MAX_KEPT = 50_000
+
+
+def label_text(value: str) -> str:
+    r"""Return a label's value as it stands between the quotes: valid UTF-8, foreign bytes shown as ``\xff``."""
+    if not value.isascii():
+        value = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def number_text(value: float) -> str:
+    """Return a number so that it is read back as the same one."""
+    if isinstance(value, int):
+        return str(int(value))
+    if value in (inf, -inf):
+        return "+Inf" if value > 0 else "-Inf"
+    return "NaN" if isnan(value) else repr(value)
+
+
+def head_text(family: Family) -> str:
+    """Return the HELP and TYPE lines of a family."""
+    text = family.help.replace("\\", r"\\").replace("\n", r"\n")
+    return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n"
+
+
+def series_text(family: Family, values: tuple[str, ...]) -> str:
+    """Return a line up to its number; refuse another number of label values than the family declares."""
+    if not values and not family.labels:
+        return f"{family.name} "
+    pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in zip(family.labels, values, strict=True))
+    return f"{family.name}{{{pairs}}} "
+
+
+class Writer:
+    """Writes metrics as text, remembering the beginnings of lines. Threads may share one."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, tuple[str, dict[tuple[str, ...], str]]] = {}
+        self._kept = 0
+
+    def text(self, metrics: Metrics) -> str:
+        """Return the metrics in their order; a family without series is left out altogether."""
+        if self._kept > _MAX_KEPT:  # devices came and went for months: begin anew rather than grow
+            self._families, self._kept = {}, 0
+        parts: list[str] = []
+        for family, samples in metrics:
+            if not samples:
+                continue
+            known = self._families.get(family.name)
+            if known is None:
+                known = self._families[family.name] = (head_text(family), {})
+            head, beginnings = known
+            parts.append(head)
+            for values, value in samples:
+                beginning = beginnings.get(values)
+                if beginning is None:
+                    beginning = beginnings[values] = series_text(family, values)
+                    self._kept += 1
+                parts.append(beginning)
+                parts.append(number_text(value))
+                parts.append("\n")
+        return "".join(parts)

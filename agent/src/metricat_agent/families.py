@@ -1,0 +1,47 @@
+"""The vocabulary of collectors: what a family of series is, and what one scrape of it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "gauge"]
+Sample = tuple[tuple[str, ...], float]
+"""The values of the family's labels, in their order, and a number in the family's unit."""
+UNITS = ("seconds", "bytes", "hertz", "celsius", "ratio")
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The declaration of one metric: a promise about its name, type, unit and labels."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def unit(self) -> str:
+        """The base unit, which Prometheus wants at the end of the name; empty for plain counts."""
+        last = self.name.removesuffix("_total").rpartition("_")[2]
+        return last if last in UNITS else ""
+
+
+Metric = tuple[Family, Sequence[Sample]]
+Metrics = list[Metric]
+
+
+def counter(name: str, text: str, *labels: str) -> Family:
+    """Declare a number that only grows, until what it counts starts anew."""
+    return Family(name, "counter", text, labels)
+
+
+def gauge(name: str, text: str, *labels: str) -> Family:
+    """Declare a number that goes up and down."""
+    return Family(name, "gauge", text, labels)
+
+
+def single(family: Family, value: float) -> Metric:
+    """Return the one series of a family without labels."""
+    return family, [((), value)]
