@@ -15,6 +15,7 @@ USER_HZ = 100
 """Ticks per second in ``/proc/stat``: part of the kernel's interface to programs (``man 7 time``), not its own HZ."""
 
 _CHUNK = 65536
+_PAGE = 4096
 
 
 def read_text(path: str) -> str:
@@ -50,8 +51,12 @@ class Host:
         return read_text(f"{self.procfs}/{name}")
 
     def sys(self, name: str) -> str:
-        """Return a file of the host's /sys, without the newline at its end."""
-        return read_text(f"{self.sysfs}/{name}").rstrip("\n")
+        """Return an attribute of the host's /sys, without the newline at its end; the kernel keeps it to one page."""
+        descriptor = os.open(f"{self.sysfs}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(descriptor, _PAGE).rstrip(b"\n").decode("utf-8", "surrogateescape")
+        finally:
+            os.close(descriptor)
 
     def sys_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /sys."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -34,9 +35,13 @@ def plain(field: str) -> str:
     return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), field) if "\\" in field else field
 
 
-def parse_mounts(text: str) -> list[Mount]:
-    """Return the mounts in the kernel's order; a source may be empty, so fields are told apart by single blanks."""
-    return [_mount(line) for line in text.split("\n") if line]
+@lru_cache(maxsize=2)
+def all_mounts(text: str) -> tuple[Mount, ...]:
+    """Return the mounts in the kernel's order; a source may be empty, so fields are told apart by single blanks.
+
+    A busy node has a thousand mounts and hardly ever a new one: the last two tables are remembered.
+    """
+    return tuple(_mount(line) for line in text.split("\n") if line)
 
 
 def _mount(line: str) -> Mount:
@@ -56,8 +61,10 @@ def _mount(line: str) -> Mount:
     )
 
 
-def visible(mounts: list[Mount]) -> list[Mount]:
-    """Leave out mounts that no path leads to, because another lies over them or over a directory above them."""
+@lru_cache(maxsize=2)
+def visible_mounts(text: str) -> tuple[Mount, ...]:
+    """Return all but the mounts that no path leads to, as another lies over them or over a directory above them."""
+    mounts = all_mounts(text)
     by_identity = {mount.identity: mount for mount in mounts}
     on_top = {(mount.parent, mount.mount_point): mount for mount in mounts if mount.parent != mount.identity}
     buried: dict[int, bool] = {}
@@ -71,9 +78,9 @@ def visible(mounts: list[Mount]) -> list[Mount]:
         hidden = above is not None and buried[above.identity]
         for link in reversed(chain):
             hidden = buried[link.identity] = hidden or _covered(link, on_top)
-    return [
+    return tuple(
         mount for mount in mounts if not buried[mount.identity] and (mount.identity, mount.mount_point) not in on_top
-    ]
+    )
 
 
 def _covered(mount: Mount, on_top: dict[tuple[int, str], Mount]) -> bool:

@@ -88,11 +88,14 @@ class Connection:
 
     def next_request(self) -> Request | None:
         """Return the next request; None if the client is gone or too slow. Raises `BadRequestError`."""
-        deadline = time.monotonic() + self._limits.idle
+        deadline = time.monotonic() + (self._limits.request if self._rest else self._limits.idle)
         while b"\r\n\r\n" not in self._rest:
             if len(self._rest) > MAX_HEAD:
                 raise BadRequestError(431)
-            self._client.settimeout(max(deadline - time.monotonic(), 0.001))
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            self._client.settimeout(left)
             chunk = self._client.recv(4096)
             if not chunk:
                 return None

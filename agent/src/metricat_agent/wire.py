@@ -56,11 +56,9 @@ class Request:
     @property
     def takes_gzip(self) -> bool:
         """Whether the answer may be compressed (RFC 9110, 12.5.3)."""
-        for coding in self.headers.get("accept-encoding", "").lower().split(","):
-            name, _, parameters = coding.partition(";")
-            if name.strip() in ("gzip", "*"):
-                return _quality(parameters) > 0
-        return False
+        codings = (coding.partition(";") for coding in self.headers.get("accept-encoding", "").lower().split(","))
+        qualities = {name.strip(): _quality(parameters) for name, _, parameters in codings}
+        return qualities.get("gzip", qualities.get("*", 0)) > 0
 
 
 @dataclass(frozen=True, slots=True)

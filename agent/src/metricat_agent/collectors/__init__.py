@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from metricat_agent.host import Host
 
 
+POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
+"""The host's ends of pods' cables, as network plugins name them: their series would come and go with pods."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which devices or mount points a collector looks at: those that ``include`` finds and ``exclude`` does not."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.families import Family, Metrics, Sample, gauge
 from metricat_agent.host import Host, device_of, read_text
-from metricat_agent.mountinfo import Mount, parse_mounts, visible
+from metricat_agent.mountinfo import Mount, visible_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,13 +95,11 @@ def read(host: Host, mount_points: Filter, types: Filter) -> list[tuple[Mount, U
 
     def own_mounts() -> dict[str, Mount]:
         if not own:
-            own.update(
-                {mount.mount_point: mount for mount in visible(parse_mounts(read_text(f"{host.own}/mountinfo")))}
-            )
+            own.update({mount.mount_point: mount for mount in visible_mounts(read_text(f"{host.own}/mountinfo"))})
         return own
 
     found: list[tuple[Mount, Usage | None]] = []
-    for mount in visible(parse_mounts(host.init("mountinfo"))):
+    for mount in visible_mounts(host.init("mountinfo")):
         if not (mount_points.keeps(mount.mount_point) and types.keeps(mount.fstype)):
             continue
         path = host.root(mount.mount_point)

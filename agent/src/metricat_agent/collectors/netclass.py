@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.collectors.netdev import POD_DEVICES
+from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
 from metricat_agent.families import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host import Host, device_of
-from metricat_agent.mountinfo import parse_mounts
+from metricat_agent.mountinfo import all_mounts
 
 UP = gauge("node_network_up", "1 if the device is operational, else 0.", "device")
 INFO = gauge(
@@ -66,7 +65,7 @@ def shows_host(host: Host) -> bool:
     device = device_of(host.sysfs)
     return any(
         mount.fstype == "sysfs" and mount.mount_point == "/sys" and mount.device_number == device
-        for mount in parse_mounts(host.init("mountinfo"))
+        for mount in all_mounts(host.init("mountinfo"))
     )
 
 

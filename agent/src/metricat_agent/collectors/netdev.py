@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
 from metricat_agent.families import Family, Metrics, Sample, counter
 
 if TYPE_CHECKING:
     from metricat_agent.host import Host
-
-POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
-"""The host's ends of pods' cables, as network plugins name them: their series would come and go with pods."""
 
 RECEIVE = {
     "bytes": "Bytes received.",

@@ -1,0 +1,53 @@
+"""Writes the reference page of metrics from the collectors' declarations: ``python -m metricat_agent.reference``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from metricat_agent.registry import COLLECTORS, FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from metricat_agent.collectors import Collector
+    from metricat_agent.families import Family
+
+_HEAD = """# Metrics of the agent
+
+Generated from the declarations in `agent/src/metricat_agent/collectors/` by `python -m metricat_agent.reference`.
+Names and labels are node_exporter's wherever it has the family. A series is there only while the kernel tells its
+value.
+"""
+
+
+def page(table: Mapping[str, type[Collector]]) -> str:
+    """Return the page, the same for the same declarations."""
+    parts = [_HEAD]
+    for name, collector in sorted(table.items()):
+        parts.append(f"\n## {name}: {collector.summary}\n\n`--collector.{name}` (on by default)\n")
+        for flags in collector.filter_flags:
+            parts.append(f"\n`--collector.{name}.{flags.exclude}`: leaves out these {flags.what}; by default\n")
+            parts.append(f"\n    {flags.default_exclude}\n")
+            if flags.include:
+                parts.append(f"\n`--collector.{name}.{flags.include}`: takes these {flags.what} only.\n")
+        parts.append(_rows(collector.families))
+    parts.append("\n## Every scrape\n")
+    parts.append(_rows(FAMILIES))
+    return "".join(parts)
+
+
+def _rows(families: Iterable[Family]) -> str:
+    rows = [
+        f"| `{family.name}` | {family.kind} | {family.unit} | {', '.join(family.labels)} | {_cell(family.help)} |\n"
+        for family in sorted(families, key=lambda family: family.name)
+    ]
+    return "\n| metric | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n" + "".join(rows)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page(COLLECTORS))
