@@ -1,0 +1,50 @@
+"""`metricat-operator`: the operator, and the small command by which the chart brings its CRD up to date."""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import kopf
+
+from metricat_operator import __version__, crds, handlers, health, logs, settings
+from metricat_operator.app import Operator
+
+
+def main() -> int:
+    """Run the command; 2 stands for a wrong setting, 1 for a failure."""
+    parser = argparse.ArgumentParser(prog="metricat-operator", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("run", help="run the operator (the default); settings come from METRICAT_* variables")
+    apply = commands.add_parser("apply-crds", help="bring the CRDs of the cluster up to date, and never delete one")
+    apply.add_argument("folder", type=Path, help="folder with CRDs as YAML files")
+    arguments = parser.parse_args()
+
+    if arguments.command == "apply-crds":
+        return asyncio.run(crds.apply(crds.read(arguments.folder)))
+    try:
+        chosen = settings.read(os.environ)
+    except settings.SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 (before logs are set up, and for people)
+        return 2
+    logs.configure(form=chosen.log_format, level=chosen.log_level)
+    return asyncio.run(_run(chosen))
+
+
+async def _run(chosen: settings.Settings) -> int:
+    operator = Operator(chosen)
+    failed = asyncio.Event()
+    async with health.serving(operator.observer, chosen.health_port):
+        await kopf.operator(
+            registry=handlers.registry(operator, failed),
+            stop_flag=failed,
+            clusterwide=not chosen.namespaces,
+            namespaces=chosen.namespaces,
+        )
+    return 1 if failed.is_set() else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,81 @@
+"""Rule groups of one target, from the catalogue and the target's settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from metricat_operator.alerts.catalogue import CATALOGUE, Alert, Level
+from metricat_operator.alerts.recording import RECORDINGS
+
+Group = dict[str, Any]
+Rule = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which series are the target's: those scraped through its Service; and the labels that all of its rules carry."""
+
+    namespace: str
+    service: str
+    window_seconds: int
+    extra_labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def selector(self) -> str:
+        """Label matchers for PromQL. Both names are DNS labels: nothing to escape."""
+        return f'namespace="{self.namespace}",service="{self.service}"'
+
+    @property
+    def alert_labels(self) -> dict[str, str]:
+        """The labels of an alert; unlike a recorded series', they are templates, so braces are escaped."""
+        return {name: value.replace("{{", '{{ "{{" }}') for name, value in sorted(self.extra_labels.items())}
+
+
+def recording_group(name: str, scope: Scope) -> Group:
+    """The recording rules over the scope's series."""
+    window = f"{scope.window_seconds}s"
+    rules: list[Rule] = [
+        {
+            "record": recording.name,
+            "expr": recording.expr.replace("<selector>", scope.selector).replace("<window>", window),
+            **({"labels": dict(sorted(scope.extra_labels.items()))} if scope.extra_labels else {}),
+        }
+        for recording in RECORDINGS
+    ]
+    return {"name": name, "rules": rules}
+
+
+def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Group:
+    """The catalogue's alerts; `settings` holds `enabled`, `for` and `threshold` by alert and severity."""
+    rules = [
+        _rule(alert, level, scope, settings[alert.name][level.severity], runbook_base_url)
+        for alert in CATALOGUE
+        for level in alert.levels
+        if settings[alert.name][level.severity]["enabled"]
+    ]
+    return {"name": name, "rules": rules}
+
+
+def _rule(alert: Alert, level: Level, scope: Scope, setting: Mapping[str, Any], runbook_base_url: str) -> Rule:
+    threshold = "" if level.threshold is None else number(setting["threshold"])
+    annotations = {"summary": alert.summary, "description": alert.description.replace("<threshold>", threshold)}
+    if runbook_base_url:
+        annotations["runbook_url"] = f"{runbook_base_url.rstrip('/')}/{alert.name}"
+    return {
+        "alert": alert.name,
+        "expr": alert.expr.replace("<selector>", scope.selector).replace("<threshold>", threshold),
+        "for": setting["for"],
+        "labels": {
+            **scope.alert_labels,
+            # Alertmanager's per-namespace routing needs it, also where an expression has lost it.
+            "namespace": scope.namespace,
+            "resource": alert.resource,
+            "severity": level.severity,
+        },
+        "annotations": annotations,
+    }
+
+
+def number(value: float) -> str:
+    """A number as PromQL and people write it: 80, not 80.0."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

@@ -1,0 +1,149 @@
+"""The kinds of value that the API's fields hold, each with its schema and its check."""
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """The base of every API type: camelCase outside, frozen, and nothing unknown goes in."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid", frozen=True)
+
+
+def rule(check: str, message: str, **more: str) -> dict[str, str]:
+    """A CEL rule that the API server checks at apply; see `cel` below."""
+    return {"rule": check, "message": message, **more}
+
+
+def cel(*rules: dict[str, str]) -> dict[str, Any]:
+    """Schema extension: validations in CEL (kubernetes.io/docs/reference/using-api/cel)."""
+    return {"x-kubernetes-validations": list(rules)}
+
+
+_DURATION_PARTS = re.compile(r"([0-9]+)(ms|h|m|s)")
+_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def seconds(duration: str) -> float:
+    """The length in seconds of a `Duration` such as `1m30s`."""
+    return sum(int(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PARTS.findall(duration))
+
+
+Duration = Annotated[
+    str, StringConstraints(pattern=r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$", min_length=2, max_length=20)
+]
+
+_SUFFIX = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "": Decimal(1),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate("kMGTPE", 1)},
+    **{f"{unit}i": Decimal(1024) ** power for power, unit in enumerate("KMGTPE", 1)},
+}
+
+
+def quantity(text: str) -> Decimal:
+    """The value of a Kubernetes quantity such as `100m`, `0.5` or `64Mi`.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)", text)
+    try:
+        return Decimal(found[1]) * _SUFFIX[found[2]] if found else Decimal("NaN") / 0
+    except (InvalidOperation, KeyError, ZeroDivisionError):
+        raise ValueError(f"{text!r} is not a quantity; write it like 100m, 0.5 or 64Mi") from None
+
+
+def _quantity(value: str | int) -> str:
+    if quantity(str(value)) < 0:
+        raise ValueError(f"{str(value)!r} is negative; a quantity of a resource is zero or more")
+    return str(value)
+
+
+INT_OR_STRING = {"x-kubernetes-int-or-string": True}
+
+Quantity = Annotated[
+    str | int,
+    AfterValidator(_quantity),
+    Field(
+        json_schema_extra={
+            **INT_OR_STRING,
+            **cel(rule("isQuantity(string(self))", "must be a quantity such as 100m, 0.5 or 64Mi")),
+        }
+    ),
+]
+
+IntOrPercent = Annotated[
+    int | Annotated[str, StringConstraints(pattern=r"^(100|[1-9]?[0-9])%$")],
+    Field(
+        json_schema_extra={
+            **INT_OR_STRING,
+            **cel(
+                rule(
+                    "type(self) == int ? self >= 0 : self.matches('^(100|[1-9]?[0-9])%$')",
+                    "must be a whole number, 0 or more, or a percentage from 0% to 100%",
+                )
+            ),
+        }
+    ),
+]
+
+
+def _regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}; correct it or leave the field out") from None
+    return value
+
+
+Regex = Annotated[
+    str,
+    AfterValidator(_regex),
+    Field(
+        max_length=1024,
+        # The API server has no test for a valid pattern, but evaluating one names its fault in the error.
+        json_schema_extra=cel(rule("''.matches(self) ? true : true", "must be a regular expression")),
+    ),
+]
+
+LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
+LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+PROMETHEUS_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+
+
+def _keys(pattern: str, what: str) -> AfterValidator:
+    def check(mapping: dict[str, str]) -> dict[str, str]:
+        for key in mapping:
+            if not re.match(pattern, key):
+                raise ValueError(f"{key!r} is not a {what}")
+        return mapping
+
+    return AfterValidator(check)
+
+
+def _key_rule(pattern: str, what: str) -> dict[str, str]:
+    return rule(
+        f"self.all(key, key.matches('{pattern}'))",
+        f"every key must be a {what}, matching {pattern}",
+        messageExpression=f"'key ' + self.filter(key, !key.matches('{pattern}'))[0] + ' is not a {what}'",
+    )
+
+
+KubernetesLabels = Annotated[
+    dict[str, Annotated[str, StringConstraints(pattern=LABEL_VALUE, max_length=63)]],
+    _keys(LABEL_KEY, "Kubernetes label key"),
+    Field(max_length=64, json_schema_extra=cel(_key_rule(LABEL_KEY, "Kubernetes label key"))),
+]
+
+PrometheusLabels = Annotated[
+    dict[str, Annotated[str, StringConstraints(max_length=1024)]],
+    _keys(PROMETHEUS_LABEL, "Prometheus label name"),
+    Field(max_length=32, json_schema_extra=cel(_key_rule(PROMETHEUS_LABEL, "Prometheus label name"))),
+]

@@ -1,0 +1,94 @@
+"""From the object as the API server holds it to a spec, with errors and warnings in a person's words."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import promql_parser
+from pydantic import ValidationError
+
+from metricat_operator.api.fields import seconds
+from metricat_operator.api.v1alpha1 import RESERVED_LABELS, Spec
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A spec, or the errors that keep it from being one. Warnings do not."""
+
+    spec: Spec | None
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def parse(spec: Mapping[str, Any]) -> Parsed:
+    """Never raises. A field that this version does not know is left out with a warning: a newer CRD may have it."""
+    known, warnings = deepcopy(dict(spec)), []
+    while True:
+        try:
+            model = Spec.model_validate(known)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False)
+            unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+            if not unknown:
+                return Parsed(None, errors=tuple(f"{_path(d['loc'])}: {_said(d)}" for d in details))
+            for place in unknown:
+                _drop(known, place)
+                warnings.append(f"{_path(place)}: unknown to this version of the operator, and ignored")
+        else:
+            return Parsed(model, errors=tuple(_contradictions(model)), warnings=(*warnings, *_doubts(model)))
+
+
+def _contradictions(spec: Spec) -> list[str]:
+    """What the API server refuses too, where it runs the CRD's rules; here for those that do not pass through it."""
+    found = []
+    if seconds(spec.monitor.scrape_timeout) > seconds(spec.monitor.interval):
+        found.append(
+            f"spec.monitor.scrapeTimeout: {spec.monitor.scrape_timeout} is longer than the interval, "
+            f"{spec.monitor.interval}; shorten the one or lengthen the other"
+        )
+    found += [
+        f"spec.agent.extraLabels.{name}: is set by Metricat; choose another label name"
+        for name in spec.agent.extra_labels
+        if name in RESERVED_LABELS
+    ]
+    for place, group in enumerate(spec.alerts.extra_groups):
+        found += [
+            f"spec.alerts.extraGroups[{place}].rules[{number}]: a rule has either alert or record, and not both"
+            for number, rule in enumerate(group.rules)
+            if (rule.alert is None) == (rule.record is None)
+        ]
+    return found
+
+
+def _doubts(spec: Spec) -> list[str]:
+    """PromQL that our parser does not take. The Prometheus Operator's verdict counts: parsers differ at the edges."""
+    found = []
+    for place, group in enumerate(spec.alerts.extra_groups):
+        for number, rule in enumerate(group.rules):
+            try:
+                promql_parser.parse(rule.expr)
+            except ValueError as error:
+                where = f"spec.alerts.extraGroups[{place}].rules[{number}].expr"
+                found.append(f"{where}: {rule.expr!r} does not look like PromQL: {error}")
+    return found
+
+
+def _said(detail: Any) -> str:
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    value = detail.get("input")
+    told = not isinstance(value, (str, int, float)) or repr(value) in message
+    return message if told else f"{message} (it is {value!r})"
+
+
+def _path(place: tuple[str | int, ...]) -> str:
+    path = "spec"
+    for part in place:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path
+
+
+def _drop(value: Any, place: tuple[str | int, ...]) -> None:
+    for part in place[:-1]:
+        value = value[part]
+    del value[place[-1]]

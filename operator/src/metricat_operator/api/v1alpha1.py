@@ -1,0 +1,312 @@
+"""MonitoringTarget v1alpha1: the spec and the status.
+
+No field has a default in the schema: the API server would write it into every object, and a later default could not
+reach it, nor could a more special setting tell "left out" from "set". Defaults are here, and in the descriptions.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, create_model
+
+from metricat_operator.alerts.catalogue import CATALOGUE, Alert
+from metricat_operator.api.fields import (
+    Duration,
+    IntOrPercent,
+    KubernetesLabels,
+    Model,
+    PrometheusLabels,
+    Quantity,
+    Regex,
+    cel,
+    rule,
+)
+
+RESERVED_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod", "container", "endpoint")
+"""Labels that say where a series comes from; the user's may not replace them."""
+
+
+class Collector(Model):
+    """One part of the agent that reads one part of the node."""
+
+    enabled: bool = Field(default=True, description="Whether the collector runs.")
+
+
+class FilesystemCollector(Collector):
+    """Space and inodes of mounted file systems."""
+
+    exclude_mount_points: Regex | None = Field(
+        default=None, description="Mount points to leave out, as a regular expression. Default: the agent's own."
+    )
+    exclude_fs_types: Regex | None = Field(
+        default=None,
+        alias="excludeFSTypes",
+        description="File system types to leave out, as a regular expression. Default: the agent's own.",
+    )
+
+
+class DeviceCollector(Collector):
+    """Counters of devices."""
+
+    exclude_devices: Regex | None = Field(
+        default=None, description="Devices to leave out, as a regular expression. Default: the agent's own."
+    )
+
+
+class Collectors(Model):
+    """What the agent reads."""
+
+    cpu: Collector = Field(default=Collector(), description="Time of each core by mode.")
+    load: Collector = Field(default=Collector(), description="Load averages.")
+    memory: Collector = Field(default=Collector(), description="Memory and swap.")
+    disk: DeviceCollector = Field(default=DeviceCollector(), description="Counters of block devices.")
+    network: DeviceCollector = Field(default=DeviceCollector(), description="Counters of network devices.")
+    filesystem: FilesystemCollector = Field(default=FilesystemCollector(), description="Space and inodes.")
+
+
+class Toleration(Model):
+    """As in a pod's spec."""
+
+    key: str | None = Field(default=None, max_length=316, description="The taint's key; left out: every key.")
+    operator: Literal["Exists", "Equal"] | None = Field(default=None, description="Exists or Equal.")
+    value: str | None = Field(default=None, max_length=63, description="The taint's value, with operator Equal.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="The taint's effect; left out: every effect."
+    )
+    toleration_seconds: int | None = Field(default=None, description="How long a NoExecute taint is tolerated.")
+
+
+class Amounts(Model):
+    """Amounts of what a node has to share."""
+
+    cpu: Quantity | None = Field(default=None, description="Cores, such as 100m.")
+    memory: Quantity | None = Field(default=None, description="Bytes, such as 64Mi.")
+
+
+class Resources(Model):
+    """CPU and memory of one agent."""
+
+    requests: Amounts = Field(
+        default=Amounts(cpu="20m", memory="40Mi"),
+        description="What the scheduler sets aside. Default: cpu 20m, memory 40Mi.",
+    )
+    limits: Amounts = Field(
+        default=Amounts(memory="128Mi"), description="What the agent may not exceed. Default: memory 128Mi."
+    )
+
+
+class UpdateStrategy(Model):
+    """How a new agent rolls out."""
+
+    max_unavailable: IntOrPercent = Field(
+        default="10%", description="How many nodes may be without an agent at once, a number or a percentage."
+    )
+
+
+class Agent(Model):
+    """How the exporter runs on each node."""
+
+    collectors: Collectors = Field(default=Collectors(), description="What the agent reads.")
+    port: int = Field(
+        default=9100, ge=1, le=65535, description="TCP port in the pod's own network: nothing on the node can clash."
+    )
+    tolerations: tuple[Toleration, ...] = Field(
+        default=(Toleration(operator="Exists"),), max_length=64, description="Taints that do not keep the agent away."
+    )
+    resources: Resources = Field(default=Resources(), description="CPU and memory of one agent.")
+    priority_class_name: str = Field(
+        default="", max_length=253, description="The PriorityClass of the agent's pods. Default: none."
+    )
+    update_strategy: UpdateStrategy = Field(default=UpdateStrategy(), description="How a new agent rolls out.")
+    extra_labels: Annotated[
+        PrometheusLabels,
+        Field(
+            json_schema_extra=cel(
+                rule(
+                    f"self.all(key, !(key in {list(RESERVED_LABELS)!r}))",
+                    f"{', '.join(RESERVED_LABELS)} are set by Metricat; choose another label name",
+                )
+            )
+        ),
+    ] = Field(default={}, description="Labels onto every series and alert, such as environment or region.")
+
+
+class Monitor(Model):
+    """How Prometheus scrapes the agents."""
+
+    labels: KubernetesLabels = Field(
+        default={}, description="Labels of the ServiceMonitor, such as the one a Prometheus selects monitors by."
+    )
+    interval: Duration = Field(default="15s", description="Time between two scrapes, such as 15s.")
+    scrape_timeout: Duration = Field(default="10s", description="When a scrape is given up; at most the interval.")
+    job_name: str = Field(
+        default="metricat",
+        min_length=1,
+        max_length=63,
+        description="The series' job label; node-exporter makes the agents a drop-in replacement for it.",
+    )
+    sample_limit: int = Field(
+        default=0, ge=0, le=10_000_000, description="Samples that one scrape may bring; 0: no limit."
+    )
+
+
+def _level_model(alert: Alert, level_index: int) -> type[Model]:
+    level = alert.levels[level_index]
+    fields: dict[str, Any] = {
+        "enabled": (bool, Field(default=True, description="Whether this level can fire.")),
+        "duration": (
+            Duration,
+            Field(default=level.duration, alias="for", description="How long it must be true before it fires."),
+        ),
+    }
+    if level.threshold is not None:
+        unit = f", in {alert.unit}" if alert.unit else ""
+        fields["threshold"] = (
+            float,
+            Field(default=level.threshold, description=f"The value from which it fires{unit}."),
+        )
+    return create_model(
+        f"{alert.name}{level.severity.title()}", __base__=Model, __doc__=f"The {level.severity} level.", **fields
+    )
+
+
+def _alert_model(alert: Alert) -> type[Model]:
+    fields: dict[str, Any] = {}
+    for index, level in enumerate(alert.levels):
+        model = _level_model(alert, index)
+        fields[level.severity] = (model, Field(default=model(), description=f"The {level.severity} level."))
+    return create_model(alert.name, __base__=Model, __doc__=alert.meaning, **fields)
+
+
+def _rules_model() -> type[Model]:
+    fields: dict[str, Any] = {}
+    for alert in CATALOGUE:
+        model = _alert_model(alert)
+        fields[alert.name] = (model, Field(default=model(), alias=alert.name, description=alert.meaning))
+    return create_model("AlertRules", __base__=Model, __doc__="The shipped alerts, by name.", **fields)
+
+
+AlertRules: Any = _rules_model()
+"""One field for each alert of the catalogue, and in it one for each of its levels."""
+
+PromQL = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
+
+
+class UserRule(Model):
+    """A rule as in a PrometheusRule: either `alert` or `record`."""
+
+    alert: str | None = Field(default=None, min_length=1, max_length=256, description="The alert's name.")
+    record: str | None = Field(
+        default=None, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=256, description="The recorded series' name."
+    )
+    expr: PromQL = Field(description="PromQL.")
+    duration: Duration | None = Field(default=None, alias="for", description="How long it must be true to fire.")
+    keep_firing_for: Duration | None = Field(
+        default=None, alias="keep_firing_for", description="How long it goes on firing after it was last true."
+    )
+    labels: PrometheusLabels = Field(default={}, description="Labels to add.")
+    annotations: PrometheusLabels = Field(default={}, description="Texts to add.")
+
+    model_config = Model.model_config | {
+        "json_schema_extra": cel(
+            rule("has(self.alert) != has(self.record)", "a rule has either alert or record, and not both")
+        )
+    }
+
+
+class UserGroup(Model):
+    """A group of the user's own rules."""
+
+    name: str = Field(min_length=1, max_length=253, description="The group's name, unique in the list.")
+    interval: Duration | None = Field(default=None, description="Time between two evaluations.")
+    rules: tuple[UserRule, ...] = Field(default=(), max_length=200, description="The rules, evaluated in order.")
+
+
+class Alerts(Model):
+    """The alert rules and recording rules."""
+
+    enabled: bool = Field(default=True, description="Whether Metricat ships its rules.")
+    labels: KubernetesLabels = Field(
+        default={}, description="Labels of the PrometheusRules, such as the one a Prometheus selects rules by."
+    )
+    runbook_base_url: str = Field(
+        default="",
+        alias="runbookBaseURL",
+        max_length=1024,
+        pattern=r"^(https?://.*)?$",
+        description="Where the alerts' runbook_url points, the alert's name appended. Default: no runbook_url.",
+    )
+    rules: AlertRules = Field(default=AlertRules(), description="Settings of the shipped alerts, by name.")
+    extra_groups: Annotated[
+        tuple[UserGroup, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+    ] = Field(
+        default=(),
+        max_length=50,
+        description="Your own rules, in a PrometheusRule of their own: a bad one never takes the shipped ones down.",
+    )
+
+
+class Spec(Model):
+    """What to watch, and how."""
+
+    paused: bool = Field(
+        default=False, description="Leave agents, monitors and rules as they are, and keep reporting status."
+    )
+    agent: Agent = Field(default=Agent(), description="How the exporter runs on each node.")
+    monitor: Annotated[
+        Monitor,
+        Field(
+            json_schema_extra=cel(
+                rule(
+                    "duration(has(self.scrapeTimeout) ? self.scrapeTimeout : '10s') <= "
+                    "duration(has(self.interval) ? self.interval : '15s')",
+                    "scrapeTimeout (default 10s) must not be longer than interval (default 15s); set both",
+                )
+            )
+        ),
+    ] = Field(default=Monitor(), description="How Prometheus scrapes the agents.")
+    alerts: Alerts = Field(default=Alerts(), description="The alert rules and recording rules.")
+
+
+class Condition(Model):
+    """As `metav1.Condition`."""
+
+    type: Annotated[str, Field(max_length=316)] = Field(description="What is said.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    observed_generation: int | None = Field(default=None, description="The generation that it was said of.")
+    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] = Field(
+        description="When the status last changed."
+    )
+    reason: str = Field(max_length=1024, description="Why, as one word for programs.")
+    message: str = Field(max_length=32_768, description="Why, for people.")
+
+
+class NodeCounts(Model):
+    """Nodes by the state of their agent."""
+
+    desired: int = Field(default=0, description="Nodes that should have an agent.")
+    ready: int = Field(default=0, description="Nodes with a ready agent.")
+    updated: int = Field(default=0, description="Nodes with the newest agent.")
+    uncovered: int = Field(default=0, description="Nodes that should have a ready agent and have none.")
+
+
+class UncoveredNode(Model):
+    """A node that should have a ready agent and has none."""
+
+    node: str = Field(description="The node's name.")
+    reason: str = Field(description="Why, as one word for programs.")
+    message: str = Field(default="", description="Why, for people.")
+
+
+class Status(Model):
+    """What is true of the target."""
+
+    observed_generation: int | None = Field(default=None, description="The generation that the status is about.")
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = Field(default=(), description="What holds and what does not, with the reason.")
+    nodes: NodeCounts | None = Field(default=None, description="Nodes by the state of their agent.")
+    uncovered: tuple[UncoveredNode, ...] = Field(
+        default=(), description="The first 50 nodes that should have a ready agent and have none."
+    )

@@ -1,0 +1,102 @@
+"""The running operator: what kopf and the watches report becomes keys on a queue, and keys become reconciles."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import structlog
+
+from metricat_operator import naming
+from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
+from metricat_operator.cluster.client import Client
+from metricat_operator.cluster.facts import Observer
+from metricat_operator.observed import Manifest
+from metricat_operator.reconcile import Reconciler
+from metricat_operator.settings import Settings
+from metricat_operator.workqueue import WorkQueue
+
+log = structlog.get_logger(__name__)
+
+Key = tuple[str, str]
+"""Namespace and name of a target."""
+
+Post = Callable[[Manifest, str, str, str], None]
+"""Posts a Kubernetes event: the object, the type (Normal or Warning), the reason, the message."""
+
+_RESYNC_SECONDS = 600.0
+
+
+class Operator:
+    """Holds the targets that were seen, and works on them until it is stopped."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._targets: dict[Key, Manifest] = {}
+        self._post: Post | None = None
+        self._queue: WorkQueue[Key] = WorkQueue(self._work, self._failed)
+        self.observer = Observer(self._enqueue, settings.namespaces)
+        self._reconciler: Reconciler | None = None
+
+    async def run(self) -> None:
+        """Watch and work for ever."""
+        client = await Client.connect()
+        try:
+            self._reconciler = Reconciler(self._settings, self.observer, Applier(client, self.observer), self._report)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.observer.run(client))
+                await self.observer.synced()
+                log.info("watches are in step", kinds=[cache.kind.name for cache in self.observer.caches])
+                group.create_task(self._queue.run(self._settings.workers))
+        finally:
+            await client.close()
+
+    def seen(self, target: Manifest, post: Post) -> None:
+        """A target appeared or changed."""
+        self._post = post
+        key = _key(target)
+        known = self._targets.get(key)
+        self._targets[key] = target
+        if known is None or _asked(known) != _asked(target):
+            self._queue.add(key)
+
+    def gone(self, target: Manifest) -> None:
+        """A target was deleted; its children are collected by their owner references."""
+        self._targets.pop(_key(target), None)
+
+    def _enqueue(self, namespace: str, label: str, delay: float) -> None:
+        for key in self._targets:
+            if (not namespace or key[0] == namespace) and (not label or naming.fit(key[1]) == label):
+                self._queue.add(key, delay)
+
+    async def _work(self, key: Key) -> float | None:
+        target = self._targets.get(key)
+        if target is None or self._reconciler is None:
+            return None
+        with structlog.contextvars.bound_contextvars(target="/".join(key)):
+            written = await self._reconciler.reconcile(target)
+        # A newer state may have come while this one was worked on; it is on the queue and must not be covered up.
+        if self._targets.get(key) is target:
+            self._targets[key] = written
+        return _RESYNC_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 (jitter, not a secret)
+
+    def _failed(self, key: Key, error: Exception, delay: float) -> None:
+        about = {"target": "/".join(key), "error": str(error), "retry_seconds": round(delay, 1)}
+        if isinstance(error, TemporaryTroubleError):
+            log.warning("reconcile is to be tried again", **about)
+        else:
+            log.error("reconcile failed", **about, exc_info=error)
+
+    def _report(self, target: Manifest, condition: Manifest) -> None:
+        if self._post:
+            level = "Warning" if condition["status"] == "False" else "Normal"
+            self._post(target, level, condition["reason"], f"{condition['type']}: {condition['message']}")
+
+
+def _key(target: Manifest) -> Key:
+    return target["metadata"]["namespace"], target["metadata"]["name"]
+
+
+def _asked(target: Manifest) -> tuple[object, ...]:
+    """What makes a reconcile worth while: not our own write of the status."""
+    metadata = target["metadata"]
+    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp")

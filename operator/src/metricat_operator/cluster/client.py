@@ -1,0 +1,173 @@
+"""A thin, typed face over `kubernetes.aio`: five verbs, plain JSON, and errors that say what to do."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.dynamic import DynamicClient
+from kubernetes.aio.dynamic.exceptions import DynamicApiError
+
+from metricat_operator.cluster.kinds import Kind
+from metricat_operator.naming import FIELD_MANAGER
+from metricat_operator.observed import Manifest
+
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
+_WATCH_SECONDS = 300
+# The API server sends a bookmark every minute; a longer silence means that the connection is dead.
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=75)
+_PAGE = 500
+_BINARY_JSON = "application/json"
+
+
+class ApiError(Exception):
+    """The API server refused or could not be asked.
+
+    Attributes:
+        status: HTTP status; 0 where no answer came.
+        reason: machine-readable, as in `metav1.Status.reason`.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the same request may succeed later without anybody's doing."""
+        return self.status in {0, 408, 409, 429} or self.status >= 500
+
+
+class Client:
+    """The API server, as the operator uses it. One per process; closed by `close`."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._api = ApiClient(configuration)
+        self._dynamic = DynamicClient(self._api)
+
+    @classmethod
+    async def connect(cls) -> Self:
+        """By the pod's ServiceAccount, or else by the kubeconfig (`$KUBECONFIG`)."""
+        configuration = Configuration()
+        try:
+            config.load_incluster_config(configuration)
+        except config.ConfigException:
+            await config.load_kube_config(client_configuration=configuration)
+        return cls(configuration)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()
+
+    async def list(self, kind: Kind, *, namespace: str = "", labels: str = "") -> tuple[list[Manifest], str]:
+        """All objects of a kind, read page by page, and the resource version to watch from."""
+        items: list[Manifest] = []
+        token = None
+        while True:
+            async with self._request(
+                "GET",
+                kind.path(namespace),
+                label_selector=labels or None,
+                limit=_PAGE,
+                _continue=token,
+            ) as response:
+                page = json.loads(await response.read())
+            items += page["items"]
+            token = page["metadata"].get("continue")
+            if not token:
+                return items, page["metadata"]["resourceVersion"]
+
+    async def watch(
+        self, kind: Kind, resource_version: str, *, namespace: str = "", labels: str = ""
+    ) -> AsyncIterator[Manifest]:
+        """Events since a resource version, bookmarks included, until the API server ends the stream (5 minutes)."""
+        query = [("allowWatchBookmarks", "true")]
+        async with self._request(
+            "GET",
+            kind.path(namespace),
+            label_selector=labels or None,
+            resource_version=resource_version,
+            timeout_seconds=_WATCH_SECONDS,
+            watch="true",
+            query_params=query,
+            _request_timeout=_WATCH_TIMEOUT,
+        ) as response:
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in filter(None, lines):
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise _error_of(event["object"])
+                    yield event
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+        """One object."""
+        return await self._json("GET", kind.path(namespace, name))
+
+    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str = "") -> Manifest:
+        """Server-side apply under our field manager; what comes back is the object as it is now."""
+        metadata = manifest["metadata"]
+        return await self._json(
+            "PATCH",
+            kind.path(metadata.get("namespace", ""), metadata["name"], subresource),
+            body=manifest,
+            content_type="application/apply-patch+yaml",
+            field_manager=FIELD_MANAGER,
+            force_conflicts=str(force).lower(),
+        )
+
+    async def patch(self, kind: Kind, namespace: str, name: str, operations: Sequence[Manifest]) -> Manifest:
+        """JSON Patch (RFC 6902)."""
+        return await self._json(
+            "PATCH",
+            kind.path(namespace, name),
+            body=list(operations),
+            content_type="application/json-patch+json",
+            field_manager=FIELD_MANAGER,
+        )
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        """Delete this very object; one that is gone, or was replaced by another of its name, is left alone."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        try:
+            await self._json("DELETE", kind.path(namespace, name), body=body, propagation_policy="Background")
+        except ApiError as error:
+            if error.status not in {404, 409}:
+                raise
+
+    async def _json(self, method: str, path: str, **params: Any) -> Manifest:
+        async with self._request(method, path, **params) as response:
+            found: Manifest = json.loads(await response.read())
+            return found
+
+    @asynccontextmanager
+    async def _request(self, method: str, path: str, **params: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        params.setdefault("_request_timeout", _REQUEST_TIMEOUT)
+        params.setdefault("query_params", [])
+        params["header_params"] = {"Accept": _BINARY_JSON}
+        try:
+            response = await self._dynamic.request(method, path, serialize=False, **params)
+            async with response:
+                yield response
+        except DynamicApiError as error:
+            raise _error(error.status or 0, error.body, f"{method} {path}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            what = str(error) or type(error).__name__
+            raise ApiError(0, "Unreachable", f"the API server did not answer {method} {path}: {what}") from error
+
+
+def _error(status: int, body: str | bytes | None, request: str) -> ApiError:
+    try:
+        return _error_of(json.loads(body or ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        text = body.decode(errors="replace") if isinstance(body, bytes) else body
+        return ApiError(status, "Unknown", f"{request}: HTTP {status}: {(text or '').strip()[:200]}")
+
+
+def _error_of(status: Manifest) -> ApiError:
+    return ApiError(int(status["code"]), status.get("reason") or "Unknown", status.get("message") or "no message")

@@ -1,0 +1,48 @@
+"""The kinds that the operator reads and writes, and where the API server serves them."""
+
+from dataclasses import dataclass
+
+from metricat_operator import naming
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object. An optional one may not be served: its CRD belongs to somebody else."""
+
+    api_version: str
+    name: str
+    plural: str
+    optional: bool = False
+    namespaced: bool = True
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection or the object; without a namespace, of all namespaces."""
+        root = "api" if self.api_version == "v1" else "apis"
+        parts = [root, self.api_version]
+        if namespace:
+            parts += ["namespaces", namespace]
+        return "/" + "/".join([*parts, self.plural, *([name] if name else []), *([subresource] if subresource else [])])
+
+    @property
+    def resource(self) -> str:
+        """The resource as RBAC names it: `daemonsets.apps`."""
+        group = self.api_version.rpartition("/")[0]
+        return f"{self.plural}.{group}" if group else self.plural
+
+
+TARGET = Kind(naming.API_VERSION, naming.KIND, naming.PLURAL)
+NODE = Kind("v1", "Node", "nodes", namespaced=False)
+POD = Kind("v1", "Pod", "pods")
+
+CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
+
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
+DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
+SERVICE = Kind("v1", "Service", "services")
+SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True)
+PROMETHEUS_RULE = Kind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", optional=True)
+
+CHILDREN = (SERVICE_ACCOUNT, DAEMON_SET, SERVICE, SERVICE_MONITOR, PROMETHEUS_RULE)
+"""Every kind of child, in the order in which they are applied."""
+
+BY_NAME = {kind.name: kind for kind in CHILDREN}

@@ -1,0 +1,166 @@
+"""Caches of the cluster's objects, kept up to date by watches.
+
+Each object is cut to the fields that are used before it is kept: a node of a real size weighs 20 kB, of which a few
+hundred bytes matter here.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from metricat_operator.cluster.client import ApiError, Client
+from metricat_operator.cluster.kinds import Kind
+from metricat_operator.observed import Manifest
+
+log = structlog.get_logger(__name__)
+
+_FIRST_RETRY = 0.5
+_LAST_RETRY = 15.0
+_UNSERVED_RETRY = 5.0
+
+Trim = Callable[[Manifest], Manifest]
+Changed = Callable[[Manifest], None]
+
+
+def whole(manifest: Manifest) -> Manifest:
+    """Keep everything."""
+    return manifest
+
+
+@dataclass
+class Cache:
+    """The objects of one kind, by namespace and name.
+
+    `changed` is called with each object that appears, changes or goes, and with an empty one when the kind begins or
+    ceases to be served: then anything may have changed.
+    """
+
+    kind: Kind
+    changed: Changed
+    labels: str = ""
+    trim: Trim = whole
+    namespaces: tuple[str, ...] = ()
+    served: bool = True
+    synced: asyncio.Event = field(default_factory=asyncio.Event)
+    last_heard: float = field(default_factory=time.monotonic)
+    _objects: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Manifest]:
+        """The objects, in no order."""
+        return iter(tuple(self._objects.values()))
+
+    def put(self, manifest: Manifest) -> None:
+        """Take in what a write of our own returned, ahead of the watch; an older state never replaces a newer one."""
+        self._store(_stripped(manifest, self.kind))
+
+    async def run(self, client: Client) -> None:
+        """Follow the kind for ever, in each namespace (or in all); never raises but when cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for namespace in self.namespaces or ("",):
+                group.create_task(self._follow(client, namespace), name=f"watch {self.kind.name} {namespace}")
+
+    async def _follow(self, client: Client, namespace: str) -> None:
+        failures = 0
+        while True:
+            try:
+                version = await self._relist(client, namespace)
+                failures = 0
+                while True:
+                    version = await self._stream(client, namespace, version)
+            except ApiError as error:
+                failures += 1
+                delay = self._failed(error, failures)
+                await asyncio.sleep(delay)
+
+    def _failed(self, error: ApiError, failures: int) -> float:
+        """What to do about a failed list or watch, and how long to wait before the next try, in seconds."""
+        self.last_heard = time.monotonic()  # an answer, or its absence noticed: the watch itself is alive
+        if error.status == 404 and self.kind.optional:
+            self._unserve()
+            return _UNSERVED_RETRY * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
+        if error.status != 410:
+            log.warning("watch failed", kind=self.kind.name, status=error.status, error=str(error), failures=failures)
+        ceiling = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(failures, 6))
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 (jitter, not a secret)
+
+    def _unserve(self) -> None:
+        if self.served:
+            self.served = False
+            self._objects.clear()
+            log.info("kind is not served", kind=self.kind.name)
+            self.changed({})
+        self.synced.set()
+
+    async def _relist(self, client: Client, namespace: str) -> str:
+        items, version = await client.list(self.kind, namespace=namespace, labels=self.labels)
+        self.last_heard = time.monotonic()
+        if not self.served:
+            self.served = True
+            log.info("kind is served", kind=self.kind.name)
+            self.changed({})
+        seen = set()
+        for item in items:
+            kept = _stripped(item, self.kind)
+            seen.add(_key(kept))
+            self._store(kept)
+        for key in [key for key in self._objects if key not in seen and (not namespace or key[0] == namespace)]:
+            self.changed(self._objects.pop(key))
+        self.synced.set()
+        return version
+
+    async def _stream(self, client: Client, namespace: str, version: str) -> str:
+        async for event in client.watch(self.kind, version, namespace=namespace, labels=self.labels):
+            self.last_heard = time.monotonic()
+            manifest = event["object"]
+            version = manifest["metadata"]["resourceVersion"]
+            if event["type"] == "BOOKMARK":
+                continue
+            kept = _stripped(manifest, self.kind)
+            if event["type"] == "DELETED":
+                self._forget(kept)
+            else:
+                self._store(kept)
+        return version
+
+    def _forget(self, manifest: Manifest) -> None:
+        before = self._objects.get(_key(manifest))
+        if before is None or _newer(manifest, before):  # else it was made anew in the meantime, by us
+            self._objects.pop(_key(manifest), None)
+            self.changed(manifest)
+
+    def _store(self, manifest: Manifest) -> None:
+        kept = self.trim(manifest)
+        before = self._objects.get(_key(kept))
+        if before is not None and not _newer(kept, before):
+            return
+        self._objects[_key(kept)] = kept
+        if before is None or _content(before) != _content(kept):
+            self.changed(kept)
+
+
+def _stripped(manifest: Manifest, kind: Kind) -> Manifest:
+    """Items of a list come without kind and apiVersion."""
+    return {"apiVersion": kind.api_version, "kind": kind.name, **manifest}
+
+
+def _key(manifest: Manifest) -> tuple[str, str]:
+    metadata = manifest["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def _newer(manifest: Manifest, before: Manifest) -> bool:
+    """Whether the state is newer; resource versions of one kind are comparable numbers since Kubernetes 1.35."""
+    new, old = (item["metadata"].get("resourceVersion", "") for item in (manifest, before))
+    if new.isdecimal() and old.isdecimal():
+        return int(new) > int(old)
+    return bool(new != old)
+
+
+def _content(manifest: Manifest) -> Mapping[str, object]:
+    """The object without what changes at every write."""
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "resourceVersion"}
+    return {**manifest, "metadata": metadata}

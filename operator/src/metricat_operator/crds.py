@@ -1,0 +1,30 @@
+"""Brings CRDs up to date when the chart is upgraded: Helm itself only ever installs them."""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+from metricat_operator.cluster.client import ApiError, Client
+from metricat_operator.cluster.kinds import CRD
+from metricat_operator.observed import Manifest
+
+
+def read(folder: Path) -> list[Manifest]:
+    """The manifests in the folder's YAML files."""
+    return [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
+
+
+async def apply(manifests: list[Manifest]) -> int:
+    """Server-side apply of each CRD; 1 where one was refused."""
+    client = await Client.connect()
+    try:
+        for manifest in manifests:
+            written = await client.apply(CRD, manifest, force=True)
+            print(f"{manifest['metadata']['name']}: generation {written['metadata']['generation']}")  # noqa: T201
+    except ApiError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    finally:
+        await client.close()
+    return 0

@@ -1,0 +1,173 @@
+"""How a live child differs from what it should be. Pure.
+
+Server-side apply is the repair, but asking the API server whether there is anything to repair is a write too. So the
+question is answered here, from the live object and its `managedFields`
+(kubernetes.io/docs/reference/using-api/server-side-apply):
+
+- *ours*: something we want is missing or different, or we still own something that we no longer want -> apply;
+- *foreign*: someone else added a field to the `spec` that is neither ours nor the API's default (hostPID, a second
+  container, a node selector) -> a forced apply would leave it, so it is removed by a patch. Labels and annotations that
+  others add stay, also on the pod template: `kubectl rollout restart` works that way.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from metricat_operator.api.fields import quantity
+from metricat_operator.naming import FIELD_MANAGER
+from metricat_operator.observed import Manifest
+
+Path = tuple[str | int, ...]
+_IDENTITY: frozenset[Path] = frozenset({("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")})
+"""What names an object is never a managed field."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What keeps a live object from being as desired: `apply` mends ours, `remove` lists foreign fields."""
+
+    apply: bool = False
+    remove: tuple[Path, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is to be done."""
+        return self.apply or bool(self.remove)
+
+    def patch(self, resource_version: str) -> list[dict[str, Any]]:
+        """JSON Patch (RFC 6902) that removes the foreign fields, if the object is still the one that was looked at."""
+        guard = {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version}
+        # Items of a list are removed from its end, so that the places before them stay right.
+        ordered = sorted(self.remove, key=lambda path: [(isinstance(part, int), str(part).zfill(8)) for part in path])
+        return [guard, *({"op": "remove", "path": _pointer(path)} for path in reversed(ordered))]
+
+
+def drift(desired: Manifest, live: Manifest) -> Drift:
+    """Compare a child with what it should be."""
+    owned: set[Path] = set()
+    foreign: set[Path] = set()
+    for entry in live.get("metadata", {}).get("managedFields", []):
+        if entry.get("subresource"):
+            continue
+        paths = set(_owned_paths(entry.get("fieldsV1", {}), live, ()))
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            owned |= paths
+        else:
+            foreign |= {path for path in paths if path[0] == "spec" and not _is_metadata(path)}
+    wanted = set(_leaves(desired, live, ())) - _IDENTITY
+    # A field that another manager changed is no longer ours, whatever it holds now.
+    lost = any(not any(path[:size] in owned for size in range(1, len(path) + 1)) for path in wanted)
+    stale = any(not _related(path, wanted) for path in owned)
+    strange = {path for path in foreign if not _related(path, wanted)}
+    return Drift(
+        apply=lost or stale or not _covers(desired, live),
+        remove=tuple(sorted(_outermost(strange), key=str)),
+    )
+
+
+def _is_metadata(path: Path) -> bool:
+    return path[:3] == ("spec", "template", "metadata")
+
+
+def _covers(desired: Any, live: Any) -> bool:
+    """Whether everything that is desired is so in the live object, which may hold more (defaults, others' fields)."""
+    if isinstance(desired, dict):
+        return isinstance(live, dict) and all(key in live and _covers(item, live[key]) for key, item in desired.items())
+    if isinstance(desired, list):
+        if not isinstance(live, list) or len(live) < len(desired):
+            return False
+        if _is_associative(desired):
+            return all(any(_same_item(item, other) and _covers(item, other) for other in live) for item in desired)
+        return len(live) == len(desired) and all(map(_covers, desired, live))
+    return bool(desired == live) or _same_quantity(desired, live)
+
+
+def _same_quantity(desired: Any, live: Any) -> bool:
+    """The API server writes quantities its own way: 1024Mi becomes 1Gi."""
+    try:
+        return isinstance(live, str) and quantity(str(desired)) == quantity(live)
+    except ValueError:
+        return False
+
+
+_MERGE_KEYS = ("uid", "containerPort", "port", "mountPath", "name")
+"""The keys by which our children's associative lists merge (`x-kubernetes-list-map-keys`), the most telling first."""
+
+
+def _merge_key(item: Manifest) -> str:
+    return next((key for key in _MERGE_KEYS if key in item), "")
+
+
+def _is_associative(desired: list[Any]) -> bool:
+    return bool(desired) and all(isinstance(item, dict) and _merge_key(item) for item in desired)
+
+
+def _same_item(desired: Manifest, live: Manifest) -> bool:
+    key = _merge_key(desired)
+    return bool(key) and live.get(key) == desired[key]
+
+
+def _owned_paths(fields: Any, live: Any, at: Path) -> Iterator[Path]:
+    """The paths that a `fieldsV1` set names, places in lists resolved against the live object; leaves only."""
+    children = {key: sub for key, sub in fields.items() if key != "."}
+    if not children:
+        yield at
+        return
+    for key, sub in children.items():
+        kind, _, rest = key.partition(":")
+        if kind == "f":
+            step: str | int | None = rest
+        elif isinstance(live, list):
+            step = _place(kind, rest, live)
+        else:
+            step = None
+        if step is None:
+            continue
+        yield from _owned_paths(sub, _step(live, step), (*at, step))
+
+
+def _place(kind: str, text: str, items: list[Any]) -> int | None:
+    value = json.loads(text)
+    for index, item in enumerate(items):
+        if kind == "v" and item == value:
+            return index
+        # A key that the API server defaulted may be named here and be absent from the object.
+        if kind == "k" and isinstance(item, dict) and all(item.get(name, part) == part for name, part in value.items()):
+            return index
+    return None
+
+
+def _leaves(desired: Any, live: Any, at: Path) -> Iterator[Path]:
+    """The paths of what is desired; places in associative lists are those of the live object."""
+    if isinstance(desired, dict) and desired:
+        for key, item in desired.items():
+            yield from _leaves(item, _step(live, key), (*at, key))
+    elif isinstance(desired, list) and isinstance(live, list) and _is_associative(desired):
+        for item in desired:
+            for place, other in enumerate(live):
+                if _same_item(item, other):
+                    yield from _leaves(item, other, (*at, place))
+    else:
+        yield at
+
+
+def _related(path: Path, wanted: set[Path]) -> bool:
+    """Whether the path is a wanted one, lies inside one (an atomic list is wanted whole), or above one."""
+    return any(path[: len(other)] == other or other[: len(path)] == path for other in wanted)
+
+
+def _step(value: Any, step: str | int) -> Any:
+    if isinstance(value, dict):
+        return value.get(str(step))
+    if isinstance(value, list) and isinstance(step, int):
+        return value[step] if step < len(value) else None
+    return None
+
+
+def _outermost(paths: set[Path]) -> set[Path]:
+    return {path for path in paths if not any(path[:size] in paths for size in range(len(path)))}
+
+
+def _pointer(path: Path) -> str:
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

@@ -1,0 +1,20 @@
+"""All children of a target, in the order in which they are applied."""
+
+from metricat_operator.manifests.context import Context
+from metricat_operator.manifests.daemon_set import daemon_set
+from metricat_operator.manifests.prometheus_rule import extra_prometheus_rule, prometheus_rule
+from metricat_operator.manifests.service import service
+from metricat_operator.manifests.service_account import service_account
+from metricat_operator.manifests.service_monitor import service_monitor
+from metricat_operator.observed import Manifest
+
+
+def build(context: Context) -> list[Manifest]:
+    """The children that the target should have; what it owns besides is to be pruned."""
+    alerts = context.spec.alerts
+    children = [service_account(context), daemon_set(context), service(context), service_monitor(context)]
+    if alerts.enabled:
+        children.append(prometheus_rule(context))
+    if alerts.extra_groups:
+        children.append(extra_prometheus_rule(context))
+    return children

@@ -1,0 +1,38 @@
+"""What every manifest is made from."""
+
+from dataclasses import dataclass
+
+from metricat_operator import naming
+from metricat_operator.api.v1alpha1 import Spec
+from metricat_operator.observed import Manifest
+
+
+@dataclass(frozen=True)
+class Context:
+    """A target that was accepted, and how this operator was installed."""
+
+    name: str
+    namespace: str
+    uid: str
+    spec: Spec
+    agent_image: str
+    agent_image_pull_policy: str = "IfNotPresent"
+    agent_image_pull_secrets: tuple[str, ...] = ()
+
+    def metadata(self, component: str, name: str = "", labels: dict[str, str] | None = None) -> Manifest:
+        """The metadata of a child: owned by the target, so that it is collected with it. Our labels win."""
+        return {
+            "name": name or naming.child(self.name),
+            "namespace": self.namespace,
+            "labels": {**(labels or {}), **naming.labels(self.name, component)},
+            "ownerReferences": [
+                {
+                    "apiVersion": naming.API_VERSION,
+                    "kind": naming.KIND,
+                    "name": self.name,
+                    "uid": self.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        }

@@ -1,0 +1,138 @@
+"""The DaemonSet that runs an agent on every node of a pool."""
+
+from metricat_operator import naming
+from metricat_operator.api.v1alpha1 import Agent, Amounts
+from metricat_operator.manifests.context import Context
+from metricat_operator.observed import Manifest
+
+_NOBODY = 65534
+
+_HOST_PATHS = {
+    # Volume: (path on the node, path in the pod, whether later mounts of the node reach the pod)
+    "proc": ("/proc", "/host/proc", False),
+    "sys": ("/sys", "/host/sys", False),
+    "root": ("/", "/host/root", True),
+}
+
+
+def daemon_set(context: Context, pool: str = naming.DEFAULT_POOL) -> Manifest:
+    """One agent per Linux node, as nobody, without capabilities, credentials, or the node's namespaces."""
+    agent = context.spec.agent
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": context.metadata("agent"),
+        "spec": {
+            "selector": {"matchLabels": naming.agent_selector(context.name)},
+            "updateStrategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": agent.update_strategy.max_unavailable},
+            },
+            "template": {
+                "metadata": {"labels": naming.pod_labels(context.name, pool)},
+                "spec": _pod_spec(context, agent),
+            },
+        },
+    }
+
+
+def _pod_spec(context: Context, agent: Agent) -> Manifest:
+    pod: Manifest = {
+        "serviceAccountName": naming.child(context.name),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [
+            toleration.model_dump(by_alias=True, exclude_none=True, mode="json") for toleration in agent.tolerations
+        ],
+        "terminationGracePeriodSeconds": 10,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _NOBODY,
+            "runAsGroup": _NOBODY,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(context, agent)],
+        "volumes": [
+            {"name": name, "hostPath": {"path": on_node, "type": "Directory"}}
+            for name, (on_node, _, _) in _HOST_PATHS.items()
+        ],
+    }
+    if agent.priority_class_name:
+        pod["priorityClassName"] = agent.priority_class_name
+    if context.agent_image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in context.agent_image_pull_secrets]
+    return pod
+
+
+def _container(context: Context, agent: Agent) -> Manifest:
+    return {
+        "name": naming.AGENT_CONTAINER,
+        "image": context.agent_image,
+        "imagePullPolicy": context.agent_image_pull_policy,
+        "args": arguments(agent),
+        "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}}],
+        "ports": [{"name": naming.METRICS_PORT, "containerPort": agent.port, "protocol": "TCP"}],
+        "readinessProbe": _probe("/-/ready", period=5, failures=3),
+        "livenessProbe": _probe("/-/healthy", period=20, failures=3),
+        "resources": _resources(agent),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {
+                "name": name,
+                "mountPath": in_pod,
+                "readOnly": True,
+                **({"mountPropagation": "HostToContainer"} if propagated else {}),
+            }
+            for name, (_, in_pod, propagated) in _HOST_PATHS.items()
+        ],
+    }
+
+
+def arguments(agent: Agent) -> list[str]:
+    """The agent's command line. Its flags are the agent's own; a contract test holds both ends together."""
+    collectors = agent.collectors
+    switches = {
+        "cpu": collectors.cpu,
+        "loadavg": collectors.load,
+        "meminfo": collectors.memory,
+        "diskstats": collectors.disk,
+        "netdev": collectors.network,
+        "filesystem": collectors.filesystem,
+    }
+    patterns = {
+        "--collector.diskstats.device-exclude": collectors.disk.exclude_devices,
+        "--collector.netdev.device-exclude": collectors.network.exclude_devices,
+        "--collector.filesystem.mount-points-exclude": collectors.filesystem.exclude_mount_points,
+        "--collector.filesystem.fs-types-exclude": collectors.filesystem.exclude_fs_types,
+    }
+    return [
+        "--path.procfs=/host/proc",
+        "--path.sysfs=/host/sys",
+        "--path.rootfs=/host/root",
+        f"--web.listen-address=:{agent.port}",
+        *(f"--no-collector.{name}" for name, collector in switches.items() if not collector.enabled),
+        # Kubernetes expands $(NAME) in arguments; $$ stands for one $.
+        *(f"{flag}={pattern.replace('$', '$$')}" for flag, pattern in patterns.items() if pattern is not None),
+    ]
+
+
+def _probe(path: str, *, period: int, failures: int) -> Manifest:
+    return {
+        "httpGet": {"path": path, "port": naming.METRICS_PORT, "scheme": "HTTP"},
+        "periodSeconds": period,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    }
+
+
+def _resources(agent: Agent) -> Manifest:
+    def amounts(wanted: Amounts) -> Manifest:
+        return wanted.model_dump(exclude_none=True)
+
+    named = {"requests": amounts(agent.resources.requests), "limits": amounts(agent.resources.limits)}
+    return {name: value for name, value in named.items() if value}

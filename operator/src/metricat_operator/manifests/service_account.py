@@ -1,0 +1,14 @@
+"""The agents' ServiceAccount."""
+
+from metricat_operator.manifests.context import Context
+from metricat_operator.observed import Manifest
+
+
+def service_account(context: Context) -> Manifest:
+    """An account without any rights and without a token: the agent never speaks to the API server."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": context.metadata("agent"),
+        "automountServiceAccountToken": False,
+    }

@@ -1,0 +1,42 @@
+"""The ServiceMonitor that makes the Prometheus Operator scrape the agents."""
+
+from metricat_operator import naming
+from metricat_operator.manifests.context import Context
+from metricat_operator.observed import Manifest
+
+_POD_LABEL_POOL = "__meta_kubernetes_pod_label_" + naming.LABEL_POOL.replace(".", "_").replace("/", "_")
+
+
+def service_monitor(context: Context) -> Manifest:
+    """Scrapes each agent; `node` and `instance` are the node's name, because a pod's address does not last."""
+    monitor = context.spec.monitor
+    relabelings: list[Manifest] = [
+        {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"},
+        {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "instance"},
+        {"sourceLabels": [_POD_LABEL_POOL], "targetLabel": "pool"},
+        {"targetLabel": "job", "replacement": monitor.job_name},
+    ]
+    for name, value in sorted(context.spec.agent.extra_labels.items()):
+        relabelings.append({"targetLabel": name, "replacement": value.replace("$", "$$")})
+    spec: Manifest = {
+        "selector": {"matchLabels": {naming.LABEL_TARGET: naming.fit(context.name)}},
+        "namespaceSelector": {"matchNames": [context.namespace]},
+        "endpoints": [
+            {
+                "port": naming.METRICS_PORT,
+                "path": "/metrics",
+                "scheme": "http",
+                "interval": monitor.interval,
+                "scrapeTimeout": monitor.scrape_timeout,
+                "relabelings": relabelings,
+            }
+        ],
+    }
+    if monitor.sample_limit:
+        spec["sampleLimit"] = monitor.sample_limit
+    return {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": context.metadata("monitor", labels=monitor.labels),
+        "spec": spec,
+    }

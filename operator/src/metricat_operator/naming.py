@@ -1,0 +1,78 @@
+"""Every name and label in one place."""
+
+import hashlib
+import re
+
+from metricat_operator import __version__
+
+GROUP = "metricat.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "MonitoringTarget"
+PLURAL = "monitoringtargets"
+FIELD_MANAGER = "metricat-operator"
+
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_TARGET = f"{GROUP}/target"
+LABEL_POOL = f"{GROUP}/pool"
+
+DEFAULT_POOL = "default"
+"""The pool of the nodes that no other pool owns."""
+
+AGENT_CONTAINER = "agent"
+METRICS_PORT = "metrics"
+
+_DNS_LABEL = 63
+_HASH = 8
+
+
+def fit(name: str, limit: int = _DNS_LABEL) -> str:
+    """A DNS label (RFC 1123) for any object name: the name itself where it fits, else cut and told apart by a hash."""
+    label = re.sub(r"[^a-z0-9-]", "-", name.lower()).strip("-")
+    if label == name and len(label) <= limit:
+        return label
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH]
+    return f"{label[: limit - _HASH - 1].rstrip('-')}-{digest}"
+
+
+def child(target: str) -> str:
+    """The name that a target's children share; room is left for the suffixes that DaemonSets and pods grow."""
+    return fit(f"metricat-{target}", 46)
+
+
+def extra_rules(target: str) -> str:
+    """The PrometheusRule that holds the user's own groups, apart from ours: a bad one never takes ours down."""
+    return f"{child(target)}-extra"
+
+
+def labels(target: str, component: str) -> dict[str, str]:
+    """The labels of a child."""
+    return {
+        LABEL_NAME: "metricat",
+        "app.kubernetes.io/instance": fit(target),
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "metricat",
+        "app.kubernetes.io/version": __version__,
+        LABEL_MANAGED_BY: FIELD_MANAGER,
+        LABEL_TARGET: fit(target),
+    }
+
+
+def agent_selector(target: str) -> dict[str, str]:
+    """The labels that choose a target's agent pods; a DaemonSet's selector can never change, so these must not."""
+    return {LABEL_NAME: "metricat", "app.kubernetes.io/component": "agent", LABEL_TARGET: fit(target)}
+
+
+def pod_labels(target: str, pool: str) -> dict[str, str]:
+    """The labels of an agent pod. No version among them: an upgrade must not roll pods that stay the same."""
+    return {
+        **agent_selector(target),
+        "app.kubernetes.io/part-of": "metricat",
+        LABEL_MANAGED_BY: FIELD_MANAGER,
+        LABEL_POOL: pool,
+    }
+
+
+MANAGED = f"{LABEL_MANAGED_BY}={FIELD_MANAGER}"
+"""The label selector that finds every child and every agent pod."""

@@ -1,0 +1,60 @@
+"""Facts gathered from the cluster, as plain frozen types. Pure: how they are gathered is not known here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Manifest = dict[str, Any]
+"""A Kubernetes object as JSON: the edge where dicts are allowed."""
+
+
+@dataclass(frozen=True, order=True)
+class ObjectKey:
+    """What names an object in its namespace."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of the cluster."""
+
+    name: str
+    linux: bool = True
+    ready: bool = True
+    unschedulable: bool = False
+
+
+@dataclass(frozen=True)
+class AgentPod:
+    """An agent's pod; `reason` says why it is not ready."""
+
+    name: str
+    node: str
+    ready: bool
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a child is not as it should be."""
+
+    kind: str
+    name: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the cluster holds that matters to one target.
+
+    `children` are the live objects that the target owns; `unserved` the optional kinds that the API server lacks.
+    """
+
+    children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[AgentPod, ...] = ()
+    unserved: frozenset[str] = frozenset()

@@ -1,0 +1,63 @@
+"""The only reader of the environment: what the chart tells the operator about itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names the variable, the value and the way out."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this operator was installed."""
+
+    agent_image: str
+    agent_image_pull_policy: str = "IfNotPresent"
+    agent_image_pull_secrets: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()  # none: the whole cluster
+    workers: int = 4
+    health_port: int = 8080
+    log_format: str = "json"  # or "text"
+    log_level: str = "INFO"
+
+
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Settings from `METRICAT_*` variables.
+
+    Raises:
+        SettingsError: a variable is missing or its value makes no sense.
+    """
+
+    def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = environ.get(name, default)
+        if value not in allowed:
+            raise SettingsError(f"{name}={value!r} is not one of {', '.join(allowed)}")
+        return value
+
+    def number(name: str, default: int, low: int, high: int) -> int:
+        text = environ.get(name, str(default))
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise SettingsError(f"{name}={text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    def items(name: str) -> tuple[str, ...]:
+        return tuple(item.strip() for item in environ.get(name, "").split(",") if item.strip())
+
+    image = environ.get("METRICAT_AGENT_IMAGE", "")
+    if not image:
+        raise SettingsError("METRICAT_AGENT_IMAGE is not set; name the image that the DaemonSet runs, registry and tag")
+    return Settings(
+        agent_image=image,
+        agent_image_pull_policy=choice("METRICAT_AGENT_IMAGE_PULL_POLICY", "IfNotPresent", _PULL_POLICIES),
+        agent_image_pull_secrets=items("METRICAT_AGENT_IMAGE_PULL_SECRETS"),
+        namespaces=items("METRICAT_NAMESPACES"),
+        workers=number("METRICAT_WORKERS", 4, 1, 64),
+        health_port=number("METRICAT_HEALTH_PORT", 8080, 1, 65535),
+        log_format=choice("METRICAT_LOG_FORMAT", "json", ("json", "text")),
+        log_level=choice("METRICAT_LOG_LEVEL", "INFO", _LOG_LEVELS),
+    )

@@ -1,0 +1,35 @@
+"""`python -m metricat_tools generate`: write every generated file anew."""
+
+from pathlib import Path
+
+import yaml
+
+from metricat_operator import naming
+from metricat_tools.generate import crd, golden
+
+ROOT = Path(__file__).resolve().parents[4]
+HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`; do not edit.\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML without aliases, which people find hard to read."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 (pyyaml's signature)
+        """Never."""
+        return True
+
+
+def main(arguments: list[str]) -> None:
+    """Write the CRD to `crds/` and to the chart, and the golden manifests."""
+    del arguments
+    text = HEADER + yaml.dump(crd.definition(), Dumper=_Dumper, sort_keys=False, width=120)
+    for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
+        _write(folder / f"{naming.GROUP}_{naming.PLURAL}.yaml", text)
+    for case in golden.cases(ROOT / "tests" / "golden"):
+        _write(case / "manifests.yaml", golden.text(case))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    print(path.relative_to(ROOT))

@@ -1,0 +1,142 @@
+"""The CustomResourceDefinition of MonitoringTarget, made from the operator's API types.
+
+Pydantic writes JSON Schema; the API server takes only a *structural* schema: no `$ref`, no `anyOf` with types in it, no
+`additionalProperties: false` beside properties (unknown fields are pruned, or refused where the client asks for it).
+See "Specifying a structural schema" on the CustomResourceDefinition page of kubernetes.io.
+"""
+
+import json
+from typing import Any
+
+from metricat_operator import naming
+from metricat_operator.api import v1alpha1
+from metricat_operator.api.fields import Model
+
+Schema = dict[str, Any]
+
+_DROPPED = ("title", "default", "$defs")
+_NAME_LENGTH = 253
+
+
+def definition() -> Schema:
+    """The whole CustomResourceDefinition, ready for `kubectl apply`."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{naming.PLURAL}.{naming.GROUP}",
+            "labels": {naming.LABEL_NAME: "metricat", "app.kubernetes.io/part-of": "metricat"},
+        },
+        "spec": {
+            "group": naming.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": naming.KIND,
+                "listKind": f"{naming.KIND}List",
+                "plural": naming.PLURAL,
+                "singular": naming.KIND.lower(),
+                "shortNames": ["mtarget"],
+                "categories": ["metricat"],
+            },
+            "versions": [
+                {
+                    "name": naming.VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": _columns(),
+                    "schema": {"openAPIV3Schema": _root()},
+                }
+            ],
+        },
+    }
+
+
+def _columns() -> list[Schema]:
+    def column(name: str, path: str, kind: str, about: str, priority: int = 0) -> Schema:
+        found = {"name": name, "type": kind, "jsonPath": path, "description": about}
+        return found | ({"priority": priority} if priority else {})
+
+    ready = '.status.conditions[?(@.type=="Ready")]'
+    return [
+        column("Nodes", ".status.nodes.desired", "integer", "Nodes that should have an agent."),
+        column("Ready", ".status.nodes.ready", "integer", "Nodes with a ready agent."),
+        column(
+            "Uncovered", ".status.nodes.uncovered", "integer", "Nodes that should have a ready agent and have none."
+        ),
+        column("Status", f"{ready}.reason", "string", "Why the target is ready, or why not."),
+        column("Message", f"{ready}.message", "string", "The same in words.", priority=1),
+        column("Age", ".metadata.creationTimestamp", "date", "Time since the target was made."),
+    ]
+
+
+def _root() -> Schema:
+    return {
+        "type": "object",
+        "description": "A set of nodes to watch, and how.",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": structural(v1alpha1.Spec),
+            "status": structural(v1alpha1.Status),
+        },
+    }
+
+
+def structural(model: type[Model]) -> Schema:
+    """The structural schema of a model."""
+    schema = model.model_json_schema(by_alias=True)
+    return _structural(schema, schema.get("$defs", {}))
+
+
+def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    schema = _resolved(schema, definitions)
+    found = {key: value for key, value in schema.items() if key not in _DROPPED}
+    if "x-kubernetes-int-or-string" in found:
+        found.pop("type", None)
+    if "const" in found:
+        found["enum"] = [found.pop("const")]
+    if "description" in found:
+        found["description"] = _described(found["description"], schema)
+    if "properties" in found:
+        found.pop("additionalProperties", None)
+        found["properties"] = {name: _structural(sub, definitions) for name, sub in found["properties"].items()}
+    for key, limit in (("additionalProperties", "maxProperties"), ("items", "maxItems")):
+        if isinstance(found.get(key), dict):
+            found[key] = _structural(found[key], definitions)
+            if "maxLength" in found:
+                found[limit] = found.pop("maxLength")
+    return dict(sorted(found.items()))
+
+
+def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """Without references and without choices; what stands beside them is of the field, and weighs more."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        schema = {**definitions[name], **{key: value for key, value in schema.items() if key != "$ref"}}
+    if options := [option for option in schema.get("anyOf", []) if option != {"type": "null"}]:
+        # Two real choices are int-or-string, which is no choice to the API server.
+        single = options[0] if len(options) == 1 else {}
+        schema = {**single, **{key: value for key, value in schema.items() if key != "anyOf"}}
+        return _resolved(schema, definitions)
+    return schema
+
+
+def _described(text: str, schema: Schema) -> str:
+    """The description, with the default in words: the schema itself holds none."""
+    default = schema.get("default")
+    simple = isinstance(default, (str, int, float)) and default != ""
+    listed = isinstance(default, list) and default
+    if "Default:" in text or not (simple or listed):
+        return " ".join(text.split())
+    return f"{' '.join(text.split())} Default: {json.dumps(_without_nulls(default))}."
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

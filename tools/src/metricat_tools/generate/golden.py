@@ -1,0 +1,36 @@
+"""The golden manifests: what a target becomes, for each feature of the spec, beside the target itself."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metricat_operator.api.parse import parse
+from metricat_operator.manifests import Context, build
+
+UID = "11111111-2222-3333-4444-555555555555"
+IMAGE = "metricat/agent:golden"
+
+
+def manifests(target: dict[str, Any]) -> list[dict[str, Any]]:
+    """The children of a target, as a freshly installed operator builds them.
+
+    Raises:
+        ValueError: the target is not acceptable; the message says why.
+    """
+    parsed = parse(target["spec"])
+    if parsed.spec is None or parsed.errors:
+        raise ValueError("; ".join(parsed.errors))
+    metadata = target["metadata"]
+    return build(Context(metadata["name"], metadata["namespace"], UID, parsed.spec, agent_image=IMAGE))
+
+
+def cases(root: Path) -> list[Path]:
+    """The folders that hold a `target.yaml`."""
+    return sorted(path.parent for path in root.glob("*/target.yaml"))
+
+
+def text(case: Path) -> str:
+    """What the case's `manifests.yaml` should hold."""
+    found = manifests(yaml.safe_load((case / "target.yaml").read_text()))
+    return "---\n".join(yaml.safe_dump(manifest, sort_keys=False, width=120) for manifest in found)
