@@ -3,3 +3,8 @@
 Nothing here needs a registry or a container engine's daemon; whatever an image is made of is hashed into its key, so
 that what is already there is never made twice.
 """
+
+from metricat_tools.images.built import Built
+from metricat_tools.images.obtain import ensure
+
+__all__ = ["Built", "ensure"]

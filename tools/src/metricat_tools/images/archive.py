@@ -41,7 +41,8 @@ def architecture() -> str:
 def docker_archive(destination: Path, image: Image, files: Mapping[str, Path | bytes]) -> Path:
     """Write `destination`: an image with one layer that holds `files` (absolute path inside -> a file, or its bytes).
 
-    The files are executable for everybody and belong to root. An unfinished archive never bears the final name.
+    All belong to root; a file that is copied is executable for everybody, one given as bytes is not. An unfinished
+    archive never bears the final name.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
@@ -61,6 +62,24 @@ def docker_archive(destination: Path, image: Image, files: Mapping[str, Path | b
     return destination
 
 
+def retag(source: Path, destination: Path, tags: Sequence[str]) -> Path:
+    """Copy a docker archive of one image to `destination` under these names instead of its own."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
+        partial = Path(folder, "image.tar")
+        with tarfile.open(source) as old, tarfile.open(partial, "w") as new:
+            for member in old:
+                content = old.extractfile(member) if member.isreg() else None
+                if content is not None and member.name == "manifest.json":
+                    (manifest,) = json.load(content)
+                    manifest["RepoTags"] = list(tags)
+                    _add(new, member.name, _json([manifest]), mode=0o644)
+                else:
+                    new.addfile(member, content)
+        partial.replace(destination)
+    return destination
+
+
 def _fill(tar: tarfile.TarFile, image: Image, files: Mapping[str, Path | bytes]) -> None:
     writable = {_inside(path) for path in image.directories}
     names = {_inside(path): content for path, content in files.items()}
@@ -71,7 +90,7 @@ def _fill(tar: tarfile.TarFile, image: Image, files: Mapping[str, Path | bytes])
         entry.mode = 0o1777 if name in writable else 0o755
         tar.addfile(entry)
     for name, content in sorted(names.items()):
-        _add(tar, name, content, mode=0o755)
+        _add(tar, name, content, mode=0o644 if isinstance(content, bytes) else 0o755)
 
 
 def _inside(path: str) -> str:

@@ -1,0 +1,65 @@
+# Metricat's two images, one target each:
+#
+#   docker build --target agent --tag metricat/agent:0.1.0 .
+#   docker build --target operator --tag metricat/operator:0.1.0 .
+#
+# BASE is any image with glibc and Python 3.11; its shell is used for building only, the final stages just copy.
+# A context that holds `wheelhouse/` (`make images` lays one) builds from that alone, without a network.
+
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+WORKDIR /src
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_COMPILE=1
+# The brackets make a pattern: COPY takes one that matches nothing, and refuses a folder that is not there.
+COPY tools/src/metricat_tools/images/build.txt wheelhous[e] wheelhouse/
+# A base without pip borrows the one in the wheelhouse: a wheel is a zip file, which Python runs as it is.
+RUN if [ -e wheelhouse/pip-*.whl ]; then \
+        printf '[global]\nno-index = true\nfind-links = /src/wheelhouse\n' >/etc/pip.conf; \
+        export PYTHONPATH=$(echo wheelhouse/pip-*.whl); \
+    fi \
+    && python3 -m venv --without-pip /build \
+    && python3 -m pip --python /build/bin/python install --require-hashes --requirement wheelhouse/build.txt \
+    && python3 -m venv --without-pip /opt/metricat \
+    && rm /opt/metricat/bin/[Aa]ctivate*
+
+# Bytecode is compiled for good (`unchecked-hash`): the root is read-only where it runs, and times are not kept.
+FROM build AS build-agent
+COPY requirements/agent.txt requirements/
+RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --requirement requirements/agent.txt \
+    && /opt/metricat/bin/python -m compileall -qq --invalidation-mode unchecked-hash /opt/metricat/lib
+COPY agent agent
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./agent \
+    && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
+    && /opt/metricat/bin/python -m compileall -qq --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_agent
+
+FROM build AS build-operator
+COPY requirements/operator.txt requirements/
+RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --requirement requirements/operator.txt \
+    && /opt/metricat/bin/python -m compileall -qq --invalidation-mode unchecked-hash /opt/metricat/lib
+COPY operator operator
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./operator \
+    && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
+    && /opt/metricat/bin/python -m compileall -qq --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_operator
+
+FROM ${BASE} AS agent
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="metricat-agent" \
+      org.opencontainers.image.description="A small exporter of one node, with node_exporter's metric names" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build-agent /opt/metricat /opt/metricat
+ENV PATH=/opt/metricat/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /
+USER 65534:65534
+ENTRYPOINT ["metricat-agent"]
+
+FROM ${BASE} AS operator
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="metricat-operator" \
+      org.opencontainers.image.description="Keeps exporters, monitors and alert rules in step with MonitoringTargets" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build-operator /opt/metricat /opt/metricat
+ENV PATH=/opt/metricat/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /
+USER 65532:65532
+ENTRYPOINT ["metricat-operator"]
