@@ -90,7 +90,7 @@ KUBERNETES = GoModule(
     "kubernetes",
     "k8s.io/kubernetes",
     ldflags=f"-X {_KUBE}.gitVersion={{version}} -X {_KUBE}.gitMajor={{major}} -X {_KUBE}.gitMinor={{minor}}"
-    f" -X {_KUBE}.gitTreeState=archive",
+    f" -X {_KUBE}.gitTreeState=archive -X {_KUBE}.gitCommit=",
 )
 KWOK = GoModule("kwok", "sigs.k8s.io/kwok", ldflags="-X sigs.k8s.io/kwok/pkg/consts.Version={version}")
 _CONTAINERD = "github.com/containerd/containerd/v2"

@@ -1,0 +1,106 @@
+"""The few calls that a test cluster makes of its own API server, over connections that stay open."""
+
+import contextlib
+import http.client
+import json
+import ssl
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from metricat_tools.cluster.pki import Pair
+
+_ALREADY = 409
+
+
+class ApiError(Exception):
+    """The API server's refusal: its status code and message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+
+
+@dataclass
+class Api:
+    """A client of one API server; each thread has its own connection."""
+
+    url: str
+    authority: Path
+    credentials: Pair
+    timeout: float = 30.0
+    _local: threading.local = field(default_factory=threading.local, repr=False)
+    _open: list[http.client.HTTPSConnection] = field(default_factory=list, repr=False)
+
+    def ready(self) -> bool:
+        """Whether the API server says that it is ready."""
+        try:
+            self.call("GET", "/readyz")
+        except (OSError, http.client.HTTPException, ApiError):
+            return False
+        return True
+
+    def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:
+        """One request; the parsed answer, or its text where it is no JSON."""
+        try:
+            status, text = self._send(method, path, body, kind)
+        except (http.client.HTTPException, ConnectionError):
+            # The server closed a connection that was idle, or was restarted.
+            self._drop()
+            status, text = self._send(method, path, body, kind)
+        try:
+            answer = json.loads(text)
+        except ValueError:
+            answer = text.decode(errors="replace")
+        if status >= http.client.BAD_REQUEST:
+            raise ApiError(status, answer.get("message", "") if isinstance(answer, dict) else answer)
+        return answer
+
+    def get(self, path: str) -> Any:
+        """Read an object, a list or a page of text."""
+        return self.call("GET", path)
+
+    def create(self, path: str, body: object) -> Any:
+        """Create an object, or leave the one that is there."""
+        try:
+            return self.call("POST", path, body)
+        except ApiError as error:
+            if error.status != _ALREADY:
+                raise
+            return None
+
+    def close(self) -> None:
+        """Close every thread's connection."""
+        while self._open:
+            self._open.pop().close()
+        self._local = threading.local()
+
+    def _send(self, method: str, path: str, body: object, kind: str) -> tuple[int, bytes]:
+        connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            connection.request(method, path, data, {"Content-Type": kind, "Accept": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read()
+        except BaseException:
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        connection: http.client.HTTPSConnection | None = self._local.__dict__.pop("connection", None)
+        if connection is not None:
+            connection.close()
+            with contextlib.suppress(ValueError):
+                self._open.remove(connection)
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context(cafile=str(self.authority))
+        context.load_cert_chain(self.credentials.certificate, self.credentials.key)
+        parts = urlsplit(self.url)
+        made = http.client.HTTPSConnection(parts.hostname or "", parts.port, context=context, timeout=self.timeout)
+        self._open.append(made)
+        return made

@@ -1,0 +1,68 @@
+"""The API server's audit log, read: who asked for what, so that a test can count requests and name each write."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One finished request."""
+
+    user: str
+    agent: str
+    verb: str
+    resource: str
+    """Group, resource and subresource: `apps/daemonsets`, `nodes/status`; empty for a path that is no resource."""
+    namespace: str
+    name: str
+    code: int
+
+    @property
+    def writes(self) -> bool:
+        """Whether it could have changed something."""
+        return self.verb in WRITES
+
+
+@dataclass
+class AuditLog:
+    """Reads the requests that were logged since the last look."""
+
+    path: Path
+    _offset: int = field(default=0, repr=False)
+
+    def skip(self) -> None:
+        """Forget everything so far."""
+        self._offset = self.path.stat().st_size
+
+    def read(self) -> list[Request]:
+        """The requests since the last look, in the order in which they finished."""
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            lines = file.read().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith(b"\n")]
+        self._offset += sum(map(len, whole))
+        return list(_requests(whole))
+
+
+def _requests(lines: list[bytes]) -> Iterator[Request]:
+    for line in lines:
+        event: dict[str, Any] = json.loads(line)
+        # A watch is logged when it starts and when it ends: count it once.
+        if event["stage"] == "ResponseComplete" and event["verb"] == "watch":
+            continue
+        target = event.get("objectRef", {})
+        parts = (target.get("apiGroup"), target.get("resource"), target.get("subresource"))
+        yield Request(
+            user=event["user"].get("username", ""),
+            agent=event.get("userAgent", ""),
+            verb=event["verb"],
+            resource="/".join(part for part in parts if part),
+            namespace=target.get("namespace", ""),
+            name=target.get("name", ""),
+            code=event.get("responseStatus", {}).get("code", 0),
+        )

@@ -1,0 +1,131 @@
+"""PURE: the command lines of the control plane's components; nothing here reads a file or starts a process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from metricat_tools.cluster.pki import Pair
+
+SERVICE_RANGE, SERVICE_ADDRESS = "10.96.0.0/16", "10.96.0.1"
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+SERVER_NAMES = (
+    "localhost",
+    "127.0.0.1",
+    SERVICE_ADDRESS,
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+# A client of tests must never wait for its own limit: the controllers' default is 20 requests a second.
+_FAST = ("--kube-api-qps=1000", "--kube-api-burst=2000")
+
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a control plane listens, and where its files are."""
+
+    folder: Path
+    programs: Mapping[str, Path]
+    address: str
+    port: int
+    authority: Pair
+    service_account_key: Path
+    server: Pair
+    kubelet_client: Pair
+    audit: bool
+    loopback: bool
+    """Only processes of this machine reach it, so it offers no address to pods."""
+
+    @property
+    def etcd_socket(self) -> str:
+        """Etcd listens on a unix socket: no port to find, and nobody else gets in."""
+        return f"unix://{self.folder}/etcd.sock"
+
+
+def etcd(layout: Layout) -> list[str | Path]:
+    """Etcd without syncing to the disk: a test cluster need not survive a power cut."""
+    return [
+        layout.programs["etcd"],
+        f"--data-dir={layout.folder}/etcd",
+        f"--listen-client-urls={layout.etcd_socket}",
+        f"--advertise-client-urls={layout.etcd_socket}",
+        f"--listen-peer-urls=unix://{layout.folder}/peer.sock",
+        "--unsafe-no-fsync",
+        "--log-level=warn",
+    ]
+
+
+def kube_apiserver(layout: Layout) -> list[str | Path]:
+    """The API server with RBAC, the Node authorizer, tokens for service accounts and, if asked, an audit log."""
+    where = (
+        # Nobody but loopback can reach it: no endpoints for the service `kubernetes`, and a port that stays reserved.
+        ["--endpoint-reconciler-type=none", "--permit-port-sharing=true", "--external-hostname=127.0.0.1"]
+        if layout.loopback
+        # Webhooks and aggregated APIs are reached by their pods' addresses: there is no kube-proxy beside us.
+        else ["--enable-aggregator-routing=true", f"--advertise-address={layout.address}"]
+    )
+    audit = [
+        f"--audit-policy-file={layout.folder}/audit-policy.yaml",
+        f"--audit-log-path={layout.folder}/audit.log",
+        "--audit-log-maxsize=100000",
+        "--audit-log-mode=blocking",
+    ]
+    return [
+        layout.programs["kube-apiserver"],
+        f"--etcd-servers={layout.etcd_socket}",
+        f"--bind-address={layout.address}",
+        f"--secure-port={layout.port}",
+        *where,
+        f"--cert-dir={layout.folder}/pki",
+        f"--tls-cert-file={layout.server.certificate}",
+        f"--tls-private-key-file={layout.server.key}",
+        f"--client-ca-file={layout.authority.certificate}",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--service-account-issuer={ISSUER}",
+        f"--service-account-key-file={layout.service_account_key}",
+        f"--service-account-signing-key-file={layout.service_account_key}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged=true",
+        "--kubelet-preferred-address-types=InternalIP",
+        f"--kubelet-certificate-authority={layout.authority.certificate}",
+        f"--kubelet-client-certificate={layout.kubelet_client.certificate}",
+        f"--kubelet-client-key={layout.kubelet_client.key}",
+        *(audit if layout.audit else []),
+    ]
+
+
+def kube_controller_manager(layout: Layout, kubeconfig: Path) -> list[str | Path]:
+    """All controllers, each under its own service account, with no limit that tests would wait for."""
+    return [
+        layout.programs["kube-controller-manager"],
+        f"--kubeconfig={kubeconfig}",
+        "--secure-port=0",
+        "--leader-elect=false",
+        "--use-service-account-credentials",
+        f"--service-account-private-key-file={layout.service_account_key}",
+        f"--root-ca-file={layout.authority.certificate}",
+        f"--cluster-signing-cert-file={layout.authority.certificate}",
+        f"--cluster-signing-key-file={layout.authority.key}",
+        "--node-monitor-grace-period=20s",
+        *_FAST,
+    ]
+
+
+def kube_scheduler(layout: Layout, kubeconfig: Path) -> list[str | Path]:
+    """The scheduler."""
+    return [
+        layout.programs["kube-scheduler"],
+        f"--kubeconfig={kubeconfig}",
+        "--secure-port=0",
+        "--leader-elect=false",
+        *_FAST,
+    ]

@@ -1,0 +1,272 @@
+"""The control plane: etcd, API server, controller manager and scheduler, and nodes that are simulated.
+
+By itself it needs no root: everything listens on loopback, at a free port. Put inside a network namespace it is the
+control plane of a cluster with nodes.
+"""
+
+import json
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import yaml
+
+from metricat_tools.cluster import components, kubeconfig, simulated
+from metricat_tools.cluster.api import Api, ApiError
+from metricat_tools.cluster.pki import Authority, Pair
+from metricat_tools.cluster.processes import HERE, Namespaces, Processes
+from metricat_tools.cluster.state import State
+from metricat_tools.cluster.sweep import owner, sweep
+from metricat_tools.errors import ToolError
+from metricat_tools.programs import ensure
+
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_MASTERS = "system:masters"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a control plane listens, inside which namespaces, and how this machine's programs reach it."""
+
+    address: str
+    port: int
+    outside: str
+    """The URL for kubeconfigs used in the machine's own namespaces."""
+    namespaces: Namespaces = HERE
+
+    @property
+    def inside(self) -> str:
+        """The URL for processes in the cluster's own namespaces."""
+        return f"https://{self.address}:{self.port}"
+
+
+@dataclass
+class ControlPlane:
+    """A running control plane; leaving its context stops it and removes its files."""
+
+    state: State
+    processes: Processes
+    site: Site
+    authority: Authority
+    audit: bool
+    _reservation: socket.socket | None = field(default=None, repr=False)
+
+    @classmethod
+    def start(cls, name: str, *, audit: bool = True, keep: bool = False) -> Self:
+        """Start a control plane on loopback; whatever of an earlier one of this name is left is removed first.
+
+        Unless it is to `keep`, the kernel ends its processes with the thread that starts it, however that ends.
+        """
+        programs = ensure(*PROGRAMS)
+        state = State(name)
+        with state.locked():
+            sweep()
+            clean(state)
+            state.create()
+            reservation, port = reserve_port()
+            url = f"https://127.0.0.1:{port}"
+            state.remember(kind="control-plane", url=url, audit=audit, owner=None if keep else owner())
+            processes = Processes(state.folder, die_with_us=not keep)
+            site = Site("127.0.0.1", port, url)
+            plane = cls(state, processes, site, Authority(state.folder / "pki"), audit, reservation)
+            try:
+                plane.launch(programs)
+            except BaseException:
+                plane._remove()
+                raise
+        return plane
+
+    @classmethod
+    def find(cls, name: str) -> Self:
+        """The running control plane of this name, started by another process."""
+        state = State(name)
+        facts = state.recall()
+        if facts["kind"] != "control-plane":
+            raise ToolError(f"{name} is a cluster with nodes, not a control plane only")
+        port = int(facts["url"].rpartition(":")[2])
+        site = Site("127.0.0.1", port, facts["url"])
+        return cls(state, Processes(state.folder), site, Authority(state.folder / "pki"), facts["audit"])
+
+    def launch(self, programs: Mapping[str, Path]) -> None:
+        """Start the components and return when the API server and the controllers work."""
+        self.authority.create()
+        hosts = [*components.SERVER_NAMES, self.site.address]
+        layout = components.Layout(
+            folder=self.state.folder,
+            programs=programs,
+            address=self.site.address,
+            port=self.site.port,
+            authority=self.authority.pair,
+            service_account_key=self.authority.service_account_key,
+            server=self.authority.issue("kube-apiserver", "kube-apiserver", hosts=hosts),
+            kubelet_client=self.authority.issue("kubelet-client", "kube-apiserver-kubelet-client", [_MASTERS]),
+            audit=self.audit,
+            loopback=self.site.namespaces is HERE,
+        )
+        self.authority.issue("admin", "admin", [_MASTERS])
+        kubeconfig.write(self.kubeconfig, self.url, self.ca, self._admin)
+        (self.state.folder / "audit-policy.yaml").write_text(yaml.safe_dump(components.AUDIT_POLICY))
+        manager = self.component_kubeconfig("kube-controller-manager", "system:kube-controller-manager")
+        scheduler = self.component_kubeconfig("kube-scheduler", "system:kube-scheduler")
+        self._start("etcd", components.etcd(layout))
+        self._start("kube-apiserver", components.kube_apiserver(layout))
+        self.wait_ready()
+        self._start("kube-controller-manager", components.kube_controller_manager(layout, manager))
+        self._start("kube-scheduler", components.kube_scheduler(layout, scheduler))
+        self.processes.wait("kube-controller-manager", self._controllers_work)
+
+    @property
+    def name(self) -> str:
+        """The cluster's name."""
+        return self.state.name
+
+    @property
+    def url(self) -> str:
+        """The API server's URL for this machine's programs."""
+        return self.site.outside
+
+    @property
+    def ca(self) -> Path:
+        """The certificate of the cluster's authority."""
+        return self.authority.pair.certificate
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig of the cluster's administrator."""
+        return self.state.folder / "admin.kubeconfig"
+
+    @property
+    def audit_log(self) -> Path:
+        """The audit log: one JSON object a line, metadata of every finished request."""
+        return self.state.folder / "audit.log"
+
+    @cached_property
+    def api(self) -> Api:
+        """A client with the administrator's rights."""
+        return Api(self.url, self.ca, self._admin)
+
+    def component_kubeconfig(self, role: str, user: str, groups: Sequence[str] = ()) -> Path:
+        """A kubeconfig, for use inside the cluster's namespaces, of a client with a certificate of its own."""
+        pair = self.authority.issue(role, user, groups)
+        return kubeconfig.write(self.state.folder / f"{role}.kubeconfig", self.site.inside, self.ca, pair)
+
+    def user_kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
+        """A kubeconfig, for this machine's programs, of a user who has no rights but those that RBAC gives."""
+        pair = self.authority.issue(f"user-{user}", user, groups)
+        return kubeconfig.write(self.state.folder / f"user-{user}.kubeconfig", self.url, self.ca, pair)
+
+    def service_account_kubeconfig(self, namespace: str, account: str, seconds: int = 86400) -> Path:
+        """A kubeconfig, for this machine's programs, with a token of a service account that exists."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": seconds},
+        }
+        token: str = self.api.call("POST", path, body)["status"]["token"]
+        return kubeconfig.write(self.state.folder / f"{namespace}.{account}.kubeconfig", self.url, self.ca, token)
+
+    def simulate_nodes(
+        self,
+        names: int | Sequence[str],
+        labels: Mapping[str, str] | None = None,
+        taints: Sequence[Mapping[str, str]] = (),
+        seconds: float = 120.0,
+    ) -> list[str]:
+        """Add nodes that kwok simulates, so many or with these names, and return their names when all are Ready."""
+        if self.processes.find("kwok") is None:
+            config = self.component_kubeconfig("kwok", "kwok", [_MASTERS])  # it plays every part of a node
+            command = simulated.kwok(self.state.folder, config)
+            self._start("kwok", command)
+        created = simulated.create(self.api, names, labels or {}, taints)
+        self.processes.wait("kwok", lambda: simulated.ready(self.api, created), seconds)
+        return created
+
+    def wait_ready(self, seconds: float = 60.0) -> None:
+        """Return when the API server is ready."""
+        self.processes.wait("kube-apiserver", self.api.ready, seconds)
+
+    def pause(self, role: str) -> None:
+        """Freeze a component: its connections stay open and nothing answers."""
+        self.processes.send(role, signal.SIGSTOP)
+
+    def resume(self, role: str) -> None:
+        """Let a frozen component go on."""
+        self.processes.send(role, signal.SIGCONT)
+
+    def kill(self, role: str) -> None:
+        """End a component as a crash would."""
+        self.processes.kill(role)
+
+    def restart(self, role: str) -> None:
+        """Crash a component, unless it is down already, and start it again as it was; the API server is ready after."""
+        self.kill(role)
+        command: list[str] = json.loads(self._command(role).read_text())
+        self.processes.start(role, command, self.site.namespaces)
+        self.wait_ready()
+
+    def stop(self) -> None:
+        """End all processes and remove all files; nothing is left."""
+        with self.state.locked():
+            self._remove()
+
+    def detach(self) -> None:
+        """Let go of a control plane that is to be kept: it goes on by itself."""
+        self.api.close()
+        if self._reservation is not None:
+            self._reservation.close()
+
+    def __enter__(self) -> Self:
+        """The control plane itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it, whatever happened."""
+        self.stop()
+
+    @property
+    def _admin(self) -> Pair:
+        return Pair(self.authority.folder / "admin.crt", self.authority.folder / "admin.key")
+
+    def _command(self, role: str) -> Path:
+        return self.state.folder / f"{role}.command.json"
+
+    def _start(self, role: str, command: Sequence[str | Path]) -> None:
+        words = [str(word) for word in command]
+        self._command(role).write_text(json.dumps(words))
+        self.processes.start(role, words, self.site.namespaces)
+
+    def _controllers_work(self) -> bool:
+        """Pods can be created once the controllers have made the namespace's service account."""
+        try:
+            self.api.get("/api/v1/namespaces/default/serviceaccounts/default")
+        except ApiError:
+            return False
+        return True
+
+    def _remove(self) -> None:
+        self.processes.kill_all()
+        self.detach()
+        self.state.remove()
+
+
+def clean(state: State) -> None:
+    """Remove whatever a crashed control plane of this name has left."""
+    Processes(state.folder).kill_all()
+    if state.folder.exists():
+        state.remove()
+
+
+def reserve_port() -> tuple[socket.socket, int]:
+    """A free port of loopback, ours while the socket is open: only a listener that shares ports may bind it."""
+    reservation = socket.socket()
+    reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reservation.bind(("127.0.0.1", 0))
+    return reservation, int(reservation.getsockname()[1])

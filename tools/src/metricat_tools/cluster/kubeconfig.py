@@ -1,0 +1,33 @@
+"""Kubeconfig files, with certificates and tokens inside, so that one file is all that a client needs."""
+
+import base64
+from pathlib import Path
+
+import yaml
+
+from metricat_tools.cluster.pki import Pair, write_private
+
+
+def write(path: Path, server: str, authority: Path, credentials: Pair | str) -> Path:
+    """Write a kubeconfig for a client that shows a certificate, or a bearer token."""
+    if isinstance(credentials, str):
+        user = {"token": credentials}
+    else:
+        user = {
+            "client-certificate-data": _data(credentials.certificate),
+            "client-key-data": _data(credentials.key),
+        }
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority-data": _data(authority)}}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "c",
+    }
+    write_private(path, yaml.safe_dump(content, sort_keys=False).encode())
+    return path
+
+
+def _data(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,234 @@
+"""The processes of a cluster: started, watched, found again, and ended without touching anybody else's.
+
+Each process carries its cluster's folder and its own role in its environment, and so does whatever it starts. A process
+is ours if its environment says so: no record can go stale, no crash comes between a start and its record, and a number
+that the kernel gave to somebody else is never taken for ours.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from metricat_tools.errors import ToolError
+from metricat_tools.programs.debian import path as search_path
+from metricat_tools.programs.progress import tail
+
+_FOLDER, _ROLE = "METRICAT_CLUSTER_FOLDER", "METRICAT_CLUSTER_ROLE"
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """The namespaces a process runs in: those of a process that holds them, or this one's own."""
+
+    holder: int | None = None
+    mounts: bool = False
+
+    def enter(self, command: Sequence[str | Path]) -> list[str]:
+        """The command that runs this one inside.
+
+        `nsenter`, not `ip netns exec`: the latter remounts /sys and hides the cgroups.
+        """
+        words = [str(word) for word in command]
+        if self.holder is None:
+            return words
+        spaces = [f"--net=/proc/{self.holder}/ns/net"]
+        if self.mounts:
+            spaces += [f"--mount=/proc/{self.holder}/ns/mnt", "--wdns=/"]
+        return ["nsenter", *spaces, "--", *words]
+
+
+HERE = Namespaces()
+
+
+@dataclass
+class Processes:
+    """The processes of the cluster whose files are in `folder`."""
+
+    folder: Path
+    die_with_us: bool = False
+    """The kernel ends each process when the one that started it ends, however that ends."""
+    _children: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def start(
+        self,
+        role: str,
+        command: Sequence[str | Path],
+        namespaces: Namespaces = HERE,
+        *,
+        pass_fds: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> int:
+        """Start a process in a session of its own, its output in a log named by its role; its process ID."""
+        if existing := self.find(role):
+            raise ToolError(f"{role} of {self.folder.name} runs already, as process {existing}")
+        words = namespaces.enter(command)
+        if self.die_with_us:
+            words = ["setpriv", "--pdeathsig=KILL", "--", *words]
+        marks = {_FOLDER: str(self.folder), _ROLE: role, "PATH": search_path()}
+        log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        for descriptor in pass_fds:
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - takes no keyword
+        # Not `subprocess`: it minds a child that is meant to go on when this process ends.
+        self._children[role] = os.posix_spawnp(
+            words[0],
+            words,
+            {**os.environ, **(environment or {}), **marks},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(self.log(role)), log, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+            setsigdef=[signal.SIGINT, signal.SIGPIPE],
+        )
+        return self._children[role]
+
+    def log(self, role: str) -> Path:
+        """The log file of a process."""
+        return self.folder / "log" / f"{role}.log"
+
+    def running(self) -> dict[int, str]:
+        """The cluster's living processes, each with its role (which its children share)."""
+        return dict(_marked(self.folder))
+
+    def find(self, role: str) -> int | None:
+        """The process with this role, the oldest if it has children of its own."""
+        return min((pid for pid, its in self.running().items() if its == role), key=started_at, default=None)
+
+    def send(self, role: str, number: signal.Signals) -> None:
+        """Send a signal to the process with this role."""
+        pid = self.find(role)
+        if pid is None:
+            raise ToolError(f"{role} of {self.folder.name} does not run: see {self.log(role)}")
+        self._kill(pid, number)
+
+    def kill(self, role: str) -> None:
+        """End the processes with this role at once, and return when they have ended."""
+        self._kill_until(lambda: {pid: its for pid, its in self.running().items() if its == role})
+
+    def kill_all(self) -> None:
+        """End every process of the cluster at once: a throw-away cluster has nothing to save."""
+        self._kill_until(self.running)
+
+    def _kill_until(self, remaining: Callable[[], dict[int, str]], seconds: float = 10.0) -> None:
+        deadline = time.monotonic() + seconds
+        while alive := remaining():
+            for pid in alive:
+                self._kill(pid, signal.SIGKILL)
+            self._reap()
+            if time.monotonic() > deadline:
+                listed = ", ".join(f"{role} ({pid})" for pid, role in alive.items())
+                raise ToolError(f"these processes do not end, most likely stuck on a disk: {listed}")
+            time.sleep(0.02)
+        self._reap()
+
+    def wait(self, role: str, ready: Callable[[], bool], seconds: float = 60.0) -> None:
+        """Return when `ready` says so; an error with the log's end if the process ends or takes too long."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if (status := self._ended(role)) is not None:
+                raise self._failure(role, f"ended with status {status}")
+            if time.monotonic() > deadline:
+                raise self._failure(role, f"was not ready after {seconds:.0f} s")
+            time.sleep(0.05)
+
+    def _failure(self, role: str, what: str) -> ToolError:
+        log = self.log(role)
+        text = log.read_text(errors="replace") if log.exists() else ""
+        if "no space left on device" in text:
+            return ToolError(f"{role} {what}: the disk is full, free some space")
+        return ToolError(f"{role} {what}; the end of its log is:\n{tail(text)}")
+
+    def _kill(self, pid: int, number: signal.Signals) -> None:
+        """Signal a process through a descriptor, after a second look: its number may be somebody else's by now."""
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            if _mark(pid, self.folder) is not None:
+                signal.pidfd_send_signal(descriptor, number)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(descriptor)
+
+    def _ended(self, role: str) -> int | None:
+        """The exit status of a child that has ended; None for one that runs, or that another process started."""
+        if role not in self._children:
+            return None
+        try:
+            pid, status = os.waitpid(self._children[role], os.WNOHANG)
+        except ChildProcessError:
+            pid, status = self._children[role], 0  # somebody else in this process waited for it
+        if pid == 0:
+            return None
+        del self._children[role]
+        return os.waitstatus_to_exitcode(status)
+
+    def _reap(self) -> None:
+        for role in list(self._children):
+            self._ended(role)
+
+
+def run(command: Sequence[str | Path], namespaces: Namespaces = HERE, *, stdin: IO[bytes] | None = None) -> str:
+    """Run a short command to its end and give its output; an error that holds what it said when it fails."""
+    words = namespaces.enter(command)
+    done = subprocess.run(
+        words,
+        stdin=stdin or subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PATH": search_path()},
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise ToolError(f"`{' '.join(str(word) for word in command)}` failed: {said}")
+    return done.stdout.decode(errors="replace")
+
+
+def marked_folders() -> set[Path]:
+    """The folders of all clusters that have living processes."""
+    found = (_environment(pid) for pid in _pids())
+    return {Path(os.fsdecode(marks[_FOLDER.encode()])) for marks in found if _FOLDER.encode() in marks}
+
+
+def _marked(folder: Path) -> Iterator[tuple[int, str]]:
+    for pid in _pids():
+        role = _mark(pid, folder)
+        if role is not None:
+            yield pid, role
+
+
+def _mark(pid: int, folder: Path) -> str | None:
+    marks = _environment(pid)
+    if marks.get(_FOLDER.encode()) != os.fsencode(folder):
+        return None
+    return os.fsdecode(marks.get(_ROLE.encode(), b""))
+
+
+def _environment(pid: int) -> dict[bytes, bytes]:
+    """The environment a process was started with; empty for one that has ended or is not ours to read."""
+    try:
+        pairs = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return {}
+    return {name: value for name, _, value in (pair.partition(b"=") for pair in pairs)}
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+
+
+def started_at(pid: int) -> int:
+    """A process's start in clock ticks since boot (field 22 of stat, proc(5)); far in the future if it has ended."""
+    try:
+        return int((_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError):
+        return 1 << 62

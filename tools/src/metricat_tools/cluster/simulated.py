@@ -1,0 +1,154 @@
+"""Simulated nodes: kwok plays the kubelet for nodes and pods that exist in the API only."""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metricat_tools.cluster.api import Api
+from metricat_tools.programs import ensure, module_dir
+
+ANNOTATION = "kwok.x-k8s.io/node"
+BROKEN = "broken-"
+"""On a simulated node whose name begins so, no image can ever be pulled."""
+_STAGES = (
+    "node/fast/node-initialize.yaml",
+    "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
+    "pod/fast/pod-ready.yaml",
+    "pod/fast/pod-complete.yaml",
+    "pod/fast/pod-delete.yaml",
+)
+_ON_BROKEN = f'.spec.nodeName | startswith("{BROKEN}") | tostring'
+_PARALLEL = 8
+
+
+def kwok(folder: Path, kubeconfig: Path) -> list[str | Path]:
+    """Write kwok's stages into the cluster's folder, and give its command line."""
+    config = folder / "kwok.yaml"
+    config.write_text(yaml.safe_dump_all(stages(module_dir("kwok", "sigs.k8s.io/kwok") / "kustomize" / "stage")))
+    return [
+        ensure("kwok")["kwok"],
+        f"--kubeconfig={kubeconfig}",
+        f"--config={config}",
+        f"--manage-nodes-with-annotation-selector={ANNOTATION}=fake",
+        "--node-lease-duration-seconds=40",
+        "--cidr=10.128.0.0/10",
+    ]
+
+
+def stages(folder: Path) -> list[dict[str, Any]]:
+    """Kwok's own stages, with pods on broken nodes waiting for their image for ever."""
+    loaded = [yaml.safe_load((folder / name).read_text()) for name in _STAGES]
+    for stage in loaded:
+        if stage["metadata"]["name"] == "pod-ready":
+            stage["spec"]["selector"]["matchExpressions"].append(
+                {"key": _ON_BROKEN, "operator": "NotIn", "values": ["true"]}
+            )
+    return [*loaded, _image_pull_back_off()]
+
+
+def _image_pull_back_off() -> dict[str, Any]:
+    status = """
+conditions:
+- {type: Initialized, status: "True", lastTransitionTime: {{ Now | Quote }}}
+- {type: Ready, status: "False", reason: ContainersNotReady, lastTransitionTime: {{ Now | Quote }}}
+- {type: ContainersReady, status: "False", reason: ContainersNotReady, lastTransitionTime: {{ Now | Quote }}}
+containerStatuses:
+{{ range .spec.containers }}
+- name: {{ .name | Quote }}
+  image: {{ .image | Quote }}
+  imageID: ""
+  ready: false
+  restartCount: 0
+  started: false
+  state:
+    waiting:
+      reason: ImagePullBackOff
+      message: {{ printf "Back-off pulling image %q" .image | Quote }}
+{{ end }}
+phase: Pending
+"""
+    expressions = [
+        {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"},
+        {
+            "key": ".status.containerStatuses.[].state.waiting.reason",
+            "operator": "NotIn",
+            "values": ["ImagePullBackOff"],
+        },
+        {"key": _ON_BROKEN, "operator": "In", "values": ["true"]},
+    ]
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "Stage",
+        "metadata": {"name": "pod-image-pull-back-off"},
+        "spec": {
+            "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+            "selector": {"matchExpressions": expressions},
+            "next": {"statusTemplate": status},
+        },
+    }
+
+
+def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The node object that kwok then keeps alive."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": {ANNOTATION: "fake"},
+            "labels": {
+                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+                "type": "kwok",
+                **labels,
+            },
+        },
+        "spec": {"taints": [dict(taint) for taint in taints]},
+        "status": {
+            "allocatable": {"cpu": "32", "memory": "256Gi", "pods": "110"},
+            "capacity": {"cpu": "32", "memory": "256Gi", "pods": "110"},
+        },
+    }
+
+
+def create(
+    api: Api, names: int | Sequence[str], labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]
+) -> list[str]:
+    """Create the nodes; a count gives names that no node has yet: sim-0001, sim-0002, ..."""
+    chosen = list(names) if not isinstance(names, int) else free_names(names, _names(api))
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        list(pool.map(lambda name: api.create("/api/v1/nodes", node(name, labels, taints)), chosen))
+    return chosen
+
+
+def free_names(count: int, taken: set[str]) -> list[str]:
+    """So many names that are not taken, in order."""
+    free: list[str] = []
+    number = 0
+    while len(free) < count:
+        number += 1
+        if (name := f"sim-{number:04}") not in taken:
+            free.append(name)
+    return free
+
+
+def ready(api: Api, names: Sequence[str]) -> bool:
+    """Whether all of these nodes are Ready; takes its time between looks, since a look at many nodes costs."""
+    time.sleep(0.0005 * len(names))
+    items = api.get("/api/v1/nodes?resourceVersion=0")["items"]
+    up = {
+        item["metadata"]["name"]
+        for item in items
+        for condition in item["status"].get("conditions", ())
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    }
+    return up.issuperset(names)
+
+
+def _names(api: Api) -> set[str]:
+    return {item["metadata"]["name"] for item in api.get("/api/v1/nodes")["items"]}
