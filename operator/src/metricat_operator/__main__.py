@@ -40,8 +40,7 @@ async def _run(chosen: settings.Settings) -> int:
         await kopf.operator(
             registry=handlers.registry(operator, failed),
             stop_flag=failed,
-            clusterwide=not chosen.namespaces,
-            namespaces=chosen.namespaces,
+            clusterwide=True,
         )
     return 1 if failed.is_set() else 0
 

@@ -34,7 +34,7 @@ class Operator:
         self._targets: dict[Key, Manifest] = {}
         self._post: Post | None = None
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._failed)
-        self.observer = Observer(self._enqueue, settings.namespaces)
+        self.observer = Observer(self._enqueue)
         self._reconciler: Reconciler | None = None
 
     async def run(self) -> None:

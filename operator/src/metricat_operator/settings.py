@@ -15,7 +15,6 @@ class Settings:
     agent_image: str
     agent_image_pull_policy: str = "IfNotPresent"
     agent_image_pull_secrets: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()  # none: the whole cluster
     workers: int = 4
     health_port: int = 8080
     log_format: str = "json"  # or "text"
@@ -55,7 +54,6 @@ def read(environ: Mapping[str, str]) -> Settings:
         agent_image=image,
         agent_image_pull_policy=choice("METRICAT_AGENT_IMAGE_PULL_POLICY", "IfNotPresent", _PULL_POLICIES),
         agent_image_pull_secrets=items("METRICAT_AGENT_IMAGE_PULL_SECRETS"),
-        namespaces=items("METRICAT_NAMESPACES"),
         workers=number("METRICAT_WORKERS", 4, 1, 64),
         health_port=number("METRICAT_HEALTH_PORT", 8080, 1, 65535),
         log_format=choice("METRICAT_LOG_FORMAT", "json", ("json", "text")),

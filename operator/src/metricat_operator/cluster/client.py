@@ -63,14 +63,14 @@ class Client:
         """Close all connections."""
         await self._api.close()
 
-    async def list(self, kind: Kind, *, namespace: str = "", labels: str = "") -> tuple[list[Manifest], str]:
+    async def list(self, kind: Kind, *, labels: str = "") -> tuple[list[Manifest], str]:
         """All objects of a kind, read page by page, and the resource version to watch from."""
         items: list[Manifest] = []
         token = None
         while True:
             async with self._request(
                 "GET",
-                kind.path(namespace),
+                kind.path(),
                 label_selector=labels or None,
                 limit=_PAGE,
                 _continue=token,
@@ -81,14 +81,12 @@ class Client:
             if not token:
                 return items, page["metadata"]["resourceVersion"]
 
-    async def watch(
-        self, kind: Kind, resource_version: str, *, namespace: str = "", labels: str = ""
-    ) -> AsyncIterator[Manifest]:
+    async def watch(self, kind: Kind, resource_version: str, *, labels: str = "") -> AsyncIterator[Manifest]:
         """Events since a resource version, bookmarks included, until the API server ends the stream (5 minutes)."""
         query = [("allowWatchBookmarks", "true")]
         async with self._request(
             "GET",
-            kind.path(namespace),
+            kind.path(),
             label_selector=labels or None,
             resource_version=resource_version,
             timeout_seconds=_WATCH_SECONDS,

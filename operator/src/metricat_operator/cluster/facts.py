@@ -21,7 +21,7 @@ _SOON = 1.0
 class Observer:
     """Watches nodes, agent pods and children, and tells which targets each change concerns."""
 
-    def __init__(self, enqueue: Enqueue, namespaces: tuple[str, ...] = ()) -> None:
+    def __init__(self, enqueue: Enqueue) -> None:
         def within(seconds: float) -> Callable[[Manifest], None]:
             def changed(manifest: Manifest) -> None:
                 metadata = manifest.get("metadata", {})
@@ -32,10 +32,8 @@ class Observer:
 
         children, pods = within(_AT_ONCE), within(_SOON)
         self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _SOON), trim=_trim_node)
-        self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=_trim_pod, namespaces=namespaces)
-        self.children = {
-            kind.name: Cache(kind, changed=children, labels=naming.MANAGED, namespaces=namespaces) for kind in CHILDREN
-        }
+        self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=_trim_pod)
+        self.children = {kind.name: Cache(kind, changed=children, labels=naming.MANAGED) for kind in CHILDREN}
 
     @property
     def caches(self) -> tuple[Cache, ...]:

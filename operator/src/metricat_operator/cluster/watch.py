@@ -43,7 +43,6 @@ class Cache:
     changed: Changed
     labels: str = ""
     trim: Trim = whole
-    namespaces: tuple[str, ...] = ()
     served: bool = True
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     last_heard: float = field(default_factory=time.monotonic)
@@ -58,19 +57,14 @@ class Cache:
         self._store(_stripped(manifest, self.kind))
 
     async def run(self, client: Client) -> None:
-        """Follow the kind for ever, in each namespace (or in all); never raises but when cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for namespace in self.namespaces or ("",):
-                group.create_task(self._follow(client, namespace), name=f"watch {self.kind.name} {namespace}")
-
-    async def _follow(self, client: Client, namespace: str) -> None:
+        """Follow the kind for ever, in all namespaces; the API server's errors never end it."""
         failures = 0
         while True:
             try:
-                version = await self._relist(client, namespace)
+                version = await self._relist(client)
                 failures = 0
                 while True:
-                    version = await self._stream(client, namespace, version)
+                    version = await self._stream(client, version)
             except ApiError as error:
                 failures += 1
                 delay = self._failed(error, failures)
@@ -95,8 +89,8 @@ class Cache:
             self.changed({})
         self.synced.set()
 
-    async def _relist(self, client: Client, namespace: str) -> str:
-        items, version = await client.list(self.kind, namespace=namespace, labels=self.labels)
+    async def _relist(self, client: Client) -> str:
+        items, version = await client.list(self.kind, labels=self.labels)
         self.last_heard = time.monotonic()
         if not self.served:
             self.served = True
@@ -107,13 +101,13 @@ class Cache:
             kept = _stripped(item, self.kind)
             seen.add(_key(kept))
             self._store(kept)
-        for key in [key for key in self._objects if key not in seen and (not namespace or key[0] == namespace)]:
+        for key in [key for key in self._objects if key not in seen]:
             self.changed(self._objects.pop(key))
         self.synced.set()
         return version
 
-    async def _stream(self, client: Client, namespace: str, version: str) -> str:
-        async for event in client.watch(self.kind, version, namespace=namespace, labels=self.labels):
+    async def _stream(self, client: Client, version: str) -> str:
+        async for event in client.watch(self.kind, version, labels=self.labels):
             self.last_heard = time.monotonic()
             manifest = event["object"]
             version = manifest["metadata"]["resourceVersion"]
