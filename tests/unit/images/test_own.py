@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import pytest
+
+from metricat_tools.errors import ToolError
+from metricat_tools.images import base, own, registry, wheelhouse
+from metricat_tools.images.built import KEPT, Built
+from metricat_tools.images.obtain import ensure
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small checkout, and a cache of its own."""
+    monkeypatch.setenv("METRICAT_CACHE", str(tmp_path / "cache"))
+    root = tmp_path / "checkout"
+    for name, text in {
+        "Dockerfile": "FROM scratch",
+        ".dockerignore": "*",
+        "requirements/agent.txt": "psutil==1",
+        "tools/src/metricat_tools/images/build.txt": "pip==1",
+        "agent/pyproject.toml": '[project]\nversion = "1.2.3"',
+        "agent/src/metricat_agent/__init__.py": "",
+        "agent/src/metricat_agent/__pycache__/x.pyc": "compiled",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def built_before(checkout: Path) -> str:
+    """The exact name of the agent's image, whose archive is put in place as if it had been built."""
+    made: list[Built] = []
+
+    def build(_: str, built: Built, *__: object) -> None:
+        built.archive.parent.mkdir(parents=True, exist_ok=True)
+        built.archive.touch()
+        made.append(built)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own, "_build", build)
+        built = own.ensure("agent", checkout=checkout, base_image="example.org/python:3.11")
+    assert len(made) <= 1
+    return built.exact
+
+
+def test_names_are_normalised_and_carry_version_and_content(checkout: Path) -> None:
+    exact = built_before(checkout)
+    assert exact.startswith("docker.io/metricat/agent:1.2.3-")
+
+
+def test_a_change_of_any_source_makes_another_image(checkout: Path) -> None:
+    names = {built_before(checkout)}
+    for name in own.sources("agent", checkout):
+        path = checkout / name
+        path.write_text(path.read_text() + "\n")
+        names.add(built_before(checkout))
+    assert len(names) == 1 + len(own.sources("agent", checkout))
+
+
+def test_bytecode_and_other_programs_are_no_sources(checkout: Path) -> None:
+    before = built_before(checkout)
+    (checkout / "agent/src/metricat_agent/__pycache__/y.pyc").write_text("compiled")
+    (checkout / "operator").mkdir()
+    (checkout / "operator/pyproject.toml").touch()
+    assert built_before(checkout) == before
+
+
+def test_old_archives_are_removed(checkout: Path, tmp_path: Path) -> None:
+    for number in range(5):
+        (checkout / "agent/src/metricat_agent/__init__.py").write_text(f"x = {number}")
+        built_before(checkout)
+    assert len(list((tmp_path / "cache/images").glob("agent-*.tar"))) == KEPT
+
+
+def test_a_missing_file_is_named(checkout: Path) -> None:
+    (checkout / "requirements/agent.txt").unlink()
+    with pytest.raises(ToolError, match=r"requirements/agent\.txt is missing"):
+        own.sources("agent", checkout)
+
+
+def test_unknown_image_is_refused_with_the_choice() -> None:
+    with pytest.raises(ToolError, match="there is no image agnet: choose of operator, agent"):
+        ensure("agnet")
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        ("registry.example.org:5000", "registry.example.org:5000/metricat/agent:1"),
+        ("registry.example.org/team/", "registry.example.org/team/metricat/agent:1"),
+    ],
+)
+def test_name_in_a_registry(where: str, name: str) -> None:
+    assert registry.under(where, "docker.io/metricat/agent:1") == name
+
+
+def test_only_what_says_how_to_reach_an_archive_is_handed_to_mmdebstrap(tmp_path: Path) -> None:
+    (tmp_path / "10proxy").write_text('Acquire::http::Proxy "http://proxy.example.org";')
+    (tmp_path / "20block").write_text('  Acquire {\n  https { CaInfo "/ca"; };\n};')
+    (tmp_path / "30hooks").write_text('DPkg::Post-Invoke { "rm"; };\n# Acquire nothing')
+    assert [path.name for path in base.transports(tmp_path)] == ["10proxy", "20block"]
+    assert base.transports(tmp_path / "absent") == []
+
+
+def test_a_wrong_hash_is_told_apart_from_no_network() -> None:
+    assert "hash differs" in str(wheelhouse.explain("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM ..."))
+    assert "out of reach" in str(wheelhouse.explain("NewConnectionError: ..."))
+    assert wheelhouse.explain("anything else") is None

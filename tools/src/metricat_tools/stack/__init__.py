@@ -1,0 +1,12 @@
+"""The monitoring stack on a cluster: Prometheus Operator, one Prometheus, one Alertmanager, and Metricat itself.
+
+Everything is applied to whatever cluster a kubeconfig names and is the same when applied again; nothing here starts a
+cluster or builds an image.
+"""
+
+from metricat_tools.stack.ask import Alertmanager, Prometheus
+from metricat_tools.stack.install import install_stack
+from metricat_tools.stack.kubectl import Kubectl
+from metricat_tools.stack.metricat import install_metricat
+
+__all__ = ["Alertmanager", "Kubectl", "Prometheus", "install_metricat", "install_stack"]

@@ -1,0 +1,84 @@
+"""kubectl, typed: the only way in which the stack, the demo and the e2e tests talk to a cluster."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from metricat_tools.errors import ToolError
+from metricat_tools.programs import ensure
+
+FIELD_MANAGER = "metricat-tools"
+Object = dict[str, Any]
+"""A Kubernetes object, or any JSON object, as it came over the wire."""
+
+
+class KubectlError(ToolError):
+    """The API server's refusal, or kubectl's."""
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl for the cluster of one kubeconfig; without one, for that of the current context."""
+
+    kubeconfig: Path | None = None
+
+    def run(self, *arguments: str, stdin: str | None = None) -> str:
+        """The output of `kubectl ARGUMENTS...`.
+
+        Raises:
+            KubectlError: it failed; the message is what it said.
+        """
+        return self._run(ensure("kubectl")["kubectl"], arguments, stdin)
+
+    def helm(self, *arguments: str) -> str:
+        """The output of `helm ARGUMENTS...` on the same cluster."""
+        return self._run(ensure("helm")["helm"], arguments, None)
+
+    def get(self, *arguments: str) -> Object:
+        """The object, or the list, that `kubectl get ARGUMENTS...` finds."""
+        found: Object = json.loads(self.run("get", *arguments, "--output=json"))
+        return found
+
+    def items(self, *arguments: str) -> list[Object]:
+        """The objects of a list."""
+        return list(self.get(*arguments)["items"])
+
+    def exists(self, *arguments: str) -> bool:
+        """Whether `kubectl get ARGUMENTS...` finds anything."""
+        try:
+            return bool(self.run("get", *arguments, "--ignore-not-found", "--output=name").strip())
+        except KubectlError as error:
+            if "the server doesn't have a resource type" in str(error):
+                return False
+            raise
+
+    def apply(self, manifests: str, *, manager: str = FIELD_MANAGER) -> None:
+        """Apply YAML documents, server-side, as this field manager."""
+        self.run(
+            "apply", "--server-side", "--force-conflicts", f"--field-manager={manager}", "-f", "-", stdin=manifests
+        )
+
+    def through(self, namespace: str, service: str, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """GET a page of a Service through the API server's proxy, parsed; `service` is `name:port`."""
+        proxy = f"/api/v1/namespaces/{namespace}/services/{service}/proxy{path}"
+        return json.loads(self.run("get", "--raw", f"{proxy}?{urlencode(query)}" if query else proxy))
+
+    @property
+    def words(self) -> str:
+        """How a person calls this kubectl in a shell."""
+        return f"KUBECONFIG={self.kubeconfig} kubectl" if self.kubeconfig else "kubectl"
+
+    def _run(self, program: Path, arguments: Sequence[str], stdin: str | None) -> str:
+        environment = {**os.environ, **({"KUBECONFIG": str(self.kubeconfig)} if self.kubeconfig else {})}
+        done = subprocess.run(
+            [program, *arguments], input=stdin, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            said = done.stderr.strip() or done.stdout.strip()
+            raise KubectlError(f"`{program.name} {' '.join(arguments[:4])}` failed: {said}")
+        return done.stdout

@@ -1,0 +1,54 @@
+"""Metricat on a cluster, as its users install it: by its Helm chart."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.stack.kubectl import Kubectl
+from metricat_tools.stack.wait import pods_in_trouble, until
+
+CHART = Path(__file__).resolve().parents[4] / "charts" / "metricat"
+RELEASE = "metricat"
+
+
+def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
+    """Install or upgrade the release with these images (`operator` and `agent` -> name), and wait until it is ready."""
+    values = {"defaultTarget.enabled": "false"}
+    for component, image in images.items():
+        repository, tag = split(image)
+        values |= {f"image.{component}.repository": repository, f"image.{component}.tag": tag}
+    kubectl.helm(
+        *("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace"),
+        *(
+            word
+            for key, value in sorted(values.items())
+            for word in ("--set-string" if "image" in key else "--set", f"{key}={value}")
+        ),
+    )
+    until(
+        "waiting for Metricat's operator", lambda: _rolled_out(kubectl), why=lambda: pods_in_trouble(kubectl, NAMESPACE)
+    )
+
+
+def uninstall_metricat(kubectl: Kubectl) -> None:
+    """Remove the release; its CRD, and so every MonitoringTarget, stays."""
+    kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
+
+
+def split(image: str) -> tuple[str, str]:
+    """An image's repository and its tag; a registry's port is no tag."""
+    found = re.fullmatch(r"(.+?)(?::([^:/]+))?", image)
+    return (found[1], found[2] or "latest") if found else (image, "latest")
+
+
+def _rolled_out(kubectl: Kubectl) -> bool:
+    """Whether every operator Deployment of the release runs its newest template."""
+    found = kubectl.items("deployments", "--namespace", NAMESPACE, f"--selector=app.kubernetes.io/instance={RELEASE}")
+    return bool(found) and all(
+        deployment["status"].get("observedGeneration") == deployment["metadata"]["generation"]
+        and deployment["status"].get("updatedReplicas", 0) == deployment["spec"]["replicas"]
+        and deployment["status"].get("availableReplicas", 0) == deployment["spec"]["replicas"]
+        and deployment["status"].get("replicas", 0) == deployment["spec"]["replicas"]
+        for deployment in found
+    )

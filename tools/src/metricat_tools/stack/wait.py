@@ -1,0 +1,60 @@
+"""Waiting for a cluster to become what was asked, with progress, and with the reason where it does not."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from metricat_tools.errors import ToolError
+from metricat_tools.programs.progress import Ticker
+from metricat_tools.stack.kubectl import Kubectl, KubectlError
+
+T = TypeVar("T")
+_POLL = 0.5
+
+
+def until(
+    label: str,
+    probe: Callable[[], T | None],
+    *,
+    seconds: float = 180.0,
+    why: Callable[[], str] = lambda: "",
+) -> T:
+    """The first answer of `probe` that is true; a failing probe is asked again.
+
+    Raises:
+        ToolError: there was none within `seconds`; says what `why` finds out, and the probe's last error.
+    """
+    ticker, deadline, last = Ticker(label), time.monotonic() + seconds, ""
+    while True:
+        try:
+            if answer := probe():
+                ticker.done()
+                return answer
+            last = ""
+        except KubectlError as error:
+            last = str(error)
+        if time.monotonic() > deadline:
+            ticker.done("gave up")
+            reasons = "; ".join(reason for reason in (why(), last) if reason)
+            raise ToolError(f"{label}: not within {seconds:.0f} s{f' ({reasons})' if reasons else ''}")
+        ticker.tick()
+        time.sleep(_POLL)
+
+
+def pods_in_trouble(kubectl: Kubectl, namespace: str) -> str:
+    """What keeps the namespace's pods from running, in kubelet's and the scheduler's own words."""
+    troubles = []
+    for pod in kubectl.items("pods", "--namespace", namespace):
+        status = pod["status"]
+        waiting = [
+            f"{state.get('reason', '')} {state.get('message', '')}".strip()
+            for container in status.get("containerStatuses", [])
+            if (state := container["state"].get("waiting")) is not None
+        ]
+        unscheduled = [
+            condition.get("message", "")
+            for condition in status.get("conditions", [])
+            if condition["type"] == "PodScheduled" and condition["status"] == "False"
+        ]
+        troubles += [f"pod {pod['metadata']['name']}: {reason}" for reason in (*waiting, *unscheduled)]
+    return "; ".join(troubles)
