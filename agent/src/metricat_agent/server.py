@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _LOG = logging.getLogger(__name__)
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class ListenError(Exception):
@@ -50,8 +51,11 @@ def listen(address: Address) -> socket.socket:
     """Return a listening socket; without an IP address it takes IPv6 and IPv4, or IPv4 alone if need be."""
     try:
         if not address.ip:
-            with suppress(OSError):
+            try:
                 return _bound(socket.AF_INET6, ("::", address.port), dual=True)
+            except OSError as error:
+                if error.errno not in _NO_IPV6:
+                    raise
             return _bound(socket.AF_INET, ("0.0.0.0", address.port))  # noqa: S104 -- asked for: every address
         family, _, _, _, where = socket.getaddrinfo(address.ip, address.port, type=socket.SOCK_STREAM)[0]
         return _bound(family, where, dual=address.ip == "::")
@@ -143,9 +147,16 @@ class Server:
         self._lock = threading.Lock()
         self._connections: dict[Connection, threading.Thread] = {}
         self._stopping = False
+        self._listeners: list[socket.socket] = []
+        try:
+            for address in addresses:
+                self._listeners.append(listen(address))
+        except ListenError:
+            for listener in self._listeners:
+                listener.close()
+            raise
         self._wakeup, self._wake = socket.socketpair()
         self._wake.settimeout(0)
-        self._listeners = [listen(address) for address in addresses]
 
     @property
     def addresses(self) -> list[Address]:

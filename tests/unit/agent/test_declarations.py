@@ -1,0 +1,52 @@
+"""What the collectors declare: names that Prometheus likes, each once, and nothing undeclared."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metricat_agent import reference
+from metricat_agent.host import Host
+from metricat_agent.registry import COLLECTORS, FAMILIES
+
+if TYPE_CHECKING:
+    from metricat_agent.families import Family
+
+ALL = [*(family for collector in COLLECTORS.values() for family in collector.families), *FAMILIES]
+
+
+def test_no_family_is_declared_twice() -> None:
+    names = [family.name for family in ALL]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
+def test_names_follow_prometheus(family: Family) -> None:
+    assert re.fullmatch(r"(node|metricat)_[a-zA-Z0-9_]+", family.name)
+    assert all(re.fullmatch(r"[a-z_]+", label) for label in family.labels)
+    if not family.name.startswith("node_memory_"):
+        assert family.name.endswith("_total") == (family.kind == "counter")
+    assert family.help.endswith("."), "a sentence"
+
+
+@pytest.mark.parametrize("name", sorted(set(COLLECTORS) - {"filesystem", "netclass"}))
+def test_collectors_give_only_what_they_declare(name: str) -> None:
+    collector = COLLECTORS[name](Host())
+    declared = set(collector.families)
+    undeclared = {family.name for family, _ in collector.collect()} - {family.name for family in declared}
+    assert name == "meminfo" or not undeclared
+
+
+def test_units() -> None:
+    units = {family.name: family.unit for family in ALL}
+    assert units["node_cpu_seconds_total"] == "seconds"
+    assert units["node_filesystem_size_bytes"] == "bytes"
+    assert units["node_load1"] == ""
+
+
+def test_the_reference_page_is_what_the_declarations_say() -> None:
+    page = Path(__file__).parents[3] / "docs" / "reference" / "agent-metrics.md"
+    assert page.read_text() == reference.page(COLLECTORS), f"run: python -m metricat_agent.reference > {page.name}"

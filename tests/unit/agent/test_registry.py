@@ -1,0 +1,82 @@
+"""One bad collector costs its own series and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import gauge, single
+from metricat_agent.host import Host
+from metricat_agent.registry import COLLECTORS, Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+    from tests.unit.agent.conftest import Scrape
+
+    from metricat_agent.families import Metrics
+
+GOOD = gauge("node_good", "Good.")
+
+
+class Good(Collector):
+    name = "good"
+    summary = "works"
+    families = (GOOD,)
+
+    def collect(self) -> Metrics:
+        return [single(GOOD, 1)]
+
+
+class Fickle(Collector):
+    name = "fickle"
+    summary = "works now and then"
+    families = ()
+    why: str | None = "no such disk"
+
+    def collect(self) -> Metrics:
+        if self.why:
+            raise ZeroDivisionError(self.why)
+        return []
+
+
+def test_a_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], Scrape]) -> None:
+    ticks = iter(range(100))
+    registry = Registry([Fickle(Host()), Good(Host())], clock=lambda: 1e9, timer=lambda: next(ticks))
+    registry.scrape()
+    scrape = scrape_of(registry.scrape())
+    assert scrape.get("node_good") == 1
+    assert scrape.of("node_scrape_collector_success") == {("fickle",): 0, ("good",): 1}
+    assert scrape.of("node_scrape_collector_duration_seconds") == {("fickle",): 1, ("good",): 1}
+    assert scrape.of("metricat_collector_errors_total") == {("fickle",): 2, ("good",): 0}
+    assert scrape.of("metricat_collector_last_success_timestamp_seconds") == {("good",): 1e9}
+    assert scrape.of("metricat_collector_series") == {("fickle",): 0, ("good",): 1}
+
+
+def test_a_failure_is_logged_when_it_is_news(caplog: pytest.LogCaptureFixture) -> None:
+    fickle = Fickle(Host())
+    registry = Registry([fickle])
+    for why in ("no such disk", "no such disk", "worse", None, None, "no such disk"):
+        fickle.why = why
+        registry.scrape()
+    assert [record.getMessage() for record in caplog.records] == [
+        "collector fickle fails: ZeroDivisionError: no such disk",
+        "collector fickle fails: ZeroDivisionError: worse",
+        "collector fickle works again",
+        "collector fickle fails: ZeroDivisionError: no such disk",
+    ]
+
+
+def test_scrapes_at_the_same_time(scrape_of: Callable[[str], Scrape]) -> None:
+    registry = Registry(collector(Host()) for collector in COLLECTORS.values())
+    texts: list[str] = []
+    threads = [threading.Thread(target=lambda: texts.append(registry.scrape())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(texts) == 8
+    for text in texts:
+        assert scrape_of(text).of("node_scrape_collector_success")["cpu",] == 1

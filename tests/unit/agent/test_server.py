@@ -1,0 +1,237 @@
+"""The real server over real HTTP on a loopback port."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metricat_agent.exposition import CONTENT_TYPE
+from metricat_agent.host import Host
+from metricat_agent.registry import COLLECTORS, Registry
+from metricat_agent.server import Limits, ListenError, Server, listen
+from metricat_agent.settings import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.unit.agent.conftest import Scrape
+
+LOOPBACK = Address("127.0.0.1", 0)
+
+
+@contextmanager
+def running(
+    scrape: Callable[[], str] = lambda: "node_load1 1\n", address: Address = LOOPBACK, limits: Limits | None = None
+) -> Iterator[int]:
+    """Run a server; yield its port. It must be gone at the end, and quickly."""
+    server = Server(scrape, [address], limits=limits)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server.addresses[0].port
+    finally:
+        server.stop()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def ask(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[http.client.HTTPResponse, bytes]:
+    client = http.client.HTTPConnection(host, port, timeout=5)
+    try:
+        client.request(method, path)
+        answer = client.getresponse()
+        return answer, answer.read()
+    finally:
+        client.close()
+
+
+def raw(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_metrics_of_this_host_as_prometheus_reads_them(scrape_of: Callable[[str], Scrape]) -> None:
+    registry = Registry(collector(Host()) for collector in COLLECTORS.values())
+    with running(registry.scrape) as port:
+        answer, body = ask(port, "/metrics")
+    assert answer.status == 200
+    assert answer.getheader("Content-Type") == CONTENT_TYPE
+    scrape = scrape_of(body.decode())
+    assert set(scrape.of("node_scrape_collector_success").values()) == {1}
+    assert scrape.of("node_cpu_seconds_total")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "inside"),
+    [
+        ("GET", "/", 200, b'<a href="/metrics">'),
+        ("GET", "/-/healthy", 200, b"healthy"),
+        ("GET", "/-/ready", 200, b"ready"),
+        ("GET", "/metrics?collect[]=cpu", 200, b"node_load1"),
+        ("HEAD", "/metrics", 200, b""),
+        ("GET", "/nothing", 404, b"/metrics"),
+        ("POST", "/metrics", 405, b"GET"),
+        ("DELETE", "/", 405, b"GET"),
+    ],
+)
+def test_paths_and_methods(method: str, path: str, status: int, inside: bytes) -> None:
+    with running() as port:
+        answer, body = ask(port, path, method)
+    assert answer.status == status
+    assert inside in body
+    assert (answer.getheader("Allow") == "GET, HEAD") == (status == 405)
+
+
+def test_one_connection_for_many_requests() -> None:
+    with running() as port, raw(port) as client:
+        for _ in range(3):
+            client.sendall(b"GET /-/healthy HTTP/1.1\r\n\r\n")
+            assert client.recv(4096).endswith(b"healthy\n")
+
+
+def test_a_failing_scrape_is_an_answer_too(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> str:
+        raise ZeroDivisionError
+
+    with running(fail) as port:
+        assert ask(port, "/metrics")[0].status == 500
+        assert ask(port, "/-/healthy")[0].status == 200
+    assert "cannot answer /metrics" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(b"nonsense\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000, b"431")]
+)
+def test_what_is_no_request_is_refused(sent: bytes, status: bytes) -> None:
+    with running() as port, raw(port) as client:
+        client.sendall(sent)
+        assert client.recv(4096).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_client_that_trickles_is_cut_off() -> None:
+    with running(limits=Limits(request=0.3)) as port, raw(port) as client:
+        started = time.monotonic()
+        client.settimeout(0.05)
+        client.sendall(b"GET / HTTP/1.1\r\n")
+        while time.monotonic() - started < 5:
+            try:
+                client.sendall(b"x")
+                if client.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        assert time.monotonic() - started < 2
+
+
+def test_a_client_that_does_not_read_is_cut_off() -> None:
+    with running(lambda: "x" * 50_000_000, limits=Limits(answer=0.3)) as port, raw(port) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert ask(port, "/-/healthy")[0].status == 200
+        threads = threading.active_count()
+        started = time.monotonic()
+        while threading.active_count() >= threads and time.monotonic() - started < 5:
+            threading.Event().wait(0.02)
+        assert time.monotonic() - started < 3
+
+
+def test_idle_clients_make_room_for_new_ones() -> None:
+    with running(limits=Limits(connections=3)) as port:
+        idle = [raw(port) for _ in range(10)]
+        try:
+            assert ask(port, "/-/healthy")[0].status == 200
+            assert threading.active_count() < 10
+        finally:
+            for client in idle:
+                client.close()
+
+
+def test_health_answers_while_scrapes_hang() -> None:
+    hung, free = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        hung.set()
+        free.wait(10)
+        return ""
+
+    with running(hang, limits=Limits(scrapes=1, request=0.1)) as port, raw(port) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert hung.wait(5)
+        assert ask(port, "/-/healthy")[0].status == 200
+        assert ask(port, "/metrics")[0].status == 503
+        free.set()
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_stopping_finishes_the_scrape_under_way() -> None:
+    hung, free = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        hung.set()
+        free.wait(10)
+        return "node_load1 1\n"
+
+    server = Server(slow, [LOOPBACK])
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    with raw(server.addresses[0].port) as client, raw(server.addresses[0].port):
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert hung.wait(5)
+        server.stop()
+        free.set()
+        assert b"Connection: close" in client.recv(4096)
+    thread.join(3)
+    assert not thread.is_alive()
+
+
+def test_stopping_does_not_wait_for_ever() -> None:
+    hung, free = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        hung.set()
+        free.wait(10)
+        return ""
+
+    with running(hang, limits=Limits(drain=0.2)) as port, raw(port) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert hung.wait(5)
+        started = time.monotonic()
+    assert time.monotonic() - started < 2
+    free.set()
+
+
+@pytest.mark.parametrize("address", [Address("", 0), Address("::", 0)])
+def test_every_address_of_both_families(address: Address) -> None:
+    with running(address=address) as port:
+        assert ask(port, "/-/healthy")[0].status == 200
+        if socket.has_ipv6:
+            assert ask(port, "/-/healthy", host="::1")[0].status == 200
+
+
+def test_a_host_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = socket.socket.bind
+
+    def bind(listener: socket.socket, where: tuple[object, ...]) -> None:
+        if listener.family == socket.AF_INET6:
+            raise OSError(97, "Address family not supported by protocol")
+        original(listener, where)
+
+    monkeypatch.setattr("metricat_agent.server.socket.socket.bind", bind)
+    with listen(Address("", 0)) as listener:
+        assert listener.family == socket.AF_INET
+
+
+def test_a_port_that_is_taken() -> None:
+    with running() as port, pytest.raises(ListenError, match=rf"127\.0\.0\.1:{port}: something else listens there"):
+        Server(lambda: "", [LOOPBACK, Address("127.0.0.1", port)])
+
+
+def test_a_port_that_is_taken_on_every_address() -> None:
+    with running(address=Address("", 0)) as port, pytest.raises(ListenError, match="something else listens there"):
+        Server(lambda: "", [Address("", port)])

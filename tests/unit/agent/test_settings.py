@@ -1,0 +1,97 @@
+"""What the agent may be told, and what it says of what it cannot use."""
+
+from __future__ import annotations
+
+import pytest
+
+from metricat_agent.registry import COLLECTORS
+from metricat_agent.settings import Address, SettingError, Settings, address, parse
+
+
+def settings(*arguments: str, **environment: str) -> Settings:
+    return parse(arguments, environment, COLLECTORS)
+
+
+def test_defaults_are_a_host_of_ones_own() -> None:
+    given = settings()
+    assert (given.host.procfs, given.host.sysfs, given.host.rootfs) == ("/proc", "/sys", "/")
+    assert given.host.is_own
+    assert given.listen == (Address("", 9100),)
+    assert given.telemetry_path == "/metrics"
+    assert set(given.collectors) == set(COLLECTORS)
+
+
+def test_the_flags_of_the_daemon_set(tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("host")
+    (root / "proc").mkdir()
+    (root / "proc" / "stat").touch()
+    given = settings(
+        f"--path.procfs={root}/proc/",
+        f"--path.sysfs={root}",
+        f"--path.rootfs={root}",
+        "--web.listen-address=:9100",
+        NODE_NAME="node-7",
+    )
+    assert given.host.procfs == f"{root}/proc"
+    assert given.host.node_name == "node-7"
+    assert not given.host.is_own
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (":9100", Address("", 9100)),
+        ("127.0.0.1:9100", Address("127.0.0.1", 9100)),
+        ("[::]:9100", Address("::", 9100)),
+        ("[fe80::1%eth0]:1", Address("fe80::1%eth0", 1)),
+        ("localhost:0", Address("localhost", 0)),
+    ],
+)
+def test_addresses(text: str, expected: Address) -> None:
+    assert address(text) == expected
+    assert str(expected) == text
+
+
+def test_several_addresses() -> None:
+    given = settings("--web.listen-address=127.0.0.1:1", "--web.listen-address", "[::1]:2")
+    assert given.listen == (Address("127.0.0.1", 1), Address("::1", 2))
+
+
+def test_collectors_are_switched_one_by_one() -> None:
+    assert set(COLLECTORS) - set(settings("--no-collector.cpu").collectors) == {"cpu"}
+    assert set(settings("--collector.disable-defaults", "--collector.cpu").collectors) == {"cpu"}
+
+
+def test_filters_replace_the_defaults() -> None:
+    mine = settings("--collector.netdev.device-exclude=^lo$").collectors["netdev"]["device-exclude"]
+    assert (mine.keeps("veth1"), mine.keeps("lo"), mine.keeps("lo1")) == (True, False, True)
+    none = settings("--collector.netdev.device-exclude=").collectors["netdev"]["device-exclude"]
+    assert none.keeps("veth1")
+    only = settings("--collector.netdev.device-include=^veth").collectors["netdev"]["device-exclude"]
+    assert (only.keeps("veth1"), only.keeps("lo")) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--web.listen-address=9100"], r"--web\.listen-address=9100: .*write \[IP\]:PORT"),
+        (["--web.listen-address=::1:9100"], r"--web\.listen-address=::1:9100: .*\[::1\]:9100"),
+        (["--web.listen-address=:65536"], r"--web\.listen-address=:65536: "),
+        (["--web.telemetry-path=metrics"], r"--web\.telemetry-path=metrics: .*/metrics"),
+        (["--web.telemetry-path=/-/healthy"], r"--web\.telemetry-path=/-/healthy: "),
+        (["--path.procfs=/nowhere"], r"--path\.procfs=/nowhere: .*mount the host's there"),
+        (["--path.procfs=/"], r"--path\.procfs=/: not a directory that holds 'stat'"),
+        (["--path.rootfs=relative"], r"--path\.rootfs=relative: "),
+        (["--collector.netdev.device-exclude=("], r"--collector\.netdev\.device-exclude=\(: not a regular expr.*write"),
+        (
+            ["--collector.netdev.device-exclude=a", "--collector.netdev.device-include=b"],
+            r"--collector\.netdev\.device-include=b: .*give one",
+        ),
+        (["--log.level=loud"], r"--log\.level: .*'loud'.*'warn'"),
+        (["--colector.cpu"], r"--colector\.cpu; see --help"),
+        (["--collector.nonsense"], r"--collector\.nonsense"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value_and_the_way_out(arguments: list[str], said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        settings(*arguments)
