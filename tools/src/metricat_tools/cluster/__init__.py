@@ -6,5 +6,6 @@ nothing here may touch a process, a namespace or a file that is not the cluster'
 """
 
 from metricat_tools.cluster.control_plane import ControlPlane
+from metricat_tools.cluster.node_cluster import NodeCluster
 
-__all__ = ["ControlPlane"]
+__all__ = ["ControlPlane", "NodeCluster"]

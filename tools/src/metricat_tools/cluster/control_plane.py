@@ -16,7 +16,7 @@ from typing import Self
 
 import yaml
 
-from metricat_tools.cluster import components, kubeconfig, simulated
+from metricat_tools.cluster import components, kubeconfig, simulated, teardown
 from metricat_tools.cluster.api import Api, ApiError
 from metricat_tools.cluster.pki import Authority, Pair
 from metricat_tools.cluster.processes import HERE, Namespaces, Processes
@@ -66,7 +66,7 @@ class ControlPlane:
         state = State(name)
         with state.locked():
             sweep()
-            clean(state)
+            teardown.remove(state)
             state.create()
             reservation, port = reserve_port()
             url = f"https://127.0.0.1:{port}"
@@ -113,11 +113,11 @@ class ControlPlane:
         (self.state.folder / "audit-policy.yaml").write_text(yaml.safe_dump(components.AUDIT_POLICY))
         manager = self.component_kubeconfig("kube-controller-manager", "system:kube-controller-manager")
         scheduler = self.component_kubeconfig("kube-scheduler", "system:kube-scheduler")
-        self._start("etcd", components.etcd(layout))
-        self._start("kube-apiserver", components.kube_apiserver(layout))
+        self.start_component("etcd", components.etcd(layout))
+        self.start_component("kube-apiserver", components.kube_apiserver(layout))
         self.wait_ready()
-        self._start("kube-controller-manager", components.kube_controller_manager(layout, manager))
-        self._start("kube-scheduler", components.kube_scheduler(layout, scheduler))
+        self.start_component("kube-controller-manager", components.kube_controller_manager(layout, manager))
+        self.start_component("kube-scheduler", components.kube_scheduler(layout, scheduler))
         self.processes.wait("kube-controller-manager", self._controllers_work)
 
     @property
@@ -182,10 +182,17 @@ class ControlPlane:
         if self.processes.find("kwok") is None:
             config = self.component_kubeconfig("kwok", "kwok", [_MASTERS])  # it plays every part of a node
             command = simulated.kwok(self.state.folder, config)
-            self._start("kwok", command)
+            self.start_component("kwok", command)
         created = simulated.create(self.api, names, labels or {}, taints)
         self.processes.wait("kwok", lambda: simulated.ready(self.api, created), seconds)
         return created
+
+    def start_component(self, role: str, command: Sequence[str | Path], namespaces: Namespaces | None = None) -> None:
+        """Start a component, in the control plane's namespaces or in others, so that it can be started again."""
+        spaces = namespaces or self.site.namespaces
+        words = spaces.enter(command)
+        (self.state.folder / f"{role}.command.json").write_text(json.dumps(words))
+        self.processes.start(role, words)
 
     def wait_ready(self, seconds: float = 60.0) -> None:
         """Return when the API server is ready."""
@@ -206,8 +213,8 @@ class ControlPlane:
     def restart(self, role: str) -> None:
         """Crash a component, unless it is down already, and start it again as it was; the API server is ready after."""
         self.kill(role)
-        command: list[str] = json.loads(self._command(role).read_text())
-        self.processes.start(role, command, self.site.namespaces)
+        command: list[str] = json.loads((self.state.folder / f"{role}.command.json").read_text())
+        self.processes.start(role, command)
         self.wait_ready()
 
     def stop(self) -> None:
@@ -235,14 +242,6 @@ class ControlPlane:
     def _admin(self) -> Pair:
         return Pair(self.authority.folder / "admin.crt", self.authority.folder / "admin.key")
 
-    def _command(self, role: str) -> Path:
-        return self.state.folder / f"{role}.command.json"
-
-    def _start(self, role: str, command: Sequence[str | Path]) -> None:
-        words = [str(word) for word in command]
-        self._command(role).write_text(json.dumps(words))
-        self.processes.start(role, words, self.site.namespaces)
-
     def _controllers_work(self) -> bool:
         """Pods can be created once the controllers have made the namespace's service account."""
         try:
@@ -252,16 +251,9 @@ class ControlPlane:
         return True
 
     def _remove(self) -> None:
-        self.processes.kill_all()
+        teardown.remove(self.state)
+        self.processes.kill_all()  # reaps what were children of this process
         self.detach()
-        self.state.remove()
-
-
-def clean(state: State) -> None:
-    """Remove whatever a crashed control plane of this name has left."""
-    Processes(state.folder).kill_all()
-    if state.folder.exists():
-        state.remove()
 
 
 def reserve_port() -> tuple[socket.socket, int]:

@@ -53,6 +53,7 @@ class Processes:
     folder: Path
     die_with_us: bool = False
     """The kernel ends each process when the one that started it ends, however that ends."""
+    _closed: bool = False
     _children: dict[str, int] = field(default_factory=dict, repr=False)
 
     def start(
@@ -65,6 +66,8 @@ class Processes:
         environment: Mapping[str, str] | None = None,
     ) -> int:
         """Start a process in a session of its own, its output in a log named by its role; its process ID."""
+        if self._closed:
+            raise ToolError(f"{self.folder.name} is being taken down")
         if existing := self.find(role):
             raise ToolError(f"{role} of {self.folder.name} runs already, as process {existing}")
         words = namespaces.enter(command)
@@ -116,6 +119,11 @@ class Processes:
         """End every process of the cluster at once: a throw-away cluster has nothing to save."""
         self._kill_until(self.running)
 
+    def close(self) -> None:
+        """End every process, and let none start any more, whichever thread is about to."""
+        self._closed = True
+        self.kill_all()
+
     def _kill_until(self, remaining: Callable[[], dict[int, str]], seconds: float = 10.0) -> None:
         deadline = time.monotonic() + seconds
         while alive := remaining():
@@ -132,6 +140,8 @@ class Processes:
         """Return when `ready` says so; an error with the log's end if the process ends or takes too long."""
         deadline = time.monotonic() + seconds
         while not ready():
+            if self._closed:
+                raise ToolError(f"{self.folder.name} is being taken down")
             if (status := self._ended(role)) is not None:
                 raise self._failure(role, f"ended with status {status}")
             if time.monotonic() > deadline:

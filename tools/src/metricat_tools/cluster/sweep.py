@@ -2,6 +2,7 @@
 
 import os
 
+from metricat_tools.cluster import teardown
 from metricat_tools.cluster.processes import marked_folders, started_at
 from metricat_tools.cluster.state import State, names
 from metricat_tools.errors import ToolError
@@ -22,4 +23,4 @@ def sweep() -> None:
         except ToolError:
             continue  # stopped by its owner just now
         if tied and started_at(tied[0]) != tied[1] and state.folder not in alive:
-            state.remove()
+            teardown.remove(state)

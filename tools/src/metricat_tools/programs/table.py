@@ -161,6 +161,6 @@ PROGRAMS: dict[str, Program] = {
             ask_version=_VERSION,
             fits=r"version 0\.(2[5-9]|[3-9]\d)\.",
         ),
-        *_programs(CNI, [f"usr/lib/cni/{name}" for name in ("bridge", "host-local", "loopback", "portmap")]),
+        *_programs(CNI, [f"usr/lib/cni/{name}" for name in ("ptp", "host-local", "loopback", "portmap")]),
     ]
 }

@@ -1,0 +1,68 @@
+"""The door of a cluster: a port of the machine's loopback behind which a server of the cluster's own network listens.
+
+A listening socket belongs to the network namespace in which it was made, whatever namespace its holder is in. So the
+socket is made outside, and this program, which runs inside, accepts from it and connects inside.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Sequence
+
+from metricat_tools.cluster.processes import Namespaces, Processes
+
+ROLE = "door"
+_CHUNK = 1 << 16
+
+
+def open_door(processes: Processes, inside: Namespaces, address: str, port: int) -> int:
+    """Start a forwarder to a server inside, and give the port of 127.0.0.1 on which it listens."""
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        descriptor = listener.fileno()
+        command = [sys.executable, "-m", __name__, f"--fd={descriptor}", f"--to={address}:{port}"]
+        processes.start(ROLE, command, inside, pass_fds=[descriptor])
+        return int(listener.getsockname()[1])
+
+
+async def serve(listener: socket.socket, address: str, port: int) -> None:
+    """Forward connections until cancelled."""
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            inner_reader, inner_writer = await asyncio.open_connection(address, port)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(_pump(reader, inner_writer), _pump(inner_reader, writer))
+        for end in (writer, inner_writer):
+            end.close()
+
+    server = await asyncio.start_server(forward, sock=listener)
+    async with server:
+        await server.serve_forever()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy one direction to its end, and say the end at the other side."""
+    with contextlib.suppress(OSError):
+        while data := await reader.read(_CHUNK):
+            writer.write(data)
+            await writer.drain()
+    with contextlib.suppress(OSError, RuntimeError):
+        writer.write_eof()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the forwarder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--to", required=True)
+    chosen = parser.parse_args(arguments)
+    address, _, port = chosen.to.rpartition(":")
+    asyncio.run(serve(socket.socket(fileno=chosen.fd), address, int(port)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

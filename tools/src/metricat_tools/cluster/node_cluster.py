@@ -1,0 +1,168 @@
+"""A cluster with nodes that run containers, and simulated nodes on demand; it needs root."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from metricat_tools.cluster import control_plane, dns, door, network, node, node_files, teardown
+from metricat_tools.cluster.control_plane import ControlPlane, Site
+from metricat_tools.cluster.node import Node
+from metricat_tools.cluster.pki import Authority
+from metricat_tools.cluster.processes import Namespaces, Processes
+from metricat_tools.cluster.state import State
+from metricat_tools.errors import ToolError
+from metricat_tools.images.archive import Image, docker_archive
+from metricat_tools.programs import ensure, ensure_debian
+
+PROGRAMS = (*control_plane.PROGRAMS, *node.PROGRAMS, *node_files.CNI_PLUGINS, "coredns", "kubectl")
+DEBIAN = ("iproute2", "nftables", "conntrack", "util-linux")
+_PORT = 6443
+Say = Callable[[str], None]
+
+
+@dataclass
+class NodeCluster:
+    """A running cluster with nodes; leaving its context takes it down."""
+
+    state: State
+    control_plane: ControlPlane
+    nodes: list[Node] = field(default_factory=list)
+
+    @classmethod
+    def up(cls, name: str, nodes: int = 2, *, audit: bool = False, say: Say = lambda _: None) -> Self:
+        """Start a cluster; whatever of an earlier one of this name is left, running or crashed, is removed first."""
+        if os.geteuid() != 0:
+            raise ToolError("nodes that run containers need root: use sudo, or --control-plane-only")
+        if not 0 < nodes <= network.MAX_NODES:
+            raise ToolError(f"{nodes} nodes are not possible: choose from 1 to {network.MAX_NODES}")
+        ensure_debian(*DEBIAN)
+        programs = ensure(*PROGRAMS)
+        state = State(name)
+        with state.locked():
+            teardown.remove(state)
+            processes = Processes(state.folder)
+            try:
+                state.create()
+                return cls._start(state, processes, programs, nodes, audit=audit, say=say)
+            except BaseException:
+                processes.close()
+                teardown.remove(state)
+                raise
+
+    @classmethod
+    def _start(  # noqa: PLR0913 - the parts of `up`
+        cls, state: State, processes: Processes, programs: Mapping[str, Path], count: int, *, audit: bool, say: Say
+    ) -> Self:
+        began = time.monotonic()
+        control = network.hold(processes, network.CONTROL, programs["pause"], mounts=False)
+        network.switch(control)
+        port = door.open_door(processes, control, network.SWITCH, _PORT)
+        url = f"https://127.0.0.1:{port}"
+        state.remember(kind="nodes", url=url, audit=audit, nodes=count, owner=None)
+        site = Site(network.SWITCH, _PORT, url, control)
+        plane = ControlPlane(state, processes, site, Authority(state.folder / "pki"), audit)
+        cluster = cls(state, plane)
+        for number in range(1, count + 1):
+            spaces = network.hold(processes, f"n{number}", programs["pause"], mounts=True)
+            network.join(control, spaces, number)
+            cluster.nodes.append(Node(number, plane, programs, spaces))
+        sandbox = docker_archive(
+            state.folder / "pause.tar", Image([node_files.SANDBOX], ["/pause"]), {"/pause": programs["pause"]}
+        )
+        with ThreadPoolExecutor(count) as pool:
+            try:
+                prepared = [pool.submit(one.prepare, sandbox) for one in cluster.nodes]
+                plane.launch(programs)
+                say(f"the control plane is ready after {time.monotonic() - began:.1f} s")
+                cluster._serve_names(programs)
+                for one, future in zip(cluster.nodes, prepared, strict=True):
+                    future.result()
+                    one.register()
+            except BaseException:
+                processes.close()  # whoever waits for a process in a thread need not wait any longer
+                raise
+        for one in cluster.nodes:
+            one.wait_ready()
+        say(f"{count} nodes are Ready after {time.monotonic() - began:.1f} s")
+        return cluster
+
+    @classmethod
+    def find(cls, name: str) -> Self:
+        """The running cluster of this name, started by another process."""
+        state = State(name)
+        facts = state.recall()
+        if facts["kind"] != "nodes":
+            raise ToolError(f"{name} is a control plane only, it has no nodes of its own")
+        processes = Processes(state.folder)
+        site = Site(network.SWITCH, _PORT, facts["url"], _spaces(processes, network.CONTROL, mounts=False))
+        plane = ControlPlane(state, processes, site, Authority(state.folder / "pki"), facts["audit"])
+        programs = ensure(*PROGRAMS)
+        numbers = range(1, facts["nodes"] + 1)
+        found = [Node(number, plane, programs, _spaces(processes, f"n{number}", mounts=True)) for number in numbers]
+        return cls(state, plane, found)
+
+    @property
+    def name(self) -> str:
+        """The cluster's name."""
+        return self.state.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig, for this machine's programs."""
+        return self.control_plane.kubeconfig
+
+    def node(self, name: str) -> Node:
+        """The node with this name."""
+        for one in self.nodes:
+            if one.name == name:
+                return one
+        raise ToolError(f"{self.name} has no node {name}: choose from {', '.join(one.name for one in self.nodes)}")
+
+    def load_image(self, *archives: Path) -> None:
+        """Import docker or OCI archives into every node's image store."""
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            list(pool.map(lambda one: [one.load(archive) for archive in archives], self.nodes))
+
+    def simulate_nodes(
+        self,
+        names: int | Sequence[str],
+        labels: Mapping[str, str] | None = None,
+        taints: Sequence[Mapping[str, str]] = (),
+    ) -> list[str]:
+        """Add simulated nodes beside the real ones; see `ControlPlane.simulate_nodes`."""
+        return self.control_plane.simulate_nodes(names, labels, taints)
+
+    def down(self) -> None:
+        """End everything of the cluster; no process, namespace, mount, control group or file is left."""
+        with self.state.locked():
+            self.control_plane.processes.close()
+            teardown.remove(self.state)
+            self.control_plane.detach()
+
+    def __enter__(self) -> Self:
+        """The cluster itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take it down, whatever happened."""
+        self.down()
+
+    def _serve_names(self, programs: Mapping[str, Path]) -> None:
+        plane = self.control_plane
+        dns.grant(plane.api)
+        config = dns.corefile(self.state.folder, plane.component_kubeconfig(dns.ROLE, dns.USER))
+        plane.start_component(dns.ROLE, [programs["coredns"], "-conf", config])
+
+
+def _spaces(processes: Processes, owner: str, *, mounts: bool) -> Namespaces:
+    pid = processes.find(network.holder(owner))
+    if pid is None:
+        raise ToolError(f"{processes.folder.name} has crashed: run `cluster up {processes.folder.name}` again")
+    return Namespaces(pid, mounts=mounts)
