@@ -9,7 +9,12 @@ told to us. This module knows paths and nothing of metrics.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 USER_HZ = 100
 """Ticks per second in ``/proc/stat``: part of the kernel's interface to programs (``man 7 time``), not its own HZ."""
@@ -28,6 +33,15 @@ def read_text(path: str) -> str:
     finally:
         os.close(descriptor)
     return b"".join(chunks).decode("utf-8", "surrogateescape")
+
+
+def _attribute(path: str, within: int | None) -> str:
+    """Return a file of sysfs, which is a page at most, in one read."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=within)
+    try:
+        return os.read(descriptor, _PAGE).rstrip(b"\n").decode("utf-8", "surrogateescape")
+    finally:
+        os.close(descriptor)
 
 
 def device_of(path: str) -> int:
@@ -51,12 +65,23 @@ class Host:
         return read_text(f"{self.procfs}/{name}")
 
     def sys(self, name: str) -> str:
-        """Return an attribute of the host's /sys, without the newline at its end; the kernel keeps it to one page."""
-        descriptor = os.open(f"{self.sysfs}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        """Return an attribute of the host's /sys, without the newline at its end."""
+        return _attribute(f"{self.sysfs}/{name}", None)
+
+    def sys_attributes(self, directory: str, names: Iterable[str]) -> dict[str, str]:
+        """Return those attributes of one directory of the host's /sys that can be read now.
+
+        The directory is looked up once: most of what reading an attribute costs is the way to it.
+        """
+        found = {}
+        within = os.open(f"{self.sysfs}/{directory}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            return os.read(descriptor, _PAGE).rstrip(b"\n").decode("utf-8", "surrogateescape")
+            for name in names:
+                with suppress(OSError):
+                    found[name] = _attribute(name, within)
         finally:
-            os.close(descriptor)
+            os.close(within)
+        return found
 
     def sys_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /sys."""

@@ -44,7 +44,8 @@ class Limits:
     drain: float = 4
     """For answers under way, once we are told to stop."""
     connections: int = 32
-    scrapes: int = 4
+    scrapes: int = 2
+    """More at a time would not be sooner done: Python computes in one thread; each costs memory of its own."""
 
 
 def listen(address: Address) -> socket.socket:

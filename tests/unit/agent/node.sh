@@ -55,8 +55,9 @@ unshare --mount --net --uts --ipc --pid --fork --propagation "$propagation" \
     sh /mnt/pod.sh "$out" "$python_home" "$source" &
 read -r _ < /mnt/ready
 mount -t tmpfs -o size=5m late /mnt/late
-cat /proc/1/net/dev > "$out/net-dev"
+cat /proc/1/net/dev > "$out/net-dev-before"
 cat /proc/stat > "$out/stat-before"
 echo go > /mnt/go
 wait $!
+cat /proc/1/net/dev > "$out/net-dev-after"
 cat /proc/stat > "$out/stat-after"

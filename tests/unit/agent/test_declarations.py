@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import re
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_agent import reference
+from metricat_agent import reference, settings
 from metricat_agent.host import Host
 from metricat_agent.registry import COLLECTORS, FAMILIES
 
@@ -50,3 +52,17 @@ def test_units() -> None:
 def test_the_reference_page_is_what_the_declarations_say() -> None:
     page = Path(__file__).parents[3] / "docs" / "reference" / "agent-metrics.md"
     assert page.read_text() == reference.page(COLLECTORS), f"run: python -m metricat_agent.reference > {page.name}"
+
+
+def test_the_page_of_flags_leaves_none_out() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "agent.md").read_text()
+    flags = set(re.findall(r"--[\w.-]+", parser_help()))
+    general = {flag for flag in flags if not re.match(r"--(no-)?collector\.[a-z]+", flag)}
+    assert {flag for flag in general if flag not in page} == set()
+
+
+def parser_help() -> str:
+    output = io.StringIO()
+    with redirect_stdout(output), pytest.raises(SystemExit):
+        settings.parse(["--help"], {}, COLLECTORS)
+    return output.getvalue()

@@ -16,7 +16,7 @@ from metricat_agent.families import counter, gauge, single
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.agent.conftest import Scrape
+    from .conftest import Scrape
 
 LINK = gauge("node_link", 'Says "hi"\nand \\ more.', "device", "alias")
 

@@ -17,7 +17,7 @@ import pytest
 from metricat_agent.collectors import Filter, netdev
 
 if TYPE_CHECKING:
-    from tests.unit.agent.conftest import Scrape
+    from .conftest import Scrape
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces of every kind"),
@@ -72,8 +72,11 @@ def test_nothing_fails(in_pod: Pod) -> None:
 
 
 def test_the_node_s_network_and_not_the_pods(in_pod: Pod) -> None:
-    for family, samples in netdev.parse(in_pod.said("net-dev"), Filter()):
-        assert in_pod.scrape.of(family.name) == dict(samples)
+    before, after = (netdev.parse(in_pod.said(f"net-dev-{when}"), Filter()) for when in ("before", "after"))
+    for (family, first), (_, last) in zip(before, after, strict=True):
+        told = in_pod.scrape.of(family.name)
+        assert set(told) == set(dict(first))
+        assert all(dict(first)[device] <= told[device] <= dict(last)[device] for device in told)
     assert (in_pod.scrape.get("node_network_receive_bytes_total", device="lo") or 0) > 900
     assert set(in_pod.scrape.of("node_network_mtu_bytes")) == {("lo",), ("wire0",), ("wire1",)}
     assert in_pod.scrape.get("node_network_mtu_bytes", device="wire0") == 1400

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
-    from tests.unit.agent.conftest import Scrape
 
     from metricat_agent.families import Metrics
+
+    from .conftest import Scrape
 
 GOOD = gauge("node_good", "Good.")
 

@@ -20,7 +20,7 @@ from metricat_agent.settings import Address
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.unit.agent.conftest import Scrape
+    from .conftest import Scrape
 
 LOOPBACK = Address("127.0.0.1", 0)
 

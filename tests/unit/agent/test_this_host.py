@@ -16,7 +16,7 @@ from metricat_agent.registry import COLLECTORS, Registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.agent.conftest import Scrape
+    from .conftest import Scrape
 
 
 @pytest.fixture(scope="module")

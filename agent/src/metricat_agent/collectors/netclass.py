@@ -9,6 +9,7 @@ for devices that process 1 sees.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
 from metricat_agent.families import Family, Metrics, Sample, counter, gauge
@@ -70,27 +71,18 @@ def shows_host(host: Host) -> bool:
 
 
 def read(host: Host, devices: Filter) -> Attributes:
-    """Read the attributes of the host's devices; a link that is down refuses some, which are then left out."""
+    """Read the attributes of the host's devices; a link that is down, or an old kernel, lacks some."""
     if not shows_host(host):
         raise NotHostNetworkError(
             f"{host.sysfs} is not the mount of sysfs that the host has on /sys, so its network devices may be those of "
             f"this container: mount the host's /sys and name it in --path.sysfs, or pass --no-collector.netclass"
         )
     seen = {line.rpartition(":")[0].strip(" ") for line in host.init("net/dev").split("\n")[2:]}
-    return {
-        device: _attributes(host, device)
-        for device in host.sys_names("class/net")
-        if device in seen and devices.keeps(device)
-    }
-
-
-def _attributes(host: Host, device: str) -> dict[str, str]:
     found = {}
-    for name in (*NUMBERS, *TEXTS):
-        try:
-            found[name] = host.sys(f"class/net/{device}/{name}")
-        except OSError:  # EINVAL while the link is down, ENOENT on other kernels or when it just went away
-            continue
+    for device in host.sys_names("class/net"):
+        if device in seen and devices.keeps(device):
+            with suppress(FileNotFoundError):  # it went away just now
+                found[device] = host.sys_attributes(f"class/net/{device}", (*NUMBERS, *TEXTS))
     return found
 
 
