@@ -64,7 +64,8 @@ def show(_: argparse.Namespace) -> None:
 def kubectl(chosen: argparse.Namespace) -> None:
     """Run kubectl as the cluster's administrator."""
     words = [str(ensure("kubectl")["kubectl"]), *chosen.words]
-    environment = {**os.environ, "KUBECONFIG": str(_kubeconfig(chosen.name))}
+    config = _kubeconfig(chosen.name)
+    environment = {**os.environ, "KUBECONFIG": str(config), "KUBECACHEDIR": str(config.parent / "kubectl-cache")}
     raise SystemExit(subprocess.run(words, env=environment, check=False).returncode)
 
 

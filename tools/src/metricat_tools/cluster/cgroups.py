@@ -4,6 +4,7 @@ Version 1 has a tree for each controller (Documentation/admin-guide/cgroup-v1 in
 which a parent must hand its controllers down (Documentation/admin-guide/cgroup-v2.rst).
 """
 
+import contextlib
 import itertools
 import os
 import signal
@@ -72,8 +73,8 @@ def remove(group: str, trees: Sequence[Hierarchy] | None = None, seconds: float 
                     raise ToolError(f"the control group {root} cannot be emptied: processes {pids} do not end")
                 time.sleep(0.02)
         for parent in list(root.parents)[: len(Path(group).parts) - 1]:
-            if parent.exists():
-                _remove_empty(parent)
+            with contextlib.suppress(OSError):  # another cluster's groups are in it, empty as they may be
+                parent.rmdir()
 
 
 def _hand_down(parent: Path) -> None:

