@@ -5,6 +5,6 @@ that what is already there is never made twice.
 """
 
 from metricat_tools.images.built import Built
-from metricat_tools.images.obtain import ensure
+from metricat_tools.images.obtain import STACK, ensure
 
-__all__ = ["Built", "ensure"]
+__all__ = ["STACK", "Built", "ensure"]

@@ -23,7 +23,7 @@ class Built:
 
     @property
     def exact(self) -> str:
-        """The name that changes with the content, where the image has one: what a rollout can tell apart."""
+        """The name that changes with the content: what a rollout, or a node's image store, can tell apart."""
         return self.tags[-1]
 
 

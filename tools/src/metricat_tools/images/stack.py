@@ -9,9 +9,10 @@ from pathlib import Path
 from metricat_tools.images.archive import Image, docker_archive
 from metricat_tools.images.built import Built, archive_path, prune
 from metricat_tools.programs import cache, ensure
-from metricat_tools.programs.table import PROMETHEUS_OPERATOR
+from metricat_tools.programs.obtain import cached, obtain
+from metricat_tools.programs.table import PROGRAMS, PROMETHEUS_OPERATOR, DebianPackage, Program
 
-REVISION = "1"
+REVISION = "2"
 """Part of every key: raise it when what is made of the same programs changes."""
 
 
@@ -21,6 +22,8 @@ class Component:
 
     tag: str
     programs: Mapping[str, str]
+    data: tuple[str, ...] = ()
+    """Files that the package of the programs lays beside them, and that they read at the same path."""
     directories: tuple[str, ...] = ("/tmp",)
     working_dir: str = "/"
 
@@ -51,6 +54,8 @@ COMPONENTS = {
         Component(
             "quay.io/prometheus/alertmanager:v0.25.0",
             {"/bin/alertmanager": "prometheus-alertmanager", "/bin/amtool": "amtool"},
+            # Upstream's has its templates inside, Debian's reads them from here.
+            data=tuple(f"/usr/share/prometheus/alertmanager/{name}.tmpl" for name in ("default", "email")),
             working_dir="/alertmanager",
         ),
     )
@@ -62,11 +67,12 @@ def ensure_stack(name: str) -> Built:
     component = COMPONENTS[name]
     found = ensure(*component.programs.values())
     programs = {inside: found[program] for inside, program in component.programs.items()}
-    key = cache.key(REVISION, repr(component), *map(_identity, programs.values()))
-    built = Built(archive_path(component.name, key), (component.tag,))
+    data = _data(component, found)
+    key = cache.key(REVISION, repr(component), *map(_identity, programs.values()), *data.values())
+    built = Built(archive_path(component.name, key), (component.tag, f"{component.tag}-{key}"))
     if not built.archive.exists():
         with cache.locked(f"image-{component.name}"):
-            _archive(built, component, programs)
+            _archive(built, component, {**programs, **data})
             prune(component.name)
     return built
 
@@ -83,14 +89,28 @@ def _identity(program: Path) -> str:
     return f"{program.name} {stat.st_size} {stat.st_mtime_ns}"
 
 
-def _archive(built: Built, component: Component, programs: Mapping[str, Path]) -> None:
+def _data(component: Component, found: Mapping[str, Path]) -> dict[str, bytes]:
+    """The component's data files: from this machine where its package is installed, else out of the package."""
+    data = {path: Path(path).read_bytes() for path in component.data if Path(path).exists()}
+    for name, program in found.items():
+        source = PROGRAMS[name].source
+        if isinstance(source, DebianPackage) and program == cached(PROGRAMS[name]):
+            files = [Program(Path(path).name, source, path.lstrip("/")) for path in component.data]
+            if not all(cached(file).exists() for file in files):
+                obtain(source, files)
+            data |= {f"/{file.member}": cached(file).read_bytes() for file in files}
+    return data
+
+
+def _archive(built: Built, component: Component, files: Mapping[str, Path | bytes]) -> None:
     image = Image(
         tags=built.tags,
-        entrypoint=[next(iter(programs))],
+        entrypoint=[next(iter(component.programs))],
         working_dir=component.working_dir,
         directories=[*component.directories, component.working_dir],
         # Go's own resolver: glibc's would want files and libraries that are not here.
         env={"PATH": "/bin", "GODEBUG": "netdns=go"},
     )
-    needed = {str(library): library for program in programs.values() for library in libraries(program)}
-    docker_archive(built.archive, image, {**_USERS, **needed, **programs})
+    programs = [file for file in files.values() if isinstance(file, Path)]
+    needed = {str(library): library for program in programs for library in libraries(program)}
+    docker_archive(built.archive, image, {**_USERS, **needed, **files})

@@ -1,0 +1,118 @@
+"""The scene: a cluster with the monitoring stack, Metricat, and one MonitoringTarget, and the questions to ask it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+from metricat_tools.stack import Alertmanager, Kubectl, Prometheus, install_metricat, install_stack
+from metricat_tools.stack.ask import NAMESPACE, Alert, ScrapeTarget
+from metricat_tools.stack.kubectl import Object
+from metricat_tools.stack.wait import pods_in_trouble, until
+
+TARGET = "nodes"
+SERVICE = f"metricat-{TARGET}"
+ALERT = "NodeCPUUsageHigh"
+RECORDED = {
+    "CPU %": "metricat:node_cpu_usage:percent",
+    "MEMORY %": "metricat:node_memory_usage:percent",
+    "FULLEST FILE SYSTEM %": "topk by (node) (1, metricat:node_filesystem_usage:percent)",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A cluster, by its kubeconfig, and the names of Metricat's images on it (`operator`, `agent`)."""
+
+    kubectl: Kubectl
+    images: Mapping[str, str]
+
+    @property
+    def prometheus(self) -> Prometheus:
+        """The stack's Prometheus."""
+        return Prometheus(self.kubectl)
+
+    @property
+    def alertmanager(self) -> Alertmanager:
+        """The stack's Alertmanager."""
+        return Alertmanager(self.kubectl)
+
+    def install_stack(self) -> None:
+        """Install Prometheus Operator, Prometheus and Alertmanager, and wait until they work."""
+        install_stack(self.kubectl)
+
+    def install_metricat(self) -> None:
+        """Install Metricat's chart with our images, and wait until the operator is ready."""
+        install_metricat(self.kubectl, self.images)
+
+    def apply_target(self) -> None:
+        """Apply the MonitoringTarget and wait until it says Ready."""
+        self.kubectl.apply(target())
+        until("waiting for the agents", self.ready, why=self._why)
+
+    def wait_scraped(self) -> list[ScrapeTarget]:
+        """The agents' scrape targets, once Prometheus scrapes one on every node that should have one."""
+        return until("waiting for the first samples", self._all_up, why=self._scrape_errors)
+
+    def wait_answers(self) -> dict[str, dict[str, tuple[float, str]]]:
+        """The recorded measures by node, once every node has them all (a rate needs two scrapes)."""
+        return until("waiting for the recording rules", self._answers)
+
+    def target(self) -> Object:
+        """The MonitoringTarget as it is now."""
+        return self.kubectl.get("monitoringtarget", TARGET, "--namespace", NAMESPACE)
+
+    def ready(self) -> bool:
+        """Whether the target's status is about its newest spec, and says Ready."""
+        found = self.target()
+        status = found.get("status", {})
+        return status.get("observedGeneration") == found["metadata"]["generation"] and any(
+            condition["type"] == "Ready" and condition["status"] == "True" for condition in status["conditions"]
+        )
+
+    def nodes(self) -> list[str]:
+        """The names of the nodes, in order."""
+        return sorted(node["metadata"]["name"] for node in self.kubectl.items("nodes"))
+
+    def scrape_targets(self) -> list[ScrapeTarget]:
+        """What Prometheus knows of the agents."""
+        return [found for found in self.prometheus.targets() if found.labels.get("service") == SERVICE]
+
+    def warnings(self, state: str) -> list[Alert]:
+        """Prometheus' CPU warnings in this state."""
+        return [
+            alert
+            for alert in self.prometheus.alerts()
+            if alert.name == ALERT and alert.state == state and alert.labels["severity"] == "warning"
+        ]
+
+    def notified(self) -> list[Alert]:
+        """The CPU alerts that Alertmanager holds as active."""
+        return [alert for alert in self.alertmanager.alerts(ALERT) if alert.state == "active"]
+
+    def _all_up(self) -> list[ScrapeTarget] | None:
+        found = self.scrape_targets()
+        desired = self.target()["status"]["nodes"]["desired"]
+        return found if len(found) == desired and all(one.health == "up" for one in found) else None
+
+    def _answers(self) -> dict[str, dict[str, tuple[float, str]]] | None:
+        nodes = [one.labels["node"] for one in self.scrape_targets()]
+        found = {
+            name: {
+                sample.node: (sample.value, sample.labels.get("mountpoint", "")) for sample in self.prometheus.query(q)
+            }
+            for name, q in RECORDED.items()
+        }
+        return found if nodes and all(set(by_node) >= set(nodes) for by_node in found.values()) else None
+
+    def _why(self) -> str:
+        conditions = self.target().get("status", {}).get("conditions", [])
+        told = [f"{one['type']}={one['status']}: {one['message']}" for one in conditions if one["status"] != "True"]
+        return "; ".join([*told, pods_in_trouble(self.kubectl, NAMESPACE)])
+
+    def _scrape_errors(self) -> str:
+        return "; ".join(f"{one.url}: {one.error or one.health}" for one in self.scrape_targets() if one.health != "up")
+
+
+def target() -> str:
+    """The MonitoringTarget that the demo applies, as YAML."""
+    return files(__package__).joinpath("target.yaml").read_text()

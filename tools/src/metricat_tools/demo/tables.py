@@ -1,0 +1,24 @@
+"""Neat tables on a terminal: columns as wide as their widest cell, numbers to the right."""
+
+from collections.abc import Sequence
+
+Cell = str | float
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """The rows under their header, indented by two; a float has one digit after its point."""
+    lines = [[_text(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    numeric = [all(isinstance(row[column], float) for row in rows) for column in range(len(header))]
+    return "\n".join(
+        "  "
+        + "   ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, numeric, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _text(cell: Cell) -> str:
+    return f"{cell:.1f}" if isinstance(cell, float) else cell
