@@ -74,6 +74,7 @@ class Operator:
             return None
         with structlog.contextvars.bound_contextvars(target="/".join(key)):
             written = await self._reconciler.reconcile(target)
+            log.debug("reconciled")
         # A newer state may have come while this one was worked on; it is on the queue and must not be covered up.
         if self._targets.get(key) is target:
             self._targets[key] = written

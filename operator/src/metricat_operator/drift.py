@@ -37,10 +37,18 @@ class Drift:
 
     def patch(self, resource_version: str) -> list[dict[str, Any]]:
         """JSON Patch (RFC 6902) that removes the foreign fields, if the object is still the one that was looked at."""
-        guard = {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version}
         # Items of a list are removed from its end, so that the places before them stay right.
         ordered = sorted(self.remove, key=lambda path: [(isinstance(part, int), str(part).zfill(8)) for part in path])
-        return [guard, *({"op": "remove", "path": _pointer(path)} for path in reversed(ordered))]
+        return [_guard(resource_version), *({"op": "remove", "path": _pointer(path)} for path in reversed(ordered))]
+
+
+def replacement(desired: Manifest, live: Manifest) -> list[dict[str, Any]]:
+    """JSON Patch that makes the whole `spec` as desired, for when a foreign item makes every apply invalid.
+
+    So it is with a Service's port whose number was edited: the list merges by number, and two ports
+    of one name are refused.
+    """
+    return [_guard(live["metadata"]["resourceVersion"]), {"op": "replace", "path": "/spec", "value": desired["spec"]}]
 
 
 def drift(desired: Manifest, live: Manifest) -> Drift:
@@ -50,20 +58,18 @@ def drift(desired: Manifest, live: Manifest) -> Drift:
     for entry in live.get("metadata", {}).get("managedFields", []):
         if entry.get("subresource"):
             continue
-        paths = set(_owned_paths(entry.get("fieldsV1", {}), live, ()))
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
-            owned |= paths
-        else:
+        fields = entry.get("fieldsV1", {})
+        if entry.get("manager") != FIELD_MANAGER:
+            paths = _owned_paths(fields, live, (), places=True)
             foreign |= {path for path in paths if path[0] == "spec" and not _is_metadata(path)}
+        elif entry.get("operation") == "Apply":  # else it is what our own patches gave back to the API's defaults
+            owned.update(_owned_paths(fields, live, (), places=False))
     wanted = set(_leaves(desired, live, ())) - _IDENTITY
     # A field that another manager changed is no longer ours, whatever it holds now.
     lost = any(not any(path[:size] in owned for size in range(1, len(path) + 1)) for path in wanted)
     stale = any(not _related(path, wanted) for path in owned)
-    strange = {path for path in foreign if not _related(path, wanted)}
-    return Drift(
-        apply=lost or stale or not _covers(desired, live),
-        remove=tuple(sorted(_outermost(strange), key=str)),
-    )
+    strange = {_outermost(path, wanted) for path in foreign if not _related(path, wanted)}
+    return Drift(apply=lost or stale or not _covers(desired, live), remove=tuple(sorted(strange, key=str)))
 
 
 def _is_metadata(path: Path) -> bool:
@@ -108,13 +114,14 @@ def _same_item(desired: Manifest, live: Manifest) -> bool:
     return bool(key) and live.get(key) == desired[key]
 
 
-def _owned_paths(fields: Any, live: Any, at: Path) -> Iterator[Path]:
-    """The paths that a `fieldsV1` set names, places in lists resolved against the live object; leaves only."""
-    children = {key: sub for key, sub in fields.items() if key != "."}
-    if not children:
+def _owned_paths(fields: Any, live: Any, at: Path, *, places: bool) -> Iterator[Path]:
+    """The paths that a `fieldsV1` set names; `places`: also the maps and list items that the owner brought as such.
+
+    Items of lists are named by their place in the live object.
+    """
+    if at and (not fields or (places and "." in fields)):
         yield at
-        return
-    for key, sub in children.items():
+    for key, sub in fields.items():
         kind, _, rest = key.partition(":")
         if kind == "f":
             step: str | int | None = rest
@@ -124,7 +131,7 @@ def _owned_paths(fields: Any, live: Any, at: Path) -> Iterator[Path]:
             step = None
         if step is None:
             continue
-        yield from _owned_paths(sub, _step(live, step), (*at, step))
+        yield from _owned_paths(sub, _step(live, step), (*at, step), places=places)
 
 
 def _place(kind: str, text: str, items: list[Any]) -> int | None:
@@ -165,8 +172,13 @@ def _step(value: Any, step: str | int) -> Any:
     return None
 
 
-def _outermost(paths: set[Path]) -> set[Path]:
-    return {path for path in paths if not any(path[:size] in paths for size in range(len(path)))}
+def _outermost(path: Path, wanted: set[Path]) -> Path:
+    """The map or list around the path that holds nothing wanted: emptied only, it would stay behind."""
+    return next(path[:size] for size in range(1, len(path) + 1) if not _related(path[:size], wanted))
+
+
+def _guard(resource_version: str) -> dict[str, Any]:
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version}
 
 
 def _pointer(path: Path) -> str:

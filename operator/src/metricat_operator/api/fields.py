@@ -142,8 +142,34 @@ KubernetesLabels = Annotated[
     Field(max_length=64, json_schema_extra=cel(_key_rule(LABEL_KEY, "Kubernetes label key"))),
 ]
 
+_PROMETHEUS_KEYS = _key_rule(PROMETHEUS_LABEL, "Prometheus label name")
+
 PrometheusLabels = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=1024)]],
     _keys(PROMETHEUS_LABEL, "Prometheus label name"),
-    Field(max_length=32, json_schema_extra=cel(_key_rule(PROMETHEUS_LABEL, "Prometheus label name"))),
+    Field(max_length=32, json_schema_extra=cel(_PROMETHEUS_KEYS)),
+]
+
+RESERVED_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod", "container", "endpoint")
+"""Labels that say where a series comes from; the user's may not replace them."""
+
+
+def _not_reserved(mapping: dict[str, str]) -> dict[str, str]:
+    if taken := [key for key in mapping if key in RESERVED_LABELS]:
+        raise ValueError(f"{', '.join(taken)} are set by Metricat; choose another label name")
+    return mapping
+
+
+SeriesLabels = Annotated[
+    PrometheusLabels,
+    AfterValidator(_not_reserved),
+    Field(
+        json_schema_extra=cel(
+            _PROMETHEUS_KEYS,
+            rule(
+                f"self.all(key, !(key in {list(RESERVED_LABELS)!r}))",
+                f"{', '.join(RESERVED_LABELS)} are set by Metricat; choose another label name",
+            ),
+        )
+    ),
 ]

@@ -1,7 +1,6 @@
 """From the object as the API server holds it to a spec, with errors and warnings in a person's words."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import promql_parser
 from pydantic import ValidationError
 
 from metricat_operator.api.fields import seconds
-from metricat_operator.api.v1alpha1 import RESERVED_LABELS, Spec
+from metricat_operator.api.v1alpha1 import Spec
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Parsed:
 
 def parse(spec: Mapping[str, Any]) -> Parsed:
     """Never raises. A field that this version does not know is left out with a warning: a newer CRD may have it."""
-    known, warnings = deepcopy(dict(spec)), []
+    known, warnings = _without_nulls(spec), []
     while True:
         try:
             model = Spec.model_validate(known)
@@ -47,11 +46,6 @@ def _contradictions(spec: Spec) -> list[str]:
             f"spec.monitor.scrapeTimeout: {spec.monitor.scrape_timeout} is longer than the interval, "
             f"{spec.monitor.interval}; shorten the one or lengthen the other"
         )
-    found += [
-        f"spec.agent.extraLabels.{name}: is set by Metricat; choose another label name"
-        for name in spec.agent.extra_labels
-        if name in RESERVED_LABELS
-    ]
     for place, group in enumerate(spec.alerts.extra_groups):
         found += [
             f"spec.alerts.extraGroups[{place}].rules[{number}]: a rule has either alert or record, and not both"
@@ -86,6 +80,13 @@ def _path(place: tuple[str | int, ...]) -> str:
     for part in place:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     return path
+
+
+def _without_nulls(value: Any) -> Any:
+    """A copy. Where a map loses its last field, server-side apply leaves null, which means the same as nothing."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _drop(value: Any, place: tuple[str | int, ...]) -> None:

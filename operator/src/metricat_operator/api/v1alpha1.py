@@ -17,12 +17,10 @@ from metricat_operator.api.fields import (
     PrometheusLabels,
     Quantity,
     Regex,
+    SeriesLabels,
     cel,
     rule,
 )
-
-RESERVED_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod", "container", "endpoint")
-"""Labels that say where a series comes from; the user's may not replace them."""
 
 
 class Collector(Model):
@@ -117,17 +115,9 @@ class Agent(Model):
         default="", max_length=253, description="The PriorityClass of the agent's pods. Default: none."
     )
     update_strategy: UpdateStrategy = Field(default=UpdateStrategy(), description="How a new agent rolls out.")
-    extra_labels: Annotated[
-        PrometheusLabels,
-        Field(
-            json_schema_extra=cel(
-                rule(
-                    f"self.all(key, !(key in {list(RESERVED_LABELS)!r}))",
-                    f"{', '.join(RESERVED_LABELS)} are set by Metricat; choose another label name",
-                )
-            )
-        ),
-    ] = Field(default={}, description="Labels onto every series and alert, such as environment or region.")
+    extra_labels: SeriesLabels = Field(
+        default={}, description="Labels onto every series and alert, such as environment or region."
+    )
 
 
 class Monitor(Model):

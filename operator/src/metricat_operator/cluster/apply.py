@@ -5,7 +5,7 @@ import structlog
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.kinds import BY_NAME, TARGET, Kind
-from metricat_operator.drift import drift
+from metricat_operator.drift import drift, replacement
 from metricat_operator.observed import Manifest, ObjectKey, Trouble
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,8 @@ class Applier:
         except NameTakenError as error:
             return Trouble(kind.name, name, "NameTaken", str(error))
         except ApiError as error:
+            if error.status == 404:
+                self._observer.children[kind.name].doubt()
             return _trouble(error, kind, name, "apply")
         if written is not None:
             self._observer.children[kind.name].put(written)
@@ -99,7 +101,14 @@ class Applier:
         written = None
         found = drift(desired, live)
         if found.apply:
-            written = await self._client.apply(kind, desired, force=True)
+            try:
+                written = await self._client.apply(kind, desired, force=True)
+            except ApiError as error:
+                if error.status != 422 or not found.remove:
+                    raise
+                operations = replacement(desired, live)
+                await self._client.patch(kind, metadata["namespace"], metadata["name"], operations)
+                written = await self._client.apply(kind, desired, force=True)
             found = drift(desired, written)
         if found.remove:
             operations = found.patch((written or live)["metadata"]["resourceVersion"])

@@ -5,6 +5,7 @@ hundred bytes matter here.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,7 @@ class Cache:
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     last_heard: float = field(default_factory=time.monotonic)
     _objects: dict[tuple[str, str], Manifest] = field(default_factory=dict)
+    _streaming: asyncio.Timeout | None = None
 
     def __iter__(self) -> Iterator[Manifest]:
         """The objects, in no order."""
@@ -56,6 +58,11 @@ class Cache:
         """Take in what a write of our own returned, ahead of the watch; an older state never replaces a newer one."""
         self._store(_stripped(manifest, self.kind))
 
+    def doubt(self) -> None:
+        """List anew: a request has shown that the kind is not served, which its watch may not notice for a minute."""
+        if self._streaming:
+            self._streaming.reschedule(asyncio.get_running_loop().time())
+
     async def run(self, client: Client) -> None:
         """Follow the kind for ever, in all namespaces; the API server's errors never end it."""
         failures = 0
@@ -63,12 +70,21 @@ class Cache:
             try:
                 version = await self._relist(client)
                 failures = 0
-                while True:
-                    version = await self._stream(client, version)
+                with contextlib.suppress(TimeoutError):
+                    await self._follow(client, version)
             except ApiError as error:
                 failures += 1
                 delay = self._failed(error, failures)
                 await asyncio.sleep(delay)
+
+    async def _follow(self, client: Client, version: str) -> None:
+        """Stream until an error or, as a `TimeoutError`, a doubt ends it."""
+        try:
+            async with asyncio.timeout(None) as self._streaming:
+                while True:
+                    version = await self._stream(client, version)
+        finally:
+            self._streaming = None
 
     def _failed(self, error: ApiError, failures: int) -> float:
         """What to do about a failed list or watch, and how long to wait before the next try, in seconds."""

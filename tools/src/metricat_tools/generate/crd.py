@@ -74,12 +74,12 @@ def _root() -> Schema:
     return {
         "type": "object",
         "description": "A set of nodes to watch, and how.",
-        "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": structural(v1alpha1.Spec),
+            # With a default, because a spec that loses its last field in a server-side apply becomes null.
+            "spec": {**structural(v1alpha1.Spec), "default": {}},
             "status": structural(v1alpha1.Status),
         },
     }
@@ -102,13 +102,19 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         found["description"] = _described(found["description"], schema)
     if "properties" in found:
         found.pop("additionalProperties", None)
-        found["properties"] = {name: _structural(sub, definitions) for name, sub in found["properties"].items()}
+        found["properties"] = {name: _property(sub, definitions) for name, sub in found["properties"].items()}
     for key, limit in (("additionalProperties", "maxProperties"), ("items", "maxItems")):
         if isinstance(found.get(key), dict):
             found[key] = _structural(found[key], definitions)
             if "maxLength" in found:
                 found[limit] = found.pop("maxLength")
     return dict(sorted(found.items()))
+
+
+def _property(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    """A field. One that is a map may be null: server-side apply leaves that where a map loses its last field."""
+    found = _structural(schema, definitions)
+    return found | ({"nullable": True} if found.get("type") == "object" else {})
 
 
 def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:

@@ -1,0 +1,85 @@
+"""What a person is told who writes a target wrongly: by the API server at apply, else by the target's conditions."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from support.operating import CHILD, Cluster, Manifest, eventually, target, wait_ready
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown field": ({"agent": {"prot": 9100}}, 'unknown field "spec.agent.prot"'),
+    "negative port": ({"agent": {"port": -1}}, "spec.agent.port: Invalid value: -1"),
+    "port as text": ({"agent": {"port": "http"}}, "spec.agent.port"),
+    "bad label": ({"monitor": {"labels": {"re lease": "kps"}}}, "key re lease is not a Kubernetes label key"),
+    "bad label value": ({"monitor": {"labels": {"release": "k p s"}}}, "spec.monitor.labels.release"),
+    "bad series label": ({"agent": {"extraLabels": {"my-env": "x"}}}, "key my-env is not a Prometheus label name"),
+    "reserved label": ({"agent": {"extraLabels": {"node": "x"}}}, "are set by Metricat; choose another label name"),
+    "bad regex": ({"agent": {"collectors": {"network": {"excludeDevices": "(veth"}}}}, "missing closing )"),
+    "bad duration": ({"monitor": {"interval": "often"}}, "spec.monitor.interval"),
+    "impossible quantity": (
+        {"agent": {"resources": {"limits": {"memory": "much"}}}},
+        "must be a quantity such as 100m, 0.5 or 64Mi",
+    ),
+    "bad percentage": ({"agent": {"updateStrategy": {"maxUnavailable": "200%"}}}, "must be a whole number, 0 or more"),
+    "timeout over interval": (
+        {"monitor": {"interval": "5s"}},
+        "scrapeTimeout (default 10s) must not be longer than interval (default 15s); set both",
+    ),
+    "unknown alert": ({"alerts": {"rules": {"NodeIsSad": {}}}}, 'unknown field "spec.alerts.rules.NodeIsSad"'),
+    "alert and record": (
+        {"alerts": {"extraGroups": [{"name": "g", "rules": [{"alert": "A", "record": "b", "expr": "1"}]}]}},
+        "a rule has either alert or record, and not both",
+    ),
+    "two groups of one name": (
+        {"alerts": {"extraGroups": [{"name": "g", "rules": []}, {"name": "g", "rules": []}]}},
+        "Duplicate value",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_at_apply(cluster: Cluster, what: str) -> None:
+    spec, message = REFUSED[what]
+    done = cluster.run("apply", "-f", "-", stdin=yaml.safe_dump(target("monitoring", spec)))
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def accepted(cluster: Cluster, namespace: str) -> Manifest:
+    return cluster.condition(namespace, "nodes", "Accepted")
+
+
+def test_a_pattern_that_only_the_agent_refuses(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    before = cluster.get("daemonset", CHILD, namespace)
+    # \\z is RE2's, which the API server speaks; the agent's engine calls that \\Z.
+    cluster.apply(target(namespace, {"agent": {"port": 9200, "collectors": {"disk": {"excludeDevices": r"sd\z"}}}}))
+    eventually(lambda: accepted(cluster, namespace).get("status") == "False")
+    said = accepted(cluster, namespace)
+    assert said["message"].startswith(
+        "spec.agent.collectors.disk.excludeDevices: 'sd\\\\z' is not a regular expression"
+    )
+    assert "what runs already stays as it was" in said["message"]
+    after = cluster.get("daemonset", CHILD, namespace)
+    assert before
+    assert after
+    assert after["spec"] == before["spec"]
+
+
+def test_malformed_promql_is_told_and_ours_is_not_touched(cluster: Cluster, namespace: str) -> None:
+    group = {"name": "own", "rules": [{"alert": "Broken", "expr": "sum(rate(up[5m])"}]}
+    cluster.apply(target(namespace, {"alerts": {"extraGroups": [group]}}))
+    eventually(lambda: accepted(cluster, namespace).get("reason") == "AcceptedWithWarnings")
+    message = accepted(cluster, namespace)["message"]
+    assert "spec.alerts.extraGroups[0].rules[0].expr: 'sum(rate(up[5m])' does not look like PromQL" in message
+    wait_ready(cluster, namespace)
+    shipped = cluster.get("prometheusrule", CHILD, namespace)
+    extra = cluster.get("prometheusrule", f"{CHILD}-extra", namespace)
+    assert shipped
+    assert extra
+    assert "Broken" not in str(shipped["spec"])
+    assert "Broken" in str(extra["spec"])

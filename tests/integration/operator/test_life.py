@@ -1,0 +1,271 @@
+"""A target's life on the real API server: made, changed, tampered with, deleted."""
+
+import json
+import time
+from functools import partial
+from typing import Any
+
+import pytest
+
+from metricat_tools.cluster import ControlPlane
+from metricat_tools.cluster.audit import AuditLog
+from support.operating import CHILD, Cluster, Manifest, RunningOperator, eventually, target, wait_ready
+
+CHILDREN = ("serviceaccount", "daemonset", "service", "servicemonitor", "prometheusrule")
+NODES = 3
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+
+def gone(cluster: Cluster, kind: str, namespace: str) -> bool:
+    return cluster.get(kind, CHILD, namespace) is None
+
+
+def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+
+    found = cluster.get("mtarget", "nodes", namespace)
+    assert found is not None
+    assert found["status"]["nodes"] == {"desired": NODES, "ready": NODES, "updated": NODES, "uncovered": 0}
+    assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    assert {c["type"]: c["status"] for c in found["status"]["conditions"]} == dict.fromkeys(
+        ("Accepted", "Applied", "AgentsReady", "Ready"), "True"
+    )
+    for kind in CHILDREN:
+        child = cluster.get(kind, CHILD, namespace)
+        assert child is not None, kind
+        [owner] = child["metadata"]["ownerReferences"]
+        assert (owner["uid"], owner["controller"]) == (found["metadata"]["uid"], True)
+    columns = cluster.do("get", "mtarget", "-n", namespace).splitlines()
+    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "STATUS", "AGE"]
+    assert columns[1].split()[:5] == ["nodes", str(NODES), str(NODES), "0", "Ready"]
+
+
+def test_an_edit_reaches_the_children_and_what_is_switched_off_goes(cluster: Cluster, namespace: str) -> None:
+    group = {"name": "own", "rules": [{"record": "own:up", "expr": "count(up)"}]}
+    cluster.apply(target(namespace, {"alerts": {"extraGroups": [group]}}))
+    wait_ready(cluster, namespace)
+    eventually(lambda: cluster.get("prometheusrule", f"{CHILD}-extra", namespace))
+
+    cluster.apply(
+        target(
+            namespace,
+            {"agent": {"port": 9101}, "monitor": {"labels": {"release": "kps"}}, "alerts": {"enabled": False}},
+        )
+    )
+    eventually(lambda: cluster.get("prometheusrule", CHILD, namespace) is None)
+    eventually(lambda: cluster.get("prometheusrule", f"{CHILD}-extra", namespace) is None)
+
+    def followed() -> bool:
+        service = cluster.get("service", CHILD, namespace) or {}
+        daemon_set = cluster.get("daemonset", CHILD, namespace) or {}
+        monitor = cluster.get("servicemonitor", CHILD, namespace) or {}
+        [container] = daemon_set["spec"]["template"]["spec"]["containers"]
+        return bool(
+            service["spec"]["ports"][0]["port"] == 9101
+            and container["ports"][0]["containerPort"] == 9101
+            and monitor["metadata"]["labels"]["release"] == "kps"
+        )
+
+    eventually(followed)
+    wait_ready(cluster, namespace)
+
+
+EDITS: dict[str, tuple[str, list[dict[str, Any]]]] = {
+    "our image": (
+        "daemonset",
+        [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "other"}],
+    ),
+    "a privileged container": (
+        "daemonset",
+        [
+            {
+                "op": "add",
+                "path": "/spec/template/spec/containers/-",
+                "value": {"name": "evil", "image": "evil", "securityContext": {"privileged": True}},
+            }
+        ],
+    ),
+    "the host's processes": ("daemonset", [{"op": "add", "path": "/spec/template/spec/hostPID", "value": True}]),
+    "a node selector": (
+        "daemonset",
+        [{"op": "add", "path": "/spec/template/spec/nodeSelector/disk", "value": "ssd"}],
+    ),
+    "a limit": (
+        "daemonset",
+        [{"op": "add", "path": "/spec/template/spec/containers/0/resources/limits/cpu", "value": "30m"}],
+    ),
+    "a default": ("daemonset", [{"op": "replace", "path": "/spec/template/spec/dnsPolicy", "value": "Default"}]),
+    "all containers": (
+        "daemonset",
+        [{"op": "replace", "path": "/spec/template/spec/containers", "value": [{"name": "x", "image": "y"}]}],
+    ),
+    "a token": ("serviceaccount", [{"op": "replace", "path": "/automountServiceAccountToken", "value": True}]),
+    "the port": ("service", [{"op": "replace", "path": "/spec/ports/0/port", "value": 1}]),
+    "session affinity": ("service", [{"op": "replace", "path": "/spec/sessionAffinity", "value": "ClientIP"}]),
+    "the interval": ("servicemonitor", [{"op": "replace", "path": "/spec/endpoints/0/interval", "value": "7m"}]),
+    "a second endpoint": (
+        "servicemonitor",
+        [{"op": "add", "path": "/spec/endpoints/-", "value": {"port": "metrics", "interval": "1s"}}],
+    ),
+    "a rule less": ("prometheusrule", [{"op": "remove", "path": "/spec/groups/0/rules/0"}]),
+    "a group more": ("prometheusrule", [{"op": "add", "path": "/spec/groups/-", "value": {"name": "z", "rules": []}}]),
+    "a label of ours": ("daemonset", [{"op": "remove", "path": "/metadata/labels/metricat.dev~1target"}]),
+    "the label that we watch by": (
+        "service",
+        [{"op": "remove", "path": "/metadata/labels/app.kubernetes.io~1managed-by"}],
+    ),
+    "the owner": ("servicemonitor", [{"op": "remove", "path": "/metadata/ownerReferences"}]),
+}
+
+
+def essence(child: Manifest | None) -> Manifest:
+    """What the operator answers for: everything but what the API server and others write."""
+    assert child is not None
+    kept = {key: child["metadata"][key] for key in ("labels", "ownerReferences")}
+    return {"metadata": kept, **{key: child[key] for key in child if key not in {"metadata", "status"}}}
+
+
+def test_every_edit_by_hand_is_repaired(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    right = {kind: essence(cluster.get(kind, CHILD, namespace)) for kind in CHILDREN}
+
+    for what, (kind, patch) in EDITS.items():
+        before = cluster.get(kind, CHILD, namespace)
+        assert before is not None
+        cluster.do("patch", kind, CHILD, "-n", namespace, "--type=json", "-p", json.dumps(patch))
+        after = cluster.get(kind, CHILD, namespace)
+        assert after is not None
+        assert after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"], what
+
+        def repaired(kind: str = kind) -> bool:
+            assert essence(cluster.get(kind, CHILD, namespace)) == right[kind]
+            return True
+
+        eventually(repaired, seconds=5)
+
+
+def test_every_deletion_by_hand_is_repaired(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    for kind in CHILDREN:
+        before = cluster.get(kind, CHILD, namespace)
+        assert before is not None
+        cluster.do("delete", kind, CHILD, "-n", namespace, "--wait=false")
+
+        def back(kind: str = kind, uid: str = before["metadata"]["uid"]) -> bool:
+            child = cluster.get(kind, CHILD, namespace)
+            return child is not None and child["metadata"]["uid"] != uid
+
+        eventually(back, seconds=5)
+
+
+def test_what_others_add_beside_the_spec_stays(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    cluster.do("annotate", "daemonset", CHILD, "-n", namespace, "example.com/note=kept")
+    cluster.do("label", "service", CHILD, "-n", namespace, "example.com/team=kept")
+    cluster.do("rollout", "restart", "daemonset", CHILD, "-n", namespace)
+    cluster.do("delete", "servicemonitor", CHILD, "-n", namespace)  # a reconcile surely happens after all that
+    eventually(lambda: cluster.get("servicemonitor", CHILD, namespace))
+    wait_ready(cluster, namespace)
+
+    daemon_set = cluster.get("daemonset", CHILD, namespace)
+    service = cluster.get("service", CHILD, namespace)
+    assert daemon_set
+    assert service
+    assert daemon_set["metadata"]["annotations"]["example.com/note"] == "kept"
+    assert "kubectl.kubernetes.io/restartedAt" in daemon_set["spec"]["template"]["metadata"]["annotations"]
+    assert service["metadata"]["labels"]["example.com/team"] == "kept"
+
+
+def test_a_paused_target_leaves_its_children_alone(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    cluster.apply(target(namespace, {"paused": True}))
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "Paused")
+    cluster.do("delete", "service", CHILD, "-n", namespace)
+    time.sleep(2)  # nothing may happen, which cannot be waited for
+    assert cluster.get("service", CHILD, namespace) is None
+    cluster.apply(target(namespace, {"agent": {}}))
+    eventually(lambda: cluster.get("service", CHILD, namespace), seconds=5)
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "True")
+
+
+def test_what_was_set_can_be_left_out_again(cluster: Cluster, namespace: str) -> None:
+    spec: dict[str, Any] = {"agent": {"port": 9101}, "monitor": {"interval": "30s"}, "alerts": {"enabled": False}}
+    cluster.apply(target(namespace, spec))
+    wait_ready(cluster, namespace)
+    # The API server turns a map that lost its last field into null.
+    cluster.apply(target(namespace, {"agent": {}, "monitor": {}, "alerts": {}}))
+    eventually(lambda: cluster.get("prometheusrule", CHILD, namespace))
+    cluster.apply(target(namespace, {}))
+    wait_ready(cluster, namespace)
+
+
+def test_deleting_a_target_takes_its_children_along(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    cluster.do("delete", "mtarget", "nodes", "-n", namespace)
+    for kind in CHILDREN:
+        eventually(partial(gone, cluster, kind, namespace))
+
+
+def test_a_target_deleted_while_the_operator_is_down(
+    cluster: Cluster, namespace: str, operator: RunningOperator
+) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    operator.kill()
+    try:
+        cluster.do("delete", "mtarget", "nodes", "-n", namespace)
+        eventually(lambda: cluster.get("daemonset", CHILD, namespace) is None)
+    finally:
+        operator.start()
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+
+
+def test_a_name_that_is_taken_is_told_and_not_taken_over(cluster: Cluster, namespace: str) -> None:
+    theirs = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": CHILD, "namespace": namespace},
+        "spec": {"ports": [{"name": "metrics", "port": 80}], "selector": {"app": "theirs"}},
+    }
+    cluster.apply(theirs)
+    cluster.apply(target(namespace))
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NameTaken")
+    assert "exists and is not Metricat's" in cluster.condition(namespace, "nodes", "Applied")["message"]
+    service = cluster.get("service", CHILD, namespace)
+    assert service
+    assert service["spec"]["selector"] == {"app": "theirs"}
+    wait_ready(cluster, namespace)  # the agents run all the same
+
+
+def test_a_restart_and_a_reconcile_with_nothing_to_do_write_nothing(
+    cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane
+) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    operator.stop()
+    audit = AuditLog(control_plane.audit_log)
+    audit.skip()
+    before = operator.log.read_text()
+
+    def reconciles() -> int:
+        lines = operator.log.read_text()[len(before) :].splitlines()
+        return sum(event["event"] == "reconciled" for event in map(json.loads, lines))
+
+    operator.start()
+    eventually(lambda: reconciles() >= 1)
+    for verb in ("cordon", "uncordon"):  # a change of a node has every target looked at again
+        done = reconciles()
+        cluster.do(verb, "sim-0001")
+        eventually(partial(lambda done: reconciles() > done, done))
+
+    ours = [request for request in audit.read() if request.user == "system:serviceaccount:monitoring:metricat"]
+    assert {"list", "watch"} <= {request.verb for request in ours}
+    assert [request for request in ours if request.writes] == []

@@ -1,0 +1,121 @@
+"""What the tests of the operator on a real API server share: kubectl, targets, waiting, the operator's process."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metricat_tools.programs import module_dir
+
+CHILD = "metricat-nodes"
+PATIENCE = 30.0
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """kubectl as the administrator uses it."""
+
+    kubeconfig: Path
+    kubectl: Path
+
+    def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.kubectl, "--kubeconfig", self.kubeconfig, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def do(self, *arguments: str, stdin: str | None = None) -> str:
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def apply(self, *manifests: Manifest) -> None:
+        self.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+
+    def get(self, kind: str, name: str, namespace: str = "") -> Manifest | None:
+        place = ["-n", namespace] if namespace else []
+        done = self.run("get", kind, name, *place, "-o", "json", "--ignore-not-found", "--show-managed-fields")
+        assert done.returncode == 0, done.stderr
+        found: Manifest | None = json.loads(done.stdout) if done.stdout else None
+        return found
+
+    def condition(self, namespace: str, name: str, kind: str) -> Manifest:
+        target = self.get("mtarget", name, namespace) or {}
+        found = [c for c in target.get("status", {}).get("conditions", []) if c["type"] == kind]
+        return found[0] if found else {}
+
+
+def eventually(what: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait until it is true; an assertion inside counts as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if what():
+                return
+            problem = "it stayed false"
+        except AssertionError as error:
+            problem = str(error)
+        assert time.monotonic() < deadline, f"not within {seconds} s: {problem}"
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    """A TCP port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def crd_file(plural: str) -> Path:
+    """A CRD of the Prometheus Operator."""
+    module = module_dir("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
+    return module / "example" / "prometheus-operator-crd" / f"monitoring.coreos.com_{plural}.yaml"
+
+
+@dataclass
+class RunningOperator:
+    """The operator's process."""
+
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "metricat_operator"]
+            self.process = subprocess.Popen(command, env=self.environment, stderr=log)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(20)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+def target(namespace: str, spec: dict[str, Any] | None = None) -> Manifest:
+    return {
+        "apiVersion": "metricat.dev/v1alpha1",
+        "kind": "MonitoringTarget",
+        "metadata": {"name": "nodes", "namespace": namespace},
+        "spec": spec or {},
+    }
+
+
+def wait_ready(cluster: Cluster, namespace: str) -> None:
+    eventually(lambda: cluster.condition(namespace, "nodes", "Ready").get("status") == "True")
