@@ -1,0 +1,57 @@
+# Everything a developer does here. `make help` lists it; each target sets up what it needs, and nothing more.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-stop test e2e lint format generate verify images lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+TOOLS := $(BIN)/python -m metricat_tools
+CODE := operator/src agent/src tools/src tests
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(READY) ## the main job, end to end, on a cluster of its own (CLUSTER=current: on that of your kubeconfig)
+	@$(TOOLS) demo $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(REGISTRY),--registry $(REGISTRY))
+
+demo-stop: $(READY) ## stop the demo's cluster, and leave nothing behind
+	@$(TOOLS) demo --stop
+
+test: $(READY) ## unit, golden and contract tests, and integration tests on a real control plane
+	@$(BIN)/pytest tests/unit tests/golden tests/contract tests/integration $(PYTEST)
+
+e2e: $(READY) ## the demo's claims as tests, on a cluster with nodes (needs root)
+	@$(BIN)/pytest tests/e2e $(PYTEST)
+
+lint: $(READY) ## style, types, and the arrows of import
+	@$(BIN)/ruff check --quiet $(CODE)
+	@$(BIN)/ruff format --quiet --check $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo
+
+format: $(READY) ## bring the code into style
+	@$(BIN)/ruff check --quiet --fix $(CODE)
+	@$(BIN)/ruff format --quiet $(CODE)
+
+generate: $(READY) ## write every generated file anew
+	@$(TOOLS) generate
+
+verify: generate ## fail where a generated file is not as its source says
+	@git diff --exit-code --stat -- crds charts tests/golden docs || { echo 'run `make generate` and commit what it changed' >&2; exit 1; }
+
+images: $(READY) ## build the container images (REGISTRY=host/name pushes them there)
+	@$(TOOLS) images $(if $(REGISTRY),--push $(REGISTRY))
+
+lock: $(READY) ## pin the Python packages anew, with hashes
+	@for name in operator agent dev; do \
+		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
+			--python-version 3.11 -o requirements/$$name.txt requirements/$$name.in || exit 1; \
+	done
+
+clean: ## remove what was built in this checkout
+	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(READY): requirements/dev.txt operator/pyproject.toml agent/pyproject.toml tools/pyproject.toml
+	@tools/bootstrap $(VENV)
+	@touch $@
