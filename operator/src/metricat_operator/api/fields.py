@@ -1,5 +1,6 @@
 """The kinds of value that the API's fields hold, each with its schema and its check."""
 
+import contextlib
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -54,10 +55,10 @@ def quantity(text: str) -> Decimal:
         ValueError: it is not one.
     """
     found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)", text)
-    try:
-        return Decimal(found[1]) * _SUFFIX[found[2]] if found else Decimal("NaN") / 0
-    except (InvalidOperation, KeyError, ZeroDivisionError):
-        raise ValueError(f"{text!r} is not a quantity; write it like 100m, 0.5 or 64Mi") from None
+    if found and found[2] in _SUFFIX:
+        with contextlib.suppress(InvalidOperation):
+            return Decimal(found[1]) * _SUFFIX[found[2]]
+    raise ValueError(f"{text!r} is not a quantity; write it like 100m, 0.5 or 64Mi")
 
 
 def _quantity(value: str | int) -> str:

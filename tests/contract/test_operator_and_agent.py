@@ -1,0 +1,66 @@
+"""Operator and agent meet at command-line flags and metric names only; both ends are held together here."""
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from metricat_operator.alerts.recording import RECORDINGS
+from metricat_operator.api.parse import parse
+from metricat_operator.manifests.daemon_set import arguments
+
+EVERYTHING: dict[str, Any] = {
+    "agent": {
+        "port": 0,
+        "collectors": {
+            "cpu": {"enabled": False},
+            "load": {"enabled": False},
+            "memory": {"enabled": False},
+            "disk": {"enabled": False, "excludeDevices": "^ram"},
+            "network": {"enabled": False, "excludeDevices": "^veth"},
+            "filesystem": {"enabled": False, "excludeMountPoints": "^/boot$", "excludeFSTypes": "^tmpfs$"},
+        },
+    }
+}
+HOST = ("--path.procfs=/proc", "--path.sysfs=/sys", "--path.rootfs=/")
+
+
+def agent(*flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "metricat_agent", *flags]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+
+def flags(spec: dict[str, Any]) -> list[str]:
+    parsed = parse({**spec, "agent": {**spec.get("agent", {}), "port": 9100}})
+    assert parsed.spec is not None, parsed.errors
+    # The paths are those of the pod; Kubernetes turns $$ into $.
+    own = [flag for flag in arguments(parsed.spec.agent) if not flag.startswith("--path.")]
+    return [flag.replace("$$", "$") for flag in own]
+
+
+@pytest.mark.parametrize("spec", [{}, EVERYTHING], ids=["defaults", "everything"])
+def test_the_agent_takes_every_flag_that_the_operator_gives(spec: dict[str, Any]) -> None:
+    done = agent(*HOST, *flags(spec), "--once")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_agent_would_refuse_a_flag_that_it_does_not_know() -> None:
+    assert agent(*HOST, "--collector.nonsense", "--once").returncode == 2
+
+
+def test_switches_and_patterns_reach_what_they_name() -> None:
+    page = agent(*HOST, *flags({}), "--once").stdout
+    for metric in ("node_cpu_seconds_total", "node_load1", "node_memory_MemTotal_bytes", "node_network_up"):
+        assert f"\n{metric}" in page
+    bare = agent(*HOST, *flags(EVERYTHING), "--once").stdout
+    for metric in ("node_cpu_seconds_total", "node_load1", "node_memory_MemTotal_bytes", "node_filesystem_size_bytes"):
+        assert f"\n{metric}" not in bare
+
+
+def test_every_raw_metric_that_a_recording_rule_reads_is_exposed() -> None:
+    exposed = set(re.findall(r"^# TYPE (\S+)", agent(*HOST, "--once").stdout, re.MULTILINE))
+    read = {name for recording in RECORDINGS for name in re.findall(r"\bnode_\w+", recording.expr)}
+    assert read
+    assert read <= exposed

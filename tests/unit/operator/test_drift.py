@@ -1,0 +1,131 @@
+"""Whether a live child needs a write: never when it is as desired, always when it is not.
+
+The live objects are what a real API server made of our own manifests, managedFields included; the integration tests edit
+and delete children on the real one.
+"""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from metricat_operator.drift import drift
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "children"
+KINDS = ["ServiceAccount", "DaemonSet", "Service", "ServiceMonitor", "PrometheusRule"]
+
+
+def load(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    desired, live = yaml.safe_load_all((FIXTURES / f"{kind}.yaml").read_text())
+    return desired, live
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_api_server_made_of_our_manifest_needs_nothing(kind: str) -> None:
+    assert not drift(*load(kind))
+
+
+def leaves(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    if isinstance(value, dict) and value:
+        return [leaf for key, item in value.items() for leaf in leaves(item, (*at, key))]
+    if isinstance(value, list) and value:
+        return [leaf for key, item in enumerate(value) for leaf in leaves(item, (*at, key))]
+    return [at]
+
+
+def put(document: Any, path: tuple[str | int, ...], value: Any) -> None:
+    for step in path[:-1]:
+        document = document[step]
+    document[path[-1]] = value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_field_that_we_want_otherwise_needs_an_apply(kind: str) -> None:
+    desired, live = load(kind)
+    changed = [
+        path for path in leaves(desired) if path[0] not in {"apiVersion", "kind"} and path != ("metadata", "name")
+    ]
+    assert len(changed) > 5
+    for path in changed:
+        if path == ("metadata", "namespace"):
+            continue
+        wanted = copy.deepcopy(desired)
+        put(wanted, path, "something else")
+        assert drift(wanted, live).apply, path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_field_that_we_no_longer_want_needs_an_apply(kind: str) -> None:
+    desired, live = load(kind)
+    del desired["metadata"]["labels"]["app.kubernetes.io/version"]
+    assert drift(desired, live).apply
+
+
+def test_quantities_are_compared_by_value() -> None:
+    desired, live = load("DaemonSet")
+    for manifest, text in ((desired, "1024Mi"), (live, "1Gi")):
+        put(manifest, ("spec", "template", "spec", "containers", 0, "resources", "limits", "memory"), text)
+    assert not drift(desired, live)
+
+
+def edited(live: dict[str, Any], fields: dict[str, Any], manager: str = "kubectl-edit") -> dict[str, Any]:
+    entry = {"manager": manager, "operation": "Update", "fieldsV1": fields}
+    live["metadata"]["managedFields"].append(entry)
+    return live
+
+
+def test_a_foreign_field_is_removed_and_ours_beside_it_stays() -> None:
+    desired, live = load("DaemonSet")
+    pod = live["spec"]["template"]["spec"]
+    pod["hostPID"] = True
+    pod["containers"].append({"name": "evil", "image": "evil"})
+    pod["containers"][0]["resources"]["limits"]["cpu"] = "1"
+    limit = {"f:resources": {"f:limits": {"f:cpu": {}}}}
+    containers = {'k:{"name":"agent"}': limit, 'k:{"name":"evil"}': {".": {}, "f:name": {}, "f:image": {}}}
+    edited(live, {"f:spec": {"f:template": {"f:spec": {"f:hostPID": {}, "f:containers": containers}}}})
+
+    found = drift(desired, live)
+    assert not found.apply
+    guard, *removals = found.patch("7")
+    assert guard == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
+    assert {step["op"] for step in removals} == {"remove"}
+    assert {step["path"] for step in removals} == {
+        "/spec/template/spec/hostPID",
+        "/spec/template/spec/containers/1",
+        "/spec/template/spec/containers/0/resources/limits/cpu",
+    }
+
+
+def test_foreign_items_of_a_list_are_removed_from_its_end() -> None:
+    desired, live = load("DaemonSet")
+    containers = live["spec"]["template"]["spec"]["containers"]
+    names = [f"evil{number}" for number in range(12)]
+    containers += [{"name": name} for name in names]
+    fields = {f'k:{{"name":"{name}"}}': {".": {}, "f:name": {}} for name in names}
+    edited(live, {"f:spec": {"f:template": {"f:spec": {"f:containers": fields}}}})
+    places = [int(step["path"].rsplit("/", 1)[1]) for step in drift(desired, live).patch("1")[1:]]
+    assert places == sorted(places, reverse=True) == list(range(12, 0, -1))
+
+
+def test_foreign_labels_and_annotations_stay() -> None:
+    desired, live = load("DaemonSet")
+    live["metadata"]["labels"]["theirs"] = "x"
+    live["spec"]["template"]["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": "now"}
+    annotations = {".": {}, "f:kubectl.kubernetes.io/restartedAt": {}}
+    template = {"f:metadata": {"f:annotations": annotations}}
+    edited(live, {"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:spec": {"f:template": template}})
+    assert not drift(desired, live)
+
+
+def test_what_our_own_patch_gave_back_to_the_defaults_is_not_foreign() -> None:
+    desired, live = load("Service")
+    edited(live, {"f:spec": {"f:sessionAffinity": {}}}, manager="metricat-operator")
+    assert not drift(desired, live)
+
+
+def test_a_status_written_by_a_controller_is_not_drift() -> None:
+    desired, live = load("DaemonSet")
+    edited(live, {"f:spec": {"f:hostPID": {}}})["metadata"]["managedFields"][-1]["subresource"] = "status"
+    assert not drift(desired, live)

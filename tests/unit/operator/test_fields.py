@@ -1,0 +1,26 @@
+"""Quantities and durations, as Kubernetes and Prometheus write them."""
+
+from decimal import Decimal
+
+import pytest
+
+from metricat_operator.api.fields import quantity, seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("100m", "0.1"), ("1", "1"), ("0.5", "0.5"), ("64Mi", "67108864"), ("1Gi", "1073741824"), ("2k", "2000")],
+)
+def test_quantity(text: str, value: str) -> None:
+    assert quantity(text) == Decimal(value)
+
+
+@pytest.mark.parametrize("text", ["", "much", "1.2.3", "10mi", "m"])
+def test_what_is_no_quantity_is_told_how_to_be_one(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a quantity; write it like 100m, 0.5 or 64Mi"):
+        quantity(text)
+
+
+@pytest.mark.parametrize(("text", "value"), [("10s", 10), ("1m30s", 90), ("1h", 3600), ("1500ms", 1.5)])
+def test_seconds(text: str, value: float) -> None:
+    assert seconds(text) == value

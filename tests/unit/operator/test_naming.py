@@ -1,0 +1,29 @@
+"""Every target's children get a name that Kubernetes takes, and no two targets the same one."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metricat_operator import naming
+
+NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", fullmatch=True)
+
+
+@given(NAMES)
+def test_a_child_is_a_dns_label_with_room_for_suffixes(name: str) -> None:
+    child = naming.child(name)
+    assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", child)
+    assert len(child) <= 46
+    assert len(naming.extra_rules(name)) <= 63
+    assert len(naming.fit(name)) <= 63
+
+
+@given(NAMES, NAMES)
+def test_different_targets_have_different_children(one: str, other: str) -> None:
+    assert (naming.child(one) == naming.child(other)) == (one == other)
+    assert (naming.fit(one) == naming.fit(other)) == (one == other)
+
+
+def test_an_ordinary_name_stays_readable() -> None:
+    assert naming.child("nodes") == "metricat-nodes"

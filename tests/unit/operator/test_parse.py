@@ -1,0 +1,91 @@
+"""What a person is told about a spec that makes no sense; and that a newer CRD's field does no harm."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metricat_operator.api.parse import parse
+
+
+def test_an_empty_spec_is_all_defaults() -> None:
+    parsed = parse({})
+    assert parsed.errors == parsed.warnings == ()
+    assert parsed.spec is not None
+    assert parsed.spec.agent.port == 9100
+    assert parsed.spec.alerts.rules.NodeCPUUsageHigh.warning.threshold == 80
+
+
+def test_null_means_nothing() -> None:
+    assert parse({"agent": None, "alerts": {"rules": None}}) == parse({})
+
+
+@pytest.mark.parametrize(
+    ("spec", "error"),
+    [
+        ({"agent": {"port": 0}}, "spec.agent.port: Input should be greater than or equal to 1 (it is 0)"),
+        (
+            {"agent": {"collectors": {"disk": {"excludeDevices": "("}}}},
+            "spec.agent.collectors.disk.excludeDevices: '(' is not a regular expression: missing ), unterminated "
+            "subpattern at position 0; correct it or leave the field out",
+        ),
+        ({"monitor": {"labels": {"a b": "c"}}}, "spec.monitor.labels: 'a b' is not a Kubernetes label key"),
+        (
+            {"agent": {"extraLabels": {"job": "x"}}},
+            "spec.agent.extraLabels: job are set by Metricat; choose another label name",
+        ),
+        (
+            {"monitor": {"interval": "5s", "scrapeTimeout": "6s"}},
+            "spec.monitor.scrapeTimeout: 6s is longer than the interval, 5s; shorten the one or lengthen the other",
+        ),
+        (
+            {"alerts": {"extraGroups": [{"name": "g", "rules": [{"expr": "1"}]}]}},
+            "spec.alerts.extraGroups[0].rules[0]: a rule has either alert or record, and not both",
+        ),
+    ],
+)
+def test_errors_name_the_field_the_value_and_the_way_out(spec: dict[str, Any], error: str) -> None:
+    assert parse(spec).errors == (error,)
+
+
+def test_all_errors_are_told_at_once() -> None:
+    assert len(parse({"agent": {"port": 0}, "monitor": {"interval": "often"}}).errors) == 2
+
+
+def test_an_unknown_field_is_ignored_with_a_warning() -> None:
+    parsed = parse({"agent": {"port": 9101, "colour": "blue"}, "later": {"x": 1}})
+    assert parsed.spec is not None
+    assert parsed.spec.agent.port == 9101
+    assert parsed.errors == ()
+    assert sorted(parsed.warnings) == [
+        "spec.agent.colour: unknown to this version of the operator, and ignored",
+        "spec.later: unknown to this version of the operator, and ignored",
+    ]
+
+
+@pytest.mark.parametrize("expr", ["sum(rate(up[5m])", "up and", "rate(up)"])
+def test_doubtful_promql_is_a_warning(expr: str) -> None:
+    parsed = parse({"alerts": {"extraGroups": [{"name": "g", "rules": [{"alert": "A", "expr": expr}]}]}})
+    assert parsed.errors == ()
+    assert parsed.warnings[0].startswith(
+        f"spec.alerts.extraGroups[0].rules[0].expr: {expr!r} does not look like PromQL"
+    )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["agent", "monitor", "alerts", "paused", "x"]),
+        JSON | st.dictionaries(st.sampled_from(["port", "collectors", "labels", "rules", "interval"]), JSON),
+    )
+)
+def test_anything_is_either_accepted_or_explained(spec: dict[str, Any]) -> None:
+    parsed = parse(spec)
+    assert (parsed.spec is not None) or parsed.errors

@@ -1,0 +1,134 @@
+"""The status tells the truth about each node, in words, and keeps its times."""
+
+from typing import Any
+
+from metricat_operator.api.parse import parse
+from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Trouble
+from metricat_operator.status import MAX_UNCOVERED, compute
+
+TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 3}}
+NOW = "2030-01-02T03:04:05Z"
+
+
+def daemon_set(updated: int, *, seen: bool = True) -> Manifest:
+    return {
+        "metadata": {"name": "metricat-nodes", "generation": 2},
+        "status": {"observedGeneration": 2 if seen else 1, "updatedNumberScheduled": updated},
+    }
+
+
+def facts(*pods: AgentPod, nodes: tuple[Node, ...] = (Node("a"), Node("b")), updated: int = 2) -> Facts:
+    key = ObjectKey("DaemonSet", "metricat-nodes")
+    return Facts(children={key: daemon_set(updated)}, nodes=nodes, pods=pods)
+
+
+READY = (AgentPod("p1", "a", ready=True), AgentPod("p2", "b", ready=True))
+
+
+def status(given: Facts, spec: dict[str, Any] | None = None, *troubles: Trouble, target: Manifest = TARGET) -> Manifest:
+    return compute(target, parse(spec or {}), given, troubles, NOW)
+
+
+def condition(found: Manifest, kind: str) -> Manifest:
+    [one] = [c for c in found["conditions"] if c["type"] == kind]
+    return {key: one[key] for key in ("status", "reason", "message")}
+
+
+def test_all_is_well() -> None:
+    found = status(facts(*READY))
+    assert found["observedGeneration"] == 3
+    assert found["nodes"] == {"desired": 2, "ready": 2, "updated": 2, "uncovered": 0}
+    assert {c["type"]: c["status"] for c in found["conditions"]} == {
+        "Accepted": "True",
+        "Applied": "True",
+        "AgentsReady": "True",
+        "Ready": "True",
+    }
+
+
+def test_a_node_without_a_ready_agent_is_named_with_the_reason() -> None:
+    broken = AgentPod("p2", "b", ready=False, reason="ImagePullBackOff", message="no such image")
+    found = status(facts(READY[0], broken))
+    assert found["uncovered"] == [{"node": "b", "reason": "ImagePullBackOff", "message": "no such image"}]
+    assert condition(found, "Ready") == {
+        "status": "False",
+        "reason": "NodesUncovered",
+        "message": "1/2 nodes; b: ImagePullBackOff",
+    }
+
+
+def test_a_node_that_is_not_ready_itself_says_so_first() -> None:
+    found = status(facts(READY[0], nodes=(Node("a"), Node("b", ready=False))))
+    assert found["uncovered"][0]["reason"] == "NodeNotReady"
+
+
+def test_windows_nodes_are_not_ours() -> None:
+    found = status(facts(READY[0], nodes=(Node("a"), Node("w", linux=False)), updated=1))
+    assert found["nodes"]["desired"] == 1
+    assert condition(found, "Ready")["status"] == "True"
+
+
+def test_a_ready_pod_counts_beside_one_that_goes() -> None:
+    going = AgentPod("old", "b", ready=False, reason="Terminating")
+    assert status(facts(*READY, going))["nodes"]["uncovered"] == 0
+    assert status(facts(going, *READY))["nodes"]["uncovered"] == 0
+
+
+def test_a_rollout_is_not_ready_until_every_node_has_the_newest_agent() -> None:
+    assert condition(status(facts(*READY, updated=1)), "AgentsReady")["reason"] == "RolloutInProgress"
+    unseen = Facts(
+        children={ObjectKey("DaemonSet", "metricat-nodes"): daemon_set(2, seen=False)},
+        nodes=(Node("a"), Node("b")),
+        pods=READY,
+    )
+    assert condition(status(unseen), "AgentsReady")["reason"] == "RolloutInProgress"
+
+
+def test_the_list_of_uncovered_nodes_is_bounded_and_the_count_is_not() -> None:
+    nodes = tuple(Node(f"n{number:03}") for number in range(200))
+    found = status(facts(nodes=nodes))
+    assert len(found["uncovered"]) == MAX_UNCOVERED
+    assert found["nodes"]["uncovered"] == 200
+    assert condition(found, "AgentsReady")["message"].endswith("n002: NoPod and 197 more")
+
+
+def test_an_invalid_spec_keeps_the_counts() -> None:
+    found = status(facts(*READY), {"agent": {"port": 0}})
+    assert condition(found, "Accepted")["status"] == "False"
+    assert condition(found, "Applied")["status"] == "Unknown"
+    assert condition(found, "Ready")["reason"] == "Invalid"
+    assert found["nodes"]["ready"] == 2
+
+
+def test_absent_kinds_are_told_with_the_command() -> None:
+    given = Facts(**{**vars(facts(*READY)), "unserved": frozenset({"ServiceMonitor", "PrometheusRule"})})
+    found = condition(status(given), "Applied")
+    assert found["reason"] == "NotServed"
+    assert found["message"].startswith("the cluster does not serve PrometheusRule and ServiceMonitor; install")
+    assert "helm install" in found["message"]
+    assert condition(status(given), "Ready")["status"] == "True"
+
+
+def test_a_refused_child_is_told() -> None:
+    trouble = Trouble("Service", "metricat-nodes", "Forbidden", 'cannot patch resource "services"')
+    found = condition(status(facts(*READY), None, trouble), "Applied")
+    assert found == {
+        "status": "False",
+        "reason": "Forbidden",
+        "message": 'Service metricat-nodes: cannot patch resource "services"',
+    }
+
+
+def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
+    first = status(facts(*READY))
+    target = {**TARGET, "status": first}
+    again = compute(target, parse({}), facts(*READY), (), "2031-01-01T00:00:00Z")
+    assert again == first
+    worse = compute(target, parse({}), facts(READY[0]), (), "2031-01-01T00:00:00Z")
+    times = {c["type"]: c["lastTransitionTime"] for c in worse["conditions"]}
+    assert times == {
+        "Accepted": NOW,
+        "Applied": NOW,
+        "AgentsReady": "2031-01-01T00:00:00Z",
+        "Ready": "2031-01-01T00:00:00Z",
+    }
