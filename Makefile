@@ -44,7 +44,7 @@ images: $(READY) ## build the container images (REGISTRY=host/name pushes them t
 	@$(TOOLS) images $(if $(REGISTRY),--push $(REGISTRY))
 
 lock: $(READY) ## pin the Python packages anew, with hashes
-	@for name in operator agent dev; do \
+	@for name in operator agent uv dev; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
 			--python-version 3.11 -o requirements/$$name.txt requirements/$$name.in || exit 1; \
 	done
@@ -52,6 +52,6 @@ lock: $(READY) ## pin the Python packages anew, with hashes
 clean: ## remove what was built in this checkout
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(READY): requirements/dev.txt operator/pyproject.toml agent/pyproject.toml tools/pyproject.toml
+$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml agent/pyproject.toml tools/pyproject.toml
 	@tools/bootstrap $(VENV)
 	@touch $@

@@ -17,7 +17,7 @@ def test_quantity(text: str, value: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "much", "1.2.3", "10mi", "m"])
 def test_what_is_no_quantity_is_told_how_to_be_one(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a quantity; write it like 100m, 0.5 or 64Mi"):
+    with pytest.raises(ValueError, match="is not a quantity; write it like 100m"):
         quantity(text)
 
 

@@ -27,8 +27,10 @@ def test_null_means_nothing() -> None:
         ({"agent": {"port": 0}}, "spec.agent.port: Input should be greater than or equal to 1 (it is 0)"),
         (
             {"agent": {"collectors": {"disk": {"excludeDevices": "("}}}},
-            "spec.agent.collectors.disk.excludeDevices: '(' is not a regular expression: missing ), unterminated "
-            "subpattern at position 0; correct it or leave the field out",
+            (
+                "spec.agent.collectors.disk.excludeDevices: '(' is not a regular expression: missing ), unterminated "
+                "subpattern at position 0; correct it or leave the field out"
+            ),
         ),
         ({"monitor": {"labels": {"a b": "c"}}}, "spec.monitor.labels: 'a b' is not a Kubernetes label key"),
         (

@@ -1,6 +1,7 @@
-"""The queue coalesces, never runs a key twice at once, and tries failed ones again. Time is the event loop's own, faked."""
+"""The queue coalesces, never runs a key twice at once, and tries failed ones again. The event loop's time is faked."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -123,10 +124,9 @@ def test_a_failed_key_comes_again_later_and_later_and_others_go_on() -> None:
         queue.add("bad")
         queue.add("good")
         await working(queue, 1000)
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-        assert all(
-            ceiling / 2 <= gap <= ceiling for gap, ceiling in zip(gaps, [1, 2, 4, 8, 16, 32, 60, 60], strict=False)
-        )
+        gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+        ceilings = [1, 2, 4, 8, 16, 32, 60, 60]
+        assert all(most / 2 <= gap <= most for gap, most in zip(gaps, ceilings, strict=False))
         assert max(gaps) <= 60
         assert told[0] == "bad bad True"
         assert others == pytest.approx([10.0 * number for number in range(len(others))])
