@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from metricat_tools.stack import Alertmanager, Kubectl, Prometheus, install_metricat, install_stack
-from metricat_tools.stack.ask import NAMESPACE, Alert, ScrapeTarget
+from metricat_tools.stack.ask import NAMESPACE, Alert, Sample, ScrapeTarget
+from metricat_tools.stack.install import hurry
 from metricat_tools.stack.kubectl import Object
 from metricat_tools.stack.wait import pods_in_trouble, until
 
 TARGET = "nodes"
 SERVICE = f"metricat-{TARGET}"
 ALERT = "NodeCPUUsageHigh"
-RECORDED = {
-    "CPU %": "metricat:node_cpu_usage:percent",
-    "MEMORY %": "metricat:node_memory_usage:percent",
-    "FULLEST FILE SYSTEM %": "topk by (node) (1, metricat:node_filesystem_usage:percent)",
-}
+RECORDED = (
+    "metricat:node_cpu_usage:percent",
+    "metricat:node_memory_usage:percent",
+    "topk by (node) (1, metricat:node_filesystem_usage:percent)",
+)
+"""CPU, memory and the fullest file system of each node, by the rules that Metricat ships."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ class Scene:
         """The agents' scrape targets, once Prometheus scrapes one on every node that should have one."""
         return until("waiting for the first samples", self._all_up, why=self._scrape_errors)
 
-    def wait_answers(self) -> dict[str, dict[str, tuple[float, str]]]:
-        """The recorded measures by node, once every node has them all (a rate needs two scrapes)."""
+    def wait_answers(self) -> dict[str, dict[str, Sample]]:
+        """The recorded measures by query and node, once every node has them all (a rate needs two scrapes)."""
         return until("waiting for the recording rules", self._answers)
 
     def target(self) -> Object:
@@ -85,24 +87,25 @@ class Scene:
             if alert.name == ALERT and alert.state == state and alert.labels["severity"] == "warning"
         ]
 
+    def calm(self) -> bool:
+        """Whether no CPU alert is pending, firing, or held by Alertmanager."""
+        return not any(alert.name == ALERT for alert in self.prometheus.alerts()) and not self.notified()
+
     def notified(self) -> list[Alert]:
         """The CPU alerts that Alertmanager holds as active."""
         return [alert for alert in self.alertmanager.alerts(ALERT) if alert.state == "active"]
 
     def _all_up(self) -> list[ScrapeTarget] | None:
         found = self.scrape_targets()
+        if not found:
+            hurry(self.kubectl)
         desired = self.target()["status"]["nodes"]["desired"]
         return found if len(found) == desired and all(one.health == "up" for one in found) else None
 
-    def _answers(self) -> dict[str, dict[str, tuple[float, str]]] | None:
-        nodes = [one.labels["node"] for one in self.scrape_targets()]
-        found = {
-            name: {
-                sample.node: (sample.value, sample.labels.get("mountpoint", "")) for sample in self.prometheus.query(q)
-            }
-            for name, q in RECORDED.items()
-        }
-        return found if nodes and all(set(by_node) >= set(nodes) for by_node in found.values()) else None
+    def _answers(self) -> dict[str, dict[str, Sample]] | None:
+        nodes = {one.labels["node"] for one in self.scrape_targets()}
+        found = {query: {sample.node: sample for sample in self.prometheus.query(query)} for query in RECORDED}
+        return found if nodes and all(set(by_node) >= nodes for by_node in found.values()) else None
 
     def _why(self) -> str:
         conditions = self.target().get("status", {}).get("conditions", [])

@@ -29,10 +29,13 @@ def object_and_agents(scene: Scene, agents: Iterable[ScrapeTarget]) -> None:
 def answers(scene: Scene) -> None:
     """The recorded measures, a line for each node."""
     found = scene.wait_answers()
-    cpu, memory, filesystem = (found[name] for name in RECORDED)
-    rows = [(node, cpu[node][0], memory[node][0], *filesystem[node]) for node in sorted(cpu) if node in filesystem]
-    print("\nWhat Prometheus knows of them (metricat:node_*:percent):")
-    print(table((*(["NODE", *RECORDED]), ""), rows))
+    cpu, memory, filesystem = (found[measure] for measure in RECORDED)
+    rows = [
+        (node, cpu[node].value, memory[node].value, fullest.value, fullest.labels["mountpoint"])
+        for node, fullest in sorted(filesystem.items())
+    ]
+    print("\nWhat Prometheus knows of the nodes:")
+    print(table(("NODE", "CPU %", "MEMORY %", "FULLEST FILE SYSTEM %", "MOUNTED ON"), rows))
 
 
 def alert_comes_and_goes(scene: Scene, clock: Callable[[], float] = time.monotonic) -> None:

@@ -42,19 +42,29 @@ def until(
 
 
 def pods_in_trouble(kubectl: Kubectl, namespace: str) -> str:
-    """What keeps the namespace's pods from running, in kubelet's and the scheduler's own words."""
+    """What keeps the namespace's pods from running: kubelet's and the scheduler's words, and a crash's last one."""
     troubles = []
     for pod in kubectl.items("pods", "--namespace", namespace):
-        status = pod["status"]
-        waiting = [
-            f"{state.get('reason', '')} {state.get('message', '')}".strip()
-            for container in status.get("containerStatuses", [])
-            if (state := container["state"].get("waiting")) is not None
-        ]
-        unscheduled = [
-            condition.get("message", "")
-            for condition in status.get("conditions", [])
+        name = pod["metadata"]["name"]
+        for container in pod["status"].get("containerStatuses", []):
+            waiting = container["state"].get("waiting", {})
+            if waiting.get("reason") == "CrashLoopBackOff":
+                troubles.append(f"pod {name} crashes: {last_words(kubectl, namespace, name, container['name'])}")
+            elif waiting.get("reason", "ContainerCreating") != "ContainerCreating":
+                troubles.append(f"pod {name}: {waiting['reason']} {waiting.get('message', '')}".rstrip())
+        troubles += [
+            f"pod {name}: {condition.get('message', '')}"
+            for condition in pod["status"].get("conditions", [])
             if condition["type"] == "PodScheduled" and condition["status"] == "False"
         ]
-        troubles += [f"pod {pod['metadata']['name']}: {reason}" for reason in (*waiting, *unscheduled)]
     return "; ".join(troubles)
+
+
+def last_words(kubectl: Kubectl, namespace: str, pod: str, container: str) -> str:
+    """The last line that a container logged before it ended."""
+    try:
+        return kubectl.run(
+            "logs", pod, f"--container={container}", f"--namespace={namespace}", "--previous", "--tail=1"
+        ).strip()
+    except KubectlError as error:
+        return str(error)
