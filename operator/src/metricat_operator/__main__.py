@@ -35,14 +35,14 @@ def main() -> int:
 
 async def _run(chosen: settings.Settings) -> int:
     operator = Operator(chosen)
-    failed = asyncio.Event()
+    life = handlers.Life()
     async with health.serving(operator.observer, chosen.health_port):
         await kopf.operator(
-            registry=handlers.registry(operator, failed),
-            stop_flag=failed,
+            registry=handlers.registry(operator, life),
+            stop_flag=life.ended,
             clusterwide=True,
         )
-    return 1 if failed.is_set() else 0
+    return int(life.crashed)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,20 @@ finalizer, no annotation): the operator is level-triggered and needs no memory.
 """
 
 import asyncio
-import contextlib
 import contextvars
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import kopf
+import structlog
 
 from metricat_operator import naming
 from metricat_operator.app import Operator, Post
 from metricat_operator.observed import Manifest
+
+log = structlog.get_logger(__name__)
 
 
 class _EndlessBackoffs:
@@ -29,8 +32,23 @@ class _EndlessBackoffs:
             ceiling = min(30.0, ceiling * 2)
 
 
-def registry(operator: Operator, failed: asyncio.Event) -> kopf.OperatorRegistry:
-    """The handlers of one operator; `failed` is set when it ended by itself, which it never should."""
+@dataclass
+class Life:
+    """Whether the operator's own work goes on. Its end ends kopf; by itself it never should."""
+
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    crashed: bool = False
+
+    def watch(self, task: asyncio.Task[None]) -> None:
+        """Called when the work ended."""
+        if not task.cancelled():
+            self.crashed = True
+            log.critical("the operator ended by itself", exc_info=task.exception())
+        self.ended.set()
+
+
+def registry(operator: Operator, life: Life) -> kopf.OperatorRegistry:
+    """The handlers of one operator."""
     handlers = kopf.OperatorRegistry()
     running: list[asyncio.Task[None]] = []
 
@@ -38,15 +56,15 @@ def registry(operator: Operator, failed: asyncio.Event) -> kopf.OperatorRegistry
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
         task = asyncio.create_task(operator.run(), name="operator")
-        task.add_done_callback(lambda ended: failed.set() if not ended.cancelled() else None)
+        task.add_done_callback(life.watch)
         running.append(task)
 
     @kopf.on.cleanup(registry=handlers)
     async def stop(**_: Any) -> None:
         for task in running:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        if running:
+            await asyncio.wait(running)
 
     @kopf.on.login(registry=handlers)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
