@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 from metricat_tools import images
-from metricat_tools.cluster import node_cluster
+from metricat_tools.cluster import node_cluster, teardown
 from metricat_tools.cluster.node_cluster import NodeCluster
 from metricat_tools.cluster.state import State
 from metricat_tools.demo import preflight
@@ -77,9 +77,16 @@ def running(name: str, nodes: int) -> NodeCluster | None:
 
 
 def stop(name: str) -> None:
-    """Take our own cluster down."""
+    """Take our own cluster down; an error where there is none."""
     State(name).recall()
-    NodeCluster.find(name).down()
+    remove(name)
+
+
+def remove(name: str) -> None:
+    """Remove whatever there is of our own cluster of this name, running or crashed."""
+    state = State(name)
+    with state.locked():
+        teardown.remove(state)
 
 
 def _everywhere(cluster: NodeCluster, built: Built) -> bool:

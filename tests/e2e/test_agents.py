@@ -1,0 +1,87 @@
+"""What the agents tell is true of the host, and they have no rights to know more."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from metricat_tools.demo.scene import SERVICE, Scene
+from metricat_tools.stack.ask import NAMESPACE, Sample
+from metricat_tools.stack.wait import until
+
+pytestmark = pytest.mark.e2e
+SERIES = f'{{service="{SERVICE}"}}'
+
+
+def agents(scene: Scene) -> list[str]:
+    pods = scene.kubectl.items("pods", "--namespace", NAMESPACE, "--selector=metricat.dev/target=nodes")
+    return [pod["metadata"]["name"] for pod in pods]
+
+
+def test_prometheus_scrapes_the_agent_of_every_node(scene: Scene) -> None:
+    samples = scene.prometheus.query(f"up{SERIES} == 1")
+    assert {sample.labels["node"] for sample in samples} == {"n1", "n2"}
+    for sample in samples:
+        assert sample.labels["instance"] == sample.node
+        assert sample.labels["pool"] == "default"
+        assert sample.labels["namespace"] == NAMESPACE
+
+
+def test_every_collector_succeeds(scene: Scene) -> None:
+    """Under the pod's own security context: as nobody, with the default seccomp profile."""
+    succeeded = scene.prometheus.query(f"node_scrape_collector_success{SERIES}")
+    assert {sample.labels["collector"] for sample in succeeded if sample.value == 0} == set()
+    assert {sample.labels["collector"] for sample in succeeded} >= {"cpu", "meminfo", "netdev", "filesystem"}
+
+
+def test_memory_is_the_hosts(scene: Scene) -> None:
+    line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
+    samples = scene.prometheus.query(f"node_memory_MemTotal_bytes{SERIES}")
+    assert [sample.value for sample in samples] == [int(line.split()[1]) * 1024] * 2
+
+
+def test_root_file_system_is_the_hosts(scene: Scene) -> None:
+    samples = scene.prometheus.query(f'node_filesystem_size_bytes{{service="{SERVICE}",mountpoint="/"}}')
+    host = os.statvfs("/")
+    assert [sample.value for sample in samples] == [host.f_blocks * host.f_frsize] * 2
+
+
+def test_network_is_that_of_the_hosts_first_process(scene: Scene) -> None:
+    """On a real node init and kubelet share a network. Here init's is the machine's, kubelet's a namespace of its own."""
+    query = f'node_network_receive_bytes_total{{service="{SERVICE}",device="lo"}}'
+    before, started = received("lo"), time.time()
+
+    def newer() -> list[Sample]:
+        fresh = scene.prometheus.query(f"{query} and timestamp({query}) > {started}")
+        return fresh if len(fresh) == 2 else []
+
+    samples = until("waiting for a newer scrape", newer)
+    assert all(before <= sample.value <= received("lo") for sample in samples)
+
+
+def received(device: str) -> int:
+    line = next(
+        line for line in Path("/proc/1/net/dev").read_text().splitlines() if line.strip().startswith(f"{device}:")
+    )
+    return int(line.partition(":")[2].split()[0])
+
+
+def test_agent_is_nobody_with_no_rights(scene: Scene) -> None:
+    for pod in agents(scene):
+        text = scene.kubectl.run("exec", "--namespace", NAMESPACE, pod, "--", "cat", "/proc/1/status")
+        status = {name: value.split() for name, _, value in (line.partition(":") for line in text.splitlines())}
+        assert status["Uid"] == ["65534"] * 4
+        assert status["Gid"] == ["65534"] * 4
+        for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(status[kind][0], 16) == 0, kind
+        assert status["NoNewPrivs"] == ["1"]
+        assert status["Seccomp"] == ["2"], "seccomp filters system calls"
+
+
+def test_agent_cannot_write_anywhere(scene: Scene) -> None:
+    attempt = "import os, sys; sys.exit(any(os.access(path, os.W_OK) for path in sys.argv[1:]))"
+    paths = ("/", "/opt/metricat", "/host/root", "/host/root/tmp", "/host/sys", "/host/proc/sys/kernel/hostname")
+    scene.kubectl.run(
+        *("exec", "--namespace", NAMESPACE, agents(scene)[0], "--", "python3", "-c", attempt, *paths)
+    )  # fails where one of them can be written

@@ -1,0 +1,30 @@
+"""`helm uninstall` takes the operator, and nothing of its users'. (The last file: it runs after the others.)"""
+
+import pytest
+
+from metricat_tools.demo.scene import SERVICE, TARGET, Scene
+from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.stack.metricat import RELEASE, uninstall_metricat
+from metricat_tools.stack.wait import until
+
+pytestmark = pytest.mark.e2e
+OURS = f"app.kubernetes.io/instance={RELEASE}"
+
+
+def test_uninstall_leaves_the_crd_the_targets_and_their_agents(scene: Scene) -> None:
+    uninstall_metricat(scene.kubectl)
+    for kind in ("deployment", "serviceaccount", "clusterrole", "clusterrolebinding"):
+        left = scene.kubectl.items(kind, "--all-namespaces", f"--selector={OURS},app.kubernetes.io/managed-by=Helm")
+        assert left == [], kind
+    assert scene.kubectl.exists("crd", "monitoringtargets.metricat.dev")
+    assert scene.kubectl.exists("mtarget", TARGET, "--namespace", NAMESPACE)
+    daemon_set = scene.kubectl.get("daemonset", SERVICE, "--namespace", NAMESPACE)
+    assert daemon_set["status"]["numberReady"] == 2
+
+
+def test_a_new_install_takes_the_targets_over_without_a_rollout(scene: Scene) -> None:
+    before = scene.kubectl.get("daemonset", SERVICE, "--namespace", NAMESPACE)["metadata"]
+    scene.install_metricat()
+    until("the target to be ready", scene.ready)
+    after = scene.kubectl.get("daemonset", SERVICE, "--namespace", NAMESPACE)["metadata"]
+    assert (after["uid"], after["generation"]) == (before["uid"], before["generation"])
