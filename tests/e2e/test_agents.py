@@ -48,7 +48,7 @@ def test_root_file_system_is_the_hosts(scene: Scene) -> None:
 
 
 def test_network_is_that_of_the_hosts_first_process(scene: Scene) -> None:
-    """On a real node init and kubelet share a network. Here init's is the machine's, kubelet's a namespace of its own."""
+    """A real node's init and kubelet share a network; here init's is the machine's, and kubelet has one of its own."""
     query = f'node_network_receive_bytes_total{{service="{SERVICE}",device="lo"}}'
     before, started = received("lo"), time.time()
 
