@@ -3,7 +3,6 @@
 import argparse
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -47,8 +46,9 @@ def down(chosen: argparse.Namespace) -> None:
         began = time.monotonic()
         state = State(name)
         with state.locked():
-            teardown.remove(state)
-        _say(f"{name} is down after {time.monotonic() - began:.1f} s; nothing of it is left")
+            existed = teardown.remove(state)
+        took = f"is down after {time.monotonic() - began:.1f} s; nothing of it is left"
+        _say(f"{name} {took if existed else 'is not there: nothing to take down'}")
 
 
 def show(_: argparse.Namespace) -> None:
@@ -63,10 +63,9 @@ def show(_: argparse.Namespace) -> None:
 
 def kubectl(chosen: argparse.Namespace) -> None:
     """Run kubectl as the cluster's administrator."""
-    words = [str(ensure("kubectl")["kubectl"]), *chosen.words]
-    config = _kubeconfig(chosen.name)
+    program, config = str(ensure("kubectl")["kubectl"]), _kubeconfig(chosen.name)
     environment = {**os.environ, "KUBECONFIG": str(config), "KUBECACHEDIR": str(config.parent / "kubectl-cache")}
-    raise SystemExit(subprocess.run(words, env=environment, check=False).returncode)
+    os.execve(program, ["kubectl", *chosen.words], environment)
 
 
 def kubeconfig(chosen: argparse.Namespace) -> None:
@@ -86,7 +85,7 @@ def enter(chosen: argparse.Namespace) -> None:
     """Run a program on a node, in its network and with its mounts."""
     node = NodeCluster.find(chosen.name).node(chosen.node)
     words = node.namespaces.enter(chosen.words or [os.environ.get("SHELL", "/bin/sh")])
-    raise SystemExit(subprocess.run(words, check=False).returncode)
+    os.execvp(words[0], words)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,11 +128,14 @@ def main(arguments: Sequence[str]) -> None:
     chosen = parser().parse_args(arguments)
     if getattr(chosen, "words", [])[:1] == ["--"]:
         chosen.words = chosen.words[1:]
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     chosen.run(chosen)
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # an impatient second one must not stop the cleaning up
     raise KeyboardInterrupt
 
 

@@ -115,7 +115,9 @@ def kube_controller_manager(layout: Layout, kubeconfig: Path) -> list[str | Path
         f"--root-ca-file={layout.authority.certificate}",
         f"--cluster-signing-cert-file={layout.authority.certificate}",
         f"--cluster-signing-key-file={layout.authority.key}",
-        "--node-monitor-grace-period=20s",
+        "--node-monitor-grace-period=40s",
+        # Its retries are delayed more and more: on a busy machine 1,000 ready pods are never counted.
+        "--feature-gates=StaleControllerConsistencyDaemonSet=false",
         *_FAST,
     ]
 

@@ -15,7 +15,7 @@ from metricat_tools.cluster.processes import Namespaces, run
 from metricat_tools.cluster.state import State, names, root
 
 # Folders whose paths containerd, its shims and kubelet have built in.
-PRIVATE = ("/run/containerd", "/var/lib/cni", "/var/log/containers")
+PRIVATE = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
 # What kubelet would change for the whole machine, with the values it wants to see.
 _TUNABLES = {
     "vm/overcommit_memory": "1",

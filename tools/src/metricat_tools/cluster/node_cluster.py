@@ -20,7 +20,7 @@ from metricat_tools.images.archive import Image, docker_archive
 from metricat_tools.programs import ensure, ensure_debian
 
 PROGRAMS = (*control_plane.PROGRAMS, *node.PROGRAMS, *node_files.CNI_PLUGINS, "coredns", "kubectl")
-DEBIAN = ("iproute2", "nftables", "conntrack", "util-linux")
+DEBIAN = ("iproute2", "nftables", "iptables", "conntrack", "util-linux")
 _PORT = 6443
 Say = Callable[[str], None]
 
@@ -44,7 +44,8 @@ class NodeCluster:
         programs = ensure(*PROGRAMS)
         state = State(name)
         with state.locked():
-            teardown.remove(state)
+            if teardown.remove(state):
+                say(f"removed what was left of an earlier {name}")
             processes = Processes(state.folder)
             try:
                 state.create()

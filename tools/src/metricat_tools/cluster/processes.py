@@ -81,7 +81,7 @@ class Processes:
         self._children[role] = os.posix_spawnp(
             words[0],
             words,
-            {**os.environ, **(environment or {}), **marks},
+            {**_clean_environment(), **(environment or {}), **marks},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(self.log(role)), log, 0o644),
@@ -101,8 +101,8 @@ class Processes:
         return dict(_marked(self.folder))
 
     def find(self, role: str) -> int | None:
-        """The process with this role, the oldest if it has children of its own."""
-        return min((pid for pid, its in self.running().items() if its == role), key=started_at, default=None)
+        """The process that was started with this role; its children share the role, but do not lead the session."""
+        return next((pid for pid, its in self.running().items() if its == role and _leads(pid)), None)
 
     def send(self, role: str, number: signal.Signals) -> None:
         """Send a signal to the process with this role."""
@@ -112,8 +112,13 @@ class Processes:
         self._kill(pid, number)
 
     def kill(self, role: str) -> None:
-        """End the processes with this role at once, and return when they have ended."""
-        self._kill_until(lambda: {pid: its for pid, its in self.running().items() if its == role})
+        """End the process with this role as a crash would, and return when it has ended; its children go on."""
+
+        def remaining() -> dict[int, str]:
+            pid = self.find(role)
+            return {} if pid is None else {pid: role}
+
+        self._kill_until(remaining)
 
     def kill_all(self) -> None:
         """End every process of the cluster at once: a throw-away cluster has nothing to save."""
@@ -234,6 +239,18 @@ def _environment(pid: int) -> dict[bytes, bytes]:
 
 def _pids() -> list[int]:
     return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()]
+
+
+def _clean_environment() -> dict[str, str]:
+    """Our own environment but for proxies: a cluster's addresses are not behind one."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
+def _leads(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
 
 
 def started_at(pid: int) -> int:

@@ -15,6 +15,7 @@ SBIN = "/usr/sbin:/sbin"
 # What tells that a package is there, on any distribution: a program on PATH, or a file.
 _EVIDENCE = {
     "nftables": "nft",
+    "iptables": "iptables",
     "conntrack": "conntrack",
     "iproute2": "ip",
     "util-linux": "nsenter",
