@@ -22,7 +22,9 @@ def stage() -> Iterator[tuple[NodeCluster, Scene]]:
     if not keep:
         stages.remove(CLUSTER)
     try:
-        yield stages.own_cluster(CLUSTER, Steps())
+        cluster, scene = stages.own_cluster(CLUSTER, Steps())
+        yield cluster, scene
+        cluster.control_plane.detach()
     finally:
         if not keep:
             stages.remove(CLUSTER)

@@ -72,8 +72,14 @@ def running(name: str, nodes: int) -> NodeCluster | None:
         cluster = NodeCluster.find(name)
     except ToolError:
         return None
-    healthy = cluster.control_plane.api.ready() and all(node.ready() for node in cluster.nodes)
-    return cluster if healthy and len(cluster.nodes) == nodes else None
+    if (
+        cluster.control_plane.api.ready()
+        and all(node.ready() for node in cluster.nodes)
+        and len(cluster.nodes) == nodes
+    ):
+        return cluster
+    cluster.control_plane.detach()
+    return None
 
 
 def stop(name: str) -> None:

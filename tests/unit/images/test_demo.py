@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from metricat_tools.demo import load, preflight, scene
+from metricat_tools.demo.steps import Steps
+from metricat_tools.demo.tables import table
+from metricat_tools.errors import ToolError
+from metricat_tools.stack import install
+
+
+def test_a_table_is_as_wide_as_its_cells() -> None:
+    assert table(("NODE", "CPU %"), [("n1", 3.14159), ("node-17", 100.0)]) == (
+        "  NODE      CPU %\n"
+        "  n1          3.1\n"
+        "  node-17   100.0"
+    )  # fmt: skip
+
+
+def test_every_step_tells_how_long_it_took() -> None:
+    times, lines = iter([0.0, 10.0, 12.5, 20.0, 21.0]), list[str]()
+    steps = Steps(clock=lambda: next(times), say=lines.append)
+    with steps.step("build"):
+        pass
+    with pytest.raises(ToolError), steps.step("install"):
+        raise ToolError
+    assert [(line.split()[0], line.partition(". ")[2]) for line in lines] == [
+        ("build", "2.5 s"),
+        ("install", "failed after 1.0 s"),
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_load_ends_by_itself_and_has_no_rights() -> None:
+    pod = load.pod("docker.io/metricat/agent:1", "n2")
+    spec = pod["spec"]
+    assert isinstance(spec, dict)
+    assert 0 < spec["activeDeadlineSeconds"] <= 300
+    assert spec["automountServiceAccountToken"] is False
+    compile(spec["containers"][0]["command"][2], "burn", "exec")
+
+
+def test_the_target_bears_the_labels_that_the_prometheus_asks_for() -> None:
+    spec = yaml.safe_load(scene.target())["spec"]
+    (prometheus,) = (
+        document
+        for document in yaml.safe_load_all(install.manifest("prometheus.yaml"))
+        if document["kind"] == "Prometheus"
+    )
+    assert spec["monitor"]["labels"] == prometheus["spec"]["serviceMonitorSelector"]["matchLabels"]
+    assert spec["alerts"]["labels"] == prometheus["spec"]["ruleSelector"]["matchLabels"]
+
+
+def test_overlay_may_be_there_or_be_loadable(tmp_path: Path) -> None:
+    assert preflight.overlay("nodev\tsysfs\nnodev\toverlay\n\text4\n", tmp_path)
+    assert not preflight.overlay("nodev\tsysfs\n", tmp_path)
+    module = tmp_path / "kernel/fs/overlayfs/overlay.ko.xz"
+    module.parent.mkdir(parents=True)
+    module.touch()
+    assert preflight.overlay("nodev\tsysfs\n", tmp_path)
+
+
+def test_available_memory_is_read() -> None:
+    assert preflight.available("MemTotal: 10 kB\nMemAvailable:    2048 kB\n") == 2048 * 1024
+
+
+def test_without_root_another_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(ToolError, match="needs root: run `sudo make demo`, or run `make demo CLUSTER=current`"):
+        preflight.check()
+
+
+def test_disk_is_looked_at_where_the_cache_will_be(tmp_path: Path) -> None:
+    assert preflight.existing(tmp_path / "a" / "b") == tmp_path
