@@ -1,0 +1,117 @@
+"""Processes are known by their environment: ours are found and ended, others never."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from metricat_tools.cluster.processes import HERE, Namespaces, Processes
+from metricat_tools.errors import ToolError
+
+SLEEP = ["sleep", "1000"]
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    (tmp_path / "log").mkdir()
+    made = Processes(tmp_path)
+    yield made
+    made.kill_all()
+
+
+def test_a_process_is_found_by_another_that_did_not_start_it(processes: Processes) -> None:
+    pid = processes.start("sleeper", SLEEP)
+    stranger = Processes(processes.folder)
+    assert stranger.find("sleeper") == pid
+    stranger.kill("sleeper")
+    assert stranger.running() == {}
+
+
+def test_only_ours_are_ended_with_their_children(processes: Processes, tmp_path: Path) -> None:
+    (tmp_path / "other" / "log").mkdir(parents=True)
+    other = Processes(tmp_path / "other")
+    survivor = other.start("sleeper", SLEEP)
+    processes.start("parent", ["sh", "-c", "sleep 1000 & sleep 1000"])
+    deadline = time.monotonic() + 5
+    while len(processes.running()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(processes.running()) == 3
+    processes.kill_all()
+    assert processes.running() == {}
+    assert other.find("sleeper") == survivor
+    other.kill_all()
+
+
+def test_a_crash_of_one_leaves_its_children(processes: Processes) -> None:
+    processes.start("parent", ["sh", "-c", "sleep 1000 & wait"])
+    while len(processes.running()) < 2:
+        time.sleep(0.01)
+    processes.kill("parent")
+    assert list(processes.running().values()) == ["parent"]
+    assert processes.find("parent") is None
+    processes.start("parent", SLEEP)
+
+
+def test_a_process_that_ends_early_shows_the_end_of_its_log(processes: Processes) -> None:
+    processes.start("failing", ["sh", "-c", "echo first; echo last words >&2; exit 3"])
+    with pytest.raises(ToolError, match=r"failing ended with status 3; .*:\n    first\n    last words$"):
+        processes.wait("failing", lambda: False)
+
+
+def test_a_process_that_is_never_ready_is_not_waited_for_for_ever(processes: Processes) -> None:
+    processes.start("slow", SLEEP)
+    with pytest.raises(ToolError, match="slow was not ready after 0 s"):
+        processes.wait("slow", lambda: False, 0.1)
+
+
+def test_a_full_disk_is_named(processes: Processes) -> None:
+    processes.start("etcd", ["sh", "-c", "echo write: no space left on device; exit 1"])
+    with pytest.raises(ToolError, match="etcd ended with status 1: the disk is full, free some space"):
+        processes.wait("etcd", lambda: False)
+
+
+def test_nothing_starts_while_it_is_taken_down(processes: Processes) -> None:
+    processes.close()
+    with pytest.raises(ToolError, match="is being taken down"):
+        processes.start("late", SLEEP)
+
+
+def test_a_role_is_taken_once(processes: Processes) -> None:
+    processes.start("one", SLEEP)
+    with pytest.raises(ToolError, match=r"one of .* runs already"):
+        processes.start("one", SLEEP)
+
+
+def test_a_tied_process_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    program = f"""
+import os, pathlib, signal
+from metricat_tools.cluster.processes import Processes
+tied = Processes(pathlib.Path({str(tmp_path)!r}), die_with_us=True)
+pid = tied.start("tied", ["sleep", "1000"])
+tied.wait("tied", lambda: pathlib.Path(f"/proc/{{pid}}/comm").read_text() == "sleep\\n")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 5
+    while Processes(tmp_path).running():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_proxies_are_not_for_a_cluster(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://203.0.113.1")
+    monkeypatch.setenv("no_proxy", "x")
+    processes.start("shows", ["env"])
+    processes.wait("shows", lambda: "METRICAT" in processes.log("shows").read_text())
+    assert "_proxy" not in processes.log("shows").read_text().lower()
+
+
+def test_namespaces_are_entered_through_the_process_that_holds_them() -> None:
+    assert HERE.enter(["ip", "link"]) == ["ip", "link"]
+    assert Namespaces(7).enter(["ip"]) == ["nsenter", "--net=/proc/7/ns/net", "--", "ip"]
+    assert "--mount=/proc/7/ns/mnt" in Namespaces(7, mounts=True).enter([Path("mount")])
