@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from metricat_tools.cluster import NodeCluster, cgroups
+from metricat_tools.cluster import NodeCluster, cgroups, mounts
 from metricat_tools.cluster.api import Api, ApiError
 from metricat_tools.cluster.pki import Pair
 from metricat_tools.cluster.processes import Processes
@@ -107,13 +107,22 @@ def leftovers(name: str, namespaces: set[str] = frozenset()) -> list[str]:  # ty
     return found
 
 
+def traces() -> set[str]:
+    """Folders of a cluster's programs on the machine, but for those that are mounted upon while a cluster is up."""
+    parents = ("/", "/run", "/var/lib", "/var/log", "/var/run", "/etc", "/opt", "/usr/libexec")
+    known = ("kube", "containerd", "cni", "containers", "nri", "metricat")
+    found = {str(path) for parent in parents for path in Path(parent).iterdir()}
+    inside = {str(path) for path in Path("/var/lib/kubelet").rglob("*")}
+    return {path for path in found if Path(path).name.startswith(known)} - set(mounts.PRIVATE) | inside
+
+
 def tunables() -> list[str]:
     return [(Path("/proc/sys") / name).read_text() for name in TUNABLES]
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
-    before = tunables()
+    before, files = tunables(), traces()
     lines: list[str] = []
     name = f"e2e-{os.getpid()}"
     with NodeCluster.up(name, say=lines.append) as started:
@@ -124,6 +133,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
         namespaces |= namespaces_of(started)
     assert eventually(lambda: not leftovers(name, namespaces)), leftovers(name, namespaces)
     assert tunables() == before, "kubelet changed the machine's own settings"
+    assert traces() - files == set()
 
 
 def test_pods_reach_services_by_name_on_the_same_and_on_the_other_node(cluster: NodeCluster) -> None:
@@ -232,6 +242,19 @@ def test_a_limit_of_memory_holds(cluster: NodeCluster) -> None:
         return str(ended.get("reason", ""))
 
     assert eventually(reason) == "OOMKilled"
+
+
+def test_a_container_lives_through_a_crash_of_containerd_and_kubelet(cluster: NodeCluster) -> None:
+    start(cluster, "steady", "n1")
+    wait_running(cluster, "steady")
+    before = json.loads(kubectl(cluster, "get", "pod", "steady", "-ojson"))["status"]["containerStatuses"][0]
+    for program in ("n1-containerd", "n1-kubelet"):
+        cluster.control_plane.restart(program)
+    eventually(cluster.node("n1").ready)
+    start(cluster, "after", "n1")
+    wait_running(cluster, "after")
+    after = json.loads(kubectl(cluster, "get", "pod", "steady", "-ojson"))["status"]["containerStatuses"][0]
+    assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
 
 
 def test_simulated_nodes_stand_beside_the_real_ones(cluster: NodeCluster) -> None:
