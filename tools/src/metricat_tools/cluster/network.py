@@ -35,7 +35,7 @@ def hold(processes: Processes, owner: str, pause: Path, *, mounts: bool) -> Name
     flags = ["--net", *(["--mount", "--propagation=slave"] if mounts else [])]
     pid = processes.start(holder(owner), ["unshare", *flags, "--", pause])
     # The namespaces are made when the program that makes them has become the one that waits.
-    processes.wait(holder(owner), lambda: Path(f"/proc/{pid}/comm").read_text().strip() == pause.name, 10)
+    processes.wait(holder(owner), lambda: _program(pid) == pause.name, 10)
     return Namespaces(pid, mounts=mounts)
 
 
@@ -59,6 +59,13 @@ def join(control: Namespaces, node: Namespaces, number: int) -> None:
     _ip(node, f"route add default via {SWITCH}")
     _ip(control, f"route add {pod_range(number)} via {node_address(number)}")
     _forward(node)
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _ip(namespace: Namespaces, words: str) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import yaml
 
 from metricat_tools.cluster import cgroups, mounts, network, node_files
+from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane
 from metricat_tools.cluster.processes import Namespaces, Processes, run
 from metricat_tools.errors import ToolError
 
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "kubelet", "kube-proxy", "pause")
-_CAP_SYS_RESOURCE = 24
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Node:
         mounts.prepare(self.namespaces, self.folder)
         cgroups.create(self.group)
         self._write("cni/10-pods.conflist", json.dumps(node_files.cni(self.folder, self.number)))
-        restrict = not may_raise_resources()
+        restrict = not have(Capability.CAP_SYS_RESOURCE)
         text = node_files.containerd(self.folder, self.programs, restrict_oom_score=restrict)
         toml = self._write("containerd.toml", text)
         self._start("containerd", [self.programs["containerd"], "--config", toml])
@@ -146,10 +146,3 @@ class Node:
 def nodes_folder(plane: ControlPlane) -> Path:
     """The folder of all nodes' files."""
     return plane.state.folder / "nodes"
-
-
-def may_raise_resources() -> bool:
-    """Whether this machine's root may lower a process' OOM score (capabilities(7), CAP_SYS_RESOURCE)."""
-    status = Path("/proc/self/status").read_text()
-    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
-    return bool(int(effective, 16) >> _CAP_SYS_RESOURCE & 1)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from metricat_tools.cluster import control_plane, dns, door, network, node, node_files, teardown
+from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane, Site
 from metricat_tools.cluster.node import Node
 from metricat_tools.cluster.pki import Authority
@@ -36,8 +37,7 @@ class NodeCluster:
     @classmethod
     def up(cls, name: str, nodes: int = 2, *, audit: bool = False, say: Say = lambda _: None) -> Self:
         """Start a cluster; whatever of an earlier one of this name is left, running or crashed, is removed first."""
-        if os.geteuid() != 0:
-            raise ToolError("nodes that run containers need root: use sudo, or --control-plane-only")
+        check_rights()
         if not 0 < nodes <= network.MAX_NODES:
             raise ToolError(f"{nodes} nodes are not possible: choose from 1 to {network.MAX_NODES}")
         ensure_debian(*DEBIAN)
@@ -89,7 +89,7 @@ class NodeCluster:
                 raise
         for one in cluster.nodes:
             one.wait_ready()
-        say(f"{count} nodes are Ready after {time.monotonic() - began:.1f} s")
+        say(f"{count} node{'s are' if count > 1 else ' is'} Ready after {time.monotonic() - began:.1f} s")
         return cluster
 
     @classmethod
@@ -160,6 +160,15 @@ class NodeCluster:
         dns.grant(plane.api)
         config = dns.corefile(self.state.folder, plane.component_kubeconfig(dns.ROLE, dns.USER))
         plane.start_component(dns.ROLE, [programs["coredns"], "-conf", config])
+
+
+def check_rights() -> None:
+    """Refuse to begin what only root may do, and a root that is one in name only."""
+    if os.geteuid() != 0:
+        raise ToolError("nodes that run containers need root: use sudo, or --control-plane-only")
+    for needed in (Capability.CAP_SYS_ADMIN, Capability.CAP_NET_ADMIN):
+        if not have(needed):
+            raise ToolError(f"this root lacks {needed.name}: use a privileged container, or --control-plane-only")
 
 
 def _spaces(processes: Processes, owner: str, *, mounts: bool) -> Namespaces:

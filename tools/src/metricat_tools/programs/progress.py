@@ -1,5 +1,6 @@
 """Long steps: run one with its output in a file and a line that says how long it has taken."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -7,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from metricat_tools.errors import ToolError
+from metricat_tools.programs import cache
 
 _QUIET, _LINE_EVERY, _TAIL = 1.0, 15.0, 15
+_NOTHING_FITS = 1 << 20
 
 
 class Ticker:
@@ -75,6 +78,8 @@ def run(  # noqa: PLR0913 - keywords that say what they are
     ticker.done("done" if status == 0 else "failed")
     if status != 0:
         text = log.read_text(errors="replace")
+        if not text and shutil.disk_usage(log.parent).free < _NOTHING_FITS:
+            raise cache.disk_full()
         raise explain(text) or ToolError(f"{label} failed; the end of {log} is:\n{tail(text)}")
 
 
