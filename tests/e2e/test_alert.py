@@ -12,10 +12,10 @@ pytestmark = pytest.mark.e2e
 def test_cpu_alert_is_pending_fires_and_resolves(scene: Scene) -> None:
     until("the CPUs to calm down", scene.calm)
     with cpu_load(scene.kubectl, scene.images["agent"], "n2"):
-        pending = until("pending in Prometheus", lambda: scene.warnings("pending"), seconds=120)
+        pending = until("pending in Prometheus", lambda: scene.warned("n2", "pending"), seconds=120)
         assert {alert.labels["resource"] for alert in pending} == {"cpu"}
-        until("firing in Prometheus", lambda: scene.warnings("firing"))
-        active = until("active in Alertmanager", scene.notified)
+        until("firing in Prometheus", lambda: scene.warned("n2", "firing"))
+        active = until("active in Alertmanager", lambda: scene.notified("n2"))
         assert {alert.name for alert in active} == {ALERT}
         assert {alert.labels["node"] for alert in active} <= {"n1", "n2"}
         assert all(

@@ -79,21 +79,23 @@ class Scene:
         """What Prometheus knows of the agents."""
         return [found for found in self.prometheus.targets() if found.labels.get("service") == SERVICE]
 
-    def warnings(self, state: str) -> list[Alert]:
-        """Prometheus' CPU warnings in this state."""
-        return [
+    def warned(self, node: str, *states: str) -> list[Alert]:
+        """The CPU warnings of all nodes, once Prometheus has this node's in one of these states."""
+        found = [
             alert
             for alert in self.prometheus.alerts()
-            if alert.name == ALERT and alert.state == state and alert.labels["severity"] == "warning"
+            if alert.name == ALERT and alert.state in states and alert.labels["severity"] == "warning"
         ]
+        return found if node in {alert.labels["node"] for alert in found} else []
 
     def calm(self) -> bool:
         """Whether no CPU alert is pending, firing, or held by Alertmanager."""
         return not any(alert.name == ALERT for alert in self.prometheus.alerts()) and not self.notified()
 
-    def notified(self) -> list[Alert]:
-        """The CPU alerts that Alertmanager holds as active."""
-        return [alert for alert in self.alertmanager.alerts(ALERT) if alert.state == "active"]
+    def notified(self, node: str = "") -> list[Alert]:
+        """The CPU alerts that Alertmanager holds as active, once this node's is among them."""
+        found = [alert for alert in self.alertmanager.alerts(ALERT) if alert.state == "active"]
+        return found if not node or node in {alert.labels["node"] for alert in found} else []
 
     def _all_up(self) -> list[ScrapeTarget] | None:
         found = self.scrape_targets()

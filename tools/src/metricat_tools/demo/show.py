@@ -50,11 +50,11 @@ def alert_comes_and_goes(scene: Scene, clock: Callable[[], float] = time.monoton
     print(f"\nKeeping every core of {node} busy until {ALERT} fires:")
     with cpu_load(scene.kubectl, scene.images["agent"], node):
         tell("load started")
-        pending = until(f"waiting for {ALERT}", lambda: scene.warnings("pending") or scene.warnings("firing"))
+        pending = until(f"waiting for {ALERT}", lambda: scene.warned(node, "pending", "firing"))
         tell(f"pending in Prometheus on {_nodes(pending)}")
-        firing = until(f"waiting for {ALERT} to fire", lambda: scene.warnings("firing"))
+        firing = until(f"waiting for {ALERT} to fire", lambda: scene.warned(node, "firing"))
         tell(f"FIRING in Prometheus on {_nodes(firing)}")
-        active = until(f"waiting for {ALERT} in Alertmanager", scene.notified)
+        active = until(f"waiting for {ALERT} in Alertmanager", lambda: scene.notified(node))
         tell("active in Alertmanager:")
         rows = [(one.labels["severity"], one.labels["node"], one.annotations["description"]) for one in active]
         print(table(("SEVERITY", "NODE", "DESCRIPTION"), sorted(rows)))
