@@ -2,42 +2,67 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from metricat_agent import __version__, settings
-from metricat_agent.registry import COLLECTORS, Registry
-from metricat_agent.server import ListenError, Server
+from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.files import Files
+from metricat_agent.guard import Guard
+from metricat_agent.lanes import Limits
+from metricat_agent.listening import ListenError
+from metricat_agent.logs import configure
+from metricat_agent.pages import Pages
+from metricat_agent.registry import Registry
+from metricat_agent.server import Server
+
+if TYPE_CHECKING:
+    from metricat_agent.settings import Settings
 
 _LOG = logging.getLogger("metricat_agent")
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
 def main() -> int:
     """Run; return 0 when told to stop, 1 if it cannot listen, 2 if a setting cannot be used."""
     try:
         given = settings.parse(sys.argv[1:], os.environ, COLLECTORS)
+        configure(given.log_level, given.log_format, access=given.access_log)
+        guard = Guard(given.web_config) if given.web_config else None
     except settings.SettingError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 2
-    logging.basicConfig(
-        level=_LEVELS[given.log_level], stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    registry = Registry(COLLECTORS[name](given.host, filters) for name, filters in given.collectors.items())
+    registry = _registry(given)
     if given.once:
         sys.stdout.write(registry.scrape())
         return 0
     try:
-        server = Server(registry.scrape, given.listen, given.telemetry_path)
+        server = Server(
+            Pages(registry.page, given.telemetry_path, given.max_requests), given.listen, guard=guard, spare=_spare
+        )
     except ListenError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 1
     _LOG.info("metricat-agent %s listens on %s", __version__, ", ".join(map(str, server.addresses)))
     _LOG.info("collectors: %s", ", ".join(registry.names))
+    gc.freeze()  # what is here now stays: no need to look at it again at every collection
     server.run_until_signal()
     _LOG.info("stopped")
     return 0
+
+
+def _registry(given: Settings) -> Registry:
+    return Registry(
+        (COLLECTORS[name](given.host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
+        limits=Limits(deadline=given.deadline),
+        series=given.series_budget,
+    )
+
+
+def _spare() -> None:
+    Files.era += 1
 
 
 if __name__ == "__main__":

@@ -1,18 +1,24 @@
-"""Prometheus' text format 0.0.4, written quickly.
+"""Prometheus' text format 0.0.4 and OpenMetrics 1.0, written quickly.
 
-https://prometheus.io/docs/instrumenting/exposition_formats/. The part of a line before its number is the same at
-every scrape, so it is made (and escaped) once per series and kept.
+https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometheus.io/docs/specs/om/open_metrics_spec/.
+The part of a line before its number is the same at every scrape and in both formats, so it is made (and escaped) once
+per series and kept.
 """
 
 from __future__ import annotations
 
 from math import inf, isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from metricat_agent.families import Family, Metrics
 
+Format = Literal["text", "openmetrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPES: dict[Format, str] = {
+    "text": CONTENT_TYPE,
+    "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+}
 _MAX_KEPT = 50_000
 
 
@@ -33,9 +39,19 @@ def number_text(value: float) -> str:
 
 
 def head_text(family: Family) -> str:
-    """Return the HELP and TYPE lines of a family."""
+    """Return the HELP and TYPE lines of a family in the text format."""
     text = family.help.replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n"
+
+
+def openmetrics_head_text(family: Family) -> str:
+    """Return the same for OpenMetrics: a counter's family is called without ``_total``, and must have it."""
+    name, kind = family.name, family.kind
+    if kind == "counter" and name.endswith("_total"):
+        name = name.removesuffix("_total")
+    elif kind != "gauge":
+        return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} unknown\n"
+    return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} {kind}\n"
 
 
 def series_text(family: Family, values: tuple[str, ...]) -> str:
@@ -50,10 +66,10 @@ class Writer:
     """Writes metrics as text, remembering the beginnings of lines. Threads may share one."""
 
     def __init__(self) -> None:
-        self._families: dict[str, tuple[str, dict[tuple[str, ...], str]]] = {}
+        self._families: dict[str, tuple[str, str, dict[tuple[str, ...], str]]] = {}
         self._kept = 0
 
-    def text(self, metrics: Metrics) -> str:
+    def text(self, metrics: Metrics, form: Format = "text") -> str:
         """Return the metrics in their order; a family without series is left out altogether."""
         if self._kept > _MAX_KEPT:  # devices came and went for months: begin anew rather than grow
             self._families, self._kept = {}, 0
@@ -63,15 +79,20 @@ class Writer:
                 continue
             known = self._families.get(family.name)
             if known is None:
-                known = self._families[family.name] = (head_text(family), {})
-            head, beginnings = known
-            parts.append(head)
+                known = self._families[family.name] = (head_text(family), openmetrics_head_text(family), {})
+            head, openmetrics_head, beginnings = known
+            parts.append(head if form == "text" else openmetrics_head)
             for values, value in samples:
                 beginning = beginnings.get(values)
                 if beginning is None:
                     beginning = beginnings[values] = series_text(family, values)
                     self._kept += 1
-                parts.append(beginning)
-                parts.append(number_text(value))
-                parts.append("\n")
+                kind = type(value)
+                # Most numbers are plain ints; a finite float's own notation is what Prometheus reads.
+                if kind is int or (kind is float and -inf < value < inf):
+                    parts.append(f"{beginning}{value}\n")
+                else:
+                    parts.append(f"{beginning}{number_text(value)}\n")
+        if form == "openmetrics":
+            parts.append("# EOF\n")
         return "".join(parts)

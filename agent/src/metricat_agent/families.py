@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["counter", "gauge"]
+Kind = Literal["counter", "gauge", "untyped"]
 Sample = tuple[tuple[str, ...], float]
 """The values of the family's labels, in their order, and a number in the family's unit."""
-UNITS = ("seconds", "bytes", "hertz", "celsius", "ratio")
+UNITS = ("seconds", "bytes", "hertz", "celsius", "ratio", "volts", "amps", "watts", "joules", "rpm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,16 @@ def gauge(name: str, text: str, *labels: str) -> Family:
     return Family(name, "gauge", text, labels)
 
 
+def untyped(name: str, text: str, *labels: str) -> Family:
+    """Declare a number that node_exporter gives without a type, as the kernel's tables mix both kinds."""
+    return Family(name, "untyped", text, labels)
+
+
 def single(family: Family, value: float) -> Metric:
     """Return the one series of a family without labels."""
     return family, [((), value)]
+
+
+def size(metrics: Metrics) -> int:
+    """Return the number of series."""
+    return sum(len(samples) for _, samples in metrics)

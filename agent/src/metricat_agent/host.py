@@ -9,39 +9,16 @@ told to us. This module knows paths and nothing of metrics.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from metricat_agent.files import Files, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 USER_HZ = 100
 """Ticks per second in ``/proc/stat``: part of the kernel's interface to programs (``man 7 time``), not its own HZ."""
-
-_CHUNK = 65536
-_PAGE = 4096
-
-
-def read_text(path: str) -> str:
-    """Return the whole of a file; bytes that are no UTF-8 survive as surrogates, so names can be used as paths."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        chunks = []
-        while chunk := os.read(descriptor, _CHUNK):
-            chunks.append(chunk)
-    finally:
-        os.close(descriptor)
-    return b"".join(chunks).decode("utf-8", "surrogateescape")
-
-
-def _attribute(path: str, within: int | None) -> str:
-    """Return a file of sysfs, which is a page at most, in one read."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=within)
-    try:
-        return os.read(descriptor, _PAGE).rstrip(b"\n").decode("utf-8", "surrogateescape")
-    finally:
-        os.close(descriptor)
 
 
 def device_of(path: str) -> int:
@@ -56,41 +33,44 @@ class Host:
     procfs: str = "/proc"
     sysfs: str = "/sys"
     rootfs: str = "/"
+    udev_data: str = ""
+    """Where udev keeps its data; empty: where it does on the host."""
     node_name: str = ""
     own: str = "/proc/self"
     """The agent's own process, in its own mount of /proc: never the host's view of it."""
+    files: Files = field(default_factory=Files, compare=False, repr=False)
+
+    def with_own_files(self) -> Host:
+        """Return the same host for another thread."""
+        return replace(self, files=Files())
 
     def proc(self, name: str) -> str:
         """Return a file of the host's /proc."""
-        return read_text(f"{self.procfs}/{name}")
+        return self.files.text(f"{self.procfs}/{name}")
 
     def sys(self, name: str) -> str:
         """Return an attribute of the host's /sys, without the newline at its end."""
-        return _attribute(f"{self.sysfs}/{name}", None)
+        return self.files.text(f"{self.sysfs}/{name}").rstrip("\n")
 
     def sys_attributes(self, directory: str, names: Iterable[str]) -> dict[str, str]:
-        """Return those attributes of one directory of the host's /sys that can be read now.
-
-        The directory is looked up once: most of what reading an attribute costs is the way to it.
-        """
-        found = {}
-        within = os.open(f"{self.sysfs}/{directory}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for name in names:
-                with suppress(OSError):
-                    found[name] = _attribute(name, within)
-        finally:
-            os.close(within)
-        return found
+        """Return those attributes of one directory of the host's /sys that can be read now."""
+        return self.files.attributes(f"{self.sysfs}/{directory}", names)
 
     def sys_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /sys."""
-        with os.scandir(f"{self.sysfs}/{name}") as entries:
-            return sorted(entry.name for entry in entries)
+        return sorted(os.listdir(f"{self.sysfs}/{name}"))  # noqa: PTH208 -- pathlib would be imported for this alone
 
     def root(self, path: str) -> str:
         """Return where a path of the host is found by this process."""
         return self.rootfs.rstrip("/") + path if path != "/" else self.rootfs
+
+    def root_text(self, path: str) -> str:
+        """Return a file of the host's root; its descriptor is not kept."""
+        return read_text(self.root(path))
+
+    def udev(self, name: str) -> str:
+        """Return a file of udev's data."""
+        return read_text(f"{self.udev_data or self.root('/run/udev/data')}/{name}")
 
     def init(self, name: str) -> str:
         """Return a file of the host's process 1: the host's network (``net/dev``) and mounts (``mountinfo``).

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from metricat_agent.registry import COLLECTORS, FAMILIES
+from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.registry import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +26,10 @@ def page(table: Mapping[str, type[Collector]]) -> str:
     """Return the page, the same for the same declarations."""
     parts = [_HEAD]
     for name, collector in sorted(table.items()):
-        parts.append(f"\n## {name}: {collector.summary}\n\n`--collector.{name}` (on by default)\n")
+        parts.append(f"\n## {name}: {collector.summary}\n\n`--collector.{name}` ({_default(collector)})\n")
+        for option in collector.options:
+            given = f" (`{option.default}`)" if option.default else ""
+            parts.append(f"\n`--collector.{name}.{option.name}`: {option.what}{given}\n")
         for flags in collector.filter_flags:
             parts.append(f"\n`--collector.{name}.{flags.exclude}`: leaves out these {flags.what}; by default\n")
             parts.append(f"\n    {flags.default_exclude}\n")
@@ -35,6 +39,10 @@ def page(table: Mapping[str, type[Collector]]) -> str:
     parts.append("\n## Every scrape\n")
     parts.append(_rows(FAMILIES))
     return "".join(parts)
+
+
+def _default(collector: type[Collector]) -> str:
+    return "on by default" if collector.on_by_default else "off by default"
 
 
 def _rows(families: Iterable[Family]) -> str:

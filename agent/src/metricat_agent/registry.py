@@ -1,54 +1,26 @@
-"""Which collectors there are, and one scrape of all of them.
+"""One scrape of the collectors that are switched on.
 
-A collector that raises costs its own series of this scrape and nothing else: it is counted, timed and named in the log
-when it starts to fail and when it works again, not at every scrape in between.
+A collector that raises, hangs or is slow costs its own series and nothing else: it is counted, timed and named in the
+log when it starts to fail and when it works again, not at every scrape in between. Scrapes at the same time are one.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
+import zlib
 from typing import TYPE_CHECKING
 
-from metricat_agent.collectors.agent import Agent
-from metricat_agent.collectors.cpu import Cpu
-from metricat_agent.collectors.diskstats import Disks
-from metricat_agent.collectors.filefd import FileDescriptors
-from metricat_agent.collectors.filesystem import FileSystems
-from metricat_agent.collectors.loadavg import LoadAverage
-from metricat_agent.collectors.meminfo import Memory
-from metricat_agent.collectors.netclass import NetworkClass
-from metricat_agent.collectors.netdev import NetworkDevices
-from metricat_agent.collectors.stat import Stat
-from metricat_agent.collectors.time import Time
-from metricat_agent.collectors.uname import Uname
-from metricat_agent.exposition import Writer
-from metricat_agent.families import Metrics, Sample, counter, gauge
+from metricat_agent import budget
+from metricat_agent.exposition import Format, Writer
+from metricat_agent.families import Metrics, Sample, counter, gauge, size
+from metricat_agent.flights import Flights
+from metricat_agent.lanes import Lanes, Limits, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from metricat_agent.collectors import Collector
-
-COLLECTORS: dict[str, type[Collector]] = {
-    collector.name: collector
-    for collector in (
-        Agent,
-        Cpu,
-        Disks,
-        FileDescriptors,
-        FileSystems,
-        LoadAverage,
-        Memory,
-        NetworkClass,
-        NetworkDevices,
-        Stat,
-        Time,
-        Uname,
-    )
-}
-"""Every collector there is; nothing is found by looking around."""
 
 DURATION = gauge("node_scrape_collector_duration_seconds", "Time that a collector took, in seconds.", "collector")
 SUCCESS = gauge("node_scrape_collector_success", "1 if the collector worked at this scrape, else 0.", "collector")
@@ -59,9 +31,45 @@ LAST_SUCCESS = gauge(
     "collector",
 )
 SERIES = gauge("metricat_collector_series", "Series that a collector gave at this scrape.", "collector")
-FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES)
+DROPPED = counter(
+    "metricat_collector_dropped_series_total",
+    "Series left out because a collector had more than its budget, added up over scrapes.",
+    "collector",
+)
+FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
 
 _LOG = logging.getLogger(__name__)
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+
+
+class UnknownCollectorError(Exception):
+    """A scrape asked for collectors that are not switched on; holds their names."""
+
+
+class Page:
+    """One scrape as bytes; who shares it shares its compressed form too."""
+
+    def __init__(self, text: str) -> None:
+        self.plain = text.encode()
+        self._gzipped = b""
+
+    @property
+    def gzipped(self) -> bytes:
+        """Compressed quickly: the network to Prometheus is near, the node's CPU is not ours."""
+        if not self._gzipped:
+            compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP_FORMAT)
+            self._gzipped = compressor.compress(self.plain) + compressor.flush()
+        return self._gzipped
+
+
+class _Record:
+    """What is remembered of one collector from scrape to scrape."""
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self.dropped = 0
+        self.last_success: float | None = None
+        self.why: str | None = None
 
 
 class Registry:
@@ -72,62 +80,69 @@ class Registry:
         collectors: Iterable[Collector],
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.perf_counter,
+        limits: Limits | None = None,
+        series: int = budget.SERIES,
     ) -> None:
-        self._collectors = tuple(collectors)
+        self._collectors = {collector.name: collector for collector in collectors}
         self._clock = clock
-        self._timer = timer
+        self._series = series
         self._writer = Writer()
-        self._lock = threading.Lock()
-        self._errors = {collector.name: 0 for collector in self._collectors}
-        self._last_success: dict[str, float] = {}
-        self._failing: dict[str, str] = {}
+        self._lanes = Lanes(limits, timer)
+        self._flights: Flights[Page] = Flights()
+        self._records = {name: _Record() for name in self._collectors}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the collectors, in the order of a scrape."""
-        return tuple(collector.name for collector in self._collectors)
+        return tuple(self._collectors)
+
+    def page(self, form: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
+        """Return a scrape, or the one that is being made for another; of the collectors asked for, or of all.
+
+        Raises `UnknownCollectorError`; never for what a collector does.
+        """
+        if unknown := sorted({*collect, *exclude} - set(self._collectors)):
+            raise UnknownCollectorError(", ".join(unknown))
+        chosen = tuple(name for name in self._collectors if (not collect or name in collect) and name not in exclude)
+        return self._flights.get((form, chosen), lambda: Page(self._text(form, chosen)))
 
     def scrape(self) -> str:
-        """Return one scrape as text. Never raises for what a collector does."""
+        """Return a scrape of all collectors as text."""
+        return self._text("text", self.names)
+
+    def _text(self, form: Format, chosen: Iterable[str]) -> str:
+        outcomes = self._lanes.run([self._collectors[name] for name in chosen])
         metrics: Metrics = []
-        durations: list[Sample] = []
-        successes: list[Sample] = []
-        series: list[Sample] = []
-        for collector in self._collectors:
-            labels = (collector.name,)
-            started = self._timer()
-            found = self._collect(collector)
-            durations.append((labels, self._timer() - started))
-            successes.append((labels, int(found is not None)))
-            series.append((labels, sum(len(samples) for _, samples in found or ())))
-            metrics += found or ()
-        with self._lock:
-            errors: list[Sample] = [((name,), count) for name, count in self._errors.items()]
-            worked: list[Sample] = [((name,), when) for name, when in self._last_success.items()]
-        own = zip(FAMILIES, (durations, successes, errors, worked, series), strict=True)
-        return self._writer.text([*metrics, *own])
+        own: list[list[Sample]] = [[] for _ in FAMILIES]
+        for name in chosen:
+            labels = (name,)
+            outcome, record = outcomes[name], self._records[name]
+            self._note(name, record, outcome)
+            found, dropped = budget.cut(outcome.metrics or [], self._series)
+            record.dropped += dropped
+            metrics += found
+            values = (
+                outcome.seconds,
+                int(outcome.metrics is not None),
+                record.errors,
+                record.last_success,
+                size(found),
+                record.dropped,
+            )
+            for samples, value in zip(own, values, strict=True):
+                if value is not None:
+                    samples.append((labels, value))
+        return self._writer.text([*metrics, *zip(FAMILIES, own, strict=True)], form)
 
-    def _collect(self, collector: Collector) -> Metrics | None:
-        """Return what a collector finds, or None if it raises."""
-        try:
-            found = collector.collect()
-        except Exception as error:  # noqa: BLE001 -- the boundary: one collector's bug must not cost the others' series
-            self._failed(collector.name, f"{type(error).__name__}: {error}")
-            return None
-        self._worked(collector.name)
-        return found
-
-    def _failed(self, name: str, why: str) -> None:
-        with self._lock:
-            self._errors[name] += 1
-            news = self._failing.get(name) != why
-            self._failing[name] = why
-        if news:
-            _LOG.warning("collector %s fails: %s", name, why)
-
-    def _worked(self, name: str) -> None:
-        with self._lock:
-            self._last_success[name] = self._clock()
-            recovered = self._failing.pop(name, None)
-        if recovered is not None:
+    def _note(self, name: str, record: _Record, outcome: Outcome) -> None:
+        """Count an outcome, and log it if it is news."""
+        if outcome.metrics is None:
+            record.errors += 1
+            if record.why != outcome.why:
+                _LOG.warning("collector %s fails: %s", name, outcome.why)
+            record.why = outcome.why
+            return
+        record.last_success = self._clock()
+        if record.why is not None:
             _LOG.warning("collector %s works again", name)
+            record.why = None

@@ -1,28 +1,25 @@
-"""What the agent is told: by flags, spelled as node_exporter's, and by NODE_NAME in the environment.
+"""What the agent is told, checked: nothing else reads the command line, the environment or the file of settings.
 
-Nothing else reads the command line or the environment. A setting that cannot be used stops the agent before it listens,
-with one sentence that names the flag, its value and the way out.
+A setting that cannot be used stops the agent before it listens, with one sentence that names the setting, its value and
+the way out.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from metricat_agent import __version__
 from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.host import Host, device_of
+from metricat_agent.sources import Given, SettingError, gather
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LEVELS = ("debug", "info", "warn", "error")
+    from metricat_agent.sources import Value
 
-
-class SettingError(Exception):
-    """A setting that cannot be used; the message says which, and what to write instead."""
+__all__ = ["Address", "Chosen", "SettingError", "Settings", "address", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,142 +35,97 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """A collector that is switched on: its filters by exclude flag, its options by name."""
+
+    filters: Mapping[str, Filter]
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that the agent is told, checked."""
 
     host: Host
     listen: tuple[Address, ...]
     telemetry_path: str
+    web_config: str
+    max_requests: int
+    access_log: bool
     log_level: str
+    log_format: str
+    cpu_budget: float
+    """As a ratio of one core."""
+    deadline: float
+    series_budget: int
     once: bool
-    collectors: Mapping[str, Mapping[str, Filter]]
-    """The collectors that are switched on, each with its filters by exclude flag."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Give the sentence to the caller instead of a page of usage to the terminal."""
-        raise SettingError(f"{message}; see --help")
+    collectors: Mapping[str, Chosen]
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> Settings:
     """Return the settings, or raise `SettingError`; --help and --version print and leave, as argparse does."""
-    given = vars(_parser(table).parse_args(arguments))
+    given, once = gather(arguments, environment, table)
     return Settings(
         host=Host(
-            procfs=_directory("--path.procfs", given["path.procfs"], "stat"),
-            sysfs=_directory("--path.sysfs", given["path.sysfs"]),
-            rootfs=_directory("--path.rootfs", given["path.rootfs"]),
+            procfs=_directory(given.get("path.procfs"), "stat"),
+            sysfs=_directory(given.get("path.sysfs")),
+            rootfs=_directory(given.get("path.rootfs")),
+            udev_data=_directory(value) if (value := given.get("path.udev.data")).text else "",
             node_name=environment.get("NODE_NAME", ""),
         ),
-        listen=tuple(address(text) for text in given["web.listen-address"] or [":9100"]),
-        telemetry_path=_url_path(given["web.telemetry-path"]),
-        log_level=given["log.level"],
-        once=given["once"],
-        collectors={
-            name: {flags.exclude: _filter(name, flags, given) for flags in collector.filter_flags}
-            for name, collector in table.items()
-            if _is_on(name, given)
-        },
+        listen=tuple(address(given.get("web.listen-address"), text) for text in given.get("web.listen-address").texts),
+        telemetry_path=_url_path(given.get("web.telemetry-path")),
+        web_config=given.get("web.config.file").text,
+        max_requests=int(given.number("web.max-requests", 0, 10_000)),
+        access_log=given.is_on("web.access-log"),
+        log_level=given.choice("log.level"),
+        log_format=given.choice("log.format"),
+        cpu_budget=given.number("self.cpu-budget", 0.1, 100) / 100,
+        deadline=given.number("collector.deadline", 0.1, 60),
+        series_budget=int(given.number("collector.series-budget", 1, 1_000_000)),
+        once=once,
+        collectors={name: _chosen(name, collector, given) for name, collector in table.items() if _is_on(name, given)},
     )
 
 
-def _parser(table: Mapping[str, type[Collector]]) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="metricat-agent",
-        description="Serves the metrics of one node to Prometheus, under node_exporter's names.",
-        epilog="NODE_NAME in the environment gives the node's name, which a container cannot see by itself.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--version", action="version", version=f"metricat-agent {__version__}")
-    add("--once", action="store_true", help="print one scrape and leave")
-    add("--path.procfs", default="/proc", metavar="DIR", help="where the host's /proc is (%(default)s)")
-    add("--path.sysfs", default="/sys", metavar="DIR", help="where the host's /sys is (%(default)s)")
-    add("--path.rootfs", default="/", metavar="DIR", help="where the host's / is (%(default)s)")
-    add(
-        "--web.listen-address",
-        dest="web.listen-address",
-        action="append",
-        metavar="[IP]:PORT",
-        help="where to listen (:9100, on IPv4 and IPv6); may be given more than once",
-    )
-    add(
-        "--web.telemetry-path",
-        dest="web.telemetry-path",
-        default="/metrics",
-        metavar="PATH",
-        help="where the metrics are (%(default)s)",
-    )
-    add("--log.level", default="info", choices=LEVELS, help="what to log on standard error (%(default)s)")
-    add(
-        "--collector.disable-defaults",
-        dest="collector.disable-defaults",
-        action="store_true",
-        help="switch off all collectors not named by a flag",
-    )
-    for name, collector in sorted(table.items()):
-        group = parser.add_argument_group(f"collector {name}: {collector.summary}")
-        group.add_argument(f"--collector.{name}", action="store_true", default=None, help="switch it on (default)")
-        group.add_argument(
-            f"--no-collector.{name}",
-            dest=f"collector.{name}",
-            action="store_false",
-            default=None,
-            help="switch it off",
-        )
-        for flags in collector.filter_flags:
-            _add_filter(group, name, flags)
-    return parser
+def _is_on(name: str, given: Given) -> bool:
+    if given.named(f"collector.{name}") is None and given.is_on("collector.disable-defaults"):
+        return False
+    return given.is_on(f"collector.{name}")
 
 
-def _add_filter(group: argparse._ArgumentGroup, name: str, flags: FilterFlags) -> None:
-    default = flags.default_exclude.replace("%", "%%")
-    group.add_argument(
-        f"--collector.{name}.{flags.exclude}",
-        dest=f"collector.{name}.{flags.exclude}",
-        metavar="REGEX",
-        help=f"leave out these {flags.what} ({default})",
-    )
-    if flags.include:
-        group.add_argument(
-            f"--collector.{name}.{flags.include}",
-            dest=f"collector.{name}.{flags.include}",
-            metavar="REGEX",
-            help=f"take these {flags.what} only; not together with {flags.exclude}",
-        )
+def _chosen(name: str, collector: type[Collector], given: Given) -> Chosen:
+    options = {}
+    for option in collector.options:
+        value = given.get(f"collector.{name}.{option.name}")
+        try:
+            options[option.name] = collector.option(option.name, value.text)
+        except ValueError as error:
+            raise value.error(str(error)) from None
+    return Chosen({flags.exclude: _filter(name, flags, given) for flags in collector.filter_flags}, options)
 
 
-def _is_on(name: str, given: Mapping[str, bool | None]) -> bool:
-    asked = given[f"collector.{name}"]
-    return not given["collector.disable-defaults"] if asked is None else asked
-
-
-def address(text: str) -> Address:
+def address(value: Value, text: str) -> Address:
     """Parse ``[IP]:PORT``; an IPv6 address stands in brackets."""
     found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([0-9.]*|localhost)):(\d{1,5})", text)
     if not found or int(found[3]) > 65535:
-        raise SettingError(
-            f"--web.listen-address={text}: not an address to listen on; "
-            f"write [IP]:PORT, such as :9100, 127.0.0.1:9100 or [::1]:9100"
-        )
+        raise value.error("not an address to listen on; write [IP]:PORT, such as :9100, 127.0.0.1:9100 or [::1]:9100")
     return Address(found[1] or found[2], int(found[3]))
 
 
-def _url_path(text: str) -> str:
-    if not re.fullmatch(r"/[\w./~-]+", text) or text.startswith("/-/"):
-        raise SettingError(
-            f"--web.telemetry-path={text}: not a path of its own; write one that starts with / and is neither / nor "
-            f"below /-/, such as /metrics"
+def _url_path(value: Value) -> str:
+    if not re.fullmatch(r"/[\w./~-]+", value.text) or value.text.startswith("/-/"):
+        raise value.error(
+            "not a path of its own; write one that starts with / and is neither / nor below /-/, such as /metrics"
         )
-    return text
+    return value.text
 
 
-def _directory(flag: str, text: str, holding: str = "") -> str:
-    path = text.rstrip("/") or "/"
+def _directory(value: Value, holding: str = "") -> str:
+    path = value.text.rstrip("/") or "/"
     if not path.startswith("/") or not _exists(f"{path}/{holding}"):
         asked = f"a directory that holds '{holding}'" if holding else "a directory"
-        raise SettingError(f"{flag}={text}: not {asked}; mount the host's there, or name where it is from / on")
+        raise value.error(f"not {asked}; mount the host's there, or name where it is from / on")
     return path
 
 
@@ -185,24 +137,20 @@ def _exists(path: str) -> bool:
     return True
 
 
-def _filter(name: str, flags: FilterFlags, given: Mapping[str, str | None]) -> Filter:
-    exclude_flag, include_flag = f"collector.{name}.{flags.exclude}", f"collector.{name}.{flags.include}"
-    exclude, include = given[exclude_flag], given.get(include_flag)
-    if exclude and include:
-        raise SettingError(
-            f"--{include_flag}={include}: does not go together with --{exclude_flag}={exclude}; give one of the two"
-        )
-    if exclude is None and not include:
-        exclude = flags.default_exclude
-    return Filter(_pattern(include_flag, include), _pattern(exclude_flag, exclude))
+def _filter(name: str, flags: FilterFlags, given: Given) -> Filter:
+    exclude = given.named(f"collector.{name}.{flags.exclude}")
+    include = given.named(f"collector.{name}.{flags.include}") if flags.include else None
+    if exclude and include and exclude.text and include.text:
+        raise include.error(f"does not go together with {exclude.where}; give one of the two")
+    if exclude is None and not (include and include.text):
+        exclude = given.get(f"collector.{name}.{flags.exclude}")
+    return Filter(_pattern(include), _pattern(exclude))
 
 
-def _pattern(flag: str, text: str | None) -> re.Pattern[str] | None:
-    if not text:
+def _pattern(value: Value | None) -> re.Pattern[str] | None:
+    if value is None or not value.text:
         return None
     try:
-        return re.compile(text)
+        return re.compile(value.text)
     except re.error as error:
-        raise SettingError(
-            f"--{flag}={text}: not a regular expression ({error}); write one such as ^(a|b)$, or leave it empty"
-        ) from None
+        raise value.error(f"not a regular expression ({error}); write one such as ^(a|b)$, or leave it empty") from None

@@ -5,19 +5,21 @@ Python's own http.server would do it too, but importing it costs 6 MiB of memory
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 MAX_HEAD = 16 * 1024
 """Bytes of the longest head of a request that is read."""
 REASONS = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
     431: "Request Header Fields Too Large",
@@ -27,6 +29,7 @@ REASONS = {
 }
 _GZIP_FLOOR = 1024
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 
 
 class BadRequestError(Exception):
@@ -45,6 +48,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     version: str = "HTTP/1.1"
+    query: str = ""
 
     @property
     def keeps_alive(self) -> bool:
@@ -56,9 +60,22 @@ class Request:
     @property
     def takes_gzip(self) -> bool:
         """Whether the answer may be compressed (RFC 9110, 12.5.3)."""
-        codings = (coding.partition(";") for coding in self.headers.get("accept-encoding", "").lower().split(","))
-        qualities = {name.strip(): _quality(parameters) for name, _, parameters in codings}
+        qualities = {name: quality for name, _, quality in preferences(self.headers.get("accept-encoding", ""))}
         return qualities.get("gzip", qualities.get("*", 0)) > 0
+
+    @property
+    def takes_openmetrics(self) -> bool:
+        """Whether OpenMetrics is wanted at least as much as any plain text."""
+        best = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
+        for name, parameters, quality in preferences(self.headers.get("accept", "")):
+            if name in best and not (name.startswith("app") and parameters.get("version", "1.0.0") != "1.0.0"):
+                best[name] = max(best[name], quality)
+        return 0 < best["application/openmetrics-text"] >= best["text/plain"]
+
+    def values(self, name: str) -> list[str]:
+        """Return the values that the query gives for a name, in their order."""
+        pairs = (part.partition("=") for part in self.query.split("&"))
+        return [unescape(value) for key, _, value in pairs if unescape(key) == name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +86,24 @@ class Answer:
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
+    gzipped: Callable[[], bytes] | None = None
+    """The compressed body, for who has it at hand."""
+
+
+def unescape(text: str) -> str:
+    """Undo the escapes of a query (``%5B`` and ``+``)."""
+    raw = text.replace("+", " ").encode("latin-1", "replace")
+    return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), raw).decode("utf-8", "replace")
+
+
+def preferences(header: str) -> list[tuple[str, dict[str, str], float]]:
+    """Take apart a list such as ``text/plain;version=0.0.4;q=0.5, */*``: name, parameters, quality (RFC 9110, 12.4)."""
+    found = []
+    for item in header.lower().split(","):
+        name, *rest = (part.strip() for part in item.split(";"))
+        parameters = {key.strip(): value.strip() for key, _, value in (part.partition("=") for part in rest)}
+        found.append((name, parameters, _quality(parameters.get("q", "1"))))
+    return found
 
 
 def parse_head(head: bytes) -> Request:
@@ -87,7 +122,8 @@ def parse_head(head: bytes) -> Request:
             raise BadRequestError(400)
         name, value = name.lower(), value.strip()
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Request(method, target.partition("?")[0], headers, version)
+    path, _, query = target.partition("?")
+    return Request(method, path, headers, version, query)
 
 
 def encode(answer: Answer, request: Request | None, *, close: bool) -> bytes:
@@ -97,7 +133,7 @@ def encode(answer: Answer, request: Request | None, *, close: bool) -> bytes:
     if len(body) >= _GZIP_FLOOR:
         headers.append(("Vary", "Accept-Encoding"))
         if request is not None and request.takes_gzip:
-            body = _gzip(body)
+            body = answer.gzipped() if answer.gzipped is not None else _gzip(body)
             headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(body))))
     if close:
@@ -107,12 +143,9 @@ def encode(answer: Answer, request: Request | None, *, close: bool) -> bytes:
     return start if request is not None and request.method == "HEAD" else start + body
 
 
-def _quality(parameters: str) -> float:
-    name, _, value = parameters.strip().partition("=")
-    if name.strip() != "q":
-        return 1
+def _quality(text: str) -> float:
     try:
-        quality = float(value)
+        quality = float(text)
     except ValueError:
         return 0
     return 0 if isnan(quality) else quality

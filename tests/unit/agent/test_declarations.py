@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metricat_agent import reference, settings
+from metricat_agent.collectors.table import COLLECTORS
 from metricat_agent.host import Host
-from metricat_agent.registry import COLLECTORS, FAMILIES
+from metricat_agent.registry import FAMILIES
 
 if TYPE_CHECKING:
     from metricat_agent.families import Family

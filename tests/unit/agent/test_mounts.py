@@ -140,7 +140,7 @@ def test_btrfs_that_did_not_propagate(node: Host) -> None:
 
 
 def test_what_is_no_storage_is_left_out_by_default(host: Host) -> None:
-    given = parse_settings([], {}, {"filesystem": filesystem.FileSystems}).collectors["filesystem"]
+    given = parse_settings([], {}, {"filesystem": filesystem.FileSystems}).collectors["filesystem"].filters
     points, types = given["mount-points-exclude"], given["fs-types-exclude"]
     kept = [
         mount.mount_point

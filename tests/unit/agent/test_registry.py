@@ -6,9 +6,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.table import COLLECTORS
 from metricat_agent.families import gauge, single
 from metricat_agent.host import Host
-from metricat_agent.registry import COLLECTORS, Registry
+from metricat_agent.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

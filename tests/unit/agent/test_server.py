@@ -11,26 +11,40 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.connection import Limits
 from metricat_agent.exposition import CONTENT_TYPE
 from metricat_agent.host import Host
-from metricat_agent.registry import COLLECTORS, Registry
-from metricat_agent.server import Limits, ListenError, Server, listen
+from metricat_agent.listening import ListenError, listen
+from metricat_agent.pages import Pages
+from metricat_agent.registry import Page, Registry
+from metricat_agent.server import Server
 from metricat_agent.settings import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+
+    from metricat_agent.exposition import Format
 
     from .conftest import Scrape
 
 LOOPBACK = Address("127.0.0.1", 0)
 
 
+def pages(scrape: Callable[[], str] = lambda: "node_load1 1\n", requests: int = 40) -> Pages:
+    """Pages whose metrics are this text, whatever is asked for."""
+
+    def page(form: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
+        del form, collect, exclude
+        return Page(scrape())
+
+    return Pages(page, requests=requests)
+
+
 @contextmanager
-def running(
-    scrape: Callable[[], str] = lambda: "node_load1 1\n", address: Address = LOOPBACK, limits: Limits | None = None
-) -> Iterator[int]:
+def running(served: Pages | None = None, address: Address = LOOPBACK, limits: Limits | None = None) -> Iterator[int]:
     """Run a server; yield its port. It must be gone at the end, and quickly."""
-    server = Server(scrape, [address], limits=limits)
+    server = Server(served or pages(), [address], limits=limits)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -65,7 +79,7 @@ def raw(port: int) -> socket.socket:
 
 def test_metrics_of_this_host_as_prometheus_reads_them(scrape_of: Callable[[str], Scrape]) -> None:
     registry = Registry(collector(Host()) for collector in COLLECTORS.values())
-    with running(registry.scrape) as port:
+    with running(Pages(registry.page)) as port:
         answer, body = ask(port, "/metrics")
     assert answer.status == 200
     assert answer.getheader("Content-Type") == CONTENT_TYPE
@@ -106,7 +120,7 @@ def test_a_failing_scrape_is_an_answer_too(caplog: pytest.LogCaptureFixture) -> 
     def fail() -> str:
         raise ZeroDivisionError
 
-    with running(fail) as port:
+    with running(pages(fail)) as port:
         assert ask(port, "/metrics")[0].status == 500
         assert ask(port, "/-/healthy")[0].status == 200
     assert "cannot answer /metrics" in caplog.text
@@ -139,7 +153,7 @@ def test_a_client_that_trickles_is_cut_off() -> None:
 
 
 def test_a_client_that_does_not_read_is_cut_off() -> None:
-    with running(lambda: "x" * 50_000_000, limits=Limits(answer=0.3)) as port, raw(port) as client:
+    with running(pages(lambda: "x" * 50_000_000), limits=Limits(answer=0.3)) as port, raw(port) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert ask(port, "/-/healthy")[0].status == 200
         threads = threading.active_count()
@@ -166,7 +180,7 @@ def test_health_answers_while_scrapes_hang() -> None:
         free.wait(10)
         return ""
 
-    with running(hang, limits=Limits(scrapes=1, request=0.1)) as port, raw(port) as client:
+    with running(pages(hang, requests=1)) as port, raw(port) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert hung.wait(5)
         assert ask(port, "/-/healthy")[0].status == 200
@@ -183,7 +197,7 @@ def test_stopping_finishes_the_scrape_under_way() -> None:
         free.wait(10)
         return "node_load1 1\n"
 
-    server = Server(slow, [LOOPBACK])
+    server = Server(pages(slow), [LOOPBACK])
     thread = threading.Thread(target=server.run)
     thread.start()
     with raw(server.addresses[0].port) as client, raw(server.addresses[0].port):
@@ -204,7 +218,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
         free.wait(10)
         return ""
 
-    with running(hang, limits=Limits(drain=0.2)) as port, raw(port) as client:
+    with running(pages(hang), limits=Limits(drain=0.2)) as port, raw(port) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert hung.wait(5)
         started = time.monotonic()
@@ -228,16 +242,16 @@ def test_a_host_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OSError(97, "Address family not supported by protocol")
         original(listener, where)
 
-    monkeypatch.setattr("metricat_agent.server.socket.socket.bind", bind)
+    monkeypatch.setattr("metricat_agent.listening.socket.socket.bind", bind)
     with listen(Address("", 0)) as listener:
         assert listener.family == socket.AF_INET
 
 
 def test_a_port_that_is_taken() -> None:
     with running() as port, pytest.raises(ListenError, match=rf"127\.0\.0\.1:{port}: something else listens there"):
-        Server(lambda: "", [LOOPBACK, Address("127.0.0.1", port)])
+        Server(pages(), [LOOPBACK, Address("127.0.0.1", port)])
 
 
 def test_a_port_that_is_taken_on_every_address() -> None:
     with running(address=Address("", 0)) as port, pytest.raises(ListenError, match="something else listens there"):
-        Server(lambda: "", [Address("", port)])
+        Server(pages(), [Address("", port)])

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from metricat_agent.collectors.table import COLLECTORS
 from metricat_agent.host import Host
-from metricat_agent.registry import COLLECTORS, Registry
+from metricat_agent.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ def request(method: str = "GET", **headers: str) -> Request:
 
 def test_a_request() -> None:
     head = b"GET /metrics?x=1 HTTP/1.1\r\nHost: a\r\nX-Twice: 1\r\nx-twice:2 "
-    assert parse_head(head) == Request("GET", "/metrics", {"host": "a", "x-twice": "1, 2"})
+    assert parse_head(head) == Request("GET", "/metrics", {"host": "a", "x-twice": "1, 2"}, query="x=1")
 
 
 @pytest.mark.parametrize(

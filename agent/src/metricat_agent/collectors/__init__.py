@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from metricat_agent.families import Family, Metrics
     from metricat_agent.host import Host
+    from metricat_agent.options import Option
 
 
 POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
@@ -60,16 +61,30 @@ class Collector(ABC):
     summary: ClassVar[str]
     families: ClassVar[tuple[Family, ...]]
     filter_flags: ClassVar[tuple[FilterFlags, ...]] = ()
+    options: ClassVar[tuple[Option, ...]] = ()
+    """Its own settings, ``--collector.NAME.<option>``; `option` checks their values."""
+    on_by_default: ClassVar[bool] = True
+    essential: ClassVar[bool] = False
+    """Whether it stays when the agent must save CPU."""
 
-    def __init__(self, host: Host, filters: Mapping[str, Filter] | None = None) -> None:
+    def __init__(
+        self, host: Host, filters: Mapping[str, Filter] | None = None, settings: Mapping[str, object] | None = None
+    ) -> None:
         """Remember where the host is; ``filters`` are keyed by the name of the exclude flag, absent ones keep all."""
-        self.host = host
+        self.host = host.with_own_files()
         self.filters = filters or {}
+        self.settings = settings or {option.name: self.option(option.name, option.default) for option in self.options}
 
     def filter(self, exclude_flag: str) -> Filter:
         """Return the filter that the flag belongs to."""
         return self.filters.get(exclude_flag, Filter())
 
+    @classmethod
+    def option(cls, name: str, text: str) -> object:
+        """Return the value of one of the options; raise ValueError, whose text says what to write, if it is none."""
+        del name
+        return text
+
     @abstractmethod
     def collect(self) -> Metrics:
-        """Read and parse, now. Threads may call it at the same time; whatever it raises, the registry counts."""
+        """Read and parse, now. One thread at a time calls it; whatever it raises, the registry counts."""

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from metricat_agent import __version__
 from metricat_agent.collectors import Collector
 from metricat_agent.families import Metrics, counter, gauge, single
-from metricat_agent.host import Host, read_text
+from metricat_agent.files import read_text
+
+if TYPE_CHECKING:
+    from metricat_agent.host import Host
 
 BUILD_INFO = gauge(
     "metricat_agent_build_info", "1, labelled with the versions of the agent and its Python.", "version", "python"
@@ -40,6 +44,7 @@ class Agent(Collector):
 
     name = "agent"
     summary = "the agent's own version, CPU time and memory"
+    essential = True
     families = (BUILD_INFO, CPU_SECONDS, RESIDENT_MEMORY)
 
     def collect(self) -> Metrics:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 
 from metricat_agent.collectors import Collector, Filter
@@ -80,16 +79,17 @@ class Cpu(Collector):
 
     name = "cpu"
     summary = "time of each CPU by mode"
+    essential = True
     families = (SECONDS, GUEST_SECONDS)
 
-    def __init__(self, host: Host, filters: Mapping[str, Filter] | None = None) -> None:
+    def __init__(
+        self, host: Host, filters: Mapping[str, Filter] | None = None, settings: Mapping[str, object] | None = None
+    ) -> None:
         """Start with nothing to settle against."""
-        super().__init__(host, filters)
-        self._lock = threading.Lock()
+        super().__init__(host, filters, settings)
         self._last: Ticks = {}
 
     def collect(self) -> Metrics:
-        """Read, parse and settle; one at a time, so that no scrape settles against a later one."""
-        with self._lock:
-            self._last = settle(self._last, parse(read(self.host)))
-            return metrics(self._last)
+        """Read, parse and settle."""
+        self._last = settle(self._last, parse(read(self.host)))
+        return metrics(self._last)

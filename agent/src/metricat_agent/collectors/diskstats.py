@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.families import Family, Metrics, Sample, counter, gauge
-from metricat_agent.host import Host, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from metricat_agent.host import Host
 
 SECTOR = 512
 NO_DISKS = (
@@ -110,7 +111,7 @@ def read(host: Host, devices: Filter) -> tuple[list[Row], Mapping[str, Hardware]
 def read_hardware(host: Host, row: Row) -> Hardware:
     """Read what is known; a node without udev, or without a mount of its root, tells less, not an error."""
     try:
-        udev = read_text(host.root(f"/run/udev/data/b{row.major}:{row.minor}"))
+        udev = host.udev(f"b{row.major}:{row.minor}")
     except OSError:
         udev = ""
     try:
@@ -149,6 +150,7 @@ class Disks(Collector):
 
     name = "diskstats"
     summary = "reads, writes, discards, flushes and queues of block devices"
+    essential = True
     families = (INFO, *(family for family, _ in COLUMNS))
     filter_flags = (FilterFlags.of("device", "block devices", NO_DISKS),)
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.families import Family, Metrics, Sample, gauge
-from metricat_agent.host import Host, device_of, read_text
+from metricat_agent.files import read_text
+from metricat_agent.host import Host, device_of
 from metricat_agent.mountinfo import Mount, visible_mounts
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ class FileSystems(Collector):
 
     name = "filesystem"
     summary = "space and inodes of the host's filesystems"
+    essential = True
     families = (SIZE, FREE, AVAILABLE, FILES, FILES_FREE, READ_ONLY, DEVICE_ERROR, MOUNT_INFO)
     filter_flags = (
         FilterFlags.of("mount-points", "mount points", NO_STORAGE_PATHS),

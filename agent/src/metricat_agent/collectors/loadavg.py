@@ -32,6 +32,7 @@ class LoadAverage(Collector):
 
     name = "loadavg"
     summary = "load averages over 1, 5 and 15 minutes"
+    essential = True
     families = LOADS
 
     def collect(self) -> Metrics:

@@ -114,6 +114,7 @@ class Memory(Collector):
 
     name = "meminfo"
     summary = "memory and swap, field by field"
+    essential = True
     families = tuple(FAMILIES.values())
 
     def collect(self) -> Metrics:

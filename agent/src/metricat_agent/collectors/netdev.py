@@ -63,6 +63,7 @@ class NetworkDevices(Collector):
 
     name = "netdev"
     summary = "traffic, errors and drops of the host's network devices"
+    essential = True
     families = COLUMNS
     filter_flags = (FilterFlags.of("device", "network devices", POD_DEVICES),)
 

@@ -40,6 +40,7 @@ class Stat(Collector):
 
     name = "stat"
     summary = "boot time, context switches, interrupts, forks, running and blocked tasks"
+    essential = True
     families = tuple(FIELDS.values())
 
     def collect(self) -> Metrics:

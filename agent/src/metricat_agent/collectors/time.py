@@ -15,6 +15,7 @@ class Time(Collector):
 
     name = "time"
     summary = "the node's clock"
+    essential = True
     families = (TIME,)
 
     def collect(self) -> Metrics:

@@ -43,6 +43,7 @@ class Uname(Collector):
 
     name = "uname"
     summary = "kernel release, machine and node name"
+    essential = True
     families = (INFO,)
 
     def collect(self) -> Metrics:

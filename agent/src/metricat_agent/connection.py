@@ -1,0 +1,87 @@
+"""One client's connection: its requests come within deadlines that trickling bytes do not move."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metricat_agent.wire import MAX_HEAD, BadRequestError, Request, parse_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What clients may take: seconds and connections."""
+
+    idle: float = 90
+    """For the next request to begin: longer than the usual intervals of scrapes."""
+    request: float = 5
+    """For a request to come whole, and for the handshake of TLS."""
+    answer: float = 10
+    drain: float = 4
+    """For answers under way, once we are told to stop."""
+    connections: int = 64
+
+
+class Connection:
+    """One client's socket, used by one thread; the server may break it off from another."""
+
+    def __init__(self, client: socket.socket, limits: Limits) -> None:
+        self._client = client
+        self._limits = limits
+        self._rest = b""
+        self.waits_since: float | None = time.monotonic()
+        """Since when it waits for a request to come, idle or half sent; None while one is answered."""
+        self.is_idle = True
+        """Whether nothing of the next request has come."""
+
+    def secure(self, wrap: Callable[[socket.socket], socket.socket]) -> None:
+        """Shake hands before the first request."""
+        self._client.settimeout(self._limits.request)
+        self._client = wrap(self._client)
+
+    def next_request(self) -> Request | None:
+        """Return the next request; None if the client is gone or too slow. Raises `BadRequestError`."""
+        deadline = time.monotonic() + (self._limits.request if self._rest else self._limits.idle)
+        while b"\r\n\r\n" not in self._rest:
+            if len(self._rest) > MAX_HEAD:
+                raise BadRequestError(431)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            self._client.settimeout(left)
+            chunk = self._client.recv(4096)
+            if not chunk:
+                return None
+            if not self._rest:
+                self.is_idle = False
+                deadline = time.monotonic() + self._limits.request
+            self._rest += chunk
+        self.waits_since = None
+        self.is_idle = False
+        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        return parse_head(head)
+
+    def send(self, data: bytes) -> None:
+        """Send all within the deadline for answers (sendall's timeout is for the whole)."""
+        self._client.settimeout(self._limits.answer)
+        self._client.sendall(data)
+        self.is_idle = True
+        self.waits_since = time.monotonic()
+
+    def break_off(self) -> None:
+        """Wake the thread that uses it and let it end."""
+        self.waits_since = None
+        with suppress(OSError):
+            socket.socket.shutdown(self._client, socket.SHUT_RD)  # not TLS' own, which is its thread's business
+
+    def close(self) -> None:
+        """Give the socket back."""
+        with suppress(OSError):
+            socket.socket.shutdown(self._client, socket.SHUT_RDWR)
+        self._client.close()

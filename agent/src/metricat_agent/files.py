@@ -1,0 +1,149 @@
+"""Reads small files of /proc and /sys again and again, through descriptors that are kept open.
+
+Most of what reading such a file costs is the way to it: a kept descriptor is read anew from its beginning, and the
+kernel writes the file anew for that. Files elsewhere are never kept open: no mount could be undone then.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CHUNK = 65536
+_PAGE = 4096
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+_GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.ESTALE)
+_KEPT = 256
+"""Descriptors that one user of this class keeps at most."""
+
+
+def read_text(path: str) -> str:
+    """Return the whole of a file; bytes that are no UTF-8 survive as surrogates, so names can be used as paths."""
+    descriptor = os.open(path, _FLAGS)
+    try:
+        return _whole(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _whole(descriptor: int) -> str:
+    """Read from the beginning to the end; the kernel hands out long tables in pieces."""
+    data = chunk = os.pread(descriptor, _CHUNK, 0)
+    while chunk:
+        chunk = os.pread(descriptor, _CHUNK, len(data))
+        data += chunk
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _attribute(descriptor: int) -> str:
+    """Read a file of sysfs, which is a page at most."""
+    return os.pread(descriptor, _PAGE, 0).rstrip(b"\n").decode("utf-8", "surrogateescape")
+
+
+class Files:
+    """Files read by one thread at a time."""
+
+    era = 0
+    """Raised when descriptors are short: every `Files` gives its own back before it reads the next file."""
+
+    def __init__(self) -> None:
+        self._era = Files.era
+        self._texts: dict[str, int] = {}
+        self._directories: dict[str, dict[str, int | None]] = {}
+        self._kept = 0
+
+    def text(self, path: str) -> str:
+        """Return the whole of a file."""
+        self._tidy()
+        descriptor = self._texts.get(path)
+        if descriptor is not None:
+            try:
+                return _whole(descriptor)
+            except OSError:
+                self._close(self._texts.pop(path))
+        descriptor = os.open(path, _FLAGS)
+        try:
+            text = _whole(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._texts[path] = descriptor
+        self._kept += 1
+        return text
+
+    def attributes(self, directory: str, names: Iterable[str]) -> dict[str, str]:
+        """Return those attributes of a directory of sysfs that can be read now; raise OSError if it is gone."""
+        self._tidy()
+        known = self._directories.get(directory)
+        if known is not None:
+            try:
+                return self._read(known, names)
+            except OSError:  # the directory went away; another may have come in its place
+                self._forget(directory)
+        known = self._directories[directory] = self._opened(directory, names)
+        try:
+            return self._read(known, names)
+        except OSError:
+            self._forget(directory)
+            raise
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for descriptor in self._texts.values():
+            self._close(descriptor)
+        self._texts = {}
+        for directory in list(self._directories):
+            self._forget(directory)
+        self._kept = 0
+
+    def _tidy(self) -> None:
+        if self._kept > _KEPT or self._era != Files.era:
+            self._era = Files.era
+            self.close()
+
+    def _opened(self, directory: str, names: Iterable[str]) -> dict[str, int | None]:
+        within = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        found: dict[str, int | None] = {}
+        try:
+            for name in names:
+                try:
+                    found[name] = os.open(name, _FLAGS, dir_fd=within)
+                    self._kept += 1
+                except OSError as error:
+                    if error.errno in (errno.EMFILE, errno.ENFILE):
+                        raise
+                    found[name] = None
+        except BaseException:
+            for descriptor in found.values():
+                if descriptor is not None:
+                    self._close(descriptor)
+            raise
+        finally:
+            os.close(within)
+        return found
+
+    def _read(self, known: dict[str, int | None], names: Iterable[str]) -> dict[str, str]:
+        found = {}
+        for name in names:
+            descriptor = known.get(name)
+            if descriptor is None:
+                continue
+            try:
+                found[name] = _attribute(descriptor)
+            except OSError as error:
+                if error.errno in _GONE:
+                    raise
+        return found
+
+    def _forget(self, directory: str) -> None:
+        for descriptor in self._directories.pop(directory).values():
+            if descriptor is not None:
+                self._close(descriptor)
+
+    def _close(self, descriptor: int) -> None:
+        os.close(descriptor)
+        self._kept -= 1

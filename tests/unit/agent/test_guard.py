@@ -1,0 +1,171 @@
+"""TLS, client certificates and passwords from a file in Prometheus' own format."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import http.client
+import ssl
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from metricat_agent.guard import Guard
+from metricat_agent.pages import Pages
+from metricat_agent.registry import Registry
+from metricat_agent.server import Server
+from metricat_agent.settings import Address
+from metricat_agent.webconfig import WebConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+# bcrypt of "hunter2", cost 4
+HASH = "$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm"
+
+
+def certificate(folder: Path, name: str) -> None:
+    """Write a self-signed certificate for localhost and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+@contextmanager
+def running(path: Path) -> Iterator[int]:
+    server = Server(Pages(Registry([]).page), [Address("127.0.0.1", 0)], guard=Guard(str(path)))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield server.addresses[0].port
+    finally:
+        server.stop()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def ask(port: int, context: ssl.SSLContext | None = None, user: str = "", path: str = "/metrics") -> int:
+    headers = {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"} if user else {}
+    client = (
+        http.client.HTTPSConnection("localhost", port, timeout=5, context=context)
+        if context
+        else http.client.HTTPConnection("localhost", port, timeout=5)
+    )
+    try:
+        client.request("GET", path, headers=headers)
+        return client.getresponse().status
+    finally:
+        client.close()
+
+
+def trusting(folder: Path, name: str, own: str = "") -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder / f"{name}.crt"))
+    if own:
+        context.load_cert_chain(folder / f"{own}.crt", folder / f"{own}.key")
+    return context
+
+
+def test_passwords(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(
+        f"basic_auth_users: {{anna: '{HASH}'}}\nhttp_server_config: {{headers: {{X-A: b}}}}"
+    )
+    with running(tmp_path / "web.yaml") as port:
+        assert ask(port) == 401
+        assert ask(port, user="anna:hunter3") == 401
+        assert ask(port, user="bert:hunter2") == 401
+        assert ask(port, user="anna:hunter2") == 200
+        assert ask(port, user="anna:hunter2") == 200
+        assert ask(port, path="/-/healthy") == 200
+        (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{bert: '{HASH}'}}")
+        assert ask(port, user="anna:hunter2") == 401
+        assert ask(port, user="bert:hunter2") == 200
+
+
+def test_tls_and_a_new_certificate_without_restart(tmp_path: Path) -> None:
+    certificate(tmp_path, "one")
+    certificate(tmp_path, "two")
+    for kind in ("crt", "key"):
+        (tmp_path / f"server.{kind}").write_bytes((tmp_path / f"one.{kind}").read_bytes())
+    (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    with running(tmp_path / "web.yaml") as port:
+        assert ask(port, trusting(tmp_path, "one")) == 200
+        with pytest.raises((OSError, http.client.HTTPException)):
+            ask(port)
+        for kind in ("key", "crt"):
+            (tmp_path / f"server.{kind}").write_bytes((tmp_path / f"two.{kind}").read_bytes())
+        assert ask(port, trusting(tmp_path, "two")) == 200
+        with pytest.raises(ssl.SSLError):
+            ask(port, trusting(tmp_path, "one"))
+
+
+def test_client_certificates(tmp_path: Path) -> None:
+    for name in ("server", "prometheus", "stranger"):
+        certificate(tmp_path, name)
+    (tmp_path / "web.yaml").write_text(
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, client_ca_file: prometheus.crt,"
+        " client_auth_type: RequireAndVerifyClientCert, min_version: TLS12,"
+        " cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]}"
+    )
+    with running(tmp_path / "web.yaml") as port:
+        assert ask(port, trusting(tmp_path, "server", "prometheus")) == 200
+        for own in ("", "stranger"):
+            with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
+                ask(port, trusting(tmp_path, "server", own))
+
+
+def test_a_change_that_cannot_be_used_leaves_what_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{anna: '{HASH}'}}")
+    with running(tmp_path / "web.yaml") as port:
+        (tmp_path / "web.yaml").write_text("basic_auth_users: {anna: hunter2}")
+        assert ask(port) == 401
+        assert ask(port, user="anna:hunter2") == 200
+    assert "stays in force" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("tls: {}", r"the file has the unknown key tls; it may have tls_server_config"),
+        ("tls_server_config: {cert_file: a.crt}", r"lacks key_file; name a PEM file"),
+        ("tls_server_config: {cert_file: a.crt, key_file: a.key}", r"cert_file and key_file: "),
+        ("tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: SSL3}", r"SSL3 is none of TLS12"),
+        ("tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: Maybe}", r"Maybe is none of"),
+        ("tls_server_config: {cert_file: one.crt, key_file: one.key, cipher_suites: [X]}", r"X is not supported"),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: RequireAndVerifyClientCert}",
+            r"needs client_ca_file",
+        ),
+        ("basic_auth_users: {anna: hunter2}", r"basic_auth_users\.anna is no bcrypt hash; make one with: htpasswd -nB"),
+        ("basic_auth_users: [", r"cannot be read as YAML .*line 1"),
+    ],
+)
+def test_what_cannot_be_used(tmp_path: Path, content: str, said: str) -> None:
+    certificate(tmp_path, "one")
+    (tmp_path / "web.yaml").write_text(content)
+    with pytest.raises(WebConfigError, match=said) as caught:
+        Guard(str(tmp_path / "web.yaml"))
+    assert "hunter2" not in str(caught.value)
