@@ -1,9 +1,9 @@
 """Space and inodes of the host's filesystems, from ``/proc/1/mountinfo`` and statvfs(3) through the host's root.
 
-Three traps. A mount that did not propagate into the container shows what lies *under* it, mostly the root filesystem,
+Four traps. A mount that did not propagate into the container shows what lies *under* it, mostly the root filesystem,
 so a filesystem is believed only if the path leads to the device that mountinfo names. The container's mount of the host
 is read-only, so whether a filesystem is, comes from the host's own options. A path is never opened: that would keep the
-host from unmounting it.
+host from unmounting it. A mount of a dead server hangs whoever looks at it, so a child does (`prober`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from metricat_agent.families import Family, Metrics, Sample, gauge
 from metricat_agent.files import read_text
 from metricat_agent.host import Host, device_of
 from metricat_agent.mountinfo import Mount, visible_mounts
+from metricat_agent.prober import Answer, Prober
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
 NO_STORAGE_PATHS = (
     r"^/(dev|proc|sys)($|/)"
@@ -33,6 +34,17 @@ NO_STORAGE_TYPES = (
     r"^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fuse\.lxcfs|fusectl|hugetlbfs|iso9660"
     r"|mqueue|nsfs|overlay|proc|pstore|rpc_pipefs|securityfs|selinuxfs|squashfs|erofs|sysfs|tracefs)$"
 )
+
+
+NEVER_HANG = frozenset(
+    (
+        *("bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs", "msdos", "ntfs3"),
+        *("overlay", "ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs"),
+        *("autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs"),
+        *("fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "securityfs", "selinuxfs", "sysfs", "tracefs"),
+    )
+)
+"""Types that answer statfs(2) from the kernel's own memory. All others are asked by a child."""
 
 
 def _labelled(name: str, text: str) -> Family:
@@ -67,49 +79,64 @@ class Usage:
     files_free: int
 
 
-def reads_right_device(
-    mount: Mount, path: str, device_at: Callable[[str], int], own_mounts: Callable[[], dict[str, Mount]]
-) -> bool:
-    """Tell whether ``path`` leads into ``mount``.
+def reads_right_device(mount: Mount, path: str, device: int, own_mounts: Callable[[], Mapping[str, Mount]]) -> bool:
+    """Tell whether ``path``, which leads to this device, leads into ``mount``.
 
-    Its st_dev is the mount's device number, as a rule. Btrfs makes up another for each subvolume; then our own table of
-    mounts, which speaks of superblocks as the host's does, must have the same one on top at that path.
+    The device is the mount's, as a rule. Btrfs makes up another for each subvolume; then our own table of mounts, which
+    speaks of superblocks as the host's does, must have the same one on top at that path.
     """
-    if device_at(path) == mount.device_number:
+    if device == mount.device_number:
         return True
     own = own_mounts().get(os.path.normpath(path))
     return own is not None and own.device_number == mount.device_number
 
 
-def usage(path: str) -> Usage:
-    """Ask the filesystem; blocks are counted in fragments (``man 3 statvfs``)."""
-    answer = os.statvfs(path)
-    block = answer.f_frsize
-    return Usage(
-        answer.f_blocks * block, answer.f_bfree * block, answer.f_bavail * block, answer.f_files, answer.f_ffree
-    )
+def look(path: str) -> Answer:
+    """Ask the filesystem ourselves; blocks are counted in fragments (``man 3 statvfs``)."""
+    found = os.statvfs(path)
+    numbers = (found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree)
+    return Answer(device_of(path), *numbers)
 
 
-def read(host: Host, mount_points: Filter, types: Filter) -> list[tuple[Mount, Usage | None]]:
+def suspects(mounts: Iterable[Mount]) -> frozenset[int]:
+    """Return the mounts that may hang: those whose type is not known to answer from memory, and all below them."""
+    found: set[int] = set()
+    for mount in sorted(mounts, key=lambda mount: len(mount.mount_point)):
+        if mount.fstype not in NEVER_HANG or mount.parent in found:
+            found.add(mount.identity)
+    return frozenset(found)
+
+
+def read(host: Host, mount_points: Filter, types: Filter, prober: Prober) -> list[tuple[Mount, Usage | None]]:
     """Read the mounts we look at and their usage; None where it cannot be had, or only from another device."""
     own: dict[str, Mount] = {}
 
-    def own_mounts() -> dict[str, Mount]:
+    def own_mounts() -> Mapping[str, Mount]:
         if not own:
             own.update({mount.mount_point: mount for mount in visible_mounts(read_text(f"{host.own}/mountinfo"))})
         return own
 
+    mounts = visible_mounts(host.init("mountinfo"))
+    may_hang = suspects(mounts)
+    prober.begin()
     found: list[tuple[Mount, Usage | None]] = []
-    for mount in visible_mounts(host.init("mountinfo")):
+    for mount in mounts:
         if not (mount_points.keeps(mount.mount_point) and types.keeps(mount.fstype)):
             continue
         path = host.root(mount.mount_point)
         try:
-            right = reads_right_device(mount, path, device_of, own_mounts)
-            found.append((mount, usage(path) if right else None))
+            answer = (prober.ask if mount.identity in may_hang else look)(path)
+            right = reads_right_device(mount, path, answer.device, own_mounts)
+            found.append((mount, usage(answer) if right else None))
         except OSError:
             found.append((mount, None))
     return found
+
+
+def usage(answer: Answer) -> Usage:
+    """Turn blocks into bytes."""
+    block = answer.block
+    return Usage(answer.blocks * block, answer.free * block, answer.available * block, answer.files, answer.files_free)
 
 
 def parse(found: list[tuple[Mount, Usage | None]]) -> Metrics:
@@ -142,6 +169,14 @@ class FileSystems(Collector):
         FilterFlags.of("fs-types", "filesystem types", NO_STORAGE_TYPES),
     )
 
+    def __init__(
+        self, host: Host, filters: Mapping[str, Filter] | None = None, settings: Mapping[str, object] | None = None
+    ) -> None:
+        """Start without a child: most nodes need none."""
+        super().__init__(host, filters, settings)
+        self._prober = Prober()
+
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host, self.filter("mount-points-exclude"), self.filter("fs-types-exclude")))
+        points, types = self.filter("mount-points-exclude"), self.filter("fs-types-exclude")
+        return parse(read(self.host, points, types, self._prober))
