@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from metricat_tools.cluster import NodeCluster, cgroups, mounts
 from metricat_tools.cluster.api import Api, ApiError
 from metricat_tools.cluster.pki import Pair
-from metricat_tools.cluster.processes import Processes
+from metricat_tools.cluster.processes import Processes, started_at
 from metricat_tools.cluster.state import State, root
 from metricat_tools.images.archive import Image, docker_archive
 from metricat_tools.programs import ensure
@@ -72,13 +73,28 @@ def inside(cluster: NodeCluster, pod: str, *command: str) -> str:
     return kubectl(cluster, "exec", pod, "--", *command)
 
 
-def namespaces_of(cluster: NodeCluster) -> set[str]:
-    """Every namespace of the cluster's processes and pods but the machine's own."""
-    pids = {str(pid) for pid in cluster.control_plane.processes.running()}
-    for tree in cgroups.hierarchies():
-        for file in (tree.path / cgroups.TOP / cluster.name).rglob("cgroup.procs"):
-            pids |= set(file.read_text().split())
-    return {space for pid in pids for space in spaces(Path("/proc") / pid)} - set(spaces(Path("/proc/self")))
+@dataclass(frozen=True)
+class Namespaces:
+    """The namespaces of a cluster's processes and pods but the machine's own, and when they were seen.
+
+    The kernel gives the number of one that is gone to the next that is made, so only processes of before count.
+    """
+
+    numbers: frozenset[str]
+    seen: int
+
+    @classmethod
+    def of(cls, cluster: NodeCluster) -> "Namespaces":
+        pids = {str(pid) for pid in cluster.control_plane.processes.running()}
+        for tree in cgroups.hierarchies():
+            for file in (tree.path / cgroups.TOP / cluster.name).rglob("cgroup.procs"):
+                pids |= set(file.read_text().split())
+        found = {space for pid in pids for space in spaces(Path("/proc") / pid)} - set(spaces(Path("/proc/self")))
+        ticks = os.sysconf("SC_CLK_TCK")
+        return cls(frozenset(found), int(time.clock_gettime(time.CLOCK_BOOTTIME) * ticks))
+
+    def left_in(self, process: Path) -> set[str]:
+        return set(self.numbers.intersection(spaces(process))) if started_at(int(process.name)) <= self.seen else set()
 
 
 def spaces(process: Path) -> list[str]:
@@ -88,7 +104,7 @@ def spaces(process: Path) -> list[str]:
         return []
 
 
-def leftovers(name: str, namespaces: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment] # never changed
+def leftovers(name: str, *namespaces: Namespaces) -> list[str]:
     """What is left of a cluster: processes, namespaces, mounts, control groups, files."""
     state = State(name)
     found = [f"process {role}" for role in Processes(state.folder).running().values()]
@@ -100,11 +116,19 @@ def leftovers(name: str, namespaces: set[str] = frozenset()) -> list[str]:  # ty
             continue
         if marks[0] in command or marks[1] in group:
             found.append(f"process {command!r}")
-        found += [f"namespace {space}" for space in spaces(process) if space in namespaces]
+        found += [f"namespace {space}" for seen in namespaces for space in seen.left_in(process)]
     found += [line for line in Path("/proc/self/mounts").read_text().splitlines() if f"{state.folder}/" in line]
     found += [str(tree.path) for tree in cgroups.hierarchies() if (tree.path / cgroups.TOP / name).exists()]
     found += [str(path) for path in root().glob(f"{name}*")]
     return found
+
+
+def gone(name: str, *namespaces: Namespaces) -> None:
+    """Nothing is left, at the latest when the kernel has cleaned up behind processes that have ended."""
+    deadline = time.monotonic() + 10
+    while (left := leftovers(name, *namespaces)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
 
 
 def traces() -> set[str]:
@@ -128,10 +152,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
     with NodeCluster.up(name, say=lines.append) as started:
         sys.stdout.write("\n".join(["", *lines, ""]))
         started.load_image(busybox(tmp_path_factory.mktemp("image")))
-        namespaces = namespaces_of(started)
+        empty = Namespaces.of(started)
         yield started
-        namespaces |= namespaces_of(started)
-    assert eventually(lambda: not leftovers(name, namespaces)), leftovers(name, namespaces)
+        full = Namespaces.of(started)
+    gone(name, empty, full)
     assert tunables() == before, "kubelet changed the machine's own settings"
     assert traces() - files == set()
 
@@ -248,9 +272,8 @@ def test_a_container_lives_through_a_crash_of_containerd_and_kubelet(cluster: No
     start(cluster, "steady", "n1")
     wait_running(cluster, "steady")
     before = json.loads(kubectl(cluster, "get", "pod", "steady", "-ojson"))["status"]["containerStatuses"][0]
-    for program in ("n1-containerd", "n1-kubelet"):
-        cluster.control_plane.restart(program)
-    eventually(cluster.node("n1").ready)
+    for program in ("containerd", "kubelet", "kube-proxy"):
+        cluster.node("n1").restart(program)
     start(cluster, "after", "n1")
     wait_running(cluster, "after")
     after = json.loads(kubectl(cluster, "get", "pod", "steady", "-ojson"))["status"]["containerStatuses"][0]
@@ -272,7 +295,7 @@ def test_another_cluster_at_once_and_again_after_everything_was_killed(cluster: 
     start(other, "victim", "n1")
     wait_running(other, "victim")
     assert other.control_plane.api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"] != uid
-    namespaces = namespaces_of(other)
+    first = Namespaces.of(other)
     for pid in other.control_plane.processes.running():
         os.kill(pid, signal.SIGKILL)
     other.control_plane.detach()
@@ -282,8 +305,8 @@ def test_another_cluster_at_once_and_again_after_everything_was_killed(cluster: 
     with NodeCluster.up(name, nodes=1) as again:
         sys.stdout.write(f"up again after a crash in {time.monotonic() - began:.1f} s\n")
         assert again.control_plane.api.get("/api/v1/namespaces/default/pods")["items"] == []
-        namespaces |= namespaces_of(again)
-    assert eventually(lambda: not leftovers(name, namespaces)), leftovers(name, namespaces)
+        second = Namespaces.of(again)
+    gone(name, first, second)
     assert cluster.control_plane.api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"] == uid
     assert all(node.ready() for node in cluster.nodes)
 
@@ -297,7 +320,7 @@ def test_an_interrupt_in_the_middle_of_up_leaves_nothing(seconds: float) -> None
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
-    assert eventually(lambda: not leftovers(name)), leftovers(name)
+    gone(name)
 
 
 def test_the_command_line_finds_what_another_process_started(cluster: NodeCluster) -> None:

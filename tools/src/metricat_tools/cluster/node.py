@@ -13,6 +13,7 @@ from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane
 from metricat_tools.cluster.processes import Namespaces, Processes, run
 from metricat_tools.errors import ToolError
+from metricat_tools.programs.debian import path as search_path
 
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "kubelet", "kube-proxy", "pause")
 
@@ -60,7 +61,10 @@ class Node:
         restrict = not have(Capability.CAP_SYS_RESOURCE)
         text = node_files.containerd(self.folder, self.programs, restrict_oom_score=restrict)
         toml = self._write("containerd.toml", text)
-        self._start("containerd", [self.programs["containerd"], "--config", toml])
+        path = (
+            f"PATH={self.programs['runc'].parent}:{search_path()}"  # a shim asked what it can do looks for runc there
+        )
+        self._start("containerd", ["env", path, self.programs["containerd"], "--config", toml])
         self._processes.wait(self._role("containerd"), self._containerd_answers)
         self.load(sandbox)
 
@@ -97,6 +101,13 @@ class Node:
     def wait_ready(self, seconds: float = 60.0) -> None:
         """Return when the node is Ready; an error that holds the end of kubelet's log if it takes too long."""
         self._processes.wait(self._role("kubelet"), self.ready, seconds)
+
+    def restart(self, program: str) -> None:
+        """Crash `containerd`, `kubelet` or `kube-proxy` and start it again, as systemd would; it works after."""
+        self.plane.restart(self._role(program))
+        if program == "containerd":
+            self._processes.wait(self._role(program), self._containerd_answers)
+        self.wait_ready()
 
     def load(self, archive: Path) -> None:
         """Import a docker or OCI archive into the node's image store."""
