@@ -30,6 +30,8 @@ def explain(output: str) -> ToolError | None:
             "this file system or kernel has no overlay mounts for the image store: "
             "set STORAGE_DRIVER=vfs, or METRICAT_CACHE to an ext4 or xfs disk"
         )
+    if "server gave HTTP response to HTTPS client" in output:
+        return ToolError("the registry speaks plain HTTP: add --insecure if that is meant")
     if re.search(r"unauthorized|authentication required|denied", output):
         return ToolError("the registry refused the image: run `buildah login REGISTRY` first")
     return None

@@ -13,7 +13,10 @@ def push(built: Built, registry: str, *, tls_verify: bool = True) -> list[str]:
     """Push the image under all of its names, which are returned as the registry has them."""
     pushed = [under(registry, name) for name in built.tags]
     engine.run(f"reading {built.name}", "pull", f"docker-archive:{built.archive}")
-    for name, target in zip(built.tags, pushed, strict=True):
-        engine.run(f"pushing {target}", "push", f"--tls-verify={str(tls_verify).lower()}", name, f"docker://{target}")
-    engine.run(f"tidying after {built.name}", "rmi", *built.tags)
+    verify = f"--tls-verify={str(tls_verify).lower()}"
+    try:
+        for name, target in zip(built.tags, pushed, strict=True):
+            engine.run(f"pushing {target}", "push", verify, name, f"docker://{target}")
+    finally:
+        engine.run(f"tidying after {built.name}", "rmi", *built.tags)
     return pushed
