@@ -10,7 +10,8 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_COMPILE=1
+# The seed makes bytecode the same whenever it is compiled.
+ENV PYTHONHASHSEED=0 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_COMPILE=1
 # The brackets make a pattern: COPY takes one that matches nothing, and refuses a folder that is not there.
 COPY tools/src/metricat_tools/images/build.txt wheelhous[e] wheelhouse/
 # A base without pip borrows the one in the wheelhouse: a wheel is a zip file, which Python runs as it is.
