@@ -66,7 +66,7 @@ class Writer:
     """Writes metrics as text, remembering the beginnings of lines. Threads may share one."""
 
     def __init__(self) -> None:
-        self._families: dict[str, tuple[str, str, dict[tuple[str, ...], str]]] = {}
+        self._families: dict[str, tuple[Family, str, str, dict[tuple[str, ...], str]]] = {}
         self._kept = 0
 
     def text(self, metrics: Metrics, form: Format = "text") -> str:
@@ -78,9 +78,9 @@ class Writer:
             if not samples:
                 continue
             known = self._families.get(family.name)
-            if known is None:
-                known = self._families[family.name] = (head_text(family), openmetrics_head_text(family), {})
-            head, openmetrics_head, beginnings = known
+            if known is None or (known[0] is not family and known[0] != family):
+                known = self._families[family.name] = (family, head_text(family), openmetrics_head_text(family), {})
+            _, head, openmetrics_head, beginnings = known
             parts.append(head if form == "text" else openmetrics_head)
             for values, value in samples:
                 beginning = beginnings.get(values)

@@ -70,7 +70,7 @@ class Child:
             return None
         line = os.read(self._from, 4096)
         if not line:
-            raise BrokenPipeError("the child that looks at mounts has ended")
+            raise BrokenPipeError
         numbers = [int(word) for word in line.split()]
         if len(numbers) == 1:
             raise OSError(-numbers[0], os.strerror(-numbers[0]))
@@ -132,10 +132,10 @@ class Prober:
         try:
             child.ask(path)
             answer = child.answer(min(self._patience, self._left))
-        except BrokenPipeError:
+        except BrokenPipeError as error:
             self._let_go(child)
             self._child = None
-            raise
+            raise BrokenPipeError(f"the child that looked at {path} has ended") from error
         if answer is None:
             self._left -= time.monotonic() - started
             self._stuck[path] = child

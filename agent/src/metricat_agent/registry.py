@@ -38,6 +38,7 @@ DROPPED = counter(
 )
 FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
 
+_OUR_NAMES = frozenset(family.name for family in FAMILIES)
 _LOG = logging.getLogger(__name__)
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
 
@@ -118,7 +119,11 @@ class Registry:
             labels = (name,)
             outcome, record = outcomes[name], self._records[name]
             self._note(name, record, outcome)
-            found, dropped = budget.cut(outcome.metrics or [], self._series)
+            offered = outcome.metrics or []
+            if self._collectors[name].foreign:
+                ours = {family.name for family, _ in metrics} | _OUR_NAMES
+                offered = [metric for metric in offered if metric[0].name not in ours]
+            found, dropped = budget.cut(offered, self._series)
             record.dropped += dropped
             metrics += found
             values = (

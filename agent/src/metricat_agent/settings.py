@@ -99,7 +99,7 @@ def _chosen(name: str, collector: type[Collector], given: Given) -> Chosen:
     for option in collector.options:
         value = given.get(f"collector.{name}.{option.name}")
         try:
-            options[option.name] = collector.option(option.name, value.text)
+            options[option.name] = collector.option(option.name, "\n".join(value.texts))
         except ValueError as error:
             raise value.error(str(error)) from None
     return Chosen({flags.exclude: _filter(name, flags, given) for flags in collector.filter_flags}, options)

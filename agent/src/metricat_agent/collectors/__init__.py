@@ -8,12 +8,12 @@ rates and percentages are PromQL's business.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Mapping
 
     from metricat_agent.families import Family, Metrics
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
 """The host's ends of pods' cables, as network plugins name them: their series would come and go with pods."""
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    """Compile an expression of a setting; raise ValueError, which says what to write."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression ({error}); write one such as ^(a|b)$") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,8 @@ class Collector(ABC):
     options: ClassVar[tuple[Option, ...]] = ()
     """Its own settings, ``--collector.NAME.<option>``; `option` checks their values."""
     on_by_default: ClassVar[bool] = True
+    foreign: ClassVar[bool] = False
+    """Whether its families are others': they yield to ours of the same name."""
     essential: ClassVar[bool] = False
     """Whether it stays when the agent must save CPU."""
 
@@ -74,6 +84,10 @@ class Collector(ABC):
         self.host = host.with_own_files()
         self.filters = filters or {}
         self.settings = settings or {option.name: self.option(option.name, option.default) for option in self.options}
+        self.start()
+
+    def start(self) -> None:  # noqa: B027 -- most keep nothing
+        """Prepare what is kept from scrape to scrape, if anything."""
 
     def filter(self, exclude_flag: str) -> Filter:
         """Return the filter that the flag belongs to."""

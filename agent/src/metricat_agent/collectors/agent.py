@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 BUILD_INFO = gauge(
     "metricat_agent_build_info", "1, labelled with the versions of the agent and its Python.", "version", "python"
 )
+EXPORTER = gauge(
+    "node_exporter_build_info",
+    "1, labelled with the agent's version: dashboards of node_exporter look for it.",
+    *("branch", "goarch", "goos", "goversion", "revision", "tags", "version"),
+)
 CPU_SECONDS = counter("metricat_agent_cpu_seconds_total", "CPU time that the agent used, in seconds.")
 RESIDENT_MEMORY = gauge(
     "metricat_agent_resident_memory_bytes", "Memory of the agent that is not swapped out, in bytes."
@@ -34,6 +39,7 @@ def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:
     python = ".".join(map(str, sys.version_info[:3]))
     return [
         (BUILD_INFO, [((__version__, python), 1)]),
+        (EXPORTER, [(("", os.uname().machine, sys.platform, "", "", "metricat", __version__), 1)]),
         single(CPU_SECONDS, cpu_seconds),
         single(RESIDENT_MEMORY, int(statm.split()[1]) * page),
     ]
@@ -45,7 +51,7 @@ class Agent(Collector):
     name = "agent"
     summary = "the agent's own version, CPU time and memory"
     essential = True
-    families = (BUILD_INFO, CPU_SECONDS, RESIDENT_MEMORY)
+    families = (BUILD_INFO, EXPORTER, CPU_SECONDS, RESIDENT_MEMORY)
 
     def collect(self) -> Metrics:
         """Read and parse."""

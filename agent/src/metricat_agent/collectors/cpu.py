@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metricat_agent.collectors import Collector, Filter
+from metricat_agent.collectors import Collector
 from metricat_agent.families import Metrics, counter
 from metricat_agent.host import USER_HZ, Host
 
@@ -82,11 +82,8 @@ class Cpu(Collector):
     essential = True
     families = (SECONDS, GUEST_SECONDS)
 
-    def __init__(
-        self, host: Host, filters: Mapping[str, Filter] | None = None, settings: Mapping[str, object] | None = None
-    ) -> None:
-        """Start with nothing to settle against."""
-        super().__init__(host, filters, settings)
+    def start(self) -> None:
+        """Begin with nothing to settle against."""
         self._last: Ticks = {}
 
     def collect(self) -> Metrics:

@@ -169,11 +169,8 @@ class FileSystems(Collector):
         FilterFlags.of("fs-types", "filesystem types", NO_STORAGE_TYPES),
     )
 
-    def __init__(
-        self, host: Host, filters: Mapping[str, Filter] | None = None, settings: Mapping[str, object] | None = None
-    ) -> None:
-        """Start without a child: most nodes need none."""
-        super().__init__(host, filters, settings)
+    def start(self) -> None:
+        """Begin without a child: most nodes need none."""
         self._prober = Prober()
 
     def collect(self) -> Metrics:

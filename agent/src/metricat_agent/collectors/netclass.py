@@ -51,6 +51,12 @@ NUMBERS: dict[str, Family] = {
             "How the name came: 1 counted, 2 predicted, 3 chosen, 4 renamed.",
         ),
         ("netdev_group", gauge, "net_dev_group", "Group of the device."),
+        (
+            "statistics/rx_nohandler",
+            counter,
+            "receive_nohandler_total",
+            "Packets received that no protocol wanted.",
+        ),
         ("tx_queue_len", gauge, "transmit_queue_length", "Packets that its send queue holds."),
         ("type", gauge, "protocol_type", "Kind of the device (ARPHRD_*), as a number."),
     )

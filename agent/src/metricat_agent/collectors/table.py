@@ -5,17 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors.agent import Agent
+from metricat_agent.collectors.arp import Arp
+from metricat_agent.collectors.bonding import Bonds
+from metricat_agent.collectors.conntrack import ConnectionTracking
 from metricat_agent.collectors.cpu import Cpu
+from metricat_agent.collectors.cpufreq import CpuFrequency
 from metricat_agent.collectors.diskstats import Disks
+from metricat_agent.collectors.edac import MemoryErrors
 from metricat_agent.collectors.filefd import FileDescriptors
 from metricat_agent.collectors.filesystem import FileSystems
+from metricat_agent.collectors.hwmon import HardwareSensors
+from metricat_agent.collectors.identity import Dmi, Nvme
+from metricat_agent.collectors.kernel import Entropy, KernelHung, SeLinux
 from metricat_agent.collectors.loadavg import LoadAverage
+from metricat_agent.collectors.mdadm import SoftwareRaids
 from metricat_agent.collectors.meminfo import Memory
 from metricat_agent.collectors.netclass import NetworkClass
 from metricat_agent.collectors.netdev import NetworkDevices
+from metricat_agent.collectors.netstat import NetworkStatistics
+from metricat_agent.collectors.os import OperatingSystem
+from metricat_agent.collectors.powersupplyclass import PowerSupplies
+from metricat_agent.collectors.pressure import Pressure
+from metricat_agent.collectors.schedstat import Scheduler
+from metricat_agent.collectors.sockstat import Sockets
+from metricat_agent.collectors.softnet import SoftNet
 from metricat_agent.collectors.stat import Stat
+from metricat_agent.collectors.tcpstat import TcpStates
+from metricat_agent.collectors.textfile import TextFiles
+from metricat_agent.collectors.thermal_zone import ThermalZones
 from metricat_agent.collectors.time import Time
+from metricat_agent.collectors.timex import Timex
+from metricat_agent.collectors.udp_queues import UdpQueues
 from metricat_agent.collectors.uname import Uname
+from metricat_agent.collectors.vmstat import VirtualMemory
 
 if TYPE_CHECKING:
     from metricat_agent.collectors import Collector
@@ -24,16 +46,41 @@ COLLECTORS: dict[str, type[Collector]] = {
     collector.name: collector
     for collector in (
         Agent,
+        Arp,
+        Bonds,
+        ConnectionTracking,
         Cpu,
+        CpuFrequency,
         Disks,
+        MemoryErrors,
         FileDescriptors,
         FileSystems,
+        HardwareSensors,
+        Dmi,
+        Nvme,
+        Entropy,
+        KernelHung,
+        SeLinux,
         LoadAverage,
+        SoftwareRaids,
         Memory,
         NetworkClass,
         NetworkDevices,
+        NetworkStatistics,
+        OperatingSystem,
+        PowerSupplies,
+        Pressure,
+        Scheduler,
+        Sockets,
+        SoftNet,
         Stat,
+        TcpStates,
+        ThermalZones,
         Time,
+        Timex,
+        UdpQueues,
         Uname,
+        VirtualMemory,
+        TextFiles,
     )
 }

@@ -1,23 +1,56 @@
-"""The node's clock: the same for every container of a node."""
+"""The node's clock: the same for every container of a node; and what drives it, from ``/sys``."""
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, gauge, single
+from metricat_agent.families import Metrics, Sample, gauge, single
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
 
 TIME = gauge("node_time_seconds", "The node's clock, in seconds since 1970 (UTC).")
+ZONE = gauge("node_time_zone_offset_seconds", "Time by which the node's zone is ahead of UTC, in seconds.", "time_zone")
+AVAILABLE = gauge("node_time_clocksource_available_info", "1 for each source of time.", "device", "clocksource")
+CURRENT = gauge("node_time_clocksource_current_info", "1 for the source of time in use.", "device", "clocksource")
+_ROOT = "devices/system/clocksource"
+_FILES = ("available_clocksource", "current_clocksource")
+
+
+def read(host: Host) -> Mapping[str, Mapping[str, str]]:
+    """Read the sources of time by the number of their device."""
+    try:
+        entries = [entry for entry in host.sys_names(_ROOT) if entry.startswith("clocksource")]
+        return {entry.removeprefix("clocksource"): host.sys_attributes(f"{_ROOT}/{entry}", _FILES) for entry in entries}
+    except OSError:
+        return {}
+
+
+def parse(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
+    """Make a series of each word."""
+    columns: tuple[list[Sample], list[Sample]] = ([], [])
+    for device, files in devices.items():
+        for name, samples in zip(_FILES, columns, strict=True):
+            samples += [((device, source), 1) for source in files.get(name, "").split()]
+    return list(zip((AVAILABLE, CURRENT), columns, strict=True))
 
 
 class Time(Collector):
     """What time the node thinks it is."""
 
     name = "time"
-    summary = "the node's clock"
+    summary = "the node's clock, its zone and its source"
+    families = (TIME, ZONE, AVAILABLE, CURRENT)
     essential = True
-    families = (TIME,)
 
     def collect(self) -> Metrics:
-        """Ask the kernel."""
-        return [single(TIME, time.time())]
+        """Ask the kernel; a container has a zone of its own, which is not the node's."""
+        found = [single(TIME, time.time())]
+        if self.host.is_own:
+            here = time.localtime()
+            found.append((ZONE, [((here.tm_zone,), here.tm_gmtoff)]))
+        return found + parse(read(self.host))

@@ -1,0 +1,37 @@
+"""The host's neighbours, from ``/proc/1/net/arp`` (``man 5 proc_pid_net``)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, gauge
+
+if TYPE_CHECKING:
+    from metricat_agent.host import Host
+
+ENTRIES = gauge("node_arp_entries", "Neighbours in the ARP table.", "device")
+
+
+def read(host: Host) -> str:
+    """Read the table."""
+    return host.init("net/arp")
+
+
+def parse(text: str) -> Metrics:
+    """Count the lines of each device, which stands last."""
+    counts = Counter(line.split()[-1] for line in text.splitlines()[1:])
+    return [(ENTRIES, [((device,), count) for device, count in counts.items()])]
+
+
+class Arp(Collector):
+    """How many neighbours each device knows."""
+
+    name = "arp"
+    summary = "neighbours in the host's ARP table"
+    families = (ENTRIES,)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

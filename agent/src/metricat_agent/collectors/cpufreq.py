@@ -1,0 +1,67 @@
+"""Frequencies of the CPUs, from ``/sys/devices/system/cpu`` (kernel: admin-guide/pm/cpufreq.rst)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Family, Metrics, Sample, gauge
+
+if TYPE_CHECKING:
+    from metricat_agent.host import Host
+
+COLUMNS: dict[str, Family] = {
+    file: gauge(f"node_cpu_{name}_hertz", text, "cpu")
+    for file, name, text in (
+        ("cpuinfo_cur_freq", "frequency", "Frequency of a CPU as the hardware says, in hertz."),
+        ("cpuinfo_min_freq", "frequency_min", "Lowest frequency that a CPU can have, in hertz."),
+        ("cpuinfo_max_freq", "frequency_max", "Highest frequency that a CPU can have, in hertz."),
+        ("cpuinfo_avg_freq", "frequency_avg", "Frequency of a CPU, its mean of late, in hertz."),
+        ("scaling_cur_freq", "scaling_frequency", "Frequency of a CPU as the kernel set it, in hertz."),
+        ("scaling_min_freq", "scaling_frequency_min", "Lowest frequency that the kernel may set, in hertz."),
+        ("scaling_max_freq", "scaling_frequency_max", "Highest frequency that the kernel may set, in hertz."),
+    )
+}
+GOVERNOR = gauge("node_cpu_scaling_governor", "1 for the governor in force, 0 for the others.", "cpu", "governor")
+_FILES = (*COLUMNS, "scaling_governor", "scaling_available_governors")
+Cpus = Mapping[str, Mapping[str, str]]
+
+
+def read(host: Host) -> Cpus:
+    """Read the files of the CPUs that have them; a virtual machine's have none."""
+    found = {}
+    for entry in host.sys_names("devices/system/cpu"):
+        if re.fullmatch(r"cpu\d+", entry):
+            try:
+                found[entry.removeprefix("cpu")] = host.sys_attributes(f"devices/system/cpu/{entry}/cpufreq", _FILES)
+            except OSError:
+                continue
+    return found
+
+
+def parse(cpus: Cpus) -> Metrics:
+    """Turn kHz into hertz."""
+    columns: dict[str, list[Sample]] = {file: [] for file in COLUMNS}
+    governors: list[Sample] = []
+    for number, files in cpus.items():
+        for file, samples in columns.items():
+            if files.get(file, "").isdigit():
+                samples.append(((number,), int(files[file]) * 1000))
+        chosen = files.get("scaling_governor", "")
+        known = files.get("scaling_available_governors", chosen).split()
+        governors += [((number, name), int(name == chosen)) for name in known]
+    return [*((COLUMNS[file], samples) for file, samples in columns.items()), (GOVERNOR, governors)]
+
+
+class CpuFrequency(Collector):
+    """How fast the CPUs run."""
+
+    name = "cpufreq"
+    summary = "frequencies of the CPUs and their governors"
+    families = (*COLUMNS.values(), GOVERNOR)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

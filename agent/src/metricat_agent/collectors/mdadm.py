@@ -1,0 +1,125 @@
+"""Software RAIDs, from ``/proc/mdstat`` (kernel: admin-guide/md.rst) and ``/sys/block/md*/md``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, Sample, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
+
+STATE = gauge("node_md_state", "1 for the state that a RAID is in, 0 for the others.", "device", "state")
+DISKS = gauge("node_md_disks", "Disks of a RAID by their state.", "device", "state")
+REQUIRED = gauge("node_md_disks_required", "Disks that a RAID should have.", "device")
+BLOCKS = gauge("node_md_blocks", "Blocks of 1024 bytes of a RAID.", "device")
+SYNCED = gauge("node_md_blocks_synced", "Blocks that are in step on all disks.", "device")
+RAID_DISKS = gauge("node_md_raid_disks", "Disks of a RAID as sysfs has it.", "device")
+DEGRADED = gauge("node_md_degraded", "Disks that a RAID lacks, as sysfs has it.", "device")
+_STATES = ("active", "inactive", "recovering", "resync", "check")
+_ACTIVITIES = {"recovery": "recovering", "resync": "resync", "check": "check", "reshape": "recovering"}
+_HEAD = re.compile(r"(md\S*) : (active|inactive)\s?(?:\((?:auto-)?read-only\) )?(.*)$")
+_COUNTS = re.compile(r"\[(\d+)/(\d+)\]")
+_PROGRESS = re.compile(r"(recovery|resync|check|reshape)\s*=\s*[\d.]+%\s*\((\d+)/\d+\)")
+_PENDING = re.compile(r"(recovery|resync|check|reshape)\s*=\s*(PENDING|DELAYED)")
+
+
+@dataclass(frozen=True, slots=True)
+class Raid:
+    """One RAID: what its lines say."""
+
+    device: str
+    state: str
+    required: int
+    active: int
+    failed: int
+    spare: int
+    blocks: int
+    synced: int
+
+
+def raids(text: str) -> list[Raid]:
+    """Take each RAID's lines, up to an empty one."""
+    return [raid for part in re.split(r"\n\s*\n", text) if (raid := _raid(part)) is not None]
+
+
+def _raid(part: str) -> Raid | None:
+    lines = [line for line in part.splitlines() if not line.startswith(("Personalities", "unused", "read_ahead"))]
+    head = _HEAD.match(lines[0]) if lines else None
+    if head is None:
+        return None
+    rest = "\n".join(lines[1:])
+    members = [word for word in head[3].split() if "[" in word]
+    failed = sum("(F)" in member for member in members)
+    spare = sum("(S)" in member for member in members)
+    size = re.search(r"(\d+) blocks", rest)
+    blocks = int(size[1]) if size else 0
+    counts, progress, pending = _COUNTS.search(rest), _PROGRESS.search(rest), _PENDING.search(rest)
+    present = len(members) - failed - spare
+    required, active = (int(counts[1]), int(counts[2])) if counts else (present, present if head[2] == "active" else 0)
+    activity = progress or pending
+    return Raid(
+        device=head[1],
+        state=_ACTIVITIES[activity[1]] if activity else head[2],
+        required=required,
+        active=active,
+        failed=failed,
+        spare=spare,
+        blocks=blocks,
+        synced=int(progress[2]) if progress else 0 if pending else blocks,
+    )
+
+
+def read(host: Host) -> tuple[str, Mapping[str, Mapping[str, str]]]:
+    """Read the table, empty without the driver, and what sysfs has of each RAID in it."""
+    try:
+        text = host.proc("mdstat")
+    except FileNotFoundError:
+        return "", {}
+    found = {}
+    for raid in raids(text):
+        try:
+            found[raid.device] = host.sys_attributes(f"block/{raid.device}/md", ("raid_disks", "degraded"))
+        except OSError:
+            continue
+    return text, found
+
+
+def parse(text: str, sysfs: Mapping[str, Mapping[str, str]]) -> Metrics:
+    """Give every state of every RAID, so that an alert need not know what is absent."""
+    found = raids(text)
+    disks: list[Sample] = []
+    for raid in found:
+        for state, count in (("active", raid.active), ("failed", raid.failed), ("spare", raid.spare)):
+            disks.append(((raid.device, state), count))
+    return [
+        (STATE, [((raid.device, state), int(raid.state == state)) for raid in found for state in _STATES]),
+        (DISKS, disks),
+        (REQUIRED, [((raid.device,), raid.required) for raid in found]),
+        (BLOCKS, [((raid.device,), raid.blocks) for raid in found]),
+        (SYNCED, [((raid.device,), raid.synced) for raid in found]),
+        *(
+            (
+                family,
+                [((device,), int(files[name])) for device, files in sysfs.items() if files.get(name, "").isdigit()],
+            )
+            for family, name in ((RAID_DISKS, "raid_disks"), (DEGRADED, "degraded"))
+        ),
+    ]
+
+
+class SoftwareRaids(Collector):
+    """Whether software RAIDs have all their disks."""
+
+    name = "mdadm"
+    summary = "state and disks of software RAIDs"
+    families = (STATE, DISKS, REQUIRED, BLOCKS, SYNCED, RAID_DISKS, DEGRADED)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(*read(self.host))

@@ -1,0 +1,152 @@
+"""What the host's network protocols did, from ``/proc/1/net/{netstat,snmp,snmp6}`` (``man 5 proc_pid_net``)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector, pattern
+from metricat_agent.families import Family, Metrics, single, untyped
+from metricat_agent.options import Option
+
+if TYPE_CHECKING:
+    from metricat_agent.host import Host
+
+FIELDS = (
+    r"^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)"
+    r"|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)"
+    r"|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)"
+    r"|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$"
+)
+MEANINGS = {
+    "Icmp_InErrors": "ICMP messages received with an error.",
+    "Icmp_InMsgs": "ICMP messages received.",
+    "Icmp_OutMsgs": "ICMP messages sent.",
+    "Icmp6_InErrors": "ICMPv6 messages received with an error.",
+    "Icmp6_InMsgs": "ICMPv6 messages received.",
+    "Icmp6_OutMsgs": "ICMPv6 messages sent.",
+    "Ip_Forwarding": "1 if IPv4 packets are forwarded, 2 if not.",
+    "IpExt_InOctets": "Bytes received in IPv4 packets.",
+    "IpExt_OutOctets": "Bytes sent in IPv4 packets.",
+    "Ip6_InOctets": "Bytes received in IPv6 packets.",
+    "Ip6_OutOctets": "Bytes sent in IPv6 packets.",
+    "Tcp_ActiveOpens": "TCP connections opened from here.",
+    "Tcp_CurrEstab": "TCP connections that are established, half closed ones included.",
+    "Tcp_InErrs": "TCP segments received broken.",
+    "Tcp_InSegs": "TCP segments received.",
+    "Tcp_OutRsts": "TCP resets sent.",
+    "Tcp_OutSegs": "TCP segments sent, without repetitions.",
+    "Tcp_PassiveOpens": "TCP connections opened from elsewhere.",
+    "Tcp_RetransSegs": "TCP segments sent again.",
+    "TcpExt_ListenDrops": "Connections that a listening socket refused.",
+    "TcpExt_ListenOverflows": "Connections refused because nobody accepted the earlier ones.",
+    "TcpExt_SyncookiesFailed": "SYN cookies that came back wrong.",
+    "TcpExt_SyncookiesRecv": "SYN cookies that came back.",
+    "TcpExt_SyncookiesSent": "SYN cookies sent.",
+    "TcpExt_TCPOFOQueue": "TCP segments that came out of order and were kept.",
+    "TcpExt_TCPRcvQDrop": "TCP segments thrown away because the receive queue was full.",
+    "TcpExt_TCPSynRetrans": "SYN segments sent again.",
+    "TcpExt_TCPTimeouts": "TCP timers that ran out.",
+    "Udp_InDatagrams": "UDP datagrams delivered.",
+    "Udp_InErrors": "UDP datagrams that could not be delivered, for other reasons than a missing port.",
+    "Udp_NoPorts": "UDP datagrams to ports where nobody listens.",
+    "Udp_OutDatagrams": "UDP datagrams sent.",
+    "Udp_RcvbufErrors": "UDP datagrams lost because a receive buffer was full.",
+    "Udp_SndbufErrors": "UDP datagrams lost because a send buffer was full.",
+    "Udp6_InDatagrams": "UDP datagrams over IPv6 delivered.",
+    "Udp6_InErrors": "UDP datagrams over IPv6 that could not be delivered.",
+    "Udp6_NoPorts": "UDP datagrams over IPv6 to ports where nobody listens.",
+    "Udp6_OutDatagrams": "UDP datagrams over IPv6 sent.",
+    "Udp6_RcvbufErrors": "UDP datagrams over IPv6 lost because a receive buffer was full.",
+    "Udp6_SndbufErrors": "UDP datagrams over IPv6 lost because a send buffer was full.",
+    "UdpLite_InErrors": "UDP-Lite datagrams that could not be delivered.",
+    "UdpLite6_InErrors": "UDP-Lite datagrams over IPv6 that could not be delivered.",
+}
+FAMILIES = {field: untyped(f"node_netstat_{field}", text) for field, text in MEANINGS.items()}
+TABLES, LIST = ("net/netstat", "net/snmp"), "net/snmp6"
+_PROTOCOLS6 = ("Ip6", "Icmp6", "Udp6", "UdpLite6")
+
+Columns = list[tuple[int, Family]]
+
+
+def read(host: Host) -> tuple[str, str]:
+    """Read the tables of IPv4 and of extensions, and the list of IPv6, empty where that is switched off."""
+    tables = "".join(host.init(name) for name in TABLES)
+    try:
+        return tables, host.init(LIST)
+    except FileNotFoundError:
+        return tables, ""
+
+
+def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) -> Metrics:
+    """Take pairs of lines, names and values; `known` remembers which columns of a line of names are wanted."""
+    found: Metrics = []
+    lines = text.splitlines()
+    for names, values in zip(lines[::2], lines[1::2], strict=True):
+        columns = known.get(names)
+        if columns is None:
+            columns = known[names] = wanted(names, fields)
+        if columns:
+            numbers = values.split()
+            found += [single(family, int(numbers[column])) for column, family in columns]
+    return found
+
+
+def parse_list(text: str, fields: re.Pattern[str], known: dict[str, Columns]) -> Metrics:
+    """Take a field a line, such as ``Udp6NoPorts  0``."""
+    found: Metrics = []
+    for line in text.splitlines():
+        name, value = line.split()
+        columns = known.get(name)
+        if columns is None:
+            columns = known[name] = wanted6(name, fields)
+        for _, family in columns:
+            found.append(single(family, int(value)))
+    return found
+
+
+def wanted(names: str, fields: re.Pattern[str]) -> Columns:
+    """Return the columns that the expression finds."""
+    protocol, *rest = names.split()
+    protocol = protocol.removesuffix(":")
+    keys = ((number, f"{protocol}_{name}") for number, name in enumerate(rest, 1))
+    return [(number, family_of(key)) for number, key in keys if fields.search(key)]
+
+
+def wanted6(name: str, fields: re.Pattern[str]) -> Columns:
+    """Return the one column if the expression finds it: what stands before and after the 6 makes its key."""
+    protocol, six, rest = name.partition("6")
+    key = f"{protocol}{six}_{rest}"
+    return [(1, family_of(key))] if protocol + six in _PROTOCOLS6 and fields.search(key) else []
+
+
+def family_of(key: str) -> Family:
+    """Return a field's family: declared, or made for one that somebody asked for."""
+    return FAMILIES.get(key) or untyped(f"node_netstat_{key}", f"The field {key} of the kernel's network statistics.")
+
+
+class NetworkStatistics(Collector):
+    """Errors, retransmissions and connections of the host's protocols."""
+
+    name = "netstat"
+    summary = "segments, datagrams, errors and connections of the host's network protocols"
+    families = tuple(FAMILIES.values())
+    options = (Option("fields", FIELDS, "take these fields", "REGEX"),)
+    known: dict[str, Columns]
+
+    def start(self) -> None:
+        """Nothing is known of the kernel's fields yet."""
+        self.known = {}
+
+    @classmethod
+    def option(cls, name: str, text: str) -> object:
+        """Compile the expression."""
+        del name
+        return pattern(text)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        fields = self.settings["fields"]
+        assert isinstance(fields, re.Pattern)  # noqa: S101 -- `option` made it
+        tables, listed = read(self.host)
+        return parse_tables(tables, fields, self.known) + parse_list(listed, fields, self.known)

@@ -1,0 +1,66 @@
+"""Which system the node runs, from the host's ``/etc/os-release`` (``man 5 os-release``)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
+
+LABELS = (
+    *("build_id", "id", "id_like", "image_id", "image_version", "name", "pretty_name"),
+    *("variant", "variant_id", "version", "version_codename", "version_id"),
+)
+INFO = gauge("node_os_info", "1, labelled with what the system says of itself.", *LABELS)
+VERSION = gauge("node_os_version", "Version of the system, major and minor, as a number.", "id", "id_like", "name")
+_LINE = re.compile(r"""([A-Z_0-9]+)=(["']?)(.*)\2$""")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+
+
+def read(host: Host) -> str:
+    """Read the file where the system has it; empty if it has none."""
+    for path in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            return host.root_text(path)
+        except FileNotFoundError:
+            continue
+    return ""
+
+
+def variables(text: str) -> Mapping[str, str]:
+    """Take ``NAME=value`` lines, the value quoted as in a shell or not at all."""
+    found = {}
+    for line in text.splitlines():
+        if match := _LINE.match(line.strip()):
+            found[match[1].lower()] = re.sub(r"\\(.)", r"\1", match[3])
+    return found
+
+
+def parse(text: str) -> Metrics:
+    """Make labels of the known variables, and a number of the version's beginning."""
+    known = variables(text)
+    if not known:
+        return []
+    found: Metrics = [(INFO, [(tuple(known.get(label, "") for label in LABELS), 1)])]
+    if number := _NUMBER.match(known.get("version_id", "")):
+        labels = (known.get("id", ""), known.get("id_like", ""), known.get("name", ""))
+        found.append((VERSION, [(labels, float(number[0]))]))
+    return found
+
+
+class OperatingSystem(Collector):
+    """Which distribution, in which version."""
+
+    name = "os"
+    summary = "name and version of the node's system"
+    families = (INFO, VERSION)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

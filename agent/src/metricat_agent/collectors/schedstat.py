@@ -1,0 +1,48 @@
+"""Time that tasks ran and waited on each CPU, from ``/proc/schedstat`` (kernel: scheduler/sched-stats.rst)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, Sample, counter
+
+if TYPE_CHECKING:
+    from metricat_agent.host import Host
+
+RUNNING = counter("node_schedstat_running_seconds_total", "Time that tasks ran on a CPU, in seconds.", "cpu")
+WAITING = counter("node_schedstat_waiting_seconds_total", "Time that tasks waited for a CPU, in seconds.", "cpu")
+SLICES = counter("node_schedstat_timeslices_total", "Turns that tasks had on a CPU.", "cpu")
+
+
+def read(host: Host) -> str:
+    """Read the statistics; a kernel without them tells nothing."""
+    try:
+        return host.proc("schedstat")
+    except FileNotFoundError:
+        return ""
+
+
+def parse(text: str) -> Metrics:
+    """Take the last three numbers, nanoseconds and turns, of the lines of CPUs."""
+    columns: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
+    for line in text.splitlines():
+        if line.startswith("cpu"):
+            name, *_, running, waiting, slices = line.split()
+            labels = (name.removeprefix("cpu"),)
+            columns[0].append((labels, int(running) / 1_000_000_000))
+            columns[1].append((labels, int(waiting) / 1_000_000_000))
+            columns[2].append((labels, int(slices)))
+    return list(zip((RUNNING, WAITING, SLICES), columns, strict=True))
+
+
+class Scheduler(Collector):
+    """How long tasks wait for a CPU."""
+
+    name = "schedstat"
+    summary = "time that tasks ran and waited on each CPU"
+    families = (RUNNING, WAITING, SLICES)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

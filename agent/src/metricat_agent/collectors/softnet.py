@@ -1,0 +1,51 @@
+"""Packets that each CPU took from the network, from ``/proc/1/net/softnet_stat`` (kernel: net/core/net-procfs.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+
+if TYPE_CHECKING:
+    from metricat_agent.host import Host
+
+COLUMNS: dict[int, Family] = {
+    0: counter("node_softnet_processed_total", "Packets that a CPU took.", "cpu"),
+    1: counter("node_softnet_dropped_total", "Packets thrown away because a CPU's queue was full.", "cpu"),
+    2: counter("node_softnet_times_squeezed_total", "Times a CPU had no time to take all packets.", "cpu"),
+    8: counter("node_softnet_cpu_collision_total", "Times a CPU found a device's send queue locked.", "cpu"),
+    9: counter("node_softnet_received_rps_total", "Times another CPU woke this one to take packets.", "cpu"),
+    10: counter("node_softnet_flow_limit_count_total", "Packets thrown away because a flow was too great.", "cpu"),
+    11: gauge("node_softnet_backlog_len", "Packets in a CPU's queue.", "cpu"),
+}
+_NUMBER = 12
+
+
+def read(host: Host) -> str:
+    """Read the table."""
+    return host.init("net/softnet_stat")
+
+
+def parse(text: str) -> Metrics:
+    """Take a line for each CPU, hexadecimal; old kernels lack the last columns, the CPU's number among them."""
+    columns: dict[int, list[Sample]] = {column: [] for column in COLUMNS}
+    for number, line in enumerate(text.splitlines()):
+        values = line.split()
+        labels = (str(int(values[_NUMBER], 16)) if len(values) > _NUMBER else str(number),)
+        for column, samples in columns.items():
+            if column < len(values):
+                samples.append((labels, int(values[column], 16)))
+    return [(family, columns[column]) for column, family in COLUMNS.items()]
+
+
+class SoftNet(Collector):
+    """Whether the CPUs keep up with the network."""
+
+    name = "softnet"
+    summary = "packets that each CPU took from the network, and lost"
+    families = tuple(COLUMNS.values())
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

@@ -1,0 +1,52 @@
+"""TCP connections by state, from ``/proc/1/net/tcp`` and ``tcp6``; its cost grows with the connections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from metricat_agent.host import Host
+
+CONNECTIONS = gauge("node_tcp_connection_states", "TCP connections by state.", "state")
+STATES = (
+    *("established", "syn_sent", "syn_recv", "fin_wait1", "fin_wait2", "time_wait"),
+    *("close", "close_wait", "last_ack", "listen", "closing"),
+)
+_STATE = 3
+
+
+def read(host: Host) -> list[str]:
+    """Read the tables of the protocols that there are."""
+    found = []
+    for name in ("net/tcp", "net/tcp6"):
+        try:
+            found.append(host.init(name))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def parse(tables: Iterable[str]) -> Metrics:
+    """Count the fourth column, the number of a state (kernel: include/net/tcp_states.h)."""
+    counts = Counter(int(line.split(None, 4)[_STATE], 16) for text in tables for line in text.splitlines()[1:])
+    known = [((name,), counts.get(number, 0)) for number, name in enumerate(STATES, 1)]
+    return [(CONNECTIONS, [(labels, count) for labels, count in known if count])]
+
+
+class TcpStates(Collector):
+    """In which states the host's TCP connections are."""
+
+    name = "tcpstat"
+    summary = "TCP connections of the host by state"
+    families = (CONNECTIONS,)
+    on_by_default = False
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

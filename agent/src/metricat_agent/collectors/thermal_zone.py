@@ -1,0 +1,63 @@
+"""Temperatures and cooling, from ``/sys/class/thermal`` (kernel: driver-api/thermal/sysfs-api.rst)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, Sample, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
+
+TEMPERATURE = gauge("node_thermal_zone_temp", "Temperature of a zone, in degrees Celsius.", "zone", "type")
+STATE = gauge("node_cooling_device_cur_state", "How hard a device cools, 0 not at all.", "name", "type")
+GREATEST = gauge("node_cooling_device_max_state", "How hard a device can cool.", "name", "type")
+_FILES = ("type", "temp", "cur_state", "max_state")
+
+
+def read(host: Host) -> Mapping[str, Mapping[str, str]]:
+    """Read zones and devices; none where there are none."""
+    try:
+        entries = host.sys_names("class/thermal")
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for entry in entries:
+        try:
+            found[entry] = host.sys_attributes(f"class/thermal/{entry}", _FILES)
+        except OSError:
+            continue
+    return found
+
+
+def parse(entries: Mapping[str, Mapping[str, str]]) -> Metrics:
+    """Turn thousandths into degrees; a zone that cannot measure now has no temperature."""
+    zones: list[Sample] = []
+    states: list[Sample] = []
+    greatest: list[Sample] = []
+    for entry, files in entries.items():
+        kind = files.get("type", "")
+        if entry.startswith("thermal_zone") and "temp" in files:
+            zones.append(((entry.removeprefix("thermal_zone"), kind), int(files["temp"]) / 1000))
+        elif entry.startswith("cooling_device"):
+            labels = (entry.removeprefix("cooling_device"), kind)
+            if "cur_state" in files:
+                states.append((labels, int(files["cur_state"])))
+            if "max_state" in files:
+                greatest.append((labels, int(files["max_state"])))
+    return [(TEMPERATURE, zones), (STATE, states), (GREATEST, greatest)]
+
+
+class ThermalZones(Collector):
+    """How warm the node is, and how hard it is cooled."""
+
+    name = "thermal_zone"
+    summary = "temperatures of zones and states of cooling devices"
+    families = (TEMPERATURE, STATE, GREATEST)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

@@ -1,0 +1,49 @@
+"""Bytes that wait in UDP sockets, from ``/proc/1/net/udp`` and ``udp6``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, Sample, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
+
+QUEUES = gauge("node_udp_queues", "Bytes that wait in the queues of UDP sockets.", "queue", "ip")
+_QUEUES = 4
+
+
+def read(host: Host) -> Mapping[str, str]:
+    """Read the tables of the protocols that there are."""
+    found = {}
+    for name, label in (("net/udp", "v4"), ("net/udp6", "v6")):
+        try:
+            found[label] = host.init(name)
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def parse(tables: Mapping[str, str]) -> Metrics:
+    """Add up the fifth column, ``tx:rx`` in hexadecimal, over all sockets."""
+    samples: list[Sample] = []
+    for label, text in tables.items():
+        pairs = [line.split()[_QUEUES].split(":") for line in text.splitlines()[1:]]
+        samples.append((("tx", label), sum(int(sent, 16) for sent, _ in pairs)))
+        samples.append((("rx", label), sum(int(received, 16) for _, received in pairs)))
+    return [(QUEUES, samples)]
+
+
+class UdpQueues(Collector):
+    """Whether programs keep up with their datagrams."""
+
+    name = "udp_queues"
+    summary = "bytes that wait in UDP sockets"
+    families = (QUEUES,)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))
