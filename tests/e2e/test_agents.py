@@ -81,7 +81,8 @@ def test_agent_is_nobody_with_no_rights(scene: Scene) -> None:
 
 def test_agent_cannot_write_anywhere(scene: Scene) -> None:
     attempt = "import os, sys; sys.exit(any(os.access(path, os.W_OK) for path in sys.argv[1:]))"
-    paths = ("/", "/opt/metricat", "/host/root", "/host/root/tmp", "/host/sys", "/host/proc/sys/kernel/hostname")
+    root = "/host/root"
+    paths = ("/", "/opt/metricat", root, f"{root}/tmp", "/host/sys", "/host/proc/sys/kernel/hostname")
     scene.kubectl.run(
         *("exec", "--namespace", NAMESPACE, agents(scene)[0], "--", "python3", "-c", attempt, *paths)
     )  # fails where one of them can be written

@@ -10,6 +10,7 @@ from metricat_operator import naming
 from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.facts import Observer
+from metricat_operator.cluster.watch import newer
 from metricat_operator.observed import Manifest
 from metricat_operator.reconcile import Reconciler
 from metricat_operator.settings import Settings
@@ -55,8 +56,10 @@ class Operator:
         self._post = post
         key = _key(target)
         known = self._targets.get(key)
+        if known is not None and not newer(target, known):
+            return  # the echo of what we wrote ourselves
         self._targets[key] = target
-        if known is None or _asked(known) != _asked(target):
+        if known is None or _looked_at(known) != _looked_at(target):
             self._queue.add(key)
 
     def gone(self, target: Manifest) -> None:
@@ -97,7 +100,7 @@ def _key(target: Manifest) -> Key:
     return target["metadata"]["namespace"], target["metadata"]["name"]
 
 
-def _asked(target: Manifest) -> tuple[object, ...]:
-    """What makes a reconcile worth while: not our own write of the status."""
+def _looked_at(target: Manifest) -> tuple[object, ...]:
+    """What makes a reconcile worth while when it changes; the status too, where somebody else has written it."""
     metadata = target["metadata"]
-    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp")
+    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"), target.get("status")

@@ -228,6 +228,14 @@ def test_a_target_deleted_while_the_operator_is_down(
     wait_ready(cluster, namespace)
 
 
+def test_a_status_that_somebody_else_wrote_is_put_right(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    lie = json.dumps({"status": {"nodes": {"desired": 99}}})
+    cluster.do("patch", "mtarget", "nodes", "-n", namespace, "--subresource=status", "--type=merge", "-p", lie)
+    eventually(lambda: (cluster.get("mtarget", "nodes", namespace) or {})["status"]["nodes"]["desired"] == NODES)
+
+
 def test_a_name_that_is_taken_is_told_and_not_taken_over(cluster: Cluster, namespace: str) -> None:
     theirs = {
         "apiVersion": "v1",

@@ -138,14 +138,14 @@ class Cache:
 
     def _forget(self, manifest: Manifest) -> None:
         before = self._objects.get(_key(manifest))
-        if before is None or _newer(manifest, before):  # else it was made anew in the meantime, by us
+        if before is None or newer(manifest, before):  # else it was made anew in the meantime, by us
             self._objects.pop(_key(manifest), None)
             self.changed(manifest)
 
     def _store(self, manifest: Manifest) -> None:
         kept = self.trim(manifest)
         before = self._objects.get(_key(kept))
-        if before is not None and not _newer(kept, before):
+        if before is not None and not newer(kept, before):
             return
         self._objects[_key(kept)] = kept
         if before is None or _content(before) != _content(kept):
@@ -162,12 +162,20 @@ def _key(manifest: Manifest) -> tuple[str, str]:
     return metadata.get("namespace", ""), metadata["name"]
 
 
-def _newer(manifest: Manifest, before: Manifest) -> bool:
-    """Whether the state is newer; resource versions of one kind are comparable numbers since Kubernetes 1.35."""
-    new, old = (item["metadata"].get("resourceVersion", "") for item in (manifest, before))
-    if new.isdecimal() and old.isdecimal():
-        return int(new) > int(old)
-    return bool(new != old)
+def newer(manifest: Manifest, before: Manifest) -> bool:
+    """Whether the state is newer, or another object of the same name.
+
+    Resource versions of one kind are numbers that can be compared (kubernetes.io/docs/reference/using-api/api-concepts,
+    since 1.35; in practice with every etcd before).
+    """
+    new, old = manifest["metadata"], before["metadata"]
+    if new.get("uid") != old.get("uid") or not (_version(new).isdecimal() and _version(old).isdecimal()):
+        return _version(new) != _version(old)
+    return int(_version(new)) > int(_version(old))
+
+
+def _version(metadata: Manifest) -> str:
+    return str(metadata.get("resourceVersion", ""))
 
 
 def _content(manifest: Manifest) -> Mapping[str, object]:
