@@ -11,7 +11,7 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /src
 # The seed makes bytecode the same whenever it is compiled.
-ENV PYTHONHASHSEED=0 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_COMPILE=1
+ENV PYTHONHASHSEED=0 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # The brackets make a pattern: COPY takes one that matches nothing, and refuses a folder that is not there.
 COPY tools/src/metricat_tools/images/build.txt wheelhous[e] wheelhouse/
 # A base without pip borrows the one in the wheelhouse: a wheel is a zip file, which Python runs as it is.
@@ -24,24 +24,25 @@ RUN if [ -e wheelhouse/pip-*.whl ]; then \
     && python3 -m venv --without-pip /opt/metricat \
     && rm /opt/metricat/bin/[Aa]ctivate*
 
-# Bytecode is compiled for good (`unchecked-hash`): the root is read-only where it runs, and times are not kept.
+# Bytecode is compiled for good (`unchecked-hash`): times are not kept, so what pip compiled would count as stale, and
+# where it runs the root is read-only.
 FROM build AS build-agent
 COPY requirements/agent.txt requirements/
 RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --requirement requirements/agent.txt \
-    && /opt/metricat/bin/python -m compileall -qq --invalidation-mode unchecked-hash /opt/metricat/lib
+    && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib
 COPY agent agent
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./agent \
     && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
-    && /opt/metricat/bin/python -m compileall -qq --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_agent
+    && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_agent
 
 FROM build AS build-operator
 COPY requirements/operator.txt requirements/
 RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --requirement requirements/operator.txt \
-    && /opt/metricat/bin/python -m compileall -qq --invalidation-mode unchecked-hash /opt/metricat/lib
+    && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib
 COPY operator operator
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./operator \
     && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
-    && /opt/metricat/bin/python -m compileall -qq --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_operator
+    && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_operator
 
 FROM ${BASE} AS agent
 ARG VERSION=dev
