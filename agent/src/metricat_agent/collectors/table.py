@@ -26,6 +26,7 @@ from metricat_agent.collectors.netstat import NetworkStatistics
 from metricat_agent.collectors.os import OperatingSystem
 from metricat_agent.collectors.powersupplyclass import PowerSupplies
 from metricat_agent.collectors.pressure import Pressure
+from metricat_agent.collectors.processes import Processes
 from metricat_agent.collectors.schedstat import Scheduler
 from metricat_agent.collectors.sockstat import Sockets
 from metricat_agent.collectors.softnet import SoftNet
@@ -70,6 +71,7 @@ COLLECTORS: dict[str, type[Collector]] = {
         OperatingSystem,
         PowerSupplies,
         Pressure,
+        Processes,
         Scheduler,
         Sockets,
         SoftNet,

@@ -1,0 +1,126 @@
+"""Walks over all processes a slice at a time, and remembers the few that count.
+
+A round takes `Limits.period` seconds whatever the number of processes, in steps of at least `Limits.slice`. Who was
+among the first by CPU or by memory stays for `Limits.held` seconds, so that its series do not come and go.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from heapq import nlargest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metricat_agent.processes import Place, Reading, Source
+
+Key = tuple[int, float]
+"""Number and start: a process, and no other that had its number before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How the walk is spread, in seconds and processes."""
+
+    period: float = 10
+    step: float = 1
+    slice: int = 100
+    held: float = 300
+    members: int = 4
+    """Processes that are shown at most, as a multiple of the number asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A process that counts: its last reading, its share of a CPU, its place."""
+
+    reading: Reading
+    cpu_ratio: float
+    place: Place
+
+
+class Walker:
+    """Keeps the processes that count. One thread steps, others look."""
+
+    def __init__(
+        self, source: Source, top: int, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._source = source
+        self._top = top
+        self._limits = limits or Limits()
+        self._clock = clock
+        self._ahead: list[int] = []
+        self._before: dict[Key, tuple[float, float]] = {}
+        self._seen: dict[Key, tuple[Reading, float, float]] = {}
+        self._held: dict[Key, float] = {}
+        self._places: dict[Key, Place] = {}
+        self._members: tuple[Member, ...] = ()
+        self._thread: threading.Thread | None = None
+
+    def members(self) -> tuple[Member, ...]:
+        """Return the processes that count, as the last round found them; the first caller starts the walk."""
+        if self._thread is None:
+            self.round()
+            self._thread = threading.Thread(target=self._walk, name="processes", daemon=True)
+            self._thread.start()
+        return self._members
+
+    def round(self) -> None:
+        """Walk over all of them at once."""
+        self._ahead = []
+        while not self.step(1 << 30):
+            pass
+
+    def step(self, count: int) -> bool:
+        """Read the next so many processes; tell whether that ended a round."""
+        if not self._ahead:
+            self._ahead = self._source.pids()
+            self._seen = {}
+        now, uptime = self._clock(), self._source.now()
+        batch, self._ahead = self._ahead[:count], self._ahead[count:]
+        for pid in batch:
+            reading = self._source.read(pid)
+            if reading is not None:
+                self._seen[reading.pid, reading.started] = (reading, now, self._ratio(reading, now, uptime))
+        if self._ahead:
+            return False
+        self._choose(now)
+        return True
+
+    def _ratio(self, reading: Reading, now: float, uptime: float) -> float:
+        """Return the share of a CPU since the last round, or since it started if this is the first that sees it."""
+        before = self._before.get((reading.pid, reading.started))
+        if before is None:
+            age = uptime - reading.started
+            return reading.cpu_seconds / age if age > 0 else 0.0
+        used, since = before
+        return max(reading.cpu_seconds - used, 0.0) / (now - since) if now > since else 0.0
+
+    def _choose(self, now: float) -> None:
+        """End a round: take the first by CPU and by memory, keep earlier ones that are still there."""
+        seen = self._seen
+        first = nlargest(self._top, seen, key=lambda key: seen[key][2])
+        first += nlargest(self._top, seen, key=lambda key: seen[key][0].resident)
+        self._held = {
+            key: when for key, when in self._held.items() if key in seen and now - when < self._limits.held
+        } | dict.fromkeys(first, now)
+        if len(self._held) > self._top * self._limits.members:
+            latest = nlargest(self._top * self._limits.members, self._held, key=self._held.__getitem__)
+            self._held = {key: self._held[key] for key in latest}
+        self._places = {key: self._places.get(key) or self._source.place(key[0]) for key in self._held}
+        self._members = tuple(Member(seen[key][0], seen[key][2], self._places[key]) for key in sorted(self._held))
+        self._before = {key: (reading.cpu_seconds, when) for key, (reading, when, _) in seen.items()}
+
+    def _walk(self) -> None:
+        limits = self._limits
+        steps = max(int(limits.period / limits.step) - 1, 1)
+        while True:
+            ends = time.monotonic() + limits.period
+            time.sleep(limits.step)
+            count = max(len(self._before) // steps + 1, limits.slice)
+            while not self.step(count):
+                time.sleep(limits.step)
+            time.sleep(max(ends - time.monotonic(), 0))

@@ -1,0 +1,188 @@
+"""The processes that count: found at little cost, held for a while, with the pod they belong to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metricat_agent.collectors.processes import Processes, parse
+from metricat_agent.host import Host
+from metricat_agent.processes import Place, ProcSource, PsutilSource, Reading, parse_cgroup, parse_stat
+from metricat_agent.walker import Limits, Member, Walker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+CONTAINER = "3f" * 32
+
+
+@dataclass
+class Recorded:
+    """Processes that a test moves."""
+
+    cpu: dict[int, float] = field(default_factory=dict)
+    memory: dict[int, int] = field(default_factory=dict)
+    started: dict[int, float] = field(default_factory=dict)
+    reads: int = 0
+
+    def pids(self) -> list[int]:
+        return list(self.cpu)
+
+    def read(self, pid: int) -> Reading | None:
+        self.reads += 1
+        if pid not in self.cpu:
+            return None
+        return Reading(pid, f"p{pid}", self.started.get(pid, 0), self.cpu[pid], self.memory.get(pid, 0), 1)
+
+    def place(self, pid: int) -> Place:
+        return Place(f"pod{pid}")
+
+    def now(self) -> float:
+        return 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            (
+                f"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice/"
+                f"cri-containerd-{CONTAINER}.scope\n"
+            ),
+            Place(UID, CONTAINER),
+        ),
+        (f"12:pids:/kubepods/besteffort/pod{UID}/{CONTAINER}\n1:name=systemd:/\n", Place(UID, CONTAINER)),
+        (f"0::/../../kubepods-pod{UID.replace('-', '_')}.slice/crio-{CONTAINER}.scope", Place(UID, CONTAINER)),
+        (f"0::/system.slice/docker-{CONTAINER}.scope", Place("", CONTAINER)),
+        ("0::/user.slice/user-1000.slice/session-2.scope", Place()),
+        ("", Place()),
+    ],
+)
+def test_pod_and_container(text: str, place: Place) -> None:
+    assert parse_cgroup(text) == place
+
+
+@given(st.text())
+def test_any_control_group_is_a_place(text: str) -> None:
+    parse_cgroup(text)
+
+
+@given(st.binary(max_size=15).filter(lambda name: b"\0" not in name))
+def test_any_name_of_a_process(name: bytes) -> None:
+    numbers = b"S 1 7 7 0 -1 4194560 11 22 0 0 150 50 0 0 20 0 3 0 9000 1000000 25 184 1 1 0 0 0 0 0"
+    reading = parse_stat(7, b"7 (" + name + b") " + numbers, 4096)
+    assert reading == Reading(7, name.decode("utf-8", "surrogateescape"), 90, 2, 25 * 4096, 3)
+
+
+@pytest.mark.parametrize("source", [ProcSource(Host()), PsutilSource()], ids=["proc", "psutil"])
+def test_both_sources_see_this_process_as_psutil_does(source: ProcSource | PsutilSource) -> None:
+    here = psutil.Process()
+    reading = source.read(os.getpid())
+    assert reading is not None
+    assert os.getpid() in source.pids()
+    assert reading.resident == pytest.approx(here.memory_info().rss, rel=0.1)
+    assert reading.cpu_seconds == pytest.approx(sum(here.cpu_times()[:2]), abs=1)
+    assert reading.threads == here.num_threads()
+    assert source.read(2**22 + 1) is None
+    assert source.now() - reading.started == pytest.approx(time.time() - here.create_time(), abs=2)
+
+
+def test_the_first_by_cpu_and_by_memory() -> None:
+    source, times = Recorded(dict.fromkeys(range(1, 21), 0.0)), iter([0.0, 10.0])
+    source.memory = {20: 1 << 30}
+    walker = Walker(source, 2, clock=lambda: next(times))
+    walker.round()
+    source.cpu |= {3: 5.0, 4: 10.0, 5: 1.0}
+    walker.round()
+    shares = {member.reading.pid: member.cpu_ratio for member in walker._members}
+    assert shares[3] == 0.5
+    assert shares[4] == 1.0
+    assert 20 in shares
+    assert next(member.place for member in walker._members if member.reading.pid == 4) == Place("pod4")
+
+
+def test_members_are_held_and_bounded() -> None:
+    source, clock = Recorded(dict.fromkeys(range(100), 0.0)), [0.0]
+    walker = Walker(source, 2, Limits(held=300, members=3), clock=lambda: clock[0])
+    walker.round()
+    for busy in range(50):
+        clock[0] += 10
+        source.cpu[busy] += 5
+        walker.round()
+        assert len(walker._members) <= 6
+        assert busy in {member.reading.pid for member in walker._members}
+    clock[0] += 10
+    walker.round()
+    assert 49 in {member.reading.pid for member in walker._members}, "idle now, but held"
+    del source.cpu[49]
+    walker.round()
+    assert 49 not in {member.reading.pid for member in walker._members}, "gone"
+    clock[0] += 301
+    source.cpu |= {7: 1e6, 8: 1e6}
+    walker.round()
+    assert len(walker._members) <= 4
+
+
+def test_a_number_used_again_is_another_process() -> None:
+    source, clock = Recorded({1: 100.0}), [0.0]
+    walker = Walker(source, 1, clock=lambda: clock[0])
+    walker.round()
+    clock[0] = 10
+    source.cpu, source.started = {1: 1.0}, {1: 990.0}
+    walker.round()
+    [member] = walker._members
+    assert member.cpu_ratio == 0.1, "its own age counts: 1 s of CPU in 10 s"
+
+
+def test_a_round_is_cut_into_slices() -> None:
+    source = Recorded(dict.fromkeys(range(2000), 0.0))
+    walker = Walker(source, 10)
+    ends = [walker.step(250) for _ in range(8)]
+    assert ends == [False] * 7 + [True]
+    assert source.reads == 2000
+
+
+def test_a_scrape_costs_no_walk() -> None:
+    collector = Processes(Host())
+    collector.collect()
+    source = Recorded({1: 0.0})
+    collector._walker._source = source
+    for _ in range(20):
+        collector.collect()
+    assert source.reads <= 1
+
+
+def test_names_are_masked_and_command_lines_never_shown() -> None:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "--password=s3cr3t"]) as child:
+        try:
+            reading = ProcSource(Host()).read(child.pid)
+            assert reading is not None
+            assert "s3cr3t" not in repr(reading)
+        finally:
+            child.kill()
+    member = Member(Reading(7, "postgres", 0, 0, 4096, 2), 0.25, Place(UID, CONTAINER))
+    [(_, [(plain, ratio)]), *_] = parse([member], "none")
+    [(_, [(hashed, _)]), *_] = parse([member], "hash")
+    assert (plain, ratio) == (("7", "postgres", UID, CONTAINER), 0.25)
+    assert hashed[1] != "postgres"
+    assert len(hashed[1]) == 12
+
+
+def test_a_process_that_ends_in_between(tmp_path: Path) -> None:
+    for pid, stat in (("1", "1 (init) S 0"), ("2", ""), ("3", "garbled")):
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "stat").write_text(stat)
+    (tmp_path / "4").mkdir()
+    source = ProcSource(Host(procfs=str(tmp_path)))
+    assert [source.read(pid) for pid in source.pids()] == [None] * 4
+    Walker(source, 3).round()
