@@ -10,6 +10,7 @@ ROOMS = {
     "cluster": "start, enter, list and stop test clusters",
     "images": "build the container images",
     "demo": "the main job, end to end",
+    "bench": "measure the agent against node_exporter",
     "generate": "write every generated file anew",
 }
 

@@ -1,0 +1,106 @@
+"""The agent against node_exporter: interleaved scrapes of both, the same collectors, on this host."""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+from metricat_tools.bench.exporter import Exporter, running
+from metricat_tools.programs import ensure
+
+COLLECTORS = (
+    *("arp", "conntrack", "cpu", "diskstats", "entropy", "filefd", "filesystem", "loadavg", "meminfo", "netclass"),
+    *("netdev", "netstat", "os", "pressure", "sockstat", "softnet", "stat", "time", "timex", "udp_queues", "uname"),
+    "vmstat",
+)
+"""Those that both have and that find something on any Linux host."""
+_FILES = (
+    *(
+        "stat",
+        "meminfo",
+        "diskstats",
+        "loadavg",
+        "vmstat",
+        "sys/fs/file-nr",
+        "1/net/dev",
+        "1/net/netstat",
+        "1/net/snmp",
+    ),
+    *("1/net/snmp6", "1/net/sockstat", "1/net/softnet_stat", "1/net/arp", "1/net/udp", "1/mountinfo", "pressure/cpu"),
+    *("pressure/io", "pressure/memory", "sys/kernel/random/entropy_avail"),
+)
+_WARM = 50
+
+
+def bench(scrapes: int, growth: int, *, everything: bool) -> None:
+    """Run both, scrape them in turn, print the table."""
+    chosen = [] if everything else ["--collector.disable-defaults", *(f"--collector.{name}" for name in COLLECTORS)]
+    node_exporter: list[str | Path] = [
+        ensure("node_exporter")["node_exporter"],
+        *chosen,
+        "--web.disable-exporter-metrics",
+    ]
+    with (
+        running("node_exporter", node_exporter, {"GOMAXPROCS": "1"}) as theirs,
+        running("metricat-agent", [sys.executable, "-m", "metricat_agent", *chosen]) as ours,
+    ):
+        both = (theirs, ours)
+        _scrape(both, _WARM)
+        before = [exporter.ticks() for exporter in both]
+        for exporter in both:
+            exporter.took.clear()
+        _scrape(both, scrapes)
+        used = [(exporter.ticks() - was) / scrapes for exporter, was in zip(both, before, strict=True)]
+        resident = [exporter.resident() for exporter in both]
+        _report(both, used, resident)
+        if growth:
+            _scrape(both, growth)
+            for exporter, was in zip(both, resident, strict=True):
+                print(f"growth of {exporter.name} over {growth} scrapes: {(exporter.resident() - was) / 1024:.0f} KiB")
+
+
+def _scrape(exporters: tuple[Exporter, ...], count: int) -> None:
+    for _ in range(count):
+        for exporter in exporters:
+            exporter.scrape()
+
+
+def _report(both: tuple[Exporter, Exporter], used: list[float], resident: list[int]) -> None:
+    pages = [exporter.page() for exporter in both]
+    series = [sum(not line.startswith("#") for line in page.splitlines()) for page in pages]
+    names = [set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE)) for page in pages]
+    rows: list[tuple[str, float, float, str]] = [
+        ("series", float(series[0]), float(series[1]), ""),
+        ("CPU per scrape", 1000 * used[0], 1000 * used[1], "ms"),
+        ("CPU per series", 1e6 * used[0] / series[0], 1e6 * used[1] / series[1], "us"),
+        ("latency p50", 1000 * _quantile(both[0], 0.5), 1000 * _quantile(both[1], 0.5), "ms"),
+        ("latency p99", 1000 * _quantile(both[0], 0.99), 1000 * _quantile(both[1], 0.99), "ms"),
+        ("RSS", resident[0] / 2**20, resident[1] / 2**20, "MiB"),
+        ("bytes on the wire", both[0].size / 1024, both[1].size / 1024, "KiB"),
+    ]
+    print(f"{'':<20}{both[0].name:>16}{both[1].name:>16}{'ratio':>8}")
+    for what, theirs, ours, unit in rows:
+        print(f"{what:<20}{theirs:>12.2f} {unit:<3}{ours:>12.2f} {unit:<3}{ours / theirs:>8.2f}")
+    print(f"reading {len(_FILES)} of the files without parsing: {1000 * floor():.2f} ms of CPU")
+    print(f"families: theirs {len(names[0])}, ours {len(names[1])}, common {len(names[0] & names[1])}")
+
+
+def _quantile(exporter: Exporter, share: float) -> float:
+    return sorted(exporter.took)[int(share * (len(exporter.took) - 1))]
+
+
+def floor(rounds: int = 200) -> float:
+    """Return the CPU seconds that one reading of the files takes, through kept descriptors."""
+    paths = [Path("/proc") / name for name in _FILES]
+    opened = [os.open(path, os.O_RDONLY) for path in paths if path.exists()]
+    started = time.process_time()
+    for _ in range(rounds):
+        for descriptor in opened:
+            at = 0
+            while chunk := os.pread(descriptor, 65536, at):
+                at += len(chunk)
+    used = time.process_time() - started
+    for descriptor in opened:
+        os.close(descriptor)
+    return used / rounds

@@ -1,0 +1,99 @@
+"""One exporter under measurement: a process that is scraped over loopback, and what it used."""
+
+import http.client
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from metricat_tools.errors import ToolError
+
+_HEADERS = {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "gzip"}
+
+
+@dataclass
+class Exporter:
+    """A running exporter, and the seconds that each scrape of it took."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    took: list[float] = field(default_factory=list)
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        """Connect once, as Prometheus does."""
+        self._client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def scrape(self) -> None:
+        """Scrape as Prometheus does, and note time and size."""
+        started = time.perf_counter()
+        self._client.request("GET", "/metrics", headers=_HEADERS)
+        answer = self._client.getresponse()
+        body = answer.read()
+        self.took.append(time.perf_counter() - started)
+        self.size = len(body)
+        if answer.status != http.client.OK:
+            raise ToolError(f"{self.name} answered {answer.status}: look at what it logs")
+
+    def page(self) -> str:
+        """Return a scrape as text."""
+        client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        client.request("GET", "/metrics", headers={"Accept": "text/plain"})
+        text = client.getresponse().read().decode()
+        client.close()
+        return text
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all its threads, in nanoseconds' resolution."""
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        running = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads if thread.exists())
+        if running:
+            return running / 1e9
+        return self.ticks()
+
+    def ticks(self) -> float:
+        """Return the CPU time of the whole process, ended threads included, in clock ticks' resolution."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident(self) -> int:
+        """Return its memory that is not swapped out, in bytes."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def running(name: str, command: Sequence[str | Path], env: dict[str, str] | None = None) -> Iterator[Exporter]:
+    """Start an exporter on a free port; it ends with the block."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*map(str, command), f"--web.listen-address=127.0.0.1:{port}"],
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **(env or {})},
+    )
+    try:
+        exporter = Exporter(name, process, port)
+        _await(exporter)
+        yield exporter
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _await(exporter: Exporter) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            exporter.page()
+        except OSError:
+            if exporter.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        else:
+            return
+    raise ToolError(f"{exporter.name} does not start: run it by hand to see why")
