@@ -86,3 +86,12 @@ def test_agent_cannot_write_anywhere(scene: Scene) -> None:
     scene.kubectl.run(
         *("exec", "--namespace", NAMESPACE, agents(scene)[0], "--", "python3", "-c", attempt, *paths)
     )  # fails where one of them can be written
+
+
+def test_a_start_compiles_nothing(scene: Scene) -> None:
+    """The image keeps no times, so that bytecode that is checked by them would be stale at every start."""
+    look = (
+        "import pathlib, sys; files = list(pathlib.Path('/opt/metricat/lib').rglob('*.pyc'));"
+        "sys.exit(not files or any(file.read_bytes()[4] != 1 for file in files))"  # PEP 552: hash-based, unchecked
+    )
+    scene.kubectl.run("exec", "--namespace", NAMESPACE, agents(scene)[0], "--", "python3", "-c", look)
