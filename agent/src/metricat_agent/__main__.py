@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from metricat_agent.settings import Settings
 
 _LOG = logging.getLogger("metricat_agent")
+_GARBAGE = 20_000
+"""Objects between collections of garbage: more than a scrape makes, all of which go without a collection."""
 
 
 def main() -> int:
@@ -48,6 +50,7 @@ def main() -> int:
     _LOG.info("metricat-agent %s listens on %s", __version__, ", ".join(map(str, server.addresses)))
     _LOG.info("collectors: %s", ", ".join(registry.names))
     gc.freeze()  # what is here now stays: no need to look at it again at every collection
+    gc.set_threshold(_GARBAGE)
     server.run_until_signal()
     _LOG.info("stopped")
     return 0

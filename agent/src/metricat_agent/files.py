@@ -39,11 +39,6 @@ def _whole(descriptor: int) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _attribute(descriptor: int) -> str:
-    """Read a file of sysfs, which is a page at most."""
-    return os.pread(descriptor, _PAGE, 0).rstrip(b"\n").decode("utf-8", "surrogateescape")
-
-
 class Files:
     """Files read by one thread at a time."""
 
@@ -53,7 +48,7 @@ class Files:
     def __init__(self) -> None:
         self._era = Files.era
         self._texts: dict[str, int] = {}
-        self._directories: dict[str, dict[str, int | None]] = {}
+        self._directories: dict[str, list[tuple[str, int]]] = {}
         self._kept = 0
 
     def text(self, path: str) -> str:
@@ -81,12 +76,12 @@ class Files:
         known = self._directories.get(directory)
         if known is not None:
             try:
-                return self._read(known, names)
+                return self._read(known)
             except OSError:  # the directory went away; another may have come in its place
                 self._forget(directory)
         known = self._directories[directory] = self._opened(directory, names)
         try:
-            return self._read(known, names)
+            return self._read(known)
         except OSError:
             self._forget(directory)
             raise
@@ -105,44 +100,38 @@ class Files:
             self._era = Files.era
             self.close()
 
-    def _opened(self, directory: str, names: Iterable[str]) -> dict[str, int | None]:
+    def _opened(self, directory: str, names: Iterable[str]) -> list[tuple[str, int]]:
         within = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        found: dict[str, int | None] = {}
+        found: list[tuple[str, int]] = []
         try:
             for name in names:
                 try:
-                    found[name] = os.open(name, _FLAGS, dir_fd=within)
+                    found.append((name, os.open(name, _FLAGS, dir_fd=within)))
                     self._kept += 1
                 except OSError as error:
                     if error.errno in (errno.EMFILE, errno.ENFILE):
                         raise
-                    found[name] = None
         except BaseException:
-            for descriptor in found.values():
-                if descriptor is not None:
-                    self._close(descriptor)
+            for _, descriptor in found:
+                self._close(descriptor)
             raise
         finally:
             os.close(within)
         return found
 
-    def _read(self, known: dict[str, int | None], names: Iterable[str]) -> dict[str, str]:
+    def _read(self, known: list[tuple[str, int]]) -> dict[str, str]:
         found = {}
-        for name in names:
-            descriptor = known.get(name)
-            if descriptor is None:
-                continue
+        for name, descriptor in known:
             try:
-                found[name] = _attribute(descriptor)
+                found[name] = os.pread(descriptor, _PAGE, 0).rstrip(b"\n").decode("utf-8", "surrogateescape")
             except OSError as error:
                 if error.errno in _GONE:
                     raise
         return found
 
     def _forget(self, directory: str) -> None:
-        for descriptor in self._directories.pop(directory).values():
-            if descriptor is not None:
-                self._close(descriptor)
+        for _, descriptor in self._directories.pop(directory):
+            self._close(descriptor)
 
     def _close(self, descriptor: int) -> None:
         os.close(descriptor)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, gauge, single
+from metricat_agent.families import Family, Metrics, gauge
 
 if TYPE_CHECKING:
     from metricat_agent.host import Host
 
+_LINE = re.compile(r"^([^:\n]+): *(\d+)( kB)?$", re.MULTILINE)
 MEANINGS = {
     "MemTotal": "usable by the kernel and by programs",
     "MemFree": "used for nothing at all",
@@ -101,12 +103,13 @@ def read(host: Host) -> str:
 
 def parse(text: str) -> Metrics:
     """Take every line; the kernel's kB are 1024 bytes."""
-    found = []
-    for line in text.splitlines():
-        field, _, rest = line.partition(":")
-        value, _, unit = rest.strip().partition(" ")
-        found.append(single(family_of(field, unit), int(value) * (1024 if unit else 1)))
-    return found
+    rows = _LINE.findall(text)
+    if len(rows) != text.count("\n"):
+        raise ValueError("a line of /proc/meminfo is not NAME: NUMBER [kB]")
+    return [
+        (FAMILIES.get(field) or family_of(field, unit), [((), int(value) * 1024 if unit else int(value))])
+        for field, value, unit in rows
+    ]
 
 
 class Memory(Collector):

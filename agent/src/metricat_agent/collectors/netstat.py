@@ -67,6 +67,8 @@ TABLES, LIST = ("net/netstat", "net/snmp"), "net/snmp6"
 _PROTOCOLS6 = ("Ip6", "Icmp6", "Udp6", "UdpLite6")
 
 Columns = list[tuple[int, Family]]
+Known = tuple[list[str], Columns]
+"""The names of a list in the kernel's order, which hardly ever changes, and the places of the wanted."""
 
 
 def read(host: Host) -> tuple[str, str]:
@@ -92,17 +94,14 @@ def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) 
     return found
 
 
-def parse_list(text: str, fields: re.Pattern[str], known: dict[str, Columns]) -> Metrics:
-    """Take a field a line, such as ``Udp6NoPorts  0``."""
-    found: Metrics = []
-    for line in text.splitlines():
-        name, value = line.split()
-        columns = known.get(name)
-        if columns is None:
-            columns = known[name] = wanted6(name, fields)
-        for _, family in columns:
-            found.append(single(family, int(value)))
-    return found
+def parse_list(text: str, fields: re.Pattern[str], known: Known | None = None) -> tuple[Metrics, Known]:
+    """Take a field a line, such as ``Udp6NoPorts  0``, and where the wanted ones stand, for the next time."""
+    words = text.split()
+    names = words[::2]
+    if known is None or known[0] != names:
+        known = (names, [(at, family) for at, name in enumerate(names) if (family := wanted6(name, fields))])
+    values = words[1::2]
+    return [single(family, int(values[at])) for at, family in known[1]], known
 
 
 def wanted(names: str, fields: re.Pattern[str]) -> Columns:
@@ -113,11 +112,11 @@ def wanted(names: str, fields: re.Pattern[str]) -> Columns:
     return [(number, family_of(key)) for number, key in keys if fields.search(key)]
 
 
-def wanted6(name: str, fields: re.Pattern[str]) -> Columns:
-    """Return the one column if the expression finds it: what stands before and after the 6 makes its key."""
+def wanted6(name: str, fields: re.Pattern[str]) -> Family | None:
+    """Return the family if the expression finds its key: what stands before and after the 6."""
     protocol, six, rest = name.partition("6")
     key = f"{protocol}{six}_{rest}"
-    return [(1, family_of(key))] if protocol + six in _PROTOCOLS6 and fields.search(key) else []
+    return family_of(key) if protocol + six in _PROTOCOLS6 and fields.search(key) else None
 
 
 def family_of(key: str) -> Family:
@@ -132,11 +131,11 @@ class NetworkStatistics(Collector):
     summary = "segments, datagrams, errors and connections of the host's network protocols"
     families = tuple(FAMILIES.values())
     options = (Option("fields", FIELDS, "take these fields", "REGEX"),)
-    known: dict[str, Columns]
 
     def start(self) -> None:
         """Nothing is known of the kernel's fields yet."""
-        self.known = {}
+        self._columns: dict[str, Columns] = {}
+        self._known: Known | None = None
 
     @classmethod
     def option(cls, name: str, text: str) -> object:
@@ -149,4 +148,5 @@ class NetworkStatistics(Collector):
         fields = self.settings["fields"]
         assert isinstance(fields, re.Pattern)  # noqa: S101 -- `option` made it
         tables, listed = read(self.host)
-        return parse_tables(tables, fields, self.known) + parse_list(listed, fields, self.known)
+        metrics, self._known = parse_list(listed, fields, self._known)
+        return parse_tables(tables, fields, self._columns) + metrics

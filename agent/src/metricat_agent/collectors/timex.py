@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.families import Family, Metrics, counter, gauge, single
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FORMAT = struct.Struct("@I llll i lll ll lll i lllll i 11i")
 _STA_NANO = 0x2000
@@ -50,16 +54,21 @@ class Clock:
     timex: bytes
 
 
-def read() -> Clock:
-    """Ask the kernel; raises OSError where the sandbox forbids even to ask."""
+def reader() -> Callable[[], Clock]:
+    """Return what asks the kernel; it raises OSError where the sandbox forbids even to ask."""
     import ctypes  # noqa: PLC0415 -- for this collector alone
 
+    adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
     buffer = ctypes.create_string_buffer(_FORMAT.size)
-    state = ctypes.CDLL(None, use_errno=True).adjtimex(buffer)
-    if state < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, "adjtimex(2) is refused")
-    return Clock(state, buffer.raw)
+
+    def read() -> Clock:
+        ctypes.memset(buffer, 0, _FORMAT.size)  # the mode among them: nothing is changed
+        state = adjtimex(buffer)
+        if state < 0:
+            raise OSError(ctypes.get_errno(), "adjtimex(2) is refused")
+        return Clock(state, buffer.raw)
+
+    return read
 
 
 def parse(clock: Clock) -> Metrics:
@@ -83,6 +92,10 @@ class Timex(Collector):
     summary = "offset, error and reference of the node's clock"
     families = FAMILIES
 
+    def start(self) -> None:
+        """Find the call once."""
+        self._read = reader()
+
     def collect(self) -> Metrics:
         """Ask and parse."""
-        return parse(read())
+        return parse(self._read())

@@ -22,6 +22,8 @@ MEANINGS = {
     "pswpin": "Pages read from swap.",
     "pswpout": "Pages written to swap.",
 }
+Known = tuple[list[str], list[tuple[int, Family]]]
+"""The names of all fields in the kernel's order, which changes with the kernel alone, and the place of the wanted."""
 FAMILIES = {field: untyped(f"node_vmstat_{field}", text) for field, text in MEANINGS.items()}
 
 
@@ -30,18 +32,15 @@ def read(host: Host) -> str:
     return host.proc("vmstat")
 
 
-def parse(text: str, fields: re.Pattern[str], known: dict[str, Family | None]) -> Metrics:
-    """Take the fields that the expression finds; `known` remembers which those are."""
-    found = []
-    for line in text.splitlines():
-        field, _, value = line.partition(" ")
-        try:
-            family = known[field]
-        except KeyError:
-            family = known[field] = family_of(field) if fields.search(field) else None
-        if family is not None:
-            found.append(single(family, int(value)))
-    return found
+def parse(text: str, fields: re.Pattern[str], known: Known | None = None) -> tuple[Metrics, Known]:
+    """Take the fields that the expression finds, and where they stand, for the next time."""
+    words = text.split()
+    names = words[::2]
+    if known is None or known[0] != names:
+        places = [(number, family_of(name)) for number, name in enumerate(names) if fields.search(name)]
+        known = (names, places)
+    values = words[1::2]
+    return [single(family, int(values[number])) for number, family in known[1]], known
 
 
 def family_of(field: str) -> Family:
@@ -56,11 +55,10 @@ class VirtualMemory(Collector):
     summary = "paging, swapping, out-of-memory kills"
     families = tuple(FAMILIES.values())
     options = (Option("fields", FIELDS, "take these fields", "REGEX"),)
-    known: dict[str, Family | None]
 
     def start(self) -> None:
         """Nothing is known of the kernel's fields yet."""
-        self.known = {}
+        self._known: Known | None = None
 
     @classmethod
     def option(cls, name: str, text: str) -> object:
@@ -72,4 +70,5 @@ class VirtualMemory(Collector):
         """Read and parse."""
         fields = self.settings["fields"]
         assert isinstance(fields, re.Pattern)  # noqa: S101 -- `option` made it
-        return parse(read(self.host), fields, self.known)
+        metrics, self._known = parse(read(self.host), fields, self._known)
+        return metrics
