@@ -13,15 +13,15 @@ SERIES = 5_000
 """Series of one collector: more than 256 CPUs or 200 network devices have."""
 
 
-def cut(metrics: Metrics, limit: int) -> tuple[Metrics, int]:
-    """Return the metrics within the limit, and how many series were dropped.
+def cut(metrics: Metrics, limit: int) -> tuple[Metrics, int, int]:
+    """Return the metrics within the limit, how many series they are, and how many were dropped.
 
     Series of one thing (a device, a CPU: the first label) stay or go together. Things that did nothing go first: those
     with fewer series that are not 0; among equals those that the kernel lists last, as it does with what came last.
     """
     total = size(metrics)
     if total <= limit:
-        return metrics, 0
+        return metrics, total, 0
     counts: dict[str, int] = {}
     worth: dict[str, int] = {}
     left = limit
@@ -40,4 +40,5 @@ def cut(metrics: Metrics, limit: int) -> tuple[Metrics, int]:
     within: Metrics = [
         (family, [sample for sample in samples if not sample[0] or sample[0][0] in kept]) for family, samples in metrics
     ]
-    return within, total - size(within)
+    kept_series = size(within)
+    return within, kept_series, total - kept_series

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def _whole(descriptor: int) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def _attribute(descriptor: int) -> str:
+    """Read a file of sysfs, which is a page at most."""
+    return os.pread(descriptor, _PAGE, 0).rstrip(b"\n").decode("utf-8", "surrogateescape")
+
+
 class Files:
     """Files read by one thread at a time."""
 
@@ -48,7 +54,7 @@ class Files:
     def __init__(self) -> None:
         self._era = Files.era
         self._texts: dict[str, int] = {}
-        self._directories: dict[str, list[tuple[str, int]]] = {}
+        self._directories: dict[str, tuple[dict[str, str], list[tuple[str, int]]]] = {}
         self._kept = 0
 
     def text(self, path: str) -> str:
@@ -70,8 +76,11 @@ class Files:
         self._kept += 1
         return text
 
-    def attributes(self, directory: str, names: Iterable[str]) -> dict[str, str]:
-        """Return those attributes of a directory of sysfs that can be read now; raise OSError if it is gone."""
+    def attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> dict[str, str]:
+        """Return those attributes of a directory of sysfs that can be read now; raise OSError if it is gone.
+
+        Those that are `fixed` as long as the directory is there are read when it is opened, and not again.
+        """
         self._tidy()
         known = self._directories.get(directory)
         if known is not None:
@@ -79,7 +88,7 @@ class Files:
                 return self._read(known)
             except OSError:  # the directory went away; another may have come in its place
                 self._forget(directory)
-        known = self._directories[directory] = self._opened(directory, names)
+        known = self._directories[directory] = self._opened(directory, names, fixed)
         try:
             return self._read(known)
         except OSError:
@@ -100,10 +109,20 @@ class Files:
             self._era = Files.era
             self.close()
 
-    def _opened(self, directory: str, names: Iterable[str]) -> list[tuple[str, int]]:
+    def _opened(
+        self, directory: str, names: Iterable[str], fixed: Iterable[str]
+    ) -> tuple[dict[str, str], list[tuple[str, int]]]:
         within = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         found: list[tuple[str, int]] = []
+        constants: dict[str, str] = {}
         try:
+            for name in fixed:
+                with suppress(OSError):
+                    descriptor = os.open(name, _FLAGS, dir_fd=within)
+                    try:
+                        constants[name] = _attribute(descriptor)
+                    finally:
+                        os.close(descriptor)
             for name in names:
                 try:
                     found.append((name, os.open(name, _FLAGS, dir_fd=within)))
@@ -117,11 +136,12 @@ class Files:
             raise
         finally:
             os.close(within)
-        return found
+        return constants, found
 
-    def _read(self, known: list[tuple[str, int]]) -> dict[str, str]:
-        found = {}
-        for name, descriptor in known:
+    def _read(self, known: tuple[dict[str, str], list[tuple[str, int]]]) -> dict[str, str]:
+        constants, opened = known
+        found = constants.copy()
+        for name, descriptor in opened:
             try:
                 found[name] = os.pread(descriptor, _PAGE, 0).rstrip(b"\n").decode("utf-8", "surrogateescape")
             except OSError as error:
@@ -130,7 +150,7 @@ class Files:
         return found
 
     def _forget(self, directory: str) -> None:
-        for _, descriptor in self._directories.pop(directory):
+        for _, descriptor in self._directories.pop(directory)[1]:
             self._close(descriptor)
 
     def _close(self, descriptor: int) -> None:

@@ -52,9 +52,12 @@ class Host:
         """Return an attribute of the host's /sys, without the newline at its end."""
         return self.files.text(f"{self.sysfs}/{name}").rstrip("\n")
 
-    def sys_attributes(self, directory: str, names: Iterable[str]) -> dict[str, str]:
-        """Return those attributes of one directory of the host's /sys that can be read now."""
-        return self.files.attributes(f"{self.sysfs}/{directory}", names)
+    def sys_attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> dict[str, str]:
+        """Return those attributes of one directory of the host's /sys that can be read now.
+
+        Those that are `fixed` as long as the directory is there may have been read before.
+        """
+        return self.files.attributes(f"{self.sysfs}/{directory}", names, fixed)
 
     def sys_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /sys."""
@@ -67,6 +70,14 @@ class Host:
     def root_text(self, path: str) -> str:
         """Return a file of the host's root; its descriptor is not kept."""
         return read_text(self.root(path))
+
+    def root_stamp(self, path: str) -> tuple[int, int] | None:
+        """Return what changes when a file of the host's root is written or replaced; None if it is not there."""
+        try:
+            found = os.stat(self.root(path))  # noqa: PTH116 -- as above
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino
 
     def udev(self, name: str) -> str:
         """Return a file of udev's data."""

@@ -7,18 +7,19 @@ log when it starts to fail and when it works again, not at every scrape in betwe
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import zlib
 from typing import TYPE_CHECKING
 
 from metricat_agent import budget
 from metricat_agent.exposition import Format, Writer
-from metricat_agent.families import Metrics, Sample, counter, gauge, size
+from metricat_agent.families import Metrics, Sample, counter, gauge
 from metricat_agent.flights import Flights
 from metricat_agent.lanes import Lanes, Limits, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from metricat_agent.collectors import Collector
 
@@ -33,7 +34,7 @@ LAST_SUCCESS = gauge(
 SERIES = gauge("metricat_collector_series", "Series that a collector gave at this scrape.", "collector")
 DROPPED = counter(
     "metricat_collector_dropped_series_total",
-    "Series left out because a collector had more than its budget, added up over scrapes.",
+    "Series left out because a collector had more than its budget, added up over scrapes; absent if it never had.",
     "collector",
 )
 FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
@@ -88,6 +89,7 @@ class Registry:
         self._clock = clock
         self._series = series
         self._writer = Writer()
+        self._writing = threading.Lock()
         self._lanes = Lanes(limits, timer)
         self._flights: Flights[Page] = Flights()
         self._records = {name: _Record() for name in self._collectors}
@@ -113,6 +115,10 @@ class Registry:
 
     def _text(self, form: Format, chosen: Iterable[str]) -> str:
         outcomes = self._lanes.run([self._collectors[name] for name in chosen])
+        with self._writing:
+            return self._written(form, chosen, outcomes)
+
+    def _written(self, form: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome]) -> str:
         metrics: Metrics = []
         own: list[list[Sample]] = [[] for _ in FAMILIES]
         for name in chosen:
@@ -123,7 +129,7 @@ class Registry:
             if self._collectors[name].foreign:
                 ours = {family.name for family, _ in metrics} | _OUR_NAMES
                 offered = [metric for metric in offered if metric[0].name not in ours]
-            found, dropped = budget.cut(offered, self._series)
+            found, series, dropped = budget.cut(offered, self._series)
             record.dropped += dropped
             metrics += found
             values = (
@@ -131,8 +137,8 @@ class Registry:
                 int(outcome.metrics is not None),
                 record.errors,
                 record.last_success,
-                size(found),
-                record.dropped,
+                series,
+                record.dropped or None,
             )
             for samples, value in zip(own, values, strict=True):
                 if value is not None:

@@ -175,16 +175,17 @@ def test_a_budget_drops_whole_things_the_idlest_first_and_the_last_among_equals(
         (TWO, [(("eth0",), 5), (("veth1",), 0), (("veth2",), 1), (("veth3",), 1)]),
         single(ALL, 0),
     ]
-    kept, dropped = budget.cut(metrics, 5)
-    assert dropped == 4
+    kept, series, dropped = budget.cut(metrics, 5)
+    assert (series, dropped) == (5, 4)
     assert [[labels for labels, _ in samples] for _, samples in kept] == [[("eth0",), ("veth2",)]] * 2 + [[()]]
-    assert budget.cut(metrics, 9) == (metrics, 0)
+    assert budget.cut(metrics, 9) == (metrics, 9, 0)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3)), max_size=40), st.integers(0, 50))
 def test_a_budget_is_kept_and_its_account_is_right(pairs: list[tuple[str, int]], limit: int) -> None:
     metrics: Metrics = [(ONE, [((thing,), value) for thing, value in pairs])]
-    kept, dropped = budget.cut(metrics, limit)
+    kept, series, dropped = budget.cut(metrics, limit)
+    assert series == size(kept)
     assert size(kept) <= limit or len(pairs) <= limit
     assert size(kept) + dropped == len(pairs)
 

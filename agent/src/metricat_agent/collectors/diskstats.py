@@ -7,6 +7,7 @@ and, for the name of the hardware, udev's data under the host's ``/run`` and ``/
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
@@ -127,11 +128,16 @@ def properties(udev: str) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
+@lru_cache(maxsize=512)
+def named(udev: str) -> tuple[str, ...]:
+    """Return the labels that udev knows; what it does not know is empty. Disks keep their names: remembered."""
+    known = properties(udev)
+    return tuple(next((known[key] for key in keys if key in known), "") for keys in UDEV_LABELS)
+
+
 def info(row: Row, hardware: Hardware) -> Sample:
-    """Return the sample that names a device's hardware; what nobody knows is an empty label."""
-    known = properties(hardware.udev)
-    named = (next((known[key] for key in keys if key in known), "") for keys in UDEV_LABELS)
-    return (row.device, row.major, row.minor, *named, hardware.rotational), 1
+    """Return the sample that names a device's hardware."""
+    return (row.device, row.major, row.minor, *named(hardware.udev), hardware.rotational), 1
 
 
 def parse(found: list[Row], hardware: Mapping[str, Hardware]) -> Metrics:

@@ -61,7 +61,10 @@ NUMBERS: dict[str, Family] = {
         ("type", gauge, "protocol_type", "Kind of the device (ARPHRD_*), as a number."),
     )
 }
+FIXED = ("ifindex", "iflink", "dev_id", "name_assign_type")
+"""The kernel never changes these while the device is there under its name."""
 TEXTS = ("address", "broadcast", "duplex", "operstate", "ifalias", "speed")
+_CHANGING = (*(name for name in NUMBERS if name not in FIXED), *TEXTS)
 IFF_UP = 1
 Attributes = Mapping[str, Mapping[str, str]]
 """Per device: the files of its directory that could be read, each with its text."""
@@ -88,7 +91,7 @@ def read(host: Host, devices: Filter) -> Attributes:
     for device in host.sys_names("class/net"):
         if device in seen and devices.keeps(device):
             with suppress(FileNotFoundError):  # it went away just now
-                found[device] = host.sys_attributes(f"class/net/{device}", (*NUMBERS, *TEXTS))
+                found[device] = host.sys_attributes(f"class/net/{device}", _CHANGING, FIXED)
     return found
 
 

@@ -61,6 +61,14 @@ class OperatingSystem(Collector):
     summary = "name and version of the node's system"
     families = (INFO, VERSION)
 
+    def start(self) -> None:
+        """Nothing has been read yet."""
+        self._stamp: tuple[int, int] | None = None
+        self._metrics: Metrics = []
+
     def collect(self) -> Metrics:
-        """Read and parse."""
-        return parse(read(self.host))
+        """Read and parse, if the file is another than the last time."""
+        stamp = self.host.root_stamp("/etc/os-release")
+        if stamp is None or stamp != self._stamp:
+            self._metrics, self._stamp = parse(read(self.host)), stamp
+        return self._metrics

@@ -18,6 +18,8 @@ ZONE = gauge("node_time_zone_offset_seconds", "Time by which the node's zone is 
 AVAILABLE = gauge("node_time_clocksource_available_info", "1 for each source of time.", "device", "clocksource")
 CURRENT = gauge("node_time_clocksource_current_info", "1 for the source of time in use.", "device", "clocksource")
 _ROOT = "devices/system/clocksource"
+_DEVICE = "0"
+"""Linux has only ever made one."""
 _FILES = ("available_clocksource", "current_clocksource")
 
 
