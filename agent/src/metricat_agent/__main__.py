@@ -18,6 +18,7 @@ from metricat_agent.logs import configure
 from metricat_agent.pages import Pages
 from metricat_agent.registry import Registry
 from metricat_agent.server import Server
+from metricat_agent.thrift import Limits as ThriftLimits
 
 if TYPE_CHECKING:
     from metricat_agent.settings import Settings
@@ -61,6 +62,7 @@ def _registry(given: Settings) -> Registry:
         (COLLECTORS[name](given.host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
         limits=Limits(deadline=given.deadline),
         series=given.series_budget,
+        thrift=ThriftLimits(budget=given.cpu_budget),
     )
 
 

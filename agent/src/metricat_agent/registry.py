@@ -17,6 +17,9 @@ from metricat_agent.exposition import Format, Writer
 from metricat_agent.families import Metrics, Sample, counter, gauge
 from metricat_agent.flights import Flights
 from metricat_agent.lanes import Lanes, Limits, Outcome
+from metricat_agent.thrift import FAMILIES as THRIFT
+from metricat_agent.thrift import Limits as ThriftLimits
+from metricat_agent.thrift import Thrift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -37,7 +40,8 @@ DROPPED = counter(
     "Series left out because a collector had more than its budget, added up over scrapes; absent if it never had.",
     "collector",
 )
-FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
+_OF_COLLECTORS = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
+FAMILIES = (*_OF_COLLECTORS, *THRIFT)
 
 _OUR_NAMES = frozenset(family.name for family in FAMILIES)
 _LOG = logging.getLogger(__name__)
@@ -77,19 +81,22 @@ class _Record:
 class Registry:
     """The collectors that are switched on. Threads may scrape it at the same time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- keywords that say what they are
         self,
         collectors: Iterable[Collector],
+        *,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.perf_counter,
         limits: Limits | None = None,
         series: int = budget.SERIES,
+        thrift: ThriftLimits | None = None,
     ) -> None:
         self._collectors = {collector.name: collector for collector in collectors}
         self._clock = clock
         self._series = series
         self._writer = Writer()
         self._writing = threading.Lock()
+        self._thrift = Thrift([name for name, one in self._collectors.items() if not one.essential], thrift)
         self._lanes = Lanes(limits, timer)
         self._flights: Flights[Page] = Flights()
         self._records = {name: _Record() for name in self._collectors}
@@ -106,7 +113,8 @@ class Registry:
         """
         if unknown := sorted({*collect, *exclude} - set(self._collectors)):
             raise UnknownCollectorError(", ".join(unknown))
-        chosen = tuple(name for name in self._collectors if (not collect or name in collect) and name not in exclude)
+        without = exclude if collect else {*exclude, *self._thrift.shed}
+        chosen = tuple(name for name in self._collectors if (not collect or name in collect) and name not in without)
         return self._flights.get((form, chosen), lambda: Page(self._text(form, chosen)))
 
     def scrape(self) -> str:
@@ -120,7 +128,7 @@ class Registry:
 
     def _written(self, form: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome]) -> str:
         metrics: Metrics = []
-        own: list[list[Sample]] = [[] for _ in FAMILIES]
+        own: list[list[Sample]] = [[] for _ in _OF_COLLECTORS]
         for name in chosen:
             labels = (name,)
             outcome, record = outcomes[name], self._records[name]
@@ -143,7 +151,8 @@ class Registry:
             for samples, value in zip(own, values, strict=True):
                 if value is not None:
                     samples.append((labels, value))
-        return self._writer.text([*metrics, *zip(FAMILIES, own, strict=True)], form)
+        self._thrift.note({name: outcome.seconds for name, outcome in outcomes.items()})
+        return self._writer.text([*metrics, *zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()], form)
 
     def _note(self, name: str, record: _Record, outcome: Outcome) -> None:
         """Count an outcome, and log it if it is news."""

@@ -29,6 +29,8 @@ class Limits:
     step: float = 1
     slice: int = 100
     held: float = 300
+    interest: float = 180
+    """For how long after the last scrape the walk goes on."""
     members: int = 4
     """Processes that are shown at most, as a multiple of the number asked for."""
 
@@ -59,9 +61,11 @@ class Walker:
         self._places: dict[Key, Place] = {}
         self._members: tuple[Member, ...] = ()
         self._thread: threading.Thread | None = None
+        self._asked = 0.0
 
     def members(self) -> tuple[Member, ...]:
         """Return the processes that count, as the last round found them; the first caller starts the walk."""
+        self._asked = self._clock()
         if self._thread is None:
             self.round()
             self._thread = threading.Thread(target=self._walk, name="processes", daemon=True)
@@ -120,6 +124,8 @@ class Walker:
         while True:
             ends = time.monotonic() + limits.period
             time.sleep(limits.step)
+            if self._clock() - self._asked > limits.interest:
+                continue
             count = max(len(self._before) // steps + 1, limits.slice)
             while not self.step(count):
                 time.sleep(limits.step)

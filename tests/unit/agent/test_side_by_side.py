@@ -1,0 +1,128 @@
+"""Beside a running node_exporter on this host: every family that both have agrees.
+
+Theirs, ours, theirs: what only grows must lie between the two of theirs, what goes up and down near one of them. It
+runs where node_exporter has been built: `python -m metricat_tools programs ensure node_exporter`.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from metricat_tools.programs.obtain import find
+from metricat_tools.programs.table import PROGRAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+NODE_EXPORTER = find(PROGRAMS["node_exporter"])
+pytestmark = pytest.mark.skipif(NODE_EXPORTER is None, reason="node_exporter is not built")
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+SPEAK_OF_THEMSELVES = ("node_scrape_collector_", "node_exporter_build_info", "process_", "promhttp_", "go_")
+OURS_BY_DESIGN = {
+    "node_network_speed_bytes": "theirs says -1 B where the link knows no speed",
+    "node_filesystem_purgeable_bytes": "macOS only; theirs says 0",
+}
+WIDE = {
+    # Gauges that other programs of this host move between two reads, and by how much.
+    "node_memory_": 0.2,
+    "node_sockstat_": 1.0,
+    "node_netstat_Tcp_CurrEstab": 1.0,
+    "node_filesystem_": 0.2,
+    "node_filefd_allocated": 0.3,
+    "node_load": 0.5,
+    "node_procs_": 10.0,
+    "node_timex_": 10.0,
+    "node_nf_conntrack_": 1.0,
+    "node_arp_entries": 1.0,
+    "node_udp_queues": 10.0,
+    "node_disk_io_now": 100.0,
+    "node_softnet_backlog_len": 100.0,
+    "node_entropy_available_bits": 0.5,
+}
+
+
+@contextmanager
+def running(command: Sequence[str | Path]) -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    with subprocess.Popen(
+        [*map(str, command), f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL
+    ) as program:
+        try:
+            deadline = time.monotonic() + 20
+            while time.monotonic() < deadline:
+                try:
+                    page(port)
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            yield port
+        finally:
+            program.terminate()
+
+
+def page(port: int) -> str:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": "text/plain"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def read(text: str) -> tuple[Series, dict[str, str]]:
+    series: Series = {}
+    kinds: dict[str, str] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            kinds[sample.name] = family.type
+            labels = frozenset((name, value) for name, value in sample.labels.items() if value)
+            series[sample.name, labels] = sample.value
+    return series, kinds
+
+
+def agrees(name: str, kind: str, before: float, ours: float, after: float) -> bool:
+    low, high = sorted((before, after))
+    if kind == "counter" or (kind == "unknown" and low >= 0):
+        slack = 0.011 if "seconds" in name else 0
+        if low - slack <= ours <= high + slack:
+            return True
+    share = next((share for prefix, share in WIDE.items() if name.startswith(prefix)), 0.0)
+    room = share * max(abs(low), abs(high), 1.0) + 1e-9 * abs(high) + (5 if name == "node_time_seconds" else 0)
+    return low - room <= ours <= high + room
+
+
+def test_every_common_family_agrees() -> None:
+    assert NODE_EXPORTER is not None
+    agent = [sys.executable, "-m", "metricat_agent", "--collector.netdev.device-exclude="]
+    agent += ["--collector.netclass.ignored-devices=", "--collector.diskstats.device-exclude=^(z?ram|loop|fd)[0-9]+$"]
+    same = "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run|tmp|var/lib|root/.cache)($|/)"
+    others: list[str | Path] = [NODE_EXPORTER, same, "--collector.diskstats.device-exclude=^(z?ram|loop|fd)[0-9]+$"]
+    with running(others) as theirs, running([*agent, same]) as ours:
+        (before, kinds), (here, our_kinds), (after, _) = (read(page(port)) for port in (theirs, ours, theirs))
+    names, our_names = ({name for name, _ in series} for series in (before, here))
+    common = {name for name in names & our_names if not name.startswith(SPEAK_OF_THEMSELVES)}
+    disagree: dict[str, object] = {}
+    for key in before.keys() & after.keys():
+        name, labels = key
+        if name not in common or name in OURS_BY_DESIGN:
+            continue
+        if key not in here:
+            disagree[name] = f"no {dict(labels)}"
+        elif not agrees(name, kinds[name], before[key], here[key], after[key]):
+            disagree[name] = (dict(labels), before[key], here[key], after[key])
+    lacking = {name for name in names - our_names - OURS_BY_DESIGN.keys() if not name.startswith(SPEAK_OF_THEMSELVES)}
+    counts = f"theirs {len(names)}, ours {len(our_names)}, common {len(common)}, agreeing {len(common - set(disagree))}"
+    sys.stdout.write(f"families: {counts}; lacking: {sorted(lacking)}\n")
+    assert disagree == {}, counts
+    assert lacking == set(), counts
+    assert {name for name in common if kinds[name] != our_kinds[name]} == set()
