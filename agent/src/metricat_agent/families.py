@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 Kind = Literal["counter", "gauge", "untyped"]
 Sample = tuple[tuple[str, ...], float]
 """The values of the family's labels, in their order, and a number in the family's unit."""
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 UNITS = ("seconds", "bytes", "hertz", "celsius", "ratio", "volts", "amps", "watts", "joules", "rpm")
 
 
@@ -20,6 +23,11 @@ class Family:
     kind: Kind
     help: str
     labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a name that would spoil the page: some are made of what the kernel or a file says."""
+        if not _NAME.fullmatch(self.name) or not all(map(_LABEL.fullmatch, self.labels)):
+            raise ValueError(f"{self.name!r} with the labels {self.labels} is no name of a metric")
 
     @property
     def unit(self) -> str:

@@ -1,0 +1,165 @@
+"""Garbage in: a parser gives a page that Prometheus reads, or raises; it never hangs, and others are served."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from metricat_agent.collectors import (
+    Filter,
+    arp,
+    conntrack,
+    cpu,
+    diskstats,
+    filefd,
+    loadavg,
+    mdadm,
+    meminfo,
+    netdev,
+    netstat,
+    pressure,
+    schedstat,
+    sockstat,
+    softnet,
+    stat,
+    tcpstat,
+    textfile,
+    udp_queues,
+    vmstat,
+)
+from metricat_agent.collectors import os as os_release
+from metricat_agent.exposition import Writer
+from metricat_agent.families import counter, gauge
+from metricat_agent.host import Host
+from metricat_agent.mountinfo import visible_mounts
+from metricat_agent.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from metricat_agent.families import Metrics
+
+    from .conftest import Scrape
+
+RECORDED = Path(__file__).parents[2] / "fixtures" / "host"
+EVERY = re.compile("")
+PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
+    "arp": ("proc/1/net/arp", arp.parse),
+    "conntrack": ("proc/1/net/stat/nf_conntrack", lambda text: conntrack.parse(text, "9")),
+    "cpu": ("proc/stat", lambda text: cpu.metrics(cpu.parse(text))),
+    "diskstats": ("proc/diskstats", lambda text: diskstats.parse(diskstats.rows(text, Filter()), {})),
+    "filefd": ("proc/sys/fs/file-nr", filefd.parse),
+    "loadavg": ("proc/loadavg", loadavg.parse),
+    "mdadm": ("proc/mdstat", lambda text: mdadm.parse(text, {})),
+    "meminfo": ("proc/meminfo", meminfo.parse),
+    "netdev": ("proc/1/net/dev", lambda text: netdev.parse(text, Filter())),
+    "netstat": ("proc/1/net/snmp", lambda text: netstat.parse_tables(text, EVERY, {})),
+    "netstat6": ("proc/1/net/snmp6", lambda text: netstat.parse_list(text, EVERY)[0]),
+    "os": ("root/etc/os-release", os_release.parse),
+    "pressure": ("proc/pressure/io", lambda text: pressure.parse({"io": text})),
+    "schedstat": ("proc/schedstat", schedstat.parse),
+    "sockstat": ("proc/1/net/sockstat", lambda text: sockstat.parse(text, 4096)),
+    "softnet": ("proc/1/net/softnet_stat", softnet.parse),
+    "stat": ("proc/stat", stat.parse),
+    "tcpstat": ("proc/1/net/tcp", lambda text: tcpstat.parse([text])),
+    "textfile": ("textfile/backup.prom", lambda text: textfile.parse([textfile.File("/a.prom", 1, text)])),
+    "udp_queues": ("proc/1/net/udp", lambda text: udp_queues.parse({"v4": text})),
+    "vmstat": ("proc/vmstat", lambda text: vmstat.parse(text, EVERY)[0]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PARSERS))
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_garbled_files(name: str, data: st.DataObject) -> None:
+    path, parse = PARSERS[name]
+    text = (RECORDED / path).read_text()
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text)))
+        gone = data.draw(st.integers(0, 30))
+        text = text[:at] + data.draw(st.text(alphabet='0 -:\n\t{}"\\=%aé\udcff[]/()', max_size=8)) + text[at + gone :]
+    try:
+        metrics = parse(text)
+    except (ValueError, IndexError, KeyError):
+        return
+    assert Writer().text(metrics).encode() is not None
+
+
+@given(st.text(max_size=300))
+def test_any_table_of_mounts(text: str) -> None:
+    try:
+        visible_mounts(text)
+    except (ValueError, IndexError, KeyError):
+        return
+
+
+def test_a_garbled_file_fails_its_collector_alone(scrape_of: Callable[[str], Scrape], tmp_path: Path) -> None:
+    for name, text in (("loadavg", "no numbers here"), ("stat", (RECORDED / "proc/stat").read_text())):
+        (tmp_path / name).write_text(text)
+    host = Host(procfs=str(tmp_path))
+    scrape = scrape_of(Registry([loadavg.LoadAverage(host), stat.Stat(host), filefd.FileDescriptors(host)]).scrape())
+    assert scrape.of("node_scrape_collector_success") == {("loadavg",): 0, ("stat",): 1, ("filefd",): 0}
+    assert scrape.get("node_forks_total") == 48213
+
+
+class Reference:
+    """The same families for prometheus_client."""
+
+    def __init__(self, rows: Iterable[tuple[str, str, list[tuple[str, float]]]]) -> None:
+        self.rows = list(rows)
+
+    def collect(self) -> Iterable[CounterMetricFamily | GaugeMetricFamily]:
+        for name, kind, samples in self.rows:
+            make = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+            family = make(name, f'Help of "{name}" \\ and\nmore.', labels=["device"])
+            for label, value in samples:
+                family.add_metric([label], value)
+            yield family
+
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["counter", "gauge"]),
+        st.dictionaries(TEXT, st.floats() | st.integers(0, 2**63), min_size=1, max_size=4),
+    ),
+    max_size=4,
+)
+
+
+@given(ROWS)
+@settings(deadline=None)
+def test_our_page_is_prometheus_clients(rows: list[tuple[str, dict[str, float]]]) -> None:
+    named = [
+        (f"node_{at}{'_total' * (kind == 'counter')}", kind, list(found.items()))
+        for at, (kind, found) in enumerate(rows)
+    ]
+    registry = CollectorRegistry()
+    registry.register(Reference(named))
+    metrics: Metrics = [
+        (
+            (counter if kind == "counter" else gauge)(
+                name, f'Help of "{name.removesuffix("_total")}" \\ and\nmore.', "device"
+            ),
+            [((label,), value) for label, value in samples],
+        )
+        for name, kind, samples in named
+    ]
+    theirs = read(generate_latest(registry).decode())
+    assert read(Writer().text(metrics)) == theirs
+
+
+def read(text: str) -> list[object]:
+    return [
+        (family.name, family.type, [(s.name, s.labels, repr(float(s.value))) for s in family.samples])
+        for family in text_string_to_metric_families(text)
+    ]
