@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.connection import Connection, Limits
 from metricat_agent.listening import ListenError, listen
 from metricat_agent.settings import Address
-from metricat_agent.wire import Answer, BadRequestError, Request, encode
+from metricat_agent.wire import MAX_HEAD, Answer, BadRequestError, Request, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,6 +126,8 @@ class Server:
         """Say that we are full, without waiting for the client to take it."""
         client.settimeout(0)
         if self._guard is None or not self._guard.speaks_tls:
+            with suppress(OSError):
+                client.recv(MAX_HEAD)  # what is unread when we close makes the kernel take the answer back
             with suppress(OSError):
                 client.send(_FULL)
         with suppress(OSError):
