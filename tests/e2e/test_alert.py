@@ -10,7 +10,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_cpu_alert_is_pending_fires_and_resolves(scene: Scene) -> None:
-    until("the CPUs to calm down", scene.calm)
+    scene.wait_calm()
     with cpu_load(scene.kubectl, scene.images["agent"], "n2"):
         pending = until("pending in Prometheus", lambda: scene.warned("n2", "pending"), seconds=120)
         assert {alert.labels["resource"] for alert in pending} == {"cpu"}

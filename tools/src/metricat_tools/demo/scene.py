@@ -13,6 +13,8 @@ from metricat_tools.stack.wait import pods_in_trouble, until
 TARGET = "nodes"
 SERVICE = f"metricat-{TARGET}"
 ALERT = "NodeCPUUsageHigh"
+CALM_PERCENT = 60
+"""Setting the scene is work too: above this, it would be a coincidence which of the two fires the alert."""
 RECORDED = (
     "metricat:node_cpu_usage:percent",
     "metricat:node_memory_usage:percent",
@@ -88,14 +90,23 @@ class Scene:
         ]
         return found if node in {alert.labels["node"] for alert in found} else []
 
-    def calm(self) -> bool:
-        """Whether no CPU alert is pending, firing, or held by Alertmanager."""
-        return not any(alert.name == ALERT for alert in self.prometheus.alerts()) and not self.notified()
+    def wait_calm(self) -> None:
+        """Return when no CPU alert is about and the CPUs have room for a load that is seen."""
+        until(
+            "waiting for the CPUs to calm down",
+            self._calm,
+            seconds=300.0,
+            why=lambda: "something else keeps them busy: end it and try again",
+        )
 
     def notified(self, node: str = "") -> list[Alert]:
         """The CPU alerts that Alertmanager holds as active, once this node's is among them."""
         found = [alert for alert in self.alertmanager.alerts(ALERT) if alert.state == "active"]
         return found if not node or node in {alert.labels["node"] for alert in found} else []
+
+    def _calm(self) -> bool:
+        busy = self.prometheus.query(f"{RECORDED[0]} > {CALM_PERCENT}")
+        return not busy and not any(alert.name == ALERT for alert in self.prometheus.alerts()) and not self.notified()
 
     def _all_up(self) -> list[ScrapeTarget] | None:
         found = self.scrape_targets()
