@@ -41,7 +41,7 @@ def answers(scene: Scene) -> None:
 def alert_comes_and_goes(scene: Scene, clock: Callable[[], float] = time.monotonic) -> None:
     """Load the CPUs of a node until the alert is in Alertmanager, end the load, and wait until it is resolved."""
     node = scene.nodes()[-1]
-    until("waiting for the CPUs to be idle", lambda: not scene.notified(), why=lambda: "something else uses them")
+    scene.wait_calm()
     started = clock()
 
     def tell(what: str) -> None:
