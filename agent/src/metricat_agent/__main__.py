@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent import __version__, settings
@@ -39,7 +40,9 @@ def main() -> int:
         return 2
     registry = _registry(given)
     if given.once:
-        sys.stdout.write(registry.scrape())
+        with suppress(BrokenPipeError):  # whoever reads had enough
+            sys.stdout.buffer.write(registry.scrape().encode())
+            sys.stdout.flush()
         return 0
     try:
         server = Server(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import http.client
 import ssl
 import threading
@@ -11,10 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from metricat_agent.guard import Guard
 from metricat_agent.pages import Pages
@@ -24,34 +19,13 @@ from metricat_agent.settings import Address
 from metricat_agent.webconfig import WebConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Certificate = Callable[[Path, str], None]
 
 # bcrypt of "hunter2", cost 4
 HASH = "$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm"
-
-
-def certificate(folder: Path, name: str) -> None:
-    """Write a self-signed certificate for localhost and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / f"{name}.crt").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
 
 
 @contextmanager
@@ -104,7 +78,7 @@ def test_passwords(tmp_path: Path) -> None:
         assert ask(port, user="bert:hunter2") == 200
 
 
-def test_tls_and_a_new_certificate_without_restart(tmp_path: Path) -> None:
+def test_tls_and_a_new_certificate_without_restart(tmp_path: Path, certificate: Certificate) -> None:
     certificate(tmp_path, "one")
     certificate(tmp_path, "two")
     for kind in ("crt", "key"):
@@ -121,7 +95,7 @@ def test_tls_and_a_new_certificate_without_restart(tmp_path: Path) -> None:
             ask(port, trusting(tmp_path, "one"))
 
 
-def test_client_certificates(tmp_path: Path) -> None:
+def test_client_certificates(tmp_path: Path, certificate: Certificate) -> None:
     for name in ("server", "prometheus", "stranger"):
         certificate(tmp_path, name)
     (tmp_path / "web.yaml").write_text(
@@ -163,7 +137,7 @@ def test_a_change_that_cannot_be_used_leaves_what_was(tmp_path: Path, caplog: py
         ("basic_auth_users: [", r"cannot be read as YAML .*line 1"),
     ],
 )
-def test_what_cannot_be_used(tmp_path: Path, content: str, said: str) -> None:
+def test_what_cannot_be_used(tmp_path: Path, certificate: Certificate, content: str, said: str) -> None:
     certificate(tmp_path, "one")
     (tmp_path / "web.yaml").write_text(content)
     with pytest.raises(WebConfigError, match=said) as caught:

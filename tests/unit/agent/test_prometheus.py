@@ -1,0 +1,121 @@
+"""A real Prometheus takes it: both formats, TLS, client certificates, passwords; promtool finds nothing of our own.
+
+Runs where Prometheus has been built: `python -m metricat_tools programs ensure prometheus promtool`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from metricat_tools.programs.obtain import find
+from metricat_tools.programs.table import PROGRAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+PROMETHEUS, PROMTOOL = (find(PROGRAMS[name]) for name in ("prometheus", "promtool"))
+pytestmark = pytest.mark.skipif(not (PROMETHEUS and PROMTOOL), reason="prometheus is not built")
+
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: text
+    scrape_protocols: [PrometheusText0.0.4]
+    static_configs: [{{targets: ["127.0.0.1:{plain}"]}}]
+  - job_name: openmetrics
+    scrape_protocols: [OpenMetricsText1.0.0]
+    static_configs: [{{targets: ["127.0.0.1:{plain}"]}}]
+  - job_name: guarded
+    scheme: https
+    tls_config: {{ca_file: server.crt, cert_file: client.crt, key_file: client.key, server_name: localhost}}
+    basic_auth: {{username: anna, password: hunter2}}
+    static_configs: [{{targets: ["127.0.0.1:{guarded}"]}}]
+  - job_name: stranger
+    scheme: https
+    tls_config: {{ca_file: server.crt, cert_file: client.crt, key_file: client.key, server_name: localhost}}
+    basic_auth: {{username: anna, password: wrong}}
+    static_configs: [{{targets: ["127.0.0.1:{guarded}"]}}]
+"""
+WEB = """
+tls_server_config:
+  cert_file: server.crt
+  key_file: server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: client.crt
+basic_auth_users: {anna: '$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm'}
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: Sequence[str | Path], folder: Path) -> Iterator[None]:
+    with subprocess.Popen([*map(str, command)], cwd=folder, stderr=subprocess.DEVNULL) as program:
+        try:
+            yield
+        finally:
+            program.terminate()
+
+
+def query(port: int, text: str) -> dict[str, float]:
+    """The result of a query by job; nothing while Prometheus is not ready."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(text)}", timeout=5) as answer:
+            found = json.load(answer)["data"]["result"]
+    except OSError:
+        return {}
+    return {series["metric"]["job"]: float(series["value"][1]) for series in found}
+
+
+def test_it_scrapes_both_formats_and_through_every_lock(
+    tmp_path: Path, certificate: Callable[[Path, str], None]
+) -> None:
+    for name in ("server", "client"):
+        certificate(tmp_path, name)
+    plain, guarded, own = free_port(), free_port(), free_port()
+    (tmp_path / "web.yaml").write_text(WEB)
+    (tmp_path / "prometheus.yml").write_text(CONFIG.format(plain=plain, guarded=guarded))
+    agent = [sys.executable, "-m", "metricat_agent"]
+    prometheus = [
+        *(str(PROMETHEUS), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
+        f"--web.listen-address=127.0.0.1:{own}",
+    ]
+    with (
+        running([*agent, f"--web.listen-address=127.0.0.1:{plain}"], tmp_path),
+        running([*agent, f"--web.listen-address=127.0.0.1:{guarded}", "--web.config.file=web.yaml"], tmp_path),
+        running(prometheus, tmp_path),
+    ):
+        wanted = {"text": 1.0, "openmetrics": 1.0, "guarded": 1.0, "stranger": 0.0}
+        deadline = time.monotonic() + 30
+        while query(own, "up") != wanted and time.monotonic() < deadline:
+            time.sleep(0.3)
+        assert query(own, "up") == wanted
+        samples = query(own, "scrape_samples_scraped")
+        assert samples["text"] == pytest.approx(samples["openmetrics"], abs=20)
+        assert samples["text"] > 300
+        assert set(query(own, "max by (job) (node_memory_MemTotal_bytes)")) == {"text", "openmetrics", "guarded"}
+
+
+def test_promtool_finds_fault_only_with_names_of_node_exporter() -> None:
+    page = subprocess.run(
+        [sys.executable, "-m", "metricat_agent", "--once"], check=True, capture_output=True, timeout=60
+    ).stdout
+    done = subprocess.run([str(PROMTOOL), "check", "metrics"], input=page, check=False, capture_output=True, timeout=60)
+    faults = [line for line in done.stderr.decode().splitlines() if line]
+    theirs = ("node_memory_", "node_netstat_", "node_entropy_", "node_sockstat_")
+    assert [line for line in faults if not line.startswith(theirs)] == []
