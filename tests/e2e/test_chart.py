@@ -11,7 +11,7 @@ import yaml
 from metricat_tools.demo.scene import TARGET, Scene
 from metricat_tools.stack.ask import NAMESPACE
 from metricat_tools.stack.kubectl import Object
-from metricat_tools.stack.metricat import CHART, RELEASE, uninstall_metricat
+from metricat_tools.stack.metricat import CHART, RELEASE, split, uninstall_metricat
 from metricat_tools.stack.wait import until
 
 pytestmark = pytest.mark.e2e
@@ -55,6 +55,16 @@ def agents_of_first(scene: Scene) -> bool:
     return scene.kubectl.exists("pods", "--namespace", NAMESPACE, f"--selector=metricat.dev/target={FIRST}")
 
 
+def condition(target: Object, kind: str) -> Object | None:
+    conditions = target.get("status", {}).get("conditions", [])
+    return next((one for one in conditions if one["type"] == kind), None)
+
+
+def named(image: str) -> list[tuple[str, str]]:
+    repository, tag = split(image)
+    return [("repository", repository), ("tag", tag)]
+
+
 def helm(scene: Scene, *arguments: str) -> None:
     scene.kubectl.helm(*arguments, "--namespace", NAMESPACE, "--wait", "--timeout=3m")
 
@@ -74,7 +84,7 @@ def test_upgrade_rollback_and_uninstall_keep_the_crd_and_the_users_targets(scene
     assert knows_later(scene)
     assert first(scene)["spec"]["later"] == "x"
     until("agents of the first target", lambda: agents_of_first(scene))
-    accepted = until("what the operator says of the new field", lambda: _accepted(first(scene)))
+    accepted = until("what the operator says of the new field", lambda: condition(first(scene), "Accepted"))
     assert accepted["reason"] == "AcceptedWithWarnings"
     assert "spec.later: unknown to this version of the operator, and ignored" in accepted["message"]
     for kind in ("job", "configmap", "serviceaccount", "clusterrole", "clusterrolebinding"):
@@ -101,11 +111,19 @@ def test_upgrade_rollback_and_uninstall_keep_the_crd_and_the_users_targets(scene
     assert not scene.kubectl.exists("mtarget", FIRST, "--namespace", NAMESPACE)
     until("the first target's agents to go", lambda: not agents_of_first(scene))
 
-    scene.install_metricat()
+    images = [f"image.{part}.{key}={value}" for part, image in scene.images.items() for key, value in named(image)]
+    helm(
+        scene,
+        *("install", RELEASE, str(newer_chart), "--set", "defaultTarget.enabled=true"),
+        *("--set", f"defaultTarget.name={FIRST}", "--set-json", 'defaultTarget.spec={"later": "y"}'),
+        *(word for image in images for word in ("--set-string", image)),
+    )
+    assert uids(scene) == before
+    assert knows_later(scene), "an install brings a changed CRD too, where an older one was left behind"
+    ready = condition(first(scene), "Ready")
+    assert ready
+    assert ready["status"] == "True", "helm install --wait ends when the agents are there"
+
+    helm(scene, "upgrade", RELEASE, str(CHART), "--reuse-values", "--set", "defaultTarget.enabled=false")
     assert uids(scene) == before
     until("the target to be ready", scene.ready)
-
-
-def _accepted(target: Object) -> Object | None:
-    conditions = target.get("status", {}).get("conditions", [])
-    return next((condition for condition in conditions if condition["type"] == "Accepted"), None)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from metricat_operator import naming
-from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
+from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryTroubleError
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.watch import newer
@@ -64,7 +64,9 @@ class Operator:
 
     def gone(self, target: Manifest) -> None:
         """A target was deleted; its children are collected by their owner references."""
-        self._targets.pop(_key(target), None)
+        known = self._targets.get(_key(target))
+        if known is not None and known["metadata"]["uid"] == target["metadata"]["uid"]:
+            del self._targets[_key(target)]
 
     def _enqueue(self, namespace: str, label: str, delay: float) -> None:
         for key in self._targets:
@@ -76,7 +78,12 @@ class Operator:
         if target is None or self._reconciler is None:
             return None
         with structlog.contextvars.bound_contextvars(target="/".join(key)):
-            written = await self._reconciler.reconcile(target)
+            try:
+                written = await self._reconciler.reconcile(target)
+            except TargetGoneError:
+                log.info("the target is gone, unseen by its watch")
+                self.gone(target)
+                return None
             log.debug("reconciled")
         # A newer state may have come while this one was worked on; it is on the queue and must not be covered up.
         if self._targets.get(key) is target:

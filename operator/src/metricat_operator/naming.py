@@ -43,7 +43,7 @@ def child(target: str) -> str:
 
 def extra_rules(target: str) -> str:
     """The PrometheusRule that holds the user's own groups, apart from ours: a bad one never takes ours down."""
-    return f"{child(target)}-extra"
+    return f"extra-{child(target)}"  # in front, or it would be a child's name of the target `<target>-extra`
 
 
 def labels(target: str, component: str) -> dict[str, str]:

@@ -45,6 +45,7 @@ class Trouble:
     name: str
     reason: str
     message: str
+    temporary: bool = False
 
 
 @dataclass(frozen=True)

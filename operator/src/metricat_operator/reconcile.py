@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import structlog
 
 from metricat_operator.api.parse import Parsed, parse
-from metricat_operator.cluster.apply import Applier
+from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.manifests import Context, build
 from metricat_operator.observed import Facts, Manifest, ObjectKey, Trouble
 from metricat_operator.settings import Settings
-from metricat_operator.status import compute
+from metricat_operator.status import compute, says_the_same
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,8 @@ class Reconciler:
         """One pass; returns the target, with its status as it is now.
 
         Raises:
-            TemporaryTroubleError: the API server could not be asked; try again later.
+            TemporaryTroubleError: something failed that may pass, and the status says what; try again later.
+            TargetGoneError: the target is not there any more.
         """
         metadata = target["metadata"]
         if "deletionTimestamp" in metadata:
@@ -55,8 +56,11 @@ class Reconciler:
         parsed = parse(target.get("spec") or {})
         troubles: list[Trouble] = []
         if parsed.spec and not parsed.errors and not parsed.spec.paused:
-            troubles = await self._bring_about(self._context(target, parsed), self._facts(target))
-        return await self._tell(target, parsed, troubles)
+            troubles = await self._bring_about(target, self._context(target, parsed))
+        written = await self._tell(target, parsed, troubles)
+        if passing := [trouble for trouble in troubles if trouble.temporary]:
+            raise TemporaryTroubleError("; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing))
+        return written
 
     def _facts(self, target: Manifest) -> Facts:
         metadata = target["metadata"]
@@ -75,15 +79,13 @@ class Reconciler:
             agent_image_pull_secrets=self._settings.agent_image_pull_secrets,
         )
 
-    async def _bring_about(self, context: Context, facts: Facts) -> list[Trouble]:
-        troubles = []
-        wanted = set()
-        for desired in build(context):
-            key = ObjectKey(desired["kind"], desired["metadata"]["name"])
-            wanted.add(key)
-            if key.kind in facts.unserved:
-                continue
-            troubles.append(await self._applier.apply(desired, facts.children.get(key)))
+    async def _bring_about(self, target: Manifest, context: Context) -> list[Trouble]:
+        facts = self._facts(target)
+        wanted = {ObjectKey(one["kind"], one["metadata"]["name"]): one for one in build(context)}
+        served = {key: desired for key, desired in wanted.items() if key.kind not in facts.unserved}
+        if not served.keys() <= facts.children.keys():
+            await self._applier.confirm(target)
+        troubles = [await self._applier.apply(desired, facts.children.get(key)) for key, desired in served.items()]
         for key, live in facts.children.items():
             if key not in wanted:
                 troubles.append(await self._applier.prune(key, live))
@@ -92,11 +94,9 @@ class Reconciler:
     async def _tell(self, target: Manifest, parsed: Parsed, troubles: list[Trouble]) -> Manifest:
         before = target.get("status", {})
         status = compute(target, parsed, self._facts(target), troubles, self._now())
-        if status == before:
+        if says_the_same(status, before):
             return target
         written = await self._applier.write_status(target, status)
-        if written is None:
-            return target
         known = {c["type"]: (c["status"], c["reason"]) for c in before.get("conditions", [])}
         for condition in status["conditions"]:
             if known.get(condition["type"]) != (condition["status"], condition["reason"]):

@@ -8,10 +8,17 @@ from metricat_operator.api.parse import Parsed
 from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Trouble
 
 MAX_UNCOVERED = 50
+MAX_MESSAGE = 4096
 
 _INSTALL_OPERATOR = (
     "the cluster does not serve {kinds}; install the Prometheus Operator, for example: helm install kps "
     "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack -n monitoring"
+)
+
+
+_NO_POD = (
+    "the DaemonSet has no pod on this node: it was just added, has a taint that is not tolerated, or Pod Security "
+    "refuses hostPath volumes (kubectl label namespace NAME pod-security.kubernetes.io/enforce=privileged)"
 )
 
 
@@ -29,7 +36,11 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
     uncovered = coverage(facts)
     wanted = [node for node in facts.nodes if node.linux]
     daemon_set = facts.children.get(ObjectKey("DaemonSet", naming.child(target["metadata"]["name"])), {})
-    conditions = [_accepted(parsed), _applied(parsed, facts, troubles), _agents_ready(wanted, uncovered, daemon_set)]
+    conditions = [
+        _accepted(parsed),
+        _applied(parsed, facts, troubles),
+        _agents_ready(wanted, uncovered, daemon_set, troubles),
+    ]
     conditions.append(_ready(conditions))
     generation = target["metadata"]["generation"]
     before = {condition["type"]: condition for condition in target.get("status", {}).get("conditions", [])}
@@ -46,6 +57,17 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
             {"node": node.node, "reason": node.reason, "message": node.message} for node in uncovered[:MAX_UNCOVERED]
         ],
     }
+
+
+def says_the_same(status: Manifest, before: Manifest) -> bool:
+    """Whether the status is already written; conditions of others, and the order of all, do not count."""
+
+    def told(of: Manifest) -> Manifest:
+        ours = {one["type"]: one for one in of.get("conditions", []) if one["type"] in types}
+        return {**of, "conditions": ours}
+
+    types = {condition["type"] for condition in status["conditions"]}
+    return told(status) == told(before)
 
 
 def coverage(facts: Facts) -> list[Uncovered]:
@@ -65,7 +87,7 @@ def _why(node: Node, pod: AgentPod | None) -> Uncovered:
     if not node.ready:
         return Uncovered(node.name, "NodeNotReady", "the node itself is not ready")
     if pod is None:
-        return Uncovered(node.name, "NoPod", "the DaemonSet has no pod on this node: a taint, or it was just added")
+        return Uncovered(node.name, "NoPod", _NO_POD)
     return Uncovered(node.name, pod.reason, pod.message)
 
 
@@ -79,7 +101,12 @@ def _updated(daemon_set: Manifest) -> int:
 
 def _condition(kind: str, *, status: bool | None, reason: str, message: str) -> Manifest:
     text = {True: "True", False: "False", None: "Unknown"}[status]
-    return {"type": kind, "status": text, "reason": reason, "message": message}
+    return {"type": kind, "status": text, "reason": reason, "message": _cut(message)}
+
+
+def _cut(message: str) -> str:
+    """No more than a person reads; the API server takes 32,768 characters."""
+    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 4]} ..."
 
 
 def _accepted(parsed: Parsed) -> Manifest:
@@ -107,8 +134,12 @@ def _applied(parsed: Parsed, facts: Facts, troubles: Sequence[Trouble]) -> Manif
     return _condition("Applied", status=True, reason="Applied", message="every child is as it should be")
 
 
-def _agents_ready(wanted: Sequence[Node], uncovered: Sequence[Uncovered], daemon_set: Manifest) -> Manifest:
+def _agents_ready(
+    wanted: Sequence[Node], uncovered: Sequence[Uncovered], daemon_set: Manifest, troubles: Sequence[Trouble]
+) -> Manifest:
     counts = f"{len(wanted) - len(uncovered)}/{len(wanted)} nodes"
+    if refused := [trouble for trouble in troubles if trouble.kind == "DaemonSet"]:
+        return _condition("AgentsReady", status=False, reason=refused[0].reason, message=refused[0].message)
     if not daemon_set:
         return _condition("AgentsReady", status=False, reason="NoDaemonSet", message="the agents are not deployed")
     if not wanted:

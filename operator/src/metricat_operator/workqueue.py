@@ -13,6 +13,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 _FIRST_RETRY = 1.0
 _LAST_RETRY = 60.0
+_DOUBLINGS = 6
 
 
 @dataclass
@@ -72,7 +73,7 @@ class WorkQueue(Generic[Key]):
             again = await self.work(key)
         except Exception as error:  # noqa: BLE001 (one key's fault must not stop the others; it is told and tried again)
             self._failures[key] = self._failures.get(key, 0) + 1
-            ceiling = min(_LAST_RETRY, _FIRST_RETRY * 2 ** (self._failures[key] - 1))
+            ceiling = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self._failures[key] - 1, _DOUBLINGS))
             delay = random.uniform(ceiling / 2, ceiling)  # noqa: S311 (jitter, not a secret)
             self.failed(key, error, delay)
             self.add(key, delay)

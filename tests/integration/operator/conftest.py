@@ -1,6 +1,7 @@
 """The operator as the chart installs it, on the real API server: under its own ServiceAccount, never as admin."""
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,7 +69,8 @@ def operator(
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = "t-" + request.node.name.partition("[")[0].replace("_", "-")[:50].strip("-")
+    test = request.node.name.partition("[")[0].replace("_", "-")[:50].strip("-")
+    name = f"{test}-{secrets.token_hex(3)}"  # of an earlier run of the same test the namespace may still be going
     cluster.do("create", "namespace", name)
     yield name
     cluster.do("delete", "mtarget", "--all", "-n", name, "--wait=false")

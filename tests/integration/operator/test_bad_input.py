@@ -23,7 +23,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"agent": {"resources": {"limits": {"memory": "much"}}}},
         "must be a quantity such as 100m, 0.5 or 64Mi",
     ),
-    "bad percentage": ({"agent": {"updateStrategy": {"maxUnavailable": "200%"}}}, "must be a whole number, 0 or more"),
+    "bad percentage": ({"agent": {"updateStrategy": {"maxUnavailable": "200%"}}}, "must be a whole number, 1 or more"),
+    "nothing may be unavailable": (
+        {"agent": {"updateStrategy": {"maxUnavailable": 0}}},
+        "must be a whole number, 1 or more",
+    ),
     "timeout over interval": (
         {"monitor": {"interval": "5s"}},
         "scrapeTimeout (default 10s) must not be longer than interval (default 15s); set both",
@@ -78,7 +82,7 @@ def test_malformed_promql_is_told_and_ours_is_not_touched(cluster: Cluster, name
     assert "spec.alerts.extraGroups[0].rules[0].expr: 'sum(rate(up[5m])' does not look like PromQL" in message
     wait_ready(cluster, namespace)
     shipped = cluster.get("prometheusrule", CHILD, namespace)
-    extra = cluster.get("prometheusrule", f"{CHILD}-extra", namespace)
+    extra = cluster.get("prometheusrule", f"extra-{CHILD}", namespace)
     assert shipped
     assert extra
     assert "Broken" not in str(shipped["spec"])

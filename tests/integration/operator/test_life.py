@@ -46,7 +46,7 @@ def test_an_edit_reaches_the_children_and_what_is_switched_off_goes(cluster: Clu
     group = {"name": "own", "rules": [{"record": "own:up", "expr": "count(up)"}]}
     cluster.apply(target(namespace, {"alerts": {"extraGroups": [group]}}))
     wait_ready(cluster, namespace)
-    eventually(lambda: cluster.get("prometheusrule", f"{CHILD}-extra", namespace))
+    eventually(lambda: cluster.get("prometheusrule", f"extra-{CHILD}", namespace))
 
     cluster.apply(
         target(
@@ -55,7 +55,7 @@ def test_an_edit_reaches_the_children_and_what_is_switched_off_goes(cluster: Clu
         )
     )
     eventually(lambda: cluster.get("prometheusrule", CHILD, namespace) is None)
-    eventually(lambda: cluster.get("prometheusrule", f"{CHILD}-extra", namespace) is None)
+    eventually(lambda: cluster.get("prometheusrule", f"extra-{CHILD}", namespace) is None)
 
     def followed() -> bool:
         service = cluster.get("service", CHILD, namespace) or {}
@@ -253,10 +253,45 @@ def test_a_name_that_is_taken_is_told_and_not_taken_over(cluster: Cluster, names
     wait_ready(cluster, namespace)  # the agents run all the same
 
 
-def test_a_restart_and_a_reconcile_with_nothing_to_do_write_nothing(
-    cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane
-) -> None:
+def test_what_bears_our_name_and_is_not_ours_is_never_merged_into(cluster: Cluster, namespace: str) -> None:
+    """Neither of these conflicts with a field of ours, so an apply would go through."""
+    metadata = {"name": CHILD, "namespace": namespace}
+    groups = [{"name": "theirs", "rules": [{"record": "theirs:up", "expr": "up"}]}]
+    theirs = {
+        "serviceaccount": {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        "prometheusrule": {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "PrometheusRule",
+            "metadata": metadata,
+            "spec": {"groups": groups},
+        },
+    }
+    cluster.apply(*theirs.values())
+    before = {kind: cluster.get(kind, CHILD, namespace) for kind in theirs}
     cluster.apply(target(namespace))
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NameTaken")
+    assert {kind: cluster.get(kind, CHILD, namespace) for kind in theirs} == before
+
+
+UNUSUAL: dict[str, Any] = {
+    "agent": {
+        "tolerations": [],
+        "resources": {"requests": {"cpu": "0.05", "memory": "1024Ki"}, "limits": {"memory": "1024Mi"}},
+        "updateStrategy": {"maxUnavailable": 2},
+        "extraLabels": {"env": "a$b"},
+        "collectors": {"disk": {"excludeDevices": "^(ram|loop)$"}},
+    },
+    "monitor": {"labels": {"release": "kps"}, "jobName": "a$1b", "sampleLimit": 10},
+    "alerts": {"extraGroups": [{"name": "own", "rules": [{"record": "own:up", "expr": "up"}]}]},
+}
+"""What the API server writes in its own way."""
+
+
+@pytest.mark.parametrize("spec", [{}, UNUSUAL], ids=["defaults", "unusual"])
+def test_a_restart_and_a_reconcile_with_nothing_to_do_write_nothing(
+    cluster: Cluster, spec: dict[str, Any], namespace: str, operator: RunningOperator, control_plane: ControlPlane
+) -> None:
+    cluster.apply(target(namespace, spec))
     wait_ready(cluster, namespace)
     operator.stop()
     audit = AuditLog(control_plane.audit_log)

@@ -25,5 +25,10 @@ def test_different_targets_have_different_children(one: str, other: str) -> None
     assert (naming.fit(one) == naming.fit(other)) == (one == other)
 
 
+def test_the_extra_rules_of_one_are_never_a_child_of_another() -> None:
+    assert naming.extra_rules("nodes") != naming.child("nodes-extra")
+    assert naming.extra_rules("nodes") != naming.child("extra-nodes")
+
+
 def test_an_ordinary_name_stays_readable() -> None:
     assert naming.child("nodes") == "metricat-nodes"

@@ -42,6 +42,15 @@ def test_null_means_nothing() -> None:
             "spec.monitor.scrapeTimeout: 6s is longer than the interval, 5s; shorten the one or lengthen the other",
         ),
         (
+            {"monitor": {"interval": "0s", "scrapeTimeout": "0s"}},
+            "spec.monitor.interval: 0s is no time; write it like 15s",
+        ),
+        (
+            {"agent": {"resources": {"requests": {"memory": "1Gi"}}}},
+            "spec.agent.resources.requests.memory: 1Gi is more than the limit, 128Mi; raise "  # noqa: ISC004 (one text)
+            "spec.agent.resources.limits.memory with it",
+        ),
+        (
             {"alerts": {"extraGroups": [{"name": "g", "rules": [{"expr": "1"}]}]}},
             "spec.alerts.extraGroups[0].rules[0]: a rule has either alert or record, and not both",
         ),

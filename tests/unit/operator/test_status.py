@@ -4,7 +4,7 @@ from typing import Any
 
 from metricat_operator.api.parse import parse
 from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Trouble
-from metricat_operator.status import MAX_UNCOVERED, compute
+from metricat_operator.status import MAX_MESSAGE, MAX_UNCOVERED, compute, says_the_same
 
 TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 3}}
 NOW = "2030-01-02T03:04:05Z"
@@ -107,6 +107,23 @@ def test_absent_kinds_are_told_with_the_command() -> None:
     assert found["message"].startswith("the cluster does not serve PrometheusRule and ServiceMonitor; install")
     assert "helm install" in found["message"]
     assert condition(status(given), "Ready")["status"] == "True"
+
+
+def test_a_refused_daemon_set_keeps_the_target_from_being_ready() -> None:
+    trouble = Trouble("DaemonSet", "metricat-nodes", "Invalid", "maxUnavailable: Invalid value")
+    assert condition(status(facts(*READY), None, trouble), "Ready")["reason"] == "Invalid"
+
+
+def test_no_message_is_longer_than_the_api_server_takes() -> None:
+    trouble = Trouble("Service", "metricat-nodes", "Invalid", "x" * 100_000)
+    assert len(condition(status(facts(*READY), None, trouble), "Applied")["message"]) <= MAX_MESSAGE
+
+
+def test_conditions_of_others_and_the_order_do_not_make_a_write() -> None:
+    found = status(facts(*READY))
+    other = {"type": "Theirs", "status": "True"}
+    assert says_the_same(found, {**found, "conditions": [other, *reversed(found["conditions"])]})
+    assert not says_the_same(found, {**found, "nodes": {}})
 
 
 def test_a_refused_child_is_told() -> None:

@@ -123,7 +123,8 @@ def test_a_failed_key_comes_again_later_and_later_and_others_go_on() -> None:
         queue = WorkQueue(work, lambda key, error, delay: told.append(f"{key} {error} {delay > 0}"))
         queue.add("bad")
         queue.add("good")
-        await working(queue, 1000)
+        await working(queue, 100_000)
+        assert len(times) > 1100  # more failures than a float has powers of two
         gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
         ceilings = [1, 2, 4, 8, 16, 32, 60, 60]
         assert all(most / 2 <= gap <= most for gap, most in zip(gaps, ceilings, strict=False))

@@ -81,14 +81,14 @@ Quantity = Annotated[
 ]
 
 IntOrPercent = Annotated[
-    int | Annotated[str, StringConstraints(pattern=r"^(100|[1-9]?[0-9])%$")],
+    Annotated[int, Field(ge=1)] | Annotated[str, StringConstraints(pattern=r"^(100|[1-9][0-9]?)%$")],
     Field(
         json_schema_extra={
             **INT_OR_STRING,
             **cel(
                 rule(
-                    "type(self) == int ? self >= 0 : self.matches('^(100|[1-9]?[0-9])%$')",
-                    "must be a whole number, 0 or more, or a percentage from 0% to 100%",
+                    "type(self) == int ? self >= 1 : self.matches('^(100|[1-9][0-9]?)%$')",
+                    "must be a whole number, 1 or more, or a percentage from 1% to 100%",
                 )
             ),
         }

@@ -7,8 +7,11 @@ from typing import Any
 import promql_parser
 from pydantic import ValidationError
 
-from metricat_operator.api.fields import seconds
+from metricat_operator.api.fields import quantity, seconds
 from metricat_operator.api.v1alpha1 import Spec
+
+_SHOWN = 200
+"""Characters of an expression that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,16 @@ def _contradictions(spec: Spec) -> list[str]:
             f"spec.monitor.scrapeTimeout: {spec.monitor.scrape_timeout} is longer than the interval, "
             f"{spec.monitor.interval}; shorten the one or lengthen the other"
         )
+    if seconds(spec.monitor.interval) <= 0:
+        found.append(f"spec.monitor.interval: {spec.monitor.interval} is no time; write it like 15s")
+    resources = spec.agent.resources
+    for name in ("cpu", "memory"):
+        request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
+        if request is not None and limit is not None and quantity(request) > quantity(limit):
+            found.append(
+                f"spec.agent.resources.requests.{name}: {request} is more than the limit, {limit}; raise "
+                f"spec.agent.resources.limits.{name} with it"
+            )
     for place, group in enumerate(spec.alerts.extra_groups):
         found += [
             f"spec.alerts.extraGroups[{place}].rules[{number}]: a rule has either alert or record, and not both"
@@ -64,7 +77,8 @@ def _doubts(spec: Spec) -> list[str]:
                 promql_parser.parse(rule.expr)
             except ValueError as error:
                 where = f"spec.alerts.extraGroups[{place}].rules[{number}].expr"
-                found.append(f"{where}: {rule.expr!r} does not look like PromQL: {error}")
+                expr = rule.expr if len(rule.expr) <= _SHOWN else f"{rule.expr[:_SHOWN]} ..."
+                found.append(f"{where}: {expr!r} does not look like PromQL: {error}")
     return found
 
 

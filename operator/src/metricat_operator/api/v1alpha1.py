@@ -222,7 +222,7 @@ class Alerts(Model):
         default="",
         alias="runbookBaseURL",
         max_length=1024,
-        pattern=r"^(https?://.*)?$",
+        pattern=r"^(https?://[^{}\s]*)?$",
         description="Where the alerts' runbook_url points, the alert's name appended. Default: no runbook_url.",
     )
     rules: AlertRules = Field(default=AlertRules(), description="Settings of the shipped alerts, by name.")

@@ -6,13 +6,25 @@ from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.kinds import BY_NAME, TARGET, Kind
 from metricat_operator.drift import drift, replacement
+from metricat_operator.naming import FIELD_MANAGER
 from metricat_operator.observed import Manifest, ObjectKey, Trouble
 
 log = structlog.get_logger(__name__)
 
+_RACES = 3
+"""How often a write may find that the object was changed since it was looked at."""
+
 
 class TemporaryTroubleError(Exception):
-    """Some writes failed in a way that may pass; the reconcile is to be tried again."""
+    """Something failed in a way that may pass; the reconcile is to be tried again."""
+
+
+class TargetGoneError(Exception):
+    """The target was deleted, or another one has its name, and nobody said so: its watch missed it."""
+
+
+class NameTakenError(Exception):
+    """An object of that name is somebody else's."""
 
 
 class Applier:
@@ -22,12 +34,25 @@ class Applier:
         self._client = client
         self._observer = observer
 
-    async def apply(self, desired: Manifest, live: Manifest | None) -> Trouble | None:
-        """Create or mend one child. A failure of one kind is told, and must not stop the others.
+    async def confirm(self, target: Manifest) -> None:
+        """Ask the API server whether the target is still there, before anything is created in its name.
 
         Raises:
-            TemporaryTroubleError: the API server could not be asked, or asks to wait.
+            TargetGoneError: it is not.
+            TemporaryTroubleError: the API server could not be asked.
         """
+        metadata = target["metadata"]
+        try:
+            found = await self._client.get(TARGET, metadata["namespace"], metadata["name"])
+        except ApiError as error:
+            if error.status == 404:
+                raise TargetGoneError from error
+            raise TemporaryTroubleError(f"cannot look at the target: {error}") from error
+        if found["metadata"]["uid"] != metadata["uid"]:
+            raise TargetGoneError
+
+    async def apply(self, desired: Manifest, live: Manifest | None) -> Trouble | None:
+        """Create or mend one child. A failure is told, and never keeps the others from being written."""
         kind = BY_NAME[desired["kind"]]
         name = desired["metadata"]["name"]
         try:
@@ -37,32 +62,29 @@ class Applier:
         except ApiError as error:
             if error.status == 404:
                 self._observer.children[kind.name].doubt()
-            return _trouble(error, kind, name, "apply")
+            return _trouble(error, kind, name)
         if written is not None:
             self._observer.children[kind.name].put(written)
         return None
 
     async def prune(self, key: ObjectKey, live: Manifest) -> Trouble | None:
-        """Delete a child that is no longer wanted.
-
-        Raises:
-            TemporaryTroubleError: as `apply`.
-        """
+        """Delete a child that is no longer wanted; a failure is told."""
         kind, metadata = BY_NAME[key.kind], live["metadata"]
         if "deletionTimestamp" in metadata:
             return None
         try:
             await self._client.delete(kind, metadata["namespace"], metadata["name"], uid=metadata["uid"])
         except ApiError as error:
-            return _trouble(error, kind, key.name, "delete")
+            return _trouble(error, kind, key.name)
         log.info("pruned", kind=kind.name, name=key.name)
         return None
 
-    async def write_status(self, target: Manifest, status: Manifest) -> Manifest | None:
-        """Replace the status; nothing where the target is gone.
+    async def write_status(self, target: Manifest, status: Manifest) -> Manifest:
+        """Replace the status; returns the target as it is now.
 
         Raises:
-            TemporaryTroubleError: as `apply`.
+            TargetGoneError: there is no such target any more.
+            TemporaryTroubleError: the API server could not be asked, or asks to wait.
         """
         metadata = target["metadata"]
         manifest = {
@@ -74,29 +96,42 @@ class Applier:
         try:
             return await self._client.apply(TARGET, manifest, force=True, subresource="status")
         except ApiError as error:
-            if error.status in {404, 409}:  # gone, or another one of this name: its own event is on the way
-                return None
+            if error.status in {404, 409}:  # 409: the UID is another one's
+                raise TargetGoneError from error
             raise TemporaryTroubleError(f"cannot write the status: {error}") from error
 
     async def _create(self, kind: Kind, desired: Manifest) -> Manifest:
-        """Apply without force, so that an object that somebody else made under this name is not taken over."""
+        """Create, unless somebody else has made an object of this name: an apply would merge ours into theirs."""
         metadata = desired["metadata"]
+        wanted = metadata["ownerReferences"][0]["uid"]
         try:
-            written = await self._client.apply(kind, desired, force=False)
-        except ApiError as error:
-            if error.status != 409:
-                raise
             there = await self._client.get(kind, metadata["namespace"], metadata["name"])
-            wanted = metadata["ownerReferences"][0]["uid"]
-            if all(owner["uid"] != wanted for owner in there["metadata"].get("ownerReferences", [])):
+        except ApiError as error:
+            if error.status != 404:
+                raise
+        else:
+            owners = [owner["uid"] for owner in there["metadata"].get("ownerReferences", [])]
+            if wanted not in owners and not _was_ours(there):
                 raise NameTakenError(
                     f"{kind.name} {metadata['name']} exists and is not Metricat's; rename or delete it"
-                ) from error
-            written = await self._client.apply(kind, desired, force=True)
+                )
+        written = await self._client.apply(kind, desired, force=True)
         log.info("applied", kind=kind.name, name=metadata["name"])
         return written
 
     async def _mend(self, kind: Kind, desired: Manifest, live: Manifest) -> Manifest | None:
+        """Write what differs. The object may be changed by others between our look and our write: look again then."""
+        metadata = live["metadata"]
+        for tries in range(1, _RACES + 1):
+            try:
+                return await self._mend_once(kind, desired, live)
+            except ApiError as error:
+                if error.status not in {409, 422} or tries == _RACES:
+                    raise
+                live = await self._client.get(kind, metadata["namespace"], metadata["name"])
+        return None
+
+    async def _mend_once(self, kind: Kind, desired: Manifest, live: Manifest) -> Manifest | None:
         metadata = live["metadata"]
         written = None
         found = drift(desired, live)
@@ -118,15 +153,15 @@ class Applier:
         return written
 
 
-class NameTakenError(Exception):
-    """An object of that name is somebody else's."""
+def _was_ours(manifest: Manifest) -> bool:
+    """Whether we made it: someone may have taken the owner reference away."""
+    fields = manifest["metadata"].get("managedFields", [])
+    return any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in fields)
 
 
-def _trouble(error: ApiError, kind: Kind, name: str, verb: str) -> Trouble:
-    if error.reason == "NamespaceTerminating" or "because it is being terminated" in str(error):
+def _trouble(error: ApiError, kind: Kind, name: str) -> Trouble:
+    if "because it is being terminated" in str(error):
         return Trouble(kind.name, name, "NamespaceTerminating", str(error))
-    if error.temporary:
-        raise TemporaryTroubleError(f"cannot {verb} {kind.name} {name}: {error}") from error
     if error.status == 404 and kind.optional:
         return Trouble(kind.name, name, "NotServed", str(error))
-    return Trouble(kind.name, name, error.reason, str(error))
+    return Trouble(kind.name, name, error.reason, str(error), temporary=error.temporary)

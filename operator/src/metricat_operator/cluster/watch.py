@@ -67,13 +67,13 @@ class Cache:
         """Follow the kind for ever, in all namespaces; the API server's errors never end it."""
         failures = 0
         while True:
+            began = time.monotonic()
             try:
                 version = await self._relist(client)
-                failures = 0
                 with contextlib.suppress(TimeoutError):
                     await self._follow(client, version)
             except ApiError as error:
-                failures += 1
+                failures = 1 if time.monotonic() - began > _LAST_RETRY else failures + 1
                 delay = self._failed(error, failures)
                 await asyncio.sleep(delay)
 

@@ -42,9 +42,6 @@ def _pod_spec(context: Context, agent: Agent) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "nodeSelector": {"kubernetes.io/os": "linux"},
-        "tolerations": [
-            toleration.model_dump(by_alias=True, exclude_none=True, mode="json") for toleration in agent.tolerations
-        ],
         "terminationGracePeriodSeconds": 10,
         "securityContext": {
             "runAsNonRoot": True,
@@ -58,6 +55,10 @@ def _pod_spec(context: Context, agent: Agent) -> Manifest:
             for name, (on_node, _, _) in _HOST_PATHS.items()
         ],
     }
+    if agent.tolerations:  # the API server drops an empty list
+        pod["tolerations"] = [
+            toleration.model_dump(by_alias=True, exclude_none=True, mode="json") for toleration in agent.tolerations
+        ]
     if agent.priority_class_name:
         pod["priorityClassName"] = agent.priority_class_name
     if context.agent_image_pull_secrets:

@@ -14,10 +14,10 @@ def service_monitor(context: Context) -> Manifest:
         {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"},
         {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "instance"},
         {"sourceLabels": [_POD_LABEL_POOL], "targetLabel": "pool"},
-        {"targetLabel": "job", "replacement": monitor.job_name},
+        {"targetLabel": "job", "replacement": _literal(monitor.job_name)},
     ]
     for name, value in sorted(context.spec.agent.extra_labels.items()):
-        relabelings.append({"targetLabel": name, "replacement": value.replace("$", "$$")})
+        relabelings.append({"targetLabel": name, "replacement": _literal(value)})
     spec: Manifest = {
         "selector": {"matchLabels": {naming.LABEL_TARGET: naming.fit(context.name)}},
         "namespaceSelector": {"matchNames": [context.namespace]},
@@ -40,3 +40,8 @@ def service_monitor(context: Context) -> Manifest:
         "metadata": context.metadata("monitor", labels=monitor.labels),
         "spec": spec,
     }
+
+
+def _literal(value: str) -> str:
+    """A relabelling's replacement in which nothing is expanded."""
+    return value.replace("$", "$$")

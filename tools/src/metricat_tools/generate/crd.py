@@ -80,7 +80,8 @@ def _root() -> Schema:
             "metadata": {"type": "object"},
             # With a default, because a spec that loses its last field in a server-side apply becomes null.
             "spec": {**structural(v1alpha1.Spec), "default": {}},
-            "status": structural(v1alpha1.Status),
+            # Until the operator has looked at it, a target is in progress to all who wait for it (Helm, GitOps tools).
+            "status": {**structural(v1alpha1.Status), "default": {"observedGeneration": -1}},
         },
     }
 

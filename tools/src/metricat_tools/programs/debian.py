@@ -22,6 +22,10 @@ _EVIDENCE = {
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
     "libseccomp-dev": "/usr/include/seccomp.h",
+    "libc6-dev": "/usr/include/stdlib.h",
+    "gcc": "gcc",
+    "pkg-config": "pkg-config",
+    "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
 }
 
 

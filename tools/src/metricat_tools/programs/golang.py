@@ -27,6 +27,10 @@ _REMEDIES = (
         ),
     ),
     (
+        r"x509: certificate",
+        lambda: ToolError("a download was refused for want of certificates: apt-get install ca-certificates"),
+    ),
+    (
         r"libseccomp|gcc.*not found|executable file not found.*gcc",
         lambda: ToolError(
             "runc needs a C compiler and libseccomp's headers: apt-get install gcc libseccomp-dev pkg-config"

@@ -97,7 +97,13 @@ _CONTAINERD = "github.com/containerd/containerd/v2"
 CONTAINERD = GoModule(
     "containerd", _CONTAINERD, tags=("no_btrfs",), ldflags=f"-X {_CONTAINERD}/version.Version={{version}}"
 )
-RUNC = GoModule("runc", "github.com/opencontainers/runc", tags=("seccomp",), cgo=True, debian=("libseccomp-dev",))
+RUNC = GoModule(
+    "runc",
+    "github.com/opencontainers/runc",
+    tags=("seccomp",),
+    cgo=True,
+    debian=("gcc", "libc6-dev", "pkg-config", "libseccomp-dev"),
+)
 COREDNS = GoModule("coredns", "github.com/coredns/coredns")
 PAUSE = GoModule("pause", "metricat.dev/programs/pause")
 PROMETHEUS_OPERATOR = GoModule(
