@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent import __version__, settings
-from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.collectors.table import collectors_for
 from metricat_agent.files import Files
 from metricat_agent.guard import Guard
 from metricat_agent.lanes import Limits
@@ -22,6 +22,9 @@ from metricat_agent.server import Server
 from metricat_agent.thrift import Limits as ThriftLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.collectors import Collector
     from metricat_agent.settings import Settings
 
 _LOG = logging.getLogger("metricat_agent")
@@ -31,14 +34,15 @@ _GARBAGE = 20_000
 
 def main() -> int:
     """Run; return 0 when told to stop, 1 if it cannot listen, 2 if a setting cannot be used."""
+    table = collectors_for(sys.platform)
     try:
-        given = settings.parse(sys.argv[1:], os.environ, COLLECTORS)
+        given = settings.parse(sys.argv[1:], os.environ, table)
         configure(given.log_level, given.log_format, access=given.access_log)
         guard = Guard(given.web_config) if given.web_config else None
     except settings.SettingError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 2
-    registry = _registry(given)
+    registry = _registry(given, table)
     if given.once:
         with suppress(BrokenPipeError):  # whoever reads had enough
             sys.stdout.buffer.write(registry.scrape().encode())
@@ -60,9 +64,9 @@ def main() -> int:
     return 0
 
 
-def _registry(given: Settings) -> Registry:
+def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry:
     return Registry(
-        (COLLECTORS[name](given.host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
+        (table[name](given.host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
         limits=Limits(deadline=given.deadline),
         series=given.series_budget,
         thrift=ThriftLimits(budget=given.cpu_budget),

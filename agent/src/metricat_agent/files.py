@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 _PAGE = 4096
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)  # Windows has none
 _GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.ESTALE)
 _KEPT = 256
 """Descriptors that one user of this class keeps at most."""

@@ -7,6 +7,7 @@ the way out.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,9 +68,9 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mappi
     given, once = gather(arguments, environment, table)
     return Settings(
         host=Host(
-            procfs=_directory(given.get("path.procfs"), "stat"),
-            sysfs=_directory(given.get("path.sysfs")),
-            rootfs=_directory(given.get("path.rootfs")),
+            procfs=_directory(given.get("path.procfs"), "stat") if _has_proc(given) else "/proc",
+            sysfs=_directory(given.get("path.sysfs")) if _has_proc(given) else "/sys",
+            rootfs=_directory(given.get("path.rootfs")) if sys.platform != "win32" else "/",
             udev_data=_directory(value) if (value := given.get("path.udev.data")).text else "",
             node_name=environment.get("NODE_NAME", ""),
         ),
@@ -119,6 +120,11 @@ def _url_path(value: Value) -> str:
             "not a path of its own; write one that starts with / and is neither / nor below /-/, such as /metrics"
         )
     return value.text
+
+
+def _has_proc(given: Given) -> bool:
+    """Tell whether /proc and /sys are asked for: elsewhere than on Linux there are none by default."""
+    return sys.platform == "linux" or bool(given.named("path.procfs") or given.named("path.sysfs"))
 
 
 def _directory(value: Value, holding: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Every collector there is, by name; nothing is found by looking around."""
+"""Every collector there is on Linux, by name; nothing is found by looking around."""
 
 from __future__ import annotations
 
@@ -86,3 +86,12 @@ COLLECTORS: dict[str, type[Collector]] = {
         TextFiles,
     )
 }
+
+
+def collectors_for(platform: str) -> dict[str, type[Collector]]:
+    """Return the collectors of a system, named as `sys.platform` names it."""
+    if platform == "linux":
+        return COLLECTORS
+    from metricat_agent.collectors.portable import PORTABLE  # noqa: PLC0415 -- not on Linux
+
+    return PORTABLE
