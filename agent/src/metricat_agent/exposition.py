@@ -62,32 +62,11 @@ def series_text(family: Family, values: tuple[str, ...]) -> str:
     return f"{family.name}{{{pairs}}} "
 
 
-class _Known:
-    """What is kept of a family: its heads, the beginnings of its lines, and the last page's lines as a template."""
-
-    def __init__(self, family: Family) -> None:
-        self.family = family
-        self.heads: dict[Format, str] = {"text": head_text(family), "openmetrics": openmetrics_head_text(family)}
-        self.beginnings: dict[tuple[str, ...], str] = {}
-        self.labels: tuple[tuple[str, ...], ...] = ()
-        self.template = ""
-
-    def learn(self, labels: tuple[tuple[str, ...], ...]) -> int:
-        """Make the template for these series; return how many are new."""
-        known = len(self.beginnings)
-        for values in labels:
-            if values not in self.beginnings:
-                self.beginnings[values] = series_text(self.family, values).replace("%", "%%")
-        self.labels = labels
-        self.template = "".join(f"{self.beginnings[values]}%s\n" for values in labels)
-        return len(self.beginnings) - known
-
-
 class Writer:
-    """Writes metrics as text, remembering all but the numbers. For one thread at a time."""
+    """Writes metrics as text, remembering the beginnings of lines. Threads may share one."""
 
     def __init__(self) -> None:
-        self._families: dict[str, _Known] = {}
+        self._families: dict[str, tuple[Family, str, str, dict[tuple[str, ...], str]]] = {}
         self._kept = 0
 
     def text(self, metrics: Metrics, form: Format = "text") -> str:
@@ -99,15 +78,21 @@ class Writer:
             if not samples:
                 continue
             known = self._families.get(family.name)
-            if known is None or (known.family is not family and known.family != family):
-                known = self._families[family.name] = _Known(family)
-            labels, values = zip(*samples, strict=True)
-            if labels != known.labels:
-                self._kept += known.learn(labels)
-            parts.append(known.heads[form])
-            # An int and a finite float are written as Python writes them; a sum tells whether all are.
-            plain = values if -inf < sum(values) < inf else tuple(map(number_text, values))
-            parts.append(known.template % plain)
+            if known is None or (known[0] is not family and known[0] != family):
+                known = self._families[family.name] = (family, head_text(family), openmetrics_head_text(family), {})
+            _, head, openmetrics_head, beginnings = known
+            parts.append(head if form == "text" else openmetrics_head)
+            for values, value in samples:
+                beginning = beginnings.get(values)
+                if beginning is None:
+                    beginning = beginnings[values] = series_text(family, values)
+                    self._kept += 1
+                kind = type(value)
+                # Most numbers are plain ints; a finite float's own notation is what Prometheus reads.
+                if kind is int or (kind is float and -inf < value < inf):
+                    parts.append(f"{beginning}{value}\n")
+                else:
+                    parts.append(f"{beginning}{number_text(value)}\n")
         if form == "openmetrics":
             parts.append("# EOF\n")
         return "".join(parts)
