@@ -32,7 +32,7 @@ DAEMON_SET = {
 }
 
 
-def eventually(ready: Callable[[], bool], seconds: float = 20.0) -> None:
+def eventually(ready: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, "gave up waiting"

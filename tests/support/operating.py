@@ -97,6 +97,15 @@ class RunningOperator:
             command = [sys.executable, "-m", "metricat_operator"]
             self.process = subprocess.Popen(command, env=self.environment, stderr=log)
 
+    def errors(self) -> list[Manifest]:
+        """What it logged as its own errors; kopf calls a request that it will try again one, too."""
+        events = map(json.loads, self.log.read_text().splitlines())
+        return [
+            event
+            for event in events
+            if event["level"] in {"error", "critical"} and event["logger"].startswith("metricat_operator")
+        ]
+
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()

@@ -60,7 +60,7 @@ def operator(
     try:
         yield running
         assert running.stop() == 0
-        assert '"level": "error"' not in running.log.read_text()
+        assert running.errors() == []
     finally:
         running.kill()
         sys.stderr.write(running.log.read_text()[-20_000:])  # pytest shows it where a test failed
