@@ -1,7 +1,7 @@
 # Everything a developer does here. `make help` lists it; each target sets up what it needs, and nothing more.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test e2e lint format generate verify images lock clean
+.PHONY: help demo demo-stop test e2e bench lint format generate verify images packages lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,6 +24,9 @@ test: $(READY) ## unit, golden and contract tests, and integration tests on a re
 e2e: $(READY) ## the demo's claims as tests, on a cluster with nodes (needs root)
 	@$(BIN)/pytest tests/e2e $(PYTEST)
 
+bench: $(READY) ## the agent against node_exporter, side by side: a table of ratios
+	@$(TOOLS) bench agent
+
 lint: $(READY) ## style, types, and the arrows of import
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/ruff format --quiet --check $(CODE)
@@ -43,6 +46,9 @@ verify: generate ## fail where a generated file is not as its source says
 
 images: $(READY) ## build the container images (REGISTRY=host/name pushes them there)
 	@$(TOOLS) images $(if $(REGISTRY),--push $(REGISTRY))
+
+packages: $(READY) ## build the agent's wheel into dist/
+	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./agent
 
 lock: $(READY) ## pin the Python packages anew, with hashes
 	@for name in operator agent uv dev; do \

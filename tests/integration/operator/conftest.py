@@ -19,6 +19,13 @@ NODES = 3
 
 
 @pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """One of the operator's own: it counts nodes, and others break theirs."""
+    with ControlPlane.start(f"operator-{os.getpid()}") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
 def cluster(control_plane: ControlPlane) -> Cluster:
     """The control plane with simulated nodes, all CRDs, and what the chart brings besides the Deployment."""
     programs = ensure("kubectl", "helm")
