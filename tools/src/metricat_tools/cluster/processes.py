@@ -90,6 +90,10 @@ class Processes:
             setsid=True,
             setsigdef=[signal.SIGINT, signal.SIGPIPE],
         )
+        # The kernel says that the program was started a moment before its environment, and so our marks, can be read.
+        deadline = time.monotonic() + 1.0
+        while self.find(role) is None and self._ended(role) is None and time.monotonic() < deadline:
+            time.sleep(0.001)
         return self._children[role]
 
     def log(self, role: str) -> Path:
