@@ -78,7 +78,7 @@ class Processes:
         for descriptor in pass_fds:
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - takes no keyword
         # Not `subprocess`: it minds a child that is meant to go on when this process ends.
-        self._children[role] = os.posix_spawnp(
+        pid = self._children[role] = os.posix_spawnp(
             words[0],
             words,
             {**_clean_environment(), **(environment or {}), **marks},
@@ -90,11 +90,17 @@ class Processes:
             setsid=True,
             setsigdef=[signal.SIGINT, signal.SIGPIPE],
         )
-        # The kernel says that the program was started a moment before its environment, and so our marks, can be read.
+        self._await_marks(role)
+        return pid
+
+    def _await_marks(self, role: str) -> None:
+        """Return when the process can be found: its environment shows a moment after the kernel says it was started."""
         deadline = time.monotonic() + 1.0
-        while self.find(role) is None and self._ended(role) is None and time.monotonic() < deadline:
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        while self.find(role) is None and time.monotonic() < deadline:
+            if os.waitid(os.P_PID, self._children[role], ended) is not None:
+                return
             time.sleep(0.001)
-        return self._children[role]
 
     def log(self, role: str) -> Path:
         """The log file of a process."""
