@@ -10,6 +10,10 @@ from metricat_operator.cluster.kinds import CRD
 from metricat_operator.observed import Manifest
 
 
+_HELM = "helm"
+"""Helm's own field manager: Helm 4 applies the CRDs at an install, and refuses to where they are another manager's."""
+
+
 def read(folder: Path) -> list[Manifest]:
     """The manifests in the folder's YAML files."""
     return [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
@@ -20,7 +24,7 @@ async def apply(manifests: list[Manifest]) -> int:
     client = await Client.connect()
     try:
         for manifest in manifests:
-            written = await client.apply(CRD, manifest, force=True)
+            written = await client.apply(CRD, manifest, force=True, manager=_HELM)
             print(f"{manifest['metadata']['name']}: generation {written['metadata']['generation']}")  # noqa: T201
     except ApiError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

@@ -107,7 +107,9 @@ class Client:
         """One object."""
         return await self._json("GET", kind.path(namespace, name))
 
-    async def apply(self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str = "") -> Manifest:
+    async def apply(
+        self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str = "", manager: str = FIELD_MANAGER
+    ) -> Manifest:
         """Server-side apply under our field manager; what comes back is the object as it is now."""
         metadata = manifest["metadata"]
         return await self._json(
@@ -115,7 +117,7 @@ class Client:
             kind.path(metadata.get("namespace", ""), metadata["name"], subresource),
             body=manifest,
             content_type="application/apply-patch+yaml",
-            field_manager=FIELD_MANAGER,
+            field_manager=manager,
             force_conflicts=str(force).lower(),
         )
 
