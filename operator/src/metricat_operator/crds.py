@@ -9,7 +9,6 @@ from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import CRD
 from metricat_operator.observed import Manifest
 
-
 _HELM = "helm"
 """Helm's own field manager: Helm 4 applies the CRDs at an install, and refuses to where they are another manager's."""
 
