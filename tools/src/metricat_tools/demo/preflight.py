@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache
+from metricat_tools.programs import cache, golang
 
 _ELSEWHERE = "or run `make demo CLUSTER=current` for a cluster that you have"
 _GIB = 1 << 30
@@ -22,6 +22,7 @@ def check() -> None:
         raise ToolError(f"the demo's own cluster needs root: run `sudo make demo`, {_ELSEWHERE}")
     if not overlay(Path("/proc/filesystems").read_text(), Path("/lib/modules") / os.uname().release):
         raise ToolError(f"this kernel has no overlay file system, which containers are made of: load it, {_ELSEWHERE}")
+    golang.go()
     if (free := available(Path("/proc/meminfo").read_text())) < _MEMORY:
         raise ToolError(f"only {free / _GIB:.1f} GiB of memory are available and the demo needs 2: end something else")
     needed = _DISK_WARM if (cache.root() / "images").is_dir() else _DISK_COLD

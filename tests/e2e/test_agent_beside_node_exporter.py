@@ -1,7 +1,6 @@
 """Beside a running node_exporter on this host: every family that both have agrees.
 
-Theirs, ours, theirs: what only grows must lie between the two of theirs, what goes up and down near one of them. It
-runs where node_exporter has been built: `python -m metricat_tools programs ensure node_exporter`.
+Theirs, ours, theirs: what only grows must lie between the two of theirs, what goes up and down near one of them.
 """
 
 from __future__ import annotations
@@ -14,18 +13,13 @@ import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from metricat_tools.programs.obtain import find
-from metricat_tools.programs.table import PROGRAMS
+from metricat_tools.programs import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-NODE_EXPORTER = find(PROGRAMS["node_exporter"])
-pytestmark = pytest.mark.skipif(NODE_EXPORTER is None, reason="node_exporter is not built")
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 SPEAK_OF_THEMSELVES = ("node_scrape_collector_", "node_exporter_build_info", "process_", "promhttp_", "go_")
@@ -102,11 +96,11 @@ def agrees(name: str, kind: str, before: float, ours: float, after: float) -> bo
 
 
 def test_every_common_family_agrees() -> None:
-    assert NODE_EXPORTER is not None
+    node_exporter = ensure("node_exporter")["node_exporter"]
     agent = [sys.executable, "-m", "metricat_agent", "--collector.netdev.device-exclude="]
     agent += ["--collector.netclass.ignored-devices=", "--collector.diskstats.device-exclude=^(z?ram|loop|fd)[0-9]+$"]
     same = "--collector.filesystem.mount-points-exclude=^/(dev|proc|sys|run|tmp|var/lib|root/.cache)($|/)"
-    others: list[str | Path] = [NODE_EXPORTER, same, "--collector.diskstats.device-exclude=^(z?ram|loop|fd)[0-9]+$"]
+    others: list[str | Path] = [node_exporter, same, "--collector.diskstats.device-exclude=^(z?ram|loop|fd)[0-9]+$"]
     with running(others) as theirs, running([*agent, same]) as ours:
         (before, kinds), (here, our_kinds), (after, _) = (read(page(port)) for port in (theirs, ours, theirs))
     names, our_names = ({name for name, _ in series} for series in (before, here))

@@ -1,7 +1,4 @@
-"""A real Prometheus takes it: both formats, TLS, client certificates, passwords; promtool finds nothing of our own.
-
-Runs where Prometheus has been built: `python -m metricat_tools programs ensure prometheus promtool`.
-"""
+"""A real Prometheus takes the agent's page: both formats, TLS, client certificates, passwords; promtool is content."""
 
 from __future__ import annotations
 
@@ -17,15 +14,12 @@ from urllib.parse import quote
 
 import pytest
 
-from metricat_tools.programs.obtain import find
-from metricat_tools.programs.table import PROGRAMS
+from metricat_tools.programs import ensure
+from support.certificates import self_signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-PROMETHEUS, PROMTOOL = (find(PROGRAMS[name]) for name in ("prometheus", "promtool"))
-pytestmark = pytest.mark.skipif(not (PROMETHEUS and PROMTOOL), reason="prometheus is not built")
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -82,17 +76,15 @@ def query(port: int, text: str) -> dict[str, float]:
     return {series["metric"]["job"]: float(series["value"][1]) for series in found}
 
 
-def test_it_scrapes_both_formats_and_through_every_lock(
-    tmp_path: Path, certificate: Callable[[Path, str], None]
-) -> None:
+def test_it_scrapes_both_formats_and_through_every_lock(tmp_path: Path) -> None:
     for name in ("server", "client"):
-        certificate(tmp_path, name)
+        self_signed(tmp_path, name)
     plain, guarded, own = free_port(), free_port(), free_port()
     (tmp_path / "web.yaml").write_text(WEB)
     (tmp_path / "prometheus.yml").write_text(CONFIG.format(plain=plain, guarded=guarded))
     agent = [sys.executable, "-m", "metricat_agent"]
     prometheus = [
-        *(str(PROMETHEUS), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
+        *(str(ensure("prometheus")["prometheus"]), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
         f"--web.listen-address=127.0.0.1:{own}",
     ]
     with (
@@ -112,10 +104,11 @@ def test_it_scrapes_both_formats_and_through_every_lock(
 
 
 def test_promtool_finds_fault_only_with_names_of_node_exporter() -> None:
+    promtool = ensure("promtool")["promtool"]
     page = subprocess.run(
         [sys.executable, "-m", "metricat_agent", "--once"], check=True, capture_output=True, timeout=60
     ).stdout
-    done = subprocess.run([str(PROMTOOL), "check", "metrics"], input=page, check=False, capture_output=True, timeout=60)
+    done = subprocess.run([promtool, "check", "metrics"], input=page, check=False, capture_output=True, timeout=60)
     faults = [line for line in done.stderr.decode().splitlines() if line]
     theirs = ("node_memory_", "node_netstat_", "node_entropy_", "node_sockstat_")
     assert [line for line in faults if not line.startswith(theirs)] == []
