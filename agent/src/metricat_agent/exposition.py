@@ -19,14 +19,21 @@ CONTENT_TYPES: dict[Format, str] = {
     "text": CONTENT_TYPE,
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
+ENDS: dict[Format, str] = {"text": "", "openmetrics": "# EOF\n"}
+"""What a page ends with."""
 _MAX_KEPT = 50_000
 
 
+def utf8(text: str) -> str:
+    r"""Return the text as valid UTF-8, foreign bytes shown as ``\xff``."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def label_text(value: str) -> str:
-    r"""Return a label's value as it stands between the quotes: valid UTF-8, foreign bytes shown as ``\xff``."""
-    if not value.isascii():
-        value = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    """Return a label's value as it stands between the quotes."""
+    return utf8(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def number_text(value: float) -> str:
@@ -40,7 +47,7 @@ def number_text(value: float) -> str:
 
 def head_text(family: Family) -> str:
     """Return the HELP and TYPE lines of a family in the text format."""
-    text = family.help.replace("\\", r"\\").replace("\n", r"\n")
+    text = utf8(family.help).replace("\\", r"\\").replace("\n", r"\n")
     return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n"
 
 
@@ -70,7 +77,10 @@ class Writer:
         self._kept = 0
 
     def text(self, metrics: Metrics, form: Format = "text") -> str:
-        """Return the metrics in their order; a family without series is left out altogether."""
+        """Return the metrics in their order; a family without series is left out altogether.
+
+        Raises what a sample deserves that is none: too few labels, a number that is no number.
+        """
         if self._kept > _MAX_KEPT:  # devices came and went for months: begin anew rather than grow
             self._families, self._kept = {}, 0
         parts: list[str] = []
@@ -93,6 +103,4 @@ class Writer:
                     parts.append(f"{beginning}{value}\n")
                 else:
                     parts.append(f"{beginning}{number_text(value)}\n")
-        if form == "openmetrics":
-            parts.append("# EOF\n")
         return "".join(parts)

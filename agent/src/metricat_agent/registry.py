@@ -1,7 +1,8 @@
 """One scrape of the collectors that are switched on.
 
-A collector that raises, hangs or is slow costs its own series and nothing else: it is counted, timed and named in the
-log when it starts to fail and when it works again, not at every scrape in between. Scrapes at the same time are one.
+A collector that raises, hangs, is slow or gives what cannot be written costs its own series and nothing else: it is
+counted, timed and named in the log when it starts to fail and when it works again, not at every scrape in between.
+Scrapes at the same time are one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from metricat_agent import budget
-from metricat_agent.exposition import Format, Writer
+from metricat_agent.exposition import ENDS, Format, Writer
 from metricat_agent.families import Metrics, Sample, counter, gauge
 from metricat_agent.flights import Flights
 from metricat_agent.lanes import Lanes, Limits, Outcome
@@ -55,8 +56,8 @@ class UnknownCollectorError(Exception):
 class Page:
     """One scrape as bytes; who shares it shares its compressed form too."""
 
-    def __init__(self, text: str) -> None:
-        self.plain = text.encode()
+    def __init__(self, plain: bytes) -> None:
+        self.plain = plain
         self._gzipped = b""
 
     @property
@@ -115,52 +116,56 @@ class Registry:
             raise UnknownCollectorError(", ".join(unknown))
         without = exclude if collect else {*exclude, *self._thrift.shed}
         chosen = tuple(name for name in self._collectors if (not collect or name in collect) and name not in without)
-        return self._flights.get((form, chosen), lambda: Page(self._text(form, chosen)))
+        return self._flights.get((form, chosen), lambda: Page(self._bytes(form, chosen)))
 
     def scrape(self) -> str:
         """Return a scrape of all collectors as text."""
-        return self._text("text", self.names)
+        return self._bytes("text", self.names).decode()
 
-    def _text(self, form: Format, chosen: Iterable[str]) -> str:
+    def _bytes(self, form: Format, chosen: Iterable[str]) -> bytes:
         outcomes = self._lanes.run([self._collectors[name] for name in chosen])
         with self._writing:
             return self._written(form, chosen, outcomes)
 
-    def _written(self, form: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome]) -> str:
-        metrics: Metrics = []
+    def _written(self, form: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome]) -> bytes:
+        parts: list[bytes] = []
         own: list[list[Sample]] = [[] for _ in _OF_COLLECTORS]
+        taken: Metrics = []
         for name in chosen:
-            labels = (name,)
             outcome, record = outcomes[name], self._records[name]
-            self._note(name, record, outcome)
-            offered = outcome.metrics or []
-            if self._collectors[name].foreign:
-                ours = {family.name for family, _ in metrics} | _OUR_NAMES
-                offered = [metric for metric in offered if metric[0].name not in ours]
-            found, series, dropped = budget.cut(offered, self._series)
-            record.dropped += dropped
-            metrics += found
-            values = (
-                outcome.seconds,
-                int(outcome.metrics is not None),
-                record.errors,
-                record.last_success,
-                series,
-                record.dropped or None,
-            )
+            series, why = 0, outcome.why
+            worked = outcome.metrics is not None
+            if outcome.metrics is not None:
+                try:
+                    found, series, dropped = budget.cut(self._offered(name, outcome.metrics, taken), self._series)
+                    parts.append(self._writer.text(found, form).encode())
+                    taken += found
+                    record.dropped += dropped
+                except Exception as error:  # noqa: BLE001 -- what cannot be written must not cost the others' series
+                    worked, series, why = False, 0, f"{type(error).__name__}: {error}"
+            self._note(name, record, None if worked else why)
+            values = (outcome.seconds, int(worked), record.errors, record.last_success, series, record.dropped or None)
             for samples, value in zip(own, values, strict=True):
                 if value is not None:
-                    samples.append((labels, value))
+                    samples.append(((name,), value))
         self._thrift.note({name: outcome.seconds for name, outcome in outcomes.items()})
-        return self._writer.text([*metrics, *zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()], form)
+        last = [*zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()]
+        return b"".join((*parts, self._writer.text(last, form).encode(), ENDS[form].encode()))
 
-    def _note(self, name: str, record: _Record, outcome: Outcome) -> None:
-        """Count an outcome, and log it if it is news."""
-        if outcome.metrics is None:
+    def _offered(self, name: str, metrics: Metrics, taken: Metrics) -> Metrics:
+        """Return the metrics of a collector; of a foreign one, those that are not taken yet."""
+        if not self._collectors[name].foreign:
+            return metrics
+        ours = {family.name for family, _ in taken} | _OUR_NAMES
+        return [metric for metric in metrics if metric[0].name not in ours]
+
+    def _note(self, name: str, record: _Record, why: str | None) -> None:
+        """Count that a collector worked, or why not, and log it if it is news."""
+        if why is not None:
             record.errors += 1
-            if record.why != outcome.why:
-                _LOG.warning("collector %s fails: %s", name, outcome.why)
-            record.why = outcome.why
+            if record.why != why:
+                _LOG.warning("collector %s fails: %s", name, why)
+            record.why = why
             return
         record.last_success = self._clock()
         if record.why is not None:

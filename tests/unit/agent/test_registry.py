@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_agent.families import gauge, single
@@ -14,8 +16,7 @@ from metricat_agent.registry import Registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
-
+    from metricat_agent.exposition import Format
     from metricat_agent.families import Metrics
 
     from .conftest import Scrape
@@ -55,6 +56,61 @@ def test_a_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], 
     assert scrape.of("metricat_collector_errors_total") == {("fickle",): 2, ("good",): 0}
     assert scrape.of("metricat_collector_last_success_timestamp_seconds") == {("good",): 1e9}
     assert scrape.of("metricat_collector_series") == {("fickle",): 0, ("good",): 1}
+
+
+class Fixed(Collector):
+    name = "fixed"
+    summary = "gives what it was made with"
+    families = ()
+    given: Metrics
+
+    def collect(self) -> Metrics:
+        return self.given
+
+
+LABELLED = gauge("node_labelled", "Two labels.", "device", "mode")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (LABELLED, [(("sda",), 1)]),
+        (LABELLED, [(("sda", None), 1)]),
+        (LABELLED, [(["sda", "read"], 1)]),
+        (GOOD, [((), None)]),
+        (GOOD, [((), "1")]),
+        (GOOD, [((), 1j)]),
+        (GOOD, [((), 10**5000)]),
+        (GOOD, None),
+        ("node_good", [((), 1)]),
+        None,
+    ],
+    ids=["few", "odd", "listed", "none", "text", "complex", "endless", "no-samples", "no-family", "no-metric"],
+)
+@pytest.mark.parametrize("form", ["text", "openmetrics"])
+def test_a_sample_that_is_none_costs_its_collector_alone(
+    bad: object, form: Format, scrape_of: Callable[[str], Scrape]
+) -> None:
+    fixed = Fixed(Host())
+    fixed.given = [(LABELLED, [(("sda", "read"), 1)]), bad]  # type: ignore[list-item] # what must not be
+    registry = Registry([fixed, Good(Host())])
+    for _ in range(2):
+        scrape = scrape_of(registry.page(form).plain.decode())
+    assert scrape.of("node_scrape_collector_success") == {("fixed",): 0, ("good",): 1}
+    assert scrape.of("metricat_collector_series") == {("fixed",): 0, ("good",): 1}
+    assert scrape.get("metricat_collector_errors_total", collector="fixed") == 2
+    assert scrape.get("node_good") == 1
+    assert not scrape.of("node_labelled"), "half a collector is none"
+    fixed.given = []
+    assert scrape_of(registry.page(form).plain.decode()).get("node_scrape_collector_success", collector="fixed") == 1
+
+
+def test_bytes_that_are_no_utf8_spoil_no_page(scrape_of: Callable[[str], Scrape]) -> None:
+    fixed = Fixed(Host())
+    fixed.given = [(gauge("node_odd", "Caf\udce9.", "file"), [(("\udce9",), 1)])]
+    scrape = scrape_of(Registry([fixed]).page().plain.decode())
+    assert scrape.of("node_odd") == {("\\xe9",): 1}
+    assert "# HELP node_odd Caf\\\\xe9." in scrape.text
 
 
 def test_a_failure_is_logged_when_it_is_news(caplog: pytest.LogCaptureFixture) -> None:

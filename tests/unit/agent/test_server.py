@@ -36,7 +36,7 @@ def pages(scrape: Callable[[], str] = lambda: "node_load1 1\n", requests: int = 
 
     def page(form: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
         del form, collect, exclude
-        return Page(scrape())
+        return Page(scrape().encode())
 
     return Pages(page, requests=requests)
 
