@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from metricat_operator.alerts.recording import RECORDINGS
+from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.registry import FAMILIES
+from metricat_operator.alerts.catalogue import CATALOGUE
+from metricat_operator.alerts.recording import MEASURES, RECORDINGS
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests.daemon_set import arguments
 
@@ -59,8 +62,13 @@ def test_switches_and_patterns_reach_what_they_name() -> None:
         assert f"\n{metric}" not in bare
 
 
-def test_every_raw_metric_that_a_recording_rule_reads_is_exposed() -> None:
-    exposed = set(re.findall(r"^# TYPE (\S+)", agent(*HOST, "--once").stdout, re.MULTILINE))
-    read = {name for recording in RECORDINGS for name in re.findall(r"\bnode_\w+", recording.expr)}
-    assert read
-    assert read <= exposed
+def test_every_raw_metric_that_a_rule_reads_is_declared_by_the_agent() -> None:
+    declared = {family.name for collector in COLLECTORS.values() for family in collector.families}
+    declared |= {family.name for family in FAMILIES}
+    texts = [recording.expr for recording in RECORDINGS]
+    texts += [text for alert in CATALOGUE for text in (alert.expr, *(level.expr for level in alert.levels))]
+    texts += [alert.description for alert in CATALOGUE]
+    texts += [name for name in MEASURES.values() if not name.startswith("metricat:")]
+    read = {name for text in texts for name in re.findall(r"(?<![\w:])(?:node|metricat)_\w+", text)}
+    assert {"node_cpu_seconds_total", "metricat_process_cpu_ratio"} <= read
+    assert read <= declared

@@ -1,11 +1,13 @@
 """Every rule that is shipped is PromQL, about one target's series only, and set as the target says."""
 
+import re
+
 import promql_parser
 import pytest
 
 from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.recording import RECORDINGS
-from metricat_operator.alerts.rules import Scope, alert_group, number, recording_group
+from metricat_operator.alerts.recording import MEASURES, RECORDINGS
+from metricat_operator.alerts.rules import Scope, alert_group, number, recording_group, sharded
 from metricat_operator.api.v1alpha1 import AlertRules
 
 SCOPE = Scope("monitoring", "metricat-nodes", 60, {"team": "{{ x }}"})
@@ -17,8 +19,50 @@ def test_every_expression_is_promql_with_nothing_left_to_fill_in() -> None:
     assert len(rules) == len(RECORDINGS) + sum(len(alert.levels) for alert in CATALOGUE)
     for rule in rules:
         promql_parser.parse(rule["expr"])
-        assert "<" not in rule["expr"]
-        assert "<threshold>" not in str(rule)
+        assert not re.search("<(selector|threshold|window)>", str(rule))
+
+
+def test_every_selector_keeps_to_the_target() -> None:
+    for rule in [*recording_group("r", SCOPE)["rules"], *alert_group("a", SCOPE, SETTINGS, "")["rules"]]:
+        own = re.findall(r"(?<![\w:])(?:node|metricat|up)[\w:]*\{[^}]*\}", rule["expr"])
+        assert all(SCOPE.selector in selector for selector in own)
+        assert own or rule.get("alert") == "MetricatWatchdog"
+
+
+def test_a_measure_has_one_name_and_what_is_recorded_is_recorded_once() -> None:
+    assert len(MEASURES) == len(set(MEASURES.values())) == 47
+    recorded = [recording.name for recording in RECORDINGS]
+    assert len(recorded) == len(set(recorded))
+    asked = {name.split("{")[0] for name in MEASURES.values() if name.startswith("metricat:")}
+    assert asked <= set(recorded)
+
+
+def test_what_several_levels_or_alerts_ask_is_recorded() -> None:
+    """Rates, and what two rules want, are worked out once."""
+    ranges = [
+        found
+        for alert in CATALOGUE
+        for text in {alert.expr, *(level.expr for level in alert.levels)}
+        for found in re.findall(r"(?:rate|increase|deriv|max_over_time|min_over_time)\([^\]]*\]", text)
+        if "metricat:" not in found
+    ]
+    assert len(ranges) == len(set(ranges))
+
+
+def test_a_group_is_cut_into_shards_that_together_hold_the_same_rules() -> None:
+    group = recording_group("r", SCOPE)
+    shards = sharded(group, most=7)
+    assert [rule for shard in shards for rule in shard["rules"]] == group["rules"]
+    assert max(len(shard["rules"]) for shard in shards) == 7
+    assert len({shard["name"] for shard in shards}) == len(shards)
+    assert sharded(group, most=1000) == [group]
+
+
+def test_an_alert_that_lingers_does_so_as_long_as_it_waits() -> None:
+    rules = alert_group("a", SCOPE, SETTINGS, "")["rules"]
+    lingers = {alert.name for alert in CATALOGUE if alert.lingers}
+    assert {rule["alert"] for rule in rules if "keep_firing_for" in rule} == lingers
+    assert all(rule.get("keep_firing_for", rule["for"]) == rule["for"] for rule in rules)
 
 
 def test_a_default_level_fires_as_the_catalogue_says() -> None:

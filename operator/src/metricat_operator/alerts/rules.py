@@ -58,13 +58,18 @@ def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_ba
 
 def _rule(alert: Alert, level: Level, scope: Scope, setting: Mapping[str, Any], runbook_base_url: str) -> Rule:
     threshold = "" if level.threshold is None else number(setting["threshold"])
-    annotations = {"summary": alert.summary, "description": alert.description.replace("<threshold>", threshold)}
+
+    def filled(text: str) -> str:
+        return text.replace("<selector>", scope.selector).replace("<threshold>", threshold)
+
+    annotations = {"summary": alert.summary, "description": filled(alert.description)}
     if runbook_base_url:
         annotations["runbook_url"] = f"{runbook_base_url.rstrip('/')}/{alert.name}"
     return {
         "alert": alert.name,
-        "expr": alert.expr.replace("<selector>", scope.selector).replace("<threshold>", threshold),
+        "expr": filled(level.expr or alert.expr),
         "for": setting["for"],
+        **({"keep_firing_for": setting["for"]} if alert.lingers else {}),
         "labels": {
             **scope.alert_labels,
             # Alertmanager's per-namespace routing needs it, also where an expression has lost it.
@@ -74,6 +79,15 @@ def _rule(alert: Alert, level: Level, scope: Scope, setting: Mapping[str, Any], 
         },
         "annotations": annotations,
     }
+
+
+def sharded(group: Group, most: int = 20) -> list[Group]:
+    """The group as several of at most `most` rules: Prometheus evaluates a group's rules one after another."""
+    rules = group["rules"]
+    parts = [rules[start : start + most] for start in range(0, len(rules), most)]
+    if len(parts) == 1:
+        return [group]
+    return [{**group, "name": f"{group['name']}-{index + 1}", "rules": part} for index, part in enumerate(parts)]
 
 
 def number(value: float) -> str:

@@ -1,0 +1,43 @@
+"""What an alert is, as data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["info", "warning", "critical"]
+
+NODE = "{{ $labels.node }} (pool {{ $labels.pool }})"
+"""How a description names the node."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One severity of an alert: fires when the expression is true for `duration`.
+
+    `expr` is there where the level asks something else than the alert's other levels do.
+    """
+
+    severity: Severity
+    threshold: float | None
+    duration: str
+    expr: str = ""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert.
+
+    In `expr`, `<threshold>` becomes the level's threshold and `<selector>` the label matchers that keep it to one
+    target's series; texts may hold both too. `resource` says what the alert is about on the node, and is a template: a
+    critical silences its own warning on the same node and resource. An alert that `lingers` goes on firing, after it
+    was last true, for as long as it had to be true before: so a value that sways about the threshold does not flap.
+    """
+
+    name: str
+    meaning: str
+    expr: str
+    resource: str
+    summary: str
+    description: str
+    levels: tuple[Level, ...]
+    unit: str = ""
+    lingers: bool = False

@@ -1,0 +1,129 @@
+"""Alerts about CPU and memory."""
+
+from metricat_operator.alerts.alert import NODE, Alert, Level
+
+
+def _top(metric: str, amount: str) -> str:
+    """Template text: the three processes that use most, each with its pod where it has one.
+
+    The pod's name comes from kube-state-metrics where Prometheus has it; else its UID is shown.
+    """
+    processes = f"sort_desc(topk(3, max by (pid, name, pod_uid) ({metric}{{<selector>,node=%q}})))"
+    pod = (
+        "{{ with .Labels.pod_uid }}, pod {{ $uid := . }}"
+        '{{ with printf "kube_pod_info{uid=%q}" . | query }}'
+        "{{ with index . 0 }}{{ .Labels.namespace }}/{{ .Labels.pod }}{{ end }}"
+        "{{ else }}{{ $uid }}{{ end }}{{ end }}"
+    )
+    return (
+        f"{{{{ with printf `{processes}` $labels.node | query }}}} Top processes:{{{{ range $i, $p := . }}}}"
+        f"{{{{ if $i }}}};{{{{ end }}}} {{{{ with $p }}}}"
+        f"{{{{ .Labels.name }}}} (pid {{{{ .Labels.pid }}}}{pod}) {amount}{{{{ end }}}}"
+        "{{ end }}.{{ end }}"
+    )
+
+
+_TOP_CPU = _top("metricat_process_cpu_ratio", '{{ .Value | printf "%.2f" }} CPUs')
+_TOP_MEMORY = _top("metricat_process_resident_memory_bytes", "{{ .Value | humanize1024 }}B")
+_EXHAUSTED = "max_over_time(metricat:node_memory_usage:percent{<selector>}[5m]) >= 90"
+_OOM_KILLS = "metricat:node_oom_kills:increase5m{<selector>} >= 1"
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="NodeCPUUsageHigh",
+        meaning="All cores of the node together are busy: neither idle, nor waiting for I/O, nor stolen.",
+        expr="metricat:node_cpu_usage:percent{<selector>} >= <threshold>",
+        resource="cpu",
+        summary="CPU usage on {{ $labels.node }} is high",
+        description=f'CPU usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).{_TOP_CPU}',
+        unit="%",
+        levels=(Level("warning", 80, "5m"), Level("critical", 95, "1m")),
+        lingers=True,
+    ),
+    Alert(
+        name="NodeLoadHigh",
+        meaning="More tasks run, or wait for a CPU or a disk, than the cores of the node can serve.",
+        expr="metricat:node_load1_per_cpu:ratio{<selector>} > <threshold>",
+        resource="load",
+        summary="The load of {{ $labels.node }} is high",
+        description=f'The 1-minute load of {NODE} is {{{{ $value | printf "%.1f" }}}} per core (threshold <threshold>).'
+        f"{_TOP_CPU}",
+        unit="tasks per core",
+        levels=(Level("warning", 2, "15m"),),
+    ),
+    Alert(
+        name="NodePressureCPU",
+        meaning="Tasks wait for a CPU: the share of time in which at least one did (pressure stall information).",
+        expr="metricat:node_pressure_cpu_waiting:percent{<selector>} > <threshold>",
+        resource="cpu pressure",
+        summary="Tasks on {{ $labels.node }} wait for a CPU",
+        description=f'On {NODE}, tasks waited for a CPU {{{{ $value | printf "%.1f" }}}} % of the time '
+        f"(threshold <threshold> %).{_TOP_CPU}",
+        unit="%",
+        levels=(Level("warning", 25, "10m"),),
+        lingers=True,
+    ),
+    Alert(
+        name="NodeMemoryUsageHigh",
+        meaning="Little memory is available without swapping (MemAvailable), caches counted as available.",
+        expr="metricat:node_memory_usage:percent{<selector>} >= <threshold>",
+        resource="memory",
+        summary="Memory usage on {{ $labels.node }} is high",
+        description=f'Memory usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
+        f"{_TOP_MEMORY}",
+        unit="%",
+        levels=(Level("warning", 85, "5m"), Level("critical", 95, "5m")),
+        lingers=True,
+    ),
+    Alert(
+        name="NodeOOMKill",
+        meaning="The kernel killed a process for want of memory. Critical: the node had none left. Info: it had, "
+        "so a container met its own limit, which is normal on Kubernetes. The kernel counts both as one; they are "
+        "told apart by whether 90 % of the node's memory was in use in the last 5 minutes.",
+        expr="",
+        resource="oom",
+        summary="A process on {{ $labels.node }} was killed for want of memory",
+        description=f'On {NODE}, the kernel killed {{{{ $value | printf "%.0f" }}}} processes within 5 minutes for '
+        f"want of memory.{_TOP_MEMORY}",
+        levels=(
+            Level("info", None, "0s", f"{_OOM_KILLS} unless {_EXHAUSTED}"),
+            Level("critical", None, "0s", f"{_OOM_KILLS} and {_EXHAUSTED}"),
+        ),
+    ),
+    Alert(
+        name="NodeMemoryMajorFaults",
+        meaning="Pages are read from disk over and over, mostly because memory is short.",
+        expr="metricat:node_memory_major_faults:rate{<selector>} > <threshold>",
+        resource="memory faults",
+        summary="{{ $labels.node }} reads memory pages from disk all the time",
+        description=f'{NODE} has {{{{ $value | printf "%.0f" }}}} major page faults a second (threshold <threshold>).'
+        f"{_TOP_MEMORY}",
+        unit="faults per second",
+        levels=(Level("warning", 500, "15m"),),
+        lingers=True,
+    ),
+    Alert(
+        name="NodeSwapUsageHigh",
+        meaning="The swap space is nearly full; only on nodes that have some.",
+        expr="metricat:node_swap_usage:percent{<selector>} >= <threshold>",
+        resource="swap",
+        summary="Swap usage on {{ $labels.node }} is high",
+        description=f'Swap usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
+        f"{_TOP_MEMORY}",
+        unit="%",
+        levels=(Level("warning", 80, "15m"),),
+        lingers=True,
+    ),
+    Alert(
+        name="NodePressureMemory",
+        meaning="All tasks at once wait for memory: the share of time (pressure stall information, full).",
+        expr="metricat:node_pressure_memory_stalled:percent{<selector>} > <threshold>",
+        resource="memory pressure",
+        summary="{{ $labels.node }} stalls for want of memory",
+        description=f'On {NODE}, all tasks waited for memory {{{{ $value | printf "%.1f" }}}} % of the time '
+        f"(threshold <threshold> %).{_TOP_MEMORY}",
+        unit="%",
+        levels=(Level("warning", 10, "10m"), Level("critical", 30, "5m")),
+        lingers=True,
+    ),
+)

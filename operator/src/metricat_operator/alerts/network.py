@@ -1,0 +1,86 @@
+"""Alerts about network devices and connections."""
+
+from metricat_operator.alerts.alert import NODE, Alert, Level
+from metricat_operator.alerts.recording import KEYS
+
+VIRTUAL = "lo|veth.*|br-.*|docker.*|cni.*|cali.*|cilium.*|lxc.*|flannel.*|vxlan.*|geneve.*|tun.*|tap.*|virbr.*|kube-.*|"
+VIRTUAL += "nodelocaldns|dummy.*|ifb.*|wg.*"
+"""Devices that are no physical links, by the names that they have by custom."""
+
+_DEVICE = f"{{{{ $labels.device }}}} on {NODE}"
+_PACKETS = "metricat:node_network_packets:rate{<selector>} >= 10"
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="NodeNetworkBandwidthHigh",
+        meaning="A physical link is nearly full in one direction; only where the link knows its speed.",
+        expr=f'metricat:node_network_bandwidth:percent{{device!~"{VIRTUAL}",<selector>}} >= <threshold>',
+        resource="bandwidth {{ $labels.device }}",
+        summary="Link {{ $labels.device }} on {{ $labels.node }} is nearly full",
+        description=f'{_DEVICE} uses {{{{ $value | printf "%.1f" }}}} % of its speed to {{{{ $labels.direction }}}} '
+        "(threshold <threshold> %).",
+        unit="%",
+        levels=(Level("warning", 80, "5m"), Level("critical", 95, "5m")),
+        lingers=True,
+    ),
+    Alert(
+        name="NodeNetworkDropsHigh",
+        meaning="A device drops packets for want of room or of a taker; at least 10 packets a second.",
+        expr=f"100 * metricat:node_network_drop:ratio{{<selector>}} >= <threshold> and {_PACKETS}",
+        resource="drops {{ $labels.device }}",
+        summary="{{ $labels.device }} on {{ $labels.node }} drops packets",
+        description=f'{_DEVICE} drops {{{{ $value | printf "%.2f" }}}} % of the packets to {{{{ $labels.direction }}}} '
+        "(threshold <threshold> %).",
+        unit="% of packets",
+        levels=(Level("warning", 1, "15m"),),
+        lingers=True,
+    ),
+    Alert(
+        name="NodeNetworkErrorsHigh",
+        meaning="Packets of a device are broken: a bad cable, port or driver; at least 10 packets a second.",
+        expr=f"100 * metricat:node_network_error:ratio{{<selector>}} >= <threshold> and {_PACKETS}",
+        resource="errors {{ $labels.device }}",
+        summary="{{ $labels.device }} on {{ $labels.node }} has broken packets",
+        description=f"Of the packets that {_DEVICE} had to {{{{ $labels.direction }}}}, "
+        '{{ $value | printf "%.2f" }} % '
+        "were broken (threshold <threshold> %).",
+        unit="% of packets",
+        levels=(Level("warning", 1, "15m"),),
+        lingers=True,
+    ),
+    Alert(
+        name="NodeConntrackHigh",
+        meaning="The table of followed connections is nearly full; then new connections are dropped.",
+        expr="metricat:node_conntrack_usage:percent{<selector>} > <threshold>",
+        resource="conntrack",
+        summary="The connection table of {{ $labels.node }} is nearly full",
+        description=f'The connection table of {NODE} is {{{{ $value | printf "%.1f" }}}} % full '
+        "(threshold <threshold> %).",
+        unit="%",
+        levels=(Level("warning", 75, "5m"), Level("critical", 90, "5m")),
+        lingers=True,
+    ),
+    Alert(
+        name="NodeBondDegraded",
+        meaning="A bond has fewer links up than it has links.",
+        expr=f"max by ({KEYS}, master) (node_bonding_slaves{{<selector>}}) "
+        f"- max by ({KEYS}, master) (node_bonding_active{{<selector>}}) > 0",
+        resource="bond {{ $labels.master }}",
+        summary="Bond {{ $labels.master }} on {{ $labels.node }} is degraded",
+        description=f'{{{{ $value | printf "%.0f" }}}} links of bond {{{{ $labels.master }}}} on {NODE} are down.',
+        levels=(Level("warning", None, "5m"),),
+    ),
+    Alert(
+        name="NodeInterfaceFlapping",
+        meaning="A physical link went up or down more than twice within 2 minutes.",
+        expr=f"max by ({KEYS}, device) "
+        f'(increase(node_network_carrier_changes_total{{device!~"{VIRTUAL}",<selector>}}[2m])) >= <threshold>',
+        resource="link {{ $labels.device }}",
+        summary="Link {{ $labels.device }} on {{ $labels.node }} flaps",
+        description=f'{_DEVICE} went up or down {{{{ $value | printf "%.0f" }}}} times within 2 minutes '
+        "(threshold <threshold>).",
+        unit="changes within 2 minutes",
+        levels=(Level("warning", 3, "2m"),),
+        lingers=True,
+    ),
+)
