@@ -41,6 +41,11 @@ def child(target: str) -> str:
     return fit(f"metricat-{target}", 46)
 
 
+def pool_child(target: str, pool: str) -> str:
+    """The DaemonSet of a pool; that of the default pool has the children's common name."""
+    return child(target) if pool == DEFAULT_POOL else fit(f"{pool}-{child(target)}", 46)
+
+
 def extra_rules(target: str) -> str:
     """The PrometheusRule that holds the user's own groups, apart from ours: a bad one never takes ours down."""
     return f"extra-{child(target)}"  # in front, or it would be a child's name of the target `<target>-extra`
@@ -62,6 +67,11 @@ def labels(target: str, component: str) -> dict[str, str]:
 def agent_selector(target: str) -> dict[str, str]:
     """The labels that choose a target's agent pods; a DaemonSet's selector can never change, so these must not."""
     return {LABEL_NAME: "metricat", "app.kubernetes.io/component": "agent", LABEL_TARGET: fit(target)}
+
+
+def pool_selector(target: str, pool: str) -> dict[str, str]:
+    """The labels that choose the agent pods of one pool."""
+    return {**agent_selector(target), LABEL_POOL: pool}
 
 
 def pod_labels(target: str, pool: str) -> dict[str, str]:

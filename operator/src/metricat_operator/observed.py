@@ -17,6 +17,19 @@ class ObjectKey:
 
 
 @dataclass(frozen=True)
+class Taint:
+    """A taint of a node."""
+
+    key: str
+    value: str = ""
+    effect: str = "NoSchedule"
+
+    def __str__(self) -> str:
+        """As kubectl writes it."""
+        return f"{self.key}{'=' if self.value else ''}{self.value}:{self.effect}"
+
+
+@dataclass(frozen=True)
 class Node:
     """A node of the cluster."""
 
@@ -24,6 +37,16 @@ class Node:
     linux: bool = True
     ready: bool = True
     unschedulable: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+
+    @property
+    def virtual(self) -> bool:
+        """Whether it is a front of something that runs no DaemonSets."""
+        return (
+            self.labels.get("type") == "virtual-kubelet"
+            or self.labels.get("eks.amazonaws.com/compute-type") == "fargate"
+        )
 
 
 @dataclass(frozen=True)

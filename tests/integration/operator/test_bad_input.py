@@ -42,6 +42,34 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Duplicate value",
     ),
 }
+FIVE = {"matchLabels": {f"k{number}": "v" for number in range(5)}}
+REFUSED |= {
+    f"pool: {what}": ({"pools": [{"name": "gpu", "nodeSelector": {"matchLabels": {"a": "b"}}} | change]}, message)
+    for what, change, message in (
+        ("of the default's name", {"name": "default"}, "default is the pool of the nodes that no other pool owns"),
+        ("without a name", {"name": ""}, "spec.pools[0].name"),
+        ("for all nodes", {"nodeSelector": {}}, "a pool needs a label or an expression to select nodes by"),
+        (
+            "In without values",
+            {"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
+            "In and NotIn need values",
+        ),
+        ("bad port", {"agent": {"port": 0}}, "spec.pools[0].agent.port"),
+        ("bad regex", {"agent": {"collectors": {"disk": {"excludeDevices": "("}}}}, "missing closing )"),
+        ("unknown field", {"agent": {"prot": 1}}, 'unknown field "spec.pools[0].agent.prot"'),
+        ("bad quantity", {"agent": {"resources": {"limits": {"memory": "much"}}}}, "limits.memory in body should"),
+        ("none unavailable", {"agent": {"updateStrategy": {"maxUnavailable": 0}}}, "greater than or equal to 1"),
+        ("reserved label", {"agent": {"extraLabels": {"pool": "x"}}}, "are set by Metricat; choose another label"),
+    )
+}
+REFUSED["too many terms"] = (
+    {"pools": [{"name": name, "nodeSelector": FIVE} for name in "abc"]},
+    "the numbers of labels and expressions of all pools, multiplied, must be 64 or less",
+)
+REFUSED["two pools of one name"] = (
+    {"pools": [{"name": "a", "nodeSelector": {"matchLabels": {"a": value}}} for value in "xy"]},
+    "Duplicate value",
+)
 
 
 @pytest.mark.parametrize("what", REFUSED)

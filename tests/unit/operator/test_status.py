@@ -3,7 +3,7 @@
 from typing import Any
 
 from metricat_operator.api.parse import parse
-from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Trouble
+from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint, Trouble
 from metricat_operator.status import MAX_MESSAGE, MAX_UNCOVERED, compute, says_the_same
 
 TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 3}}
@@ -12,7 +12,7 @@ NOW = "2030-01-02T03:04:05Z"
 
 def daemon_set(updated: int, *, seen: bool = True) -> Manifest:
     return {
-        "metadata": {"name": "metricat-nodes", "generation": 2},
+        "metadata": {"name": "metricat-nodes", "generation": 2, "labels": {"metricat.dev/pool": "default"}},
         "status": {"observedGeneration": 2 if seen else 1, "updatedNumberScheduled": updated},
     }
 
@@ -149,3 +149,47 @@ def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
         "AgentsReady": "2031-01-01T00:00:00Z",
         "Ready": "2031-01-01T00:00:00Z",
     }
+
+
+POOLS = {"pools": [{"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}, "agent": {"tolerations": []}}]}
+
+
+def test_nodes_are_counted_by_pool() -> None:
+    nodes = (Node("a"), Node("b", labels={"gpu": "yes"}))
+    found = status(facts(READY[0], nodes=nodes), POOLS)
+    assert found["pools"] == [{"name": "gpu", "desired": 1, "ready": 0}, {"name": "default", "desired": 1, "ready": 1}]
+    assert "pools" not in status(facts(*READY))
+
+
+def test_a_taint_that_the_pool_does_not_tolerate_is_named() -> None:
+    taints = (Taint("node.kubernetes.io/unschedulable"), Taint("nice", effect="PreferNoSchedule"), Taint("gpu", "yes"))
+    nodes = (Node("a", taints=taints), Node("b", labels={"gpu": "yes"}, taints=taints))
+    [uncovered] = status(facts(READY[0], nodes=nodes), POOLS)["uncovered"]
+    assert (uncovered["node"], uncovered["reason"]) == ("b", "TaintNotTolerated")
+    assert "taint gpu=yes:NoSchedule; tolerate it in spec.agent.tolerations" in uncovered["message"]
+    [uncovered] = status(facts(READY[0], nodes=(nodes[0], Node("b", taints=taints[:2]))))["uncovered"]
+    assert uncovered["reason"] == "NoPod"
+
+
+def test_nodes_that_the_target_does_not_select_are_not_ours() -> None:
+    nodes = (Node("a", labels={"zone": "eu"}), Node("b", labels={"zone": "us"}))
+    found = status(facts(READY[0], nodes=nodes, updated=1), {"nodeSelector": {"matchLabels": {"zone": "eu"}}})
+    assert found["nodes"] == {"desired": 1, "ready": 1, "updated": 1, "uncovered": 0}
+
+
+def test_a_virtual_node_is_told_and_keeps_nothing_from_being_ready() -> None:
+    nodes = (Node("a"), Node("b"), Node("v", labels={"type": "virtual-kubelet"}))
+    found = status(facts(*READY, nodes=nodes))
+    assert found["nodes"] == {"desired": 2, "ready": 2, "updated": 2, "uncovered": 1}
+    assert [(one["node"], one["reason"]) for one in found["uncovered"]] == [("v", "VirtualNode")]
+    assert condition(found, "Ready")["status"] == "True"
+
+
+def test_an_invalid_spec_counts_the_nodes_that_the_running_agents_are_for() -> None:
+    running = daemon_set(1) | {"spec": {"template": {"spec": {"nodeSelector": {"zone": "eu"}}}}}
+    given = Facts(
+        children={ObjectKey("DaemonSet", "metricat-nodes"): running},
+        nodes=(Node("a", labels={"zone": "eu"}), Node("b", labels={"zone": "us"})),
+        pods=(READY[0],),
+    )
+    assert status(given, {"agent": {"port": 0}})["nodes"]["desired"] == 1

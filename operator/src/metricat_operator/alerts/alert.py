@@ -41,3 +41,8 @@ class Alert:
     levels: tuple[Level, ...]
     unit: str = ""
     lingers: bool = False
+
+    @property
+    def per_node(self) -> bool:
+        """Whether it is asked of a target's series; else it is about the chain as a whole."""
+        return "<selector>" in self.expr

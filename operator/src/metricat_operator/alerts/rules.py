@@ -13,17 +13,19 @@ Rule = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scope:
-    """Which series are the target's: those scraped through its Service; and the labels that all of its rules carry."""
+    """Which series are meant: those scraped through the target's Service; and the labels that its rules carry."""
 
     namespace: str
     service: str
     window_seconds: int
     extra_labels: Mapping[str, str] = field(default_factory=dict)
+    pools: tuple[str, ...] = ()
 
     @property
     def selector(self) -> str:
-        """Label matchers for PromQL. Both names are DNS labels: nothing to escape."""
-        return f'namespace="{self.namespace}",service="{self.service}"'
+        """Label matchers for PromQL; no pools stand for all. Every name is a DNS label: nothing to escape."""
+        pools = f',pool{"=~" if len(self.pools) > 1 else "="}"{"|".join(self.pools)}"' if self.pools else ""
+        return f'namespace="{self.namespace}",service="{self.service}"{pools}'
 
     @property
     def alert_labels(self) -> dict[str, str]:
@@ -46,12 +48,12 @@ def recording_group(name: str, scope: Scope) -> Group:
 
 
 def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Group:
-    """The catalogue's alerts; `settings` holds `enabled`, `for` and `threshold` by alert and severity."""
+    """The catalogue's alerts; `settings` holds `enabled`, `for` and `threshold` by alert and severity, where meant."""
     rules = [
         _rule(alert, level, scope, settings[alert.name][level.severity], runbook_base_url)
         for alert in CATALOGUE
         for level in alert.levels
-        if settings[alert.name][level.severity]["enabled"]
+        if settings.get(alert.name, {}).get(level.severity, {}).get("enabled")
     ]
     return {"name": name, "rules": rules}
 
@@ -85,8 +87,8 @@ def sharded(group: Group, most: int = 20) -> list[Group]:
     """The group as several of at most `most` rules: Prometheus evaluates a group's rules one after another."""
     rules = group["rules"]
     parts = [rules[start : start + most] for start in range(0, len(rules), most)]
-    if len(parts) == 1:
-        return [group]
+    if len(parts) < 2:
+        return [group] if parts else []
     return [{**group, "name": f"{group['name']}-{index + 1}", "rules": part} for index, part in enumerate(parts)]
 
 

@@ -69,6 +69,14 @@ def _quantity(value: str | int) -> str:
 
 INT_OR_STRING = {"x-kubernetes-int-or-string": True}
 
+IN_LIST = "in-list"
+"""What the schema says in place of CEL within a list's items.
+
+The API server cannot bound the length of an int-or-string, and reckons a rule on many of them too dear.
+"""
+_QUANTITY = r"^([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$"
+_PERCENTAGE = r"^(100|[1-9][0-9]?)%$"
+
 Quantity = Annotated[
     str | int,
     AfterValidator(_quantity),
@@ -76,21 +84,23 @@ Quantity = Annotated[
         json_schema_extra={
             **INT_OR_STRING,
             **cel(rule("isQuantity(string(self))", "must be a quantity such as 100m, 0.5 or 64Mi")),
+            IN_LIST: {"pattern": _QUANTITY, "minimum": 0},
         }
     ),
 ]
 
 IntOrPercent = Annotated[
-    Annotated[int, Field(ge=1)] | Annotated[str, StringConstraints(pattern=r"^(100|[1-9][0-9]?)%$")],
+    Annotated[int, Field(ge=1)] | Annotated[str, StringConstraints(pattern=_PERCENTAGE)],
     Field(
         json_schema_extra={
             **INT_OR_STRING,
             **cel(
                 rule(
-                    "type(self) == int ? self >= 1 : self.matches('^(100|[1-9][0-9]?)%$')",
+                    f"type(self) == int ? self >= 1 : self.matches('{_PERCENTAGE}')",
                     "must be a whole number, 1 or more, or a percentage from 1% to 100%",
                 )
             ),
+            IN_LIST: {"pattern": _PERCENTAGE, "minimum": 1},
         }
     ),
 ]

@@ -7,8 +7,11 @@ from typing import Any
 import promql_parser
 from pydantic import ValidationError
 
+from metricat_operator import naming
 from metricat_operator.api.fields import quantity, seconds
-from metricat_operator.api.v1alpha1 import Spec
+from metricat_operator.api.pools import requirements, resolve
+from metricat_operator.api.selectors import count
+from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
 
 _SHOWN = 200
 """Characters of an expression that a message repeats."""
@@ -51,20 +54,50 @@ def _contradictions(spec: Spec) -> list[str]:
         )
     if seconds(spec.monitor.interval) <= 0:
         found.append(f"spec.monitor.interval: {spec.monitor.interval} is no time; write it like 15s")
-    resources = spec.agent.resources
-    for name in ("cpu", "memory"):
-        request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
-        if request is not None and limit is not None and quantity(request) > quantity(limit):
-            found.append(
-                f"spec.agent.resources.requests.{name}: {request} is more than the limit, {limit}; raise "
-                f"spec.agent.resources.limits.{name} with it"
-            )
+    found += _node_contradictions(spec)
+    pools = resolve(spec)
+    places = [f"spec.pools[{place}].agent" for place in range(len(spec.pools))]
+    for where, pool in zip([*places, "spec.agent"], pools, strict=True):
+        resources = pool.agent.resources
+        for name in ("cpu", "memory"):
+            request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
+            if request is not None and limit is not None and quantity(request) > quantity(limit):
+                found.append(
+                    f"{where}.resources.requests.{name}: {request} is more than the limit, {limit}; raise "
+                    f"{where}.resources.limits.{name} with it"
+                )
     for place, group in enumerate(spec.alerts.extra_groups):
         found += [
             f"spec.alerts.extraGroups[{place}].rules[{number}]: a rule has either alert or record, and not both"
             for number, rule in enumerate(group.rules)
             if (rule.alert is None) == (rule.record is None)
         ]
+    return found
+
+
+def _node_contradictions(spec: Spec) -> list[str]:
+    found = []
+    names = [pool.name for pool in spec.pools]
+    selectors = [(f"spec.pools[{place}].nodeSelector", pool.node_selector) for place, pool in enumerate(spec.pools)]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            found.append(f"spec.pools[{place}].name: {name} is an earlier pool's; choose another name")
+        if name == naming.DEFAULT_POOL:
+            found.append(f"spec.pools[{place}].name: default is the pool of all other nodes; choose another name")
+    for where, selector in [("spec.nodeSelector", spec.node_selector), *selectors]:
+        found += [
+            f"{where}.matchExpressions[{number}]: In and NotIn need values; Exists and DoesNotExist take none"
+            for number, one in enumerate(selector.match_expressions)
+            if (one.operator in {"In", "NotIn"}) != bool(one.values)
+        ]
+    for where, selector in selectors:
+        if not requirements(selector):
+            found.append(f"{where}: a pool needs a label or an expression to select nodes by")
+    if (number := count([requirements(selector) for _, selector in selectors])) > MAX_TERMS:
+        found.append(
+            f"spec.pools: the numbers of labels and expressions of all pools, multiplied, are {number}, more than "
+            f"{MAX_TERMS}; select by fewer"
+        )
     return found
 
 

@@ -7,9 +7,12 @@ reach it, nor could a more special setting tell "left out" from "set". Defaults 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, create_model
+from pydantic.fields import FieldInfo
 
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert
 from metricat_operator.api.fields import (
+    LABEL_KEY,
+    LABEL_VALUE,
     Duration,
     IntOrPercent,
     KubernetesLabels,
@@ -152,7 +155,7 @@ def _level_model(alert: Alert, level_index: int) -> type[Model]:
         unit = f", in {alert.unit}" if alert.unit else ""
         fields["threshold"] = (
             float,
-            Field(default=level.threshold, description=f"The value from which it fires{unit}."),
+            Field(default=float(level.threshold), description=f"The value from which it fires{unit}."),
         )
     return create_model(
         f"{alert.name}{level.severity.title()}", __base__=Model, __doc__=f"The {level.severity} level.", **fields
@@ -236,13 +239,144 @@ class Alerts(Model):
     )
 
 
+class NodeRequirement(Model):
+    """What a node's labels must say about one key."""
+
+    key: str = Field(pattern=LABEL_KEY, max_length=316, description="The label's key.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
+        description="How the label is compared; a node that lacks it meets NotIn and DoesNotExist."
+    )
+    values: tuple[Annotated[str, StringConstraints(pattern=LABEL_VALUE, max_length=63)], ...] = Field(
+        default=(), max_length=32, description="The values for In and NotIn; none for Exists and DoesNotExist."
+    )
+
+    model_config = Model.model_config | {
+        "json_schema_extra": cel(
+            rule(
+                "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+                "In and NotIn need values; Exists and DoesNotExist take none",
+            )
+        )
+    }
+
+
+MAX_REQUIREMENTS = 8
+
+
+class NodeSelector(Model):
+    """Nodes by their labels; all that is said must hold."""
+
+    match_labels: Annotated[KubernetesLabels, Field(max_length=MAX_REQUIREMENTS)] = Field(
+        default={}, description="Labels with their values."
+    )
+    match_expressions: tuple[NodeRequirement, ...] = Field(
+        default=(), max_length=MAX_REQUIREMENTS, description="Requirements that labels cannot say by their value."
+    )
+
+
+def _override(model: type[Model], name: str) -> type[Model]:
+    """The same fields, each of which may be left out, at every depth: what is left out follows the target."""
+
+    def optional(field: FieldInfo, field_name: str) -> tuple[Any, Any]:
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Model):
+            inner = _override(kind, f"{name}{field_name.title().replace('_', '')}")
+            return inner, Field(default=inner(), alias=field.alias, description=field.description)
+        typed: Any = Annotated[(kind, *field.metadata)] if field.metadata else kind
+        extra = field.json_schema_extra
+        return typed | None, Field(
+            default=None, alias=field.alias, description=field.description, json_schema_extra=extra
+        )
+
+    fields: dict[str, Any] = {key: optional(field, key) for key, field in model.model_fields.items()}
+    return create_model(name, __base__=Model, __doc__=model.__doc__, **fields)
+
+
+PoolAgent: Any = _override(Agent, "PoolAgent")
+PoolRules: Any = _override(AlertRules, "PoolRules")
+
+
+class PoolAlerts(Model):
+    """The pool's own settings of alerts."""
+
+    rules: PoolRules = Field(default=PoolRules(), description="Settings of the shipped alerts, over the target's.")
+
+
+MAX_POOLS = 16
+MAX_TERMS = 64
+
+
+class Pool(Model):
+    """Nodes with settings of their own. What is left out is as the target says."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        max_length=40,
+        description="The pool's name, the series' pool label; not default, which is the pool of all other nodes.",
+        json_schema_extra=cel(rule("self != 'default'", "default is the pool of the nodes that no other pool owns")),
+    )
+    node_selector: NodeSelector = Field(
+        description="The pool's nodes. A node that several pools select belongs to the first of them.",
+        json_schema_extra=cel(
+            rule(
+                "(has(self.matchLabels) ? size(self.matchLabels) : 0) + "
+                "(has(self.matchExpressions) ? size(self.matchExpressions) : 0) > 0",
+                "a pool needs a label or an expression to select nodes by; settings for all nodes belong in spec.agent",
+            ),
+            rule(
+                "(has(self.matchLabels) ? size(self.matchLabels) : 0) + "
+                f"(has(self.matchExpressions) ? size(self.matchExpressions) : 0) <= {MAX_REQUIREMENTS}",
+                f"a pool takes at most {MAX_REQUIREMENTS} labels and expressions",
+            ),
+        ),
+    )
+    agent: PoolAgent = Field(default=PoolAgent(), description="How the exporter runs there, over spec.agent.")
+    alerts: PoolAlerts = Field(default=PoolAlerts(), description="The pool's own settings of alerts.")
+
+
+# The API server's CEL has sums and no products, so the limit is on the sum of logarithms (base 2, in thousandths).
+_LOG2 = [0, 0, 1000, 1585, 2000, 2322, 2585, 2808, 3000]
+_TERMS = rule(
+    "self.map(pool, (has(pool.nodeSelector.matchLabels) ? size(pool.nodeSelector.matchLabels) : 0) + "
+    "(has(pool.nodeSelector.matchExpressions) ? size(pool.nodeSelector.matchExpressions) : 0))"
+    f".map(size, {_LOG2}[size <= {MAX_REQUIREMENTS} ? size : {MAX_REQUIREMENTS}]).sum() <= 6000",
+    f"the numbers of labels and expressions of all pools, multiplied, must be {MAX_TERMS} or less; select by fewer",
+)
+
+
 class Spec(Model):
     """What to watch, and how."""
 
     paused: bool = Field(
         default=False, description="Leave agents, monitors and rules as they are, and keep reporting status."
     )
+    node_selector: Annotated[
+        NodeSelector,
+        Field(
+            json_schema_extra=cel(
+                rule(
+                    "(has(self.matchLabels) ? size(self.matchLabels) : 0) + "
+                    f"(has(self.matchExpressions) ? size(self.matchExpressions) : 0) <= {MAX_REQUIREMENTS}",
+                    f"a target takes at most {MAX_REQUIREMENTS} labels and expressions",
+                )
+            )
+        ),
+    ] = Field(default=NodeSelector(), description="The nodes to watch. Default: all Linux nodes.")
     agent: Agent = Field(default=Agent(), description="How the exporter runs on each node.")
+    pools: Annotated[
+        tuple[Pool, ...],
+        Field(
+            json_schema_extra={
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["name"],
+                **cel(_TERMS),
+            }
+        ),
+    ] = Field(
+        default=(),
+        max_length=MAX_POOLS,
+        description="Nodes with settings of their own, in order: a node belongs to the first pool that selects it.",
+    )
     monitor: Annotated[
         Monitor,
         Field(
@@ -280,6 +414,14 @@ class NodeCounts(Model):
     uncovered: int = Field(default=0, description="Nodes that should have a ready agent and have none.")
 
 
+class PoolCounts(Model):
+    """A pool's nodes by the state of their agent."""
+
+    name: str = Field(description="The pool's name.")
+    desired: int = Field(default=0, description="Nodes that should have an agent.")
+    ready: int = Field(default=0, description="Nodes with a ready agent.")
+
+
 class UncoveredNode(Model):
     """A node that should have a ready agent and has none."""
 
@@ -297,6 +439,10 @@ class Status(Model):
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = Field(default=(), description="What holds and what does not, with the reason.")
     nodes: NodeCounts | None = Field(default=None, description="Nodes by the state of their agent.")
+    pools: Annotated[
+        tuple[PoolCounts, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+    ] = Field(default=(), description="The same for each pool, where there are pools.")
     uncovered: tuple[UncoveredNode, ...] = Field(
         default=(), description="The first 50 nodes that should have a ready agent and have none."
     )

@@ -8,7 +8,7 @@ from metricat_operator import naming
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import CHILDREN, NODE, POD
 from metricat_operator.cluster.watch import Cache
-from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey
+from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint
 
 Enqueue = Callable[[str, str, float], None]
 """Called with the namespace and the `metricat.dev/target` label of what changed (empty: any may have), and with the
@@ -84,17 +84,25 @@ def _kept_metadata(manifest: Manifest) -> Manifest:
 def _trim_node(manifest: Manifest) -> Manifest:
     ready = _condition(manifest, "Ready").get("status") == "True"
     metadata = _kept_metadata(manifest)
-    metadata["labels"] = {"kubernetes.io/os": metadata.get("labels", {}).get("kubernetes.io/os", "")}
-    return {"metadata": metadata, "ready": ready, "unschedulable": manifest["spec"].get("unschedulable", False)}
+    spec = manifest["spec"]
+    return {
+        "metadata": metadata,
+        "ready": ready,
+        "unschedulable": spec.get("unschedulable", False),
+        "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in spec.get("taints", [])],
+    }
 
 
 def _node(trimmed: Manifest) -> Node:
     metadata = trimmed["metadata"]
+    labels = metadata.get("labels", {})
     return Node(
         name=metadata["name"],
-        linux=metadata["labels"]["kubernetes.io/os"] in {"linux", ""},
+        linux=labels.get("kubernetes.io/os", "linux") == "linux",
         ready=trimmed["ready"],
         unschedulable=trimmed["unschedulable"],
+        labels=labels,
+        taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
     )
 
 

@@ -12,7 +12,12 @@ from metricat_operator.observed import Manifest
 def build(context: Context) -> list[Manifest]:
     """The children that the target should have; what it owns besides is to be pruned."""
     alerts = context.spec.alerts
-    children = [service_account(context), daemon_set(context), service(context), service_monitor(context)]
+    children = [
+        service_account(context),
+        *(daemon_set(context, pool) for pool in context.pools),
+        service(context),
+        service_monitor(context),
+    ]
     if alerts.enabled:
         children.append(prometheus_rule(context))
     if alerts.extra_groups:

@@ -1,8 +1,10 @@
 """What every manifest is made from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from metricat_operator import naming
+from metricat_operator.api.pools import Pool, resolve
 from metricat_operator.api.v1alpha1 import Spec
 from metricat_operator.observed import Manifest
 
@@ -18,6 +20,11 @@ class Context:
     agent_image: str
     agent_image_pull_policy: str = "IfNotPresent"
     agent_image_pull_secrets: tuple[str, ...] = ()
+
+    @cached_property
+    def pools(self) -> tuple[Pool, ...]:
+        """The target's pools, the default one last."""
+        return resolve(self.spec)
 
     def metadata(self, component: str, name: str = "", labels: dict[str, str] | None = None) -> Manifest:
         """The metadata of a child: owned by the target, so that it is collected with it. Our labels win."""

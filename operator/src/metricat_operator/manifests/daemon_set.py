@@ -1,6 +1,8 @@
 """The DaemonSet that runs an agent on every node of a pool."""
 
 from metricat_operator import naming
+from metricat_operator.api.pools import Pool
+from metricat_operator.api.selectors import Requirement, terms
 from metricat_operator.api.v1alpha1 import Agent, Amounts
 from metricat_operator.manifests.context import Context
 from metricat_operator.observed import Manifest
@@ -15,33 +17,53 @@ _HOST_PATHS = {
 }
 
 
-def daemon_set(context: Context, pool: str = naming.DEFAULT_POOL) -> Manifest:
-    """One agent per Linux node, as nobody, without capabilities, credentials, or the node's namespaces."""
-    agent = context.spec.agent
+_REAL = (
+    Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
+    Requirement("type", "NotIn", ("virtual-kubelet",)),
+)
+"""Not a virtual node: those run no DaemonSets, and a pod that waits for one would wait for ever."""
+
+
+def daemon_set(context: Context, pool: Pool) -> Manifest:
+    """One agent per Linux node of the pool, as nobody, without capabilities, credentials, or the node's namespaces."""
+    agent = pool.agent
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "metadata": context.metadata("agent"),
+        "metadata": context.metadata(
+            "agent", name=naming.pool_child(context.name, pool.name), labels={naming.LABEL_POOL: pool.name}
+        ),
         "spec": {
-            "selector": {"matchLabels": naming.agent_selector(context.name)},
+            "selector": {"matchLabels": naming.pool_selector(context.name, pool.name)},
             "updateStrategy": {
                 "type": "RollingUpdate",
                 "rollingUpdate": {"maxUnavailable": agent.update_strategy.max_unavailable},
             },
             "template": {
-                "metadata": {"labels": naming.pod_labels(context.name, pool)},
-                "spec": _pod_spec(context, agent),
+                "metadata": {"labels": naming.pod_labels(context.name, pool.name)},
+                "spec": _pod_spec(context, pool),
             },
         },
     }
 
 
-def _pod_spec(context: Context, agent: Agent) -> Manifest:
+def _affinity(pool: Pool) -> Manifest:
+    """The pool's nodes, and no others: a node that changes its labels changes its pool."""
+    found = [
+        {"matchExpressions": [requirement.manifest() for requirement in term]}
+        for term in terms((*pool.wanted, *_REAL), pool.unwanted)
+    ]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": found}}}
+
+
+def _pod_spec(context: Context, pool: Pool) -> Manifest:
+    agent = pool.agent
     pod: Manifest = {
         "serviceAccountName": naming.child(context.name),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "nodeSelector": {"kubernetes.io/os": "linux"},
+        "affinity": _affinity(pool),
         "terminationGracePeriodSeconds": 10,
         "securityContext": {
             "runAsNonRoot": True,

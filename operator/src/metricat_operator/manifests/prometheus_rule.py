@@ -1,30 +1,80 @@
 """The PrometheusRules: Metricat's own, and the user's."""
 
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from metricat_operator import naming
 from metricat_operator.alerts import rules
+from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.api.fields import seconds
+from metricat_operator.api.pools import Pool
 from metricat_operator.manifests.context import Context
 from metricat_operator.observed import Manifest
+
+Settings = dict[str, dict[str, Any]]
+"""`enabled`, `for` and `threshold` by alert and severity."""
 
 
 def prometheus_rule(context: Context) -> Manifest:
     """The recording rules and the catalogue's alerts, set as the target says, over this target's series only."""
-    spec = context.spec
-    scope = rules.Scope(
+    groups: list[Manifest] = []
+    for labels, pools in _by_extra_labels(context):
+        scope = _scope(context, labels, pools)
+        groups += rules.sharded(rules.recording_group(_group_name(context, "recording", scope), scope))
+        for settings, members in _by_settings(pools):
+            scope = _scope(context, labels, members)
+            name = _group_name(context, "alerts", scope)
+            groups += rules.sharded(rules.alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
+    return _rule(context, naming.child(context.name), groups)
+
+
+def _by_extra_labels(context: Context) -> list[tuple[Mapping[str, str], list[Pool]]]:
+    """The pools by the labels that their series carry; those of the default pool first."""
+    found: dict[tuple[tuple[str, str], ...], list[Pool]] = {}
+    for pool in reversed(context.pools):
+        found.setdefault(tuple(sorted(pool.agent.extra_labels.items())), []).append(pool)
+    return [(dict(labels), pools) for labels, pools in found.items()]
+
+
+def _by_settings(pools: Sequence[Pool]) -> list[tuple[Settings, list[Pool]]]:
+    """The settings of the alerts, each for the pools in which it is set so.
+
+    A level of an alert is asked once for all pools that set it alike, so no node is asked twice for it. An alert that
+    is not about nodes is the target's, and is asked once.
+    """
+    found: dict[frozenset[str], Settings] = {frozenset(pool.name for pool in pools): {}}
+    dumped = {pool.name: pool.rules.model_dump(by_alias=True) for pool in pools}
+    for alert in CATALOGUE:
+        for level in alert.levels:
+            alike: dict[str, set[str]] = {}
+            for pool in pools:
+                setting = dumped[pool.name][alert.name][level.severity]
+                alike.setdefault(json.dumps(setting, sort_keys=True), set()).add(pool.name)
+            if not alert.per_node:
+                mine = pools[0].name == naming.DEFAULT_POOL
+                setting = dumped[pools[0].name][alert.name][level.severity]  # the default pool's
+                alike = {json.dumps(setting, sort_keys=True): set(dumped)} if mine else {}
+            for text, names in alike.items():
+                levels = found.setdefault(frozenset(names), {}).setdefault(alert.name, {})
+                levels[level.severity] = json.loads(text)
+    return [(settings, [pool for pool in pools if pool.name in names]) for names, settings in found.items()]
+
+
+def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -> rules.Scope:
+    """These pools' series; without naming the pools where it is all of them."""
+    return rules.Scope(
         namespace=context.namespace,
         service=naming.child(context.name),
-        extra_labels=spec.agent.extra_labels,
-        window_seconds=max(60, int(4 * seconds(spec.monitor.interval))),
+        pools=() if len(pools) == len(context.pools) else tuple(sorted(pool.name for pool in pools)),
+        extra_labels=labels,
+        window_seconds=max(60, int(4 * seconds(context.spec.monitor.interval))),
     )
-    settings = spec.alerts.rules.model_dump(by_alias=True)
-    return _rule(
-        context,
-        naming.child(context.name),
-        [
-            rules.recording_group(f"metricat-{context.name}-recording", scope),
-            rules.alert_group(f"metricat-{context.name}-alerts", scope, settings, spec.alerts.runbook_base_url),
-        ],
-    )
+
+
+def _group_name(context: Context, what: str, scope: rules.Scope) -> str:
+    """Unique, also with the numbers that shards get: no pool's name has a colon."""
+    return ":".join([f"metricat-{context.name}", *scope.pools, what])
 
 
 def extra_prometheus_rule(context: Context) -> Manifest:

@@ -18,6 +18,11 @@ def service_monitor(context: Context) -> Manifest:
     ]
     for name, value in sorted(context.spec.agent.extra_labels.items()):
         relabelings.append({"targetLabel": name, "replacement": _literal(value)})
+    for pool in context.pools:
+        for name, value in sorted(pool.agent.extra_labels.items()):
+            if context.spec.agent.extra_labels.get(name) != value:
+                only = {"sourceLabels": [_POD_LABEL_POOL], "regex": pool.name}
+                relabelings.append({**only, "targetLabel": name, "replacement": _literal(value)})
     spec: Manifest = {
         "selector": {"matchLabels": {naming.LABEL_TARGET: naming.fit(context.name)}},
         "namespaceSelector": {"matchNames": [context.namespace]},

@@ -10,7 +10,7 @@ from typing import Any
 
 from metricat_operator import naming
 from metricat_operator.api import v1alpha1
-from metricat_operator.api.fields import Model
+from metricat_operator.api.fields import IN_LIST, Model
 
 Schema = dict[str, Any]
 
@@ -92,29 +92,35 @@ def structural(model: type[Model]) -> Schema:
     return _structural(schema, schema.get("$defs", {}))
 
 
-def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+def _structural(schema: Schema, definitions: dict[str, Schema], *, in_list: bool = False) -> Schema:
     schema = _resolved(schema, definitions)
     found = {key: value for key, value in schema.items() if key not in _DROPPED}
     if "x-kubernetes-int-or-string" in found:
         found.pop("type", None)
+    instead = found.pop(IN_LIST, {})
+    if instead and in_list:
+        del found["x-kubernetes-validations"]
+        found |= instead
     if "const" in found:
         found["enum"] = [found.pop("const")]
     if "description" in found:
         found["description"] = _described(found["description"], schema)
     if "properties" in found:
         found.pop("additionalProperties", None)
-        found["properties"] = {name: _property(sub, definitions) for name, sub in found["properties"].items()}
+        found["properties"] = {
+            name: _property(sub, definitions, in_list=in_list) for name, sub in found["properties"].items()
+        }
     for key, limit in (("additionalProperties", "maxProperties"), ("items", "maxItems")):
         if isinstance(found.get(key), dict):
-            found[key] = _structural(found[key], definitions)
+            found[key] = _structural(found[key], definitions, in_list=True)
             if "maxLength" in found:
                 found[limit] = found.pop("maxLength")
     return dict(sorted(found.items()))
 
 
-def _property(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+def _property(schema: Schema, definitions: dict[str, Schema], *, in_list: bool) -> Schema:
     """A field. One that is a map may be null: server-side apply leaves that where a map loses its last field."""
-    found = _structural(schema, definitions)
+    found = _structural(schema, definitions, in_list=in_list)
     return found | ({"nullable": True} if found.get("type") == "object" else {})
 
 

@@ -1,0 +1,78 @@
+"""The pools of a target, resolved: which nodes each owns, and its settings with the target's merged in. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from metricat_operator import naming
+from metricat_operator.api.selectors import All, Requirement, chosen
+from metricat_operator.api.v1alpha1 import Agent, AlertRules, NodeSelector, Spec
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Nodes that meet `wanted` and none of the selectors `unwanted`, and how their agents run.
+
+    `rules` is an `AlertRules`.
+    """
+
+    name: str
+    agent: Agent
+    rules: Any
+    wanted: All = ()
+    unwanted: tuple[All, ...] = ()
+
+    def owns(self, labels: Mapping[str, str]) -> bool:
+        """Whether a node with these labels is the pool's."""
+        return chosen(self.wanted, labels) and not any(chosen(selector, labels) for selector in self.unwanted)
+
+
+def resolve(spec: Spec) -> tuple[Pool, ...]:
+    """Every pool in order, and the default one, which owns the target's nodes that no other does, last."""
+    ours = requirements(spec.node_selector)
+    pools: list[Pool] = []
+    before: tuple[All, ...] = ()
+    for pool in spec.pools:
+        own = requirements(pool.node_selector)
+        pools.append(
+            Pool(
+                name=pool.name,
+                agent=_merged(Agent, spec.agent, pool.agent),
+                rules=_merged(AlertRules, spec.alerts.rules, pool.alerts.rules),
+                wanted=(*ours, *own),
+                unwanted=before,
+            )
+        )
+        before = (*before, own)
+    pools.append(Pool(naming.DEFAULT_POOL, spec.agent, spec.alerts.rules, ours, before))
+    return tuple(pools)
+
+
+def requirements(selector: NodeSelector) -> All:
+    """The selector's requirements, in an order that does not depend on how it is written."""
+    labels = [Requirement(key, "In", (value,)) for key, value in selector.match_labels.items()]
+    expressions = [
+        Requirement(one.key, one.operator, tuple(sorted(set(one.values)))) for one in selector.match_expressions
+    ]
+    return tuple(sorted({*labels, *expressions}))
+
+
+def _merged(model: Any, base: Any, override: Any) -> Any:
+    """The base with the fields that the override sets; maps are merged field by field, lists replaced whole."""
+    said = override.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+    return model.model_validate(_over(base.model_dump(by_alias=True, exclude_none=True), said))
+
+
+def _over(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+    def one(key: str) -> Any:
+        if key not in override:
+            return base[key]
+        both = isinstance(base.get(key), Mapping) and isinstance(override[key], Mapping)
+        return _over(base[key], override[key]) if both else override[key]
+
+    return {key: one(key) for key in (*base, *(key for key in override if key not in base))}
+
+
+def owner(pools: Sequence[Pool], labels: Mapping[str, str]) -> Pool | None:
+    """The pool that owns a node with these labels; None where the target's own selector leaves it out."""
+    return next((pool for pool in pools if pool.owns(labels)), None)

@@ -1,0 +1,82 @@
+"""Choosing nodes by their labels: requirements, their negation, and the terms of a node affinity. Pure.
+
+A requirement means what it means in a pod's node affinity (kubernetes.io/docs/concepts/scheduling-eviction/
+assign-pod-node): `NotIn` and `DoesNotExist` hold for a node that lacks the label, too. So each requirement has an exact
+negation, and "not chosen by that selector" can be said in terms of requirements.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+_NEGATION = {"In": "NotIn", "NotIn": "In", "Exists": "DoesNotExist", "DoesNotExist": "Exists"}
+
+
+@dataclass(frozen=True, order=True)
+class Requirement:
+    """What a node's labels must say about one key; `values` is empty for Exists and DoesNotExist."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """Whether a node with these labels meets it."""
+        if self.operator in {"Exists", "DoesNotExist"}:
+            return (self.key in labels) == (self.operator == "Exists")
+        return (labels.get(self.key) in self.values) == (self.operator == "In")
+
+    def negated(self) -> "Requirement":
+        """The requirement that holds where this one does not."""
+        return Requirement(self.key, _NEGATION[self.operator], self.values)
+
+    def manifest(self) -> dict[str, Any]:
+        """As in a node selector term."""
+        found: dict[str, Any] = {"key": self.key, "operator": self.operator}
+        return found | ({"values": list(self.values)} if self.values else {})
+
+
+All = tuple[Requirement, ...]
+"""Requirements that must hold together; none at all holds for every node."""
+
+
+def chosen(requirements: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
+    """Whether a node with these labels meets all of them."""
+    return all(requirement.holds(labels) for requirement in requirements)
+
+
+def terms(wanted: All, unwanted: Sequence[All]) -> list[All]:
+    """Terms of which one must hold, for the nodes that meet `wanted` and none of the selectors `unwanted`.
+
+    "Not that selector" means that one of its requirements fails, so there are as many terms as the product of the
+    numbers of requirements. An empty selector among the unwanted leaves no term: no node is meant then.
+    """
+    ways = product(*[[requirement.negated() for requirement in selector] for selector in unwanted])
+    return list(dict.fromkeys(tuple(dict.fromkeys((*wanted, *way))) for way in ways))
+
+
+def count(unwanted: Sequence[All]) -> int:
+    """How many terms `terms` makes at most."""
+    number = 1
+    for selector in unwanted:
+        number *= len(selector)
+    return number
+
+
+def in_affinity(pod: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Whether a pod of this spec may run on a node with these labels, by its nodeSelector and its node affinity."""
+    if any(labels.get(key) != value for key, value in pod.get("nodeSelector", {}).items()):
+        return False
+    affinity = pod.get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get("nodeSelectorTerms")
+    if required is None:
+        return True
+    return any(
+        chosen((Requirement(m["key"], m["operator"], tuple(m.get("values", ()))) for m in _known(term)), labels)
+        for term in required
+    )
+
+
+def _known(term: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    return (one for one in term.get("matchExpressions", ()) if one["operator"] in _NEGATION)
