@@ -26,6 +26,12 @@ class Limits:
     drain: float = 4
     """For answers under way, once we are told to stop."""
     connections: int = 64
+    waiting: int = 512
+    """Clients that wait for one of these places."""
+    patience: float = 1
+    """For such a place."""
+    grace: float = 0.25
+    """Until a client that sends no request must give its place up to one that does."""
 
 
 class Connection:
@@ -39,6 +45,8 @@ class Connection:
         """Since when it waits for a request to come, idle or half sent; None while one is answered."""
         self.is_idle = True
         """Whether nothing of the next request has come."""
+        self.was_answered = False
+        self.is_broken_off = False
 
     def secure(self, wrap: Callable[[socket.socket], socket.socket]) -> None:
         """Shake hands before the first request."""
@@ -71,12 +79,14 @@ class Connection:
         """Send all within the deadline for answers (sendall's timeout is for the whole)."""
         self._client.settimeout(self._limits.answer)
         self._client.sendall(data)
+        self.was_answered = True
         self.is_idle = True
         self.waits_since = time.monotonic()
 
     def break_off(self) -> None:
         """Wake the thread that uses it and let it end."""
         self.waits_since = None
+        self.is_broken_off = True
         with suppress(OSError):
             socket.socket.shutdown(self._client, socket.SHUT_RD)  # not TLS' own, which is its thread's business
 

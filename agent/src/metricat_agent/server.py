@@ -1,7 +1,8 @@
 """Serves pages over HTTP, to few clients and none of them for long.
 
-One thread for each connection, and a bound on connections; every request must have come and every answer must have
-gone within a deadline that trickling bytes do not move. Health never depends on a scrape.
+One thread for each connection, and a bound on connections: above it clients wait a moment for a place, which those who
+keep us waiting for longest must give up, and are told 503 if there is none. Every request must have come and every
+answer must have gone within a deadline that trickling bytes do not move. Health never depends on a scrape.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.connection import Connection, Limits
 from metricat_agent.listening import ListenError, listen
+from metricat_agent.lobby import Lobby
 from metricat_agent.settings import Address
 from metricat_agent.wire import MAX_HEAD, Answer, BadRequestError, Request, encode
 
@@ -32,6 +34,8 @@ _ACCESS = logging.getLogger("metricat_agent.access")
 _FULL = encode(
     Answer(503, b"too many connections; come back in a second\n", headers=(("Retry-After", "1"),)), None, close=True
 )
+_TICK = 10
+"""Milliseconds after which we look again whether there is a place for who waits for one."""
 
 
 class Server:
@@ -52,6 +56,7 @@ class Server:
         self._spare = spare
         self._lock = threading.Lock()
         self._connections: dict[Connection, threading.Thread] = {}
+        self._lobby = Lobby(self._limits.waiting, self._limits.patience)
         self._stopping = False
         self._listeners: list[socket.socket] = []
         try:
@@ -88,9 +93,10 @@ class Server:
         for descriptor in (*by_descriptor, self._wakeup.fileno()):
             poll.register(descriptor, select.POLLIN)
         while not self._stopping:
-            for descriptor, _ in poll.poll():
+            for descriptor, _ in poll.poll(_TICK if self._lobby else None):
                 if listener := by_descriptor.get(descriptor):
                     self._accept(listener)
+            self._admit()
         for listener in self._listeners:
             listener.close()
         self._drain()
@@ -104,16 +110,33 @@ class Server:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 _LOG.warning("cannot accept a connection: %s", error.strerror)
                 self._spare()
+                for waiting, _ in self._lobby.empty():
+                    self._refuse(waiting)
                 with self._lock:
-                    self._break_off_slowest()
+                    self._break_off_slowest(0)
                 time.sleep(0.1)  # the client is still waiting, and poll would return at once
             return
-        connection = Connection(client, self._limits)
+        if not self._lobby and len(self._connections) < self._limits.connections:
+            self._begin(client, str(host))
+        else:
+            self._lobby.enter((client, str(host)))
+
+    def _admit(self) -> None:
+        """Give the clients in the lobby the places that are free, or that others may be asked to give up."""
+        while (first := self._lobby.ready()) is not None and self._has_place():
+            self._lobby.leave(first)
+            self._begin(*first)
+        for client, _ in self._lobby.late():
+            self._refuse(client)
+
+    def _has_place(self) -> bool:
         with self._lock:
-            if len(self._connections) >= self._limits.connections and not self._break_off_slowest():
-                self._refuse(client)
-                return
-            thread = threading.Thread(target=self._serve, args=(connection, str(host)), daemon=True)
+            return len(self._connections) < self._limits.connections or self._break_off_slowest(self._limits.grace)
+
+    def _begin(self, client: socket.socket, host: str) -> None:
+        connection = Connection(client, self._limits)
+        thread = threading.Thread(target=self._serve, args=(connection, host), daemon=True)
+        with self._lock:
             self._connections[connection] = thread
         try:
             thread.start()
@@ -134,9 +157,17 @@ class Server:
             client.shutdown(socket.SHUT_WR)
         client.close()
 
-    def _break_off_slowest(self) -> bool:
-        """Make room at the expense of who has kept us waiting for longest; tell whether there was such a one."""
-        waiting = [(since, one) for one in self._connections if (since := one.waits_since) is not None]
+    def _break_off_slowest(self, grace: float) -> bool:
+        """Make room at the expense of who has kept us waiting for longest; tell whether there was such a one.
+
+        Who was answered already may be broken off at once, others only after so many seconds.
+        """
+        until = time.monotonic() - grace
+        waiting = [
+            (since, one)
+            for one in self._connections
+            if (since := one.waits_since) is not None and (since <= until or (one.was_answered and one.is_idle))
+        ]
         if waiting:
             min(waiting, key=lambda pair: pair[0])[1].break_off()
         return bool(waiting)
@@ -149,7 +180,7 @@ class Server:
             while (request := connection.next_request()) is not None:
                 started = time.perf_counter()
                 answer = self._safe_answer(request)
-                keep = request.keeps_alive and not self._stopping
+                keep = request.keeps_alive and not self._stopping and not self._lobby
                 data = encode(answer, request, close=not keep)
                 connection.send(data)
                 _ACCESS.info(
@@ -159,6 +190,8 @@ class Server:
                 )
                 if not keep:
                     break
+            if connection.is_broken_off and not connection.was_answered:
+                connection.send(_FULL)
         except BadRequestError as error:
             _ACCESS.info("%s refused: %s", client, error)
             with suppress(OSError):
@@ -181,6 +214,8 @@ class Server:
 
     def _drain(self) -> None:
         deadline = time.monotonic() + self._limits.drain
+        for client, _ in self._lobby.empty():
+            self._refuse(client)
         with self._lock:
             threads = list(self._connections.values())
             for connection in self._connections:

@@ -6,7 +6,8 @@ import http.client
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -170,6 +171,77 @@ def test_idle_clients_make_room_for_new_ones() -> None:
         finally:
             for client in idle:
                 client.close()
+
+
+def status_of(client: socket.socket) -> int:
+    """The status of an answer, which must come whole; 0 if the client was cut off."""
+    try:
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        answer.read()
+    except (ConnectionError, http.client.HTTPException):
+        return 0
+    return answer.status
+
+
+@pytest.mark.parametrize("line", [b"", b"Connection: close\r\n"])
+def test_a_crowd_is_answered_to_the_last(line: bytes) -> None:
+    def slow() -> str:
+        time.sleep(0.005)
+        return "node_load1 1\n"
+
+    with running(pages(slow), limits=Limits(connections=8)) as port, ExitStack() as stack:
+        clients = [stack.enter_context(raw(port)) for _ in range(600)]
+        for client in clients:
+            client.sendall(b"GET /metrics HTTP/1.1\r\n" + line + b"\r\n")
+        found = Counter(map(status_of, clients))
+        assert set(found) <= {200, 503}
+        assert found[200] >= 8
+        assert ask(port, "/metrics")[0].status == 200
+
+
+def test_who_waits_gets_a_place_when_one_is_free() -> None:
+    busy, free = threading.Semaphore(0), threading.Event()
+
+    def slow() -> str:
+        busy.release()
+        free.wait(5)
+        return "node_load1 1\n"
+
+    with running(pages(slow), limits=Limits(connections=2, patience=20)) as port, ExitStack() as stack:
+        clients = [stack.enter_context(raw(port)) for _ in range(5)]
+        for client in clients:
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert all(busy.acquire(timeout=5) for _ in range(2))
+        free.set()
+        assert [status_of(client) for client in clients] == [200] * 5
+
+
+def test_who_keeps_us_waiting_is_told_so_when_others_come() -> None:
+    with running(limits=Limits(connections=2)) as port, ExitStack() as stack:
+        slow = [stack.enter_context(raw(port)) for _ in range(2)]
+        for client in slow:
+            client.sendall(b"GET /metrics HTTP/1.1\r\n")
+        assert ask(port, "/metrics")[0].status == 200
+        assert status_of(slow[0]) == 503
+
+
+def test_a_stop_tells_those_who_wait_for_a_place() -> None:
+    busy, free = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        busy.set()
+        free.wait(5)
+        return "node_load1 1\n"
+
+    with ExitStack() as stack:
+        with running(pages(slow), limits=Limits(connections=1, patience=20)) as port:
+            clients = [stack.enter_context(raw(port)) for _ in range(2)]
+            clients[0].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            assert busy.wait(5)
+            clients[1].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            threading.Timer(0.2, free.set).start()
+        assert [status_of(client) for client in clients] == [200, 503]
 
 
 def test_health_answers_while_scrapes_hang() -> None:
