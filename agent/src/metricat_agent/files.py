@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _CHUNK = 65536
 _PAGE = 4096
@@ -40,9 +40,34 @@ def _whole(descriptor: int) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _attribute(descriptor: int) -> str:
-    """Read a file of sysfs, which is a page at most."""
-    return os.pread(descriptor, _PAGE, 0).rstrip(b"\n").decode("utf-8", "surrogateescape")
+def _attribute(data: bytes) -> str:
+    return data.rstrip(b"\n").decode("utf-8", "surrogateescape")
+
+
+class _Directory:
+    """The open attributes of a directory of sysfs, each a page at most, and what was in them the last time."""
+
+    def __init__(self, constants: dict[str, str], opened: list[tuple[str, int]]) -> None:
+        self.constants = constants
+        self.opened = opened
+        self._data: list[bytes | None] = []
+        self._texts: dict[str, str] = {}
+
+    def read(self) -> dict[str, str]:
+        """Read every file; return the very same texts as before if nothing is different."""
+        data: list[bytes | None] = []
+        for _, descriptor in self.opened:
+            try:
+                data.append(os.pread(descriptor, _PAGE, 0))
+            except OSError as error:
+                if error.errno in _GONE:
+                    raise
+                data.append(None)
+        if data != self._data or not self._texts:
+            self._data = data
+            found = {name: _attribute(one) for (name, _), one in zip(self.opened, data, strict=True) if one is not None}
+            self._texts = {**self.constants, **found}
+        return self._texts
 
 
 class Files:
@@ -54,7 +79,7 @@ class Files:
     def __init__(self) -> None:
         self._era = Files.era
         self._texts: dict[str, int] = {}
-        self._directories: dict[str, tuple[dict[str, str], list[tuple[str, int]]]] = {}
+        self._directories: dict[str, _Directory] = {}
         self._kept = 0
 
     def text(self, path: str) -> str:
@@ -76,21 +101,22 @@ class Files:
         self._kept += 1
         return text
 
-    def attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> dict[str, str]:
+    def attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
         """Return those attributes of a directory of sysfs that can be read now; raise OSError if it is gone.
 
-        Those that are `fixed` as long as the directory is there are read when it is opened, and not again.
+        Those that are `fixed` as long as the directory is there are read when it is opened, and not again. As long as
+        all are what they were, the same object is returned.
         """
         self._tidy()
         known = self._directories.get(directory)
         if known is not None:
             try:
-                return self._read(known)
+                return known.read()
             except OSError:  # the directory went away; another may have come in its place
                 self._forget(directory)
         known = self._directories[directory] = self._opened(directory, names, fixed)
         try:
-            return self._read(known)
+            return known.read()
         except OSError:
             self._forget(directory)
             raise
@@ -109,9 +135,7 @@ class Files:
             self._era = Files.era
             self.close()
 
-    def _opened(
-        self, directory: str, names: Iterable[str], fixed: Iterable[str]
-    ) -> tuple[dict[str, str], list[tuple[str, int]]]:
+    def _opened(self, directory: str, names: Iterable[str], fixed: Iterable[str]) -> _Directory:
         within = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         found: list[tuple[str, int]] = []
         constants: dict[str, str] = {}
@@ -120,7 +144,7 @@ class Files:
                 with suppress(OSError):
                     descriptor = os.open(name, _FLAGS, dir_fd=within)
                     try:
-                        constants[name] = _attribute(descriptor)
+                        constants[name] = _attribute(os.pread(descriptor, _PAGE, 0))
                     finally:
                         os.close(descriptor)
             for name in names:
@@ -136,21 +160,10 @@ class Files:
             raise
         finally:
             os.close(within)
-        return constants, found
-
-    def _read(self, known: tuple[dict[str, str], list[tuple[str, int]]]) -> dict[str, str]:
-        constants, opened = known
-        found = constants.copy()
-        for name, descriptor in opened:
-            try:
-                found[name] = os.pread(descriptor, _PAGE, 0).rstrip(b"\n").decode("utf-8", "surrogateescape")
-            except OSError as error:
-                if error.errno in _GONE:
-                    raise
-        return found
+        return _Directory(constants, found)
 
     def _forget(self, directory: str) -> None:
-        for _, descriptor in self._directories.pop(directory)[1]:
+        for _, descriptor in self._directories.pop(directory).opened:
             self._close(descriptor)
 
     def _close(self, descriptor: int) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.files import Files, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 USER_HZ = 100
 """Ticks per second in ``/proc/stat``: part of the kernel's interface to programs (``man 7 time``), not its own HZ."""
@@ -52,10 +52,11 @@ class Host:
         """Return an attribute of the host's /sys, without the newline at its end."""
         return self.files.text(f"{self.sysfs}/{name}").rstrip("\n")
 
-    def sys_attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> dict[str, str]:
+    def sys_attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
         """Return those attributes of one directory of the host's /sys that can be read now.
 
-        Those that are `fixed` as long as the directory is there may have been read before.
+        Those that are `fixed` as long as the directory is there may have been read before. As long as all are what
+        they were, the same object is returned.
         """
         return self.files.attributes(f"{self.sysfs}/{directory}", names, fixed)
 

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent import budget
@@ -69,6 +70,18 @@ class Page:
         return self._gzipped
 
 
+@dataclass(slots=True)
+class _Written:
+    """What a collector gave, as it was written: the same again if it gives the very same object again."""
+
+    metrics: Metrics
+    form: Format
+    plain: bytes
+    found: Metrics
+    series: int
+    dropped: int
+
+
 class _Record:
     """What is remembered of one collector from scrape to scrape."""
 
@@ -77,6 +90,7 @@ class _Record:
         self.dropped = 0
         self.last_success: float | None = None
         self.why: str | None = None
+        self.written: _Written | None = None
 
 
 class Registry:
@@ -137,10 +151,11 @@ class Registry:
             worked = outcome.metrics is not None
             if outcome.metrics is not None:
                 try:
-                    found, series, dropped = budget.cut(self._offered(name, outcome.metrics, taken), self._series)
-                    parts.append(self._writer.text(found, form).encode())
-                    taken += found
-                    record.dropped += dropped
+                    written = self._rendered(name, outcome.metrics, form, taken)
+                    parts.append(written.plain)
+                    taken += written.found
+                    series = written.series
+                    record.dropped += written.dropped
                 except Exception as error:  # noqa: BLE001 -- what cannot be written must not cost the others' series
                     worked, series, why = False, 0, f"{type(error).__name__}: {error}"
             self._note(name, record, None if worked else why)
@@ -152,12 +167,18 @@ class Registry:
         last = [*zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()]
         return b"".join((*parts, self._writer.text(last, form).encode(), ENDS[form].encode()))
 
-    def _offered(self, name: str, metrics: Metrics, taken: Metrics) -> Metrics:
-        """Return the metrics of a collector; of a foreign one, those that are not taken yet."""
-        if not self._collectors[name].foreign:
-            return metrics
-        ours = {family.name for family, _ in taken} | _OUR_NAMES
-        return [metric for metric in metrics if metric[0].name not in ours]
+    def _rendered(self, name: str, metrics: Metrics, form: Format, taken: Metrics) -> _Written:
+        """Return the metrics as text; those of a foreign collector without the names that are taken."""
+        if self._collectors[name].foreign:
+            ours = {family.name for family, _ in taken} | _OUR_NAMES
+            metrics = [metric for metric in metrics if metric[0].name not in ours]
+        record = self._records[name]
+        written = record.written
+        if written is None or written.metrics is not metrics or written.form != form:
+            found, series, dropped = budget.cut(metrics, self._series)
+            plain = self._writer.text(found, form).encode()
+            written = record.written = _Written(metrics, form, plain, found, series, dropped)
+        return written
 
     def _note(self, name: str, record: _Record, why: str | None) -> None:
         """Count that a collector worked, or why not, and log it if it is news."""

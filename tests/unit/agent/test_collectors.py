@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -207,7 +210,7 @@ def test_devices_without_the_pods_ends(host: Host) -> None:
 
 def attributes(host: Host, monkeypatch: pytest.MonkeyPatch) -> Metrics:
     monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
-    return netclass.parse(netclass.read(host, NO_PODS))
+    return netclass.parse(netclass.read(host, netclass.host_devices(host, host.sys_names("class/net"), NO_PODS)))
 
 
 def test_state_of_devices_when_sysfs_is_the_hosts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +229,24 @@ def test_no_speed_and_no_carrier_where_the_link_knows_none(host: Host, monkeypat
     assert set(values(metrics, "node_network_carrier")) == {("eth0",), ("lo",)}
 
 
+def test_a_device_that_came_and_went(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
+    for name in ("proc", "sys"):
+        shutil.copytree(Path(host.procfs).parent / name, tmp_path / name)
+    collector = netclass.NetworkClass(replace(host, procfs=f"{tmp_path}/proc", sysfs=f"{tmp_path}/sys"))
+    first = collector.collect()
+    assert collector.collect() is first, "nothing is parsed or written anew while every file says the same"
+    eth0 = tmp_path / "sys" / "class" / "net" / "eth0"
+    (eth0 / "mtu").write_text("1500\n")
+    assert values(collector.collect(), "node_network_mtu_bytes")["eth0",] == 1500
+    with (tmp_path / "proc" / "1" / "net" / "dev").open("a") as table:
+        table.write("  eth9: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n")
+    shutil.copytree(eth0, eth0.parent / "eth9")
+    assert ("eth9",) in values(collector.collect(), "node_network_up")
+    shutil.rmtree(eth0.parent / "eth9")
+    assert ("eth9",) not in values(collector.collect(), "node_network_up")
+
+
 def test_a_sysfs_that_may_be_the_pods_is_refused(host: Host) -> None:
     with pytest.raises(netclass.NotHostNetworkError, match=r"--path\.sysfs.*--no-collector\.netclass"):
-        netclass.read(host, NO_PODS)
+        netclass.NetworkClass(host).collect()

@@ -97,9 +97,9 @@ def rows(text: str, devices: Filter) -> list[Row]:
     """Take the lines of the devices we look at."""
     found = []
     for line in text.splitlines():
-        major, minor, device, *numbers = line.split()
+        major, minor, device, numbers = line.split(None, 3)
         if devices.keeps(device):
-            found.append(Row(device, major, minor, tuple(map(int, numbers[: len(COLUMNS)]))))
+            found.append(Row(device, major, minor, tuple(map(int, numbers.split()[: len(COLUMNS)]))))
     return found
 
 

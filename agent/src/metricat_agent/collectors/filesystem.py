@@ -107,8 +107,23 @@ def suspects(mounts: Iterable[Mount]) -> frozenset[int]:
     return frozenset(found)
 
 
-def read(host: Host, mount_points: Filter, types: Filter, prober: Prober) -> list[tuple[Mount, Usage | None]]:
-    """Read the mounts we look at and their usage; None where it cannot be had, or only from another device."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The mounts that a table holds, those we look at, and the numbers of those that may hang."""
+
+    table: tuple[Mount, ...] = ()
+    chosen: tuple[Mount, ...] = ()
+    may_hang: frozenset[int] = frozenset()
+
+
+def choose(table: tuple[Mount, ...], mount_points: Filter, types: Filter) -> Choice:
+    """Choose from a table of mounts."""
+    chosen = tuple(mount for mount in table if mount_points.keeps(mount.mount_point) and types.keeps(mount.fstype))
+    return Choice(table, chosen, suspects(table))
+
+
+def read(host: Host, choice: Choice, prober: Prober) -> list[tuple[Mount, Usage | None]]:
+    """Read the usage of the mounts; None where it cannot be had, or only from another device."""
     own: dict[str, Mount] = {}
 
     def own_mounts() -> Mapping[str, Mount]:
@@ -116,16 +131,12 @@ def read(host: Host, mount_points: Filter, types: Filter, prober: Prober) -> lis
             own.update({mount.mount_point: mount for mount in visible_mounts(read_text(f"{host.own}/mountinfo"))})
         return own
 
-    mounts = visible_mounts(host.init("mountinfo"))
-    may_hang = suspects(mounts)
     prober.begin()
     found: list[tuple[Mount, Usage | None]] = []
-    for mount in mounts:
-        if not (mount_points.keeps(mount.mount_point) and types.keeps(mount.fstype)):
-            continue
+    for mount in choice.chosen:
         path = host.root(mount.mount_point)
         try:
-            answer = (prober.ask if mount.identity in may_hang else look)(path)
+            answer = (prober.ask if mount.identity in choice.may_hang else look)(path)
             right = reads_right_device(mount, path, answer.device, own_mounts)
             found.append((mount, usage(answer) if right else None))
         except OSError:
@@ -172,8 +183,11 @@ class FileSystems(Collector):
     def start(self) -> None:
         """Begin without a child: most nodes need none."""
         self._prober = Prober()
+        self._choice = Choice()
 
     def collect(self) -> Metrics:
-        """Read and parse."""
-        points, types = self.filter("mount-points-exclude"), self.filter("fs-types-exclude")
-        return parse(read(self.host, points, types, self._prober))
+        """Read and parse; choose anew when a mount came or went."""
+        table = visible_mounts(self.host.init("mountinfo"))
+        if table is not self._choice.table:
+            self._choice = choose(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
+        return parse(read(self.host, self._choice, self._prober))

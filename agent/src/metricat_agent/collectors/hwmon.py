@@ -84,7 +84,7 @@ def names_in(host: Host, directory: str) -> list[str]:
         return []
 
 
-def attributes(host: Host, directory: str, names: Iterable[str]) -> dict[str, str]:
+def attributes(host: Host, directory: str, names: Iterable[str]) -> Mapping[str, str]:
     """Return the attributes that can be read now."""
     try:
         return host.sys_attributes(directory, names)

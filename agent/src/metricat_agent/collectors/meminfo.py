@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
@@ -11,7 +10,7 @@ from metricat_agent.families import Family, Metrics, gauge
 if TYPE_CHECKING:
     from metricat_agent.host import Host
 
-_LINE = re.compile(r"^([^:\n]+): *(\d+)( kB)?$", re.MULTILINE)
+_KIB = " kB"
 MEANINGS = {
     "MemTotal": "usable by the kernel and by programs",
     "MemFree": "used for nothing at all",
@@ -91,8 +90,9 @@ FAMILIES = {
 }
 
 
-def family_of(field: str, unit: str) -> Family:
+def family_of(field: str, value: str) -> Family:
     """Return a field's family: declared, or made for a field of a kernel newer than this list."""
+    unit = _KIB if value.endswith(_KIB) else ""
     return FAMILIES.get(field) or gauge(metric_name(field, unit), f"The field {field} of /proc/meminfo.")
 
 
@@ -102,13 +102,13 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Metrics:
-    """Take every line; the kernel's kB are 1024 bytes."""
-    rows = _LINE.findall(text)
-    if len(rows) != text.count("\n"):
-        raise ValueError("a line of /proc/meminfo is not NAME: NUMBER [kB]")
+    """Take every line, ``NAME: NUMBER`` with or without `` kB``, which are 1024 bytes."""
     return [
-        (FAMILIES.get(field) or family_of(field, unit), [((), int(value) * 1024 if unit else int(value))])
-        for field, value, unit in rows
+        (
+            FAMILIES.get(field) or family_of(field, value),
+            [((), int(value[:-3]) * 1024 if value[-3:] == _KIB else int(value))],
+        )
+        for field, _, value in [line.partition(":") for line in text.splitlines()]
     ]
 
 

@@ -8,7 +8,7 @@ for devices that process 1 sees.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
@@ -79,19 +79,23 @@ def shows_host(host: Host) -> bool:
     )
 
 
-def read(host: Host, devices: Filter) -> Attributes:
-    """Read the attributes of the host's devices; a link that is down, or an old kernel, lacks some."""
+def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]:
+    """Return those of the devices in our /sys that are the host's and that we look at."""
     if not shows_host(host):
         raise NotHostNetworkError(
             f"{host.sysfs} is not the mount of sysfs that the host has on /sys, so its network devices may be those of "
             f"this container: mount the host's /sys and name it in --path.sysfs, or pass --no-collector.netclass"
         )
     seen = {line.rpartition(":")[0].strip(" ") for line in host.init("net/dev").split("\n")[2:]}
+    return [device for device in names if device in seen and devices.keeps(device)]
+
+
+def read(host: Host, devices: Iterable[str]) -> Attributes:
+    """Read the attributes of devices; a link that is down, or an old kernel, lacks some."""
     found = {}
-    for device in host.sys_names("class/net"):
-        if device in seen and devices.keeps(device):
-            with suppress(FileNotFoundError):  # it went away just now
-                found[device] = host.sys_attributes(f"class/net/{device}", _CHANGING, FIXED)
+    for device in devices:
+        with suppress(FileNotFoundError):  # it went away just now
+            found[device] = host.sys_attributes(f"class/net/{device}", _CHANGING, FIXED)
     return found
 
 
@@ -134,6 +138,20 @@ class NetworkClass(Collector):
     families = (UP, INFO, SPEED, *NUMBERS.values())
     filter_flags = (FilterFlags("network devices", "ignored-devices", "", POD_DEVICES),)
 
+    def start(self) -> None:
+        """Nothing has been read yet."""
+        self._names: tuple[int, list[str]] | None = None
+        self._devices: list[str] = []
+        self._found: Attributes = {}
+        self._metrics: Metrics = []
+
     def collect(self) -> Metrics:
-        """Read and parse."""
-        return parse(read(self.host, self.filter("ignored-devices")))
+        """Read all; look anew whose devices they are when one came or went, and parse when anything is different."""
+        names = device_of(self.host.sysfs), self.host.sys_names("class/net")
+        if names != self._names:
+            self._devices = host_devices(self.host, names[1], self.filter("ignored-devices"))
+            self._names = names
+        found = read(self.host, self._devices)
+        if found != self._found or not self._metrics:
+            self._found, self._metrics = found, parse(found)
+        return self._metrics
