@@ -10,7 +10,8 @@ from metricat_tools.demo import stages
 from metricat_tools.demo.scene import Scene
 from metricat_tools.demo.steps import Steps
 
-CLUSTER = "e2e"
+CLUSTER = os.environ.get("METRICAT_E2E_CLUSTER", "e2e")
+"""Its name; two runs at once need two."""
 KEEP = "METRICAT_E2E_KEEP"
 """Set it to keep the cluster after the tests, and to take it as it is before them."""
 

@@ -71,14 +71,40 @@ class Trouble:
     temporary: bool = False
 
 
+Selector = Mapping[str, Any] | None
+"""A metav1.LabelSelector; None where it is left out, which is not the same as an empty one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Taker:
+    """An object for which the Prometheus Operator collects monitors or rules: a Prometheus, an agent, a ThanosRuler.
+
+    `selectors` holds, by the kind that it takes, the selector of objects and that of namespaces; `fields` their names.
+    """
+
+    kind: str
+    resource: str
+    namespace: str
+    name: str
+    selectors: Mapping[str, tuple[Selector, Selector]]
+    fields: Mapping[str, tuple[str, str]]
+
+    def __str__(self) -> str:
+        """As a message names it."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
 @dataclass(frozen=True)
 class Facts:
     """What the cluster holds that matters to one target.
 
-    `children` are the live objects that the target owns; `unserved` the optional kinds that the API server lacks.
+    `children` are the live objects that the target owns; `unserved` the optional kinds that the API server lacks;
+    `takers` all for which the Prometheus Operator collects, `namespace_labels` the labels of the target's namespace.
     """
 
     children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     pods: tuple[AgentPod, ...] = ()
     unserved: frozenset[str] = frozenset()
+    takers: tuple[Taker, ...] = ()
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from metricat_operator.api.parse import Parsed
 from metricat_operator.api.pools import owner, resolve
 from metricat_operator.api.selectors import in_affinity
 from metricat_operator.api.v1alpha1 import Toleration
+from metricat_operator.doctor import Finding, Subject, discovered
 from metricat_operator.observed import AgentPod, Facts, Manifest, Node, Taint, Trouble
 
 MAX_UNCOVERED = 50
@@ -63,7 +64,7 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
         _applied(parsed, facts, troubles),
         _agents_ready(wanted, uncovered, facts, troubles),
     ]
-    conditions.append(_ready(conditions))
+    conditions += [_discovered(target, facts), _ready(conditions)]
     generation = target["metadata"]["generation"]
     before = {condition["type"]: condition for condition in target.get("status", {}).get("conditions", [])}
     found: Manifest = {
@@ -251,6 +252,23 @@ def _agents_ready(
         message = f"{counts}; the newest agent is on {_updated(facts)} of them"
         return _condition("AgentsReady", status=False, reason="RolloutInProgress", message=message)
     return _condition("AgentsReady", status=True, reason="AgentsReady", message=counts)
+
+
+def _discovered(target: Manifest, facts: Facts) -> Manifest:
+    """Whether a Prometheus selects our monitor, and one our rules."""
+    fields = {"ServiceMonitor": "monitor.labels", "PrometheusRule": "alerts.labels"}
+    subjects = [
+        Subject(key.kind, fields[key.kind], child, facts.namespace_labels)
+        for key, child in sorted(facts.children.items(), reverse=True)
+        if key.kind in fields
+    ]
+    if unserved := sorted(facts.unserved & fields.keys()):
+        finding = Finding(None, "NotServed", f"the cluster does not serve {' and '.join(unserved)}")
+    elif not any(subject.what == "ServiceMonitor" for subject in subjects):
+        finding = Finding(None, "NoMonitor", "there is no ServiceMonitor yet")
+    else:
+        finding = discovered(target["metadata"]["name"], subjects, facts.takers)
+    return _condition("Discovered", status=finding.holds, reason=finding.reason, message=finding.message)
 
 
 def _ready(conditions: Sequence[Manifest]) -> Manifest:

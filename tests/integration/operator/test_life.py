@@ -29,17 +29,18 @@ def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str)
     assert found is not None
     assert found["status"]["nodes"] == {"desired": NODES, "ready": NODES, "updated": NODES, "uncovered": 0}
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
-    assert {c["type"]: c["status"] for c in found["status"]["conditions"]} == dict.fromkeys(
-        ("Accepted", "Applied", "AgentsReady", "Ready"), "True"
-    )
+    assert {c["type"]: c["status"] for c in found["status"]["conditions"]} == {
+        **dict.fromkeys(("Accepted", "Applied", "AgentsReady", "Ready"), "True"),
+        "Discovered": "False",  # there is no Prometheus
+    }
     for kind in CHILDREN:
         child = cluster.get(kind, CHILD, namespace)
         assert child is not None, kind
         [owner] = child["metadata"]["ownerReferences"]
         assert (owner["uid"], owner["controller"]) == (found["metadata"]["uid"], True)
     columns = cluster.do("get", "mtarget", "-n", namespace).splitlines()
-    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "STATUS", "AGE"]
-    assert columns[1].split()[:5] == ["nodes", str(NODES), str(NODES), "0", "Ready"]
+    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "DISCOVERED", "STATUS", "AGE"]
+    assert columns[1].split()[:6] == ["nodes", str(NODES), str(NODES), "0", "False", "Ready"]
 
 
 def test_an_edit_reaches_the_children_and_what_is_switched_off_goes(cluster: Cluster, namespace: str) -> None:

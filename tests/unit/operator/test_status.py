@@ -42,6 +42,7 @@ def test_all_is_well() -> None:
         "Accepted": "True",
         "Applied": "True",
         "AgentsReady": "True",
+        "Discovered": "Unknown",
         "Ready": "True",
     }
 
@@ -146,6 +147,7 @@ def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
     assert times == {
         "Accepted": NOW,
         "Applied": NOW,
+        "Discovered": NOW,
         "AgentsReady": "2031-01-01T00:00:00Z",
         "Ready": "2031-01-01T00:00:00Z",
     }

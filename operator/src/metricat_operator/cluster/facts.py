@@ -1,14 +1,14 @@
 """The cluster as the operator knows it: one cache per kind, and the facts about one target."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from metricat_operator import naming
 from metricat_operator.cluster.client import Client
-from metricat_operator.cluster.kinds import CHILDREN, NODE, POD
+from metricat_operator.cluster.kinds import CHILDREN, NAMESPACE, NODE, POD, TAKERS
 from metricat_operator.cluster.watch import Cache
-from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint
+from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint, Taker
 
 Enqueue = Callable[[str, str, float], None]
 """Called with the namespace and the `metricat.dev/target` label of what changed (empty: any may have), and with the
@@ -34,11 +34,17 @@ class Observer:
         self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _SOON), trim=_trim_node)
         self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=_trim_pod)
         self.children = {kind.name: Cache(kind, changed=children, labels=naming.MANAGED) for kind in CHILDREN}
+        self.namespaces = Cache(
+            NAMESPACE,
+            changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _SOON),
+            trim=lambda namespace: {"metadata": _kept_metadata(namespace)},
+        )
+        self.takers = [Cache(kind, changed=lambda _: enqueue("", "", _SOON), trim=trim_taker) for kind in TAKERS]
 
     @property
     def caches(self) -> tuple[Cache, ...]:
         """All caches."""
-        return (self.nodes, self.pods, *self.children.values())
+        return (self.nodes, self.pods, self.namespaces, *self.takers, *self.children.values())
 
     async def run(self, client: Client) -> None:
         """Follow everything for ever."""
@@ -60,6 +66,8 @@ class Observer:
             nodes=tuple(sorted((_node(node) for node in self.nodes), key=lambda node: node.name)),
             pods=tuple(_agent_pod(pod) for pod in self.pods if _place(pod) == (namespace, label)),
             unserved=frozenset(kind for kind, cache in self.children.items() if not cache.served),
+            takers=tuple(sorted((taker(one) for cache in self.takers for one in cache), key=str)),
+            namespace_labels=self.namespaces.get("", namespace).get("metadata", {}).get("labels", {}),
         )
 
     def _owned(self, namespace: str, uid: str) -> Iterator[Manifest]:
@@ -103,6 +111,31 @@ def _node(trimmed: Manifest) -> Node:
         unschedulable=trimmed["unschedulable"],
         labels=labels,
         taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
+    )
+
+
+def trim_taker(manifest: Manifest) -> Manifest:
+    """A Prometheus or its like, cut to its selectors."""
+    fields = [field for both in _taken(manifest["kind"]).values() for field in both]
+    spec = {field: manifest["spec"][field] for field in fields if field in manifest["spec"]}
+    return {"kind": manifest["kind"], "metadata": _kept_metadata(manifest), "spec": spec}
+
+
+def _taken(kind: str) -> Mapping[str, tuple[str, str]]:
+    return next(taken for one, taken in TAKERS.items() if one.name == kind)
+
+
+def taker(trimmed: Manifest) -> Taker:
+    """What the cache keeps of a Prometheus or its like, as a fact."""
+    kind = trimmed["kind"]
+    spec = trimmed["spec"]
+    return Taker(
+        kind=kind,
+        resource=next(one.resource for one in TAKERS if one.name == kind),
+        namespace=trimmed["metadata"]["namespace"],
+        name=trimmed["metadata"]["name"],
+        selectors={what: (spec.get(objects), spec.get(spaces)) for what, (objects, spaces) in _taken(kind).items()},
+        fields=_taken(kind),
     )
 
 

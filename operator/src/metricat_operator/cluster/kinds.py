@@ -42,6 +42,23 @@ SERVICE = Kind("v1", "Service", "services")
 SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True)
 PROMETHEUS_RULE = Kind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", optional=True)
 
+NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
+
+MONITOR_FIELDS = ("serviceMonitorSelector", "serviceMonitorNamespaceSelector")
+RULE_FIELDS = ("ruleSelector", "ruleNamespaceSelector")
+TAKERS = {
+    Kind("monitoring.coreos.com/v1", "Prometheus", "prometheuses", optional=True): {
+        "ServiceMonitor": MONITOR_FIELDS,
+        "PrometheusRule": RULE_FIELDS,
+    },
+    Kind("monitoring.coreos.com/v1alpha1", "PrometheusAgent", "prometheusagents", optional=True): {
+        "ServiceMonitor": MONITOR_FIELDS,
+    },
+    Kind("monitoring.coreos.com/v1", "ThanosRuler", "thanosrulers", optional=True): {"PrometheusRule": RULE_FIELDS},
+}
+"""The kinds for which the Prometheus Operator collects, with what each takes: the fields that select objects and
+namespaces."""
+
 CHILDREN = (SERVICE_ACCOUNT, DAEMON_SET, SERVICE, SERVICE_MONITOR, PROMETHEUS_RULE)
 """Every kind of child, in the order in which they are applied."""
 

@@ -54,6 +54,10 @@ class Cache:
         """The objects, in no order."""
         return iter(tuple(self._objects.values()))
 
+    def get(self, namespace: str, name: str) -> Manifest:
+        """The object; empty where there is none."""
+        return self._objects.get((namespace, name), {})
+
     def put(self, manifest: Manifest) -> None:
         """Take in what a write of our own returned, ahead of the watch; an older state never replaces a newer one."""
         self._store(_stripped(manifest, self.kind))

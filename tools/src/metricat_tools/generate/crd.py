@@ -58,12 +58,14 @@ def _columns() -> list[Schema]:
         return found | ({"priority": priority} if priority else {})
 
     ready = '.status.conditions[?(@.type=="Ready")]'
+    found = '.status.conditions[?(@.type=="Discovered")]'
     return [
         column("Nodes", ".status.nodes.desired", "integer", "Nodes that should have an agent."),
         column("Ready", ".status.nodes.ready", "integer", "Nodes with a ready agent."),
         column(
             "Uncovered", ".status.nodes.uncovered", "integer", "Nodes that should have a ready agent and have none."
         ),
+        column("Discovered", f"{found}.status", "string", "Whether a Prometheus selects the monitor and the rules."),
         column("Status", f"{ready}.reason", "string", "Why the target is ready, or why not."),
         column("Message", f"{ready}.message", "string", "The same in words.", priority=1),
         column("Age", ".metadata.creationTimestamp", "date", "Time since the target was made."),

@@ -1,0 +1,147 @@
+"""Which Prometheus takes our monitor and our rules, or what exactly is missing. Pure.
+
+The Prometheus Operator's rules (prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a selector that is
+left out selects nothing, an empty one everything; a namespace selector that is left out means the Prometheus' own
+namespace, an empty one all namespaces.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from metricat_operator.api.selectors import Requirement
+from metricat_operator.observed import Manifest, Taker
+
+_MOST_TOLD = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What holds of discovery, as a condition says it; `holds` is None where it cannot be known."""
+
+    holds: bool | None
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An object of ours that a Prometheus should take, and where the target sets its labels."""
+
+    what: str
+    field: str
+    manifest: Manifest
+    namespace_labels: Mapping[str, str]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The object's labels."""
+        found: Mapping[str, str] = self.manifest["metadata"].get("labels", {})
+        return found
+
+    @property
+    def namespace(self) -> str:
+        """The object's namespace."""
+        return str(self.manifest["metadata"]["namespace"])
+
+
+def discovered(target: str, subjects: Sequence[Subject], takers: Sequence[Taker]) -> Finding:
+    """Whether somebody selects each of the objects; else what is missing, and the command that mends it."""
+    told = []
+    for subject in subjects:
+        able = [taker for taker in takers if subject.what in taker.selectors]
+        if not able:
+            return Finding(
+                holds=False,
+                reason="NoPrometheus",
+                message=f"nothing takes a {subject.what}: the Prometheus Operator runs no Prometheus yet",
+            )
+        obstacles = {taker: obstacle(target, subject, taker) for taker in able}
+        if takes := [str(taker) for taker, missing in obstacles.items() if missing is None]:
+            told.append(f"{_listed(takes)} selects the {subject.what}")
+            continue
+        first = next(missing for missing in obstacles.values() if missing)
+        words = [missing.message for missing in obstacles.values() if missing]
+        return Finding(holds=False, reason=first.reason, message=_listed(words, "; "))
+    return Finding(holds=True, reason="Discovered", message="; ".join(told))
+
+
+def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
+    """Why this taker does not select the object, with the command that makes it; None where it does."""
+    chosen, spaces = taker.selectors[subject.what]
+    what = f"{taker} does not select the {subject.what}"
+    if spaces is None and taker.namespace != subject.namespace:
+        mended = _command(
+            f"kubectl patch {taker.resource} {taker.name} -n {taker.namespace} --type merge -p",
+            {"spec": {taker.fields[subject.what][1]: {}}},
+        )
+        why = f"it looks in its own namespace only, and the target is in {subject.namespace}"
+        return _no("NamespaceNotSelected", f"{what}: {why}; to have it look everywhere: {mended}")
+    if unmet := _unmet(spaces or {}, subject.namespace_labels):
+        words = " and ".join(map(_said, unmet))
+        mended = f"kubectl label namespace {subject.namespace} {' '.join(map(_label, unmet))}"
+        return _no("NamespaceNotSelected", f"{what}: it asks for namespaces with {words}; {mended}")
+    if chosen is None:
+        mended = _command(
+            f"kubectl patch {taker.resource} {taker.name} -n {taker.namespace} --type merge -p",
+            {"spec": {taker.fields[subject.what][0]: {}}},
+        )
+        return _no("SelectsNone", f"{what}: without {taker.fields[subject.what][0]} it selects none; {mended}")
+    if unmet := _unmet(chosen, subject.labels):
+        words = " and ".join(map(_said, unmet))
+        labels = {one.key: _wanted(one) for one in unmet}
+        if all(labels.values()):
+            section, _, name = subject.field.partition(".")
+            patch = {"spec": {section: {name: labels}}}
+            mended = _command(f"kubectl patch mtarget {target} -n {subject.namespace} --type merge -p", patch)
+        else:
+            mended = f"take the label out of spec.{subject.field}"
+        return _no("LabelMissing", f"{what}: it asks for {words}; {mended}")
+    return None
+
+
+def _no(reason: str, message: str) -> Finding:
+    return Finding(holds=False, reason=reason, message=message)
+
+
+def _command(start: str, patch: Mapping[str, Any]) -> str:
+    return f"{start} '{json.dumps(patch)}'"
+
+
+def _unmet(selector: Mapping[str, Any], labels: Mapping[str, str]) -> list[Requirement]:
+    return [one for one in requirements(selector) if not one.holds(labels)]
+
+
+def requirements(selector: Mapping[str, Any]) -> Iterable[Requirement]:
+    """What a label selector (metav1.LabelSelector) asks for."""
+    for key, value in sorted((selector.get("matchLabels") or {}).items()):
+        yield Requirement(key, "In", (value,))
+    for one in selector.get("matchExpressions") or []:
+        yield Requirement(one["key"], one["operator"], tuple(one.get("values") or ()))
+
+
+def _said(requirement: Requirement) -> str:
+    values = ", ".join(requirement.values)
+    return {
+        "In": f"{requirement.key}={values}" if len(requirement.values) == 1 else f"{requirement.key} in ({values})",
+        "NotIn": f"{requirement.key} not in ({values})",
+        "Exists": f"a label {requirement.key}",
+        "DoesNotExist": f"no label {requirement.key}",
+    }[requirement.operator]
+
+
+def _wanted(requirement: Requirement) -> str:
+    """A value that meets the requirement; empty where the label must go."""
+    return {"In": requirement.values[0] if requirement.values else "", "Exists": "true"}.get(requirement.operator, "")
+
+
+def _label(requirement: Requirement) -> str:
+    """As an argument of `kubectl label`."""
+    wanted = _wanted(requirement)
+    return f"{requirement.key}={wanted}" if wanted else f"{requirement.key}-"
+
+
+def _listed(words: Sequence[str], between: str = ", ") -> str:
+    more = f" and {len(words) - _MOST_TOLD} more" if len(words) > _MOST_TOLD else ""
+    return between.join(words[:_MOST_TOLD]) + more

@@ -1,0 +1,90 @@
+"""The doctor's verdict, and the words that it has for a person; beside the real Prometheus Operator in tests/e2e."""
+
+import json
+
+import pytest
+
+from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
+from metricat_operator.doctor import Finding, Subject, discovered
+from metricat_operator.observed import Selector, Taker
+
+BOTH = {"ServiceMonitor": MONITOR_FIELDS, "PrometheusRule": RULE_FIELDS}
+
+
+def taker(
+    chosen: Selector = None, spaces: Selector = None, *, name: str = "k8s", namespace: str = "monitoring"
+) -> Taker:
+    selectors = dict.fromkeys(BOTH, (chosen, spaces))
+    return Taker("Prometheus", "prometheuses.monitoring.coreos.com", namespace, name, selectors, BOTH)
+
+
+def monitor(labels: dict[str, str] | None = None, spaces: dict[str, str] | None = None) -> Subject:
+    manifest = {"metadata": {"namespace": "monitoring", "labels": labels or {}}}
+    return Subject("ServiceMonitor", "monitor.labels", manifest, spaces or {})
+
+
+def verdict(subject: Subject, *takers: Taker) -> Finding:
+    return discovered("nodes", [subject], takers)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "spaces", "namespace", "reason"),
+    [
+        ({}, None, "monitoring", "Discovered"),
+        ({}, None, "other", "NamespaceNotSelected"),
+        ({}, {}, "other", "Discovered"),
+        (None, {}, "other", "SelectsNone"),
+        ({"matchLabels": {"release": "kps"}}, {}, "other", "Discovered"),
+        ({"matchLabels": {"release": "other"}}, {}, "other", "LabelMissing"),
+        ({"matchExpressions": [{"key": "release", "operator": "Exists"}]}, {}, "other", "Discovered"),
+        ({"matchExpressions": [{"key": "release", "operator": "DoesNotExist"}]}, {}, "other", "LabelMissing"),
+        ({"matchExpressions": [{"key": "no", "operator": "NotIn", "values": ["x"]}]}, {}, "other", "Discovered"),
+        ({}, {"matchLabels": {"team": "sre"}}, "other", "Discovered"),
+        ({}, {"matchLabels": {"team": "dev"}}, "other", "NamespaceNotSelected"),
+    ],
+)
+def test_selectors_mean_what_the_prometheus_operator_means(
+    chosen: Selector, spaces: Selector, namespace: str, reason: str
+) -> None:
+    found = verdict(monitor({"release": "kps"}, {"team": "sre"}), taker(chosen, spaces, namespace=namespace))
+    assert (found.reason, found.holds) == (reason, reason == "Discovered")
+
+
+def test_the_missing_label_comes_with_the_patch_to_type() -> None:
+    found = verdict(monitor(), taker({"matchLabels": {"release": "kps"}}))
+    start, _, patch = found.message.partition(" -p ")
+    assert start == (
+        "Prometheus monitoring/k8s does not select the ServiceMonitor: it asks for release=kps; "
+        "kubectl patch mtarget nodes -n monitoring --type merge"
+    )
+    assert json.loads(patch.strip("'")) == {"spec": {"monitor": {"labels": {"release": "kps"}}}}
+
+
+def test_a_label_that_must_go_is_told_so() -> None:
+    selector = {"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["x"]}]}
+    found = verdict(monitor({"a": "x"}), taker(selector))
+    assert found.message.endswith("it asks for a not in (x); take the label out of spec.monitor.labels")
+
+
+def test_one_that_selects_is_enough_and_none_at_all_is_told() -> None:
+    assert verdict(monitor(), taker(None), taker({}, name="other")).message == (
+        "Prometheus monitoring/other selects the ServiceMonitor"
+    )
+    assert verdict(monitor()).reason == "NoPrometheus"
+
+
+def test_rules_count_as_well_as_the_monitor() -> None:
+    rules = Subject("PrometheusRule", "alerts.labels", {"metadata": {"namespace": "monitoring"}}, {})
+    selectors: dict[str, tuple[Selector, Selector]] = {
+        "ServiceMonitor": ({}, None),
+        "PrometheusRule": ({"matchLabels": {"role": "rules"}}, None),
+    }
+    only = Taker("Prometheus", "prometheuses.monitoring.coreos.com", "monitoring", "k8s", selectors, BOTH)
+    found = discovered("nodes", [monitor(), rules], [only])
+    assert found.reason == "LabelMissing"
+    assert '{"spec": {"alerts": {"labels": {"role": "rules"}}}}' in found.message
+
+
+def test_a_long_list_is_cut() -> None:
+    found = verdict(monitor(), *[taker(None, name=f"p{number}") for number in range(9)])
+    assert found.message.endswith("and 6 more")
