@@ -1,0 +1,176 @@
+"""Each alert fires when it should, is silent when it should be, and so for each of its guards: asked of promtool."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from metricat_operator.alerts.catalogue import CATALOGUE
+from support import alert_cases
+from support.promtool import Case, promtool, rate, rules, run, steady
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CASES = alert_cases.CASES
+HOUR = 3600
+
+
+@pytest.mark.parametrize("alert", sorted(CASES))
+def test_alert(alert: str, tmp_path: Path) -> None:
+    slow = alert in alert_cases.SLOW
+    tests = [case.test(alert, 120 if slow else 15) for case in CASES[alert]]
+    assert run(tmp_path, tests, "4m" if slow else "30s", window_seconds=480 if slow else 60) == ""
+
+
+def test_every_level_of_every_alert_is_seen_to_fire_and_to_be_silent() -> None:
+    assert CASES.keys() == {alert.name for alert in CATALOGUE}
+    for alert in CATALOGUE:
+        fired = frozenset[str]().union(*(case.fires for case in CASES[alert.name]))
+        assert fired == {level.severity for level in alert.levels}, alert.name
+        silent = any(not case.fires for case in CASES[alert.name])
+        assert silent or alert.name == "MetricatWatchdog", alert.name
+
+
+def test_a_test_that_expects_the_wrong_thing_fails(tmp_path: Path) -> None:
+    wrong = Case("idle", 10, frozenset({"warning"}), {"node_load1": steady(0)})
+    assert "idle" in run(tmp_path, [wrong.test("NodeLoadHigh", 15)])
+
+
+def test_every_rule_is_accepted(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules()))
+    done = subprocess.run(
+        [promtool(), "check", "rules", "rules.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_settings_move_threshold_and_time(tmp_path: Path) -> None:
+    settings = {"NodeLoadHigh": {"warning": {"threshold": 0.5, "for": "1m"}}}
+    series = {"node_load1": steady(1.2), 'node_cpu_seconds_total{cpu="0",mode="idle"}': rate(1)}
+    moved = Case("moved", 2, frozenset({"warning"}), series)
+    assert run(tmp_path, [moved.test("NodeLoadHigh", 15)], settings=settings) == ""
+
+
+def test_a_warning_of_one_device_is_no_resource_of_another(tmp_path: Path) -> None:
+    """A critical silences warnings of the same node and resource only."""
+    series = {**alert_cases.filesystem("/data", 92), **alert_cases.filesystem("/srv", 85, device="/dev/sdc")}
+    case = Case("two", 40, frozenset(), series).test("NodeFilesystemUsageHigh", 60)
+    expected = [("critical", "/data"), ("warning", "/data"), ("warning", "/srv")]
+    case["promql_expr_test"] = [
+        {
+            "expr": 'count by (severity, resource) (ALERTS{alertname="NodeFilesystemUsageHigh",alertstate="firing"})',
+            "eval_time": "40m",
+            "exp_samples": [
+                {"labels": f'{{severity="{severity}",resource="filesystem {mount}"}}', "value": 1}
+                for severity, mount in expected
+            ],
+        }
+    ]
+    assert run(tmp_path, [case], "1m", window_seconds=240) == ""
+
+
+def annotated(
+    series: alert_cases.Series, minutes: int, alert: str, resource: str, texts: dict[str, str]
+) -> dict[str, object]:
+    case = Case(alert, minutes, frozenset(), series).test(alert, 15)
+    del case["promql_expr_test"]
+    labels = {
+        "namespace": "monitoring",
+        "service": "metricat-nodes",
+        "node": "n1",
+        "pool": "default",
+        "team": "a",
+        "resource": resource,
+        "severity": "warning",
+    }
+    annotations = {**texts, "runbook_url": f"https://r.example/{alert}"}
+    case["alert_rule_test"] = [
+        {
+            "eval_time": f"{minutes}m",
+            "alertname": alert,
+            "exp_alerts": [{"exp_labels": labels, "exp_annotations": annotations}],
+        }
+    ]
+    return case
+
+
+PROCESSES: alert_cases.Series = {
+    'metricat_process_cpu_ratio{pid="7",name="sh",pod_uid="",container_id=""}': steady(0.25),
+    'metricat_process_cpu_ratio{pid="8",name="burn",pod_uid="u-1",container_id="c"}': steady(1.5),
+    'metricat_process_cpu_ratio{pid="9",name="java",pod_uid="u-2",container_id="d"}': steady(0.5),
+    'metricat_process_cpu_ratio{pid="10",name="idle",pod_uid="",container_id=""}': steady(0.01),
+    'metricat_process_cpu_ratio{node="n2",pid="8",name="elsewhere",pod_uid="",container_id=""}': steady(9),
+    'metricat_process_resident_memory_bytes{pid="9",name="java",pod_uid="u-2",container_id="d"}': steady(3 * 2**30),
+    'kube_pod_info{uid="u-1",namespace="team-a",pod="burner-0"}': steady(1),
+}
+
+
+def test_cpu_and_memory_name_the_processes_with_their_pods(tmp_path: Path) -> None:
+    cpu = annotated(
+        {**alert_cases.cpu(90), **PROCESSES},
+        10,
+        "NodeCPUUsageHigh",
+        "cpu",
+        {
+            "summary": "CPU usage on n1 is high",
+            "description": "CPU usage on n1 (pool default) is 90.0 % (threshold 80 %). Top processes: "
+            "burn (pid 8, pod team-a/burner-0) 1.50 CPUs; java (pid 9, pod u-2) 0.50 CPUs; sh (pid 7) 0.25 CPUs.",
+        },
+    )
+    memory = annotated(
+        {**alert_cases.memory(90), **PROCESSES},
+        10,
+        "NodeMemoryUsageHigh",
+        "memory",
+        {
+            "summary": "Memory usage on n1 is high",
+            "description": "Memory usage on n1 (pool default) is 90.0 % (threshold 85 %). Top processes: "
+            "java (pid 9, pod u-2) 3GiB.",
+        },
+    )
+    assert run(tmp_path, [cpu, memory]) == ""
+
+
+def test_without_processes_the_text_ends_there(tmp_path: Path) -> None:
+    texts = {
+        "summary": "CPU usage on n1 is high",
+        "description": "CPU usage on n1 (pool default) is 90.0 % (threshold 80 %).",
+    }
+    assert run(tmp_path, [annotated(alert_cases.cpu(90), 10, "NodeCPUUsageHigh", "cpu", texts)]) == ""
+
+
+def test_a_forecast_names_the_date(tmp_path: Path) -> None:
+    """At 88 % after 8 hours, 15 % more a day: full 19.2 hours later."""
+    case = Case("date", 8 * 60, frozenset(), alert_cases.filesystem("/data", alert_cases.growth(83, 15)))
+    test = case.test("NodeFilesystemFillsUp", 120)
+    labels = {
+        "namespace": "monitoring",
+        "service": "metricat-nodes",
+        "node": "n1",
+        "pool": "default",
+        "team": "a",
+        "device": "/dev/sdb",
+        "mountpoint": "/data",
+        "fstype": "ext4",
+        "resource": "filesystem growth /data",
+        "severity": "critical",
+    }
+    annotations = {
+        "summary": "File system /data on n1 will soon be full",
+        "description": "/data (/dev/sdb) on n1 (pool default) will be full in 19.2 hours at the pace of late "
+        "(threshold 24 hours). That is 1970-01-02 03:12:00 +0000 UTC.",
+        "runbook_url": "https://r.example/NodeFilesystemFillsUp",
+    }
+    del test["promql_expr_test"]
+    test["alert_rule_test"] = [
+        {
+            "eval_time": "8h",
+            "alertname": "NodeFilesystemFillsUp",
+            "exp_alerts": [{"exp_labels": labels, "exp_annotations": annotations}],
+        }
+    ]
+    assert run(tmp_path, [test], "4m", window_seconds=480) == ""

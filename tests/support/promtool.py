@@ -1,0 +1,119 @@
+"""Rules put to the test by the real promtool, over series that are written as functions of time."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from metricat_operator.alerts.rules import Scope, alert_group, recording_group
+from metricat_operator.api.v1alpha1 import AlertRules
+from metricat_tools.programs import ensure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    Values = Callable[[float], float | None]
+    """The value of a series at so many seconds; None: no sample."""
+
+DAY = 24 * 60
+"""In minutes."""
+
+
+@cache
+def promtool() -> Path:
+    return ensure("promtool")["promtool"]
+
+
+def rules(window_seconds: int = 60, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The rule file of a target."""
+    scope = Scope("monitoring", "metricat-nodes", window_seconds, {"team": "a"})
+    chosen = AlertRules.model_validate(settings or {}).model_dump(by_alias=True)
+    return {"groups": [recording_group("recording", scope), alert_group("alerts", scope, chosen, "https://r.example")]}
+
+
+def steady(value: float) -> Values:
+    return lambda _: value
+
+
+def rate(per_second: float) -> Values:
+    return lambda at: per_second * at
+
+
+def change(before: Values, minute: float, after: Values) -> Values:
+    """The one until the minute, then the other; counters go on from where they are if `after` counts from zero."""
+    return lambda at: before(at) if at < 60 * minute else after(at)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Which severities of an alert fire after so many minutes, for these series.
+
+    A series without the label `node` is n1's, one without `service` is the target's; what is not the agent's (`kube_...`) stays as it is.
+    """
+
+    what: str
+    minutes: float
+    fires: frozenset[str]
+    series: Mapping[str, Values] = field(default_factory=dict)
+
+    def test(self, alert: str, sample_seconds: int) -> dict[str, Any]:
+        """The case as promtool has it."""
+        count = int(self.minutes * 60 / sample_seconds) + 1
+        return {
+            "name": self.what,
+            "interval": f"{sample_seconds}s",
+            "input_series": [
+                {
+                    "series": labelled(series),
+                    "values": " ".join(_text(values(step * sample_seconds)) for step in range(count)),
+                }
+                for series, values in self.series.items()
+            ],
+            "promql_expr_test": [
+                {
+                    "expr": f'count by (severity) (ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0 # {self.what}',
+                    "eval_time": f"{int(self.minutes * 60)}s",
+                    "exp_samples": [
+                        {"labels": f'{{severity="{severity}"}}', "value": 1} for severity in sorted(self.fires)
+                    ],
+                }
+            ],
+        }
+
+
+def _text(value: float | None) -> str:
+    return "_" if value is None else f"{value:.12g}"
+
+
+def labelled(series: str) -> str:
+    """The series as Prometheus has it after relabelling."""
+    name, _, own = series.rstrip("}").partition("{")
+    if name.startswith("kube_"):
+        return series
+    place = 'namespace="monitoring",pool="default"'
+    if "service=" not in own:
+        place += ',service="metricat-nodes"'
+    if "node=" not in own:
+        place += ',node="n1"'
+    return f"{name}{{{place}{',' if own else ''}{own}}}"
+
+
+def run(folder: Path, tests: list[dict[str, Any]], evaluation: str = "30s", **of_rules: Any) -> str:
+    """What promtool objects to; nothing where all is as expected."""
+    (folder / "rules.yaml").write_text(yaml.safe_dump(rules(**of_rules)))
+    document = {"rule_files": ["rules.yaml"], "evaluation_interval": evaluation, "tests": tests}
+    (folder / "tests.yaml").write_text(yaml.safe_dump(document))
+    done = subprocess.run(
+        [promtool(), "test", "rules", "tests.yaml"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
