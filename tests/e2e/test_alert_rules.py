@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from metricat_operator.alerts.catalogue import CATALOGUE
+from metricat_tools.generate import golden
 from support import alert_cases
 from support.promtool import Case, promtool, rate, rules, run, steady
 
@@ -23,7 +24,7 @@ HOUR = 3600
 def test_alert(alert: str, tmp_path: Path) -> None:
     slow = alert in alert_cases.SLOW
     tests = [case.test(alert, 120 if slow else 15) for case in CASES[alert]]
-    assert run(tmp_path, tests, "4m" if slow else "30s", window_seconds=480 if slow else 60) == ""
+    assert run(tmp_path, tests, "4m" if slow else "30s", rules(480 if slow else 60)) == ""
 
 
 def test_every_level_of_every_alert_is_seen_to_fire_and_to_be_silent() -> None:
@@ -52,7 +53,7 @@ def test_settings_move_threshold_and_time(tmp_path: Path) -> None:
     settings = {"NodeLoadHigh": {"warning": {"threshold": 0.5, "for": "1m"}}}
     series = {"node_load1": steady(1.2), 'node_cpu_seconds_total{cpu="0",mode="idle"}': rate(1)}
     moved = Case("moved", 2, frozenset({"warning"}), series)
-    assert run(tmp_path, [moved.test("NodeLoadHigh", 15)], settings=settings) == ""
+    assert run(tmp_path, [moved.test("NodeLoadHigh", 15)], of=rules(settings=settings)) == ""
 
 
 def test_a_warning_of_one_device_is_no_resource_of_another(tmp_path: Path) -> None:
@@ -70,7 +71,47 @@ def test_a_warning_of_one_device_is_no_resource_of_another(tmp_path: Path) -> No
             ],
         }
     ]
-    assert run(tmp_path, [case], "1m", window_seconds=240) == ""
+    assert run(tmp_path, [case], "1m", rules(240)) == ""
+
+
+POOLS = """
+metadata: {name: nodes, namespace: monitoring}
+spec:
+  pools:
+    - name: gpu
+      nodeSelector: {matchLabels: {gpu: "yes"}}
+      alerts: {rules: {NodeCPUUsageHigh: {warning: {threshold: 95}}, NodeOOMKill: {info: {enabled: false}}}}
+"""
+
+
+def of_node(series: alert_cases.Series, node: str, pool: str) -> alert_cases.Series:
+    return {
+        f'{name.rstrip("}")}{"," if "{" in name else "{"}node="{node}",pool="{pool}"}}': values
+        for name, values in series.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("alert", "one", "minutes", "severity"),
+    [
+        ("NodeCPUUsageHigh", alert_cases.cpu(90), 8, "warning"),
+        ("NodeOOMKill", {**alert_cases.memory(50), **alert_cases.kills(10)}, 12, "info"),
+    ],
+)
+def test_a_pool_has_settings_of_its_own_and_no_node_two_alerts(
+    tmp_path: Path, alert: str, one: alert_cases.Series, minutes: int, severity: str
+) -> None:
+    [rule] = [child for child in golden.manifests(yaml.safe_load(POOLS)) if child["kind"] == "PrometheusRule"]
+    series = {**of_node(one, "n1", "default"), **of_node(one, "n2", "gpu")}
+    case = Case("pools", minutes, frozenset(), series).test(alert, 15)
+    case["promql_expr_test"] = [
+        {
+            "expr": f'count by (node, severity) (ALERTS{{alertname="{alert}",alertstate="firing"}})',
+            "eval_time": f"{minutes}m",
+            "exp_samples": [{"labels": f'{{node="n1",severity="{severity}"}}', "value": 1}],
+        }
+    ]
+    assert run(tmp_path, [case], of=rule["spec"]) == ""
 
 
 def annotated(
@@ -173,4 +214,4 @@ def test_a_forecast_names_the_date(tmp_path: Path) -> None:
             "exp_alerts": [{"exp_labels": labels, "exp_annotations": annotations}],
         }
     ]
-    assert run(tmp_path, [test], "4m", window_seconds=480) == ""
+    assert run(tmp_path, [test], "4m", rules(480)) == ""

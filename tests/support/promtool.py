@@ -53,7 +53,8 @@ def change(before: Values, minute: float, after: Values) -> Values:
 class Case:
     """Which severities of an alert fire after so many minutes, for these series.
 
-    A series without the label `node` is n1's, one without `service` is the target's; what is not the agent's (`kube_...`) stays as it is.
+    A series without the label `node` is n1's, one without `service` is the target's;
+    what is not the agent's (`kube_...`) stays as it is.
     """
 
     what: str
@@ -64,6 +65,7 @@ class Case:
     def test(self, alert: str, sample_seconds: int) -> dict[str, Any]:
         """The case as promtool has it."""
         count = int(self.minutes * 60 / sample_seconds) + 1
+        firing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
         return {
             "name": self.what,
             "interval": f"{sample_seconds}s",
@@ -76,7 +78,7 @@ class Case:
             ],
             "promql_expr_test": [
                 {
-                    "expr": f'count by (severity) (ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0 # {self.what}',
+                    "expr": f"count by (severity) ({firing}) > bool 0 # {self.what}",
                     "eval_time": f"{int(self.minutes * 60)}s",
                     "exp_samples": [
                         {"labels": f'{{severity="{severity}"}}', "value": 1} for severity in sorted(self.fires)
@@ -95,7 +97,9 @@ def labelled(series: str) -> str:
     name, _, own = series.rstrip("}").partition("{")
     if name.startswith("kube_"):
         return series
-    place = 'namespace="monitoring",pool="default"'
+    place = 'namespace="monitoring"'
+    if "pool=" not in own:
+        place += ',pool="default"'
     if "service=" not in own:
         place += ',service="metricat-nodes"'
     if "node=" not in own:
@@ -103,9 +107,9 @@ def labelled(series: str) -> str:
     return f"{name}{{{place}{',' if own else ''}{own}}}"
 
 
-def run(folder: Path, tests: list[dict[str, Any]], evaluation: str = "30s", **of_rules: Any) -> str:
+def run(folder: Path, tests: list[dict[str, Any]], evaluation: str = "30s", of: Mapping[str, Any] | None = None) -> str:
     """What promtool objects to; nothing where all is as expected."""
-    (folder / "rules.yaml").write_text(yaml.safe_dump(rules(**of_rules)))
+    (folder / "rules.yaml").write_text(yaml.safe_dump(dict(of or rules())))
     document = {"rule_files": ["rules.yaml"], "evaluation_interval": evaluation, "tests": tests}
     (folder / "tests.yaml").write_text(yaml.safe_dump(document))
     done = subprocess.run(

@@ -87,3 +87,8 @@ def test_alert_labels_are_templates_and_recorded_labels_are_not() -> None:
 @pytest.mark.parametrize(("value", "text"), [(80.0, "80"), (0.5, "0.5"), (95, "95")])
 def test_numbers_as_people_write_them(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_only_the_watchdog_is_not_about_nodes() -> None:
+    """Also where the levels ask each their own."""
+    assert [alert.name for alert in CATALOGUE if not alert.per_node] == ["MetricatWatchdog"]

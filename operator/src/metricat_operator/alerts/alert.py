@@ -45,4 +45,4 @@ class Alert:
     @property
     def per_node(self) -> bool:
         """Whether it is asked of a target's series; else it is about the chain as a whole."""
-        return "<selector>" in self.expr
+        return any("<selector>" in (level.expr or self.expr) for level in self.levels)

@@ -5,7 +5,6 @@ from metricat_operator.alerts.alert import Alert, Level, Severity
 
 __all__ = ["CATALOGUE", "Alert", "Level", "Severity"]
 
-
 CATALOGUE: tuple[Alert, ...] = (
     *compute.ALERTS,
     *storage.ALERTS,
