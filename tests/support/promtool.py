@@ -109,8 +109,14 @@ def labelled(series: str) -> str:
 
 def run(folder: Path, tests: list[dict[str, Any]], evaluation: str = "30s", of: Mapping[str, Any] | None = None) -> str:
     """What promtool objects to; nothing where all is as expected."""
-    (folder / "rules.yaml").write_text(yaml.safe_dump(dict(of or rules())))
-    document = {"rule_files": ["rules.yaml"], "evaluation_interval": evaluation, "tests": tests}
+    file = dict(of or rules())
+    (folder / "rules.yaml").write_text(yaml.safe_dump(file))
+    document = {
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": evaluation,
+        "group_eval_order": [group["name"] for group in file["groups"]],
+        "tests": tests,
+    }
     (folder / "tests.yaml").write_text(yaml.safe_dump(document))
     done = subprocess.run(
         [promtool(), "test", "rules", "tests.yaml"],

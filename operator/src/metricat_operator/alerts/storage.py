@@ -6,7 +6,7 @@ from metricat_operator.alerts.recording import DEVICE, FILESYSTEM
 _WHERE = f"{{{{ $labels.mountpoint }}}} ({{{{ $labels.device }}}}) on {NODE}"
 _DISK = f"{{{{ $labels.device }}}} on {NODE}"
 _WHEN = (
-    '{{ with printf "time() + 3600 * %f" $value | query }}'
+    '{{ with printf "round(vector(time() + 3600 * %f), 60)" $value | query }}'
     " That is {{ . | first | value | humanizeTimestamp }}.{{ end }}"
 )
 _FULL_6H = "metricat:node_filesystem_full_6h:hours{<selector>} <= <threshold>"

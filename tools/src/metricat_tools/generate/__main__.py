@@ -7,7 +7,8 @@ import yaml
 from metricat_agent import reference
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_operator import naming
-from metricat_tools.generate import crd, golden
+from metricat_operator.alerts.catalogue import CATALOGUE
+from metricat_tools.generate import crd, golden, runbooks
 
 ROOT = Path(__file__).resolve().parents[4]
 HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`; do not edit.\n"
@@ -22,7 +23,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def main(arguments: list[str]) -> None:
-    """Write the CRD to `crds/` and to the chart, the golden manifests, and the page of the agent's metrics."""
+    """Write the CRD to `crds/` and to the chart, the golden manifests, and the pages of metrics and alerts."""
     del arguments
     text = HEADER + yaml.dump(crd.definition(), Dumper=_Dumper, sort_keys=False, width=120)
     for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
@@ -30,6 +31,9 @@ def main(arguments: list[str]) -> None:
     for case in golden.cases(ROOT / "tests" / "golden"):
         _write(case / "manifests.yaml", golden.text(case))
     _write(ROOT / "docs" / "reference" / "agent-metrics.md", reference.page(COLLECTORS))
+    for alert in CATALOGUE:
+        path = ROOT / "docs" / "runbooks" / f"{alert.name}.md"
+        _write(path, runbooks.page(alert, path.read_text() if path.exists() else ""))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,0 +1,79 @@
+"""The page of each alert: what it means, asks and defaults to, from the catalogue; what to do is written by hand."""
+
+import textwrap
+
+from metricat_operator.alerts.catalogue import Alert, Level
+from metricat_operator.alerts.recording import RECORDINGS
+from metricat_operator.alerts.rules import number
+
+BY_HAND = "## What to do\n"
+"""From here on a page is written by hand, and kept."""
+
+_NOTE = '<!-- Generated from the catalogue of alerts by `make generate`, down to "What to do", which is kept. -->'
+_WHERE = "In the MonitoringTarget, for all nodes as here; or for some, the same under `alerts` of one of `spec.pools`."
+
+
+def page(alert: Alert, before: str) -> str:
+    """The page; `before` is what it held, of which the part that was written by hand stays."""
+    by_hand = before.partition(BY_HAND)[2]
+    parts = [
+        f"# {alert.name}\n\n{_NOTE}",
+        textwrap.fill(alert.meaning, 120),
+        _defaults(alert),
+        f"## What it asks\n\n```promql\n{_expressions(alert)}\n```",
+        _recorded(alert),
+        f"## How to change it\n\n{_WHERE}\n\n```yaml\n{_setting(alert)}\n```\n\n`enabled: false` switches a level off.",
+        f"{BY_HAND}{by_hand or chr(10)}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _defaults(alert: Alert) -> str:
+    rows = [
+        f"| {level.severity} | {_threshold(alert, level)} | {level.duration} | "
+        f"{level.duration if alert.lingers else 'not at all'} |"
+        for level in alert.levels
+    ]
+    head = "| level | threshold | must hold for | goes on firing for |\n| --- | --- | --- | --- |\n"
+    return head + "\n".join(rows)
+
+
+def _threshold(alert: Alert, level: Level) -> str:
+    return "none" if level.threshold is None else f"{number(level.threshold)} {alert.unit}".strip()
+
+
+def _unscoped(expr: str) -> str:
+    """Without the matchers that keep a rule to its target, which would tell a reader nothing."""
+    for text, instead in (("{<selector>}", ""), (",<selector>", ""), ("<window>", "1m")):
+        expr = expr.replace(text, instead)
+    return expr
+
+
+def _expressions(alert: Alert) -> str:
+    """One expression where the levels share it, else each with its level."""
+    if len({level.expr for level in alert.levels}) == 1:
+        return _unscoped(alert.levels[0].expr or alert.expr)
+    return "\n".join(f"# {level.severity}\n{_unscoped(level.expr or alert.expr)}" for level in alert.levels)
+
+
+def _recorded(alert: Alert) -> str:
+    """What the recorded series in it are made of, and theirs in turn."""
+    wanted: list[str] = [level.expr or alert.expr for level in alert.levels]
+    found: dict[str, str] = {}
+    for text in wanted:
+        for recording in RECORDINGS:
+            if recording.name in text and recording.name not in found:
+                found[recording.name] = _unscoped(recording.expr)
+                wanted.append(recording.expr)
+    if not found:
+        return ""
+    lines = "\n".join(f"{name} =\n  {expr}" for name, expr in found.items())
+    return f"where, with a rate window of four scrapes and 1 minute at least,\n\n```promql\n{lines}\n```"
+
+
+def _setting(alert: Alert) -> str:
+    lines = ["spec:", "  alerts:", "    rules:", f"      {alert.name}:"]
+    for level in alert.levels:
+        threshold = "" if level.threshold is None else f"threshold: {number(level.threshold)}, "
+        lines.append(f"        {level.severity}: {{{threshold}for: {level.duration}}}")
+    return "\n".join(lines)
