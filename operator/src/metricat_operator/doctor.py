@@ -80,7 +80,7 @@ def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
         return _no("NamespaceNotSelected", f"{what}: {why}; to have it look everywhere: {mended}")
     if unmet := _unmet(spaces or {}, subject.namespace_labels):
         words = " and ".join(map(_said, unmet))
-        mended = f"kubectl label namespace {subject.namespace} {' '.join(map(_label, unmet))}"
+        mended = f"kubectl label --overwrite namespace {subject.namespace} {' '.join(map(_label, unmet))}"
         return _no("NamespaceNotSelected", f"{what}: it asks for namespaces with {words}; {mended}")
     if chosen is None:
         mended = _command(

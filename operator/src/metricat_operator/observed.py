@@ -36,7 +36,6 @@ class Node:
     name: str
     linux: bool = True
     ready: bool = True
-    unschedulable: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
 

@@ -56,6 +56,7 @@ def test_the_patch_that_the_message_tells_makes_a_prometheus_select_us(cluster: 
 
 @pytest.mark.usefixtures("prometheus_kind")
 def test_a_namespace_that_is_not_selected(cluster: Cluster, namespace: str) -> None:
+    cluster.do("label", "namespace", namespace, "scraped=no")
     spaces = {"matchLabels": {"scraped": "yes"}}
     spec = {
         **dict.fromkeys(("serviceMonitorSelector", "ruleSelector"), EVERY),

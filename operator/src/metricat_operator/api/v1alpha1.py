@@ -263,6 +263,13 @@ class NodeRequirement(Model):
 MAX_REQUIREMENTS = 8
 
 
+def _size(selector: str) -> str:
+    """CEL for the number of labels and expressions of a node selector."""
+    return " + ".join(
+        f"(has({selector}.{field}) ? size({selector}.{field}) : 0)" for field in ("matchLabels", "matchExpressions")
+    )
+
+
 class NodeSelector(Model):
     """Nodes by their labels; all that is said must hold."""
 
@@ -319,13 +326,11 @@ class Pool(Model):
         description="The pool's nodes. A node that several pools select belongs to the first of them.",
         json_schema_extra=cel(
             rule(
-                "(has(self.matchLabels) ? size(self.matchLabels) : 0) + "
-                "(has(self.matchExpressions) ? size(self.matchExpressions) : 0) > 0",
+                f"{_size('self')} > 0",
                 "a pool needs a label or an expression to select nodes by; settings for all nodes belong in spec.agent",
             ),
             rule(
-                "(has(self.matchLabels) ? size(self.matchLabels) : 0) + "
-                f"(has(self.matchExpressions) ? size(self.matchExpressions) : 0) <= {MAX_REQUIREMENTS}",
+                f"{_size('self')} <= {MAX_REQUIREMENTS}",
                 f"a pool takes at most {MAX_REQUIREMENTS} labels and expressions",
             ),
         ),
@@ -337,8 +342,7 @@ class Pool(Model):
 # The API server's CEL has sums and no products, so the limit is on the sum of logarithms (base 2, in thousandths).
 _LOG2 = [0, 0, 1000, 1585, 2000, 2322, 2585, 2808, 3000]
 _TERMS = rule(
-    "self.map(pool, (has(pool.nodeSelector.matchLabels) ? size(pool.nodeSelector.matchLabels) : 0) + "
-    "(has(pool.nodeSelector.matchExpressions) ? size(pool.nodeSelector.matchExpressions) : 0))"
+    f"self.map(pool, {_size('pool.nodeSelector')})"
     f".map(size, {_LOG2}[size <= {MAX_REQUIREMENTS} ? size : {MAX_REQUIREMENTS}]).sum() <= 6000",
     f"the numbers of labels and expressions of all pools, multiplied, must be {MAX_TERMS} or less; select by fewer",
 )
@@ -355,8 +359,7 @@ class Spec(Model):
         Field(
             json_schema_extra=cel(
                 rule(
-                    "(has(self.matchLabels) ? size(self.matchLabels) : 0) + "
-                    f"(has(self.matchExpressions) ? size(self.matchExpressions) : 0) <= {MAX_REQUIREMENTS}",
+                    f"{_size('self')} <= {MAX_REQUIREMENTS}",
                     f"a target takes at most {MAX_REQUIREMENTS} labels and expressions",
                 )
             )

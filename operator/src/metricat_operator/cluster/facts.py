@@ -96,7 +96,6 @@ def _trim_node(manifest: Manifest) -> Manifest:
     return {
         "metadata": metadata,
         "ready": ready,
-        "unschedulable": spec.get("unschedulable", False),
         "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in spec.get("taints", [])],
     }
 
@@ -108,7 +107,6 @@ def _node(trimmed: Manifest) -> Node:
         name=metadata["name"],
         linux=labels.get("kubernetes.io/os", "linux") == "linux",
         ready=trimmed["ready"],
-        unschedulable=trimmed["unschedulable"],
         labels=labels,
         taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
     )
