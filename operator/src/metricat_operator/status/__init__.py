@@ -1,0 +1,9 @@
+"""What a target's status says. Pure: from the facts, the troubles met, and the status before.
+
+Nothing here may read a clock or the cluster: the same facts give the same status.
+"""
+
+from metricat_operator.status.compute import MAX_UNCOVERED, compute, says_the_same
+from metricat_operator.status.conditions import MAX_MESSAGE
+
+__all__ = ["MAX_MESSAGE", "MAX_UNCOVERED", "compute", "says_the_same"]

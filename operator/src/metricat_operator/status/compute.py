@@ -1,0 +1,72 @@
+"""What a target's status says: from the facts, the troubles met, and the status before."""
+
+from collections.abc import Sequence
+
+from metricat_operator.api.parse import Parsed
+from metricat_operator.observed import Facts, Manifest, Trouble
+from metricat_operator.status.conditions import accepted, agents_ready, applied, discovered, ready
+from metricat_operator.status.coverage import Uncovered, coverage
+from metricat_operator.status.members import members, updated, virtual
+
+MAX_UNCOVERED = 50
+
+_VIRTUAL = "a virtual node runs no DaemonSets; what runs on it can be measured by its provider only"
+
+
+def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[Trouble], now: str) -> Manifest:
+    """The whole status. `now` is RFC 3339, in UTC; a condition keeps its time while its status stays the same."""
+    pools = members(parsed, facts)
+    wanted = [node for pool in pools for node in pool.nodes]
+    uncovered = coverage(pools, facts)
+    without = {node.node for node in uncovered}
+    # A virtual node cannot have an agent: it is told, and keeps nothing from being ready.
+    fronts = [Uncovered(node.name, "VirtualNode", _VIRTUAL) for node in virtual(parsed, facts)]
+    conditions = [
+        accepted(parsed),
+        applied(parsed, facts, troubles),
+        agents_ready(wanted, uncovered, facts, troubles),
+    ]
+    conditions += [discovered(target, facts), ready(conditions)]
+    generation = target["metadata"]["generation"]
+    before = {condition["type"]: condition for condition in target.get("status", {}).get("conditions", [])}
+    found: Manifest = {
+        "observedGeneration": generation,
+        "conditions": [_stamped(condition, before, generation, now) for condition in conditions],
+        "nodes": {
+            "desired": len(wanted),
+            "ready": len(wanted) - len(uncovered),
+            "updated": updated(facts),
+            "uncovered": len(uncovered) + len(fronts),
+        },
+        "uncovered": [
+            {"node": node.node, "reason": node.reason, "message": node.message}
+            for node in [*uncovered, *fronts][:MAX_UNCOVERED]
+        ],
+    }
+    if len(pools) > 1:
+        found["pools"] = [
+            {
+                "name": pool.pool,
+                "desired": len(pool.nodes),
+                "ready": sum(node.name not in without for node in pool.nodes),
+            }
+            for pool in pools
+        ]
+    return found
+
+
+def says_the_same(status: Manifest, before: Manifest) -> bool:
+    """Whether the status is already written; conditions of others, and the order of all, do not count."""
+
+    def told(of: Manifest) -> Manifest:
+        ours = {one["type"]: one for one in of.get("conditions", []) if one["type"] in types}
+        return {**of, "conditions": ours}
+
+    types = {condition["type"] for condition in status["conditions"]}
+    return told(status) == told(before)
+
+
+def _stamped(condition: Manifest, before: dict[str, Manifest], generation: int, now: str) -> Manifest:
+    old = before.get(condition["type"], {})
+    since = old["lastTransitionTime"] if old.get("status") == condition["status"] else now
+    return {**condition, "observedGeneration": generation, "lastTransitionTime": since}

@@ -1,0 +1,103 @@
+"""The conditions of a target: each one question, answered in words."""
+
+from collections.abc import Sequence
+
+from metricat_operator import doctor
+from metricat_operator.api.parse import Parsed
+from metricat_operator.doctor import Finding, Subject
+from metricat_operator.observed import Facts, Manifest, Node, Trouble
+from metricat_operator.status.coverage import Uncovered
+from metricat_operator.status.members import daemon_sets, updated
+
+MAX_MESSAGE = 4096
+
+_INSTALL_OPERATOR = (
+    "the cluster does not serve {kinds}; install the Prometheus Operator, for example: helm install kps "
+    "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack -n monitoring"
+)
+
+
+def condition(kind: str, *, status: bool | None, reason: str, message: str) -> Manifest:
+    """One condition, still without its times."""
+    text = {True: "True", False: "False", None: "Unknown"}[status]
+    return {"type": kind, "status": text, "reason": reason, "message": _cut(message)}
+
+
+def _cut(message: str) -> str:
+    """No more than a person reads; the API server takes 32,768 characters."""
+    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 4]} ..."
+
+
+def accepted(parsed: Parsed) -> Manifest:
+    """Whether the spec makes sense."""
+    if parsed.errors:
+        message = "; ".join(parsed.errors) + "; what runs already stays as it was"
+        return condition("Accepted", status=False, reason="Invalid", message=message)
+    if parsed.warnings:
+        return condition("Accepted", status=True, reason="AcceptedWithWarnings", message="; ".join(parsed.warnings))
+    return condition("Accepted", status=True, reason="Accepted", message="the spec makes sense")
+
+
+def applied(parsed: Parsed, facts: Facts, troubles: Sequence[Trouble]) -> Manifest:
+    """Whether every child is as it should be."""
+    if parsed.errors:
+        return condition("Applied", status=None, reason="NotAccepted", message="nothing is written until Accepted")
+    if parsed.spec and parsed.spec.paused:
+        return condition("Applied", status=None, reason="Paused", message="spec.paused is true: nothing is written")
+    other = [trouble for trouble in troubles if trouble.reason != "NotServed"]
+    if other:
+        told = "; ".join(f"{trouble.kind} {trouble.name}: {trouble.message}" for trouble in other)
+        return condition("Applied", status=False, reason=other[0].reason, message=told)
+    unserved = sorted({trouble.kind for trouble in troubles} | facts.unserved)
+    if unserved:
+        message = _INSTALL_OPERATOR.format(kinds=" and ".join(unserved))
+        return condition("Applied", status=False, reason="NotServed", message=message)
+    return condition("Applied", status=True, reason="Applied", message="every child is as it should be")
+
+
+def agents_ready(
+    wanted: Sequence[Node], uncovered: Sequence[Uncovered], facts: Facts, troubles: Sequence[Trouble]
+) -> Manifest:
+    """Whether every node that should have a ready agent has the newest."""
+    counts = f"{len(wanted) - len(uncovered)}/{len(wanted)} nodes"
+    if refused := [trouble for trouble in troubles if trouble.kind == "DaemonSet"]:
+        return condition("AgentsReady", status=False, reason=refused[0].reason, message=refused[0].message)
+    if not daemon_sets(facts):
+        return condition("AgentsReady", status=False, reason="NoDaemonSet", message="the agents are not deployed")
+    if not wanted:
+        message = "no Linux node is meant: the cluster has none yet, or spec.nodeSelector selects none"
+        return condition("AgentsReady", status=True, reason="NoNodes", message=message)
+    if uncovered:
+        told = ", ".join(f"{node.node}: {node.reason}" for node in uncovered[:3])
+        more = f" and {len(uncovered) - 3} more" if len(uncovered) > 3 else ""
+        return condition("AgentsReady", status=False, reason="NodesUncovered", message=f"{counts}; {told}{more}")
+    if updated(facts) < len(wanted):
+        message = f"{counts}; the newest agent is on {updated(facts)} of them"
+        return condition("AgentsReady", status=False, reason="RolloutInProgress", message=message)
+    return condition("AgentsReady", status=True, reason="AgentsReady", message=counts)
+
+
+def discovered(target: Manifest, facts: Facts) -> Manifest:
+    """Whether a Prometheus selects our monitor, and one our rules."""
+    fields = {"ServiceMonitor": "monitor.labels", "PrometheusRule": "alerts.labels"}
+    subjects = [
+        Subject(key.kind, fields[key.kind], child, facts.namespace_labels)
+        for key, child in sorted(facts.children.items(), reverse=True)
+        if key.kind in fields
+    ]
+    if unserved := sorted(facts.unserved & fields.keys()):
+        finding = Finding(None, "NotServed", f"the cluster does not serve {' and '.join(unserved)}")
+    elif not any(subject.what == "ServiceMonitor" for subject in subjects):
+        finding = Finding(None, "NoMonitor", "there is no ServiceMonitor yet")
+    else:
+        finding = doctor.discovered(target["metadata"]["name"], subjects, facts.takers)
+    return condition("Discovered", status=finding.holds, reason=finding.reason, message=finding.message)
+
+
+def ready(conditions: Sequence[Manifest]) -> Manifest:
+    """Accepted and AgentsReady: what `helm --wait` and GitOps tools look at."""
+    wanting = [c for c in conditions if c["type"] in {"Accepted", "AgentsReady"} and c["status"] != "True"]
+    if wanting:
+        return {**wanting[0], "type": "Ready"}
+    agents = next(condition for condition in conditions if condition["type"] == "AgentsReady")
+    return condition("Ready", status=True, reason="Ready", message=agents["message"])

@@ -1,0 +1,68 @@
+"""Which nodes a target means, and what runs on them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metricat_operator import naming
+from metricat_operator.api.parse import Parsed
+from metricat_operator.api.pools import owner, resolve
+from metricat_operator.api.selectors import in_affinity
+from metricat_operator.api.v1alpha1 import Toleration
+from metricat_operator.observed import Facts, Manifest, Node
+
+
+@dataclass(frozen=True)
+class Members:
+    """A pool's nodes that should have an agent, and the taints that its agents tolerate."""
+
+    pool: str
+    nodes: tuple[Node, ...]
+    tolerations: tuple[Toleration, ...] = ()
+
+
+def members(parsed: Parsed, facts: Facts) -> list[Members]:
+    """Every pool with its nodes, by the spec; by the DaemonSets that run, where the spec makes no sense."""
+    real = [node for node in facts.nodes if node.linux and not node.virtual]
+    if parsed.spec is None or parsed.errors:
+        return [
+            Members(
+                one["metadata"].get("labels", {}).get(naming.LABEL_POOL, naming.DEFAULT_POOL),
+                tuple(node for node in real if _runs_on(one, node)),
+                (Toleration(operator="Exists"),),  # what it tolerates is in the spec that is not understood
+            )
+            for one in daemon_sets(facts)
+        ]
+    pools = resolve(parsed.spec)
+    owned: dict[str, list[Node]] = {pool.name: [] for pool in pools}
+    for node in real:
+        if mine := owner(pools, node.labels):
+            owned[mine.name].append(node)
+    return [Members(pool.name, tuple(owned[pool.name]), pool.agent.tolerations) for pool in pools]
+
+
+def virtual(parsed: Parsed, facts: Facts) -> list[Node]:
+    """The virtual nodes that the target selects: none of them can have an agent."""
+    pools = resolve(parsed.spec) if parsed.spec else ()
+    return [node for node in facts.nodes if node.linux and node.virtual and owner(pools, node.labels)]
+
+
+def daemon_sets(facts: Facts) -> list[Manifest]:
+    """The live DaemonSets that the target owns."""
+    return [child for key, child in sorted(facts.children.items()) if key.kind == "DaemonSet"]
+
+
+def _runs_on(daemon_set: Manifest, node: Node) -> bool:
+    pod = daemon_set.get("spec", {}).get("template", {}).get("spec", {})
+    return in_affinity(pod, {"kubernetes.io/os": "linux", **node.labels})
+
+
+def updated(facts: Facts) -> int:
+    """Nodes that run the newest agent; none of a DaemonSet whose controller has not seen its newest spec."""
+
+    def of(daemon_set: Mapping[str, Manifest]) -> int:
+        status = daemon_set.get("status", {})
+        if status.get("observedGeneration") != daemon_set.get("metadata", {}).get("generation"):
+            return 0
+        return int(status.get("updatedNumberScheduled", 0))
+
+    return sum(map(of, daemon_sets(facts)))
