@@ -5,22 +5,25 @@ Theirs, ours, theirs: what only grows must lie between the two of theirs, what g
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from metricat_tools.programs import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+HOSTS = Path(__file__).parents[1] / "fixtures" / "hosts"
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 SPEAK_OF_THEMSELVES = ("node_scrape_collector_", "node_exporter_build_info", "process_", "promhttp_", "go_")
 OURS_BY_DESIGN = {
@@ -120,3 +123,30 @@ def test_every_common_family_agrees() -> None:
     assert disagree == {}, counts
     assert lacking == set(), counts
     assert {name for name in common if kinds[name] != our_kinds[name]} == set()
+
+
+RECORDED = {
+    "bonded-links": ("bonding",),
+    "linux-3.10": ("filefd", "loadavg", "meminfo", "sockstat", "softnet", "stat", "vmstat"),
+    "rdma-and-nvme": ("infiniband",),
+}
+"""What no machine of a test has, by the recorded host that has it."""
+
+
+@pytest.mark.parametrize("host", RECORDED)
+def test_a_recorded_host_is_told_alike(host: str, tmp_path: Path) -> None:
+    root = shutil.copytree(HOSTS / host, tmp_path / host)
+    for missing in ("proc", "sys", "root"):
+        (root / missing).mkdir(exist_ok=True)
+    (root / "proc" / "stat").touch()  # without it the agent asks whether that is a host at all
+    where = [f"--path.procfs={root}/proc", f"--path.sysfs={root}/sys", f"--path.rootfs={root}/root"]
+    chosen = [*where, "--collector.disable-defaults", *(f"--collector.{name}" for name in RECORDED[host])]
+    with (
+        running([ensure("node_exporter")["node_exporter"], *chosen, "--web.disable-exporter-metrics"]) as theirs,
+        running([sys.executable, "-m", "metricat_agent", *chosen]) as ours,
+    ):
+        (expected, kinds), (found, our_kinds) = (read(page(port)) for port in (theirs, ours))
+    told = {key: value for key, value in expected.items() if not key[0].startswith(SPEAK_OF_THEMSELVES)}
+    assert told
+    assert {key: found.get(key) for key in told} == pytest.approx(told, rel=1e-12)
+    assert {name: kinds[name] for name, _ in told} == {name: our_kinds[name] for name, _ in told}

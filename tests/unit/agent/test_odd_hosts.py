@@ -42,6 +42,7 @@ ASKED = {
         "vmstat",
     ),
     "lvm": ("diskstats", "filesystem"),
+    "rdma-and-nvme": ("infiniband", "nvme"),
     "names-that-are-no-utf8": ("filesystem", "processes"),
     "no-swap": ("meminfo", "vmstat"),
     "read-only-root": ("filesystem", "os"),

@@ -11,11 +11,12 @@ from metricat_agent.collectors.conntrack import ConnectionTracking
 from metricat_agent.collectors.cpu import Cpu
 from metricat_agent.collectors.cpufreq import CpuFrequency
 from metricat_agent.collectors.diskstats import Disks
+from metricat_agent.collectors.dmi import Dmi
 from metricat_agent.collectors.edac import MemoryErrors
 from metricat_agent.collectors.filefd import FileDescriptors
 from metricat_agent.collectors.filesystem import FileSystems
 from metricat_agent.collectors.hwmon import HardwareSensors
-from metricat_agent.collectors.identity import Dmi, Nvme
+from metricat_agent.collectors.infiniband import InfiniBand
 from metricat_agent.collectors.kernel import Entropy, KernelHung, SeLinux
 from metricat_agent.collectors.loadavg import LoadAverage
 from metricat_agent.collectors.mdadm import SoftwareRaids
@@ -23,6 +24,7 @@ from metricat_agent.collectors.meminfo import Memory
 from metricat_agent.collectors.netclass import NetworkClass
 from metricat_agent.collectors.netdev import NetworkDevices
 from metricat_agent.collectors.netstat import NetworkStatistics
+from metricat_agent.collectors.nvme import Nvme
 from metricat_agent.collectors.os import OperatingSystem
 from metricat_agent.collectors.powersupplyclass import PowerSupplies
 from metricat_agent.collectors.pressure import Pressure
@@ -57,6 +59,7 @@ COLLECTORS: dict[str, type[Collector]] = {
         FileDescriptors,
         FileSystems,
         HardwareSensors,
+        InfiniBand,
         Dmi,
         Nvme,
         Entropy,

@@ -1,0 +1,51 @@
+"""What the machine is, from ``/sys/class/dmi/id`` (kernel: ABI/testing/sysfs-devices-virtual-dmi-id)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
+
+LABELS = (
+    *("bios_date", "bios_release", "bios_vendor", "bios_version"),
+    *("board_asset_tag", "board_name", "board_serial", "board_vendor", "board_version"),
+    *("chassis_asset_tag", "chassis_serial", "chassis_vendor", "chassis_version"),
+    *("product_family", "product_name", "product_serial", "product_sku", "product_uuid", "product_version"),
+    "system_vendor",
+)
+DMI = gauge("node_dmi_info", "1, labelled with what the firmware says of the machine.", *LABELS)
+
+
+def read(host: Host) -> Mapping[str, str]:
+    """Read what may be read: serial numbers are for root alone."""
+    files = ["sys_vendor" if label == "system_vendor" else label for label in LABELS]
+    try:
+        return host.sys_attributes("class/dmi/id", files)
+    except OSError:
+        return {}
+
+
+def parse(files: Mapping[str, str]) -> Metrics:
+    """Make labels of the files."""
+    if not files:
+        return []
+    known = {**files, "system_vendor": files.get("sys_vendor", "")}
+    return [(DMI, [(tuple(known.get(label, "").strip() for label in LABELS), 1)])]
+
+
+class Dmi(Collector):
+    """Who made the machine."""
+
+    name = "dmi"
+    summary = "maker, model and firmware of the machine"
+    families = (DMI,)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

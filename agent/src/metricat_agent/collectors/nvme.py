@@ -1,0 +1,88 @@
+"""NVMe controllers and their namespaces, from ``/sys/class/nvme`` (kernel: drivers/nvme/host/sysfs.c)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, Sample, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
+
+LABELS = ("device", "firmware_revision", "model", "serial", "state", "cntlid")
+INFO = gauge("node_nvme_info", "1, labelled with what an NVMe controller says of itself.", *LABELS)
+_PLACE = ("device", "nsid")
+NAMESPACE = gauge("node_nvme_namespace_info", "1, labelled with the state of an NVMe namespace.", *_PLACE, "ana_state")
+CAPACITY = gauge("node_nvme_namespace_capacity_bytes", "What an NVMe namespace may hold, in bytes.", *_PLACE)
+SIZE = gauge("node_nvme_namespace_size_bytes", "Size of an NVMe namespace, in bytes.", *_PLACE)
+USED = gauge("node_nvme_namespace_used_bytes", "What of an NVMe namespace is in use, in bytes.", *_PLACE)
+BLOCK = gauge("node_nvme_namespace_logical_block_size_bytes", "Logical block of an NVMe namespace, in bytes.", *_PLACE)
+_FILES = ("firmware_rev", "model", "serial", "state", "cntlid")
+_NAMESPACE_FILES = ("nuse", "size", "queue/logical_block_size", "ana_state")
+_SECTOR = 512
+"""The unit of a block device's `size`, whatever its blocks are (kernel: ABI/stable/sysfs-block)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """The files of one controller, and those of its namespaces by number."""
+
+    files: Mapping[str, str]
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def read(host: Host) -> dict[str, Controller]:
+    """Read each controller; none where there are none. One that goes away meanwhile is left out."""
+    try:
+        entries = host.sys_names("class/nvme")
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for entry in entries:
+        place = f"class/nvme/{entry}"
+        try:
+            numbers = [match[1] for name in host.sys_names(place) if (match := re.fullmatch(r"nvme\d+n(\d+)", name))]
+            found[entry] = Controller(
+                host.sys_attributes(place, _FILES),
+                {number: host.sys_attributes(f"{place}/{entry}n{number}", _NAMESPACE_FILES) for number in numbers},
+            )
+        except OSError:
+            continue
+    return found
+
+
+def parse(controllers: Mapping[str, Controller]) -> Metrics:
+    """Make labels of the controllers, and bytes of their namespaces' sectors and blocks."""
+    infos: list[Sample] = []
+    spaces: list[Sample] = []
+    sizes: list[Sample] = []
+    used: list[Sample] = []
+    blocks: list[Sample] = []
+    for device, controller in controllers.items():
+        infos.append(((device, *(controller.files.get(file, "").strip() for file in _FILES)), 1))
+        for number, files in controller.namespaces.items():
+            place = (device, number)
+            spaces.append(((*place, files.get("ana_state", "unknown")), 1))
+            block = int(files["queue/logical_block_size"])
+            blocks.append((place, block))
+            sizes.append((place, int(files["size"]) * _SECTOR))
+            if "nuse" in files:  # kernels since 6.8
+                used.append((place, int(files["nuse"]) * block))
+    return [(INFO, infos), (NAMESPACE, spaces), (CAPACITY, sizes), (SIZE, sizes), (USED, used), (BLOCK, blocks)]
+
+
+class Nvme(Collector):
+    """Which NVMe controllers there are, and how full their namespaces."""
+
+    name = "nvme"
+    summary = "model, firmware and state of NVMe controllers, sizes of their namespaces"
+    families = (INFO, NAMESPACE, CAPACITY, SIZE, USED, BLOCK)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))
