@@ -24,6 +24,17 @@ EVERYTHING: dict[str, Any] = {
             "disk": {"enabled": False, "excludeDevices": "^ram"},
             "network": {"enabled": False, "excludeDevices": "^veth"},
             "filesystem": {"enabled": False, "excludeMountPoints": "^/boot$", "excludeFSTypes": "^tmpfs$"},
+            "processes": {"enabled": False, "top": 3, "mask": "hash"},
+        },
+    }
+}
+INCLUDES: dict[str, Any] = {
+    "agent": {
+        "collectors": {
+            "disk": {"includeDevices": "^nvme"},
+            "network": {"includeDevices": "^lo$"},
+            "filesystem": {"includeMountPoints": "^/$", "includeFSTypes": "^ext4$", "excludeFSTypes": ""},
+            "processes": {"top": 1, "mask": "hash"},
         },
     }
 }
@@ -43,7 +54,7 @@ def flags(spec: dict[str, Any]) -> list[str]:
     return [flag.replace("$$", "$") for flag in own]
 
 
-@pytest.mark.parametrize("spec", [{}, EVERYTHING], ids=["defaults", "everything"])
+@pytest.mark.parametrize("spec", [{}, EVERYTHING, INCLUDES], ids=["defaults", "everything", "includes"])
 def test_the_agent_takes_every_flag_that_the_operator_gives(spec: dict[str, Any]) -> None:
     done = agent(*HOST, *flags(spec), "--once")
     assert done.returncode == 0, done.stderr
@@ -60,6 +71,16 @@ def test_switches_and_patterns_reach_what_they_name() -> None:
     bare = agent(*HOST, *flags(EVERYTHING), "--once").stdout
     for metric in ("node_cpu_seconds_total", "node_load1", "node_memory_MemTotal_bytes", "node_filesystem_size_bytes"):
         assert f"\n{metric}" not in bare
+
+
+def test_only_what_is_included_is_shown() -> None:
+    page = agent(*HOST, *flags(INCLUDES), "--once").stdout
+    assert re.findall(r'node_network_receive_bytes_total\{device="([^"]*)"', page) == ["lo"]
+
+
+def test_the_defaults_of_the_processes_are_the_agents_own() -> None:
+    own = {option.name: option.default for option in COLLECTORS["processes"].options}
+    assert {f"--collector.processes.{name}={value}" for name, value in own.items()} <= set(flags({}))
 
 
 def test_every_raw_metric_that_a_rule_reads_is_declared_by_the_agent() -> None:

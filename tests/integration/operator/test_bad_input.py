@@ -62,6 +62,24 @@ REFUSED |= {
         ("reserved label", {"agent": {"extraLabels": {"pool": "x"}}}, "are set by Metricat; choose another label"),
     )
 }
+REFUSED |= {
+    f"relabelling: {what}": ({"monitor": {"metricRelabelings": [one]}}, message)
+    for what, one, message in (
+        ("unknown action", {"action": "rename"}, "spec.monitor.metricRelabelings[0].action: Unsupported value"),
+        ("bad regex", {"action": "drop", "regex": "("}, "missing closing )"),
+        ("bad label", {"action": "drop", "sourceLabels": ["a-b"]}, "metricRelabelings[0].sourceLabels[0]"),
+        ("replace what", {"sourceLabels": ["device"]}, "replace (the default), hashmod, lowercase, uppercase"),
+        ("hashmod by what", {"action": "hashmod", "targetLabel": "part"}, "hashmod needs modulus"),
+        ("labeldrop of what", {"action": "labeldrop", "sourceLabels": ["a"]}, "take regex and nothing else"),
+        ("keepequal", {"action": "keepequal", "targetLabel": "a", "regex": "b"}, "sourceLabels and targetLabel and"),
+    )
+}
+REFUSED["both ways"] = (
+    {"agent": {"collectors": {"network": {"excludeDevices": "^veth", "includeDevices": "^eth"}}}},
+    "excludeDevices and includeDevices do not go together; give one of the two",
+)
+REFUSED["no way to mask"] = ({"agent": {"collectors": {"processes": {"mask": "rot13"}}}}, "Unsupported value")
+REFUSED["relabelling of targets"] = ({"monitor": {"relabelings": []}}, 'unknown field "spec.monitor.relabelings"')
 REFUSED["too many terms"] = (
     {"pools": [{"name": name, "nodeSelector": FIVE} for name in "abc"]},
     "the numbers of labels and expressions of all pools, multiplied, must be 64 or less",

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metricat_operator.api.parse import parse
@@ -31,6 +31,11 @@ def test_null_means_nothing() -> None:
                 "spec.agent.collectors.disk.excludeDevices: '(' is not a regular expression: missing ), unterminated "
                 "subpattern at position 0; correct it or leave the field out"
             ),
+        ),
+        (
+            {"agent": {"collectors": {"disk": {"excludeDevices": "^ram", "includeDevices": "^sd"}}}},
+            "spec.agent.collectors.disk: excludeDevices and includeDevices do not go together; give one of the two, "  # noqa: ISC004 (one text)
+            "and '' for one that spec.agent gives",
         ),
         ({"monitor": {"labels": {"a b": "c"}}}, "spec.monitor.labels: 'a b' is not a Kubernetes label key"),
         (
@@ -91,6 +96,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["agent", "monitor", "alerts", "paused", "x"]),

@@ -99,6 +99,16 @@ def test_a_pool_overrides_field_by_field() -> None:
     assert rest.rules == spec.alerts.rules
 
 
+def test_a_pattern_to_leave_out_may_meet_one_to_take_only_where_a_pool_adds_it() -> None:
+    def errors(**network: str) -> tuple[str, ...]:
+        pool = {"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}}
+        own = {"agent": {"collectors": {"network": {"includeDevices": "^ib", **network}}}}
+        return parse({"agent": {"collectors": {"network": {"excludeDevices": "^veth"}}}, "pools": [pool | own]}).errors
+
+    assert [error.partition(":")[0] for error in errors()] == ["spec.pools[0].agent.collectors.network"]
+    assert errors(excludeDevices="") == ()
+
+
 def test_errors_name_the_pool_and_the_remedy() -> None:
     many = {"matchLabels": {f"k{number}": "v" for number in range(5)}}
     pools = [

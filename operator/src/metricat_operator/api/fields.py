@@ -25,6 +25,11 @@ def cel(*rules: dict[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(rules)}
 
 
+def given(field: str) -> str:
+    """CEL for whether a text field says anything: empty is as good as left out."""
+    return f"(has(self.{field}) && self.{field} != '')"
+
+
 _DURATION_PARTS = re.compile(r"([0-9]+)(ms|h|m|s)")
 _UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 

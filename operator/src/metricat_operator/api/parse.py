@@ -8,6 +8,7 @@ import promql_parser
 from pydantic import ValidationError
 
 from metricat_operator import naming
+from metricat_operator.api.collectors import ambiguities
 from metricat_operator.api.fields import quantity, seconds
 from metricat_operator.api.pools import requirements, resolve
 from metricat_operator.api.selectors import count
@@ -58,6 +59,7 @@ def _contradictions(spec: Spec) -> list[str]:
     pools = resolve(spec)
     places = [f"spec.pools[{place}].agent" for place in range(len(spec.pools))]
     for where, pool in zip([*places, "spec.agent"], pools, strict=True):
+        found += [f"{where}.collectors.{said}" for said in ambiguities(pool.agent.collectors)]
         resources = pool.agent.resources
         for name in ("cpu", "memory"):
             request, limit = getattr(resources.requests, name), getattr(resources.limits, name)

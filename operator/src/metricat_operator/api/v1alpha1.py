@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, create_model
 from pydantic.fields import FieldInfo
 
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert
+from metricat_operator.api.collectors import Collectors
 from metricat_operator.api.fields import (
     LABEL_KEY,
     LABEL_VALUE,
@@ -19,49 +20,11 @@ from metricat_operator.api.fields import (
     Model,
     PrometheusLabels,
     Quantity,
-    Regex,
     SeriesLabels,
     cel,
     rule,
 )
-
-
-class Collector(Model):
-    """One part of the agent that reads one part of the node."""
-
-    enabled: bool = Field(default=True, description="Whether the collector runs.")
-
-
-class FilesystemCollector(Collector):
-    """Space and inodes of mounted file systems."""
-
-    exclude_mount_points: Regex | None = Field(
-        default=None, description="Mount points to leave out, as a regular expression. Default: the agent's own."
-    )
-    exclude_fs_types: Regex | None = Field(
-        default=None,
-        alias="excludeFSTypes",
-        description="File system types to leave out, as a regular expression. Default: the agent's own.",
-    )
-
-
-class DeviceCollector(Collector):
-    """Counters of devices."""
-
-    exclude_devices: Regex | None = Field(
-        default=None, description="Devices to leave out, as a regular expression. Default: the agent's own."
-    )
-
-
-class Collectors(Model):
-    """What the agent reads."""
-
-    cpu: Collector = Field(default=Collector(), description="Time of each core by mode.")
-    load: Collector = Field(default=Collector(), description="Load averages.")
-    memory: Collector = Field(default=Collector(), description="Memory and swap.")
-    disk: DeviceCollector = Field(default=DeviceCollector(), description="Counters of block devices.")
-    network: DeviceCollector = Field(default=DeviceCollector(), description="Counters of network devices.")
-    filesystem: FilesystemCollector = Field(default=FilesystemCollector(), description="Space and inodes.")
+from metricat_operator.api.relabeling import Relabeling
 
 
 class Toleration(Model):
@@ -139,6 +102,9 @@ class Monitor(Model):
     )
     sample_limit: int = Field(
         default=0, ge=0, le=10_000_000, description="Samples that one scrape may bring; 0: no limit."
+    )
+    metric_relabelings: tuple[Relabeling, ...] = Field(
+        default=(), max_length=32, description="Changes to scraped samples, in order: drop metrics, rename labels."
     )
 
 

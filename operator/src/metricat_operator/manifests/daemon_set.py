@@ -126,18 +126,26 @@ def arguments(agent: Agent) -> list[str]:
         "diskstats": collectors.disk,
         "netdev": collectors.network,
         "filesystem": collectors.filesystem,
+        "processes": collectors.processes,
     }
     patterns = {
         "--collector.diskstats.device-exclude": collectors.disk.exclude_devices,
+        "--collector.diskstats.device-include": collectors.disk.include_devices,
         "--collector.netdev.device-exclude": collectors.network.exclude_devices,
+        "--collector.netclass.ignored-devices": collectors.network.exclude_devices,
+        "--collector.netdev.device-include": collectors.network.include_devices,
         "--collector.filesystem.mount-points-exclude": collectors.filesystem.exclude_mount_points,
+        "--collector.filesystem.mount-points-include": collectors.filesystem.include_mount_points,
         "--collector.filesystem.fs-types-exclude": collectors.filesystem.exclude_fs_types,
+        "--collector.filesystem.fs-types-include": collectors.filesystem.include_fs_types,
     }
     return [
         "--path.procfs=/host/proc",
         "--path.sysfs=/host/sys",
         "--path.rootfs=/host/root",
         f"--web.listen-address=:{agent.port}",
+        f"--collector.processes.top={collectors.processes.top}",
+        f"--collector.processes.mask={collectors.processes.mask}",
         *(f"--no-collector.{name}" for name, collector in switches.items() if not collector.enabled),
         # Kubernetes expands $(NAME) in arguments; $$ stands for one $.
         *(f"{flag}={pattern.replace('$', '$$')}" for flag, pattern in patterns.items() if pattern is not None),

@@ -1,6 +1,7 @@
 """The ServiceMonitor that makes the Prometheus Operator scrape the agents."""
 
 from metricat_operator import naming
+from metricat_operator.api.relabeling import Relabeling
 from metricat_operator.manifests.context import Context
 from metricat_operator.observed import Manifest
 
@@ -23,19 +24,20 @@ def service_monitor(context: Context) -> Manifest:
             if context.spec.agent.extra_labels.get(name) != value:
                 only = {"sourceLabels": [_POD_LABEL_POOL], "regex": pool.name}
                 relabelings.append({**only, "targetLabel": name, "replacement": _literal(value)})
+    endpoint: Manifest = {
+        "port": naming.METRICS_PORT,
+        "path": "/metrics",
+        "scheme": "http",
+        "interval": monitor.interval,
+        "scrapeTimeout": monitor.scrape_timeout,
+        "relabelings": relabelings,
+    }
+    if monitor.metric_relabelings:
+        endpoint["metricRelabelings"] = [_relabeling(one) for one in monitor.metric_relabelings]
     spec: Manifest = {
         "selector": {"matchLabels": {naming.LABEL_TARGET: naming.fit(context.name)}},
         "namespaceSelector": {"matchNames": [context.namespace]},
-        "endpoints": [
-            {
-                "port": naming.METRICS_PORT,
-                "path": "/metrics",
-                "scheme": "http",
-                "interval": monitor.interval,
-                "scrapeTimeout": monitor.scrape_timeout,
-                "relabelings": relabelings,
-            }
-        ],
+        "endpoints": [endpoint],
     }
     if monitor.sample_limit:
         spec["sampleLimit"] = monitor.sample_limit
@@ -45,6 +47,10 @@ def service_monitor(context: Context) -> Manifest:
         "metadata": context.metadata("monitor", labels=monitor.labels),
         "spec": spec,
     }
+
+
+def _relabeling(one: Relabeling) -> Manifest:
+    return {"action": one.action, **one.model_dump(by_alias=True, exclude_defaults=True, mode="json")}
 
 
 def _literal(value: str) -> str:
