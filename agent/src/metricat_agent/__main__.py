@@ -38,7 +38,7 @@ def main() -> int:
     try:
         given = settings.parse(sys.argv[1:], os.environ, table)
         configure(given.log_level, given.log_format, access=given.access_log)
-        guard = Guard(given.web_config) if given.web_config else None
+        guard = _guard(given)
     except settings.SettingError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 2
@@ -62,6 +62,12 @@ def main() -> int:
     server.run_until_signal()
     _LOG.info("stopped")
     return 0
+
+
+def _guard(given: Settings) -> Guard | None:
+    if given.web_config:
+        return Guard.by_file(given.web_config)
+    return Guard.by_secrets(given.web_secrets) if given.web_secrets else None
 
 
 def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry:

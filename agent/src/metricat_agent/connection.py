@@ -47,11 +47,13 @@ class Connection:
         """Whether nothing of the next request has come."""
         self.was_answered = False
         self.is_broken_off = False
+        self.is_certified = False
+        """Whether the client showed a certificate that we trust."""
 
-    def secure(self, wrap: Callable[[socket.socket], socket.socket]) -> None:
+    def secure(self, wrap: Callable[[socket.socket], tuple[socket.socket, bool]]) -> None:
         """Shake hands before the first request."""
         self._client.settimeout(self._limits.request)
-        self._client = wrap(self._client)
+        self._client, self.is_certified = wrap(self._client)
 
     def next_request(self) -> Request | None:
         """Return the next request; None if the client is gone or too slow. Raises `BadRequestError`."""

@@ -1,8 +1,8 @@
-"""Who may ask, and over what: TLS, client certificates and passwords from a file in Prometheus' own format.
+"""Keeps out who may not ask: TLS, client certificates and passwords, by a file or by mounted Secrets.
 
-https://prometheus.io/docs/prometheus/latest/configuration/https/. The file and the certificates that it names are read
-again when they change; a change that cannot be used is logged and the former state stays. `ssl` and `yaml` are imported
-here alone, and here only by who has such a file: they weigh 5 MiB.
+The file has Prometheus' own format (https://prometheus.io/docs/prometheus/latest/configuration/https/). What was read
+is read again when it changes; a change that cannot be used is logged and the former state stays. `ssl` and `yaml` are
+imported for those alone who ask for them: they weigh 5 MiB.
 """
 
 from __future__ import annotations
@@ -12,35 +12,49 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from metricat_agent.sources import SettingError
 from metricat_agent.wire import Answer
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
-    from metricat_agent.webconfig import Web
+    from metricat_agent.settings import Secrets
+    from metricat_agent.web import Web
     from metricat_agent.wire import Request
 
 _LOG = logging.getLogger(__name__)
 _OPEN = ("/-/healthy", "/-/ready")
-"""Paths that need no password: a kubelet has none, and they tell nothing."""
+"""Paths that need no password and no certificate: a kubelet has none, and they tell nothing."""
 _UNKNOWN_USER = "$2b$10$" + "nobodynobodynobodynobu" + "." * 31
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class Guard:
-    """The rules of one file. Threads share it."""
+    """The rules of one file, or of some Secrets. Threads share it."""
 
-    def __init__(self, path: str) -> None:
-        """Read the file; raises `WebConfigError`."""
-        from metricat_agent import webconfig  # noqa: PLC0415 -- imports ssl and yaml
-
-        self._path = path
-        self._load = webconfig.load
-        self._error = webconfig.WebConfigError
+    def __init__(self, what: str, load: Callable[[], Web]) -> None:
+        """Read for the first time; raises `SettingError`. `what` names in the log what is read."""
+        self._what = what
+        self._load = load
         self._lock = threading.Lock()
-        self._web: Web = self._load(path)
+        self._web = load()
         self._stamp = self._stamped()
         self._passed: set[tuple[str, str, str]] = set()
+
+    @classmethod
+    def by_file(cls, path: str) -> Guard:
+        """Return the guard of a file in Prometheus' format; raises `SettingError`."""
+        from metricat_agent import webconfig  # noqa: PLC0415 -- imports ssl and yaml
+
+        return cls(path, lambda: webconfig.load(path))
+
+    @classmethod
+    def by_secrets(cls, secrets: Secrets) -> Guard:
+        """Return the guard of mounted Secrets; raises `SettingError`."""
+        from metricat_agent import websecrets  # noqa: PLC0415 -- imports ssl
+
+        return cls("the Secrets", lambda: websecrets.load(secrets))
 
     @property
     def speaks_tls(self) -> bool:
@@ -54,25 +68,35 @@ class Guard:
             if stamp != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._web = self._load(self._path)
+                    self._web = self._load()
                     self._passed.clear()
                     self._stamp = self._stamped()
-                    _LOG.info("read %s again", self._path)
-                except self._error as error:
+                    _LOG.info("read %s again", self._what)
+                except SettingError as error:
                     _LOG.error("%s; what it said before stays in force", error)
             return self._web
 
-    def wrap(self, client: socket.socket) -> socket.socket:
-        """Shake hands, if TLS is asked for; raises OSError if the client does not come up to it."""
-        context = self.current().context
-        return client if context is None else context.wrap_socket(client, server_side=True)
+    def wrap(self, client: socket.socket) -> tuple[socket.socket, bool]:
+        """Shake hands, if TLS is asked for, and tell whether the client showed a certificate that we trust.
 
-    def refusal(self, request: Request) -> Answer | None:
+        Raises OSError if the client does not come up to it.
+        """
+        context = self.current().context
+        if context is None:
+            return client, False
+        secured = context.wrap_socket(client, server_side=True)
+        return secured, bool(secured.getpeercert())
+
+    def refusal(self, request: Request, *, certified: bool = False) -> Answer | None:
         """Return why the request is not answered; None if it is."""
         web = self.current()
-        if not web.users or request.path in _OPEN or self._knows(web, request.headers.get("authorization", "")):
+        if request.path in _OPEN:
             return None
-        return Answer(401, b"a name and a password, please\n", headers=(("WWW-Authenticate", "Basic"),))
+        if web.asks_certificate and not certified:
+            return Answer(403, b"a client certificate, please\n")
+        if (web.users or web.password) and not self._knows(web, request.headers.get("authorization", "")):
+            return Answer(401, b"a name and a password, please\n", headers=(("WWW-Authenticate", "Basic"),))
+        return None
 
     def dressed(self, answer: Answer) -> Answer:
         """Return the answer with the headers that the file adds."""
@@ -86,6 +110,8 @@ class Guard:
         from metricat_agent import passwords  # noqa: PLC0415 -- imports what only password files need
 
         name, password = passwords.credentials(authorization)
+        if web.password:
+            return passwords.same(f"{name.strip()}:{password.strip()}", web.password)
         hashed = web.users.get(name, "")
         key = (name, passwords.fingerprint(password), hashed)
         with self._lock:
@@ -98,7 +124,7 @@ class Guard:
         return right
 
     def _stamped(self) -> _Stamp:
-        return tuple(_stamp(path) for path in (self._path, *self._web.files))
+        return tuple(_stamp(path) for path in self._web.files)
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:

@@ -179,7 +179,7 @@ class Server:
                 connection.secure(self._guard.wrap)
             while (request := connection.next_request()) is not None:
                 started = time.perf_counter()
-                answer = self._safe_answer(request)
+                answer = self._safe_answer(request, certified=connection.is_certified)
                 keep = request.keeps_alive and not self._stopping and not self._lobby
                 data = encode(answer, request, close=not keep)
                 connection.send(data)
@@ -203,9 +203,9 @@ class Server:
             with self._lock:
                 self._connections.pop(connection, None)
 
-    def _safe_answer(self, request: Request) -> Answer:
+    def _safe_answer(self, request: Request, *, certified: bool) -> Answer:
         try:
-            refusal = self._guard.refusal(request) if self._guard is not None else None
+            refusal = self._guard.refusal(request, certified=certified) if self._guard is not None else None
             answer = refusal or self._pages.answer(request)
         except Exception:  # noqa: BLE001 -- the client is told, the log has the trace, others are served
             _LOG.exception("cannot answer %s", request.path)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from metricat_agent.sources import Value
 
-__all__ = ["Address", "Chosen", "SettingError", "Settings", "address", "parse"]
+__all__ = ["Address", "Chosen", "Secrets", "SettingError", "Settings", "address", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,19 @@ class Address:
     def __str__(self) -> str:
         """Return it as it is written in a flag."""
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Directories where Kubernetes mounted Secrets; empty: there is none."""
+
+    tls: str = ""
+    client_ca: str = ""
+    basic_auth: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether there is one at all."""
+        return any((self.tls, self.client_ca, self.basic_auth))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,7 @@ class Settings:
     listen: tuple[Address, ...]
     telemetry_path: str
     web_config: str
+    web_secrets: Secrets
     max_requests: int
     access_log: bool
     log_level: str
@@ -77,6 +91,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mappi
         listen=tuple(address(given.get("web.listen-address"), text) for text in given.get("web.listen-address").texts),
         telemetry_path=_url_path(given.get("web.telemetry-path")),
         web_config=given.get("web.config.file").text,
+        web_secrets=_secrets(given),
         max_requests=int(given.number("web.max-requests", 0, 10_000)),
         access_log=given.is_on("web.access-log"),
         log_level=given.choice("log.level"),
@@ -104,6 +119,17 @@ def _chosen(name: str, collector: type[Collector], given: Given) -> Chosen:
         except ValueError as error:
             raise value.error(str(error)) from None
     return Chosen({flags.exclude: _filter(name, flags, given) for flags in collector.filter_flags}, options)
+
+
+def _secrets(given: Given) -> Secrets:
+    tls, client_ca, basic_auth = (given.get(f"web.{kind}-secret") for kind in ("tls", "client-ca", "basic-auth"))
+    secrets = Secrets(tls.text, client_ca.text, basic_auth.text)
+    file = given.get("web.config.file")
+    if secrets and file.text:
+        raise file.error("does not go together with --web.*-secret; give the file or the Secrets")
+    if secrets.client_ca and not secrets.tls:
+        raise client_ca.error("there are no client certificates without TLS; give --web.tls-secret too")
+    return secrets
 
 
 def address(value: Value, text: str) -> Address:

@@ -6,13 +6,13 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from metricat_agent import passwords
 from metricat_agent.sources import SettingError
+from metricat_agent.web import Web
 
 _SECTIONS = ("tls_server_config", "http_server_config", "basic_auth_users")
 _TLS = (
@@ -34,17 +34,6 @@ class WebConfigError(SettingError):
     """The file cannot be used; the message names it, the key, and the way out."""
 
 
-@dataclass(frozen=True)
-class Web:
-    """What the file says, ready for use."""
-
-    context: ssl.SSLContext | None = None
-    users: Mapping[str, str] = field(default_factory=dict, repr=False)
-    headers: tuple[tuple[str, str], ...] = ()
-    files: tuple[str, ...] = ()
-    """The other files that it names."""
-
-
 def load(path: str) -> Web:
     """Read the file and all that it names; raises `WebConfigError`."""
     try:
@@ -53,7 +42,7 @@ def load(path: str) -> Web:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise WebConfigError(f"--web.config.file={path}: cannot be read as YAML ({_brief(error)})") from None
     try:
-        return _web(given, os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH120 -- as above
+        return _web(given, os.path.abspath(path))  # noqa: PTH100 -- as above
     except _ValueError as error:
         raise WebConfigError(f"--web.config.file={path}: {error}") from None
 
@@ -62,7 +51,8 @@ class _ValueError(Exception):
     """A part of the file that cannot be used."""
 
 
-def _web(given: object, folder: str) -> Web:
+def _web(given: object, path: str) -> Web:
+    folder = os.path.dirname(path)  # noqa: PTH120 -- as above
     sections = _mapping("the file", given, _SECTIONS)
     tls = _mapping("tls_server_config", sections.get("tls_server_config"), _TLS)
     http = _mapping("http_server_config", sections.get("http_server_config"), ("http2", "headers"))
@@ -76,12 +66,11 @@ def _web(given: object, folder: str) -> Web:
             passwords.hasher()
         except passwords.NoBcryptError as error:
             raise _ValueError(str(error)) from None
-    files = _paths(tls, folder)
     return Web(
         context=_context(tls, folder) if tls else None,
         users={str(name): str(hashed) for name, hashed in users.items()},
         headers=tuple((str(name), str(value)) for name, value in headers.items()),
-        files=tuple(files.values()),
+        files=(path, *_paths(tls, folder).values()),
     )
 
 

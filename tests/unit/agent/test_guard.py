@@ -1,4 +1,4 @@
-"""TLS, client certificates and passwords from a file in Prometheus' own format."""
+"""TLS, client certificates and passwords, from a file in Prometheus' own format or from mounted Secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from metricat_agent.guard import Guard
 from metricat_agent.pages import Pages
 from metricat_agent.registry import Registry
 from metricat_agent.server import Server
-from metricat_agent.settings import Address
+from metricat_agent.settings import Address, Secrets, SettingError
 from metricat_agent.webconfig import WebConfigError
 
 if TYPE_CHECKING:
@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 HASH = "$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm"
 
 
+def guard_of(source: Path | Secrets) -> Guard:
+    return Guard.by_secrets(source) if isinstance(source, Secrets) else Guard.by_file(str(source))
+
+
 @contextmanager
-def running(path: Path) -> Iterator[int]:
-    server = Server(Pages(Registry([]).page), [Address("127.0.0.1", 0)], guard=Guard(str(path)))
+def running(source: Path | Secrets) -> Iterator[int]:
+    server = Server(Pages(Registry([]).page), [Address("127.0.0.1", 0)], guard=guard_of(source))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -141,5 +145,95 @@ def test_what_cannot_be_used(tmp_path: Path, certificate: Certificate, content: 
     certificate(tmp_path, "one")
     (tmp_path / "web.yaml").write_text(content)
     with pytest.raises(WebConfigError, match=said) as caught:
-        Guard(str(tmp_path / "web.yaml"))
+        Guard.by_file(str(tmp_path / "web.yaml"))
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.fixture
+def secrets(tmp_path: Path, certificate: Certificate) -> Secrets:
+    """All three as Kubernetes mounts them: names in the directory, which lead through a link to where the files are."""
+    for name in ("server", "prometheus", "stranger"):
+        certificate(tmp_path, name)
+    mounted(tmp_path / "tls", {"tls.crt": tmp_path / "server.crt", "tls.key": tmp_path / "server.key"})
+    mounted(tmp_path / "clients", {"ca.crt": tmp_path / "prometheus.crt"})
+    mounted(tmp_path / "login", {"username": "anna", "password": "hunter2\n"})
+    return Secrets(*(str(tmp_path / name) for name in ("tls", "clients", "login")))
+
+
+def mounted(folder: Path, keys: dict[str, Path | str]) -> None:
+    folder.mkdir(exist_ok=True)
+    version = folder / f"..{len(list(folder.iterdir()))}"
+    version.mkdir()
+    for key, content in keys.items():
+        (version / key).write_text(content if isinstance(content, str) else content.read_text())
+        if not (folder / key).is_symlink():
+            (folder / key).symlink_to(f"..data/{key}")
+    (folder / "..new").symlink_to(version.name)
+    (folder / "..new").rename(folder / "..data")
+
+
+def test_secrets_ask_for_a_certificate_and_a_password_but_not_of_a_kubelet(tmp_path: Path, secrets: Secrets) -> None:
+    anybody, prometheus = trusting(tmp_path, "server"), trusting(tmp_path, "server", "prometheus")
+    with running(secrets) as port:
+        assert ask(port, prometheus, user="anna:hunter2") == 200
+        assert ask(port, prometheus, user="anna:hunter3") == 401
+        assert ask(port, prometheus, user="Anna:hunter2") == 401
+        assert ask(port, prometheus) == 401
+        assert ask(port, anybody, user="anna:hunter2") == 403
+        assert ask(port, anybody, user="anna:hunter2", path="/") == 403
+        assert ask(port, anybody, path="/-/ready") == 200
+        with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
+            ask(port, trusting(tmp_path, "server", "stranger"), path="/-/ready")
+
+
+def test_secrets_that_change_without_a_restart(
+    tmp_path: Path, secrets: Secrets, caplog: pytest.LogCaptureFixture
+) -> None:
+    prometheus = trusting(tmp_path, "server", "prometheus")
+    with running(secrets) as port:
+        mounted(tmp_path / "login", {"username": "anna", "password": "hunter3"})
+        assert ask(port, prometheus, user="anna:hunter2") == 401
+        assert ask(port, prometheus, user="anna:hunter3") == 200
+        mounted(tmp_path / "login", {"username": "anna", "password": ""})
+        assert ask(port, prometheus, user="anna:") == 401
+        assert ask(port, prometheus, user="anna:hunter3") == 200
+        mounted(tmp_path / "login", {"username": "anna", "password": "hunter4"})
+        mounted(tmp_path / "clients", {"ca.crt": tmp_path / "stranger.crt"})
+        with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
+            ask(port, prometheus, user="anna:hunter4")
+    assert "the Secret must hold username, without a colon, and password; what it said before stays" in caplog.text
+    assert "hunter" not in caplog.text
+
+
+def test_a_password_alone(tmp_path: Path) -> None:
+    mounted(tmp_path / "login", {"username": "anna", "password": "hünter2"})
+    with running(Secrets(basic_auth=str(tmp_path / "login"))) as port:
+        assert ask(port, user="anna:hünter2") == 200
+        assert ask(port) == 401
+        assert ask(port, path="/-/healthy") == 200
+
+
+@pytest.mark.parametrize(
+    ("place", "keys", "said"),
+    [
+        ("tls", {"tls.crt": "x"}, r"--web\.tls-secret=.*/tls: .*; the Secret must hold tls\.crt and the tls\.key"),
+        ("clients", {"ca.crt": "x"}, r"--web\.client-ca-secret=.*/clients: .*; the Secret must hold ca\.crt"),
+        ("login", {"username": "a:b"}, r"--web\.basic-auth-secret=.*: there is no name or no password; the Secret"),
+        ("login", {"password": " \n"}, r"there is no name or no password"),
+    ],
+)
+def test_secrets_that_cannot_be_used(
+    tmp_path: Path, secrets: Secrets, place: str, keys: dict[str, Path | str], said: str
+) -> None:
+    rest: dict[str, Path | str] = {
+        link.name: link.read_text() for link in (tmp_path / place).iterdir() if not link.name.startswith("..")
+    }
+    mounted(tmp_path / place, rest | keys)
+    with pytest.raises(SettingError, match=said) as caught:
+        Guard.by_secrets(secrets)
+    assert "hunter" not in str(caught.value)
+
+
+def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"login/username'; the Secret must hold username"):
+        Guard.by_secrets(Secrets(basic_auth=str(tmp_path / "login")))

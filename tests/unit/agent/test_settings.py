@@ -96,3 +96,15 @@ def test_filters_replace_the_defaults() -> None:
 def test_a_bad_setting_is_named_with_its_value_and_the_way_out(arguments: list[str], said: str) -> None:
     with pytest.raises(SettingError, match=said):
         settings(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--web.tls-secret=/t", "--web.config.file=/w"), r"--web\.config\.file=/w: does not go together with --web"),
+        (("--web.client-ca-secret=/c",), r"--web\.client-ca-secret=/c: .* give --web\.tls-secret too"),
+    ],
+)
+def test_secrets_that_do_not_go_together(arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(SettingError, match=said):
+        settings(*arguments)

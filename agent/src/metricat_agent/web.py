@@ -1,0 +1,26 @@
+"""Who may ask, and over what: what the files of either kind come to, ready for the guard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Web:
+    """The rules of one moment."""
+
+    context: ssl.SSLContext | None = None
+    users: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Hashes of passwords by name."""
+    password: str = field(default="", repr=False)
+    """``NAME:PASSWORD``, where it is known as such."""
+    asks_certificate: bool = False
+    """Whether a page is given only to a client whose certificate was verified; the handshake itself asks for none."""
+    headers: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
+    """All files that were read, whose change makes the rules old."""
