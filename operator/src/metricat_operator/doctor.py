@@ -1,4 +1,4 @@
-"""Which Prometheus takes our monitor and our rules, or what exactly is missing. Pure.
+"""Which Prometheus takes our monitor and our rules, and which Alertmanager our notifications, or what is missing. Pure.
 
 The Prometheus Operator's rules (prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a selector that is
 left out selects nothing, an empty one everything; a namespace selector that is left out means the Prometheus' own
@@ -27,12 +27,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """An object of ours that a Prometheus should take, and where the target sets its labels."""
+    """An object of ours that a Prometheus, or another `taker`, should take, and where the target sets its labels."""
 
     what: str
     field: str
     manifest: Manifest
     namespace_labels: Mapping[str, str]
+    taker: str = "Prometheus"
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -54,8 +55,8 @@ def discovered(target: str, subjects: Sequence[Subject], takers: Sequence[Taker]
         if not able:
             return Finding(
                 holds=False,
-                reason="NoPrometheus",
-                message=f"nothing takes a {subject.what}: the Prometheus Operator runs no Prometheus yet",
+                reason=f"No{subject.taker}",
+                message=f"nothing takes a {subject.what}: the Prometheus Operator runs no {subject.taker} yet",
             )
         obstacles = {taker: obstacle(target, subject, taker) for taker in able}
         if takes := [str(taker) for taker, missing in obstacles.items() if missing is None]:

@@ -155,6 +155,8 @@ def _leaves(desired: Any, live: Any, at: Path) -> Iterator[Path]:
             for place, other in enumerate(live):
                 if _same_item(item, other):
                     yield from _leaves(item, other, (*at, place))
+    elif isinstance(desired, list) and desired and isinstance(live, list) and all(item in live for item in desired):
+        yield from ((*at, live.index(item)) for item in desired)  # it may be a set, whose items have owners each
     else:
         yield at
 

@@ -76,7 +76,7 @@ Selector = Mapping[str, Any] | None
 
 @dataclass(frozen=True, eq=False)
 class Taker:
-    """An object for which the Prometheus Operator collects monitors or rules: a Prometheus, an agent, a ThanosRuler.
+    """What the Prometheus Operator collects others for: a Prometheus, an agent, a ThanosRuler, an Alertmanager.
 
     `selectors` holds, by the kind that it takes, the selector of objects and that of namespaces; `fields` their names.
     """

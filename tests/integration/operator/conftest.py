@@ -31,7 +31,7 @@ def cluster(control_plane: ControlPlane) -> Cluster:
     programs = ensure("kubectl", "helm")
     cluster = Cluster(control_plane.kubeconfig, programs["kubectl"])
     cluster.do("apply", "--server-side", "-f", str(ROOT / "crds"))
-    for plural in ("servicemonitors", "prometheusrules"):
+    for plural in ("servicemonitors", "prometheusrules", "alertmanagerconfigs"):
         cluster.do("apply", "--server-side", "-f", str(crd_file(plural)))
     cluster.do("create", "namespace", "monitoring")
     rendered = subprocess.run(

@@ -80,6 +80,30 @@ REFUSED["both ways"] = (
 )
 REFUSED["no way to mask"] = ({"agent": {"collectors": {"processes": {"mask": "rot13"}}}}, "Unsupported value")
 REFUSED["relabelling of targets"] = ({"monitor": {"relabelings": []}}, 'unknown field "spec.monitor.relabelings"')
+SECRET = {"name": "on-call", "key": "it"}
+REFUSED |= {
+    f"receiver: {what}": ({"notifications": {"receivers": [{"name": "a", "slack": {"url": SECRET}} | change]}}, message)
+    for what, change, message in (
+        ("no way to tell", {"slack": None}, "say how to tell the receiver: set email, slack, pagerDuty or webhook"),
+        ("our own name", {"name": "Nobody"}, "spec.notifications.receivers[0].name"),
+        ("too often", {"repeat": "10s"}, "repeat is the time between two messages about the same; 1m or more"),
+        ("a secret itself", {"slack": {"url": "https://hooks.slack.com/x"}}, "receivers[0].slack.url"),
+        ("unknown severity", {"severities": ["page"]}, "Unsupported value"),
+        ("no URL", {"webhook": {}}, "a webhook has either url or urlSecret, and not both"),
+        (
+            "a user without a password",
+            {"email": {"to": "a@b.c", "from": "d@e.f", "server": "mail:587", "username": "me"}},
+            "username and password go together",
+        ),
+        ("no port", {"email": {"to": "a@b.c", "from": "d@e.f", "server": "mail"}}, "receivers[0].email.server"),
+        (
+            "no time",
+            {"quietHours": [{"from": "20:00", "to": "20:00"}]},
+            "from and to are the same time; for a whole day write from 00:00 to 24:00",
+        ),
+        ("no such pool", {"pools": ["gpu"]}, "a receiver asks for a pool that does not exist; name one of spec.pools"),
+    )
+}
 REFUSED["too many terms"] = (
     {"pools": [{"name": name, "nodeSelector": FIVE} for name in "abc"]},
     "the numbers of labels and expressions of all pools, multiplied, must be 64 or less",

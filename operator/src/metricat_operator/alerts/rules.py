@@ -74,8 +74,9 @@ def _rule(alert: Alert, level: Level, scope: Scope, setting: Mapping[str, Any], 
         **({"keep_firing_for": setting["for"]} if alert.lingers else {}),
         "labels": {
             **scope.alert_labels,
-            # Alertmanager's per-namespace routing needs it, also where an expression has lost it.
+            # Alertmanager routes by both, also where an expression has lost them.
             "namespace": scope.namespace,
+            "service": scope.service,
             "resource": alert.resource,
             "severity": level.severity,
         },

@@ -95,7 +95,7 @@ ALERTS: tuple[Alert, ...] = (
         "error of the disk.",
         expr=f"max by ({FILESYSTEM}) (node_filesystem_readonly{{<selector>}}) == 1 "
         f"and min by ({FILESYSTEM}) (min_over_time(node_filesystem_readonly{{<selector>}}[1h])) == 0",
-        resource="filesystem {{ $labels.mountpoint }}",
+        resource="filesystem mode {{ $labels.mountpoint }}",
         summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} became read-only",
         description=f"{_WHERE} became read-only within the last hour.",
         levels=(Level("warning", None, "1m"),),

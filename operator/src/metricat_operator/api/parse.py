@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from metricat_operator import naming
 from metricat_operator.api.collectors import ambiguities
 from metricat_operator.api.fields import quantity, seconds
+from metricat_operator.api.notifications import contradictions
 from metricat_operator.api.pools import requirements, resolve
 from metricat_operator.api.selectors import count
 from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
@@ -56,6 +57,7 @@ def _contradictions(spec: Spec) -> list[str]:
     if seconds(spec.monitor.interval) <= 0:
         found.append(f"spec.monitor.interval: {spec.monitor.interval} is no time; write it like 15s")
     found += _node_contradictions(spec)
+    found += contradictions(spec.notifications, [pool.name for pool in spec.pools])
     pools = resolve(spec)
     places = [f"spec.pools[{place}].agent" for place in range(len(spec.pools))]
     for where, pool in zip([*places, "spec.agent"], pools, strict=True):

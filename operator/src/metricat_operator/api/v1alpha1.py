@@ -24,6 +24,7 @@ from metricat_operator.api.fields import (
     cel,
     rule,
 )
+from metricat_operator.api.notifications import Notifications
 from metricat_operator.api.relabeling import Relabeling
 
 
@@ -313,6 +314,9 @@ _TERMS = rule(
     f"the numbers of labels and expressions of all pools, multiplied, must be {MAX_TERMS} or less; select by fewer",
 )
 
+_RECEIVERS = "(has(self.notifications) && has(self.notifications.receivers) ? self.notifications.receivers : [])"
+_KNOWN_POOL = "name == 'default' || (has(self.pools) && self.pools.exists(pool, pool.name == name))"
+
 
 class Spec(Model):
     """What to watch, and how."""
@@ -359,6 +363,18 @@ class Spec(Model):
         ),
     ] = Field(default=Monitor(), description="How Prometheus scrapes the agents.")
     alerts: Alerts = Field(default=Alerts(), description="The alert rules and recording rules.")
+    notifications: Notifications = Field(
+        default=Notifications(), description="Who is told of the alerts, through Alertmanager."
+    )
+
+    model_config = Model.model_config | {
+        "json_schema_extra": cel(
+            rule(
+                f"{_RECEIVERS}.all(one, !has(one.pools) || one.pools.all(name, {_KNOWN_POOL}))",
+                "a receiver asks for a pool that does not exist; name one of spec.pools, or default",
+            )
+        )
+    }
 
 
 class Condition(Model):

@@ -41,11 +41,13 @@ DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
 SERVICE = Kind("v1", "Service", "services")
 SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True)
 PROMETHEUS_RULE = Kind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", optional=True)
+ALERTMANAGER_CONFIG = Kind("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig", "alertmanagerconfigs", optional=True)
 
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 
 MONITOR_FIELDS = ("serviceMonitorSelector", "serviceMonitorNamespaceSelector")
 RULE_FIELDS = ("ruleSelector", "ruleNamespaceSelector")
+CONFIG_FIELDS = ("alertmanagerConfigSelector", "alertmanagerConfigNamespaceSelector")
 TAKERS = {
     Kind("monitoring.coreos.com/v1", "Prometheus", "prometheuses", optional=True): {
         "ServiceMonitor": MONITOR_FIELDS,
@@ -55,11 +57,14 @@ TAKERS = {
         "ServiceMonitor": MONITOR_FIELDS,
     },
     Kind("monitoring.coreos.com/v1", "ThanosRuler", "thanosrulers", optional=True): {"PrometheusRule": RULE_FIELDS},
+    Kind("monitoring.coreos.com/v1", "Alertmanager", "alertmanagers", optional=True): {
+        "AlertmanagerConfig": CONFIG_FIELDS,
+    },
 }
 """The kinds for which the Prometheus Operator collects, with what each takes: the fields that select objects and
 namespaces."""
 
-CHILDREN = (SERVICE_ACCOUNT, DAEMON_SET, SERVICE, SERVICE_MONITOR, PROMETHEUS_RULE)
+CHILDREN = (SERVICE_ACCOUNT, DAEMON_SET, SERVICE, SERVICE_MONITOR, PROMETHEUS_RULE, ALERTMANAGER_CONFIG)
 """Every kind of child, in the order in which they are applied."""
 
 BY_NAME = {kind.name: kind for kind in CHILDREN}

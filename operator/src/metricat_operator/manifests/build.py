@@ -1,5 +1,6 @@
 """All children of a target, in the order in which they are applied."""
 
+from metricat_operator.manifests.alertmanager_config import alertmanager_config
 from metricat_operator.manifests.context import Context
 from metricat_operator.manifests.daemon_set import daemon_set
 from metricat_operator.manifests.prometheus_rule import extra_prometheus_rule, prometheus_rule
@@ -22,4 +23,6 @@ def build(context: Context) -> list[Manifest]:
         children.append(prometheus_rule(context))
     if alerts.extra_groups:
         children.append(extra_prometheus_rule(context))
+    if context.spec.notifications.receivers:
+        children.append(alertmanager_config(context))
     return children

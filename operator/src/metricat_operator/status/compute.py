@@ -7,6 +7,7 @@ from metricat_operator.observed import Facts, Manifest, Trouble
 from metricat_operator.status.conditions import accepted, agents_ready, applied, discovered, ready
 from metricat_operator.status.coverage import Uncovered, coverage
 from metricat_operator.status.members import members, updated, virtual
+from metricat_operator.status.notified import notified
 
 MAX_UNCOVERED = 50
 
@@ -26,7 +27,7 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
         applied(parsed, facts, troubles),
         agents_ready(wanted, uncovered, facts, troubles),
     ]
-    conditions += [discovered(target, facts), ready(conditions)]
+    conditions += [discovered(target, facts), *notified(target, parsed, facts), ready(conditions)]
     generation = target["metadata"]["generation"]
     before = {condition["type"]: condition for condition in target.get("status", {}).get("conditions", [])}
     found: Manifest = {

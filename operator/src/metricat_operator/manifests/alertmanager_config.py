@@ -1,0 +1,154 @@
+"""The AlertmanagerConfig that has the alerts told, and silences those that others make needless.
+
+Alertmanager adds `namespace="..."` to its routes and to both sides of its inhibitions, unless it is told otherwise;
+every alert of ours carries that label. `service` keeps them to this target's alerts, whatever else is in the namespace.
+"""
+
+import re
+
+from metricat_operator import naming
+from metricat_operator.alerts.inhibition import INHIBITIONS, Matcher
+from metricat_operator.api.notifications import DAYS, Email, PagerDuty, QuietHours, Receiver, SecretKey, Slack, Webhook
+from metricat_operator.manifests.context import Context
+from metricat_operator.observed import Manifest
+
+NOBODY = "Nobody"
+"""The receiver of what no other wants; a user's may not be called so, for the capital letter."""
+
+_TITLE = (
+    "[{{ .Status | toUpper }}] {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }})"
+    "{{ with .CommonLabels.node }} on {{ . }}{{ end }}"
+)
+_TEXT = (
+    "{{ range .Alerts }}{{ .Annotations.summary }}. {{ .Annotations.description }}"
+    "{{ with .Annotations.runbook_url }} <{{ . }}|Runbook>{{ end }}\n{{ end }}"
+)
+
+
+def alertmanager_config(context: Context) -> Manifest:
+    """Each receiver with its own route, so that an alert reaches all who want it."""
+    notifications = context.spec.notifications
+    ours = Matcher("service", "=", naming.child(context.name))
+    quiet = [_quiet(receiver) for receiver in notifications.receivers if receiver.quiet_hours]
+    spec: Manifest = {
+        "route": {
+            "receiver": NOBODY,
+            "matchers": _matchers(ours),
+            "groupBy": ["alertname", "severity"],
+            "routes": [_route(receiver) for receiver in notifications.receivers],
+        },
+        "receivers": [{"name": NOBODY}, *map(_receiver, notifications.receivers)],
+        "inhibitRules": [
+            {
+                "sourceMatch": _matchers(ours, *rule.source),
+                "targetMatch": _matchers(ours, *rule.target),
+                "equal": list(rule.equal),
+            }
+            for rule in INHIBITIONS
+        ],
+    }
+    return {
+        "apiVersion": "monitoring.coreos.com/v1alpha1",
+        "kind": "AlertmanagerConfig",
+        "metadata": context.metadata("notifications", labels=notifications.labels),
+        "spec": spec | ({"muteTimeIntervals": quiet} if quiet else {}),
+    }
+
+
+def _matchers(*matchers: Matcher) -> list[Manifest]:
+    return [{"name": one.name, "matchType": one.match, "value": one.value} for one in matchers]
+
+
+def _route(receiver: Receiver) -> Manifest:
+    wanted = [Matcher("severity", "=~", "|".join(receiver.severities))]
+    if receiver.pools:
+        wanted.append(Matcher("pool", "=~", "|".join(map(re.escape, receiver.pools))))
+    return {
+        "receiver": receiver.name,
+        "matchers": _matchers(*wanted),
+        "repeatInterval": receiver.repeat,
+        "continue": True,
+        **({"muteTimeIntervals": [receiver.name]} if receiver.quiet_hours else {}),
+    }
+
+
+def _receiver(receiver: Receiver) -> Manifest:
+    found: Manifest = {"name": receiver.name}
+    if receiver.email:
+        found["emailConfigs"] = [_email(receiver.email)]
+    if receiver.slack:
+        found["slackConfigs"] = [_slack(receiver.slack)]
+    if receiver.pager_duty:
+        found["pagerdutyConfigs"] = [_pager_duty(receiver.pager_duty)]
+    if receiver.webhook:
+        found["webhookConfigs"] = [_webhook(receiver.webhook)]
+    return found
+
+
+def _email(email: Email) -> Manifest:
+    return {
+        "to": email.to,
+        "from": email.sender,
+        "smarthost": email.server,
+        "requireTLS": True,
+        "sendResolved": True,
+        "headers": [{"key": "Subject", "value": _TITLE}],
+        **({"authUsername": email.username} if email.username else {}),
+        **_secret("authPassword", email.password),
+        **({"tlsConfig": {"ca": _secret("secret", email.ca)}} if email.ca else {}),
+    }
+
+
+def _slack(slack: Slack) -> Manifest:
+    return {
+        **_secret("apiURL", slack.url),
+        **({"channel": slack.channel} if slack.channel else {}),
+        "sendResolved": True,
+        "title": _TITLE,
+        "text": _TEXT,
+    }
+
+
+def _pager_duty(pager: PagerDuty) -> Manifest:
+    return {
+        **_secret("routingKey", pager.routing_key),
+        **({"url": pager.url} if pager.url else {}),
+        "sendResolved": True,
+        "description": _TITLE,
+        "severity": "{{ .CommonLabels.severity }}",  # PagerDuty's severities have our names
+    }
+
+
+def _webhook(webhook: Webhook) -> Manifest:
+    token = _secret("credentials", webhook.token)
+    return {
+        **({"url": webhook.url} if webhook.url else {}),
+        **_secret("urlSecret", webhook.url_secret),
+        "sendResolved": True,
+        **({"httpConfig": {"authorization": token}} if token else {}),
+    }
+
+
+def _secret(field: str, secret: SecretKey | None) -> Manifest:
+    return {field: {"name": secret.name, "key": secret.key}} if secret else {}
+
+
+def _quiet(receiver: Receiver) -> Manifest:
+    intervals = [interval for quiet in receiver.quiet_hours for interval in _intervals(quiet)]
+    return {"name": receiver.name, "timeIntervals": intervals}
+
+
+def _intervals(quiet: QuietHours) -> list[Manifest]:
+    """As Alertmanager has them: an interval ends on the day on which it begins, so what goes past midnight is two."""
+
+    def interval(begin: str, end: str, later: int) -> Manifest:
+        days = sorted((DAYS.index(day) + later) % 7 for day in set(quiet.days))
+        return {
+            "times": [{"startTime": begin, "endTime": end}],
+            **({"weekdays": [DAYS[day] for day in days]} if len(days) < len(DAYS) else {}),
+        }
+
+    if quiet.begin < quiet.end:
+        return [interval(quiet.begin, quiet.end, 0)]
+    tonight = interval(quiet.begin, "24:00", 0)
+    return [tonight] if quiet.end == "00:00" else [tonight, interval("00:00", quiet.end, 1)]
