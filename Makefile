@@ -19,7 +19,7 @@ demo-stop: $(READY) ## stop the demo's cluster, and leave nothing behind
 	@$(TOOLS) demo --stop
 
 test: $(READY) ## unit, golden and contract tests, and integration tests on a real control plane
-	@$(BIN)/pytest tests/unit tests/golden tests/contract tests/integration $(PYTEST)
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/unit tests/golden tests/contract tests/integration $(PYTEST)
 
 e2e: $(READY) ## the demo's claims and the faults to survive as tests, on a cluster with nodes (needs root)
 	@$(BIN)/pytest tests/fault tests/e2e $(PYTEST)
