@@ -7,9 +7,11 @@ from collections.abc import Callable
 import structlog
 
 from metricat_operator import naming
+from metricat_operator.cluster import ask
 from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryTroubleError
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.facts import Observer
+from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.cluster.watch import newer
 from metricat_operator.observed import Manifest
 from metricat_operator.reconcile import Reconciler
@@ -25,6 +27,7 @@ Post = Callable[[Manifest, str, str, str], None]
 """Posts a Kubernetes event: the object, the type (Normal or Warning), the reason, the message."""
 
 _RESYNC_SECONDS = 600.0
+_ASKED_AT_ONCE = 4
 
 
 class Operator:
@@ -36,18 +39,24 @@ class Operator:
         self._post: Post | None = None
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._failed)
         self.observer = Observer(self._enqueue)
+        self._asker: Asker | None = None
         self._reconciler: Reconciler | None = None
 
     async def run(self) -> None:
         """Watch and work for ever."""
         client = await Client.connect()
         try:
-            self._reconciler = Reconciler(self._settings, self.observer, Applier(client, self.observer), self._report)
-            async with asyncio.TaskGroup() as group:
+            async with ask.session() as connections, asyncio.TaskGroup() as group:
+                asker = self._asker = Asker(connections, self._queue.add)
+                asks = WorkQueue(asker.work, self._ask_failed)
+                asker.due = asks.add
+                applier = Applier(client, self.observer)
+                self._reconciler = Reconciler(self._settings, self.observer, applier, asker, self._report)
                 group.create_task(self.observer.run(client))
                 await self.observer.synced()
                 log.info("watches are in step", kinds=[cache.kind.name for cache in self.observer.caches])
                 group.create_task(self._queue.run(self._settings.workers))
+                group.create_task(asks.run(_ASKED_AT_ONCE))
         finally:
             await client.close()
 
@@ -67,6 +76,8 @@ class Operator:
         known = self._targets.get(_key(target))
         if known is not None and known["metadata"]["uid"] == target["metadata"]["uid"]:
             del self._targets[_key(target)]
+            if self._asker:
+                self._asker.forget(_key(target))
 
     def _enqueue(self, namespace: str, label: str, delay: float) -> None:
         for key in self._targets:
@@ -96,6 +107,9 @@ class Operator:
             log.warning("reconcile is to be tried again", **about)
         else:
             log.error("reconcile failed", **about, exc_info=error)
+
+    def _ask_failed(self, key: Key, error: Exception, _: float) -> None:
+        log.error("asking Prometheus failed", target="/".join(key), error=str(error), exc_info=error)
 
     def _report(self, target: Manifest, condition: Manifest) -> None:
         if self._post:

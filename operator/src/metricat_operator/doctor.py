@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from metricat_operator import naming
 from metricat_operator.api.selectors import Requirement
+from metricat_operator.asking import Rejection
 from metricat_operator.observed import Manifest, Taker
 
 _MOST_TOLD = 3
@@ -47,7 +49,9 @@ class Subject:
         return str(self.manifest["metadata"]["namespace"])
 
 
-def discovered(target: str, subjects: Sequence[Subject], takers: Sequence[Taker]) -> Finding:
+def discovered(
+    target: str, subjects: Sequence[Subject], takers: Sequence[Taker], rejections: Sequence[Rejection] = ()
+) -> Finding:
     """Whether somebody selects each of the objects; else what is missing, and the command that mends it."""
     told = []
     for subject in subjects:
@@ -58,14 +62,25 @@ def discovered(target: str, subjects: Sequence[Subject], takers: Sequence[Taker]
                 reason=f"No{subject.taker}",
                 message=f"nothing takes a {subject.what}: the Prometheus Operator runs no {subject.taker} yet",
             )
-        obstacles = {taker: obstacle(target, subject, taker) for taker in able}
+        obstacles = {taker: _rejected(subject, taker, rejections) or obstacle(target, subject, taker) for taker in able}
         if takes := [str(taker) for taker, missing in obstacles.items() if missing is None]:
-            told.append(f"{_listed(takes)} selects the {subject.what}")
+            told.append(f"{listed(takes)} selects the {subject.what}")
             continue
         first = next(missing for missing in obstacles.values() if missing)
         words = [missing.message for missing in obstacles.values() if missing]
-        return Finding(holds=False, reason=first.reason, message=_listed(words, "; "))
+        return Finding(holds=False, reason=first.reason, message=listed(words, "; "))
     return Finding(holds=True, reason="Discovered", message="; ".join(told))
+
+
+def _rejected(subject: Subject, taker: Taker, rejections: Sequence[Rejection]) -> Finding | None:
+    """What the Prometheus Operator says of a monitor that it leaves out; a rejected rule is a matter of RulesLoaded."""
+    if subject.what != "ServiceMonitor":
+        return None
+    uid = subject.manifest["metadata"].get("uid")
+    said = [one.message for one in rejections if one.uid == uid and one.taker in {"", str(taker)}]
+    if not said:
+        return None
+    return _no("MonitorRejected", f"the Prometheus Operator leaves the {subject.what} out of {taker}: {said[0]}")
 
 
 def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
@@ -92,7 +107,9 @@ def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
     if unmet := _unmet(chosen, subject.labels):
         words = " and ".join(map(_said, unmet))
         labels = {one.key: _wanted(one) for one in unmet}
-        if all(labels.values()):
+        if ours := [key for key in labels if naming.is_own_label(key)]:
+            mended = f"{listed(ours)} is Metricat's to set and stays; have {taker} select by another label"
+        elif all(labels.values()):
             section, _, name = subject.field.partition(".")
             patch = {"spec": {section: {name: labels}}}
             mended = _command(f"kubectl patch mtarget {target} -n {subject.namespace} --type merge -p", patch)
@@ -143,6 +160,7 @@ def _label(requirement: Requirement) -> str:
     return f"{requirement.key}={wanted}" if wanted else f"{requirement.key}-"
 
 
-def _listed(words: Sequence[str], between: str = ", ") -> str:
+def listed(words: Sequence[str], between: str = ", ") -> str:
+    """The first few, and how many more there are."""
     more = f" and {len(words) - _MOST_TOLD} more" if len(words) > _MOST_TOLD else ""
     return between.join(words[:_MOST_TOLD]) + more

@@ -64,6 +64,11 @@ def labels(target: str, component: str) -> dict[str, str]:
     }
 
 
+def is_own_label(key: str) -> bool:
+    """Whether a child's label of this key is set by us, over whatever the target says."""
+    return key in labels("", "")
+
+
 def agent_selector(target: str) -> dict[str, str]:
     """The labels that choose a target's agent pods; a DaemonSet's selector can never change, so these must not."""
     return {LABEL_NAME: "metricat", "app.kubernetes.io/component": "agent", LABEL_TARGET: fit(target)}

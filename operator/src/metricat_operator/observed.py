@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from metricat_operator.asking import Answer, Rejection, Server, Web
+
 Manifest = dict[str, Any]
 """A Kubernetes object as JSON: the edge where dicts are allowed."""
 
@@ -79,6 +81,7 @@ class Taker:
     """What the Prometheus Operator collects others for: a Prometheus, an agent, a ThanosRuler, an Alertmanager.
 
     `selectors` holds, by the kind that it takes, the selector of objects and that of namespaces; `fields` their names.
+    `servers` are its pods, which `web` says how to ask; `account` is the ServiceAccount that it discovers targets by.
     """
 
     kind: str
@@ -87,6 +90,9 @@ class Taker:
     name: str
     selectors: Mapping[str, tuple[Selector, Selector]]
     fields: Mapping[str, tuple[str, str]]
+    web: Web = field(default_factory=Web)
+    account: str = "default"
+    servers: tuple[Server, ...] = ()
 
     def __str__(self) -> str:
         """As a message names it."""
@@ -98,7 +104,8 @@ class Facts:
     """What the cluster holds that matters to one target.
 
     `children` are the live objects that the target owns; `unserved` the optional kinds that the API server lacks;
-    `takers` all for which the Prometheus Operator collects, `namespace_labels` the labels of the target's namespace.
+    `takers` all for which the Prometheus Operator collects, `namespace_labels` the labels of the target's namespace;
+    `rejections` what it says of children as they are now, `answers` what those of them that were asked have answered.
     """
 
     children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)
@@ -107,3 +114,5 @@ class Facts:
     unserved: frozenset[str] = frozenset()
     takers: tuple[Taker, ...] = ()
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    rejections: tuple[Rejection, ...] = ()
+    answers: tuple[Answer, ...] = ()

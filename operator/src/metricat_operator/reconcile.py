@@ -4,6 +4,7 @@ Level-triggered: everything desired is computed anew from what is there now, so 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -11,10 +12,12 @@ import structlog
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
 from metricat_operator.cluster.facts import Observer
+from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.manifests import Context, build
 from metricat_operator.observed import Facts, Manifest, ObjectKey, Trouble
 from metricat_operator.settings import Settings
 from metricat_operator.status import compute, says_the_same
+from metricat_operator.wiring import questions
 
 log = structlog.get_logger(__name__)
 
@@ -29,19 +32,12 @@ def _utc() -> str:
 class Reconciler:
     """Brings one target's children and status to what they should be."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        observer: Observer,
-        applier: Applier,
-        report: Report,
-        now: Callable[[], str] = _utc,
-    ) -> None:
+    def __init__(self, settings: Settings, observer: Observer, applier: Applier, asker: Asker, report: Report) -> None:
         self._settings = settings
         self._observer = observer
         self._applier = applier
+        self._asker = asker
         self._report = report
-        self._now = now
 
     async def reconcile(self, target: Manifest) -> Manifest:
         """One pass; returns the target, with its status as it is now.
@@ -93,7 +89,10 @@ class Reconciler:
 
     async def _tell(self, target: Manifest, parsed: Parsed, troubles: list[Trouble]) -> Manifest:
         before = target.get("status", {})
-        status = compute(target, parsed, self._facts(target), troubles, self._now())
+        facts = self._facts(target)
+        key = (target["metadata"]["namespace"], target["metadata"]["name"])
+        answers = self._asker.want(key, questions(facts, self._settings.asks, self._settings.namespace))
+        status = compute(target, parsed, replace(facts, answers=answers), troubles, _utc())
         if says_the_same(status, before):
             return target
         written = await self._applier.write_status(target, status)

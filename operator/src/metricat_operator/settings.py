@@ -17,8 +17,15 @@ class Settings:
     agent_image_pull_secrets: tuple[str, ...] = ()
     workers: int = 4
     health_port: int = 8080
+    ask_prometheus: bool = True
+    ask_namespaces: tuple[str, ...] = ()  # none stands for all
+    namespace: str = ""  # the operator's own
     log_format: str = "json"  # or "text"
     log_level: str = "INFO"
+
+    def asks(self, namespace: str) -> bool:
+        """Whether a Prometheus in this namespace may be asked."""
+        return self.ask_prometheus and (not self.ask_namespaces or namespace in self.ask_namespaces)
 
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -56,6 +63,9 @@ def read(environ: Mapping[str, str]) -> Settings:
         agent_image_pull_secrets=items("METRICAT_AGENT_IMAGE_PULL_SECRETS"),
         workers=number("METRICAT_WORKERS", 4, 1, 64),
         health_port=number("METRICAT_HEALTH_PORT", 8080, 1, 65535),
+        ask_prometheus=choice("METRICAT_ASK_PROMETHEUS", "true", ("true", "false")) == "true",
+        ask_namespaces=items("METRICAT_ASK_NAMESPACES"),
+        namespace=environ.get("METRICAT_NAMESPACE", ""),
         log_format=choice("METRICAT_LOG_FORMAT", "json", ("json", "text")),
         log_level=choice("METRICAT_LOG_LEVEL", "INFO", _LOG_LEVELS),
     )

@@ -32,6 +32,9 @@ def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str)
     assert {c["type"]: c["status"] for c in found["status"]["conditions"]} == {
         **dict.fromkeys(("Accepted", "Applied", "AgentsReady", "Ready"), "True"),
         "Discovered": "False",  # there is no Prometheus
+        "RulesLoaded": "Unknown",
+        "Scraped": "Unknown",
+        "Monitored": "False",
     }
     for kind in CHILDREN:
         child = cluster.get(kind, CHILD, namespace)
@@ -39,8 +42,8 @@ def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str)
         [owner] = child["metadata"]["ownerReferences"]
         assert (owner["uid"], owner["controller"]) == (found["metadata"]["uid"], True)
     columns = cluster.do("get", "mtarget", "-n", namespace).splitlines()
-    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "DISCOVERED", "STATUS", "AGE"]
-    assert columns[1].split()[:6] == ["nodes", str(NODES), str(NODES), "0", "False", "Ready"]
+    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "SCRAPED", "MONITORED", "AGE"]
+    assert columns[1].split()[:5] == ["nodes", str(NODES), str(NODES), "0", "False"]  # of whom to ask there is nobody
 
 
 def test_an_edit_reaches_the_children_and_what_is_switched_off_goes(cluster: Cluster, namespace: str) -> None:

@@ -43,7 +43,10 @@ def test_all_is_well() -> None:
         "Applied": "True",
         "AgentsReady": "True",
         "Discovered": "Unknown",
+        "RulesLoaded": "False",
+        "Scraped": "Unknown",
         "Ready": "True",
+        "Monitored": "False",
     }
 
 
@@ -148,6 +151,9 @@ def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
         "Accepted": NOW,
         "Applied": NOW,
         "Discovered": NOW,
+        "RulesLoaded": NOW,
+        "Scraped": NOW,
+        "Monitored": NOW,
         "AgentsReady": "2031-01-01T00:00:00Z",
         "Ready": "2031-01-01T00:00:00Z",
     }

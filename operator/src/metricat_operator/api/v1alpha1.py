@@ -397,6 +397,9 @@ class NodeCounts(Model):
     ready: int = Field(default=0, description="Nodes with a ready agent.")
     updated: int = Field(default=0, description="Nodes with the newest agent.")
     uncovered: int = Field(default=0, description="Nodes that should have a ready agent and have none.")
+    scraped: int | None = Field(
+        default=None, description="Nodes of which Prometheus has samples; left out where none could be asked."
+    )
 
 
 class PoolCounts(Model):

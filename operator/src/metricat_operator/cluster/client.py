@@ -63,7 +63,7 @@ class Client:
         """Close all connections."""
         await self._api.close()
 
-    async def list(self, kind: Kind, *, labels: str = "") -> tuple[list[Manifest], str]:
+    async def list(self, kind: Kind, *, labels: str = "", fields: str = "") -> tuple[list[Manifest], str]:
         """All objects of a kind, read page by page, and the resource version to watch from."""
         items: list[Manifest] = []
         token = None
@@ -72,6 +72,7 @@ class Client:
                 "GET",
                 kind.path(),
                 label_selector=labels or None,
+                field_selector=fields or None,
                 limit=_PAGE,
                 _continue=token,
             ) as response:
@@ -81,13 +82,16 @@ class Client:
             if not token:
                 return items, page["metadata"]["resourceVersion"]
 
-    async def watch(self, kind: Kind, resource_version: str, *, labels: str = "") -> AsyncIterator[Manifest]:
+    async def watch(
+        self, kind: Kind, resource_version: str, *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[Manifest]:
         """Events since a resource version, bookmarks included, until the API server ends the stream (5 minutes)."""
         query = [("allowWatchBookmarks", "true")]
         async with self._request(
             "GET",
             kind.path(),
             label_selector=labels or None,
+            field_selector=fields or None,
             resource_version=resource_version,
             timeout_seconds=_WATCH_SECONDS,
             watch="true",

@@ -1,12 +1,13 @@
 """The cluster as the operator knows it: one cache per kind, and the facts about one target."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from metricat_operator import naming
+from metricat_operator.cluster import serving
 from metricat_operator.cluster.client import Client
-from metricat_operator.cluster.kinds import CHILDREN, NAMESPACE, NODE, POD, TAKERS
+from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS
 from metricat_operator.cluster.watch import Cache
 from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint, Taker
 
@@ -39,12 +40,25 @@ class Observer:
             changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _SOON),
             trim=lambda namespace: {"metadata": _kept_metadata(namespace)},
         )
+        self.rejections = Cache(
+            EVENT,
+            changed=lambda event: enqueue(event.get("metadata", {}).get("namespace", ""), "", _SOON),
+            fields=serving.REJECTIONS,
+            trim=serving.trim_rejection,
+        )
+        self.servers = Cache(
+            POD,
+            changed=lambda _: enqueue("", "", _SOON),
+            labels=serving.MADE_BY_THE_PROMETHEUS_OPERATOR,
+            trim=_trim_server,
+        )
         self.takers = [Cache(kind, changed=lambda _: enqueue("", "", _SOON), trim=trim_taker) for kind in TAKERS]
 
     @property
     def caches(self) -> tuple[Cache, ...]:
         """All caches."""
-        return (self.nodes, self.pods, self.namespaces, *self.takers, *self.children.values())
+        others = (self.nodes, self.pods, self.namespaces, self.rejections, self.servers)
+        return (*others, *self.takers, *self.children.values())
 
     async def run(self, client: Client) -> None:
         """Follow everything for ever."""
@@ -59,15 +73,15 @@ class Observer:
     def facts(self, namespace: str, name: str, uid: str) -> Facts:
         """What is known now about the target and its children."""
         label = naming.fit(name)
+        children = list(self._owned(namespace, uid))
         return Facts(
-            children={
-                ObjectKey(child["kind"], child["metadata"]["name"]): child for child in self._owned(namespace, uid)
-            },
+            children={ObjectKey(child["kind"], child["metadata"]["name"]): child for child in children},
             nodes=tuple(sorted((_node(node) for node in self.nodes), key=lambda node: node.name)),
             pods=tuple(_agent_pod(pod) for pod in self.pods if _place(pod) == (namespace, label)),
             unserved=frozenset(kind for kind, cache in self.children.items() if not cache.served),
-            takers=tuple(sorted((taker(one) for cache in self.takers for one in cache), key=str)),
+            takers=tuple(sorted((taker(one, self.servers) for cache in self.takers for one in cache), key=str)),
             namespace_labels=self.namespaces.get("", namespace).get("metadata", {}).get("labels", {}),
+            rejections=serving.rejections(children, self.rejections),
         )
 
     def _owned(self, namespace: str, uid: str) -> Iterator[Manifest]:
@@ -113,8 +127,8 @@ def _node(trimmed: Manifest) -> Node:
 
 
 def trim_taker(manifest: Manifest) -> Manifest:
-    """A Prometheus or its like, cut to its selectors."""
-    fields = [field for both in _taken(manifest["kind"]).values() for field in both]
+    """A Prometheus or its like, cut to its selectors and to how it is asked."""
+    fields = [field for both in _taken(manifest["kind"]).values() for field in both] + [*serving.WEB_FIELDS]
     spec = {field: manifest["spec"][field] for field in fields if field in manifest["spec"]}
     return {"kind": manifest["kind"], "metadata": _kept_metadata(manifest), "spec": spec}
 
@@ -123,17 +137,21 @@ def _taken(kind: str) -> Mapping[str, tuple[str, str]]:
     return next(taken for one, taken in TAKERS.items() if one.name == kind)
 
 
-def taker(trimmed: Manifest) -> Taker:
-    """What the cache keeps of a Prometheus or its like, as a fact."""
-    kind = trimmed["kind"]
-    spec = trimmed["spec"]
+def taker(trimmed: Manifest, pods: Iterable[Manifest] = ()) -> Taker:
+    """What the cache keeps of a Prometheus or its like, as a fact; with those of the pods that are its own."""
+    kind, spec = trimmed["kind"], trimmed["spec"]
+    namespace, name = trimmed["metadata"]["namespace"], trimmed["metadata"]["name"]
+    web = serving.web(spec)
     return Taker(
         kind=kind,
         resource=next(one.resource for one in TAKERS if one.name == kind),
-        namespace=trimmed["metadata"]["namespace"],
-        name=trimmed["metadata"]["name"],
+        namespace=namespace,
+        name=name,
         selectors={what: (spec.get(objects), spec.get(spaces)) for what, (objects, spaces) in _taken(kind).items()},
         fields=_taken(kind),
+        web=web,
+        account=spec.get("serviceAccountName") or "default",
+        servers=tuple(sorted(serving.servers(pods, kind, namespace, name, web.port_name))),
     )
 
 
@@ -148,6 +166,11 @@ def _trim_pod(manifest: Manifest) -> Manifest:
         "reason": reason,
         "message": message,
     }
+
+
+def _trim_server(manifest: Manifest) -> Manifest:
+    ready = _condition(manifest, "Ready").get("status") == "True"
+    return serving.trim_server(manifest, None if ready else _why_not_ready(manifest))
 
 
 def _agent_pod(trimmed: Manifest) -> AgentPod:

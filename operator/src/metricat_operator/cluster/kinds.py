@@ -33,6 +33,7 @@ class Kind:
 TARGET = Kind(naming.API_VERSION, naming.KIND, naming.PLURAL)
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 POD = Kind("v1", "Pod", "pods")
+EVENT = Kind("v1", "Event", "events")
 
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 

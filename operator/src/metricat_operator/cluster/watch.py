@@ -43,6 +43,7 @@ class Cache:
     kind: Kind
     changed: Changed
     labels: str = ""
+    fields: str = ""
     trim: Trim = whole
     served: bool = True
     synced: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,7 +111,7 @@ class Cache:
         self.synced.set()
 
     async def _relist(self, client: Client) -> str:
-        items, version = await client.list(self.kind, labels=self.labels)
+        items, version = await client.list(self.kind, labels=self.labels, fields=self.fields)
         self.last_heard = time.monotonic()
         if not self.served:
             self.served = True
@@ -127,7 +128,7 @@ class Cache:
         return version
 
     async def _stream(self, client: Client, version: str) -> str:
-        async for event in client.watch(self.kind, version, labels=self.labels):
+        async for event in client.watch(self.kind, version, labels=self.labels, fields=self.fields):
             self.last_heard = time.monotonic()
             manifest = event["object"]
             version = manifest["metadata"]["resourceVersion"]

@@ -2,9 +2,19 @@
 
 from collections.abc import Sequence
 
+from metricat_operator import wiring
 from metricat_operator.api.parse import Parsed
 from metricat_operator.observed import Facts, Manifest, Trouble
-from metricat_operator.status.conditions import accepted, agents_ready, applied, discovered, ready
+from metricat_operator.status.conditions import (
+    accepted,
+    agents_ready,
+    applied,
+    discovered,
+    monitored,
+    ready,
+    rules_loaded,
+    told,
+)
 from metricat_operator.status.coverage import Uncovered, coverage
 from metricat_operator.status.members import members, updated, virtual
 from metricat_operator.status.notified import notified
@@ -27,7 +37,10 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
         applied(parsed, facts, troubles),
         agents_ready(wanted, uncovered, facts, troubles),
     ]
-    conditions += [discovered(target, facts), *notified(target, parsed, facts), ready(conditions)]
+    reasons = {node.node: node.reason for node in uncovered}
+    scraping = wiring.scraped(facts, [node.name for node in wanted], reasons)
+    conditions += [discovered(target, facts), rules_loaded(target, parsed, facts), told("Scraped", scraping.finding)]
+    conditions += [*notified(target, parsed, facts), ready(conditions), monitored(conditions)]
     generation = target["metadata"]["generation"]
     before = {condition["type"]: condition for condition in target.get("status", {}).get("conditions", [])}
     found: Manifest = {
@@ -38,6 +51,7 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
             "ready": len(wanted) - len(uncovered),
             "updated": updated(facts),
             "uncovered": len(uncovered) + len(fronts),
+            **({} if scraping.up is None else {"scraped": scraping.up}),
         },
         "uncovered": [
             {"node": node.node, "reason": node.reason, "message": node.message}
@@ -59,12 +73,12 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
 def says_the_same(status: Manifest, before: Manifest) -> bool:
     """Whether the status is already written; conditions of others, and the order of all, do not count."""
 
-    def told(of: Manifest) -> Manifest:
+    def content(of: Manifest) -> Manifest:
         ours = {one["type"]: one for one in of.get("conditions", []) if one["type"] in types}
         return {**of, "conditions": ours}
 
     types = {condition["type"] for condition in status["conditions"]}
-    return told(status) == told(before)
+    return content(status) == content(before)
 
 
 def _stamped(condition: Manifest, before: dict[str, Manifest], generation: int, now: str) -> Manifest:

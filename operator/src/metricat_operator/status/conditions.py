@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from metricat_operator import doctor
+from metricat_operator import doctor, naming, wiring
 from metricat_operator.api.parse import Parsed
-from metricat_operator.doctor import Finding, Subject
+from metricat_operator.doctor import Finding
 from metricat_operator.observed import Facts, Manifest, Node, Trouble
 from metricat_operator.status.coverage import Uncovered
 from metricat_operator.status.members import daemon_sets, updated
@@ -79,19 +79,30 @@ def agents_ready(
 
 def discovered(target: Manifest, facts: Facts) -> Manifest:
     """Whether a Prometheus selects our monitor, and one our rules."""
-    fields = {"ServiceMonitor": "monitor.labels", "PrometheusRule": "alerts.labels"}
-    subjects = [
-        Subject(key.kind, fields[key.kind], child, facts.namespace_labels)
-        for key, child in sorted(facts.children.items(), reverse=True)
-        if key.kind in fields
-    ]
-    if unserved := sorted(facts.unserved & fields.keys()):
+    found = wiring.subjects(facts)
+    if unserved := sorted(facts.unserved & {"ServiceMonitor", "PrometheusRule"}):
         finding = Finding(None, "NotServed", f"the cluster does not serve {' and '.join(unserved)}")
-    elif not any(subject.what == "ServiceMonitor" for subject in subjects):
+    elif not any(subject.what == "ServiceMonitor" for subject in found):
         finding = Finding(None, "NoMonitor", "there is no ServiceMonitor yet")
     else:
-        finding = doctor.discovered(target["metadata"]["name"], subjects, facts.takers)
-    return condition("Discovered", status=finding.holds, reason=finding.reason, message=finding.message)
+        finding = doctor.discovered(target["metadata"]["name"], found, facts.takers, facts.rejections)
+    return told("Discovered", finding)
+
+
+def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
+    """Whether a Prometheus has each of the rules that the spec asks for, and none of them fails."""
+    name = target["metadata"]["name"]
+    alerts = parsed.spec.alerts if parsed.spec else None
+    expected = {
+        **({naming.child(name): ""} if alerts and alerts.enabled else {}),
+        **({naming.extra_rules(name): "; ".join(parsed.warnings)} if alerts and alerts.extra_groups else {}),
+    }
+    return told("RulesLoaded", wiring.rules_loaded(facts, expected))
+
+
+def told(kind: str, finding: Finding) -> Manifest:
+    """A finding of the doctor as a condition."""
+    return condition(kind, status=finding.holds, reason=finding.reason, message=finding.message)
 
 
 def ready(conditions: Sequence[Manifest]) -> Manifest:
@@ -101,3 +112,12 @@ def ready(conditions: Sequence[Manifest]) -> Manifest:
         return {**wanting[0], "type": "Ready"}
     agents = next(condition for condition in conditions if condition["type"] == "AgentsReady")
     return condition("Ready", status=True, reason="Ready", message=agents["message"])
+
+
+def monitored(conditions: Sequence[Manifest]) -> Manifest:
+    """Discovered, RulesLoaded and Scraped: whether the monitoring works."""
+    parts = [c for c in conditions if c["type"] in {"Discovered", "RulesLoaded", "Scraped"}]
+    for status in ("False", "Unknown"):
+        if wanting := [part for part in parts if part["status"] == status]:
+            return {**wanting[0], "type": "Monitored", "message": f"{wanting[0]['type']}: {wanting[0]['message']}"}
+    return condition("Monitored", status=True, reason="Monitored", message="; ".join(c["message"] for c in parts[1:]))

@@ -57,17 +57,20 @@ def _columns() -> list[Schema]:
         found = {"name": name, "type": kind, "jsonPath": path, "description": about}
         return found | ({"priority": priority} if priority else {})
 
-    ready = '.status.conditions[?(@.type=="Ready")]'
-    found = '.status.conditions[?(@.type=="Discovered")]'
+    def condition(name: str, field: str) -> str:
+        return f'.status.conditions[?(@.type=="{name}")].{field}'
+
     return [
         column("Nodes", ".status.nodes.desired", "integer", "Nodes that should have an agent."),
         column("Ready", ".status.nodes.ready", "integer", "Nodes with a ready agent."),
         column(
             "Uncovered", ".status.nodes.uncovered", "integer", "Nodes that should have a ready agent and have none."
         ),
-        column("Discovered", f"{found}.status", "string", "Whether a Prometheus selects the monitor and the rules."),
-        column("Status", f"{ready}.reason", "string", "Why the target is ready, or why not."),
-        column("Message", f"{ready}.message", "string", "The same in words.", priority=1),
+        column("Scraped", ".status.nodes.scraped", "integer", "Nodes of which Prometheus has samples."),
+        column("Monitored", condition("Monitored", "status"), "string", "Whether the monitoring works."),
+        column("Status", condition("Ready", "reason"), "string", "Why the agents are ready, or why not.", 1),
+        column("Agents", condition("Ready", "message"), "string", "The same in words.", 1),
+        column("Why", condition("Monitored", "message"), "string", "Why it works or not, in words.", 1),
         column("Age", ".metadata.creationTimestamp", "date", "Time since the target was made."),
     ]
 

@@ -1,0 +1,98 @@
+"""What a Prometheus is asked about a target, and what it answers: plain frozen types. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Web:
+    """How the Prometheus Operator lets a Prometheus serve its API."""
+
+    port_name: str = "web"
+    prefix: str = ""
+    tls: bool = False
+    local: bool = False
+
+
+@dataclass(frozen=True, order=True)
+class Server:
+    """A pod of a Prometheus; `reason` says why there is no address to ask."""
+
+    shard: str
+    name: str
+    address: str = ""
+    port: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a Prometheus should scrape for a target; a sample older than the window is no evidence any more."""
+
+    namespace: str
+    service: str
+    pool: str
+    window_seconds: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """A rule group: its name, and what the path of its rule file must contain."""
+
+    file: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one Prometheus is asked about one target.
+
+    Of each shard one pod is asked, the first that answers. With a `hindrance` (reason, message) nobody is asked;
+    `after_timeout` is what a person may do where nobody answers.
+    """
+
+    taker: str
+    web: Web
+    shards: tuple[tuple[Server, ...], ...] = ()
+    job: Job | None = None
+    groups: tuple[Group, ...] = ()
+    queries: bool = True
+    hindrance: tuple[str, str] | None = None
+    after_timeout: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that is loaded; `health` is Prometheus' word: ok, err, or unknown before the first evaluation."""
+
+    group: Group
+    name: str
+    health: str = "ok"
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one Prometheus answered; `trouble` (reason, message) where it did not, or a shard of it.
+
+    `nodes` holds for each node that it scrapes whether it is up, `errors` the last error of some that are not.
+    `configured` is whether its configuration has the job, `reloaded` whether it took its newest configuration; both
+    are asked only where something is missing.
+    """
+
+    taker: str
+    trouble: tuple[str, str] | None = None
+    nodes: Mapping[str, bool] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    configured: bool = True
+    reloaded: bool = True
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """What the Prometheus Operator says of an object that it leaves out, for one Prometheus (empty: for some)."""
+
+    uid: str
+    message: str
+    taker: str = ""

@@ -1,0 +1,103 @@
+"""What the Prometheus Operator makes of a Prometheus and of our objects: pods to ask, and words of rejection."""
+
+from collections.abc import Iterable, Iterator
+
+from metricat_operator.asking import Rejection, Server, Web
+from metricat_operator.observed import Manifest
+
+MADE_BY_THE_PROMETHEUS_OPERATOR = "app.kubernetes.io/managed-by=prometheus-operator"
+REJECTIONS = "reason=InvalidConfiguration"
+
+_POD_NAMES = {"Prometheus": "prometheus", "PrometheusAgent": "prometheus-agent", "ThanosRuler": "thanos-ruler"}
+"""The label `app.kubernetes.io/name` of the pods of those that can be asked."""
+
+_KIND_OF_BINDING = {
+    "prometheuses": "Prometheus",
+    "prometheusagents": "PrometheusAgent",
+    "thanosrulers": "ThanosRuler",
+}
+
+WEB_FIELDS = ("portName", "routePrefix", "listenLocal", "serviceAccountName", "web")
+
+
+def web(spec: Manifest) -> Web:
+    """How a taker serves its API."""
+    return Web(
+        port_name=spec.get("portName") or "web",
+        prefix=spec.get("routePrefix") or "/",
+        tls=bool((spec.get("web") or {}).get("tlsConfig")),
+        local=bool(spec.get("listenLocal")),
+    )
+
+
+def trim_server(manifest: Manifest, why_not_ready: tuple[str, str] | None) -> Manifest:
+    """A pod that the Prometheus Operator made, cut to what asking it needs."""
+    metadata = manifest["metadata"]
+    reason, message = why_not_ready or ("", "")
+    return {
+        "metadata": {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")},
+        "labels": metadata.get("labels", {}),
+        "gone": "deletionTimestamp" in metadata,
+        "address": manifest.get("status", {}).get("podIP", ""),
+        "ports": {
+            port["name"]: port["containerPort"]
+            for container in manifest["spec"]["containers"]
+            for port in container.get("ports", [])
+            if "name" in port
+        },
+        "trouble": " ".join(f"is not ready: {reason} {message}".split()) if why_not_ready else "",
+    }
+
+
+def servers(pods: Iterable[Manifest], kind: str, namespace: str, name: str, port_name: str) -> Iterator[Server]:
+    """The pods of one taker, of those that the Prometheus Operator made."""
+    for pod in pods:
+        labels, metadata = pod["labels"], pod["metadata"]
+        whose = (labels.get("app.kubernetes.io/name"), labels.get("app.kubernetes.io/instance"))
+        if metadata["namespace"] != namespace or whose != (_POD_NAMES.get(kind), name) or pod["gone"]:
+            continue
+        port = pod["ports"].get(port_name, 0)
+        trouble = pod["trouble"] or ("" if port else f"has no port {port_name}")
+        yield Server(
+            shard=labels.get("operator.prometheus.io/shard", "0"),
+            name=metadata["name"],
+            address="" if trouble else pod["address"],
+            port=port,
+            reason=trouble,
+        )
+
+
+def trim_rejection(event: Manifest) -> Manifest:
+    """An event in which the Prometheus Operator says that it leaves an object out."""
+    metadata, involved, related = event["metadata"], event.get("involvedObject", {}), event.get("related") or {}
+    by = "{kind} {namespace}/{name}".format(**{"kind": "", "namespace": "", "name": "", **related}) if related else ""
+    return {
+        "metadata": {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")},
+        "uid": involved.get("uid", ""),
+        "version": involved.get("resourceVersion", ""),
+        "message": event.get("message", ""),
+        "by": by,
+    }
+
+
+def rejections(children: Iterable[Manifest], events: Iterable[Manifest]) -> tuple[Rejection, ...]:
+    """What is said of the children as they are now: an event names the version of the object that it is about."""
+    versions = {child["metadata"]["uid"]: child["metadata"].get("resourceVersion") for child in children}
+    found = {
+        Rejection(event["uid"], event["message"], event["by"])
+        for event in events
+        if event["uid"] in versions and versions[event["uid"]] == event["version"]
+    }
+    found.update(rejection for child in children for rejection in _by_bindings(child))
+    return tuple(sorted(found, key=lambda one: (one.uid, one.taker, one.message)))
+
+
+def _by_bindings(child: Manifest) -> Iterator[Rejection]:
+    """What the status of the object says, where the Prometheus Operator writes it."""
+    metadata = child["metadata"]
+    for binding in (child.get("status") or {}).get("bindings") or []:
+        by = f"{_KIND_OF_BINDING.get(binding['resource'], '')} {binding['namespace']}/{binding['name']}"
+        for condition in binding.get("conditions") or []:
+            newest = condition.get("observedGeneration", 0) >= metadata.get("generation", 0)
+            if condition["type"] == "Accepted" and condition["status"] == "False" and newest:
+                yield Rejection(metadata["uid"], condition.get("message") or condition.get("reason", ""), by)
