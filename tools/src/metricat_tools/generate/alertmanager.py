@@ -1,0 +1,34 @@
+"""The inhibitions for those who write Alertmanager's configuration themselves, from the same source as ours."""
+
+import yaml
+
+from metricat_operator.alerts.inhibition import INHIBITIONS, Inhibition, Matcher
+
+BEGIN = "inhibition.py by `make generate`. -->\n"
+END = "<!-- The end of what is generated. -->\n"
+_OURS = Matcher("service", "=~", "metricat-.+")
+
+
+def page(before: str) -> str:
+    """The page with the generated part in its place."""
+    head, _, rest = before.partition(BEGIN)
+    return f"{head}{BEGIN}\n```yaml\n{snippet()}```\n\n{END}{rest.partition(END)[2]}"
+
+
+def snippet() -> str:
+    """`inhibit_rules` of an Alertmanager's configuration, with why each is there."""
+    return "inhibit_rules:\n" + "".join(_rule(rule) for rule in INHIBITIONS)
+
+
+def _rule(rule: Inhibition) -> str:
+    fields = {
+        "source_matchers": [str(one) for one in (_OURS, *rule.source)],
+        "target_matchers": [str(one) for one in (_OURS, *rule.target)],
+        "equal": list(rule.equal),
+    }
+    lines = [f"{name}: {_in_one_line(value)}\n" for name, value in fields.items()]
+    return f"  # {rule.why}\n  - " + "    ".join(lines)
+
+
+def _in_one_line(value: list[str]) -> str:
+    return str(yaml.safe_dump(value, default_flow_style=True, width=1000)).strip()
