@@ -1,0 +1,226 @@
+"""Each link of the chain from agents to alerts is broken in turn: the status names it, and clears when it is mended."""
+
+import json
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from metricat_tools.cluster import NodeCluster
+from metricat_tools.cluster.node import Node
+from metricat_tools.demo.scene import SERVICE, Scene, target
+from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.stack.install import hurry, manifest
+from metricat_tools.stack.kubectl import KubectlError, Object
+from metricat_tools.stack.wait import until
+
+pytestmark = pytest.mark.e2e
+NAMED_SECONDS = 60
+CLEARED_SECONDS = 180
+"""Longer: what mends a link may have to start a pod, and Prometheus to find it."""
+PLACE = ("--namespace", NAMESPACE)
+TABLE = "broken-link"
+
+
+def condition(scene: Scene, kind: str) -> dict[str, str]:
+    found: dict[str, str] = next(one for one in scene.target()["status"]["conditions"] if one["type"] == kind)
+    return found
+
+
+def named(scene: Scene, kind: str, reason: str, *words: str, seconds: float = NAMED_SECONDS) -> str:
+    """The condition's message, once it is not true for this reason and holds these words."""
+
+    def told() -> str | None:
+        found = condition(scene, kind)
+        holds = found["status"] != "True" and found["reason"] == reason
+        return found["message"] if holds and all(word in found["message"] for word in words) else None
+
+    return until(f"{kind}: {reason}", told, seconds=seconds, why=lambda: str(condition(scene, kind)))
+
+
+def uncovered(scene: Scene, node: str, reasons: Sequence[str]) -> str:
+    """What the status says of a node without a ready agent, once it gives one of these reasons."""
+
+    def told() -> str | None:
+        found = {one["node"]: one for one in scene.target()["status"]["uncovered"]}
+        return found[node]["message"] if node in found and found[node]["reason"] in reasons else None
+
+    why = "/".join(reasons)
+    return until(f"{node}: {why}", told, seconds=NAMED_SECONDS, why=lambda: str(scene.target()["status"]["uncovered"]))
+
+
+def monitored(scene: Scene) -> bool:
+    return scene.ready() and condition(scene, "Monitored")["status"] == "True"
+
+
+@contextmanager
+def broken(scene: Scene, mend: Callable[[], object]) -> Iterator[None]:
+    """What is broken inside is mended after, and the status clears."""
+    try:
+        yield
+    finally:
+        mend()
+    why = lambda: str([condition(scene, kind) for kind in ("Ready", "Monitored")])  # noqa: E731 (it is two words)
+    until("it to clear", lambda: monitored(scene), seconds=CLEARED_SECONDS, why=why)
+    assert scene.target()["status"]["nodes"]["scraped"] == 2
+
+
+@pytest.fixture(autouse=True)
+def whole(scene: Scene) -> None:
+    """Every link is whole before it is broken."""
+    until("the monitoring to work", lambda: monitored(scene), seconds=CLEARED_SECONDS, why=lambda: str(scene.target()))
+
+
+def patch(scene: Scene, kind: str, name: str, change: object) -> None:
+    scene.kubectl.run("patch", kind, name, *PLACE, "--type=merge", f"--patch={json.dumps(change)}")
+
+
+def as_before(scene: Scene) -> Callable[[], None]:
+    return lambda: scene.kubectl.apply(target())
+
+
+def pods(scene: Scene, selector: str) -> list[Object]:
+    found = scene.kubectl.items("pods", *PLACE, f"--selector={selector}")
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def agents(scene: Scene) -> dict[str, Object]:
+    return {pod["spec"]["nodeName"]: pod for pod in pods(scene, "metricat.dev/target=nodes")}
+
+
+def delete_agent(scene: Scene, node: str) -> None:
+    scene.kubectl.run("delete", "pod", agents(scene)[node]["metadata"]["name"], *PLACE)
+
+
+def extra_rule(scene: Scene, expr: str) -> None:
+    group = {"name": "own", "rules": [{"record": "own:rule", "expr": expr}]}
+    patch(scene, "mtarget", "nodes", {"spec": {"alerts": {"extraGroups": [group]}}})
+
+
+def no_extra_rule(scene: Scene) -> None:
+    patch(scene, "mtarget", "nodes", {"spec": {"alerts": {"extraGroups": None}}})
+
+
+def drop(node: Node, family: str, hooks: Sequence[str], match: str) -> None:
+    node.run("nft", "add", "table", family, TABLE)
+    for hook in hooks:
+        node.run("nft", f"add chain {family} {TABLE} {hook} {{ type filter hook {hook} priority -200; }}")
+        node.run("nft", f"add rule {family} {TABLE} {hook} {match} drop")
+
+
+def test_a_monitor_that_nobody_selects(scene: Scene) -> None:
+    with broken(scene, as_before(scene)):
+        patch(scene, "mtarget", "nodes", {"spec": {"monitor": {"labels": None}}})
+        message = named(scene, "Discovered", "LabelMissing", "it asks for release=demo")
+        named(scene, "Monitored", "LabelMissing")
+        _, *words = shlex.split(message.rpartition("; ")[2])
+        scene.kubectl.run(*words)
+        until("the printed command to mend it", lambda: condition(scene, "Discovered")["status"] == "True", seconds=60)
+
+
+def test_a_prometheus_that_may_not_discover(scene: Scene) -> None:
+    with broken(scene, lambda: scene.kubectl.apply(manifest("prometheus.yaml"))):
+        scene.kubectl.run("delete", "clusterrolebinding", "prometheus-demo")
+        scene.kubectl.run("delete", "pod", "prometheus-demo-0", *PLACE)  # a running one keeps what it has found
+        message = named(scene, "Scraped", "NoTargets", "it must be allowed to list")
+        _, *words = shlex.split(message.rpartition(": ")[2])
+        with pytest.raises(KubectlError, match=r"can-i.*failed: no$"):
+            scene.kubectl.run(*words)
+
+
+def test_a_rule_that_the_prometheus_operator_rejects(scene: Scene) -> None:
+    with broken(scene, lambda: no_extra_rule(scene)):
+        extra_rule(scene, "sum(")
+        named(scene, "RulesLoaded", "RuleRejected", f"extra-{SERVICE}", "spec.alerts.extraGroups[0].rules[0].expr")
+
+
+def test_a_rule_that_fails_in_evaluation(scene: Scene) -> None:
+    with broken(scene, lambda: no_extra_rule(scene)):
+        extra_rule(scene, "up * on (job) group_left () up")
+        until("the Prometheus Operator to pass it on", lambda: handed_on(scene), seconds=30)
+        hurry(scene.kubectl)
+        named(scene, "RulesLoaded", "RuleFails", "own:rule in group own", "many-to-many matching not allowed")
+    hurry(scene.kubectl)
+
+
+def handed_on(scene: Scene) -> bool:
+    maps = scene.kubectl.items("configmaps", *PLACE, "--selector=managed-by=prometheus-operator")
+    return any("own:rule" in text for one in maps for text in one.get("data", {}).values())
+
+
+def test_an_agent_that_prometheus_does_not_reach(scene: Scene, cluster: NodeCluster) -> None:
+    [prometheus] = pods(scene, "prometheus=demo")
+    name = next(name for name in scene.nodes() if name != prometheus["spec"]["nodeName"])
+    node = cluster.node(name)
+    address = agents(scene)[name]["status"]["podIP"]
+    with broken(scene, lambda: node.run("nft", "delete", "table", "ip", TABLE)):
+        drop(node, "ip", ["forward"], f"ip daddr {address}")
+        named(scene, "Scraped", "TargetsDown", f"1/2 nodes are up in Prometheus {NAMESPACE}/demo; {name}: Get")
+        assert condition(scene, "AgentsReady")["status"] == "True"
+
+
+def test_a_prometheus_that_the_operator_does_not_reach(scene: Scene, cluster: NodeCluster) -> None:
+    [prometheus] = pods(scene, "prometheus=demo")
+    [operator] = pods(scene, "app.kubernetes.io/name=metricat-operator")
+    node = cluster.node(prometheus["spec"]["nodeName"])
+    between = f"ip saddr {operator['status']['podIP']} ip daddr {prometheus['status']['podIP']}"
+    with broken(scene, lambda: node.run("nft", "delete", "table", "bridge", TABLE)):
+        drop(node, "bridge", ["forward", "output"], between)
+        message = named(scene, "Scraped", "Timeout", "if a NetworkPolicy keeps Metricat out, let it in")
+        assert condition(scene, "Monitored")["status"] == "Unknown"
+        policy = shlex.split(message.rpartition("let it in: ")[2])[1]
+        scene.kubectl.run("apply", "--dry-run=server", "-f", "-", stdin=policy)
+
+
+def test_no_prometheus_runs(scene: Scene) -> None:
+    with broken(scene, lambda: patch(scene, "prometheus", "demo", {"spec": {"replicas": 1}})):
+        patch(scene, "prometheus", "demo", {"spec": {"replicas": 0}})
+        named(scene, "Scraped", "NoPods", "it has no pod")
+        named(scene, "RulesLoaded", "NoPods")
+
+
+def test_an_image_that_cannot_be_pulled(scene: Scene) -> None:
+    def use(image: str) -> None:
+        scene.kubectl.run("set", "env", "deployment/metricat", *PLACE, f"METRICAT_AGENT_IMAGE={image}")
+
+    def told() -> bool:
+        reasons = {one["reason"] for one in scene.target()["status"]["uncovered"]}
+        return bool(reasons & {"ErrImagePull", "ImagePullBackOff"})
+
+    with broken(scene, lambda: use(scene.images["agent"])):
+        use("localhost/metricat/agent:no-such")
+        until("the image to be named", told, seconds=NAMED_SECONDS, why=lambda: str(scene.target()["status"]))
+        named(scene, "Scraped", "TargetsMissing", "no ready agent: ", seconds=90)
+        named(scene, "Ready", "NodesUncovered")
+
+
+def test_a_taint_that_agents_do_not_tolerate(scene: Scene) -> None:
+    def mend() -> None:
+        scene.kubectl.run("taint", "node", "n2", "broken-")
+        scene.kubectl.apply(target())
+
+    with broken(scene, mend):
+        scene.kubectl.run("taint", "node", "n2", "broken=yes:NoSchedule")
+        patch(scene, "mtarget", "nodes", {"spec": {"agent": {"tolerations": []}}})
+        until("the agents to take it", lambda: tolerations(scene) == [], seconds=30)
+        if "n2" in agents(scene):
+            delete_agent(scene, "n2")
+        assert "taint broken=yes:NoSchedule" in uncovered(scene, "n2", ["TaintNotTolerated"])
+
+
+def tolerations(scene: Scene) -> list[Object]:
+    spec = scene.kubectl.get("daemonset", SERVICE, *PLACE)["spec"]["template"]["spec"]
+    return list(spec.get("tolerations", []))
+
+
+def test_pod_security_that_refuses_agents(scene: Scene) -> None:
+    def enforce(level: str) -> None:
+        label = f"pod-security.kubernetes.io/enforce={level}"
+        scene.kubectl.run("label", "--overwrite", "namespace", NAMESPACE, label)
+
+    with broken(scene, lambda: enforce("privileged")):
+        enforce("restricted")
+        delete_agent(scene, "n1")
+        message = uncovered(scene, "n1", ["NoPod", "PodSecurity", "FailedCreate", "PodRefused"])
+        assert "pod-security.kubernetes.io/enforce=privileged" in message
