@@ -10,6 +10,7 @@ from metricat_operator import naming
 from metricat_operator.cluster import ask
 from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryTroubleError
 from metricat_operator.cluster.client import Client
+from metricat_operator.cluster.events import Events
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.cluster.watch import newer
@@ -50,8 +51,8 @@ class Operator:
                 asker = self._asker = Asker(connections, self._queue.add)
                 asks = WorkQueue(asker.work, self._ask_failed)
                 asker.due = asks.add
-                applier = Applier(client, self.observer)
-                self._reconciler = Reconciler(self._settings, self.observer, applier, asker, self._report)
+                applier, events = Applier(client, self.observer), Events(client)
+                self._reconciler = Reconciler(self._settings, self.observer, applier, asker, events, self._report)
                 group.create_task(self.observer.run(client))
                 await self.observer.synced()
                 log.info("watches are in step", kinds=[cache.kind.name for cache in self.observer.caches])

@@ -38,6 +38,8 @@ class Node:
     name: str
     linux: bool = True
     ready: bool = True
+    why: str = ""
+    """What the node says of itself while it is not ready."""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
 
@@ -59,6 +61,15 @@ class AgentPod:
     ready: bool
     reason: str = ""
     message: str = ""
+    uid: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a controller or a kubelet said of an object, and will say again while it lasts."""
+
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,8 @@ class Facts:
 
     `children` are the live objects that the target owns; `unserved` the optional kinds that the API server lacks;
     `takers` all for which the Prometheus Operator collects, `namespace_labels` the labels of the target's namespace;
-    `rejections` what it says of children as they are now, `answers` what those of them that were asked have answered.
+    `rejections` what it says of children as they are now, `answers` what those of them that were asked have answered;
+    `events` are the latest warnings about some of them, by UID, where they were asked for.
     """
 
     children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)
@@ -116,3 +128,4 @@ class Facts:
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     rejections: tuple[Rejection, ...] = ()
     answers: tuple[Answer, ...] = ()
+    events: Mapping[str, Event] = field(default_factory=dict)

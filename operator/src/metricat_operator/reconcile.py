@@ -4,19 +4,20 @@ Level-triggered: everything desired is computed anew from what is there now, so 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import structlog
 
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
+from metricat_operator.cluster.events import PATIENCE, Events
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.manifests import Context, build
 from metricat_operator.observed import Facts, Manifest, ObjectKey, Trouble
 from metricat_operator.settings import Settings
-from metricat_operator.status import compute, says_the_same
+from metricat_operator.status import compute, says_the_same, unexplained
 from metricat_operator.wiring import questions
 
 log = structlog.get_logger(__name__)
@@ -29,15 +30,16 @@ def _utc() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@dataclass(frozen=True)
 class Reconciler:
     """Brings one target's children and status to what they should be."""
 
-    def __init__(self, settings: Settings, observer: Observer, applier: Applier, asker: Asker, report: Report) -> None:
-        self._settings = settings
-        self._observer = observer
-        self._applier = applier
-        self._asker = asker
-        self._report = report
+    _settings: Settings
+    _observer: Observer
+    _applier: Applier
+    _asker: Asker
+    _events: Events
+    _report: Report
 
     async def reconcile(self, target: Manifest) -> Manifest:
         """One pass; returns the target, with its status as it is now.
@@ -89,7 +91,7 @@ class Reconciler:
 
     async def _tell(self, target: Manifest, parsed: Parsed, troubles: list[Trouble]) -> Manifest:
         before = target.get("status", {})
-        facts = self._facts(target)
+        facts = await self._with_events(target, parsed, self._facts(target))
         key = (target["metadata"]["namespace"], target["metadata"]["name"])
         answers = self._asker.want(key, questions(facts, self._settings.asks, self._settings.namespace))
         status = compute(target, parsed, replace(facts, answers=answers), troubles, _utc())
@@ -101,3 +103,11 @@ class Reconciler:
             if known.get(condition["type"]) != (condition["status"], condition["reason"]):
                 self._report(target, condition)
         return written
+
+    async def _with_events(self, target: Manifest, parsed: Parsed, facts: Facts) -> Facts:
+        """The facts, with what events say of that which nothing else explains; while that lasts, look again."""
+        metadata = target["metadata"]
+        asked = unexplained(parsed, facts)
+        if asked:
+            self._observer.remind(metadata["namespace"], metadata["name"], PATIENCE)
+        return replace(facts, events=await self._events.about(metadata["uid"], metadata["namespace"], asked))

@@ -53,7 +53,9 @@ def test_all_is_well() -> None:
 def test_a_node_without_a_ready_agent_is_named_with_the_reason() -> None:
     broken = AgentPod("p2", "b", ready=False, reason="ImagePullBackOff", message="no such image")
     found = status(facts(READY[0], broken))
-    assert found["uncovered"] == [{"node": "b", "reason": "ImagePullBackOff", "message": "no such image"}]
+    [uncovered] = found["uncovered"]
+    assert (uncovered["node"], uncovered["reason"]) == ("b", "ImagePullBackOff")
+    assert uncovered["message"].startswith("no such image; see that the image exists")
     assert condition(found, "Ready") == {
         "status": "False",
         "reason": "NodesUncovered",

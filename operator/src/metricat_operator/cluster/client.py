@@ -63,14 +63,16 @@ class Client:
         """Close all connections."""
         await self._api.close()
 
-    async def list(self, kind: Kind, *, labels: str = "", fields: str = "") -> tuple[list[Manifest], str]:
+    async def list(
+        self, kind: Kind, *, namespace: str = "", labels: str = "", fields: str = ""
+    ) -> tuple[list[Manifest], str]:
         """All objects of a kind, read page by page, and the resource version to watch from."""
         items: list[Manifest] = []
         token = None
         while True:
             async with self._request(
                 "GET",
-                kind.path(),
+                kind.path(namespace),
                 label_selector=labels or None,
                 field_selector=fields or None,
                 limit=_PAGE,

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 from metricat_operator import naming
 from metricat_operator.cluster import serving
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS
-from metricat_operator.cluster.watch import Cache
-from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint, Taker
+from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
+from metricat_operator.cluster.watch import Cache, kept_metadata
+from metricat_operator.observed import Facts, Manifest, Node, ObjectKey, Taint, Taker
 
 Enqueue = Callable[[str, str, float], None]
 """Called with the namespace and the `metricat.dev/target` label of what changed (empty: any may have), and with the
@@ -23,6 +23,8 @@ class Observer:
     """Watches nodes, agent pods and children, and tells which targets each change concerns."""
 
     def __init__(self, enqueue: Enqueue) -> None:
+        self._enqueue = enqueue
+
         def within(seconds: float) -> Callable[[Manifest], None]:
             def changed(manifest: Manifest) -> None:
                 metadata = manifest.get("metadata", {})
@@ -33,12 +35,12 @@ class Observer:
 
         children, pods = within(_AT_ONCE), within(_SOON)
         self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _SOON), trim=_trim_node)
-        self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=_trim_pod)
+        self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=trim_pod)
         self.children = {kind.name: Cache(kind, changed=children, labels=naming.MANAGED) for kind in CHILDREN}
         self.namespaces = Cache(
             NAMESPACE,
             changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _SOON),
-            trim=lambda namespace: {"metadata": _kept_metadata(namespace)},
+            trim=lambda namespace: {"metadata": kept_metadata(namespace)},
         )
         self.rejections = Cache(
             EVENT,
@@ -60,6 +62,10 @@ class Observer:
         others = (self.nodes, self.pods, self.namespaces, self.rejections, self.servers)
         return (*others, *self.takers, *self.children.values())
 
+    def remind(self, namespace: str, name: str, delay: float) -> None:
+        """Have a target looked at again in so many seconds, though nothing may have changed that is watched."""
+        self._enqueue(namespace, naming.fit(name), delay)
+
     async def run(self, client: Client) -> None:
         """Follow everything for ever."""
         async with asyncio.TaskGroup() as group:
@@ -77,7 +83,7 @@ class Observer:
         return Facts(
             children={ObjectKey(child["kind"], child["metadata"]["name"]): child for child in children},
             nodes=tuple(sorted((_node(node) for node in self.nodes), key=lambda node: node.name)),
-            pods=tuple(_agent_pod(pod) for pod in self.pods if _place(pod) == (namespace, label)),
+            pods=tuple(agent_pod(pod) for pod in self.pods if _place(pod) == (namespace, label)),
             unserved=frozenset(kind for kind, cache in self.children.items() if not cache.served),
             takers=tuple(sorted((taker(one, self.servers) for cache in self.takers for one in cache), key=str)),
             namespace_labels=self.namespaces.get("", namespace).get("metadata", {}).get("labels", {}),
@@ -98,18 +104,13 @@ def _place(pod: Manifest) -> tuple[str, str]:
     return metadata["namespace"], metadata["labels"].get(naming.LABEL_TARGET, "")
 
 
-def _kept_metadata(manifest: Manifest) -> Manifest:
-    kept = ("name", "namespace", "uid", "resourceVersion", "labels", "deletionTimestamp")
-    return {key: manifest["metadata"][key] for key in kept if key in manifest["metadata"]}
-
-
 def _trim_node(manifest: Manifest) -> Manifest:
-    ready = _condition(manifest, "Ready").get("status") == "True"
-    metadata = _kept_metadata(manifest)
+    ready = condition(manifest, "Ready")
     spec = manifest["spec"]
     return {
-        "metadata": metadata,
-        "ready": ready,
+        "metadata": kept_metadata(manifest),
+        "ready": ready.get("status") == "True",
+        "why": "" if ready.get("status") == "True" else ready.get("message", ""),
         "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in spec.get("taints", [])],
     }
 
@@ -121,6 +122,7 @@ def _node(trimmed: Manifest) -> Node:
         name=metadata["name"],
         linux=labels.get("kubernetes.io/os", "linux") == "linux",
         ready=trimmed["ready"],
+        why=trimmed["why"],
         labels=labels,
         taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
     )
@@ -130,7 +132,7 @@ def trim_taker(manifest: Manifest) -> Manifest:
     """A Prometheus or its like, cut to its selectors and to how it is asked."""
     fields = [field for both in _taken(manifest["kind"]).values() for field in both] + [*serving.WEB_FIELDS]
     spec = {field: manifest["spec"][field] for field in fields if field in manifest["spec"]}
-    return {"kind": manifest["kind"], "metadata": _kept_metadata(manifest), "spec": spec}
+    return {"kind": manifest["kind"], "metadata": kept_metadata(manifest), "spec": spec}
 
 
 def _taken(kind: str) -> Mapping[str, tuple[str, str]]:
@@ -155,69 +157,6 @@ def taker(trimmed: Manifest, pods: Iterable[Manifest] = ()) -> Taker:
     )
 
 
-def _trim_pod(manifest: Manifest) -> Manifest:
-    ready = _condition(manifest, "Ready").get("status") == "True"
-    reason, message = ("", "") if ready else _why_not_ready(manifest)
-    spec = manifest["spec"]
-    return {
-        "metadata": _kept_metadata(manifest),
-        "node": spec.get("nodeName") or _wanted_node(spec),
-        "ready": ready,
-        "reason": reason,
-        "message": message,
-    }
-
-
 def _trim_server(manifest: Manifest) -> Manifest:
-    ready = _condition(manifest, "Ready").get("status") == "True"
-    return serving.trim_server(manifest, None if ready else _why_not_ready(manifest))
-
-
-def _agent_pod(trimmed: Manifest) -> AgentPod:
-    gone = "deletionTimestamp" in trimmed["metadata"]
-    return AgentPod(
-        name=trimmed["metadata"]["name"],
-        node=trimmed["node"],
-        ready=trimmed["ready"] and not gone,
-        reason="Terminating" if gone else trimmed["reason"],
-        message=trimmed["message"],
-    )
-
-
-def _why_not_ready(pod: Manifest) -> tuple[str, str]:
-    """A reason and a message, the most telling there are: of the container, the scheduler, or the pod itself."""
-    status = pod.get("status", {})
-    for container in status.get("containerStatuses", []):
-        state = container.get("state", {})
-        if waiting := state.get("waiting"):
-            last = container.get("lastState", {}).get("terminated", {})
-            message = waiting.get("message") or last.get("message") or ""
-            if last and not message:
-                message = f"the agent last ended with exit code {last.get('exitCode')} ({last.get('reason')})"
-            return waiting.get("reason", "Waiting"), message
-        if terminated := state.get("terminated"):
-            return terminated.get("reason", "Terminated"), terminated.get("message", "")
-    scheduled = _condition(pod, "PodScheduled")
-    if scheduled.get("status") == "False":
-        return scheduled.get("reason", "Unschedulable"), scheduled.get("message", "")
-    if status.get("reason"):
-        return status["reason"], status.get("message", "")
-    if status.get("phase") == "Running":
-        return "NotReady", "the agent runs, but its readiness probe fails"
-    return status.get("phase") or "Pending", "the pod has not started yet"
-
-
-def _wanted_node(spec: Manifest) -> str:
-    """The node that the DaemonSet controller pinned a pod to that the scheduler has not bound yet."""
-    affinity: dict[str, Any] = spec.get("affinity", {}).get("nodeAffinity", {})
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
-    for term in required.get("nodeSelectorTerms", []):
-        for field in term.get("matchFields", []):
-            if field.get("key") == "metadata.name" and field.get("values"):
-                return str(field["values"][0])
-    return ""
-
-
-def _condition(manifest: Manifest, name: str) -> Manifest:
-    conditions = manifest.get("status", {}).get("conditions", [])
-    return next((condition for condition in conditions if condition["type"] == name), {})
+    ready = condition(manifest, "Ready").get("status") == "True"
+    return serving.trim_server(manifest, None if ready else why_not_ready(manifest))

@@ -157,6 +157,12 @@ class Cache:
             self.changed(kept)
 
 
+def kept_metadata(manifest: Manifest) -> Manifest:
+    """The metadata, cut to what the caches and the facts need."""
+    kept = ("name", "namespace", "uid", "resourceVersion", "labels", "deletionTimestamp")
+    return {key: manifest["metadata"][key] for key in kept if key in manifest["metadata"]}
+
+
 def _stripped(manifest: Manifest, kind: Kind) -> Manifest:
     """Items of a list come without kind and apiVersion."""
     return {"apiVersion": kind.api_version, "kind": kind.name, **manifest}

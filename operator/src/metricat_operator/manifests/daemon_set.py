@@ -96,6 +96,7 @@ def _container(context: Context, agent: Agent) -> Manifest:
         "args": arguments(agent),
         "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}}],
         "ports": [{"name": naming.METRICS_PORT, "containerPort": agent.port, "protocol": "TCP"}],
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # its last words reach the status
         "readinessProbe": _probe("/-/ready", period=5, failures=3),
         "livenessProbe": _probe("/-/healthy", period=20, failures=3),
         "resources": _resources(agent),

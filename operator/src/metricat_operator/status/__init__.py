@@ -5,5 +5,6 @@ Nothing here may read a clock or the cluster: the same facts give the same statu
 
 from metricat_operator.status.compute import MAX_UNCOVERED, compute, says_the_same
 from metricat_operator.status.conditions import MAX_MESSAGE
+from metricat_operator.status.coverage import unexplained
 
-__all__ = ["MAX_MESSAGE", "MAX_UNCOVERED", "compute", "says_the_same"]
+__all__ = ["MAX_MESSAGE", "MAX_UNCOVERED", "compute", "says_the_same", "unexplained"]

@@ -1,20 +1,17 @@
 """Every node that should have a ready agent and has none, and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from metricat_operator import naming
+from metricat_operator.api.parse import Parsed
 from metricat_operator.api.v1alpha1 import Toleration
-from metricat_operator.observed import AgentPod, Facts, Node, Taint
-from metricat_operator.status.members import Members
+from metricat_operator.observed import AgentPod, Event, Facts, Manifest, Node, Taint
+from metricat_operator.status import causes
+from metricat_operator.status.members import Members, daemon_sets, members
 
-_NO_POD = (
-    "the DaemonSet has no pod on this node: it was just added, or Pod Security refuses hostPath volumes "
-    "(kubectl label namespace NAME pod-security.kubernetes.io/enforce=privileged)"
-)
-_TAINTED = (
-    "the node has the taint {taint}; tolerate it in spec.agent.tolerations or the pool's, "
-    "or leave the node out by spec.nodeSelector"
-)
+_MOST_PODS = 8
+"""So many pods that do not start are asked about at a time; the others most likely have the same cause."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +25,9 @@ class Uncovered:
 
 def coverage(pools: Sequence[Members], facts: Facts) -> list[Uncovered]:
     """Every node that should have a ready agent and has none, with the reason."""
-    pods: dict[str, AgentPod] = {}
-    for pod in facts.pods:
-        if pod.node not in pods or pod.ready:
-            pods[pod.node] = pod
+    pods = _pods(facts)
     found = [
-        _why(node, pods.get(node.name), pool.tolerations)
+        Uncovered(node.name, *_why(node, pods.get(node.name), pool, facts))
         for pool in pools
         for node in pool.nodes
         if not (node.name in pods and pods[node.name].ready)
@@ -41,14 +35,53 @@ def coverage(pools: Sequence[Members], facts: Facts) -> list[Uncovered]:
     return sorted(found, key=lambda node: node.node)
 
 
-def _why(node: Node, pod: AgentPod | None, tolerations: Sequence[Toleration]) -> Uncovered:
+def unexplained(parsed: Parsed, facts: Facts) -> Mapping[str, Hashable]:
+    """What only events can tell, by the UID that they are about: DaemonSets that get no pods, pods that do not start.
+
+    With each the state that it is in: while that changes, something is being done.
+    """
+    found: dict[str, Hashable] = {}
+    pods = _pods(facts)
+    idle: list[AgentPod] = []
+    for pool in members(parsed, facts):
+        daemon_set = _of(pool, facts)
+        without = [node for node in pool.nodes if node.ready and not (node.name in pods and pods[node.name].ready)]
+        idle += [pods[node.name] for node in without if node.name in pods and causes.starting(pods[node.name])]
+        missing = sum(
+            node.name not in pods and not any(_not_tolerated(node.taints, pool.tolerations)) for node in without
+        )
+        if missing and not causes.unseen(daemon_set):
+            found[daemon_set["metadata"].get("uid", "")] = missing
+    for pod in sorted(idle, key=lambda pod: pod.node)[:_MOST_PODS]:
+        found[pod.uid] = pod.reason
+    return found
+
+
+def _pods(facts: Facts) -> Mapping[str, AgentPod]:
+    """The agent's pod of each node; a ready one where there are two."""
+    pods: dict[str, AgentPod] = {}
+    for pod in facts.pods:
+        if pod.node not in pods or pod.ready:
+            pods[pod.node] = pod
+    return pods
+
+
+def _of(pool: Members, facts: Facts) -> Manifest:
+    """The DaemonSet of the pool; empty where there is none."""
+    mine = [one for one in daemon_sets(facts) if one["metadata"].get("labels", {}).get(naming.LABEL_POOL) == pool.pool]
+    return mine[0] if mine else {}
+
+
+def _why(node: Node, pod: AgentPod | None, pool: Members, facts: Facts) -> tuple[str, str]:
     if not node.ready:
-        return Uncovered(node.name, "NodeNotReady", "the node itself is not ready")
-    if pod is None:
-        if taint := next(_not_tolerated(node.taints, tolerations), None):
-            return Uncovered(node.name, "TaintNotTolerated", _TAINTED.format(taint=taint))
-        return Uncovered(node.name, "NoPod", _NO_POD)
-    return Uncovered(node.name, pod.reason, pod.message)
+        return causes.node_not_ready(node)
+    daemon_set = _of(pool, facts)
+    if pod is not None:
+        return causes.pod(pod, daemon_set, facts.events.get(pod.uid))
+    if taint := next(_not_tolerated(node.taints, pool.tolerations), None):
+        return causes.taint(taint)
+    event: Event | None = facts.events.get(daemon_set.get("metadata", {}).get("uid", ""))
+    return causes.no_pod(daemon_set, event)
 
 
 _TOLERATED_BY_EVERY_DAEMON_SET = frozenset(

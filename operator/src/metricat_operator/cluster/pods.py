@@ -1,0 +1,97 @@
+"""An agent's pod, cut to what matters: its node, whether it is ready, and why not, in the words of those who know."""
+
+import re
+from typing import Any
+
+from metricat_operator.cluster.watch import kept_metadata
+from metricat_operator.observed import AgentPod, Manifest
+
+
+def trim_pod(manifest: Manifest) -> Manifest:
+    """What the cache keeps of a pod."""
+    ready = condition(manifest, "Ready").get("status") == "True"
+    reason, message = ("", "") if ready else why_not_ready(manifest)
+    spec = manifest["spec"]
+    return {
+        "metadata": kept_metadata(manifest),
+        "node": spec.get("nodeName") or _wanted_node(spec),
+        "ready": ready,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def agent_pod(trimmed: Manifest) -> AgentPod:
+    """What the cache keeps of a pod, as a fact."""
+    metadata = trimmed["metadata"]
+    gone = "deletionTimestamp" in metadata
+    return AgentPod(
+        name=metadata["name"],
+        node=trimmed["node"],
+        ready=trimmed["ready"] and not gone,
+        reason="Terminating" if gone else trimmed["reason"],
+        message="" if gone else trimmed["message"],
+        uid=metadata.get("uid", ""),
+    )
+
+
+_STARTING = frozenset({"ContainerCreating", "PodInitializing", "CrashLoopBackOff"})
+"""What a container waits for that says less than how it ended before."""
+
+_BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
+_SAID = 400
+"""Characters of an agent's last words that are repeated."""
+
+
+def why_not_ready(pod: Manifest) -> tuple[str, str]:
+    """A reason and a message, the most telling there are: of the container, the scheduler, or the pod itself.
+
+    What goes round in a circle (pulled and waited, ended and started again) is told by one reason: the status would
+    be written at each turn.
+    """
+    status = pod.get("status", {})
+    for container in status.get("containerStatuses", []):
+        if told := _of_container(container):
+            return told
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return scheduled.get("reason", "Unschedulable"), scheduled.get("message", "")
+    if status.get("reason"):
+        return status["reason"], status.get("message", "")
+    return "NotReady" if status.get("phase") == "Running" else status.get("phase") or "Pending", ""
+
+
+def _of_container(status: Manifest) -> tuple[str, str] | None:
+    state = status.get("state", {})
+    waiting = state.get("waiting", {})
+    ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
+    if waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}:
+        return "ImagePullBackOff", _BACK_OFF.sub("", waiting.get("message", ""))
+    if ended and (not waiting or waiting.get("reason") in _STARTING):
+        return _ended(ended)
+    return (waiting.get("reason", "Waiting"), waiting.get("message", "")) if waiting else None
+
+
+def _ended(terminated: Manifest) -> tuple[str, str]:
+    if terminated.get("reason") == "OOMKilled":
+        return "OOMKilled", ""
+    message = f"it ended with exit code {terminated.get('exitCode')}"
+    said = " ".join(terminated.get("message", "").split())[-_SAID:]
+    return "CrashLoopBackOff", f"{message}: {said}" if said else message
+
+
+def _wanted_node(spec: Manifest) -> str:
+    """The node that the DaemonSet controller pinned a pod to that the scheduler has not bound yet."""
+    affinity: dict[str, Any] = spec.get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    for term in required.get("nodeSelectorTerms", []):
+        for field in term.get("matchFields", []):
+            if field.get("key") == "metadata.name" and field.get("values"):
+                return str(field["values"][0])
+    return ""
+
+
+def condition(manifest: Manifest, name: str) -> Manifest:
+    """The condition of an object's status; empty where it has none of that type."""
+    conditions = manifest.get("status", {}).get("conditions", [])
+    return next((condition for condition in conditions if condition["type"] == name), {})

@@ -1,0 +1,38 @@
+"""Why agents are missing where the cluster refuses to make their pods: only the events of the DaemonSet tell."""
+
+import pytest
+
+from support.operating import CHILD, Cluster, Manifest, eventually, target, wait_ready
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+SOON = 60.0
+
+
+def reasons(cluster: Cluster, namespace: str) -> dict[str, str]:
+    found: Manifest = (cluster.get("mtarget", "nodes", namespace) or {}).get("status", {})
+    return {one["reason"]: one["message"] for one in found.get("uncovered", [])}
+
+
+def test_pod_security_is_named_and_its_remedy_mends(cluster: Cluster, namespace: str) -> None:
+    cluster.do("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    cluster.apply(target(namespace))
+    eventually(lambda: reasons(cluster, namespace).keys() == {"PodSecurity"}, SOON)
+    message = reasons(cluster, namespace)["PodSecurity"]
+    assert 'violates PodSecurity "restricted:latest"' in message
+
+    words = message.partition("kubectl ")[2].split(", then at once: kubectl ")  # typed as it is printed
+    for command in words:
+        cluster.do(*command.split())
+    wait_ready(cluster, namespace)
+    assert reasons(cluster, namespace) == {}
+
+
+def test_a_quota_is_named(cluster: Cluster, namespace: str) -> None:
+    cluster.do("create", "quota", "few", "-n", namespace, "--hard=pods=1")
+    cluster.apply(target(namespace))
+    eventually(lambda: reasons(cluster, namespace).keys() == {"QuotaExceeded"}, SOON)
+    assert "exceeded quota: few" in reasons(cluster, namespace)["QuotaExceeded"]
+    cluster.do("delete", "quota", "few", "-n", namespace)
+    cluster.do("rollout", "restart", "daemonset", CHILD, "-n", namespace)
+    wait_ready(cluster, namespace)
