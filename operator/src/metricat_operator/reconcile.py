@@ -4,7 +4,7 @@ Level-triggered: everything desired is computed anew from what is there now, so 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import structlog
@@ -13,14 +13,18 @@ from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
 from metricat_operator.cluster.events import PATIENCE, Events
 from metricat_operator.cluster.facts import Observer
+from metricat_operator.cluster.pace import Pace
 from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.manifests import Context, build
 from metricat_operator.observed import Facts, Manifest, ObjectKey, Trouble
 from metricat_operator.settings import Settings
-from metricat_operator.status import compute, says_the_same, unexplained
+from metricat_operator.status import compute, news, says_the_same, unexplained
 from metricat_operator.wiring import questions
 
 log = structlog.get_logger(__name__)
+
+_STATUS_SECONDS = 3.0
+"""A status is written at once, and again no sooner than so: while agents start, each would write it anew."""
 
 Report = Callable[[Manifest, Manifest], None]
 """Called with the target and a condition whose status or reason changed."""
@@ -40,6 +44,7 @@ class Reconciler:
     _asker: Asker
     _events: Events
     _report: Report
+    _pace: Pace = field(default_factory=lambda: Pace(_STATUS_SECONDS))
 
     async def reconcile(self, target: Manifest) -> Manifest:
         """One pass; returns the target, with its status as it is now.
@@ -81,8 +86,8 @@ class Reconciler:
         facts = self._facts(target)
         wanted = {ObjectKey(one["kind"], one["metadata"]["name"]): one for one in build(context)}
         served = {key: desired for key, desired in wanted.items() if key.kind not in facts.unserved}
-        if not served.keys() <= facts.children.keys():
-            await self._applier.confirm(target)
+        if target.get("status", {}).get("conditions") and not served.keys() <= facts.children.keys():
+            await self._applier.confirm(target)  # a target without a status was only just heard of
         troubles = [await self._applier.apply(desired, facts.children.get(key)) for key, desired in served.items()]
         for key, live in facts.children.items():
             if key not in wanted:
@@ -97,11 +102,12 @@ class Reconciler:
         status = compute(target, parsed, replace(facts, answers=answers), troubles, _utc())
         if says_the_same(status, before):
             return target
+        if wait := self._pace.wait(target["metadata"]["uid"]):
+            self._observer.remind(*key, wait)
+            return target
         written = await self._applier.write_status(target, status)
-        known = {c["type"]: (c["status"], c["reason"]) for c in before.get("conditions", [])}
-        for condition in status["conditions"]:
-            if known.get(condition["type"]) != (condition["status"], condition["reason"]):
-                self._report(target, condition)
+        for condition in news(status, before):
+            self._report(target, condition)
         return written
 
     async def _with_events(self, target: Manifest, parsed: Parsed, facts: Facts) -> Facts:

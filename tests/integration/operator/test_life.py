@@ -13,6 +13,7 @@ from support.operating import CHILD, Cluster, Manifest, RunningOperator, eventua
 
 CHILDREN = ("serviceaccount", "daemonset", "service", "servicemonitor", "prometheusrule")
 NODES = 3
+OPERATOR = "system:serviceaccount:monitoring:metricat"
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -313,6 +314,18 @@ def test_a_restart_and_a_reconcile_with_nothing_to_do_write_nothing(
         cluster.do(verb, "sim-0001")
         eventually(partial(lambda done: reconciles() > done, done))
 
-    ours = [request for request in audit.read() if request.user == "system:serviceaccount:monitoring:metricat"]
+    ours = [request for request in audit.read() if request.user == OPERATOR]
     assert {"list", "watch"} <= {request.verb for request in ours}
     assert [request for request in ours if request.writes] == []
+
+
+def test_a_child_takes_one_request_to_make(cluster: Cluster, namespace: str, control_plane: ControlPlane) -> None:
+    audit = AuditLog(control_plane.audit_log)
+    audit.skip()
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    mine = [one for one in audit.read() if one.user == OPERATOR and one.namespace == namespace]
+    asked = sorted((one.verb, one.resource.rpartition("/")[2], one.code) for one in mine)
+    made = [one for one in asked if one[1] not in {"events", "status"}]
+    assert [(verb, code) for verb, _, code in made] == [("patch", 201)] * len(CHILDREN), made
+    assert asked.count(("patch", "status", 200)) <= 3  # at once, and when the agents run

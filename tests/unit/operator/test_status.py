@@ -4,7 +4,7 @@ from typing import Any
 
 from metricat_operator.api.parse import parse
 from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint, Trouble
-from metricat_operator.status import MAX_MESSAGE, MAX_UNCOVERED, compute, says_the_same
+from metricat_operator.status import MAX_MESSAGE, MAX_UNCOVERED, compute, news, says_the_same
 
 TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 3}}
 NOW = "2030-01-02T03:04:05Z"
@@ -203,3 +203,11 @@ def test_an_invalid_spec_counts_the_nodes_that_the_running_agents_are_for() -> N
         pods=(READY[0],),
     )
     assert status(given, {"agent": {"port": 0}})["nodes"]["desired"] == 1
+
+
+def test_events_tell_changes_and_not_what_every_new_target_goes_through() -> None:
+    starting, running = status(facts()), status(facts(*READY))
+    assert [one["type"] for one in news(running, starting)] == ["AgentsReady"]
+    assert news(running, running) == []
+    assert [one for one in news(starting, {}) if one["type"] in {"Accepted", "Applied", "AgentsReady", "Ready"}] == []
+    assert [one["type"] for one in news(status(facts(), {"agent": {"port": 0}}), {})] == ["Accepted"]

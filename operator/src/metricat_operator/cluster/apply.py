@@ -11,6 +11,9 @@ from metricat_operator.observed import Manifest, ObjectKey, Trouble
 
 log = structlog.get_logger(__name__)
 
+_NO_VERSION = "1"
+"""A resource version that no object has: it is that of the empty store."""
+
 _RACES = 3
 """How often a write may find that the object was changed since it was looked at."""
 
@@ -101,21 +104,24 @@ class Applier:
             raise TemporaryTroubleError(f"cannot write the status: {error}") from error
 
     async def _create(self, kind: Kind, desired: Manifest) -> Manifest:
-        """Create, unless somebody else has made an object of this name: an apply would merge ours into theirs."""
+        """Create, unless somebody else has made an object of this name: an apply would merge ours into theirs.
+
+        The version that no object ever has keeps the apply from meeting one: where there is none, the API server
+        pays no heed to it.
+        """
         metadata = desired["metadata"]
-        wanted = metadata["ownerReferences"][0]["uid"]
         try:
-            there = await self._client.get(kind, metadata["namespace"], metadata["name"])
+            written = await self._client.apply(kind, _with_version(desired, _NO_VERSION), force=True)
         except ApiError as error:
-            if error.status != 404:
+            if error.status != 409:
                 raise
-        else:
-            owners = [owner["uid"] for owner in there["metadata"].get("ownerReferences", [])]
-            if wanted not in owners and not _was_ours(there):
+            there = await self._client.get(kind, metadata["namespace"], metadata["name"])
+            if not _ours(there, desired):
                 raise NameTakenError(
                     f"{kind.name} {metadata['name']} exists and is not Metricat's; rename or delete it"
-                )
-        written = await self._client.apply(kind, desired, force=True)
+                ) from error
+            desired = _with_version(desired, there["metadata"]["resourceVersion"])
+            written = await self._client.apply(kind, desired, force=True)
         log.info("applied", kind=kind.name, name=metadata["name"])
         return written
 
@@ -153,10 +159,18 @@ class Applier:
         return written
 
 
-def _was_ours(manifest: Manifest) -> bool:
-    """Whether we made it: someone may have taken the owner reference away."""
-    fields = manifest["metadata"].get("managedFields", [])
-    return any(entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply" for entry in fields)
+def _with_version(manifest: Manifest, version: str) -> Manifest:
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
+
+
+def _ours(there: Manifest, desired: Manifest) -> bool:
+    """Whether it is the target's, or was made by us: someone may have taken the owner reference away."""
+    metadata = there["metadata"]
+    owners = {owner["uid"] for owner in metadata.get("ownerReferences", [])}
+    return desired["metadata"]["ownerReferences"][0]["uid"] in owners or any(
+        entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply"
+        for entry in metadata.get("managedFields", [])
+    )
 
 
 def _trouble(error: ApiError, kind: Kind, name: str) -> Trouble:

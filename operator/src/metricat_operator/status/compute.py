@@ -21,6 +21,9 @@ from metricat_operator.status.notified import notified
 
 MAX_UNCOVERED = 50
 
+_SUMS = frozenset({"Ready", "Monitored"})
+"""Conditions that repeat others."""
+
 _VIRTUAL = "a virtual node runs no DaemonSets; what runs on it can be measured by its provider only"
 
 
@@ -79,6 +82,20 @@ def says_the_same(status: Manifest, before: Manifest) -> bool:
 
     types = {condition["type"] for condition in status["conditions"]}
     return content(status) == content(before)
+
+
+def news(status: Manifest, before: Manifest) -> list[Manifest]:
+    """The conditions that are worth an event: their status or reason changed.
+
+    What only sums up others is not; nor is it news that a target's first agents are still to come.
+    """
+    known = {one["type"]: (one["status"], one["reason"]) for one in before.get("conditions", [])}
+    found = [
+        one
+        for one in status["conditions"]
+        if one["type"] not in _SUMS and known.get(one["type"]) != (one["status"], one["reason"])
+    ]
+    return found if known else [one for one in found if one["status"] == "False" and one["type"] != "AgentsReady"]
 
 
 def _stamped(condition: Manifest, before: dict[str, Manifest], generation: int, now: str) -> Manifest:
