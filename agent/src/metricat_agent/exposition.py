@@ -1,17 +1,18 @@
 """Prometheus' text format 0.0.4 and OpenMetrics 1.0, written quickly.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometheus.io/docs/specs/om/open_metrics_spec/.
-The part of a line before its number is the same at every scrape and in both formats, so it is made (and escaped) once
-per series and kept.
+What stands around the numbers is the same at almost every scrape, so it is made once and kept.
 """
 
 from __future__ import annotations
 
-from math import inf, isnan
+from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Literal
 
+from metricat_agent.families import Family
+
 if TYPE_CHECKING:
-    from metricat_agent.families import Family, Metrics
+    from metricat_agent.families import Metrics
 
 Format = Literal["text", "openmetrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -21,7 +22,9 @@ CONTENT_TYPES: dict[Format, str] = {
 }
 ENDS: dict[Format, str] = {"text": "", "openmetrics": "# EOF\n"}
 """What a page ends with."""
-_MAX_KEPT = 50_000
+_PLAIN = frozenset((int, float))
+_Shape = list["Family | tuple[str, ...]"]
+"""Families, each followed by the labels of its series."""
 
 
 def utf8(text: str) -> str:
@@ -70,37 +73,46 @@ def series_text(family: Family, values: tuple[str, ...]) -> str:
 
 
 class Writer:
-    """Writes metrics as text, remembering the beginnings of lines. Threads may share one."""
+    """Writes the metrics of one source again and again: what is not a number is written only when it changed.
+
+    From scrape to scrape a source has the same families with the same labels, mostly. The text around the numbers is
+    made (and escaped) once, as a template that takes all of them at once.
+    """
 
     def __init__(self) -> None:
-        self._families: dict[str, tuple[Family, str, str, dict[tuple[str, ...], str]]] = {}
-        self._kept = 0
+        self._known: dict[Format, tuple[_Shape, str]] = {}
 
     def text(self, metrics: Metrics, form: Format = "text") -> str:
         """Return the metrics in their order; a family without series is left out altogether.
 
         Raises what a sample deserves that is none: too few labels, a number that is no number.
         """
-        if self._kept > _MAX_KEPT:  # devices came and went for months: begin anew rather than grow
-            self._families, self._kept = {}, 0
-        parts: list[str] = []
+        shape: _Shape = []
+        values: list[float] = []
         for family, samples in metrics:
-            if not samples:
-                continue
-            known = self._families.get(family.name)
-            if known is None or (known[0] is not family and known[0] != family):
-                known = self._families[family.name] = (family, head_text(family), openmetrics_head_text(family), {})
-            _, head, openmetrics_head, beginnings = known
-            parts.append(head if form == "text" else openmetrics_head)
-            for values, value in samples:
-                beginning = beginnings.get(values)
-                if beginning is None:
-                    beginning = beginnings[values] = series_text(family, values)
-                    self._kept += 1
-                kind = type(value)
-                # Most numbers are plain ints; a finite float's own notation is what Prometheus reads.
-                if kind is int or (kind is float and -inf < value < inf):
-                    parts.append(f"{beginning}{value}\n")
-                else:
-                    parts.append(f"{beginning}{number_text(value)}\n")
-        return "".join(parts)
+            if samples:
+                shape.append(family)
+                for labels, value in samples:
+                    shape.append(labels)
+                    values.append(value)
+        known, template = self._known.get(form, ([], ""))
+        if shape != known:
+            template = _template(shape, form)
+            self._known[form] = (shape, template)
+        # A plain int's and a finite float's own notation is what Prometheus reads, and most numbers are such.
+        if _PLAIN.issuperset(map(type, values)) and isfinite(sum(values)):
+            return template % tuple(values)
+        return template % tuple(map(number_text, values))
+
+
+def _template(shape: _Shape, form: Format) -> str:
+    """Return the page of such metrics, with ``%s`` for each number."""
+    head = head_text if form == "text" else openmetrics_head_text
+    parts: list[str] = []
+    for item in shape:
+        if isinstance(item, Family):
+            family = item
+            parts.append(head(family).replace("%", "%%"))
+        else:
+            parts.append(f"{series_text(family, item).replace('%', '%%')}%s\n")
+    return "".join(parts)

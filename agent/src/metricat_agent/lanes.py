@@ -12,7 +12,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,8 +31,7 @@ class Limits:
     """For all of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of one collector: its metrics, or why there are none, and what it took in seconds."""
 
     metrics: Metrics | None
@@ -113,30 +112,30 @@ class Lanes:
         """Take one turn after another; end when another lane is waiting for them already."""
         while True:
             turn = self._turns.get()
-            while (collector := self._next(turn)) is not None:
-                self._finish(turn, collector, self._collect(collector))
+            collector = self._next(turn)
+            while collector is not None:
+                collector = self._next(turn, collector.name, self._collect(collector))
             del turn
             with self._lock:
                 if self._idle:
                     return
                 self._idle += 1
 
-    def _next(self, turn: _Turn) -> Collector | None:
+    def _next(self, turn: _Turn, done: str = "", outcome: Outcome | None = None) -> Collector | None:
+        """Note what came of a collector, and take the next."""
         with self._lock:
+            if outcome is not None:
+                del self._busy[done]
+                turn.outcomes[done] = outcome
+                turn.left -= 1
+                if not turn.left:
+                    turn.over.set()
             if turn.closed or not turn.waiting:
                 return None
             collector = turn.waiting.popleft()
             turn.newest = time.monotonic()
             self._busy[collector.name] = turn.running[collector.name] = self._timer()
             return collector
-
-    def _finish(self, turn: _Turn, collector: Collector, outcome: Outcome) -> None:
-        with self._lock:
-            del self._busy[collector.name]
-            turn.outcomes[collector.name] = outcome
-            turn.left -= 1
-            if not turn.left:
-                turn.over.set()
 
     def _collect(self, collector: Collector) -> Outcome:
         started = self._timer()

@@ -91,6 +91,7 @@ class _Record:
         self.last_success: float | None = None
         self.why: str | None = None
         self.written: _Written | None = None
+        self.writer = Writer()
 
 
 class Registry:
@@ -176,7 +177,7 @@ class Registry:
         written = record.written
         if written is None or written.metrics is not metrics or written.form != form:
             found, series, dropped = budget.cut(metrics, self._series)
-            plain = self._writer.text(found, form).encode()
+            plain = record.writer.text(found, form).encode()
             written = record.written = _Written(metrics, form, plain, found, series, dropped)
         return written
 

@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricat_agent import exposition
 from metricat_agent.exposition import Writer, label_text, number_text, series_text
 from metricat_agent.families import counter, gauge, single
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .conftest import Scrape
+    from metricat_agent.exposition import Format
+    from metricat_agent.families import Metrics
 
 LINK = gauge("node_link", 'Says "hi"\nand \\ more.', "device", "alias")
 
@@ -67,12 +65,24 @@ def test_numbers_that_are_none() -> None:
     assert [number_text(number) for number in (math.nan, math.inf, -math.inf, True)] == ["NaN", "+Inf", "-Inf", "1"]
 
 
-def test_a_writer_forgets_devices_that_came_and_went(
-    monkeypatch: pytest.MonkeyPatch, scrape_of: Callable[[str], Scrape]
-) -> None:
-    monkeypatch.setattr(exposition, "_MAX_KEPT", 10)
+def test_what_changes_is_written_anew() -> None:
+    writer = Writer()
+    pages: list[Metrics] = [
+        [(LINK, [(("eth0", "100%s"), 1), (("lo", ""), 2.5)])],
+        [(LINK, [(("eth0", "100%s"), math.nan), (("lo", ""), True)])],
+        [(LINK, [(("lo", ""), 3)])],
+        [(gauge("node_link", "Other words.", "device", "alias"), [(("lo", ""), 3)])],
+        [(LINK, [(("lo", ""), 3)]), single(counter("n_total", "N."), 2**64)],
+        [(LINK, [])],
+    ]
+    forms: tuple[Format, ...] = ("text", "openmetrics", "text")
+    for form in forms:
+        assert [writer.text(page, form) for page in pages] == [Writer().text(page, form) for page in pages]
+
+
+def test_devices_that_come_and_go_leave_nothing_behind() -> None:
     writer = Writer()
     for number in range(100):
         text = writer.text([(LINK, [((f"veth{number}", ""), number)])])
-        assert scrape_of(text).of("node_link") == {("", f"veth{number}"): number}
-        assert writer._kept <= 11
+        assert text.endswith(f'node_link{{device="veth{number}",alias=""}} {number}\n')
+    assert len(writer._known["text"][1]) < 200

@@ -76,7 +76,6 @@ LABELLED = gauge("node_labelled", "Two labels.", "device", "mode")
     [
         (LABELLED, [(("sda",), 1)]),
         (LABELLED, [(("sda", None), 1)]),
-        (LABELLED, [(["sda", "read"], 1)]),
         (GOOD, [((), None)]),
         (GOOD, [((), "1")]),
         (GOOD, [((), 1j)]),
@@ -85,7 +84,7 @@ LABELLED = gauge("node_labelled", "Two labels.", "device", "mode")
         ("node_good", [((), 1)]),
         None,
     ],
-    ids=["few", "odd", "listed", "none", "text", "complex", "endless", "no-samples", "no-family", "no-metric"],
+    ids=["few", "odd", "none", "text", "complex", "endless", "no-samples", "no-family", "no-metric"],
 )
 @pytest.mark.parametrize("form", ["text", "openmetrics"])
 def test_a_sample_that_is_none_costs_its_collector_alone(
