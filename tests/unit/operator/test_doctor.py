@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from metricat_operator.asking import Rejection
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
 from metricat_operator.doctor import Finding, Subject, discovered
 from metricat_operator.observed import Selector, Taker
@@ -88,3 +89,25 @@ def test_rules_count_as_well_as_the_monitor() -> None:
 def test_a_long_list_is_cut() -> None:
     found = verdict(monitor(), *[taker(None, name=f"p{number}") for number in range(9)])
     assert found.message.endswith("and 6 more")
+
+
+def test_a_label_that_is_ours_cannot_be_set_and_no_patch_pretends_so() -> None:
+    found = verdict(monitor(), taker({"matchLabels": {"app.kubernetes.io/name": "theirs"}}))
+    assert found.reason == "LabelMissing"
+    assert found.message.endswith(
+        "app.kubernetes.io/name is Metricat's to set and stays; have Prometheus monitoring/k8s select by another label"
+    )
+
+
+def test_a_monitor_that_the_prometheus_operator_leaves_out_is_not_taken_for_one_that_is_taken() -> None:
+    mine = Subject("ServiceMonitor", "monitor.labels", {"metadata": {"namespace": "monitoring", "uid": "u"}}, {})
+    said = Rejection("u", "secret not found", "Prometheus monitoring/k8s")
+    found = discovered("nodes", [mine], [taker({})], [said])
+    assert (found.holds, found.reason) == (False, "MonitorRejected")
+    assert found.message == (
+        "the Prometheus Operator leaves the ServiceMonitor out of Prometheus monitoring/k8s: secret not found"
+    )
+    other = taker({}, name="other")
+    assert discovered("nodes", [mine], [taker({}), other], [said]).message == (
+        "Prometheus monitoring/other selects the ServiceMonitor"
+    )

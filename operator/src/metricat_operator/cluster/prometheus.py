@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 Key = tuple[str, str]
 """Namespace and name of a target."""
 
-_PERIOD_SECONDS = 30.0
+_PERIOD_SECONDS = 20.0
 _AGAIN_SECONDS = 5.0
 _LOOKS = 2
 """How many looks in a row must differ from what is told: a restart, or a rule before its first evaluation, passes."""
