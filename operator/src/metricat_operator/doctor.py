@@ -72,15 +72,23 @@ def discovered(
     return Finding(holds=True, reason="Discovered", message="; ".join(told))
 
 
+_REJECTED = {
+    "ServiceMonitor": ("MonitorRejected", ""),
+    # It depends on Secrets too, and nothing is said of a config that is taken again because one of them came.
+    "AlertmanagerConfig": ("ConfigRejected", " (where a Secret was mended, this is said for up to an hour more)"),
+}
+
+
 def _rejected(subject: Subject, taker: Taker, rejections: Sequence[Rejection]) -> Finding | None:
-    """What the Prometheus Operator says of a monitor that it leaves out; a rejected rule is a matter of RulesLoaded."""
-    if subject.what != "ServiceMonitor":
+    """What the Prometheus Operator says of an object that it leaves out; a rejected rule is a matter of RulesLoaded."""
+    if subject.what not in _REJECTED:
         return None
     uid = subject.manifest["metadata"].get("uid")
     said = [one.message for one in rejections if one.uid == uid and one.taker in {"", str(taker)}]
     if not said:
         return None
-    return _no("MonitorRejected", f"the Prometheus Operator leaves the {subject.what} out of {taker}: {said[0]}")
+    reason, more = _REJECTED[subject.what]
+    return _no(reason, f"the Prometheus Operator leaves the {subject.what} out of {taker}: {said[0]}{more}")
 
 
 def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:

@@ -9,7 +9,9 @@ import yaml
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.inhibition import INHIBITIONS
 from metricat_operator.api.parse import parse
-from metricat_operator.cluster.kinds import CONFIG_FIELDS
+from metricat_operator.asking import Rejection
+from metricat_operator.cluster.facts import taker, trim_taker
+from metricat_operator.cluster.kinds import CONFIG_FIELDS, TAKERS
 from metricat_operator.observed import Facts, ObjectKey, Taker
 from metricat_operator.status.notified import KIND, finding
 from metricat_tools.generate import golden
@@ -140,9 +142,10 @@ def alertmanager(**selectors: Any) -> Taker:
     return Taker("Alertmanager", resource, "ns", "main", {KIND: (chosen, spaces)}, {KIND: CONFIG_FIELDS})
 
 
-def facts(*takers: Taker) -> Facts:
-    child = {"metadata": {"namespace": "ns", "name": "metricat-nodes", "labels": {"team": "a"}}}
-    return Facts(children={ObjectKey(KIND, "metricat-nodes"): child}, takers=takers)
+def facts(*takers: Taker, said: str = "") -> Facts:
+    child = {"metadata": {"namespace": "ns", "name": "metricat-nodes", "uid": "u", "labels": {"team": "a"}}}
+    rejections = (Rejection("u", said, "Alertmanager ns/main"),) if said else ()
+    return Facts(children={ObjectKey(KIND, "metricat-nodes"): child}, takers=takers, rejections=rejections)
 
 
 def test_the_alertmanager_that_selects_is_named_and_so_is_what_is_missing() -> None:
@@ -159,3 +162,18 @@ def test_the_alertmanager_that_selects_is_named_and_so_is_what_is_missing() -> N
     assert none.reason == "SelectsNone"
     assert """-p '{"spec": {"alertmanagerConfigSelector": {}}}'""" in none.message
     assert finding("nodes", Facts(unserved=frozenset({KIND}))).holds is None
+
+
+def test_what_the_prometheus_operator_says_of_a_missing_secret_is_told() -> None:
+    found = finding("nodes", facts(alertmanager(alertmanagerConfigSelector={}), said='secret "on-call" not found'))
+    assert (found.holds, found.reason) == (False, "ConfigRejected")
+    assert 'leaves the AlertmanagerConfig out of Alertmanager ns/main: secret "on-call" not found' in found.message
+
+
+def test_every_taker_can_be_told_with_its_pods() -> None:
+    pod = {"labels": {"app.kubernetes.io/name": "alertmanager", "app.kubernetes.io/instance": "main"}, "gone": False}
+    pod |= {"metadata": {"namespace": "ns", "name": "alertmanager-main-0"}, "trouble": "", "address": "10.0.0.9"}
+    for kind in TAKERS:
+        trimmed = trim_taker({"kind": kind.name, "metadata": {"namespace": "ns", "name": "main"}, "spec": {}})
+        found = taker(trimmed, [pod | {"ports": {"web": 9093}}])
+        assert [one.address for one in found.servers] == ["10.0.0.9"] * (kind.name == "Alertmanager")

@@ -8,13 +8,19 @@ from metricat_operator.observed import Manifest
 MADE_BY_THE_PROMETHEUS_OPERATOR = "app.kubernetes.io/managed-by=prometheus-operator"
 REJECTIONS = "reason=InvalidConfiguration"
 
-_POD_NAMES = {"Prometheus": "prometheus", "PrometheusAgent": "prometheus-agent", "ThanosRuler": "thanos-ruler"}
+_POD_NAMES = {
+    "Prometheus": "prometheus",
+    "PrometheusAgent": "prometheus-agent",
+    "ThanosRuler": "thanos-ruler",
+    "Alertmanager": "alertmanager",
+}
 """The label `app.kubernetes.io/name` of the pods of those that can be asked."""
 
 _KIND_OF_BINDING = {
     "prometheuses": "Prometheus",
     "prometheusagents": "PrometheusAgent",
     "thanosrulers": "ThanosRuler",
+    "alertmanagers": "Alertmanager",
 }
 
 WEB_FIELDS = ("portName", "routePrefix", "listenLocal", "serviceAccountName", "web")

@@ -3,7 +3,7 @@
 from metricat_operator.api.parse import Parsed
 from metricat_operator.doctor import Finding, Subject, discovered
 from metricat_operator.observed import Facts, Manifest
-from metricat_operator.status.conditions import condition
+from metricat_operator.status.conditions import told
 
 KIND = "AlertmanagerConfig"
 
@@ -12,8 +12,7 @@ def notified(target: Manifest, parsed: Parsed, facts: Facts) -> list[Manifest]:
     """The condition `Notified`; none where the target has no receivers."""
     if parsed.spec is None or not parsed.spec.notifications.receivers:
         return []
-    found = finding(target["metadata"]["name"], facts)
-    return [condition("Notified", status=found.holds, reason=found.reason, message=found.message)]
+    return [told("Notified", finding(target["metadata"]["name"], facts))]
 
 
 def finding(target: str, facts: Facts) -> Finding:
@@ -24,5 +23,5 @@ def finding(target: str, facts: Facts) -> Finding:
     if config is None:
         return Finding(None, "NoConfig", f"there is no {KIND} yet")
     subject = Subject(KIND, "notifications.labels", config, facts.namespace_labels, taker="Alertmanager")
-    selected = discovered(target, [subject], facts.takers)
+    selected = discovered(target, [subject], facts.takers, facts.rejections)
     return Finding(holds=True, reason="Selected", message=selected.message) if selected.holds else selected
