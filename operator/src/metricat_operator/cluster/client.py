@@ -1,6 +1,7 @@
 """A thin, typed face over `kubernetes.aio`: five verbs, plain JSON, and errors that say what to do."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -20,6 +21,7 @@ _WATCH_SECONDS = 300
 # The API server sends a bookmark every minute; a longer silence means that the connection is dead.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=75)
 _PAGE = 500
+_BASIC = re.compile("[\x7f-\uffff]")
 _BINARY_JSON = "application/json"
 
 
@@ -121,8 +123,8 @@ class Client:
         return await self._json(
             "PATCH",
             kind.path(metadata.get("namespace", ""), metadata["name"], subresource),
-            body=manifest,
-            content_type="application/apply-patch+yaml",
+            body=as_yaml(manifest),
+            content_type="application/apply-patch+yaml; charset=utf-8",  # plain, it would be dumped once more
             field_manager=manager,
             force_conflicts=str(force).lower(),
         )
@@ -165,6 +167,15 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             what = str(error) or type(error).__name__
             raise ApiError(0, "Unreachable", f"the API server did not answer {method} {path}: {what}") from error
+
+
+def as_yaml(manifest: Manifest) -> str:
+    """JSON that is YAML as well, which an apply must be.
+
+    YAML has no pairs of surrogates, as JSON writes what is beyond the basic plane (most emoji); raw it takes those, but
+    not all that is below.
+    """
+    return _BASIC.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(manifest, ensure_ascii=False))
 
 
 def _error(status: int, body: str | bytes | None, request: str) -> ApiError:
