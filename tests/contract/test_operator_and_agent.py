@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from metricat_agent.registry import FAMILIES
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.recording import MEASURES, RECORDINGS
 from metricat_operator.api.parse import parse
+from metricat_operator.manifests import Context, build
 from metricat_operator.manifests.daemon_set import arguments
+from support.certificates import self_signed
 
 EVERYTHING: dict[str, Any] = {
     "agent": {
@@ -52,6 +55,28 @@ def flags(spec: dict[str, Any]) -> list[str]:
     # The paths are those of the pod; Kubernetes turns $$ into $.
     own = [flag for flag in arguments(parsed.spec.agent) if not flag.startswith("--path.")]
     return [flag.replace("$$", "$") for flag in own]
+
+
+def test_the_agent_takes_the_secrets_as_the_daemon_set_mounts_them(tmp_path: Path) -> None:
+    for name in ("server", "prometheus"):
+        self_signed(tmp_path, name)
+    web = {"tls": "server", "clientCA": "prometheus", "prometheusClient": "prometheus", "basicAuth": "login"}
+    parsed = parse({"agent": {"web": {f"{field}SecretName": name for field, name in web.items()}}})
+    assert parsed.spec is not None, parsed.errors
+    [daemon_set] = [one for one in build(Context("n", "m", "uid", parsed.spec, "image")) if one["kind"] == "DaemonSet"]
+    pod = daemon_set["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    folders = {mount["name"]: tmp_path / mount["mountPath"].strip("/") for mount in container["volumeMounts"]}
+    for volume in pod["volumes"]:
+        for item in volume.get("secret", {}).get("items", ()):
+            name, path = volume["secret"]["secretName"], folders[volume["name"]] / item["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kind = item["key"].partition(".")[2]
+            path.write_text((tmp_path / f"{name}.{kind}").read_text() if kind else "anna")
+    own = [flag for flag in container["args"] if re.match("--web.*-secret=", flag)]
+    assert len(own) == 3
+    done = agent(*HOST, *(flag.replace("=/", f"={tmp_path}/") for flag in own), "--once")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("spec", [{}, EVERYTHING, INCLUDES], ids=["defaults", "everything", "includes"])

@@ -1,13 +1,19 @@
 """Each target becomes exactly the manifests beside it; `make generate` writes them, a person reads the difference."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from metricat_tools.generate import golden
+from metricat_operator.api.v1alpha1 import Spec
+from metricat_tools.generate import crd, golden
 
 CASES = golden.cases(Path(__file__).parent)
+WHOLE = ("alerts.rules", "pools.agent", "pools.alerts")
+"""Fields that repeat others: one for each alert, and those that a pool overrides."""
+WITHOUT_MANIFESTS = ("paused",)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -22,3 +28,27 @@ def test_every_manifest_is_owned_and_labelled() -> None:
             assert [owner["uid"] for owner in metadata["ownerReferences"]] == [golden.UID]
             assert metadata["labels"]["metricat.dev/target"]
             assert len(metadata["name"]) <= 63
+
+
+def test_every_field_of_the_spec_has_a_case() -> None:
+    said = {path for case in CASES for path in paths(yaml.safe_load((case / "target.yaml").read_text())["spec"])}
+    assert sorted(set(fields(crd.structural(Spec))) - said) == sorted(WITHOUT_MANIFESTS)
+
+
+def fields(schema: dict[str, Any], at: str = "") -> Iterator[str]:
+    """The fields that a schema has, by their paths: those of lists' items too."""
+    inner = schema.get("items", schema)
+    if at in WHOLE or "properties" not in inner:
+        yield at
+        return
+    for name, field in inner["properties"].items():
+        yield from fields(field, f"{at}.{name}" if at else name)
+
+
+def paths(value: Any, at: str = "") -> Iterator[str]:
+    """The paths of all that an object sets."""
+    yield at
+    for item in value if isinstance(value, list) else ():
+        yield from paths(item, at)
+    for key, item in value.items() if isinstance(value, dict) else ():
+        yield from paths(item, f"{at}.{key}" if at else key)

@@ -74,6 +74,38 @@ REFUSED |= {
         ("keepequal", {"action": "keepequal", "targetLabel": "a", "regex": "b"}, "sourceLabels and targetLabel and"),
     )
 }
+REFUSED |= {
+    f"web: {what}": ({"agent": {"web": web}}, message)
+    for what, web, message in (
+        ("no name of a Secret", {"tlsSecretName": "TLS"}, "spec.agent.web.tlsSecretName"),
+        (
+            "client certificates without TLS",
+            {"tlsSecretName": "", "clientCASecretName": "ca", "prometheusClientSecretName": "own"},
+            "clientCASecretName needs tlsSecretName",
+        ),
+        (
+            "none for Prometheus",
+            {"tlsSecretName": "tls", "clientCASecretName": "ca"},
+            "clientCASecretName and prometheusClientSecretName go together",
+        ),
+        ("a name without TLS", {"serverName": "agents.example.com"}, "serverName needs tlsSecretName"),
+    )
+}
+REFUSED["web of a pool"] = (
+    {"pools": [{"name": "a", "nodeSelector": {"matchLabels": {"a": "b"}}, "agent": {"web": {"tlsSecretName": "t"}}}]},
+    'unknown field "spec.pools[0].agent.web"',
+)
+REFUSED |= {
+    f"toleration: {what}": ({"agent": {"tolerations": [one]}}, message)
+    for what, one, message in (
+        ("of nothing", {"effect": "NoSchedule"}, "a toleration without a key is for every taint, and needs operator"),
+        ("of a value", {"key": "a", "operator": "Exists", "value": "b"}, "operator Exists asks for no value"),
+        ("for a time", {"operator": "Exists", "tolerationSeconds": 5}, "tolerationSeconds needs effect NoExecute"),
+        ("bad key", {"key": "a b"}, "spec.agent.tolerations[0].key"),
+    )
+}
+REFUSED["no name of a class"] = ({"agent": {"priorityClassName": "High!"}}, "spec.agent.priorityClassName")
+REFUSED["too long a time"] = ({"monitor": {"interval": "9999999999h"}}, "spec.monitor.interval")
 REFUSED["both ways"] = (
     {"agent": {"collectors": {"network": {"excludeDevices": "^veth", "includeDevices": "^eth"}}}},
     "excludeDevices and includeDevices do not go together; give one of the two",

@@ -33,6 +33,19 @@ def test_null_means_nothing() -> None:
             ),
         ),
         (
+            {"agent": {"web": {"tlsSecretName": "", "clientCASecretName": "a", "prometheusClientSecretName": "b"}}},
+            "spec.agent.web: clientCASecretName needs tlsSecretName: there are no client certificates without TLS",
+        ),
+        (
+            {"agent": {"web": {"tlsSecretName": "a", "prometheusClientSecretName": "b"}}},
+            "spec.agent.web: clientCASecretName and prometheusClientSecretName go together: the agents ask for a "  # noqa: ISC004 (one text)
+            "certificate, and Prometheus must have one",
+        ),
+        (
+            {"agent": {"web": {"serverName": "agents.example.com"}}},
+            "spec.agent.web: serverName needs tlsSecretName: it is the name in the agents' certificate",
+        ),
+        (
             {"agent": {"collectors": {"disk": {"excludeDevices": "^ram", "includeDevices": "^sd"}}}},
             "spec.agent.collectors.disk: excludeDevices and includeDevices do not go together; give one of the two, "  # noqa: ISC004 (one text)
             "and '' for one that spec.agent gives",

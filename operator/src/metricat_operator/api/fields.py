@@ -39,9 +39,10 @@ def seconds(duration: str) -> float:
     return sum(int(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PARTS.findall(duration))
 
 
-Duration = Annotated[
-    str, StringConstraints(pattern=r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$", min_length=2, max_length=20)
-]
+_DURATION = "^" + "".join(f"([0-9]{{1,6}}{unit})?" for unit in ("h", "m", "s", "ms")) + "$"
+"""Six digits are eleven days in seconds, and more would be too long for the API server's own durations."""
+
+Duration = Annotated[str, StringConstraints(pattern=_DURATION, min_length=2, max_length=20)]
 
 _SUFFIX = {
     "n": Decimal("1e-9"),
@@ -80,6 +81,7 @@ IN_LIST = "in-list"
 The API server cannot bound the length of an int-or-string, and reckons a rule on many of them too dear.
 """
 _QUANTITY = r"^([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$"
+_MOST = 2**31 - 1
 _PERCENTAGE = r"^(100|[1-9][0-9]?)%$"
 
 Quantity = Annotated[
@@ -95,17 +97,17 @@ Quantity = Annotated[
 ]
 
 IntOrPercent = Annotated[
-    Annotated[int, Field(ge=1)] | Annotated[str, StringConstraints(pattern=_PERCENTAGE)],
+    Annotated[int, Field(ge=1, le=_MOST)] | Annotated[str, StringConstraints(pattern=_PERCENTAGE)],
     Field(
         json_schema_extra={
             **INT_OR_STRING,
             **cel(
                 rule(
-                    f"type(self) == int ? self >= 1 : self.matches('{_PERCENTAGE}')",
+                    f"type(self) == int ? self >= 1 && self <= {_MOST} : self.matches('{_PERCENTAGE}')",
                     "must be a whole number, 1 or more, or a percentage from 1% to 100%",
                 )
             ),
-            IN_LIST: {"pattern": _PERCENTAGE, "minimum": 1},
+            IN_LIST: {"pattern": _PERCENTAGE, "minimum": 1, "maximum": _MOST},
         }
     ),
 ]
@@ -128,6 +130,15 @@ Regex = Annotated[
         json_schema_extra=cel(rule("''.matches(self) ? true : true", "must be a regular expression")),
     ),
 ]
+
+ObjectName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
+        max_length=253,
+    ),
+]
+"""The name of a Kubernetes object (an RFC 1123 subdomain); empty: of none."""
 
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"

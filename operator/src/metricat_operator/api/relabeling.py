@@ -3,9 +3,9 @@
 There is none of targets: it could send Prometheus, with its credentials, to any address.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from metricat_operator.api.fields import PROMETHEUS_LABEL, Model, cel, rule
 
@@ -14,6 +14,12 @@ LabelName = Annotated[str, StringConstraints(pattern=PROMETHEUS_LABEL, max_lengt
 _TARGET = r"^([a-zA-Z_]|\$(\{\w+\}|\w+))+\w*$"
 """A label's name, in which groups of the expression may stand."""
 _WRITING = ("replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal")
+_NO_TARGET = "replace (the default), hashmod, lowercase, uppercase, keepequal and dropequal need targetLabel"
+_NO_MODULUS = "hashmod needs modulus, the number of parts"
+_LABELS = ("labeldrop", "labelkeep")
+_MORE_THAN_REGEX = "labeldrop and labelkeep take regex and nothing else"
+_EQUAL = ("keepequal", "dropequal")
+_MORE_THAN_LABELS = "keepequal and dropequal take sourceLabels and targetLabel and nothing else"
 _ACTION = "(has(self.action) ? self.action : 'replace')"
 
 
@@ -53,20 +59,31 @@ class Relabeling(Model):
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
+            rule(f"!({_ACTION} in {list(_WRITING)!r}) || has(self.targetLabel)", _NO_TARGET),
+            rule(f"{_ACTION} != 'hashmod' || has(self.modulus)", _NO_MODULUS),
             rule(
-                f"!({_ACTION} in {list(_WRITING)!r}) || has(self.targetLabel)",
-                "replace (the default), hashmod, lowercase, uppercase, keepequal and dropequal need targetLabel",
-            ),
-            rule(f"{_ACTION} != 'hashmod' || has(self.modulus)", "hashmod needs modulus, the number of parts"),
-            rule(
-                f"!({_ACTION} in ['labeldrop', 'labelkeep']) || !(has(self.sourceLabels) || has(self.targetLabel) || "
+                f"!({_ACTION} in {list(_LABELS)!r}) || !(has(self.sourceLabels) || has(self.targetLabel) || "
                 "has(self.replacement) || has(self.separator) || has(self.modulus))",
-                "labeldrop and labelkeep take regex and nothing else",
+                _MORE_THAN_REGEX,
             ),
             rule(
-                f"!({_ACTION} in ['keepequal', 'dropequal']) || !(has(self.regex) || has(self.replacement) || "
+                f"!({_ACTION} in {list(_EQUAL)!r}) || !(has(self.regex) || has(self.replacement) || "
                 "has(self.separator) || has(self.modulus))",
-                "keepequal and dropequal take sourceLabels and targetLabel and nothing else",
+                _MORE_THAN_LABELS,
             ),
         )
     }
+
+    @model_validator(mode="after")
+    def _fits_its_action(self) -> Self:
+        """The same as the rules above."""
+        given = self.model_fields_set
+        if self.action in _WRITING and "target_label" not in given:
+            raise ValueError(_NO_TARGET)
+        if self.action == "hashmod" and "modulus" not in given:
+            raise ValueError(_NO_MODULUS)
+        if self.action in _LABELS and given - {"action", "regex"}:
+            raise ValueError(_MORE_THAN_REGEX)
+        if self.action in _EQUAL and given - {"action", "source_labels", "target_label"}:
+            raise ValueError(_MORE_THAN_LABELS)
+        return self

@@ -4,9 +4,9 @@ No field has a default in the schema: the API server would write it into every o
 reach it, nor could a more special setting tell "left out" from "set". Defaults are here, and in the descriptions.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, create_model
+from pydantic import Field, StringConstraints, create_model, model_validator
 from pydantic.fields import FieldInfo
 
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert
@@ -18,26 +18,61 @@ from metricat_operator.api.fields import (
     IntOrPercent,
     KubernetesLabels,
     Model,
+    ObjectName,
     PrometheusLabels,
     Quantity,
     SeriesLabels,
     cel,
+    given,
     rule,
 )
 from metricat_operator.api.notifications import Notifications
 from metricat_operator.api.relabeling import Relabeling
+from metricat_operator.api.web import Web
+
+_KEYLESS = "a toleration without a key is for every taint, and needs operator Exists"
+_EXISTS = "operator Exists asks for no value; leave it out, or write operator Equal"
+_NOT_FOR_EVER = "tolerationSeconds needs effect NoExecute"
 
 
 class Toleration(Model):
     """As in a pod's spec."""
 
-    key: str | None = Field(default=None, max_length=316, description="The taint's key; left out: every key.")
-    operator: Literal["Exists", "Equal"] | None = Field(default=None, description="Exists or Equal.")
-    value: str | None = Field(default=None, max_length=63, description="The taint's value, with operator Equal.")
+    key: str | None = Field(
+        default=None, pattern=LABEL_KEY, max_length=316, description="The taint's key; left out: every key."
+    )
+    operator: Literal["Exists", "Equal"] | None = Field(default=None, description="Exists or Equal. Default: Equal.")
+    value: str | None = Field(
+        default=None, pattern=LABEL_VALUE, max_length=63, description="The taint's value, with operator Equal."
+    )
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         default=None, description="The taint's effect; left out: every effect."
     )
-    toleration_seconds: int | None = Field(default=None, description="How long a NoExecute taint is tolerated.")
+    toleration_seconds: int | None = Field(
+        default=None, ge=0, le=2**31 - 1, description="How long a NoExecute taint is tolerated. Default: for ever."
+    )
+
+    model_config = Model.model_config | {
+        "json_schema_extra": cel(
+            rule("has(self.key) || (has(self.operator) && self.operator == 'Exists')", _KEYLESS),
+            rule(f"!{given('value')} || !has(self.operator) || self.operator == 'Equal'", _EXISTS),
+            rule(
+                "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+                _NOT_FOR_EVER,
+            ),
+        )
+    }
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        """The same as the rules above."""
+        if self.key is None and self.operator != "Exists":
+            raise ValueError(_KEYLESS)
+        if self.value and self.operator == "Exists":
+            raise ValueError(_EXISTS)
+        if self.toleration_seconds is not None and self.effect != "NoExecute":
+            raise ValueError(_NOT_FOR_EVER)
+        return self
 
 
 class Amounts(Model):
@@ -67,7 +102,7 @@ class UpdateStrategy(Model):
     )
 
 
-class Agent(Model):
+class PerPool(Model):
     """How the exporter runs on each node."""
 
     collectors: Collectors = Field(default=Collectors(), description="What the agent reads.")
@@ -78,12 +113,23 @@ class Agent(Model):
         default=(Toleration(operator="Exists"),), max_length=64, description="Taints that do not keep the agent away."
     )
     resources: Resources = Field(default=Resources(), description="CPU and memory of one agent.")
-    priority_class_name: str = Field(
-        default="", max_length=253, description="The PriorityClass of the agent's pods. Default: none."
+    priority_class_name: ObjectName = Field(
+        default="", description="The PriorityClass of the agent's pods. Default: none."
     )
     update_strategy: UpdateStrategy = Field(default=UpdateStrategy(), description="How a new agent rolls out.")
     extra_labels: SeriesLabels = Field(
         default={}, description="Labels onto every series and alert, such as environment or region."
+    )
+
+
+class Agent(PerPool):
+    """How the exporter runs on each node.
+
+    What a pool may not set is here: Prometheus is told once for all agents how to ask them.
+    """
+
+    web: Web = Field(
+        default=Web(), description="TLS, client certificates and a password, by names of Secrets. Not set by pools."
     )
 
 
@@ -266,7 +312,7 @@ def _override(model: type[Model], name: str) -> type[Model]:
     return create_model(name, __base__=Model, __doc__=model.__doc__, **fields)
 
 
-PoolAgent: Any = _override(Agent, "PoolAgent")
+PoolAgent: Any = _override(PerPool, "PoolAgent")
 PoolRules: Any = _override(AlertRules, "PoolRules")
 
 

@@ -4,6 +4,7 @@ from metricat_operator import naming
 from metricat_operator.api.pools import Pool
 from metricat_operator.api.selectors import Requirement, terms
 from metricat_operator.api.v1alpha1 import Agent, Amounts
+from metricat_operator.manifests import web
 from metricat_operator.manifests.context import Context
 from metricat_operator.observed import Manifest
 
@@ -75,7 +76,8 @@ def _pod_spec(context: Context, pool: Pool) -> Manifest:
         "volumes": [
             {"name": name, "hostPath": {"path": on_node, "type": "Directory"}}
             for name, (on_node, _, _) in _HOST_PATHS.items()
-        ],
+        ]
+        + web.volumes(agent.web),
     }
     if agent.tolerations:  # the API server drops an empty list
         pod["tolerations"] = [
@@ -97,8 +99,8 @@ def _container(context: Context, agent: Agent) -> Manifest:
         "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}}],
         "ports": [{"name": naming.METRICS_PORT, "containerPort": agent.port, "protocol": "TCP"}],
         "terminationMessagePolicy": "FallbackToLogsOnError",  # its last words reach the status
-        "readinessProbe": _probe("/-/ready", period=5, failures=3),
-        "livenessProbe": _probe("/-/healthy", period=20, failures=3),
+        "readinessProbe": _probe("/-/ready", web.scheme(agent.web), period=5),
+        "livenessProbe": _probe("/-/healthy", web.scheme(agent.web), period=20),
         "resources": _resources(agent),
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -113,7 +115,8 @@ def _container(context: Context, agent: Agent) -> Manifest:
                 **({"mountPropagation": "HostToContainer"} if propagated else {}),
             }
             for name, (_, in_pod, propagated) in _HOST_PATHS.items()
-        ],
+        ]
+        + web.mounts(agent.web),
     }
 
 
@@ -145,6 +148,7 @@ def arguments(agent: Agent) -> list[str]:
         "--path.sysfs=/host/sys",
         "--path.rootfs=/host/root",
         f"--web.listen-address=:{agent.port}",
+        *web.arguments(agent.web),
         f"--collector.processes.top={collectors.processes.top}",
         f"--collector.processes.mask={collectors.processes.mask}",
         *(f"--no-collector.{name}" for name, collector in switches.items() if not collector.enabled),
@@ -153,12 +157,13 @@ def arguments(agent: Agent) -> list[str]:
     ]
 
 
-def _probe(path: str, *, period: int, failures: int) -> Manifest:
+def _probe(path: str, scheme: str, *, period: int) -> Manifest:
+    """The agent asks neither a password nor a certificate for these paths: a kubelet has none."""
     return {
-        "httpGet": {"path": path, "port": naming.METRICS_PORT, "scheme": "HTTP"},
+        "httpGet": {"path": path, "port": naming.METRICS_PORT, "scheme": scheme.upper()},
         "periodSeconds": period,
         "timeoutSeconds": 3,
-        "failureThreshold": failures,
+        "failureThreshold": 3,
     }
 
 

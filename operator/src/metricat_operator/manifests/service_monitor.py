@@ -2,6 +2,7 @@
 
 from metricat_operator import naming
 from metricat_operator.api.relabeling import Relabeling
+from metricat_operator.manifests import web
 from metricat_operator.manifests.context import Context
 from metricat_operator.observed import Manifest
 
@@ -27,7 +28,7 @@ def service_monitor(context: Context) -> Manifest:
     endpoint: Manifest = {
         "port": naming.METRICS_PORT,
         "path": "/metrics",
-        "scheme": "http",
+        **web.endpoint(context),
         "interval": monitor.interval,
         "scrapeTimeout": monitor.scrape_timeout,
         "relabelings": relabelings,

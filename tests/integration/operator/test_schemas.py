@@ -1,0 +1,57 @@
+"""The real API server, with the Prometheus Operator's schemas, accepts every target and all that it becomes."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+
+from metricat_tools.generate import golden
+from support.operating import CHILD, Cluster, Manifest, eventually, target
+from support.specs import specs
+
+CASES = golden.cases(Path(__file__).parents[2] / "golden")
+
+
+def dry_run(cluster: Cluster, *manifests: Manifest) -> subprocess.CompletedProcess[str]:
+    """Nothing unknown is let through, and nothing is written."""
+    command = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
+    return cluster.run(*command, stdin="---\n".join(json.dumps(one, ensure_ascii=False) + "\n" for one in manifests))
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_golden_pairs_are_accepted(cluster: Cluster, case: Path) -> None:
+    wanted = yaml.safe_load((case / "target.yaml").read_text())
+    manifests = [*yaml.safe_load_all((case / "manifests.yaml").read_text())]
+    cluster.run("create", "namespace", wanted["metadata"]["namespace"])
+    done = dry_run(cluster, wanted, *manifests)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("serverside-applied (server dry run)") == 1 + len(manifests)
+
+
+@pytest.mark.parametrize("kind", ["MonitoringTarget", "DaemonSet", "Service", "ServiceMonitor", "PrometheusRule"])
+def test_an_unknown_field_would_be_refused(cluster: Cluster, kind: str) -> None:
+    case = next(case for case in CASES if case.name == "minimal")
+    wanted = yaml.safe_load((case / "target.yaml").read_text())
+    manifests = [wanted, *yaml.safe_load_all((case / "manifests.yaml").read_text())]
+    manifest = next(one for one in manifests if one["kind"] == kind)
+    manifest["spec"]["colour"] = "blue"
+    assert "colour" in dry_run(cluster, manifest).stderr
+
+
+@settings(deadline=None, max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(spec=specs())
+def test_any_valid_spec_is_accepted_and_all_that_it_becomes(cluster: Cluster, spec: dict[str, Any]) -> None:
+    wanted = target("monitoring", spec)
+    done = dry_run(cluster, wanted, *golden.manifests(wanted))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("operator")
+def test_text_beyond_the_basic_plane_arrives(cluster: Cluster, namespace: str) -> None:
+    """JSON writes it as two surrogates, which the YAML of an apply does not know."""
+    cluster.do("apply", "-f", "-", stdin=yaml.safe_dump(target(namespace, {"agent": {"extraLabels": {"team": "🦊"}}})))
+    eventually(lambda: "🦊" in str(cluster.get("servicemonitor", CHILD, namespace)))
