@@ -5,6 +5,7 @@ import http.client
 import json
 import ssl
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 from metricat_tools.cluster.pki import Pair
 
 _ALREADY = 409
+_IDLE = 60.0
+"""Seconds after which a connection is not used again: the API server closes one after 90."""
 
 
 class ApiError(Exception):
@@ -78,6 +81,9 @@ class Api:
         self._local = threading.local()
 
     def _send(self, method: str, path: str, body: object, kind: str) -> tuple[int, bytes]:
+        if time.monotonic() - getattr(self._local, "used", 0.0) > _IDLE:
+            self._drop()
+        self._local.used = time.monotonic()
         connection: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
