@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 TOOLS := $(BIN)/python -m metricat_tools
-CODE := operator/src agent/src tools/src tests
+CODE := operator/src agent/src cli/src tools/src tests
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -61,6 +61,6 @@ lock: $(READY) ## pin the Python packages anew, with hashes
 clean: ## remove what was built in this checkout
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml agent/pyproject.toml tools/pyproject.toml
+$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml agent/pyproject.toml cli/pyproject.toml tools/pyproject.toml
 	@tools/bootstrap $(VENV)
 	@touch $@
