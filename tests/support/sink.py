@@ -1,7 +1,7 @@
 """A program that takes notifications as their real takers do, and tells over HTTP what it took.
 
-It runs in a pod: `python3 sink.py FOLDER`, where FOLDER holds `sink.crt` and `sink.key`. Mail comes by SMTP, after STARTTLS
-and with a password; HTTP requests are refused where Slack, PagerDuty or a webhook that asks for a token would.
+It runs in a pod: `python3 sink.py FOLDER`, where FOLDER holds `sink.crt` and `sink.key`. Mail comes by SMTP, after
+STARTTLS and with a password; HTTP requests are refused where Slack, PagerDuty or a webhook that asks for a token would.
 """
 
 from __future__ import annotations
