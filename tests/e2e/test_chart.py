@@ -52,7 +52,8 @@ def first(scene: Scene) -> Object:
 
 
 def agents_of_first(scene: Scene) -> bool:
-    return scene.kubectl.exists("pods", "--namespace", NAMESPACE, f"--selector=metricat.dev/target={FIRST}")
+    """Its DaemonSet: the demo's target is older, and owns all nodes."""
+    return scene.kubectl.exists("daemonsets", "--namespace", NAMESPACE, f"--selector=metricat.dev/target={FIRST}")
 
 
 def condition(target: Object, kind: str) -> Object | None:

@@ -69,9 +69,13 @@ def is_own_label(key: str) -> bool:
     return key in labels("", "")
 
 
+AGENTS = {LABEL_NAME: "metricat", "app.kubernetes.io/component": "agent"}
+"""The labels that choose the agents of every target."""
+
+
 def agent_selector(target: str) -> dict[str, str]:
     """The labels that choose a target's agent pods; a DaemonSet's selector can never change, so these must not."""
-    return {LABEL_NAME: "metricat", "app.kubernetes.io/component": "agent", LABEL_TARGET: fit(target)}
+    return {**AGENTS, LABEL_TARGET: fit(target)}
 
 
 def pool_selector(target: str, pool: str) -> dict[str, str]:

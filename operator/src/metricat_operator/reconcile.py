@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from metricat_operator.api.overlap import selected
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
 from metricat_operator.cluster.events import PATIENCE, Events
@@ -56,7 +57,7 @@ class Reconciler:
         metadata = target["metadata"]
         if "deletionTimestamp" in metadata:
             return target  # its children are collected with it, by their owner references
-        parsed = parse(target.get("spec") or {})
+        parsed = parse(target.get("spec") or {}, self._observer.older(target))
         troubles: list[Trouble] = []
         if parsed.spec and not parsed.errors and not parsed.spec.paused:
             troubles = await self._bring_about(target, self._context(target, parsed))
@@ -80,6 +81,7 @@ class Reconciler:
             agent_image=self._settings.agent_image,
             agent_image_pull_policy=self._settings.agent_image_pull_policy,
             agent_image_pull_secrets=self._settings.agent_image_pull_secrets,
+            older=selected(parsed.older),
         )
 
     async def _bring_about(self, target: Manifest, context: Context) -> list[Trouble]:

@@ -1,7 +1,8 @@
 """From the object as the API server holds it to a spec, with errors and warnings in a person's words."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import promql_parser
@@ -11,7 +12,8 @@ from metricat_operator import naming
 from metricat_operator.api.collectors import ambiguities
 from metricat_operator.api.fields import quantity, seconds
 from metricat_operator.api.notifications import contradictions
-from metricat_operator.api.pools import requirements, resolve
+from metricat_operator.api.overlap import Claim, selected
+from metricat_operator.api.pools import Pool, requirements, resolve
 from metricat_operator.api.selectors import count
 from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
 
@@ -26,10 +28,22 @@ class Parsed:
     spec: Spec | None
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    older: tuple[Claim, ...] = ()
+    """What older targets claim."""
+    crowded: bool = False
+    """Whether the only error is that older targets claim too much."""
+
+    @cached_property
+    def pools(self) -> tuple[Pool, ...]:
+        """The target's pools, without the nodes of older targets; none where there is no spec."""
+        return resolve(self.spec, selected(self.older)) if self.spec else ()
 
 
-def parse(spec: Mapping[str, Any]) -> Parsed:
-    """Never raises. A field that this version does not know is left out with a warning: a newer CRD may have it."""
+def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
+    """A target's spec, beside the claims of older targets. Never raises.
+
+    A field that this version does not know is left out with a warning: a newer CRD may have it.
+    """
     known, warnings = _without_nulls(spec), []
     while True:
         try:
@@ -43,7 +57,23 @@ def parse(spec: Mapping[str, Any]) -> Parsed:
                 _drop(known, place)
                 warnings.append(f"{_path(place)}: unknown to this version of the operator, and ignored")
         else:
-            return Parsed(model, errors=tuple(_contradictions(model)), warnings=(*warnings, *_doubts(model)))
+            found = Parsed(model, tuple(_contradictions(model)), (*warnings, *_doubts(model)), tuple(older))
+            return found if found.errors or not (crowd := _crowd(found)) else replace(found, errors=crowd, crowded=True)
+
+
+def _crowd(parsed: Parsed) -> tuple[str, ...]:
+    """Where what older targets claim is more than a node affinity can leave out."""
+    number = max(count(pool.unwanted) for pool in parsed.pools)
+    if number <= MAX_TERMS:
+        return ()
+    names = [str(one) for one in parsed.older]
+    told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    message = (
+        f"spec.nodeSelector: older targets ({told}) select nodes that this one selects too, by so many labels and "
+        f"expressions that leaving them out takes {number} terms, more than {MAX_TERMS}; leave those nodes out by "
+        "spec.nodeSelector, or have the older targets select theirs by one label each"
+    )
+    return (message,)
 
 
 def _contradictions(spec: Spec) -> list[str]:

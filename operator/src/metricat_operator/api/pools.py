@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metricat_operator import naming
-from metricat_operator.api.selectors import All, Requirement, chosen
+from metricat_operator.api.selectors import All, Requirement, beside, chosen
 from metricat_operator.api.v1alpha1 import Agent, AlertRules, NodeSelector, Spec
 
 
@@ -27,8 +27,11 @@ class Pool:
         return chosen(self.wanted, labels) and not any(chosen(selector, labels) for selector in self.unwanted)
 
 
-def resolve(spec: Spec) -> tuple[Pool, ...]:
-    """Every pool in order, and the default one, which owns the target's nodes that no other does, last."""
+def resolve(spec: Spec, older: Sequence[All] = ()) -> tuple[Pool, ...]:
+    """Every pool in order, and the default one, which owns the target's nodes that no other does, last.
+
+    `older` are the selectors of older targets, whose nodes are theirs.
+    """
     ours = requirements(spec.node_selector)
     pools: list[Pool] = []
     before: tuple[All, ...] = ()
@@ -40,11 +43,11 @@ def resolve(spec: Spec) -> tuple[Pool, ...]:
                 agent=_merged(Agent, spec.agent, pool.agent),
                 rules=_merged(AlertRules, spec.alerts.rules, pool.alerts.rules),
                 wanted=(*ours, *own),
-                unwanted=before,
+                unwanted=(*before, *beside((*ours, *own), older)),
             )
         )
         before = (*before, own)
-    pools.append(Pool(naming.DEFAULT_POOL, spec.agent, spec.alerts.rules, ours, before))
+    pools.append(Pool(naming.DEFAULT_POOL, spec.agent, spec.alerts.rules, ours, (*before, *beside(ours, older))))
     return tuple(pools)
 
 

@@ -56,6 +56,42 @@ def terms(wanted: All, unwanted: Sequence[All]) -> list[All]:
     return list(dict.fromkeys(tuple(dict.fromkeys((*wanted, *way))) for way in ways))
 
 
+def contradict(one: Requirement, other: Requirement) -> bool:
+    """Whether no node at all meets both; only what two requirements of one key tell is seen."""
+    if one.key != other.key:
+        return False
+    if other.operator == "In" != one.operator:
+        one, other = other, one
+    if one.operator != "In":
+        return {one.operator, other.operator} == {"Exists", "DoesNotExist"}
+    if other.operator == "In":
+        return not set(one.values) & set(other.values)
+    return other.operator == "DoesNotExist" or (other.operator == "NotIn" and set(one.values) <= set(other.values))
+
+
+def beside(wanted: All, others: Iterable[All]) -> tuple[All, ...]:
+    """What of the other selectors matters to nodes that meet `wanted`: as few as possible, and as short.
+
+    Selectors that share no node with it are left out, as are requirements that all its nodes meet. Where one of the
+    others takes every node, nothing but an empty selector is left. Several that each ask for values of one and the same
+    label become one, so any number of targets that divide the nodes by a label is a single term.
+    """
+    values: dict[str, set[str]] = {}
+    found: set[All] = set()
+    for selector in others:
+        if any(contradict(mine, theirs) for mine in wanted for theirs in selector):
+            continue
+        rest = tuple(one for one in selector if not any(contradict(mine, one.negated()) for mine in wanted))
+        if not rest:
+            return ((),)
+        if len(rest) == 1 and rest[0].operator == "In":
+            values.setdefault(rest[0].key, set()).update(rest[0].values)
+        else:
+            found.add(rest)
+    merged = [(Requirement(key, "In", tuple(sorted(union))),) for key, union in sorted(values.items())]
+    return (*merged, *sorted(found))
+
+
 def count(unwanted: Sequence[All]) -> int:
     """How many terms `terms` makes at most."""
     number = 1

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from metricat_operator import naming
-from metricat_operator.cluster import serving
+from metricat_operator.api.overlap import Claim
+from metricat_operator.cluster import claims, serving
 from metricat_operator.cluster.client import Client
-from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS
+from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS, TARGET
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
 from metricat_operator.cluster.watch import Cache, kept_metadata
 from metricat_operator.observed import Facts, Manifest, Node, ObjectKey, Taint, Taker
@@ -42,6 +43,7 @@ class Observer:
             changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _SOON),
             trim=lambda namespace: {"metadata": kept_metadata(namespace)},
         )
+        self.targets = Cache(TARGET, changed=self._claimed, trim=claims.trim)
         self.rejections = Cache(
             EVENT,
             changed=lambda event: enqueue(event.get("metadata", {}).get("namespace", ""), "", _SOON),
@@ -59,8 +61,17 @@ class Observer:
     @property
     def caches(self) -> tuple[Cache, ...]:
         """All caches."""
-        others = (self.nodes, self.pods, self.namespaces, self.rejections, self.servers)
+        others = (self.nodes, self.pods, self.targets, self.namespaces, self.rejections, self.servers)
         return (*others, *self.takers, *self.children.values())
+
+    def older(self, target: Manifest) -> tuple[Claim, ...]:
+        """What older targets claim, the oldest first."""
+        return claims.older(self.targets, target)
+
+    def _claimed(self, target: Manifest) -> None:
+        """What a target leaves or takes matters to younger ones only; the newest, as most that appear are, has none."""
+        if target and claims.has_younger(self.targets, target):
+            self._enqueue("", "", _SOON)
 
     def remind(self, namespace: str, name: str, delay: float) -> None:
         """Have a target looked at again in so many seconds, though nothing may have changed that is watched."""

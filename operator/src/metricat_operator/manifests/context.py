@@ -5,6 +5,7 @@ from functools import cached_property
 
 from metricat_operator import naming
 from metricat_operator.api.pools import Pool, resolve
+from metricat_operator.api.selectors import All
 from metricat_operator.api.v1alpha1 import Spec
 from metricat_operator.observed import Manifest
 
@@ -20,11 +21,13 @@ class Context:
     agent_image: str
     agent_image_pull_policy: str = "IfNotPresent"
     agent_image_pull_secrets: tuple[str, ...] = ()
+    older: tuple[All, ...] = ()
+    """The selectors of older targets, whose nodes are theirs."""
 
     @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """The target's pools, the default one last."""
-        return resolve(self.spec)
+        return resolve(self.spec, self.older)
 
     def metadata(self, component: str, name: str = "", labels: dict[str, str] | None = None) -> Manifest:
         """The metadata of a child: owned by the target, so that it is collected with it. Our labels win."""

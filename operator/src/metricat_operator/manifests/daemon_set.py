@@ -48,13 +48,31 @@ def daemon_set(context: Context, pool: Pool) -> Manifest:
     }
 
 
+_NOWHERE = (Requirement("kubernetes.io/os", "Exists"), Requirement("kubernetes.io/os", "DoesNotExist"))
+"""No node: all that are meant belong to older targets. A term is needed, and an empty list is refused."""
+
+_ALONE = {
+    "requiredDuringSchedulingIgnoredDuringExecution": [
+        {
+            "labelSelector": {"matchLabels": naming.AGENTS},
+            "namespaceSelector": {},
+            "topologyKey": "kubernetes.io/hostname",
+        }
+    ]
+}
+"""While a node changes hands, the next agent waits until the last one is gone, also where no operator runs."""
+
+
 def _affinity(pool: Pool) -> Manifest:
-    """The pool's nodes, and no others: a node that changes its labels changes its pool."""
+    """The pool's nodes, and no others: a node that changes its labels changes its pool. Never two agents on one."""
     found = [
         {"matchExpressions": [requirement.manifest() for requirement in term]}
-        for term in terms((*pool.wanted, *_REAL), pool.unwanted)
+        for term in terms((*pool.wanted, *_REAL), pool.unwanted) or [_NOWHERE]
     ]
-    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": found}}}
+    return {
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": found}},
+        "podAntiAffinity": _ALONE,
+    }
 
 
 def _pod_spec(context: Context, pool: Pool) -> Manifest:

@@ -20,6 +20,8 @@ _REMEDIES = {
     "CrashLoopBackOff": "see kubectl logs -n {namespace} {pod} --previous",
     "OOMKilled": "the agent needed more memory than its limit; raise spec.agent.resources.limits.memory, or the pool's",
     "Unschedulable": "make room on the node, lower spec.agent.resources, or set spec.agent.priorityClassName",
+    "Overlaps": "the agent of another target or pool still runs there; it goes by itself, unless that target is paused "
+    "or not accepted: kubectl get mtarget -A",
     "CreateContainerConfigError": "see kubectl describe pod -n {namespace} {pod}",
     "Evicted": "the node ran short of something; the DaemonSet controller tries again by itself",
     "NotReady": "the agent runs, but its readiness probe fails; see kubectl logs -n {namespace} {pod}",
@@ -84,6 +86,8 @@ def pod(found: AgentPod, daemon_set: Manifest, event: Event | None) -> Cause:
             return _mend("ObjectNotFound", event.message, daemon_set, found)
         hangs = event.reason == "FailedMount" and _TIMED_OUT.search(event.message)
         return _mend("HungMount" if hangs else event.reason, event.message, daemon_set, found)
+    if found.reason == "Unschedulable" and "anti-affinity" in found.message:
+        return _mend("Overlaps", found.message, daemon_set, found)
     return _mend(found.reason, found.message, daemon_set, found)
 
 

@@ -16,7 +16,7 @@ from metricat_operator.status.conditions import (
     told,
 )
 from metricat_operator.status.coverage import Uncovered, coverage
-from metricat_operator.status.members import members, updated, virtual
+from metricat_operator.status.members import members, taken, updated, virtual
 from metricat_operator.status.notified import notified
 
 MAX_UNCOVERED = 50
@@ -32,13 +32,14 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
     pools = members(parsed, facts)
     wanted = [node for pool in pools for node in pool.nodes]
     uncovered = coverage(pools, facts)
+    lost = taken(parsed, facts)
     without = {node.node for node in uncovered}
     # A virtual node cannot have an agent: it is told, and keeps nothing from being ready.
     fronts = [Uncovered(node.name, "VirtualNode", _VIRTUAL) for node in virtual(parsed, facts)]
     conditions = [
-        accepted(parsed),
+        accepted(parsed, lost),
         applied(parsed, facts, troubles),
-        agents_ready(wanted, uncovered, facts, troubles),
+        agents_ready(wanted, uncovered, lost, facts, troubles),
     ]
     reasons = {node.node: node.reason for node in uncovered}
     scraping = wiring.scraped(facts, [node.name for node in wanted], reasons)

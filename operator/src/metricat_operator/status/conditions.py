@@ -1,5 +1,6 @@
 """The conditions of a target: each one question, answered in words."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from metricat_operator import doctor, naming, wiring
@@ -28,14 +29,28 @@ def _cut(message: str) -> str:
     return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 4]} ..."
 
 
-def accepted(parsed: Parsed) -> Manifest:
-    """Whether the spec makes sense."""
+def accepted(parsed: Parsed, lost: Counter[str]) -> Manifest:
+    """Whether the spec makes sense; `lost` counts the nodes that it selects and older targets own."""
     if parsed.errors:
         message = "; ".join(parsed.errors) + "; what runs already stays as it was"
-        return condition("Accepted", status=False, reason="Invalid", message=message)
-    if parsed.warnings:
-        return condition("Accepted", status=True, reason="AcceptedWithWarnings", message="; ".join(parsed.warnings))
-    return condition("Accepted", status=True, reason="Accepted", message="the spec makes sense")
+        return condition("Accepted", status=False, reason="Overlaps" if parsed.crowded else "Invalid", message=message)
+    told = list(parsed.warnings)
+    if lost:
+        told.append(f"older targets own nodes that this one selects too, and keep them: {_shares(lost)}; {_APART}")
+    reason = "AcceptedWithWarnings" if parsed.warnings else "Overlaps" if lost else "Accepted"
+    return condition("Accepted", status=True, reason=reason, message="; ".join(told) or "the spec makes sense")
+
+
+_APART = (
+    "leave them out by spec.nodeSelector of the one or the other, or give them settings of their own as a pool of the "
+    "older target"
+)
+
+
+def _shares(lost: Counter[str]) -> str:
+    """Which target has how many, those with most first."""
+    most = [f"{name} ({count} node{'s' if count > 1 else ''})" for name, count in lost.most_common(3)]
+    return ", ".join(most) + (f" and {len(lost) - 3} more targets" if len(lost) > 3 else "")
 
 
 def applied(parsed: Parsed, facts: Facts, troubles: Sequence[Trouble]) -> Manifest:
@@ -56,7 +71,11 @@ def applied(parsed: Parsed, facts: Facts, troubles: Sequence[Trouble]) -> Manife
 
 
 def agents_ready(
-    wanted: Sequence[Node], uncovered: Sequence[Uncovered], facts: Facts, troubles: Sequence[Trouble]
+    wanted: Sequence[Node],
+    uncovered: Sequence[Uncovered],
+    lost: Counter[str],
+    facts: Facts,
+    troubles: Sequence[Trouble],
 ) -> Manifest:
     """Whether every node that should have a ready agent has the newest."""
     counts = f"{len(wanted) - len(uncovered)}/{len(wanted)} nodes"
@@ -65,8 +84,7 @@ def agents_ready(
     if not daemon_sets(facts):
         return condition("AgentsReady", status=False, reason="NoDaemonSet", message="the agents are not deployed")
     if not wanted:
-        message = "no Linux node is meant: the cluster has none yet, or spec.nodeSelector selects none"
-        return condition("AgentsReady", status=True, reason="NoNodes", message=message)
+        return _no_nodes(lost)
     if uncovered:
         told = ", ".join(f"{node.node}: {node.reason}" for node in uncovered[:3])
         more = f" and {len(uncovered) - 3} more" if len(uncovered) > 3 else ""
@@ -75,6 +93,14 @@ def agents_ready(
         message = f"{counts}; the newest agent is on {updated(facts)} of them"
         return condition("AgentsReady", status=False, reason="RolloutInProgress", message=message)
     return condition("AgentsReady", status=True, reason="AgentsReady", message=counts)
+
+
+def _no_nodes(lost: Counter[str]) -> Manifest:
+    """Nothing is to be waited for; but a target that can do nothing has its reason in the table of all targets."""
+    reason, message = "NoNodes", "no Linux node is meant: the cluster has none yet, or spec.nodeSelector selects none"
+    if lost:
+        reason, message = "Overlaps", f"every node that it selects is an older target's: {_shares(lost)}; {_APART}"
+    return condition("AgentsReady", status=True, reason=reason, message=message)
 
 
 def discovered(target: Manifest, facts: Facts) -> Manifest:
@@ -111,7 +137,8 @@ def ready(conditions: Sequence[Manifest]) -> Manifest:
     if wanting:
         return {**wanting[0], "type": "Ready"}
     agents = next(condition for condition in conditions if condition["type"] == "AgentsReady")
-    return condition("Ready", status=True, reason="Ready", message=agents["message"])
+    reason = "Ready" if agents["reason"] == "AgentsReady" else agents["reason"]
+    return condition("Ready", status=True, reason=reason, message=agents["message"])
 
 
 def monitored(conditions: Sequence[Manifest]) -> Manifest:

@@ -1,11 +1,13 @@
 """Which nodes a target means, and what runs on them."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metricat_operator import naming
+from metricat_operator.api.overlap import holders
 from metricat_operator.api.parse import Parsed
-from metricat_operator.api.pools import owner, resolve
+from metricat_operator.api.pools import owner, requirements
 from metricat_operator.api.selectors import in_affinity
 from metricat_operator.api.v1alpha1 import Toleration
 from metricat_operator.observed import Facts, Manifest, Node
@@ -32,7 +34,7 @@ def members(parsed: Parsed, facts: Facts) -> list[Members]:
             )
             for one in daemon_sets(facts)
         ]
-    pools = resolve(parsed.spec)
+    pools = parsed.pools
     owned: dict[str, list[Node]] = {pool.name: [] for pool in pools}
     for node in real:
         if mine := owner(pools, node.labels):
@@ -42,8 +44,15 @@ def members(parsed: Parsed, facts: Facts) -> list[Members]:
 
 def virtual(parsed: Parsed, facts: Facts) -> list[Node]:
     """The virtual nodes that the target selects: none of them can have an agent."""
-    pools = resolve(parsed.spec) if parsed.spec else ()
-    return [node for node in facts.nodes if node.linux and node.virtual and owner(pools, node.labels)]
+    return [node for node in facts.nodes if node.linux and node.virtual and owner(parsed.pools, node.labels)]
+
+
+def taken(parsed: Parsed, facts: Facts) -> Counter[str]:
+    """How many of the nodes that the target selects each older one owns."""
+    if parsed.spec is None:
+        return Counter()
+    real = [node.labels for node in facts.nodes if node.linux and not node.virtual]
+    return holders(requirements(parsed.spec.node_selector), parsed.older, real)
 
 
 def daemon_sets(facts: Facts) -> list[Manifest]:
