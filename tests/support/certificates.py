@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(folder: Path, name: str, host: str = "localhost") -> None:
-    """Write a self-signed certificate for a host and its key."""
+    """Write a self-signed certificate for a host, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)

@@ -8,7 +8,7 @@ from metricat_agent import reference
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_operator import naming
 from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_tools.generate import alertmanager, crd, golden, runbooks
+from metricat_tools.generate import alertmanager, crd, fields, golden, runbooks
 
 ROOT = Path(__file__).resolve().parents[4]
 HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`; do not edit.\n"
@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> None:
         _write(folder / f"{naming.GROUP}_{naming.PLURAL}.yaml", text)
     for case in golden.cases(ROOT / "tests" / "golden"):
         _write(case / "manifests.yaml", golden.text(case))
+    _write(ROOT / "docs" / "reference" / "monitoringtarget.md", fields.page())
     _write(ROOT / "docs" / "reference" / "agent-metrics.md", reference.page(COLLECTORS))
     own = ROOT / "docs" / "alertmanager.md"
     _write(own, alertmanager.page(own.read_text()))
