@@ -102,11 +102,14 @@ def no_extra_rule(scene: Scene) -> None:
     patch(scene, "mtarget", "nodes", {"spec": {"alerts": {"extraGroups": None}}})
 
 
-def drop(node: Node, family: str, hooks: Sequence[str], match: str) -> None:
-    node.run("nft", "add", "table", family, TABLE)
-    for hook in hooks:
-        node.run("nft", f"add chain {family} {TABLE} {hook} {{ type filter hook {hook} priority -200; }}")
-        node.run("nft", f"add rule {family} {TABLE} {hook} {match} drop")
+@contextmanager
+def dropped(scene: Scene, node: Node, match: str) -> Iterator[None]:
+    """Packets between pods that match are dropped on this node; each pod hangs on its node by a link of its own."""
+    with broken(scene, lambda: node.run("nft", "delete", "table", "ip", TABLE)):
+        node.run("nft", "add", "table", "ip", TABLE)
+        node.run("nft", f"add chain ip {TABLE} forward {{ type filter hook forward priority -200; }}")
+        node.run("nft", f"add rule ip {TABLE} forward {match} drop")
+        yield
 
 
 def test_a_monitor_that_nobody_selects(scene: Scene) -> None:
@@ -154,8 +157,7 @@ def test_an_agent_that_prometheus_does_not_reach(scene: Scene, cluster: NodeClus
     name = next(name for name in scene.nodes() if name != prometheus["spec"]["nodeName"])
     node = cluster.node(name)
     address = agents(scene)[name]["status"]["podIP"]
-    with broken(scene, lambda: node.run("nft", "delete", "table", "ip", TABLE)):
-        drop(node, "ip", ["forward"], f"ip daddr {address}")
+    with dropped(scene, node, f"ip daddr {address}"):
         named(scene, "Scraped", "TargetsDown", f"1/2 nodes are up in Prometheus {NAMESPACE}/demo; {name}: Get")
         assert condition(scene, "AgentsReady")["status"] == "True"
 
@@ -165,8 +167,7 @@ def test_a_prometheus_that_the_operator_does_not_reach(scene: Scene, cluster: No
     [operator] = pods(scene, "app.kubernetes.io/name=metricat-operator")
     node = cluster.node(prometheus["spec"]["nodeName"])
     between = f"ip saddr {operator['status']['podIP']} ip daddr {prometheus['status']['podIP']}"
-    with broken(scene, lambda: node.run("nft", "delete", "table", "bridge", TABLE)):
-        drop(node, "bridge", ["forward", "output"], between)
+    with dropped(scene, node, between):
         message = named(scene, "Scraped", "Timeout", "if a NetworkPolicy keeps Metricat out, let it in")
         assert condition(scene, "Monitored")["status"] == "Unknown"
         policy = shlex.split(message.rpartition("let it in: ")[2])[1]

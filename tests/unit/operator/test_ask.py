@@ -55,6 +55,7 @@ def test_nodes_errors_and_rules() -> None:
     failing, fine = found.rules
     assert (failing.name, failing.health, fine) == ("bad:one", "err", Rule(GROUP, "Fine"))
     assert failing.error.startswith("found duplicate series for the match group {job=")
+    assert failing.error.endswith("many-to-many matching not allowed: matching labels must be unique on one side")
     assert len(failing.error) == 300
     assert (found.configured, found.reloaded) == (True, True)
 

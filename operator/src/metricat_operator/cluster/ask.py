@@ -18,11 +18,12 @@ from yarl import URL
 from metricat_operator.asking import Answer, Group, Job, Question, Rule, Server
 
 MAX_BYTES = 1 << 20
-"""Of one answer. 1,000 nodes make 80 kB of query result, Metricat's own rules 64 kB; but 300 targets fill it."""
+"""Of one answer. 1,000 nodes make 80 kB of query result, Metricat's own rules 64 kB; but 160 targets fill it."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 _GROUPS_AT_ONCE = 16
-_MAX_TEXT = 300
+_HEAD, _TAIL = 180, 120
+"""Characters that are kept of a longer text: what went wrong stands at its end as often as at its start."""
 
 
 class AskError(Exception):
@@ -125,7 +126,7 @@ async def _rules(api: "_Api", groups: tuple[Group, ...]) -> tuple[Rule, ...]:
 def text(value: str) -> str:
     """Somebody's words, fit to be shown: bounded, in one line; without the ports that differ at each connection."""
     line = re.sub(r":\d+->", "->", "".join(letter if letter.isprintable() else " " for letter in value))
-    return line if len(line) <= _MAX_TEXT else f"{line[: _MAX_TEXT - 4]} ..."
+    return line if len(line) <= _HEAD + _TAIL else f"{line[: _HEAD - 5]} ... {line[-_TAIL:]}"
 
 
 @dataclass(frozen=True)

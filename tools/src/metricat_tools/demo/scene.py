@@ -57,6 +57,11 @@ class Scene:
         """The agents' scrape targets, once Prometheus scrapes one on every node that should have one."""
         return until("waiting for the first samples", self._all_up, why=self._scrape_errors)
 
+    def wait_monitored(self) -> None:
+        """Return when the target itself says that the monitoring works: rules loaded, every node scraped."""
+        hurry(self.kubectl)
+        until("waiting for the target to say so", self.monitored, why=self._why)
+
     def wait_answers(self) -> dict[str, dict[str, Sample]]:
         """The recorded measures by query and node, once every node has them all (a rate needs two scrapes)."""
         return until("waiting for the recording rules", self._answers)
@@ -68,10 +73,12 @@ class Scene:
     def ready(self) -> bool:
         """Whether the target's status is about its newest spec, and says Ready."""
         found = self.target()
-        status = found.get("status", {})
-        return status.get("observedGeneration") == found["metadata"]["generation"] and any(
-            condition["type"] == "Ready" and condition["status"] == "True" for condition in status["conditions"]
-        )
+        seen: int = found.get("status", {}).get("observedGeneration", -1)
+        return seen == found["metadata"]["generation"] and self._holds("Ready")
+
+    def monitored(self) -> bool:
+        """Whether the target's status says Monitored."""
+        return self._holds("Monitored")
 
     def nodes(self) -> list[str]:
         """The names of the nodes, in order."""
@@ -103,6 +110,10 @@ class Scene:
         """The CPU alerts that Alertmanager holds as active, once this node's is among them."""
         found = [alert for alert in self.alertmanager.alerts(ALERT) if alert.state == "active"]
         return found if not node or node in {alert.labels["node"] for alert in found} else []
+
+    def _holds(self, kind: str) -> bool:
+        conditions = self.target().get("status", {}).get("conditions", [])
+        return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
 
     def _calm(self) -> bool:
         busy = self.prometheus.query(f"{RECORDED[0]} > {CALM_PERCENT}")

@@ -61,6 +61,7 @@ def set_scene(scene: Scene, steps: Steps) -> None:
         ("Metricat: helm install", scene.install_metricat),
         ("one MonitoringTarget: an agent ready on every node", scene.apply_target),
         ("Prometheus scrapes every agent", scene.wait_scraped),
+        ("Monitored: the target says that it works", scene.wait_monitored),
     ):
         with steps.step(label):
             act()
