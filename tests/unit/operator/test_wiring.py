@@ -144,7 +144,7 @@ def test_each_node_without_samples_is_told_why() -> None:
     assert found.up == 1
     assert found.finding.message == (
         "1/4 nodes are up in Prometheus monitoring/k8s; n2: no route to host; "
-        "n3: no target, because no ready agent: ImagePullBackOff; n4: no target"
+        "n3: no ready agent: ImagePullBackOff; n4: no target"
     )
 
 

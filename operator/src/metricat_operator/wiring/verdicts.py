@@ -131,9 +131,9 @@ def _scraping(facts: Facts, nodes: Sequence[str], without: Mapping[str, str], ta
         return Finding(holds=False, reason="NoTargets", message=f"{counts}: {_no_targets(answer, taker, facts)}")
 
     def why(node: str) -> str:
-        if node in answer.nodes:
-            return answer.errors.get(node, "down")
-        return f"no target, because no ready agent: {without[node]}" if node in without else "no target"
+        if node in without:
+            return f"no ready agent: {without[node]}"
+        return answer.errors.get(node, "down") if node in answer.nodes else "no target"
 
     down = any(node in answer.nodes for node in lacking)
     told = listed([f"{node}: {why(node)}" for node in lacking], "; ")
