@@ -43,7 +43,7 @@ generate: $(READY) ## write every generated file anew
 	@$(TOOLS) generate
 
 verify: generate ## fail where a generated file is not as its source says
-	@changed=$$(git status --porcelain -- crds charts/metricat/crds tests/golden docs/reference docs/runbooks docs/alertmanager.md); \
+	@changed=$$(git status --porcelain -- crds charts/metricat/crds charts/metricat/dashboards tests/golden docs/reference docs/runbooks docs/alertmanager.md); \
 	[ -z "$$changed" ] || { echo "$$changed"; echo 'run `make generate` and commit what it changed' >&2; exit 1; }
 
 images: $(READY) ## build the container images (REGISTRY=host/name pushes them there)

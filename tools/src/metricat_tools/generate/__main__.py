@@ -8,7 +8,7 @@ from metricat_agent import reference
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_operator import naming
 from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_tools.generate import alertmanager, crd, fields, golden, runbooks
+from metricat_tools.generate import alertmanager, crd, dashboards, fields, golden, runbooks
 
 ROOT = Path(__file__).resolve().parents[4]
 HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`; do not edit.\n"
@@ -23,7 +23,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def main(arguments: list[str]) -> None:
-    """Write the CRD to `crds/` and to the chart, the golden manifests, and the pages of metrics and alerts."""
+    """Write the CRD to `crds/` and to the chart, golden manifests, dashboards, and the pages of metrics and alerts."""
     del arguments
     text = HEADER + yaml.dump(crd.definition(), Dumper=_Dumper, sort_keys=False, width=120)
     for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> None:
     _write(ROOT / "docs" / "reference" / "agent-metrics.md", reference.page(COLLECTORS))
     own = ROOT / "docs" / "alertmanager.md"
     _write(own, alertmanager.page(own.read_text()))
+    for board in dashboards.BOARDS:
+        _write(ROOT / "charts" / "metricat" / "dashboards" / f"{board.name}.json", dashboards.text(board))
     for alert in CATALOGUE:
         path = ROOT / "docs" / "runbooks" / f"{alert.name}.md"
         _write(path, runbooks.page(alert, path.read_text() if path.exists() else ""))

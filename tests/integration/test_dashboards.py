@@ -1,0 +1,45 @@
+"""What the chart makes of the dashboards, by the real helm."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metricat_tools.generate.dashboards import BOARDS
+from metricat_tools.programs import ensure
+
+CHART = Path(__file__).parents[2] / "charts" / "metricat"
+
+
+def rendered(*settings: str) -> list[dict[str, Any]]:
+    command = [ensure("helm")["helm"], "template", "metricat", CHART, *(f"--set={one}" for one in settings)]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [one for one in yaml.safe_load_all(text) if one and "-dashboard-" in one["metadata"]["name"]]
+
+
+def test_without_the_value_there_are_none() -> None:
+    assert rendered() == []
+
+
+def test_a_config_map_for_each_as_the_sidecar_of_grafana_wants_it() -> None:
+    found = rendered("dashboards.enabled=true")
+    assert {json.loads(text)["uid"] for one in found for text in one["data"].values()} == {
+        f"metricat-{board.name}" for board in BOARDS
+    }
+    assert all(one["kind"] == "ConfigMap" and one["metadata"]["labels"]["grafana_dashboard"] == "1" for one in found)
+
+
+def test_for_the_grafana_operator_each_points_to_its_config_map() -> None:
+    found = rendered(
+        "dashboards.enabled=true", "dashboards.grafanaOperator.instanceSelector.matchLabels.dashboards=grafana"
+    )
+    maps = {one["metadata"]["name"]: one["data"] for one in found if one["kind"] == "ConfigMap"}
+    boards = [one["spec"] for one in found if one["kind"] == "GrafanaDashboard"]
+    assert len(boards) == len(maps) == len(BOARDS)
+    for spec in boards:
+        assert spec["instanceSelector"] == {"matchLabels": {"dashboards": "grafana"}}
+        assert spec["configMapRef"]["key"] in maps[spec["configMapRef"]["name"]]

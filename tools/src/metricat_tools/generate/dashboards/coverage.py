@@ -1,0 +1,100 @@
+"""Whether every node is watched."""
+
+from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, Board, Panel, Query, Row
+from metricat_tools.generate.dashboards.series import ANYWHERE, CLUSTER, NODE, NODES, PLACE, RATE, TARGET
+
+_CONDITIONS = f'metricat_target_condition{{status="True",{ANYWHERE}}}'
+BOARD = Board(
+    "coverage",
+    "Coverage",
+    "Whether every node is watched, and whether what watches them works.",
+    (CLUSTER, TARGET, NODE),
+    (
+        Row(
+            "Targets",
+            (
+                Panel(
+                    "Uncovered nodes",
+                    (Query(f"sum(max by (target_namespace, target) (metricat_target_nodes_uncovered{{{ANYWHERE}}}))"),),
+                    "stat",
+                    width=4,
+                    height=6,
+                    levels=BAD_IF_ANY,
+                    what="Needs the operator's own metrics: operator.serviceMonitor in the chart.",
+                ),
+                Panel(
+                    "Conditions that do not hold",
+                    (Query(f"max by (target_namespace, target, type) ({_CONDITIONS}) == 0", "Holds"),),
+                    "table",
+                    "none",
+                    10,
+                    6,
+                ),
+                Panel(
+                    "Nodes without a ready agent",
+                    (
+                        Query(
+                            f"max by (target_namespace, target, node, reason) (metricat_node_uncovered{{{ANYWHERE}}})",
+                            "Uncovered",
+                        ),
+                    ),
+                    "table",
+                    "none",
+                    10,
+                    6,
+                ),
+                Panel(
+                    "Nodes",
+                    tuple(
+                        Query(
+                            f"sum(max by (target_namespace, target) (metricat_target_nodes_{what}{{{ANYWHERE}}}))",
+                            what,
+                        )
+                        for what in ("desired", "ready", "updated")
+                    ),
+                ),
+                Panel("Scraped", (Query(f"sum by (service) (up{{{NODES}}})", "{{service}}"),)),
+            ),
+        ),
+        Row(
+            "Agents",
+            (
+                Panel(
+                    "Collectors that fail",
+                    (Query(f"max by (node, collector) (node_scrape_collector_success{{{NODES}}}) == 0", "Works"),),
+                    "table",
+                    "none",
+                    hidden=PLACE,
+                ),
+                Panel(
+                    "Slowest collectors",
+                    (
+                        Query(
+                            f"topk(10, max by (collector) (node_scrape_collector_duration_seconds{{{NODES}}}))",
+                            "{{collector}}",
+                        ),
+                    ),
+                    unit="s",
+                ),
+                Panel(
+                    "CPU of the agents",
+                    (
+                        Query(
+                            f"topk(10, max by (node) (rate(metricat_agent_cpu_seconds_total{{{NODES}}}[{RATE}])))",
+                            "{{node}}",
+                        ),
+                    ),
+                    unit="percentunit",
+                    what="Of one CPU.",
+                ),
+                Panel(
+                    "Memory of the agents",
+                    (Query(f"topk(10, max by (node) (metricat_agent_resident_memory_bytes{{{NODES}}}))", "{{node}}"),),
+                    unit="bytes",
+                ),
+                Panel("Scrapes take", (Query(f"topk(10, scrape_duration_seconds{{{NODES}}})", "{{node}}"),), unit="s"),
+                Panel("Series", (Query(f"topk(10, scrape_samples_scraped{{{NODES}}})", "{{node}}"),)),
+            ),
+        ),
+    ),
+)

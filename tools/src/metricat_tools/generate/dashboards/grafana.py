@@ -1,0 +1,197 @@
+"""As much of Grafana's dashboard JSON (schema 39, Grafana 11 and 12) as ours need."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Json = dict[str, Any]
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+_WIDTH = 24
+Levels = tuple[tuple[float | None, str], ...]
+GREEN_TO_RED: Levels = ((None, "green"), (80, "orange"), (95, "red"))
+"""As the alerts about percentages are set by default."""
+BAD_IF_ANY: Levels = ((None, "green"), (1, "red"))
+PLAIN: Levels = ((None, "text"),)
+
+
+@dataclass(frozen=True)
+class Query:
+    """PromQL, and what its series are called in a legend or a column."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel; `unit` is one of Grafana's, `width` of 24 columns, `height` of rows of 30 pixels."""
+
+    title: str
+    queries: tuple[Query, ...]
+    kind: Literal["timeseries", "stat", "table", "bargauge"] = "timeseries"
+    unit: str = "short"
+    width: int = 12
+    height: int = 8
+    what: str = ""
+    stacked: bool = False
+    most: float | None = None
+    levels: Levels = PLAIN
+    hidden: tuple[str, ...] = ()
+    """Columns of a table that are not shown."""
+
+    def json(self, number: int, x: int, y: int) -> Json:
+        """As Grafana has it, at its place."""
+        defaults: Json = {"unit": self.unit, "thresholds": _thresholds(self.levels), "custom": {}}
+        if self.most is not None:
+            defaults |= {"min": 0, "max": self.most}
+        options: Json = {}
+        if self.kind == "timeseries":
+            defaults["custom"] = {
+                "fillOpacity": 30 if self.stacked else 8,
+                "showPoints": "never",
+                "stacking": {"mode": "normal" if self.stacked else "none"},
+            }
+            legend = {"displayMode": "table", "placement": "right", "calcs": ["lastNotNull", "max"]}
+            options = {"legend": {"showLegend": True, **legend}, "tooltip": {"mode": "multi", "sort": "desc"}}
+        elif self.kind in {"stat", "bargauge"}:
+            options = {"reduceOptions": {"calcs": ["lastNotNull"], "values": False, "fields": ""}}
+            options |= {"colorMode": "value", "graphMode": "none"} if self.kind == "stat" else {"displayMode": "lcd"}
+            options |= {"orientation": "horizontal"} if self.kind == "bargauge" else {}
+        return {
+            "id": number,
+            "title": self.title,
+            "description": self.what,
+            "type": self.kind,
+            "datasource": DATASOURCE,
+            "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
+            "targets": [self._target(place, query) for place, query in enumerate(self.queries)],
+            "fieldConfig": {"defaults": defaults, "overrides": []},
+            "options": options,
+            **({"transformations": self._transformations()} if self.kind == "table" else {}),
+        }
+
+    def _target(self, place: int, query: Query) -> Json:
+        target: Json = {"refId": chr(ord("A") + place), "expr": query.expr, "legendFormat": query.legend or "__auto"}
+        if self.kind == "timeseries":
+            return {**target, "datasource": DATASOURCE, "range": True}
+        return {
+            **target,
+            "datasource": DATASOURCE,
+            "instant": True,
+            **({"format": "table"} if self.kind == "table" else {}),
+        }
+
+    def _transformations(self) -> list[Json]:
+        """One row for each set of labels, a column for each query."""
+        if len(self.queries) == 1:
+            columns = {"Value": self.queries[0].legend}
+        else:
+            columns = {f"Value #{chr(ord('A') + place)}": query.legend for place, query in enumerate(self.queries)}
+        return [
+            {"id": "merge", "options": {}},
+            {
+                "id": "organize",
+                "options": {
+                    "excludeByName": dict.fromkeys(("Time", "__name__", *self.hidden), True),
+                    "renameByName": {column: name for column, name in columns.items() if name},
+                },
+            },
+        ]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What a person chooses above a dashboard: a label's values, all of them unless `single`."""
+
+    name: str
+    label: str
+    metric: str
+    single: bool = False
+
+    def json(self) -> Json:
+        """As Grafana has it. All is `.*`, which a label that is not there meets too."""
+        query = f"label_values({self.metric}, {self.label})"
+        return {
+            "name": self.name,
+            "type": "query",
+            "datasource": DATASOURCE,
+            "query": {"query": query, "refId": "variable"},
+            "definition": query,
+            "refresh": 2,
+            "sort": 7,
+            "multi": not self.single,
+            "includeAll": not self.single,
+            **({} if self.single else {"allValue": ".*", "current": {"text": "All", "value": "$__all"}}),
+        }
+
+
+@dataclass(frozen=True)
+class Row:
+    """Panels under a heading."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A dashboard. Its `name` is its file's, and its uid, which links point to: it never changes."""
+
+    name: str
+    title: str
+    what: str
+    variables: tuple[Variable, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def panels(self) -> Sequence[Panel]:
+        """All of them."""
+        return [panel for row in self.rows for panel in row.panels]
+
+    def json(self) -> Json:
+        """As Grafana has it."""
+        chosen = {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data source"}
+        return {
+            "uid": f"metricat-{self.name}",
+            "title": f"Metricat / {self.title}",
+            "description": self.what,
+            "tags": ["metricat"],
+            "schemaVersion": 39,
+            "version": 1,
+            "editable": True,
+            "graphTooltip": 1,
+            "refresh": "30s",
+            "time": {"from": "now-3h", "to": "now"},
+            "timezone": "browser",
+            "templating": {"list": [chosen, *(variable.json() for variable in self.variables)]},
+            "links": [
+                {"type": "dashboards", "tags": ["metricat"], "asDropdown": False, "keepTime": True, "includeVars": True}
+            ],
+            "panels": self._placed(),
+        }
+
+    def _placed(self) -> list[Json]:
+        """The panels from left to right, and in lines as they fit."""
+        found: list[Json] = []
+        y = 0
+        for row in self.rows:
+            heading = {"type": "row", "title": row.title, "collapsed": False, "panels": []}
+            found.append({"id": len(found) + 1, **heading, "gridPos": {"x": 0, "y": y, "w": _WIDTH, "h": 1}})
+            x, y, height = 0, y + 1, 0
+            for panel in row.panels:
+                if x + panel.width > _WIDTH:
+                    x, y, height = 0, y + height, 0
+                found.append(panel.json(len(found) + 1, x, y))
+                x, height = x + panel.width, max(height, panel.height)
+            y += height
+        return found
+
+
+def _thresholds(levels: Levels) -> Json:
+    return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in levels]}
+
+
+def text(board: Board) -> str:
+    """The file."""
+    return json.dumps(board.json(), indent=2, ensure_ascii=False) + "\n"

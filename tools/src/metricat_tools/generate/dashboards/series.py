@@ -1,0 +1,29 @@
+"""What the dashboards ask for, as PromQL over the series of chosen targets and nodes."""
+
+from metricat_tools.generate.dashboards.grafana import Query, Variable
+
+CPU = "metricat:node_cpu_usage:percent"
+WITHIN = 'cluster=~"$cluster",service=~"$target"'
+NODES = f'{WITHIN},node=~"$node"'
+ANYWHERE = 'cluster=~"$cluster"'
+CLUSTER = Variable("cluster", "cluster", CPU)
+TARGET = Variable("target", "service", f'{CPU}{{cluster=~"$cluster"}}')
+NODE = Variable("node", "node", f"{CPU}{{{WITHIN}}}")
+ONE_NODE = Variable("node", "node", f"{CPU}{{{WITHIN}}}", single=True)
+RATE = "$__rate_interval"
+PLACE = ("cluster", "namespace", "service", "pool", "prometheus", "instance", "job", "endpoint", "container", "pod")
+"""Labels that say the same in every row of a table."""
+
+
+def recorded(name: str, keys: str = "node") -> str:
+    """A recorded series; two agents may tell of one node for a moment."""
+    return f"max by ({keys}) (metricat:{name}{{{NODES}}})"
+
+
+def both_ways(name: str) -> tuple[Query, ...]:
+    """What comes in above, what goes out below."""
+
+    def direction(way: str) -> str:
+        return f'max by (device) (metricat:node_network_{name}:rate{{direction="{way}",{NODES}}})'
+
+    return Query(direction("receive"), "{{device}} in"), Query(f"-{direction('transmit')}", "{{device}} out")
