@@ -1,7 +1,7 @@
 # Everything a developer does here. `make help` lists it; each target sets up what it needs, and nothing more.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test e2e bench bench-agent lint format generate verify images packages lock clean
+.PHONY: help demo demo-stop test e2e bench bench-agent bench-operator lint format generate verify images packages lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,10 +24,13 @@ test: $(READY) ## unit, golden and contract tests, and integration tests on a re
 e2e: $(READY) ## the demo's claims and the faults to survive as tests, on a cluster with nodes (needs root)
 	@$(BIN)/pytest tests/fault tests/e2e $(PYTEST)
 
-bench: bench-agent ## every measurement there is
+bench: bench-agent bench-operator ## every measurement there is
 
 bench-agent: $(READY) ## the agent against node_exporter, side by side: a table of ratios, then growth over 20,000 scrapes
 	@$(TOOLS) bench agent --growth 20000
+
+bench-operator: $(READY) ## the operator on 1,000 and 5,000 simulated nodes, against a bare loop of the same applies
+	@$(TOOLS) bench operator
 
 lint: $(READY) ## style, types, and the arrows of import
 	@$(BIN)/ruff check --quiet $(CODE)

@@ -1,1 +1,1 @@
-"""Measurements: the agent against node_exporter, on this machine, in one run."""
+"""Measurements, side by side in one run: the agent against node_exporter, the operator against a bare loop."""

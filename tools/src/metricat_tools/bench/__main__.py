@@ -1,9 +1,9 @@
-"""`python -m metricat_tools bench agent [--scrapes N]`."""
+"""`python -m metricat_tools bench agent [--scrapes N]`, `... bench operator [--nodes N ...]`."""
 
 import argparse
 from collections.abc import Sequence
 
-from metricat_tools.bench import agent
+from metricat_tools.bench import agent, operator
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -14,5 +14,15 @@ def main(arguments: Sequence[str]) -> None:
     against.add_argument("--scrapes", type=int, default=1000, help="scrapes that are measured (%(default)s)")
     against.add_argument("--growth", type=int, default=0, help="scrapes after that, to see memory grow (%(default)s)")
     against.add_argument("--all", action="store_true", help="every collector of each that is on by default")
+    simulated = commands.add_parser(
+        "operator", help="the operator on simulated clusters, against a bare loop of applies"
+    )
+    simulated.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000], help="sizes, in turn (%(default)s)")
+    simulated.add_argument("--targets", type=int, default=200, help="targets of five nodes each (%(default)s)")
+    simulated.add_argument("--drifts", type=int, default=500, help="random edits and deletions (%(default)s)")
+    simulated.add_argument("--idle", type=float, default=600, help="seconds of nothing to do (%(default)s)")
     chosen = parser.parse_args(arguments)
-    agent.bench(chosen.scrapes, chosen.growth, everything=chosen.all)
+    if chosen.command == "agent":
+        agent.bench(chosen.scrapes, chosen.growth, everything=chosen.all)
+    else:
+        operator.bench(chosen.nodes, chosen.targets, chosen.drifts, chosen.idle)

@@ -119,8 +119,8 @@ phase: Pending
     }
 
 
-def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """The node object, Ready from the start, that kwok then keeps alive."""
+def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]], images: int = 0) -> dict[str, Any]:
+    """The node object, Ready from the start, that kwok then keeps alive; 50 images make it as heavy as a real one."""
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     size = {"cpu": "32", "memory": "256Gi", "pods": "110"}
     return {
@@ -155,8 +155,15 @@ def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str
                 for kind in ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
             ],
             "nodeInfo": _INFO,
+            "images": [_image(number) for number in range(images)],
         },
     }
+
+
+def _image(number: int) -> dict[str, Any]:
+    """An image as a kubelet tells of it, some 400 bytes."""
+    name = f"registry.example.com/a-team-of-some-size/a-service-with-a-name-{number:03}"
+    return {"names": [f"{name}@sha256:{number:064x}", f"{name}:v1.2.{number}"], "sizeBytes": 200_000_000 + number}
 
 
 def address(name: str) -> str:
@@ -166,12 +173,16 @@ def address(name: str) -> str:
 
 
 def create(
-    api: Api, names: int | Sequence[str], labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]
+    api: Api,
+    names: int | Sequence[str],
+    labels: Mapping[str, str],
+    taints: Sequence[Mapping[str, str]],
+    images: int = 0,
 ) -> list[str]:
     """Create the nodes; a count gives names that no node has yet: sim-0001, sim-0002, ..."""
     chosen = list(names) if not isinstance(names, int) else free_names(names, _names(api))
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        list(pool.map(lambda name: api.create("/api/v1/nodes", node(name, labels, taints)), chosen))
+        list(pool.map(lambda name: api.create("/api/v1/nodes", node(name, labels, taints, images)), chosen))
     return chosen
 
 

@@ -1,0 +1,143 @@
+"""The operator on a simulated cluster of a real size: what it costs, and how fast it is, beside a bare loop."""
+
+import os
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from metricat_tools.bench import operator_bare
+from metricat_tools.bench.operator_drift import repairs
+from metricat_tools.bench.operator_stage import GROUP, NAMESPACE, Operator, Stage, operator, stage, until
+from metricat_tools.cluster.audit import AuditLog, Request
+
+_USER = "system:serviceaccount:monitoring:metricat"
+_TARGETS = f"/apis/metricat.dev/v1alpha1/namespaces/{NAMESPACE}/monitoringtargets"
+_EVERY = "every"
+_CHILDREN = 5
+_SETTLE = 15.0
+
+Figures = dict[str, tuple[float, str, str]]
+"""By what was measured: the figure, its unit, and the mark."""
+
+
+def bench(sizes: list[int], targets: int, drifts: int, idle: float) -> None:
+    """Measure with each number of nodes, and print the figures side by side."""
+    columns: list[Figures] = []
+    for nodes in sizes:
+        print(
+            f"{nodes} nodes, {targets} targets of {GROUP} nodes; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
+        )
+        with stage(f"bench-{os.getpid()}", nodes, min(targets, nodes // GROUP)) as on:
+            columns.append(_measure(on, nodes, drifts, idle))
+    print(f"{'':<44}" + "".join(f"{f'{nodes} nodes':>16}" for nodes in sizes) + "   mark")
+    for what, (_, unit, mark) in columns[0].items():
+        print(f"{what:<44}" + "".join(f"{column[what][0]:>10.2f} {unit:<5}" for column in columns) + f"   {mark}")
+
+
+def _measure(on: Stage, nodes: int, drifts: int, idle: float) -> Figures:
+    found: Figures = {}
+
+    def note(what: str, figure: float, unit: str = "", mark: str = "") -> None:
+        found[what] = (figure, unit, mark)
+        print(f"  {what}: {figure:.2f} {unit}", flush=True)
+
+    bare = operator_bare.seconds(on)
+    note("bare loop of the same applies", bare, "s")
+    until("the bare loop's agents to go", lambda: not on.agents())
+    with operator(on) as running:
+        note("memory without targets", running.memory(), "MiB")
+        _create(on, _EVERY, {})
+        note("one target over all nodes, ready", until("all agents", lambda: _ready(on, _EVERY) == nodes), "s")
+        on.plane.api.call("DELETE", f"{_TARGETS}/{_EVERY}")
+        until("its agents to go", lambda: not on.agents())
+        _converge(on, nodes, bare, running, note)
+        took = sorted(repairs(on, drifts))
+        note("drift repair p50", took[len(took) // 2], "s")
+        note("drift repair p99", took[int(0.99 * (len(took) - 1))], "s", "5")
+        time.sleep(_SETTLE)
+        audit, cpu = AuditLog(on.plane.audit_log), running.cpu()
+        audit.skip()
+        time.sleep(idle)
+        asked = _own(audit)
+        note("idle requests", len(asked) / idle, "/s", "2")
+        note(
+            "idle writes besides the Lease",
+            len([one for one in asked if one.writes and "lease" not in one.resource]),
+            "",
+            "0",
+        )
+        note("idle CPU", 100 * (running.cpu() - cpu) / idle, "%")
+        note("memory", running.memory(), "MiB", "150")
+        note("memory, highest", running.memory("VmHWM"), "MiB")
+    return found
+
+
+def _converge(on: Stage, nodes: int, bare: float, running: Operator, note: Any) -> None:
+    """All small targets at once, and after them the one over all nodes, which leaves theirs alone."""
+    audit, cpu = AuditLog(on.plane.audit_log), running.cpu()
+    audit.skip()
+    began = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda team: _create(on, f"t{team}", operator_bare.spec(team)), range(on.targets)))
+    until("every child", lambda: _made(on) == on.targets * _CHILDREN)
+    took = time.monotonic() - began
+    note("every child of every target is there", took, "s")
+    note("the same, against the bare loop", took / bare, "x", "1.5")
+    until("every small target", lambda: all(_ready(on, f"t{team}") == GROUP for team in range(on.targets)), every=1)
+    note("every small target is ready", time.monotonic() - began, "s")
+    time.sleep(_SETTLE)
+    note("CPU per target", 1000 * (running.cpu() - cpu) / on.targets, "ms")
+    asked = Counter(_kind(one) for one in _own(audit) if one.namespace == NAMESPACE)
+    note(
+        "requests per target, without events", sum(asked[one] for one in asked if one != "event") / on.targets, "", "7"
+    )
+    for what in ("child", "status", "event", "other"):
+        note(f"  of which for: {what}", asked[what] / on.targets)
+    _create(on, _EVERY, {})
+    rest = nodes - on.targets * GROUP
+    until("the target over all nodes", lambda: _ready(on, _EVERY) == rest and _reason(on) == "Overlaps")
+    note("nodes left to the younger target over all", rest)
+
+
+def _create(on: Stage, name: str, spec: dict[str, Any]) -> None:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    on.plane.api.create(
+        _TARGETS,
+        {"apiVersion": "metricat.dev/v1alpha1", "kind": "MonitoringTarget", "metadata": metadata, "spec": spec},
+    )
+
+
+def _made(on: Stage) -> int:
+    label = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dmetricat-operator&resourceVersion=0"
+    places = ("/api/v1", "/api/v1", "/apis/apps/v1", *["/apis/monitoring.coreos.com/v1"] * 2)
+    plurals = ("serviceaccounts", "services", "daemonsets", "servicemonitors", "prometheusrules")
+    return sum(
+        len(on.items(f"{place}/namespaces/{NAMESPACE}/{plural}?{label}"))
+        for place, plural in zip(places, plurals, strict=True)
+    )
+
+
+def _ready(on: Stage, name: str) -> int:
+    status = on.plane.api.get(f"{_TARGETS}/{name}").get("status", {})
+    return int(status["nodes"]["ready"]) if _is(status, "Ready") else -1
+
+
+def _reason(on: Stage) -> str:
+    conditions = on.plane.api.get(f"{_TARGETS}/{_EVERY}").get("status", {}).get("conditions", [])
+    return next((str(one["reason"]) for one in conditions if one["type"] == "Accepted"), "")
+
+
+def _is(status: dict[str, Any], kind: str) -> bool:
+    return any(one["type"] == kind and one["status"] == "True" for one in status.get("conditions", []))
+
+
+def _own(audit: AuditLog) -> list[Request]:
+    return [one for one in audit.read() if one.user == _USER]
+
+
+def _kind(one: Request) -> str:
+    last = one.resource.rpartition("/")[2]
+    if last in {"status", "events"}:
+        return last.removesuffix("s") if last == "events" else last
+    return "child" if one.writes else "other"

@@ -1,0 +1,58 @@
+"""The floor: the same server-side applies with the same client, in a bare loop."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+from kubernetes.aio import config
+from kubernetes.aio.client import Configuration
+
+from metricat_operator.api.parse import parse
+from metricat_operator.cluster.client import Client
+from metricat_operator.cluster.kinds import BY_NAME
+from metricat_operator.manifests import Context, build
+from metricat_tools.bench.operator_stage import LABEL, NAMESPACE, Stage
+
+Manifest = dict[str, Any]
+
+_OURS = "app.kubernetes.io%2Fmanaged-by%3Dmetricat-operator"
+
+
+def spec(team: int) -> Manifest:
+    """The spec of a small target."""
+    return {"nodeSelector": {"matchLabels": {LABEL: f"t{team}"}}}
+
+
+def children(team: int) -> list[Manifest]:
+    """A small target's children, without their owner: the garbage collector would take them at once."""
+    accepted = parse(spec(team)).spec
+    assert accepted is not None
+    built = build(Context(f"t{team}", NAMESPACE, "-", accepted, "metricat/agent:bench"))
+    for child in built:
+        del child["metadata"]["ownerReferences"]
+    return built
+
+
+def seconds(on: Stage) -> float:
+    """How long the loop takes; what it made is deleted again."""
+    manifests = [child for team in range(on.targets) for child in children(team)]
+    kubeconfig = on.plane.service_account_kubeconfig("monitoring", "metricat")
+    took = asyncio.run(_loop(kubeconfig, manifests))
+    for kind in {BY_NAME[manifest["kind"]] for manifest in manifests}:
+        on.plane.api.call("DELETE", f"{kind.path(NAMESPACE)}?labelSelector={_OURS}")
+    return took
+
+
+async def _loop(kubeconfig: Path, manifests: list[Manifest]) -> float:
+    configuration = Configuration()
+    await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
+    client = Client(configuration)
+    try:
+        began = time.monotonic()
+        for manifest in manifests:
+            await client.apply(BY_NAME[manifest["kind"]], manifest, force=True)
+        took = time.monotonic() - began
+    finally:
+        await client.close()
+    return took

@@ -1,0 +1,125 @@
+"""Where the operator is measured: a control plane with simulated nodes, and the operator as the chart installs it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metricat_tools.cluster import ControlPlane, simulated
+from metricat_tools.errors import ToolError
+from metricat_tools.programs import module_dir
+from metricat_tools.stack.kubectl import Kubectl
+
+ROOT = Path(__file__).parents[4]
+NAMESPACE = "bench"
+LABEL = "bench.metricat.dev/team"
+GROUP = 5
+"""Nodes of a small target."""
+
+_IMAGES = 50
+_RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The control plane, prepared, and no operator yet."""
+
+    plane: ControlPlane
+    kubectl: Kubectl
+    targets: int
+
+    def items(self, path: str) -> list[Manifest]:
+        """A list, as it is now."""
+        return list(self.plane.api.get(path)["items"])
+
+    def agents(self) -> list[Manifest]:
+        """Every agent's pod, in any namespace."""
+        return self.items("/api/v1/pods?labelSelector=app.kubernetes.io%2Fcomponent%3Dagent")
+
+
+@contextmanager
+def stage(name: str, nodes: int, targets: int) -> Iterator[Stage]:
+    """A control plane with so many nodes, five of which bear the label of each target; it is gone in the end."""
+    with ControlPlane.start(name) as plane:
+        kubectl = Kubectl(plane.kubeconfig)
+        operators = module_dir("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
+        kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))
+        kubectl.run("apply", "--server-side", "-f", str(operators / "example" / "prometheus-operator-crd"))
+        for namespace in ("monitoring", NAMESPACE):
+            kubectl.run("create", "namespace", namespace)
+        rendered = kubectl.helm("template", "metricat", str(ROOT / "charts" / "metricat"), "-n", "monitoring")
+        kubectl.apply(yaml.safe_dump_all(one for one in yaml.safe_load_all(rendered) if one and one["kind"] in _RIGHTS))
+        plane.simulate_nodes(0)
+        names = [f"sim-{number:05}" for number in range(nodes)]
+        for team in range(targets):
+            simulated.create(plane.api, names[team * GROUP : (team + 1) * GROUP], {LABEL: f"t{team}"}, (), _IMAGES)
+        simulated.create(plane.api, names[targets * GROUP :], {}, (), _IMAGES)
+        plane.processes.wait("kwok", lambda: simulated.ready(plane.api, names), 900)
+        yield Stage(plane, kubectl, targets)
+
+
+@dataclass
+class Operator:
+    """The operator's process."""
+
+    process: subprocess.Popen[bytes]
+
+    def memory(self, field: str = "VmRSS") -> float:
+        """Its resident memory in MiB, now or (`VmHWM`) at most."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
+
+    def cpu(self) -> float:
+        """The CPU seconds that it used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def operator(on: Stage) -> Iterator[Operator]:
+    """The operator under the chart's ServiceAccount, until it is left."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(on.plane.service_account_kubeconfig("monitoring", "metricat")),
+        "METRICAT_AGENT_IMAGE": "metricat/agent:bench",
+        "METRICAT_HEALTH_PORT": str(port),
+        "METRICAT_LOG_LEVEL": "WARNING",
+    }
+    log = on.plane.state.folder / "operator.log"
+    with log.open("ab") as file:
+        process = subprocess.Popen([sys.executable, "-m", "metricat_operator"], env=environment, stderr=file)
+    try:
+        until("the operator to listen", lambda: _listens(port))
+        yield Operator(process)
+        if process.poll() is not None:
+            raise ToolError(f"the operator ended: {log.read_text()[-2000:]}")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def until(what: str, reached: Callable[[], bool], seconds: float = 900, every: float = 0.2) -> float:
+    """Wait; returns the seconds that it took."""
+    began = time.monotonic()
+    while not reached():
+        if time.monotonic() - began > seconds:
+            raise ToolError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(every)
+    return time.monotonic() - began
