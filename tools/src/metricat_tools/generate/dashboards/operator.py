@@ -34,11 +34,7 @@ BOARD = Board(
                 ),
                 Panel(
                     "Memory",
-                    (
-                        Query(
-                            f"max(process_resident_memory_bytes{{{ANYWHERE}}} and on (pod, instance) metricat_leader{{}})"
-                        ),
-                    ),
+                    (Query(f"max(process_resident_memory_bytes{{{ANYWHERE}}} and on (instance) metricat_leader{{}})"),),
                     "stat",
                     "bytes",
                     6,
