@@ -16,8 +16,10 @@ CHART = Path(__file__).parents[2] / "charts" / "metricat"
 
 
 def rendered(*settings: str) -> list[dict[str, Any]]:
-    command = [ensure("helm")["helm"], "template", "metricat", CHART, *(f"--set={one}" for one in settings)]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    chosen = [f"--set={one}" for one in settings]
+    text = subprocess.run(
+        [ensure("helm")["helm"], "template", "metricat", CHART, *chosen], check=True, capture_output=True, text=True
+    ).stdout
     return [one for one in yaml.safe_load_all(text) if one and "-dashboard-" in one["metadata"]["name"]]
 
 
