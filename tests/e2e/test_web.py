@@ -1,0 +1,150 @@
+"""Agents behind TLS, client certificates and a password: the real Prometheus scrapes them, and nobody else can."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metricat_tools.demo.scene import SERVICE, Scene
+from metricat_tools.stack.ask import NAMESPACE, ScrapeTarget
+from metricat_tools.stack.install import hurry
+from metricat_tools.stack.wait import until
+from support.certificates import self_signed
+
+pytestmark = pytest.mark.e2e
+
+WEB = {
+    "tlsSecretName": "agents-tls",
+    "clientCASecretName": "scrape-ca",
+    "prometheusClientSecretName": "prometheus-tls",
+    "basicAuthSecretName": "scrape-login",
+}
+ASK = """
+import base64, http.client, json, os, ssl, sys
+
+def held(pem):
+    place = os.memfd_create("pem")
+    os.write(place, pem.encode())
+    return f"/proc/self/fd/{place}"
+
+def status(address, path="/metrics", certificate="", key="", login="", ca=""):
+    context = ssl.create_default_context(cadata=ca)
+    context.check_hostname = False
+    if certificate:
+        context.load_cert_chain(held(certificate), held(key))
+    headers = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
+    try:
+        client = http.client.HTTPSConnection(address, 9100, timeout=10, context=context)
+        client.request("GET", path, headers=headers)
+        return client.getresponse().status
+    except OSError as error:
+        return str(error)
+
+print(json.dumps([status(**one) for one in json.load(sys.stdin)]))
+"""
+"""Asks from inside an agent's pod, which has Python and the network of pods."""
+
+
+def pods(scene: Scene) -> list[dict[str, Any]]:
+    return scene.kubectl.items("pods", "--namespace", NAMESPACE, "--selector=metricat.dev/target=nodes")
+
+
+def set_web(scene: Scene, web: dict[str, str] | None) -> None:
+    patch = json.dumps({"spec": {"agent": {"web": web}}})
+    scene.kubectl.run("patch", "mtarget", "nodes", "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
+
+
+def all_up(scene: Scene, scheme: str) -> list[ScrapeTarget] | None:
+    """The agents' scrape targets, once each is up over this scheme."""
+    hurry(scene.kubectl)
+    found = scene.scrape_targets()
+    right = [one for one in found if one.health == "up" and one.url.startswith(f"{scheme}://")]
+    return found if len(right) == len(found) == len(scene.nodes()) else None
+
+
+def why(scene: Scene) -> str:
+    return "; ".join(f"{one.url}: {one.health} {one.error}" for one in scene.scrape_targets())
+
+
+@pytest.fixture(scope="module")
+def guarded(stage: tuple[Any, Scene], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The scene's target with all of `spec.agent.web`; the folder holds certificates and keys."""
+    _, scene = stage
+    folder = tmp_path_factory.mktemp("pki")
+    self_signed(folder, "agents", f"{SERVICE}.{NAMESPACE}.svc")
+    self_signed(folder, "prometheus")
+    self_signed(folder, "stranger")
+    text = {file.name: file.read_text() for file in folder.iterdir()}
+    contents = {
+        "agents-tls": {"tls.crt": text["agents.crt"], "tls.key": text["agents.key"], "ca.crt": text["agents.crt"]},
+        "scrape-ca": {"ca.crt": text["prometheus.crt"]},
+        "prometheus-tls": {"tls.crt": text["prometheus.crt"], "tls.key": text["prometheus.key"]},
+        "scrape-login": {"username": "prometheus", "password": "wünsch dir was"},
+    }
+    for name, data in contents.items():
+        metadata = {"name": name, "namespace": NAMESPACE}
+        scene.kubectl.apply(
+            json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
+        )
+    set_web(scene, WEB)
+    try:
+        yield folder
+    finally:
+        set_web(scene, None)
+        until("both to be scraped without TLS again", lambda: all_up(scene, "http"), why=lambda: why(scene))
+        scene.kubectl.run("delete", "secret", *contents, "--namespace", NAMESPACE)
+
+
+@pytest.mark.usefixtures("guarded")
+def test_prometheus_scrapes_with_its_certificate_and_password(scene: Scene) -> None:
+    until("both to be scraped over TLS", lambda: all_up(scene, "https"), seconds=240, why=lambda: why(scene))
+    up = scene.prometheus.query(f'up{{service="{SERVICE}"}} == 1')
+    assert {sample.node for sample in up} == set(scene.nodes())
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_kubelet_without_either_finds_the_agents_ready(scene: Scene) -> None:
+    until("the agents to be ready", scene.ready)
+    time.sleep(45)  # two probes of liveness, and as many of readiness as make a pod unready
+    assert scene.ready()
+    for pod in pods(scene):
+        [container] = pod["status"]["containerStatuses"]
+        probes = [pod["spec"]["containers"][0][name]["httpGet"] for name in ("readinessProbe", "livenessProbe")]
+        assert [probe["scheme"] for probe in probes] == ["HTTPS", "HTTPS"]
+        assert (container["ready"], container["restartCount"]) == (True, 0)
+
+
+def test_nobody_else_is_answered(scene: Scene, guarded: Path) -> None:
+    until("the agents to be ready", scene.ready)
+    text = {file.name: file.read_text() for file in guarded.iterdir()}
+    first, second = pods(scene)
+    base = {"address": second["status"]["podIP"], "ca": text["agents.crt"]}
+    ours = {"certificate": text["prometheus.crt"], "key": text["prometheus.key"]}
+    theirs = {"certificate": text["stranger.crt"], "key": text["stranger.key"]}
+    login = {"login": "prometheus:wünsch dir was"}
+    asked = [
+        base | ours | login,
+        base | ours,
+        base | ours | {"login": "prometheus:guess"},
+        base | login,
+        base | theirs | login,
+        base | {"path": "/-/ready"},
+    ]
+    name = first["metadata"]["name"]
+    command = ("exec", "--stdin", "--namespace", NAMESPACE, name, "--", "python3", "-c", ASK)
+    [right, no_password, wrong_password, no_certificate, stranger, probe] = json.loads(
+        scene.kubectl.run(*command, stdin=json.dumps(asked))
+    )
+    assert (right, no_password, wrong_password, no_certificate, probe) == (200, 401, 401, 403, 200)
+    assert "alert" in stranger.lower() or "EOF" in stranger
+
+
+@pytest.mark.usefixtures("guarded")
+def test_a_secret_that_is_not_there_is_named(scene: Scene) -> None:
+    set_web(scene, {**WEB, "basicAuthSecretName": "forgotten"})
+    until("the missing Secret to be named", lambda: "forgotten" in json.dumps(scene.target()["status"]), seconds=90)
+    set_web(scene, WEB)
+    until("both to be scraped over TLS", lambda: all_up(scene, "https"), seconds=240, why=lambda: why(scene))
