@@ -106,6 +106,7 @@ REFUSED |= {
 }
 REFUSED["no name of a class"] = ({"agent": {"priorityClassName": "High!"}}, "spec.agent.priorityClassName")
 REFUSED["too long a time"] = ({"monitor": {"interval": "9999999999h"}}, "spec.monitor.interval")
+REFUSED["no role"] = ({"monitor": {"serviceDiscoveryRole": "endpoints"}}, "Unsupported value")
 REFUSED["both ways"] = (
     {"agent": {"collectors": {"network": {"excludeDevices": "^veth", "includeDevices": "^eth"}}}},
     "excludeDevices and includeDevices do not go together; give one of the two",

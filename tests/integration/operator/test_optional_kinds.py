@@ -1,5 +1,8 @@
 """The Prometheus Operator's kinds may be absent, come and go; the agents run all the same."""
 
+import pytest
+import yaml
+
 from support.operating import CHILD, Cluster, RunningOperator, crd_file, eventually, target, wait_ready
 
 
@@ -19,3 +22,31 @@ def test_kinds_that_go_and_come(cluster: Cluster, namespace: str, operator: Runn
     eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "True")
     assert operator.process is not None
     assert operator.process.poll() is None
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_field_that_an_older_prometheus_operator_does_not_know(cluster: Cluster, namespace: str) -> None:
+    manifest = yaml.safe_load(crd_file("servicemonitors").read_text())
+    for version in manifest["spec"]["versions"]:
+        del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["serviceDiscoveryRole"]
+    monitor = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "ServiceMonitor",
+        "metadata": {"name": "probe", "namespace": namespace},
+        "spec": {"serviceDiscoveryRole": "EndpointSlice", "endpoints": [], "selector": {}},
+    }
+    asked = ("apply", "--server-side", "--dry-run=server", "-f", "-")
+    cluster.apply(manifest)
+    try:
+        eventually(lambda: cluster.run(*asked, stdin=yaml.safe_dump(monitor)).returncode != 0)
+        cluster.apply(target(namespace, {"monitor": {"serviceDiscoveryRole": "EndpointSlice"}}))
+        eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "False")
+        message = cluster.condition(namespace, "nodes", "Applied")["message"]
+        assert message.endswith(".spec.serviceDiscoveryRole: field not declared in schema")
+        wait_ready(cluster, namespace)
+    finally:
+        cluster.do("apply", "--server-side", "-f", str(crd_file("servicemonitors")))
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "True", seconds=60)
+    written = cluster.get("servicemonitor", CHILD, namespace)
+    assert written
+    assert written["spec"]["serviceDiscoveryRole"] == "EndpointSlice"

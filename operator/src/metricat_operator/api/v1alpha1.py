@@ -147,6 +147,11 @@ class Monitor(Model):
         max_length=63,
         description="The series' job label; node-exporter makes the agents a drop-in replacement for it.",
     )
+    service_discovery_role: Literal["Endpoints", "EndpointSlice"] | None = Field(
+        default=None,
+        description="What Prometheus finds the agents by: Endpoints hold 1,000 at most; for EndpointSlice it must be "
+        "allowed to list and watch endpointslices. Default: as the Prometheus has it.",
+    )
     sample_limit: int = Field(
         default=0, ge=0, le=10_000_000, description="Samples that one scrape may bring; 0: no limit."
     )
@@ -327,7 +332,7 @@ MAX_TERMS = 64
 
 
 class Pool(Model):
-    """Nodes with settings of their own. What is left out is as the target says."""
+    """One pool; what it leaves out is as the target says."""
 
     name: str = Field(
         pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",

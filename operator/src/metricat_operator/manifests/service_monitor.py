@@ -40,6 +40,8 @@ def service_monitor(context: Context) -> Manifest:
         "namespaceSelector": {"matchNames": [context.namespace]},
         "endpoints": [endpoint],
     }
+    if monitor.service_discovery_role:  # else left out, as a Prometheus Operator before 0.86 does not know it
+        spec["serviceDiscoveryRole"] = monitor.service_discovery_role
     if monitor.sample_limit:
         spec["sampleLimit"] = monitor.sample_limit
     return {
