@@ -18,6 +18,7 @@ from metricat_operator.observed import Manifest
 
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _WATCH_SECONDS = 300
+_WATCH_SECONDS_WITHOUT_BOOKMARKS = 60
 # The API server sends a bookmark every minute; a longer silence means that the connection is dead.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=75)
 _PAGE = 500
@@ -89,7 +90,7 @@ class Client:
     async def watch(
         self, kind: Kind, resource_version: str, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Manifest]:
-        """Events since a resource version, bookmarks included, until the API server ends the stream (5 minutes)."""
+        """Events since a resource version, bookmarks included, until the API server ends the stream, after minutes."""
         query = [("allowWatchBookmarks", "true")]
         async with self._request(
             "GET",
@@ -97,7 +98,7 @@ class Client:
             label_selector=labels or None,
             field_selector=fields or None,
             resource_version=resource_version,
-            timeout_seconds=_WATCH_SECONDS,
+            timeout_seconds=_WATCH_SECONDS if kind.bookmarks else _WATCH_SECONDS_WITHOUT_BOOKMARKS,
             watch="true",
             query_params=query,
             _request_timeout=_WATCH_TIMEOUT,

@@ -7,13 +7,18 @@ from metricat_operator import naming
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of object. An optional one may not be served: its CRD belongs to somebody else."""
+    """A kind of object.
+
+    An optional one may not be served: its CRD belongs to somebody else. Without bookmarks a watch may be silent for
+    ever: the API server keeps no cache of such a kind.
+    """
 
     api_version: str
     name: str
     plural: str
     optional: bool = False
     namespaced: bool = True
+    bookmarks: bool = True
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of the collection or the object; without a namespace, of all namespaces."""
@@ -33,7 +38,7 @@ class Kind:
 TARGET = Kind(naming.API_VERSION, naming.KIND, naming.PLURAL)
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 POD = Kind("v1", "Pod", "pods")
-EVENT = Kind("v1", "Event", "events")
+EVENT = Kind("v1", "Event", "events", bookmarks=False)
 
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 

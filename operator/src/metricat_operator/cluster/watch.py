@@ -139,6 +139,7 @@ class Cache:
                 self._forget(kept)
             else:
                 self._store(kept)
+        self.last_heard = time.monotonic()  # it is the API server that ended the stream
         return version
 
     def _forget(self, manifest: Manifest) -> None:
