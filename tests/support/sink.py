@@ -1,7 +1,7 @@
 """A program that takes notifications as their real takers do, and tells over HTTP what it took.
 
 It runs in a pod: `python3 sink.py FOLDER`, where FOLDER holds `sink.crt` and `sink.key`. Mail comes by SMTP, after
-STARTTLS and with a password; HTTP requests are refused where Slack, PagerDuty or a webhook that asks for a token would.
+STARTTLS and with a password; HTTP requests are refused where Slack, PagerDuty or a webhook with a token would.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Mail:
             {
                 "way": "email",
                 "tls": session.ssl is not None,
-                "user": session.login_data.decode() if isinstance(session.login_data, bytes) else "",
+                "user": str(session.auth_data or b"", "utf-8"),
                 "from": envelope.mail_from,
                 "to": envelope.rcpt_tos,
                 "subject": message["Subject"],
@@ -115,6 +115,7 @@ def main(folder: Path) -> None:
         require_starttls=True,
         authenticator=log_in,
         auth_required=True,
+        auth_exclude_mechanism=["LOGIN"],  # each server asks for the name in other words, and Alertmanager knows few
     ).start()
     ThreadingHTTPServer(("", HTTP_PORT), Web).serve_forever()
 

@@ -1,0 +1,277 @@
+"""The real Alertmanager tells each receiver what it wants, mail over TLS, and is silent where it should be.
+
+Both nodes share one kernel, so the same memory is in use on both: their pools have thresholds of their own.
+"""
+
+import base64
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from metricat_tools.demo.scene import SERVICE, Scene, target
+from metricat_tools.stack.ask import NAMESPACE, Alert
+from metricat_tools.stack.wait import pods_in_trouble, until
+from support import sink
+from support.certificates import self_signed
+
+pytestmark = pytest.mark.e2e
+ALERT = "NodeMemoryUsageHigh"
+HOST = f"sink.{NAMESPACE}.svc"
+URL = f"http://{HOST}:{sink.HTTP_PORT}"
+POOL = "e2e.metricat.dev/pool"
+WAYS = ("email", "slack", "pagerduty", "guarded")
+SINK = Path(sink.__file__)
+Taken = dict[str, Any]
+
+
+def secret(key: str) -> dict[str, str]:
+    return {"name": "on-call", "key": key}
+
+
+RECEIVERS: list[dict[str, Any]] = [
+    {
+        "name": "mail",
+        "email": {
+            "to": "on-call@example.com",
+            "from": "metricat@example.com",
+            "server": f"{HOST}:{sink.SMTP_PORT}",
+            "username": sink.USER,
+            "password": secret("password"),
+            "ca": {"name": "sink", "key": "sink.crt"},
+        },
+    },
+    {"name": "chat", "slack": {"url": secret("slack"), "channel": "#nodes"}},
+    {"name": "pager", "pagerDuty": {"routingKey": secret("pagerduty"), "url": f"{URL}/pagerduty/v2/enqueue"}},
+    {"name": "program", "webhook": {"url": f"{URL}/guarded", "token": secret("token")}},
+    {"name": "others", "pools": ["other"], "webhook": {"urlSecret": secret("others")}},
+    {"name": "asleep", "webhook": {"url": f"{URL}/asleep"}, "quietHours": [{"from": "00:00", "to": "24:00"}]},
+    {"name": "heartbeat", "severities": ["info"], "repeat": "1m", "webhook": {"url": f"{URL}/heartbeat"}},
+]
+
+
+def spec(scene: Scene, **more: Any) -> None:
+    """Apply the demo's target with other fields in its spec."""
+    changed = yaml.safe_load(target())
+    changed["spec"] |= more
+    scene.kubectl.apply(yaml.safe_dump(changed))
+
+
+def library() -> bytes:
+    """The SMTP server as one file: a zip is a folder to Python."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("aiosmtpd", "attr", "attrs", "public"):
+            found = find_spec(name)
+            assert found is not None
+            assert found.origin is not None
+            folder = Path(found.origin).parent
+            for path in folder.rglob("*.py"):
+                if "tests" not in path.parts:
+                    archive.write(path, path.relative_to(folder.parent))
+    return packed.getvalue()
+
+
+def sink_manifests(image: str, certificate: Path) -> list[dict[str, Any]]:
+    """The sink as a pod with a Service, and its certificate."""
+
+    def named(kind: str, **more: Any) -> dict[str, Any]:
+        labels = {"e2e.metricat.dev": "sink"}
+        return {"apiVersion": "v1", "kind": kind, "metadata": {"name": "sink", "labels": labels}, **more}
+
+    ports = {"smtp": sink.SMTP_PORT, "http": sink.HTTP_PORT}
+    container = {
+        "name": "sink",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python3", "/sink/sink.py", "/certificate"],
+        "env": [{"name": "PYTHONPATH", "value": "/sink/library.zip"}, {"name": "PYTHONUNBUFFERED", "value": "1"}],
+        "readinessProbe": {"httpGet": {"port": sink.HTTP_PORT}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "96Mi"}},
+        "volumeMounts": [
+            {"name": "code", "mountPath": "/sink"},
+            {"name": "certificate", "mountPath": "/certificate"},
+        ],
+    }
+    return [
+        named(
+            "ConfigMap",
+            data={"sink.py": SINK.read_text()},
+            binaryData={"library.zip": base64.b64encode(library()).decode()},
+        ),
+        named("Secret", stringData={name: (certificate / name).read_text() for name in ("sink.crt", "sink.key")}),
+        named(
+            "Service",
+            spec={
+                "selector": {"e2e.metricat.dev": "sink"},
+                "ports": [{"name": name, "port": port} for name, port in ports.items()],
+            },
+        ),
+        named(
+            "Pod",
+            spec={
+                "automountServiceAccountToken": False,
+                "securityContext": {"runAsNonRoot": True, "runAsUser": 65534},
+                "containers": [container],
+                "volumes": [
+                    {"name": "code", "configMap": {"name": "sink"}},
+                    {"name": "certificate", "secret": {"secretName": "sink"}},
+                ],
+            },
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def told(stage: tuple[Any, Scene], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """The scene with a sink, a second pool, and a target whose Secret is not there yet."""
+    scene = stage[1]
+    certificate = tmp_path_factory.mktemp("certificate")
+    self_signed(certificate, "sink", HOST)
+    manifests = sink_manifests(scene.images["agent"], certificate)
+    for manifest in manifests:
+        manifest["metadata"]["namespace"] = NAMESPACE
+    scene.kubectl.apply(yaml.safe_dump_all(manifests))
+    scene.kubectl.run("label", "node", "n2", f"{POOL}=other", "--overwrite")
+    other = {"name": "other", "nodeSelector": {"matchLabels": {POOL: "other"}}}
+    other["alerts"] = {"rules": {ALERT: {"critical": {"enabled": False}}}}
+    on_both = {"warning": {"threshold": 0.1, "for": "0s"}, "critical": {"threshold": 0.2, "for": "0s"}}
+    try:
+        until("the sink", lambda: isinstance(taken(scene), list), why=lambda: pods_in_trouble(scene.kubectl, NAMESPACE))
+        spec(scene, pools=[other])
+        # An alert of the time before the node changed its pool would go on for minutes.
+        until("the pools", lambda: pools(scene) == {("n1", "default"), ("n2", "other")})
+        spec(
+            scene,
+            pools=[other],
+            alerts={"labels": {"release": "demo"}, "rules": {ALERT: on_both}},
+            notifications={"labels": {"release": "demo"}, "receivers": RECEIVERS},
+        )
+        yield scene
+    finally:
+        scene.kubectl.apply(target())
+        scene.kubectl.run("label", "node", "n2", f"{POOL}-")
+        for kind in ("pod", "service", "configmap", "secret"):
+            scene.kubectl.run("delete", kind, "sink", "--namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+        scene.kubectl.run("delete", "secret", "on-call", "--namespace", NAMESPACE, "--ignore-not-found")
+    until("the target as it was", scene.ready)
+    scene.wait_scraped()
+    until("no alert of memory", lambda: not scene.alertmanager.alerts(ALERT), seconds=400)
+
+
+def pools(scene: Scene) -> set[tuple[str, str]]:
+    found = scene.prometheus.query(f'metricat:node_memory_usage:percent{{service="{SERVICE}"}}')
+    return {(one.labels["node"], one.labels["pool"]) for one in found}
+
+
+def taken(scene: Scene) -> list[Taken]:
+    found: list[Taken] = scene.kubectl.through(NAMESPACE, f"sink:{sink.HTTP_PORT}", "/")
+    return found
+
+
+def came(scene: Scene, way: str, severity: str) -> list[Taken]:
+    """What came by this way about the alert in this severity, firing."""
+    found = [one for one in taken(scene) if one["way"] == way]
+    return [one for one in found if all(word in json.dumps(one) for word in (ALERT, f"({severity})", "FIRING"))]
+
+
+def condition(scene: Scene) -> dict[str, str]:
+    found: list[dict[str, str]] = scene.target()["status"]["conditions"]
+    return next((one for one in found if one["type"] == "Notified"), {"reason": "", "status": ""})
+
+
+def receivers(scene: Scene) -> set[str]:
+    """Those that the running Alertmanager has."""
+    # The kubelet looks whenever the pod changes, and else once a minute.
+    pods = ("pods", "--namespace", NAMESPACE, "--selector=alertmanager=demo")
+    scene.kubectl.run("annotate", *pods, "--overwrite", f"metricat.dev/look-again={len(taken(scene))}")
+    answer = scene.kubectl.through(NAMESPACE, scene.alertmanager.service, "/api/v2/receivers")
+    return {one["name"] for one in answer}
+
+
+def test_a_secret_that_is_missing_is_named(told: Scene) -> None:
+    until("the rejection", lambda: condition(told)["reason"] == "ConfigRejected", why=lambda: str(condition(told)))
+    assert condition(told)["status"] == "False"
+    assert 'secrets "on-call" not found' in condition(told)["message"] or '"on-call"' in condition(told)["message"]
+
+
+def test_each_way_brings_what_its_receiver_wants(told: Scene) -> None:
+    values = {
+        "password": sink.PASSWORD,
+        "slack": f"{URL}/slack",
+        "pagerduty": sink.ROUTING_KEY,
+        "token": sink.TOKEN,
+        "others": f"{URL}/others",
+    }
+    manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "on-call", "namespace": NAMESPACE}}
+    told.kubectl.apply(yaml.safe_dump(manifest | {"stringData": values}))
+    wanted = {f"{NAMESPACE}/{SERVICE}/{one['name']}" for one in RECEIVERS}
+    until("Alertmanager to have the receivers", lambda: wanted <= receivers(told), seconds=240)
+    until(
+        "a critical and a warning by each way",
+        lambda: all(came(told, way, severity) for way in WAYS[:3] for severity in ("critical", "warning")),
+        seconds=300,
+        why=lambda: json.dumps([(one["way"], one.get("why")) for one in taken(told)]),
+    )
+    mail = came(told, "email", "critical")[0]
+    assert mail["tls"]
+    assert (mail["user"], mail["from"], mail["to"]) == (sink.USER, "metricat@example.com", ["on-call@example.com"])
+    assert mail["subject"] == f"[FIRING] {ALERT} (critical) on n1"
+    assert "Memory usage on n1 (pool default) is" in mail["text"]
+    assert "Top processes:" in mail["text"]
+
+    [chat] = came(told, "slack", "critical")[0]["body"]["attachments"]
+    assert chat["title"] == f"[FIRING] {ALERT} (critical) on n1"
+    assert "Memory usage on n1 is high. Memory usage on n1 (pool default) is" in chat["text"]
+    assert came(told, "slack", "critical")[0]["body"]["channel"] == "#nodes"
+
+    page = came(told, "pagerduty", "critical")[0]["body"]
+    assert (page["event_action"], page["payload"]["severity"]) == ("trigger", "critical")
+
+    assert not [one for one in taken(told) if one["way"].startswith("refused")]
+
+
+def test_a_critical_silences_its_own_warning_and_nobody_elses(told: Scene) -> None:
+    """On n1 both levels fire, on n2, of another pool, the warning only."""
+
+    def alerts() -> dict[tuple[str, str], str]:
+        return {(one.labels["node"], one.labels["severity"]): one.state for one in told.alertmanager.alerts(ALERT)}
+
+    expected = {("n1", "critical"): "active", ("n1", "warning"): "suppressed", ("n2", "warning"): "active"}
+    until("the three alerts", lambda: alerts() == expected, seconds=300, why=lambda: str(alerts()))
+
+    def of(way: str) -> set[tuple[str, str]]:
+        bodies = [one["body"] for one in taken(told) if one["way"] == way]
+        firing = [alert["labels"] for body in bodies for alert in body["alerts"] if alert["status"] == "firing"]
+        return {(labels["node"], labels["severity"]) for labels in firing if labels["alertname"] == ALERT}
+
+    until("a program to be told", lambda: of("guarded") == {("n1", "critical"), ("n2", "warning")})
+    until("the other pool's to be told", lambda: of("others") == {("n2", "warning")})
+    assert of("asleep") == set(), "nobody is told in quiet hours"
+
+
+def test_the_heartbeat_comes_though_it_is_about_no_node(told: Scene) -> None:
+    def watchdogs() -> list[Taken]:
+        return [one for one in taken(told) if one["way"] == "heartbeat" and "MetricatWatchdog" in json.dumps(one)]
+
+    until("the heartbeat", watchdogs)
+
+
+def test_alertmanagers_own_namespace_matcher_is_there_and_lets_us_through(told: Scene) -> None:
+    """Its strategy is the default, OnNamespace: what came above came through it."""
+    answer = told.kubectl.through(NAMESPACE, told.alertmanager.service, "/api/v2/status")
+    configuration = yaml.safe_load(answer["config"]["original"])
+    [route] = [one for one in configuration["route"]["routes"] if one["receiver"].endswith(f"{SERVICE}/Nobody")]
+    assert f'namespace="{NAMESPACE}"' in route["matchers"]
+    for rule in configuration["inhibit_rules"]:
+        assert all(f'namespace="{NAMESPACE}"' in rule[side] for side in ("source_matchers", "target_matchers"))
+    alerts: list[Alert] = told.alertmanager.alerts()
+    ours = [one for one in alerts if one.labels.get("service") == SERVICE]
+    assert ours
+    assert {one.labels["namespace"] for one in ours} == {NAMESPACE}
