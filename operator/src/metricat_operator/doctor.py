@@ -72,11 +72,9 @@ def discovered(
     return Finding(holds=True, reason="Discovered", message="; ".join(told))
 
 
-_REJECTED = {
-    "ServiceMonitor": ("MonitorRejected", ""),
-    # It depends on Secrets too, and nothing is said of a config that is taken again because one of them came.
-    "AlertmanagerConfig": ("ConfigRejected", " (where a Secret was mended, this is said for up to an hour more)"),
-}
+_REJECTED = {"ServiceMonitor": "MonitorRejected", "AlertmanagerConfig": "ConfigRejected"}
+_MENDED_SINCE = " (where a Secret was mended, this is said for up to an hour more)"
+"""Nothing is said of an object that is taken again because a Secret that it names came or changed."""
 
 
 def _rejected(subject: Subject, taker: Taker, rejections: Sequence[Rejection]) -> Finding | None:
@@ -87,8 +85,10 @@ def _rejected(subject: Subject, taker: Taker, rejections: Sequence[Rejection]) -
     said = [one.message for one in rejections if one.uid == uid and one.taker in {"", str(taker)}]
     if not said:
         return None
-    reason, more = _REJECTED[subject.what]
-    return _no(reason, f"the Prometheus Operator leaves the {subject.what} out of {taker}: {said[0]}{more}")
+    more = _MENDED_SINCE if "secret" in said[0].lower() else ""
+    return _no(
+        _REJECTED[subject.what], f"the Prometheus Operator leaves the {subject.what} out of {taker}: {said[0]}{more}"
+    )
 
 
 def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:

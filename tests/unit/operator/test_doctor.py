@@ -105,7 +105,12 @@ def test_a_monitor_that_the_prometheus_operator_leaves_out_is_not_taken_for_one_
     found = discovered("nodes", [mine], [taker({})], [said])
     assert (found.holds, found.reason) == (False, "MonitorRejected")
     assert found.message == (
-        "the Prometheus Operator leaves the ServiceMonitor out of Prometheus monitoring/k8s: secret not found"
+        "the Prometheus Operator leaves the ServiceMonitor out of Prometheus monitoring/k8s: secret not found "
+        "(where a Secret was mended, this is said for up to an hour more)"
+    )
+    regex = Rejection("u", "bad regex", "Prometheus monitoring/k8s")
+    assert discovered("nodes", [mine], [taker({})], [regex]).message.endswith(
+        "out of Prometheus monitoring/k8s: bad regex"
     )
     other = taker({}, name="other")
     assert discovered("nodes", [mine], [taker({}), other], [said]).message == (
