@@ -3,7 +3,7 @@
 Level-triggered: everything desired is computed anew from what is there now, so it does not matter which event led here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.pace import Pace
 from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.manifests import Context, build
-from metricat_operator.observed import Facts, Manifest, ObjectKey, Trouble
+from metricat_operator.observed import Event, Facts, Manifest, ObjectKey, Trouble
 from metricat_operator.settings import Settings
 from metricat_operator.status import compute, news, says_the_same, unexplained
 from metricat_operator.wiring import questions
@@ -98,10 +98,14 @@ class Reconciler:
 
     async def _tell(self, target: Manifest, parsed: Parsed, troubles: list[Trouble]) -> Manifest:
         before = target.get("status", {})
-        facts = await self._with_events(target, parsed, self._facts(target))
         key = (target["metadata"]["namespace"], target["metadata"]["name"])
-        answers = self._asker.want(key, questions(facts, self._settings.asks, self._settings.namespace))
-        status = compute(target, parsed, replace(facts, answers=answers), troubles, _utc())
+        facts = self._facts(target)
+        facts = replace(
+            facts, answers=self._asker.want(key, questions(facts, self._settings.asks, self._settings.namespace))
+        )
+        status = compute(target, parsed, facts, troubles, _utc())
+        if events := await self._told(target, parsed, facts, uncovered=bool(status["uncovered"])):
+            status = compute(target, parsed, replace(facts, events=events), troubles, _utc())
         if says_the_same(status, before):
             return target
         if wait := self._pace.wait(target["metadata"]["uid"]):
@@ -112,10 +116,10 @@ class Reconciler:
             self._report(target, condition)
         return written
 
-    async def _with_events(self, target: Manifest, parsed: Parsed, facts: Facts) -> Facts:
-        """The facts, with what events say of that which nothing else explains; while that lasts, look again."""
+    async def _told(self, target: Manifest, parsed: Parsed, facts: Facts, *, uncovered: bool) -> Mapping[str, Event]:
+        """What events say of that which nothing else explains; while that lasts, the target is looked at again."""
         metadata = target["metadata"]
-        asked = unexplained(parsed, facts)
+        asked = unexplained(parsed, facts) if uncovered else {}
         if asked:
             self._observer.remind(metadata["namespace"], metadata["name"], PATIENCE)
-        return replace(facts, events=await self._events.about(metadata["uid"], metadata["namespace"], asked))
+        return await self._events.about(metadata["uid"], metadata["namespace"], asked)

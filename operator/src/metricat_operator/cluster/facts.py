@@ -1,7 +1,7 @@
 """The cluster as the operator knows it: one cache per kind, and the facts about one target."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from metricat_operator import naming
 from metricat_operator.api.overlap import Claim
@@ -9,6 +9,7 @@ from metricat_operator.cluster import claims, serving
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS, TARGET
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
+from metricat_operator.cluster.view import View
 from metricat_operator.cluster.watch import Cache, kept_metadata
 from metricat_operator.observed import Facts, Manifest, Node, ObjectKey, Taint, Taker
 
@@ -56,6 +57,9 @@ class Observer:
             labels=serving.MADE_BY_THE_PROMETHEUS_OPERATOR,
             trim=_trim_server,
         )
+        self._nodes = View(self.nodes, _by_name)
+        self._agents = View(self.pods, _by_target)
+        self._owned = [View(cache, _by_owner) for cache in self.children.values()]
         self.takers = [Cache(kind, changed=lambda _: enqueue("", "", _SOON), trim=trim_taker) for kind in TAKERS]
 
     @property
@@ -90,29 +94,42 @@ class Observer:
     def facts(self, namespace: str, name: str, uid: str) -> Facts:
         """What is known now about the target and its children."""
         label = naming.fit(name)
-        children = list(self._owned(namespace, uid))
+        children = [child for owned in self._owned for child in owned().get((namespace, uid), ())]
         return Facts(
             children={ObjectKey(child["kind"], child["metadata"]["name"]): child for child in children},
-            nodes=tuple(sorted((_node(node) for node in self.nodes), key=lambda node: node.name)),
-            pods=tuple(agent_pod(pod) for pod in self.pods if _place(pod) == (namespace, label)),
+            nodes=self._nodes(),
+            pods=tuple(agent_pod(pod) for pod in self._agents().get((namespace, label), ())),
             unserved=frozenset(kind for kind, cache in self.children.items() if not cache.served),
             takers=tuple(sorted((taker(one, self.servers) for cache in self.takers for one in cache), key=str)),
             namespace_labels=self.namespaces.get("", namespace).get("metadata", {}).get("labels", {}),
             rejections=serving.rejections(children, self.rejections),
         )
 
-    def _owned(self, namespace: str, uid: str) -> Iterator[Manifest]:
-        for cache in self.children.values():
-            for child in cache:
-                metadata = child["metadata"]
-                owners = metadata.get("ownerReferences", [])
-                if metadata["namespace"] == namespace and any(owner["uid"] == uid for owner in owners):
-                    yield child
+
+def _by_name(nodes: Iterable[Manifest]) -> tuple[Node, ...]:
+    return tuple(sorted(map(_node, nodes), key=lambda node: node.name))
 
 
-def _place(pod: Manifest) -> tuple[str, str]:
-    metadata = pod["metadata"]
-    return metadata["namespace"], metadata["labels"].get(naming.LABEL_TARGET, "")
+Index = Mapping[tuple[str, str], Sequence[Manifest]]
+
+
+def _by_target(pods: Iterable[Manifest]) -> Index:
+    """By namespace and the label of the target."""
+    found: dict[tuple[str, str], list[Manifest]] = {}
+    for pod in pods:
+        metadata = pod["metadata"]
+        found.setdefault((metadata["namespace"], metadata["labels"].get(naming.LABEL_TARGET, "")), []).append(pod)
+    return found
+
+
+def _by_owner(children: Iterable[Manifest]) -> Index:
+    """By namespace and the UID of the target."""
+    found: dict[tuple[str, str], list[Manifest]] = {}
+    for child in children:
+        metadata = child["metadata"]
+        for uid in {owner["uid"] for owner in metadata.get("ownerReferences", [])}:
+            found.setdefault((metadata["namespace"], uid), []).append(child)
+    return found
 
 
 def _trim_node(manifest: Manifest) -> Manifest:

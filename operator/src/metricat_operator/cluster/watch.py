@@ -48,6 +48,8 @@ class Cache:
     served: bool = True
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     last_heard: float = field(default_factory=time.monotonic)
+    revision: int = 0
+    """Grows with each change of an object."""
     _objects: dict[tuple[str, str], Manifest] = field(default_factory=dict)
     _streaming: asyncio.Timeout | None = None
 
@@ -106,6 +108,7 @@ class Cache:
         if self.served:
             self.served = False
             self._objects.clear()
+            self.revision += 1
             log.info("kind is not served", kind=self.kind.name)
             self.changed({})
         self.synced.set()
@@ -123,6 +126,7 @@ class Cache:
             seen.add(_key(kept))
             self._store(kept)
         for key in [key for key in self._objects if key not in seen]:
+            self.revision += 1
             self.changed(self._objects.pop(key))
         self.synced.set()
         return version
@@ -146,6 +150,7 @@ class Cache:
         before = self._objects.get(_key(manifest))
         if before is None or newer(manifest, before):  # else it was made anew in the meantime, by us
             self._objects.pop(_key(manifest), None)
+            self.revision += 1
             self.changed(manifest)
 
     def _store(self, manifest: Manifest) -> None:
@@ -154,6 +159,7 @@ class Cache:
         if before is not None and not newer(kept, before):
             return
         self._objects[_key(kept)] = kept
+        self.revision += 1
         if before is None or _content(before) != _content(kept):
             self.changed(kept)
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metricat_operator import naming
-from metricat_operator.api.overlap import holders
+from metricat_operator.api.overlap import holders, selected
 from metricat_operator.api.parse import Parsed
 from metricat_operator.api.pools import owner, requirements
-from metricat_operator.api.selectors import in_affinity
+from metricat_operator.api.selectors import beside, in_affinity
 from metricat_operator.api.v1alpha1 import Toleration
 from metricat_operator.observed import Facts, Manifest, Node
 
@@ -49,10 +49,11 @@ def virtual(parsed: Parsed, facts: Facts) -> list[Node]:
 
 def taken(parsed: Parsed, facts: Facts) -> Counter[str]:
     """How many of the nodes that the target selects each older one owns."""
-    if parsed.spec is None:
+    mine = requirements(parsed.spec.node_selector) if parsed.spec else ()
+    if parsed.spec is None or not beside(mine, selected(parsed.older)):
         return Counter()
     real = [node.labels for node in facts.nodes if node.linux and not node.virtual]
-    return holders(requirements(parsed.spec.node_selector), parsed.older, real)
+    return holders(mine, parsed.older, real)
 
 
 def daemon_sets(facts: Facts) -> list[Manifest]:
