@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from contextlib import suppress
@@ -12,6 +13,10 @@ from metricat_agent.wire import MAX_HEAD, BadRequestError, Request, parse_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_EMPTY_LINES = b"\r\n"
+"""Before a request they count for nothing (RFC 9112, 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,15 @@ class Connection:
         self._client.settimeout(self._limits.request)
         self._client, self.is_certified = wrap(self._client)
 
+    def was_secured_by(self, context: object) -> bool:
+        """Tell whether the handshake was of this TLS context; of None: whether there was none."""
+        return getattr(self._client, "context", None) is context
+
     def next_request(self) -> Request | None:
         """Return the next request; None if the client is gone or too slow. Raises `BadRequestError`."""
         deadline = time.monotonic() + (self._limits.request if self._rest else self._limits.idle)
-        while b"\r\n\r\n" not in self._rest:
+        self.is_idle = not self._rest
+        while (end := _END_OF_HEAD.search(self._rest)) is None:
             if len(self._rest) > MAX_HEAD:
                 raise BadRequestError(431)
             left = deadline - time.monotonic()
@@ -68,13 +78,13 @@ class Connection:
             chunk = self._client.recv(4096)
             if not chunk:
                 return None
-            if not self._rest:
+            self._rest = (self._rest + chunk).lstrip(_EMPTY_LINES)
+            if self._rest and self.is_idle:
                 self.is_idle = False
                 deadline = time.monotonic() + self._limits.request
-            self._rest += chunk
         self.waits_since = None
         self.is_idle = False
-        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        head, self._rest = self._rest[: end.start()], self._rest[end.end() :].lstrip(_EMPTY_LINES)
         return parse_head(head)
 
     def send(self, data: bytes) -> None:

@@ -68,13 +68,21 @@ class Guard:
             if stamp != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._web = self._load()
+                    self._web = self._reloaded()
                     self._passed.clear()
-                    self._stamp = self._stamped()
                     _LOG.info("read %s again", self._what)
                 except SettingError as error:
                     _LOG.error("%s; what it said before stays in force", error)
             return self._web
+
+    def _reloaded(self) -> Web:
+        """Read again; raises `SettingError`, also if less is asked of clients: a file half written says so too."""
+        web = self._load()
+        if lost := [what for what in self._web.demands if what not in web.demands]:
+            raise SettingError(
+                f"{self._what} no longer asks for {' and '.join(lost)}; restart the agent if that is meant"
+            )
+        return web
 
     def wrap(self, client: socket.socket) -> tuple[socket.socket, bool]:
         """Shake hands, if TLS is asked for, and tell whether the client showed a certificate that we trust.

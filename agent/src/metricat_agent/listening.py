@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from metricat_agent.settings import Address
 
-_BACKLOG = 1024
+BACKLOG = 1024
 """Clients that the kernel keeps until we accept them; it lets them try again after a second if there are more."""
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
@@ -44,7 +44,7 @@ def _bound(family: int, where: tuple[object, ...], *, dual: bool = False) -> soc
         if dual:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(where)
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
         listener.settimeout(0)
     except BaseException:
         listener.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import time
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ class Lobby:
         self._patience = patience
         self._clock = clock
         self._waiting: dict[int, tuple[Client, float]] = {}
-        self._poll = select.poll()
+        self._selector = selectors.DefaultSelector()
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -33,18 +33,20 @@ class Lobby:
         """Let one wait."""
         descriptor = client[0].fileno()
         self._waiting[descriptor] = (client, self._clock() + self._patience)
-        self._poll.register(descriptor, select.POLLIN)
+        self._selector.register(descriptor, selectors.EVENT_READ)
 
     def ready(self) -> Client | None:
         """Return the first whose request has begun to come, who stays; a thread would only wait for the others."""
-        begun = {descriptor for descriptor, _ in self._poll.poll(0)}
+        if not self._waiting:
+            return None  # Windows cannot look at nothing
+        begun = {key.fd for key, _ in self._selector.select(0)}
         return next((client for descriptor, (client, _) in self._waiting.items() if descriptor in begun), None)
 
     def leave(self, client: Client) -> None:
         """Let one go."""
         descriptor = client[0].fileno()
         del self._waiting[descriptor]
-        self._poll.unregister(descriptor)
+        self._selector.unregister(descriptor)
 
     def late(self) -> Iterator[Client]:
         """Let those go, oldest first, who waited for too long or are too many."""

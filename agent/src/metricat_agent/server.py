@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
-import select
+import selectors
 import signal
 import socket
 import threading
@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent.connection import Connection, Limits
-from metricat_agent.listening import ListenError, listen
+from metricat_agent.listening import BACKLOG, ListenError, listen
 from metricat_agent.lobby import Lobby
 from metricat_agent.settings import Address
 from metricat_agent.wire import MAX_HEAD, Answer, BadRequestError, Request, encode
@@ -34,8 +34,8 @@ _ACCESS = logging.getLogger("metricat_agent.access")
 _FULL = encode(
     Answer(503, b"too many connections; come back in a second\n", headers=(("Retry-After", "1"),)), None, close=True
 )
-_TICK = 10
-"""Milliseconds after which we look again whether there is a place for who waits for one."""
+_TICK = 0.01
+"""Seconds after which we look again whether there is a place for who waits for one."""
 
 
 class Server:
@@ -88,22 +88,26 @@ class Server:
 
     def run(self) -> None:
         """Accept clients until stopped; then finish the answers under way, but not for ever."""
-        poll = select.poll()
-        by_descriptor = {listener.fileno(): listener for listener in self._listeners}
-        for descriptor in (*by_descriptor, self._wakeup.fileno()):
-            poll.register(descriptor, select.POLLIN)
-        while not self._stopping:
-            for descriptor, _ in poll.poll(_TICK if self._lobby else None):
-                if listener := by_descriptor.get(descriptor):
-                    self._accept(listener)
-            self._admit()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wakeup, selectors.EVENT_READ)
+            for listener in self._listeners:
+                selector.register(listener, selectors.EVENT_READ, listener)
+            while not self._stopping:
+                for key, _ in selector.select(_TICK if self._lobby else None):
+                    if key.data is not None:
+                        self._accept(key.data)
+                self._admit()
         for listener in self._listeners:
+            for _ in range(BACKLOG):  # who is there already would be cut off
+                if not self._accept(listener):
+                    break
             listener.close()
         self._drain()
         self._wakeup.close()
         self._wake.close()
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> bool:
+        """Let the next client in; tell whether there was one."""
         try:
             client, (host, *_) = listener.accept()
         except OSError as error:
@@ -114,12 +118,13 @@ class Server:
                     self._refuse(waiting)
                 with self._lock:
                     self._break_off_slowest(0)
-                time.sleep(0.1)  # the client is still waiting, and poll would return at once
-            return
+                time.sleep(0.1)  # the client is still waiting, and the selector would return at once
+            return False
         if not self._lobby and len(self._connections) < self._limits.connections:
             self._begin(client, str(host))
         else:
             self._lobby.enter((client, str(host)))
+        return True
 
     def _admit(self) -> None:
         """Give the clients in the lobby the places that are free, or that others may be asked to give up."""
@@ -178,6 +183,8 @@ class Server:
             if self._guard is not None:
                 connection.secure(self._guard.wrap)
             while (request := connection.next_request()) is not None:
+                if self._guard is not None and not connection.was_secured_by(self._guard.current().context):
+                    break  # the rules of handshakes have changed since
                 started = time.perf_counter()
                 answer = self._safe_answer(request, certified=connection.is_certified)
                 keep = request.keeps_alive and not self._stopping and not self._lobby

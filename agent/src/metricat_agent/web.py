@@ -24,3 +24,15 @@ class Web:
     headers: tuple[tuple[str, str], ...] = ()
     files: tuple[str, ...] = ()
     """All files that were read, whose change makes the rules old."""
+
+    @property
+    def demands(self) -> tuple[str, ...]:
+        """What is asked of a client, in words."""
+        asked = {
+            "TLS": self.context is not None,
+            "client certificates": self.context is not None and self.context.verify_mode.name != "CERT_NONE",
+            "certificates of every client": self.context is not None
+            and self.context.verify_mode.name == "CERT_REQUIRED",
+            "passwords": bool(self.users or self.password),
+        }
+        return tuple(what for what, is_asked in asked.items() if is_asked)

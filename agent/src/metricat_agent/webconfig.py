@@ -38,9 +38,11 @@ def load(path: str) -> Web:
     """Read the file and all that it names; raises `WebConfigError`."""
     try:
         with open(path, encoding="utf-8") as opened:  # noqa: PTH123 -- texts everywhere else
-            given = yaml.safe_load(opened) or {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
+            given = yaml.safe_load(opened)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise WebConfigError(f"--web.config.file={path}: cannot be read as YAML ({_brief(error)})") from None
+    if given is None:  # Prometheus takes it for no rules at all, but it is what an interrupted writer leaves
+        raise WebConfigError(f"--web.config.file={path}: is empty; write {{}} if nothing is to be asked for")
     try:
         return _web(given, os.path.abspath(path))  # noqa: PTH100 -- as above
     except _ValueError as error:

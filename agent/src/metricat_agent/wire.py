@@ -30,6 +30,9 @@ REASONS = {
 }
 _GZIP_FLOOR = 1024
 _GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_END_OF_LINE = re.compile(r"\r?\n")
+_ABSOLUTE = re.compile(r"\Ahttps?://[^/?]+/?", re.IGNORECASE)
+"""What proxies put before a path (RFC 9112, 3.2.2)."""
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 
 
@@ -109,11 +112,14 @@ def preferences(header: str) -> list[tuple[str, dict[str, str], float]]:
 
 def parse_head(head: bytes) -> Request:
     """Parse all up to the empty line; raise `BadRequestError` for what is none."""
-    first, *lines = head.decode("latin-1").split("\r\n")
+    first, *lines = _END_OF_LINE.split(head.decode("latin-1"))
     words = first.split(" ")
-    if len(words) != 3 or not words[1].startswith("/"):
+    if len(words) != 3 or not first.isprintable():  # the line may go into a log
         raise BadRequestError(400)
     method, target, version = words
+    target = _ABSOLUTE.sub("/", target)
+    if not target.startswith("/"):
+        raise BadRequestError(400)
     if version not in ("HTTP/1.1", "HTTP/1.0"):
         raise BadRequestError(505 if version.startswith("HTTP/") else 400)
     headers: dict[str, str] = {}

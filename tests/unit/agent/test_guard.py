@@ -125,6 +125,57 @@ def test_a_change_that_cannot_be_used_leaves_what_was(tmp_path: Path, caplog: py
 
 
 @pytest.mark.parametrize(
+    "left",
+    [
+        "",
+        "{}",
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, client_ca_file: prometheus.crt}",
+        f"basic_auth_users: {{anna: '{HASH}'}}",
+        f"tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{anna: '{HASH}'}}",
+    ],
+)
+def test_a_file_that_shrank_opens_no_door(
+    tmp_path: Path, certificate: Certificate, left: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("server", "prometheus"):
+        certificate(tmp_path, name)
+    (tmp_path / "web.yaml").write_text(
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, client_ca_file: prometheus.crt}\n"
+        f"basic_auth_users: {{anna: '{HASH}'}}"
+    )
+    prometheus = trusting(tmp_path, "server", "prometheus")
+    with running(tmp_path / "web.yaml") as port:
+        (tmp_path / "web.yaml").write_text(left)
+        with pytest.raises((OSError, http.client.HTTPException)):
+            ask(port, user="anna:hunter2")
+        with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
+            ask(port, trusting(tmp_path, "server"), user="anna:hunter2")
+        assert ask(port, prometheus) == 401
+        assert ask(port, prometheus, user="anna:hunter2") == 200
+    assert "stays in force" in caplog.text
+
+
+def test_an_empty_file_is_not_taken_for_no_rules(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").touch()
+    with pytest.raises(WebConfigError, match=r"is empty; write \{\}"):
+        Guard.by_file(str(tmp_path / "web.yaml"))
+
+
+def test_a_kept_connection_ends_when_tls_begins(tmp_path: Path, certificate: Certificate) -> None:
+    certificate(tmp_path, "server")
+    (tmp_path / "web.yaml").write_text("{}")
+    with running(tmp_path / "web.yaml") as port:
+        kept = http.client.HTTPConnection("localhost", port, timeout=5)
+        kept.request("GET", "/metrics")
+        assert kept.getresponse().read() is not None
+        (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+        kept.request("GET", "/metrics")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            kept.getresponse()
+        kept.close()
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         ("tls: {}", r"the file has the unknown key tls; it may have tls_server_config"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.client
+import select
+import selectors
 import socket
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,6 +136,34 @@ def test_what_is_no_request_is_refused(sent: bytes, status: bytes) -> None:
     with running() as port, raw(port) as client:
         client.sendall(sent)
         assert client.recv(4096).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\r\nGET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /-/healthy HTTP/1.1\nHost: a\n\n",
+        b"GET http://a/-/healthy HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_what_is_as_good_as_a_request_is_answered(sent: bytes) -> None:
+    with running() as port, raw(port) as client:
+        for _ in range(2):
+            client.sendall(sent)
+            assert client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_empty_lines_win_no_time() -> None:
+    with running(limits=Limits(idle=0.5)) as port, raw(port) as client:
+        started = time.monotonic()
+        client.settimeout(0.05)
+        with suppress(OSError):
+            while time.monotonic() - started < 5:
+                client.sendall(b"\r\n")
+                with suppress(TimeoutError):
+                    if client.recv(1) == b"":
+                        break
+        assert time.monotonic() - started < 3
 
 
 def test_a_client_that_trickles_is_cut_off() -> None:
@@ -280,6 +310,28 @@ def test_stopping_finishes_the_scrape_under_way() -> None:
         assert b"Connection: close" in client.recv(4096)
     thread.join(3)
     assert not thread.is_alive()
+
+
+def test_a_stop_answers_who_has_asked_already() -> None:
+    server = Server(pages(), [LOOPBACK])
+    with ExitStack() as stack:
+        clients = [stack.enter_context(raw(server.addresses[0].port)) for _ in range(20)]
+        for client in clients:
+            client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+        server.stop()
+        server.run()
+        assert [status_of(client) for client in clients] == [200] * 20
+
+
+def test_a_system_that_knows_select_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows does."""
+    monkeypatch.delattr(select, "poll")
+    monkeypatch.setattr(selectors, "DefaultSelector", selectors.SelectSelector)
+    with running(limits=Limits(connections=1)) as port, ExitStack() as stack:
+        clients = [stack.enter_context(raw(port)) for _ in range(3)]
+        for client in clients:
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert [status_of(client) for client in clients] == [200] * 3
 
 
 def test_stopping_does_not_wait_for_ever() -> None:

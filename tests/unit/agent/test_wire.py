@@ -24,6 +24,20 @@ def test_a_request() -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        (b"http://node-7:9100/metrics?x=1", "/metrics", "x=1"),
+        (b"HTTPS://node-7", "/", ""),
+        (b"http://node-7?x=1", "/", "x=1"),
+        (b"/http://node-7", "/http://node-7", ""),
+    ],
+)
+def test_what_proxies_ask_for(target: bytes, path: str, query: str) -> None:
+    found = parse_head(b"GET " + target + b" HTTP/1.1")
+    assert (found.path, found.query) == (path, query)
+
+
+@pytest.mark.parametrize(
     ("head", "status"),
     [
         (b"", 400),
@@ -32,6 +46,10 @@ def test_a_request() -> None:
         (b"GET / HTTP/1.1\r\nno colon", 400),
         (b"GET / HTTP/1.1\r\nHost : a", 400),
         (b"GET / HTTP/2.0", 505),
+        (b"GET http:/metrics HTTP/1.1", 400),
+        (b"GET /a\x1b[31m HTTP/1.1", 400),
+        (b"GET /a\rb HTTP/1.1", 400),
+        (b"GET /a\x9b31m HTTP/1.1", 400),
         (b"\x16\x03\x01\x02", 400),
     ],
 )
