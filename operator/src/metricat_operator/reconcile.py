@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 _STATUS_SECONDS = 3.0
 """A status is written at once, and again no sooner than so: while agents start, each would write it anew."""
 
+_COUNTS_SECONDS = 10.0
+"""The same, where no condition changed: the numbers of a rollout that goes on."""
+
 Report = Callable[[Manifest, Manifest], None]
 """Called with the target and a condition whose status or reason changed."""
 
@@ -45,7 +48,7 @@ class Reconciler:
     _asker: Asker
     _events: Events
     _report: Report
-    _pace: Pace = field(default_factory=lambda: Pace(_STATUS_SECONDS))
+    _pace: Pace = field(default_factory=Pace)
 
     async def reconcile(self, target: Manifest) -> Manifest:
         """One pass; returns the target, with its status as it is now.
@@ -108,11 +111,12 @@ class Reconciler:
             status = compute(target, parsed, replace(facts, events=events), troubles, _utc())
         if says_the_same(status, before):
             return target
-        if wait := self._pace.wait(target["metadata"]["uid"]):
+        changed = news(status, before)
+        if wait := self._pace.wait(target["metadata"]["uid"], _STATUS_SECONDS if changed else _COUNTS_SECONDS):
             self._observer.remind(*key, wait)
             return target
         written = await self._applier.write_status(target, status)
-        for condition in news(status, before):
+        for condition in changed:
             self._report(target, condition)
         return written
 
