@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -18,8 +20,32 @@ _CHUNK = 65536
 _PAGE = 4096
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)  # Windows has none
 _GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.ESTALE)
-_KEPT = 256
-"""Descriptors that one user of this class keeps at most."""
+_SHORT = (errno.EMFILE, errno.ENFILE)
+
+
+class Allowance:
+    """How many descriptors all users together may keep; what is above is opened, read and closed at every scrape."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> bool:
+        """Take so many, or none."""
+        with self._lock:
+            granted = count <= self.left
+            self.left -= count if granted else 0
+            return granted
+
+    def give(self, count: int) -> None:
+        """Give so many back."""
+        with self._lock:
+            self.left += count
+
+
+def _may_keep() -> int:
+    """Return half of what the process may open, for clients need some too; each costs the kernel up to a page."""
+    return 0 if sys.platform == "win32" else min(os.sysconf("SC_OPEN_MAX") // 2, 1024)
 
 
 def read_text(path: str) -> str:
@@ -40,6 +66,14 @@ def _whole(descriptor: int) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+Identity = tuple[int, int]
+"""What a path led to: another directory under the same path has another one."""
+
+
+def _identity(found: os.stat_result) -> Identity:
+    return found.st_dev, found.st_ino
+
+
 def _attribute(data: bytes) -> str:
     return data.rstrip(b"\n").decode("utf-8", "surrogateescape")
 
@@ -47,9 +81,10 @@ def _attribute(data: bytes) -> str:
 class _Directory:
     """The open attributes of a directory of sysfs, each a page at most, and what was in them the last time."""
 
-    def __init__(self, constants: dict[str, str], opened: list[tuple[str, int]]) -> None:
-        self.constants = constants
-        self.opened = opened
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.constants: dict[str, str] = {}
+        self.opened: list[tuple[str, int]] = []
         self._data: list[bytes | None] = []
         self._texts: dict[str, str] = {}
 
@@ -69,18 +104,23 @@ class _Directory:
             self._texts = {**self.constants, **found}
         return self._texts
 
+    def close(self) -> None:
+        """Give the descriptors back."""
+        for _, descriptor in self.opened:
+            os.close(descriptor)
+
 
 class Files:
     """Files read by one thread at a time."""
 
     era = 0
     """Raised when descriptors are short: every `Files` gives its own back before it reads the next file."""
+    allowance = Allowance(_may_keep())
 
     def __init__(self) -> None:
         self._era = Files.era
         self._texts: dict[str, int] = {}
         self._directories: dict[str, _Directory] = {}
-        self._kept = 0
 
     def text(self, path: str) -> str:
         """Return the whole of a file."""
@@ -90,82 +130,98 @@ class Files:
             try:
                 return _whole(descriptor)
             except OSError:
-                self._close(self._texts.pop(path))
-        descriptor = os.open(path, _FLAGS)
+                self._drop(path)
+        descriptor = self._open(path)
+        kept = False
         try:
             text = _whole(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._texts[path] = descriptor
-        self._kept += 1
+            kept = self.allowance.take(1)
+        finally:
+            if not kept:
+                os.close(descriptor)
+        if kept:
+            self._texts[path] = descriptor
         return text
 
     def attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
         """Return those attributes of a directory of sysfs that can be read now; raise OSError if it is gone.
 
         Those that are `fixed` as long as the directory is there are read when it is opened, and not again. As long as
-        all are what they were, the same object is returned.
+        all are what they were, and few enough to be kept open, the same object is returned.
         """
         self._tidy()
         known = self._directories.get(directory)
         if known is not None:
             try:
-                return known.read()
+                if _identity(os.stat(directory)) == known.identity:  # noqa: PTH116 -- as in host.py
+                    return known.read()
             except OSError:  # the directory went away; another may have come in its place
-                self._forget(directory)
-        known = self._directories[directory] = self._opened(directory, names, fixed)
+                pass
+            self._forget(directory)  # or it was renamed, and the descriptors went with it
+        found = self._opened(directory, names, fixed)
+        kept = False
         try:
-            return known.read()
-        except OSError:
-            self._forget(directory)
-            raise
+            texts = found.read()
+            kept = self.allowance.take(len(found.opened))
+        finally:
+            if not kept:
+                found.close()
+        if kept:
+            self._directories[directory] = found
+        return texts
 
     def close(self) -> None:
         """Give every descriptor back."""
-        for descriptor in self._texts.values():
-            self._close(descriptor)
-        self._texts = {}
+        for path in list(self._texts):
+            self._drop(path)
         for directory in list(self._directories):
             self._forget(directory)
-        self._kept = 0
 
     def _tidy(self) -> None:
-        if self._kept > _KEPT or self._era != Files.era:
+        if self._era != Files.era:
             self._era = Files.era
             self.close()
 
+    def _open(self, path: str, within: int | None = None, flags: int = _FLAGS) -> int:
+        """Open a file; where no descriptor is left, make everybody give theirs back, and try once more."""
+        try:
+            return os.open(path, flags, dir_fd=within)
+        except OSError as error:
+            if error.errno not in _SHORT:
+                raise
+        Files.era += 1
+        self._tidy()
+        return os.open(path, flags, dir_fd=within)
+
     def _opened(self, directory: str, names: Iterable[str], fixed: Iterable[str]) -> _Directory:
-        within = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        found: list[tuple[str, int]] = []
-        constants: dict[str, str] = {}
+        within = self._open(directory, flags=os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        found = _Directory(_identity(os.fstat(within)))
         try:
             for name in fixed:
                 with suppress(OSError):
-                    descriptor = os.open(name, _FLAGS, dir_fd=within)
+                    descriptor = self._open(name, within)
                     try:
-                        constants[name] = _attribute(os.pread(descriptor, _PAGE, 0))
+                        found.constants[name] = _attribute(os.pread(descriptor, _PAGE, 0))
                     finally:
                         os.close(descriptor)
             for name in names:
                 try:
-                    found.append((name, os.open(name, _FLAGS, dir_fd=within)))
-                    self._kept += 1
+                    found.opened.append((name, self._open(name, within)))
                 except OSError as error:
-                    if error.errno in (errno.EMFILE, errno.ENFILE):
+                    if error.errno in _SHORT:
                         raise
         except BaseException:
-            for _, descriptor in found:
-                self._close(descriptor)
+            found.close()
             raise
         finally:
             os.close(within)
-        return _Directory(constants, found)
+        return found
+
+    def _drop(self, path: str) -> None:
+        os.close(self._texts.pop(path))
+        self.allowance.give(1)
 
     def _forget(self, directory: str) -> None:
-        for _, descriptor in self._directories.pop(directory).opened:
-            self._close(descriptor)
-
-    def _close(self, descriptor: int) -> None:
-        os.close(descriptor)
-        self._kept -= 1
+        known = self._directories.pop(directory)
+        known.close()
+        self.allowance.give(len(known.opened))

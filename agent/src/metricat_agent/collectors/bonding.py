@@ -32,7 +32,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
 def links(host: Host, master: str) -> Mapping[str, str]:
     """Return whether each link of a bond is up, as the bond sees it."""
     found = {}
-    for link in host.sys(f"class/net/{master}/bonding/slaves").split():
+    for link in host.sys_attributes(f"class/net/{master}/bonding", ("slaves",)).get("slaves", "").split():
         place = f"class/net/{master}/lower_{link}"
         known = host.sys_attributes(f"{place}/bonding_slave", ("mii_status",))
         found[link] = known.get("mii_status", "down")
