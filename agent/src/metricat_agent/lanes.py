@@ -32,11 +32,12 @@ class Limits:
 
 
 class Outcome(NamedTuple):
-    """What came of one collector: its metrics, or why there are none, and what it took in seconds."""
+    """What came of one collector: its metrics, or why there are none, and what it took in seconds, and of a CPU."""
 
     metrics: Metrics | None
     seconds: float
     why: str = ""
+    cpu_seconds: float = 0
 
 
 class _Turn:
@@ -138,10 +139,10 @@ class Lanes:
             return collector
 
     def _collect(self, collector: Collector) -> Outcome:
-        started = self._timer()
+        started, used = self._timer(), time.thread_time()
         metrics, why = None, ""
         try:
             metrics = collector.collect()
         except Exception as error:  # noqa: BLE001 -- the boundary: one collector's bug must not cost the others' series
             why = f"{type(error).__name__}: {error}"
-        return Outcome(metrics, self._timer() - started, why)
+        return Outcome(metrics, self._timer() - started, why, time.thread_time() - used)

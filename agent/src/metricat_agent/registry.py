@@ -88,6 +88,7 @@ class _Record:
     def __init__(self) -> None:
         self.errors = 0
         self.dropped = 0
+        self.background = 0.0
         self.last_success: float | None = None
         self.why: str | None = None
         self.written: _Written | None = None
@@ -164,9 +165,21 @@ class Registry:
             for samples, value in zip(own, values, strict=True):
                 if value is not None:
                     samples.append(((name,), value))
-        self._thrift.note({name: outcome.seconds for name, outcome in outcomes.items()})
+        self._account(outcomes)
         last = [*zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()]
         return b"".join((*parts, self._writer.text(last, form).encode(), ENDS[form].encode()))
+
+    def _account(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Charge each collector for the CPU that it used, since the last scrape too; pause those left out for it."""
+        spent = {}
+        for name, outcome in outcomes.items():
+            record, background = self._records[name], self._collectors[name].background_seconds()
+            spent[name] = outcome.cpu_seconds + background - record.background
+            record.background = background
+        before = self._thrift.shed
+        self._thrift.note(spent)
+        for name in set(self._thrift.shed) - set(before):
+            self._collectors[name].pause()
 
     def _rendered(self, name: str, metrics: Metrics, form: Format, taken: Metrics) -> _Written:
         """Return the metrics as text; those of a foreign collector without the names that are taken."""

@@ -1,7 +1,8 @@
 """Keeps the agent within its share of a CPU: above it, the dearest collectors that one can do without are left out.
 
 The share is measured over windows of a minute, whatever the collectors say of themselves. One collector goes at the end
-of each window above the budget; one comes back, the last first, when ten windows in a row used less than half of it.
+of a window above the budget; what was under way then may still cost the next window, which is not judged. One comes
+back, the last first, when ten windows in a row used less than half of it.
 """
 
 from __future__ import annotations
@@ -52,11 +53,12 @@ class Thrift:
         self._since = (clock(), cpu())
         self._cost: dict[str, float] = {}
         self._calm = 0
+        self._settling = False
         self._used: float | None = None
         self.shed: tuple[str, ...] = ()
 
     def note(self, seconds: Mapping[str, float]) -> None:
-        """Take what each collector took at a scrape; at the end of a window, judge."""
+        """Take the CPU seconds that each collector used since the last scrape; at the end of a window, judge."""
         for name, took in seconds.items():
             if name in self._optional:
                 self._cost[name] = self._cost.get(name, 0) + took
@@ -76,7 +78,10 @@ class Thrift:
     def _judge(self, used: float) -> None:
         budget = self._limits.budget
         self._calm = self._calm + 1 if used < budget / 2 else 0
-        if used > budget and self._cost:
+        if self._settling:
+            self._settling = False
+        elif used > budget and self._cost:
+            self._settling = True
             dearest = max(self._cost, key=self._cost.__getitem__)
             self.shed = (*self.shed, dearest)
             _LOG.warning(

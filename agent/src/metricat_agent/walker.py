@@ -1,15 +1,18 @@
 """Walks over all processes a slice at a time, and remembers the few that count.
 
 A round takes `Limits.period` seconds whatever the number of processes, in steps of at least `Limits.slice`. Who was
-among the first by CPU or by memory stays for `Limits.held` seconds, so that its series do not come and go.
+among the first by CPU or by memory stays for `Limits.held` seconds, so that its series do not come and go. The walk
+ends when nobody asks any more, and at an error; who asks next makes a whole round, and starts it again.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
 from heapq import nlargest
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from metricat_agent.processes import Place, Reading, Source
 
+_LOG = logging.getLogger(__name__)
 Key = tuple[int, float]
 """Number and start: a process, and no other that had its number before."""
 
@@ -31,8 +35,14 @@ class Limits:
     held: float = 300
     interest: float = 180
     """For how long after the last scrape the walk goes on."""
+    stale: float = 60
+    """How old the last round may be when it is shown."""
     members: int = 4
     """Processes that are shown at most, as a multiple of the number asked for."""
+
+
+class StaleError(Exception):
+    """The walk hangs: what it found last is no longer true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +72,24 @@ class Walker:
         self._members: tuple[Member, ...] = ()
         self._thread: threading.Thread | None = None
         self._asked = 0.0
+        self._ended = 0.0
+        self.cpu_seconds = 0.0
+        """CPU time of the walk so far; what a scrape itself walks is not in it."""
 
     def members(self) -> tuple[Member, ...]:
-        """Return the processes that count, as the last round found them; the first caller starts the walk."""
+        """Return the processes that count, as the last round found them; the walk starts if there is none."""
         self._asked = self._clock()
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self.round()
             self._thread = threading.Thread(target=self._walk, name="processes", daemon=True)
             self._thread.start()
+        if (age := self._asked - self._ended) > self._limits.stale:
+            raise StaleError(f"the walk over all processes hangs: its last round ended {age:.0f} s ago")
         return self._members
+
+    def stop(self) -> None:
+        """Let the walk end, soon; the next who asks starts it again."""
+        self._asked = -inf
 
     def round(self) -> None:
         """Walk over all of them at once."""
@@ -116,17 +135,24 @@ class Walker:
             self._held = {key: self._held[key] for key in latest}
         self._places = {key: self._places.get(key) or self._source.place(key[0]) for key in self._held}
         self._members = tuple(Member(seen[key][0], seen[key][2], self._places[key]) for key in sorted(self._held))
+        self._ended = now
         self._before = {key: (reading.cpu_seconds, when) for key, (reading, when, _) in seen.items()}
 
     def _walk(self) -> None:
         limits = self._limits
         steps = max(int(limits.period / limits.step) - 1, 1)
-        while True:
-            ends = time.monotonic() + limits.period
-            time.sleep(limits.step)
-            if self._clock() - self._asked > limits.interest:
-                continue
-            count = max(len(self._before) // steps + 1, limits.slice)
-            while not self.step(count):
-                time.sleep(limits.step)
-            time.sleep(max(ends - time.monotonic(), 0))
+        before = self.cpu_seconds
+        try:
+            while True:
+                ends = time.monotonic() + limits.period
+                count = max(len(self._before) // steps + 1, limits.slice)
+                over = False
+                while not over:
+                    time.sleep(limits.step)
+                    if self._clock() - self._asked > limits.interest:
+                        return
+                    over = self.step(count)
+                    self.cpu_seconds = before + time.thread_time()
+                time.sleep(max(ends - time.monotonic(), 0))
+        except Exception as error:  # noqa: BLE001 -- the next scrape walks itself: if this lasts, it tells
+            _LOG.warning("the walk over all processes broke off: %s: %s", type(error).__name__, error)

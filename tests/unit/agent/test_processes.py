@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from metricat_agent.collectors.processes import Processes, parse
 from metricat_agent.host import Host
 from metricat_agent.processes import Place, ProcSource, PsutilSource, Reading, parse_cgroup, parse_stat
-from metricat_agent.walker import Limits, Member, Walker
+from metricat_agent.walker import Limits, Member, StaleError, Walker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,3 +187,77 @@ def test_a_process_that_ends_in_between(tmp_path: Path) -> None:
     source = ProcSource(Host(procfs=str(tmp_path)))
     assert [source.read(pid) for pid in source.pids()] == [None] * 4
     Walker(source, 3).round()
+
+
+QUICK = Limits(period=0.02, step=0.01, interest=60, stale=5)
+
+
+def gone(walker: Walker) -> bool:
+    """Wait until the walk is over."""
+    assert walker._thread is not None
+    walker._thread.join(10)
+    return not walker._thread.is_alive()
+
+
+def test_a_walk_that_broke_off_goes_on_at_the_next_scrape(caplog: pytest.LogCaptureFixture) -> None:
+    class Breaking(Recorded):
+        broken = False
+
+        def pids(self) -> list[int]:
+            if self.broken:
+                raise PermissionError("no more")
+            return super().pids()
+
+    source = Breaking({1: 0.0})
+    walker = Walker(source, 2, QUICK)
+    assert len(walker.members()) == 1
+    source.broken = True
+    assert gone(walker)
+    assert "the walk over all processes broke off: PermissionError: no more" in caplog.text
+    with pytest.raises(PermissionError):
+        walker.members()
+    source.broken, source.cpu = False, {1: 0.0, 2: 0.0}
+    assert len(walker.members()) == 2
+    walker.stop()
+    assert gone(walker)
+
+
+def test_after_a_pause_nothing_old_is_shown() -> None:
+    source = Recorded({1: 0.0})
+    walker = Walker(source, 2, QUICK)
+    walker.members()
+    walker.stop()
+    assert gone(walker), "and so it costs nothing"
+    source.cpu = {7: 0.0}
+    assert [member.reading.pid for member in walker.members()] == [7]
+    walker.stop()
+
+
+def test_a_walk_that_hangs_is_no_news_of_the_processes() -> None:
+    clock, released = [0.0], threading.Event()
+
+    class Hanging(Recorded):
+        def now(self) -> float:
+            if threading.current_thread().name == "processes":
+                released.wait(10)
+            return super().now()
+
+    walker = Walker(Hanging({1: 0.0}), 2, QUICK, clock=lambda: clock[0])
+    walker.members()
+    clock[0] = 6
+    with pytest.raises(StaleError, match="ended 6 s ago"):
+        walker.members()
+    walker.stop()
+    released.set()
+
+
+def test_the_walk_is_charged() -> None:
+    collector = Processes(Host())
+    collector._walker = Walker(ProcSource(Host()), 2, QUICK)
+    collector.collect()
+    deadline = time.monotonic() + 10
+    while not collector.background_seconds() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert collector.background_seconds() > 0
+    collector.pause()
+    assert gone(collector._walker)

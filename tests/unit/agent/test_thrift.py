@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,6 +54,8 @@ def test_the_dearest_that_is_not_essential_goes_first(
     clock.pass_minute(thrift, 0.03)
     assert list(thrift.shed) == ["netclass"]
     clock.pass_minute(thrift, 0.025)
+    assert list(thrift.shed) == ["netclass"], "the minute after may still pay for it, and is not judged"
+    clock.pass_minute(thrift, 0.025)
     assert list(thrift.shed) == ["netclass", "processes"]
     assert "used 3.0 % of a CPU, more than --self.cpu-budget=2: leaving out collector netclass" in caplog.text
     for _ in range(5):
@@ -61,7 +64,7 @@ def test_the_dearest_that_is_not_essential_goes_first(
 
 
 def test_it_comes_back_after_a_calm_while(clock: Clock, thrift: Thrift) -> None:
-    for share in (0.03, 0.03, 0.005, 0.005, 0.015, 0.005, 0.005):
+    for share in (0.03, 0.03, 0.03, 0.015, 0.005, 0.005, 0.015, 0.005, 0.005):
         clock.pass_minute(thrift, share)
     assert list(thrift.shed) == ["netclass", "processes"]
     clock.pass_minute(thrift, 0.005)
@@ -74,6 +77,48 @@ def test_a_short_burst_is_no_reason(clock: Clock, thrift: Thrift) -> None:
         clock.used += 1
         thrift.note(COSTS)
     assert list(thrift.shed) == []
+
+
+class Cheap(Collector):
+    """Uses no CPU, but may wait."""
+
+    name = "cheap"
+    summary = "waits"
+    families = ()
+
+    def collect(self) -> Metrics:
+        time.sleep(0.05)
+        return []
+
+
+class Walking(Collector):
+    """Uses CPU between scrapes only."""
+
+    name = "walking"
+    summary = "walks"
+    families = ()
+    used = 0.0
+    paused = False
+
+    def collect(self) -> Metrics:
+        return []
+
+    def background_seconds(self) -> float:
+        self.used += 1
+        return self.used
+
+    def pause(self) -> None:
+        self.paused = True
+
+
+def test_who_works_between_scrapes_is_charged_and_paused_and_who_waits_is_not() -> None:
+    walking = Walking(Host())
+    registry = Registry([Cheap(Host()), walking], thrift=Limits(budget=0, window=0.01))
+    registry.page()
+    assert registry._thrift.shed == ("walking",)
+    assert walking.paused
+    registry.page(collect=["cheap"])
+    assert registry._thrift.shed == ("walking",)
 
 
 def test_what_is_left_out_is_told_and_can_still_be_asked_for(scrape_of: Callable[[str], Scrape]) -> None:

@@ -93,6 +93,13 @@ class Collector(ABC):
         """Return the filter that the flag belongs to."""
         return self.filters.get(exclude_flag, Filter())
 
+    def background_seconds(self) -> float:
+        """Return the CPU time used so far by what goes on between scrapes."""
+        return 0
+
+    def pause(self) -> None:  # noqa: B027 -- as above
+        """End what goes on between scrapes: the agent must save CPU, and leaves this collector out."""
+
     @classmethod
     def option(cls, name: str, text: str) -> object:
         """Return the value of one of the options; raise ValueError, whose text says what to write, if it is none."""

@@ -85,6 +85,14 @@ class Processes(Collector):
             raise ValueError(f"not a number from 1 to {_MOST}; write one such as 10")
         return int(text)
 
+    def background_seconds(self) -> float:
+        """Return what the walk used."""
+        return self._walker.cpu_seconds
+
+    def pause(self) -> None:
+        """End the walk."""
+        self._walker.stop()
+
     def collect(self) -> Metrics:
         """Look at what the walk found."""
         return parse(self._walker.members(), self.settings["mask"])
