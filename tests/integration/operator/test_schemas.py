@@ -54,4 +54,4 @@ def test_any_valid_spec_is_accepted_and_all_that_it_becomes(cluster: Cluster, sp
 def test_text_beyond_the_basic_plane_arrives(cluster: Cluster, namespace: str) -> None:
     """JSON writes it as two surrogates, which the YAML of an apply does not know."""
     cluster.do("apply", "-f", "-", stdin=yaml.safe_dump(target(namespace, {"agent": {"extraLabels": {"team": "🦊"}}})))
-    eventually(lambda: "🦊" in str(cluster.get("servicemonitor", CHILD, namespace)))
+    eventually(lambda: "🦊" in str(cluster.get("servicemonitor", CHILD, namespace)), seconds=90)  # it may start first
