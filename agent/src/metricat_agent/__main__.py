@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent import __version__, settings
@@ -19,6 +18,7 @@ from metricat_agent.logs import configure
 from metricat_agent.pages import Pages
 from metricat_agent.registry import Registry
 from metricat_agent.server import Server
+from metricat_agent.sources import unknown_variables
 from metricat_agent.thrift import Limits as ThriftLimits
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _GARBAGE = 20_000
 
 
 def main() -> int:
-    """Run; return 0 when told to stop, 1 if it cannot listen, 2 if a setting cannot be used."""
+    """Run; return 0 when told to stop, 1 if it cannot listen or print, 2 if a setting cannot be used."""
     table = collectors_for(sys.platform)
     try:
         given = settings.parse(sys.argv[1:], os.environ, table)
@@ -42,12 +42,11 @@ def main() -> int:
     except settings.SettingError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 2
+    for variable in unknown_variables(os.environ, table):
+        _LOG.warning("%s in the environment is no setting; --help lists every one", variable)
     registry = _registry(given, table)
     if given.once:
-        with suppress(BrokenPipeError):  # whoever reads had enough
-            sys.stdout.buffer.write(registry.scrape().encode())
-            sys.stdout.flush()
-        return 0
+        return _print(registry.scrape().encode())
     try:
         server = Server(
             Pages(registry.page, given.telemetry_path, given.max_requests), given.listen, guard=guard, spare=_spare
@@ -61,6 +60,18 @@ def main() -> int:
     gc.set_threshold(_GARBAGE)
     server.run_until_signal()
     _LOG.info("stopped")
+    return 0
+
+
+def _print(page: bytes) -> int:
+    try:
+        with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+            out.write(page)
+    except BrokenPipeError:  # whoever reads had enough
+        return 0
+    except (OSError, AttributeError) as error:  # there is no sys.stdout if it was closed
+        sys.stderr.write(f"metricat-agent: standard output: {getattr(error, 'strerror', None) or 'it is closed'}\n")
+        return 1
     return 0
 
 

@@ -20,6 +20,8 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _EPILOG = """Every setting may also stand in the file of --config.file, under the flag's name, or in the environment as
 METRICAT_ and the name in capitals with _ for . and -; a flag outweighs the file, the file the environment. NODE_NAME in
 the environment gives the node's name, which a container cannot see by itself."""
+_SETTING = re.compile(r"METRICAT_(?!\w+_(?:SERVICE_HOST|(?:SERVICE_)?PORT)(?:_|$))")
+"""Variables of ours, but for those that a kubelet sets for Services in the same namespace."""
 _VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
 
 
@@ -111,6 +113,12 @@ def gather(
     return Given(known, {**by_environment, **by_file, **values}), once
 
 
+def unknown_variables(environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> list[str]:
+    """Return the variables that look like settings and are none."""
+    known = {option.variable for option in options.every(table)}
+    return sorted(name for name in environment if _SETTING.match(name) and name not in known)
+
+
 def _of_flag(option: Option, said: str | bool | list[str]) -> Value:  # noqa: FBT001 -- as argparse has it
     if isinstance(said, bool):
         return Value((str(said).lower(),), f"--{'' if said else 'no-'}{option.name}")
@@ -125,13 +133,16 @@ def of_file(file: Value, known: Mapping[str, Option], environment: Mapping[str, 
     try:
         with open(file.text, encoding="utf-8") as opened:  # noqa: PTH123 -- texts everywhere else
             content = yaml.safe_load(opened)
+        leaves = list(_flat(file, "", {} if content is None else content))
+    except RecursionError:
+        raise file.error("nested too deep, or in itself; write KEY: VALUE lines") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
         why = getattr(error, "problem", None) or getattr(error, "strerror", None) or "no text"
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
         raise file.error(f"cannot be read as YAML: {why}{line}; write KEY: VALUE lines") from None
     found = {}
-    for name, texts in _flat(file, "", {} if content is None else content):
+    for name, texts in leaves:
         where = f"{name} in {file.text}"
         option = known.get(name.removesuffix(".enabled") if name.startswith("collector.") else name)
         if option is None or option.name == "config.file":

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
+
+
+def no_pass_phrase() -> NoReturn:
+    """Refuse a key that wants one, instead of asking a terminal for it."""
+    raise ValueError("the key is encrypted; give one without a pass phrase")
 
 
 @dataclass(frozen=True)

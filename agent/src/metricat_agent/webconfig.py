@@ -12,7 +12,7 @@ import yaml
 
 from metricat_agent import passwords
 from metricat_agent.sources import SettingError
-from metricat_agent.web import Web
+from metricat_agent.web import Web, no_pass_phrase
 
 _SECTIONS = ("tls_server_config", "http_server_config", "basic_auth_users")
 _TLS = (
@@ -27,6 +27,10 @@ _CLIENT = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _SUITE = re.compile(r"TLS_(ECDHE_(?:RSA|ECDSA))_WITH_(?:AES_(128|256)_GCM_SHA\d+|CHACHA20_POLY1305(?:_SHA256)?)")
+_ALWAYS = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+"""Suites of TLS 1.3, which no list switches off, neither here nor in Go."""
+_HASH = re.compile(r"\$2[aby]\$(?:0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t\x20-\x7e\xa0-\xff]*")
 _CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 
 
@@ -59,9 +63,12 @@ def _web(given: object, path: str) -> Web:
     tls = _mapping("tls_server_config", sections.get("tls_server_config"), _TLS)
     http = _mapping("http_server_config", sections.get("http_server_config"), ("http2", "headers"))
     headers = _mapping("http_server_config.headers", http.get("headers"))
+    for name, value in headers.items():
+        if not _HEADER.fullmatch(f"{name}: {value}"):
+            raise _ValueError(f"http_server_config.headers.{name!r} cannot be sent; write Latin letters on one line")
     users = _mapping("basic_auth_users", sections.get("basic_auth_users"))
     for name, hashed in users.items():
-        if not str(hashed).startswith(("$2a$", "$2b$", "$2y$")):
+        if not _HASH.fullmatch(str(hashed)):
             raise _ValueError(f"basic_auth_users.{name} is no bcrypt hash; make one with: htpasswd -nB {name}")
     if users:
         try:
@@ -94,12 +101,16 @@ def _context(tls: Mapping[str, Any], folder: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _version("min_version", tls, "TLS12")
     context.maximum_version = _version("max_version", tls, "TLS13")
-    if suites := tls.get("cipher_suites"):
+    if context.minimum_version > context.maximum_version:
+        raise _ValueError("tls_server_config.min_version is above max_version; swap them")
+    if suites := [suite for suite in _texts("cipher_suites", tls) if suite not in _ALWAYS]:
         _try("cipher_suites", lambda: context.set_ciphers(":".join(map(_openssl_name, suites))))
-    if curves := tls.get("curve_preferences"):
-        _try("curve_preferences", lambda: context.set_ecdh_curve(_CURVES.get(curves[0], str(curves[0]))))
+    if curves := _texts("curve_preferences", tls):
+        _try("curve_preferences", lambda: context.set_ecdh_curve(_CURVES.get(curves[0], curves[0])))
     paths = _paths(tls, folder)
-    _try("cert_file and key_file", lambda: context.load_cert_chain(paths["cert_file"], paths["key_file"]))
+    _try(
+        "cert_file and key_file", lambda: context.load_cert_chain(paths["cert_file"], paths["key_file"], no_pass_phrase)
+    )
     _clients(context, str(tls.get("client_auth_type", "")), paths.get("client_ca_file"))
     return context
 
@@ -124,9 +135,16 @@ def _version(key: str, tls: Mapping[str, Any], default: str) -> ssl.TLSVersion:
     return _VERSIONS[asked]
 
 
-def _openssl_name(suite: object) -> str:
+def _texts(key: str, tls: Mapping[str, Any]) -> list[str]:
+    given = tls.get(key) or []
+    if not isinstance(given, list):
+        raise _ValueError(f"tls_server_config.{key} is not a list; write [A, B]")
+    return [str(one) for one in given]
+
+
+def _openssl_name(suite: str) -> str:
     """Return OpenSSL's name of a suite of TLS 1.2 that is called as in the RFCs."""
-    found = _SUITE.fullmatch(str(suite))
+    found = _SUITE.fullmatch(suite)
     if not found:
         raise _ValueError(
             f"tls_server_config.cipher_suites: {suite} is not supported; write such as "

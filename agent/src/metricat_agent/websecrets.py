@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from metricat_agent.sources import SettingError
-from metricat_agent.web import Web
+from metricat_agent.web import Web, no_pass_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def _context(secrets: Secrets) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     with _told(f"--web.tls-secret={secrets.tls}", "tls.crt and the tls.key that belongs to it, as PEM"):
-        context.load_cert_chain(f"{secrets.tls}/tls.crt", f"{secrets.tls}/tls.key")
+        context.load_cert_chain(f"{secrets.tls}/tls.crt", f"{secrets.tls}/tls.key", no_pass_phrase)
     if secrets.client_ca:
         with _told(f"--web.client-ca-secret={secrets.client_ca}", "ca.crt, as PEM"):
             context.load_verify_locations(f"{secrets.client_ca}/ca.crt")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from metricat_agent.guard import Guard
 from metricat_agent.pages import Pages
@@ -175,6 +176,26 @@ def test_a_kept_connection_ends_when_tls_begins(tmp_path: Path, certificate: Cer
         kept.close()
 
 
+def test_suites_that_are_always_on_may_be_named(tmp_path: Path, certificate: Certificate) -> None:
+    certificate(tmp_path, "server")
+    (tmp_path / "web.yaml").write_text(
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, cipher_suites: [TLS_AES_128_GCM_SHA256]}"
+    )
+    with running(tmp_path / "web.yaml") as port:
+        assert ask(port, trusting(tmp_path, "server")) == 200
+
+
+def locked(key: Path, under_pass_phrase: Path) -> None:
+    private = serialization.load_pem_private_key(key.read_bytes(), None)
+    under_pass_phrase.write_bytes(
+        private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"hunter2"),
+        )
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -189,12 +210,30 @@ def test_a_kept_connection_ends_when_tls_begins(tmp_path: Path, certificate: Cer
             r"needs client_ca_file",
         ),
         ("basic_auth_users: {anna: hunter2}", r"basic_auth_users\.anna is no bcrypt hash; make one with: htpasswd -nB"),
+        ("basic_auth_users: {anna: $2y$10$}", r"basic_auth_users\.anna is no bcrypt hash"),
+        ("http_server_config: {headers: {X-A: \u0142}}", r"headers\.'X-A' cannot be sent"),
+        ('http_server_config: {headers: {X-A: "a\\nb"}}', r"headers\.'X-A' cannot be sent"),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: TLS13, max_version: TLS12}",
+            r"above max_version",
+        ),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, curve_preferences: {a: b}}",
+            r"curve_preferences is not a list",
+        ),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, cipher_suites: TLS_AES}",
+            r"cipher_suites is not a list",
+        ),
+        ("tls_server_config: {cert_file: one.crt, key_file: locked.key}", r"the key is encrypted; give one without"),
+        ("[" * 3000, r"cannot be read as YAML"),
         ("basic_auth_users: [", r"cannot be read as YAML .*line 1"),
     ],
 )
 def test_what_cannot_be_used(tmp_path: Path, certificate: Certificate, content: str, said: str) -> None:
     certificate(tmp_path, "one")
-    (tmp_path / "web.yaml").write_text(content)
+    locked(tmp_path / "one.key", tmp_path / "locked.key")
+    (tmp_path / "web.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(WebConfigError, match=said) as caught:
         Guard.by_file(str(tmp_path / "web.yaml"))
     assert "hunter2" not in str(caught.value)

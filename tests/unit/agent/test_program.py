@@ -55,6 +55,36 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_1() -> None:
     assert "something else listens there; free it or choose another with --web.listen-address" in done.stderr
 
 
+@pytest.mark.parametrize(("to", "said"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
+def test_a_page_that_cannot_be_printed_is_one_sentence_and_exit_1(to: str, said: str) -> None:
+    command = f'exec "$@" {to}'
+    done = subprocess.run(
+        ["sh", "-c", command, "sh", *AGENT, "--once", "--collector.disable-defaults", "--collector.loadavg"],
+        check=False,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (1, f"metricat-agent: standard output: {said}\n")
+
+
+def test_a_variable_that_is_no_setting_is_told() -> None:
+    environment = {
+        "METRICAT_COLLECTOR_CPUS": "false",
+        "METRICAT_WEB_SERVICE_HOST": "10.0.0.1",
+        "METRICAT_LOG_LEVEL": "warn",
+    }
+    done = subprocess.run(
+        [*AGENT, "--once", "--collector.disable-defaults", "--collector.loadavg"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=environment,
+    )
+    assert re.findall(r"METRICAT_\w+", done.stderr) == ["METRICAT_COLLECTOR_CPUS"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_told_to_stop(number: signal.Signals) -> None:
     command = [*AGENT, "--web.listen-address=127.0.0.1:0"]

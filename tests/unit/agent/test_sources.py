@@ -72,6 +72,8 @@ def test_a_dollar_before_braces_is_kept_when_doubled(tmp_path: Path) -> None:
         ("log: {levl: info}", r"log\.levl in .*: no such setting"),
         ("config: {file: other.yaml}", r"config\.file in .*: no such setting"),
         ("[1, 2]", r"--config\.file=.*: not a mapping"),
+        ("log: &log {level: *log}", r"--config\.file=.*: nested too deep, or in itself"),
+        ("[" * 3000, r"--config\.file=.*: nested too deep"),
         ("a: {b: [", r"--config\.file=.*: cannot be read as YAML: .* in line 1"),
         ("log.level: ${SECRET_TOKEN}", r"there is no SECRET_TOKEN in the environment"),
         ("log.level: ${TOKEN}", r"^log\.level: \$\{TOKEN\} in [^:]*: [^:]*$"),
