@@ -181,12 +181,20 @@ def test_a_budget_drops_whole_things_the_idlest_first_and_the_last_among_equals(
     assert budget.cut(metrics, 9) == (metrics, 9, 0)
 
 
+def test_a_budget_cuts_within_what_is_too_large_for_it() -> None:
+    both: Metrics = [(TWO, [(("y",), 1)] * 3), (ONE, [(("x",), 1)] * 6000)]
+    kept, series, dropped = budget.cut(both, 5000)
+    assert (series, dropped) == (5000, 1003)
+    assert size(kept[:1]) == 3, "what fits stays whole"
+    assert budget.cut([single(ALL, number) for number in range(54)], 3)[1:] == (3, 51)
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3)), max_size=40), st.integers(0, 50))
 def test_a_budget_is_kept_and_its_account_is_right(pairs: list[tuple[str, int]], limit: int) -> None:
     metrics: Metrics = [(ONE, [((thing,), value) for thing, value in pairs])]
     kept, series, dropped = budget.cut(metrics, limit)
     assert series == size(kept)
-    assert size(kept) <= limit or len(pairs) <= limit
+    assert size(kept) <= limit
     assert size(kept) + dropped == len(pairs)
 
 
