@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_agent.collectors import cpu, netclass, netdev, schedstat, softnet
+from metricat_agent.collectors import cpu, netdev, schedstat, softnet
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_agent.host import Host
 from metricat_agent.registry import Registry
@@ -73,7 +73,6 @@ def test_every_tree_is_asked() -> None:
 
 @pytest.mark.parametrize("name", sorted(ASKED))
 def test_a_host_and_its_page(name: str, monkeypatch: pytest.MonkeyPatch, scrape_of: Callable[[str], Scrape]) -> None:
-    monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
     monkeypatch.setattr(os, "sysconf", lambda _: 4096)
     page = registry(HOSTS / name, *(f"--collector.{one}" for one in ASKED[name])).scrape()
     assert scrape_of(page).of("node_scrape_collector_success") == {(one,): 1 for one in ASKED[name]}

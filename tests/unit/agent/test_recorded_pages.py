@@ -14,7 +14,6 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
-from metricat_agent.collectors import netclass
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_agent.registry import Registry
 from metricat_agent.settings import parse
@@ -28,8 +27,7 @@ LIVE = ("agent", "filesystem", "processes", "timex", "uname")
 
 
 @pytest.fixture
-def registry(host: Host, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
+def registry(host: Host) -> Registry:
     directory = Path(host.procfs).parent / "textfile"
     given = parse([f"--collector.textfile.directory={directory}", "--collector.tcpstat"], {}, COLLECTORS)
     return Registry(

@@ -3,7 +3,7 @@
 A mount of sysfs shows the network namespace of whoever mounted it. The host's ``/sys`` bound into a pod shows the
 host's devices, a ``/sys`` that the container runtime mounted afresh shows the pod's, and the two may well have an
 ``eth0`` each. So it is believed only if it is the very filesystem that the host's process 1 has on ``/sys``, and only
-for devices that process 1 sees.
+for devices that process 1 sees. A tree of files that is no sysfs at all, a recording, shows whatever was recorded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
 from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+from metricat_agent.files import read_text
 from metricat_agent.host import Host, device_of
 from metricat_agent.mountinfo import all_mounts
 
@@ -73,6 +74,9 @@ Attributes = Mapping[str, Mapping[str, str]]
 def shows_host(host: Host) -> bool:
     """Tell whether our mount of /sys is the one of the host's process 1, hence of its network namespace."""
     device = device_of(host.sysfs)
+    ours = all_mounts(read_text(f"{host.own}/mountinfo"))
+    if not any(mount.fstype == "sysfs" and mount.device_number == device for mount in ours):
+        return True
     return any(
         mount.fstype == "sysfs" and mount.mount_point == "/sys" and mount.device_number == device
         for mount in all_mounts(host.init("mountinfo"))
