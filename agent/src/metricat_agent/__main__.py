@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent import __version__, settings
 from metricat_agent.collectors.table import collectors_for
+from metricat_agent.familiar import understood
 from metricat_agent.files import Files
 from metricat_agent.guard import Guard
 from metricat_agent.lanes import Limits
@@ -35,13 +36,16 @@ _GARBAGE = 20_000
 def main() -> int:
     """Run; return 0 when told to stop, 1 if it cannot listen or print, 2 if a setting cannot be used."""
     table = collectors_for(sys.platform)
+    arguments, notes = understood(sys.argv[1:])
     try:
-        given = settings.parse(sys.argv[1:], os.environ, table)
+        given = settings.parse(arguments, os.environ, table)
         configure(given.log_level, given.log_format, access=given.access_log)
         guard = _guard(given)
     except settings.SettingError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 2
+    for note in notes:
+        _LOG.warning("%s", note)
     for variable in unknown_variables(os.environ, table):
         _LOG.warning("%s in the environment is no setting; --help lists every one", variable)
     registry = _registry(given, table)

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 RECORDED = Path(__file__).parents[2] / "fixtures" / "host"
 EVERY = re.compile("")
 PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
-    "arp": ("proc/1/net/arp", arp.parse),
+    "arp": ("proc/1/net/arp", lambda text: arp.parse(text, Filter())),
     "conntrack": ("proc/1/net/stat/nf_conntrack", lambda text: conntrack.parse(text, "9")),
     "cpu": ("proc/stat", lambda text: cpu.metrics(cpu.parse(text))),
     "diskstats": ("proc/diskstats", lambda text: diskstats.parse(diskstats.rows(text, Filter()), {})),

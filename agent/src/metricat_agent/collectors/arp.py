@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from metricat_agent.collectors import Collector
+from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.families import Metrics, gauge
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ def read(host: Host) -> str:
     return host.init("net/arp")
 
 
-def parse(text: str) -> Metrics:
+def parse(text: str, devices: Filter) -> Metrics:
     """Count the lines of each device, which stands last."""
     counts = Counter(line.split()[-1] for line in text.splitlines()[1:])
-    return [(ENTRIES, [((device,), count) for device, count in counts.items()])]
+    return [(ENTRIES, [((device,), count) for device, count in counts.items() if devices.keeps(device)])]
 
 
 class Arp(Collector):
@@ -31,7 +31,8 @@ class Arp(Collector):
     name = "arp"
     summary = "neighbours in the host's ARP table"
     families = (ENTRIES,)
+    filter_flags = (FilterFlags.of("device", "network devices", ""),)
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host))
+        return parse(read(self.host), self.filter("device-exclude"))

@@ -111,12 +111,12 @@ def family_of(kind: str, element: str) -> tuple[Family, float]:
     return make(f"{name}{unit}", f"The {what}, in the unit of the name.", *labels), share
 
 
-def parse(chips: Iterable[Chip], sensors: Filter) -> Metrics:
+def parse(chips: Iterable[Chip], sensors: Filter, wanted: Filter) -> Metrics:
     """Turn the kernel's thousandths and millionths into base units."""
     names: list[Sample] = []
     labels: list[Sample] = []
     columns: dict[Family, list[Sample]] = {}
-    for chip in chips:
+    for chip in filter(lambda chip: wanted.keeps(chip.key), chips):
         if chip.name:
             names.append(((chip.key, clean(chip.name)), 1))
         for file, text in chip.files.items():
@@ -143,8 +143,11 @@ class HardwareSensors(Collector):
         *(family_of("temp", element)[0] for element in ("input", "max", "crit", "crit_alarm")),
         *(family_of(kind, "input")[0] for kind in ("in", "curr", "fan", "power", "energy", "humidity")),
     )
-    filter_flags = (FilterFlags("sensors, such as platform_coretemp_0;temp3", "sensor-exclude", "sensor-include"),)
+    filter_flags = (
+        FilterFlags.of("chip", "chips, such as platform_coretemp_0", ""),
+        FilterFlags.of("sensor", "sensors, such as platform_coretemp_0;temp3", ""),
+    )
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host), self.filter("sensor-exclude"))
+        return parse(read(self.host), self.filter("sensor-exclude"), self.filter("chip-exclude"))

@@ -1,0 +1,39 @@
+"""Flags of node_exporter that we spell differently, or that change nothing here: its command lines work as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_RENAMED = {
+    "--collector.powersupply.ignored-supplies": "--collector.powersupplyclass.ignored-supplies",
+    "--web.disable-exporter-metrics": "--no-collector.agent",
+}
+_WITHOUT_EFFECT = {
+    "--collector.netclass.ignore-invalid-speed": "a speed that the link does not know is never shown",
+    "--collector.stat.softirq": "soft interrupts are not shown by kind",
+    "--no-collector.stat.softirq": "soft interrupts are not shown by kind",
+}
+_ABSENT = """
+bcache btrfs buddyinfo cgroups cpu_vulnerabilities drbd drm ethtool fibrechannel interrupts ipvs ksmd lnstat logind
+meminfo_numa mountstats network_route nfs nfsd ntp pcidevice perf qdisc rapl runit slabinfo softirqs supervisord swap
+sysctl systemd tapestats watchdog wifi xfrm xfs zfs zoneinfo
+"""
+"""Its collectors that we do not have: to switch one off is no error, to ask for one is."""
+
+
+def understood(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the arguments in our spelling, and what to log of those that were left out."""
+    absent = {f"--no-collector.{name}" for name in _ABSENT.split()}
+    taken, notes = [], []
+    for argument in arguments:
+        flag, equals, value = argument.partition("=")
+        if flag in absent:
+            notes.append(f"{flag} changes nothing: there is no such collector")
+        elif flag in _WITHOUT_EFFECT:
+            notes.append(f"{flag} changes nothing: {_WITHOUT_EFFECT[flag]}")
+        else:
+            taken.append(f"{_RENAMED.get(flag, flag)}{equals}{value}")
+    return taken, notes

@@ -1,0 +1,51 @@
+"""A command line of node_exporter is taken as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from metricat_agent.collectors import Filter, arp, hwmon, pattern
+from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.familiar import understood
+from metricat_agent.settings import SettingError, parse
+
+
+def test_what_is_spelled_differently_is_taken() -> None:
+    arguments, notes = understood(
+        ["--collector.powersupply.ignored-supplies=^BAT", "--web.disable-exporter-metrics", "--collector.tcpstat"]
+    )
+    assert arguments == [
+        "--collector.powersupplyclass.ignored-supplies=^BAT",
+        "--no-collector.agent",
+        "--collector.tcpstat",
+    ]
+    assert notes == []
+    assert "agent" not in parse(arguments, {}, COLLECTORS).collectors
+
+
+def test_what_changes_nothing_is_taken_and_told() -> None:
+    arguments, notes = understood(
+        ["--no-collector.zfs", "--collector.netclass.ignore-invalid-speed", "--collector.stat.softirq"]
+    )
+    assert arguments == []
+    assert notes[0] == "--no-collector.zfs changes nothing: there is no such collector"
+    assert len(notes) == 3
+
+
+@pytest.mark.parametrize("argument", ["--collector.zfs", "--no-collector.zfz"])
+def test_what_we_lack_or_do_not_know_is_refused(argument: str) -> None:
+    arguments, notes = understood([argument])
+    assert notes == []
+    with pytest.raises(SettingError):
+        parse(arguments, {}, COLLECTORS)
+
+
+def test_filters_of_neighbours_and_chips() -> None:
+    given = parse(["--collector.arp.device-exclude=^veth", "--collector.hwmon.chip-include=^a$"], {}, COLLECTORS)
+    table = "IP HW Device\n10.0.0.1 x eth0\n10.0.0.2 x veth1\n"
+    [(_, neighbours)] = arp.parse(table, given.collectors["arp"].filters["device-exclude"])
+    assert neighbours == [(("eth0",), 1)]
+    chips = [hwmon.Chip(key, key, {"temp1_input": "1000"}) for key in "ab"]
+    found = hwmon.parse(chips, Filter(), given.collectors["hwmon"].filters["chip-exclude"])
+    assert {labels[0] for _, samples in found for labels, _ in samples} == {"a"}
+    assert arp.parse(table, Filter(exclude=pattern("."))) == [(arp.ENTRIES, [])]
