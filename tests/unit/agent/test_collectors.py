@@ -247,6 +247,10 @@ def test_a_device_that_came_and_went(host: Host, tmp_path: Path, monkeypatch: py
     assert ("eth9",) not in values(collector.collect(), "node_network_up")
 
 
-def test_a_sysfs_that_may_be_the_pods_is_refused(host: Host) -> None:
+def test_a_sysfs_that_may_be_the_pods_is_refused_and_a_recording_believed(host: Host, tmp_path: Path) -> None:
+    assert netclass.shows_host(host)
+    device = Path(host.sysfs).stat().st_dev
+    mounted = f"9 1 {os.major(device)}:{os.minor(device)} / /host/sys ro - sysfs sysfs ro\n"
+    (tmp_path / "mountinfo").write_text(mounted)
     with pytest.raises(netclass.NotHostNetworkError, match=r"--path\.sysfs.*--no-collector\.netclass"):
-        netclass.NetworkClass(host).collect()
+        netclass.NetworkClass(replace(host, own=str(tmp_path))).collect()
