@@ -1,7 +1,7 @@
 # Everything a developer does here. `make help` lists it; each target sets up what it needs, and nothing more.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test e2e bench bench-agent bench-operator lint format generate verify images packages lock clean
+.PHONY: help demo demo-stop test e2e slow bench bench-agent bench-operator lint format generate verify images packages lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,10 +19,14 @@ demo-stop: $(READY) ## stop the demo's cluster, and leave nothing behind
 	@$(TOOLS) demo --stop
 
 test: $(READY) ## unit, golden and contract tests, and integration tests on a real control plane
-	@$(BIN)/pytest --numprocesses 2 --dist loadgroup tests/unit tests/golden tests/contract tests/integration $(PYTEST)
+	@$(BIN)/pytest -m "not slow" --numprocesses 2 \
+		tests/unit tests/golden tests/contract tests/integration $(PYTEST)
 
 e2e: $(READY) ## the demo's claims and the faults to survive as tests, on a cluster with nodes (needs root)
-	@$(BIN)/pytest tests/fault tests/e2e $(PYTEST)
+	@$(BIN)/pytest -m "not slow" tests/fault tests/e2e $(PYTEST)
+
+slow: $(READY) ## each link of the chain broken in turn, TLS, deliveries: what takes minutes of waiting (needs root)
+	@$(BIN)/pytest -m slow tests/integration tests/e2e $(PYTEST)
 
 bench: bench-agent bench-operator ## every measurement there is
 

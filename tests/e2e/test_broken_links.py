@@ -15,7 +15,7 @@ from metricat_tools.stack.install import hurry, manifest
 from metricat_tools.stack.kubectl import KubectlError, Object
 from metricat_tools.stack.wait import until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 NAMED_SECONDS = 60
 CLEARED_SECONDS = 180
 """Longer: what mends a link may have to start a pod, and Prometheus to find it."""

@@ -21,7 +21,7 @@ from metricat_tools.stack.wait import pods_in_trouble, until
 from support import sink
 from support.certificates import self_signed
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 ALERT = "NodeMemoryUsageHigh"
 HOST = f"sink.{NAMESPACE}.svc"
 URL = f"http://{HOST}:{sink.HTTP_PORT}"

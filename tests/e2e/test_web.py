@@ -14,7 +14,7 @@ from metricat_tools.stack.install import hurry
 from metricat_tools.stack.wait import until
 from support.certificates import self_signed
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 WEB = {
     "tlsSecretName": "agents-tls",

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +12,3 @@ from metricat_tools.cluster import ControlPlane
 def control_plane() -> Iterator[ControlPlane]:
     with ControlPlane.start(f"pytest-{os.getpid()}") as started:
         yield started
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a control plane is for one worker, in its order; it is the longest, so it begins first."""
-    for item in items:
-        folder = item.path.parent
-        if folder.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group(folder.name))

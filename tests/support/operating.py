@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from metricat_tools.cluster.api import Api, ApiError
 from metricat_tools.programs import module_dir
 
 CHILD = "metricat-nodes"
@@ -19,11 +20,24 @@ PATIENCE = 30.0
 
 Manifest = dict[str, Any]
 
+_MONITORING = "/apis/monitoring.coreos.com"
+PATHS = {
+    "alertmanagerconfig": (f"{_MONITORING}/v1alpha1", "alertmanagerconfigs"),
+    "daemonset": ("/apis/apps/v1", "daemonsets"),
+    "mtarget": ("/apis/metricat.dev/v1alpha1", "monitoringtargets"),
+    "prometheusrule": (f"{_MONITORING}/v1", "prometheusrules"),
+    "service": ("/api/v1", "services"),
+    "serviceaccount": ("/api/v1", "serviceaccounts"),
+    "servicemonitor": (f"{_MONITORING}/v1", "servicemonitors"),
+}
+"""Where the API server has them; what is asked again and again is asked without a process for each time."""
+
 
 @dataclass(frozen=True)
 class Cluster:
-    """kubectl as the administrator uses it."""
+    """The administrator, with kubectl for what people do, and a client for looking."""
 
+    api: Api
     kubeconfig: Path
     kubectl: Path
 
@@ -44,11 +58,14 @@ class Cluster:
     def apply(self, *manifests: Manifest) -> None:
         self.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
-    def get(self, kind: str, name: str, namespace: str = "") -> Manifest | None:
-        place = ["-n", namespace] if namespace else []
-        done = self.run("get", kind, name, *place, "-o", "json", "--ignore-not-found", "--show-managed-fields")
-        assert done.returncode == 0, done.stderr
-        found: Manifest | None = json.loads(done.stdout) if done.stdout else None
+    def get(self, kind: str, name: str, namespace: str) -> Manifest | None:
+        group, plural = PATHS[kind]
+        try:
+            found: Manifest = self.api.get(f"{group}/namespaces/{namespace}/{plural}/{name}")
+        except ApiError as error:
+            if f'"{name}" not found' in str(error):
+                return None
+            raise AssertionError(f"{kind} {name}: {error}") from error  # to `eventually`, not yet
         return found
 
     def condition(self, namespace: str, name: str, kind: str) -> Manifest:

@@ -29,7 +29,7 @@ def control_plane() -> Iterator[ControlPlane]:
 def cluster(control_plane: ControlPlane) -> Cluster:
     """The control plane with simulated nodes, all CRDs, and what the chart brings besides the Deployment."""
     programs = ensure("kubectl", "helm")
-    cluster = Cluster(control_plane.kubeconfig, programs["kubectl"])
+    cluster = Cluster(control_plane.api, control_plane.kubeconfig, programs["kubectl"])
     cluster.do("apply", "--server-side", "-f", str(ROOT / "crds"))
     for plural in ("servicemonitors", "prometheusrules", "alertmanagerconfigs"):
         cluster.do("apply", "--server-side", "-f", str(crd_file(plural)))

@@ -25,6 +25,7 @@ def prometheus(namespace: str, **spec: object) -> Manifest:
     return {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": metadata, "spec": spec}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prometheus_kind")
 def test_the_patch_that_the_message_tells_makes_a_prometheus_select_us(cluster: Cluster, namespace: str) -> None:
     def told() -> Manifest:

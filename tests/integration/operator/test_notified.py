@@ -78,6 +78,7 @@ def test_the_patch_that_the_message_tells_makes_an_alertmanager_select_us(cluste
     assert notified(cluster, namespace)["message"] == f"Alertmanager {namespace}/main selects the AlertmanagerConfig"
 
 
+@pytest.mark.slow
 def test_a_kind_that_is_not_served(cluster: Cluster, namespace: str) -> None:
     cluster.do("delete", "crd", "alertmanagerconfigs.monitoring.coreos.com")
     try:

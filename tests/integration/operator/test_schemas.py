@@ -42,6 +42,7 @@ def test_an_unknown_field_would_be_refused(cluster: Cluster, kind: str) -> None:
     assert "colour" in dry_run(cluster, manifest).stderr
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
 def test_any_valid_spec_is_accepted_and_all_that_it_becomes(cluster: Cluster, spec: dict[str, Any]) -> None:

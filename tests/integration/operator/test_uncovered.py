@@ -4,7 +4,7 @@ import pytest
 
 from support.operating import CHILD, Cluster, Manifest, eventually, target, wait_ready
 
-pytestmark = pytest.mark.usefixtures("operator")
+pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.slow]
 
 SOON = 60.0
 

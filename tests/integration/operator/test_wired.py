@@ -11,7 +11,7 @@ import pytest
 
 from support.operating import CHILD, Cluster, Manifest, crd_file, eventually, target, wait_ready
 
-pytestmark = pytest.mark.usefixtures("operator")
+pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.slow]
 
 
 class Answers(BaseHTTPRequestHandler):
