@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from metricat_tools.generate.alertmanager import snippet
+from metricat_tools.images.stack import ensure_stack
 from metricat_tools.programs import ensure
 from support.operating import eventually, free_port
 
@@ -44,6 +45,7 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(configuration: Path) -> Iterator[str]:
     """An Alertmanager of its own, on loopback."""
+    ensure_stack("alertmanager")  # which unpacks the templates
     port, program = free_port(), ensure("prometheus-alertmanager")["prometheus-alertmanager"]
     command = [
         *("unshare", "--map-root-user", "--mount", "sh", "-c", WITH_TEMPLATES, str(program)),
