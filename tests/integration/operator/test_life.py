@@ -128,7 +128,7 @@ EDITS: dict[str, tuple[str, list[dict[str, Any]]]] = {
 def essence(child: Manifest | None) -> Manifest:
     """What the operator answers for: everything but what the API server and others write."""
     assert child is not None
-    kept = {key: child["metadata"][key] for key in ("labels", "ownerReferences")}
+    kept = {key: child["metadata"].get(key) for key in ("labels", "ownerReferences")}
     return {"metadata": kept, **{key: child[key] for key in child if key not in {"metadata", "status"}}}
 
 
