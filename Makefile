@@ -10,7 +10,7 @@ TOOLS := $(BIN)/python -m metricat_tools
 CODE := operator/src agent/src cli/src tools/src tests
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: $(READY) ## the main job, end to end, on a cluster of its own (CLUSTER=current: on that of your kubeconfig)
 	@$(TOOLS) demo $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(REGISTRY),--registry $(REGISTRY))

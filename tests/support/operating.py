@@ -5,7 +5,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,15 @@ def eventually(what: Callable[[], object], seconds: float = PATIENCE) -> None:
             problem = str(error)
         assert time.monotonic() < deadline, f"not within {seconds} s: {problem}"
         time.sleep(0.1)
+
+
+@contextmanager
+def served(cluster: Cluster, plural: str) -> Iterator[None]:
+    """A kind of the Prometheus Operator's, for as long as the context lasts."""
+    cluster.do("apply", "--server-side", "-f", str(crd_file(plural)))
+    eventually(lambda: cluster.run("get", plural).returncode == 0)
+    yield
+    cluster.do("delete", "crd", f"{plural}.monitoring.coreos.com")
 
 
 def free_port() -> int:

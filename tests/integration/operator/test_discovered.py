@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from support.operating import Cluster, Manifest, crd_file, eventually, target, wait_ready
+from support.operating import Cluster, Manifest, eventually, served, target, wait_ready
 
 EVERY: dict[str, object] = {}
 pytestmark = pytest.mark.usefixtures("operator")
@@ -14,10 +14,8 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 @pytest.fixture(scope="module")
 def prometheus_kind(cluster: Cluster) -> Iterator[None]:
-    cluster.do("apply", "--server-side", "-f", str(crd_file("prometheuses")))
-    eventually(lambda: cluster.run("get", "prometheuses").returncode == 0)
-    yield
-    cluster.do("delete", "crd", "prometheuses.monitoring.coreos.com")
+    with served(cluster, "prometheuses"):
+        yield
 
 
 def prometheus(namespace: str, **spec: object) -> Manifest:

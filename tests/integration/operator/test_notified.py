@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.operating import CHILD, Cluster, crd_file, eventually, target, wait_ready
+from support.operating import CHILD, Cluster, crd_file, eventually, served, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
 KIND = "alertmanagerconfig"
@@ -19,10 +19,8 @@ RECEIVERS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module", autouse=True)
 def alertmanager_kind(cluster: Cluster) -> Iterator[None]:
-    cluster.do("apply", "--server-side", "-f", str(crd_file("alertmanagers")))
-    eventually(lambda: cluster.run("get", "alertmanagers").returncode == 0)
-    yield
-    cluster.do("delete", "crd", "alertmanagers.monitoring.coreos.com")
+    with served(cluster, "alertmanagers"):
+        yield
 
 
 def notified(cluster: Cluster, namespace: str) -> dict[str, Any]:

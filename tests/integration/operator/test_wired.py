@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from support.operating import CHILD, Cluster, Manifest, crd_file, eventually, target, wait_ready
+from support.operating import CHILD, Cluster, Manifest, eventually, served, target, wait_ready
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.slow]
 
@@ -49,10 +49,8 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def prometheus_kind(cluster: Cluster) -> Iterator[None]:
-    cluster.do("apply", "--server-side", "-f", str(crd_file("prometheuses")))
-    eventually(lambda: cluster.run("get", "prometheuses").returncode == 0)
-    yield
-    cluster.do("delete", "crd", "prometheuses.monitoring.coreos.com")
+    with served(cluster, "prometheuses"):
+        yield
 
 
 @pytest.fixture

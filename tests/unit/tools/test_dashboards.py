@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 
 VARIABLES = {"$cluster": ".*", "$target": ".*", "$node": "n1", "$__rate_interval": "5m"}
 PROMETHEUS_OWN = {"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scraped"}
-OPERATOR = {
-    *("metricat_leader", "metricat_queue_depth", "metricat_watch_age_seconds", "process_resident_memory_bytes"),
-    *("metricat_reconcile_duration_seconds_bucket", "metricat_reconcile_duration_seconds_count"),
-    *("metricat_reconcile_errors_total", "metricat_api_requests_total"),
-    *("metricat_target_condition", "metricat_target_nodes_desired", "metricat_target_nodes_ready"),
-    *("metricat_target_nodes_updated", "metricat_target_nodes_uncovered", "metricat_node_uncovered"),
-}
 METRIC = re.compile(r"([a-zA-Z_:][\w:]*)\{")
 
 
@@ -41,13 +34,7 @@ def expressions(board: Board) -> list[str]:
 
 def known() -> set[str]:
     agent = {family.name for collector in COLLECTORS.values() for family in collector.families}
-    return (
-        agent
-        | {family.name for family in registry.FAMILIES}
-        | {one.name for one in RECORDINGS}
-        | PROMETHEUS_OWN
-        | OPERATOR
-    )
+    return agent | {family.name for family in registry.FAMILIES} | {one.name for one in RECORDINGS} | PROMETHEUS_OWN
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
@@ -72,7 +59,6 @@ def test_uids_and_files_never_change() -> None:
         "metricat-node",
         "metricat-processes",
         "metricat-coverage",
-        "metricat-operator",
     ]
 
 

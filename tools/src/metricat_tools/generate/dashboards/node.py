@@ -3,6 +3,13 @@
 from metricat_tools.generate.dashboards.grafana import GREEN_TO_RED, Board, Panel, Query, Row
 from metricat_tools.generate.dashboards.series import CLUSTER, NODES, ONE_NODE, RATE, TARGET, both_ways, recorded
 
+
+def _fullness(title: str, name: str) -> Panel:
+    """How full each mount is."""
+    query = Query(recorded(name, "mountpoint"), "{{mountpoint}}")
+    return Panel(title, (query,), "bargauge", "percent", most=100, levels=GREEN_TO_RED)
+
+
 BOARD = Board(
     "node",
     "Node",
@@ -62,22 +69,8 @@ BOARD = Board(
         Row(
             "Storage",
             (
-                Panel(
-                    "File systems",
-                    (Query(recorded("node_filesystem_usage:percent", "mountpoint"), "{{mountpoint}}"),),
-                    "bargauge",
-                    "percent",
-                    most=100,
-                    levels=GREEN_TO_RED,
-                ),
-                Panel(
-                    "Inodes",
-                    (Query(recorded("node_inode_usage:percent", "mountpoint"), "{{mountpoint}}"),),
-                    "bargauge",
-                    "percent",
-                    most=100,
-                    levels=GREEN_TO_RED,
-                ),
+                _fullness("File systems", "node_filesystem_usage:percent"),
+                _fullness("Inodes", "node_inode_usage:percent"),
                 Panel(
                     "Read and written",
                     (
