@@ -5,6 +5,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +16,9 @@ from typing import Any
 import yaml
 
 from metricat_tools.cluster.api import Api, ApiError
-from metricat_tools.programs import module_dir
+from metricat_tools.programs import ensure, module_dir
 
+ROOT = Path(__file__).parents[2]
 CHILD = "metricat-nodes"
 PATIENCE = 30.0
 
@@ -25,6 +28,7 @@ _MONITORING = "/apis/monitoring.coreos.com"
 PATHS = {
     "alertmanagerconfig": (f"{_MONITORING}/v1alpha1", "alertmanagerconfigs"),
     "daemonset": ("/apis/apps/v1", "daemonsets"),
+    "lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "mtarget": ("/apis/metricat.dev/v1alpha1", "monitoringtargets"),
     "prometheusrule": (f"{_MONITORING}/v1", "prometheusrules"),
     "service": ("/api/v1", "services"),
@@ -38,9 +42,9 @@ PATHS = {
 class Cluster:
     """The administrator, with kubectl for what people do, and a client for looking."""
 
-    api: Api
     kubeconfig: Path
     kubectl: Path
+    api: Api
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -111,6 +115,16 @@ def crd_file(plural: str) -> Path:
     return module / "example" / "prometheus-operator-crd" / f"monitoring.coreos.com_{plural}.yaml"
 
 
+def install_chart(cluster: Cluster, release: str, *values: str) -> None:
+    """What the chart brings to the namespace `monitoring`, without what would run there."""
+    helm, chart, sets = ensure("helm")["helm"], ROOT / "charts" / "metricat", [f"--set={value}" for value in values]
+    command: list[str | Path] = [helm, "template", release, chart, "--namespace=monitoring", *sets]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True)
+    manifests = [manifest for manifest in yaml.safe_load_all(rendered.stdout) if manifest]
+    assert {"ClusterRole", "Role", "ValidatingAdmissionPolicy", "Deployment"} <= {one["kind"] for one in manifests}
+    cluster.apply(*(one for one in manifests if one["kind"] not in {"Deployment", "Job", "ConfigMap"}))
+
+
 @dataclass
 class RunningOperator:
     """The operator's process."""
@@ -123,6 +137,25 @@ class RunningOperator:
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "metricat_operator"]
             self.process = subprocess.Popen(command, env=self.environment, stderr=log)
+
+    def ready(self) -> bool:
+        """What its readiness probe says."""
+        return self._probe("readyz") == 200
+
+    def hangs(self) -> bool:
+        """Whether kubelet would start it again: its liveness probe says so."""
+        return self._probe("healthz") == 503
+
+    def _probe(self, path: str) -> int:
+        port = self.environment["METRICAT_HEALTH_PORT"]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+        except OSError:
+            return 0
 
     def errors(self) -> list[Manifest]:
         """What it logged as its own errors; kopf calls a request that it will try again one, too."""

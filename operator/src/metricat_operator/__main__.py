@@ -8,8 +8,11 @@ from pathlib import Path
 
 import kopf
 
-from metricat_operator import __version__, crds, handlers, health, logs, settings
+from metricat_operator import __version__, crds, handlers, health, logs, metrics_server, settings
 from metricat_operator.app import Operator
+from metricat_operator.cluster.client import Client
+from metricat_operator.cluster.lease import Lease
+from metricat_operator.measures import Measures
 
 
 def main() -> int:
@@ -34,14 +37,24 @@ def main() -> int:
 
 
 async def _run(chosen: settings.Settings) -> int:
-    operator = Operator(chosen)
-    life = handlers.Life()
-    async with health.serving(operator.observer, chosen.health_port):
-        await kopf.operator(
-            registry=handlers.registry(operator, life),
-            stop_flag=life.ended,
-            clusterwide=True,
-        )
+    measures = Measures()
+    lease = Lease(*chosen.lease, chosen.pod_name)
+    client = await Client.connect(measures.asked, lease)
+    try:
+        operator = Operator(chosen, client, lease, measures)
+        life = handlers.Life()
+        async with (
+            health.serving(operator, chosen.health_port),
+            metrics_server.serving(measures.registry, client, chosen.metrics_port),
+        ):
+            await kopf.operator(
+                registry=handlers.registry(operator, life),
+                stop_flag=life.ended,
+                clusterwide=not chosen.namespaces,
+                namespaces=chosen.namespaces,
+            )
+    finally:
+        await client.close()
     return int(life.crashed)
 
 

@@ -6,20 +6,32 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from metricat_operator.cluster.facts import Observer
+from metricat_operator.app import Operator
 
 SILENCE_SECONDS = 180.0
 """A watch hears a bookmark every minute, or notices that it does not; a longer silence means that it hangs."""
 
+UNHEARD_SECONDS = 60.0
+"""kopf tells of a target within a second of our own watch. It goes deaf, for example, where its CRD was made anew and
+is served a moment later than its last event says; only a restart helps."""
+
 
 @asynccontextmanager
-async def serving(observer: Observer, port: int) -> AsyncIterator[None]:
+async def serving(operator: Operator, port: int) -> AsyncIterator[None]:
     """Answer probes on all addresses for as long as the context lasts."""
+    observer = operator.observer
 
     async def healthz(_: web.Request) -> web.Response:
         now = time.monotonic()
         silent = [cache.kind.name for cache in observer.caches if now - cache.last_heard > SILENCE_SECONDS]
-        return _answer("watches hang: " + ", ".join(silent) if silent else "")
+        unheard = operator.unheard(UNHEARD_SECONDS)
+        return _answer(
+            "; ".join(
+                f"{what}: {', '.join(names)}"
+                for what, names in (("watches hang", silent), ("kopf does not tell of", unheard))
+                if names
+            )
+        )
 
     async def readyz(_: web.Request) -> web.Response:
         waiting = [cache.kind.name for cache in observer.caches if not cache.synced.is_set()]

@@ -12,6 +12,9 @@ KIND = "MonitoringTarget"
 PLURAL = "monitoringtargets"
 FIELD_MANAGER = "metricat-operator"
 
+FENCED = "does not hold the Lease"
+"""What the API server says to a writer that another has replaced: the words of the chart's admission policy."""
+
 LABEL_NAME = "app.kubernetes.io/name"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_TARGET = f"{GROUP}/target"

@@ -66,7 +66,8 @@ class Reconciler:
             troubles = await self._bring_about(target, self._context(target, parsed))
         written = await self._tell(target, parsed, troubles)
         if passing := [trouble for trouble in troubles if trouble.temporary]:
-            raise TemporaryTroubleError("; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing))
+            told = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
+            raise TemporaryTroubleError(passing[0].reason, told)
         return written
 
     def _facts(self, target: Manifest) -> Facts:

@@ -1,5 +1,6 @@
 """The only reader of the environment: what the chart tells the operator about itself."""
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,11 +16,15 @@ class Settings:
     agent_image: str
     agent_image_pull_policy: str = "IfNotPresent"
     agent_image_pull_secrets: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()  # where targets are looked at; none stand for all
+    lease: tuple[str, str] = ("default", "metricat-operator")  # namespace and name
+    pod_name: str = ""  # the name under which it is held
     workers: int = 4
     health_port: int = 8080
     ask_prometheus: bool = True
     ask_namespaces: tuple[str, ...] = ()  # none stands for all
     namespace: str = ""  # the operator's own
+    metrics_port: int = 8443
     log_format: str = "json"  # or "text"
     log_level: str = "INFO"
 
@@ -54,6 +59,12 @@ def read(environ: Mapping[str, str]) -> Settings:
     def items(name: str) -> tuple[str, ...]:
         return tuple(item.strip() for item in environ.get(name, "").split(",") if item.strip())
 
+    def pair(name: str, default: str) -> tuple[str, str]:
+        first, _, second = environ.get(name, default).partition("/")
+        if not first or not second or "/" in second:
+            raise SettingsError(f"{name}={environ[name]!r} is not NAMESPACE/NAME")
+        return first, second
+
     image = environ.get("METRICAT_AGENT_IMAGE", "")
     if not image:
         raise SettingsError("METRICAT_AGENT_IMAGE is not set; name the image that the DaemonSet runs, registry and tag")
@@ -61,11 +72,15 @@ def read(environ: Mapping[str, str]) -> Settings:
         agent_image=image,
         agent_image_pull_policy=choice("METRICAT_AGENT_IMAGE_PULL_POLICY", "IfNotPresent", _PULL_POLICIES),
         agent_image_pull_secrets=items("METRICAT_AGENT_IMAGE_PULL_SECRETS"),
+        namespaces=items("METRICAT_NAMESPACES"),
+        lease=pair("METRICAT_LEASE", "default/metricat-operator"),
+        pod_name=environ.get("METRICAT_POD_NAME") or socket.gethostname(),
         workers=number("METRICAT_WORKERS", 4, 1, 64),
         health_port=number("METRICAT_HEALTH_PORT", 8080, 1, 65535),
         ask_prometheus=choice("METRICAT_ASK_PROMETHEUS", "true", ("true", "false")) == "true",
-        ask_namespaces=items("METRICAT_ASK_NAMESPACES"),
+        ask_namespaces=items("METRICAT_ASK_NAMESPACES") or items("METRICAT_NAMESPACES"),
         namespace=environ.get("METRICAT_NAMESPACE", ""),
+        metrics_port=number("METRICAT_METRICS_PORT", 8443, 1, 65535),
         log_format=choice("METRICAT_LOG_FORMAT", "json", ("json", "text")),
         log_level=choice("METRICAT_LOG_LEVEL", "INFO", _LOG_LEVELS),
     )

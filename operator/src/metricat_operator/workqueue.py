@@ -40,6 +40,12 @@ class WorkQueue(Generic[Key]):
         """How many keys wait."""
         return len(self._due)
 
+    @property
+    def overdue(self) -> int:
+        """How many keys are due now, and wait for a worker or for their own last run to end."""
+        now = asyncio.get_running_loop().time()
+        return sum(due <= now for due in self._due.values())
+
     async def run(self, workers: int) -> None:
         """Work for ever, on at most `workers` keys at once."""
         free = asyncio.Semaphore(workers)

@@ -2,19 +2,15 @@
 
 import os
 import secrets
-import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
-import yaml
 
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.programs import ensure
-from support.operating import Cluster, RunningOperator, crd_file, free_port
+from support.operating import ROOT, Cluster, RunningOperator, crd_file, free_port, install_chart
 
-ROOT = Path(__file__).parents[3]
 NODES = 3
 
 
@@ -28,41 +24,47 @@ def control_plane() -> Iterator[ControlPlane]:
 @pytest.fixture(scope="session")
 def cluster(control_plane: ControlPlane) -> Cluster:
     """The control plane with simulated nodes, all CRDs, and what the chart brings besides the Deployment."""
-    programs = ensure("kubectl", "helm")
-    cluster = Cluster(control_plane.api, control_plane.kubeconfig, programs["kubectl"])
+    cluster = Cluster(control_plane.kubeconfig, ensure("kubectl")["kubectl"], control_plane.api)
     cluster.do("apply", "--server-side", "-f", str(ROOT / "crds"))
     for plural in ("servicemonitors", "prometheusrules", "alertmanagerconfigs"):
         cluster.do("apply", "--server-side", "-f", str(crd_file(plural)))
     cluster.do("create", "namespace", "monitoring")
-    rendered = subprocess.run(
-        [programs["helm"], "template", "metricat", ROOT / "charts" / "metricat", "-n", "monitoring"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    wanted = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
-    manifests = [manifest for manifest in yaml.safe_load_all(rendered) if manifest and manifest["kind"] in wanted]
-    assert len(manifests) == 6  # the operator's, and those of the upgrade hook
-    cluster.apply(*manifests)
+    install_chart(cluster, "metricat")
     control_plane.simulate_nodes(NODES)
     return cluster
 
 
+Replica = Callable[..., RunningOperator]
+"""An operator that is not started yet, as it would run in the pod of this name, under the ServiceAccount `name`."""
+
+
 @pytest.fixture(scope="session")
-def operator(
-    cluster: Cluster,  # noqa: ARG001 (it holds the ServiceAccount)
-    control_plane: ControlPlane,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[RunningOperator]:
-    kubeconfig = control_plane.service_account_kubeconfig("monitoring", "metricat")
-    environment = {
-        **os.environ,
-        "KUBECONFIG": str(kubeconfig),
-        "METRICAT_AGENT_IMAGE": "metricat/agent:test",
-        "METRICAT_HEALTH_PORT": str(free_port()),
-        "METRICAT_LOG_LEVEL": "DEBUG",
-    }
-    running = RunningOperator(environment, tmp_path_factory.mktemp("operator") / "operator.log")
+def replica(cluster: Cluster, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Replica:
+    folder = tmp_path_factory.mktemp("operator")
+
+    def made(pod: str, name: str = "metricat", **settings: str) -> RunningOperator:
+        spec = {"serviceAccountName": name, "containers": [{"name": "operator", "image": "metricat/operator:x"}]}
+        metadata = {"name": pod, "namespace": "monitoring"}
+        cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(control_plane.service_account_kubeconfig("monitoring", name, pod=pod)),
+            "METRICAT_AGENT_IMAGE": "metricat/agent:test",
+            "METRICAT_HEALTH_PORT": str(free_port()),
+            "METRICAT_METRICS_PORT": str(free_port()),
+            "METRICAT_LEASE": f"monitoring/{name}",
+            "METRICAT_POD_NAME": pod,
+            "METRICAT_LOG_LEVEL": "DEBUG",
+            **settings,
+        }
+        return RunningOperator(environment, folder / f"{pod}.log")
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def operator(replica: Replica) -> Iterator[RunningOperator]:
+    running = replica("metricat-a")
     running.start()
     try:
         yield running

@@ -1,5 +1,7 @@
 """A wrong setting names the variable, its value and the way out."""
 
+import socket
+
 import pytest
 
 from metricat_operator.settings import Settings, SettingsError, read
@@ -8,7 +10,7 @@ IMAGE = {"METRICAT_AGENT_IMAGE": "metricat/agent:1"}
 
 
 def test_only_the_image_is_needed() -> None:
-    assert read(IMAGE) == Settings(agent_image="metricat/agent:1")
+    assert read(IMAGE) == Settings(agent_image="metricat/agent:1", pod_name=socket.gethostname())
 
 
 def test_lists_are_separated_by_commas() -> None:
@@ -20,6 +22,7 @@ def test_lists_are_separated_by_commas() -> None:
     [
         ({}, "METRICAT_AGENT_IMAGE is not set; name the image"),
         ({**IMAGE, "METRICAT_WORKERS": "0"}, "METRICAT_WORKERS='0' is not a whole number from 1 to 64"),
+        ({**IMAGE, "METRICAT_LEASE": "metricat"}, "METRICAT_LEASE='metricat' is not NAMESPACE/NAME"),
         ({**IMAGE, "METRICAT_LOG_LEVEL": "loud"}, "METRICAT_LOG_LEVEL='loud' is not one of DEBUG, INFO"),
     ],
 )

@@ -19,7 +19,15 @@ _RACES = 3
 
 
 class TemporaryTroubleError(Exception):
-    """Something failed in a way that may pass; the reconcile is to be tried again."""
+    """Something failed in a way that may pass; the reconcile is to be tried again.
+
+    Attributes:
+        reason: machine-readable, that of the first trouble met.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class TargetGoneError(Exception):
@@ -50,7 +58,7 @@ class Applier:
         except ApiError as error:
             if error.status == 404:
                 raise TargetGoneError from error
-            raise TemporaryTroubleError(f"cannot look at the target: {error}") from error
+            raise TemporaryTroubleError(error.reason, f"cannot look at the target: {error}") from error
         if found["metadata"]["uid"] != metadata["uid"]:
             raise TargetGoneError
 
@@ -101,7 +109,7 @@ class Applier:
         except ApiError as error:
             if error.status in {404, 409}:  # 409: the UID is another one's
                 raise TargetGoneError from error
-            raise TemporaryTroubleError(f"cannot write the status: {error}") from error
+            raise TemporaryTroubleError(error.reason, f"cannot write the status: {error}") from error
 
     async def _create(self, kind: Kind, desired: Manifest) -> Manifest:
         """Create, unless somebody else has made an object of this name: an apply would merge ours into theirs.

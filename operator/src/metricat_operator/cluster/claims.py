@@ -4,16 +4,17 @@ kopf watches whole targets, and hands them over one by one as it likes. Who is o
 before the first is worked on; so they are watched here, too, as everything else is.
 """
 
+import time
 from collections.abc import Iterable
 
 from metricat_operator.api.overlap import Claim, by_age, claim, is_older
-from metricat_operator.cluster.watch import kept_metadata
+from metricat_operator.cluster.watch import HEARD, kept_metadata
 from metricat_operator.observed import Manifest
 
 
 def trim(target: Manifest) -> Manifest:
-    """What the cache keeps of a target."""
-    return {"metadata": kept_metadata(target), "claim": claim(target)}
+    """What the cache keeps of a target; with the time, for kopf must tell of that state soon, or it hangs."""
+    return {"metadata": {**kept_metadata(target), HEARD: time.monotonic()}, "claim": claim(target)}
 
 
 def older(targets: Iterable[Manifest], target: Manifest) -> tuple[Claim, ...]:

@@ -1,10 +1,10 @@
-"""A thin, typed face over `kubernetes.aio`: five verbs, plain JSON, and errors that say what to do."""
+"""A thin, typed face over `kubernetes.aio`: a few verbs, plain JSON, and errors that say what to do."""
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 from kubernetes.aio import config
@@ -13,7 +13,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from metricat_operator.cluster.kinds import Kind
-from metricat_operator.naming import FIELD_MANAGER
+from metricat_operator.naming import FENCED, FIELD_MANAGER
 from metricat_operator.observed import Manifest
 
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
@@ -23,7 +23,48 @@ _WATCH_SECONDS_WITHOUT_BOOKMARKS = 60
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=75)
 _PAGE = 500
 _BASIC = re.compile("[\x7f-\uffff]")
-_BINARY_JSON = "application/json"
+_JSON = "application/json"
+_METHODS = {
+    **dict.fromkeys(("get", "list", "watch"), "GET"),
+    **dict.fromkeys(("apply", "patch"), "PATCH"),
+    "create": "POST",
+    "delete": "DELETE",
+    "update": "PUT",
+}
+_LEADERS = frozenset({"apply", "patch", "delete"})
+"""Only the leader writes so; Leases and reviews are created and updated."""
+
+Asked = Callable[[str, int], None]
+"""Called with the verb of each request, and the status of its answer; 0: none came."""
+
+
+def _uncounted(_verb: str, _status: int) -> None:
+    """Nobody wants to know."""
+
+
+class Permit(Protocol):
+    """Whether this process may write."""
+
+    def held(self) -> bool:
+        """Whether it may, now."""
+
+    def refused(self) -> None:
+        """Told that the API server says it may not."""
+
+
+class _Always:
+    def held(self) -> bool:
+        return True
+
+    def refused(self) -> None:
+        """Whoever needs no permit has none to lose."""
+
+
+_ALWAYS = _Always()
+
+
+class NotLeaderError(Exception):
+    """Another replica writes: this one must not, and did not."""
 
 
 class ApiError(Exception):
@@ -48,19 +89,25 @@ class ApiError(Exception):
 class Client:
     """The API server, as the operator uses it. One per process; closed by `close`."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, asked: Asked = _uncounted, permit: Permit = _ALWAYS) -> None:
+        self._asked = asked
+        self._permit = permit
         self._api = ApiClient(configuration)
         self._dynamic = DynamicClient(self._api)
 
     @classmethod
-    async def connect(cls) -> Self:
-        """By the pod's ServiceAccount, or else by the kubeconfig (`$KUBECONFIG`)."""
+    async def connect(cls, asked: Asked = _uncounted, permit: Permit = _ALWAYS) -> Self:
+        """By the pod's ServiceAccount, or else by the kubeconfig (`$KUBECONFIG`).
+
+        Applies, patches and deletions need the permit at the moment that they are sent, and raise a `NotLeaderError`
+        without it, as they do where the API server refuses them for the lack of it.
+        """
         configuration = Configuration()
         try:
             config.load_incluster_config(configuration)
         except config.ConfigException:
             await config.load_kube_config(client_configuration=configuration)
-        return cls(configuration)
+        return cls(configuration, asked, permit)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -74,7 +121,7 @@ class Client:
         token = None
         while True:
             async with self._request(
-                "GET",
+                "list",
                 kind.path(namespace),
                 label_selector=labels or None,
                 field_selector=fields or None,
@@ -88,13 +135,13 @@ class Client:
                 return items, page["metadata"]["resourceVersion"]
 
     async def watch(
-        self, kind: Kind, resource_version: str, *, labels: str = "", fields: str = ""
+        self, kind: Kind, resource_version: str, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> AsyncIterator[Manifest]:
         """Events since a resource version, bookmarks included, until the API server ends the stream, after minutes."""
         query = [("allowWatchBookmarks", "true")]
         async with self._request(
-            "GET",
-            kind.path(),
+            "watch",
+            kind.path(namespace),
             label_selector=labels or None,
             field_selector=fields or None,
             resource_version=resource_version,
@@ -114,7 +161,18 @@ class Client:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """One object."""
-        return await self._json("GET", kind.path(namespace, name))
+        return await self._json("get", kind.path(namespace, name))
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Create an object, or ask a question that the API server answers as one: a review."""
+        namespace = manifest.get("metadata", {}).get("namespace", "")
+        return await self._json("create", kind.path(namespace), body=manifest, field_manager=FIELD_MANAGER)
+
+    async def update(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Replace an object, if it is still of the resource version that the manifest has."""
+        metadata = manifest["metadata"]
+        path = kind.path(metadata["namespace"], metadata["name"])
+        return await self._json("update", path, body=manifest, field_manager=FIELD_MANAGER)
 
     async def apply(
         self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str = "", manager: str = FIELD_MANAGER
@@ -122,7 +180,7 @@ class Client:
         """Server-side apply under our field manager; what comes back is the object as it is now."""
         metadata = manifest["metadata"]
         return await self._json(
-            "PATCH",
+            "apply",
             kind.path(metadata.get("namespace", ""), metadata["name"], subresource),
             body=as_yaml(manifest),
             content_type="application/apply-patch+yaml; charset=utf-8",  # plain, it would be dumped once more
@@ -133,7 +191,7 @@ class Client:
     async def patch(self, kind: Kind, namespace: str, name: str, operations: Sequence[Manifest]) -> Manifest:
         """JSON Patch (RFC 6902)."""
         return await self._json(
-            "PATCH",
+            "patch",
             kind.path(namespace, name),
             body=list(operations),
             content_type="application/json-patch+json",
@@ -144,30 +202,49 @@ class Client:
         """Delete this very object; one that is gone, or was replaced by another of its name, is left alone."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         try:
-            await self._json("DELETE", kind.path(namespace, name), body=body, propagation_policy="Background")
+            await self._json("delete", kind.path(namespace, name), body=body, propagation_policy="Background")
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
 
-    async def _json(self, method: str, path: str, **params: Any) -> Manifest:
-        async with self._request(method, path, **params) as response:
+    async def _json(self, verb: str, path: str, **params: Any) -> Manifest:
+        async with self._request(verb, path, **params) as response:
             found: Manifest = json.loads(await response.read())
             return found
 
     @asynccontextmanager
-    async def _request(self, method: str, path: str, **params: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _request(self, verb: str, path: str, **params: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         params.setdefault("_request_timeout", _REQUEST_TIMEOUT)
         params.setdefault("query_params", [])
-        params["header_params"] = {"Accept": _BINARY_JSON}
+        params["header_params"] = {"Accept": _JSON}
+        method = _METHODS[verb]
+        if verb in _LEADERS and not self._permit.held():
+            raise NotLeaderError(f"{method} {path} is left to the holder of the Lease")
         try:
-            response = await self._dynamic.request(method, path, serialize=False, **params)
+            response = await self._answer(verb, method, path, params)
             async with response:
                 yield response
         except DynamicApiError as error:
-            raise _error(error.status or 0, error.body, f"{method} {path}") from error
+            found = _error(error.status or 0, error.body, f"{method} {path}")
+            if FENCED in str(found):
+                self._permit.refused()
+                raise NotLeaderError(str(found)) from error
+            raise found from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             what = str(error) or type(error).__name__
             raise ApiError(0, "Unreachable", f"the API server did not answer {method} {path}: {what}") from error
+
+    async def _answer(self, verb: str, method: str, path: str, params: dict[str, Any]) -> aiohttp.ClientResponse:
+        status = 0
+        try:
+            response: aiohttp.ClientResponse = await self._dynamic.request(method, path, serialize=False, **params)
+            status = response.status
+        except DynamicApiError as error:
+            status = error.status or 0
+            raise
+        finally:
+            self._asked(verb, status)
+        return response
 
 
 def as_yaml(manifest: Manifest) -> str:

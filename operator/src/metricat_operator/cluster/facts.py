@@ -10,7 +10,7 @@ from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS, TARGET
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
 from metricat_operator.cluster.view import View
-from metricat_operator.cluster.watch import Cache, kept_metadata
+from metricat_operator.cluster.watch import EVERYWHERE, Cache, kept_metadata
 from metricat_operator.observed import Facts, Manifest, Node, ObjectKey, Taint, Taker
 
 Enqueue = Callable[[str, str, float], None]
@@ -22,9 +22,14 @@ _SOON = 1.0
 
 
 class Observer:
-    """Watches nodes, agent pods and children, and tells which targets each change concerns."""
+    """Watches nodes, agent pods and children, and tells which targets each change concerns.
 
-    def __init__(self, enqueue: Enqueue) -> None:
+    What is a target's own is watched in the given namespaces only, and the pods of Prometheus where they may be asked.
+    """
+
+    def __init__(
+        self, enqueue: Enqueue, where: tuple[str, ...] = EVERYWHERE, asked: tuple[str, ...] = EVERYWHERE
+    ) -> None:
         self._enqueue = enqueue
 
         def within(seconds: float) -> Callable[[Manifest], None]:
@@ -37,25 +42,29 @@ class Observer:
 
         children, pods = within(_AT_ONCE), within(_SOON)
         self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _SOON), trim=_trim_node)
-        self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=trim_pod)
-        self.children = {kind.name: Cache(kind, changed=children, labels=naming.MANAGED) for kind in CHILDREN}
+        self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=trim_pod, namespaces=where)
+        self.children = {
+            kind.name: Cache(kind, changed=children, labels=naming.MANAGED, namespaces=where) for kind in CHILDREN
+        }
         self.namespaces = Cache(
             NAMESPACE,
             changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _SOON),
             trim=lambda namespace: {"metadata": kept_metadata(namespace)},
         )
-        self.targets = Cache(TARGET, changed=self._claimed, trim=claims.trim)
+        self.targets = Cache(TARGET, changed=self._claimed, trim=claims.trim, namespaces=where)
         self.rejections = Cache(
             EVENT,
             changed=lambda event: enqueue(event.get("metadata", {}).get("namespace", ""), "", _SOON),
             fields=serving.REJECTIONS,
             trim=serving.trim_rejection,
+            namespaces=where,
         )
         self.servers = Cache(
             POD,
             changed=lambda _: enqueue("", "", _SOON),
             labels=serving.MADE_BY_THE_PROMETHEUS_OPERATOR,
             trim=_trim_server,
+            namespaces=asked,
         )
         self._nodes = View(self.nodes, _by_name)
         self._agents = View(self.pods, _by_target)

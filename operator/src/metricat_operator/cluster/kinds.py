@@ -9,7 +9,7 @@ from metricat_operator import naming
 class Kind:
     """A kind of object.
 
-    An optional one may not be served: its CRD belongs to somebody else. Without bookmarks a watch may be silent for
+    An optional one may not be served: its CRD comes and goes. Without bookmarks a watch may be silent for
     ever: the API server keeps no cache of such a kind.
     """
 
@@ -35,12 +35,16 @@ class Kind:
         return f"{self.plural}.{group}" if group else self.plural
 
 
-TARGET = Kind(naming.API_VERSION, naming.KIND, naming.PLURAL)
+TARGET = Kind(naming.API_VERSION, naming.KIND, naming.PLURAL, optional=True)
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 POD = Kind("v1", "Pod", "pods")
 EVENT = Kind("v1", "Event", "events", bookmarks=False)
 
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
+
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
+SUBJECT_ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False)
 
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")

@@ -23,6 +23,12 @@ _FIRST_RETRY = 0.5
 _LAST_RETRY = 15.0
 _UNSERVED_RETRY = 5.0
 
+HEARD = "heard"
+"""Where in its metadata a trim may keep when a state came, by the monotonic clock."""
+
+EVERYWHERE = ("",)
+"""All namespaces, by one watch."""
+
 Trim = Callable[[Manifest], Manifest]
 Changed = Callable[[Manifest], None]
 
@@ -34,7 +40,7 @@ def whole(manifest: Manifest) -> Manifest:
 
 @dataclass
 class Cache:
-    """The objects of one kind, by namespace and name.
+    """The objects of one kind, by namespace and name; all of them, or those of some namespaces.
 
     `changed` is called with each object that appears, changes or goes, and with an empty one when the kind begins or
     ceases to be served: then anything may have changed.
@@ -45,13 +51,24 @@ class Cache:
     labels: str = ""
     fields: str = ""
     trim: Trim = whole
+    namespaces: tuple[str, ...] = EVERYWHERE
     served: bool = True
     synced: asyncio.Event = field(default_factory=asyncio.Event)
-    last_heard: float = field(default_factory=time.monotonic)
     revision: int = 0
     """Grows with each change of an object."""
+    _heard: dict[str, float] = field(default_factory=dict)
+    _listed: set[str] = field(default_factory=set)
     _objects: dict[tuple[str, str], Manifest] = field(default_factory=dict)
-    _streaming: asyncio.Timeout | None = None
+    _streaming: dict[str, asyncio.Timeout] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """A watch has time to be heard of first."""
+        self._heard = dict.fromkeys(self.namespaces, time.monotonic())
+
+    @property
+    def last_heard(self) -> float:
+        """When the watch, or of several the most silent one, was last heard of, by the monotonic clock."""
+        return min(self._heard.values())
 
     def __iter__(self) -> Iterator[Manifest]:
         """The objects, in no order."""
@@ -67,35 +84,40 @@ class Cache:
 
     def doubt(self) -> None:
         """List anew: a request has shown that the kind is not served, which its watch may not notice for a minute."""
-        if self._streaming:
-            self._streaming.reschedule(asyncio.get_running_loop().time())
+        for stream in self._streaming.values():
+            stream.reschedule(asyncio.get_running_loop().time())
 
     async def run(self, client: Client) -> None:
-        """Follow the kind for ever, in all namespaces; the API server's errors never end it."""
+        """Follow the kind for ever; the API server's errors never end it."""
+        async with asyncio.TaskGroup() as group:
+            for namespace in self.namespaces:
+                group.create_task(self._run(client, namespace))
+
+    async def _run(self, client: Client, namespace: str) -> None:
         failures = 0
         while True:
             began = time.monotonic()
             try:
-                version = await self._relist(client)
+                version = await self._relist(client, namespace)
                 with contextlib.suppress(TimeoutError):
-                    await self._follow(client, version)
+                    await self._follow(client, namespace, version)
             except ApiError as error:
                 failures = 1 if time.monotonic() - began > _LAST_RETRY else failures + 1
+                self._heard[namespace] = time.monotonic()  # an answer, or its absence noticed: the watch itself lives
                 delay = self._failed(error, failures)
                 await asyncio.sleep(delay)
 
-    async def _follow(self, client: Client, version: str) -> None:
+    async def _follow(self, client: Client, namespace: str, version: str) -> None:
         """Stream until an error or, as a `TimeoutError`, a doubt ends it."""
         try:
-            async with asyncio.timeout(None) as self._streaming:
+            async with asyncio.timeout(None) as self._streaming[namespace]:
                 while True:
-                    version = await self._stream(client, version)
+                    version = await self._stream(client, namespace, version)
         finally:
-            self._streaming = None
+            del self._streaming[namespace]
 
     def _failed(self, error: ApiError, failures: int) -> float:
         """What to do about a failed list or watch, and how long to wait before the next try, in seconds."""
-        self.last_heard = time.monotonic()  # an answer, or its absence noticed: the watch itself is alive
         if error.status == 404 and self.kind.optional:
             self._unserve()
             return _UNSERVED_RETRY * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
@@ -113,9 +135,9 @@ class Cache:
             self.changed({})
         self.synced.set()
 
-    async def _relist(self, client: Client) -> str:
-        items, version = await client.list(self.kind, labels=self.labels, fields=self.fields)
-        self.last_heard = time.monotonic()
+    async def _relist(self, client: Client, namespace: str) -> str:
+        items, version = await client.list(self.kind, namespace=namespace, labels=self.labels, fields=self.fields)
+        self._heard[namespace] = time.monotonic()
         if not self.served:
             self.served = True
             log.info("kind is served", kind=self.kind.name)
@@ -125,15 +147,18 @@ class Cache:
             kept = _stripped(item, self.kind)
             seen.add(_key(kept))
             self._store(kept)
-        for key in [key for key in self._objects if key not in seen]:
+        for key in [key for key in self._objects if key not in seen and namespace in {"", key[0]}]:
             self.revision += 1
             self.changed(self._objects.pop(key))
-        self.synced.set()
+        self._listed.add(namespace)
+        if self._listed.issuperset(self.namespaces):
+            self.synced.set()
         return version
 
-    async def _stream(self, client: Client, version: str) -> str:
-        async for event in client.watch(self.kind, version, labels=self.labels, fields=self.fields):
-            self.last_heard = time.monotonic()
+    async def _stream(self, client: Client, namespace: str, version: str) -> str:
+        events = client.watch(self.kind, version, namespace=namespace, labels=self.labels, fields=self.fields)
+        async for event in events:
+            self._heard[namespace] = time.monotonic()
             manifest = event["object"]
             version = manifest["metadata"]["resourceVersion"]
             if event["type"] == "BOOKMARK":
@@ -143,7 +168,7 @@ class Cache:
                 self._forget(kept)
             else:
                 self._store(kept)
-        self.last_heard = time.monotonic()  # it is the API server that ended the stream
+        self._heard[namespace] = time.monotonic()  # it is the API server that ended the stream
         return version
 
     def _forget(self, manifest: Manifest) -> None:
@@ -198,5 +223,5 @@ def _version(metadata: Manifest) -> str:
 
 def _content(manifest: Manifest) -> Mapping[str, object]:
     """The object without what changes at every write."""
-    metadata = {key: value for key, value in manifest["metadata"].items() if key != "resourceVersion"}
+    metadata = {key: value for key, value in manifest["metadata"].items() if key not in {"resourceVersion", HEARD}}
     return {**manifest, "metadata": metadata}

@@ -87,14 +87,17 @@ class Operator:
 @contextmanager
 def operator(on: Stage) -> Iterator[Operator]:
     """The operator under the chart's ServiceAccount, until it is left."""
-    with socket.socket() as probe:
+    with socket.socket() as probe, socket.socket() as other:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        other.bind(("127.0.0.1", 0))
+        port, metrics = probe.getsockname()[1], other.getsockname()[1]
     environment = {
         **os.environ,
         "KUBECONFIG": str(on.plane.service_account_kubeconfig("monitoring", "metricat")),
         "METRICAT_AGENT_IMAGE": "metricat/agent:bench",
         "METRICAT_HEALTH_PORT": str(port),
+        "METRICAT_METRICS_PORT": str(metrics),
+        "METRICAT_LEASE": "monitoring/metricat",
         "METRICAT_LOG_LEVEL": "WARNING",
     }
     log = on.plane.state.folder / "operator.log"

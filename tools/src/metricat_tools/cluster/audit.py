@@ -21,6 +21,8 @@ class Request:
     namespace: str
     name: str
     code: int
+    pod: str = ""
+    """The pod whose token it came with."""
 
     @property
     def writes(self) -> bool:
@@ -65,4 +67,5 @@ def _requests(lines: list[bytes]) -> Iterator[Request]:
             namespace=target.get("namespace", ""),
             name=target.get("name", ""),
             code=event.get("responseStatus", {}).get("code", 0),
+            pod=next(iter(event["user"].get("extra", {}).get("authentication.kubernetes.io/pod-name", [])), ""),
         )

@@ -160,16 +160,17 @@ class ControlPlane:
         pair = self.authority.issue(f"user-{user}", user, groups)
         return kubeconfig.write(self.state.folder / f"user-{user}.kubeconfig", self.url, self.ca, pair)
 
-    def service_account_kubeconfig(self, namespace: str, account: str, seconds: int = 86400) -> Path:
-        """A kubeconfig, for this machine's programs, with a token of a service account that exists."""
+    def service_account_kubeconfig(self, namespace: str, account: str, *, pod: str = "", seconds: int = 86400) -> Path:
+        """A kubeconfig, for this machine's programs, with a token of a service account, bound to a pod if named."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-        body = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": seconds},
-        }
+        spec: dict[str, object] = {"expirationSeconds": seconds}
+        if pod:
+            uid = self.api.get(f"/api/v1/namespaces/{namespace}/pods/{pod}")["metadata"]["uid"]
+            spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Pod", "name": pod, "uid": uid}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         token: str = self.api.call("POST", path, body)["status"]["token"]
-        return kubeconfig.write(self.state.folder / f"{namespace}.{account}.kubeconfig", self.url, self.ca, token)
+        name = ".".join(filter(None, (namespace, account, pod, "kubeconfig")))
+        return kubeconfig.write(self.state.folder / name, self.url, self.ca, token)
 
     def simulate_nodes(
         self,

@@ -1,0 +1,35 @@
+"""The operator's own metrics are as promtool wants them."""
+
+import subprocess
+
+import pytest
+from prometheus_client import generate_latest
+
+from metricat_operator.measures import Measures, queue_depth, watch_ages
+from metricat_operator.target_metrics import target_families
+from support.operating import target
+from support.promtool import promtool
+
+pytestmark = pytest.mark.e2e
+
+STATUS = {
+    "conditions": [{"type": "Ready", "status": "False"}],
+    "nodes": {"desired": 3, "ready": 2, "updated": 3, "uncovered": 1},
+    "uncovered": [{"node": "n3", "reason": "ImagePullBackOff", "message": 'a "quoted" word'}],
+}
+
+
+def test_promtool_has_nothing_to_object_to() -> None:
+    measures = Measures()
+    measures.asked("list", 200)
+    measures.errors.labels("Unreachable").inc()
+    for families in (
+        lambda: queue_depth(1),
+        lambda: watch_ages(2.0, [("Pod", 1.0), ("Pod", 0.5)]),
+        lambda: target_families([{**target("monitoring"), "status": STATUS}]),
+    ):
+        measures.read(families)
+    page = generate_latest(measures.registry)
+    assert b"metricat_node_uncovered{" in page
+    done = subprocess.run([promtool(), "check", "metrics"], input=page, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

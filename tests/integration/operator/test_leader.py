@@ -1,0 +1,161 @@
+"""Two replicas on the real API server: one writes, the other takes over, and whoever was replaced is refused."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metricat_operator.cluster.lease import DURATION
+from metricat_tools.cluster import ControlPlane
+from metricat_tools.cluster.audit import AuditLog, Request
+from support.operating import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
+
+A, B = "metricat-a", "metricat-b"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/monitoring/leases/metricat"
+BESIDE = {"coordination.k8s.io/leases", "events"}
+START = 120.0
+"""What a busy machine may need to start a process."""
+ACCOUNT = "system:serviceaccount:monitoring:metricat"
+
+
+def holder(cluster: Cluster) -> str | None:
+    lease = cluster.get("lease", "metricat", "monitoring") or {}
+    found: str | None = lease.get("spec", {}).get("holderIdentity")
+    return found
+
+
+def until_held_by(cluster: Cluster, pod: str, within: float) -> float:
+    began = time.monotonic()
+    eventually(lambda: holder(cluster) == pod, within)
+    return time.monotonic() - began
+
+
+def writes(audit: AuditLog) -> list[Request]:
+    return [one for one in audit.read() if one.user == ACCOUNT and one.writes and one.resource not in BESIDE]
+
+
+@pytest.fixture
+def standby(cluster: Cluster, operator: RunningOperator, replica: Any) -> Iterator[RunningOperator]:
+    """A second operator, ready, while the first one leads; afterwards the first one leads again, alone."""
+    eventually(lambda: holder(cluster) == A, START)
+    other: RunningOperator = replica(B)
+    other.start()
+    try:
+        eventually(other.ready, START)
+        yield other
+        assert other.errors() == []
+    finally:
+        assert other.process is not None
+        other.process.send_signal(signal.SIGCONT)
+        other.stop()
+        assert operator.process is not None
+        if operator.process.poll() is not None:
+            operator.start()
+        eventually(lambda: holder(cluster) == A, START)
+
+
+def test_one_of_two_writes(
+    cluster: Cluster, namespace: str, standby: RunningOperator, control_plane: ControlPlane
+) -> None:
+    audit = AuditLog(control_plane.audit_log)
+    audit.skip()
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    cluster.do("delete", "service", CHILD, "-n", namespace)
+    eventually(lambda: cluster.get("service", CHILD, namespace))
+    done = [one for one in audit.read() if one.user == ACCOUNT and one.writes]
+    assert {one.pod for one in done} == {A}
+    assert {"apps/daemonsets", "metricat.dev/monitoringtargets/status", "events"} <= {one.resource for one in done}
+    assert standby.process is not None
+    assert standby.process.poll() is None
+
+
+def test_a_lease_that_is_given_back_is_taken_at_once(
+    cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator
+) -> None:
+    began = time.monotonic()
+    assert operator.stop() == 0
+    assert time.monotonic() - began < 15
+    assert until_held_by(cluster, B, within=5) < 5
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    assert "released the Lease" in operator.log.read_text()
+    assert "leads" in standby.log.read_text()
+
+
+@pytest.mark.usefixtures("standby")
+def test_a_leader_that_is_killed_is_replaced_and_what_happened_meanwhile_repaired(
+    cluster: Cluster, namespace: str, operator: RunningOperator
+) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    operator.kill()
+    cluster.do("delete", "daemonset", CHILD, "-n", namespace, "--wait=false")
+    until_held_by(cluster, B, within=DURATION + 5)
+    eventually(lambda: cluster.get("daemonset", CHILD, namespace), seconds=5)
+    wait_ready(cluster, namespace)
+
+
+def test_a_leader_that_was_frozen_is_refused_and_stands_by(
+    cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator, control_plane: ControlPlane
+) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    assert operator.process is not None
+    operator.process.send_signal(signal.SIGSTOP)
+    try:
+        until_held_by(cluster, B, within=DURATION + 5)
+        # What the frozen one would send had it looked at its clock just before.
+        refused = as_pod(cluster, operator).run(*annotate(namespace))
+        assert refused.returncode != 0
+        assert f"pod {A} does not hold the Lease monitoring/metricat: {B} does" in refused.stderr
+        as_pod(cluster, standby).do(*annotate(namespace))
+    finally:
+        audit = AuditLog(control_plane.audit_log)
+        audit.skip()
+        operator.process.send_signal(signal.SIGCONT)
+    eventually(lambda: "leads no more" in operator.log.read_text())
+    cluster.do("delete", "service", CHILD, "-n", namespace)
+    eventually(lambda: cluster.get("service", CHILD, namespace))
+    assert {one.pod for one in writes(audit)} == {B}
+    assert operator.process.poll() is None
+
+
+def test_a_leader_that_does_not_know_of_its_end_hears_it_from_the_api_server(
+    cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane
+) -> None:
+    cluster.apply(target(namespace))
+    eventually(lambda: holder(cluster) == A)
+    wait_ready(cluster, namespace)
+    before = len(operator.log.read_text())
+    audit = AuditLog(control_plane.audit_log)
+    audit.skip()
+    lease = control_plane.api.get(LEASE)
+    lease["spec"]["holderIdentity"] = "somebody-else"
+    control_plane.api.call("PUT", LEASE, lease)
+    control_plane.api.call("DELETE", f"/api/v1/namespaces/{namespace}/services/{CHILD}")  # before the next renewal
+    eventually(lambda: "stopped writing" in operator.log.read_text()[before:])
+    assert {one.code for one in writes(audit)} == {403}
+    # That one never renews, so the Lease ends, and what was left undone is done.
+    until_held_by(cluster, A, within=DURATION + 5)
+    eventually(lambda: cluster.get("service", CHILD, namespace))
+
+
+def test_others_than_the_operator_are_not_fenced(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    cluster.do(*annotate(namespace))
+    cluster.do("delete", "mtarget", "nodes", "-n", namespace)
+    eventually(lambda: cluster.get("daemonset", CHILD, namespace) is None)  # by the garbage collector
+
+
+def as_pod(cluster: Cluster, operator: RunningOperator) -> Cluster:
+    """Kubectl with the operator's own token."""
+    return Cluster(Path(operator.environment["KUBECONFIG"]), cluster.kubectl, cluster.api)
+
+
+def annotate(namespace: str) -> list[str]:
+    return ["annotate", "daemonset", CHILD, "-n", namespace, "example.com/late=yes", "--overwrite"]

@@ -1,0 +1,89 @@
+"""The operator's own metrics: who may read them, and that they say what the statuses say."""
+
+import http.client
+import ssl
+import urllib.error
+import urllib.request
+
+import pytest
+
+from metricat_tools.cluster import ControlPlane
+from support.operating import Cluster, RunningOperator, eventually, target, wait_ready
+
+
+def scrape(operator: RunningOperator, token: str = "") -> tuple[int, str]:
+    port = operator.environment["METRICAT_METRICS_PORT"]
+    request = urllib.request.Request(f"https://127.0.0.1:{port}/metrics")
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=10) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except OSError as error:
+        return 0, str(error)  # it has not started yet
+
+
+@pytest.fixture(scope="module")
+def token(cluster: Cluster) -> str:
+    """Of a ServiceAccount that the chart's ClusterRole is bound to, as the message for a refused one says."""
+    cluster.do("create", "serviceaccount", "scraper", "-n", "monitoring")
+    cluster.do(
+        *("create", "clusterrolebinding", "scraper", "--clusterrole=metricat-metrics-reader"),
+        "--serviceaccount=monitoring:scraper",
+    )
+    return cluster.do("create", "token", "scraper", "-n", "monitoring").strip()
+
+
+def test_only_those_with_the_right_read_them(cluster: Cluster, operator: RunningOperator, token: str) -> None:
+    eventually(lambda: scrape(operator, token)[0] == 200)
+    status, text = scrape(operator)
+    assert (status, text) == (401, "send a bearer token that the API server knows, such as that of a ServiceAccount\n")
+    assert scrape(operator, "made-up")[0] == 401
+    nobody = cluster.do("create", "token", "default", "-n", "monitoring").strip()
+    status, text = scrape(operator, nobody)
+    assert status == 403
+    assert "--clusterrole=metricat-metrics-reader" in text
+    port = operator.environment["METRICAT_METRICS_PORT"]
+    with pytest.raises((OSError, http.client.HTTPException)):  # in the clear there is no answer at all
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10)
+
+
+def test_they_tell_what_the_status_tells(
+    cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane, token: str
+) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    control_plane.simulate_nodes(["broken-metrics"])
+    mine = f'target="nodes",target_namespace="{namespace}"'
+    told = [
+        f'metricat_node_uncovered{{node="broken-metrics",reason="ImagePullBackOff",{mine}}} 1.0',
+        f"metricat_target_nodes_uncovered{{{mine}}} 1.0",
+        f'metricat_target_condition{{status="False",{mine},type="Ready"}} 1.0',
+        f'metricat_target_condition{{status="True",{mine},type="Ready"}} 0.0',
+    ]
+    try:
+        eventually(lambda: set(told) <= set(scrape(operator, token)[1].splitlines()))
+    finally:
+        cluster.do("delete", "node", "broken-metrics")
+    eventually(lambda: not {told[0], *told[2:]} & set(scrape(operator, token)[1].splitlines()))
+    cluster.do("delete", "mtarget", "nodes", "-n", namespace)
+    eventually(lambda: namespace not in scrape(operator, token)[1])
+
+
+def test_they_tell_of_the_operators_work(
+    cluster: Cluster, namespace: str, operator: RunningOperator, token: str
+) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    _, text = scrape(operator, token)
+    for name in (
+        "metricat_reconcile_duration_seconds_count",
+        "metricat_queue_depth",
+        'metricat_watch_age_seconds{kind="Node"}',
+        'metricat_api_requests_total{code="200",verb="list"}',
+        "process_resident_memory_bytes",
+    ):
+        assert f"\n{name} " in text, name

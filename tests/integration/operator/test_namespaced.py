@@ -1,0 +1,73 @@
+"""An operator for some namespaces: it writes nowhere else, and has no right to."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metricat_tools.cluster import ControlPlane
+from metricat_tools.cluster.audit import AuditLog
+from support.operating import CHILD, Cluster, RunningOperator, eventually, install_chart, target, wait_ready
+
+ACCOUNT = "system:serviceaccount:monitoring:team-metricat"
+TAKERS = ("prometheuses", "prometheusagents", "thanosrulers", "alertmanagers")
+ANYWHERE = frozenset(
+    {
+        "",  # which groups there are
+        "nodes",
+        "namespaces",
+        "apiextensions.k8s.io/customresourcedefinitions",
+        *(f"monitoring.coreos.com/{plural}" for plural in TAKERS),
+    }
+)
+
+
+@pytest.fixture
+def team(cluster: Cluster, namespace: str, operator: RunningOperator, replica: Any) -> Iterator[RunningOperator]:
+    """The operator of the test's namespace and one more, alone: that of the whole cluster is stopped meanwhile."""
+    other = f"{namespace}-2"
+    cluster.do("create", "namespace", other)
+    install_chart(cluster, "team", f"operator.namespaces={{{namespace},{other}}}")
+    running: RunningOperator = replica("team-a", "team-metricat", METRICAT_NAMESPACES=f"{namespace},{other}")
+    operator.stop()
+    running.start()
+    try:
+        yield running
+        assert running.stop() == 0
+        assert running.errors() == []
+    finally:
+        running.kill()
+        operator.start()
+        eventually(operator.ready)
+        cluster.do("delete", "namespace", other, "--wait=false")
+
+
+def test_only_its_own_namespaces(
+    cluster: Cluster, namespace: str, team: RunningOperator, control_plane: ControlPlane
+) -> None:
+    audit = AuditLog(control_plane.audit_log)
+    audit.skip()
+    outside = f"{namespace}-out"
+    cluster.do("create", "namespace", outside)
+    try:
+        cluster.apply(target(outside))
+        for place in (namespace, f"{namespace}-2"):
+            cluster.apply(target(place))
+            wait_ready(cluster, place)
+            cluster.do("delete", "service", CHILD, "-n", place)
+            eventually(partial(cluster.get, "service", CHILD, place), seconds=5)
+            cluster.do("delete", "mtarget", "nodes", "-n", place)  # or the next one would be the younger on its nodes
+        assert cluster.get("daemonset", CHILD, outside) is None
+    finally:
+        cluster.do("delete", "namespace", outside, "--wait=false")
+
+    requests = [one for one in audit.read() if one.user == ACCOUNT]
+    assert {"list", "watch", "patch"} <= {one.verb for one in requests}
+    assert [one for one in requests if one.code == 403] == []
+    assert {one.resource for one in requests if not one.namespace} <= ANYWHERE
+    assert {one.namespace for one in requests if one.writes} <= {namespace, f"{namespace}-2", "monitoring"}
+    mine = Cluster(Path(team.environment["KUBECONFIG"]), cluster.kubectl, cluster.api)
+    assert mine.run("auth", "can-i", "create", "daemonsets.apps", "-n", namespace).stdout.strip() == "yes"
+    assert mine.run("auth", "can-i", "create", "daemonsets.apps", "-n", "default").stdout.strip() == "no"
