@@ -1,7 +1,7 @@
 # Everything a developer does here. `make help` lists it; each target sets up what it needs, and nothing more.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test e2e slow bench bench-agent bench-operator lint format generate verify images packages lock clean
+.PHONY: help demo demo-stop test e2e slow bench bench-agent bench-alerts bench-operator lint format generate verify images packages lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +19,7 @@ demo-stop: $(READY) ## stop the demo's cluster, and leave nothing behind
 	@$(TOOLS) demo --stop
 
 test: $(READY) ## unit, golden and contract tests, and integration tests on a real control plane
-	@$(BIN)/pytest -m "not slow" --numprocesses 2 \
+	@$(BIN)/pytest -m "not slow" --numprocesses 3 --dist worksteal \
 		tests/unit tests/golden tests/contract tests/integration $(PYTEST)
 
 e2e: $(READY) ## the demo's claims and the faults to survive as tests, on a cluster with nodes (needs root)
@@ -28,10 +28,13 @@ e2e: $(READY) ## the demo's claims and the faults to survive as tests, on a clus
 slow: $(READY) ## each link of the chain broken in turn, TLS, deliveries: what takes minutes of waiting (needs root)
 	@$(BIN)/pytest -m slow tests/integration tests/e2e $(PYTEST)
 
-bench: bench-agent bench-operator ## every measurement there is
+bench: bench-agent bench-alerts bench-operator ## every measurement there is
 
 bench-agent: $(READY) ## the agent against node_exporter, side by side: a table of ratios, then growth over 20,000 scrapes
 	@$(TOOLS) bench agent --growth 20000
+
+bench-alerts: $(READY) ## what is unusual and what will be full, on series of which it is known: precision and recall
+	@$(TOOLS) bench alerts
 
 bench-operator: $(READY) ## the operator on 1,000 and 5,000 simulated nodes, against a bare loop of the same applies
 	@$(TOOLS) bench operator
@@ -50,7 +53,7 @@ generate: $(READY) ## write every generated file anew
 	@$(TOOLS) generate
 
 verify: generate ## fail where a generated file is not as its source says
-	@changed=$$(git status --porcelain -- crds charts/metricat/crds charts/metricat/dashboards tests/golden docs/reference docs/runbooks docs/alertmanager.md); \
+	@changed=$$(git status --porcelain -- crds charts/metricat/crds charts/metricat/dashboards charts/metricat/rules tests/golden docs/reference docs/runbooks docs/alertmanager.md); \
 	[ -z "$$changed" ] || { echo "$$changed"; echo 'run `make generate` and commit what it changed' >&2; exit 1; }
 
 images: $(READY) ## build the container images (REGISTRY=host/name pushes them there)

@@ -12,9 +12,11 @@ from metricat_agent.collectors.table import COLLECTORS
 from metricat_agent.registry import FAMILIES
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.recording import MEASURES, RECORDINGS
+from metricat_operator.alerts.unusual import BASELINE
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests import Context, build
 from metricat_operator.manifests.daemon_set import arguments
+from support import operator_metrics
 from support.certificates import self_signed
 
 EVERYTHING: dict[str, Any] = {
@@ -108,10 +110,11 @@ def test_the_defaults_of_the_processes_are_the_agents_own() -> None:
     assert {f"--collector.processes.{name}={value}" for name, value in own.items()} <= set(flags({}))
 
 
-def test_every_raw_metric_that_a_rule_reads_is_declared_by_the_agent() -> None:
+def test_every_raw_metric_that_a_rule_reads_is_declared() -> None:
     declared = {family.name for collector in COLLECTORS.values() for family in collector.families}
     declared |= {family.name for family in FAMILIES}
-    texts = [recording.expr for recording in RECORDINGS]
+    declared |= operator_metrics.names()
+    texts = [recording.expr for recording in (*RECORDINGS, *BASELINE)]
     texts += [text for alert in CATALOGUE for text in (alert.expr, *(level.expr for level in alert.levels))]
     texts += [alert.description for alert in CATALOGUE]
     texts += [name for name in MEASURES.values() if not name.startswith("metricat:")]

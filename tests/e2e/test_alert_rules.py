@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_tools.generate import golden
+from metricat_operator.alerts.operator import OPERATOR_ALERTS
+from metricat_tools.generate import golden, operator_rules
 from support import alert_cases
-from support.promtool import Case, promtool, rate, rules, run, steady
+from support.promtool import Case, only, promtool, rate, rules, run, steady
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,9 +23,9 @@ HOUR = 3600
 
 @pytest.mark.parametrize("alert", sorted(CASES))
 def test_alert(alert: str, tmp_path: Path) -> None:
-    slow = alert in alert_cases.SLOW
-    tests = [case.test(alert, 120 if slow else 15) for case in CASES[alert]]
-    assert run(tmp_path, tests, "4m" if slow else "30s", rules(480 if slow else 60)) == ""
+    sample_seconds, evaluation, window_seconds = alert_cases.SLOW.get(alert, (15, "30s", 60))
+    tests = [case.test(alert, sample_seconds) for case in CASES[alert]]
+    assert run(tmp_path, tests, evaluation, only(alert, rules(window_seconds))) == ""
 
 
 def test_every_level_of_every_alert_is_seen_to_fire_and_to_be_silent() -> None:
@@ -34,6 +35,18 @@ def test_every_level_of_every_alert_is_seen_to_fire_and_to_be_silent() -> None:
         assert fired == {level.severity for level in alert.levels}, alert.name
         silent = any(not case.fires for case in CASES[alert.name])
         assert silent or alert.name == "MetricatWatchdog", alert.name
+
+
+@pytest.mark.parametrize("alert", sorted(alert_cases.OPERATOR_CASES))
+def test_alert_of_the_operator(alert: str, tmp_path: Path) -> None:
+    tests = [case.test(alert, 30) for case in alert_cases.OPERATOR_CASES[alert]]
+    assert run(tmp_path, tests, of={"groups": operator_rules.groups()}) == ""
+
+
+def test_every_alert_of_the_operator_is_seen_to_fire_and_to_be_silent() -> None:
+    assert alert_cases.OPERATOR_CASES.keys() == {alert.name for alert in OPERATOR_ALERTS}
+    for cases in alert_cases.OPERATOR_CASES.values():
+        assert {bool(case.fires) for case in cases} == {True, False}
 
 
 def test_a_test_that_expects_the_wrong_thing_fails(tmp_path: Path) -> None:

@@ -51,6 +51,21 @@ def uncovered(scene: Scene, node: str, reason: str) -> str:
     )
 
 
+def somewhere(scene: Scene, reason: str, seconds: float = NAMED_SECONDS) -> str:
+    """What the status says of any node without a ready agent, once one is so for this reason."""
+
+    def told() -> str | None:
+        found: dict[str, str] = {one["reason"]: one["message"] for one in scene.target()["status"]["uncovered"]}
+        return found.get(reason)
+
+    return until(reason, told, seconds=seconds, why=lambda: str(scene.target()["status"]["uncovered"]))
+
+
+def use_image(scene: Scene, image: str) -> None:
+    """Have the operator give the agents another image."""
+    scene.kubectl.run("set", "env", "deployment/metricat", *PLACE, f"METRICAT_AGENT_IMAGE={image}")
+
+
 def monitored(scene: Scene) -> bool:
     return scene.ready() and condition(scene, "Monitored")["status"] == "True"
 
@@ -165,7 +180,8 @@ def test_an_agent_that_prometheus_does_not_reach(scene: Scene, cluster: NodeClus
 
 def test_a_prometheus_that_the_operator_does_not_reach(scene: Scene, cluster: NodeCluster) -> None:
     [prometheus] = pods(scene, "prometheus=demo")
-    [operator] = pods(scene, "app.kubernetes.io/name=metricat-operator")
+    leader = scene.kubectl.get("lease", "metricat", *PLACE)["spec"]["holderIdentity"]
+    operator = scene.kubectl.get("pod", leader, *PLACE)
     node = cluster.node(prometheus["spec"]["nodeName"])
     between = f"ip saddr {operator['status']['podIP']} ip daddr {prometheus['status']['podIP']}"
     with dropped(scene, node, between):
@@ -183,18 +199,35 @@ def test_no_prometheus_runs(scene: Scene) -> None:
 
 
 def test_an_image_that_cannot_be_pulled(scene: Scene) -> None:
-    def use(image: str) -> None:
-        scene.kubectl.run("set", "env", "deployment/metricat", *PLACE, f"METRICAT_AGENT_IMAGE={image}")
-
     def told() -> bool:
         reasons = {one["reason"] for one in scene.target()["status"]["uncovered"]}
         return bool(reasons & {"ErrImagePull", "ImagePullBackOff"})
 
-    with broken(scene, lambda: use(scene.images["agent"])):
-        use("localhost/metricat/agent:no-such")
+    with broken(scene, lambda: use_image(scene, scene.images["agent"])):
+        use_image(scene, "localhost/metricat/agent:no-such")
         until("the image to be named", told, seconds=NAMED_SECONDS, why=lambda: str(scene.target()["status"]))
         until("what is not scraped", lambda: "no ready agent: " in condition(scene, "Scraped")["message"], seconds=90)
         named(scene, "Ready", "NodesUncovered")
+
+
+def test_an_agent_that_ends_at_once(scene: Scene) -> None:
+    """The operator's image in place of the agent's: it knows none of the flags."""
+    with broken(scene, lambda: use_image(scene, scene.images["agent"])):
+        use_image(scene, scene.images["operator"])
+        message = somewhere(scene, "CrashLoopBackOff", seconds=120)
+        assert "unrecognized arguments" in message, message  # its own last words
+        assert "--previous" in message
+
+
+def test_an_agent_for_which_no_node_has_room(scene: Scene) -> None:
+    def ask_for(resources: object) -> None:
+        patch(scene, "mtarget", "nodes", {"spec": {"agent": {"resources": resources}}})
+
+    with broken(scene, lambda: ask_for(None)):
+        ask_for({"requests": {"cpu": "1k"}})
+        message = somewhere(scene, "Unschedulable")
+        assert "Insufficient cpu" in message
+        assert "lower spec.agent.resources" in message
 
 
 def test_a_taint_that_agents_do_not_tolerate(scene: Scene) -> None:

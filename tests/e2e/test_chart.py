@@ -11,7 +11,7 @@ import yaml
 from metricat_tools.demo.scene import TARGET, Scene
 from metricat_tools.stack.ask import NAMESPACE
 from metricat_tools.stack.kubectl import Object
-from metricat_tools.stack.metricat import CHART, RELEASE, split, uninstall_metricat
+from metricat_tools.stack.metricat import CHART, RELEASE, SCRAPED, split, uninstall_metricat
 from metricat_tools.stack.wait import until
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +26,7 @@ def newer_chart(tmp_path: Path) -> Path:
     """The chart as a later version might be: the CRD knows one field more."""
     chart = tmp_path / "metricat"
     shutil.copytree(CHART, chart)
-    [path] = (chart / "crds").glob("*.yaml")
+    path = chart / "crds" / "metricat.dev_monitoringtargets.yaml"
     crd = yaml.safe_load(path.read_text())
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec["properties"]["later"] = {"type": "string"}
@@ -115,7 +115,7 @@ def test_upgrade_rollback_and_uninstall_keep_the_crd_and_the_users_targets(scene
     images = [f"image.{part}.{key}={value}" for part, image in scene.images.items() for key, value in named(image)]
     helm(
         scene,
-        *("install", RELEASE, str(newer_chart), "--set", "defaultTarget.enabled=true"),
+        *("install", RELEASE, str(newer_chart), *SCRAPED, "--set", "defaultTarget.enabled=true"),
         *("--set", f"defaultTarget.name={FIRST}", "--set-json", 'defaultTarget.spec={"later": "y"}'),
         *(word for image in images for word in ("--set-string", image)),
     )

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 VARIABLES = {"$cluster": ".*", "$target": ".*", "$node": "n1", "$__rate_interval": "2m"}
-EMPTY_IF_WELL = {"Nodes whose agent does not answer", "Collectors that fail"}
+EMPTY_IF_WELL = {
+    "Conditions that do not hold",
+    "Nodes without a ready agent",
+    "Nodes whose agent does not answer",
+    "Collectors that fail",
+    "Reconciles a second",
+}
 EMPTY_WHERE_IDLE = {"Await"}
 """Disks without a request have none."""
 

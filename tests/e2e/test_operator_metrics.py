@@ -1,4 +1,4 @@
-"""The operator's own metrics are as promtool wants them."""
+"""The operator's own metrics are as promtool wants them, and a Prometheus with the right to read them has them."""
 
 import subprocess
 
@@ -7,6 +7,9 @@ from prometheus_client import generate_latest
 
 from metricat_operator.measures import Measures, queue_depth, watch_ages
 from metricat_operator.target_metrics import target_families
+from metricat_tools.demo.scene import TARGET, Scene
+from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.stack.wait import until
 from support.operating import target
 from support.promtool import promtool
 
@@ -15,7 +18,7 @@ pytestmark = pytest.mark.e2e
 STATUS = {
     "conditions": [{"type": "Ready", "status": "False"}],
     "nodes": {"desired": 3, "ready": 2, "updated": 3, "uncovered": 1},
-    "uncovered": [{"node": "n3", "reason": "ImagePullBackOff", "message": 'a "quoted" word'}],
+    "uncovered": [{"node": "n3", "pool": "default", "reason": "ImagePullBackOff", "message": 'a "quoted" word'}],
 }
 
 
@@ -33,3 +36,15 @@ def test_promtool_has_nothing_to_object_to() -> None:
     assert b"metricat_node_uncovered{" in page
     done = subprocess.run([promtool(), "check", "metrics"], input=page, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_prometheus_has_them_of_both_replicas_and_one_leads(scene: Scene) -> None:
+    def values(query: str) -> list[float]:
+        return [sample.value for sample in scene.prometheus.query(query)]
+
+    until("both replicas to be scraped", lambda: values('up{service="metricat-metrics"}') == [1, 1])
+    until("one to lead", lambda: sorted(values("metricat_leader")) == [0, 1])
+    mine = f'target_namespace="{NAMESPACE}",target="{TARGET}"'
+    desired = scene.target()["status"]["nodes"]["desired"]
+    assert values(f"max(metricat_target_nodes_desired{{{mine}}})") == [desired]
+    assert values(f'max(metricat_target_condition{{type="Ready",status="True",{mine}}})') == [1]

@@ -131,6 +131,7 @@ def test_the_servers_survive_a_restart_and_a_pause(control_plane: ControlPlane) 
     control_plane.wait_ready()
 
 
+@pytest.mark.slow
 def test_a_killed_owner_leaves_no_process_and_its_files_go_at_the_next_start() -> None:
     name = f"orphan-{os.getpid()}"
     program = f"""
@@ -153,6 +154,7 @@ time.sleep(600)
         assert not state.folder.exists()
 
 
+@pytest.mark.slow
 def test_a_kept_one_is_found_again_and_a_crashed_one_is_cleaned_before_the_next() -> None:
     name = f"kept-{os.getpid()}"
     first = ControlPlane.start(name, keep=True)

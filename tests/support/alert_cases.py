@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from support.promtool import DAY, Case, change, rate, steady
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.promtool import Values
 
 Series = Mapping[str, "Values"]
@@ -18,8 +21,12 @@ CRITICAL = frozenset({"critical"})
 BOTH = WARNING | CRITICAL
 GIB = float(2**30)
 
-SLOW = frozenset({"NodeFilesystemFillsUp", "NodeInodesFillUp"})
-"""Their cases last for hours, so they are looked at more seldom."""
+SLOW = {
+    "NodeFilesystemFillsUp": (120, "4m", 480),
+    "NodeInodesFillUp": (120, "4m", 480),
+    "NodeUnusual": (900, "15m", 3600),
+}
+"""Cases that last for hours or days are looked at more seldom: seconds between samples, evaluation, window."""
 
 
 def cpu(percent: float) -> Series:
@@ -32,6 +39,20 @@ def cpu(percent: float) -> Series:
 
 def memory(percent: float) -> Series:
     return {"node_memory_MemTotal_bytes": steady(100), "node_memory_MemAvailable_bytes": steady(100 - percent)}
+
+
+def memory_over_days(percent: Callable[[float, float], float]) -> Series:
+    """Used so much at a day and an hour of it, both counted from zero."""
+
+    def left(at: float) -> float:
+        return 100 - percent(at // 86400, at % 86400 / 3600)
+
+    return {"node_memory_MemTotal_bytes": steady(100), "node_memory_MemAvailable_bytes": left}
+
+
+def season(_day: float, hour: float) -> float:
+    """Little by night, much by day."""
+    return 45 + 25 * math.sin(2 * math.pi * hour / 24)
 
 
 def swap(total: float, free: float) -> Series:
@@ -160,6 +181,22 @@ def clock_source(status: float, error: float) -> Series:
 
 def agents(down: int, up: int) -> Series:
     return {f'up{{node="n{number}"}}': steady(0 if number <= down else 1) for number in range(1, down + up + 1)}
+
+
+def uncovered(reason: str = "ImagePullBackOff", target: str = "nodes") -> Series:
+    """A node that the operator tells of."""
+    labels = f'node="n99",pool="default",reason="{reason}",target="{target}",target_namespace="monitoring"'
+    return {f"metricat_node_uncovered{{{labels}}}": steady(1)}
+
+
+def taking_turns() -> Series:
+    """Each minute another reason, as a pod has that fails to pull its image."""
+    reasons = ("ErrImagePull", "ImagePullBackOff")
+    return {
+        name: lambda at, turn=turn: 1 if at // 60 % 2 == turn else None  # type: ignore[misc]
+        for turn, reason in enumerate(reasons)
+        for name in uncovered(reason)
+    }
 
 
 def kills(at_minute: float) -> Series:
@@ -402,6 +439,32 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case("new", 5, NONE, {"node_boot_time_seconds": steady(1e9)}),
     ),
+    "NodeUnusual": (
+        Case("more than on other days", 7 * DAY + 90, INFO, memory_over_days(lambda day, _: 70 if day >= 7 else 40)),
+        Case("less than on other days", 7 * DAY + 90, INFO, memory_over_days(lambda day, _: 10 if day >= 7 else 40)),
+        Case(
+            "the hour of the day counts",
+            7 * DAY + 19 * 60,
+            INFO,
+            memory_over_days(lambda day, hour: 70 if day >= 7 and hour >= 17 else season(day, hour)),
+        ),
+        Case("as every day", 7 * DAY + 6 * 60, NONE, memory_over_days(season)),
+        Case(
+            "a job of the night",
+            7 * DAY + 180,
+            NONE,
+            memory_over_days(lambda _, hour: 90 if 2 <= hour < 4 else 40),
+        ),
+        Case(
+            "one of the days before was bad",
+            7 * DAY + 180,
+            NONE,
+            memory_over_days(lambda day, hour: 95 if day == 3 and 1 <= hour < 5 else 40),
+        ),
+        Case("not for long", 7 * DAY + 30, NONE, memory_over_days(lambda day, _: 70 if day >= 7 else 40)),
+        Case("within the floor", 7 * DAY + 180, NONE, memory_over_days(lambda day, _: 47 if day >= 7 else 40)),
+        Case("too few days", 3 * DAY + 180, NONE, memory_over_days(lambda day, _: 70 if day >= 3 else 40)),
+    ),
     "NodeAgentDown": (
         Case("many", 10, BOTH, agents(1, 3)),
         Case("one of many", 10, WARNING, agents(1, 19)),
@@ -410,6 +473,11 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("cordoned", 30, NONE, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(1)}),
         Case("not cordoned", 10, BOTH, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(0)}),
         Case("of another target", 30, NONE, {'up{service="other"}': steady(0)}),
+        Case("no agent at all", 10, WARNING, {**agents(0, 10), **uncovered()}),
+        Case("no agent on many", 10, BOTH, {**agents(0, 8), **uncovered()}),
+        Case("no agent, for changing reasons", 10, WARNING, {**agents(0, 10), **taking_turns()}),
+        Case("virtual", 30, NONE, {**agents(0, 4), **uncovered(reason="VirtualNode")}),
+        Case("uncovered by another target", 30, NONE, {**agents(0, 4), **uncovered(target="other")}),
     ),
     "NodeCollectorFailing": (
         Case("fails", 20, WARNING, {'node_scrape_collector_success{collector="hwmon"}': steady(0)}),
@@ -418,3 +486,50 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "MetricatWatchdog": (Case("always", 2, INFO),),
 }
+
+
+def monitored(status: str) -> Series:
+    """What the operator tells of a target's last condition."""
+    labels = 'target_namespace="monitoring",target="nodes",type="Monitored"'
+    return {
+        f'metricat_target_condition{{{labels},status="{one}"}}': steady(float(one == status))
+        for one in ("True", "False", "Unknown")
+    }
+
+
+OPERATOR_CASES: dict[str, tuple[Case, ...]] = {
+    "MetricatNotMonitored": (
+        Case("broken", 16, WARNING, monitored("False")),
+        Case("not for long enough", 14, NONE, monitored("False")),
+        Case("works", 30, NONE, monitored("True")),
+        Case("nobody knows", 30, NONE, monitored("Unknown")),
+    ),
+    "MetricatNoLeader": (
+        Case("nobody tells", 6, WARNING),
+        Case("both stand by", 6, WARNING, {f'metricat_leader{{pod="{pod}"}}': steady(0) for pod in "ab"}),
+        Case("one leads", 30, NONE, {'metricat_leader{pod="a"}': steady(0), 'metricat_leader{pod="b"}': steady(1)}),
+        Case(
+            "handed over",
+            30,
+            NONE,
+            {
+                'metricat_leader{pod="a"}': change(steady(1), 10, steady(0)),
+                'metricat_leader{pod="b"}': change(steady(0), 11, steady(1)),
+            },
+        ),
+    ),
+    "MetricatReconcileFailing": (
+        Case("again and again", 20, WARNING, {'metricat_reconcile_errors_total{reason="Forbidden"}': rate(0.02)}),
+        Case(
+            "once",
+            40,
+            NONE,
+            {'metricat_reconcile_errors_total{reason="Unreachable"}': change(steady(0), 5, steady(1))},
+        ),
+    ),
+    "MetricatWatchStale": (
+        Case("silent", 6, WARNING, {'metricat_watch_age_seconds{kind="Node",pod="a"}': steady(200)}),
+        Case("a bookmark each minute", 30, NONE, {'metricat_watch_age_seconds{kind="Node",pod="a"}': steady(61)}),
+    ),
+}
+"""The same for those that the chart brings."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 
@@ -26,10 +27,15 @@ Manifest = dict[str, Any]
 
 _MONITORING = "/apis/monitoring.coreos.com"
 PATHS = {
+    "alertmanager": (f"{_MONITORING}/v1", "alertmanagers"),
     "alertmanagerconfig": (f"{_MONITORING}/v1alpha1", "alertmanagerconfigs"),
     "daemonset": ("/apis/apps/v1", "daemonsets"),
+    "event": ("/api/v1", "events"),
     "lease": ("/apis/coordination.k8s.io/v1", "leases"),
+    "monitoringtarget": ("/apis/metricat.dev/v1alpha1", "monitoringtargets"),
     "mtarget": ("/apis/metricat.dev/v1alpha1", "monitoringtargets"),
+    "pod": ("/api/v1", "pods"),
+    "prometheus": (f"{_MONITORING}/v1", "prometheuses"),
     "prometheusrule": (f"{_MONITORING}/v1", "prometheusrules"),
     "service": ("/api/v1", "services"),
     "serviceaccount": ("/api/v1", "serviceaccounts"),
@@ -40,7 +46,7 @@ PATHS = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """The administrator, with kubectl for what people do, and a client for looking."""
+    """A cluster and somebody in it: kubectl is that person's; the client, for all the rest, the administrator's."""
 
     kubeconfig: Path
     kubectl: Path
@@ -60,23 +66,51 @@ class Cluster:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def apply(self, *manifests: Manifest) -> None:
-        self.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+    def apply(self, *manifests: Manifest, dry_run: bool = False) -> None:
+        """Server-side, as `kubectl apply --server-side --force-conflicts` does it."""
+        for manifest in manifests:
+            metadata = manifest["metadata"]
+            path = _path(manifest["kind"].lower(), metadata["name"], metadata["namespace"])
+            query = f"fieldManager=kubectl&force=true&fieldValidation=Strict{'&dryRun=All' if dry_run else ''}"
+            self.api.call("PATCH", f"{path}?{query}", manifest, "application/apply-patch+yaml")
+
+    def create(self, manifest: Manifest) -> None:
+        """As `kubectl create` does it: a field that nobody knows is an error."""
+        path = _path(manifest["kind"].lower(), "", manifest["metadata"]["namespace"]).rstrip("/")
+        self.api.call("POST", f"{path}?fieldManager=kubectl&fieldValidation=Strict", manifest)
+
+    def patch(self, kind: str, name: str, namespace: str, operations: list[dict[str, Any]]) -> None:
+        """A JSON patch (RFC 6902)."""
+        self.api.call("PATCH", _path(kind, name, namespace), operations, "application/json-patch+json")
+
+    def delete(self, kind: str, name: str, namespace: str) -> None:
+        """Without waiting until it is gone."""
+        self.api.call("DELETE", _path(kind, name, namespace))
 
     def get(self, kind: str, name: str, namespace: str) -> Manifest | None:
-        group, plural = PATHS[kind]
         try:
-            found: Manifest = self.api.get(f"{group}/namespaces/{namespace}/{plural}/{name}")
+            found: Manifest = self.api.get(_path(kind, name, namespace))
         except ApiError as error:
             if f'"{name}" not found' in str(error):
                 return None
             raise AssertionError(f"{kind} {name}: {error}") from error  # to `eventually`, not yet
         return found
 
+    def pods(self, namespace: str = "", selector: str = "") -> list[Manifest]:
+        """Those of one namespace, or of all."""
+        place = f"/namespaces/{namespace}" if namespace else ""
+        found: list[Manifest] = self.api.get(f"/api/v1{place}/pods?labelSelector={quote(selector)}")["items"]
+        return found
+
     def condition(self, namespace: str, name: str, kind: str) -> Manifest:
         target = self.get("mtarget", name, namespace) or {}
         found = [c for c in target.get("status", {}).get("conditions", []) if c["type"] == kind]
         return found[0] if found else {}
+
+
+def _path(kind: str, name: str, namespace: str) -> str:
+    group, plural = PATHS[kind]
+    return f"{group}/namespaces/{namespace}/{plural}/{name}"
 
 
 def eventually(what: Callable[[], object], seconds: float = PATIENCE) -> None:
@@ -122,7 +156,8 @@ def install_chart(cluster: Cluster, release: str, *values: str) -> None:
     rendered = subprocess.run(command, capture_output=True, text=True, check=True)
     manifests = [manifest for manifest in yaml.safe_load_all(rendered.stdout) if manifest]
     assert {"ClusterRole", "Role", "ValidatingAdmissionPolicy", "Deployment"} <= {one["kind"] for one in manifests}
-    cluster.apply(*(one for one in manifests if one["kind"] not in {"Deployment", "Job", "ConfigMap"}))
+    kept = [one for one in manifests if one["kind"] not in {"Deployment", "Job", "ConfigMap"}]
+    cluster.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(kept))
 
 
 @dataclass

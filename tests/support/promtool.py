@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from metricat_operator.alerts.rules import Scope, alert_group, recording_group
+from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, recording_group
 from metricat_operator.api.v1alpha1 import AlertRules
 from metricat_tools.programs import ensure
 
@@ -31,9 +31,33 @@ def promtool() -> Path:
 
 def rules(window_seconds: int = 60, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The rule file of a target."""
-    scope = Scope("monitoring", "metricat-nodes", window_seconds, {"team": "a"})
+    scope = Scope("monitoring", "nodes", "metricat-nodes", window_seconds, {"team": "a"})
     chosen = AlertRules.model_validate(settings or {}).model_dump(by_alias=True)
-    return {"groups": [recording_group("recording", scope), alert_group("alerts", scope, chosen, "https://r.example")]}
+    return {
+        "groups": [
+            recording_group("recording", scope),
+            baseline_group("baseline", scope),
+            alert_group("alerts", scope, chosen, "https://r.example"),
+        ]
+    }
+
+
+def only(alert: str, file: Mapping[str, Any]) -> dict[str, Any]:
+    """The alert, and what is recorded for it: the rest would be evaluated for nothing."""
+    rules = [rule for group in file["groups"] for rule in group["rules"]]
+    texts = [rule["expr"] for rule in rules if rule.get("alert") == alert]
+    kept = set[str]()
+    while texts:
+        text = texts.pop()
+        found = [rule for rule in rules if f"{rule.get('record')}{{" in text and rule["record"] not in kept]
+        kept |= {rule["record"] for rule in found}
+        texts += [rule["expr"] for rule in found]
+
+    def wanted(rule: Mapping[str, Any]) -> bool:
+        return rule.get("alert") == alert or rule.get("record") in kept
+
+    groups = [{**group, "rules": list(filter(wanted, group["rules"]))} for group in file["groups"]]
+    return {"groups": [group for group in groups if group["rules"]]}
 
 
 def steady(value: float) -> Values:
@@ -126,4 +150,4 @@ def run(folder: Path, tests: list[dict[str, Any]], evaluation: str = "30s", of: 
         check=False,
         timeout=300,
     )
-    return "" if done.returncode == 0 else done.stdout + done.stderr
+    return "" if done.returncode == 0 else f"{done.stdout}{done.stderr}promtool ended with {done.returncode}"

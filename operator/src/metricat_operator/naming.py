@@ -10,6 +10,8 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "MonitoringTarget"
 PLURAL = "monitoringtargets"
+FENCE_KIND = "Fence"
+FENCE_PLURAL = "fences"
 FIELD_MANAGER = "metricat-operator"
 
 FENCED = "does not hold the Lease"

@@ -92,7 +92,8 @@ class Taker:
     """What the Prometheus Operator collects others for: a Prometheus, an agent, a ThanosRuler, an Alertmanager.
 
     `selectors` holds, by the kind that it takes, the selector of objects and that of namespaces; `fields` their names.
-    `servers` are its pods, which `web` says how to ask; `account` is the ServiceAccount that it discovers targets by.
+    `servers` are its pods, which `web` says how to ask; `account` is the ServiceAccount that it discovers targets by;
+    `retention` how long it keeps samples, as Prometheus writes it, where time is what bounds them.
     """
 
     kind: str
@@ -104,6 +105,7 @@ class Taker:
     web: Web = field(default_factory=Web)
     account: str = "default"
     servers: tuple[Server, ...] = ()
+    retention: str = ""
 
     def __str__(self) -> str:
         """As a message names it."""

@@ -34,7 +34,7 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
     uncovered = GaugeMetricFamily(
         "metricat_node_uncovered",
         "A node that should have a ready agent and has none, with the reason: always 1.",
-        labels=[*_TARGET, "node", "reason"],
+        labels=[*_TARGET, "node", "pool", "reason"],
     )
     for target in targets:
         name = [target["metadata"]["namespace"], target["metadata"]["name"]]
@@ -46,5 +46,5 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
             if what in status.get("nodes", {}):
                 family.add_metric(name, status["nodes"][what])
         for node in status.get("uncovered", []):
-            uncovered.add_metric([*name, node["node"], node["reason"]], 1)
+            uncovered.add_metric([*name, node["node"], node.get("pool", ""), node["reason"]], 1)
     yield from (conditions, *counts.values(), uncovered)

@@ -31,6 +31,7 @@ def cluster(control_plane: ControlPlane) -> Cluster:
     cluster.do("create", "namespace", "monitoring")
     install_chart(cluster, "metricat")
     control_plane.simulate_nodes(NODES)
+    control_plane.restart("kube-controller-manager")  # its garbage collector looks for new kinds twice a minute only
     return cluster
 
 
@@ -80,7 +81,7 @@ def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]
     """A namespace of the test's own."""
     test = request.node.name.partition("[")[0].replace("_", "-")[:50].strip("-")
     name = f"{test}-{secrets.token_hex(3)}"  # of an earlier run of the same test the namespace may still be going
-    cluster.do("create", "namespace", name)
+    cluster.api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
-    cluster.do("delete", "mtarget", "--all", "-n", name, "--wait=false")
-    cluster.do("delete", "namespace", name, "--wait=false")
+    cluster.api.call("DELETE", f"/apis/metricat.dev/v1alpha1/namespaces/{name}/monitoringtargets")
+    cluster.api.call("DELETE", f"/api/v1/namespaces/{name}")

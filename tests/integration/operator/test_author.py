@@ -26,8 +26,16 @@ def grant(cluster: Cluster, control_plane: ControlPlane, namespace: str) -> Any:
     def granted(name: str, rights: Mapping[str, str]) -> Cluster:
         for number, (resource, verbs) in enumerate(rights.items()):
             role = f"{name}-{number}"
-            cluster.do("create", "role", role, "-n", namespace, f"--verb={verbs}", f"--resource={resource}")
-            cluster.do("create", "rolebinding", role, "-n", namespace, f"--role={role}", f"--user={name}")
+            group = resource.partition("/")[0].partition(".")[2]
+            rule = {"apiGroups": [group], "resources": [resource.replace(f".{group}", "")], "verbs": verbs.split(",")}
+            path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+            cluster.api.create(f"{path}/roles", {"metadata": {"name": role}, "rules": [rule]})
+            binding = {
+                "metadata": {"name": role},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}],
+            }
+            cluster.api.create(f"{path}/rolebindings", binding)
         return Cluster(control_plane.user_kubeconfig(name), cluster.kubectl, cluster.api)
 
     return granted

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-import yaml
 
+from metricat_tools.cluster.api import ApiError
 from support.operating import CHILD, Cluster, Manifest, eventually, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -150,9 +150,9 @@ REFUSED["two pools of one name"] = (
 @pytest.mark.parametrize("what", REFUSED)
 def test_refused_at_apply(cluster: Cluster, what: str) -> None:
     spec, message = REFUSED[what]
-    done = cluster.run("apply", "-f", "-", stdin=yaml.safe_dump(target("monitoring", spec)))
-    assert done.returncode != 0
-    assert message in done.stderr
+    with pytest.raises(ApiError) as refused:
+        cluster.create(target("monitoring", spec))
+    assert message in str(refused.value)
 
 
 def accepted(cluster: Cluster, namespace: str) -> Manifest:

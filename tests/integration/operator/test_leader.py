@@ -1,5 +1,6 @@
 """Two replicas on the real API server: one writes, the other takes over, and whoever was replaced is refused."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -8,14 +9,20 @@ from typing import Any
 
 import pytest
 
+from metricat_operator.cluster.kinds import CHILDREN, Kind
 from metricat_operator.cluster.lease import DURATION
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.cluster.audit import AuditLog, Request
-from support.operating import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
+from support.operating import CHILD, Cluster, RunningOperator, eventually, install_chart, target, wait_ready
+
+pytestmark = pytest.mark.usefixtures("operator")
 
 A, B = "metricat-a", "metricat-b"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/monitoring/leases/metricat"
-BESIDE = {"coordination.k8s.io/leases", "events"}
+FENCE = "/apis/metricat.dev/v1alpha1/namespaces/monitoring/fences/metricat"
+BESIDE = {"coordination.k8s.io/leases", "metricat.dev/fences", "events"}
+KNOWN = 60.0
+"""What an API server may need to find the kind of a policy's parameter after it was defined."""
 START = 120.0
 """What a busy machine may need to start a process."""
 ACCOUNT = "system:serviceaccount:monitoring:metricat"
@@ -64,7 +71,7 @@ def test_one_of_two_writes(
     audit.skip()
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    cluster.do("delete", "service", CHILD, "-n", namespace)
+    cluster.delete("service", CHILD, namespace)
     eventually(lambda: cluster.get("service", CHILD, namespace))
     done = [one for one in audit.read() if one.user == ACCOUNT and one.writes]
     assert {one.pod for one in done} == {A}
@@ -73,6 +80,7 @@ def test_one_of_two_writes(
     assert standby.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_lease_that_is_given_back_is_taken_at_once(
     cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator
 ) -> None:
@@ -86,6 +94,7 @@ def test_a_lease_that_is_given_back_is_taken_at_once(
     assert "leads" in standby.log.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("standby")
 def test_a_leader_that_is_killed_is_replaced_and_what_happened_meanwhile_repaired(
     cluster: Cluster, namespace: str, operator: RunningOperator
@@ -93,17 +102,19 @@ def test_a_leader_that_is_killed_is_replaced_and_what_happened_meanwhile_repaire
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     operator.kill()
-    cluster.do("delete", "daemonset", CHILD, "-n", namespace, "--wait=false")
+    cluster.delete("daemonset", CHILD, namespace)
     until_held_by(cluster, B, within=DURATION + 5)
     eventually(lambda: cluster.get("daemonset", CHILD, namespace), seconds=5)
     wait_ready(cluster, namespace)
 
 
+@pytest.mark.slow
 def test_a_leader_that_was_frozen_is_refused_and_stands_by(
     cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator, control_plane: ControlPlane
 ) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
+    eventually(lambda: refuses(cluster, standby), KNOWN)
     assert operator.process is not None
     operator.process.send_signal(signal.SIGSTOP)
     try:
@@ -118,12 +129,13 @@ def test_a_leader_that_was_frozen_is_refused_and_stands_by(
         audit.skip()
         operator.process.send_signal(signal.SIGCONT)
     eventually(lambda: "leads no more" in operator.log.read_text())
-    cluster.do("delete", "service", CHILD, "-n", namespace)
+    cluster.delete("service", CHILD, namespace)
     eventually(lambda: cluster.get("service", CHILD, namespace))
     assert {one.pod for one in writes(audit)} == {B}
     assert operator.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_leader_that_does_not_know_of_its_end_hears_it_from_the_api_server(
     cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane
 ) -> None:
@@ -133,9 +145,11 @@ def test_a_leader_that_does_not_know_of_its_end_hears_it_from_the_api_server(
     before = len(operator.log.read_text())
     audit = AuditLog(control_plane.audit_log)
     audit.skip()
-    lease = control_plane.api.get(LEASE)
-    lease["spec"]["holderIdentity"] = "somebody-else"
-    control_plane.api.call("PUT", LEASE, lease)
+    for path in (FENCE, LEASE):
+        found = control_plane.api.get(path)
+        found["spec"]["holderIdentity"] = "somebody-else"
+        control_plane.api.call("PUT", path, found)
+        eventually(lambda: refuses(cluster, operator), KNOWN)
     control_plane.api.call("DELETE", f"/api/v1/namespaces/{namespace}/services/{CHILD}")  # before the next renewal
     eventually(lambda: "stopped writing" in operator.log.read_text()[before:])
     assert {one.code for one in writes(audit)} == {403}
@@ -144,6 +158,37 @@ def test_a_leader_that_does_not_know_of_its_end_hears_it_from_the_api_server(
     eventually(lambda: cluster.get("service", CHILD, namespace))
 
 
+@pytest.mark.slow
+def test_the_fence_follows_the_leader_also_after_it_was_taken_away_and_put_up_again(
+    cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator
+) -> None:
+    eventually(lambda: refuses(cluster, standby), KNOWN)
+    bindings = [f"metricat-one-writer-{what}" for what in ("status", "children")]
+    cluster.do("delete", "validatingadmissionpolicybindings", *bindings)
+    eventually(lambda: not refuses(cluster, standby))
+    install_chart(cluster, "metricat")
+    eventually(lambda: refuses(cluster, standby), KNOWN)
+    assert operator.stop() == 0
+    until_held_by(cluster, B, within=5)
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    assert not refuses(cluster, standby)
+
+
+@pytest.mark.parametrize("kind", CHILDREN, ids=lambda kind: kind.name)
+def test_every_kind_of_child_is_fenced(cluster: Cluster, kind: Kind) -> None:
+    policy = json.loads(cluster.do("get", "validatingadmissionpolicy", "metricat-one-writer", "-o", "json"))
+    group = kind.api_version.rpartition("/")[0]
+    verbs = {
+        verb
+        for rule in policy["spec"]["matchConstraints"]["resourceRules"]
+        if group in rule["apiGroups"] and {kind.plural, "*"} & set(rule["resources"])
+        for verb in rule["operations"]
+    }
+    assert verbs == {"CREATE", "UPDATE", "DELETE"}
+
+
+@pytest.mark.slow
 def test_others_than_the_operator_are_not_fenced(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
@@ -155,6 +200,17 @@ def test_others_than_the_operator_are_not_fenced(cluster: Cluster, namespace: st
 def as_pod(cluster: Cluster, operator: RunningOperator) -> Cluster:
     """Kubectl with the operator's own token."""
     return Cluster(Path(operator.environment["KUBECONFIG"]), cluster.kubectl, cluster.api)
+
+
+def refuses(cluster: Cluster, operator: RunningOperator) -> bool:
+    """Whether the API server would refuse a child that this replica writes."""
+    labels = {"app.kubernetes.io/managed-by": "metricat-operator"}
+    child = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "tried", "labels": labels}}
+    done = as_pod(cluster, operator).run(
+        *("create", "--dry-run=server", "--namespace=default", "-f", "-"), stdin=json.dumps(child)
+    )
+    assert done.returncode == 0 or "does not hold the Lease" in done.stderr, done.stderr
+    return done.returncode != 0
 
 
 def annotate(namespace: str) -> list[str]:

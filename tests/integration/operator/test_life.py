@@ -140,7 +140,7 @@ def test_every_edit_by_hand_is_repaired(cluster: Cluster, namespace: str) -> Non
     for what, (kind, patch) in EDITS.items():
         before = cluster.get(kind, CHILD, namespace)
         assert before is not None
-        cluster.do("patch", kind, CHILD, "-n", namespace, "--type=json", "-p", json.dumps(patch))
+        cluster.patch(kind, CHILD, namespace, patch)
         after = cluster.get(kind, CHILD, namespace)
         assert after is not None
         assert after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"], what
@@ -158,7 +158,7 @@ def test_every_deletion_by_hand_is_repaired(cluster: Cluster, namespace: str) ->
     for kind in CHILDREN:
         before = cluster.get(kind, CHILD, namespace)
         assert before is not None
-        cluster.do("delete", kind, CHILD, "-n", namespace, "--wait=false")
+        cluster.delete(kind, CHILD, namespace)
 
         def back(kind: str = kind, uid: str = before["metadata"]["uid"]) -> bool:
             child = cluster.get(kind, CHILD, namespace)
@@ -191,7 +191,7 @@ def test_a_paused_target_leaves_its_children_alone(cluster: Cluster, namespace: 
     wait_ready(cluster, namespace)
     cluster.apply(target(namespace, {"paused": True}))
     eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "Paused")
-    cluster.do("delete", "service", CHILD, "-n", namespace)
+    cluster.delete("service", CHILD, namespace)
     time.sleep(2)  # nothing may happen, which cannot be waited for
     assert cluster.get("service", CHILD, namespace) is None
     cluster.apply(target(namespace, {"agent": {}}))
@@ -236,9 +236,11 @@ def test_a_target_deleted_while_the_operator_is_down(
 def test_a_status_that_somebody_else_wrote_is_put_right(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    lie = json.dumps({"status": {"nodes": {"desired": 99}}})
-    cluster.do("patch", "mtarget", "nodes", "-n", namespace, "--subresource=status", "--type=merge", "-p", lie)
+    lie = {"status": {"nodes": {"desired": 99}, "conditions": []}}
+    path = f"/apis/metricat.dev/v1alpha1/namespaces/{namespace}/monitoringtargets/nodes/status"
+    cluster.api.call("PATCH", path, lie, "application/merge-patch+json")
     eventually(lambda: (cluster.get("mtarget", "nodes", namespace) or {})["status"]["nodes"]["desired"] == NODES)
+    wait_ready(cluster, namespace)
 
 
 def test_a_name_that_is_taken_is_told_and_not_taken_over(cluster: Cluster, namespace: str) -> None:
@@ -292,7 +294,9 @@ UNUSUAL: dict[str, Any] = {
 """What the API server writes in its own way."""
 
 
-@pytest.mark.parametrize("spec", [{}, UNUSUAL], ids=["defaults", "unusual"])
+@pytest.mark.parametrize(
+    "spec", [pytest.param({}, marks=pytest.mark.slow, id="defaults"), pytest.param(UNUSUAL, id="unusual")]
+)
 def test_a_restart_and_a_reconcile_with_nothing_to_do_write_nothing(
     cluster: Cluster, spec: dict[str, Any], namespace: str, operator: RunningOperator, control_plane: ControlPlane
 ) -> None:

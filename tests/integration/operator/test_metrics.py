@@ -59,7 +59,7 @@ def test_they_tell_what_the_status_tells(
     control_plane.simulate_nodes(["broken-metrics"])
     mine = f'target="nodes",target_namespace="{namespace}"'
     told = [
-        f'metricat_node_uncovered{{node="broken-metrics",reason="ImagePullBackOff",{mine}}} 1.0',
+        f'metricat_node_uncovered{{node="broken-metrics",pool="default",reason="ImagePullBackOff",{mine}}} 1.0',
         f"metricat_target_nodes_uncovered{{{mine}}} 1.0",
         f'metricat_target_condition{{status="False",{mine},type="Ready"}} 1.0',
         f'metricat_target_condition{{status="True",{mine},type="Ready"}} 0.0',

@@ -44,6 +44,7 @@ def team(cluster: Cluster, namespace: str, operator: RunningOperator, replica: A
         cluster.do("delete", "namespace", other, "--wait=false")
 
 
+@pytest.mark.slow
 def test_only_its_own_namespaces(
     cluster: Cluster, namespace: str, team: RunningOperator, control_plane: ControlPlane
 ) -> None:

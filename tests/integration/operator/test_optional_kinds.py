@@ -24,6 +24,7 @@ def test_kinds_that_go_and_come(cluster: Cluster, namespace: str, operator: Runn
     assert operator.process.poll() is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("operator")
 def test_a_field_that_an_older_prometheus_operator_does_not_know(cluster: Cluster, namespace: str) -> None:
     manifest = yaml.safe_load(crd_file("servicemonitors").read_text())
@@ -36,7 +37,7 @@ def test_a_field_that_an_older_prometheus_operator_does_not_know(cluster: Cluste
         "spec": {"serviceDiscoveryRole": "EndpointSlice", "endpoints": [], "selector": {}},
     }
     asked = ("apply", "--server-side", "--dry-run=server", "-f", "-")
-    cluster.apply(manifest)
+    cluster.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(manifest))
     try:
         eventually(lambda: cluster.run(*asked, stdin=yaml.safe_dump(monitor)).returncode != 0)
         cluster.apply(target(namespace, {"monitor": {"serviceDiscoveryRole": "EndpointSlice"}}))

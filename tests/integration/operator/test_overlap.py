@@ -1,6 +1,5 @@
 """Two targets on the real API server: a node that both select is the older one's, whatever happens to either."""
 
-import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -20,14 +19,13 @@ YOUNGER = "others"
 
 def agents(cluster: Cluster) -> list[tuple[str, str, bool]]:
     """The node and the target of each agent that was bound to a node, and whether it is to stay."""
-    found = json.loads(cluster.do("get", "pods", "-A", "-l", AGENTS, "-o", "json"))["items"]
     return [
         (
             pod["spec"]["nodeName"],
             pod["metadata"]["labels"]["metricat.dev/target"],
             "deletionTimestamp" not in pod["metadata"],
         )
-        for pod in found
+        for pod in cluster.pods(selector=AGENTS)
         if pod["spec"].get("nodeName")
     ]
 

@@ -1,6 +1,5 @@
 """Pools on the real API server: the DaemonSet controller moves a node's agent when the node's labels change."""
 
-import json
 from collections.abc import Iterator
 from functools import partial
 
@@ -39,10 +38,9 @@ def nodes(cluster: Cluster) -> Iterator[list[str]]:
 
 def placed(cluster: Cluster, namespace: str) -> dict[str, str]:
     """The pool of the agent on each node; pods that end do not count."""
-    pods = json.loads(cluster.do("get", "pods", "-n", namespace, "-o", "json"))["items"]
     alive = [
         (pod["spec"].get("nodeName", ""), pod["metadata"]["labels"]["metricat.dev/pool"])
-        for pod in pods
+        for pod in cluster.pods(namespace)
         if "deletionTimestamp" not in pod["metadata"]
     ]
     assert len(dict(alive)) == len(alive), f"two agents on a node: {alive}"
@@ -83,6 +81,7 @@ def test_a_node_follows_its_labels_from_pool_to_pool(cluster: Cluster, namespace
     eventually(lambda: cluster.get("daemonset", daemon_sets["batch"], namespace) is None)
 
 
+@pytest.mark.slow
 def test_a_taint_that_only_one_pool_tolerates_is_told(cluster: Cluster, namespace: str, nodes: list[str]) -> None:
     cluster.do("label", "node", nodes[0], f"{KEY}=gpu")
     cluster.do("taint", "node", nodes[0], f"{KEY}=yes:NoSchedule")
@@ -97,6 +96,7 @@ def test_a_taint_that_only_one_pool_tolerates_is_told(cluster: Cluster, namespac
     wait_ready(cluster, namespace)
 
 
+@pytest.mark.slow
 def test_a_target_may_be_for_some_nodes_only(cluster: Cluster, namespace: str, nodes: list[str]) -> None:
     cluster.do("label", "node", nodes[0], f"{KEY}=gpu")
     cluster.apply(target(namespace, {"nodeSelector": {"matchLabels": {KEY: "gpu"}}}))

@@ -7,31 +7,37 @@ import pytest
 
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.recording import MEASURES, RECORDINGS
-from metricat_operator.alerts.rules import Scope, alert_group, number, recording_group, sharded
+from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, number, recording_group, sharded
+from metricat_operator.alerts.unusual import BASELINE
 from metricat_operator.api.v1alpha1 import AlertRules
 
-SCOPE = Scope("monitoring", "metricat-nodes", 60, {"team": "{{ x }}"})
+SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "{{ x }}"})
 SETTINGS = AlertRules().model_dump(by_alias=True)
 
 
+def shipped() -> list[dict[str, object]]:
+    groups = (recording_group("r", SCOPE), baseline_group("b", SCOPE), alert_group("a", SCOPE, SETTINGS, ""))
+    return [rule for group in groups for rule in group["rules"]]
+
+
 def test_every_expression_is_promql_with_nothing_left_to_fill_in() -> None:
-    rules = [*recording_group("r", SCOPE)["rules"], *alert_group("a", SCOPE, SETTINGS, "")["rules"]]
-    assert len(rules) == len(RECORDINGS) + sum(len(alert.levels) for alert in CATALOGUE)
+    rules = shipped()
+    assert len(rules) == len(RECORDINGS) + len(BASELINE) + sum(len(alert.levels) for alert in CATALOGUE)
     for rule in rules:
-        promql_parser.parse(rule["expr"])
-        assert not re.search("<(selector|threshold|window)>", str(rule))
+        promql_parser.parse(str(rule["expr"]))
+        assert not re.search("<(selector|coverage|threshold|window)>", str(rule))
 
 
 def test_every_selector_keeps_to_the_target() -> None:
-    for rule in [*recording_group("r", SCOPE)["rules"], *alert_group("a", SCOPE, SETTINGS, "")["rules"]]:
-        own = re.findall(r"(?<![\w:])(?:node|metricat|up)[\w:]*\{[^}]*\}", rule["expr"])
-        assert all(SCOPE.selector in selector for selector in own)
+    for rule in shipped():
+        own = re.findall(r"(?<![\w:])(?:node|metricat|up)[\w:]*\{[^}]*\}", str(rule["expr"]))
+        assert all(SCOPE.selector in selector or SCOPE.coverage in selector for selector in own)
         assert own or rule.get("alert") == "MetricatWatchdog"
 
 
 def test_a_measure_has_one_name_and_what_is_recorded_is_recorded_once() -> None:
     assert len(MEASURES) == len(set(MEASURES.values())) == 47
-    recorded = [recording.name for recording in RECORDINGS]
+    recorded = [recording.name for recording in (*RECORDINGS, *BASELINE)]
     assert len(recorded) == len(set(recorded))
     asked = {name.split("{")[0] for name in MEASURES.values() if name.startswith("metricat:")}
     assert asked <= set(recorded)

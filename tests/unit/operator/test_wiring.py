@@ -30,13 +30,17 @@ CHILDREN = {
             "PrometheusRule",
             "metricat-nodes",
             "uid1",
-            {"groups": [{"name": "ours", "rules": [{"alert": "NodeDown"}, {"record": "cpu"}]}]},
+            {
+                "groups": [
+                    {"name": "ours", "rules": [{"alert": "NodeDown", "expr": "a"}, {"record": "cpu", "expr": "b"}]}
+                ]
+            },
         ),
         child(
             "PrometheusRule",
             "extra-metricat-nodes",
             "uid2",
-            {"groups": [{"name": "theirs", "rules": [{"alert": "Mine"}]}]},
+            {"groups": [{"name": "theirs", "rules": [{"alert": "Mine", "expr": "c"}]}]},
         ),
     )
 }
@@ -72,6 +76,32 @@ def test_all_is_well() -> None:
     scraping = scraped(facts(ANSWER), ["n2", "n1"], {})
     assert (scraping.finding.holds, scraping.up) == (True, 2)
     assert scraping.finding.message == "2/2 nodes are up in Prometheus monitoring/k8s"
+
+
+@pytest.mark.parametrize(
+    ("expr", "retention", "told"),
+    [
+        ("a offset 7d", "24h", "Far (7d)"),
+        ("avg_over_time(a[2d]) - a offset 1h", "1d12h", "Far (2d)"),
+        ("max_over_time(rate(a[5m])[3d:5m])", "2d", "Far (3d)"),
+        ("a offset 1d", "24h", ""),
+        ("a offset 7d", "2w", ""),
+        ("a offset 7d", "", ""),
+        ('a{b="offset 7"} > 1', "24h", ""),
+    ],
+)
+def test_rules_that_look_further_back_than_samples_are_kept(expr: str, retention: str, told: str) -> None:
+    rule = child("PrometheusRule", "r", "uid9", {"groups": [{"name": "g", "rules": [{"alert": "Far", "expr": expr}]}]})
+    answer = replace(ANSWER, rules=(Rule(Group("uid9", "g"), "Far"),))
+    taker = replace(prometheus(), retention=retention)
+    given = replace(facts(answer, takers=(taker,)), children={ObjectKey("PrometheusRule", "r"): rule})
+    found = rules_loaded(given, {"r": ""})
+    assert found.holds
+    assert found.message.partition("has the 1 rules of PrometheusRule r")[2] == (
+        f", but keeps samples for {retention} only (its spec.retention), and these look further back: {told}"
+        if told
+        else ""
+    )
 
 
 def test_nothing_is_claimed_before_an_answer() -> None:

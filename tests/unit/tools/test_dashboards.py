@@ -13,6 +13,7 @@ from metricat_agent import registry
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_operator.alerts.recording import RECORDINGS
 from metricat_tools.generate.dashboards import BOARDS, text
+from support import operator_metrics
 
 if TYPE_CHECKING:
     from metricat_tools.generate.dashboards import Board
@@ -34,7 +35,8 @@ def expressions(board: Board) -> list[str]:
 
 def known() -> set[str]:
     agent = {family.name for collector in COLLECTORS.values() for family in collector.families}
-    return agent | {family.name for family in registry.FAMILIES} | {one.name for one in RECORDINGS} | PROMETHEUS_OWN
+    collected = {family.name for family in registry.FAMILIES}
+    return agent | collected | {one.name for one in RECORDINGS} | PROMETHEUS_OWN | operator_metrics.names()
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
@@ -59,6 +61,7 @@ def test_uids_and_files_never_change() -> None:
         "metricat-node",
         "metricat-processes",
         "metricat-coverage",
+        "metricat-operator",
     ]
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert
+from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_tools.generate.runbooks import BY_HAND, page
 
 PAGES = Path(__file__).parents[3] / "docs" / "runbooks"
+ALERTS = (*CATALOGUE, *OPERATOR_ALERTS)
 
 
-@pytest.mark.parametrize("alert", CATALOGUE, ids=lambda alert: alert.name)
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_page_is_as_the_catalogue_says_and_tells_what_to_do(alert: Alert) -> None:
     text = (PAGES / f"{alert.name}.md").read_text()
     assert text == page(alert, text)
@@ -18,7 +20,7 @@ def test_page_is_as_the_catalogue_says_and_tells_what_to_do(alert: Alert) -> Non
 
 
 def test_no_page_is_left_of_an_alert_that_is_gone() -> None:
-    assert {path.stem for path in PAGES.glob("*.md")} == {alert.name for alert in CATALOGUE}
+    assert {path.stem for path in PAGES.glob("*.md")} == {alert.name for alert in ALERTS}
 
 
 def test_what_is_written_by_hand_is_kept_and_the_rest_is_not() -> None:

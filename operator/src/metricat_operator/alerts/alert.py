@@ -26,10 +26,11 @@ class Level:
 class Alert:
     """An alert.
 
-    In `expr`, `<threshold>` becomes the level's threshold and `<selector>` the label matchers that keep it to one
-    target's series; texts may hold both too. `resource` says what the alert is about on the node, and is a template: a
-    critical silences its own warning on the same node and resource. An alert that `lingers` goes on firing, after it
-    was last true, for as long as it had to be true before: so a value that sways about the threshold does not flap.
+    In `expr`, `<threshold>` becomes the level's threshold, `<selector>` the label matchers that keep it to one
+    target's series, `<coverage>` those that keep it to what the operator tells of the target; texts may hold them too.
+    `resource` says what the alert is about on the node, and is a template: a critical silences its own warning on the
+    same node and resource. An alert that `lingers` goes on firing, after it was last true, for as long as it had to be
+    true before: so a value that sways about the threshold does not flap.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Every alert that Metricat ships: what it watches, its levels and their defaults."""
 
-from metricat_operator.alerts import compute, machine, network, own, storage
+from metricat_operator.alerts import compute, machine, network, own, storage, unusual
 from metricat_operator.alerts.alert import Alert, Level, Severity
 
 __all__ = ["CATALOGUE", "Alert", "Level", "Severity"]
@@ -10,5 +10,6 @@ CATALOGUE: tuple[Alert, ...] = (
     *storage.ALERTS,
     *network.ALERTS,
     *machine.ALERTS,
+    *unusual.ALERTS,
     *own.ALERTS,
 )

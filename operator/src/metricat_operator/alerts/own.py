@@ -4,19 +4,28 @@ from metricat_operator.alerts.alert import NODE, Alert, Level
 from metricat_operator.alerts.recording import KEYS
 
 _UP = f"max by ({KEYS}) (up{{<selector>}})"
+_UNCOVERED = 'max by (node, pool) (metricat_node_uncovered{<coverage>,reason!="VirtualNode"})'
+"""What the operator says of nodes without a ready agent; where nobody scrapes it, this has no effect."""
+_WHY = (
+    "{{ with printf `topk(1, metricat_node_uncovered{<coverage>,node=%q})` $labels.node | query }}"
+    ": {{ (first .).Labels.reason }}{{ end }}"
+)
 _DRAINED = "unless on (node) kube_node_spec_unschedulable == 1"
 """Where kube-state-metrics is there, cordoned nodes are left out; without it, this has no effect."""
+_LOST = f"({_UP} == 0 or on (node) {_UNCOVERED}) {_DRAINED}"
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeAgentDown",
-        meaning="Prometheus knows the agent of the node, but cannot scrape it. Critical: so it is on many nodes. Nodes "
-        "that are cordoned are left out where kube-state-metrics tells.",
-        expr=f"{_UP} == 0 {_DRAINED}",
+        meaning="Prometheus cannot scrape the agent of the node, or the operator says that there is none (where "
+        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes that are cordoned are left out "
+        "where kube-state-metrics tells.",
+        expr=_LOST,
         resource="agent",
         summary="{{ if $labels.node }}The agent on {{ $labels.node }}{{ else }}Many agents{{ end }} cannot be scraped",
         description="Prometheus gets no metrics from {{ if $labels.node }}the agent on {{ $labels.node }} "
-        '(pool {{ $labels.pool }}){{ else }}{{ $value | printf "%.1f" }} % of the agents (threshold <threshold> %)'
+        f"(pool {{{{ $labels.pool }}}}){_WHY}"
+        '{{ else }}{{ $value | printf "%.1f" }} % of the agents (threshold <threshold> %)'
         "{{ end }}.",
         unit="% of the nodes",
         levels=(
@@ -25,8 +34,7 @@ ALERTS: tuple[Alert, ...] = (
                 "critical",
                 10,
                 "5m",
-                f"100 * count by (namespace, service) ({_UP} == 0 {_DRAINED}) "
-                f"/ count by (namespace, service) ({_UP}) > <threshold>",
+                f"100 * count({_LOST}) / count({_UP} or on (node) {_UNCOVERED}) > <threshold>",
             ),
         ),
     ),

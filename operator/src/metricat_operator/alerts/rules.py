@@ -1,11 +1,12 @@
 """Rule groups of one target, from the catalogue and the target's settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from metricat_operator.alerts import unusual
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert, Level
-from metricat_operator.alerts.recording import RECORDINGS
+from metricat_operator.alerts.recording import RECORDINGS, Recording
 
 Group = dict[str, Any]
 Rule = dict[str, Any]
@@ -16,6 +17,7 @@ class Scope:
     """Which series are meant: those scraped through the target's Service; and the labels that its rules carry."""
 
     namespace: str
+    target: str
     service: str
     window_seconds: int
     extra_labels: Mapping[str, str] = field(default_factory=dict)
@@ -24,8 +26,16 @@ class Scope:
     @property
     def selector(self) -> str:
         """Label matchers for PromQL; no pools stand for all. Every name is a DNS label: nothing to escape."""
-        pools = f',pool{"=~" if len(self.pools) > 1 else "="}"{"|".join(self.pools)}"' if self.pools else ""
-        return f'namespace="{self.namespace}",service="{self.service}"{pools}'
+        return f'namespace="{self.namespace}",service="{self.service}"{self._pools}'
+
+    @property
+    def coverage(self) -> str:
+        """The same for what the operator tells of the target."""
+        return f'target_namespace="{self.namespace}",target="{self.target}"{self._pools}'
+
+    @property
+    def _pools(self) -> str:
+        return f',pool{"=~" if len(self.pools) > 1 else "="}"{"|".join(self.pools)}"' if self.pools else ""
 
     @property
     def alert_labels(self) -> dict[str, str]:
@@ -35,16 +45,24 @@ class Scope:
 
 def recording_group(name: str, scope: Scope) -> Group:
     """The recording rules over the scope's series."""
+    return {"name": name, "rules": _recorded(RECORDINGS, scope)}
+
+
+def baseline_group(name: str, scope: Scope) -> Group:
+    """What is usual for the hour."""
+    return {"name": name, "interval": unusual.INTERVAL, "rules": _recorded(unusual.BASELINE, scope)}
+
+
+def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[Rule]:
     window = f"{scope.window_seconds}s"
-    rules: list[Rule] = [
+    return [
         {
             "record": recording.name,
             "expr": recording.expr.replace("<selector>", scope.selector).replace("<window>", window),
             **({"labels": dict(sorted(scope.extra_labels.items()))} if scope.extra_labels else {}),
         }
-        for recording in RECORDINGS
+        for recording in recordings
     ]
-    return {"name": name, "rules": rules}
 
 
 def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Group:
@@ -62,7 +80,13 @@ def _rule(alert: Alert, level: Level, scope: Scope, setting: Mapping[str, Any], 
     threshold = "" if level.threshold is None else number(setting["threshold"])
 
     def filled(text: str) -> str:
-        return text.replace("<selector>", scope.selector).replace("<threshold>", threshold)
+        for placeholder, value in (
+            ("<selector>", scope.selector),
+            ("<coverage>", scope.coverage),
+            ("<threshold>", threshold),
+        ):
+            text = text.replace(placeholder, value)
+        return text
 
     annotations = {"summary": alert.summary, "description": filled(alert.description)}
     if runbook_base_url:

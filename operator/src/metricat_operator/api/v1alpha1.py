@@ -465,6 +465,7 @@ class UncoveredNode(Model):
     """A node that should have a ready agent and has none."""
 
     node: str = Field(description="The node's name.")
+    pool: str = Field(default="", description="The pool that owns it.")
     reason: str = Field(description="Why, as one word for programs.")
     message: str = Field(default="", description="Why, for people.")
 

@@ -165,9 +165,23 @@ def _node(trimmed: Manifest) -> Node:
     )
 
 
+_RETENTION = ("retention", "retentionSize")
+_KEPT_BY_DEFAULT = "24h"
+"""By the Prometheus Operator, where neither is set (API reference, PrometheusSpec.retention)."""
+
+
+def _retention(kind: str, spec: Manifest) -> str:
+    if kind != "Prometheus":
+        return ""
+    return spec.get("retention") or ("" if spec.get("retentionSize") else _KEPT_BY_DEFAULT)
+
+
 def trim_taker(manifest: Manifest) -> Manifest:
     """A Prometheus or its like, cut to its selectors and to how it is asked."""
-    fields = [field for both in _taken(manifest["kind"]).values() for field in both] + [*serving.WEB_FIELDS]
+    fields = [field for both in _taken(manifest["kind"]).values() for field in both] + [
+        *serving.WEB_FIELDS,
+        *_RETENTION,
+    ]
     spec = {field: manifest["spec"][field] for field in fields if field in manifest["spec"]}
     return {"kind": manifest["kind"], "metadata": kept_metadata(manifest), "spec": spec}
 
@@ -191,6 +205,7 @@ def taker(trimmed: Manifest, pods: Iterable[Manifest] = ()) -> Taker:
         web=web,
         account=spec.get("serviceAccountName") or "default",
         servers=tuple(sorted(serving.servers(pods, kind, namespace, name, web.port_name))),
+        retention=_retention(kind, spec),
     )
 
 

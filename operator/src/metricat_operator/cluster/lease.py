@@ -1,4 +1,7 @@
-"""Which replica writes: the one that holds a Lease. The API server fences the others by the same object.
+"""Which replica writes: the one that holds a Lease. The API server fences the others by a `Fence`, which names it.
+
+The Fence is read before the Lease is taken, and written after it, if it is still as it was read: whoever takes the
+Lease later has changed it by then, so that a write which was sent early and comes late is refused.
 
 Times are durations on this machine's own monotonic clock, so clocks need not agree. A candidate takes the Lease when it
 has seen no renewal for `DURATION`; the holder stops `DEADLINE` after it *sent* the last renewal that was answered: that
@@ -14,7 +17,7 @@ from datetime import UTC, datetime
 import structlog
 
 from metricat_operator.cluster.client import ApiError, Client
-from metricat_operator.cluster.kinds import LEASE
+from metricat_operator.cluster.kinds import FENCE, LEASE, Kind
 from metricat_operator.observed import Manifest
 
 log = structlog.get_logger(__name__)
@@ -75,8 +78,8 @@ class Lease:
         self.refused()
         try:
             async with asyncio.timeout(_TIMEOUT):
-                self._lease = await client.get(LEASE, self._namespace, self._name)
-                if self._holder != self._identity:
+                self._lease = await _find(client, LEASE, self._namespace, self._name)
+                if _holder(self._lease) != self._identity:
                     return
                 spec = {"leaseDurationSeconds": 1, "leaseTransitions": self._transitions}
                 await client.update(LEASE, {**self._claim(), "spec": spec})
@@ -87,24 +90,26 @@ class Lease:
 
     async def _attempt(self, client: Client) -> None:
         """Renew what is held, with one request; else look, and take it where it is free."""
-        if not (self.held() and self._lease):
-            try:
-                self._look(await client.get(LEASE, self._namespace, self._name))
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                self._lease = {}
-            if not self._free():
-                self.refused()
-                return
+        if self.held() and self._lease:
+            self._until = await self._claimed(client)
+            return
+        fence = await _find(client, FENCE, self._namespace, self._name)
+        self._look(await _find(client, LEASE, self._namespace, self._name))
+        if not self._free():
+            self.refused()
+            return
+        until = await self._claimed(client)
+        if _holder(fence) != self._identity:
+            await _write(client, FENCE, self._named(fence, FENCE, {"holderIdentity": self._identity}))
+        self._until = until
+        log.info("leads", lease=self._path, identity=self._identity)
+        self.gained()
+
+    async def _claimed(self, client: Client) -> float:
+        """Until when the Lease is ours, by our clock, for it was just written."""
         sent = self._clock()
-        claim = self._claim()
-        self._lease = await (client.update(LEASE, claim) if self._lease else client.create(LEASE, claim))
-        led = self.held()
-        self._until = sent + DEADLINE
-        if not led:
-            log.info("leads", lease=self._path, identity=self._identity)
-            self.gained()
+        self._lease = await _write(client, LEASE, self._claim())
+        return sent + DEADLINE
 
     def _look(self, found: Manifest) -> None:
         if found.get("spec") != self._lease.get("spec"):
@@ -112,34 +117,30 @@ class Lease:
         self._lease = found
 
     def _free(self) -> bool:
-        if self._holder in {"", self._identity}:
+        if _holder(self._lease) in {"", self._identity}:
             return True
         return self._clock() - self._changed > (self._spec.get("leaseDurationSeconds") or DURATION)
 
     def _claim(self) -> Manifest:
-        ours = self._holder == self._identity
+        ours = _holder(self._lease) == self._identity
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        kept = {key: value for key, value in self._lease.get("metadata", {}).items() if key != "managedFields"}
-        return {
-            "apiVersion": LEASE.api_version,
-            "kind": LEASE.name,
-            "metadata": {"namespace": self._namespace, "name": self._name, **kept},
-            "spec": {
-                "holderIdentity": self._identity,
-                "leaseDurationSeconds": DURATION,
-                "acquireTime": self._spec.get("acquireTime", now) if ours else now,
-                "renewTime": now,
-                "leaseTransitions": self._transitions + (0 if ours or not self._lease else 1),
-            },
+        spec = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": DURATION,
+            "acquireTime": self._spec.get("acquireTime", now) if ours else now,
+            "renewTime": now,
+            "leaseTransitions": self._transitions + (0 if ours or not self._lease else 1),
         }
+        return self._named(self._lease, LEASE, spec)
+
+    def _named(self, found: Manifest, kind: Kind, spec: Manifest) -> Manifest:
+        kept = {key: value for key, value in found.get("metadata", {}).items() if key != "managedFields"}
+        metadata = {"namespace": self._namespace, "name": self._name, **kept}
+        return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
 
     @property
     def _spec(self) -> Manifest:
         return self._lease.get("spec") or {}
-
-    @property
-    def _holder(self) -> str:
-        return self._spec.get("holderIdentity") or ""
 
     @property
     def _transitions(self) -> int:
@@ -148,3 +149,23 @@ class Lease:
     @property
     def _path(self) -> str:
         return f"{self._namespace}/{self._name}"
+
+
+def _holder(found: Manifest) -> str:
+    return (found.get("spec") or {}).get("holderIdentity") or ""
+
+
+async def _find(client: Client, kind: Kind, namespace: str, name: str) -> Manifest:
+    """The object, or an empty one where there is none."""
+    try:
+        return await client.get(kind, namespace, name)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return {}
+
+
+async def _write(client: Client, kind: Kind, manifest: Manifest) -> Manifest:
+    """Replace the object if it is still as it was read; make it where there was none."""
+    known = "resourceVersion" in manifest["metadata"]
+    return await (client.update(kind, manifest) if known else client.create(kind, manifest))

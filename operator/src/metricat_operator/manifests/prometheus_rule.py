@@ -22,6 +22,7 @@ def prometheus_rule(context: Context) -> Manifest:
     for labels, pools in _by_extra_labels(context):
         scope = _scope(context, labels, pools)
         groups += rules.sharded(rules.recording_group(_group_name(context, "recording", scope), scope))
+        groups.append(rules.baseline_group(_group_name(context, "baseline", scope), scope))
         for settings, members in _by_settings(pools):
             scope = _scope(context, labels, members)
             name = _group_name(context, "alerts", scope)
@@ -65,6 +66,7 @@ def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -
     """These pools' series; without naming the pools where it is all of them."""
     return rules.Scope(
         namespace=context.namespace,
+        target=context.name,
         service=naming.child(context.name),
         pools=() if len(pools) == len(context.pools) else tuple(sorted(pool.name for pool in pools)),
         extra_labels=labels,

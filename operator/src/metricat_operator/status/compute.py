@@ -35,7 +35,7 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
     lost = taken(parsed, facts)
     without = {node.node for node in uncovered}
     # A virtual node cannot have an agent: it is told, and keeps nothing from being ready.
-    fronts = [Uncovered(node.name, "VirtualNode", _VIRTUAL) for node in virtual(parsed, facts)]
+    fronts = [Uncovered(node, pool, "VirtualNode", _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
     conditions = [
         accepted(parsed, lost),
         applied(parsed, facts, troubles),
@@ -58,7 +58,7 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
             **({} if scraping.up is None else {"scraped": scraping.up}),
         },
         "uncovered": [
-            {"node": node.node, "reason": node.reason, "message": node.message}
+            {"node": node.node, "pool": node.pool, "reason": node.reason, "message": node.message}
             for node in [*uncovered, *fronts][:MAX_UNCOVERED]
         ],
     }

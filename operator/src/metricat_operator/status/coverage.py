@@ -19,6 +19,7 @@ class Uncovered:
     """A node that should have a ready agent and has none, and why."""
 
     node: str
+    pool: str
     reason: str
     message: str
 
@@ -27,7 +28,7 @@ def coverage(pools: Sequence[Members], facts: Facts) -> list[Uncovered]:
     """Every node that should have a ready agent and has none, with the reason."""
     pods = _pods(facts)
     found = [
-        Uncovered(node.name, *_why(node, pods.get(node.name), pool, facts))
+        Uncovered(node.name, pool.pool, *_why(node, pods.get(node.name), pool, facts))
         for pool in pools
         for node in pool.nodes
         if not (node.name in pods and pods[node.name].ready)

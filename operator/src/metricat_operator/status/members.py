@@ -42,9 +42,10 @@ def members(parsed: Parsed, facts: Facts) -> list[Members]:
     return [Members(pool.name, tuple(owned[pool.name]), pool.agent.tolerations) for pool in pools]
 
 
-def virtual(parsed: Parsed, facts: Facts) -> list[Node]:
-    """The virtual nodes that the target selects: none of them can have an agent."""
-    return [node for node in facts.nodes if node.linux and node.virtual and owner(parsed.pools, node.labels)]
+def virtual(parsed: Parsed, facts: Facts) -> dict[str, str]:
+    """The virtual nodes that the target selects, with the pool of each: none of them can have an agent."""
+    found = {node.name: owner(parsed.pools, node.labels) for node in facts.nodes if node.linux and node.virtual}
+    return {node: pool.name for node, pool in found.items() if pool}
 
 
 def taken(parsed: Parsed, facts: Facts) -> Counter[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from metricat_operator.asking import Answer, Group
 from metricat_operator.doctor import Finding, Subject, listed, obstacle
 from metricat_operator.observed import Facts, Taker
+from metricat_operator.wiring.memory import forgotten
 from metricat_operator.wiring.questions import subjects
 
 _KUBELET = "a change is there within two minutes"
@@ -95,9 +96,10 @@ def _rule(facts: Facts, rule: Subject, taker: Taker, doubts: str) -> Finding:
     answer = _answer(facts, taker)
     if answer.trouble:
         return Finding(None, answer.trouble[0], f"{taker}: {answer.trouble[1]}")
+    groups = rule.manifest["spec"].get("groups") or []
     wanted = {
         Group(metadata["uid"], group["name"]): sorted(one.get("alert") or one["record"] for one in group["rules"])
-        for group in rule.manifest["spec"].get("groups") or []
+        for group in groups
     }
     loaded = {group: sorted(one.name for one in answer.rules if one.group == group) for group in wanted}
     if missing := [group.name for group in wanted if loaded[group] != wanted[group]]:
@@ -109,8 +111,9 @@ def _rule(facts: Facts, rule: Subject, taker: Taker, doubts: str) -> Finding:
     if failing:
         told = [f"{one.name} in group {one.group.name} of {name} fails: {one.error}" for one in failing]
         return Finding(holds=False, reason="RuleFails", message=f"{taker}: {listed(told, '; ')}")
-    count = sum(map(len, wanted.values()))
-    return Finding(holds=True, reason="RulesLoaded", message=f"{taker} has the {count} rules of {name}")
+    rules = [one for group in groups for one in group["rules"]]
+    message = f"{taker} has the {len(rules)} rules of {name}{forgotten(rules, taker)}"
+    return Finding(holds=True, reason="RulesLoaded", message=message)
 
 
 def _up(facts: Facts, nodes: Sequence[str], taker: Taker) -> int:

@@ -1,9 +1,9 @@
-"""`python -m metricat_tools bench agent [--scrapes N]`, `... bench operator [--nodes N ...]`."""
+"""`python -m metricat_tools bench agent [--scrapes N]`, `... bench operator [--nodes N ...]`, `... bench alerts`."""
 
 import argparse
 from collections.abc import Sequence
 
-from metricat_tools.bench import agent, operator
+from metricat_tools.bench import agent, alerts, operator
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -21,8 +21,11 @@ def main(arguments: Sequence[str]) -> None:
     simulated.add_argument("--targets", type=int, default=200, help="targets of five nodes each (%(default)s)")
     simulated.add_argument("--drifts", type=int, default=500, help="random edits and deletions (%(default)s)")
     simulated.add_argument("--idle", type=float, default=600, help="seconds of nothing to do (%(default)s)")
+    commands.add_parser("alerts", help="the alerts that guess, on series of which it is known what is wrong")
     chosen = parser.parse_args(arguments)
     if chosen.command == "agent":
         agent.bench(chosen.scrapes, chosen.growth, everything=chosen.all)
+    elif chosen.command == "alerts":
+        alerts.bench()
     else:
         operator.bench(chosen.nodes, chosen.targets, chosen.drifts, chosen.idle)

@@ -8,9 +8,11 @@ from metricat_agent import reference
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_operator import naming
 from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_tools.generate import alertmanager, crd, dashboards, fields, golden, runbooks
+from metricat_operator.alerts.operator import OPERATOR_ALERTS
+from metricat_tools.generate import alertmanager, crd, dashboards, fields, golden, operator_rules, runbooks
 
 ROOT = Path(__file__).resolve().parents[4]
+RULES = "# Generated from operator/src/metricat_operator/alerts/operator.py by `make generate`; do not edit.\n"
 HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`; do not edit.\n"
 
 
@@ -23,11 +25,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def main(arguments: list[str]) -> None:
-    """Write the CRD to `crds/` and to the chart, golden manifests, dashboards, and the pages of metrics and alerts."""
+    """Write the CRDs, the dashboards and rules of the chart, the golden manifests, and the generated pages."""
     del arguments
-    text = HEADER + yaml.dump(crd.definition(), Dumper=_Dumper, sort_keys=False, width=120)
-    for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
-        _write(folder / f"{naming.GROUP}_{naming.PLURAL}.yaml", text)
+    for definition in crd.definitions():
+        text = HEADER + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120)
+        for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
+            _write(folder / f"{naming.GROUP}_{definition['spec']['names']['plural']}.yaml", text)
     for case in golden.cases(ROOT / "tests" / "golden"):
         _write(case / "manifests.yaml", golden.text(case))
     _write(ROOT / "docs" / "reference" / "monitoringtarget.md", fields.page())
@@ -36,7 +39,9 @@ def main(arguments: list[str]) -> None:
     _write(own, alertmanager.page(own.read_text()))
     for board in dashboards.BOARDS:
         _write(ROOT / "charts" / "metricat" / "dashboards" / f"{board.name}.json", dashboards.text(board))
-    for alert in CATALOGUE:
+    rules = yaml.dump(operator_rules.groups(), Dumper=_Dumper, sort_keys=False, width=120)
+    _write(ROOT / "charts" / "metricat" / "rules" / "operator.yaml", RULES + rules)
+    for alert in (*CATALOGUE, *OPERATOR_ALERTS):
         path = ROOT / "docs" / "runbooks" / f"{alert.name}.md"
         _write(path, runbooks.page(alert, path.read_text() if path.exists() else ""))
 

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition of MonitoringTarget, made from the operator's API types.
+"""The CustomResourceDefinitions; that of MonitoringTarget is made from the operator's API types.
 
 Pydantic writes JSON Schema; the API server takes only a *structural* schema: no `$ref`, no `anyOf` with types in it, no
 `additionalProperties: false` beside properties (unknown fields are pruned, or refused where the client asks for it).
@@ -18,36 +18,51 @@ _DROPPED = ("title", "default", "$defs")
 _NAME_LENGTH = 253
 
 
-def definition() -> Schema:
-    """The whole CustomResourceDefinition, ready for `kubectl apply`."""
+def definitions() -> list[Schema]:
+    """Every CustomResourceDefinition, ready for `kubectl apply`."""
+    target = {"additionalPrinterColumns": _columns(), "subresources": {"status": {}}}
+    return [
+        _definition(naming.KIND, naming.PLURAL, _root(), target, shortNames=["mtarget"], categories=["metricat"]),
+        _definition(naming.FENCE_KIND, naming.FENCE_PLURAL, _fence(), {"additionalPrinterColumns": [_HOLDER]}),
+    ]
+
+
+def _definition(kind: str, plural: str, schema: Schema, more: Schema, **names: list[str]) -> Schema:
+    version = {"name": naming.VERSION, "served": True, "storage": True, **more, "schema": {"openAPIV3Schema": schema}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{naming.PLURAL}.{naming.GROUP}",
+            "name": f"{plural}.{naming.GROUP}",
             "labels": {naming.LABEL_NAME: "metricat", "app.kubernetes.io/part-of": "metricat"},
         },
         "spec": {
             "group": naming.GROUP,
             "scope": "Namespaced",
-            "names": {
-                "kind": naming.KIND,
-                "listKind": f"{naming.KIND}List",
-                "plural": naming.PLURAL,
-                "singular": naming.KIND.lower(),
-                "shortNames": ["mtarget"],
-                "categories": ["metricat"],
-            },
-            "versions": [
-                {
-                    "name": naming.VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": _columns(),
-                    "schema": {"openAPIV3Schema": _root()},
-                }
-            ],
+            "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower(), **names},
+            "versions": [version],
+        },
+    }
+
+
+_HOLDER = {
+    "name": "Holder",
+    "type": "string",
+    "jsonPath": ".spec.holderIdentity",
+    "description": "The pod that may write.",
+}
+
+
+def _fence() -> Schema:
+    holder = {"type": "string", "description": "Name of the operator's pod that may write."}
+    return {
+        "type": "object",
+        "description": "Which pod of the operator may write: the API server refuses the others. The operator keeps it.",
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": {"type": "object", "properties": {"holderIdentity": holder}},
         },
     }
 

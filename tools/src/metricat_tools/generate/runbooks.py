@@ -3,13 +3,16 @@
 import textwrap
 
 from metricat_operator.alerts.catalogue import Alert, Level
+from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.recording import RECORDINGS
 from metricat_operator.alerts.rules import number
+from metricat_operator.alerts.unusual import BASELINE
 
 BY_HAND = "## What to do\n"
 """From here on a page is written by hand, and kept."""
 
 _NOTE = '<!-- Generated from the catalogue of alerts by `make generate`, down to "What to do", which is kept. -->'
+_CHART = "The chart brings it, with `operator.prometheusRule.enabled`; its threshold and time are fixed."
 _WHERE = "In the MonitoringTarget, for all nodes as here; or for some, the same under `alerts` of one of `spec.pools`."
 
 
@@ -22,7 +25,7 @@ def page(alert: Alert, before: str) -> str:
         _defaults(alert),
         f"## What it asks\n\n```promql\n{_expressions(alert)}\n```",
         _recorded(alert),
-        f"## How to change it\n\n{_WHERE}\n\n```yaml\n{_setting(alert)}\n```\n\n`enabled: false` switches a level off.",
+        f"## How to change it\n\n{_CHART if alert in OPERATOR_ALERTS else _settings(alert)}",
         f"{BY_HAND}{by_hand or chr(10)}",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -44,7 +47,7 @@ def _threshold(alert: Alert, level: Level) -> str:
 
 def _unscoped(expr: str) -> str:
     """Without the matchers that keep a rule to its target, which would tell a reader nothing."""
-    for text, instead in (("{<selector>}", ""), (",<selector>", ""), ("<window>", "1m")):
+    for text, instead in (("{<selector>}", ""), (",<selector>", ""), ("<coverage>,", ""), ("<window>", "1m")):
         expr = expr.replace(text, instead)
     return expr
 
@@ -61,7 +64,7 @@ def _recorded(alert: Alert) -> str:
     wanted: list[str] = [level.expr or alert.expr for level in alert.levels]
     found: dict[str, str] = {}
     for text in wanted:
-        for recording in RECORDINGS:
+        for recording in (*RECORDINGS, *BASELINE):
             if recording.name in text and recording.name not in found:
                 found[recording.name] = _unscoped(recording.expr)
                 wanted.append(recording.expr)
@@ -71,9 +74,9 @@ def _recorded(alert: Alert) -> str:
     return f"where, with a rate window of four scrapes and 1 minute at least,\n\n```promql\n{lines}\n```"
 
 
-def _setting(alert: Alert) -> str:
+def _settings(alert: Alert) -> str:
     lines = ["spec:", "  alerts:", "    rules:", f"      {alert.name}:"]
     for level in alert.levels:
         threshold = "" if level.threshold is None else f"threshold: {number(level.threshold)}, "
         lines.append(f"        {level.severity}: {{{threshold}for: {level.duration}}}")
-    return "\n".join(lines)
+    return "\n".join([_WHERE, "", "```yaml", *lines, "```", "", "`enabled: false` switches a level off."])

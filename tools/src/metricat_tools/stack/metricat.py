@@ -10,6 +10,12 @@ from metricat_tools.stack.wait import pods_in_trouble, until
 
 CHART = Path(__file__).resolve().parents[4] / "charts" / "metricat"
 RELEASE = "metricat"
+SCRAPED = tuple(
+    f"--set=operator.{kind}.{value}"
+    for kind in ("serviceMonitor", "prometheusRule")
+    for value in ("enabled=true", "labels.release=demo")
+)
+"""Has the stack's Prometheus scrape the operator itself, and alert on it."""
 
 
 def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
@@ -20,6 +26,7 @@ def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
         values |= {f"image.{component}.repository": repository, f"image.{component}.tag": tag}
     kubectl.helm(
         *("upgrade", "--install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace"),
+        *SCRAPED,
         *(
             word
             for key, value in sorted(values.items())

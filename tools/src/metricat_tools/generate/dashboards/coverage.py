@@ -1,8 +1,10 @@
 """Whether every node is watched."""
 
-from metricat_tools.generate.dashboards.grafana import Board, Panel, Query, Row
-from metricat_tools.generate.dashboards.series import CLUSTER, NODE, NODES, PLACE, RATE, TARGET
+from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, Board, Panel, Query, Row
+from metricat_tools.generate.dashboards.series import ANYWHERE, CLUSTER, NODE, NODES, PLACE, RATE, TARGET
 
+_UNCOVERED = f"max by (target_namespace, target, node, pool, reason) (metricat_node_uncovered{{{ANYWHERE}}})"
+_CONDITIONS = f'metricat_target_condition{{status="True",{ANYWHERE}}}'
 BOARD = Board(
     "coverage",
     "Coverage",
@@ -13,11 +15,45 @@ BOARD = Board(
             "Targets",
             (
                 Panel(
+                    "Uncovered nodes",
+                    (Query(f"sum(max by (target_namespace, target) (metricat_target_nodes_uncovered{{{ANYWHERE}}}))"),),
+                    "stat",
+                    width=4,
+                    height=6,
+                    levels=BAD_IF_ANY,
+                    what="Needs the operator's own metrics: operator.serviceMonitor in the chart.",
+                ),
+                Panel(
+                    "Conditions that do not hold",
+                    (Query(f"max by (target_namespace, target, type) ({_CONDITIONS}) == 0", "Holds"),),
+                    "table",
+                    "none",
+                    10,
+                    6,
+                ),
+                Panel(
+                    "Nodes without a ready agent",
+                    (Query(_UNCOVERED, "Uncovered"),),
+                    "table",
+                    "none",
+                    10,
+                    6,
+                ),
+                Panel(
+                    "Nodes",
+                    tuple(
+                        Query(
+                            f"sum(max by (target_namespace, target) (metricat_target_nodes_{what}{{{ANYWHERE}}}))",
+                            what,
+                        )
+                        for what in ("desired", "ready", "updated")
+                    ),
+                ),
+                Panel(
                     "Nodes whose agent does not answer",
                     (Query(f"max by (node, pool, service) (up{{{NODES}}}) == 0", "Up"),),
                     "table",
                     "none",
-                    what="Why, and which nodes have no agent at all: kubectl get mtarget -o wide.",
                 ),
                 Panel("Scraped", (Query(f"sum by (service) (up{{{NODES}}})", "{{service}}"),)),
             ),

@@ -5,6 +5,7 @@ from metricat_tools.generate.dashboards.grafana import Query, Variable
 CPU = "metricat:node_cpu_usage:percent"
 WITHIN = 'cluster=~"$cluster",service=~"$target"'
 NODES = f'{WITHIN},node=~"$node"'
+ANYWHERE = 'cluster=~"$cluster"'
 CLUSTER = Variable("cluster", "cluster", CPU)
 TARGET = Variable("target", "service", f'{CPU}{{cluster=~"$cluster"}}')
 NODE = Variable("node", "node", f"{CPU}{{{WITHIN}}}")

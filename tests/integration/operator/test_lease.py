@@ -1,0 +1,129 @@
+"""The election itself, each candidate with a clock of its own, on the real API server."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from kubernetes.aio import config
+from kubernetes.aio.client import Configuration
+
+from metricat_operator.cluster.client import ApiError, Client
+from metricat_operator.cluster.kinds import FENCE, LEASE
+from metricat_operator.cluster.lease import DEADLINE, DURATION, Lease
+from support.operating import Cluster
+
+NAMESPACE = "monitoring"
+
+
+class Candidate(Lease):
+    """A replica whose time stands still until the test moves it."""
+
+    def __init__(self, name: str, identity: str) -> None:
+        self.now = 1000.0
+        self.led = 0
+        super().__init__(NAMESPACE, name, identity, clock=lambda: self.now)
+        self.gained = self._count
+
+    def _count(self) -> None:
+        self.led += 1
+
+    async def tries(self, client: Client) -> bool:
+        """One round; whether it may write afterwards."""
+        await self._attempt(client)
+        return self.held()
+
+
+Play = Callable[[Client, Candidate, Candidate], Awaitable[None]]
+
+
+@pytest.fixture
+def play(cluster: Cluster) -> Callable[[Play], None]:
+    async def play(scene: Play) -> None:
+        configuration = Configuration()
+        await config.load_kube_config(str(cluster.kubeconfig), client_configuration=configuration)
+        client = Client(configuration)
+        name = f"election-{secrets.token_hex(3)}"
+        try:
+            await scene(client, Candidate(name, "a"), Candidate(name, "b"))
+        finally:
+            await client.close()
+
+    return lambda scene: asyncio.run(play(scene))
+
+
+async def named(client: Client, one: Candidate) -> tuple[str, str]:
+    """Whom Lease and Fence name."""
+    _, _, name = one._path.partition("/")
+    found: list[dict[str, Any]] = [await client.get(kind, NAMESPACE, name) for kind in (LEASE, FENCE)]
+    return found[0]["spec"]["holderIdentity"], found[1]["spec"]["holderIdentity"]
+
+
+def test_the_holder_stops_before_another_may_begin(play: Callable[[Play], None]) -> None:
+    async def scene(client: Client, a: Candidate, b: Candidate) -> None:
+        assert await a.tries(client)
+        assert not await b.tries(client)
+        a.now += DEADLINE
+        assert not a.held()
+        b.now += DURATION
+        assert not await b.tries(client)
+        b.now += 0.1
+        assert await b.tries(client)
+        assert await named(client, b) == ("b", "b")
+        assert not await a.tries(client)
+        assert (a.led, b.led) == (1, 1)
+
+    play(scene)
+
+
+def test_renewals_keep_it_and_the_other_out(play: Callable[[Play], None]) -> None:
+    async def scene(client: Client, a: Candidate, b: Candidate) -> None:
+        for _ in range(5):
+            assert await a.tries(client)
+            assert not await b.tries(client)
+            a.now += DEADLINE - 1
+            b.now += DURATION - 1
+        assert a.led == 1
+
+    play(scene)
+
+
+def test_what_is_given_back_is_free_at_once(play: Callable[[Play], None]) -> None:
+    async def scene(client: Client, a: Candidate, b: Candidate) -> None:
+        assert await a.tries(client)
+        assert not await b.tries(client)
+        await a.release(client)
+        assert not a.held()
+        assert await b.tries(client)
+        assert await named(client, b) == ("b", "b")
+
+    play(scene)
+
+
+def test_one_that_was_frozen_between_lease_and_fence_does_not_put_its_name_there(play: Callable[[Play], None]) -> None:
+    async def scene(client: Client, a: Candidate, b: Candidate) -> None:
+        assert await b.tries(client)  # so that there is a Fence
+        await b.release(client)
+        update = client.update
+
+        async def frozen(kind: Any, manifest: Any) -> Any:
+            if kind is FENCE:
+                client.update = update  # type: ignore[method-assign]
+                assert not await b.tries(client)
+                b.now += DURATION + 1
+                assert await b.tries(client)
+            return await update(kind, manifest)
+
+        _, _, name = a._path.partition("/")
+        await update(FENCE, {**await client.get(FENCE, NAMESPACE, name), "spec": {"holderIdentity": "c"}})
+        client.update = frozen  # type: ignore[method-assign]
+        with pytest.raises(ApiError) as refused:
+            await a.tries(client)
+        assert refused.value.status == 409
+        assert not a.held()
+        assert a.led == 0
+        assert await named(client, b) == ("b", "b")
+        assert not await a.tries(client)
+
+    play(scene)

@@ -1,0 +1,17 @@
+"""The names of the operator's own series, as it serves them."""
+
+from metricat_operator.measures import Measures, leader, queue_depth, watch_ages
+from metricat_operator.target_metrics import target_families
+
+
+def names() -> set[str]:
+    node = {"node": "n1", "pool": "default", "reason": "x"}
+    counts = {"desired": 1, "ready": 1, "updated": 1, "uncovered": 0}
+    status = {"conditions": [{"type": "Ready", "status": "True"}], "nodes": counts, "uncovered": [node]}
+    target = {"metadata": {"namespace": "monitoring", "name": "nodes"}, "status": status}
+    measures = Measures()
+    measures.asked("get", 200)
+    measures.errors.labels("Unreachable").inc()
+    families = [*leader(leads=True), *queue_depth(0), *watch_ages(0, [("Node", 0)]), *target_families([target])]
+    measures.read(lambda: families)
+    return {sample.name for family in measures.registry.collect() for sample in family.samples}

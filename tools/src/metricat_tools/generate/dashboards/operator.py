@@ -1,0 +1,82 @@
+"""The operator's own work."""
+
+from metricat_tools.generate.dashboards.grafana import Board, Panel, Query, Row, Variable
+from metricat_tools.generate.dashboards.series import ANYWHERE, RATE
+
+
+def _quantile(share: float) -> str:
+    buckets = f"sum by (le) (rate(metricat_reconcile_duration_seconds_bucket{{{ANYWHERE}}}[{RATE}]))"
+    return f"histogram_quantile({share}, {buckets})"
+
+
+BOARD = Board(
+    "operator",
+    "Operator",
+    "The operator's own work. Needs its metrics: operator.serviceMonitor in the chart.",
+    (Variable("cluster", "cluster", "metricat_leader"),),
+    (
+        Row(
+            "Now",
+            (
+                Panel("Leaders", (Query(f"sum(metricat_leader{{{ANYWHERE}}})"),), "stat", width=6, height=4),
+                Panel(
+                    "Targets waiting", (Query(f"max(metricat_queue_depth{{{ANYWHERE}}})"),), "stat", width=6, height=4
+                ),
+                Panel(
+                    "Most silent watch",
+                    (Query(f"max(metricat_watch_age_seconds{{{ANYWHERE}}})"),),
+                    "stat",
+                    "s",
+                    6,
+                    4,
+                    levels=((None, "green"), (120, "orange"), (180, "red")),
+                    what="The API server sends a bookmark every minute.",
+                ),
+                Panel(
+                    "Memory",
+                    (Query(f"max(process_resident_memory_bytes{{{ANYWHERE}}} and on (instance) metricat_leader{{}})"),),
+                    "stat",
+                    "bytes",
+                    6,
+                    4,
+                ),
+            ),
+        ),
+        Row(
+            "Work",
+            (
+                Panel(
+                    "Reconciles a second",
+                    (
+                        Query(f"sum(rate(metricat_reconcile_duration_seconds_count{{{ANYWHERE}}}[{RATE}]))", "all"),
+                        Query(
+                            f"sum by (reason) (rate(metricat_reconcile_errors_total{{{ANYWHERE}}}[{RATE}]))",
+                            "{{reason}}",
+                        ),
+                    ),
+                    unit="ops",
+                ),
+                Panel(
+                    "A reconcile takes",
+                    tuple(Query(_quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)),
+                    unit="s",
+                ),
+                Panel(
+                    "Requests to the API server",
+                    (
+                        Query(
+                            f"sum by (verb, code) (rate(metricat_api_requests_total{{{ANYWHERE}}}[{RATE}]))",
+                            "{{verb}} {{code}}",
+                        ),
+                    ),
+                    unit="reqps",
+                ),
+                Panel(
+                    "Watches",
+                    (Query(f"max by (kind) (metricat_watch_age_seconds{{{ANYWHERE}}})", "{{kind}}"),),
+                    unit="s",
+                ),
+            ),
+        ),
+    ),
+)

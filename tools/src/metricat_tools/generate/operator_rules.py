@@ -1,0 +1,31 @@
+"""The PrometheusRule groups that the chart brings: what the operator tells of itself and of its targets."""
+
+from metricat_operator.alerts.operator import OPERATOR_ALERTS
+from metricat_operator.alerts.rules import Group, number
+
+
+def groups() -> list[Group]:
+    """One group, with every alert of the operator's."""
+    return [
+        {
+            "name": "metricat-operator",
+            "rules": [
+                {
+                    "alert": alert.name,
+                    "expr": _filled(level.expr or alert.expr, level.threshold),
+                    "for": level.duration,
+                    "labels": {"severity": level.severity, "resource": alert.resource},
+                    "annotations": {
+                        "summary": alert.summary,
+                        "description": _filled(alert.description, level.threshold),
+                    },
+                }
+                for alert in OPERATOR_ALERTS
+                for level in alert.levels
+            ],
+        }
+    ]
+
+
+def _filled(text: str, threshold: float | None) -> str:
+    return text if threshold is None else text.replace("<threshold>", number(threshold))
