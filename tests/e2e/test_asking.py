@@ -90,6 +90,7 @@ def settled(question: Question, port: int) -> Answer:
         time.sleep(0.5)
 
 
+@pytest.mark.slow
 def test_a_prometheus_behind_tls_and_a_path(tmp_path: Path) -> None:
     port = free_port()
     config = CONFIG.format(port=port) + "rule_files: [rules-*.yaml]\n"

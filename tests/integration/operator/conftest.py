@@ -16,7 +16,7 @@ NODES = 3
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """One of the operator's own: it counts nodes, and others break theirs."""
+    """One for each worker; each test makes namespaces of its own."""
     with ControlPlane.start(f"operator-{os.getpid()}") as started:
         yield started
 

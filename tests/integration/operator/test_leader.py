@@ -64,6 +64,7 @@ def standby(cluster: Cluster, operator: RunningOperator, replica: Any) -> Iterat
         eventually(lambda: holder(cluster) == A, START)
 
 
+@pytest.mark.slow
 def test_one_of_two_writes(
     cluster: Cluster, namespace: str, standby: RunningOperator, control_plane: ControlPlane
 ) -> None:

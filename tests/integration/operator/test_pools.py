@@ -61,6 +61,7 @@ def counts(cluster: Cluster, namespace: str) -> list[tuple[str, int, int]]:
     return [(pool["name"], pool["desired"], pool["ready"]) for pool in pools]
 
 
+@pytest.mark.slow
 def test_a_node_follows_its_labels_from_pool_to_pool(cluster: Cluster, namespace: str, nodes: list[str]) -> None:
     first, second, third = nodes
     cluster.do("label", "node", first, f"{KEY}=gpu")

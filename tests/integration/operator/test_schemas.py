@@ -52,6 +52,7 @@ def test_any_valid_spec_is_accepted_and_all_that_it_becomes(cluster: Cluster, sp
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("operator")
 def test_text_beyond_the_basic_plane_arrives(cluster: Cluster, namespace: str) -> None:
     """JSON writes it as two surrogates, which the YAML of an apply does not know."""

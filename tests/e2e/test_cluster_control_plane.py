@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from metricat_tools.cluster.processes import Processes
 from metricat_tools.cluster.state import State
 from metricat_tools.programs import ensure
 
+pytestmark = pytest.mark.e2e
 SELECTOR = {"app": "agent"}
 DAEMON_SET = {
     "metadata": {"name": "agent"},
@@ -30,6 +31,12 @@ DAEMON_SET = {
         },
     },
 }
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[ControlPlane]:
+    with ControlPlane.start(f"pytest-{os.getpid()}") as started:
+        yield started
 
 
 def eventually(ready: Callable[[], bool], seconds: float = 90.0) -> None:
