@@ -106,6 +106,11 @@ def test_an_invalid_spec_keeps_the_counts() -> None:
     assert found["nodes"]["ready"] == 2
 
 
+def test_nothing_is_claimed_of_rules_that_were_never_written() -> None:
+    refused = condition(status(facts(*READY), {"agent": {"port": 0}}), "RulesLoaded")
+    assert (refused["status"], refused["reason"]) == ("Unknown", "NotAccepted")
+
+
 def test_absent_kinds_are_told_with_the_command() -> None:
     given = Facts(**{**vars(facts(*READY)), "unserved": frozenset({"ServiceMonitor", "PrometheusRule"})})
     found = condition(status(given), "Applied")

@@ -118,6 +118,8 @@ def discovered(target: Manifest, facts: Facts) -> Manifest:
 def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
     """Whether a Prometheus has each of the rules that the spec asks for, and none of them fails."""
     name = target["metadata"]["name"]
+    if parsed.errors and not any(key.kind == "PrometheusRule" for key in facts.children):
+        return condition("RulesLoaded", status=None, reason="NotAccepted", message="nothing is written until Accepted")
     alerts = parsed.spec.alerts if parsed.spec else None
     expected = {
         **({naming.child(name): ""} if alerts and alerts.enabled else {}),
