@@ -89,6 +89,29 @@ def test_renewals_keep_it_and_the_other_out(play: Callable[[Play], None]) -> Non
     play(scene)
 
 
+def test_a_request_that_failed_makes_the_holder_look_again_and_is_no_new_beginning(
+    play: Callable[[Play], None],
+) -> None:
+    async def scene(client: Client, a: Candidate, b: Candidate) -> None:
+        assert await a.tries(client)
+        update = client.update
+
+        async def fails(kind: Any, manifest: Any) -> Any:
+            del kind, manifest
+            client.update = update  # type: ignore[method-assign]
+            raise ApiError(0, "Unreachable", "no answer")
+
+        client.update = fails  # type: ignore[method-assign]
+        with pytest.raises(ApiError):
+            await a.tries(client)
+        a._lease = {}  # as `run` does then
+        assert await a.tries(client)
+        assert not await b.tries(client)
+        assert a.led == 1
+
+    play(scene)
+
+
 def test_what_is_given_back_is_free_at_once(play: Callable[[Play], None]) -> None:
     async def scene(client: Client, a: Candidate, b: Candidate) -> None:
         assert await a.tries(client)

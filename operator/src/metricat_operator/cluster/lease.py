@@ -90,7 +90,8 @@ class Lease:
 
     async def _attempt(self, client: Client) -> None:
         """Renew what is held, with one request; else look, and take it where it is free."""
-        if self.held() and self._lease:
+        led = self.held()
+        if led and self._lease:
             self._until = await self._claimed(client)
             return
         fence = await _find(client, FENCE, self._namespace, self._name)
@@ -102,8 +103,9 @@ class Lease:
         if _holder(fence) != self._identity:
             await _write(client, FENCE, self._named(fence, FENCE, {"holderIdentity": self._identity}))
         self._until = until
-        log.info("leads", lease=self._path, identity=self._identity)
-        self.gained()
+        if not led:
+            log.info("leads", lease=self._path, identity=self._identity)
+            self.gained()
 
     async def _claimed(self, client: Client) -> float:
         """Until when the Lease is ours, by our clock, for it was just written."""
