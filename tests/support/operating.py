@@ -201,6 +201,18 @@ class RunningOperator:
             if event["level"] in {"error", "critical"} and event["logger"].startswith("metricat_operator")
         ]
 
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Running for as long as the context lasts; it must end well, and log no error of its own."""
+        self.start()
+        try:
+            yield
+            assert self.stop() == 0
+            assert self.errors() == []
+        finally:
+            self.kill()
+            sys.stderr.write(self.log.read_text()[-20_000:])  # pytest shows it where a test failed
+
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()

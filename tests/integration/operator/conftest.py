@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -66,14 +65,8 @@ def replica(cluster: Cluster, control_plane: ControlPlane, tmp_path_factory: pyt
 @pytest.fixture(scope="session")
 def operator(replica: Replica) -> Iterator[RunningOperator]:
     running = replica("metricat-a")
-    running.start()
-    try:
+    with running.alive():
         yield running
-        assert running.stop() == 0
-        assert running.errors() == []
-    finally:
-        running.kill()
-        sys.stderr.write(running.log.read_text()[-20_000:])  # pytest shows it where a test failed
 
 
 @pytest.fixture

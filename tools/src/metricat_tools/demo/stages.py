@@ -6,7 +6,7 @@ from pathlib import Path
 from metricat_tools import images
 from metricat_tools.cluster import node_cluster, teardown
 from metricat_tools.cluster.node_cluster import NodeCluster
-from metricat_tools.cluster.state import State
+from metricat_tools.cluster.state import State, names
 from metricat_tools.demo import preflight
 from metricat_tools.demo.scene import Scene
 from metricat_tools.demo.steps import Steps
@@ -84,8 +84,9 @@ def running(name: str, nodes: int) -> NodeCluster | None:
 
 
 def stop(name: str) -> None:
-    """Take our own cluster down; an error where there is none."""
-    State(name).recall()
+    """Take our own cluster down, running or crashed; an error where there is none."""
+    if name not in names():
+        raise ToolError(f"there is no cluster `{name}`: nothing is to be stopped")
     remove(name)
 
 
