@@ -114,11 +114,13 @@ class Walker:
         return True
 
     def _ratio(self, reading: Reading, now: float, uptime: float) -> float:
-        """Return the share of a CPU since the last round, or since it started if this is the first that sees it."""
+        """Return the share of a CPU since the last round, or since it started if this is the first that sees it.
+
+        What started since then used it within that time: a program of a moment is no culprit, however busy the moment.
+        """
         before = self._before.get((reading.pid, reading.started))
         if before is None:
-            age = uptime - reading.started
-            return reading.cpu_seconds / age if age > 0 else 0.0
+            return reading.cpu_seconds / max(uptime - reading.started, self._limits.period)
         used, since = before
         return max(reading.cpu_seconds - used, 0.0) / (now - since) if now > since else 0.0
 

@@ -145,6 +145,17 @@ def test_a_number_used_again_is_another_process() -> None:
     assert member.cpu_ratio == 0.1, "its own age counts: 1 s of CPU in 10 s"
 
 
+def test_a_program_of_a_moment_is_no_culprit() -> None:
+    source, clock = Recorded({1: 100.0}), [0.0]
+    walker = Walker(source, 2, clock=lambda: clock[0])
+    walker.round()
+    clock[0] = 10
+    source.cpu, source.started = {1: 105.0, 2: 0.3}, {2: 999.7}
+    walker.round()
+    shares = {member.reading.pid: member.cpu_ratio for member in walker._members}
+    assert shares == {1: 0.5, 2: pytest.approx(0.03)}, "busy for 0.3 s of the 10 s"
+
+
 def test_a_round_is_cut_into_slices() -> None:
     source = Recorded(dict.fromkeys(range(2000), 0.0))
     walker = Walker(source, 10)
