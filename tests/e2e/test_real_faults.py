@@ -1,0 +1,191 @@
+"""Alerts fire and resolve in Alertmanager because something real is wrong, and then is not; they name the culprit.
+
+All faults happen at once, and so do their ends. Thresholds are moved through the target: this machine must not suffer.
+They are measured first, so a machine that others keep busy meanwhile spoils it.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import yaml
+
+from metricat_tools.cluster import NodeCluster
+from metricat_tools.demo.scene import SERVICE, Scene, target
+from metricat_tools.stack.ask import NAMESPACE, Alert
+from metricat_tools.stack.wait import until
+from support import faults
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+ALERTS = (
+    "NodeCPUUsageHigh",
+    "NodePressureCPU",
+    "NodeLoadHigh",
+    "NodeMemoryUsageHigh",
+    "NodeOOMKill",
+    "NodeFilesystemUsageHigh",
+    "NodeInodeUsageHigh",
+    "NodeFilesystemReadOnly",
+    "NodeFileDescriptorsHigh",
+    "NodeAgentDown",
+)
+FIRING, RESOLVING = 240, 480
+"""Seconds to wait for all of them; an OOM kill counts for five minutes."""
+AT_ONCE = {"for": "0s"}
+SOON = {"for": "20s"}
+"""An alert that names its culprits gives the agents time to see who they are: they watch for 10 s."""
+OFF = {"enabled": False}
+
+
+@dataclass
+class History:
+    """What Alertmanager held: each alert as last seen, and how many seconds after the faults it was gone."""
+
+    fired: dict[str, Alert] = field(default_factory=dict)
+    resolved: dict[str, float] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """For a person."""
+        lines = []
+        for name in ALERTS:
+            if alert := self.fired.get(name):
+                about = f"{alert.labels['severity']}, {alert.labels.get('node', '')}, {alert.labels['resource']}"
+                lines += [f"{name} ({about}), resolved after {self.resolved.get(name, -1):.0f} s"]
+                lines += [f"  {key}: {value}" for key, value in sorted(alert.annotations.items())]
+        return "\n".join(lines)
+
+
+def value(scene: Scene, measure: str) -> float:
+    """The measure's highest value on any node."""
+    return max(sample.value for sample in scene.prometheus.query(f'{measure}{{service="{SERVICE}"}}'))
+
+
+def thresholds(scene: Scene) -> dict[str, Any]:
+    """Between what is and what the faults make of it."""
+    cpu, load = value(scene, "metricat:node_cpu_usage:percent"), value(scene, "metricat:node_load1_per_cpu:ratio")
+    pressure = value(scene, "metricat:node_pressure_cpu_waiting:percent")
+    memory, total = value(scene, "metricat:node_memory_usage:percent"), value(scene, "node_memory_MemTotal_bytes")
+    files, most = value(scene, "metricat:node_filefd_usage:percent"), value(scene, "node_filefd_maximum")
+
+    def over(threshold: float) -> dict[str, Any]:
+        return {"warning": {**SOON, "threshold": round(threshold, 3)}}
+
+    return {
+        "NodeCPUUsageHigh": {**over((cpu + 100) / 2), "critical": OFF},
+        "NodePressureCPU": over((pressure + 40) / 2),
+        "NodeLoadHigh": over(load + 0.5),
+        "NodeMemoryUsageHigh": {**over(memory + 50 * (faults.MEBIBYTES << 20) / total), "critical": OFF},
+        "NodeFileDescriptorsHigh": {**over(files + 50 * faults.FILES / most), "critical": OFF},
+        "NodeFilesystemUsageHigh": {"critical": AT_ONCE},
+        "NodeInodeUsageHigh": {"critical": AT_ONCE},
+        "NodeFilesystemReadOnly": {"warning": AT_ONCE},
+        "NodeAgentDown": {"warning": AT_ONCE, "critical": OFF},
+    }
+
+
+def firing(scene: Scene) -> dict[str, Alert]:
+    """The faults' alerts that Alertmanager holds, those of the first node before the second's."""
+    found = sorted(scene.alertmanager.alerts(), key=lambda alert: alert.labels.get("node", ""), reverse=True)
+    return {alert.name: alert for alert in found if alert.name in ALERTS and culpable(alert)}
+
+
+def culpable(alert: Alert) -> bool:
+    """Whether it is about what we broke; on a busy machine others may break things too."""
+    where = alert.labels.get("mountpoint")
+    return where is None or "/metricat-faults-" in where
+
+
+def follow(seconds: float, done: Callable[[], bool], look: Callable[[], None]) -> None:
+    """Look again and again, until it is done or the time is over."""
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        look()
+        time.sleep(2)
+
+
+@pytest.fixture(scope="module")
+def history(stage: tuple[NodeCluster, Scene]) -> Iterator[History]:
+    """The faults, from their beginning to when the last alert is gone."""
+    cluster, scene = stage
+    found = History()
+    scene.wait_answers()
+    with faults.volumes(cluster.node("n1"), "full", "crowded", "frozen") as (full, crowded, frozen):
+        changed = yaml.safe_load(target())
+        # The agents must be able to tell while the CPUs are all taken.
+        changed["spec"]["agent"] = {"resources": {"requests": {"cpu": "200m"}}}
+        changed["spec"]["monitor"] |= {"interval": "10s", "scrapeTimeout": "9s"}
+        scene.kubectl.apply(yaml.safe_dump(changed))
+        until("agents with more CPU", scene.ready)
+        query = 'node_filesystem_readonly{mountpoint=~".*/metricat-faults-.*",node="n1"}'
+        until("the file systems to be seen", lambda: len(scene.prometheus.query(query)) == 3)
+        scene.wait_calm()
+        changed["spec"]["alerts"]["rules"] = thresholds(scene)
+        scene.kubectl.apply(yaml.safe_dump(changed))
+        try:
+            scene.kubectl.apply(yaml.safe_dump(faults.pod(scene.images["agent"], "n1", NAMESPACE)))
+            full.fill()
+            crowded.crowd()
+            frozen.freeze()
+
+            def kill_and_look() -> None:
+                if "NodeAgentDown" not in found.fired:
+                    faults.kill_agent(scene.kubectl, cluster.node("n2"), NAMESPACE)
+                found.fired |= firing(scene)
+
+            follow(FIRING, lambda: found.fired.keys() == set(ALERTS), kill_and_look)
+        finally:
+            scene.kubectl.run("delete", "pod", "faults", "--namespace", NAMESPACE, "--ignore-not-found")
+            for volume in (full, crowded, frozen):
+                volume.mend()
+        try:
+            ended = time.monotonic()
+
+            def look() -> None:
+                there = firing(scene)
+                for name in found.fired.keys() - there.keys():
+                    found.resolved.setdefault(name, time.monotonic() - ended)
+                for name in there:
+                    found.resolved.pop(name, None)
+
+            follow(RESOLVING, lambda: found.resolved.keys() == found.fired.keys(), look)
+        finally:
+            scene.kubectl.apply(target())
+    yield found
+    until("the target as it was", scene.ready)
+    scene.wait_scraped()
+
+
+def test_what_happened(history: History, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        sys.stdout.write(f"\n{history.text()}\n")
+    assert len(history.fired) >= 8
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_it_fires_and_resolves(history: History, alert: str) -> None:
+    assert alert in history.fired
+    assert history.fired[alert].annotations["summary"]
+    assert alert in history.resolved
+
+
+@pytest.mark.parametrize(
+    ("alert", "culprit"), [("NodeCPUUsageHigh", "cpu-burner"), ("NodeMemoryUsageHigh", "memory-hog")]
+)
+def test_the_culprit_is_named_with_its_pod(history: History, alert: str, culprit: str) -> None:
+    description = history.fired[alert].annotations["description"]
+    assert "Top processes:" in description
+    named = [one for one in description.partition("Top processes:")[2].split(";") if culprit in one]
+    assert named, description
+    assert ", pod " in named[0]
+
+
+def test_the_alert_says_which_file_system_and_how_full(history: History) -> None:
+    full = history.fired["NodeFilesystemUsageHigh"]
+    assert full.labels["severity"] == "critical"
+    assert full.labels["resource"] == f"filesystem {full.labels['mountpoint']}"
+    assert "/full (/dev/loop" in full.annotations["description"]
+    assert "% full (threshold 90 %)" in full.annotations["description"]

@@ -1,0 +1,157 @@
+"""Real faults, each small, bounded and undone: in a pod of their own, and in file systems in files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from metricat_tools.cluster.node import Node
+    from metricat_tools.stack import Kubectl
+
+SECONDS = 600
+"""After so long each fault in a pod ends by itself."""
+MEBIBYTES = 768
+"""Many, so that whatever else comes and goes meanwhile is little beside it."""
+FILES = 45_000
+
+# Each container names its process, as a culprit is named.
+_START = f"""
+import os, signal, time
+signal.alarm({SECONDS})
+def called(name):
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(name)
+"""
+CULPRITS = {
+    "cpu-burner": """called('cpu-burner')
+for _ in range(os.cpu_count()):
+    if os.fork() == 0:
+        signal.alarm(SECONDS)
+        break
+while True:
+    pass
+""".replace("SECONDS", str(SECONDS)),
+    "memory-hog": f"called('memory-hog')\nheld = b'x' * ({MEBIBYTES} << 20)\ntime.sleep({SECONDS})\n",
+    # Many processes, because each may open a thousand files only.
+    "file-hoarder": f"""called('file-hoarder')
+for _ in range({FILES // 900}):
+    if os.fork() == 0:
+        signal.alarm({SECONDS})
+        held = [open('/dev/null') for _ in range(900)]
+        time.sleep({SECONDS})
+time.sleep({SECONDS})
+""",
+    "oom-victim": "called('oom-victim')\ntime.sleep(15)\nheld = b'x' * (200 << 20)\n",
+}
+_LIMITS = {"memory-hog": f"{MEBIBYTES + 64}Mi", "file-hoarder": "512Mi", "oom-victim": "48Mi", "cpu-burner": "64Mi"}
+
+
+def pod(image: str, node: str, namespace: str) -> dict[str, Any]:
+    """The pod in which the culprits run, on this node."""
+
+    def container(name: str) -> dict[str, Any]:
+        return {
+            "name": name,
+            "image": image,
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["python3", "-c", _START + CULPRITS[name]],
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": _LIMITS[name]}},
+        }
+
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "faults", "namespace": namespace},
+        "spec": {
+            "nodeName": node,
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": SECONDS,
+            "automountServiceAccountToken": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65534},
+            "containers": [container(name) for name in CULPRITS],
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A file system of a few MiB in a file, mounted on the machine and on one of its nodes."""
+
+    mountpoint: Path
+
+    def fill(self) -> None:
+        """Take all its space."""
+        with suppress(OSError), (self.mountpoint / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(1 << 16))
+
+    def crowd(self) -> None:
+        """Take all its inodes."""
+        with suppress(OSError):
+            for number in range(1000):
+                (self.mountpoint / f"f{number}").touch()
+
+    def freeze(self) -> None:
+        """Make it read-only, as the kernel does after an error of the disk."""
+        self._remount("ro")
+
+    def mend(self) -> None:
+        """Undo all of that."""
+        self._remount("rw")
+        for path in self.mountpoint.iterdir():
+            if path.is_file():
+                path.unlink()
+
+    def _remount(self, how: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{how}", self.mountpoint], check=True)
+
+
+@contextmanager
+def volumes(node: Node, *names: str) -> Iterator[list[Volume]]:
+    """A volume of each name, in the machine's mount namespace, whose table agents read, and in the node's."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metricat-faults-", dir="/var/tmp")))
+        folder.chmod(0o755)  # the agents are nobody
+        yield [stack.enter_context(_volume(node, folder, name)) for name in names]
+
+
+@contextmanager
+def _volume(node: Node, folder: Path, name: str) -> Iterator[Volume]:
+    file, mountpoint = folder / f"{name}.img", folder / name
+    mountpoint.mkdir()
+    with file.open("wb") as image:
+        image.truncate(8 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", "64", file], check=True)
+    with ExitStack() as stack:
+        subprocess.run(["mount", "-o", "loop", file, mountpoint], check=True)
+        stack.callback(_unmount, mountpoint)
+        device = subprocess.check_output(["findmnt", "-n", "-o", "SOURCE", mountpoint], text=True).strip()
+        node.run("mount", device, str(mountpoint))
+        stack.callback(node.run, "umount", "--lazy", str(mountpoint))
+        yield Volume(mountpoint)
+
+
+def _unmount(mountpoint: Path) -> None:
+    subprocess.run(["umount", "--lazy", mountpoint], check=True)
+
+
+def kill_agent(kubectl: Kubectl, node: Node, namespace: str) -> None:
+    """Kill the node's agent, if it runs now."""
+    query = ("pods", "--namespace", namespace, "--selector=app.kubernetes.io/component=agent")
+    for one in kubectl.items(*query, f"--field-selector=spec.nodeName={node.name}"):
+        for container in one["status"].get("containerStatuses", []):
+            identity = container.get("containerID", "").rpartition("/")[2]
+            for line in node.ctr("tasks", "list").splitlines():
+                if identity and line.startswith(identity) and "RUNNING" in line:
+                    with suppress(ProcessLookupError):
+                        os.kill(int(line.split()[1]), signal.SIGKILL)
