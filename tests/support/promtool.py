@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, recording_group
-from metricat_operator.api.v1alpha1 import AlertRules
+from metricat_operator.api.alerts import AlertRules
 from metricat_tools.programs import ensure
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ def _values(schema: Schema, path: str) -> Values:
     kinds: dict[str, Values] = {
         "boolean": st.booleans(),
         "integer": st.integers(int(schema.get("minimum", 0)), int(schema.get("maximum", 10**6))),
-        "number": st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6, allow_subnormal=False),
+        "number": st.integers(*_bounds(schema)) | st.floats(*_bounds(schema), allow_subnormal=False),
     }
     kind = schema["type"]
     if kind == "object":
@@ -115,6 +115,10 @@ def _values(schema: Schema, path: str) -> Values:
     if kind == "array":
         return _array(schema, path)
     return kinds[kind] if kind in kinds else _string(schema)
+
+
+def _bounds(schema: Schema) -> tuple[int, int]:
+    return int(schema.get("minimum", -(10**6))), int(schema.get("maximum", 10**6))
 
 
 def _string(schema: Schema) -> Values:

@@ -106,6 +106,54 @@ REFUSED |= {
 }
 REFUSED["no name of a class"] = ({"agent": {"priorityClassName": "High!"}}, "spec.agent.priorityClassName")
 REFUSED["too long a time"] = ({"monitor": {"interval": "9999999999h"}}, "spec.monitor.interval")
+REFUSED |= {
+    f"{field} is nothing": ({section: value}, "0 is no time; write it like 15s")
+    for field, section, value in (
+        ("interval", "monitor", {"interval": "0s", "scrapeTimeout": "1s"}),
+        ("scrapeTimeout", "monitor", {"scrapeTimeout": "0h0m0s"}),
+        ("a group's interval", "alerts", {"extraGroups": [{"name": "g", "interval": "00s"}]}),
+    )
+}
+TURNED = {"warning": {"threshold": 90}, "critical": {"threshold": 70}}
+OF_A_POOL: dict[str, Any] = {"name": "a", "nodeSelector": {"matchLabels": {"a": "b"}}}
+REFUSED |= {
+    f"thresholds: {what}": (spec, message)
+    for what, spec, message in (
+        (
+            "over all",
+            {"alerts": {"rules": {"NodeCPUUsageHigh": {"warning": {"threshold": 101}}}}},
+            "should be less than or equal to 100",
+        ),
+        (
+            "below nothing",
+            {"alerts": {"rules": {"NodeNetworkDropsHigh": {"warning": {"threshold": -1}}}}},
+            "should be greater than or equal to 0",
+        ),
+        (
+            "the wrong way round",
+            {"alerts": {"rules": {"NodeCPUUsageHigh": TURNED}}},
+            "critical.threshold must be at least warning.threshold, for NodeCPUUsageHigh is worse the higher its value",
+        ),
+        (
+            "of hours that are left",
+            {
+                "alerts": {
+                    "rules": {"NodeFilesystemFillsUp": {"warning": {"threshold": 4}, "critical": {"threshold": 5}}}
+                }
+            },
+            "critical.threshold must be at most warning.threshold, for NodeFilesystemFillsUp is worse the lower its",
+        ),
+        (
+            "of a pool",
+            {"pools": [OF_A_POOL | {"alerts": {"rules": {"NodeCPUUsageHigh": TURNED}}}]},
+            "critical.threshold must be at least warning.threshold",
+        ),
+    )
+}
+REFUSED["both ways in a pool"] = (
+    {"pools": [OF_A_POOL | {"agent": {"collectors": {"disk": {"excludeDevices": "a", "includeDevices": "b"}}}}]},
+    "excludeDevices and includeDevices do not go together; give one of the two",
+)
 REFUSED["no role"] = ({"monitor": {"serviceDiscoveryRole": "endpoints"}}, "Unsupported value")
 REFUSED["both ways"] = (
     {"agent": {"collectors": {"network": {"excludeDevices": "^veth", "includeDevices": "^eth"}}}},
@@ -153,6 +201,34 @@ def test_refused_at_apply(cluster: Cluster, what: str) -> None:
     with pytest.raises(ApiError) as refused:
         cluster.create(target("monitoring", spec))
     assert message in str(refused.value)
+
+
+def test_what_is_left_out_or_off_contradicts_nothing(cluster: Cluster) -> None:
+    off = {"warning": {"threshold": 90, "enabled": False}, "critical": {"threshold": 70}}
+    every = {
+        "NodeCPUUsageHigh": off,
+        "NodeMemoryUsageHigh": {"warning": {"threshold": 97}},
+        "NodeInodeUsageHigh": {"warning": None, "critical": {"threshold": 1}},
+        "NodeConntrackHigh": None,
+    }
+    cluster.apply(target("monitoring", {"alerts": {"rules": every}}), dry_run=True)
+    cluster.apply(target("monitoring", {"pools": [OF_A_POOL | {"alerts": {"rules": every}}]}), dry_run=True)
+
+
+def test_a_refused_edit_is_seen_at_a_glance(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    cluster.apply(target(namespace, {"agent": {"collectors": {"disk": {"excludeDevices": r"sd\z"}}}}))
+    eventually(lambda: accepted(cluster, namespace).get("status") == "False")
+    names, values = (line.split() for line in cluster.do("get", "mtarget", "-n", namespace).splitlines())
+    assert values[names.index("ACCEPTED") - 1] == "False"  # of whom to ask there is nobody, so SCRAPED is empty
+
+
+def test_a_refused_target_says_that_nothing_runs(cluster: Cluster, namespace: str) -> None:
+    cluster.apply(target(namespace, {"agent": {"collectors": {"disk": {"excludeDevices": r"sd\z"}}}}))
+    eventually(lambda: accepted(cluster, namespace).get("status") == "False")
+    assert accepted(cluster, namespace)["message"].endswith("; until then nothing runs")
+    assert cluster.get("daemonset", CHILD, namespace) is None
 
 
 def accepted(cluster: Cluster, namespace: str) -> Manifest:

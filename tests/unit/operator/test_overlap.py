@@ -5,11 +5,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metricat_operator.api.nodes import NodeSelector
 from metricat_operator.api.overlap import by_age, claim, holders, selected
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.api.pools import owner, requirements
 from metricat_operator.api.selectors import Requirement, beside, chosen, contradict, in_affinity
-from metricat_operator.api.v1alpha1 import MAX_TERMS, NodeSelector
+from metricat_operator.api.v1alpha1 import MAX_TERMS
 from metricat_operator.manifests import Context, build
 from metricat_operator.observed import Facts, Manifest, Node
 from metricat_operator.status import compute

@@ -8,6 +8,12 @@ from hypothesis import strategies as st
 
 from metricat_operator.api.parse import parse
 
+SSD = {"name": "ssd", "nodeSelector": {"matchLabels": {"disk": "ssd"}}}
+
+
+def thresholds(warning: float, critical: float) -> dict[str, Any]:
+    return {"warning": {"threshold": warning}, "critical": {"threshold": critical}}
+
 
 def test_an_empty_spec_is_all_defaults() -> None:
     parsed = parse({})
@@ -60,8 +66,25 @@ def test_null_means_nothing() -> None:
             "spec.monitor.scrapeTimeout: 6s is longer than the interval, 5s; shorten the one or lengthen the other",
         ),
         (
-            {"monitor": {"interval": "0s", "scrapeTimeout": "0s"}},
-            "spec.monitor.interval: 0s is no time; write it like 15s",
+            {"monitor": {"interval": "0m0s", "scrapeTimeout": "1s"}},
+            "spec.monitor.interval: '0m0s' is no time; write it like 15s",
+        ),
+        (
+            {"alerts": {"rules": {"NodeCPUUsageHigh": {"critical": {"threshold": 101}}}}},
+            "spec.alerts.rules.NodeCPUUsageHigh.critical.threshold: Input should be less than or equal to 100 "  # noqa: ISC004 (one text)
+            "(it is 101)",
+        ),
+        (
+            {"alerts": {"rules": {"NodeCPUUsageHigh": thresholds(90, 70)}}},
+            "spec.alerts.rules.NodeCPUUsageHigh: critical.threshold 70 is below warning.threshold 90, so that the "  # noqa: ISC004 (one text)
+            "critical alert fires first and silences its warning; change one of them, or switch one level off with "
+            "enabled: false",
+        ),
+        (
+            {"pools": [SSD | {"alerts": {"rules": {"NodeInodesFillUp": thresholds(24, 48)}}}]},
+            "spec.pools[0].alerts.rules.NodeInodesFillUp: critical.threshold 48 is above warning.threshold 24, so that "  # noqa: ISC004 (one text)
+            "the critical alert fires first and silences its warning; change one of them, or switch one level off with "
+            "enabled: false",
         ),
         (
             {"agent": {"resources": {"requests": {"memory": "1Gi"}}}},
@@ -100,6 +123,34 @@ def test_doubtful_promql_is_a_warning(expr: str) -> None:
     assert parsed.warnings[0].startswith(
         f"spec.alerts.extraGroups[0].rules[0].expr: {expr!r} does not look like PromQL"
     )
+
+
+def doubted(rules: dict[str, Any], pool: dict[str, Any] | None = None) -> list[str]:
+    """What is doubted of the target's settings of one alert, or a pool's beside: where, and the two thresholds."""
+    pools = [SSD | {"alerts": {"rules": {"NodeMemoryUsageHigh": pool}}}] if pool else []
+    parsed = parse({"alerts": {"rules": {"NodeMemoryUsageHigh": rules}}, "pools": pools})
+    assert parsed.errors == ()
+    return [said.partition(", so that")[0] for said in parsed.warnings]
+
+
+def test_thresholds_that_contradict_a_default_or_the_targets_own_are_a_warning() -> None:
+    """Not an error: a default that changes must not make a spec invalid that was valid."""
+    high = {"warning": {"threshold": 97}}
+    where = "alerts.rules.NodeMemoryUsageHigh: critical.threshold"
+    assert doubted(high) == [f"spec.{where} 95 is below warning.threshold 97"]
+    assert doubted({"critical": {"threshold": 90}}, high) == [f"spec.pools[0].{where} 90 is below warning.threshold 97"]
+    # What a pool only takes over is told once.
+    assert doubted(high, {"warning": {"for": "1h"}}) == [f"spec.{where} 95 is below warning.threshold 97"]
+    assert doubted(high, {"critical": {"threshold": 99}}) == [f"spec.{where} 95 is below warning.threshold 97"]
+
+
+@pytest.mark.parametrize("off", ["warning", "critical"])
+def test_a_level_that_is_off_contradicts_nothing(off: str) -> None:
+    rules = thresholds(90, 70)
+    rules[off]["enabled"] = False
+    assert doubted(rules) == []
+    assert doubted({}, rules) == []
+    assert doubted({off: {"enabled": False}}, {"warning": {"threshold": 97}}) == []
 
 
 JSON = st.recursive(

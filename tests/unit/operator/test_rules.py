@@ -9,7 +9,7 @@ from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.recording import MEASURES, RECORDINGS
 from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, number, recording_group, sharded
 from metricat_operator.alerts.unusual import BASELINE
-from metricat_operator.api.v1alpha1 import AlertRules
+from metricat_operator.api.alerts import AlertRules
 
 SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "{{ x }}"})
 SETTINGS = AlertRules().model_dump(by_alias=True)

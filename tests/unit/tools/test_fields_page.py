@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from metricat_operator.api.v1alpha1 import Spec, Status
+from metricat_operator.api.status import Status
+from metricat_operator.api.v1alpha1 import Spec
 from metricat_tools.generate import crd, fields
 
 PAGE = fields.page()

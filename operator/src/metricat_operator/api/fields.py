@@ -25,6 +25,21 @@ def cel(*rules: dict[str, str]) -> dict[str, Any]:
     return {"x-kubernetes-validations": list(rules)}
 
 
+def checked(*rules: dict[str, str]) -> type[Model]:
+    """A base for models that are made from data: the API server checks these rules."""
+
+    class Checked(Model):
+        model_config = Model.model_config | {"json_schema_extra": cel(*rules) if rules else {}}
+
+    return Checked
+
+
+def checked_as(model: type[Model]) -> type[Model]:
+    """A base for models that are made from this one: the API server checks the same rules."""
+    extra: Any = model.model_config.get("json_schema_extra") or {}
+    return checked(*extra.get("x-kubernetes-validations", ()))
+
+
 def given(field: str) -> str:
     """CEL for whether a text field says anything: empty is as good as left out."""
     return f"(has(self.{field}) && self.{field} != '')"
@@ -43,6 +58,20 @@ _DURATION = "^" + "".join(f"([0-9]{{1,6}}{unit})?" for unit in ("h", "m", "s", "
 """Six digits are eleven days in seconds, and more would be too long for the API server's own durations."""
 
 Duration = Annotated[str, StringConstraints(pattern=_DURATION, min_length=2, max_length=20)]
+
+
+def _some_time(duration: str) -> str:
+    if not seconds(duration):
+        raise ValueError(f"{duration!r} is no time; write it like 15s")
+    return duration
+
+
+Interval = Annotated[
+    Duration,
+    AfterValidator(_some_time),
+    Field(json_schema_extra=cel(rule("self.matches('[1-9]')", "0 is no time; write it like 15s"))),
+]
+"""A duration that must not be zero, which Prometheus would take for its own default."""
 
 _SUFFIX = {
     "n": Decimal("1e-9"),

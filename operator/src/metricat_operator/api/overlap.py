@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from metricat_operator.api.nodes import NodeSelector
 from metricat_operator.api.pools import requirements
 from metricat_operator.api.selectors import All, chosen
-from metricat_operator.api.v1alpha1 import NodeSelector
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import promql_parser
 from pydantic import ValidationError
 
 from metricat_operator import naming
+from metricat_operator.api import thresholds
 from metricat_operator.api.collectors import ambiguities
 from metricat_operator.api.fields import quantity, seconds
 from metricat_operator.api.notifications import contradictions
@@ -57,7 +58,9 @@ def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
                 _drop(known, place)
                 warnings.append(f"{_path(place)}: unknown to this version of the operator, and ignored")
         else:
-            found = Parsed(model, tuple(_contradictions(model)), (*warnings, *_doubts(model)), tuple(older))
+            pools = resolve(model)
+            errors, doubts = _contradictions(model, pools), [*_doubts(model), *_disorder(model, pools)]
+            found = Parsed(model, tuple(errors), (*warnings, *doubts), tuple(older))
             return found if found.errors or not (crowd := _crowd(found)) else replace(found, errors=crowd, crowded=True)
 
 
@@ -76,7 +79,7 @@ def _crowd(parsed: Parsed) -> tuple[str, ...]:
     return (message,)
 
 
-def _contradictions(spec: Spec) -> list[str]:
+def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
     """What the API server refuses too, where it runs the CRD's rules; here for those that do not pass through it."""
     found = []
     if seconds(spec.monitor.scrape_timeout) > seconds(spec.monitor.interval):
@@ -84,13 +87,13 @@ def _contradictions(spec: Spec) -> list[str]:
             f"spec.monitor.scrapeTimeout: {spec.monitor.scrape_timeout} is longer than the interval, "
             f"{spec.monitor.interval}; shorten the one or lengthen the other"
         )
-    if seconds(spec.monitor.interval) <= 0:
-        found.append(f"spec.monitor.interval: {spec.monitor.interval} is no time; write it like 15s")
     found += _node_contradictions(spec)
     found += contradictions(spec.notifications, [pool.name for pool in spec.pools])
-    pools = resolve(spec)
-    places = [f"spec.pools[{place}].agent" for place in range(len(spec.pools))]
-    for where, pool in zip([*places, "spec.agent"], pools, strict=True):
+    written = [*(pool.alerts.rules for pool in spec.pools), spec.alerts.rules]
+    for place, rules in zip(_places(spec), written, strict=True):
+        found += thresholds.contradictions(rules, f"{place}.alerts.rules")
+    for place, pool in zip(_places(spec), resolved, strict=True):
+        where = f"{place}.agent"
         found += [f"{where}.collectors.{said}" for said in ambiguities(pool.agent.collectors)]
         resources = pool.agent.resources
         for name in ("cpu", "memory"):
@@ -100,12 +103,29 @@ def _contradictions(spec: Spec) -> list[str]:
                     f"{where}.resources.requests.{name}: {request} is more than the limit, {limit}; raise "
                     f"{where}.resources.limits.{name} with it"
                 )
-    for place, group in enumerate(spec.alerts.extra_groups):
+    for index, group in enumerate(spec.alerts.extra_groups):
         found += [
-            f"spec.alerts.extraGroups[{place}].rules[{number}]: a rule has either alert or record, and not both"
+            f"spec.alerts.extraGroups[{index}].rules[{number}]: a rule has either alert or record, and not both"
             for number, rule in enumerate(group.rules)
             if (rule.alert is None) == (rule.record is None)
         ]
+    return found
+
+
+def _places(spec: Spec) -> list[str]:
+    """Where the settings of each pool are written, those of the default pool last."""
+    return [*(f"spec.pools[{place}]" for place in range(len(spec.pools))), "spec"]
+
+
+def _disorder(spec: Spec, pools: Sequence[Pool]) -> list[str]:
+    """Thresholds in force that contradict each other; a pool has only those that are its own."""
+    *places, last = _places(spec)
+    *special, default = pools
+    found = [*thresholds.doubts(default.rules, f"{last}.alerts.rules")]
+    inherited = {said.removeprefix(last) for said in found}
+    for place, pool in zip(places, special, strict=True):
+        said = thresholds.doubts(pool.rules, f"{place}.alerts.rules")
+        found += [one for one in said if one.removeprefix(place) not in inherited]
     return found
 
 

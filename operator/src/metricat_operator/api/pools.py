@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from metricat_operator import naming
+from metricat_operator.api.agent import Agent
+from metricat_operator.api.alerts import AlertRules
+from metricat_operator.api.nodes import NodeSelector
 from metricat_operator.api.selectors import All, Requirement, beside, chosen
-from metricat_operator.api.v1alpha1 import Agent, AlertRules, NodeSelector, Spec
+from metricat_operator.api.v1alpha1 import Spec
 
 
 @dataclass(frozen=True)

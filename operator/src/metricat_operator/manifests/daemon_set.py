@@ -1,9 +1,9 @@
 """The DaemonSet that runs an agent on every node of a pool."""
 
 from metricat_operator import naming
+from metricat_operator.api.agent import Agent, Amounts
 from metricat_operator.api.pools import Pool
 from metricat_operator.api.selectors import Requirement, terms
-from metricat_operator.api.v1alpha1 import Agent, Amounts
 from metricat_operator.manifests import web
 from metricat_operator.manifests.context import Context
 from metricat_operator.observed import Manifest

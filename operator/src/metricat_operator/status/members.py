@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from metricat_operator import naming
+from metricat_operator.api.agent import Toleration
 from metricat_operator.api.overlap import holders, selected
 from metricat_operator.api.parse import Parsed
 from metricat_operator.api.pools import owner, requirements
 from metricat_operator.api.selectors import beside, in_affinity
-from metricat_operator.api.v1alpha1 import Toleration
 from metricat_operator.observed import Facts, Manifest, Node
 
 

@@ -9,8 +9,9 @@ import json
 from typing import Any
 
 from metricat_operator import naming
-from metricat_operator.api import v1alpha1
 from metricat_operator.api.fields import IN_LIST, Model
+from metricat_operator.api.status import Status
+from metricat_operator.api.v1alpha1 import Spec
 
 Schema = dict[str, Any]
 
@@ -82,6 +83,7 @@ def _columns() -> list[Schema]:
             "Uncovered", ".status.nodes.uncovered", "integer", "Nodes that should have a ready agent and have none."
         ),
         column("Scraped", ".status.nodes.scraped", "integer", "Nodes of which Prometheus has samples."),
+        column("Accepted", condition("Accepted", "status"), "string", "Whether the newest spec makes sense."),
         column("Monitored", condition("Monitored", "status"), "string", "Whether the monitoring works."),
         column("Status", condition("Ready", "reason"), "string", "Why the agents are ready, or why not.", 1),
         column("Agents", condition("Ready", "message"), "string", "The same in words.", 1),
@@ -99,9 +101,9 @@ def _root() -> Schema:
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             # With a default, because a spec that loses its last field in a server-side apply becomes null.
-            "spec": {**structural(v1alpha1.Spec), "default": {}},
+            "spec": {**structural(Spec), "default": {}},
             # Until the operator has looked at it, a target is in progress to all who wait for it (Helm, GitOps tools).
-            "status": {**structural(v1alpha1.Status), "default": {"observedGeneration": -1}},
+            "status": {**structural(Status), "default": {"observedGeneration": -1}},
         },
     }
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from metricat_operator.api import v1alpha1
+from metricat_operator.api.status import Status
+from metricat_operator.api.v1alpha1 import Spec
 from metricat_tools.generate.crd import Schema, structural
 
 _NOTE = """# MonitoringTarget: every field
@@ -25,7 +26,7 @@ _RULES = "spec.alerts.rules"
 def page() -> str:
     """The page, a section for each object."""
     parts = [_NOTE]
-    for name, model in (("spec", v1alpha1.Spec), ("status", v1alpha1.Status)):
+    for name, model in (("spec", Spec), ("status", Status)):
         parts += _sections(name, structural(model))
     return "\n".join(parts)
 

@@ -1,0 +1,114 @@
+"""`spec.alerts`: settings of the shipped alerts, a field for each of the catalogue, and the user's own rules."""
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints, create_model
+
+from metricat_operator.alerts.catalogue import CATALOGUE, Alert
+from metricat_operator.api import thresholds
+from metricat_operator.api.fields import (
+    Duration,
+    Interval,
+    KubernetesLabels,
+    Model,
+    PrometheusLabels,
+    cel,
+    checked,
+    rule,
+)
+
+
+def _level_model(alert: Alert, level_index: int) -> type[Model]:
+    level = alert.levels[level_index]
+    fields: dict[str, Any] = {
+        "enabled": (bool, Field(default=True, description="Whether this level can fire.")),
+        "duration": (
+            Duration,
+            Field(default=level.duration, alias="for", description="How long it must be true before it fires."),
+        ),
+    }
+    if level.threshold is not None:
+        unit = f", in {alert.unit}" if alert.unit else ""
+        text = f"The value from which it fires{unit}."
+        least, most = (0, 100) if alert.unit.startswith("%") else (None, None)
+        fields["threshold"] = (float, Field(default=float(level.threshold), description=text, ge=least, le=most))
+    return create_model(
+        f"{alert.name}{level.severity.title()}", __base__=Model, __doc__=f"The {level.severity} level.", **fields
+    )
+
+
+def _alert_model(alert: Alert) -> type[Model]:
+    fields: dict[str, Any] = {}
+    for index, level in enumerate(alert.levels):
+        model = _level_model(alert, index)
+        fields[level.severity] = (model, Field(default=model(), description=f"The {level.severity} level."))
+    return create_model(alert.name, __base__=checked(*thresholds.rules(alert)), __doc__=alert.meaning, **fields)
+
+
+def _rules_model() -> type[Model]:
+    fields: dict[str, Any] = {}
+    for alert in CATALOGUE:
+        model = _alert_model(alert)
+        fields[alert.name] = (model, Field(default=model(), alias=alert.name, description=alert.meaning))
+    return create_model("AlertRules", __base__=Model, __doc__="The shipped alerts, by name.", **fields)
+
+
+AlertRules: Any = _rules_model()
+"""One field for each alert of the catalogue, and in it one for each of its levels."""
+
+PromQL = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
+
+
+class UserRule(Model):
+    """A rule as in a PrometheusRule: either `alert` or `record`."""
+
+    alert: str | None = Field(default=None, min_length=1, max_length=256, description="The alert's name.")
+    record: str | None = Field(
+        default=None, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=256, description="The recorded series' name."
+    )
+    expr: PromQL = Field(description="PromQL.")
+    duration: Duration | None = Field(default=None, alias="for", description="How long it must be true to fire.")
+    keep_firing_for: Duration | None = Field(
+        default=None, alias="keep_firing_for", description="How long it goes on firing after it was last true."
+    )
+    labels: PrometheusLabels = Field(default={}, description="Labels to add.")
+    annotations: PrometheusLabels = Field(default={}, description="Texts to add.")
+
+    model_config = Model.model_config | {
+        "json_schema_extra": cel(
+            rule("has(self.alert) != has(self.record)", "a rule has either alert or record, and not both")
+        )
+    }
+
+
+class UserGroup(Model):
+    """A group of the user's own rules."""
+
+    name: str = Field(min_length=1, max_length=253, description="The group's name, unique in the list.")
+    interval: Interval | None = Field(default=None, description="Time between two evaluations.")
+    rules: tuple[UserRule, ...] = Field(default=(), max_length=200, description="The rules, evaluated in order.")
+
+
+class Alerts(Model):
+    """The alert rules and recording rules."""
+
+    enabled: bool = Field(default=True, description="Whether Metricat ships its rules.")
+    labels: KubernetesLabels = Field(
+        default={}, description="Labels of the PrometheusRules, such as the one a Prometheus selects rules by."
+    )
+    runbook_base_url: str = Field(
+        default="",
+        alias="runbookBaseURL",
+        max_length=1024,
+        pattern=r"^(https?://[^{}\s]*)?$",
+        description="Where the alerts' runbook_url points, the alert's name appended. Default: no runbook_url.",
+    )
+    rules: AlertRules = Field(default=AlertRules(), description="Settings of the shipped alerts, by name.")
+    extra_groups: Annotated[
+        tuple[UserGroup, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+    ] = Field(
+        default=(),
+        max_length=50,
+        description="Your own rules, in a PrometheusRule of their own: a bad one never takes the shipped ones down.",
+    )

@@ -1,0 +1,69 @@
+"""Thresholds of two levels that contradict each other: the critical alert would fire before its warning.
+
+Which way an alert grows worse is what its own two thresholds say: of free hours the critical is the lower one.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from metricat_operator.alerts.catalogue import CATALOGUE, Alert
+from metricat_operator.api.fields import rule
+
+_LEVELS = ("warning", "critical")
+
+
+def rules(alert: Alert) -> Iterator[dict[str, str]]:
+    """CEL for an alert's settings: two thresholds that are both written must not contradict each other.
+
+    A default is no word of the user's: a later one must not make a spec invalid that was valid.
+    """
+    if not _has_both(alert):
+        return
+    written = " && ".join(
+        f"has(self.{level}) && has(self.{level}.threshold) && (!has(self.{level}.enabled) || self.{level}.enabled)"
+        for level in _LEVELS
+    )
+    relation, words, worse = ("<=", "at most", "lower") if _falls(alert) else (">=", "at least", "higher")
+    yield rule(
+        f"!({written}) || self.critical.threshold {relation} self.warning.threshold",
+        f"critical.threshold must be {words} warning.threshold, for {alert.name} is worse the {worse} its value is; "
+        "change one of them, or switch one level off with enabled: false",
+    )
+
+
+def contradictions(settings: Any, where: str) -> Iterator[str]:
+    """What the API server refuses too; `settings` is an `AlertRules`, or what a pool sets of it."""
+    yield from _disorder(settings, where, defaults=False)
+
+
+def doubts(settings: Any, where: str) -> Iterator[str]:
+    """The same with the defaults, and the target's settings below a pool's, which no rule of the CRD sees."""
+    yield from _disorder(settings, where, defaults=True)
+
+
+def _disorder(settings: Any, where: str, *, defaults: bool) -> Iterator[str]:
+    for alert in filter(_has_both, CATALOGUE):
+        levels = [getattr(getattr(settings, alert.name), level) for level in _LEVELS]
+        if not all(level.enabled is not False and (defaults or _written(level)) for level in levels):
+            continue
+        warning, critical = (level.threshold for level in levels)
+        if critical > warning if _falls(alert) else critical < warning:
+            yield (
+                f"{where}.{alert.name}: critical.threshold {critical:g} is {'above' if _falls(alert) else 'below'} "
+                f"warning.threshold {warning:g}, so that the critical alert fires first and silences its warning; "
+                "change one of them, or switch one level off with enabled: false"
+            )
+
+
+def _written(level: Any) -> bool:
+    return "threshold" in level.model_fields_set and level.threshold is not None
+
+
+def _has_both(alert: Alert) -> bool:
+    return {level.severity for level in alert.levels if level.threshold is not None}.issuperset(_LEVELS)
+
+
+def _falls(alert: Alert) -> bool:
+    """Whether the alert is worse the lower its value is."""
+    by_level = {level.severity: level.threshold or 0 for level in alert.levels}
+    return by_level["critical"] < by_level["warning"]
