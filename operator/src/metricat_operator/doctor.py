@@ -53,7 +53,7 @@ def discovered(
     target: str, subjects: Sequence[Subject], takers: Sequence[Taker], rejections: Sequence[Rejection] = ()
 ) -> Finding:
     """Whether somebody selects each of the objects; else what is missing, and the command that mends it."""
-    told = []
+    told: dict[str, list[str]] = {}
     for subject in subjects:
         able = [taker for taker in takers if subject.what in taker.selectors]
         if not able:
@@ -64,12 +64,14 @@ def discovered(
             )
         obstacles = {taker: _rejected(subject, taker, rejections) or obstacle(target, subject, taker) for taker in able}
         if takes := [str(taker) for taker, missing in obstacles.items() if missing is None]:
-            told.append(f"{listed(takes)} selects the {subject.what}")
+            whats = told.setdefault(f"{listed(takes)} select{'' if len(takes) > 1 else 's'}", [])
+            whats += [subject.what] if subject.what not in whats else []
             continue
         first = next(missing for missing in obstacles.values() if missing)
         words = [missing.message for missing in obstacles.values() if missing]
         return Finding(holds=False, reason=first.reason, message=listed(words, "; "))
-    return Finding(holds=True, reason="Discovered", message="; ".join(told))
+    message = "; ".join(f"{takers} the {' and the '.join(whats)}" for takers, whats in told.items())
+    return Finding(holds=True, reason="Discovered", message=message)
 
 
 _REJECTED = {"ServiceMonitor": "MonitorRejected", "AlertmanagerConfig": "ConfigRejected"}

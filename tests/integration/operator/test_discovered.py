@@ -45,9 +45,7 @@ def test_the_patch_that_the_message_tells_makes_a_prometheus_select_us(cluster: 
         assert kubectl == "kubectl"
         cluster.do(*words)
     eventually(lambda: told().get("status") == "True")
-    assert told()["message"] == (
-        f"Prometheus {namespace}/k8s selects the ServiceMonitor; Prometheus {namespace}/k8s selects the PrometheusRule"
-    )
+    assert told()["message"] == f"Prometheus {namespace}/k8s selects the ServiceMonitor and the PrometheusRule"
 
     cluster.do("delete", "prometheus", "k8s", "-n", namespace)
     eventually(lambda: told().get("reason") == "NoPrometheus")

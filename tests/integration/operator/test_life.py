@@ -42,9 +42,18 @@ def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str)
         assert child is not None, kind
         [owner] = child["metadata"]["ownerReferences"]
         assert (owner["uid"], owner["controller"]) == (found["metadata"]["uid"], True)
+        assert "finalizers" not in child["metadata"]
+    assert "finalizers" not in found["metadata"]
     columns = cluster.do("get", "mtarget", "-n", namespace).splitlines()
-    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "SCRAPED", "MONITORED", "AGE"]
-    assert columns[1].split()[:5] == ["nodes", str(NODES), str(NODES), "0", "False"]  # of whom to ask there is nobody
+    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "SCRAPED", "ACCEPTED", "MONITORED", "AGE"]
+    assert columns[1].split()[:6] == [
+        "nodes",
+        str(NODES),
+        str(NODES),
+        "0",
+        "True",
+        "False",
+    ]  # of whom to ask there is nobody
 
 
 def test_an_edit_reaches_the_children_and_what_is_switched_off_goes(cluster: Cluster, namespace: str) -> None:

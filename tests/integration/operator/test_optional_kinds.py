@@ -1,9 +1,42 @@
 """The Prometheus Operator's kinds may be absent, come and go; the agents run all the same."""
 
+from functools import partial
+
 import pytest
 import yaml
 
 from support.operating import CHILD, Cluster, RunningOperator, crd_file, eventually, target, wait_ready
+
+RECEIVER = {"name": "on-call", "webhook": {"url": "http://example.com"}}
+
+
+@pytest.mark.slow
+def test_kinds_that_go_while_there_are_objects_of_them(
+    cluster: Cluster, namespace: str, operator: RunningOperator
+) -> None:
+    kinds = ("servicemonitor", "prometheusrule", "alertmanagerconfig")
+    cluster.apply(target(namespace, {"notifications": {"receivers": [RECEIVER]}}))
+    wait_ready(cluster, namespace)
+    eventually(lambda: all(cluster.get(kind, CHILD, namespace) for kind in kinds))
+    cluster.do("delete", "crd", *(f"{kind}s.monitoring.coreos.com" for kind in kinds))
+    try:
+        eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NotServed", seconds=90)
+        message = cluster.condition(namespace, "nodes", "Applied")["message"]
+        assert "does not serve AlertmanagerConfig, PrometheusRule and ServiceMonitor; install" in message
+        assert cluster.condition(namespace, "nodes", "Ready")["status"] == "True"
+        assert cluster.condition(namespace, "nodes", "Monitored")["status"] == "Unknown"
+        cluster.delete("service", CHILD, namespace)  # what is served is repaired all the same
+        eventually(lambda: cluster.get("service", CHILD, namespace), seconds=5)
+    finally:
+        for kind in kinds:
+            cluster.do("apply", "--server-side", "-f", str(crd_file(f"{kind}s")))
+    for kind in kinds:
+        cluster.do("wait", "--for=condition=Established", f"crd/{kind}s.monitoring.coreos.com")
+    for kind in kinds:
+        eventually(partial(cluster.get, kind, CHILD, namespace), seconds=10)
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "True")
+    assert operator.process is not None
+    assert operator.process.poll() is None
 
 
 def test_kinds_that_go_and_come(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:

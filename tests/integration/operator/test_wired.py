@@ -136,8 +136,8 @@ def test_the_status_follows_what_prometheus_answers(cluster: Cluster, namespace:
     cluster.do("patch", "pod", "prometheus-k8s-0", "-n", namespace, *patch)
     eventually(lambda: told("Monitored") == ("True", "Monitored"))
     columns = cluster.do("get", "mtarget", "nodes", "-n", namespace).splitlines()
-    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "SCRAPED", "MONITORED", "AGE"]
-    assert columns[1].split()[1:6] == [str(len(names)), str(len(names)), "0", str(len(names)), "True"]
+    assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "SCRAPED", "ACCEPTED", "MONITORED", "AGE"]
+    assert columns[1].split()[1:7] == [str(len(names)), str(len(names)), "0", str(len(names)), "True", "True"]
 
     Answers.nodes = {**Answers.nodes, names[0]: "0"}
     eventually(lambda: told("Scraped") == ("False", "TargetsDown"), seconds=60)

@@ -68,6 +68,11 @@ def test_only_what_is_needed_is_asked_and_the_prefix_is_respected() -> None:
     assert parse_qs(rules.partition("?")[2]) == {"exclude_alerts": ["true"], "rule_group[]": ["bad"]}
 
 
+def test_a_ruler_of_thanos_does_not_tell_of_its_configuration() -> None:
+    found = answered(recorded(rules='{"data": {"groups": []}}', runtimeinfo='{"data": {"GOGC": ""}}'))
+    assert (found.rules, found.reloaded) == ((), True)
+
+
 def test_a_group_of_the_same_name_in_another_file_is_not_ours() -> None:
     assert answered(recorded(), replace(QUESTION, groups=(Group("uid9", "bad"),))).rules == ()
 

@@ -86,6 +86,20 @@ def test_rules_count_as_well_as_the_monitor() -> None:
     assert '{"spec": {"alerts": {"labels": {"role": "rules"}}}}' in found.message
 
 
+def test_who_takes_what_is_said_once() -> None:
+    rules = Subject("PrometheusRule", "alerts.labels", {"metadata": {"namespace": "monitoring"}}, {})
+    subjects = [monitor(), rules, rules]  # the shipped ones and the user's own
+    assert discovered("nodes", subjects, [taker({})]).message == (
+        "Prometheus monitoring/k8s selects the ServiceMonitor and the PrometheusRule"
+    )
+    ruler: dict[str, tuple[Selector, Selector]] = {"PrometheusRule": ({}, None)}
+    beside = Taker("ThanosRuler", "thanosrulers.monitoring.coreos.com", "monitoring", "long", ruler, BOTH)
+    assert discovered("nodes", subjects, [taker({}), beside]).message == (
+        "Prometheus monitoring/k8s selects the ServiceMonitor; "
+        "Prometheus monitoring/k8s, ThanosRuler monitoring/long select the PrometheusRule"
+    )
+
+
 def test_a_long_list_is_cut() -> None:
     found = verdict(monitor(), *[taker(None, name=f"p{number}") for number in range(9)])
     assert found.message.endswith("and 6 more")

@@ -5,6 +5,7 @@ from typing import Any
 from metricat_operator.api.parse import parse
 from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint, Trouble
 from metricat_operator.status import MAX_MESSAGE, MAX_UNCOVERED, compute, news, says_the_same
+from metricat_operator.status.conditions import monitored
 
 TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 3}}
 NOW = "2030-01-02T03:04:05Z"
@@ -106,6 +107,19 @@ def test_an_invalid_spec_keeps_the_counts() -> None:
     assert found["nodes"]["ready"] == 2
 
 
+def test_what_a_refused_spec_leaves_running_is_said_to_be_of_an_earlier_one() -> None:
+    bad = {"agent": {"port": 0}}
+    message = condition(status(facts(*READY), bad), "Accepted")["message"]
+    assert message.endswith("; what runs already stays as it was")
+    message = condition(status(Facts(nodes=(Node("a"),)), bad), "Accepted")["message"]
+    assert message.endswith("; until then nothing runs")
+
+    parts = [{"type": kind, "status": "True", "message": kind} for kind in ("Discovered", "RulesLoaded", "Scraped")]
+    for answer, start in (("True", "RulesLoaded"), ("False", "by an earlier spec, for the newest is refused")):
+        found = monitored([{"type": "Accepted", "status": answer}, *parts])
+        assert (found["status"], found["message"].startswith(start)) == ("True", True)
+
+
 def test_nothing_is_claimed_of_rules_that_were_never_written() -> None:
     refused = condition(status(facts(*READY), {"agent": {"port": 0}}), "RulesLoaded")
     assert (refused["status"], refused["reason"]) == ("Unknown", "NotAccepted")
@@ -118,6 +132,19 @@ def test_absent_kinds_are_told_with_the_command() -> None:
     assert found["message"].startswith("the cluster does not serve PrometheusRule and ServiceMonitor; install")
     assert "helm install" in found["message"]
     assert condition(status(given), "Ready")["status"] == "True"
+
+
+def test_a_kind_that_is_not_asked_for_is_not_missed() -> None:
+    given = Facts(**{**vars(facts(*READY)), "unserved": frozenset({"AlertmanagerConfig"})})
+    assert condition(status(given), "Applied")["status"] == "True"
+    receivers = [{"name": "a", "webhook": {"url": "http://example.com"}}]
+    assert condition(status(given, {"notifications": {"receivers": receivers}}), "Applied")["reason"] == "NotServed"
+    given = Facts(**{**vars(facts(*READY)), "unserved": frozenset({"PrometheusRule"})})
+    silent = status(given, {"alerts": {"enabled": False}})
+    assert condition(silent, "Applied")["status"] == "True"
+    assert condition(silent, "RulesLoaded")["reason"] == "NoRules"
+    assert condition(silent, "Discovered")["reason"] == "NoMonitor"
+    assert condition(status(given), "Discovered")["reason"] == "NotServed"
 
 
 def test_a_refused_daemon_set_keeps_the_target_from_being_ready() -> None:

@@ -58,7 +58,8 @@ class Asker:
         """Ask everything about one target; returns in how many seconds to ask again, None where nothing is asked."""
         questions = self._wanted.get(key, ())
         before = {answer.taker: answer for answer in self._told.get(key, ())}
-        found = await asyncio.gather(*(_answered(self._connections, question) for question in questions))
+        with structlog.contextvars.bound_contextvars(target="/".join(key)):
+            found = await asyncio.gather(*(_answered(self._connections, question) for question in questions))
         if self._wanted.get(key, ()) != questions:
             return _AGAIN_SECONDS if key in self._wanted else None  # it is on the queue already
         answers = tuple(_steady(answer, before.get(answer.taker)) for answer in found)

@@ -37,13 +37,17 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
     # A virtual node cannot have an agent: it is told, and keeps nothing from being ready.
     fronts = [Uncovered(node, pool, "VirtualNode", _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
     conditions = [
-        accepted(parsed, lost),
+        accepted(parsed, lost, running=bool(facts.children)),
         applied(parsed, facts, troubles),
         agents_ready(wanted, uncovered, lost, facts, troubles),
     ]
     reasons = {node.node: node.reason for node in uncovered}
     scraping = wiring.scraped(facts, [node.name for node in wanted], reasons)
-    conditions += [discovered(target, facts), rules_loaded(target, parsed, facts), told("Scraped", scraping.finding)]
+    conditions += [
+        discovered(target, parsed, facts),
+        rules_loaded(target, parsed, facts),
+        told("Scraped", scraping.finding),
+    ]
     conditions += [*notified(target, parsed, facts), ready(conditions), monitored(conditions)]
     generation = target["metadata"]["generation"]
     before = {condition["type"]: condition for condition in target.get("status", {}).get("conditions", [])}

@@ -29,10 +29,14 @@ def _cut(message: str) -> str:
     return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 4]} ..."
 
 
-def accepted(parsed: Parsed, lost: Counter[str]) -> Manifest:
-    """Whether the spec makes sense; `lost` counts the nodes that it selects and older targets own."""
+def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Manifest:
+    """Whether the spec makes sense; `lost` counts the nodes that it selects and older targets own.
+
+    `running` is whether an earlier spec has become anything.
+    """
     if parsed.errors:
-        message = "; ".join(parsed.errors) + "; what runs already stays as it was"
+        rest = "what runs already stays as it was" if running else "until then nothing runs"
+        message = "; ".join([*parsed.errors, rest])
         return condition("Accepted", status=False, reason="Overlaps" if parsed.crowded else "Invalid", message=message)
     told = list(parsed.warnings)
     if lost:
@@ -63,11 +67,23 @@ def applied(parsed: Parsed, facts: Facts, troubles: Sequence[Trouble]) -> Manife
     if other:
         told = "; ".join(f"{trouble.kind} {trouble.name}: {trouble.message}" for trouble in other)
         return condition("Applied", status=False, reason=other[0].reason, message=told)
-    unserved = sorted({trouble.kind for trouble in troubles} | facts.unserved)
+    unserved = sorted({trouble.kind for trouble in troubles} | (facts.unserved & _asked_for(parsed)))
     if unserved:
-        message = _INSTALL_OPERATOR.format(kinds=" and ".join(unserved))
+        message = _INSTALL_OPERATOR.format(kinds=_and(unserved))
         return condition("Applied", status=False, reason="NotServed", message=message)
     return condition("Applied", status=True, reason="Applied", message="every child is as it should be")
+
+
+def _asked_for(parsed: Parsed) -> set[str]:
+    """The optional kinds that the spec asks for; all of them where it makes no sense."""
+    spec = parsed.spec
+    rules = spec is None or spec.alerts.enabled or bool(spec.alerts.extra_groups)
+    told = spec is None or bool(spec.notifications.receivers)
+    return {"ServiceMonitor", *(["PrometheusRule"] if rules else []), *(["AlertmanagerConfig"] if told else [])}
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def agents_ready(
@@ -103,11 +119,11 @@ def _no_nodes(lost: Counter[str]) -> Manifest:
     return condition("AgentsReady", status=True, reason=reason, message=message)
 
 
-def discovered(target: Manifest, facts: Facts) -> Manifest:
+def discovered(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
     """Whether a Prometheus selects our monitor, and one our rules."""
     found = wiring.subjects(facts)
-    if unserved := sorted(facts.unserved & {"ServiceMonitor", "PrometheusRule"}):
-        finding = Finding(None, "NotServed", f"the cluster does not serve {' and '.join(unserved)}")
+    if unserved := sorted(facts.unserved & _asked_for(parsed) - {"AlertmanagerConfig"}):
+        finding = Finding(None, "NotServed", f"the cluster does not serve {_and(unserved)}")
     elif not any(subject.what == "ServiceMonitor" for subject in found):
         finding = Finding(None, "NoMonitor", "there is no ServiceMonitor yet")
     else:
@@ -143,10 +159,15 @@ def ready(conditions: Sequence[Manifest]) -> Manifest:
     return condition("Ready", status=True, reason=reason, message=agents["message"])
 
 
+_EARLIER = "by an earlier spec, for the newest is refused (see Accepted): "
+
+
 def monitored(conditions: Sequence[Manifest]) -> Manifest:
-    """Discovered, RulesLoaded and Scraped: whether the monitoring works."""
+    """Discovered, RulesLoaded and Scraped: whether the monitoring works; also that of a spec before a refused one."""
     parts = [c for c in conditions if c["type"] in {"Discovered", "RulesLoaded", "Scraped"}]
     for status in ("False", "Unknown"):
         if wanting := [part for part in parts if part["status"] == status]:
             return {**wanting[0], "type": "Monitored", "message": f"{wanting[0]['type']}: {wanting[0]['message']}"}
-    return condition("Monitored", status=True, reason="Monitored", message="; ".join(c["message"] for c in parts[1:]))
+    refused = any(one["type"] == "Accepted" and one["status"] == "False" for one in conditions)
+    message = "; ".join(part["message"] for part in parts[1:])
+    return condition("Monitored", status=True, reason="Monitored", message=f"{_EARLIER if refused else ''}{message}")

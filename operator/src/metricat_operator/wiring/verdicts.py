@@ -30,7 +30,7 @@ def rules_loaded(facts: Facts, expected: Mapping[str, str]) -> Finding:
 
     `expected` are the names of those that there should be, with what our own parser doubts of each.
     """
-    if "PrometheusRule" in facts.unserved:
+    if expected and "PrometheusRule" in facts.unserved:
         return Finding(None, "NotServed", "the cluster does not serve PrometheusRule")
     rules = {one.manifest["metadata"]["name"]: one for one in subjects(facts) if one.what == "PrometheusRule"}
     if absent := sorted(expected.keys() - rules):
