@@ -8,7 +8,7 @@ from pathlib import Path
 
 import kopf
 
-from metricat_operator import __version__, crds, handlers, health, logs, metrics_server, settings
+from metricat_operator import __version__, crds, handlers, health, logs, metrics_server, naming, settings
 from metricat_operator.app import Operator
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.lease import Lease
@@ -38,14 +38,15 @@ def main() -> int:
 
 async def _run(chosen: settings.Settings) -> int:
     measures = Measures()
-    lease = Lease(*chosen.lease, chosen.pod_name)
+    _, lease_name = chosen.lease
+    lease = Lease(*chosen.lease, chosen.pod_name, chosen.pod_uid)
     client = await Client.connect(measures.asked, lease)
     try:
         operator = Operator(chosen, client, lease, measures)
         life = handlers.Life()
         async with (
             health.serving(operator, chosen.health_port),
-            metrics_server.serving(measures.registry, client, chosen.metrics_port),
+            metrics_server.serving(measures.registry, client, chosen.metrics_port, naming.metrics_reader(lease_name)),
         ):
             await kopf.operator(
                 registry=handlers.registry(operator, life),

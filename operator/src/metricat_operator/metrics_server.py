@@ -20,19 +20,18 @@ log = structlog.get_logger(__name__)
 
 PATH = "/metrics"
 
-_WHY_NOT = {
-    UNKNOWN: "send a bearer token that the API server knows, such as that of a ServiceAccount\n",
-    FORBIDDEN: (
-        f"this user may not get {PATH}; bind the ClusterRole of the chart that allows it: kubectl create "
-        "clusterrolebinding NAME --clusterrole=metricat-metrics-reader --serviceaccount=NAMESPACE:NAME\n"
-    ),
-}
-
 
 @asynccontextmanager
-async def serving(registry: CollectorRegistry, client: Client, port: int) -> AsyncIterator[None]:
-    """Answer scrapes on all addresses for as long as the context lasts."""
+async def serving(registry: CollectorRegistry, client: Client, port: int, reader: str) -> AsyncIterator[None]:
+    """Answer scrapes on all addresses, of those who may, while the context lasts; `reader` is the role for it."""
     access = Access(client, PATH)
+    why_not = {
+        UNKNOWN: "send a bearer token that the API server knows, such as that of a ServiceAccount\n",
+        FORBIDDEN: (
+            f"this user may not get {PATH}; bind the ClusterRole of the chart that allows it: kubectl create "
+            f"clusterrolebinding NAME --clusterrole={reader} --serviceaccount=NAMESPACE:NAME\n"
+        ),
+    }
 
     async def metrics(request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -43,7 +42,7 @@ async def serving(registry: CollectorRegistry, client: Client, port: int) -> Asy
             return web.Response(status=503, text="the API server does not say who you are; try again later\n")
         if status != ALLOWED:
             headers = {"WWW-Authenticate": "Bearer"} if status == UNKNOWN else {}
-            return web.Response(status=status, text=_WHY_NOT[status], headers=headers)
+            return web.Response(status=status, text=why_not[status], headers=headers)
         encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 

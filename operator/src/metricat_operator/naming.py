@@ -98,5 +98,10 @@ def pod_labels(target: str, pool: str) -> dict[str, str]:
     }
 
 
+def metrics_reader(lease: str) -> str:
+    """The chart's ClusterRole for those who read the operator's metrics; the Lease's name is that of the release."""
+    return f"{lease}-metrics-reader"
+
+
 MANAGED = f"{LABEL_MANAGED_BY}={FIELD_MANAGER}"
 """The label selector that finds every child and every agent pod."""

@@ -19,6 +19,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()  # where targets are looked at; none stand for all
     lease: tuple[str, str] = ("default", "metricat-operator")  # namespace and name
     pod_name: str = ""  # the name under which it is held
+    pod_uid: str = ""  # of the pod of that name; none where the process runs in no pod
     workers: int = 4
     health_port: int = 8080
     ask_prometheus: bool = True
@@ -75,6 +76,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         namespaces=items("METRICAT_NAMESPACES"),
         lease=pair("METRICAT_LEASE", "default/metricat-operator"),
         pod_name=environ.get("METRICAT_POD_NAME") or socket.gethostname(),
+        pod_uid=environ.get("METRICAT_POD_UID", ""),
         workers=number("METRICAT_WORKERS", 4, 1, 64),
         health_port=number("METRICAT_HEALTH_PORT", 8080, 1, 65535),
         ask_prometheus=choice("METRICAT_ASK_PROMETHEUS", "true", ("true", "false")) == "true",

@@ -46,6 +46,8 @@ def replica(cluster: Cluster, control_plane: ControlPlane, tmp_path_factory: pyt
         spec = {"serviceAccountName": name, "containers": [{"name": "operator", "image": "metricat/operator:x"}]}
         metadata = {"name": pod, "namespace": "monitoring"}
         cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+        made = cluster.get("pod", pod, "monitoring")
+        assert made is not None
         environment = {
             **os.environ,
             "KUBECONFIG": str(control_plane.service_account_kubeconfig("monitoring", name, pod=pod)),
@@ -54,6 +56,7 @@ def replica(cluster: Cluster, control_plane: ControlPlane, tmp_path_factory: pyt
             "METRICAT_METRICS_PORT": str(free_port()),
             "METRICAT_LEASE": f"monitoring/{name}",
             "METRICAT_POD_NAME": pod,
+            "METRICAT_POD_UID": made["metadata"]["uid"],
             "METRICAT_LOG_LEVEL": "DEBUG",
             **settings,
         }

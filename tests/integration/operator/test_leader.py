@@ -110,6 +110,20 @@ def test_a_leader_that_is_killed_is_replaced_and_what_happened_meanwhile_repaire
 
 
 @pytest.mark.slow
+def test_the_lease_of_a_pod_that_is_gone_goes_with_it(
+    cluster: Cluster, operator: RunningOperator, standby: RunningOperator, replica: Any
+) -> None:
+    """As after an uninstall, which takes the right to give the Lease back before the pod."""
+    assert standby.process is not None
+    operator.kill()
+    cluster.do("delete", "pod", A, "-n", "monitoring", "--grace-period=0", "--force")
+    try:
+        assert until_held_by(cluster, B, within=DURATION) < DURATION / 2
+    finally:
+        operator.environment = replica(A).environment  # with the UID and the token of a new pod
+
+
+@pytest.mark.slow
 def test_a_leader_that_was_frozen_is_refused_and_stands_by(
     cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator, control_plane: ControlPlane
 ) -> None:

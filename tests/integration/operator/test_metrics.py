@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 from metricat_tools.cluster import ControlPlane
-from support.operating import Cluster, RunningOperator, eventually, target, wait_ready
+from support.operating import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
 
 
 def scrape(operator: RunningOperator, token: str = "") -> tuple[int, str]:
@@ -73,6 +73,42 @@ def test_they_tell_what_the_status_tells(
     eventually(lambda: namespace not in scrape(operator, token)[1])
 
 
+def test_what_fails_for_a_while_is_told_tried_again_and_counted(
+    cluster: Cluster, namespace: str, operator: RunningOperator, token: str
+) -> None:
+    """A webhook that is down, as after a bad upgrade of somebody else's."""
+    webhook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": namespace},
+        "webhooks": [
+            {
+                "name": "down.example.com",
+                "clientConfig": {"url": "https://127.0.0.1:1/"},
+                "rules": [
+                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["services"]}
+                ],
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+                "timeoutSeconds": 1,
+            }
+        ],
+    }
+    path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+    cluster.api.call("POST", path, webhook)
+    try:
+        cluster.apply(target(namespace))
+        eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "InternalError")
+        assert "failed calling webhook" in cluster.condition(namespace, "nodes", "Applied")["message"]
+        wait_ready(cluster, namespace)  # the others are made all the same
+        eventually(lambda: '\nmetricat_reconcile_errors_total{reason="InternalError"} ' in scrape(operator, token)[1])
+    finally:
+        cluster.api.call("DELETE", f"{path}/{namespace}")
+    eventually(lambda: cluster.get("service", CHILD, namespace), seconds=60)
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "True")
+
+
 def test_they_tell_of_the_operators_work(
     cluster: Cluster, namespace: str, operator: RunningOperator, token: str
 ) -> None:
@@ -82,6 +118,7 @@ def test_they_tell_of_the_operators_work(
     for name in (
         "metricat_reconcile_duration_seconds_count",
         "metricat_queue_depth",
+        "metricat_leader",
         'metricat_watch_age_seconds{kind="Node"}',
         'metricat_api_requests_total{code="200",verb="list"}',
         "process_resident_memory_bytes",

@@ -6,6 +6,9 @@ Lease later has changed it by then, so that a write which was sent early and com
 Times are durations on this machine's own monotonic clock, so clocks need not agree. A candidate takes the Lease when it
 has seen no renewal for `DURATION`; the holder stops `DEADLINE` after it *sent* the last renewal that was answered: that
 is earlier, however long a request hangs.
+
+The Lease belongs to the holder's pod: where that is gone before it could give the Lease back (an uninstall takes its
+rights first), the garbage collector takes the Lease along, and nobody waits for its end.
 """
 
 import asyncio
@@ -36,9 +39,11 @@ def _nothing() -> None:
 class Lease:
     """This process' part in the election. `gained` is called each time that it becomes the holder."""
 
-    def __init__(self, namespace: str, name: str, identity: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, namespace: str, name: str, identity: str, uid: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._namespace, self._name = namespace, name
-        self._identity = identity
+        self._identity, self._uid = identity, uid
         self._clock = clock
         self._until = float("-inf")
         self._lease: Manifest = {}
@@ -133,7 +138,11 @@ class Lease:
             "renewTime": now,
             "leaseTransitions": self._transitions + (0 if ours or not self._lease else 1),
         }
-        return self._named(self._lease, LEASE, spec)
+        claim = self._named(self._lease, LEASE, spec)
+        if self._uid:
+            pod = {"apiVersion": "v1", "kind": "Pod", "name": self._identity, "uid": self._uid}
+            claim["metadata"]["ownerReferences"] = [pod]
+        return claim
 
     def _named(self, found: Manifest, kind: Kind, spec: Manifest) -> Manifest:
         kept = {key: value for key, value in found.get("metadata", {}).items() if key != "managedFields"}
