@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Literal
 
-from metricat_agent.families import Family
+from metricat_agent.families import BOUNDS, Family
 
 if TYPE_CHECKING:
     from metricat_agent.families import Metrics
@@ -59,17 +59,30 @@ def openmetrics_head_text(family: Family) -> str:
     name, kind = family.name, family.kind
     if kind == "counter" and name.endswith("_total"):
         name = name.removesuffix("_total")
-    elif kind != "gauge":
+    elif kind in ("counter", "untyped"):
         return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} unknown\n"
     return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} {kind}\n"
 
 
-def series_text(family: Family, values: tuple[str, ...]) -> str:
+def series_text(family: Family, values: tuple[str, ...], form: Format = "text") -> str:
     """Return a line up to its number; refuse another number of label values than the family declares."""
     if not values and not family.labels:
         return f"{family.name} "
+    if family.kind in BOUNDS:
+        return _part_text(family, values, form)
     pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in zip(family.labels, values, strict=True))
     return f"{family.name}{{{pairs}}} "
+
+
+def _part_text(family: Family, values: tuple[str, ...], form: Format) -> str:
+    """Return the same for a part of a histogram or summary; OpenMetrics wants bounds as floats."""
+    *values_of_labels, part = values
+    shown = {label: value for label, value in zip(family.labels, values_of_labels, strict=True) if value}
+    bound = BOUNDS[family.kind]
+    if form == "openmetrics" and bound in shown:
+        shown[bound] = number_text(float(shown[bound]))
+    pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in shown.items())
+    return f"{family.name}{part}{{{pairs}}} " if pairs else f"{family.name}{part} "
 
 
 class Writer:
@@ -114,5 +127,5 @@ def _template(shape: _Shape, form: Format) -> str:
             family = item
             parts.append(head(family).replace("%", "%%"))
         else:
-            parts.append(f"{series_text(family, item).replace('%', '%%')}%s\n")
+            parts.append(f"{series_text(family, item, form).replace('%', '%%')}%s\n")
     return "".join(parts)

@@ -11,15 +11,15 @@ _RENAMED = {
     "--collector.powersupply.ignored-supplies": "--collector.powersupplyclass.ignored-supplies",
     "--web.disable-exporter-metrics": "--no-collector.agent",
 }
+_VALUES = {"--log.format=logfmt": "--log.format=text"}
 _WITHOUT_EFFECT = {
+    "--runtime.gomaxprocs": "the agent has no such threads",
     "--collector.netclass.ignore-invalid-speed": "a speed that the link does not know is never shown",
-    "--collector.stat.softirq": "soft interrupts are not shown by kind",
-    "--no-collector.stat.softirq": "soft interrupts are not shown by kind",
 }
 _ABSENT = """
-bcache btrfs buddyinfo cgroups cpu_vulnerabilities drbd drm ethtool fibrechannel interrupts ipvs ksmd lnstat logind
-meminfo_numa mountstats network_route nfs nfsd ntp pcidevice perf qdisc rapl runit slabinfo softirqs supervisord swap
-sysctl systemd tapestats watchdog wifi xfrm xfs zfs zoneinfo
+bcache bcachefs buddyinfo cgroups cpu_vulnerabilities dmmultipath drbd drm ethtool fibrechannel interrupts ipvs ksmd
+lnstat logind meminfo_numa mountstats network_route ntp nvmesubsystem pcidevice perf qdisc rapl runit slabinfo softirqs
+supervisord swap sysctl systemd tapestats watchdog wifi xfrm zoneinfo
 """
 """Its collectors that we do not have: to switch one off is no error, to ask for one is."""
 
@@ -35,5 +35,5 @@ def understood(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
         elif flag in _WITHOUT_EFFECT:
             notes.append(f"{flag} changes nothing: {_WITHOUT_EFFECT[flag]}")
         else:
-            taken.append(f"{_RENAMED.get(flag, flag)}{equals}{value}")
+            taken.append(_VALUES.get(argument) or f"{_RENAMED.get(flag, flag)}{equals}{value}")
     return taken, notes

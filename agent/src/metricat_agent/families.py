@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["counter", "gauge", "untyped"]
+Kind = Literal["counter", "gauge", "untyped", "histogram", "summary"]
+BOUNDS = {"histogram": "le", "summary": "quantile"}
+"""Kinds of which a series is a part, and the label that only some parts have.
+
+That label is the family's last. After the values of the labels, empty where the part lacks it, stands what the part is
+called after the family's name: ``_bucket``, ``_sum``, ``_count`` or nothing.
+"""
 Sample = tuple[tuple[str, ...], float]
 """The values of the family's labels, in their order, and a number in the family's unit."""
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")

@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metricat_agent.sources import SettingError
 from metricat_agent.wire import Answer
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from metricat_agent.settings import Secrets
     from metricat_agent.web import Web
@@ -89,17 +89,23 @@ class Guard:
 
         Raises OSError if the client does not come up to it.
         """
-        context = self.current().context
-        if context is None:
+        web = self.current()
+        if web.context is None:
             return client, False
-        secured = context.wrap_socket(client, server_side=True)
-        return secured, bool(secured.getpeercert())
+        secured = web.context.wrap_socket(client, server_side=True)
+        shown = secured.getpeercert()
+        if shown and web.allowed_names is not None and web.allowed_names.isdisjoint(_names(shown)):
+            secured.close()
+            raise PermissionError("the client's certificate holds none of client_allowed_sans")
+        return secured, bool(shown)
 
     def refusal(self, request: Request, *, certified: bool = False) -> Answer | None:
         """Return why the request is not answered; None if it is."""
         web = self.current()
         if request.path in _OPEN:
             return None
+        if web.bucket is not None and not web.bucket.take():
+            return Answer(429, b"too many requests; come back later\n")
         if web.asks_certificate and not certified:
             return Answer(403, b"a client certificate, please\n")
         if (web.users or web.password) and not self._knows(web, request.headers.get("authorization", "")):
@@ -133,6 +139,14 @@ class Guard:
 
     def _stamped(self) -> _Stamp:
         return tuple(_stamp(path) for path in self._web.files)
+
+
+def _names(certificate: Mapping[str, Any]) -> Iterator[str]:
+    """Give the names that a certificate is for, addresses in their shortest form."""
+    import ipaddress  # noqa: PLC0415 -- for those who list names
+
+    for kind, name in certificate.get("subjectAltName", ()):
+        yield str(ipaddress.ip_address(name.strip())) if kind == "IP Address" else name
 
 
 def _stamp(path: str) -> tuple[int, int, int] | None:

@@ -64,6 +64,10 @@ class Host:
         """Return the sorted names in a directory of the host's /sys."""
         return sorted(os.listdir(f"{self.sysfs}/{name}"))  # noqa: PTH208 -- pathlib would be imported for this alone
 
+    def proc_names(self, name: str) -> list[str]:
+        """Return the sorted names in a directory of the host's /proc."""
+        return sorted(os.listdir(f"{self.procfs}/{name}"))  # noqa: PTH208 -- as above
+
     def root(self, path: str) -> str:
         """Return where a path of the host is found by this process."""
         return self.rootfs.rstrip("/") + path if path != "/" else self.rootfs

@@ -33,6 +33,8 @@ class Reading:
     cpu_seconds: float
     resident: int
     threads: int
+    state: str = ""
+    """One letter (``man 5 proc_pid_stat``); empty where the system has no such letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,9 @@ class Source(Protocol):
     def read(self, pid: int) -> Reading | None:
         """Return one process; None if it is gone, or not ours to see."""
 
+    def thread_states(self, pid: int) -> list[str]:
+        """Return the state of each of its threads."""
+
     def place(self, pid: int) -> Place:
         """Return where it belongs."""
 
@@ -70,6 +75,7 @@ def parse_stat(pid: int, data: bytes, page: int) -> Reading:
         cpu_seconds=(int(fields[11]) + int(fields[12])) / USER_HZ,
         resident=int(fields[21]) * page,
         threads=int(fields[17]),
+        state=fields[0].decode("ascii", "replace"),
     )
 
 
@@ -98,6 +104,15 @@ class ProcSource:
             return parse_stat(pid, data, self._page) if data else None
         except (ValueError, IndexError):
             return None
+
+    def thread_states(self, pid: int) -> list[str]:
+        """Read a file of each thread; none once the process is gone."""
+        try:
+            numbers = os.listdir(f"{self._root}/{pid}/task")  # noqa: PTH208 -- texts
+        except OSError:
+            return []
+        texts = (self._data(pid, f"task/{number}/stat", _READ) for number in numbers)
+        return [data[data.rindex(b")") + 2 :][:1].decode("ascii", "replace") for data in texts if b")" in data]
 
     def place(self, pid: int) -> Place:
         """Read its control groups."""
@@ -149,6 +164,11 @@ class PsutilSource:
                 )
         except self._psutil.Error:
             return None
+
+    def thread_states(self, pid: int) -> list[str]:
+        """Return nothing: other systems have other states."""
+        del pid
+        return []
 
     def place(self, pid: int) -> Place:
         """Return nothing: there are no pods elsewhere."""

@@ -112,9 +112,12 @@ def _is_on(name: str, given: Given) -> bool:
 
 
 def _chosen(name: str, collector: type[Collector], given: Given) -> Chosen:
-    options = {}
+    options: dict[str, object] = {}
     for option in collector.options:
         value = given.get(f"collector.{name}.{option.name}")
+        if option.switch:
+            options[option.name] = given.is_on(f"collector.{name}.{option.name}")
+            continue
         try:
             options[option.name] = collector.option(option.name, "\n".join(value.texts))
         except ValueError as error:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from heapq import nlargest
 from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from metricat_agent.processes import Place, Reading, Source
 
@@ -54,13 +55,34 @@ class Member:
     place: Place
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """All processes of a round and their threads, counted, and by state."""
+
+    processes: int = 0
+    threads: int = 0
+    states: Mapping[str, int] = field(default_factory=dict)
+    thread_states: Mapping[str, int] = field(default_factory=dict)
+    """Empty unless each thread is asked."""
+
+
 class Walker:
-    """Keeps the processes that count. One thread steps, others look."""
+    """Keeps the processes that count, and the number of all. One thread steps, others look."""
 
     def __init__(
-        self, source: Source, top: int, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        source: Source,
+        top: int,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        each_thread: bool = False,
     ) -> None:
         self._source = source
+        self._each_thread = each_thread
+        self._threads: Counter[str] = Counter()
+        self.census = Census()
+        """Of the last round."""
         self._top = top
         self._limits = limits or Limits()
         self._clock = clock
@@ -102,15 +124,20 @@ class Walker:
         if not self._ahead:
             self._ahead = self._source.pids()
             self._seen = {}
+            self._threads = Counter()
         now, uptime = self._clock(), self._source.now()
         batch, self._ahead = self._ahead[:count], self._ahead[count:]
         for pid in batch:
             reading = self._source.read(pid)
             if reading is not None:
                 self._seen[reading.pid, reading.started] = (reading, now, self._ratio(reading, now, uptime))
+                if self._each_thread:
+                    alone = reading.threads == 1
+                    self._threads.update([reading.state] if alone else self._source.thread_states(pid))
         if self._ahead:
             return False
         self._choose(now)
+        self._count()
         return True
 
     def _ratio(self, reading: Reading, now: float, uptime: float) -> float:
@@ -139,6 +166,11 @@ class Walker:
         self._members = tuple(Member(seen[key][0], seen[key][2], self._places[key]) for key in sorted(self._held))
         self._ended = now
         self._before = {key: (reading.cpu_seconds, when) for key, (reading, when, _) in seen.items()}
+
+    def _count(self) -> None:
+        readings = [reading for reading, _, _ in self._seen.values()]
+        states = Counter(reading.state for reading in readings if reading.state)
+        self.census = Census(len(readings), sum(reading.threads for reading in readings), states, self._threads)
 
     def _walk(self) -> None:
         limits = self._limits

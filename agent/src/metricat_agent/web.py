@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
+    from metricat_agent.ratelimit import Bucket
+
 
 def no_pass_phrase() -> NoReturn:
     """Refuse a key that wants one, instead of asking a terminal for it."""
@@ -26,6 +28,10 @@ class Web:
     """``NAME:PASSWORD``, where it is known as such."""
     asks_certificate: bool = False
     """Whether a page is given only to a client whose certificate was verified; the handshake itself asks for none."""
+    allowed_names: frozenset[str] | None = None
+    """Names of which a client's certificate, if it shows one that we trust, must hold one; None: any will do."""
+    bucket: Bucket | None = None
+    """What lets requests through, but those of a kubelet; None: all."""
     headers: tuple[tuple[str, str], ...] = ()
     files: tuple[str, ...] = ()
     """All files that were read, whose change makes the rules old."""
@@ -38,6 +44,7 @@ class Web:
             "client certificates": self.context is not None and self.context.verify_mode.name != "CERT_NONE",
             "certificates of every client": self.context is not None
             and self.context.verify_mode.name == "CERT_REQUIRED",
+            "names in client certificates": self.allowed_names is not None,
             "passwords": bool(self.users or self.password),
         }
         return tuple(what for what, is_asked in asked.items() if is_asked)

@@ -25,6 +25,8 @@ from metricat_agent.collectors import (
     uname,
 )
 from metricat_agent.collectors.agent import parse as parse_agent
+from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.settings import parse
 
 if TYPE_CHECKING:
     from metricat_agent.families import Metrics
@@ -96,6 +98,19 @@ def test_totals_since_boot(host: Host) -> None:
         "node_procs_running": [((), 3)],
         "node_procs_blocked": [((), 1)],
     }
+
+
+def test_soft_interrupts_if_asked_for() -> None:
+    text = "ctxt 7\nsoftirq 55 1 2 3 4 5 6 7 8 9 10\n"
+    assert values(stat.parse(text), "node_softirqs_total") == {}
+    found = values(stat.parse(text, softirqs=True), "node_softirqs_total")
+    assert found == {(kind,): number for number, kind in enumerate(stat.VECTORS, 1)}
+
+
+def test_soft_interrupts_as_a_flag(host: Host) -> None:
+    for flag, told in (("--collector.stat.softirq", True), ("--no-collector.stat.softirq", False), ("", False)):
+        chosen = parse([flag] if flag else [], {}, COLLECTORS).collectors["stat"]
+        assert bool(values(stat.Stat(host, None, chosen.options).collect(), "node_softirqs_total")) is told
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,14 @@ def test_what_is_spelled_differently_is_taken() -> None:
 
 def test_what_changes_nothing_is_taken_and_told() -> None:
     arguments, notes = understood(
-        ["--no-collector.zfs", "--collector.netclass.ignore-invalid-speed", "--collector.stat.softirq"]
+        ["--no-collector.ipvs", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"]
     )
     assert arguments == []
-    assert notes[0] == "--no-collector.zfs changes nothing: there is no such collector"
+    assert notes[0] == "--no-collector.ipvs changes nothing: there is no such collector"
     assert len(notes) == 3
 
 
-@pytest.mark.parametrize("argument", ["--collector.zfs", "--no-collector.zfz"])
+@pytest.mark.parametrize("argument", ["--collector.ipvs", "--no-collector.zfz"])
 def test_what_we_lack_or_do_not_know_is_refused(argument: str) -> None:
     arguments, notes = understood([argument])
     assert notes == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import json
 import ssl
 import threading
 from contextlib import contextmanager
@@ -185,6 +186,59 @@ def test_suites_that_are_always_on_may_be_named(tmp_path: Path, certificate: Cer
         assert ask(port, trusting(tmp_path, "server")) == 200
 
 
+def inside(text: str) -> str:
+    return json.dumps(text)  # YAML too
+
+
+def test_certificates_may_stand_in_the_file_itself(tmp_path: Path, certificate: Certificate) -> None:
+    for name in ("server", "prometheus", "stranger"):
+        certificate(tmp_path, name)
+    texts = {name: inside((tmp_path / name).read_text()) for name in ("server.crt", "server.key", "prometheus.crt")}
+    (tmp_path / "web.yaml").write_text(
+        f"tls_server_config: {{cert: {texts['server.crt']}, key: {texts['server.key']},"
+        f" client_ca: {texts['prometheus.crt']}, client_auth_type: RequireAndVerifyClientCert}}"
+    )
+    with running(tmp_path / "web.yaml") as port:
+        assert ask(port, trusting(tmp_path, "server", "prometheus")) == 200
+        with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
+            ask(port, trusting(tmp_path, "server", "stranger"))
+
+
+def test_a_certificate_must_be_for_one_of_the_names(tmp_path: Path, certificate: Certificate) -> None:
+    for name in ("server", "prometheus"):
+        certificate(tmp_path, name)
+    rules = (
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, client_ca_file: prometheus.crt,"
+        " client_auth_type: VerifyClientCertIfGiven, client_allowed_sans: [%s]}"
+    )
+    (tmp_path / "web.yaml").write_text(rules % "someone, localhost")
+    with running(tmp_path / "web.yaml") as port:
+        assert ask(port, trusting(tmp_path, "server", "prometheus")) == 200
+        (tmp_path / "web.yaml").write_text(rules % "someone")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            ask(port, trusting(tmp_path, "server", "prometheus"))
+        assert ask(port, trusting(tmp_path, "server")) == 200, "one that shows none is not asked for its names"
+
+
+def test_a_certificate_that_nobody_looks_at_need_not_be_shown(tmp_path: Path, certificate: Certificate) -> None:
+    certificate(tmp_path, "server")
+    (tmp_path / "web.yaml").write_text(
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, client_auth_type: RequestClientCert,"
+        " cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]}"
+    )
+    with running(tmp_path / "web.yaml") as port:
+        assert ask(port, trusting(tmp_path, "server")) == 200
+
+
+def test_a_limit_of_requests(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text("rate_limit: {interval: 1h, burst: 2}")
+    with running(tmp_path / "web.yaml") as port:
+        assert [ask(port) for _ in range(4)] == [200, 200, 429, 429]
+        assert ask(port, path="/-/healthy") == 200, "a kubelet's probes are not counted"
+        (tmp_path / "web.yaml").write_text("rate_limit: {interval: 0, burst: 2}")
+        assert [ask(port) for _ in range(4)] == [200] * 4
+
+
 def locked(key: Path, under_pass_phrase: Path) -> None:
     private = serialization.load_pem_private_key(key.read_bytes(), None)
     under_pass_phrase.write_bytes(
@@ -200,7 +254,7 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
     ("content", "said"),
     [
         ("tls: {}", r"the file has the unknown key tls; it may have tls_server_config"),
-        ("tls_server_config: {cert_file: a.crt}", r"lacks key_file; name a PEM file"),
+        ("tls_server_config: {cert_file: a.crt}", r"tls_server_config\.key_file: there is none; name a PEM file"),
         ("tls_server_config: {cert_file: a.crt, key_file: a.key}", r"cert_file and key_file: "),
         ("tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: SSL3}", r"SSL3 is none of TLS12"),
         ("tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: Maybe}", r"Maybe is none of"),
@@ -209,6 +263,21 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
             "tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: RequireAndVerifyClientCert}",
             r"needs client_ca_file",
         ),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: RequireAnyClientCert}",
+            r"RequireAnyClientCert is not supported, .*; write RequireAndVerifyClientCert",
+        ),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, client_ca: a, client_auth_type: NoClientCert}",
+            r"does not go together with client_ca_file",
+        ),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, client_allowed_sans: [a]}",
+            r"client_allowed_sans has no effect with NoClientCert",
+        ),
+        ("tls_server_config: {cert: x, key: hunter2}", r"tls_server_config\.cert and key: "),
+        ("rate_limit: {interval: 1, burst: 2}", r"rate_limit\.interval: 1 is no duration; write such as 1s"),
+        ("rate_limit: {interval: 1s}", r"rate_limit\.burst: 0 lets no request through"),
         ("basic_auth_users: {anna: hunter2}", r"basic_auth_users\.anna is no bcrypt hash; make one with: htpasswd -nB"),
         ("basic_auth_users: {anna: $2y$10$}", r"basic_auth_users\.anna is no bcrypt hash"),
         ("http_server_config: {headers: {X-A: \u0142}}", r"headers\.'X-A' cannot be sent"),

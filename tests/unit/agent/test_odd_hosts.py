@@ -29,6 +29,7 @@ ASKED = {
     "bonded-links": ("bonding", "netclass", "netdev"),
     "cgroup-v1": ("processes",),
     "cgroup-v2": ("processes",),
+    "file-server": ("btrfs", "nfs", "nfsd", "xfs", "zfs"),
     "linux-3.10": (
         "cpu",
         "diskstats",

@@ -26,6 +26,7 @@ from metricat_agent.collectors import (
     meminfo,
     netdev,
     netstat,
+    nfs,
     pressure,
     schedstat,
     sockstat,
@@ -35,6 +36,8 @@ from metricat_agent.collectors import (
     textfile,
     udp_queues,
     vmstat,
+    xfs,
+    zfs,
 )
 from metricat_agent.collectors import os as os_release
 from metricat_agent.exposition import Writer
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
     from .conftest import Scrape
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "host"
+_RPC = "../hosts/file-server/proc/1/net/rpc"
+_ZFS = "../hosts/file-server/proc/spl/kstat/zfs"
 EVERY = re.compile("")
 PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     "arp": ("proc/1/net/arp", lambda text: arp.parse(text, Filter())),
@@ -64,16 +69,25 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     "netdev": ("proc/1/net/dev", lambda text: netdev.parse(text, Filter())),
     "netstat": ("proc/1/net/snmp", lambda text: netstat.parse_tables(text, EVERY, {})),
     "netstat6": ("proc/1/net/snmp6", lambda text: netstat.parse_list(text, EVERY)[0]),
+    "nfs": (f"{_RPC}/nfs", nfs.parse_client),
+    "nfsd": (f"{_RPC}/nfsd", nfs.parse_server),
     "os": ("root/etc/os-release", os_release.parse),
     "pressure": ("proc/pressure/io", lambda text: pressure.parse({"io": text})),
     "schedstat": ("proc/schedstat", schedstat.parse),
     "sockstat": ("proc/1/net/sockstat", lambda text: sockstat.parse(text, 4096)),
     "softnet": ("proc/1/net/softnet_stat", softnet.parse),
-    "stat": ("proc/stat", stat.parse),
+    "stat": ("proc/stat", lambda text: stat.parse(text, softirqs=True)),
     "tcpstat": ("proc/1/net/tcp", lambda text: tcpstat.parse([text])),
     "textfile": ("textfile/backup.prom", lambda text: textfile.parse([textfile.File("/a.prom", 1, text)])),
     "udp_queues": ("proc/1/net/udp", lambda text: udp_queues.parse({"v4": text})),
     "vmstat": ("proc/vmstat", lambda text: vmstat.parse(text, EVERY)[0]),
+    "xfs": ("../hosts/file-server/sys/fs/xfs/sdb1/stats/stats", lambda text: xfs.parse({"sdb1": text})),
+    "zfs": (f"{_ZFS}/arcstats", lambda text: zfs.parse(zfs.Found({"arcstats": text}))),
+    "zfs-dataset": (
+        f"{_ZFS}/tank/objset-0x1a",
+        lambda text: zfs.parse(zfs.Found(pools={"tank": zfs.Pool(datasets=(text,))})),
+    ),
+    "zfs-pool": (f"{_ZFS}/tank/io", lambda text: zfs.parse(zfs.Found(pools={"tank": zfs.Pool("ONLINE\n", text)}))),
 }
 
 

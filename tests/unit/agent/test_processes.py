@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -15,14 +16,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricat_agent.collectors.processes import Processes, parse
+from metricat_agent.collectors.processes import Processes, counted, parse
 from metricat_agent.host import Host
 from metricat_agent.processes import Place, ProcSource, PsutilSource, Reading, parse_cgroup, parse_stat
-from metricat_agent.walker import Limits, Member, StaleError, Walker
+from metricat_agent.registry import Registry
+from metricat_agent.walker import Census, Limits, Member, StaleError, Walker
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from .conftest import Scrape
+
+THREADED = """
+import sys, threading, time
+for _ in range(3):
+    threading.Thread(target=time.sleep, args=(60,)).start()
+sys.stdout.write("x")
+sys.stdout.flush()
+"""
 UID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 CONTAINER = "3f" * 32
 
@@ -34,6 +45,8 @@ class Recorded:
     cpu: dict[int, float] = field(default_factory=dict)
     memory: dict[int, int] = field(default_factory=dict)
     started: dict[int, float] = field(default_factory=dict)
+    threads: dict[int, str] = field(default_factory=dict)
+    """The states of those that have more than one thread, or another than S."""
     reads: int = 0
 
     def pids(self) -> list[int]:
@@ -43,7 +56,16 @@ class Recorded:
         self.reads += 1
         if pid not in self.cpu:
             return None
-        return Reading(pid, f"p{pid}", self.started.get(pid, 0), self.cpu[pid], self.memory.get(pid, 0), 1)
+        threads = self.threads.get(pid, "S")
+        return Reading(
+            *(pid, f"p{pid}", self.started.get(pid, 0), self.cpu[pid], self.memory.get(pid, 0)),
+            len(threads),
+            threads[0],
+        )
+
+    def thread_states(self, pid: int) -> list[str]:
+        self.reads += len(self.threads[pid])
+        return list(self.threads[pid])
 
     def place(self, pid: int) -> Place:
         return Place(f"pod{pid}")
@@ -82,7 +104,7 @@ def test_any_control_group_is_a_place(text: str) -> None:
 def test_any_name_of_a_process(name: bytes) -> None:
     numbers = b"S 1 7 7 0 -1 4194560 11 22 0 0 150 50 0 0 20 0 3 0 9000 1000000 25 184 1 1 0 0 0 0 0"
     reading = parse_stat(7, b"7 (" + name + b") " + numbers, 4096)
-    assert reading == Reading(7, name.decode("utf-8", "surrogateescape"), 90, 2, 25 * 4096, 3)
+    assert reading == Reading(7, name.decode("utf-8", "surrogateescape"), 90, 2, 25 * 4096, 3, "S")
 
 
 @pytest.mark.parametrize("source", [ProcSource(Host()), PsutilSource()], ids=["proc", "psutil"])
@@ -172,6 +194,44 @@ def test_a_scrape_costs_no_walk() -> None:
     for _ in range(20):
         collector.collect()
     assert source.reads <= 1
+
+
+def test_all_are_counted_and_their_threads_if_asked() -> None:
+    source = Recorded(dict.fromkeys(range(1, 6), 0.0), threads={2: "SRR", 3: "D", 4: "Z"})
+    quick, thorough = Walker(source, 1), Walker(source, 1, each_thread=True)
+    quick.round()
+    assert source.reads == 5
+    assert quick.census == Census(5, 7, {"S": 3, "D": 1, "Z": 1}, {})
+    thorough.round()
+    assert source.reads == 5 + 5 + 3, "a process with one thread is known by its own state"
+    assert thorough.census == Census(5, 7, {"S": 3, "D": 1, "Z": 1}, {"S": 3, "R": 2, "D": 1, "Z": 1})
+    thorough.round()
+    assert thorough.census.thread_states == {"S": 3, "R": 2, "D": 1, "Z": 1}, "each round counts anew"
+
+
+def test_the_numbers_of_all_processes_of_this_host(scrape_of: Callable[[str], Scrape]) -> None:
+    with subprocess.Popen([sys.executable, "-c", THREADED], stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            child.stdout.read(1)
+            assert len(ProcSource(Host()).thread_states(child.pid)) == 4
+            settings: dict[str, object] = {"top": 1, "mask": "none", "thread-states": True}
+            scrape = scrape_of(Registry([Processes(Host(), None, settings)]).scrape())
+        finally:
+            child.kill()
+    threads, processes = scrape.get("node_processes_threads"), scrape.get("node_processes_pids")
+    assert processes is not None
+    assert threads is not None
+    assert processes == pytest.approx(len(psutil.pids()), abs=10)
+    assert sum(scrape.of("node_processes_state").values()) == processes
+    assert threads >= processes + 3
+    assert sum(scrape.of("node_processes_threads_state").values()) == pytest.approx(threads, abs=10)
+    assert scrape.get("node_processes_max_threads") == int(Path("/proc/sys/kernel/threads-max").read_text())
+    assert scrape.get("node_processes_max_processes") == int(Path("/proc/sys/kernel/pid_max").read_text())
+
+
+def test_no_states_are_told_where_the_system_has_none() -> None:
+    assert counted(Census(3, 9, {}, {}), {}) == []
 
 
 def test_names_are_masked_and_command_lines_never_shown() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING
 
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as plain
 
 from metricat_agent.collectors.textfile import TextFiles
 from metricat_agent.host import Host
@@ -15,9 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
+    from prometheus_client import Metric
+
+    from metricat_agent.exposition import Format
 
     from .conftest import Scrape
+
+FORMS: tuple[Format, ...] = ("text", "openmetrics")
+
+
+def openmetrics(page: str) -> list[Metric]:
+    return list(text_string_to_metric_families(page))  # type: ignore[no-untyped-call]
 
 
 def registry(*directories: Path | str) -> Registry:
@@ -70,8 +81,75 @@ def test_a_directory_may_be_a_pattern(tmp_path: Path, scrape_of: Callable[[str],
     assert scrape_of(registry(tmp_path / "three*").scrape()).get("node_textfile_scrape_error") == 1
 
 
+HISTOGRAM = """# HELP wait Time to wait.
+# TYPE wait histogram
+wait_bucket{job="a",le="0.5"} 1
+wait_bucket{job="a",le="10"} 3
+wait_bucket{job="a",le="+Inf"} 4
+wait_sum{job="a"} 31.5
+wait_count{job="a"} 4
+# TYPE size summary
+size{quantile="0.5"} 100
+size{quantile="0.99"} 900
+size_sum 5000
+size_count 12
+"""
+
+
+def test_histograms_and_summaries_keep_their_types(tmp_path: Path) -> None:
+    (tmp_path / "a.prom").write_text(HISTOGRAM)
+    (tmp_path / "b.prom").write_text(
+        "# HELP wait Time to wait.\n# TYPE wait histogram\n"
+        'wait_count{job="b",zone="z"} 2\nwait_bucket{job="b",zone="z",le="+Inf"} 2\nwait_sum{job="b",zone="z"} 3\n'
+    )
+    pages = {form: registry(tmp_path).page(form).plain.decode() for form in FORMS}
+    for form, read in zip(FORMS, (plain, openmetrics), strict=True):
+        found = {family.name: family for family in read(pages[form])}
+        assert (found["wait"].type, found["size"].type) == ("histogram", "summary")
+        assert found["wait"].documentation == "Time to wait."
+        waits = {
+            (sample.name, sample.labels["job"], float(sample.labels.get("le", 0))): sample.value
+            for sample in found["wait"].samples
+        }
+        assert waits == {
+            ("wait_bucket", "a", 0.5): 1,
+            ("wait_bucket", "a", 10): 3,
+            ("wait_bucket", "a", math.inf): 4,
+            ("wait_sum", "a", 0): 31.5,
+            ("wait_count", "a", 0): 4,
+            ("wait_bucket", "b", math.inf): 2,
+            ("wait_sum", "b", 0): 3,
+            ("wait_count", "b", 0): 2,
+        }
+        assert [sample.value for sample in found["size"].samples] == [100, 900, 5000, 12]
+    assert 'wait_bucket{job="a",le="10"} 3' in pages["text"], "as the file has it"
+    assert 'wait_bucket{job="a",le="10.0"} 3' in pages["openmetrics"]
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        HISTOGRAM.replace('wait_bucket{job="a",le="+Inf"} 4\n', ""),
+        HISTOGRAM.replace('wait_sum{job="a"} 31.5\n', ""),
+        HISTOGRAM.replace('le="10"} 3', 'le="10"} 0'),
+        HISTOGRAM.replace('wait_count{job="a"} 4', 'wait_count{job="a"} 5'),
+        HISTOGRAM.replace('le="10"', 'le="ten"'),
+        HISTOGRAM.replace('le="10"', 'le="0.50"'),
+        HISTOGRAM.replace('wait_bucket{job="a",le="10"} 3', 'wait_bucket{job="b",le="10"} 3'),
+    ],
+)
+def test_a_histogram_that_is_none_is_told_by_its_parts(
+    tmp_path: Path, spoilt: str, scrape_of: Callable[[str], Scrape]
+) -> None:
+    (tmp_path / "a.prom").write_text(spoilt)
+    page = registry(tmp_path).page("openmetrics").plain.decode()
+    kinds = {family.name: family.type for family in openmetrics(page)}
+    assert (kinds["wait_bucket"], kinds.get("wait")) == ("unknown", None)
+    assert scrape_of(registry(tmp_path).scrape()).of("wait_bucket")
+
+
 def test_a_counter_beside_a_gauge_of_its_name_is_valid_openmetrics(tmp_path: Path) -> None:
     (tmp_path / "x.prom").write_text("# TYPE foo gauge\nfoo 1\n# TYPE foo_total counter\nfoo_total 2\n")
     page = registry(tmp_path).page("openmetrics").plain.decode()
-    found = {sample.name: sample.value for family in openmetrics(page) for sample in family.samples}  # type: ignore[no-untyped-call]
+    found = {sample.name: sample.value for family in openmetrics(page) for sample in family.samples}
     assert (found["foo"], found["foo_total"]) == (1, 2)

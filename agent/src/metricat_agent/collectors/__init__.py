@@ -70,7 +70,7 @@ class Collector(ABC):
     families: ClassVar[tuple[Family, ...]]
     filter_flags: ClassVar[tuple[FilterFlags, ...]] = ()
     options: ClassVar[tuple[Option, ...]] = ()
-    """Its own settings, ``--collector.NAME.<option>``; `option` checks their values."""
+    """Its own settings, ``--collector.NAME.<option>``; `option` checks their values, but for switches."""
     on_by_default: ClassVar[bool] = True
     foreign: ClassVar[bool] = False
     """Whether its families are others': they yield to ours of the same name."""
@@ -83,7 +83,10 @@ class Collector(ABC):
         """Remember where the host is; ``filters`` are keyed by the name of the exclude flag, absent ones keep all."""
         self.host = host.with_own_files()
         self.filters = filters or {}
-        self.settings = settings or {option.name: self.option(option.name, option.default) for option in self.options}
+        self.settings = settings or {
+            option.name: option.default == "true" if option.switch else self.option(option.name, option.default)
+            for option in self.options
+        }
         self.start()
 
     def start(self) -> None:  # noqa: B027 -- most keep nothing

@@ -1,21 +1,25 @@
-"""The few processes that use most CPU or memory, with pod and container. Never a command line, never an environment."""
+"""The few processes that use most CPU or memory, with pod and container, and the number of all.
+
+Never a command line, never an environment.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, gauge
+from metricat_agent.families import Family, Metrics, gauge, single
 from metricat_agent.options import Option
 from metricat_agent.processes import ProcSource, PsutilSource
 from metricat_agent.walker import Walker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from metricat_agent.walker import Member
+    from metricat_agent.walker import Census, Member
 
 
 def _process(name: str, text: str) -> Family:
@@ -25,6 +29,15 @@ def _process(name: str, text: str) -> Family:
 CPU = _process("cpu_ratio", "CPUs that a process used, its mean over some 10 s; 1 is one whole CPU.")
 MEMORY = _process("resident_memory_bytes", "Memory of a process that is not swapped out, in bytes.")
 THREADS = _process("threads", "Threads of a process.")
+PROCESSES = gauge("node_processes_pids", "Processes.")
+STATES = gauge("node_processes_state", "Processes by state, a letter of man 5 proc_pid_stat.", "state")
+ALL_THREADS = gauge("node_processes_threads", "Threads of all processes.")
+THREAD_STATES = gauge("node_processes_threads_state", "Threads by state.", "thread_state")
+LIMITS = {
+    "threads-max": gauge("node_processes_max_threads", "Threads that the kernel lets be at most."),
+    "pid_max": gauge("node_processes_max_processes", "Numbers of processes that the kernel has at most."),
+}
+"""By the file below ``/proc/sys/kernel``; the second shows the reader's PID namespace since Linux 6.14."""
 _MOST = 100
 _MASKS = ("none", "hash")
 
@@ -57,22 +70,37 @@ def parse(members: Iterable[Member], mask: object) -> Metrics:
     ]
 
 
+def counted(census: Census, limits: Mapping[str, str]) -> Metrics:
+    """Give the number of all; nothing where the system tells no states."""
+    if not census.states:
+        return []
+    return [
+        single(PROCESSES, census.processes),
+        (STATES, [((state,), number) for state, number in census.states.items()]),
+        single(ALL_THREADS, census.threads),
+        (THREAD_STATES, [((state,), number) for state, number in census.thread_states.items()]),
+        *(single(LIMITS[name], int(text)) for name, text in limits.items()),
+    ]
+
+
 class Processes(Collector):
     """Who uses the CPUs and the memory."""
 
     name = "processes"
-    summary = "the processes that use most CPU or memory"
-    families = (CPU, MEMORY, THREADS)
+    summary = "the processes that use most CPU or memory, and the number of all"
+    families = (CPU, MEMORY, THREADS, PROCESSES, STATES, ALL_THREADS, THREAD_STATES, *LIMITS.values())
     options = (
         Option("top", "10", f"processes by CPU, and as many by memory, {_MOST} at most", "NUMBER"),
         Option("mask", "none", "how names are shown: none (as they are) or hash", "none|hash"),
+        Option("thread-states", "false", "count threads by state too, for which each is read", switch=True),
     )
 
     def start(self) -> None:
         """Begin to walk at the first scrape, not before."""
         top = self.settings["top"]
         assert isinstance(top, int)  # noqa: S101 -- `option` made it
-        self._walker = Walker(ProcSource(self.host) if sys.platform == "linux" else PsutilSource(), top)
+        source = ProcSource(self.host) if sys.platform == "linux" else PsutilSource()
+        self._walker = Walker(source, top, each_thread=self.settings["thread-states"] is True)
 
     @classmethod
     def option(cls, name: str, text: str) -> object:
@@ -95,4 +123,9 @@ class Processes(Collector):
 
     def collect(self) -> Metrics:
         """Look at what the walk found."""
-        return parse(self._walker.members(), self.settings["mask"])
+        members = self._walker.members()
+        limits = {}
+        for name in LIMITS:
+            with suppress(FileNotFoundError):
+                limits[name] = self.host.proc(f"sys/kernel/{name}")
+        return parse(members, self.settings["mask"]) + counted(self._walker.census, limits)

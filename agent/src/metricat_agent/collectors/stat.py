@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.families import Metrics, counter, gauge, single
+from metricat_agent.options import Option
 
 if TYPE_CHECKING:
     from metricat_agent.host import Host
@@ -18,6 +19,9 @@ FIELDS = {
     "procs_blocked": gauge("node_procs_blocked", "Tasks waiting for input or output to end."),
     "procs_running": gauge("node_procs_running", "Tasks running or ready to run."),
 }
+SOFTIRQS = counter("node_softirqs_total", "Soft interrupts served, by kind.", "vector")
+VECTORS = ("hi", "timer", "net_tx", "net_rx", "block", "block_iopoll", "tasklet", "sched", "hrtimer", "rcu")
+"""In the order of the line ``softirq``, after its total."""
 
 
 def read(host: Host) -> str:
@@ -25,13 +29,16 @@ def read(host: Host) -> str:
     return host.proc("stat")
 
 
-def parse(text: str) -> Metrics:
-    """Take the first number of each known line."""
-    found = []
+def parse(text: str, *, softirqs: bool = False) -> Metrics:
+    """Take the first number of each known line; all of soft interrupts, if asked for."""
+    found: Metrics = []
     for line in text.splitlines():
         label, _, rest = line.partition(" ")
         if family := FIELDS.get(label):
             found.append(single(family, int(rest.partition(" ")[0])))
+        elif softirqs and label == "softirq":
+            numbers = rest.split()[1:]
+            found.append((SOFTIRQS, [((kind,), int(number)) for kind, number in zip(VECTORS, numbers, strict=False)]))
     return found
 
 
@@ -41,8 +48,9 @@ class Stat(Collector):
     name = "stat"
     summary = "boot time, context switches, interrupts, forks, running and blocked tasks"
     essential = True
-    families = tuple(FIELDS.values())
+    families = (*FIELDS.values(), SOFTIRQS)
+    options = (Option("softirq", "false", "tell soft interrupts by kind too", switch=True),)
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host))
+        return parse(read(self.host), softirqs=self.settings["softirq"] is True)

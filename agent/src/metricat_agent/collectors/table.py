@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors.agent import Agent
 from metricat_agent.collectors.arp import Arp
 from metricat_agent.collectors.bonding import Bonds
+from metricat_agent.collectors.btrfs import Btrfs
 from metricat_agent.collectors.conntrack import ConnectionTracking
 from metricat_agent.collectors.cpu import Cpu
 from metricat_agent.collectors.cpufreq import CpuFrequency
@@ -24,6 +25,7 @@ from metricat_agent.collectors.meminfo import Memory
 from metricat_agent.collectors.netclass import NetworkClass
 from metricat_agent.collectors.netdev import NetworkDevices
 from metricat_agent.collectors.netstat import NetworkStatistics
+from metricat_agent.collectors.nfs import NfsClient, NfsServer
 from metricat_agent.collectors.nvme import Nvme
 from metricat_agent.collectors.os import OperatingSystem
 from metricat_agent.collectors.powersupplyclass import PowerSupplies
@@ -41,6 +43,8 @@ from metricat_agent.collectors.timex import Timex
 from metricat_agent.collectors.udp_queues import UdpQueues
 from metricat_agent.collectors.uname import Uname
 from metricat_agent.collectors.vmstat import VirtualMemory
+from metricat_agent.collectors.xfs import Xfs
+from metricat_agent.collectors.zfs import Zfs
 
 if TYPE_CHECKING:
     from metricat_agent.collectors import Collector
@@ -51,6 +55,7 @@ COLLECTORS: dict[str, type[Collector]] = {
         Agent,
         Arp,
         Bonds,
+        Btrfs,
         ConnectionTracking,
         Cpu,
         CpuFrequency,
@@ -71,6 +76,8 @@ COLLECTORS: dict[str, type[Collector]] = {
         NetworkClass,
         NetworkDevices,
         NetworkStatistics,
+        NfsClient,
+        NfsServer,
         OperatingSystem,
         PowerSupplies,
         Pressure,
@@ -86,6 +93,8 @@ COLLECTORS: dict[str, type[Collector]] = {
         UdpQueues,
         Uname,
         VirtualMemory,
+        Xfs,
+        Zfs,
         TextFiles,
     )
 }

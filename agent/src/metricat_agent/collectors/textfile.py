@@ -1,22 +1,22 @@
 """Metrics of others: the ``.prom`` files of directories, in Prometheus' text format.
 
-A file that cannot be read or parsed costs only itself, and is named in the log. Numbers with a time of their own are
-refused: they would be wrong at the next scrape. Families that the agent has itself yield to the agent's.
+A file that cannot be read or parsed costs only itself, and is named in the log. Families that the agent has itself
+yield to the agent's.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import re
 import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Kind, Metrics, Sample, gauge, single
+from metricat_agent.families import BOUNDS, Family, Metrics, Sample, gauge, single
 from metricat_agent.files import read_text
 from metricat_agent.options import Option
+from metricat_agent.textformat import PART, FormatError, Series, families
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -25,10 +25,6 @@ ERROR = gauge("node_textfile_scrape_error", "1 if a file could not be used, else
 MTIME = gauge("node_textfile_mtime_seconds", "When a file was written, in seconds since 1970 (UTC).", "file")
 _LOG = logging.getLogger(__name__)
 _LARGEST = 4 << 20
-_SAMPLE = re.compile(r"([a-zA-Z_:][\w:]*)\s*(?:\{(.*)\})?\s+(\S+)$")
-_LABEL = re.compile(r'\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
-_ESCAPES = {"n": "\n", "\\": "\\", '"': '"'}
-_KINDS: dict[str, Kind] = {"counter": "counter", "gauge": "gauge"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +35,6 @@ class File:
     written: float
     text: str = ""
     why: str = ""
-
-
-_Series = tuple[tuple[str, str], ...]
-"""Labels and their values, sorted."""
-
-
-class FormatError(Exception):
-    """A line that is no line of the format."""
 
 
 def read(directories: Iterable[str]) -> list[File]:
@@ -98,7 +86,7 @@ def merged(files: Iterable[File]) -> tuple[Metrics, dict[str, str]]:
     A family may be spread over files that agree on its type and text; of two series that are the same the first counts.
     """
     wrong: dict[str, str] = {}
-    found: dict[str, tuple[Family, dict[_Series, float]]] = {}
+    found: dict[str, tuple[Family, dict[Series, float]]] = {}
     times: list[Sample] = []
     for file in files:
         try:
@@ -121,60 +109,34 @@ def merged(files: Iterable[File]) -> tuple[Metrics, dict[str, str]]:
     return [*metrics, (MTIME, times), single(ERROR, int(bool(wrong)))], wrong
 
 
-def families(text: str) -> list[tuple[Family, dict[_Series, float]]]:
-    """Take a text apart, labels not yet in columns; raise `FormatError`.
-
-    Parts of histograms and summaries come as families of their own.
-    """
-    helps: dict[str, str] = {}
-    kinds: dict[str, str] = {}
-    samples: dict[str, dict[_Series, float]] = {}
-    for line in text.splitlines():
-        words = line.split(None, 3)
-        if not words:
-            continue
-        if words[0].startswith("#"):
-            if len(words) > 2 and words[1] in ("HELP", "TYPE"):
-                (helps if words[1] == "HELP" else kinds)[words[2]] = words[3] if len(words) > 3 else ""
-            continue
-        match = _SAMPLE.match(line.strip())
-        if match is None:
-            raise FormatError(line)
-        series = samples.setdefault(match[1], {})
-        key = tuple(sorted(labels(match[2] or "").items()))
-        if key in series:
-            raise FormatError(line)
-        series[key] = float(match[3])
-    return [(_family(name, helps.get(name, ""), kinds.get(name, "")), series) for name, series in samples.items()]
-
-
-def _family(name: str, text: str, kind: str) -> Family:
-    plain = text.replace("\\n", "\n").replace("\\\\", "\\") or "Read from a file."
-    return Family(name, _KINDS.get(kind, "untyped"), plain, ())
-
-
-def _metric(family: Family, series: Mapping[_Series, float], beside: Container[str]) -> tuple[Family, list[Sample]]:
+def _metric(family: Family, series: Mapping[Series, float], beside: Container[str]) -> tuple[Family, list[Sample]]:
     """Give all series of a family the same labels, empty where they have none: the same to Prometheus.
 
     OpenMetrics calls the family of a counter x_total x: where there is an x already, it is no counter.
     """
+    if family.kind in BOUNDS:
+        return _compound(family, series)
     names = tuple(dict.fromkeys(label for key in series for label, _ in key))
     clashes = family.kind == "counter" and family.name.endswith("_total") and family.name[: -len("_total")] in beside
     shown = replace(family, labels=names, kind="untyped" if clashes else family.kind)
     return shown, [(tuple(dict(key).get(label, "") for label in names), value) for key, value in series.items()]
 
 
-def labels(text: str) -> dict[str, str]:
-    """Take apart what stands between the braces."""
-    found: dict[str, str] = {}
-    at = 0
-    while at < len(text.rstrip()):
-        match = _LABEL.match(text, at)
-        if match is None or match[1] in found:
-            raise FormatError(text)
-        found[match[1]] = re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[0]), match[2])
-        at = match.end()
-    return found
+def _compound(family: Family, series: Mapping[Series, float]) -> tuple[Family, list[Sample]]:
+    """Do the same for a histogram or summary: each one's buckets by their bounds, then sum and count."""
+    bound = BOUNDS[family.kind]
+    names = tuple(dict.fromkeys(label for key in series for label, _ in key if label not in (PART, bound)))
+    groups: dict[tuple[str, ...], list[tuple[str, str, float]]] = {}
+    for key, value in series.items():
+        named = dict(key)
+        group = groups.setdefault(tuple(named.get(label, "") for label in names), [])
+        group.append((named.get(bound, ""), named[PART], value))
+    samples = [
+        ((*group, limit, part), value)
+        for group, parts in groups.items()
+        for limit, part, value in sorted(parts, key=lambda row: (row[0] == "", float(row[0] or 0)))
+    ]
+    return replace(family, labels=(*names, bound)), samples
 
 
 class TextFiles(Collector):

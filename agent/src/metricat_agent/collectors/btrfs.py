@@ -1,0 +1,128 @@
+"""Space and commits of Btrfs filesystems, from ``/sys/fs/btrfs`` (kernel: fs/btrfs/sysfs.c).
+
+What only an ioctl on the mounted filesystem tells, such as errors by device, is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from metricat_agent.host import Host
+
+_GROUP = ("uuid", "block_group_type")
+INFO = gauge("node_btrfs_info", "1, labelled with the name that somebody gave a filesystem.", "uuid", "label")
+RESERVE = gauge("node_btrfs_global_rsv_size_bytes", "Space kept so that deleting is always possible, in bytes.", "uuid")
+DEVICE_SIZE = gauge("node_btrfs_device_size_bytes", "Size of a device of a filesystem, in bytes.", "uuid", "device")
+RESERVED = gauge("node_btrfs_reserved_bytes", "Space promised to writes under way, in bytes.", *_GROUP)
+USED = gauge("node_btrfs_used_bytes", "Space in use, one copy counted, in bytes.", *_GROUP, "mode")
+SIZE = gauge("node_btrfs_size_bytes", "Space set apart for such blocks, one copy counted, in bytes.", *_GROUP, "mode")
+RATIO = gauge("node_btrfs_allocation_ratio", "Bytes on devices for each byte of such blocks.", *_GROUP, "mode")
+COMMITS: dict[str, tuple[Family, float]] = {
+    "commits": (counter("node_btrfs_commits_total", "Commits.", "uuid"), 1),
+    "last_commit_ms": (gauge("node_btrfs_last_commit_seconds", "Time of the last commit, in seconds.", "uuid"), 0.001),
+    "max_commit_ms": (gauge("node_btrfs_max_commit_seconds", "Time of the longest, in seconds.", "uuid"), 0.001),
+    "total_commit_ms": (counter("node_btrfs_commit_seconds_total", "Time of all, in seconds.", "uuid"), 0.001),
+}
+"""By the word in ``commit_stats`` (Linux 6.0 or newer), each with what one of its units is in the family's."""
+GROUPS = ("data", "metadata", "system")
+_COPIES = {"single": 1, "raid0": 1, "dup": 2, "raid1": 2, "raid10": 2, "raid1c3": 3, "raid1c4": 4}
+_PARITIES = {"raid5": 1, "raid6": 2}
+MODES = frozenset((*_COPIES, *_PARITIES))
+_FILES = ("label", "metadata_uuid", "commit_stats", "allocation/global_rsv_size")
+_SECTOR = 512
+"""The unit of a block device's `size`, whatever its blocks are (kernel: ABI/stable/sysfs-block)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filesystem:
+    """The directory of one filesystem: its files, those below ``devices``, and those of block groups by type."""
+
+    name: str
+    files: Mapping[str, str]
+    devices: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def read(host: Host) -> list[Filesystem]:
+    """Read all that are mounted; none where the kernel has no Btrfs. One that is unmounted meanwhile is left out."""
+    try:
+        entries = [entry for entry in host.sys_names("fs/btrfs") if "-" in entry]
+    except FileNotFoundError:
+        return []
+    found = []
+    for entry in entries:
+        try:
+            found.append(_filesystem(host, entry))
+        except OSError:
+            continue
+    return found
+
+
+def _filesystem(host: Host, entry: str) -> Filesystem:
+    place = f"fs/btrfs/{entry}"
+    sizes = host.sys_attributes(f"{place}/devices", [f"{name}/size" for name in host.sys_names(f"{place}/devices")])
+    groups = {}
+    for group in GROUPS:
+        modes = [name for name in host.sys_names(f"{place}/allocation/{group}") if name in MODES]
+        names = ["bytes_reserved", *(f"{mode}/{file}" for mode in modes for file in ("total_bytes", "used_bytes"))]
+        groups[group] = host.sys_attributes(f"{place}/allocation/{group}", names)
+    devices = {path.removesuffix("/size"): size for path, size in sizes.items()}
+    return Filesystem(entry, host.sys_attributes(place, _FILES), devices, groups)
+
+
+def ratio(mode: str, devices: int) -> float:
+    """Return the bytes on devices for each byte stored: copies, or the share that parity takes."""
+    if mode in _COPIES:
+        return _COPIES[mode]
+    return devices / max(devices - _PARITIES[mode], 1)
+
+
+def parse(filesystems: Iterable[Filesystem]) -> Metrics:
+    """Turn sectors into bytes and milliseconds into seconds."""
+    columns: dict[Family, list[Sample]] = {family: [] for family in Btrfs.families}
+    for filesystem in filesystems:
+        files = filesystem.files
+        uuid = files.get("metadata_uuid") or filesystem.name
+        columns[INFO].append(((uuid, files.get("label", "")), 1))
+        if "allocation/global_rsv_size" in files:
+            columns[RESERVE].append(((uuid,), int(files["allocation/global_rsv_size"])))
+        for line in files.get("commit_stats", "").splitlines():
+            word, _, number = line.partition(" ")
+            if word in COMMITS:
+                family, share = COMMITS[word]
+                columns[family].append(((uuid,), int(number) * share))
+        for device, size in filesystem.devices.items():
+            columns[DEVICE_SIZE].append(((uuid, device), int(size) * _SECTOR))
+        for group, texts in filesystem.groups.items():
+            for path, text in texts.items():
+                mode, _, file = path.rpartition("/")
+                if not mode:
+                    columns[RESERVED].append(((uuid, group), int(text)))
+                elif file == "total_bytes":
+                    columns[SIZE].append(((uuid, group, mode), int(text)))
+                    columns[RATIO].append(((uuid, group, mode), ratio(mode, len(filesystem.devices))))
+                else:
+                    columns[USED].append(((uuid, group, mode), int(text)))
+    return list(columns.items())
+
+
+class Btrfs(Collector):
+    """How full the parts of Btrfs filesystems are, which the filesystem's own size does not tell."""
+
+    name = "btrfs"
+    summary = "space of Btrfs filesystems by type and mode, commits, devices"
+    families = (
+        *(INFO, RESERVE, DEVICE_SIZE, RESERVED, USED, SIZE, RATIO),
+        *(family for family, _ in COMMITS.values()),
+    )
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))

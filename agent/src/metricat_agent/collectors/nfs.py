@@ -1,0 +1,184 @@
+"""Requests to NFS servers and of the host's own, from ``/proc/1/net/rpc/nfs`` and ``nfsd``.
+
+Kernel: net/sunrpc/stats.c, fs/nfs/nfs4proc.c, fs/nfsd/stats.c. Through process 1: both belong to a network namespace.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_V2 = _names(
+    """
+    Null GetAttr SetAttr Root Lookup ReadLink Read WrCache Write Create Remove Rename Link SymLink MkDir RmDir
+    ReadDir FsStat
+    """
+)
+_V3 = _names(
+    """
+    Null GetAttr SetAttr Lookup Access ReadLink Read Write Create MkDir SymLink MkNod Remove RmDir Rename Link
+    ReadDir ReadDirPlus FsStat FsInfo PathConf Commit
+    """
+)
+_V4 = _names(
+    """
+    Null Read Write Commit Open OpenConfirm OpenNoattr OpenDowngrade Close Setattr FsInfo Renew SetClientID
+    SetClientIDConfirm Lock Lockt Locku Access Getattr Lookup LookupRoot Remove Rename Link Symlink Create
+    Pathconf StatFs ReadLink ReadDir ServerCaps DelegReturn GetACL SetACL FsLocations ReleaseLockowner Secinfo
+    FsidPresent ExchangeID CreateSession DestroySession Sequence GetLeaseTime ReclaimComplete GetDeviceInfo
+    LayoutGet LayoutCommit LayoutReturn SecinfoNoName TestStateID FreeStateID GetDeviceList BindConnToSession
+    DestroyClientID Seek Allocate DeAllocate LayoutStats Clone
+    """
+)
+_V4_OPERATIONS = _names(
+    """
+    - - - Access Close Commit Create DelegPurge DelegReturn GetAttr GetFH Link Lock Lockt Locku Lookup
+    LookupRoot Nverify Open OpenAttr OpenConfirm OpenDgrd PutFH - - Read ReadDir ReadLink Remove Rename Renew
+    RestoreFH SaveFH SecInfo SetAttr SetClientID SetClientIDConfirm Verify Write RelLockOwner
+    """
+)
+"""Procedures in the kernel's order, which only grows."""
+_SILENT = ("-", "Null")
+"""Operations of a server that are none, or do nothing."""
+_PROTOCOLS = ("udp", "tcp")
+
+
+def _nfs(name: str, text: str, *labels: str) -> Family:
+    return counter(f"node_nfs_{name}_total", text, *labels)
+
+
+def _nfsd(name: str, text: str, *labels: str) -> Family:
+    return counter(f"node_nfsd_{name}_total", text, *labels)
+
+
+REQUESTS = _nfs("requests", "Requests to NFS servers, by version and procedure.", "proto", "method")
+PACKETS = _nfs("packets", "Packets of the NFS client.", "protocol")
+CONNECTIONS = _nfs("connections", "TCP connections of the NFS client.")
+RPCS = {
+    0: _nfs("rpcs", "Remote calls to NFS servers."),
+    1: _nfs("rpc_retransmissions", "Remote calls sent again."),
+    2: _nfs("rpc_authentication_refreshes", "Credentials renewed for remote calls."),
+}
+SERVED = _nfsd("requests", "Requests that the NFS server answered, by version and procedure.", "proto", "method")
+SERVER_PACKETS = _nfsd("packets", "Packets of the NFS server.", "proto")
+SERVER_ERRORS = _nfsd("rpc_errors", "Remote calls that the NFS server could not take, by what was wrong.", "error")
+SERVER: dict[str, dict[int, Family]] = {
+    "rc": {
+        0: _nfsd("reply_cache_hits", "Replies given again, to clients that had lost them."),
+        1: _nfsd("reply_cache_misses", "Replies kept in case the client loses them."),
+        2: _nfsd("reply_cache_nocache", "Replies that need not be kept."),
+    },
+    "fh": {0: _nfsd("file_handles_stale", "File handles of clients that led nowhere.")},
+    "io": {
+        0: _nfsd("disk_bytes_read", "Bytes read for clients."),
+        1: _nfsd("disk_bytes_written", "Bytes written for clients."),
+    },
+    "th": {0: gauge("node_nfsd_server_threads", "Threads of the NFS server.")},
+    "ra": {
+        0: gauge("node_nfsd_read_ahead_cache_size_blocks", "Blocks of the cache of reads ahead."),
+        11: _nfsd("read_ahead_cache_not_found", "Reads that the cache of reads ahead did not help."),
+    },
+    "net": {3: _nfsd("connections", "TCP connections of the NFS server.")},
+    "rpc": {0: _nfsd("server_rpcs", "Remote calls to the NFS server.")},
+}
+_RPC_ERRORS = ((2, "fmt"), (3, "auth"), (4, "cInt"))
+Lines = dict[str, list[str]]
+
+
+def read(host: Host, name: str) -> str:
+    """Read the client's or the server's statistics; empty where there is none."""
+    try:
+        return host.init(f"net/rpc/{name}")
+    except FileNotFoundError:
+        return ""
+
+
+def lines(text: str) -> Lines:
+    """Take lines apart: a word and its numbers."""
+    return {words[0]: words[1:] for line in text.splitlines() if (words := line.split())}
+
+
+def requests(version: str, methods: tuple[str, ...], numbers: list[str], silent: tuple[str, ...] = ()) -> list[Sample]:
+    """Take the counts of procedures, after their number; older kernels have fewer, newer ones more."""
+    pairs = zip(methods, numbers[1:], strict=False)
+    return [((version, method), int(number)) for method, number in pairs if method not in silent]
+
+
+def parse_client(text: str) -> Metrics:
+    """Take the client's lines; a version that the kernel does not speak has none."""
+    found = lines(text)
+    if not found:
+        return []
+    calls: list[Sample] = []
+    for version, methods in (("2", _V2), ("3", _V3), ("4", _V4)):
+        calls += requests(version, methods, found.get(f"proc{version}", []))
+    net, rpc = found["net"], found["rpc"]
+    return [
+        (REQUESTS, calls),
+        (PACKETS, [((protocol,), int(number)) for protocol, number in zip(_PROTOCOLS, net[1:], strict=False)]),
+        (CONNECTIONS, [((), int(net[3]))]),
+        *((family, [((), int(rpc[column]))]) for column, family in RPCS.items()),
+    ]
+
+
+def parse_server(text: str) -> Metrics:
+    """Take the server's lines, those that there are."""
+    found = lines(text)
+    if not found:
+        return []
+    calls = requests("2", _V2, found.get("proc2", []), _SILENT) + requests("3", _V3, found.get("proc3", []), _SILENT)
+    calls += requests("4", _V4_OPERATIONS, found.get("proc4ops", []), _SILENT)
+    if delegated := found.get("wdeleg_getattr"):
+        calls.append((("4", "WdelegGetattr"), int(delegated[0])))
+    net, rpc = found["net"], found["rpc"]
+    return [
+        (SERVED, calls),
+        (SERVER_PACKETS, [((protocol,), int(number)) for protocol, number in zip(_PROTOCOLS, net[1:], strict=False)]),
+        (SERVER_ERRORS, [((what,), int(rpc[column])) for column, what in _RPC_ERRORS]),
+        *(
+            (family, [((), int(found[word][column]))])
+            for word, columns in SERVER.items()
+            if word in found
+            for column, family in columns.items()
+        ),
+    ]
+
+
+def _declared(server: Mapping[str, Mapping[int, Family]]) -> tuple[Family, ...]:
+    return tuple(family for columns in server.values() for family in columns.values())
+
+
+class NfsClient(Collector):
+    """What the host asks of NFS servers."""
+
+    name = "nfs"
+    summary = "requests to NFS servers"
+    families = (REQUESTS, PACKETS, CONNECTIONS, *RPCS.values())
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse_client(read(self.host, "nfs"))
+
+
+class NfsServer(Collector):
+    """What others ask of the host's NFS server."""
+
+    name = "nfsd"
+    summary = "requests to the host's own NFS server"
+    families = (SERVED, SERVER_PACKETS, SERVER_ERRORS, *_declared(SERVER))
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse_server(read(self.host, "nfsd"))

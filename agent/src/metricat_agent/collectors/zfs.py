@@ -1,0 +1,146 @@
+"""What ZFS did, and the state of its pools, from ``/proc/spl/kstat/zfs`` (OpenZFS: module/os/linux/spl/spl-kstat.c)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Family, Metrics, Sample, gauge, untyped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from metricat_agent.host import Host
+
+_ROOT = "spl/kstat/zfs"
+PARTS = {
+    "abdstats": "abd",
+    "arcstats": "arc",
+    "dbufstats": "dbuf",
+    "dmu_tx": "dmu_tx",
+    "dnodestats": "dnode",
+    "fm": "fm",
+    "vdev_cache_stats": "vdev_cache",
+    "vdev_mirror_stats": "vdev_mirror",
+    "xuio_stats": "xuio",
+    "zfetchstats": "zfetch",
+    "zil": "zil",
+}
+"""The files of the whole module, and what they are called in names; each version of ZFS has some of them."""
+STATES = ("online", "degraded", "faulted", "offline", "removed", "unavail", "suspended")
+STATE = gauge("node_zfs_zpool_state", "1 for the state that a pool is in, 0 for the others.", "zpool", "state")
+_NUMBERS = ("3", "4")
+"""Types of 64 bits in a table, with and without sign; the others are texts."""
+_COMMON = {"arc": ("size", "c", "c_max", "c_min", "hits", "misses", "memory_throttle_count")}
+_POOL = ("nread", "nwritten", "reads", "writes")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The files of one pool's directory: its state, and tables of the pool and of each dataset (empty: none)."""
+
+    state: str = ""
+    io: str = ""
+    datasets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is: the module's tables by file, and the pools by name."""
+
+    tables: Mapping[str, str] = field(default_factory=dict)
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=2048)
+def family_of(part: str, name: str, *labels: str) -> Family:
+    """Return the family of a counter; what the module counts has no type, as it mixes both kinds."""
+    whose = {"zfs_zpool": "a pool", "zfs_zpool_dataset": "a dataset"}.get(part, "the whole module")
+    return untyped(f"node_{part}_{name.replace('-', '_')}", f"The counter {name} of {whose}.", *labels)
+
+
+def read(host: Host) -> Found:
+    """Read the tables that there are; nothing where there is no ZFS. A pool exported meanwhile is left out."""
+    try:
+        names = host.proc_names(_ROOT)
+    except FileNotFoundError:
+        return Found()
+    tables, pools = {}, {}
+    for name in names:
+        try:
+            if name in PARTS:
+                tables[name] = host.proc(f"{_ROOT}/{name}")
+            else:
+                pools[name] = _pool(host, f"{_ROOT}/{name}")
+        except OSError:  # a file that is no table, mostly
+            continue
+    return Found(tables, pools)
+
+
+def _pool(host: Host, place: str) -> Pool:
+    names = host.proc_names(place)
+    state, io = (host.proc(f"{place}/{name}") if name in names else "" for name in ("state", "io"))
+    return Pool(state, io, tuple(host.proc(f"{place}/{name}") for name in names if name.startswith("objset-")))
+
+
+def rows(text: str) -> Iterator[tuple[str, str, str]]:
+    """Give name, type and value of a table's rows, which stand below a line that says so."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.split() == ["name", "type", "data"]:
+            break
+    else:
+        raise ValueError("no table of ZFS")
+    for line in lines:
+        name, kind, value = line.split(None, 2)
+        yield name, kind, value
+
+
+def parse(found: Found) -> Metrics:
+    """Take every number, and tell each pool's state in as many series as there are states."""
+    metrics: Metrics = [
+        (family_of(f"zfs_{PARTS[file]}", name), [((), int(value))])
+        for file, text in found.tables.items()
+        for name, kind, value in rows(text)
+        if kind in _NUMBERS
+    ]
+    columns: dict[Family, list[Sample]] = {}
+    for name, pool in found.pools.items():
+        for counted, number in of_pool(pool.io):
+            columns.setdefault(family_of("zfs_zpool", counted, "zpool"), []).append(((name,), number))
+        for text in pool.datasets:
+            table = list(rows(text))
+            dataset = {counted: value for counted, _, value in table}["dataset_name"]
+            for counted, kind, value in table:
+                if kind in _NUMBERS:
+                    family = family_of("zfs_zpool_dataset", counted, "zpool", "dataset")
+                    columns.setdefault(family, []).append(((name, dataset), int(value)))
+        if pool.state:
+            now = pool.state.strip().lower()
+            columns.setdefault(STATE, []).extend(((name, state), int(state == now)) for state in STATES)
+    return [*metrics, *columns.items()]
+
+
+def of_pool(text: str) -> list[tuple[str, int]]:
+    """Take a table of one row below its heads, as older ZFS has for each pool."""
+    heads, *values = [line.split() for line in text.splitlines() if line.strip()][1:] or [[]]
+    return [(head, int(value)) for row in values for head, value in zip(heads, row, strict=True)]
+
+
+class Zfs(Collector):
+    """How ZFS uses memory, and whether its pools are whole."""
+
+    name = "zfs"
+    summary = "cache, pools and datasets of ZFS: every counter that it has"
+    families = (
+        STATE,
+        *(family_of(f"zfs_{part}", name) for part, names in _COMMON.items() for name in names),
+        *(family_of("zfs_zpool", name, "zpool") for name in _POOL),
+        *(family_of("zfs_zpool_dataset", name, "zpool", "dataset") for name in _POOL),
+    )
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return parse(read(self.host))
