@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from metricat_operator.alerts.catalogue import CATALOGUE
+from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, recording_group
 from metricat_operator.api.alerts import AlertRules
 from metricat_tools.programs import ensure
@@ -107,9 +110,26 @@ class Case:
                     "exp_samples": [
                         {"labels": f'{{severity="{severity}"}}', "value": 1} for severity in sorted(self.fires)
                     ],
-                }
+                },
+                *(
+                    {
+                        "expr": f'ALERTS{{alertname="{alert}",alertstate="firing",{label}=""}} # {self.what}',
+                        "eval_time": f"{int(self.minutes * 60)}s",
+                    }
+                    for label in named(alert)
+                ),
             ],
         }
+
+
+@cache
+def named(alert: str) -> tuple[str, ...]:
+    """The labels that the alert's texts name without asking whether they are there."""
+    [found] = [one for one in (*CATALOGUE, *OPERATOR_ALERTS) if one.name == alert]
+    texts = f"{found.summary} {found.description} {found.resource}"
+    if re.search(r"{{ ?if \$labels", texts):
+        return ()
+    return tuple(sorted(set(re.findall(r"\$labels\.(\w+)", texts))))
 
 
 def _text(value: float | None) -> str:
