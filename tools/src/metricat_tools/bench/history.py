@@ -1,0 +1,154 @@
+"""A real Prometheus over a history that is made of scenes, with what the shipped rules record of it, to the letter."""
+
+import random
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from metricat_cli.prometheus import Prometheus
+from metricat_operator import naming
+from metricat_tools.bench.scenes import BEGIN, STEP, Scene
+from metricat_tools.errors import ToolError
+from metricat_tools.generate import golden
+from metricat_tools.programs import ensure
+
+TARGET = {
+    "apiVersion": naming.API_VERSION,
+    "kind": naming.KIND,
+    "metadata": {"name": "nodes", "namespace": "monitoring"},
+}
+_BLOCK = "336h"
+"""How much promtool writes into a block: many small ones are slow to open."""
+_PLACE = 'namespace="monitoring",service="metricat-nodes",pool="default"'
+_MOUNT = 'device="/dev/sdb",mountpoint="/data",fstype="ext4"'
+
+Family = tuple[str, str, Callable[[float], float]]
+"""A metric, its labels after those of the place, and its value as a function of the percentage that is used."""
+
+MEMORY: tuple[Family, ...] = (
+    ("node_memory_MemTotal_bytes", "", lambda _: 100),
+    ("node_memory_MemAvailable_bytes", "", lambda used: 100 - used),
+)
+FILE_SYSTEM: tuple[Family, ...] = (
+    ("node_filesystem_size_bytes", _MOUNT, lambda _: 1000),
+    ("node_filesystem_free_bytes", _MOUNT, lambda used: 1000 - 10 * used),
+    ("node_filesystem_avail_bytes", _MOUNT, lambda used: 1000 - 10 * used),
+    ("node_filesystem_readonly", _MOUNT, lambda _: 0),
+)
+
+
+@dataclass(frozen=True)
+class Play:
+    """Scenes of so many days, of what these families tell; the rules that match `recorded` are worked out for them."""
+
+    scenes: Sequence[Scene]
+    families: tuple[Family, ...]
+    days: int
+    recorded: str
+
+    @property
+    def end(self) -> int:
+        """In seconds since 1970."""
+        return BEGIN + self.days * 86400
+
+
+@contextmanager
+def played(play: Play) -> Iterator[Prometheus]:
+    """A Prometheus that has seen it all, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory(prefix="metricat-history-") as name:
+        folder = Path(name)
+        _write(play, folder)
+        _record(play, folder)
+        with _prometheus(folder) as prometheus:
+            yield prometheus
+
+
+def _write(play: Play, folder: Path) -> None:
+    instants = range(BEGIN, play.end, STEP)
+    samples: dict[str, list[str]] = {name: [f"# TYPE {name} gauge"] for name, _, _ in play.families}
+    for scene in play.scenes:
+        for node in scene.nodes:
+            noise = random.Random(node)
+            used = [scene.percent((at - BEGIN) / 3600, noise) for at in instants]
+            for name, own, value in play.families:
+                labels = ",".join(filter(None, (_PLACE, f'node="{node}"', own)))
+                samples[name] += [
+                    f"{name}{{{labels}}} {value(percent):.4f} {at}" for at, percent in zip(instants, used, strict=True)
+                ]
+    text = "\n".join(line for lines in samples.values() for line in lines)
+    (folder / "history").write_text(f"{text}\n# EOF\n")
+    _blocks("openmetrics", str(folder / "history"), str(folder / "data"))
+
+
+def _record(play: Play, folder: Path) -> None:
+    """First the rules that read the agent's series, then those that read what these recorded, and so on."""
+    [manifest] = [one for one in golden.manifests({**TARGET, "spec": {}}) if one["kind"] == "PrometheusRule"]
+    rules = [rule for group in manifest["spec"]["groups"] for rule in group["rules"] if "record" in rule]
+    wanted = [rule for rule in rules if re.search(play.recorded, rule["record"])]
+    while wanted:
+        later = [rule for rule in wanted if any(f"{one['record']}{{" in rule["expr"] for one in wanted)]
+        now = [rule for rule in wanted if rule not in later]
+        print(f"recording {', '.join(rule['record'] for rule in now)}", file=sys.stderr)
+        (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "now", "rules": now}]}))
+        with _prometheus(folder) as prometheus:
+            times = [f"--start={BEGIN}", f"--end={play.end}", f"--eval-interval={STEP}s"]
+            where = [f"--url={prometheus.url}", f"--output-dir={folder / 'recorded'}"]
+            _blocks("rules", *times, *where, str(folder / "rules.yaml"))
+        for block in (folder / "recorded").iterdir():
+            block.rename(folder / "data" / block.name)
+        wanted = later
+
+
+@contextmanager
+def _prometheus(folder: Path) -> Iterator[Prometheus]:
+    (folder / "config.yaml").write_text("{}")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    settings = {
+        "config.file": folder / "config.yaml",
+        "storage.tsdb.path": folder / "data",
+        "storage.tsdb.retention.time": "10y",
+        "web.listen-address": f"127.0.0.1:{port}",
+    }
+    command: list[str | Path] = [
+        ensure("prometheus")["prometheus"],
+        *(f"--{name}={value}" for name, value in settings.items()),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
+        try:
+            _await(f"http://127.0.0.1:{port}/-/ready")
+            yield Prometheus(f"http://127.0.0.1:{port}")
+        finally:
+            running.terminate()
+
+
+def _await(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except (OSError, urllib.error.HTTPError):
+            time.sleep(0.2)
+        else:
+            return
+    raise ToolError("Prometheus did not become ready within a minute; is the disk full?")
+
+
+def _blocks(*arguments: str) -> None:
+    command: list[str | Path] = [ensure("promtool")["promtool"], "tsdb", "create-blocks-from"]
+    done = subprocess.run(
+        [*command, f"--max-block-duration={_BLOCK}", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise ToolError(f"promtool create-blocks-from {arguments[0]} failed: {done.stderr.strip()[-500:]}")

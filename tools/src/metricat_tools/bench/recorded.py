@@ -1,0 +1,50 @@
+"""A recorded series with a season of the day and of the week, of which it is known what was wrong, and when.
+
+It is no node's: each half-hour's taxi rides in New York from July 2014 to January 2015, counted by its Taxi and
+Limousine Commission. The Numenta Anomaly Benchmark made it a yardstick for what shall find anomalies in the metrics of
+servers (Lavin and Ahmad 2015), with the five days that it holds for anomalies. It is not in this repository: pip
+fetches a package that holds it, by its hash.
+"""
+
+import csv
+import io
+from datetime import UTC, datetime
+from functools import cache
+
+from metricat_tools.bench.scenes import Scene
+from metricat_tools.programs.obtain import stored
+from metricat_tools.programs.table import Program, Wheel
+
+_RIDES = Program(
+    "nycTaxi.csv",
+    Wheel("nupic==1.0.5", "a9a74259b78893b9b0c290a1fc423860914e45a4aaeddd0ced829cdf67fc3e66", (), python="2.7"),
+    "nupic/datafiles/extra/nycTaxi/nycTaxi.csv",
+)
+_FIRST = datetime(2014, 7, 1, tzinfo=UTC)
+"""A Tuesday, as the first day of the scenes is. The clock is New York's."""
+DAYS = 215
+_MOST = 40_000
+"""More than any half-hour's rides: 100 %."""
+_WRONG = {
+    "marathon, and the clocks go back": ("2014-11-02T00", "2014-11-03T00"),
+    "Thanksgiving": ("2014-11-27T00", "2014-11-28T00"),
+    "Christmas": ("2014-12-25T00", "2014-12-26T00"),
+    "New Year": ("2015-01-01T00", "2015-01-02T00"),
+    "blizzard": ("2015-01-26T12", "2015-01-28T00"),
+}
+
+
+def scenes() -> tuple[Scene, ...]:
+    """The series as a scene."""
+    wrong = tuple((_hour(begin), _hour(end)) for begin, end in _WRONG.values())
+    return (Scene("rides by taxi", lambda hour: _percents()[int(hour * 2)], wrong, noise=0, copies=1),)
+
+
+@cache
+def _percents() -> list[float]:
+    rows = list(csv.DictReader(io.StringIO(stored(_RIDES).read_text())))
+    return [100 * float(row["value"]) / _MOST for row in rows]
+
+
+def _hour(moment: str) -> float:
+    return (datetime.fromisoformat(moment).replace(tzinfo=UTC) - _FIRST).total_seconds() / 3600
