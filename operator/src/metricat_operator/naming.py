@@ -51,6 +51,11 @@ def pool_child(target: str, pool: str) -> str:
     return child(target) if pool == DEFAULT_POOL else fit(f"{pool}-{child(target)}", 46)
 
 
+def rules(target: str, part: int = 0) -> str:
+    """A PrometheusRule that holds our groups; all are in the first, where there are not very many."""
+    return f"part-{part + 1}-{child(target)}" if part else child(target)
+
+
 def extra_rules(target: str) -> str:
     """The PrometheusRule that holds the user's own groups, apart from ours: a bad one never takes ours down."""
     return f"extra-{child(target)}"  # in front, or it would be a child's name of the target `<target>-extra`

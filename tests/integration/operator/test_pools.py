@@ -106,3 +106,24 @@ def test_a_target_may_be_for_some_nodes_only(cluster: Cluster, namespace: str, n
     cluster.do("label", "node", nodes[1], f"{KEY}=gpu")
     eventually(lambda: status(cluster, namespace)["nodes"]["ready"] == 2)
     assert placed(cluster, namespace) == {nodes[0]: "default", nodes[1]: "default"}
+
+
+def test_many_pools_with_labels_of_their_own_have_rules_in_several_objects(cluster: Cluster, namespace: str) -> None:
+    """And fewer of them again in one."""
+    many = [
+        {
+            "name": f"p{number}",
+            "nodeSelector": {"matchLabels": {KEY: f"p{number}"}},
+            "agent": {"extraLabels": {"team": f"t{number}"}},
+        }
+        for number in range(8)
+    ]
+
+    def held() -> list[str]:
+        found = cluster.do("get", "prometheusrules", "--namespace", namespace, "-o", "name").split()
+        return [name.rpartition("/")[2] for name in found]
+
+    cluster.apply(target(namespace, {"pools": many}))
+    eventually(lambda: held() == [CHILD, f"part-2-{CHILD}"])
+    cluster.apply(target(namespace, {"pools": many[:1]}))
+    eventually(lambda: held() == [CHILD])

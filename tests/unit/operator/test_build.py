@@ -3,8 +3,11 @@
 import json
 from typing import Any
 
+import yaml
 from hypothesis import HealthCheck, given, settings
 
+from metricat_operator import naming
+from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests import Context, build
 from support.specs import specs
@@ -22,3 +25,33 @@ def test_any_valid_spec_builds_and_the_same_bytes_twice(spec: dict[str, Any]) ->
     first = built(spec)
     assert first == built(json.loads(json.dumps(spec)))
     assert len({(one["kind"], one["metadata"]["name"]) for one in json.loads(first)}) == len(json.loads(first))
+
+
+def test_the_prometheus_operator_takes_the_rules_of_the_most_pools_with_settings_of_their_own() -> None:
+    """It refuses a PrometheusRule of more than 512 KiB."""
+    pools = [
+        {
+            "name": f"pool-{number}",
+            "nodeSelector": {"matchLabels": {"pool": str(number)}},
+            "agent": {"extraLabels": {"team": str(number)}},
+            "alerts": {
+                "rules": {
+                    alert.name: {level.severity: {"for": f"{10 + number}m"} for level in alert.levels}
+                    for alert in CATALOGUE
+                }
+            },
+        }
+        for number in range(16)
+    ]
+    rules = [one for one in json.loads(built({"pools": pools})) if one["kind"] == "PrometheusRule"]
+    assert all(len(yaml.safe_dump(one["spec"], width=10**6)) < 480 << 10 for one in rules)
+    assert [one["metadata"]["name"] for one in rules] == [naming.rules("nodes", part) for part in range(len(rules))]
+    groups = [group["name"] for one in rules for group in one["spec"]["groups"]]
+    assert len(groups) == len(set(groups))
+    assert sum(name.endswith("baseline") for name in groups) == 17
+
+
+def test_the_rules_of_a_usual_target_are_one_object() -> None:
+    assert [one["metadata"]["name"] for one in json.loads(built({})) if one["kind"] == "PrometheusRule"] == [
+        "metricat-nodes"
+    ]

@@ -16,6 +16,7 @@ def test_a_child_is_a_dns_label_with_room_for_suffixes(name: str) -> None:
     assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", child)
     assert len(child) <= 46
     assert len(naming.extra_rules(name)) <= 63
+    assert len(naming.rules(name, 9)) <= 63
     assert len(naming.fit(name)) <= 63
 
 
@@ -28,6 +29,8 @@ def test_different_targets_have_different_children(one: str, other: str) -> None
 def test_the_extra_rules_of_one_are_never_a_child_of_another() -> None:
     assert naming.extra_rules("nodes") != naming.child("nodes-extra")
     assert naming.extra_rules("nodes") != naming.child("extra-nodes")
+    assert naming.rules("nodes", 1) not in {naming.child("part-2-nodes"), naming.extra_rules("nodes")}
+    assert naming.rules("nodes") == naming.child("nodes")
 
 
 def test_an_ordinary_name_stays_readable() -> None:

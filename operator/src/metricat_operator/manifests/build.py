@@ -3,7 +3,7 @@
 from metricat_operator.manifests.alertmanager_config import alertmanager_config
 from metricat_operator.manifests.context import Context
 from metricat_operator.manifests.daemon_set import daemon_set
-from metricat_operator.manifests.prometheus_rule import extra_prometheus_rule, prometheus_rule
+from metricat_operator.manifests.prometheus_rule import extra_prometheus_rule, prometheus_rules
 from metricat_operator.manifests.service import service
 from metricat_operator.manifests.service_account import service_account
 from metricat_operator.manifests.service_monitor import service_monitor
@@ -20,7 +20,7 @@ def build(context: Context) -> list[Manifest]:
         service_monitor(context),
     ]
     if alerts.enabled:
-        children.append(prometheus_rule(context))
+        children += prometheus_rules(context)
     if alerts.extra_groups:
         children.append(extra_prometheus_rule(context))
     if context.spec.notifications.receivers:

@@ -15,9 +15,15 @@ from metricat_operator.observed import Manifest
 Settings = dict[str, dict[str, Any]]
 """`enabled`, `for` and `threshold` by alert and severity."""
 
+_MOST = 400 * 1024
+"""Bytes of JSON in one PrometheusRule: the Prometheus Operator refuses one whose rules are 512 KiB of YAML."""
 
-def prometheus_rule(context: Context) -> Manifest:
-    """The recording rules and the catalogue's alerts, set as the target says, over this target's series only."""
+
+def prometheus_rules(context: Context) -> list[Manifest]:
+    """The recording rules and the catalogue's alerts, set as the target says, over this target's series only.
+
+    One object, and more where pools have so many settings of their own that the Prometheus Operator would refuse it.
+    """
     groups: list[Manifest] = []
     for labels, pools in _by_extra_labels(context):
         scope = _scope(context, labels, pools)
@@ -27,7 +33,21 @@ def prometheus_rule(context: Context) -> Manifest:
             scope = _scope(context, labels, members)
             name = _group_name(context, "alerts", scope)
             groups += rules.sharded(rules.alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
-    return _rule(context, naming.child(context.name), groups)
+    return [_rule(context, naming.rules(context.name, part), some) for part, some in enumerate(_parts(groups))]
+
+
+def _parts(groups: Sequence[Manifest]) -> list[list[Manifest]]:
+    """The groups in order, in as few parts as are small enough."""
+    parts: list[list[Manifest]] = [[]]
+    room = _MOST
+    for group in groups:
+        size = len(json.dumps(group))
+        if size > room and parts[-1]:
+            parts.append([])
+            room = _MOST
+        parts[-1].append(group)
+        room -= size
+    return parts
 
 
 def _by_extra_labels(context: Context) -> list[tuple[Mapping[str, str], list[Pool]]]:

@@ -138,7 +138,7 @@ def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
         return condition("RulesLoaded", status=None, reason="NotAccepted", message="nothing is written until Accepted")
     alerts = parsed.spec.alerts if parsed.spec else None
     expected = {
-        **({naming.child(name): ""} if alerts and alerts.enabled else {}),
+        **({naming.rules(name): ""} if alerts and alerts.enabled else {}),
         **({naming.extra_rules(name): "; ".join(parsed.warnings)} if alerts and alerts.extra_groups else {}),
     }
     return told("RulesLoaded", wiring.rules_loaded(facts, expected))
