@@ -19,16 +19,10 @@ from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.manifests import Context, build
 from metricat_operator.observed import Event, Facts, Manifest, ObjectKey, Trouble
 from metricat_operator.settings import Settings
-from metricat_operator.status import compute, news, says_the_same, unexplained
+from metricat_operator.status import compute, goes_beyond_a_rollout, news, says_the_same, unexplained
 from metricat_operator.wiring import questions
 
 log = structlog.get_logger(__name__)
-
-_STATUS_SECONDS = 3.0
-"""A status is written at once, and again no sooner than so: while agents start, each would write it anew."""
-
-_COUNTS_SECONDS = 10.0
-"""The same, where no condition changed: the numbers of a rollout that goes on."""
 
 Report = Callable[[Manifest, Manifest], None]
 """Called with the target and a condition whose status or reason changed."""
@@ -110,10 +104,11 @@ class Reconciler:
         status = compute(target, parsed, facts, troubles, _utc())
         if events := await self._told(target, parsed, facts, uncovered=bool(status["uncovered"])):
             status = compute(target, parsed, replace(facts, events=events), troubles, _utc())
+        uid, changed = target["metadata"]["uid"], news(status, before)
         if says_the_same(status, before):
+            self._pace.same(uid)
             return target
-        changed = news(status, before)
-        if wait := self._pace.wait(target["metadata"]["uid"], _STATUS_SECONDS if changed else _COUNTS_SECONDS):
+        if wait := self._pace.wait(uid, pressing=not before or goes_beyond_a_rollout(changed, before)):
             self._observer.remind(*key, wait)
             return target
         written = await self._applier.write_status(target, status)

@@ -3,15 +3,50 @@
 from metricat_operator.cluster.pace import Pace
 
 
-def test_a_key_has_its_turns_apart() -> None:
+def test_what_presses_is_written_at_once_and_then_apart() -> None:
     now = [100.0]
     pace = Pace(clock=lambda: now[0])
-    assert pace.wait("a", 3) == 0
+    assert pace.wait("a", pressing=True) == 0
     now[0] += 1
-    assert pace.wait("a", 3) == 2
-    assert pace.wait("a", 10) == 9
-    assert pace.wait("b", 3) == 0
+    assert pace.wait("a", pressing=True) == 2
+    assert pace.wait("b", pressing=True) == 0
     now[0] += 2
-    assert pace.wait("a", 10) == 7
-    assert pace.wait("a", 3) == 0
-    assert pace.wait("a", 3) == 3
+    assert pace.wait("a", pressing=True) == 0
+    assert pace.wait("a", pressing=True) == 3
+
+
+def test_numbers_have_to_stand_first() -> None:
+    now = [100.0]
+    pace = Pace(clock=lambda: now[0])
+    assert pace.wait("a", pressing=False) == 10
+    now[0] += 9
+    assert pace.wait("a", pressing=False) == 1
+    pace.same("a")
+    now[0] += 4
+    assert pace.wait("a", pressing=False) == 10
+    now[0] += 10
+    assert pace.wait("a", pressing=False) == 0
+    now[0] += 1
+    assert pace.wait("a", pressing=False) == 10
+
+
+def test_what_presses_takes_the_numbers_along() -> None:
+    now = [100.0]
+    pace = Pace(clock=lambda: now[0])
+    assert pace.wait("a", pressing=False) == 10
+    now[0] += 1
+    assert pace.wait("a", pressing=True) == 0
+    now[0] += 9
+    assert pace.wait("a", pressing=False) == 10
+
+
+def test_the_numbers_of_many_wait_for_one_another() -> None:
+    now = [100.0]
+    pace = Pace(clock=lambda: now[0])
+    for target in range(30):
+        pace.wait(str(target), pressing=False)
+    now[0] += 29
+    assert pace.wait("0", pressing=False) == 1
+    for target in range(1, 20):
+        assert pace.wait(str(target), pressing=True) == 0
+    assert pace.wait("0", pressing=False) == 0

@@ -21,7 +21,7 @@ _WATCH_SECONDS = 300
 _WATCH_SECONDS_WITHOUT_BOOKMARKS = 60
 # The API server sends a bookmark every minute; a longer silence means that the connection is dead.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=75)
-_PAGE = 500
+_PAGE = 200
 _BASIC = re.compile("[\x7f-\uffff]")
 _JSON = "application/json"
 _METHODS = {
@@ -113,11 +113,13 @@ class Client:
         """Close all connections."""
         await self._api.close()
 
-    async def list(
+    async def pages(
         self, kind: Kind, *, namespace: str = "", labels: str = "", fields: str = ""
-    ) -> tuple[list[Manifest], str]:
-        """All objects of a kind, read page by page, and the resource version to watch from."""
-        items: list[Manifest] = []
+    ) -> AsyncIterator[tuple[list[Manifest], str]]:
+        """All objects of a kind, page by page, each with the resource version to watch from: that of the first page.
+
+        Of a large cluster one page is large already; whoever empties it as he goes never holds two.
+        """
         token = None
         while True:
             async with self._request(
@@ -129,10 +131,10 @@ class Client:
                 _continue=token,
             ) as response:
                 page = json.loads(await response.read())
-            items += page["items"]
             token = page["metadata"].get("continue")
+            yield page.pop("items"), page["metadata"]["resourceVersion"]
             if not token:
-                return items, page["metadata"]["resourceVersion"]
+                return
 
     async def watch(
         self, kind: Kind, resource_version: str, *, namespace: str = "", labels: str = "", fields: str = ""

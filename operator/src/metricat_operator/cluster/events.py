@@ -60,7 +60,8 @@ class Events:
     async def _latest(self, namespace: str, uid: str) -> Event | None:
         fields = f"involvedObject.uid={uid},type=Warning"
         try:
-            found, _ = await self._client.list(EVENT, namespace=namespace, fields=fields)
+            pages = self._client.pages(EVENT, namespace=namespace, fields=fields)
+            found = [event async for events, _ in pages for event in events]
         except ApiError as error:  # it only makes the status less telling
             log.warning("cannot list events", namespace=namespace, error=str(error))
             return None

@@ -8,6 +8,7 @@ from metricat_operator.api.overlap import Claim
 from metricat_operator.cluster import claims, serving
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS, TARGET
+from metricat_operator.cluster.packed import pack, unpack
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
 from metricat_operator.cluster.view import View
 from metricat_operator.cluster.watch import EVERYWHERE, Cache, kept_metadata
@@ -44,7 +45,8 @@ class Observer:
         self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _SOON), trim=_trim_node)
         self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=trim_pod, namespaces=where)
         self.children = {
-            kind.name: Cache(kind, changed=children, labels=naming.MANAGED, namespaces=where) for kind in CHILDREN
+            kind.name: Cache(kind, changed=children, labels=naming.MANAGED, trim=pack, namespaces=where)
+            for kind in CHILDREN
         }
         self.namespaces = Cache(
             NAMESPACE,
@@ -103,7 +105,7 @@ class Observer:
     def facts(self, namespace: str, name: str, uid: str) -> Facts:
         """What is known now about the target and its children."""
         label = naming.fit(name)
-        children = [child for owned in self._owned for child in owned().get((namespace, uid), ())]
+        children = [unpack(child) for owned in self._owned for child in owned().get((namespace, uid), ())]
         return Facts(
             children={ObjectKey(child["kind"], child["metadata"]["name"]): child for child in children},
             nodes=self._nodes(),

@@ -1,7 +1,7 @@
 """Caches of the cluster's objects, kept up to date by watches.
 
 Each object is cut to the fields that are used before it is kept: a node of a real size weighs 20 kB, of which a few
-hundred bytes matter here.
+hundred bytes matter here. What is needed whole, is kept compressed.
 """
 
 import asyncio
@@ -33,11 +33,6 @@ Trim = Callable[[Manifest], Manifest]
 Changed = Callable[[Manifest], None]
 
 
-def whole(manifest: Manifest) -> Manifest:
-    """Keep everything."""
-    return manifest
-
-
 @dataclass
 class Cache:
     """The objects of one kind, by namespace and name; all of them, or those of some namespaces.
@@ -48,9 +43,9 @@ class Cache:
 
     kind: Kind
     changed: Changed
+    trim: Trim
     labels: str = ""
     fields: str = ""
-    trim: Trim = whole
     namespaces: tuple[str, ...] = EVERYWHERE
     served: bool = True
     synced: asyncio.Event = field(default_factory=asyncio.Event)
@@ -136,17 +131,18 @@ class Cache:
         self.synced.set()
 
     async def _relist(self, client: Client, namespace: str) -> str:
-        items, version = await client.list(self.kind, namespace=namespace, labels=self.labels, fields=self.fields)
-        self._heard[namespace] = time.monotonic()
-        if not self.served:
-            self.served = True
-            log.info("kind is served", kind=self.kind.name)
-            self.changed({})
-        seen = set()
-        for item in items:
-            kept = _stripped(item, self.kind)
-            seen.add(_key(kept))
-            self._store(kept)
+        seen, version = set(), ""
+        pages = client.pages(self.kind, namespace=namespace, labels=self.labels, fields=self.fields)
+        async for items, version in pages:  # noqa: B007 (the version is that of the list)
+            self._heard[namespace] = time.monotonic()
+            if not self.served:
+                self.served = True
+                log.info("kind is served", kind=self.kind.name)
+                self.changed({})
+            while items:
+                kept = _stripped(items.pop(), self.kind)
+                seen.add(_key(kept))
+                self._store(kept)
         for key in [key for key in self._objects if key not in seen and namespace in {"", key[0]}]:
             self.revision += 1
             self.changed(self._objects.pop(key))

@@ -103,6 +103,12 @@ def news(status: Manifest, before: Manifest) -> list[Manifest]:
     return found if known else [one for one in found if one["status"] == "False" and one["type"] != "AgentsReady"]
 
 
+def goes_beyond_a_rollout(changed: Sequence[Manifest], before: Manifest) -> bool:
+    """Whether it is news that cannot wait: more than why a target's agents are still not all ready."""
+    known = {one["type"]: one["status"] for one in before.get("conditions", [])}
+    return any(one["type"] != "AgentsReady" or known.get("AgentsReady") != one["status"] for one in changed)
+
+
 def _stamped(condition: Manifest, before: dict[str, Manifest], generation: int, now: str) -> Manifest:
     old = before.get(condition["type"], {})
     since = old["lastTransitionTime"] if old.get("status") == condition["status"] else now
