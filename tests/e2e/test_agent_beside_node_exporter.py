@@ -139,8 +139,9 @@ def test_a_recorded_host_is_told_alike(host: str, tmp_path: Path) -> None:
     root = shutil.copytree(HOSTS / host, tmp_path / host)
     for missing in ("proc", "sys", "root"):
         (root / missing).mkdir(exist_ok=True)
-    if (root / "proc/1/net").exists():
-        (root / "proc/net").symlink_to("1/net")  # where theirs looks
+    if (root / "proc/1/net/rpc").exists():
+        (root / "proc/net").mkdir()
+        (root / "proc/net/rpc").symlink_to("../1/net/rpc")  # theirs looks there
     (root / "proc" / "stat").touch()  # without it the agent asks whether that is a host at all
     where = [f"--path.procfs={root}/proc", f"--path.sysfs={root}/sys", f"--path.rootfs={root}/root"]
     chosen = [*where, "--collector.disable-defaults", *(f"--collector.{name}" for name in RECORDED[host])]

@@ -46,6 +46,8 @@ class Connection:
         self._client = client
         self._limits = limits
         self._rest = b""
+        self._last: tuple[bytes, Request] | None = None
+        """The last request: the next is the same, mostly."""
         self.waits_since: float | None = time.monotonic()
         """Since when it waits for a request to come, idle or half sent; None while one is answered."""
         self.is_idle = True
@@ -85,7 +87,9 @@ class Connection:
         self.waits_since = None
         self.is_idle = False
         head, self._rest = self._rest[: end.start()], self._rest[end.end() :].lstrip(_EMPTY_LINES)
-        return parse_head(head)
+        if self._last is None or self._last[0] != head:
+            self._last = (head, parse_head(head))
+        return self._last[1]
 
     def send(self, data: bytes) -> None:
         """Send all within the deadline for answers (sendall's timeout is for the whole)."""

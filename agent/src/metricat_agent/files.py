@@ -52,17 +52,21 @@ def read_text(path: str) -> str:
     """Return the whole of a file; bytes that are no UTF-8 survive as surrogates, so names can be used as paths."""
     descriptor = os.open(path, _FLAGS)
     try:
-        return _whole(descriptor)
+        return _decoded(_whole(descriptor))
     finally:
         os.close(descriptor)
 
 
-def _whole(descriptor: int) -> str:
+def _whole(descriptor: int) -> bytes:
     """Read from the beginning to the end; the kernel hands out long tables in pieces."""
     data = chunk = os.pread(descriptor, _CHUNK, 0)
     while chunk:
         chunk = os.pread(descriptor, _CHUNK, len(data))
         data += chunk
+    return data
+
+
+def _decoded(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -75,7 +79,26 @@ def _identity(found: os.stat_result) -> Identity:
 
 
 def _attribute(data: bytes) -> str:
-    return data.rstrip(b"\n").decode("utf-8", "surrogateescape")
+    return _decoded(data.rstrip(b"\n"))
+
+
+class _Text:
+    """An open file, and what was in it the last time, unless that is large."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._data = b""
+        self._text = ""
+
+    def read(self) -> str:
+        """Read it anew; return the very same text as before if nothing is different."""
+        data = _whole(self.descriptor)
+        if data == self._data:
+            return self._text
+        text = _decoded(data)
+        if len(data) < _CHUNK:
+            self._data, self._text = data, text
+        return text
 
 
 class _Directory:
@@ -119,28 +142,28 @@ class Files:
 
     def __init__(self) -> None:
         self._era = Files.era
-        self._texts: dict[str, int] = {}
+        self._texts: dict[str, _Text] = {}
         self._directories: dict[str, _Directory] = {}
 
     def text(self, path: str) -> str:
-        """Return the whole of a file."""
+        """Return the whole of a file; the same object as the last time, if it is the same."""
         self._tidy()
-        descriptor = self._texts.get(path)
-        if descriptor is not None:
+        known = self._texts.get(path)
+        if known is not None:
             try:
-                return _whole(descriptor)
+                return known.read()
             except OSError:
                 self._drop(path)
-        descriptor = self._open(path)
+        opened = _Text(self._open(path))
         kept = False
         try:
-            text = _whole(descriptor)
+            text = opened.read()
             kept = self.allowance.take(1)
         finally:
             if not kept:
-                os.close(descriptor)
+                os.close(opened.descriptor)
         if kept:
-            self._texts[path] = descriptor
+            self._texts[path] = opened
         return text
 
     def attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
@@ -169,6 +192,10 @@ class Files:
         if kept:
             self._directories[directory] = found
         return texts
+
+    def __del__(self) -> None:
+        """Give every descriptor back when the last user is gone."""
+        self.close()
 
     def close(self) -> None:
         """Give every descriptor back."""
@@ -218,7 +245,7 @@ class Files:
         return found
 
     def _drop(self, path: str) -> None:
-        os.close(self._texts.pop(path))
+        os.close(self._texts.pop(path).descriptor)
         self.allowance.give(1)
 
     def _forget(self, directory: str) -> None:

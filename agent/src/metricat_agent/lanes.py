@@ -1,8 +1,8 @@
-"""Runs collectors so that one that hangs, or is slow, costs only itself.
+"""Runs jobs, such as collectors, so that one that hangs, or is slow, costs only itself.
 
-Collectors take turns in one thread, a *lane*. When one has not come back for `Limits.patience`, another lane goes on
-with the rest, and at `Limits.deadline` the answer is given without those that are still missing. A collector that
-hangs keeps its thread, and is left alone until it comes back: there is never more than one thread per collector.
+Jobs take turns in one thread, a *lane*. When one has not come back for `Limits.patience`, another lane goes on
+with the rest, and at `Limits.deadline` the answer is given without those that are still missing. A job that
+hangs keeps its thread, and is left alone until it comes back: there is never more than one thread per job.
 """
 
 from __future__ import annotations
@@ -12,96 +12,97 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
-    from metricat_agent.collectors import Collector
-    from metricat_agent.families import Metrics
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long collectors may take, in seconds."""
+    """How long jobs may take, in seconds."""
 
     patience: float = 0.2
-    """For one collector, until the others go on without it."""
+    """For one, until the others go on without it."""
     deadline: float = 1.5
     """For all of them."""
 
 
-class Outcome(NamedTuple):
-    """What came of one collector: its metrics, or why there are none, and what it took in seconds, and of a CPU."""
+class Outcome(NamedTuple, Generic[Result]):
+    """What came of one job: its result, or why there is none, and what it took in seconds, and of a CPU."""
 
-    metrics: Metrics | None
+    result: Result | None
     seconds: float
     why: str = ""
     cpu_seconds: float = 0
 
 
-class _Turn:
-    """The collectors of one scrape: lanes take them from one end, outcomes gather at the other."""
+class _Turn(Generic[Result]):
+    """The jobs of one scrape: lanes take them from one end, outcomes gather at the other."""
 
-    def __init__(self, collectors: Iterable[Collector]) -> None:
-        self.waiting = deque(collectors)
+    def __init__(self, jobs: Mapping[str, Callable[[], Result]], now: float) -> None:
+        self.waiting = deque(jobs.items())
         self.left = len(self.waiting)
         self.running: dict[str, float] = {}
-        self.outcomes: dict[str, Outcome] = {}
-        self.newest = time.monotonic()
+        self.outcomes: dict[str, Outcome[Result]] = {}
+        self.newest = now
         self.closed = False
-        self.over = threading.Event()
+        self.over = False
+        self.unfinished = threading.Lock()
+        """Held until all is done: one lock wakes who waits with less ado than an event."""
+        self.unfinished.acquire()
 
 
-class Lanes:
-    """Runs one set of collectors at a time, within a deadline."""
+class Lanes(Generic[Result]):
+    """Runs one set of jobs at a time, within a deadline."""
 
     def __init__(self, limits: Limits | None = None, timer: Callable[[], float] = time.perf_counter) -> None:
         self._limits = limits or Limits()
         self._timer = timer
-        self._turns: SimpleQueue[_Turn] = SimpleQueue()
+        self._turns: SimpleQueue[_Turn[Result]] = SimpleQueue()
         self._lock = threading.Lock()
         self._one_turn = threading.Lock()
         self._idle = 0
         self._busy: dict[str, float] = {}
 
-    def run(self, collectors: Iterable[Collector]) -> dict[str, Outcome]:
-        """Return the outcome of every collector by name, in no more than the deadline."""
+    def run(self, jobs: Mapping[str, Callable[[], Result]]) -> dict[str, Outcome[Result]]:
+        """Return the outcome of every job by name, in no more than the deadline."""
         with self._one_turn:
-            outcomes: dict[str, Outcome] = {}
-            free = []
+            outcomes: dict[str, Outcome[Result]] = {}
             with self._lock:
-                for collector in collectors:
-                    since = self._busy.get(collector.name)
-                    if since is None:
-                        free.append(collector)
-                    else:
-                        waited = self._timer() - since
-                        outcomes[collector.name] = Outcome(None, waited, why="hangs, and is left alone until it ends")
-            turn = _Turn(free)
+                now = self._timer()
+                hanging = {name: now - since for name, since in self._busy.items() if name in jobs}
+            for name, waited in hanging.items():
+                outcomes[name] = Outcome(None, waited, why="hangs, and is left alone until it ends")
+            free = {name: job for name, job in jobs.items() if name not in hanging} if hanging else jobs
+            turn = _Turn(free, now)
             if free:
                 self._start(turn)
-                self._watch(turn)
+                self._watch(turn, now)
             with self._lock:
                 turn.closed = True
                 outcomes.update(turn.outcomes)
                 now = self._timer()
-                for collector in free:
-                    if collector.name not in outcomes:
-                        waited = now - turn.running.get(collector.name, now)
-                        outcomes[collector.name] = Outcome(None, waited, why="did not end in time")
+                for name in free:
+                    if name not in outcomes:
+                        waited = now - turn.running.get(name, now)
+                        outcomes[name] = Outcome(None, waited, why="did not end in time")
             return outcomes
 
-    def _watch(self, turn: _Turn) -> None:
+    def _watch(self, turn: _Turn[Result], now: float) -> None:
         """Wait until all is done or time is up; open another lane whenever the newest one is held up."""
         limits = self._limits
-        deadline = time.monotonic() + limits.deadline
-        while (left := deadline - time.monotonic()) > 0 and not turn.over.wait(min(limits.patience, left)):
-            if turn.waiting and time.monotonic() - turn.newest >= limits.patience:
-                turn.newest = time.monotonic()
+        deadline = now + limits.deadline
+        while (left := deadline - self._timer()) > 0:
+            if turn.unfinished.acquire(timeout=min(limits.patience, left)):
+                return
+            if turn.waiting and self._timer() - turn.newest >= limits.patience:
+                turn.newest = self._timer()
                 self._start(turn)
 
-    def _start(self, turn: _Turn) -> None:
+    def _start(self, turn: _Turn[Result]) -> None:
         with self._lock:
             if self._idle:
                 self._idle -= 1
@@ -113,36 +114,46 @@ class Lanes:
         """Take one turn after another; end when another lane is waiting for them already."""
         while True:
             turn = self._turns.get()
-            collector = self._next(turn)
-            while collector is not None:
-                collector = self._next(turn, collector.name, self._collect(collector))
-            del turn
+            self._do(turn)
             with self._lock:
-                if self._idle:
-                    return
-                self._idle += 1
+                superfluous = self._idle > 0
+                self._idle += not superfluous
+                ends = not turn.left and not turn.over
+                turn.over = turn.over or ends
+            if ends:
+                turn.unfinished.release()  # as late as can be: who waits needs the interpreter, which we have
+            if superfluous:
+                return
+            del turn
 
-    def _next(self, turn: _Turn, done: str = "", outcome: Outcome | None = None) -> Collector | None:
-        """Note what came of a collector, and take the next."""
+    def _do(self, turn: _Turn[Result]) -> None:
+        """Do one job after another, until there is none left."""
+        timer, cpu = self._timer, time.thread_time
+        started, used = timer(), cpu()
+        done = self._next(turn, started)
+        while done is not None:
+            name, job = done
+            result, why = None, ""
+            try:
+                result = job()
+            except Exception as error:  # noqa: BLE001 -- the boundary: one job's bug must not cost the others' results
+                why = f"{type(error).__name__}: {error}"
+            ended, spent = timer(), cpu()
+            done = self._next(turn, ended, name, Outcome(result, ended - started, why, spent - used))
+            started, used = ended, spent
+
+    def _next(
+        self, turn: _Turn[Result], now: float, done: str = "", outcome: Outcome[Result] | None = None
+    ) -> tuple[str, Callable[[], Result]] | None:
+        """Note what came of a job, and take the next."""
         with self._lock:
             if outcome is not None:
                 del self._busy[done]
                 turn.outcomes[done] = outcome
                 turn.left -= 1
-                if not turn.left:
-                    turn.over.set()
             if turn.closed or not turn.waiting:
                 return None
-            collector = turn.waiting.popleft()
-            turn.newest = time.monotonic()
-            self._busy[collector.name] = turn.running[collector.name] = self._timer()
-            return collector
-
-    def _collect(self, collector: Collector) -> Outcome:
-        started, used = self._timer(), time.thread_time()
-        metrics, why = None, ""
-        try:
-            metrics = collector.collect()
-        except Exception as error:  # noqa: BLE001 -- the boundary: one collector's bug must not cost the others' series
-            why = f"{type(error).__name__}: {error}"
-        return Outcome(metrics, self._timer() - started, why, time.thread_time() - used)
+            name, job = turn.waiting.popleft()
+            turn.newest = now
+            self._busy[name] = turn.running[name] = now
+            return name, job

@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from metricat_agent import budget
 from metricat_agent.exposition import ENDS, Format, Writer
 from metricat_agent.families import Metrics, Sample, counter, gauge
 from metricat_agent.flights import Flights
+from metricat_agent.gzipped import gzipped
 from metricat_agent.lanes import Lanes, Limits, Outcome
 from metricat_agent.thrift import FAMILIES as THRIFT
 from metricat_agent.thrift import Limits as ThriftLimits
@@ -47,7 +48,8 @@ FAMILIES = (*_OF_COLLECTORS, *THRIFT)
 
 _OUR_NAMES = frozenset(family.name for family in FAMILIES)
 _LOG = logging.getLogger(__name__)
-_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_MICROSECOND = 6
+"""Digits of a duration: a clock's noise is not worth its bytes."""
 
 
 class UnknownCollectorError(Exception):
@@ -63,14 +65,13 @@ class Page:
 
     @property
     def gzipped(self) -> bytes:
-        """Compressed quickly: the network to Prometheus is near, the node's CPU is not ours."""
+        """The same, compressed when somebody asks for it."""
         if not self._gzipped:
-            compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP_FORMAT)
-            self._gzipped = compressor.compress(self.plain) + compressor.flush()
+            self._gzipped = gzipped(self.plain)
         return self._gzipped
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Written:
     """What a collector gave, as it was written: the same again if it gives the very same object again."""
 
@@ -83,16 +84,35 @@ class _Written:
 
 
 class _Record:
-    """What is remembered of one collector from scrape to scrape."""
+    """One collector, and what is remembered of it from scrape to scrape."""
 
-    def __init__(self) -> None:
+    def __init__(self, collector: Collector, series: int) -> None:
+        self.collector = collector
+        self.labels = (collector.name,)
         self.errors = 0
         self.dropped = 0
         self.background = 0.0
         self.last_success: float | None = None
         self.why: str | None = None
-        self.written: _Written | None = None
-        self.writer = Writer()
+        self._series = series
+        self._written: _Written | None = None
+        self._writer = Writer()
+
+    def collected(self, form: Format) -> _Written:
+        """Collect and write at once, while all is at hand; what others told is written once it is known who has it."""
+        metrics = self.collector.collect()
+        if self.collector.foreign:
+            return _Written(metrics, form, b"", metrics, 0, 0)
+        return self.written(metrics, form)
+
+    def written(self, metrics: Metrics, form: Format) -> _Written:
+        """Return the metrics as text, within the budget."""
+        written = self._written
+        if written is None or written.metrics is not metrics or written.form != form:
+            found, series, dropped = budget.cut(metrics, self._series)
+            plain = self._writer.text(found, form).encode()
+            written = self._written = _Written(metrics, form, plain, found, series, dropped)
+        return written
 
 
 class Registry:
@@ -108,30 +128,28 @@ class Registry:
         series: int = budget.SERIES,
         thrift: ThriftLimits | None = None,
     ) -> None:
-        self._collectors = {collector.name: collector for collector in collectors}
+        self._records = {collector.name: _Record(collector, series) for collector in collectors}
         self._clock = clock
-        self._series = series
         self._writer = Writer()
         self._writing = threading.Lock()
-        self._thrift = Thrift([name for name, one in self._collectors.items() if not one.essential], thrift)
-        self._lanes = Lanes(limits, timer)
+        self._thrift = Thrift([name for name, one in self._records.items() if not one.collector.essential], thrift)
+        self._lanes: Lanes[_Written] = Lanes(limits, timer)
         self._flights: Flights[Page] = Flights()
-        self._records = {name: _Record() for name in self._collectors}
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the collectors, in the order of a scrape."""
-        return tuple(self._collectors)
+        return tuple(self._records)
 
     def page(self, form: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
         """Return a scrape, or the one that is being made for another; of the collectors asked for, or of all.
 
         Raises `UnknownCollectorError`; never for what a collector does.
         """
-        if unknown := sorted({*collect, *exclude} - set(self._collectors)):
+        if unknown := sorted({*collect, *exclude} - set(self._records)):
             raise UnknownCollectorError(", ".join(unknown))
         without = exclude if collect else {*exclude, *self._thrift.shed}
-        chosen = tuple(name for name in self._collectors if (not collect or name in collect) and name not in without)
+        chosen = tuple(name for name in self._records if (not collect or name in collect) and name not in without)
         return self._flights.get((form, chosen), lambda: Page(self._bytes(form, chosen)))
 
     def scrape(self) -> str:
@@ -139,70 +157,72 @@ class Registry:
         return self._bytes("text", self.names).decode()
 
     def _bytes(self, form: Format, chosen: Iterable[str]) -> bytes:
-        outcomes = self._lanes.run([self._collectors[name] for name in chosen])
+        outcomes = self._lanes.run({name: partial(self._records[name].collected, form) for name in chosen})
         with self._writing:
-            return self._written(form, chosen, outcomes)
+            return self._together(form, chosen, outcomes)
 
-    def _written(self, form: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome]) -> bytes:
+    def _together(self, form: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> bytes:
         parts: list[bytes] = []
         own: list[list[Sample]] = [[] for _ in _OF_COLLECTORS]
-        taken: Metrics = []
+        durations, successes, errors, last, counts, dropped = own
+        now = round(self._clock(), _MICROSECOND)
         for name in chosen:
             outcome, record = outcomes[name], self._records[name]
-            series, why = 0, outcome.why
-            worked = outcome.metrics is not None
-            if outcome.metrics is not None:
+            written, why = outcome.result, outcome.why
+            if written is not None and record.collector.foreign:
                 try:
-                    written = self._rendered(name, outcome.metrics, form, taken)
-                    parts.append(written.plain)
-                    taken += written.found
-                    series = written.series
-                    record.dropped += written.dropped
+                    written = record.written(_foreign(written.metrics, outcomes), form)
                 except Exception as error:  # noqa: BLE001 -- what cannot be written must not cost the others' series
-                    worked, series, why = False, 0, f"{type(error).__name__}: {error}"
-            self._note(name, record, None if worked else why)
-            values = (outcome.seconds, int(worked), record.errors, record.last_success, series, record.dropped or None)
-            for samples, value in zip(own, values, strict=True):
-                if value is not None:
-                    samples.append(((name,), value))
+                    written, why = None, f"{type(error).__name__}: {error}"
+            if written is not None:
+                parts.append(written.plain)
+                record.dropped += written.dropped
+            self._note(record, now, None if written is not None else why)
+            labels = record.labels
+            durations.append((labels, round(outcome.seconds, _MICROSECOND)))
+            successes.append((labels, int(written is not None)))
+            errors.append((labels, record.errors))
+            if record.last_success is not None:
+                last.append((labels, record.last_success))
+            counts.append((labels, written.series if written is not None else 0))
+            if record.dropped:
+                dropped.append((labels, record.dropped))
         self._account(outcomes)
-        last = [*zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()]
-        return b"".join((*parts, self._writer.text(last, form).encode(), ENDS[form].encode()))
+        metrics = [*zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()]
+        return b"".join((*parts, self._writer.text(metrics, form).encode(), ENDS[form].encode()))
 
-    def _account(self, outcomes: Mapping[str, Outcome]) -> None:
+    def _account(self, outcomes: Mapping[str, Outcome[_Written]]) -> None:
         """Charge each collector for the CPU that it used, since the last scrape too; pause those left out for it."""
         spent = {}
         for name, outcome in outcomes.items():
-            record, background = self._records[name], self._collectors[name].background_seconds()
+            record = self._records[name]
+            background = record.collector.background_seconds()
             spent[name] = outcome.cpu_seconds + background - record.background
             record.background = background
         before = self._thrift.shed
         self._thrift.note(spent)
         for name in set(self._thrift.shed) - set(before):
-            self._collectors[name].pause()
+            self._records[name].collector.pause()
 
-    def _rendered(self, name: str, metrics: Metrics, form: Format, taken: Metrics) -> _Written:
-        """Return the metrics as text; those of a foreign collector without the names that are taken."""
-        if self._collectors[name].foreign:
-            ours = {family.name for family, _ in taken} | _OUR_NAMES
-            metrics = [metric for metric in metrics if metric[0].name not in ours]
-        record = self._records[name]
-        written = record.written
-        if written is None or written.metrics is not metrics or written.form != form:
-            found, series, dropped = budget.cut(metrics, self._series)
-            plain = record.writer.text(found, form).encode()
-            written = record.written = _Written(metrics, form, plain, found, series, dropped)
-        return written
-
-    def _note(self, name: str, record: _Record, why: str | None) -> None:
+    def _note(self, record: _Record, now: float, why: str | None) -> None:
         """Count that a collector worked, or why not, and log it if it is news."""
+        name = record.collector.name
         if why is not None:
             record.errors += 1
             if record.why != why:
                 _LOG.warning("collector %s fails: %s", name, why)
             record.why = why
             return
-        record.last_success = self._clock()
+        record.last_success = now
         if record.why is not None:
             _LOG.warning("collector %s works again", name)
             record.why = None
+
+
+def _foreign(metrics: Metrics, outcomes: Mapping[str, Outcome[_Written]]) -> Metrics:
+    """Return the metrics of others without the names that are ours."""
+    ours = set(_OUR_NAMES)
+    for outcome in outcomes.values():
+        if outcome.result is not None and outcome.result.metrics is not metrics:
+            ours.update(family.name for family, _ in outcome.result.found)
+    return [metric for metric in metrics if metric[0].name not in ours]

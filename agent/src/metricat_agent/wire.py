@@ -6,10 +6,12 @@ Python's own http.server would do it too, but importing it costs 6 MiB of memory
 from __future__ import annotations
 
 import re
-import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from math import isnan
 from typing import TYPE_CHECKING
+
+from metricat_agent.gzipped import gzipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +32,6 @@ REASONS = {
     505: "HTTP Version Not Supported",
 }
 _GZIP_FLOOR = 1024
-_GZIP_FORMAT = 16 + zlib.MAX_WBITS
 _END_OF_LINE = re.compile(r"\r?\n")
 _ABSOLUTE = re.compile(r"\Ahttps?://[^/?]+/?", re.IGNORECASE)
 """What proxies put before a path (RFC 9112, 3.2.2)."""
@@ -45,9 +46,9 @@ class BadRequestError(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
-    """The head of a request, names of headers in lower case."""
+    """The head of a request, names of headers in lower case. What they ask for is found out once."""
 
     method: str
     path: str
@@ -62,13 +63,13 @@ class Request:
         has_body = self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
         return self.version == "HTTP/1.1" and "close" not in connection and not has_body
 
-    @property
+    @cached_property
     def takes_gzip(self) -> bool:
         """Whether the answer may be compressed (RFC 9110, 12.5.3)."""
         qualities = {name: quality for name, _, quality in preferences(self.headers.get("accept-encoding", ""))}
         return qualities.get("gzip", qualities.get("*", 0)) > 0
 
-    @property
+    @cached_property
     def takes_openmetrics(self) -> bool:
         """Whether OpenMetrics is wanted at least as much as any plain text."""
         best = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
@@ -141,7 +142,7 @@ def encode(answer: Answer, request: Request | None, *, close: bool) -> bytes:
     if len(body) >= _GZIP_FLOOR:
         headers.append(("Vary", "Accept-Encoding"))
         if request is not None and request.takes_gzip:
-            body = answer.gzipped() if answer.gzipped is not None else _gzip(body)
+            body = answer.gzipped() if answer.gzipped is not None else gzipped(body)
             headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(body))))
     if close:
@@ -157,9 +158,3 @@ def _quality(text: str) -> float:
     except ValueError:
         return 0
     return 0 if isnan(quality) else quality
-
-
-def _gzip(body: bytes) -> bytes:
-    """Compress quickly: the network to Prometheus is near, the node's CPU is not ours."""
-    compressor = zlib.compressobj(1, zlib.DEFLATED, _GZIP_FORMAT)
-    return compressor.compress(body) + compressor.flush()

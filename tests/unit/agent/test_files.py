@@ -24,6 +24,29 @@ def opened_below(folder: Path) -> int:
     return found
 
 
+def test_who_is_gone_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("1")
+    files, left = Files(), Files.allowance.left
+    files.text(str(tmp_path / "x"))
+    files.attributes(str(tmp_path), ("x",))
+    assert (opened_below(tmp_path), Files.allowance.left) == (2, left - 2)
+    del files
+    assert (opened_below(tmp_path), Files.allowance.left) == (0, left)
+
+
+def test_an_unchanged_file_is_the_same_object_and_a_changed_one_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("1 2 3\n")
+    files = Files()
+    first = files.text(str(tmp_path / "x"))
+    assert files.text(str(tmp_path / "x")) is first
+    with (tmp_path / "x").open("r+") as same_file:
+        same_file.write("1 2 4\n")
+    assert files.text(str(tmp_path / "x")) == "1 2 4\n"
+    (tmp_path / "x").write_text("9" * (1 << 17))
+    for _ in range(2):
+        assert len(files.text(str(tmp_path / "x"))) == 1 << 17, "what is large is not remembered, but told"
+
+
 def test_attributes_follow_the_name_and_not_the_device(tmp_path: Path) -> None:
     for name, mtu in (("a0", "1111"), ("b0", "2222")):
         (tmp_path / name).mkdir()

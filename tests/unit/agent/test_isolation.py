@@ -94,19 +94,57 @@ def test_what_hangs_is_left_alone_until_it_ends(scrape_of: Callable[[str], Scrap
 def test_many_that_hang_cost_no_more_than_the_deadline() -> None:
     free, stubs = hanging("ABCDEFGHx")
     started = time.monotonic()
-    outcomes = Lanes(Limits(patience=0.02, deadline=1)).run(stubs)
+    lanes: Lanes[Metrics] = Lanes(Limits(patience=0.02, deadline=1))
+    outcomes = lanes.run({stub.name: stub.collect for stub in stubs})
     free.set()
     assert time.monotonic() - started < 2
-    assert outcomes["x"].metrics is not None
+    assert outcomes["x"].result is not None
     assert outcomes["a"].why == "did not end in time"
 
 
 def test_one_that_is_only_slow_is_served() -> None:
     free, stubs = hanging("Ab")
     threading.Timer(0.2, free.set).start()
-    outcomes = Lanes(Limits(patience=0.05, deadline=5)).run(stubs)
-    assert all(outcome.metrics is not None for outcome in outcomes.values())
+    lanes: Lanes[Metrics] = Lanes(Limits(patience=0.05, deadline=5))
+    outcomes = lanes.run({stub.name: stub.collect for stub in stubs})
+    assert all(outcome.result is not None for outcome in outcomes.values())
     assert outcomes["b"].seconds < 0.1
+
+
+def test_lanes_that_end_together_wake_who_waits_once() -> None:
+    lanes: Lanes[int] = Lanes(Limits(patience=0.001, deadline=20))
+    for number in range(200):
+        gate = threading.Barrier(3)  # three jobs can only end together, in three lanes
+
+        def meet(gate: threading.Barrier = gate, number: int = number) -> int:
+            return gate.wait(10) * 0 + number
+
+        outcomes = lanes.run(dict.fromkeys("abc", meet))
+        assert {outcome.result for outcome in outcomes.values()} == {number}
+
+
+class Moving(Collector):
+    """Tells what it is given, as if read from a file."""
+
+    name, summary, families = "moving", "tells what it is given", ()
+    found = 1
+    parsed = 0
+
+    def collect(self) -> Metrics:
+        return self.told(self.found, self.parse)
+
+    def parse(self, found: int) -> Metrics:
+        self.parsed += 1
+        return [single(ALL, found)]
+
+
+def test_what_did_not_change_is_not_parsed_again_but_told(scrape_of: Callable[[str], Scrape]) -> None:
+    collector = Moving(Host())
+    registry = Registry([collector])
+    for found in (1, 1, 1, 2, 2, 1):
+        collector.found = found
+        assert scrape_of(registry.scrape()).get("node_all") == found
+    assert collector.parsed == 3
 
 
 def test_scrapes_at_the_same_time_are_one() -> None:

@@ -153,6 +153,13 @@ def test_what_is_as_good_as_a_request_is_answered(sent: bytes) -> None:
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
+def test_another_request_on_the_same_connection_gets_its_own_answer() -> None:
+    with running() as port, raw(port) as client:
+        for path, status in (("/-/ready", b"200"), ("/-/ready", b"200"), ("/nothing", b"404"), ("/-/ready", b"200")):
+            client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+            assert client.recv(4096).startswith(b"HTTP/1.1 " + status)
+
+
 def test_empty_lines_win_no_time() -> None:
     with running(limits=Limits(idle=0.5)) as port, raw(port) as client:
         started = time.monotonic()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import zlib
 from contextlib import suppress
 
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metricat_agent import gzipped
 from metricat_agent.wire import Answer, BadRequestError, Request, encode, parse_head
 
 LONG = Answer(200, b"node_load1 0.5\n" * 100)
@@ -85,6 +88,17 @@ def test_gzip_if_asked(accepted: str, taken: bool) -> None:  # noqa: FBT001 -- a
     assert b"Vary: Accept-Encoding" in head
     assert f"Content-Length: {len(body)}".encode() in head
     assert (zlib.decompress(body, 31) if taken else body) == LONG.body
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_either_library_gives_gzip(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 -- as above
+    if not fast:
+        monkeypatch.setitem(sys.modules, "isal", None)
+    importlib.reload(gzipped)
+    assert (gzipped.LIBRARY == "zlib") is not fast
+    assert zlib.decompress(gzipped.gzipped(LONG.body), 31) == LONG.body
+    monkeypatch.undo()
+    importlib.reload(gzipped)
 
 
 def test_short_answers_are_not_compressed() -> None:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from metricat_agent.families import Family, Metrics
     from metricat_agent.host import Host
     from metricat_agent.options import Option
 
 
+Found = TypeVar("Found")
 POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
 """The host's ends of pods' cables, as network plugins name them: their series would come and go with pods."""
 
@@ -87,6 +88,7 @@ class Collector(ABC):
             option.name: option.default == "true" if option.switch else self.option(option.name, option.default)
             for option in self.options
         }
+        self._told: tuple[object, Metrics] | None = None
         self.start()
 
     def start(self) -> None:  # noqa: B027 -- most keep nothing
@@ -102,6 +104,15 @@ class Collector(ABC):
 
     def pause(self) -> None:  # noqa: B027 -- as above
         """End what goes on between scrapes: the agent must save CPU, and leaves this collector out."""
+
+    def told(self, found: Found, parse: Callable[[Found], Metrics]) -> Metrics:
+        """Return what is parsed of what was read just now; if that is as the last time, the very same as then.
+
+        Such metrics are not written anew either.
+        """
+        if self._told is None or self._told[0] != found:
+            self._told = (found, parse(found))
+        return self._told[1]
 
     @classmethod
     def option(cls, name: str, text: str) -> object:

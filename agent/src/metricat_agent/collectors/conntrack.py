@@ -64,4 +64,4 @@ class ConnectionTracking(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(*read(self.host))
+        return self.told(read(self.host), lambda found: parse(*found))

@@ -162,4 +162,4 @@ class Disks(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(*read(self.host, self.filter("device-exclude")))
+        return self.told(read(self.host, self.filter("device-exclude")), lambda found: parse(*found))

@@ -34,4 +34,4 @@ class FileDescriptors(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host))
+        return self.told(read(self.host), parse)

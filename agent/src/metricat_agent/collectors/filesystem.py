@@ -190,4 +190,4 @@ class FileSystems(Collector):
         table = visible_mounts(self.host.init("mountinfo"))
         if table is not self._choice.table:
             self._choice = choose(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
-        return parse(read(self.host, self._choice, self._prober))
+        return self.told(read(self.host, self._choice, self._prober), parse)

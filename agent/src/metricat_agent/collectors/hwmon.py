@@ -150,4 +150,5 @@ class HardwareSensors(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host), self.filter("sensor-exclude"), self.filter("chip-exclude"))
+        sensors, chips = self.filter("sensor-exclude"), self.filter("chip-exclude")
+        return self.told(read(self.host), lambda found: parse(found, sensors, chips))

@@ -194,4 +194,4 @@ class InfiniBand(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host, self.filter("device-exclude")))
+        return self.told(read(self.host, self.filter("device-exclude")), parse)

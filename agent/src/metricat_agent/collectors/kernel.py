@@ -8,7 +8,7 @@ from metricat_agent.collectors import Collector
 from metricat_agent.families import Metrics, counter, gauge, single
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from metricat_agent.host import Host
 
@@ -29,8 +29,12 @@ class Entropy(Collector):
     def collect(self) -> Metrics:
         """Read two files of one number each."""
         names = ("entropy_avail", "poolsize")
-        texts = [self.host.proc(f"sys/kernel/random/{name}") for name in names]
-        return [single(family, int(text)) for family, text in zip((ENTROPY, POOL), texts, strict=True)]
+        return self.told([self.host.proc(f"sys/kernel/random/{name}") for name in names], parse_entropy)
+
+
+def parse_entropy(texts: Iterable[str]) -> Metrics:
+    """Take a number of each file."""
+    return [single(family, int(text)) for family, text in zip((ENTROPY, POOL), texts, strict=True)]
 
 
 class KernelHung(Collector):
@@ -58,7 +62,7 @@ class SeLinux(Collector):
 
     def collect(self) -> Metrics:
         """Look for its filesystem."""
-        return parse_selinux(read_selinux(self.host))
+        return self.told(read_selinux(self.host), parse_selinux)
 
 
 def read_selinux(host: Host) -> Mapping[str, str]:

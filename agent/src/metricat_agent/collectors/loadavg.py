@@ -37,4 +37,4 @@ class LoadAverage(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host))
+        return self.told(read(self.host), parse)

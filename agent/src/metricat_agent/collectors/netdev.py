@@ -69,4 +69,4 @@ class NetworkDevices(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host), self.filter("device-exclude"))
+        return self.told(read(self.host), lambda text: parse(text, self.filter("device-exclude")))

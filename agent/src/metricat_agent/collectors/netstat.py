@@ -148,5 +148,10 @@ class NetworkStatistics(Collector):
         fields = self.settings["fields"]
         assert isinstance(fields, re.Pattern)  # noqa: S101 -- `option` made it
         tables, listed = read(self.host)
-        metrics, self._known = parse_list(listed, fields, self._known)
-        return parse_tables(tables, fields, self._columns) + metrics
+        return parse_tables(tables, fields, self._columns) + self.told(listed, self._list)
+
+    def _list(self, text: str) -> Metrics:
+        fields = self.settings["fields"]
+        assert isinstance(fields, re.Pattern)  # noqa: S101 -- as above
+        metrics, self._known = parse_list(text, fields, self._known)
+        return metrics

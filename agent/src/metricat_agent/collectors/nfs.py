@@ -169,7 +169,7 @@ class NfsClient(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse_client(read(self.host, "nfs"))
+        return self.told(read(self.host, "nfs"), parse_client)
 
 
 class NfsServer(Collector):
@@ -181,4 +181,4 @@ class NfsServer(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse_server(read(self.host, "nfsd"))
+        return self.told(read(self.host, "nfsd"), parse_server)

@@ -97,4 +97,4 @@ class PowerSupplies(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host, self.filter("ignored-supplies")))
+        return self.told(read(self.host, self.filter("ignored-supplies")), parse)

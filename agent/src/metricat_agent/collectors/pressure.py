@@ -9,7 +9,7 @@ from metricat_agent.collectors import Collector
 from metricat_agent.families import Family, Metrics, counter, single
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from metricat_agent.host import Host
 
@@ -30,10 +30,10 @@ FAMILIES: dict[tuple[str, str], Family] = {
 RESOURCES = ("cpu", "io", "memory", "irq")
 
 
-def read(host: Host) -> Mapping[str, str]:
+def read(host: Host, resources: Iterable[str] = RESOURCES) -> Mapping[str, str]:
     """Read the files that there are; a kernel without them, or with them switched off, tells nothing."""
     found = {}
-    for resource in RESOURCES:
+    for resource in resources:
         try:
             found[resource] = host.proc(f"pressure/{resource}")
         except OSError as error:
@@ -60,6 +60,12 @@ class Pressure(Collector):
     summary = "time that tasks waited for CPU, memory and disks"
     families = tuple(FAMILIES.values())
 
+    def start(self) -> None:
+        """Ask for all."""
+        self._resources: tuple[str, ...] = RESOURCES
+
     def collect(self) -> Metrics:
-        """Read and parse."""
-        return parse(read(self.host))
+        """Read and parse; what the kernel does not have it will not have before it boots."""
+        found = read(self.host, self._resources)
+        self._resources = tuple(found)
+        return self.told(found, parse)

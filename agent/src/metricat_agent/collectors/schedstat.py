@@ -45,4 +45,4 @@ class Scheduler(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host))
+        return self.told(read(self.host), parse)

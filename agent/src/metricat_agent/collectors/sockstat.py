@@ -77,4 +77,4 @@ class Sockets(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(*read(self.host))
+        return self.told(read(self.host), lambda found: parse(*found))

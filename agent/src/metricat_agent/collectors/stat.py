@@ -53,4 +53,5 @@ class Stat(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host), softirqs=self.settings["softirq"] is True)
+        softirqs = self.settings["softirq"] is True
+        return self.told(read(self.host), lambda text: parse(text, softirqs=softirqs))

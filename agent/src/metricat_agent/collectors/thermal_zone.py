@@ -60,4 +60,4 @@ class ThermalZones(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host))
+        return self.told(read(self.host), parse)

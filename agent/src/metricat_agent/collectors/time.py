@@ -17,17 +17,16 @@ TIME = gauge("node_time_seconds", "The node's clock, in seconds since 1970 (UTC)
 ZONE = gauge("node_time_zone_offset_seconds", "Time by which the node's zone is ahead of UTC, in seconds.", "time_zone")
 AVAILABLE = gauge("node_time_clocksource_available_info", "1 for each source of time.", "device", "clocksource")
 CURRENT = gauge("node_time_clocksource_current_info", "1 for the source of time in use.", "device", "clocksource")
-_ROOT = "devices/system/clocksource"
 _DEVICE = "0"
 """Linux has only ever made one."""
+_ROOT = f"devices/system/clocksource/clocksource{_DEVICE}"
 _FILES = ("available_clocksource", "current_clocksource")
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
     """Read the sources of time by the number of their device."""
     try:
-        entries = [entry for entry in host.sys_names(_ROOT) if entry.startswith("clocksource")]
-        return {entry.removeprefix("clocksource"): host.sys_attributes(f"{_ROOT}/{entry}", _FILES) for entry in entries}
+        return {_DEVICE: host.sys_attributes(_ROOT, _FILES)}
     except OSError:
         return {}
 

@@ -48,4 +48,4 @@ class Uname(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(*read(self.host), self.host.node_name)
+        return self.told(read(self.host), lambda found: parse(*found, self.host.node_name))

@@ -68,7 +68,10 @@ class VirtualMemory(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
+        return self.told(read(self.host), self._parse)
+
+    def _parse(self, text: str) -> Metrics:
         fields = self.settings["fields"]
         assert isinstance(fields, re.Pattern)  # noqa: S101 -- `option` made it
-        metrics, self._known = parse(read(self.host), fields, self._known)
+        metrics, self._known = parse(text, fields, self._known)
         return metrics

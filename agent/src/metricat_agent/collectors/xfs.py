@@ -119,4 +119,4 @@ class Xfs(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return parse(read(self.host))
+        return self.told(read(self.host), parse)
