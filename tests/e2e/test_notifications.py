@@ -229,6 +229,7 @@ def test_each_way_brings_what_its_receiver_wants(told: Scene) -> None:
     [chat] = came(told, "slack", "critical")[0]["body"]["attachments"]
     assert chat["title"] == f"[FIRING] {ALERT} (critical) on n1"
     assert "Memory usage on n1 is high. Memory usage on n1 (pool default) is" in chat["text"]
+    assert " Since 20" in chat["text"]
     assert came(told, "slack", "critical")[0]["body"]["channel"] == "#nodes"
 
     page = came(told, "pagerduty", "critical")[0]["body"]

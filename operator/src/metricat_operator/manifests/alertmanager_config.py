@@ -21,7 +21,9 @@ _TITLE = (
 )
 _TEXT = (
     "{{ range .Alerts }}{{ .Annotations.summary }}. {{ .Annotations.description }}"
-    "{{ with .Annotations.runbook_url }} <{{ . }}|Runbook>{{ end }}\n{{ end }}"
+    ' Since {{ .StartsAt.UTC.Format "2006-01-02 15:04 UTC" }}'
+    '{{ if eq .Status "resolved" }} until {{ .EndsAt.UTC.Format "15:04 UTC" }}{{ end }}.'
+    "{{ with .Annotations.runbook_url }} Runbook: {{ . }}{{ end }}\n{{ end }}"
 )
 
 
@@ -93,6 +95,7 @@ def _email(email: Email) -> Manifest:
         "requireTLS": True,
         "sendResolved": True,
         "headers": [{"key": "Subject", "value": _TITLE}],
+        "text": _TEXT,
         **({"authUsername": email.username} if email.username else {}),
         **_secret("authPassword", email.password),
         **({"tlsConfig": {"ca": _secret("secret", email.ca)}} if email.ca else {}),
