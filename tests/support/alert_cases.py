@@ -491,6 +491,8 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("all well", 30, NONE, agents(0, 4)),
         Case("cordoned", 30, NONE, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(1)}),
         Case("not cordoned", 10, BOTH, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(0)}),
+        Case("brand-new", 10, NONE, {**agents(1, 3), 'kube_node_created{node="n1"}': steady(0)}),
+        Case("no longer new", 21, BOTH, {**agents(1, 3), 'kube_node_created{node="n1"}': steady(0)}),
         Case("of another target", 30, NONE, {'up{service="other"}': steady(0)}),
         Case("no agent at all", 10, WARNING, {**agents(0, 10), **uncovered()}),
         Case("no agent on many", 10, BOTH, {**agents(0, 8), **uncovered()}),

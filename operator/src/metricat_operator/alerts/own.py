@@ -10,16 +10,16 @@ _WHY = (
     "{{ with printf `topk(1, metricat_node_uncovered{<coverage>,node=%q})` $labels.node | query }}"
     ": {{ (first .).Labels.reason }}{{ end }}"
 )
-_DRAINED = "unless on (node) kube_node_spec_unschedulable == 1"
-"""Where kube-state-metrics is there, cordoned nodes are left out; without it, this has no effect."""
-_LOST = f"({_UP} == 0 or on (node) {_UNCOVERED}) {_DRAINED}"
+_EXCUSED = "unless on (node) kube_node_spec_unschedulable == 1 unless on (node) time() - kube_node_created < 900"
+"""Where kube-state-metrics is there, cordoned nodes and new ones are left out; without it, this has no effect."""
+_LOST = f"({_UP} == 0 or on (node) {_UNCOVERED}) {_EXCUSED}"
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeAgentDown",
         meaning="Prometheus cannot scrape the agent of the node, or the operator says that there is none (where "
-        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes that are cordoned are left out "
-        "where kube-state-metrics tells.",
+        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes that are cordoned, and those of the "
+        "last 15 minutes, are left out where kube-state-metrics tells.",
         expr=_LOST,
         resource="agent",
         summary="{{ if $labels.node }}The agent on {{ $labels.node }}{{ else }}Many agents{{ end }} cannot be scraped",
