@@ -136,13 +136,20 @@ def bench() -> None:
         ),
         Table(
             "What is unusual, recorded; in brackets, after how long",
-            Play(recorded.scenes(), history.MEMORY, recorded.DAYS, memory),
+            Play(recorded.rides(), history.MEMORY, recorded.RIDES_DAYS, memory),
             usage,
             grace=5400,
         ),
         Table(
             "What will be full, made up; in brackets, how long before",
             Play(scenes.FILE_SYSTEMS, history.FILE_SYSTEM, scenes.DAYS, file_systems),
+            full,
+            grace=0,
+            ahead=True,
+        ),
+        Table(
+            "What will be full, recorded",
+            Play(recorded.builds(), history.FILE_SYSTEM, recorded.BUILDS_DAYS, file_systems),
             full,
             grace=0,
             ahead=True,

@@ -1,15 +1,20 @@
-"""A recorded series with a season of the day and of the week, of which it is known what was wrong, and when.
+"""Recorded series, of which it is known what was wrong, and when.
 
-It is no node's: each half-hour's taxi rides in New York from July 2014 to January 2015, counted by its Taxi and
-Limousine Commission. The Numenta Anomaly Benchmark made it a yardstick for what shall find anomalies in the metrics of
-servers (Lavin and Ahmad 2015), with the five days that it holds for anomalies. It is not in this repository: pip
-fetches a package that holds it, by its hash.
+One has a season of the day and of the week, but is no node's: the taxi rides in New York in each half-hour from July
+2014 to January 2015, counted by its Taxi and Limousine Commission. The Numenta Anomaly Benchmark made it a yardstick
+for what shall find anomalies in the metrics of servers (Lavin and Ahmad 2015), with five days that it holds for
+anomalies. It is not in this repository: pip fetches a package that holds it, by its hash.
+
+The other is the root file system of a machine that built and tested Metricat for 72 minutes, as Metricat's agent saw it
+every ten seconds: images and clusters come and go, and nothing fills up. It is played as if each minute had been five
+hours, and on disks of several sizes.
 """
 
 import csv
 import io
 from datetime import UTC, datetime
 from functools import cache
+from importlib.resources import files
 
 from metricat_tools.bench.scenes import Scene
 from metricat_tools.programs.obtain import stored
@@ -22,7 +27,7 @@ _RIDES = Program(
 )
 _FIRST = datetime(2014, 7, 1, tzinfo=UTC)
 """A Tuesday, as the first day of the scenes is. The clock is New York's."""
-DAYS = 215
+RIDES_DAYS = 215
 _MOST = 40_000
 """More than any half-hour's rides: 100 %."""
 _WRONG = {
@@ -32,12 +37,31 @@ _WRONG = {
     "New Year": ("2015-01-01T00", "2015-01-02T00"),
     "blizzard": ("2015-01-26T12", "2015-01-28T00"),
 }
+_SLOWER = 300
+_SECONDS = 10
+_DISKS = (45, 50, 60)
+"""In gigabytes; the recording is in megabytes."""
+BUILDS_DAYS = 15
 
 
-def scenes() -> tuple[Scene, ...]:
-    """The series as a scene."""
+def rides() -> tuple[Scene, ...]:
+    """What is unusual in half a year of New York."""
     wrong = tuple((_hour(begin), _hour(end)) for begin, end in _WRONG.values())
     return (Scene("rides by taxi", lambda hour: _percents()[int(hour * 2)], wrong, noise=0, copies=1),)
+
+
+def builds() -> tuple[Scene, ...]:
+    """What comes and goes on the disk of a machine at work; nothing is wrong."""
+    used = [int(word) for word in files(__package__).joinpath("build_machine.txt").read_text().split()]
+    per_hour = 3600 / (_SECONDS * _SLOWER)
+
+    def on(disk: int) -> Scene:
+        def percent(hour: float) -> float:
+            return used[int(hour * per_hour)] / disk / 10
+
+        return Scene(f"a machine that builds, {disk} GB", percent, noise=0, copies=1)
+
+    return tuple(map(on, _DISKS))
 
 
 @cache
