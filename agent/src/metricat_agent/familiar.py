@@ -14,6 +14,13 @@ _RENAMED = {
 _VALUES = {"--log.format=logfmt": "--log.format=text"}
 _WITHOUT_EFFECT = {
     "--runtime.gomaxprocs": "the agent has no such threads",
+    "--collector.cpu.guest": "guest time is always shown",
+    "--no-collector.cpu.guest": "guest time is always shown",
+    **{
+        f"--{no}collector.{name}.netlink": "the kernel's files tell it"
+        for no in ("", "no-")
+        for name in ("arp", "netclass", "netdev")
+    },
     "--collector.netclass.ignore-invalid-speed": "a speed that the link does not know is never shown",
 }
 _ABSENT = """

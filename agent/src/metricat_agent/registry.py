@@ -165,7 +165,7 @@ class Registry:
         parts: list[bytes] = []
         own: list[list[Sample]] = [[] for _ in _OF_COLLECTORS]
         durations, successes, errors, last, counts, dropped = own
-        now = round(self._clock(), _MICROSECOND)
+        now = int(self._clock())  # whole seconds do for what tells hours from days, and are short
         for name in chosen:
             outcome, record = outcomes[name], self._records[name]
             written, why = outcome.result, outcome.why

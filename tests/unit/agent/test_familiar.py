@@ -25,11 +25,20 @@ def test_what_is_spelled_differently_is_taken() -> None:
 
 def test_what_changes_nothing_is_taken_and_told() -> None:
     arguments, notes = understood(
-        ["--no-collector.ipvs", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"]
+        [
+            *("--no-collector.ipvs", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"),
+            *("--no-collector.netdev.netlink", "--collector.arp.netlink", "--collector.cpu.guest"),
+        ]
     )
     assert arguments == []
     assert notes[0] == "--no-collector.ipvs changes nothing: there is no such collector"
-    assert len(notes) == 3
+    assert notes[3] == "--no-collector.netdev.netlink changes nothing: the kernel's files tell it"
+    assert len(notes) == 6
+
+
+def test_logfmt_is_our_text() -> None:
+    arguments, _ = understood(["--log.format=logfmt", "--log.level=debug"])
+    assert parse(arguments, {}, COLLECTORS).log_format == "text"
 
 
 @pytest.mark.parametrize("argument", ["--collector.ipvs", "--no-collector.zfz"])

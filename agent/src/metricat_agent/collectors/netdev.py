@@ -53,8 +53,9 @@ def parse(text: str, devices: Filter) -> Metrics:
         device = device.strip(" ")
         if not devices.keeps(device):
             continue
+        labels = (device,)
         for samples, value in zip(columns, numbers.split(), strict=True):
-            samples.append(((device,), int(value)))
+            samples.append((labels, int(value)))
     return list(zip(COLUMNS, columns, strict=True))
 
 

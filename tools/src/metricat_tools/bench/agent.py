@@ -31,6 +31,8 @@ _FILES = (
     *("pressure/io", "pressure/memory", "sys/kernel/random/entropy_avail"),
 )
 _WARM = 50
+_PARTS = 4
+"""A program that grows grows in each part alike; one that only warms up, in the first."""
 _UNBOUND = "--self.cpu-budget=100"
 """So many scrapes a second are above any budget: it would shed collectors, and do less than node_exporter."""
 
@@ -56,10 +58,13 @@ def bench(scrapes: int, growth: int, *, everything: bool) -> None:
         used = [(exporter.ticks() - was) / scrapes for exporter, was in zip(both, before, strict=True)]
         resident = [exporter.resident() for exporter in both]
         _report(both, used, resident)
-        if growth:
-            _scrape(both, growth)
-            for exporter, was in zip(both, resident, strict=True):
-                print(f"growth of {exporter.name} over {growth} scrapes: {(exporter.resident() - was) / 1024:.0f} KiB")
+        for part in range(_PARTS if growth else 0):
+            _scrape(both, growth // _PARTS)
+            grown = [
+                f"{exporter.name} {(exporter.resident() - was) / 1024:.0f} KiB"
+                for exporter, was in zip(both, resident, strict=True)
+            ]
+            print(f"growth in {(part + 1) * growth // _PARTS} further scrapes: {', '.join(grown)}", flush=True)
 
 
 def _scrape(exporters: tuple[Exporter, ...], count: int) -> None:
