@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,10 +14,8 @@ from metricat_tools.generate import golden, operator_rules
 from support import alert_cases
 from support.promtool import Case, only, promtool, rate, rules, run, steady
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 CASES = alert_cases.CASES
+GOLDEN = Path(__file__).parents[1] / "golden"
 HOUR = 3600
 
 
@@ -54,12 +52,26 @@ def test_a_test_that_expects_the_wrong_thing_fails(tmp_path: Path) -> None:
     assert "idle" in run(tmp_path, [wrong.test("NodeLoadHigh", 15)])
 
 
-def test_every_rule_is_accepted(tmp_path: Path) -> None:
-    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules()))
-    done = subprocess.run(
-        [promtool(), "check", "rules", "rules.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+def test_every_rule_of_any_target_and_of_the_operator_is_accepted_and_there_once(tmp_path: Path) -> None:
+    """The golden targets have each feature of the spec once."""
+    files = {"operator": {"groups": operator_rules.groups()}}
+    for case in sorted(GOLDEN.glob("*/manifests.yaml")):
+        for manifest in yaml.safe_load_all(case.read_text()):
+            if manifest["kind"] == "PrometheusRule":
+                files[f"{case.parent.name}-{manifest['metadata']['name']}"] = manifest["spec"]
+    for name, file in files.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(file))
+    command: list[str | Path] = [
+        promtool(),
+        "check",
+        "rules",
+        "--lint=all",
+        "--lint-fatal",
+        *(f"{name}.yaml" for name in files),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert len(files) > 5
 
 
 def test_settings_move_threshold_and_time(tmp_path: Path) -> None:
