@@ -61,3 +61,5 @@ echo go > /mnt/go
 wait $!
 cat /proc/1/net/dev > "$out/net-dev-after"
 cat /proc/stat > "$out/stat-after"
+PYTHONHOME=$python_home PYTHONPATH=$source PYTHONDONTWRITEBYTECODE=1 \
+    "$python_home/bin/python3" -m metricat_agent --once > "$out/metrics.root"

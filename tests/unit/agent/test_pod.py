@@ -35,6 +35,7 @@ class Pod:
     def __init__(self, out: Path, read: type[Scrape]) -> None:
         self.out = out
         self.scrape = read((out / "metrics").read_text())
+        self.scrape_as_root = read((out / "metrics.root").read_text())
         self.scrape_with_pod_sysfs = read((out / "metrics.pod-sysfs").read_text())
         self.log = (out / "log").read_text()
         self.log_with_pod_sysfs = (out / "log.pod-sysfs").read_text()
@@ -69,6 +70,22 @@ def in_pod(tmp_path_factory: pytest.TempPathFactory, scrape_type: type[Scrape]) 
 def test_nothing_fails(in_pod: Pod) -> None:
     assert in_pod.log == ""
     assert set(in_pod.scrape.of("node_scrape_collector_success").values()) == {1}
+
+
+MISSING_IN_A_POD = {"node_time_zone_offset_seconds"}
+"""The zone is that of the container's own files, the node's is not known there: docs/reference/agent.md says so."""
+
+
+def test_what_a_pod_does_not_see_and_root_on_the_node_does(in_pod: Pod) -> None:
+    root = in_pod.scrape_as_root
+    assert len(root.names) > 200
+    assert root.names - in_pod.scrape.names == MISSING_IN_A_POD
+    hidden = {
+        (name, labels.get("mountpoint"))
+        for name, pairs in root.series.keys() - in_pod.scrape.series.keys()
+        if (labels := dict(pairs)).get("mountpoint", "").startswith("/mnt/")
+    }
+    assert {point for _, point in hidden} == {"/mnt/closed/inner"}, "below a directory that nobody may enter"
 
 
 def test_the_node_s_network_and_not_the_pods(in_pod: Pod) -> None:
