@@ -4,14 +4,16 @@ import base64
 import gzip
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 
 import pytest
 
 from metricat_operator.cluster.facts import taker, trim_taker
+from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
 from metricat_operator.doctor import Subject, obstacle
-from metricat_operator.observed import Selector
+from metricat_operator.observed import Manifest, Selector
 from metricat_tools.demo.scene import SERVICE, Scene
 from metricat_tools.stack.ask import NAMESPACE
 from metricat_tools.stack.wait import until
@@ -37,60 +39,95 @@ NAMESPACES: tuple[Selector, ...] = (
 )
 
 
+@dataclass(frozen=True)
+class Case:
+    """What takes which of our objects, and where the Prometheus Operator writes down what it is given."""
+
+    kind: str
+    version: str
+    what: str
+    fields: tuple[str, str]
+    written: str
+    spec: Mapping[str, object]
+
+
+# A pod monitor selector beside: one without any selector is not configured by the Prometheus Operator at all.
+_BESIDE = {"podMonitorSelector": {"matchLabels": {"no": "such"}}}
+CASES = (
+    Case("Prometheus", "v1", "ServiceMonitor", MONITOR_FIELDS, "prometheus-{}", _BESIDE),
+    Case("Prometheus", "v1", "PrometheusRule", RULE_FIELDS, "prometheus-{}-rulefiles-0", _BESIDE),
+    Case("PrometheusAgent", "v1alpha1", "ServiceMonitor", MONITOR_FIELDS, "prom-agent-{}", _BESIDE),
+    Case("ThanosRuler", "v1", "PrometheusRule", RULE_FIELDS, "thanos-ruler-{}-rulefiles-0", {"queryEndpoints": ["x"]}),
+)
+Made = list[Manifest]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(case, id=f"{case.kind} of {case.what}s", marks=[pytest.mark.slow] if number else [])
+        for number, case in enumerate(CASES)
+    ]
+)
+def case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
 @pytest.fixture
-def prometheuses(scene: Scene) -> Iterator[list[tuple[str, str]]]:
-    """One for each combination, without a pod: the Prometheus Operator writes their configuration all the same."""
+def made(scene: Scene, case: Case) -> Iterator[Made]:
+    """One for each combination, without a pod: the Prometheus Operator writes what it would be given all the same."""
     combinations = [
         *product((ELSEWHERE,), SELECTORS[:4], NAMESPACES),
         *product((NAMESPACE,), SELECTORS, NAMESPACES[:1]),
         *product((ELSEWHERE,), SELECTORS[4:], NAMESPACES[1:2]),
     ]
-    scene.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ELSEWHERE}}))
-    made = []
-    for number, (namespace, selector, spaces) in enumerate(combinations):
-        chosen = {"serviceMonitorSelector": selector, "serviceMonitorNamespaceSelector": spaces}
-        spec = {key: value for key, value in chosen.items() if value is not None}
-        name = f"doctor-{number}"
-        # A pod monitor selector beside: one without any selector is not configured by the Prometheus Operator at all.
-        manifest = {
-            "apiVersion": "monitoring.coreos.com/v1",
-            "kind": "Prometheus",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {"replicas": 0, "podMonitorSelector": {"matchLabels": {"no": "such"}}, **spec},
+    manifests = [
+        {
+            "apiVersion": f"monitoring.coreos.com/{case.version}",
+            "kind": case.kind,
+            "metadata": {"name": f"{case.what.lower()}-{number}", "namespace": namespace},
+            "spec": {
+                "replicas": 0,
+                **case.spec,
+                **{field: said for field, said in zip(case.fields, selectors, strict=True) if said is not None},
+            },
         }
-        scene.kubectl.apply(json.dumps(manifest))
-        made.append((namespace, name))
-    yield made
-    for namespace, name in made:
-        scene.kubectl.run("delete", "prometheus", name, "--namespace", namespace)
-    scene.kubectl.run("delete", "namespace", ELSEWHERE, "--wait=false")
+        for number, (namespace, *selectors) in enumerate(combinations)
+    ]
+    text = "\n---\n".join(map(json.dumps, manifests))
+    scene.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ELSEWHERE}}))
+    scene.kubectl.apply(text)
+    yield manifests
+    scene.kubectl.run("delete", "-f", "-", stdin=text)
+    scene.kubectl.run("delete", "namespace", ELSEWHERE)
 
 
-def takes(scene: Scene, namespace: str, name: str) -> bool | None:
-    """Whether the configuration that the Prometheus Operator wrote scrapes us; None while there is none."""
-    secret = f"prometheus-{name}"
-    found = scene.kubectl.run("get", "secret", secret, "--namespace", namespace, "--ignore-not-found", "--output=json")
-    data = json.loads(found).get("data", {}) if found else {}
-    if "prometheus.yaml.gz" not in data:
-        return None
-    configuration = gzip.decompress(base64.b64decode(data["prometheus.yaml.gz"])).decode()
-    return f"serviceMonitor/{NAMESPACE}/{SERVICE}/" in configuration
+def given(scene: Scene, case: Case) -> dict[tuple[str, str], bool]:
+    """Whether ours is in what the Prometheus Operator wrote, by namespace and name of what it wrote."""
+    monitors = case.what == "ServiceMonitor"
+    found = {}
+    for one in scene.kubectl.items("secrets" if monitors else "configmaps", "--all-namespaces"):
+        data, metadata = one.get("data") or {}, one["metadata"]
+        key = (metadata["namespace"], metadata["name"])
+        if not monitors:
+            found[key] = any(file.startswith(f"{NAMESPACE}-{SERVICE}-") for file in data)
+        elif "prometheus.yaml.gz" in data:
+            configuration = gzip.decompress(base64.b64decode(data["prometheus.yaml.gz"])).decode()
+            found[key] = f"serviceMonitor/{NAMESPACE}/{SERVICE}/" in configuration
+    return found
 
 
-def test_the_verdict_is_the_prometheus_operators(scene: Scene, prometheuses: list[tuple[str, str]]) -> None:
-    assert len(prometheuses) >= 20
-    until("their configurations", lambda: all(takes(scene, *one) is not None for one in prometheuses), seconds=120)
-    monitor = scene.kubectl.get("servicemonitor", SERVICE, "--namespace", NAMESPACE)
+def test_the_verdict_is_the_prometheus_operators(scene: Scene, case: Case, made: Made) -> None:
+    assert len(made) >= 20
+    names = [(one["metadata"]["namespace"], case.written.format(one["metadata"]["name"])) for one in made]
+    until("what each is given", lambda: given(scene, case).keys() >= set(names), seconds=120)
+    ours = scene.kubectl.get(case.what.lower(), SERVICE, "--namespace", NAMESPACE)
     labels = scene.kubectl.get("namespace", NAMESPACE)["metadata"]["labels"]
-    subject = Subject("ServiceMonitor", "monitor.labels", monitor, labels)
-    ours, theirs = {}, {}
-    for namespace, name in prometheuses:
-        manifest = scene.kubectl.get("prometheus", name, "--namespace", namespace)
-        words = str(manifest["spec"])
-        ours[name, words] = obstacle("nodes", subject, taker(trim_taker(manifest))) is None
-        theirs[name, words] = takes(scene, namespace, name)
-    assert ours == theirs
-    assert set(ours.values()) == {True, False}
+    subject = Subject(case.what, "", ours, labels)
+    written = given(scene, case)
+    theirs = {str(one): written[name] for one, name in zip(made, names, strict=True)}
+    assert {str(one): obstacle("nodes", subject, taker(trim_taker(one))) is None for one in made} == theirs
+    assert set(theirs.values()) == {True, False}
 
 
 def test_a_label_that_is_missing_is_named_and_the_patch_mends_it(scene: Scene) -> None:

@@ -20,6 +20,8 @@ def test_uninstall_leaves_the_crd_the_targets_and_their_agents(scene: Scene) -> 
     assert scene.kubectl.exists("mtarget", TARGET, "--namespace", NAMESPACE)
     daemon_set = scene.kubectl.get("daemonset", SERVICE, "--namespace", NAMESPACE)
     assert daemon_set["status"]["numberReady"] == 2
+    # Or the next install would wait for the Lease of a pod that is gone, and had lost the right to give it back.
+    until("the Lease to go", lambda: not scene.kubectl.exists("lease", RELEASE, "--namespace", NAMESPACE), seconds=30)
 
 
 def test_a_new_install_takes_the_targets_over_without_a_rollout(scene: Scene) -> None:
