@@ -119,7 +119,7 @@ def history(stage: tuple[NodeCluster, Scene]) -> Iterator[History]:
         changed["spec"]["agent"] = {"resources": {"requests": {"cpu": "200m"}}}
         changed["spec"]["monitor"] |= {"interval": "10s", "scrapeTimeout": "9s"}
         scene.kubectl.apply(yaml.safe_dump(changed))
-        until("agents with more CPU", scene.ready)
+        until("agents with more CPU", scene.ready, seconds=300)
         query = 'node_filesystem_readonly{mountpoint=~".*/metricat-faults-.*",node="n1"}'
         until("the file systems to be seen", lambda: len(scene.prometheus.query(query)) == 3)
         scene.wait_calm()
