@@ -16,6 +16,7 @@ from metricat_operator.asking import Rejection
 from metricat_operator.observed import Manifest, Taker
 
 _MOST_TOLD = 3
+_NAME_OF_A_NAMESPACE = "kubernetes.io/metadata.name"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,11 @@ def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
     if unmet := _unmet(spaces or {}, subject.namespace_labels):
         words = " and ".join(map(_said, unmet))
         mended = f"kubectl label --overwrite namespace {subject.namespace} {' '.join(map(_label, unmet))}"
+        if any(one.key == _NAME_OF_A_NAMESPACE for one in unmet):  # the API server puts it back, and says nothing
+            mended = (
+                f"the API server keeps {_NAME_OF_A_NAMESPACE} as it is: create the target in a namespace that it asks "
+                f"for, or let spec.{taker.fields[subject.what][1]} of {taker} select {subject.namespace} too"
+            )
         return _no("NamespaceNotSelected", f"{what}: it asks for namespaces with {words}; {mended}")
     if chosen is None:
         mended = _command(
@@ -119,12 +125,10 @@ def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
         labels = {one.key: _wanted(one) for one in unmet}
         if ours := [key for key in labels if naming.is_own_label(key)]:
             mended = f"{listed(ours)} is Metricat's to set and stays; have {taker} select by another label"
-        elif all(labels.values()):
+        else:
             section, _, name = subject.field.partition(".")
             patch = {"spec": {section: {name: labels}}}
             mended = _command(f"kubectl patch mtarget {target} -n {subject.namespace} --type merge -p", patch)
-        else:
-            mended = f"take the label out of spec.{subject.field}"
         return _no("LabelMissing", f"{what}: it asks for {words}; {mended}")
     return None
 
@@ -159,15 +163,17 @@ def _said(requirement: Requirement) -> str:
     }[requirement.operator]
 
 
-def _wanted(requirement: Requirement) -> str:
-    """A value that meets the requirement; empty where the label must go."""
-    return {"In": requirement.values[0] if requirement.values else "", "Exists": "true"}.get(requirement.operator, "")
+def _wanted(requirement: Requirement) -> str | None:
+    """A value that meets the requirement; None where the label must go."""
+    if requirement.operator == "In":
+        return requirement.values[0] if requirement.values else None
+    return "true" if requirement.operator == "Exists" else None
 
 
 def _label(requirement: Requirement) -> str:
     """As an argument of `kubectl label`."""
     wanted = _wanted(requirement)
-    return f"{requirement.key}={wanted}" if wanted else f"{requirement.key}-"
+    return f"{requirement.key}-" if wanted is None else f"{requirement.key}={wanted}"
 
 
 def listed(words: Sequence[str], between: str = ", ") -> str:

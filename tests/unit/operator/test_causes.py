@@ -175,6 +175,15 @@ def test_a_pod_that_may_not_be_made(message: str) -> None:
     assert "Error creating" not in found[1]
 
 
+@pytest.mark.parametrize(
+    ("since", "reason"), [("2030-01-02T00:00:09Z", "NotReady"), ("2030-01-01T23:00:00Z", "CrashLoopBackOff")]
+)
+def test_an_old_end_is_not_why_an_agent_is_no_longer_ready(since: str, reason: str) -> None:
+    status = container({"running": {"startedAt": "2030-01-02T00:00:00Z"}}, {"terminated": {"exitCode": 1}})
+    status |= {"phase": "Running", "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": since}]}
+    assert why(facts(status))[0] == reason
+
+
 def test_a_node_tells_itself_why_it_is_not_ready() -> None:
     node = Node("a", ready=False, why="Kubelet stopped posting node status.")
     assert why(facts({"phase": "Running"}, node=node))[1].endswith("Kubelet stopped posting node status.")

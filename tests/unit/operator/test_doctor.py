@@ -61,10 +61,29 @@ def test_the_missing_label_comes_with_the_patch_to_type() -> None:
     assert json.loads(patch.strip("'")) == {"spec": {"monitor": {"labels": {"release": "kps"}}}}
 
 
-def test_a_label_that_must_go_is_told_so() -> None:
-    selector = {"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["x"]}]}
+def test_one_patch_sets_and_takes_away() -> None:
+    selector = {
+        "matchLabels": {"release": "kps", "empty": ""},
+        "matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["x"]}],
+    }
     found = verdict(monitor({"a": "x"}), taker(selector))
-    assert found.message.endswith("it asks for a not in (x); take the label out of spec.monitor.labels")
+    assert "it asks for empty= and release=kps and a not in (x)" in found.message
+    patch = found.message.partition(" -p ")[2]
+    labels = {"empty": "", "release": "kps", "a": None}
+    assert json.loads(patch.strip("'")) == {"spec": {"monitor": {"labels": labels}}}
+
+
+def test_no_command_is_printed_that_the_api_server_undoes() -> None:
+    space = {"kubernetes.io/metadata.name": "team-a"}
+    named = taker({}, {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}})
+    found = verdict(monitor(spaces=space), named)
+    assert found.reason == "NamespaceNotSelected"
+    assert "kubectl" not in found.message
+    assert (
+        "let spec.serviceMonitorNamespaceSelector of Prometheus monitoring/k8s select monitoring too" in found.message
+    )
+    labelled = verdict(monitor(spaces=space), taker({}, {"matchLabels": {"team": "sre", "old": ""}}))
+    assert labelled.message.endswith("kubectl label --overwrite namespace monitoring old= team=sre")
 
 
 def test_one_that_selects_is_enough_and_none_at_all_is_told() -> None:

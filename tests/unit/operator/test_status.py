@@ -1,5 +1,6 @@
 """The status tells the truth about each node, in words, and keeps its times."""
 
+from dataclasses import replace
 from typing import Any
 
 from metricat_operator.api.parse import parse
@@ -123,6 +124,27 @@ def test_what_a_refused_spec_leaves_running_is_said_to_be_of_an_earlier_one() ->
 def test_nothing_is_claimed_of_rules_that_were_never_written() -> None:
     refused = condition(status(facts(*READY), {"agent": {"port": 0}}), "RulesLoaded")
     assert (refused["status"], refused["reason"]) == ("Unknown", "NotAccepted")
+
+
+def test_a_part_of_the_rules_that_could_not_be_written_is_missed() -> None:
+    trouble = Trouble("PrometheusRule", "part-2-metricat-nodes", "NameTaken", "it exists")
+    rule = {"metadata": {"name": "metricat-nodes", "namespace": "monitoring", "uid": "r"}, "spec": {"groups": []}}
+    given = facts(*READY)
+    given = replace(given, children={**given.children, ObjectKey("PrometheusRule", "metricat-nodes"): rule})
+    found = condition(status(given, None, trouble), "RulesLoaded")
+    assert (found["status"], found["reason"]) == ("False", "NoRules")
+    assert "part-2-metricat-nodes" in found["message"]
+
+    refused = {"agent": {"port": 0}, "alerts": {"extraGroups": [{"name": "g", "rules": []}]}}
+    assert condition(status(given, refused), "RulesLoaded")["reason"] != "NoRules"
+
+
+def test_nodes_that_only_a_spec_means_that_is_not_applied_say_so() -> None:
+    running = daemon_set(1) | {"spec": {"template": {"spec": {"nodeSelector": {"zone": "eu"}}}}}
+    given = replace(facts(READY[0]), children={ObjectKey("DaemonSet", "metricat-nodes"): running})
+    given = replace(given, nodes=(Node("a", labels={"zone": "eu"}), Node("b", labels={"zone": "us"})))
+    found = status(given, {"paused": True})
+    assert [(one["node"], one["reason"]) for one in found["uncovered"]] == [("b", "NotApplied")]
 
 
 def test_absent_kinds_are_told_with_the_command() -> None:

@@ -51,7 +51,7 @@ def why_not_ready(pod: Manifest) -> tuple[str, str]:
     """
     status = pod.get("status", {})
     for container in status.get("containerStatuses", []):
-        if told := _of_container(container):
+        if not _was_ready(container, pod) and (told := _of_container(container)):
             return told
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
@@ -59,6 +59,15 @@ def why_not_ready(pod: Manifest) -> tuple[str, str]:
     if status.get("reason"):
         return status["reason"], status.get("message", "")
     return "NotReady" if status.get("phase") == "Running" else status.get("phase") or "Pending", ""
+
+
+def _was_ready(status: Manifest, pod: Manifest) -> bool:
+    """Whether the container runs and has been ready since it started: then it does not matter how it ended before.
+
+    Times are RFC 3339 in UTC, to the second, and sort as they follow one another.
+    """
+    started = status.get("state", {}).get("running", {}).get("startedAt")
+    return bool(started) and condition(pod, "Ready").get("lastTransitionTime", "") > started
 
 
 def _of_container(status: Manifest) -> tuple[str, str] | None:

@@ -59,6 +59,12 @@ def taint(found: Taint) -> Cause:
     )
 
 
+def not_meant(daemon_set: Manifest) -> Cause:
+    """The pool has the node by the spec, and the live DaemonSet not yet: the spec is not applied."""
+    name = daemon_set.get("metadata", {}).get("name", "")
+    return "NotApplied", f"the DaemonSet {name} does not select this node yet: see the condition Applied"
+
+
 def no_pod(daemon_set: Manifest, event: Event | None) -> Cause:
     """There is no pod on the node; the DaemonSet controller's event says why it made none."""
     metadata = daemon_set.get("metadata", {})

@@ -45,7 +45,7 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
     scraping = wiring.scraped(facts, [node.name for node in wanted], reasons)
     conditions += [
         discovered(target, parsed, facts),
-        rules_loaded(target, parsed, facts),
+        rules_loaded(target, parsed, facts, troubles),
         told("Scraped", scraping.finding),
     ]
     conditions += [*notified(target, parsed, facts), ready(conditions), monitored(conditions)]

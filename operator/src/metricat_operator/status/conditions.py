@@ -131,13 +131,17 @@ def discovered(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
     return told("Discovered", finding)
 
 
-def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
-    """Whether a Prometheus has each of the rules that the spec asks for, and none of them fails."""
+def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[Trouble]) -> Manifest:
+    """Whether a Prometheus has each of the rules that the spec asks for, and none of them fails.
+
+    Of a spec that is refused nothing is expected: those that there are were written for an earlier one.
+    """
     name = target["metadata"]["name"]
     if parsed.errors and not any(key.kind == "PrometheusRule" for key in facts.children):
         return condition("RulesLoaded", status=None, reason="NotAccepted", message="nothing is written until Accepted")
-    alerts = parsed.spec.alerts if parsed.spec else None
+    alerts = parsed.spec.alerts if parsed.spec and not parsed.errors else None
     expected = {
+        **{one.name: "" for one in troubles if one.kind == "PrometheusRule" and one.reason != "NotServed"},
         **({naming.rules(name): ""} if alerts and alerts.enabled else {}),
         **({naming.extra_rules(name): "; ".join(parsed.warnings)} if alerts and alerts.extra_groups else {}),
     }

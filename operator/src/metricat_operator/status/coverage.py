@@ -8,7 +8,7 @@ from metricat_operator.api.agent import Toleration
 from metricat_operator.api.parse import Parsed
 from metricat_operator.observed import AgentPod, Event, Facts, Manifest, Node, Taint
 from metricat_operator.status import causes
-from metricat_operator.status.members import Members, daemon_sets, members
+from metricat_operator.status.members import Members, daemon_sets, members, runs_on
 
 _MOST_PODS = 8
 """So many pods that do not start are asked about at a time; the others most likely have the same cause."""
@@ -81,6 +81,8 @@ def _why(node: Node, pod: AgentPod | None, pool: Members, facts: Facts) -> tuple
         return causes.pod(pod, daemon_set, facts.events.get(pod.uid))
     if taint := next(_not_tolerated(node.taints, pool.tolerations), None):
         return causes.taint(taint)
+    if daemon_set and not runs_on(daemon_set, node):
+        return causes.not_meant(daemon_set)
     event: Event | None = facts.events.get(daemon_set.get("metadata", {}).get("uid", ""))
     return causes.no_pod(daemon_set, event)
 

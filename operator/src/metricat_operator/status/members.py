@@ -29,7 +29,7 @@ def members(parsed: Parsed, facts: Facts) -> list[Members]:
         return [
             Members(
                 one["metadata"].get("labels", {}).get(naming.LABEL_POOL, naming.DEFAULT_POOL),
-                tuple(node for node in real if _runs_on(one, node)),
+                tuple(node for node in real if runs_on(one, node)),
                 (Toleration(operator="Exists"),),  # what it tolerates is in the spec that is not understood
             )
             for one in daemon_sets(facts)
@@ -62,7 +62,8 @@ def daemon_sets(facts: Facts) -> list[Manifest]:
     return [child for key, child in sorted(facts.children.items()) if key.kind == "DaemonSet"]
 
 
-def _runs_on(daemon_set: Manifest, node: Node) -> bool:
+def runs_on(daemon_set: Manifest, node: Node) -> bool:
+    """Whether the live DaemonSet means the node."""
     pod = daemon_set.get("spec", {}).get("template", {}).get("spec", {})
     return in_affinity(pod, {"kubernetes.io/os": "linux", **node.labels})
 
