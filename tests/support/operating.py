@@ -177,10 +177,6 @@ class RunningOperator:
         """What its readiness probe says."""
         return self._probe("readyz") == 200
 
-    def hangs(self) -> bool:
-        """Whether kubelet would start it again: its liveness probe says so."""
-        return self._probe("healthz") == 503
-
     def _probe(self, path: str) -> int:
         port = self.environment["METRICAT_HEALTH_PORT"]
         try:
