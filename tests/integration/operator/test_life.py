@@ -289,6 +289,22 @@ def test_what_bears_our_name_and_is_not_ours_is_never_merged_into(cluster: Clust
     assert {kind: cluster.get(kind, CHILD, namespace) for kind in theirs} == before
 
 
+def test_a_pool_never_takes_over_the_pool_of_another_target(cluster: Cluster, namespace: str) -> None:
+    """Two names of a pool and a target that come to the same name of a DaemonSet."""
+    for team, name, pool in (("x", "c", "a-metricat-b"), ("y", "b-metricat-c", "a")):
+        labels = {"matchLabels": {"team": team}}
+        one = target(namespace, {"nodeSelector": labels, "pools": [{"name": pool, "nodeSelector": labels}]})
+        one["metadata"]["name"] = name
+        cluster.apply(one)
+        eventually(partial(cluster.condition, namespace, name, "Applied"))
+    eventually(lambda: cluster.condition(namespace, "b-metricat-c", "Applied").get("reason") == "NameTaken")
+    told = cluster.condition(namespace, "b-metricat-c", "Applied")["message"]
+    assert "DaemonSet a-metricat-b-metricat-c is that of the MonitoringTarget c" in told
+    daemon_set = cluster.get("daemonset", "a-metricat-b-metricat-c", namespace)
+    assert daemon_set
+    assert [owner["name"] for owner in daemon_set["metadata"]["ownerReferences"]] == ["c"]
+
+
 UNUSUAL: dict[str, Any] = {
     "agent": {
         "tolerations": [],

@@ -124,6 +124,11 @@ class Applier:
             if error.status != 409:
                 raise
             there = await self._client.get(kind, metadata["namespace"], metadata["name"])
+            if other := _other_owner(there, desired):
+                raise NameTakenError(
+                    f"{kind.name} {metadata['name']} is that of the {other['kind']} {other['name']}; if that is this "
+                    "target's own name, it goes by itself with the former one, else rename the target or its pool"
+                ) from error
             if not _ours(there, desired):
                 raise NameTakenError(
                     f"{kind.name} {metadata['name']} exists and is not Metricat's; rename or delete it"
@@ -169,6 +174,13 @@ class Applier:
 
 def _with_version(manifest: Manifest, version: str) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
+
+
+def _other_owner(there: Manifest, desired: Manifest) -> Manifest | None:
+    """Whose the object is, if it is another's: two targets may have pools whose children come to the same name."""
+    mine = desired["metadata"]["ownerReferences"][0]["uid"]
+    owners = there["metadata"].get("ownerReferences", [])
+    return next((one for one in owners if one.get("controller") and one["uid"] != mine), None)
 
 
 def _ours(there: Manifest, desired: Manifest) -> bool:
