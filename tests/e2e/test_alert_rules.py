@@ -139,6 +139,36 @@ def test_a_pool_has_settings_of_its_own_and_no_node_two_alerts(
     assert run(tmp_path, [case], of=rule["spec"]) == ""
 
 
+LABELLED = """
+metadata: {name: nodes, namespace: monitoring}
+spec:
+  agent: {extraLabels: {team: all}}
+  pools:
+    - name: gpu
+      nodeSelector: {matchLabels: {gpu: "yes"}}
+      alerts: {rules: {NodeOOMKill: {labels: {team: ml, ticket: "{{ 1 }}"}}}}
+  alerts: {rules: {NodeOOMKill: {labels: {team: kernel, page: "no"}}}}
+"""
+
+
+def test_an_alert_has_labels_of_its_own_and_a_pool_over_them(tmp_path: Path) -> None:
+    [rule] = [child for child in golden.manifests(yaml.safe_load(LABELLED)) if child["kind"] == "PrometheusRule"]
+    one = {**alert_cases.memory(50), **alert_cases.kills(10)}
+    series = {**of_node(one, "n1", "default"), **of_node(one, "n2", "gpu")}
+    case = Case("labels", 12, frozenset(), series).test("NodeOOMKill", 15)
+    case["promql_expr_test"] = [
+        {
+            "expr": 'count by (node, team, page, ticket) (ALERTS{alertname="NodeOOMKill",alertstate="firing"})',
+            "eval_time": "12m",
+            "exp_samples": [
+                {"labels": '{node="n1",team="kernel",page="no"}', "value": 1},
+                {"labels": '{node="n2",team="ml",page="no",ticket="{{ 1 }}"}', "value": 1},
+            ],
+        }
+    ]
+    assert run(tmp_path, [case], of=rule["spec"]) == ""
+
+
 def annotated(
     series: alert_cases.Series, minutes: int, alert: str, resource: str, texts: dict[str, str]
 ) -> dict[str, object]:

@@ -42,6 +42,31 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Duplicate value",
     ),
 }
+OF_AN_ALERT = "every key must be a Prometheus label name, and none of Metricat's: namespace, service"
+REFUSED |= {
+    f"an alert's label: {what}": (spec, OF_AN_ALERT)
+    for what, spec in (
+        ("reserved", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"severity": "page"}}}}}),
+        ("no name", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"my-team": "a"}}}}}),
+        ("Prometheus' own", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"__name__": "a"}}}}}),
+        (
+            "reserved, of a pool",
+            {
+                "pools": [
+                    {
+                        "name": "a",
+                        "nodeSelector": {"matchLabels": {"a": "b"}},
+                        "alerts": {"rules": {"NodeLoadHigh": {"labels": {"resource": "x"}}}},
+                    }
+                ]
+            },
+        ),
+    )
+}
+REFUSED["a series label of Prometheus' own"] = (
+    {"agent": {"extraLabels": {"__name__": "x"}}},
+    "key __name__ is not a Prometheus label name",
+)
 FIVE = {"matchLabels": {f"k{number}": "v" for number in range(5)}}
 REFUSED |= {
     f"pool: {what}": ({"pools": [{"name": "gpu", "nodeSelector": {"matchLabels": {"a": "b"}}} | change]}, message)

@@ -62,6 +62,14 @@ def test_null_means_nothing() -> None:
             "spec.agent.extraLabels: job are set by Metricat; choose another label name",
         ),
         (
+            {"agent": {"extraLabels": {"__name__": "x"}}},
+            "spec.agent.extraLabels: '__name__' is not a Prometheus label name",
+        ),
+        (
+            {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"severity": "page"}}}}},
+            "spec.alerts.rules.NodeLoadHigh.labels: severity are set by Metricat; choose another label name",
+        ),
+        (
             {"monitor": {"interval": "5s", "scrapeTimeout": "6s"}},
             "spec.monitor.scrapeTimeout: 6s is longer than the interval, 5s; shorten the one or lengthen the other",
         ),

@@ -39,8 +39,13 @@ class Scope:
 
     @property
     def alert_labels(self) -> dict[str, str]:
-        """The labels of an alert; unlike a recorded series', they are templates, so braces are escaped."""
-        return {name: value.replace("{{", '{{ "{{" }}') for name, value in sorted(self.extra_labels.items())}
+        """The labels of an alert."""
+        return _literal(self.extra_labels)
+
+
+def _literal(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of an alert; unlike a recorded series', they are templates, so braces are escaped."""
+    return {name: value.replace("{{", '{{ "{{" }}') for name, value in sorted(labels.items())}
 
 
 def recording_group(name: str, scope: Scope) -> Group:
@@ -66,9 +71,12 @@ def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[Rule]:
 
 
 def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Group:
-    """The catalogue's alerts; `settings` holds `enabled`, `for` and `threshold` by alert and severity, where meant."""
+    """The catalogue's alerts.
+
+    `settings` holds, by alert, its `labels`, and by severity `enabled`, `for`, and `threshold` where there is one.
+    """
     rules = [
-        _rule(alert, level, scope, settings[alert.name][level.severity], runbook_base_url)
+        _rule(alert, level, scope, settings[alert.name], runbook_base_url)
         for alert in CATALOGUE
         for level in alert.levels
         if settings.get(alert.name, {}).get(level.severity, {}).get("enabled")
@@ -76,7 +84,8 @@ def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_ba
     return {"name": name, "rules": rules}
 
 
-def _rule(alert: Alert, level: Level, scope: Scope, setting: Mapping[str, Any], runbook_base_url: str) -> Rule:
+def _rule(alert: Alert, level: Level, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Rule:
+    setting = settings[level.severity]
     threshold = "" if level.threshold is None else number(setting["threshold"])
 
     def filled(text: str) -> str:
@@ -98,6 +107,7 @@ def _rule(alert: Alert, level: Level, scope: Scope, setting: Mapping[str, Any], 
         **({"keep_firing_for": setting["for"]} if alert.lingers else {}),
         "labels": {
             **scope.alert_labels,
+            **_literal(settings.get("labels", {})),
             # Alertmanager routes by both, also where an expression has lost them.
             "namespace": scope.namespace,
             "service": scope.service,

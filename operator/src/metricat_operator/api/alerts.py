@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, create_model
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert
 from metricat_operator.api import thresholds
 from metricat_operator.api.fields import (
+    AlertLabels,
     Duration,
     Interval,
     KubernetesLabels,
@@ -37,11 +38,15 @@ def _level_model(alert: Alert, level_index: int) -> type[Model]:
     )
 
 
+_LABELS = "Labels to add to this alert, such as one to route by."
+
+
 def _alert_model(alert: Alert) -> type[Model]:
     fields: dict[str, Any] = {}
     for index, level in enumerate(alert.levels):
         model = _level_model(alert, index)
         fields[level.severity] = (model, Field(default=model(), description=f"The {level.severity} level."))
+    fields["labels"] = (AlertLabels, Field(default={}, description=_LABELS))
     return create_model(alert.name, __base__=checked(*thresholds.rules(alert)), __doc__=alert.meaning, **fields)
 
 

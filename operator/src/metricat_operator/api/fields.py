@@ -172,6 +172,8 @@ ObjectName = Annotated[
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 PROMETHEUS_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+_FREE_LABEL = r"^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$"
+"""Without those that begin with `__`, which are Prometheus' own: it refuses all rules for one labelled `__name__`."""
 
 
 def _keys(pattern: str, what: str) -> AfterValidator:
@@ -198,27 +200,33 @@ KubernetesLabels = Annotated[
     Field(max_length=64, json_schema_extra=cel(_key_rule(LABEL_KEY, "Kubernetes label key"))),
 ]
 
-_PROMETHEUS_KEYS = _key_rule(PROMETHEUS_LABEL, "Prometheus label name")
+_PROMETHEUS_KEYS = _key_rule(_FREE_LABEL, "Prometheus label name")
 
 PrometheusLabels = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=1024)]],
-    _keys(PROMETHEUS_LABEL, "Prometheus label name"),
+    _keys(_FREE_LABEL, "Prometheus label name"),
     Field(max_length=32, json_schema_extra=cel(_PROMETHEUS_KEYS)),
 ]
 
 RESERVED_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod", "container", "endpoint")
 """Labels that say where a series comes from; the user's may not replace them."""
 
+ALERT_LABELS = (*RESERVED_LABELS, "alertname", "severity", "resource")
+"""Those, and the labels that say what an alert is, which it is routed and silenced by."""
 
-def _not_reserved(mapping: dict[str, str]) -> dict[str, str]:
-    if taken := [key for key in mapping if key in RESERVED_LABELS]:
-        raise ValueError(f"{', '.join(taken)} are set by Metricat; choose another label name")
-    return mapping
+
+def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
+    def check(mapping: dict[str, str]) -> dict[str, str]:
+        if taken := [key for key in mapping if key in reserved]:
+            raise ValueError(f"{', '.join(taken)} are set by Metricat; choose another label name")
+        return mapping
+
+    return AfterValidator(check)
 
 
 SeriesLabels = Annotated[
     PrometheusLabels,
-    AfterValidator(_not_reserved),
+    _not_of(RESERVED_LABELS),
     Field(
         json_schema_extra=cel(
             _PROMETHEUS_KEYS,
@@ -227,5 +235,18 @@ SeriesLabels = Annotated[
                 f"{', '.join(RESERVED_LABELS)} are set by Metricat; choose another label name",
             ),
         )
+    ),
+]
+AlertLabels = Annotated[
+    PrometheusLabels,
+    _not_of(ALERT_LABELS),
+    Field(
+        max_length=8,
+        json_schema_extra=cel(
+            rule(  # one, for the CRD has it for each alert
+                f"self.all(key, key.matches('{_FREE_LABEL}') && !(key in {list(ALERT_LABELS)!r}))",
+                f"every key must be a Prometheus label name, and none of Metricat's: {', '.join(ALERT_LABELS)}",
+            )
+        ),
     ),
 ]

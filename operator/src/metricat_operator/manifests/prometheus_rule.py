@@ -13,7 +13,7 @@ from metricat_operator.manifests.context import Context
 from metricat_operator.observed import Manifest
 
 Settings = dict[str, dict[str, Any]]
-"""`enabled`, `for` and `threshold` by alert and severity."""
+"""By alert its `labels`, and by severity `enabled`, `for` and `threshold`."""
 
 _MOST = 400 * 1024
 """Bytes of JSON in one PrometheusRule: the Prometheus Operator refuses one whose rules are 512 KiB of YAML."""
@@ -68,18 +68,20 @@ def _by_settings(pools: Sequence[Pool]) -> list[tuple[Settings, list[Pool]]]:
     dumped = {pool.name: pool.rules.model_dump(by_alias=True) for pool in pools}
     for alert in CATALOGUE:
         for level in alert.levels:
+            said = {name: _said(settings[alert.name], level.severity) for name, settings in dumped.items()}
             alike: dict[str, set[str]] = {}
-            for pool in pools:
-                setting = dumped[pool.name][alert.name][level.severity]
-                alike.setdefault(json.dumps(setting, sort_keys=True), set()).add(pool.name)
+            for name, text in said.items():
+                alike.setdefault(text, set()).add(name)
             if not alert.per_node:
-                mine = pools[0].name == naming.DEFAULT_POOL
-                setting = dumped[pools[0].name][alert.name][level.severity]  # the default pool's
-                alike = {json.dumps(setting, sort_keys=True): set(dumped)} if mine else {}
+                alike = {said[naming.DEFAULT_POOL]: set(dumped)} if naming.DEFAULT_POOL in said else {}
             for text, names in alike.items():
-                levels = found.setdefault(frozenset(names), {}).setdefault(alert.name, {})
-                levels[level.severity] = json.loads(text)
+                found.setdefault(frozenset(names), {}).setdefault(alert.name, {}).update(json.loads(text))
     return [(settings, [pool for pool in pools if pool.name in names]) for names, settings in found.items()]
+
+
+def _said(settings: Mapping[str, Any], severity: str) -> str:
+    """What is set for one level, in one form."""
+    return json.dumps({key: settings[key] for key in (severity, "labels")}, sort_keys=True)
 
 
 def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -> rules.Scope:

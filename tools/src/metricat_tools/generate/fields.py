@@ -66,11 +66,18 @@ def _row(path: str, name: str, field: Schema, *, needed: bool) -> str:
 
 def _alerts(schema: Schema) -> str:
     """The shipped alerts: each has fields of the same names, so their defaults tell more than fields would."""
-    rows = ["| alert | fields, with their defaults |", "| --- | --- |"]
+    labels = next(iter(schema["properties"].values()))["properties"]["labels"]
+    rows = [
+        f"Each also has `labels`, a {_kind(labels)}. {_split(labels)[0]} Refused with: {'; '.join(_refusals(labels))}.",
+        "",
+        "| alert | fields, with their defaults |",
+        "| --- | --- |",
+    ]
     for name, alert in schema["properties"].items():
         levels = [
             f"`{level}: {{{', '.join(f'{key}: {_split(field)[1]}' for key, field in sub['properties'].items())}}}`"
             for level, sub in alert["properties"].items()
+            if level != "labels"
         ]
         rows.append(f"| [`{name}`](../runbooks/{name}.md) | {' '.join(levels)} |")
     return "\n".join(rows) + "\n"

@@ -13,6 +13,7 @@ BY_HAND = "## What to do\n"
 
 _NOTE = '<!-- Generated from the catalogue of alerts by `make generate`, down to "What to do", which is kept. -->'
 _CHART = "The chart brings it, with `operator.prometheusRule.enabled`; its threshold and time are fixed."
+_MORE = "`enabled: false` switches a level off; `labels`, beside the levels, adds labels to route by."
 _WHERE = "In the MonitoringTarget, for all nodes as here; or for some, the same under `alerts` of one of `spec.pools`."
 
 
@@ -79,4 +80,4 @@ def _settings(alert: Alert) -> str:
     for level in alert.levels:
         threshold = "" if level.threshold is None else f"threshold: {number(level.threshold)}, "
         lines.append(f"        {level.severity}: {{{threshold}for: {level.duration}}}")
-    return "\n".join([_WHERE, "", "```yaml", *lines, "```", "", "`enabled: false` switches a level off."])
+    return "\n".join([_WHERE, "", "```yaml", *lines, "```", "", _MORE])
