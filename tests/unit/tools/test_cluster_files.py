@@ -23,7 +23,17 @@ def layout(tmp_path: Path, *, loopback: bool = True, audit: bool = False) -> com
     pair = Pair(tmp_path / "a.crt", tmp_path / "a.key")
     programs = {name: Path("/bin") / name for name in ("etcd", "kube-apiserver", "kube-controller-manager")}
     return components.Layout(
-        tmp_path, programs, "198.51.100.1", 6443, pair, tmp_path / "sa", pair, pair, audit=audit, loopback=loopback
+        tmp_path,
+        programs,
+        "198.51.100.1",
+        6443,
+        pair,
+        tmp_path / "sa",
+        pair,
+        pair,
+        audit=audit,
+        grace=40,
+        loopback=loopback,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from metricat_tools.cluster import ControlPlane, simulated
+from metricat_tools.cluster.control_plane import GRACE
 from metricat_tools.errors import ToolError
 from metricat_tools.programs import module_dir
 from metricat_tools.stack.kubectl import Kubectl
@@ -25,6 +26,8 @@ GROUP = 5
 """Nodes of a small target."""
 
 _IMAGES = 50
+_NODES_PER_SECOND = 25
+"""Nodes for a second of grace: more nodes renew their Leases no more often than 1,000 do with a kubelet's grace."""
 _RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 Manifest = dict[str, Any]
 
@@ -41,15 +44,15 @@ class Stage:
         """A list, as it is now."""
         return list(self.plane.api.get(path)["items"])
 
-    def agents(self) -> list[Manifest]:
-        """Every agent's pod, in any namespace."""
-        return self.items("/api/v1/pods?labelSelector=app.kubernetes.io%2Fcomponent%3Dagent")
+    def agents(self) -> bool:
+        """Whether there is an agent's pod in any namespace."""
+        return bool(self.items("/api/v1/pods?labelSelector=app.kubernetes.io%2Fcomponent%3Dagent&limit=1"))
 
 
 @contextmanager
 def stage(name: str, nodes: int, targets: int) -> Iterator[Stage]:
     """A control plane with so many nodes, five of which bear the label of each target; it is gone in the end."""
-    with ControlPlane.start(name) as plane:
+    with ControlPlane.start(name, grace=max(GRACE, nodes // _NODES_PER_SECOND)) as plane:
         kubectl = Kubectl(plane.kubeconfig)
         operators = module_dir("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
         kubectl.run("apply", "--server-side", "-f", str(ROOT / "crds"))

@@ -41,6 +41,8 @@ class Layout:
     server: Pair
     kubelet_client: Pair
     audit: bool
+    grace: int
+    """Seconds of silence after which a node is no longer Ready."""
     loopback: bool
     """Only processes of this machine reach it, so it offers no address to pods."""
 
@@ -115,7 +117,7 @@ def kube_controller_manager(layout: Layout, kubeconfig: Path) -> list[str | Path
         f"--root-ca-file={layout.authority.certificate}",
         f"--cluster-signing-cert-file={layout.authority.certificate}",
         f"--cluster-signing-key-file={layout.authority.key}",
-        "--node-monitor-grace-period=40s",
+        f"--node-monitor-grace-period={layout.grace}s",
         # Its retries are delayed more and more: on a busy machine 1,000 ready pods are never counted.
         "--feature-gates=StaleControllerConsistencyDaemonSet=false",
         *_FAST,

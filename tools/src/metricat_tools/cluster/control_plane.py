@@ -27,6 +27,8 @@ from metricat_tools.programs import ensure
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _MASTERS = "system:masters"
+GRACE = 40
+"""Seconds of silence after which a node is no longer Ready, as a kubelet is given them."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,11 @@ class ControlPlane:
     site: Site
     authority: Authority
     audit: bool
+    grace: int = GRACE
     _reservation: socket.socket | None = field(default=None, repr=False)
 
     @classmethod
-    def start(cls, name: str, *, audit: bool = True, keep: bool = False) -> Self:
+    def start(cls, name: str, *, audit: bool = True, keep: bool = False, grace: int = GRACE) -> Self:
         """Start a control plane on loopback; whatever of an earlier one of this name is left is removed first.
 
         Unless it is to `keep`, the kernel ends its processes with the thread that starts it, however that ends.
@@ -73,7 +76,7 @@ class ControlPlane:
             state.remember(kind="control-plane", url=url, audit=audit, owner=None if keep else owner())
             processes = Processes(state.folder, die_with_us=not keep)
             site = Site("127.0.0.1", port, url)
-            plane = cls(state, processes, site, Authority(state.folder / "pki"), audit, reservation)
+            plane = cls(state, processes, site, Authority(state.folder / "pki"), audit, grace, reservation)
             try:
                 plane.launch(programs)
             except BaseException:
@@ -106,6 +109,7 @@ class ControlPlane:
             server=self.authority.issue("kube-apiserver", "kube-apiserver", hosts=hosts),
             kubelet_client=self.authority.issue("kubelet-client", "kube-apiserver-kubelet-client", [_MASTERS]),
             audit=self.audit,
+            grace=self.grace,
             loopback=self.site.namespaces is HERE,
         )
         self.authority.issue("admin", "admin", [_MASTERS])
@@ -182,7 +186,7 @@ class ControlPlane:
         """Add nodes that kwok simulates, so many or with these names, and return their names when all are Ready."""
         if self.processes.find("kwok") is None:
             config = self.component_kubeconfig("kwok", "kwok", [_MASTERS])  # it plays every part of a node
-            command = simulated.kwok(self.state.folder, config)
+            command = simulated.kwok(self.state.folder, config, 2 * self.grace)
             self.start_component("kwok", command)
         created = simulated.create(self.api, names, labels or {}, taints)
         self.processes.wait("kwok", lambda: simulated.ready(self.api, created), seconds)

@@ -49,8 +49,8 @@ _ON_BROKEN = f'.spec.nodeName | startswith("{BROKEN}") | tostring'
 _PARALLEL = 8
 
 
-def kwok(folder: Path, kubeconfig: Path) -> list[str | Path]:
-    """Write kwok's stages into the cluster's folder, and give its command line."""
+def kwok(folder: Path, kubeconfig: Path, lease: int) -> list[str | Path]:
+    """Write kwok's stages into the cluster's folder, and give its command line; a Lease lasts `lease` seconds."""
     config = folder / "kwok.yaml"
     config.write_text(
         yaml.safe_dump_all([_OPTIONS, *stages(module_dir("kwok", "sigs.k8s.io/kwok") / "kustomize" / "stage")])
@@ -60,7 +60,7 @@ def kwok(folder: Path, kubeconfig: Path) -> list[str | Path]:
         f"--kubeconfig={kubeconfig}",
         f"--config={config}",
         f"--manage-nodes-with-annotation-selector={ANNOTATION}=fake",
-        "--node-lease-duration-seconds=80",  # renewed four times as often: 1,000 nodes are 50 writes a second
+        f"--node-lease-duration-seconds={lease}",  # renewed four times as often
         "--v=WARN",
         "--cidr=10.128.0.0/10",
     ]
@@ -199,7 +199,7 @@ def free_names(count: int, taken: set[str]) -> list[str]:
 
 def ready(api: Api, names: Sequence[str]) -> bool:
     """Whether all of these nodes are Ready; takes its time between looks, since a look at many nodes costs."""
-    time.sleep(0.0005 * len(names))
+    time.sleep(0.002 * len(names))
     items = api.get("/api/v1/nodes?resourceVersion=0")["items"]
     up = {item["metadata"]["name"] for item in items if _schedulable(item)}
     return up.issuperset(names)
