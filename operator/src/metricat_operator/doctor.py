@@ -1,8 +1,8 @@
 """Which Prometheus takes our monitor and our rules, and which Alertmanager our notifications, or what is missing. Pure.
 
-The Prometheus Operator's rules (prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a selector that is
-left out selects nothing, an empty one everything; a namespace selector that is left out means the Prometheus' own
-namespace, an empty one all namespaces.
+The Prometheus Operator looks into the namespaces that its own flags leave it. Its rules, by its API reference
+(prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a selector that is left out selects nothing, an empty
+one everything; a namespace selector that is left out means the Prometheus' own namespace, an empty one all namespaces.
 """
 
 import json
@@ -14,6 +14,7 @@ from metricat_operator import naming
 from metricat_operator.api.selectors import Requirement
 from metricat_operator.asking import Rejection
 from metricat_operator.observed import Manifest, Taker
+from metricat_operator.overseer import Overseer
 
 _MOST_TOLD = 3
 _NAME_OF_A_NAMESPACE = "kubernetes.io/metadata.name"
@@ -95,7 +96,13 @@ def _rejected(subject: Subject, taker: Taker, rejections: Sequence[Rejection]) -
 
 
 def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
-    """Why this taker does not select the object, with the command that makes it; None where it does."""
+    """Why this taker is not given the object, with the command that mends it; None where it is."""
+    unseen = None if taker.overseers is None else _unseen(subject, taker, taker.overseers)
+    return unseen or _not_selected(target, subject, taker) or _not_bound(subject, taker)
+
+
+def _not_selected(target: str, subject: Subject, taker: Taker) -> Finding | None:
+    """Which selector of the taker leaves the object out."""
     chosen, spaces = taker.selectors[subject.what]
     what = f"{taker} does not select the {subject.what}"
     if spaces is None and taker.namespace != subject.namespace:
@@ -131,6 +138,37 @@ def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
             mended = _command(f"kubectl patch mtarget {target} -n {subject.namespace} --type merge -p", patch)
         return _no("LabelMissing", f"{what}: it asks for {words}; {mended}")
     return None
+
+
+def _unseen(subject: Subject, taker: Taker, overseers: Sequence[Overseer]) -> Finding | None:
+    """Why no Prometheus Operator gives the object to this taker, whatever that one selects."""
+    if not overseers:
+        return _no(
+            "NotReconciled",
+            f"{taker} is nobody's: no Prometheus Operator looks after it, by its --prometheus-instance-namespaces and "
+            "the like and by its --controller-id",
+        )
+    if any(one.sees(subject.what, subject.namespace) for one in overseers):
+        return None
+    told = listed([f"{one.name} has {one.limits()}" for one in overseers])
+    return _no(
+        "NamespaceNotWatched",
+        f"{taker} is not given the {subject.what}: the Prometheus Operator does not look into namespace "
+        f"{subject.namespace}: {told}; let it, or create the target in a namespace that it looks into",
+    )
+
+
+def _not_bound(subject: Subject, taker: Taker) -> Finding | None:
+    """Where the Prometheus Operator writes down to whom it gives the object, in status.bindings, it must say so."""
+    bindings = (subject.manifest.get("status") or {}).get("bindings") or []
+    bound = [f"{one['resource']} {one['namespace']}/{one['name']}" for one in bindings]
+    if not bound or f"{taker.resource.partition('.')[0]} {taker.namespace}/{taker.name}" in bound:
+        return None
+    return _no(
+        "NotBound",
+        f"{taker} selects the {subject.what}, but by its status.bindings the Prometheus Operator gives it to "
+        f"{listed(bound)} only: a change is there within a minute; if not, see the Prometheus Operator's log",
+    )
 
 
 def _no(reason: str, message: str) -> Finding:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metricat_operator.asking import Answer, Rejection, Server, Web
+from metricat_operator.overseer import Overseer
 
 Manifest = dict[str, Any]
 """A Kubernetes object as JSON: the edge where dicts are allowed."""
@@ -93,7 +94,8 @@ class Taker:
 
     `selectors` holds, by the kind that it takes, the selector of objects and that of namespaces; `fields` their names.
     `servers` are its pods, which `web` says how to ask; `account` is the ServiceAccount that it discovers targets by;
-    `retention` how long it keeps samples, as Prometheus writes it, where time is what bounds them.
+    `retention` how long it keeps samples, as Prometheus writes it, where time is what bounds them; `overseers` are the
+    Prometheus Operators that configure it, None where not one of them is known in the whole cluster.
     """
 
     kind: str
@@ -106,6 +108,7 @@ class Taker:
     account: str = "default"
     servers: tuple[Server, ...] = ()
     retention: str = ""
+    overseers: tuple[Overseer, ...] | None = None
 
     def __str__(self) -> str:
         """As a message names it."""

@@ -11,6 +11,7 @@ import structlog
 
 from metricat_operator.api.overlap import selected
 from metricat_operator.api.parse import Parsed, parse
+from metricat_operator.api.pools import requirements
 from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
 from metricat_operator.cluster.events import PATIENCE, Events
 from metricat_operator.cluster.facts import Observer
@@ -57,16 +58,18 @@ class Reconciler:
         parsed = parse(target.get("spec") or {}, self._observer.older(target))
         troubles: list[Trouble] = []
         if parsed.spec and not parsed.errors and not parsed.spec.paused:
-            troubles = await self._bring_about(target, self._context(target, parsed))
+            troubles = await self._bring_about(target, parsed)
         written = await self._tell(target, parsed, troubles)
         if passing := [trouble for trouble in troubles if trouble.temporary]:
             told = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
             raise TemporaryTroubleError(passing[0].reason, told)
         return written
 
-    def _facts(self, target: Manifest) -> Facts:
+    def _facts(self, target: Manifest, parsed: Parsed) -> Facts:
+        """Where the spec makes no sense, the nodes are those of what runs, which may be any."""
         metadata = target["metadata"]
-        return self._observer.facts(metadata["namespace"], metadata["name"], metadata["uid"])
+        wanted = requirements(parsed.spec.node_selector) if parsed.spec and not parsed.errors else ()
+        return self._observer.facts(metadata["namespace"], metadata["name"], metadata["uid"], wanted)
 
     def _context(self, target: Manifest, parsed: Parsed) -> Context:
         assert parsed.spec is not None  # noqa: S101 (for the type checker; the caller looked)
@@ -82,9 +85,9 @@ class Reconciler:
             older=selected(parsed.older),
         )
 
-    async def _bring_about(self, target: Manifest, context: Context) -> list[Trouble]:
-        facts = self._facts(target)
-        wanted = {ObjectKey(one["kind"], one["metadata"]["name"]): one for one in build(context)}
+    async def _bring_about(self, target: Manifest, parsed: Parsed) -> list[Trouble]:
+        facts = self._facts(target, parsed)
+        wanted = {ObjectKey(one["kind"], one["metadata"]["name"]): one for one in build(self._context(target, parsed))}
         served = {key: desired for key, desired in wanted.items() if key.kind not in facts.unserved}
         if target.get("status", {}).get("conditions") and not served.keys() <= facts.children.keys():
             await self._applier.confirm(target)  # a target without a status was only just heard of
@@ -97,7 +100,7 @@ class Reconciler:
     async def _tell(self, target: Manifest, parsed: Parsed, troubles: list[Trouble]) -> Manifest:
         before = target.get("status", {})
         key = (target["metadata"]["namespace"], target["metadata"]["name"])
-        facts = self._facts(target)
+        facts = self._facts(target, parsed)
         facts = replace(
             facts, answers=self._asker.want(key, questions(facts, self._settings.asks, self._settings.namespace))
         )

@@ -1,6 +1,7 @@
 """The doctor's verdict, and the words that it has for a person; beside the real Prometheus Operator in tests/e2e."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from metricat_operator.asking import Rejection
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
 from metricat_operator.doctor import Finding, Subject, discovered
 from metricat_operator.observed import Selector, Taker
+from metricat_operator.overseer import Overseer
 
 BOTH = {"ServiceMonitor": MONITOR_FIELDS, "PrometheusRule": RULE_FIELDS}
 
@@ -149,3 +151,27 @@ def test_a_monitor_that_the_prometheus_operator_leaves_out_is_not_taken_for_one_
     assert discovered("nodes", [mine], [taker({}), other], [said]).message == (
         "Prometheus monitoring/other selects the ServiceMonitor"
     )
+
+
+def test_a_namespace_that_the_prometheus_operator_does_not_look_into() -> None:
+    denying = Overseer("monitoring/po", {"deny-namespaces": frozenset({"monitoring"})})
+    found = verdict(monitor(), replace(taker({}), overseers=(denying,)))
+    assert (found.holds, found.reason) == (False, "NamespaceNotWatched")
+    assert found.message == (
+        "Prometheus monitoring/k8s is not given the ServiceMonitor: the Prometheus Operator does not look into "
+        "namespace monitoring: monitoring/po has --deny-namespaces=monitoring; let it, or create the target in a "
+        "namespace that it looks into"
+    )
+    assert verdict(monitor(), replace(taker({}), overseers=(denying, Overseer("monitoring/other")))).holds
+    assert verdict(monitor(), replace(taker({}), overseers=())).reason == "NotReconciled"
+
+
+def test_bindings_say_who_of_those_that_select_is_given_it() -> None:
+    bound = {"resource": "prometheuses", "namespace": "monitoring", "name": "k8s"}
+    mine = monitor()
+    mine.manifest["status"] = {"bindings": [bound]}
+    found = verdict(mine, taker({}), taker({}, name="new"))
+    assert found.message == "Prometheus monitoring/k8s selects the ServiceMonitor"
+    alone = verdict(mine, taker({}, name="new"))
+    assert alone.reason == "NotBound"
+    assert "gives it to prometheuses monitoring/k8s only" in alone.message

@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from metricat_operator import naming
 from metricat_operator.api.overlap import Claim
+from metricat_operator.api.selectors import All
 from metricat_operator.cluster import claims, serving
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS, TARGET
 from metricat_operator.cluster.packed import pack, unpack
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
+from metricat_operator.cluster.roster import Roster, trim_node
 from metricat_operator.cluster.view import View
 from metricat_operator.cluster.watch import EVERYWHERE, Cache, kept_metadata
-from metricat_operator.observed import Facts, Manifest, Node, ObjectKey, Taint, Taker
+from metricat_operator.observed import Facts, Manifest, ObjectKey, Taker
 
 Enqueue = Callable[[str, str, float], None]
 """Called with the namespace and the `metricat.dev/target` label of what changed (empty: any may have), and with the
@@ -42,7 +44,7 @@ class Observer:
             return changed
 
         children, pods = within(_AT_ONCE), within(_SOON)
-        self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _SOON), trim=_trim_node)
+        self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _SOON), trim=trim_node)
         self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=trim_pod, namespaces=where)
         self.children = {
             kind.name: Cache(kind, changed=children, labels=naming.MANAGED, trim=pack, namespaces=where)
@@ -68,7 +70,14 @@ class Observer:
             trim=_trim_server,
             namespaces=asked,
         )
-        self._nodes = View(self.nodes, _by_name)
+        self.operators = Cache(
+            POD,
+            changed=lambda _: enqueue("", "", _SOON),
+            labels=serving.PROMETHEUS_OPERATORS,
+            trim=serving.trim_operator,
+            namespaces=asked,
+        )
+        self._nodes = View(self.nodes, Roster)
         self._agents = View(self.pods, _by_target)
         self._owned = [View(cache, _by_owner) for cache in self.children.values()]
         self.takers = [Cache(kind, changed=lambda _: enqueue("", "", _SOON), trim=trim_taker) for kind in TAKERS]
@@ -76,7 +85,7 @@ class Observer:
     @property
     def caches(self) -> tuple[Cache, ...]:
         """All caches."""
-        others = (self.nodes, self.pods, self.targets, self.namespaces, self.rejections, self.servers)
+        others = (self.nodes, self.pods, self.targets, self.namespaces, self.rejections, self.servers, self.operators)
         return (*others, *self.takers, *self.children.values())
 
     def older(self, target: Manifest) -> tuple[Claim, ...]:
@@ -102,23 +111,21 @@ class Observer:
         """Wait until everything was listed once."""
         await asyncio.gather(*(cache.synced.wait() for cache in self.caches))
 
-    def facts(self, namespace: str, name: str, uid: str) -> Facts:
-        """What is known now about the target and its children."""
+    def facts(self, namespace: str, name: str, uid: str, wanted: All = ()) -> Facts:
+        """What is known now about the target, its children and the nodes that meet what it wants of them."""
         label = naming.fit(name)
         children = [unpack(child) for owned in self._owned for child in owned().get((namespace, uid), ())]
         return Facts(
             children={ObjectKey(child["kind"], child["metadata"]["name"]): child for child in children},
-            nodes=self._nodes(),
+            nodes=self._nodes().meeting(wanted),
             pods=tuple(agent_pod(pod) for pod in self._agents().get((namespace, label), ())),
             unserved=frozenset(kind for kind, cache in self.children.items() if not cache.served),
-            takers=tuple(sorted((taker(one, self.servers) for cache in self.takers for one in cache), key=str)),
+            takers=tuple(
+                sorted((taker(one, self.servers, self.operators) for cache in self.takers for one in cache), key=str)
+            ),
             namespace_labels=self.namespaces.get("", namespace).get("metadata", {}).get("labels", {}),
             rejections=serving.rejections(children, self.rejections),
         )
-
-
-def _by_name(nodes: Iterable[Manifest]) -> tuple[Node, ...]:
-    return tuple(sorted(map(_node, nodes), key=lambda node: node.name))
 
 
 Index = Mapping[tuple[str, str], Sequence[Manifest]]
@@ -143,30 +150,6 @@ def _by_owner(children: Iterable[Manifest]) -> Index:
     return found
 
 
-def _trim_node(manifest: Manifest) -> Manifest:
-    ready = condition(manifest, "Ready")
-    spec = manifest["spec"]
-    return {
-        "metadata": kept_metadata(manifest),
-        "ready": ready.get("status") == "True",
-        "why": "" if ready.get("status") == "True" else ready.get("message", ""),
-        "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in spec.get("taints", [])],
-    }
-
-
-def _node(trimmed: Manifest) -> Node:
-    metadata = trimmed["metadata"]
-    labels = metadata.get("labels", {})
-    return Node(
-        name=metadata["name"],
-        linux=labels.get("kubernetes.io/os", "linux") == "linux",
-        ready=trimmed["ready"],
-        why=trimmed["why"],
-        labels=labels,
-        taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
-    )
-
-
 _RETENTION = ("retention", "retentionSize")
 _KEPT_BY_DEFAULT = "24h"
 """By the Prometheus Operator, where neither is set (API reference, PrometheusSpec.retention)."""
@@ -185,15 +168,16 @@ def trim_taker(manifest: Manifest) -> Manifest:
         *_RETENTION,
     ]
     spec = {field: manifest["spec"][field] for field in fields if field in manifest["spec"]}
-    return {"kind": manifest["kind"], "metadata": kept_metadata(manifest), "spec": spec}
+    controller = manifest["metadata"].get("annotations", {}).get(serving.CONTROLLER, "")
+    return {"kind": manifest["kind"], "metadata": kept_metadata(manifest), "controller": controller, "spec": spec}
 
 
 def _taken(kind: str) -> Mapping[str, tuple[str, str]]:
     return next(taken for one, taken in TAKERS.items() if one.name == kind)
 
 
-def taker(trimmed: Manifest, pods: Iterable[Manifest] = ()) -> Taker:
-    """What the cache keeps of a Prometheus or its like, as a fact; with those of the pods that are its own."""
+def taker(trimmed: Manifest, pods: Iterable[Manifest] = (), operators: Iterable[Manifest] = ()) -> Taker:
+    """What the cache keeps of a Prometheus or its like as a fact, with its pods, and who makes them."""
     kind, spec = trimmed["kind"], trimmed["spec"]
     namespace, name = trimmed["metadata"]["namespace"], trimmed["metadata"]["name"]
     web = serving.web(spec)
@@ -208,6 +192,7 @@ def taker(trimmed: Manifest, pods: Iterable[Manifest] = ()) -> Taker:
         account=spec.get("serviceAccountName") or "default",
         servers=tuple(sorted(serving.servers(pods, kind, namespace, name, web.port_name))),
         retention=_retention(kind, spec),
+        overseers=serving.overseers(operators, kind, namespace, trimmed["controller"]),
     )
 
 

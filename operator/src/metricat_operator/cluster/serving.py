@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 
+from metricat_operator import overseer
 from metricat_operator.asking import Rejection, Server, Web
 from metricat_operator.observed import Manifest
+from metricat_operator.overseer import Overseer
 
 MADE_BY_THE_PROMETHEUS_OPERATOR = "app.kubernetes.io/managed-by=prometheus-operator"
+PROMETHEUS_OPERATORS = "app.kubernetes.io/name in (prometheus-operator,kube-prometheus-stack-prometheus-operator)"
+"""The pods of the Prometheus Operator, as its own bundle, kube-prometheus and kube-prometheus-stack label them."""
+
+CONTROLLER = "operator.prometheus.io/controller-id"
+"""The annotation by which one Prometheus Operator of several is chosen."""
+
 REJECTIONS = "reason=InvalidConfiguration"
 
 _POD_NAMES = {
@@ -53,6 +61,29 @@ def trim_server(manifest: Manifest, why_not_ready: tuple[str, str] | None) -> Ma
         },
         "trouble": " ".join(f"is not ready: {reason} {message}".split()) if why_not_ready else "",
     }
+
+
+def trim_operator(manifest: Manifest) -> Manifest:
+    """A pod of the Prometheus Operator, cut to the flags that say where it looks."""
+    metadata, containers = manifest["metadata"], manifest["spec"]["containers"]
+    words = [word for one in containers for field in ("command", "args") for word in one.get(field) or []]
+    ended = manifest.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+    return {
+        "metadata": {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")},
+        "gone": ended or "deletionTimestamp" in metadata,
+        "flags": overseer.parse(words),
+    }
+
+
+def overseers(pods: Iterable[Manifest], kind: str, namespace: str, controller: str) -> tuple[Overseer, ...] | None:
+    """Those of the Prometheus Operators that configure an object; None where there is none at all, or none is read."""
+    found = [
+        Overseer(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", pod["flags"])
+        for pod in pods
+        if not pod["gone"]
+    ]
+    ours = tuple(sorted((one for one in found if one.oversees(kind, namespace, controller)), key=lambda one: one.name))
+    return ours if found else None
 
 
 def servers(pods: Iterable[Manifest], kind: str, namespace: str, name: str, port_name: str) -> Iterator[Server]:

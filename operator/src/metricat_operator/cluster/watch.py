@@ -50,7 +50,7 @@ class Cache:
     served: bool = True
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     revision: int = 0
-    """Grows with each change of an object."""
+    """Grows with each change of what is kept of an object; a heartbeat of a node is none."""
     _heard: dict[str, float] = field(default_factory=dict)
     _listed: set[str] = field(default_factory=set)
     _objects: dict[tuple[str, str], Manifest] = field(default_factory=dict)
@@ -180,8 +180,8 @@ class Cache:
         if before is not None and not newer(kept, before):
             return
         self._objects[_key(kept)] = kept
-        self.revision += 1
         if before is None or _content(before) != _content(kept):
+            self.revision += 1
             self.changed(kept)
 
 
