@@ -10,8 +10,8 @@ import pytest
 
 from metricat_agent.collectors.table import COLLECTORS
 from metricat_agent.registry import FAMILIES
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.recording import MEASURES, RECORDINGS
+from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
+from metricat_operator.alerts.recording import MEASURES
 from metricat_operator.alerts.unusual import BASELINE
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests import Context, build

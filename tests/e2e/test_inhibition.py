@@ -114,6 +114,11 @@ AGENT_DOWN = alert("NodeAgentDown", "warning", "agent")
         (AGENT_DOWN, DISK_FULL, False),
         (AGENT_DOWN | {"severity": "critical", "node": ""}, AGENT_DOWN, False),
         (AGENT_DOWN | {"severity": "critical", "node": ""}, alert("NodeLoadHigh", "warning", "load"), False),
+        (alert("NodeCordoned", "info", "cordoned"), DISK_FULL, True),
+        (alert("NodeNew", "info", "new"), AGENT_DOWN, True),
+        (alert("NodeCordoned", "info", "cordoned"), DISK_FULL | {"node": "n2"}, False),
+        (alert("NodeCordoned", "info", "cordoned"), AGENT_DOWN | {"severity": "critical", "node": ""}, False),
+        (alert("NodeCordoned", "info", "cordoned"), alert("NodeNew", "info", "new"), False),
         (
             {"alertname": "NotOurs", "severity": "critical"},
             {"alertname": "NotOursEither", "severity": "warning"},
@@ -135,4 +140,4 @@ def test_amtool_takes_the_configuration(configuration: Path) -> None:
     amtool = ensure("amtool")["amtool"]
     done = subprocess.run([amtool, "check-config", configuration], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 inhibit rules" in done.stdout
+    assert "3 inhibit rules" in done.stdout

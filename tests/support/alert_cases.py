@@ -194,6 +194,38 @@ def uncovered(reason: str = "ImagePullBackOff", target: str = "nodes") -> Series
     return {f"metricat_node_uncovered{{{labels}}}": steady(1)}
 
 
+def cordoned(node: str, reason: str = "Cordoned") -> Series:
+    """What the operator tells."""
+    return {f'metricat_node_cordoned{{node="{node}",reason="{reason}"}}': steady(1)}
+
+
+def tainted(node: str, taint: str) -> Series:
+    """What kube-state-metrics tells."""
+    return {f'kube_node_spec_taint{{node="{node}",key="{taint}",value="",effect="NoSchedule"}}': steady(1)}
+
+
+def spared(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
+    """Why nobody should be told of the node, who says so, and how; created at so many seconds."""
+    born = steady(created)
+    by_both = {
+        "cordoned": ({f'kube_node_spec_unschedulable{{node="{node}"}}': steady(1)}, cordoned(node)),
+        "about to be deleted": (tainted(node, "karpenter.sh/disrupted"), cordoned(node, "karpenter.sh/disrupted")),
+        "new": (
+            {f'kube_node_created{{node="{node}"}}': born},
+            {f'metricat_node_created_timestamp_seconds{{node="{node}"}}': born},
+        ),
+    }
+    return [
+        (why, who, told)
+        for why, (theirs, ours) in by_both.items()
+        for who, told in (
+            ("kube-state-metrics", theirs),
+            ("the operator", ours),
+            ("each of them", {**theirs, **ours}),
+        )
+    ]
+
+
 def taking_turns() -> Series:
     """Each minute another reason, as a pod has that fails to pull its image."""
     reasons = ("ErrImagePull", "ImagePullBackOff")
@@ -489,16 +521,45 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("one of many", 10, WARNING, agents(1, 19)),
         Case("not for long enough", 4, NONE, agents(1, 3)),
         Case("all well", 30, NONE, agents(0, 4)),
-        Case("cordoned", 30, NONE, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(1)}),
+        *(Case(f"{why}, says {who}", 12, NONE, {**agents(1, 3), **told}) for why, who, told in spared("n1")),
+        *(
+            Case(f"no agent, but {why}, says {who}", 12, NONE, {**agents(0, 4), **uncovered(), **told})
+            for why, who, told in spared("n99")
+        ),
+        *(Case(f"another is {why}, says {who}", 10, BOTH, {**agents(1, 3), **told}) for why, who, told in spared("n2")),
         Case("not cordoned", 10, BOTH, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(0)}),
-        Case("brand-new", 10, NONE, {**agents(1, 3), 'kube_node_created{node="n1"}': steady(0)}),
-        Case("no longer new", 21, BOTH, {**agents(1, 3), 'kube_node_created{node="n1"}': steady(0)}),
+        Case("another taint", 10, BOTH, {**agents(1, 3), **tainted("n1", "node.kubernetes.io/disk-pressure")}),
+        *(
+            Case(f"no longer new, says {who}", 21, BOTH, {**agents(1, 3), **told})
+            for why, who, told in spared("n1", created=0)
+            if why == "new"
+        ),
         Case("of another target", 30, NONE, {'up{service="other"}': steady(0)}),
         Case("no agent at all", 10, WARNING, {**agents(0, 10), **uncovered()}),
         Case("no agent on many", 10, BOTH, {**agents(0, 8), **uncovered()}),
         Case("no agent, for changing reasons", 10, WARNING, {**agents(0, 10), **taking_turns()}),
         Case("virtual", 30, NONE, {**agents(0, 4), **uncovered(reason="VirtualNode")}),
         Case("uncovered by another target", 30, NONE, {**agents(0, 4), **uncovered(target="other")}),
+    ),
+    "NodeCordoned": (
+        *(
+            Case(f"{why}, says {who}", 2, NONE if why == "new" else INFO, {**agents(0, 4), **told})
+            for why, who, told in spared("n1")
+        ),
+        Case("no agent, and cordoned", 2, INFO, {**agents(0, 4), **uncovered(), **cordoned("n99")}),
+        Case("another target's", 2, NONE, {'up{service="other"}': steady(1), **cordoned("n1")}),
+        Case("nobody says", 30, NONE, agents(0, 4)),
+    ),
+    "NodeNew": (
+        *(
+            Case(f"{why}, says {who}", 14, INFO if why == "new" else NONE, {**agents(0, 4), **told})
+            for why, who, told in spared("n1", created=0)
+        ),
+        *(
+            Case(f"no longer new, or {why}, says {who}", 16, NONE, {**agents(0, 4), **told})
+            for why, who, told in spared("n1", created=0)
+        ),
+        Case("nobody says", 30, NONE, agents(0, 4)),
     ),
     "NodeCollectorFailing": (
         Case("fails", 20, WARNING, {'node_scrape_collector_success{collector="hwmon"}': steady(0)}),

@@ -18,6 +18,7 @@ from metricat_operator.cluster.lease import Lease
 from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.cluster.watch import EVERYWHERE, HEARD, newer
 from metricat_operator.measures import Measures, leader, queue_depth, watch_ages
+from metricat_operator.node_metrics import node_families
 from metricat_operator.observed import Manifest
 from metricat_operator.reconcile import Reconciler
 from metricat_operator.settings import Settings
@@ -148,6 +149,7 @@ class Operator:
         yield from queue_depth(self._queue.overdue)
         yield from watch_ages(time.monotonic(), [(one.kind.name, one.last_heard) for one in self.observer.caches])
         yield from target_families(self._targets.values())
+        yield from node_families(self.observer.known_nodes(), time.time())
 
     def _report(self, target: Manifest, condition: Manifest) -> None:
         if self._post:

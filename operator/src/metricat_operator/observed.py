@@ -43,6 +43,11 @@ class Node:
     """What the node says of itself while it is not ready."""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+    created: float = 0.0
+    """Unix time."""
+    unschedulable: bool = False
+    deleted: bool = False
+    """Whether it is being deleted."""
 
     @property
     def virtual(self) -> bool:

@@ -5,8 +5,8 @@ import re
 import promql_parser
 import pytest
 
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.recording import MEASURES, RECORDINGS
+from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
+from metricat_operator.alerts.recording import MEASURES
 from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, number, recording_group, sharded
 from metricat_operator.alerts.unusual import BASELINE
 from metricat_operator.api.alerts import AlertRules
@@ -25,7 +25,7 @@ def test_every_expression_is_promql_with_nothing_left_to_fill_in() -> None:
     assert len(rules) == len(RECORDINGS) + len(BASELINE) + sum(len(alert.levels) for alert in CATALOGUE)
     for rule in rules:
         promql_parser.parse(str(rule["expr"]))
-        assert not re.search("<(selector|coverage|threshold|window)>", str(rule))
+        assert not re.search("<(selector|coverage|namespace|service|threshold|window)>", str(rule))
 
 
 def test_every_selector_keeps_to_the_target() -> None:

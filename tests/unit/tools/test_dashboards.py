@@ -11,7 +11,7 @@ import pytest
 
 from metricat_agent import registry
 from metricat_agent.collectors.table import COLLECTORS
-from metricat_operator.alerts.recording import RECORDINGS
+from metricat_operator.alerts.catalogue import RECORDINGS
 from metricat_tools.generate.dashboards import BOARDS, text
 from support import operator_metrics
 

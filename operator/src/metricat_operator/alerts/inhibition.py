@@ -1,6 +1,7 @@
 """Which alert silences which: the one source of the AlertmanagerConfig's rules and of those in docs/alertmanager.md.
 
-Nothing silences what is graver than itself, nor anything of another node. Two labels that are both absent count as
+Nothing silences what is graver than itself, but a node that is out of service, or new, all that is about it; nor
+anything of another node. Two labels that are both absent count as
 equal to Alertmanager, so each side is made to have what it is compared by.
 """
 
@@ -35,6 +36,8 @@ _LESSER = Matcher("severity", "=~", "warning|info")
 _NODE = ("cluster", "namespace", "service", "node")
 """`cluster` is the external label by which people tell their Prometheuses apart; without it, nothing changes."""
 
+_SPARED = "NodeCordoned|NodeNew"
+
 INHIBITIONS: tuple[Inhibition, ...] = (
     Inhibition(
         why="A critical silences the warning about the same thing on the same node.",
@@ -46,6 +49,12 @@ INHIBITIONS: tuple[Inhibition, ...] = (
         why="Without its agent nothing new is known of a node: what still fires there, lingers.",
         source=(Matcher("alertname", "=", "NodeAgentDown"), Matcher("node", "!=", "")),
         target=(_LESSER, Matcher("alertname", "!=", "NodeAgentDown"), Matcher("node", "!=", "")),
+        equal=_NODE,
+    ),
+    Inhibition(
+        why="A node that is cordoned, about to be deleted or brand-new calls nobody.",
+        source=(Matcher("alertname", "=~", _SPARED), Matcher("node", "!=", "")),
+        target=(Matcher("alertname", "!~", _SPARED), Matcher("node", "!=", "")),
         equal=_NODE,
     ),
 )

@@ -3,23 +3,21 @@
 from metricat_operator.alerts.alert import NODE, Alert, Level
 from metricat_operator.alerts.recording import KEYS
 
-_UP = f"max by ({KEYS}) (up{{<selector>}})"
-_UNCOVERED = 'max by (node, pool) (metricat_node_uncovered{<coverage>,reason!="VirtualNode"})'
-"""What the operator says of nodes without a ready agent; where nobody scrapes it, this has no effect."""
 _WHY = (
     "{{ with printf `topk(1, metricat_node_uncovered{<coverage>,node=%q})` $labels.node | query }}"
     ": {{ (first .).Labels.reason }}{{ end }}"
 )
-_EXCUSED = "unless on (node) kube_node_spec_unschedulable == 1 unless on (node) time() - kube_node_created < 900"
-"""Where kube-state-metrics is there, cordoned nodes and new ones are left out; without it, this has no effect."""
-_LOST = f"({_UP} == 0 or on (node) {_UNCOVERED}) {_EXCUSED}"
+_LOST = (
+    "metricat:node_agent:up{<selector>} == 0 "
+    "unless metricat:node:cordoned{<selector>} unless metricat:node:new{<selector>}"
+)
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeAgentDown",
         meaning="Prometheus cannot scrape the agent of the node, or the operator says that there is none (where "
-        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes that are cordoned, and those of the "
-        "last 15 minutes, are left out where kube-state-metrics tells.",
+        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes that are cordoned or about to be "
+        "deleted, and those of the last 15 minutes, are left out where kube-state-metrics or the operator tell so.",
         expr=_LOST,
         resource="agent",
         summary="{{ if $labels.node }}The agent on {{ $labels.node }}{{ else }}Many agents{{ end }} cannot be scraped",
@@ -34,7 +32,7 @@ ALERTS: tuple[Alert, ...] = (
                 "critical",
                 10,
                 "5m",
-                f"100 * count({_LOST}) / count({_UP} or on (node) {_UNCOVERED}) > <threshold>",
+                f"100 * count({_LOST}) / count(metricat:node_agent:up{{<selector>}}) > <threshold>",
             ),
         ),
     ),

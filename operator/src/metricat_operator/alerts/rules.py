@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metricat_operator.alerts import unusual
-from metricat_operator.alerts.catalogue import CATALOGUE, Alert, Level
-from metricat_operator.alerts.recording import RECORDINGS, Recording
+from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS, Alert, Level
+from metricat_operator.alerts.recording import Recording
 
 Group = dict[str, Any]
 Rule = dict[str, Any]
@@ -37,6 +37,19 @@ class Scope:
     def _pools(self) -> str:
         return f',pool{"=~" if len(self.pools) > 1 else "="}"{"|".join(self.pools)}"' if self.pools else ""
 
+    def filled(self, text: str, threshold: str = "") -> str:
+        """The text with what is meant in place of what it is called."""
+        for placeholder, value in (
+            ("<selector>", self.selector),
+            ("<coverage>", self.coverage),
+            ("<namespace>", self.namespace),
+            ("<service>", self.service),
+            ("<window>", f"{self.window_seconds}s"),
+            ("<threshold>", threshold),
+        ):
+            text = text.replace(placeholder, value)
+        return text
+
     @property
     def alert_labels(self) -> dict[str, str]:
         """The labels of an alert."""
@@ -59,11 +72,10 @@ def baseline_group(name: str, scope: Scope) -> Group:
 
 
 def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[Rule]:
-    window = f"{scope.window_seconds}s"
     return [
         {
             "record": recording.name,
-            "expr": recording.expr.replace("<selector>", scope.selector).replace("<window>", window),
+            "expr": scope.filled(recording.expr),
             **({"labels": dict(sorted(scope.extra_labels.items()))} if scope.extra_labels else {}),
         }
         for recording in recordings
@@ -87,22 +99,12 @@ def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_ba
 def _rule(alert: Alert, level: Level, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Rule:
     setting = settings[level.severity]
     threshold = "" if level.threshold is None else number(setting["threshold"])
-
-    def filled(text: str) -> str:
-        for placeholder, value in (
-            ("<selector>", scope.selector),
-            ("<coverage>", scope.coverage),
-            ("<threshold>", threshold),
-        ):
-            text = text.replace(placeholder, value)
-        return text
-
-    annotations = {"summary": alert.summary, "description": filled(alert.description)}
+    annotations = {"summary": alert.summary, "description": scope.filled(alert.description, threshold)}
     if runbook_base_url:
         annotations["runbook_url"] = f"{runbook_base_url.rstrip('/')}/{alert.name}"
     return {
         "alert": alert.name,
-        "expr": filled(level.expr or alert.expr),
+        "expr": scope.filled(level.expr or alert.expr, threshold),
         "for": setting["for"],
         **({"keep_firing_for": setting["for"]} if alert.lingers else {}),
         "labels": {

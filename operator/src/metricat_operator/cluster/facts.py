@@ -14,7 +14,7 @@ from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_n
 from metricat_operator.cluster.roster import Roster, trim_node
 from metricat_operator.cluster.view import View
 from metricat_operator.cluster.watch import EVERYWHERE, Cache, kept_metadata
-from metricat_operator.observed import Facts, Manifest, ObjectKey, Taker
+from metricat_operator.observed import Facts, Manifest, Node, ObjectKey, Taker
 
 Enqueue = Callable[[str, str, float], None]
 """Called with the namespace and the `metricat.dev/target` label of what changed (empty: any may have), and with the
@@ -96,6 +96,10 @@ class Observer:
         """What a target leaves or takes matters to younger ones only; the newest, as most that appear are, has none."""
         if target and claims.has_younger(self.targets, target):
             self._enqueue("", "", _SOON)
+
+    def known_nodes(self) -> tuple[Node, ...]:
+        """All nodes, by name."""
+        return self._nodes().meeting(())
 
     def remind(self, namespace: str, name: str, delay: float) -> None:
         """Have a target looked at again in so many seconds, though nothing may have changed that is watched."""

@@ -1,6 +1,7 @@
 """The cluster's nodes, cut to what the facts need, and found by their labels."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from metricat_operator.api.selectors import All, chosen
 from metricat_operator.cluster.pods import condition
@@ -38,6 +39,8 @@ def trim_node(manifest: Manifest) -> Manifest:
         "metadata": kept_metadata(manifest),
         "ready": ready.get("status") == "True",
         "why": "" if ready.get("status") == "True" else ready.get("message", ""),
+        "created": _unix_time(manifest["metadata"].get("creationTimestamp", "")),
+        "unschedulable": spec.get("unschedulable", False),
         "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in spec.get("taints", [])],
     }
 
@@ -52,7 +55,14 @@ def _node(trimmed: Manifest) -> Node:
         why=trimmed["why"],
         labels=labels,
         taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
+        created=trimmed["created"],
+        unschedulable=trimmed["unschedulable"],
+        deleted="deletionTimestamp" in metadata,
     )
+
+
+def _unix_time(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp() if timestamp else 0.0
 
 
 def _name(node: Node) -> str:

@@ -2,9 +2,8 @@
 
 import textwrap
 
-from metricat_operator.alerts.catalogue import Alert, Level
+from metricat_operator.alerts.catalogue import RECORDINGS, Alert, Level
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
-from metricat_operator.alerts.recording import RECORDINGS
 from metricat_operator.alerts.rules import number
 from metricat_operator.alerts.unusual import BASELINE
 
@@ -48,7 +47,8 @@ def _threshold(alert: Alert, level: Level) -> str:
 
 def _unscoped(expr: str) -> str:
     """Without the matchers that keep a rule to its target, which would tell a reader nothing."""
-    for text, instead in (("{<selector>}", ""), (",<selector>", ""), ("<coverage>,", ""), ("<window>", "1m")):
+    names = (("<window>", "1m"), ("<namespace>", "NAMESPACE"), ("<service>", "SERVICE"))
+    for text, instead in (("{<selector>}", ""), (",<selector>", ""), ("<coverage>,", ""), *names):
         expr = expr.replace(text, instead)
     return expr
 
