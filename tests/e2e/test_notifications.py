@@ -226,6 +226,7 @@ def test_each_way_brings_what_its_receiver_wants(told: Scene) -> None:
     assert mail["subject"] == f"[FIRING] {ALERT} (critical) on n1"
     assert "Memory usage on n1 (pool default) is" in mail["text"]
     assert "Top processes:" in mail["text"]
+    assert all(" Since 20" in mail[form] for form in ("text", "html"))
 
     [chat] = came(told, "slack", "critical")[0]["body"]["attachments"]
     assert chat["title"] == f"[FIRING] {ALERT} (critical) on n1"
@@ -235,6 +236,8 @@ def test_each_way_brings_what_its_receiver_wants(told: Scene) -> None:
 
     page = came(told, "pagerduty", "critical")[0]["body"]
     assert (page["event_action"], page["payload"]["severity"]) == ("trigger", "critical")
+    assert "Memory usage on n1 (pool default) is" in page["payload"]["custom_details"]["alerts"]
+    assert " Since 20" in page["payload"]["custom_details"]["alerts"]
 
     assert not [one for one in taken(told) if one["way"].startswith("refused")]
 

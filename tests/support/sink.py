@@ -38,7 +38,7 @@ class Mail:
         """Keep it."""
         content = envelope.content
         message = email.message_from_bytes(content if isinstance(content, bytes) else b"", policy=email.policy.default)
-        body = message.get_body(("plain", "html"))
+        body, page = (message.get_body((kind,)) for kind in ("plain", "html"))
         TAKEN.append(
             {
                 "way": "email",
@@ -48,6 +48,7 @@ class Mail:
                 "to": envelope.rcpt_tos,
                 "subject": message["Subject"],
                 "text": body.get_content() if body else "",
+                "html": page.get_content() if page else "",
             }
         )
         return "250 OK"

@@ -19,12 +19,22 @@ _TITLE = (
     "[{{ .Status | toUpper }}] {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }})"
     "{{ with .CommonLabels.node }} on {{ . }}{{ end }}"
 )
-_TEXT = (
-    "{{ range .Alerts }}{{ .Annotations.summary }}. {{ .Annotations.description }}"
-    ' Since {{ .StartsAt.UTC.Format "2006-01-02 15:04 UTC" }}'
+_SINCE = (
+    'Since {{ .StartsAt.UTC.Format "2006-01-02 15:04 UTC" }}'
     '{{ if eq .Status "resolved" }} until {{ .EndsAt.UTC.Format "15:04 UTC" }}{{ end }}.'
+)
+_TEXT = (
+    f"{{{{ range .Alerts }}}}{{{{ .Annotations.summary }}}}. {{{{ .Annotations.description }}}} {_SINCE}"
     "{{ with .Annotations.runbook_url }} Runbook: {{ . }}{{ end }}\n{{ end }}"
 )
+_HTML = (
+    "<!DOCTYPE html>\n<html><body>\n{{ range .Alerts }}"
+    f"<p><b>{{{{ .Annotations.summary }}}}</b><br>\n{{{{ .Annotations.description }}}} {_SINCE}"
+    '{{ with .Annotations.runbook_url }}<br>\n<a href="{{ . }}">Runbook</a>{{ end }}'
+    '{{ with .GeneratorURL }}<br>\n<a href="{{ . }}">In Prometheus</a>{{ end }}</p>\n{{ end }}'
+    '<p><a href="{{ .ExternalURL }}">Alertmanager</a></p>\n</body></html>\n'
+)
+"""The same as hypertext, which most mail programs show; Alertmanager's own says nothing of when."""
 
 
 def alertmanager_config(context: Context) -> Manifest:
@@ -96,6 +106,7 @@ def _email(email: Email) -> Manifest:
         "sendResolved": True,
         "headers": [{"key": "Subject", "value": _TITLE}],
         "text": _TEXT,
+        "html": _HTML,
         **({"authUsername": email.username} if email.username else {}),
         **_secret("authPassword", email.password),
         **({"tlsConfig": {"ca": _secret("secret", email.ca)}} if email.ca else {}),
@@ -118,6 +129,7 @@ def _pager_duty(pager: PagerDuty) -> Manifest:
         **({"url": pager.url} if pager.url else {}),
         "sendResolved": True,
         "description": _TITLE,
+        "details": [{"key": "alerts", "value": _TEXT}],
         "severity": "{{ .CommonLabels.severity }}",  # PagerDuty's severities have our names
     }
 
