@@ -124,3 +124,16 @@ def test_they_tell_of_the_operators_work(
         "process_resident_memory_bytes",
     ):
         assert f"\n{name} " in text, name
+
+
+def test_they_tell_of_nodes_that_alerts_leave_alone(
+    cluster: Cluster, operator: RunningOperator, control_plane: ControlPlane, token: str
+) -> None:
+    control_plane.simulate_nodes(["going"])
+    cluster.do("cordon", "going")
+    told = ('\nmetricat_node_cordoned{node="going",reason="Cordoned"} 1.0', "\nmetricat_node_created_timestamp")
+    try:
+        eventually(lambda: all(one in scrape(operator, token)[1] for one in told))
+    finally:
+        cluster.do("delete", "node", "going")
+    eventually(lambda: 'node="going"' not in scrape(operator, token)[1])
