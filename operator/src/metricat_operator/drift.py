@@ -69,24 +69,37 @@ def drift(desired: Manifest, live: Manifest) -> Drift:
     lost = any(not any(path[:size] in owned for size in range(1, len(path) + 1)) for path in wanted)
     stale = any(not _related(path, wanted) for path in owned)
     strange = {_outermost(path, wanted) for path in foreign if not _related(path, wanted)}
-    return Drift(apply=lost or stale or not _covers(desired, live), remove=tuple(sorted(strange, key=str)))
+    return Drift(apply=lost or stale or any(_differing(desired, live, ())), remove=tuple(sorted(strange, key=str)))
 
 
 def _is_metadata(path: Path) -> bool:
     return path[:3] == ("spec", "template", "metadata")
 
 
-def _covers(desired: Any, live: Any) -> bool:
-    """Whether everything that is desired is so in the live object, which may hold more (defaults, others' fields)."""
-    if isinstance(desired, dict):
-        return isinstance(live, dict) and all(key in live and _covers(item, live[key]) for key, item in desired.items())
-    if isinstance(desired, list):
-        if not isinstance(live, list) or len(live) < len(desired):
-            return False
-        if _is_associative(desired):
-            return all(any(_same_item(item, other) and _covers(item, other) for other in live) for item in desired)
-        return len(live) == len(desired) and all(map(_covers, desired, live))
-    return bool(desired == live) or _same_quantity(desired, live)
+def where(desired: Manifest, live: Manifest) -> str:
+    """The first field that is not as desired, or should not be there, as a JSON pointer; empty where all is well."""
+    found = next(_differing(desired, live, ()), None) or next(iter(drift(desired, live).remove), None)
+    return "" if found is None else _pointer(found)
+
+
+def _differing(desired: Any, live: Any, at: Path) -> Iterator[Path]:
+    """The paths of what is desired and not so in the live object, which may hold more (defaults, others' fields)."""
+    if isinstance(desired, dict) and isinstance(live, dict):
+        for key, item in desired.items():
+            yield from _differing(item, live[key], (*at, key)) if key in live else [(*at, key)]
+    elif isinstance(desired, list) and isinstance(live, list) and _is_associative(desired):
+        for item in desired:
+            tried = [
+                list(_differing(item, other, (*at, place)))
+                for place, other in enumerate(live)
+                if _same_item(item, other)
+            ]
+            yield from min(tried, key=len, default=[at])
+    elif isinstance(desired, list) and isinstance(live, list) and len(live) == len(desired):
+        for place, (item, other) in enumerate(zip(desired, live, strict=True)):
+            yield from _differing(item, other, (*at, place))
+    elif not (desired == live or _same_quantity(desired, live)):
+        yield at
 
 
 def _same_quantity(desired: Any, live: Any) -> bool:

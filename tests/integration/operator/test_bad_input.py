@@ -15,6 +15,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "port as text": ({"agent": {"port": "http"}}, "spec.agent.port"),
     "bad label": ({"monitor": {"labels": {"re lease": "kps"}}}, "key re lease is not a Kubernetes label key"),
     "bad label value": ({"monitor": {"labels": {"release": "k p s"}}}, "spec.monitor.labels.release"),
+    "Metricat's own label": (
+        {"monitor": {"labels": {"app.kubernetes.io/instance": "kps"}}},
+        "are set by Metricat; choose another label name",
+    ),
     "bad series label": ({"agent": {"extraLabels": {"my-env": "x"}}}, "key my-env is not a Prometheus label name"),
     "reserved label": ({"agent": {"extraLabels": {"node": "x"}}}, "are set by Metricat; choose another label name"),
     "bad regex": ({"agent": {"collectors": {"network": {"excludeDevices": "(veth"}}}}, "missing closing )"),

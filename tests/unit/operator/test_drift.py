@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from metricat_operator.drift import drift
+from metricat_operator.drift import drift, where
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "children"
 KINDS = ["ServiceAccount", "DaemonSet", "Service", "ServiceMonitor", "PrometheusRule"]
@@ -126,3 +126,13 @@ def test_a_status_written_by_a_controller_is_not_drift() -> None:
     desired, live = load("DaemonSet")
     edited(live, {"f:spec": {"f:hostPID": {}}})["metadata"]["managedFields"][-1]["subresource"] = "status"
     assert not drift(desired, live)
+
+
+def test_the_first_field_that_differs_is_named_for_a_person() -> None:
+    desired, live = load("DaemonSet")
+    assert where(desired, live) == ""
+    container = live["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = "mirror.example/agent:1"
+    assert where(desired, live) == "/spec/template/spec/containers/0/image"
+    del live["metadata"]["labels"]["app.kubernetes.io/name"]
+    assert where(desired, live) == "/metadata/labels/app.kubernetes.io~1name"

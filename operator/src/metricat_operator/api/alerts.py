@@ -8,9 +8,9 @@ from metricat_operator.alerts.catalogue import CATALOGUE, Alert
 from metricat_operator.api import thresholds
 from metricat_operator.api.fields import (
     AlertLabels,
+    ChildLabels,
     Duration,
     Interval,
-    KubernetesLabels,
     Model,
     PrometheusLabels,
     cel,
@@ -98,7 +98,7 @@ class Alerts(Model):
     """The alert rules and recording rules."""
 
     enabled: bool = Field(default=True, description="Whether Metricat ships its rules.")
-    labels: KubernetesLabels = Field(
+    labels: ChildLabels = Field(
         default={}, description="Labels of the PrometheusRules, such as the one a Prometheus selects rules by."
     )
     runbook_base_url: str = Field(

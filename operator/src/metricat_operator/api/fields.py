@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from metricat_operator import naming
+
 
 class Model(BaseModel):
     """The base of every API type: camelCase outside, frozen, and nothing unknown goes in."""
@@ -194,10 +196,12 @@ def _key_rule(pattern: str, what: str) -> dict[str, str]:
     )
 
 
+_KUBERNETES_KEYS = _key_rule(LABEL_KEY, "Kubernetes label key")
+
 KubernetesLabels = Annotated[
     dict[str, Annotated[str, StringConstraints(pattern=LABEL_VALUE, max_length=63)]],
     _keys(LABEL_KEY, "Kubernetes label key"),
-    Field(max_length=64, json_schema_extra=cel(_key_rule(LABEL_KEY, "Kubernetes label key"))),
+    Field(max_length=64, json_schema_extra=cel(_KUBERNETES_KEYS)),
 ]
 
 _PROMETHEUS_KEYS = _key_rule(_FREE_LABEL, "Prometheus label name")
@@ -213,6 +217,10 @@ RESERVED_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "p
 
 ALERT_LABELS = (*RESERVED_LABELS, "alertname", "severity", "resource")
 """Those, and the labels that say what an alert is, which it is routed and silenced by."""
+
+
+OWN_LABELS = tuple(naming.labels("", ""))
+"""Labels that every object of Metricat's has."""
 
 
 def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
@@ -237,6 +245,21 @@ SeriesLabels = Annotated[
         )
     ),
 ]
+ChildLabels = Annotated[
+    KubernetesLabels,
+    _not_of(OWN_LABELS),
+    Field(
+        json_schema_extra=cel(
+            _KUBERNETES_KEYS,
+            rule(
+                f"self.all(key, !(key in {list(OWN_LABELS)!r}))",
+                f"{', '.join(OWN_LABELS)} are set by Metricat; choose another label name",
+            ),
+        )
+    ),
+]
+"""Labels for an object of Metricat's, besides its own."""
+
 AlertLabels = Annotated[
     PrometheusLabels,
     _not_of(ALERT_LABELS),

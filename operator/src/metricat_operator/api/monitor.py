@@ -4,14 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from metricat_operator.api.fields import Interval, KubernetesLabels, Model, cel, rule
+from metricat_operator.api.fields import ChildLabels, Interval, Model, cel, rule
 from metricat_operator.api.relabeling import Relabeling
 
 
 class Monitor(Model):
     """How Prometheus scrapes the agents."""
 
-    labels: KubernetesLabels = Field(
+    labels: ChildLabels = Field(
         default={}, description="Labels of the ServiceMonitor, such as the one a Prometheus selects monitors by."
     )
     interval: Interval = Field(default="15s", description="Time between two scrapes, such as 15s.")
@@ -38,7 +38,8 @@ class Monitor(Model):
         "json_schema_extra": cel(
             rule(
                 "duration(has(self.scrapeTimeout) ? self.scrapeTimeout : '10s') <= "
-                "duration(has(self.interval) ? self.interval : '15s')",
+                "duration(has(self.interval) ? self.interval : '15s') || "
+                "(has(self.interval) && duration(self.interval) == duration('0s'))",  # which is refused by itself
                 "scrapeTimeout (default 10s) must not be longer than interval (default 15s); set both",
             )
         )

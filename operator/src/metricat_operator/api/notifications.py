@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, StringConstraints
 
 from metricat_operator.alerts.alert import Severity
-from metricat_operator.api.fields import Duration, KubernetesLabels, Model, cel, rule, seconds
+from metricat_operator.api.fields import ChildLabels, Duration, Model, cel, rule, seconds
 from metricat_operator.naming import DEFAULT_POOL
 
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
@@ -180,7 +180,7 @@ class Receiver(Model):
 class Notifications(Model):
     """Who is told of the alerts, through Alertmanager."""
 
-    labels: KubernetesLabels = Field(
+    labels: ChildLabels = Field(
         default={},
         description="Labels of the AlertmanagerConfig, such as the one an Alertmanager selects configurations by.",
     )

@@ -2,10 +2,11 @@
 
 import structlog
 
+from metricat_operator import naming
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.kinds import BY_NAME, TARGET, Kind
-from metricat_operator.drift import drift, replacement
+from metricat_operator.drift import drift, replacement, where
 from metricat_operator.naming import FIELD_MANAGER
 from metricat_operator.observed import Manifest, ObjectKey, Trouble
 
@@ -74,9 +75,10 @@ class Applier:
             if error.status == 404:
                 self._observer.children[kind.name].doubt()
             return _trouble(error, kind, name)
-        if written is not None:
-            self._observer.children[kind.name].put(written)
-        return None
+        if written is None:
+            return None
+        self._observer.children[kind.name].put(written)
+        return _put_back(desired, written) if live else None
 
     async def prune(self, key: ObjectKey, live: Manifest) -> Trouble | None:
         """Delete a child that is no longer wanted; a failure is told."""
@@ -191,6 +193,18 @@ def _ours(there: Manifest, desired: Manifest) -> bool:
         entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply"
         for entry in metadata.get("managedFields", [])
     )
+
+
+def _put_back(desired: Manifest, written: Manifest) -> Trouble | None:
+    """What is still not as desired in the very answer to our write: somebody changes it on its way."""
+    if not (field := where(desired, written)):
+        return None
+    kind, name = desired["kind"], desired["metadata"]["name"]
+    message = (
+        f"{field} is changed as it is written, most likely by an admission webhook or policy: let that leave objects "
+        f"labelled {naming.MANAGED} alone, or set the field in the target as it wants it"
+    )
+    return Trouble(kind, name, "ChangedOnWrite", message, temporary=True)
 
 
 def _trouble(error: ApiError, kind: Kind, name: str) -> Trouble:

@@ -86,6 +86,10 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
+_RUNS_ALL_THE_SAME = "ChangedOnWrite"
+"""A policy may want another registry, or one more label: the agents are there, if not quite as they were meant."""
+
+
 def agents_ready(
     wanted: Sequence[Node],
     uncovered: Sequence[Uncovered],
@@ -95,7 +99,7 @@ def agents_ready(
 ) -> Manifest:
     """Whether every node that should have a ready agent has the newest."""
     counts = f"{len(wanted) - len(uncovered)}/{len(wanted)} nodes"
-    if refused := [trouble for trouble in troubles if trouble.kind == "DaemonSet"]:
+    if refused := [one for one in troubles if one.kind == "DaemonSet" and one.reason != _RUNS_ALL_THE_SAME]:
         return condition("AgentsReady", status=False, reason=refused[0].reason, message=refused[0].message)
     if not daemon_sets(facts):
         return condition("AgentsReady", status=False, reason="NoDaemonSet", message="the agents are not deployed")

@@ -1,0 +1,57 @@
+"""A policy changes what the operator writes: the status names the field, and does not go on as if all were well."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from support.operating import Cluster, Manifest, eventually, target, wait_ready
+
+pytestmark = pytest.mark.usefixtures("operator")
+MIRRORED = '[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/image", value: "mirror.example/agent:1"}]'
+
+
+@pytest.fixture
+def mirror(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """Every DaemonSet of the namespace has its images from elsewhere, as Kyverno and its like are made to do."""
+    policy: Manifest = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": namespace},
+        "spec": {
+            "reinvocationPolicy": "Never",
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "resourceRules": [
+                    {
+                        "apiGroups": ["apps"],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE", "UPDATE"],
+                        "resources": ["daemonsets"],
+                    }
+                ],
+            },
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": MIRRORED}}],
+        },
+    }
+    binding = {**policy, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": namespace}}
+    cluster.do("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [policy, binding]}))
+    yield
+    cluster.do("delete", "--ignore-not-found", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", namespace)
+
+
+@pytest.mark.usefixtures("mirror")
+def test_a_policy_that_changes_what_is_written_is_named(cluster: Cluster, namespace: str) -> None:
+    def applied() -> Manifest:
+        return cluster.condition(namespace, "nodes", "Applied")
+
+    cluster.apply(target(namespace))
+    eventually(lambda: applied().get("reason") == "ChangedOnWrite")
+    assert applied()["message"] == (
+        "DaemonSet metricat-nodes: /spec/template/spec/containers/0/image is changed as it is written, most likely by "
+        "an admission webhook or policy: let that leave objects labelled app.kubernetes.io/managed-by="
+        "metricat-operator alone, or set the field in the target as it wants it"
+    )
+    wait_ready(cluster, namespace)  # agents of another registry are agents
+    cluster.do("delete", "mutatingadmissionpolicybinding", namespace)
+    eventually(lambda: applied().get("status") == "True", seconds=90)
