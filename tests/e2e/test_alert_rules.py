@@ -183,7 +183,8 @@ def annotated(
         "resource": resource,
         "severity": "warning",
     }
-    annotations = {**texts, "runbook_url": f"https://r.example/{alert}"}
+    [shipped] = [one for one in CATALOGUE if one.name == alert]
+    annotations = {**texts, "action": shipped.action, "runbook_url": f"https://r.example/{alert}"}
     case["alert_rule_test"] = [
         {
             "eval_time": f"{minutes}m",
@@ -259,6 +260,7 @@ def test_a_forecast_names_the_date(tmp_path: Path) -> None:
         "summary": "File system /data on n1 will soon be full",
         "description": "/data (/dev/sdb) on n1 (pool default) will be full in 19.2 hours at the pace of late "
         "(threshold 24 hours). That is 1970-01-02 03:12:00 +0000 UTC.",
+        "action": "du -xh --max-depth=2 /data | sort -h | tail on the node, now and later, finds what grows.",
         "runbook_url": "https://r.example/NodeFilesystemFillsUp",
     }
     del test["promql_expr_test"]

@@ -32,6 +32,7 @@ ALERT: dict[str, Any] = {
     "annotations": {
         "summary": "The load of n1 is high",
         "description": "The 1-minute load of n1 is 3.1 per core (threshold 2). Top processes: <b>sh (pid 7).",
+        "action": "ask who runs sh.",
         "runbook_url": "https://r.example/NodeLoadHigh",
     },
     "startsAt": "2026-03-01T01:30:00+02:00",
@@ -39,6 +40,7 @@ ALERT: dict[str, Any] = {
     "generatorURL": "https://prometheus.example/graph?g0.expr=1&g0.tab=1",
 }
 RESOLVED = ALERT | {"status": "resolved", "endsAt": "2026-03-01T01:45:00+02:00"}
+RUNBOOK = ALERT["annotations"]["runbook_url"]
 SINCE = "Since 2026-02-28 23:30 UTC."
 
 
@@ -85,7 +87,7 @@ def texts(folder: Path, *alerts: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("way", ["mail", "hypertext", "chat", "page"])
 def test_it_says_what_how_much_since_when_and_where_to_read_on(tmp_path: Path, way: str) -> None:
     text = texts(tmp_path, ALERT)[way]
-    for word in ("The load of n1 is high", "is 3.1 per core (threshold 2)", SINCE, ALERT["annotations"]["runbook_url"]):
+    for word in ("The load of n1 is high", "is 3.1 per core (threshold 2)", SINCE, "To do: ask who runs sh.", RUNBOOK):
         assert word in text
     assert "until" not in text
 
@@ -95,6 +97,7 @@ def test_it_says_until_when_and_of_each_alert(tmp_path: Path, way: str) -> None:
     text = texts(tmp_path, RESOLVED, ALERT)[way]
     assert "Since 2026-02-28 23:30 UTC until 23:45 UTC." in text
     assert SINCE in text
+    assert text.count("To do: ") == 1, "what is over needs nothing done"
 
 
 def test_no_text_of_an_alert_is_hypertext(tmp_path: Path) -> None:

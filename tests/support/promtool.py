@@ -126,7 +126,7 @@ class Case:
 def named(alert: str) -> tuple[str, ...]:
     """The labels that the alert's texts name without asking whether they are there."""
     [found] = [one for one in (*CATALOGUE, *OPERATOR_ALERTS) if one.name == alert]
-    texts = f"{found.summary} {found.description} {found.resource}"
+    texts = f"{found.summary} {found.description} {found.action} {found.resource}"
     if re.search(r"{{ ?if \$labels", texts):
         return ()
     return tuple(sorted(set(re.findall(r"\$labels\.(\w+)", texts))))

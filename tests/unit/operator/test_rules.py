@@ -79,6 +79,19 @@ def test_a_default_level_fires_as_the_catalogue_says() -> None:
     assert warning["annotations"]["runbook_url"] == "https://r.example.com/x/NodeCPUUsageHigh"
 
 
+def test_a_runbooks_url_may_have_the_name_within() -> None:
+    rules = alert_group("a", SCOPE, SETTINGS, "https://git.example.com/runbooks/{alert}.md")["rules"]
+    urls = {rule["annotations"]["runbook_url"] for rule in rules}
+    assert "https://git.example.com/runbooks/NodeLoadHigh.md" in urls
+    assert not any("{" in url for url in urls)
+
+
+def test_without_a_runbooks_url_an_alert_says_what_to_do_first() -> None:
+    for rule in alert_group("a", SCOPE, SETTINGS, "")["rules"]:
+        assert rule["annotations"].keys() == {"summary", "description", "action"}
+        assert rule["annotations"]["action"].endswith((".", "?"))
+
+
 def test_every_alert_carries_what_alertmanager_routes_and_inhibits_by() -> None:
     for rule in alert_group("a", SCOPE, SETTINGS, "")["rules"]:
         assert rule["labels"]["namespace"] == "monitoring"

@@ -30,7 +30,8 @@ class Alert:
     target's series, `<coverage>` those that keep it to what the operator tells of the target; texts may hold them too.
     `resource` says what the alert is about on the node, and is a template: a critical silences its own warning on the
     same node and resource. An alert that `lingers` goes on firing, after it was last true, for as long as it had to be
-    true before: so a value that sways about the threshold does not flap.
+    true before: so a value that sways about the threshold does not flap. `action` is the first thing to do: the message
+    says so itself, for it has a link to more only where somebody keeps the pages at a URL.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Alert:
     resource: str
     summary: str
     description: str
+    action: str
     levels: tuple[Level, ...]
     unit: str = ""
     lingers: bool = False

@@ -36,6 +36,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="cpu",
         summary="CPU usage on {{ $labels.node }} is high",
         description=f'CPU usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).{_TOP_CPU}',
+        action="give the pods named here CPU limits, or move them to other nodes; end what should not run.",
         unit="%",
         levels=(Level("warning", 80, "5m"), Level("critical", 95, "1m")),
         lingers=True,
@@ -48,6 +49,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="The load of {{ $labels.node }} is high",
         description=f'The 1-minute load of {NODE} is {{{{ $value | printf "%.1f" }}}} per core (threshold <threshold>).'
         f"{_TOP_CPU}",
+        action="see whether the CPUs are busy (NodeCPUUsageHigh) or tasks wait for a disk: ps -eo stat,comm | "
+        "grep ^D on the node.",
         unit="tasks per core",
         levels=(Level("warning", 2, "15m"),),
     ),
@@ -59,6 +62,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="Tasks on {{ $labels.node }} wait for a CPU",
         description=f'On {NODE}, tasks waited for a CPU {{{{ $value | printf "%.1f" }}}} % of the time '
         f"(threshold <threshold> %).{_TOP_CPU}",
+        action="move some of the pods named here to other nodes, or raise CPU limits that hold them back.",
         unit="%",
         levels=(Level("warning", 25, "10m"),),
         lingers=True,
@@ -71,6 +75,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="Memory usage on {{ $labels.node }} is high",
         description=f'Memory usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
         f"{_TOP_MEMORY}",
+        action="look whether one of the processes named here grows; restart its pod, or give it a memory limit.",
         unit="%",
         levels=(Level("warning", 85, "5m"), Level("critical", 95, "5m")),
         lingers=True,
@@ -85,6 +90,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="A process on {{ $labels.node }} was killed for want of memory",
         description=f'On {NODE}, the kernel killed {{{{ $value | printf "%.0f" }}}} processes within 5 minutes for '
         f"want of memory.{_TOP_MEMORY}",
+        action="kubectl get pods -A --field-selector spec.nodeName={{ $labels.node }}, look for restarts, and "
+        "for OOMKilled in kubectl describe pod.",
         levels=(
             Level("info", None, "0s", f"{_OOM_KILLS} unless {_EXHAUSTED}"),
             Level("critical", None, "0s", f"{_OOM_KILLS} and {_EXHAUSTED}"),
@@ -98,6 +105,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.node }} reads memory pages from disk all the time",
         description=f'{NODE} has {{{{ $value | printf "%.0f" }}}} major page faults a second (threshold <threshold>).'
         f"{_TOP_MEMORY}",
+        action="free memory on the node: move away the pods of the processes named here.",
         unit="faults per second",
         levels=(Level("warning", 500, "15m"),),
         lingers=True,
@@ -110,6 +118,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="Swap usage on {{ $labels.node }} is high",
         description=f'Swap usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
         f"{_TOP_MEMORY}",
+        action="look whether it is used, by rate(node_vmstat_pswpin[5m]); if so, move away the pods of the "
+        "processes named here.",
         unit="%",
         levels=(Level("warning", 80, "15m"),),
         lingers=True,
@@ -122,6 +132,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.node }} stalls for want of memory",
         description=f'On {NODE}, all tasks waited for memory {{{{ $value | printf "%.1f" }}}} % of the time '
         f"(threshold <threshold> %).{_TOP_MEMORY}",
+        action="move away a pod of the processes named here at once, before the kernel kills something.",
         unit="%",
         levels=(Level("warning", 10, "10m"), Level("critical", 30, "5m")),
         lingers=True,

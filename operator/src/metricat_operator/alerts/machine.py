@@ -13,6 +13,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="descriptors",
         summary="{{ $labels.node }} has few file handles left",
         description=f'{NODE} uses {{{{ $value | printf "%.1f" }}}} % of its file handles (threshold <threshold> %).',
+        action="lsof -n | awk '{print $1}' | sort | uniq -c | sort -n | tail on the node shows who has so many.",
         unit="%",
         levels=(Level("warning", 70, "15m"), Level("critical", 90, "15m")),
         lingers=True,
@@ -25,6 +26,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="The clock of {{ $labels.node }} is wrong",
         description=f'The clock of {NODE} is {{{{ $value | printf "%.3f" }}}} s from its reference '
         "(threshold <threshold> s), and does not come nearer.",
+        action="chronyc tracking or timedatectl timesync-status on the node shows the reference and the offset.",
         unit="seconds",
         levels=(Level("warning", 0.05, "10m"),),
     ),
@@ -36,6 +38,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="clock source",
         summary="The clock of {{ $labels.node }} is not set by a reference",
         description=f"The clock of {NODE} is not set by a reference; look at its NTP or PTP client.",
+        action="systemctl status chronyd systemd-timesyncd ntpd on the node: one of them, and only one, should run.",
         levels=(Level("warning", None, "10m"),),
     ),
     Alert(
@@ -46,6 +49,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.node }} is hot",
         description=f"Sensor {{{{ $labels.sensor }}}} of {{{{ $labels.chip }}}} on {NODE} is "
         '{{ $value | printf "%.1f" }} °C below its critical temperature (threshold <threshold> °C).',
+        action="take load off the node, and look for fans that stand still or a hot room.",
         unit="°C below the critical temperature, or less",
         levels=(Level("warning", 5, "10m"), Level("critical", 0, "1m")),
         lingers=True,
@@ -58,6 +62,8 @@ ALERTS: tuple[Alert, ...] = (
         resource="boot",
         summary="{{ $labels.node }} rebooted",
         description=f"{NODE} booted anew; the boot before was {{{{ $value | humanizeDuration }}}} earlier.",
+        action="nothing, if it was expected; else journalctl -b -1 -e on the node has the last words of the "
+        "boot before.",
         levels=(Level("info", None, "0s"),),
     ),
 )

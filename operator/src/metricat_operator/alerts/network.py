@@ -19,6 +19,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="Link {{ $labels.device }} on {{ $labels.node }} is nearly full",
         description=f'{_DEVICE} uses {{{{ $value | printf "%.1f" }}}} % of its speed to {{{{ $labels.direction }}}} '
         "(threshold <threshold> %).",
+        action="the kubelet's container_network_receive_bytes_total and ..._transmit_bytes_total tell which pod it is.",
         unit="%",
         levels=(Level("warning", 80, "5m"), Level("critical", 95, "5m")),
         lingers=True,
@@ -31,6 +32,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.device }} on {{ $labels.node }} drops packets",
         description=f'{_DEVICE} drops {{{{ $value | printf "%.2f" }}}} % of the packets to {{{{ $labels.direction }}}} '
         "(threshold <threshold> %).",
+        action="ethtool -S {{ $labels.device }} | grep -iE 'drop|miss|fifo' on the node says where they are dropped.",
         unit="% of packets",
         levels=(Level("warning", 1, "15m"),),
         lingers=True,
@@ -44,6 +46,8 @@ ALERTS: tuple[Alert, ...] = (
         description=f"Of the packets that {_DEVICE} had to {{{{ $labels.direction }}}}, "
         '{{ $value | printf "%.2f" }} % '
         "were broken (threshold <threshold> %).",
+        action="ethtool -S {{ $labels.device }} | grep -iE 'err|crc' on the node; CRC errors mean cable, "
+        "transceiver or port.",
         unit="% of packets",
         levels=(Level("warning", 1, "15m"),),
         lingers=True,
@@ -56,6 +60,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="The connection table of {{ $labels.node }} is nearly full",
         description=f'The connection table of {NODE} is {{{{ $value | printf "%.1f" }}}} % full '
         "(threshold <threshold> %).",
+        action="conntrack -S, and conntrack -L by source address, on the node show who opens so many; raise "
+        "nf_conntrack_max meanwhile.",
         unit="%",
         levels=(Level("warning", 75, "5m"), Level("critical", 90, "5m")),
         lingers=True,
@@ -68,6 +74,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="bond {{ $labels.master }}",
         summary="Bond {{ $labels.master }} on {{ $labels.node }} is degraded",
         description=f'{{{{ $value | printf "%.0f" }}}} links of bond {{{{ $labels.master }}}} on {NODE} are down.',
+        action="cat /proc/net/bonding/{{ $labels.master }} on the node names the link that is down.",
         levels=(Level("warning", None, "5m"),),
     ),
     Alert(
@@ -79,6 +86,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="Link {{ $labels.device }} on {{ $labels.node }} flaps",
         description=f'{_DEVICE} went up or down {{{{ $value | printf "%.0f" }}}} times within 2 minutes '
         "(threshold <threshold>).",
+        action="dmesg -T | grep {{ $labels.device }} on the node shows when the link went down, and what the "
+        "driver says.",
         unit="changes within 2 minutes",
         levels=(Level("warning", 3, "2m"),),
         lingers=True,

@@ -55,6 +55,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="cordoned",
         summary="{{ $labels.node }} takes no new pods",
         description=f"{NODE} is cordoned, drained or about to be deleted{_WHY}. {_QUIET}",
+        action="nothing, if it was expected; kubectl uncordon {{ $labels.node }} puts the node back.",
         levels=(Level("info", None, "0s"),),
     ),
     Alert(
@@ -66,6 +67,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="new",
         summary="{{ $labels.node }} is new",
         description=f"{NODE} came to the cluster within the last 15 minutes. {_QUIET}",
+        action="nothing: it ends by itself.",
         levels=(Level("info", None, "0s"),),
     ),
 )

@@ -11,6 +11,8 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         summary="MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} does not monitor its nodes",
         description="kubectl get mtarget -n {{ $labels.target_namespace }} {{ $labels.target }} -o wide tells which "
         "link of the chain is broken, and what to do.",
+        action="kubectl describe mtarget -n {{ $labels.target_namespace }} {{ $labels.target }}: each "
+        "condition's message ends with what to do.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(
@@ -22,6 +24,8 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         summary="No replica of Metricat's operator leads",
         description="Prometheus knows of no replica of the operator that holds its Lease: statuses are stale, and "
         "nothing is repaired.",
+        action="kubectl get pods -A -l app.kubernetes.io/name=metricat-operator: do they run, and what do "
+        "their logs say of the Lease?",
         levels=(Level("warning", None, "5m"),),
     ),
     Alert(
@@ -32,6 +36,7 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         summary="Reconciles fail: {{ $labels.reason }}",
         description="Reconciles of MonitoringTargets have failed for 15 minutes ({{ $labels.reason }}); the operator's "
         "log and the conditions of the targets name them.",
+        action="the operator's log names the target and the whole error.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(
@@ -43,6 +48,7 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.pod }} hears nothing of {{ $labels.kind }}",
         description="The watch of {{ $labels.kind }} in {{ $labels.pod }} has been silent for "
         "{{ $value | humanizeDuration }} (threshold <threshold> s).",
+        action="the log of {{ $labels.pod }} says whether lists of that kind fail, and why.",
         unit="s",
         levels=(Level("warning", 180, "5m"),),
     ),

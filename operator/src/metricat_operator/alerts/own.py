@@ -25,6 +25,8 @@ ALERTS: tuple[Alert, ...] = (
         f"(pool {{{{ $labels.pool }}}}){_WHY}"
         '{{ else }}{{ $value | printf "%.1f" }} % of the agents (threshold <threshold> %)'
         "{{ end }}.",
+        action="kubectl get mtarget -A -o wide names the nodes without a ready agent and why; Prometheus' page "
+        "of targets has the last error.",
         unit="% of the nodes",
         levels=(
             Level("warning", None, "5m"),
@@ -44,6 +46,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="Collector {{ $labels.collector }} on {{ $labels.node }} fails",
         description=f"Collector {{{{ $labels.collector }}}} of the agent on {NODE} fails at every scrape; "
         "its log says why.",
+        action="kubectl logs of the agent's pod on the node says what could not be read, and why.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(
@@ -53,6 +56,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="chain",
         summary="The alerting chain works",
         description="This alert always fires. Its silence means that Prometheus or Alertmanager does not work.",
+        action="nothing, while it comes.",
         levels=(Level("info", None, "0s"),),
     ),
 )

@@ -99,9 +99,10 @@ def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_ba
 def _rule(alert: Alert, level: Level, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Rule:
     setting = settings[level.severity]
     threshold = "" if level.threshold is None else number(setting["threshold"])
-    annotations = {"summary": alert.summary, "description": scope.filled(alert.description, threshold)}
+    description = scope.filled(alert.description, threshold)
+    annotations = {"summary": alert.summary, "description": description, "action": alert.action}
     if runbook_base_url:
-        annotations["runbook_url"] = f"{runbook_base_url.rstrip('/')}/{alert.name}"
+        annotations["runbook_url"] = _runbook(runbook_base_url, alert.name)
     return {
         "alert": alert.name,
         "expr": scope.filled(level.expr or alert.expr, threshold),
@@ -118,6 +119,10 @@ def _rule(alert: Alert, level: Level, scope: Scope, settings: Mapping[str, Any],
         },
         "annotations": annotations,
     }
+
+
+def _runbook(base_url: str, alert: str) -> str:
+    return base_url.replace("{alert}", alert) if "{alert}" in base_url else f"{base_url.rstrip('/')}/{alert}"
 
 
 def sharded(group: Group, most: int = 20) -> list[Group]:

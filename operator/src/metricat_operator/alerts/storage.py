@@ -24,6 +24,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="filesystem {{ $labels.mountpoint }}",
         summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} is nearly full",
         description=f'{_WHERE} is {{{{ $value | printf "%.1f" }}}} % full (threshold <threshold> %).',
+        action="du -xh --max-depth=2 {{ $labels.mountpoint }} | sort -h | tail on the node finds what is large.",
         unit="%",
         levels=(Level("warning", 80, "30m"), Level("critical", 90, "30m")),
         lingers=True,
@@ -37,6 +38,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="The image file system {{ $labels.mountpoint }} on {{ $labels.node }} is nearly full",
         description=f'{_WHERE} is {{{{ $value | printf "%.1f" }}}} % full (threshold <threshold> %) though the kubelet '
         "removes unused images from 85 % on.",
+        action="kubectl describe node {{ $labels.node }}: events of ImageGCFailed or FreeDiskSpaceFailed say "
+        "why the kubelet frees nothing.",
         unit="%",
         levels=(Level("warning", 88, "30m"), Level("critical", 93, "30m")),
         lingers=True,
@@ -52,6 +55,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} will soon be full",
         description=f'{_WHERE} will be full in {{{{ $value | printf "%.1f" }}}} hours at the pace of late '
         f"(threshold <threshold> hours).{_WHEN}",
+        action="du -xh --max-depth=2 {{ $labels.mountpoint }} | sort -h | tail on the node, now and later, "
+        "finds what grows.",
         unit="hours or less",
         levels=(
             Level("warning", 168, "1h", f"{_FULL_1D} and {_FULL_6H} unless {_CLEANED}"),
@@ -71,6 +76,8 @@ ALERTS: tuple[Alert, ...] = (
         resource="inodes {{ $labels.mountpoint }}",
         summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} has few inodes left",
         description=f'{_WHERE} uses {{{{ $value | printf "%.1f" }}}} % of its inodes (threshold <threshold> %).',
+        action="du --inodes -xd2 {{ $labels.mountpoint }} | sort -n | tail on the node finds the directory "
+        "with the many files.",
         unit="%",
         levels=(Level("warning", 80, "30m"), Level("critical", 95, "30m")),
         lingers=True,
@@ -85,6 +92,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} will soon be out of inodes",
         description=f'{_WHERE} will have no inodes left in {{{{ $value | printf "%.1f" }}}} hours at the pace of late '
         f"(threshold <threshold> hours).{_WHEN}",
+        action="du --inodes -xd2 {{ $labels.mountpoint }} | sort -n | tail on the node, now and later, finds "
+        "where files are made.",
         unit="hours or less",
         levels=(Level("warning", 24, "1h"), Level("critical", 4, "1h")),
         lingers=True,
@@ -98,6 +107,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="filesystem mode {{ $labels.mountpoint }}",
         summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} became read-only",
         description=f"{_WHERE} became read-only within the last hour.",
+        action="dmesg -T on the node says which error made the kernel stop writing; drain the node before you mend it.",
         levels=(Level("warning", None, "1m"),),
     ),
     Alert(
@@ -111,6 +121,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="Disk {{ $labels.device }} on {{ $labels.node }} is busy all the time",
         description=f'{_DISK} had work {{{{ $value | printf "%.1f" }}}} % of the time (threshold <threshold> %), and '
         "requests wait.",
+        action="iotop -oPa or pidstat -d 5 on the node shows who reads and writes.",
         unit="%",
         levels=(Level("warning", 80, "5m"),),
         lingers=True,
@@ -123,6 +134,8 @@ ALERTS: tuple[Alert, ...] = (
         resource="disk latency {{ $labels.device }}",
         summary="Disk {{ $labels.device }} on {{ $labels.node }} is slow",
         description=f'A request to {_DISK} takes {{{{ $value | printf "%.0f" }}}} ms (threshold <threshold> ms).',
+        action="see whether the disk has too much to do (NodeDiskIOUtilHigh); if not, smartctl -a /dev/{{ "
+        "$labels.device }} tells whether it dies.",
         unit="milliseconds",
         levels=(Level("warning", 100, "5m"), Level("critical", 500, "5m")),
         lingers=True,
@@ -135,6 +148,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.node }} stalls, waiting for its disks",
         description=f'On {NODE}, all tasks waited for disks {{{{ $value | printf "%.1f" }}}} % of the time '
         "(threshold <threshold> %).",
+        action="metricat:node_disk_await:milliseconds and metricat:node_disk_queue:length tell which disk it is.",
         unit="%",
         levels=(Level("warning", 10, "10m"),),
         lingers=True,
@@ -147,6 +161,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="raid {{ $labels.device }}",
         summary="RAID {{ $labels.device }} on {{ $labels.node }} is degraded",
         description=f'{_DISK} lacks {{{{ $value | printf "%.0f" }}}} of its disks.',
+        action="cat /proc/mdstat and mdadm --detail /dev/{{ $labels.device }} on the node say which disk is missing.",
         levels=(Level("critical", None, "15m"),),
     ),
     Alert(
@@ -156,6 +171,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="raid {{ $labels.device }}",
         summary="A disk of RAID {{ $labels.device }} on {{ $labels.node }} has failed",
         description=f'{{{{ $value | printf "%.0f" }}}} disks of {_DISK} have failed.',
+        action="mdadm --detail /dev/{{ $labels.device }} on the node names the disk; replace it.",
         levels=(Level("warning", None, "1m"),),
     ),
 )

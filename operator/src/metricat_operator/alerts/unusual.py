@@ -83,6 +83,7 @@ ALERTS: tuple[Alert, ...] = (
         description=f"{{{{ $labels.measure }}}} on {NODE} is "
         '{{ $value | printf "%.1f" }} usual deviations away from what it was in the same hour of the days before '
         "(threshold <threshold>).",
+        action="the node's dashboard shows the processes that use most now; ask what has changed since yesterday.",
         unit="deviations",
         levels=(Level("info", 3, "30m"),),
     ),

@@ -105,8 +105,9 @@ class Alerts(Model):
         default="",
         alias="runbookBaseURL",
         max_length=1024,
-        pattern=r"^(https?://[^{}\s]*)?$",
-        description="Where the alerts' runbook_url points, the alert's name appended. Default: no runbook_url.",
+        pattern=r"^(https?://[^{}\s]*(\{alert\}[^{}\s]*)?)?$",
+        description="Where the alerts' runbook_url points; the alert's name takes the place of {alert}, or is added, "
+        "as in https://git.example.com/ops/metricat/blob/main/docs/runbooks/{alert}.md. Default: no runbook_url.",
     )
     rules: AlertRules = Field(default=AlertRules(), description="Settings of the shipped alerts, by name.")
     extra_groups: Annotated[

@@ -23,13 +23,15 @@ _SINCE = (
     'Since {{ .StartsAt.UTC.Format "2006-01-02 15:04 UTC" }}'
     '{{ if eq .Status "resolved" }} until {{ .EndsAt.UTC.Format "15:04 UTC" }}{{ end }}.'
 )
+_ACTION = '{{ if eq .Status "firing" }}{{ with .Annotations.action }} To do: {{ . }}{{ end }}{{ end }}'
 _TEXT = (
     f"{{{{ range .Alerts }}}}{{{{ .Annotations.summary }}}}. {{{{ .Annotations.description }}}} {_SINCE}"
+    f"{_ACTION}"
     "{{ with .Annotations.runbook_url }} Runbook: {{ . }}{{ end }}\n{{ end }}"
 )
 _HTML = (
     "<!DOCTYPE html>\n<html><body>\n{{ range .Alerts }}"
-    f"<p><b>{{{{ .Annotations.summary }}}}</b><br>\n{{{{ .Annotations.description }}}} {_SINCE}"
+    f"<p><b>{{{{ .Annotations.summary }}}}</b><br>\n{{{{ .Annotations.description }}}} {_SINCE}<br>\n{_ACTION}"
     '{{ with .Annotations.runbook_url }}<br>\n<a href="{{ . }}">Runbook</a>{{ end }}'
     '{{ with .GeneratorURL }}<br>\n<a href="{{ . }}">In Prometheus</a>{{ end }}</p>\n{{ end }}'
     '<p><a href="{{ .ExternalURL }}">Alertmanager</a></p>\n</body></html>\n'

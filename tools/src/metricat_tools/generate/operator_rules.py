@@ -18,6 +18,7 @@ def groups() -> list[Group]:
                     "annotations": {
                         "summary": alert.summary,
                         "description": _filled(alert.description, level.threshold),
+                        "action": alert.action,
                     },
                 }
                 for alert in OPERATOR_ALERTS
