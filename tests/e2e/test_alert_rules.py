@@ -41,6 +41,18 @@ def test_alert_of_the_operator(alert: str, tmp_path: Path) -> None:
     assert run(tmp_path, tests, of={"groups": operator_rules.groups()}) == ""
 
 
+def test_that_a_target_is_not_monitored_reaches_those_who_get_its_alerts(tmp_path: Path) -> None:
+    case = Case("routed", 16, frozenset(), alert_cases.monitored("False")).test("MetricatNotMonitored", 30)
+    case["promql_expr_test"] = [
+        {
+            "expr": 'count by (namespace, service) (ALERTS{alertname="MetricatNotMonitored",alertstate="firing"})',
+            "eval_time": "16m",
+            "exp_samples": [{"labels": '{namespace="monitoring",service="metricat-nodes"}', "value": 1}],
+        }
+    ]
+    assert run(tmp_path, [case], of={"groups": operator_rules.groups()}) == ""
+
+
 def test_every_alert_of_the_operator_is_seen_to_fire_and_to_be_silent() -> None:
     assert alert_cases.OPERATOR_CASES.keys() == {alert.name for alert in OPERATOR_ALERTS}
     for cases in alert_cases.OPERATOR_CASES.values():
@@ -167,6 +179,49 @@ def test_an_alert_has_labels_of_its_own_and_a_pool_over_them(tmp_path: Path) -> 
         }
     ]
     assert run(tmp_path, [case], of=rule["spec"]) == ""
+
+
+TEAMS = """
+metadata: {name: nodes, namespace: monitoring}
+spec:
+  agent: {extraLabels: {environment: prod}}
+  pools:
+    - name: gpu
+      nodeSelector: {matchLabels: {gpu: "yes"}}
+      agent: {extraLabels: {team: ml}}
+    - name: spot
+      nodeSelector: {matchLabels: {spot: "yes"}}
+      agent: {extraLabels: {team: batch}}
+      alerts: {rules: {NodeAgentDown: {critical: {enabled: false}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("down", "critical"), [({"gpu": 1}, False), ({"gpu": 1, "default": 2}, True), ({"spot": 5}, False)]
+)
+def test_how_many_agents_are_down_is_asked_of_all_pools_that_count(
+    tmp_path: Path,
+    down: dict[str, int],
+    critical: bool,  # noqa: FBT001 (a table)
+) -> None:
+    """The only node of a pool with labels of its own is not all nodes; a pool that is left out counts for nothing."""
+    [rule] = [child for child in golden.manifests(yaml.safe_load(TEAMS)) if child["kind"] == "PrometheusRule"]
+    series = {
+        f'up{{node="{pool}-{number}",pool="{pool}"}}': steady(0 if number < down.get(pool, 0) else 1)
+        for pool, nodes in (("gpu", 1), ("default", 19), ("spot", 5))
+        for number in range(nodes)
+    }
+    case = Case("fleet", 10, frozenset(), series).test("NodeAgentDown", 30)
+    expected = [{"labels": '{environment="prod"}', "value": 1}] if critical else []
+    case["promql_expr_test"] = [
+        {
+            "expr": "count by (environment, team) "
+            '(ALERTS{alertname="NodeAgentDown",severity="critical",alertstate="firing"})',
+            "eval_time": "10m",
+            "exp_samples": expected,
+        }
+    ]
+    assert run(tmp_path, [case], of=only("NodeAgentDown", rule["spec"])) == ""
 
 
 def annotated(

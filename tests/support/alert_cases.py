@@ -240,6 +240,11 @@ def kills(at_minute: float) -> Series:
     return {"node_vmstat_oom_kill": change(steady(3), at_minute, steady(4))}
 
 
+def swaying(about: float, by: float) -> Values:
+    """Above, then below, minutes each."""
+    return lambda at: about + (by if at // 300 % 2 else -by)
+
+
 def ends(values: Values, minute: float, *, begins: float = 0) -> Values:
     """The same, from one minute until another only."""
     return lambda at: values(at) if 60 * begins <= at < 60 * minute else None
@@ -288,6 +293,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("high", 20, WARNING, {"node_load1": steady(4.4), **CORES}),
         Case("not for long enough", 14, NONE, {"node_load1": steady(4.4), **CORES}),
         Case("more cores", 30, NONE, {"node_load1": steady(3.6), **CORES}),
+        Case("sways about it", 40, WARNING, {"node_load1": change(steady(4.4), 20, swaying(4, 0.2)), **CORES}),
     ),
     "NodePressureCPU": (
         Case("high", 15, WARNING, {"node_pressure_cpu_waiting_seconds_total": rate(0.3)}),

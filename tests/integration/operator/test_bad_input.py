@@ -46,11 +46,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Duplicate value",
     ),
 }
-OF_AN_ALERT = "every key must be a Prometheus label name, and none of Metricat's: namespace, service"
+OF_AN_ALERT = "every key must be a Prometheus label name, and none that Metricat sets, such as severity"
 REFUSED |= {
     f"an alert's label: {what}": (spec, OF_AN_ALERT)
     for what, spec in (
         ("reserved", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"severity": "page"}}}}}),
+        ("what tells its series apart", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"device": "a"}}}}}),
         ("no name", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"my-team": "a"}}}}}),
         ("Prometheus' own", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"__name__": "a"}}}}}),
         (

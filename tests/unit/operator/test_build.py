@@ -1,6 +1,7 @@
 """Any valid spec becomes manifests, and always the same."""
 
 import json
+import re
 from typing import Any
 
 import yaml
@@ -8,9 +9,12 @@ from hypothesis import HealthCheck, given, settings
 
 from metricat_operator import naming
 from metricat_operator.alerts.catalogue import CATALOGUE
+from metricat_operator.alerts.rules import number
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests import Context, build
 from support.specs import specs
+
+LEVELS = [(alert, level) for alert in CATALOGUE for level in alert.levels]
 
 
 def built(spec: dict[str, Any]) -> str:
@@ -25,6 +29,33 @@ def test_any_valid_spec_builds_and_the_same_bytes_twice(spec: dict[str, Any]) ->
     first = built(spec)
     assert first == built(json.loads(json.dumps(spec)))
     assert len({(one["kind"], one["metadata"]["name"]) for one in json.loads(first)}) == len(json.loads(first))
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@given(spec=specs())
+def test_each_level_of_each_alert_is_asked_once_of_each_pool_and_set_as_it_says(spec: dict[str, Any]) -> None:
+    parsed = parse(spec)
+    assert parsed.spec is not None
+    asked: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for one in json.loads(built(spec)):
+        if one["kind"] == "PrometheusRule" and one["metadata"]["name"] != naming.extra_rules("nodes"):
+            for rule in (rule for group in one["spec"]["groups"] for rule in group["rules"] if "alert" in rule):
+                named = re.search(r'pool=~?"([^"]*)"', rule["expr"])
+                for pool in named[1].split("|") if named else [pool.name for pool in parsed.pools]:
+                    asked.setdefault((rule["alert"], rule["labels"]["severity"], pool), []).append(rule)
+    expected = set()
+    for pool in parsed.pools if parsed.spec.alerts.enabled else ():
+        for alert, level in LEVELS:
+            setting = getattr(getattr(pool.rules, alert.name), level.severity)
+            if setting.enabled:
+                expected.add(key := (alert.name, level.severity, pool.name))
+                [rule] = asked[key]
+                assert rule["for"] == setting.duration
+                own = getattr(pool.rules, alert.name).labels
+                assert own.keys() <= rule["labels"].keys()
+                if level.threshold is not None:
+                    assert number(setting.threshold) in rule["expr"]
+    assert asked.keys() == expected
 
 
 def test_the_prometheus_operator_takes_the_rules_of_the_most_pools_with_settings_of_their_own() -> None:

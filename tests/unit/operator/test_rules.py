@@ -10,6 +10,7 @@ from metricat_operator.alerts.recording import MEASURES
 from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, number, recording_group, sharded
 from metricat_operator.alerts.unusual import BASELINE
 from metricat_operator.api.alerts import AlertRules
+from metricat_operator.api.labels import WHAT, WHERE
 
 SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "{{ x }}"})
 SETTINGS = AlertRules().model_dump(by_alias=True)
@@ -106,6 +107,31 @@ def test_alert_labels_are_templates_and_recorded_labels_are_not() -> None:
 @pytest.mark.parametrize(("value", "text"), [(80.0, "80"), (0.5, "0.5"), (95, "95")])
 def test_numbers_as_people_write_them(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_what_rules_tell_series_apart_by_is_no_label_of_a_users() -> None:
+    """Else what is recorded of two disks, told apart by nothing, would be an error."""
+    texts = [str(rule) for rule in shipped()]
+    told = {
+        label
+        for text in texts
+        for found in re.findall(r"by \(([\w, ]+)\) ?\(", text)
+        for label in re.split(r", *", found)
+    }
+    told |= {label for text in texts for label in re.findall(r'"(\w+)", "[^"]*", "[^"]*", "[^"]*"\)', text)}
+    told |= {label for text in texts for label in re.findall(r"abels\.(\w+)", text)}
+    assert {"device", "mode", "direction", "pod_uid"} <= told
+    assert told - {"reason"} <= {*WHERE, *WHAT}, "reason is the operator's own"
+
+
+def test_a_text_tells_the_value_the_threshold_and_the_node() -> None:
+    for alert in CATALOGUE:
+        text = alert.description
+        if any(level.threshold is not None for level in alert.levels):
+            assert "<threshold>" in text, alert.name
+            assert "$value" in text, alert.name
+        if alert.per_node:
+            assert {"$labels.node", "$labels.pool"} <= set(re.findall(r"\$labels\.\w+", text)), alert.name
 
 
 def test_only_the_watchdog_is_not_about_nodes() -> None:

@@ -13,13 +13,15 @@ NODE = "{{ $labels.node }} (pool {{ $labels.pool }})"
 class Level:
     """One severity of an alert: fires when the expression is true for `duration`.
 
-    `expr` is there where the level asks something else than the alert's other levels do.
+    `expr` is there where the level asks something else than the alert's other levels do. One about the `fleet` is about
+    a target's nodes together, whatever labels their pools have.
     """
 
     severity: Severity
     threshold: float | None
     duration: str
     expr: str = ""
+    fleet: bool = False
 
 
 @dataclass(frozen=True)

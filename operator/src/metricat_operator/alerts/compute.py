@@ -53,6 +53,7 @@ ALERTS: tuple[Alert, ...] = (
         "grep ^D on the node.",
         unit="tasks per core",
         levels=(Level("warning", 2, "15m"),),
+        lingers=True,
     ),
     Alert(
         name="NodePressureCPU",

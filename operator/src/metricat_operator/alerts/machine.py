@@ -29,6 +29,7 @@ ALERTS: tuple[Alert, ...] = (
         action="chronyc tracking or timedatectl timesync-status on the node shows the reference and the offset.",
         unit="seconds",
         levels=(Level("warning", 0.05, "10m"),),
+        lingers=True,
     ),
     Alert(
         name="NodeClockNotSynchronising",

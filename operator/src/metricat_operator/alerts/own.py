@@ -35,6 +35,7 @@ ALERTS: tuple[Alert, ...] = (
                 10,
                 "5m",
                 f"100 * count({_LOST}) / count(metricat:node_agent:up{{<selector>}}) > <threshold>",
+                fleet=True,
             ),
         ),
     ),
@@ -57,6 +58,6 @@ ALERTS: tuple[Alert, ...] = (
         summary="The alerting chain works",
         description="This alert always fires. Its silence means that Prometheus or Alertmanager does not work.",
         action="nothing, while it comes.",
-        levels=(Level("info", None, "0s"),),
+        levels=(Level("info", None, "0s", fleet=True),),
     ),
 )

@@ -12,11 +12,11 @@ from metricat_operator.api.fields import (
     Model,
     ObjectName,
     Quantity,
-    SeriesLabels,
     cel,
     given,
     rule,
 )
+from metricat_operator.api.labels import SeriesLabels
 from metricat_operator.api.web import Web
 
 _KEYLESS = "a toleration without a key is for every taint, and needs operator Exists"

@@ -1,5 +1,6 @@
 """`spec.alerts`: settings of the shipped alerts, a field for each of the catalogue, and the user's own rules."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, create_model
@@ -7,16 +8,14 @@ from pydantic import Field, StringConstraints, create_model
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert
 from metricat_operator.api import thresholds
 from metricat_operator.api.fields import (
-    AlertLabels,
-    ChildLabels,
     Duration,
     Interval,
     Model,
-    PrometheusLabels,
     cel,
     checked,
     rule,
 )
+from metricat_operator.api.labels import AlertLabels, ChildLabels, PrometheusLabels
 
 
 def _level_model(alert: Alert, level_index: int) -> type[Model]:
@@ -50,16 +49,19 @@ def _alert_model(alert: Alert) -> type[Model]:
     return create_model(alert.name, __base__=checked(*thresholds.rules(alert)), __doc__=alert.meaning, **fields)
 
 
-def _rules_model() -> type[Model]:
+def _rules_model(name: str, alerts: Iterable[Alert]) -> type[Model]:
     fields: dict[str, Any] = {}
-    for alert in CATALOGUE:
+    for alert in alerts:
         model = _alert_model(alert)
         fields[alert.name] = (model, Field(default=model(), alias=alert.name, description=alert.meaning))
-    return create_model("AlertRules", __base__=Model, __doc__="The shipped alerts, by name.", **fields)
+    return create_model(name, __base__=Model, __doc__="The shipped alerts, by name.", **fields)
 
 
-AlertRules: Any = _rules_model()
+AlertRules: Any = _rules_model("AlertRules", CATALOGUE)
 """One field for each alert of the catalogue, and in it one for each of its levels."""
+
+NodeRules: Any = _rules_model("NodeRules", (alert for alert in CATALOGUE if alert.per_node))
+"""The same for alerts about nodes, which a pool may set."""
 
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
 

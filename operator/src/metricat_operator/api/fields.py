@@ -8,8 +8,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from metricat_operator import naming
-
 
 class Model(BaseModel):
     """The base of every API type: camelCase outside, frozen, and nothing unknown goes in."""
@@ -174,11 +172,11 @@ ObjectName = Annotated[
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 PROMETHEUS_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
-_FREE_LABEL = r"^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$"
-"""Without those that begin with `__`, which are Prometheus' own: it refuses all rules for one labelled `__name__`."""
 
 
-def _keys(pattern: str, what: str) -> AfterValidator:
+def keys(pattern: str, what: str) -> AfterValidator:
+    """A check of a map's keys."""
+
     def check(mapping: dict[str, str]) -> dict[str, str]:
         for key in mapping:
             if not re.match(pattern, key):
@@ -188,7 +186,8 @@ def _keys(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _key_rule(pattern: str, what: str) -> dict[str, str]:
+def key_rule(pattern: str, what: str) -> dict[str, str]:
+    """The same as CEL."""
     return rule(
         f"self.all(key, key.matches('{pattern}'))",
         f"every key must be a {what}, matching {pattern}",
@@ -196,80 +195,8 @@ def _key_rule(pattern: str, what: str) -> dict[str, str]:
     )
 
 
-_KUBERNETES_KEYS = _key_rule(LABEL_KEY, "Kubernetes label key")
-
 KubernetesLabels = Annotated[
     dict[str, Annotated[str, StringConstraints(pattern=LABEL_VALUE, max_length=63)]],
-    _keys(LABEL_KEY, "Kubernetes label key"),
-    Field(max_length=64, json_schema_extra=cel(_KUBERNETES_KEYS)),
-]
-
-_PROMETHEUS_KEYS = _key_rule(_FREE_LABEL, "Prometheus label name")
-
-PrometheusLabels = Annotated[
-    dict[str, Annotated[str, StringConstraints(max_length=1024)]],
-    _keys(_FREE_LABEL, "Prometheus label name"),
-    Field(max_length=32, json_schema_extra=cel(_PROMETHEUS_KEYS)),
-]
-
-RESERVED_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod", "container", "endpoint")
-"""Labels that say where a series comes from; the user's may not replace them."""
-
-ALERT_LABELS = (*RESERVED_LABELS, "alertname", "severity", "resource")
-"""Those, and the labels that say what an alert is, which it is routed and silenced by."""
-
-
-OWN_LABELS = tuple(naming.labels("", ""))
-"""Labels that every object of Metricat's has."""
-
-
-def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
-    def check(mapping: dict[str, str]) -> dict[str, str]:
-        if taken := [key for key in mapping if key in reserved]:
-            raise ValueError(f"{', '.join(taken)} are set by Metricat; choose another label name")
-        return mapping
-
-    return AfterValidator(check)
-
-
-SeriesLabels = Annotated[
-    PrometheusLabels,
-    _not_of(RESERVED_LABELS),
-    Field(
-        json_schema_extra=cel(
-            _PROMETHEUS_KEYS,
-            rule(
-                f"self.all(key, !(key in {list(RESERVED_LABELS)!r}))",
-                f"{', '.join(RESERVED_LABELS)} are set by Metricat; choose another label name",
-            ),
-        )
-    ),
-]
-ChildLabels = Annotated[
-    KubernetesLabels,
-    _not_of(OWN_LABELS),
-    Field(
-        json_schema_extra=cel(
-            _KUBERNETES_KEYS,
-            rule(
-                f"self.all(key, !(key in {list(OWN_LABELS)!r}))",
-                f"{', '.join(OWN_LABELS)} are set by Metricat; choose another label name",
-            ),
-        )
-    ),
-]
-"""Labels for an object of Metricat's, besides its own."""
-
-AlertLabels = Annotated[
-    PrometheusLabels,
-    _not_of(ALERT_LABELS),
-    Field(
-        max_length=8,
-        json_schema_extra=cel(
-            rule(  # one, for the CRD has it for each alert
-                f"self.all(key, key.matches('{_FREE_LABEL}') && !(key in {list(ALERT_LABELS)!r}))",
-                f"every key must be a Prometheus label name, and none of Metricat's: {', '.join(ALERT_LABELS)}",
-            )
-        ),
-    ),
+    keys(LABEL_KEY, "Kubernetes label key"),
+    Field(max_length=64, json_schema_extra=cel(key_rule(LABEL_KEY, "Kubernetes label key"))),
 ]

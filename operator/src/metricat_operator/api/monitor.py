@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from metricat_operator.api.fields import ChildLabels, Interval, Model, cel, rule
+from metricat_operator.api.fields import Interval, Model, cel, rule
+from metricat_operator.api.labels import ChildLabels
 from metricat_operator.api.relabeling import Relabeling
 
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, StringConstraints
 
 from metricat_operator.alerts.alert import Severity
-from metricat_operator.api.fields import ChildLabels, Duration, Model, cel, rule, seconds
+from metricat_operator.api.fields import Duration, Model, cel, rule, seconds
+from metricat_operator.api.labels import ChildLabels
 from metricat_operator.naming import DEFAULT_POOL
 
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]

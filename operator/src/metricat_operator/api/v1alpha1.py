@@ -10,7 +10,7 @@ from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from metricat_operator.api.agent import Agent, PerPool
-from metricat_operator.api.alerts import AlertRules, Alerts
+from metricat_operator.api.alerts import Alerts, NodeRules
 from metricat_operator.api.fields import Model, cel, checked_as, rule
 from metricat_operator.api.monitor import Monitor
 from metricat_operator.api.nodes import MAX_REQUIREMENTS, NodeSelector, size
@@ -36,7 +36,7 @@ def _override(model: type[Model], name: str) -> type[Model]:
 
 
 PoolAgent: Any = _override(PerPool, "PoolAgent")
-PoolRules: Any = _override(AlertRules, "PoolRules")
+PoolRules: Any = _override(NodeRules, "PoolRules")
 
 
 class PoolAlerts(Model):

@@ -29,10 +29,14 @@ def prometheus_rules(context: Context) -> list[Manifest]:
         scope = _scope(context, labels, pools)
         groups += rules.sharded(rules.recording_group(_group_name(context, "recording", scope), scope))
         groups.append(rules.baseline_group(_group_name(context, "baseline", scope), scope))
-        for settings, members in _by_settings(pools):
+        for settings, members in _by_settings(pools, fleet=False):
             scope = _scope(context, labels, members)
             name = _group_name(context, "alerts", scope)
             groups += rules.sharded(rules.alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
+    for settings, members in _by_settings(context.pools, fleet=True):
+        scope = _scope(context, _common(members), members)
+        name = _group_name(context, "fleet", scope)
+        groups += rules.sharded(rules.alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
     return [_rule(context, naming.rules(context.name, part), some) for part, some in enumerate(_parts(groups))]
 
 
@@ -58,22 +62,26 @@ def _by_extra_labels(context: Context) -> list[tuple[Mapping[str, str], list[Poo
     return [(dict(labels), pools) for labels, pools in found.items()]
 
 
-def _by_settings(pools: Sequence[Pool]) -> list[tuple[Settings, list[Pool]]]:
+def _common(pools: Sequence[Pool]) -> Mapping[str, str]:
+    """The labels that the series of all these pools carry."""
+    first, *others = (pool.agent.extra_labels for pool in pools)
+    return {name: value for name, value in first.items() if all(labels.get(name) == value for labels in others)}
+
+
+def _by_settings(pools: Sequence[Pool], *, fleet: bool) -> list[tuple[Settings, list[Pool]]]:
     """The settings of the alerts, each for the pools in which it is set so.
 
-    A level of an alert is asked once for all pools that set it alike, so no node is asked twice for it. An alert that
-    is not about nodes is the target's, and is asked once.
+    A level of an alert is asked once for all pools that set it alike, so no node is asked twice for it. Those levels
+    that are about nodes together are apart: what share of them is lost does not depend on the labels of their pools.
     """
     found: dict[frozenset[str], Settings] = {frozenset(pool.name for pool in pools): {}}
     dumped = {pool.name: pool.rules.model_dump(by_alias=True) for pool in pools}
     for alert in CATALOGUE:
-        for level in alert.levels:
+        for level in (level for level in alert.levels if level.fleet == fleet):
             said = {name: _said(settings[alert.name], level.severity) for name, settings in dumped.items()}
             alike: dict[str, set[str]] = {}
             for name, text in said.items():
                 alike.setdefault(text, set()).add(name)
-            if not alert.per_node:
-                alike = {said[naming.DEFAULT_POOL]: set(dumped)} if naming.DEFAULT_POOL in said else {}
             for text, names in alike.items():
                 found.setdefault(frozenset(names), {}).setdefault(alert.name, {}).update(json.loads(text))
     return [(settings, [pool for pool in pools if pool.name in names]) for names, settings in found.items()]

@@ -17,7 +17,8 @@ said to be refused is refused by the API server at apply, in these words.
 """
 _AS_ELSEWHERE = {
     "spec.pools[].agent": "The fields of [`spec.agent`](#specagent) but `web`: what is left out is as there.",
-    "spec.pools[].alerts": "`rules`, as in [`spec.alerts.rules`](#specalertsrules): what is left out is as there.",
+    "spec.pools[].alerts": "`rules`, as in [`spec.alerts.rules`](#specalertsrules) for alerts about nodes: what is "
+    "left out is as there.",
 }
 """Sections that would only repeat another."""
 _RULES = "spec.alerts.rules"

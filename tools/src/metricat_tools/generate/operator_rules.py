@@ -3,6 +3,9 @@
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.rules import Group, number
 
+_OF_ITS_TARGET = {"namespace": "{{ $labels.target_namespace }}", "service": "metricat-{{ $labels.target }}"}
+"""As the target's own alerts have them, so that it reaches the same people; a name that was cut to fit is another."""
+
 
 def groups() -> list[Group]:
     """One group, with every alert of the operator's."""
@@ -14,7 +17,11 @@ def groups() -> list[Group]:
                     "alert": alert.name,
                     "expr": _filled(level.expr or alert.expr, level.threshold),
                     "for": level.duration,
-                    "labels": {"severity": level.severity, "resource": alert.resource},
+                    "labels": {
+                        **(_OF_ITS_TARGET if "$labels.target" in alert.resource else {}),
+                        "severity": level.severity,
+                        "resource": alert.resource,
+                    },
                     "annotations": {
                         "summary": alert.summary,
                         "description": _filled(alert.description, level.threshold),
