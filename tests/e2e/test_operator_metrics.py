@@ -6,6 +6,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from metricat_operator.measures import Measures, queue_depth, watch_ages
+from metricat_operator.node_metrics import node_families
+from metricat_operator.observed import Node
 from metricat_operator.target_metrics import target_families
 from metricat_tools.demo.scene import TARGET, Scene
 from metricat_tools.stack.ask import NAMESPACE
@@ -30,10 +32,12 @@ def test_promtool_has_nothing_to_object_to() -> None:
         lambda: queue_depth(1),
         lambda: watch_ages(2.0, [("Pod", 1.0), ("Pod", 0.5)]),
         lambda: target_families([{**target("monitoring"), "status": STATUS}]),
+        lambda: node_families([Node("n1", created=60.0, unschedulable=True)], now=90.0),
     ):
         measures.read(families)
     page = generate_latest(measures.registry)
-    assert b"metricat_node_uncovered{" in page
+    for name in (b"metricat_node_uncovered", b"metricat_node_cordoned", b"metricat_node_created_timestamp_seconds"):
+        assert name + b"{" in page
     done = subprocess.run([promtool(), "check", "metrics"], input=page, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
