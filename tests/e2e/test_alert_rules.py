@@ -93,6 +93,15 @@ def test_settings_move_threshold_and_time(tmp_path: Path) -> None:
     assert run(tmp_path, [moved.test("NodeLoadHigh", 15)], of=rules(settings=settings)) == ""
 
 
+@pytest.mark.parametrize("alert", ["NodeCordoned", "NodeNew"])
+def test_a_node_is_spared_only_while_the_alert_that_says_so_is_on(tmp_path: Path, alert: str) -> None:
+    settings = {alert: {"info": {"enabled": False}}}
+    told = {"NodeCordoned": alert_cases.cordoned("n1"), "NodeNew": {'kube_node_created{node="n1"}': steady(0)}}
+    series = {**alert_cases.agents(1, 3), **told[alert]}
+    fires = Case(f"{alert} is off", 10, alert_cases.BOTH, series).test("NodeAgentDown", 30)
+    assert run(tmp_path, [fires], of=only("NodeAgentDown", rules(settings=settings))) == ""
+
+
 def test_a_warning_of_one_device_is_no_resource_of_another(tmp_path: Path) -> None:
     """A critical silences warnings of the same node and resource only."""
     series = {**alert_cases.filesystem("/data", 92), **alert_cases.filesystem("/srv", 85, device="/dev/sdc")}

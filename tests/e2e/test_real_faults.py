@@ -84,6 +84,7 @@ def thresholds(scene: Scene) -> dict[str, Any]:
         "NodeInodeUsageHigh": {"critical": AT_ONCE},
         "NodeFilesystemReadOnly": {"warning": AT_ONCE},
         "NodeAgentDown": {"warning": AT_ONCE, "critical": OFF},
+        "NodeNew": {"info": OFF},  # the cluster's nodes may all be new
     }
 
 

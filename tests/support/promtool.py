@@ -46,9 +46,11 @@ def rules(window_seconds: int = 60, settings: Mapping[str, Any] | None = None) -
 
 
 def only(alert: str, file: Mapping[str, Any]) -> dict[str, Any]:
-    """The alert, and what is recorded for it: the rest would be evaluated for nothing."""
+    """The alert, and what is recorded for it and for those it asks for: the rest would be evaluated for nothing."""
     rules = [rule for group in file["groups"] for rule in group["rules"]]
     texts = [rule["expr"] for rule in rules if rule.get("alert") == alert]
+    alerts = {alert}.union(*(found.split("|") for text in texts for found in re.findall(r'alertname=~"(.*?)"', text)))
+    texts = [rule["expr"] for rule in rules if rule.get("alert") in alerts]
     kept = set[str]()
     while texts:
         text = texts.pop()
@@ -57,7 +59,7 @@ def only(alert: str, file: Mapping[str, Any]) -> dict[str, Any]:
         texts += [rule["expr"] for rule in found]
 
     def wanted(rule: Mapping[str, Any]) -> bool:
-        return rule.get("alert") == alert or rule.get("record") in kept
+        return rule.get("alert") in alerts or rule.get("record") in kept
 
     groups = [{**group, "rules": list(filter(wanted, group["rules"]))} for group in file["groups"]]
     return {"groups": [group for group in groups if group["rules"]]}

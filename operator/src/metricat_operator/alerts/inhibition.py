@@ -8,6 +8,8 @@ equal to Alertmanager, so each side is made to have what it is compared by.
 from dataclasses import dataclass
 from typing import Literal
 
+from metricat_operator.alerts.nodes import SPARED
+
 
 @dataclass(frozen=True)
 class Matcher:
@@ -36,8 +38,6 @@ _LESSER = Matcher("severity", "=~", "warning|info")
 _NODE = ("cluster", "namespace", "service", "node")
 """`cluster` is the external label by which people tell their Prometheuses apart; without it, nothing changes."""
 
-_SPARED = "NodeCordoned|NodeNew"
-
 INHIBITIONS: tuple[Inhibition, ...] = (
     Inhibition(
         why="A critical silences the warning about the same thing on the same node.",
@@ -53,8 +53,8 @@ INHIBITIONS: tuple[Inhibition, ...] = (
     ),
     Inhibition(
         why="A node that is cordoned, about to be deleted or brand-new calls nobody.",
-        source=(Matcher("alertname", "=~", _SPARED), Matcher("node", "!=", "")),
-        target=(Matcher("alertname", "!~", _SPARED), Matcher("node", "!=", "")),
+        source=(Matcher("alertname", "=~", SPARED), Matcher("node", "!=", "")),
+        target=(Matcher("alertname", "!~", SPARED), Matcher("node", "!=", "")),
         equal=_NODE,
     ),
 )

@@ -39,6 +39,9 @@ RECORDED: tuple[Recording, ...] = (
     Recording("metricat:node:new", _of(f"time() - {_CREATED} < 900")),
 )
 
+SPARED = "NodeCordoned|NodeNew"
+"""The alerts below. Where one is switched off, its nodes are like the others in every respect."""
+
 _WHY = (
     "{{ with printf `topk(1, metricat_node_cordoned{node=%q})` $labels.node | query }}"
     " ({{ (first .).Labels.reason }}){{ end }}"

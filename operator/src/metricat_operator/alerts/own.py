@@ -1,6 +1,7 @@
 """Alerts about the watching itself."""
 
 from metricat_operator.alerts.alert import NODE, Alert, Level
+from metricat_operator.alerts.nodes import SPARED
 from metricat_operator.alerts.recording import KEYS
 
 _WHY = (
@@ -8,16 +9,16 @@ _WHY = (
     ": {{ (first .).Labels.reason }}{{ end }}"
 )
 _LOST = (
-    "metricat:node_agent:up{<selector>} == 0 "
-    "unless metricat:node:cordoned{<selector>} unless metricat:node:new{<selector>}"
+    f"metricat:node_agent:up{{<selector>}} == 0 "
+    f'unless on ({KEYS}) ALERTS{{alertname=~"{SPARED}",alertstate="firing",<selector>}}'
 )
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeAgentDown",
         meaning="Prometheus cannot scrape the agent of the node, or the operator says that there is none (where "
-        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes that are cordoned or about to be "
-        "deleted, and those of the last 15 minutes, are left out where kube-state-metrics or the operator tell so.",
+        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes for which NodeCordoned or NodeNew "
+        "fires are left out.",
         expr=_LOST,
         resource="agent",
         summary="{{ if $labels.node }}The agent on {{ $labels.node }}{{ else }}Many agents{{ end }} cannot be scraped",
