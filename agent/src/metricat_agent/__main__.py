@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
@@ -16,6 +15,7 @@ from metricat_agent.guard import Guard
 from metricat_agent.lanes import Limits
 from metricat_agent.listening import ListenError
 from metricat_agent.logs import configure
+from metricat_agent.memory import Memory
 from metricat_agent.pages import Pages
 from metricat_agent.registry import Registry
 from metricat_agent.server import Server
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from metricat_agent.settings import Settings
 
 _LOG = logging.getLogger("metricat_agent")
-_GARBAGE = 20_000
-"""Objects between collections of garbage: more than a scrape makes, all of which go without a collection."""
 
 
 def main() -> int:
@@ -52,16 +50,13 @@ def main() -> int:
     if given.once:
         return _print(registry.scrape().encode())
     try:
-        server = Server(
-            Pages(registry.page, given.telemetry_path, given.max_requests), given.listen, guard=guard, spare=_spare
-        )
+        pages = Pages(registry.page, given.telemetry_path, given.max_requests)
+        server = Server(pages, given.listen, guard=guard, spare=_spare, tidy=Memory().tidy)
     except ListenError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 1
     _LOG.info("metricat-agent %s listens on %s", __version__, ", ".join(map(str, server.addresses)))
     _LOG.info("collectors: %s", ", ".join(registry.names))
-    gc.freeze()  # what is here now stays: no need to look at it again at every collection
-    gc.set_threshold(_GARBAGE)
     server.run_until_signal()
     _LOG.info("stopped")
     return 0

@@ -57,11 +57,14 @@ def read_text(path: str) -> str:
         os.close(descriptor)
 
 
-def _whole(descriptor: int) -> bytes:
-    """Read from the beginning to the end; the kernel hands out long tables in pieces."""
-    data = chunk = os.pread(descriptor, _CHUNK, 0)
+def _whole(descriptor: int, likely: int = _CHUNK) -> bytes:
+    """Read from the beginning to the end; the kernel hands out long tables in pieces.
+
+    So many bytes are likely: room for much more than there is, a moment in each of many files, leaves memory in shreds.
+    """
+    data = chunk = os.pread(descriptor, likely + _PAGE, 0)
     while chunk:
-        chunk = os.pread(descriptor, _CHUNK, len(data))
+        chunk = os.pread(descriptor, _PAGE if len(data) < _CHUNK else _CHUNK, len(data))
         data += chunk
     return data
 
@@ -92,7 +95,7 @@ class _Text:
 
     def read(self) -> str:
         """Read it anew; return the very same text as before if nothing is different."""
-        data = _whole(self.descriptor)
+        data = _whole(self.descriptor, len(self._data))
         if data == self._data:
             return self._text
         text = _decoded(data)

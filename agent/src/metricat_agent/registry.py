@@ -149,7 +149,7 @@ class Registry:
         if unknown := sorted({*collect, *exclude} - set(self._records)):
             raise UnknownCollectorError(", ".join(unknown))
         without = exclude if collect else {*exclude, *self._thrift.shed}
-        chosen = tuple(name for name in self._records if (not collect or name in collect) and name not in without)
+        chosen = tuple([name for name in self._records if (not collect or name in collect) and name not in without])
         return self._flights.get((form, chosen), lambda: Page(self._bytes(form, chosen)))
 
     def scrape(self) -> str:

@@ -41,19 +41,22 @@ _TICK = 0.01
 class Server:
     """Listens from the moment it is made; answers while it runs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- keywords that say what they are
         self,
         pages: Pages,
         addresses: Sequence[Address],
         limits: Limits | None = None,
+        *,
         guard: Guard | None = None,
         spare: Callable[[], None] = lambda: None,
+        tidy: Callable[[], None] = lambda: None,
     ) -> None:
-        """`spare` is called when no descriptor is left, to give back those that can be had again."""
+        """`spare` is called when no descriptor is left, to give some back; `tidy` when an answer is out."""
         self._pages = pages
         self._limits = limits or Limits()
         self._guard = guard
         self._spare = spare
+        self._tidy = tidy
         self._lock = threading.Lock()
         self._connections: dict[Connection, threading.Thread] = {}
         self._lobby = Lobby(self._limits.waiting, self._limits.patience)
@@ -190,6 +193,7 @@ class Server:
                 keep = request.keeps_alive and not self._stopping and not self._lobby
                 data = encode(answer, request, close=not keep)
                 connection.send(data)
+                self._tidy()
                 _ACCESS.info(
                     "%s %s %s %d %d bytes %.1f ms",
                     *(client, request.method, request.path, answer.status, len(data)),
