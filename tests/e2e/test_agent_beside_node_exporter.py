@@ -130,6 +130,9 @@ RECORDED = {
     "file-server": ("btrfs", "nfs", "nfsd", "xfs", "zfs"),
     "linux-3.10": ("filefd", "loadavg", "meminfo", "sockstat", "softnet", "stat", "vmstat"),
     "rdma-and-nvme": ("infiniband",),
+    "storage-area-network": (
+        *("cpu", "diskstats", "dmmultipath", "fibrechannel", "hwmon", "ipvs", "rapl", "tapestats", "watchdog"),
+    ),
 }
 """What no machine of a test has, by the recorded host that has it."""
 
@@ -139,9 +142,9 @@ def test_a_recorded_host_is_told_alike(host: str, tmp_path: Path) -> None:
     root = shutil.copytree(HOSTS / host, tmp_path / host)
     for missing in ("proc", "sys", "root"):
         (root / missing).mkdir(exist_ok=True)
-    if (root / "proc/1/net/rpc").exists():
-        (root / "proc/net").mkdir()
-        (root / "proc/net/rpc").symlink_to("../1/net/rpc")  # theirs looks there
+    (root / "proc/net").mkdir()
+    for name in ("ip_vs", "ip_vs_stats", "rpc"):  # theirs looks there
+        (root / "proc/net" / name).symlink_to(f"../1/net/{name}")
     (root / "proc" / "stat").touch()  # without it the agent asks whether that is a host at all
     where = [f"--path.procfs={root}/proc", f"--path.sysfs={root}/sys", f"--path.rootfs={root}/root"]
     chosen = [*where, "--collector.disable-defaults", *(f"--collector.{name}" for name in RECORDED[host])]
@@ -153,4 +156,74 @@ def test_a_recorded_host_is_told_alike(host: str, tmp_path: Path) -> None:
     told = {key: value for key, value in expected.items() if not key[0].startswith(SPEAK_OF_THEMSELVES)}
     assert told
     assert {key: found.get(key) for key in told} == pytest.approx(told, rel=1e-12)
+    assert {name: kinds[name] for name, _ in told} == {name: our_kinds[name] for name, _ in told}
+
+
+THEIR_HOST_BY_DESIGN = {
+    "node_disk_info": "a device whose kind is not known is not called one that does not rotate",
+    "node_md_disks": "of an inactive RAID that lists none the table's own count is taken",
+    "node_md_disks_required": "the same",
+    "node_nf_conntrack_entries": "of process 1, not of the reader's namespace",
+    "node_nfs_requests_total": "no zeros for what an old kernel does not count",
+    "node_nvme_namespace_capacity_bytes": "the kernel counts sectors of 512 bytes, whatever the namespace's own are",
+    "node_nvme_namespace_size_bytes": "the same",
+}
+_NO_ZEROS = ("node_btrfs_", "node_md_degraded", "node_softnet_backlog_len")
+"""Where the recorded kernel lacks a file, theirs says 0 and ours nothing."""
+NOT_OURS = ("bcache", "bcachefs")
+NOT_OF_A_HOST = ("bonding", "filesystem", "netclass", "os", "textfile", "time", "timex", "uname")
+"""They look at this machine, or at devices of a network that the recording does not say is its own."""
+
+
+def unpack(archive: str, root: Path) -> None:
+    """Unpack ttar, a format of texts: each entry is named, then its lines or where it leads to."""
+    lines = iter(archive.split("\n"))
+    where = root
+    for line in lines:
+        word, _, rest = line.partition(": ")
+        if word == "Directory":
+            (root / rest).mkdir(parents=True, exist_ok=True)
+        elif word == "Path":
+            where = root / rest
+        elif word == "SymlinkTo":
+            where.symlink_to(rest)
+        elif word == "Lines":
+            text = "".join(f"{next(lines)}\n" for _ in range(int(rest)))
+            where.write_text(text.replace("NULLBYTE", "\0").removesuffix("EOF\n"))
+
+
+def test_their_own_recorded_host_is_told_alike(tmp_path: Path) -> None:
+    listed = ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/prometheus/node_exporter"]
+    module = Path(__file__).parents[2] / "tools" / "programs" / "node_exporter"
+    source = Path(subprocess.run(listed, cwd=module, check=True, capture_output=True, text=True).stdout.strip())
+    fixtures = source / "collector" / "fixtures"
+    root = tmp_path / "host"
+    shutil.copytree(fixtures / "proc", root / "proc", copy_function=shutil.copyfile)
+    subprocess.run(["chmod", "-R", "u+w", root], check=True)  # Go's modules are read-only
+    for archive in ("sys", "udev"):
+        unpack((fixtures / f"{archive}.ttar").read_text(), root)
+    devices = sorted(path.name for path in (root / "sys/class/net").iterdir() if path.is_dir())
+    (root / "proc/net/dev").write_text("\n\n" + "".join(f"{name}: {' '.join('1' * 16)}\n" for name in devices))
+    (root / "proc/1/net").symlink_to("../net")
+    where = [f"--path.{name}fs={root}/{name}" for name in ("proc", "sys")]
+    where += [f"--path.rootfs={root}", f"--path.udev.data={root}/udev/data"]
+    chosen = [*where, *(f"--no-collector.{name}" for name in (*NOT_OURS, *NOT_OF_A_HOST))]
+    chosen += ["--collector.cpu.info.flags-include=^(aes|avx.?)$", "--collector.diskstats.device-exclude=^ram"]
+    theirs_only = [f"--no-collector.{name}.netlink" for name in ("arp", "netdev")]
+    with (
+        running([ensure("node_exporter")["node_exporter"], *chosen, *theirs_only]) as theirs,
+        running([sys.executable, "-m", "metricat_agent", *chosen]) as ours,
+    ):
+        (expected, kinds), (found, our_kinds) = (read(page(port)) for port in (theirs, ours))
+    left_out = (*SPEAK_OF_THEMSELVES, *THEIR_HOST_BY_DESIGN, "node_cpu_frequency_hertz")
+    told = {
+        key: value
+        for key, value in expected.items()
+        if not key[0].startswith(left_out) and (key in found or value or not key[0].startswith(_NO_ZEROS))
+    }
+    assert len({name for name, _ in told}) > 600
+    different = {
+        key: (found.get(key), value) for key, value in told.items() if found.get(key) != pytest.approx(value, 1e-9)
+    }
+    assert different == {}
     assert {name: kinds[name] for name, _ in told} == {name: our_kinds[name] for name, _ in told}

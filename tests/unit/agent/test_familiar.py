@@ -26,12 +26,12 @@ def test_what_is_spelled_differently_is_taken() -> None:
 def test_what_changes_nothing_is_taken_and_told() -> None:
     arguments, notes = understood(
         [
-            *("--no-collector.ipvs", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"),
+            *("--no-collector.bcache", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"),
             *("--no-collector.netdev.netlink", "--collector.arp.netlink", "--collector.cpu.guest"),
         ]
     )
     assert arguments == []
-    assert notes[0] == "--no-collector.ipvs changes nothing: there is no such collector"
+    assert notes[0] == "--no-collector.bcache changes nothing: there is no such collector"
     assert notes[3] == "--no-collector.netdev.netlink changes nothing: the kernel's files tell it"
     assert len(notes) == 6
 
@@ -41,7 +41,7 @@ def test_logfmt_is_our_text() -> None:
     assert parse(arguments, {}, COLLECTORS).log_format == "text"
 
 
-@pytest.mark.parametrize("argument", ["--collector.ipvs", "--no-collector.zfz"])
+@pytest.mark.parametrize("argument", ["--collector.bcache", "--no-collector.zfz"])
 def test_what_we_lack_or_do_not_know_is_refused(argument: str) -> None:
     arguments, notes = understood([argument])
     assert notes == []
@@ -54,7 +54,7 @@ def test_filters_of_neighbours_and_chips() -> None:
     table = "IP HW Device\n10.0.0.1 x eth0\n10.0.0.2 x veth1\n"
     [(_, neighbours)] = arp.parse(table, given.collectors["arp"].filters["device-exclude"])
     assert neighbours == [(("eth0",), 1)]
-    chips = [hwmon.Chip(key, key, {"temp1_input": "1000"}) for key in "ab"]
+    chips = [hwmon.Chip(key, key, key, {"temp1_input": "1000"}) for key in "ab"]
     found = hwmon.parse(chips, Filter(), given.collectors["hwmon"].filters["chip-exclude"])
     assert {labels[0] for _, samples in found for labels, _ in samples} == {"a"}
     assert arp.parse(table, Filter(exclude=pattern("."))) == [(arp.ENTRIES, [])]

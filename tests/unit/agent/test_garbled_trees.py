@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .conftest import Scrape
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-TREES = ("host", "hosts/bonded-links", "hosts/file-server", "hosts/rdma-and-nvme")
+TREES = ("host", "hosts/bonded-links", "hosts/file-server", "hosts/rdma-and-nvme", "hosts/storage-area-network")
 GARBAGE = st.one_of(
     st.binary(max_size=60),
     st.text(alphabet="0123456789 -:.\n\tkBx", max_size=60).map(str.encode),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metricat_agent.collectors import Collector
+from metricat_agent.collectors import Collector, Filter, cpuinfo, cpusys, pattern
 from metricat_agent.families import Metrics, counter
 from metricat_agent.host import USER_HZ, Host
+from metricat_agent.options import Option
 
 SECONDS = counter(
     "node_cpu_seconds_total",
@@ -26,6 +27,7 @@ Ticks = Mapping[str, tuple[int, ...]]
 """Per CPU number: the ticks of `MODES`, then of `GUEST_MODES`."""
 
 _WOBBLE = 3 * USER_HZ
+_NOTHING = Filter(include=pattern("(?!)"))
 
 
 def read(host: Host) -> str:
@@ -75,18 +77,35 @@ def metrics(ticks: Ticks) -> Metrics:
 
 
 class Cpu(Collector):
-    """Where the CPUs' time went."""
+    """Where the CPUs' time went, and what slowed them down."""
 
     name = "cpu"
-    summary = "time of each CPU by mode"
+    summary = "time of each CPU by mode, throttling; on demand what the CPUs are"
     essential = True
-    families = (SECONDS, GUEST_SECONDS)
+    families = (SECONDS, GUEST_SECONDS, *cpusys.FAMILIES, *cpuinfo.FAMILIES)
+    options = (
+        Option("info", "false", "tell what the CPUs are (/proc/cpuinfo)", switch=True),
+        Option("info.flags-include", "", "and these flags of the first; switches info on", "REGEX"),
+        Option("info.bugs-include", "", "and these bugs of the first; switches info on", "REGEX"),
+    )
 
     def start(self) -> None:
         """Begin with nothing to settle against."""
         self._last: Ticks = {}
 
+    @classmethod
+    def option(cls, name: str, text: str) -> object:
+        """Take expressions; an empty one finds nothing."""
+        del name
+        return Filter(include=pattern(text)) if text else _NOTHING
+
     def collect(self) -> Metrics:
         """Read, parse and settle."""
         self._last = settle(self._last, parse(read(self.host)))
-        return metrics(self._last)
+        found = metrics(self._last) + self.told(cpusys.read(self.host), cpusys.parse)
+        flags, bugs = (self.settings[f"info.{what}-include"] for what in ("flags", "bugs"))
+        assert isinstance(flags, Filter)  # noqa: S101 -- `option` made it
+        assert isinstance(bugs, Filter)  # noqa: S101 -- as above
+        if self.settings["info"] or flags != _NOTHING or bugs != _NOTHING:
+            found += cpuinfo.parse(self.host.proc("cpuinfo"), flags, bugs)
+        return found

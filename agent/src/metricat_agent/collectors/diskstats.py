@@ -66,6 +66,32 @@ INFO = gauge(
     "revision",
     "rotational",
 )
+FILESYSTEM = gauge(
+    "node_disk_filesystem_info",
+    "1, labelled with the filesystem that udev found on a block device.",
+    *("device", "type", "usage", "uuid", "version"),
+)
+MAPPER = gauge(
+    "node_disk_device_mapper_info",
+    "1, labelled with what the device mapper (LVM, multipath, encryption) calls a block device.",
+    *("device", "name", "uuid", "vg_name", "lv_name", "lv_layer"),
+)
+INFOS = (
+    (FILESYSTEM, ("ID_FS_TYPE", "ID_FS_USAGE", "ID_FS_UUID", "ID_FS_VERSION")),
+    (MAPPER, ("DM_NAME", "DM_UUID", "DM_VG_NAME", "DM_LV_NAME", "DM_LV_LAYER")),
+)
+"""Shown where udev knows the first of each."""
+ATA = (
+    (gauge("node_disk_ata_write_cache", "1 if an ATA disk has a write cache, else 0.", "device"), "ID_ATA_WRITE_CACHE"),
+    (
+        gauge("node_disk_ata_write_cache_enabled", "1 if an ATA disk's write cache is on, else 0.", "device"),
+        "ID_ATA_WRITE_CACHE_ENABLED",
+    ),
+    (
+        gauge("node_disk_ata_rotation_rate_rpm", "Turns a minute of an ATA disk; 0 if nothing turns.", "device"),
+        "ID_ATA_ROTATION_RATE_RPM",
+    ),
+)
 UDEV_LABELS = (
     ("ID_PATH",),
     ("ID_WWN",),
@@ -99,7 +125,7 @@ def rows(text: str, devices: Filter) -> list[Row]:
     for line in text.splitlines():
         major, minor, device, numbers = line.split(None, 3)
         if devices.keeps(device):
-            found.append(Row(device, major, minor, tuple(map(int, numbers.split()[: len(COLUMNS)]))))
+            found.append(Row(device, major, minor, tuple([int(number) for number in numbers.split()[: len(COLUMNS)]])))
     return found
 
 
@@ -122,22 +148,39 @@ def read_hardware(host: Host, row: Row) -> Hardware:
     return Hardware(udev, rotational)
 
 
-def properties(udev: str) -> dict[str, str]:
-    """Take the ``E:KEY=value`` lines of a file of udev's data."""
+@lru_cache(maxsize=512)
+def properties(udev: str) -> Mapping[str, str]:
+    """Take the ``E:KEY=value`` lines of a file of udev's data. Disks keep their names: remembered."""
     pairs = (line[2:].partition("=") for line in udev.splitlines() if line.startswith("E:"))
     return {key: value for key, _, value in pairs}
 
 
-@lru_cache(maxsize=512)
-def named(udev: str) -> tuple[str, ...]:
-    """Return the labels that udev knows; what it does not know is empty. Disks keep their names: remembered."""
-    known = properties(udev)
-    return tuple(next((known[key] for key in keys if key in known), "") for keys in UDEV_LABELS)
-
-
 def info(row: Row, hardware: Hardware) -> Sample:
-    """Return the sample that names a device's hardware."""
-    return (row.device, row.major, row.minor, *named(hardware.udev), hardware.rotational), 1
+    """Return the sample that names a device's hardware; what udev does not know is empty."""
+    known = properties(hardware.udev)
+    named = [next((known[key] for key in keys if key in known), "") for keys in UDEV_LABELS]
+    return (row.device, row.major, row.minor, *named, hardware.rotational), 1
+
+
+def known_to_udev(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
+    """Return what else udev knows of some devices: filesystem, device mapper, the cache and turns of ATA disks."""
+    infos: Metrics = [
+        (
+            family,
+            [
+                ((device, *(known.get(key, "") for key in keys)), 1)
+                for device, known in devices.items()
+                if known.get(keys[0])
+            ],
+        )
+        for family, keys in INFOS
+    ]
+    ata = {device: known for device, known in devices.items() if known.get("ID_ATA")}
+    for family, key in ATA:
+        infos.append(
+            (family, [((device,), int(known[key])) for device, known in ata.items() if known.get(key, "").isdigit()])
+        )
+    return infos
 
 
 def parse(found: list[Row], hardware: Mapping[str, Hardware]) -> Metrics:
@@ -148,7 +191,11 @@ def parse(found: list[Row], hardware: Mapping[str, Hardware]) -> Metrics:
         for samples, (_, scale), value in zip(columns, COLUMNS, row.numbers, strict=False):
             samples.append((labels, value / 1000 if scale == 0.001 else value * scale))
     infos = [info(row, hardware.get(row.device, Hardware())) for row in found]
-    return [(INFO, infos), *((family, samples) for (family, _), samples in zip(COLUMNS, columns, strict=True))]
+    return [
+        (INFO, infos),
+        *((family, samples) for (family, _), samples in zip(COLUMNS, columns, strict=True)),
+        *known_to_udev({device: properties(one.udev) for device, one in hardware.items() if one.udev}),
+    ]
 
 
 class Disks(Collector):
@@ -157,7 +204,7 @@ class Disks(Collector):
     name = "diskstats"
     summary = "reads, writes, discards, flushes and queues of block devices"
     essential = True
-    families = (INFO, *(family for family, _ in COLUMNS))
+    families = (INFO, *(family for family, _ in (*COLUMNS, *INFOS, *ATA)))
     filter_flags = (FilterFlags.of("device", "block devices", NO_DISKS),)
 
     def collect(self) -> Metrics:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,13 +13,22 @@ from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.families import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from metricat_agent.host import Host
 
 CHIPS = gauge("node_hwmon_chip_names", "1, labelled with the name that a chip gives itself.", "chip", "chip_name")
 LABEL = gauge("node_hwmon_sensor_label", "1, labelled with what a sensor measures.", "chip", "sensor", "label")
 _SENSOR = re.compile(r"(in|cpu|fan|pwm|temp|curr|power|energy|humidity|intrusion|freq)(\d+)(?:_(\w+))?$")
+_OF_CHIP = {
+    # Files of the chip as a whole: their family, and the unit's share of a kernel's number.
+    file: (gauge(f"node_hwmon_{name}", text, "chip", "sensor"), share)
+    for file, name, share, text in (
+        ("beep_enable", "beep_enabled", 1, "1 if the chip may beep, else 0."),
+        ("update_interval", "update_interval_seconds", 0.001, "Time between two readings of a chip, in seconds."),
+        ("vrm", "voltage_regulator_version", 1, "Version of the rules for voltages that a chip knows."),
+    )
+}
 _UNITS = {
     # Kind of sensor: what stands after the name, and the unit's share of a kernel's number.
     "in": ("_volts", 0.001),
@@ -31,14 +41,17 @@ _UNITS = {
     "fan": ("_rpm", 1),
     "freq": ("_freq_mhz", 0.000001),
 }
-_NO_UNIT = ("fault", "alarm", "type", "beep", "div", "pulses")
+_NO_UNIT = ("fault", "alarm")
+_IN_TURNS = ("", "input", "min", "max", "target")
+"""Of a fan, what is counted in turns a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One chip: how it is told from others, the name that it gives itself, and the texts of its files."""
+    """One chip: its place, which tells it from most others, its entry, its own name, and the texts of its files."""
 
-    key: str
+    place: str
+    entry: str
     name: str
     files: Mapping[str, str]
 
@@ -55,25 +68,32 @@ def read(host: Host) -> list[Chip]:
         directory = f"class/hwmon/{entry}"
         files: dict[str, str] = {}
         for place in (directory, f"{directory}/device"):
-            names = [name for name in names_in(host, place) if _SENSOR.match(name) or name == "name"]
+            names = [name for name in names_in(host, place) if _SENSOR.match(name) or name in (*_OF_CHIP, "name")]
             files |= attributes(host, place, names)
         name = files.pop("name", "")
-        found.append(Chip(key_of(host, directory) or clean(name) or entry, name, files))
+        found.append(Chip(place_of(host, directory) or clean(name) or entry, entry, name, files))
     return found
 
 
-def key_of(host: Host, directory: str) -> str:
-    """Return bus and address of a chip, which stay what they are while its number does not."""
-    device = f"{host.sysfs}/{directory}/device"
+def place_of(host: Host, directory: str) -> str:
+    """Return the last two directories on the way to a chip's device: they stay, while its number does not."""
     try:
-        address = os.path.basename(os.path.realpath(device, strict=True))  # noqa: PTH119 -- texts
+        way = os.path.realpath(f"{host.sysfs}/{directory}/device", strict=True)
     except OSError:
         return ""
-    try:
-        bus = os.path.basename(os.path.realpath(f"{device}/subsystem", strict=True))  # noqa: PTH119 -- texts
-    except OSError:
-        bus = ""
-    return "_".join(filter(None, (clean(bus), clean(address))))
+    return "_".join(filter(None, map(clean, way.split("/")[-2:])))
+
+
+def keys(chips: Sequence[Chip]) -> list[str]:
+    """Return how each chip is called: by its place, and where several have one, by its name or entry too."""
+    places = Counter([chip.place for chip in chips])
+    names = Counter([(chip.place, chip.name) for chip in chips])
+    return [
+        chip.place
+        if places[chip.place] == 1
+        else f"{chip.place}_{(clean(chip.name) if names[chip.place, chip.name] == 1 else '') or chip.entry}"
+        for chip in chips
+    ]
 
 
 def names_in(host: Host, directory: str) -> list[str]:
@@ -100,7 +120,8 @@ def family_of(kind: str, element: str) -> tuple[Family, float]:
     labels = ("chip", "sensor")
     if element == "beep":
         return gauge(f"{name}_enabled", f"1 if the sensors called {kind} may beep, else 0.", *labels), 1
-    if element in _NO_UNIT or kind in ("pwm", "intrusion"):
+    plain = element in _NO_UNIT or kind in ("pwm", "intrusion") or (kind, element) == ("temp", "type")
+    if plain or (kind == "fan" and element not in _IN_TURNS) or (kind == "freq" and element != "input"):
         return gauge(name, f"The {what}.", *labels), 1
     if kind == "power" and element == "accuracy":
         return gauge(name, f"The {what}, as a ratio.", *labels), 0.000001
@@ -111,24 +132,40 @@ def family_of(kind: str, element: str) -> tuple[Family, float]:
     return make(f"{name}{unit}", f"The {what}, in the unit of the name.", *labels), share
 
 
-def parse(chips: Iterable[Chip], sensors: Filter, wanted: Filter) -> Metrics:
+def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sample]]:
+    """Give the numbers of a chip in base units."""
+    for file, text in chip.files.items():
+        found = _SENSOR.match(file)
+        sensor, element = (f"{found[1]}{found[2]}", found[3] or "") if found else (f"{file}0", "")
+        if element == "label" or not re.fullmatch(r"-?\d+", text) or not sensors.keeps(f"{key};{sensor}"):
+            continue
+        if found is None:
+            family, share = _OF_CHIP[file]
+        elif element == "input" and sensor in chip.files:
+            continue  # the same, under its other name
+        else:
+            family, share = family_of(found[1], element)
+        if family.name == "node_hwmon_freq_freq_mhz":
+            sensor = clean(chip.files.get(f"{sensor}_label", "")) or sensor
+        yield family, ((key, sensor), int(text) * share)
+
+
+def parse(chips: Sequence[Chip], sensors: Filter, wanted: Filter) -> Metrics:
     """Turn the kernel's thousandths and millionths into base units."""
     names: list[Sample] = []
     labels: list[Sample] = []
     columns: dict[Family, list[Sample]] = {}
-    for chip in filter(lambda chip: wanted.keeps(chip.key), chips):
+    for key, chip in zip(keys(chips), chips, strict=True):
+        if not wanted.keeps(key):
+            continue
         if chip.name:
-            names.append(((chip.key, clean(chip.name)), 1))
+            names.append(((key, clean(chip.name)), 1))
         for file, text in chip.files.items():
-            found = _SENSOR.match(file)
-            if not found or not sensors.keeps(f"{chip.key};{found[1]}{found[2]}"):
-                continue
-            sensor, element = f"{found[1]}{found[2]}", found[3] or ""
-            if element == "label":
-                labels.append(((chip.key, sensor, text), 1))
-            elif re.fullmatch(r"-?\d+", text):
-                family, share = family_of(found[1], element)
-                columns.setdefault(family, []).append(((chip.key, sensor), int(text) * share))
+            sensor, _, element = file.rpartition("_")
+            if element == "label" and sensors.keeps(f"{key};{sensor}"):
+                labels.append(((key, sensor, text), 1))
+        for family, sample in numbers(key, chip, sensors):
+            columns.setdefault(family, []).append(sample)
     return [(CHIPS, names), (LABEL, labels), *columns.items()]
 
 

@@ -76,17 +76,18 @@ def _raid(part: str) -> Raid | None:
 
 
 def read(host: Host) -> tuple[str, Mapping[str, Mapping[str, str]]]:
-    """Read the table, empty without the driver, and what sysfs has of each RAID in it."""
+    """Read the table, empty without the driver, and what sysfs has of each RAID."""
     try:
         text = host.proc("mdstat")
     except FileNotFoundError:
         return "", {}
     found = {}
-    for raid in raids(text):
-        try:
-            found[raid.device] = host.sys_attributes(f"block/{raid.device}/md", ("raid_disks", "degraded"))
-        except OSError:
-            continue
+    for device in host.sys_names("block"):
+        if device.startswith("md"):
+            try:
+                found[device] = host.sys_attributes(f"block/{device}/md", ("raid_disks", "degraded"))
+            except OSError:
+                continue
     return text, found
 
 

@@ -13,11 +13,14 @@ from metricat_agent.collectors.cpu import Cpu
 from metricat_agent.collectors.cpufreq import CpuFrequency
 from metricat_agent.collectors.diskstats import Disks
 from metricat_agent.collectors.dmi import Dmi
+from metricat_agent.collectors.dmmultipath import Multipath
 from metricat_agent.collectors.edac import MemoryErrors
+from metricat_agent.collectors.fibrechannel import FibreChannel
 from metricat_agent.collectors.filefd import FileDescriptors
 from metricat_agent.collectors.filesystem import FileSystems
 from metricat_agent.collectors.hwmon import HardwareSensors
 from metricat_agent.collectors.infiniband import InfiniBand
+from metricat_agent.collectors.ipvs import VirtualServers
 from metricat_agent.collectors.kernel import Entropy, KernelHung, SeLinux
 from metricat_agent.collectors.loadavg import LoadAverage
 from metricat_agent.collectors.mdadm import SoftwareRaids
@@ -31,10 +34,12 @@ from metricat_agent.collectors.os import OperatingSystem
 from metricat_agent.collectors.powersupplyclass import PowerSupplies
 from metricat_agent.collectors.pressure import Pressure
 from metricat_agent.collectors.processes import Processes
+from metricat_agent.collectors.rapl import Energy
 from metricat_agent.collectors.schedstat import Scheduler
 from metricat_agent.collectors.sockstat import Sockets
 from metricat_agent.collectors.softnet import SoftNet
 from metricat_agent.collectors.stat import Stat
+from metricat_agent.collectors.tapestats import TapeDrives
 from metricat_agent.collectors.tcpstat import TcpStates
 from metricat_agent.collectors.textfile import TextFiles
 from metricat_agent.collectors.thermal_zone import ThermalZones
@@ -43,6 +48,7 @@ from metricat_agent.collectors.timex import Timex
 from metricat_agent.collectors.udp_queues import UdpQueues
 from metricat_agent.collectors.uname import Uname
 from metricat_agent.collectors.vmstat import VirtualMemory
+from metricat_agent.collectors.watchdog import Watchdogs
 from metricat_agent.collectors.xfs import Xfs
 from metricat_agent.collectors.zfs import Zfs
 
@@ -61,10 +67,13 @@ COLLECTORS: dict[str, type[Collector]] = {
         CpuFrequency,
         Disks,
         MemoryErrors,
+        Multipath,
         FileDescriptors,
+        FibreChannel,
         FileSystems,
         HardwareSensors,
         InfiniBand,
+        VirtualServers,
         Dmi,
         Nvme,
         Entropy,
@@ -82,10 +91,12 @@ COLLECTORS: dict[str, type[Collector]] = {
         PowerSupplies,
         Pressure,
         Processes,
+        Energy,
         Scheduler,
         Sockets,
         SoftNet,
         Stat,
+        TapeDrives,
         TcpStates,
         ThermalZones,
         Time,
@@ -93,6 +104,7 @@ COLLECTORS: dict[str, type[Collector]] = {
         UdpQueues,
         Uname,
         VirtualMemory,
+        Watchdogs,
         Xfs,
         Zfs,
         TextFiles,

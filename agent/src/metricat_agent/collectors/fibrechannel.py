@@ -1,0 +1,94 @@
+"""Ports of Fibre Channel adapters, from ``/sys/class/fc_host`` (kernel: drivers/scsi/scsi_transport_fc.c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from metricat_agent.host import Host
+
+_HEXADECIMAL = ("port_id", "port_name", "fabric_name")
+"""Shown without their ``0x``."""
+LABELS = (
+    *("speed", "port_state", "port_type", *_HEXADECIMAL, "symbolic_name"),
+    *("supported_classes", "supported_speeds", "dev_loss_tmo"),
+)
+INFO = gauge("node_fibrechannel_info", "1, labelled with what a port says of itself.", "fc_host", *LABELS)
+COUNTERS: dict[str, Family] = {
+    file: counter(f"node_fibrechannel_{name}_total", text, "fc_host")
+    for file, name, text in (
+        ("dumped_frames", "dumped_frames", "Frames thrown away for want of room."),
+        ("error_frames", "error_frames", "Frames with errors."),
+        ("invalid_crc_count", "invalid_crc", "Frames whose checksum was wrong."),
+        ("rx_frames", "rx_frames", "Frames received."),
+        ("rx_words", "rx_words", "Words received."),
+        ("tx_frames", "tx_frames", "Frames sent."),
+        ("tx_words", "tx_words", "Words sent."),
+        ("seconds_since_last_reset", "seconds_since_last_reset", "Time since the counters were reset, in seconds."),
+        ("invalid_tx_word_count", "invalid_tx_words", "Words that were none."),
+        ("link_failure_count", "link_failure", "Times the link failed."),
+        ("loss_of_sync_count", "loss_of_sync", "Times the port lost the bounds of words."),
+        ("loss_of_signal_count", "loss_of_signal", "Times the port lost the signal."),
+        ("nos_count", "nos", "Times the other end said that it is not operational."),
+        ("fcp_packet_aborts", "fcp_packet_aborts", "Packets broken off."),
+    )
+}
+_NOT_COUNTED = (1 << 64) - 1
+"""What adapters say that do not count this."""
+
+
+class Port(NamedTuple):
+    """One port: its name, what it says of itself, and its counters."""
+
+    name: str
+    files: Mapping[str, str]
+    statistics: Mapping[str, str]
+
+
+def read(host: Host) -> list[Port]:
+    """Read each port; none where there are none."""
+    try:
+        entries = host.sys_names("class/fc_host")
+    except FileNotFoundError:
+        return []
+    found = []
+    for entry in entries:
+        try:
+            files = host.sys_attributes(f"class/fc_host/{entry}", LABELS)
+            statistics = host.sys_attributes(f"class/fc_host/{entry}/statistics", COUNTERS)
+        except OSError:
+            continue
+        found.append(Port(entry, files, statistics))
+    return found
+
+
+def parse(ports: Iterable[Port]) -> Metrics:
+    """Give what each counts, which is written in hexadecimal."""
+    infos: list[Sample] = []
+    columns: dict[str, list[Sample]] = {file: [] for file in COUNTERS}
+    for port in ports:
+        texts = {label: port.files.get(label, "").strip() for label in LABELS}
+        texts |= {label: texts[label].removeprefix("0x") for label in _HEXADECIMAL}
+        infos.append(((port.name, *texts.values()), 1))
+        for file, samples in columns.items():
+            number = int(port.statistics.get(file) or str(_NOT_COUNTED), 0)
+            if number != _NOT_COUNTED:
+                samples.append(((port.name,), number))
+    return [(INFO, infos), *((COUNTERS[file], samples) for file, samples in columns.items())]
+
+
+class FibreChannel(Collector):
+    """Whether the links to the storage are well."""
+
+    name = "fibrechannel"
+    summary = "ports of Fibre Channel adapters"
+    families = (INFO, *COUNTERS.values())
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return self.told(read(self.host), parse)

@@ -1,0 +1,113 @@
+"""Load balancing in the kernel (kube-proxy's mode IPVS uses it), from ``/proc/1/net/ip_vs`` and ``ip_vs_stats``.
+
+Kernel: net/netfilter/ipvs/ip_vs_ctl.c.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Metrics, Sample, counter, gauge, single
+from metricat_agent.options import Option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from metricat_agent.host import Host
+
+TOTALS = (
+    counter("node_ipvs_connections_total", "Connections made."),
+    counter("node_ipvs_incoming_packets_total", "Packets that came in."),
+    counter("node_ipvs_outgoing_packets_total", "Packets that went out."),
+    counter("node_ipvs_incoming_bytes_total", "Bytes that came in."),
+    counter("node_ipvs_outgoing_bytes_total", "Bytes that went out."),
+)
+"""In the order of the third line of ``ip_vs_stats``, whose numbers are hexadecimal."""
+LABELS = ("local_address", "local_port", "remote_address", "remote_port", "proto", "local_mark")
+WEIGHT = gauge("node_ipvs_backend_weight", "Weight of a server.", *LABELS)
+ACTIVE = gauge("node_ipvs_backend_connections_active", "Open connections to a server.", *LABELS)
+INACTIVE = gauge("node_ipvs_backend_connections_inactive", "Connections to a server that are over.", *LABELS)
+BACKENDS = (WEIGHT, ACTIVE, INACTIVE)
+"""In the order of the columns of ``ip_vs``."""
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
+
+
+def read(host: Host) -> tuple[str, str]:
+    """Read both files; empty without the module."""
+    try:
+        return host.init("net/ip_vs_stats"), host.init("net/ip_vs")
+    except FileNotFoundError:
+        return "", ""
+
+
+def endpoint(text: str) -> tuple[str, str]:
+    """Return address and port of ``C0A80016:0CEA`` or ``[2001:...:0001]:0CEA``."""
+    address, _, port = text.rpartition(":")
+    plain = address[1:-1] if address.startswith("[") else int(address, 16)
+    return str(ip_address(plain)), str(int(port, 16))
+
+
+def backends(text: str) -> Iterator[tuple[Mapping[str, str], tuple[int, ...]]]:
+    """Take each server's labels, weight, active and inactive connections; a service stands above its servers."""
+    service: dict[str, str] = {}
+    for line in text.splitlines():
+        words = line.split()
+        if not words:
+            continue
+        if words[0] in _PROTOCOLS:
+            address, port = endpoint(words[1])
+            service = {"proto": words[0], "local_address": address, "local_port": port}
+        elif words[0] == "FWM":
+            service = {"proto": "FWM", "local_mark": words[1], "local_port": "0"}
+        elif words[0] == "->" and service:
+            address, port = endpoint(words[1])
+            yield {**service, "remote_address": address, "remote_port": port}, tuple([int(word) for word in words[3:6]])
+
+
+def parse(stats: str, table: str, wanted: tuple[str, ...] = LABELS) -> Metrics:
+    """Add up the servers that the wanted labels do not tell apart."""
+    if not stats:
+        return []
+    totals = [int(word, 16) for word in stats.splitlines()[2].split()]
+    sums: dict[tuple[str, ...], tuple[int, ...]] = {}
+    for named, numbers in backends(table):
+        labels = tuple([named.get(label, "") if label in wanted else "" for label in LABELS])
+        before = sums.get(labels, (0, 0, 0))
+        sums[labels] = tuple([one + other for one, other in zip(before, numbers, strict=True)])
+    columns: list[list[Sample]] = [[(labels, numbers[at]) for labels, numbers in sums.items()] for at in range(3)]
+    return [
+        *(single(family, total) for family, total in zip(TOTALS, totals, strict=True)),
+        *zip(BACKENDS, columns, strict=True),
+    ]
+
+
+class VirtualServers(Collector):
+    """Where the kernel sends the connections of virtual servers."""
+
+    name = "ipvs"
+    summary = "connections and servers of the kernel's load balancing (IPVS)"
+    families = (*TOTALS, *BACKENDS)
+    options = (
+        Option(
+            "backend-labels",
+            ",".join(LABELS),
+            "labels of servers, by comma; those that no other tells apart are added up",
+        ),
+    )
+
+    @classmethod
+    def option(cls, name: str, text: str) -> object:
+        """Take labels that there are."""
+        del name
+        given = tuple([label for label in text.split(",") if label])
+        if unknown := [label for label in given if label not in LABELS]:
+            raise ValueError(f"there is no label {unknown[0]}; choose from {', '.join(LABELS)}")
+        return given
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        wanted = self.settings["backend-labels"]
+        assert isinstance(wanted, tuple)  # noqa: S101 -- `option` made it
+        return self.told(read(self.host), lambda found: parse(*found, wanted))

@@ -1,0 +1,82 @@
+"""Energy that the CPUs and their memory used, from ``/sys/class/powercap`` (kernel: power/powercap/powercap.rst).
+
+Kernels since 5.10 show it to root alone (energy tells secrets apart); others get no series, not an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Family, Metrics, Sample, counter
+from metricat_agent.options import Option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from metricat_agent.host import Host
+
+_TEXT = "Energy used so far, in joules; begins anew at the counter's end."
+ZONES = counter("node_rapl_joules_total", _TEXT, "index", "path", "rapl_zone")
+_INDEX = re.compile(r"([^-]*)-(\d+)")
+
+
+class Zone(NamedTuple):
+    """One zone: its directory, its name (package-0, core), its counter in millionths of a joule."""
+
+    path: str
+    name: str
+    energy: str
+
+
+def family_of(name: str) -> Family:
+    """Return the family of all zones of a name."""
+    return counter(f"node_rapl_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_joules_total", _TEXT, "index", "path")
+
+
+def read(host: Host) -> list[Zone]:
+    """Read each zone; none where there are none, or none that we may read."""
+    try:
+        entries = host.sys_names("class/powercap")
+    except FileNotFoundError:
+        return []
+    found = []
+    for entry in entries:
+        directory = f"class/powercap/{entry}"
+        try:
+            files = host.sys_attributes(directory, ("energy_uj",), fixed=("name",))
+        except OSError:
+            continue
+        if "name" in files and "energy_uj" in files:
+            found.append(Zone(f"{host.sysfs}/{directory}", files["name"].strip(), files["energy_uj"]))
+    return found
+
+
+def parse(zones: Iterable[Zone], *, labelled: bool) -> Metrics:
+    """Tell zones of the same name apart by the number at its end, or by their order."""
+    seen: Counter[str] = Counter()
+    columns: dict[Family, list[Sample]] = {}
+    for zone in zones:
+        numbered = _INDEX.fullmatch(zone.name)
+        name, index = (numbered[1], int(numbered[2])) if numbered else (zone.name, seen[zone.name])
+        seen[name] = index + 1
+        labels = (str(index), zone.path, *((name,) if labelled else ()))
+        family = ZONES if labelled else family_of(name)
+        columns.setdefault(family, []).append((labels, int(zone.energy) / 1e6))
+    return list(columns.items())
+
+
+class Energy(Collector):
+    """What the CPUs draw."""
+
+    name = "rapl"
+    summary = "energy that CPUs and memory used (root alone may read it)"
+    families = (ZONES, *(family_of(name) for name in ("package", "core", "uncore", "dram", "psys")))
+    options = (Option("enable-zone-label", "false", "one family for all zones, with a label for each", switch=True),)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        labelled = bool(self.settings["enable-zone-label"])
+        return self.told(read(self.host), lambda zones: parse(zones, labelled=labelled))

@@ -1,0 +1,71 @@
+"""Reads and writes of tape drives, from ``/sys/class/scsi_tape`` (kernel: ABI/testing/sysfs-class-scsi_tape)."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.families import Family, Metrics, counter, gauge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.host import Host
+
+
+def _counter(name: str, text: str) -> Family:
+    return counter(f"node_tape_{name}_total", text, "device")
+
+
+COLUMNS: dict[str, tuple[Family, float]] = {
+    "in_flight": (gauge("node_tape_io_now", "Requests that the drive is working at.", "device"), 1),
+    "io_ns": (_counter("io_time_seconds", "Time that all requests took, winding among them, in seconds."), 1e-9),
+    "other_cnt": (_counter("io_others", "Requests that neither read nor write."), 1),
+    "read_byte_cnt": (_counter("read_bytes", "Bytes read."), 1),
+    "read_cnt": (_counter("reads_completed", "Requests to read."), 1),
+    "read_ns": (_counter("read_time_seconds", "Time that reads took, in seconds."), 1e-9),
+    "resid_cnt": (_counter("residual", "Requests that did not read or write all they should."), 1),
+    "write_byte_cnt": (_counter("written_bytes", "Bytes written."), 1),
+    "write_cnt": (_counter("writes_completed", "Requests to write."), 1),
+    "write_ns": (_counter("write_time_seconds", "Time that writes took, in seconds."), 1e-9),
+}
+_DRIVE = re.compile(r"st\d+")
+"""A drive, and not one of its other names (nst0 does not rewind)."""
+
+
+def read(host: Host, drives: Filter) -> Mapping[str, Mapping[str, str]]:
+    """Read the counters of each drive; none where there are none."""
+    try:
+        entries = host.sys_names("class/scsi_tape")
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for entry in entries:
+        if _DRIVE.fullmatch(entry) and drives.keeps(entry):
+            try:
+                found[entry] = host.sys_attributes(f"class/scsi_tape/{entry}/stats", COLUMNS)
+            except OSError:
+                continue
+    return found
+
+
+def parse(drives: Mapping[str, Mapping[str, str]]) -> Metrics:
+    """Turn nanoseconds into seconds."""
+    return [
+        (family, [((name,), int(files[file]) * share) for name, files in drives.items() if file in files])
+        for file, (family, share) in COLUMNS.items()
+    ]
+
+
+class TapeDrives(Collector):
+    """What the tape drives did, and for how long."""
+
+    name = "tapestats"
+    summary = "reads and writes of tape drives"
+    families = tuple(family for family, _ in COLUMNS.values())
+    filter_flags = (FilterFlags("tape drives", "ignored-devices", ""),)
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return self.told(read(self.host, self.filter("ignored-devices")), parse)
