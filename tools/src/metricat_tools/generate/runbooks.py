@@ -80,4 +80,5 @@ def _settings(alert: Alert) -> str:
     for level in alert.levels:
         threshold = "" if level.threshold is None else f"threshold: {number(level.threshold)}, "
         lines.append(f"        {level.severity}: {{{threshold}for: {level.duration}}}")
-    return "\n".join([_WHERE, "", "```yaml", *lines, "```", "", _MORE])
+    where = _WHERE if alert.per_node else f"{_WHERE.partition(',')[0]}."
+    return "\n".join([where, "", "```yaml", *lines, "```", "", _MORE])
