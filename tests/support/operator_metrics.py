@@ -1,6 +1,8 @@
 """The names of the operator's own series, as it serves them."""
 
 from metricat_operator.measures import Measures, leader, queue_depth, watch_ages
+from metricat_operator.node_metrics import node_families
+from metricat_operator.observed import Node
 from metricat_operator.target_metrics import target_families
 
 
@@ -13,5 +15,6 @@ def names() -> set[str]:
     measures.asked("get", 200)
     measures.errors.labels("Unreachable").inc()
     families = [*leader(leads=True), *queue_depth(0), *watch_ages(0, [("Node", 0)]), *target_families([target])]
+    families += node_families([Node("n1", unschedulable=True, created=0.0)], now=0.0)
     measures.read(lambda: families)
     return {sample.name for family in measures.registry.collect() for sample in family.samples}

@@ -114,6 +114,8 @@ class Taker:
     servers: tuple[Server, ...] = ()
     retention: str = ""
     overseers: tuple[Overseer, ...] | None = None
+    paused: bool = False
+    """The Prometheus Operator leaves it as it is."""
 
     def __str__(self) -> str:
         """As a message names it."""

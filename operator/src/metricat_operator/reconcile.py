@@ -25,6 +25,9 @@ from metricat_operator.wiring import questions
 
 log = structlog.get_logger(__name__)
 
+_LOOK_AGAIN = 60.0
+"""Seconds after which what was refused is tried once more: a role, a policy or a quota that is mended tells nobody."""
+
 Report = Callable[[Manifest, Manifest], None]
 """Called with the target and a condition whose status or reason changed."""
 
@@ -63,6 +66,8 @@ class Reconciler:
         if passing := [trouble for trouble in troubles if trouble.temporary]:
             told = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
             raise TemporaryTroubleError(passing[0].reason, told)
+        if any(trouble.reason != "NotServed" for trouble in troubles):
+            self._observer.remind(metadata["namespace"], metadata["name"], _LOOK_AGAIN)
         return written
 
     def _facts(self, target: Manifest, parsed: Parsed) -> Facts:
@@ -111,7 +116,7 @@ class Reconciler:
         if says_the_same(status, before):
             self._pace.same(uid)
             return target
-        if wait := self._pace.wait(uid, pressing=not before or goes_beyond_a_rollout(changed, before)):
+        if wait := self._pace.wait(uid, pressing=goes_beyond_a_rollout(status, before)):
             self._observer.remind(*key, wait)
             return target
         written = await self._applier.write_status(target, status)

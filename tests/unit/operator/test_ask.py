@@ -60,10 +60,15 @@ def test_nodes_errors_and_rules() -> None:
     assert (found.configured, found.reloaded) == (True, True)
 
 
+def test_rules_of_the_right_names_may_be_those_of_an_older_configuration() -> None:
+    assert answered(recorded(runtimeinfo='{"data": {"reloadConfigSuccess": false}}')).reloaded is False
+
+
 def test_only_what_is_needed_is_asked_and_the_prefix_is_respected() -> None:
     handle = recorded(query='{"data": {"result": [{"metric": {"node": "n1"}, "value": [1, "1"]}]}}')
     assert answered(handle).nodes == {"n1": True}
-    query, rules = handle.requests  # type: ignore[attr-defined]
+    query, rules, info = handle.requests  # type: ignore[attr-defined]
+    assert info == "/prom/api/v1/status/runtimeinfo"
     assert query.startswith("/prom/api/v1/query?")
     assert parse_qs(rules.partition("?")[2]) == {"exclude_alerts": ["true"], "rule_group[]": ["bad"]}
 

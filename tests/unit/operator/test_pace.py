@@ -40,6 +40,22 @@ def test_what_presses_takes_the_numbers_along() -> None:
     assert pace.wait("a", pressing=False) == 10
 
 
+def test_none_of_hundreds_waits_for_ever() -> None:
+    now = [100.0]
+    pace = Pace(clock=lambda: now[0])
+    due = {str(target): now[0] for target in range(200)}
+    written: dict[str, float] = {}
+    while due:
+        for target in [one for one in due if due[one] <= now[0]]:
+            if wait := pace.wait(target, pressing=False):
+                due[target] = now[0] + wait
+            else:
+                written[target] = now[0] - 100
+                del due[target]
+        now[0] += 1
+    assert max(written.values()) <= 60
+
+
 def test_the_numbers_of_many_wait_for_one_another() -> None:
     now = [100.0]
     pace = Pace(clock=lambda: now[0])

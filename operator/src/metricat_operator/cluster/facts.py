@@ -170,6 +170,7 @@ def trim_taker(manifest: Manifest) -> Manifest:
     fields = [field for both in _taken(manifest["kind"]).values() for field in both] + [
         *serving.WEB_FIELDS,
         *_RETENTION,
+        "paused",
     ]
     spec = {field: manifest["spec"][field] for field in fields if field in manifest["spec"]}
     controller = manifest["metadata"].get("annotations", {}).get(serving.CONTROLLER, "")
@@ -196,6 +197,7 @@ def taker(trimmed: Manifest, pods: Iterable[Manifest] = (), operators: Iterable[
         account=spec.get("serviceAccountName") or "default",
         servers=tuple(sorted(serving.servers(pods, kind, namespace, name, web.port_name))),
         retention=_retention(kind, spec),
+        paused=bool(spec.get("paused")),
         overseers=serving.overseers(operators, kind, namespace, trimmed["controller"]),
     )
 

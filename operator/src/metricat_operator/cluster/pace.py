@@ -14,7 +14,10 @@ tells all."""
 _COUNTS_APART_SECONDS = 1.0
 """Between two such writings of any: where hundreds of targets roll out at once, their numbers wait for one another."""
 
-_FORGOTTEN_SECONDS = 60.0
+_COUNTS_LATEST_SECONDS = 50.0
+"""But no longer, however many they are."""
+
+_FORGOTTEN_SECONDS = 600.0
 
 
 @dataclass
@@ -54,4 +57,4 @@ class Pace:
 
     def _patience(self) -> float:
         waiting = sum(turn.differs is not None for turn in self._turns.values())
-        return max(_COUNTS_SECONDS, _COUNTS_APART_SECONDS * waiting)
+        return min(_COUNTS_LATEST_SECONDS, max(_COUNTS_SECONDS, _COUNTS_APART_SECONDS * waiting))

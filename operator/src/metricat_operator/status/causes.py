@@ -12,6 +12,9 @@ Cause = tuple[str, str]
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", "Pending"})
 
+ON_THE_WAY = _STARTING | {"NoPod", "NotReady", "RolloutInProgress", "Terminating", "VirtualNode"}
+"""What every node that gets an agent passes through, or what nobody waits for."""
+
 _REMEDIES = {
     "ImagePullBackOff": "see that the image exists and the node reaches its registry; a private one needs the "
     "chart's imagePullSecrets, in this namespace too",
@@ -70,9 +73,10 @@ def no_pod(daemon_set: Manifest, event: Event | None) -> Cause:
     metadata = daemon_set.get("metadata", {})
     if unseen(daemon_set):
         return "RolloutInProgress", "the DaemonSet controller has not taken up the newest DaemonSet yet"
-    if rolling(daemon_set):
+    refused = event is not None and event.reason == "FailedCreate"
+    if rolling(daemon_set) and not refused:
         return "RolloutInProgress", _progress(daemon_set)
-    if event is None or event.reason != "FailedCreate":
+    if event is None or not refused:
         again = f"kubectl describe daemonset -n {metadata.get('namespace', '')} {metadata.get('name', '')}"
         return "NoPod", f"the DaemonSet controller made no pod for this node yet; if it stays so: {again}"
     said = event.message.removeprefix("Error creating: ")

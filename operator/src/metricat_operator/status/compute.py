@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from metricat_operator import wiring
 from metricat_operator.api.parse import Parsed
 from metricat_operator.observed import Facts, Manifest, Trouble
+from metricat_operator.status.causes import ON_THE_WAY
 from metricat_operator.status.conditions import (
     accepted,
     agents_ready,
@@ -103,10 +104,20 @@ def news(status: Manifest, before: Manifest) -> list[Manifest]:
     return found if known else [one for one in found if one["status"] == "False" and one["type"] != "AgentsReady"]
 
 
-def goes_beyond_a_rollout(changed: Sequence[Manifest], before: Manifest) -> bool:
-    """Whether it is news that cannot wait: more than why a target's agents are still not all ready."""
+def goes_beyond_a_rollout(status: Manifest, before: Manifest) -> bool:
+    """Whether it is news that cannot wait: more than how far a target's agents have come on their way."""
+    if status["observedGeneration"] != before.get("observedGeneration"):
+        return True  # whoever wrote the spec waits for it
+    if _troubles(status) - _troubles(before):
+        return True
     known = {one["type"]: one["status"] for one in before.get("conditions", [])}
+    changed = news(status, before)
     return any(one["type"] != "AgentsReady" or known.get("AgentsReady") != one["status"] for one in changed)
+
+
+def _troubles(status: Manifest) -> set[str]:
+    """Why nodes have no ready agent, apart from those whose agents are on their way."""
+    return {one["reason"] for one in status.get("uncovered", [])} - ON_THE_WAY
 
 
 def _stamped(condition: Manifest, before: dict[str, Manifest], generation: int, now: str) -> Manifest:

@@ -15,6 +15,10 @@ _REFUSED = (
     "its newest configuration is refused, whosever fault that is: "
     "kubectl logs -n {0.namespace} -l app.kubernetes.io/instance={0.name} -c prometheus"
 )
+_PAUSED = (
+    "its spec.paused keeps the Prometheus Operator from giving it anything new: "
+    """kubectl patch {0.resource} {0.name} -n {0.namespace} --type merge -p '{{"spec": {{"paused": false}}}}'"""
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def _rule(facts: Facts, rule: Subject, taker: Taker, doubts: str) -> Finding:
     loaded = {group: sorted(one.name for one in answer.rules if one.group == group) for group in wanted}
     if missing := [group.name for group in wanted if loaded[group] != wanted[group]]:
         counts = f"{len(wanted) - len(missing)} of {len(wanted)} groups of {name}"
-        why = f"{_KUBELET}; if not: {_RELOADER}" if answer.reloaded else _REFUSED
+        why = _PAUSED if taker.paused else f"{_KUBELET}; if not: {_RELOADER}" if answer.reloaded else _REFUSED
         message = f"{taker} has {counts}; not {listed(missing)} as they are now: {why.format(taker)}"
         return Finding(holds=False, reason="RulesNotLoaded", message=message)
     failing = [one for one in answer.rules if one.group in wanted and one.health == "err"]
@@ -112,6 +116,9 @@ def _rule(facts: Facts, rule: Subject, taker: Taker, doubts: str) -> Finding:
         told = [f"{one.name} in group {one.group.name} of {name} fails: {one.error}" for one in failing]
         return Finding(holds=False, reason="RuleFails", message=f"{taker}: {listed(told, '; ')}")
     rules = [one for group in groups for one in group["rules"]]
+    if not answer.reloaded:
+        message = f"{taker} has the {len(rules)} rules of {name}, perhaps as they were before: {_REFUSED.format(taker)}"
+        return Finding(None, "NotReloaded", message)
     message = f"{taker} has the {len(rules)} rules of {name}{forgotten(rules, taker)}"
     return Finding(holds=True, reason="RulesLoaded", message=message)
 
@@ -149,6 +156,8 @@ def _no_targets(answer: Answer, taker: Taker, facts: Facts) -> str:
         return _REFUSED.format(taker)
     monitor = next(key.name for key in facts.children if key.kind == "ServiceMonitor")
     namespace = next(child["metadata"]["namespace"] for child in facts.children.values())
+    if not answer.configured and taker.paused:
+        return _PAUSED.format(taker)
     if not answer.configured:
         return (
             f"its configuration lacks serviceMonitor/{namespace}/{monitor}: {_KUBELET}; if not, does the Prometheus "
