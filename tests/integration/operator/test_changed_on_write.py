@@ -7,7 +7,7 @@ import pytest
 
 from support.operating import Cluster, Manifest, eventually, target, wait_ready
 
-pytestmark = pytest.mark.usefixtures("operator")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("operator")]
 MIRRORED = '[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/image", value: "mirror.example/agent:1"}]'
 
 

@@ -17,7 +17,7 @@ _COUNTS_APART_SECONDS = 1.0
 _COUNTS_LATEST_SECONDS = 50.0
 """But no longer, however many they are."""
 
-_FORGOTTEN_SECONDS = 600.0
+_FORGOTTEN_SECONDS = 60.0
 
 
 @dataclass
