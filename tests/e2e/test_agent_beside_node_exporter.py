@@ -140,13 +140,14 @@ RECORDED = {
 @pytest.mark.parametrize("host", RECORDED)
 def test_a_recorded_host_is_told_alike(host: str, tmp_path: Path) -> None:
     root = shutil.copytree(HOSTS / host, tmp_path / host, symlinks=True)
-    for missing in ("proc", "sys", "root"):
-        (root / missing).mkdir(exist_ok=True)
+    for missing in ("proc", "sys", "root/run/udev/data"):
+        (root / missing).mkdir(parents=True, exist_ok=True)
     (root / "proc/net").mkdir()
     for name in ("ip_vs", "ip_vs_stats", "rpc"):  # theirs looks there
         (root / "proc/net" / name).symlink_to(f"../1/net/{name}")
     (root / "proc" / "stat").touch()  # without it the agent asks whether that is a host at all
     where = [f"--path.procfs={root}/proc", f"--path.sysfs={root}/sys", f"--path.rootfs={root}/root"]
+    where.append(f"--path.udev.data={root}/root/run/udev/data")
     chosen = [*where, "--collector.disable-defaults", *(f"--collector.{name}" for name in RECORDED[host])]
     with (
         running([ensure("node_exporter")["node_exporter"], *chosen, "--web.disable-exporter-metrics"]) as theirs,
