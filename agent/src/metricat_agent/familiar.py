@@ -24,9 +24,9 @@ _WITHOUT_EFFECT = {
     "--collector.netclass.ignore-invalid-speed": "a speed that the link does not know is never shown",
 }
 _ABSENT = """
-bcache bcachefs buddyinfo cgroups cpu_vulnerabilities drbd drm ethtool interrupts ksmd lnstat logind meminfo_numa
-mountstats network_route ntp nvmesubsystem pcidevice perf qdisc runit slabinfo softirqs supervisord swap sysctl systemd
-wifi xfrm zoneinfo
+buddyinfo cgroups cpu_vulnerabilities drbd drm ethtool interrupts ksmd lnstat logind meminfo_numa mountstats
+network_route ntp nvmesubsystem pcidevice perf qdisc runit slabinfo softirqs supervisord swap sysctl systemd wifi xfrm
+zoneinfo
 """
 """Its collectors that we do not have: to switch one off is no error, to ask for one is."""
 

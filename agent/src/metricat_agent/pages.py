@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from metricat_agent import __version__
 from metricat_agent.exposition import CONTENT_TYPES
 from metricat_agent.registry import UnknownCollectorError
-from metricat_agent.wire import Answer, Request
+from metricat_agent.wire import METHODS, Answer, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -41,11 +41,11 @@ class Pages:
             "/-/healthy": lambda _: Answer(200, b"healthy\n"),
             "/-/ready": lambda _: Answer(503, b"stopping\n") if self.stopping else Answer(200, b"ready\n"),
         }
+        if request.method not in METHODS:
+            return Answer(405, f"only {' and '.join(METHODS)}\n".encode(), headers=(("Allow", ", ".join(METHODS)),))
         page = pages.get(request.path)
         if page is None:
             return Answer(404, f"nothing here; the metrics are at {self._telemetry_path}\n".encode())
-        if request.method not in ("GET", "HEAD"):
-            return Answer(405, b"only GET and HEAD\n", headers=(("Allow", "GET, HEAD"),))
         return page(request)
 
     def _metrics(self, request: Request) -> Answer:

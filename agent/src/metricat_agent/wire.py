@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_HEAD = 16 * 1024
 """Bytes of the longest head of a request that is read."""
+METHODS = ("GET", "HEAD")
 REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -120,7 +121,7 @@ def parse_head(head: bytes) -> Request:
         raise BadRequestError(400)
     method, target, version = words
     target = _ABSOLUTE.sub("/", target)
-    if not target.startswith("/"):
+    if not target.startswith("/") and method in METHODS:  # of others it need not be a path (RFC 9112, 3.2)
         raise BadRequestError(400)
     if version not in ("HTTP/1.1", "HTTP/1.0"):
         raise BadRequestError(505 if version.startswith("HTTP/") else 400)

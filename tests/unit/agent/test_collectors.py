@@ -15,6 +15,7 @@ from metricat_agent.collectors import (
     POD_DEVICES,
     Filter,
     cpu,
+    cpuinfo,
     diskstats,
     filefd,
     loadavg,
@@ -26,11 +27,11 @@ from metricat_agent.collectors import (
 )
 from metricat_agent.collectors.agent import parse as parse_agent
 from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.host import Host
 from metricat_agent.settings import parse
 
 if TYPE_CHECKING:
     from metricat_agent.families import Metrics
-    from metricat_agent.host import Host
 
 NO_PODS = Filter(exclude=re.compile(POD_DEVICES))
 DISKS = Filter(exclude=re.compile(diskstats.NO_DISKS))
@@ -87,6 +88,49 @@ def test_a_cpu_that_came_back_starts_anew() -> None:
 
 def test_a_cpu_that_went_away_takes_its_series_with_it() -> None:
     assert cpu.settle({"0": (1,), "1": (1,)}, {"0": (2,)}) == {"0": (2,)}
+
+
+CPUS = """processor\t: 0
+cpu MHz\t\t: 799.998
+physical id\t: 0
+core id\t\t: 4
+flags\t\t: fpu aes avx
+
+processor\t: 1
+cpu MHz\t\t: 3401.005
+physical id\t: 1
+core id\t\t: 5
+
+Hardware\t: a board
+"""
+
+
+def test_what_the_cpus_are_and_how_fast_they_run() -> None:
+    metrics = cpuinfo.parse(CPUS, Filter(include=re.compile("^a")), Filter(include=re.compile("(?!)")))
+    assert values(metrics, "node_cpu_frequency_hertz") == {("0", "4", "0"): 799_998_000, ("1", "5", "1"): 3_401_005_000}
+    assert values(metrics, "node_cpu_flag_info") == {("aes",): 1, ("avx",): 1}
+    assert [labels[:3] for labels in values(metrics, "node_cpu_info")] == [("0", "4", "0"), ("1", "5", "1")]
+
+
+def test_a_frequency_is_told_once(tmp_path: Path) -> None:
+    """By the hardware where it says so, to which cpufreq listens, else by /proc/cpuinfo if that is asked for."""
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/stat").write_text("cpu  1 2 3 4\ncpu0 1 2 3 4\n")
+    (tmp_path / "proc/cpuinfo").write_text(CPUS)
+    files = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq"
+    files.mkdir(parents=True)
+    (files / "scaling_cur_freq").write_text("800000\n")
+    arguments = ["--collector.disable-defaults", "--collector.cpu", "--collector.cpu.info", "--collector.cpufreq"]
+    chosen = parse(arguments, {}, COLLECTORS).collectors
+
+    def told() -> list[tuple[str, ...]]:
+        host = Host(procfs=f"{tmp_path}/proc", sysfs=f"{tmp_path}/sys")
+        metrics = [COLLECTORS[name](host, None, one.options).collect() for name, one in chosen.items()]
+        return sorted(labels for one in metrics for labels in values(one, "node_cpu_frequency_hertz"))
+
+    assert told() == [("0", "4", "0"), ("1", "5", "1")]
+    (files / "cpuinfo_cur_freq").write_text("801000\n")
+    assert told() == [("0",)]
 
 
 def test_totals_since_boot(host: Host) -> None:

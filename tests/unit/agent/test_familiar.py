@@ -26,12 +26,12 @@ def test_what_is_spelled_differently_is_taken() -> None:
 def test_what_changes_nothing_is_taken_and_told() -> None:
     arguments, notes = understood(
         [
-            *("--no-collector.bcache", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"),
+            *("--no-collector.drbd", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"),
             *("--no-collector.netdev.netlink", "--collector.arp.netlink", "--collector.cpu.guest"),
         ]
     )
     assert arguments == []
-    assert notes[0] == "--no-collector.bcache changes nothing: there is no such collector"
+    assert notes[0] == "--no-collector.drbd changes nothing: there is no such collector"
     assert notes[3] == "--no-collector.netdev.netlink changes nothing: the kernel's files tell it"
     assert len(notes) == 6
 
@@ -41,7 +41,7 @@ def test_logfmt_is_our_text() -> None:
     assert parse(arguments, {}, COLLECTORS).log_format == "text"
 
 
-@pytest.mark.parametrize("argument", ["--collector.bcache", "--no-collector.zfz"])
+@pytest.mark.parametrize("argument", ["--collector.drbd", "--no-collector.zfz"])
 def test_what_we_lack_or_do_not_know_is_refused(argument: str) -> None:
     arguments, notes = understood([argument])
     assert notes == []

@@ -17,6 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from metricat_agent.collectors import (
     Filter,
     arp,
+    bcache,
+    bcachefs,
+    btrfs,
     conntrack,
     cpu,
     diskstats,
@@ -56,9 +59,30 @@ if TYPE_CHECKING:
 RECORDED = Path(__file__).parents[2] / "fixtures" / "host"
 _RPC = "../hosts/file-server/proc/1/net/rpc"
 _ZFS = "../hosts/file-server/proc/spl/kstat/zfs"
+_BCACHE = "../hosts/file-server/sys/fs/bcache/3d7a1c52-90be-4d0f-8a61-5c2e7f9b1a04"
+_BCACHEFS = "../hosts/file-server/sys/fs/bcachefs/81f0c2d4-66aa-4b19-9d27-0e5b3c4d2a17"
+_BTRFS = "../hosts/file-server/sys/fs/btrfs/5b2c1d0e-7f3a-4c55-9e0d-3d1f4a5b6c7d"
 EVERY = re.compile("")
 PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     "arp": ("proc/1/net/arp", lambda text: arp.parse(text, Filter())),
+    "bcache": (
+        f"{_BCACHE}/bdev0/writeback_rate_debug",
+        lambda text: bcache.parse([bcache.CacheSet("a-b", {}, {"bdev0": {"writeback_rate_debug": text}})]),
+    ),
+    "bcachefs": (
+        f"{_BCACHEFS}/compression_stats",
+        lambda text: bcachefs.parse([bcachefs.Filesystem("a-b", dict.fromkeys(bcachefs.FILES, text), {"c": text})]),
+    ),
+    "bcachefs-device": (
+        f"{_BCACHEFS}/dev-0/io_errors",
+        lambda text: bcachefs.parse(
+            [bcachefs.Filesystem("a-b", {}, {}, {"0": {"io_errors": text, "io_done": text, "label": text}})]
+        ),
+    ),
+    "btrfs": (
+        f"{_BTRFS}/devinfo/2/error_stats",
+        lambda text: btrfs.parse([btrfs.Filesystem("a-b", {}, {}, {}, {"1": text, "2": text})]),
+    ),
     "conntrack": ("proc/1/net/stat/nf_conntrack", lambda text: conntrack.parse(text, "9")),
     "cpu": ("proc/stat", lambda text: cpu.metrics(cpu.parse(text))),
     "diskstats": ("proc/diskstats", lambda text: diskstats.parse(diskstats.rows(text, Filter()), {})),

@@ -102,6 +102,8 @@ def test_metrics_of_this_host_as_prometheus_reads_them(scrape_of: Callable[[str]
         ("GET", "/nothing", 404, b"/metrics"),
         ("POST", "/metrics", 405, b"GET"),
         ("DELETE", "/", 405, b"GET"),
+        ("OPTIONS", "*", 405, b"GET"),
+        ("TRACE", "/nothing", 405, b"GET"),
     ],
 )
 def test_paths_and_methods(method: str, path: str, status: int, inside: bytes) -> None:

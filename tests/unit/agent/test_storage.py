@@ -9,15 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricat_agent.collectors import btrfs, nfs, xfs, zfs
+from metricat_agent.collectors import bcache, bcachefs, btrfs, nfs, xfs, zfs
 from metricat_agent.host import Host
+from metricat_agent.human import number
 
 if TYPE_CHECKING:
     from metricat_agent.collectors import Collector
     from metricat_agent.families import Metrics
 
 SERVER = Path(__file__).parents[2] / "fixtures" / "hosts" / "file-server"
-ALL: tuple[type[Collector], ...] = (btrfs.Btrfs, nfs.NfsClient, nfs.NfsServer, xfs.Xfs, zfs.Zfs)
+ALL: tuple[type[Collector], ...] = (
+    *(bcache.Bcache, bcachefs.Bcachefs, btrfs.Btrfs),
+    *(nfs.NfsClient, nfs.NfsServer, xfs.Xfs, zfs.Zfs),
+)
 
 
 def values(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
@@ -62,6 +66,53 @@ def test_btrfs_before_linux_6() -> None:
     assert values(metrics, "node_btrfs_commits_total") == {}
     assert values(metrics, "node_btrfs_device_size_bytes") == {("aa-bb", "sda"): 4096}
     assert values(metrics, "node_btrfs_used_bytes") == {("aa-bb", "data", "single"): 5}
+
+
+def test_errors_of_the_only_device_of_btrfs_are_told_by_its_name() -> None:
+    texts = {"3": "write_errs 1\nread_errs 2\nnew_in_linux_99 7\n"}
+    alone = btrfs.parse([btrfs.Filesystem("aa-bb", {}, {"sda": "8"}, {}, texts)])
+    assert values(alone, "node_btrfs_device_errors_total") == {
+        ("aa-bb", "write", "sda"): 1,
+        ("aa-bb", "read", "sda"): 2,
+    }
+    missing = btrfs.parse([btrfs.Filesystem("aa-bb", {}, {"sda": "8"}, {}, {**texts, "4": "invalid\n"})])
+    assert ("aa-bb", "read", "devid 3") in values(missing, "node_btrfs_device_errors_total")
+
+
+def test_a_cache_without_caches_and_disks() -> None:
+    [one] = bcache.parse([bcache.CacheSet("aa-bb", {"congested": "1.5k"})])[3:4]
+    assert (one[0].name, list(one[1])) == ("node_bcache_congested", [(("aa-bb",), 1536)])
+
+
+def test_how_full_a_cache_is_only_if_asked() -> None:
+    host = Host(sysfs=f"{SERVER}/sys")
+    for asked in (True, False):
+        metrics = bcache.Bcache(host, None, {"priorityStats": asked}).collect()
+        assert bool(values(metrics, "node_bcache_priority_stats_unused_percent")) is asked
+
+
+def test_bcachefs_as_it_was_at_first() -> None:
+    metrics = bcachefs.parse([bcachefs.Filesystem("aa-bb", {"btree_cache_size": "1.00M"}, {}, {"0": {}})])
+    told = {family.name: list(samples) for family, samples in metrics if samples}
+    assert told == {
+        "node_bcachefs_info": [(("aa-bb",), 1)],
+        "node_bcachefs_btree_cache_size_bytes": [(("aa-bb",), 1 << 20)],
+        "node_bcachefs_device_info": [(("aa-bb", "0", "", ""), 1)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", 0), ("512\n", 512), ("0.0k", 0), ("20.4G", 20.4 * (1 << 30)), ("-1.5k", -1536), ("1.50G", 1.5 * (1 << 30))],
+)
+def test_numbers_for_people(text: str, value: float) -> None:
+    assert number(text) == int(value)
+
+
+@pytest.mark.parametrize("text", ["", "k", "1.k", "1,5k", "1.5x", "1.5kk", "N/A", "nan", "--1"])
+def test_no_numbers(text: str) -> None:
+    with pytest.raises(ValueError, match="no number"):
+        number(text)
 
 
 def test_a_pool_that_is_suspended_counts_nothing() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_agent import gzipped
-from metricat_agent.wire import Answer, BadRequestError, Request, encode, parse_head
+from metricat_agent.wire import METHODS, Answer, BadRequestError, Request, encode, parse_head
 
 LONG = Answer(200, b"node_load1 0.5\n" * 100)
 
@@ -62,10 +62,16 @@ def test_what_is_no_request(head: bytes, status: int) -> None:
     assert caught.value.status == status
 
 
+@pytest.mark.parametrize("line", [b"OPTIONS * HTTP/1.1", b"CONNECT node-7:443 HTTP/1.1", b"get metrics HTTP/1.0"])
+def test_other_methods_may_ask_for_what_is_no_path(line: bytes) -> None:
+    assert parse_head(line).method not in METHODS
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_request_or_a_bad_one(head: bytes) -> None:
     with suppress(BadRequestError):
-        assert parse_head(head).path.startswith("/")
+        found = parse_head(head)
+        assert found.path.startswith("/") or found.method not in METHODS
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Space and commits of Btrfs filesystems, from ``/sys/fs/btrfs`` (kernel: fs/btrfs/sysfs.c).
 
-What only an ioctl on the mounted filesystem tells, such as errors by device, is left out.
+Errors by device are there since Linux 5.14, by the device's number: which name belongs to which only an ioctl on the
+mounted filesystem tells, and sysfs where there is but one. What an ioctl alone tells is left out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from metricat_agent.collectors import Collector
 from metricat_agent.families import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from metricat_agent.host import Host
 
@@ -31,6 +32,7 @@ COMMITS: dict[str, tuple[Family, float]] = {
     "total_commit_ms": (counter("node_btrfs_commit_seconds_total", "Time of all, in seconds.", "uuid"), 0.001),
 }
 """By the word in ``commit_stats`` (Linux 6.0 or newer), each with what one of its units is in the family's."""
+ERRORS = counter("node_btrfs_device_errors_total", "Errors of a device.", "uuid", "type", "device")
 GROUPS = ("data", "metadata", "system")
 _COPIES = {"single": 1, "raid0": 1, "dup": 2, "raid1": 2, "raid10": 2, "raid1c3": 3, "raid1c4": 4}
 _PARITIES = {"raid5": 1, "raid6": 2}
@@ -42,12 +44,14 @@ _SECTOR = 512
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """The directory of one filesystem: its files, those below ``devices``, and those of block groups by type."""
+    """The directory of one filesystem: its files, sizes of devices by name, and the files of block groups by type."""
 
     name: str
     files: Mapping[str, str]
     devices: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    """What ``error_stats`` says by the device's number."""
 
 
 def read(host: Host) -> list[Filesystem]:
@@ -74,7 +78,15 @@ def _filesystem(host: Host, entry: str) -> Filesystem:
         names = ["bytes_reserved", *(f"{mode}/{file}" for mode in modes for file in ("total_bytes", "used_bytes"))]
         groups[group] = host.sys_attributes(f"{place}/allocation/{group}", names)
     devices = {path.removesuffix("/size"): size for path, size in sizes.items()}
-    return Filesystem(entry, host.sys_attributes(place, _FILES), devices, groups)
+    return Filesystem(entry, host.sys_attributes(place, _FILES), devices, groups, _errors(host, f"{place}/devinfo"))
+
+
+def _errors(host: Host, place: str) -> dict[str, str]:
+    try:
+        texts = host.sys_attributes(place, [f"{number}/error_stats" for number in host.sys_names(place)])
+    except FileNotFoundError:
+        return {}
+    return {path.removesuffix("/error_stats"): text for path, text in texts.items()}
 
 
 def ratio(mode: str, devices: int) -> float:
@@ -82,6 +94,17 @@ def ratio(mode: str, devices: int) -> float:
     if mode in _COPIES:
         return _COPIES[mode]
     return devices / max(devices - _PARITIES[mode], 1)
+
+
+def errors(filesystem: Filesystem) -> Iterator[Sample]:
+    """Give errors by kind and device; none of a device whose counts the kernel has not read (``invalid``)."""
+    alone = len(filesystem.errors) == len(filesystem.devices) == 1
+    for number, text in filesystem.errors.items():
+        device = next(iter(filesystem.devices)) if alone else f"devid {number}"
+        for line in text.splitlines():
+            word, _, count = line.partition(" ")
+            if word.endswith("_errs"):
+                yield (word.removesuffix("_errs"), device), int(count)
 
 
 def parse(filesystems: Iterable[Filesystem]) -> Metrics:
@@ -100,6 +123,7 @@ def parse(filesystems: Iterable[Filesystem]) -> Metrics:
                 columns[family].append(((uuid,), int(number) * share))
         for device, size in filesystem.devices.items():
             columns[DEVICE_SIZE].append(((uuid, device), int(size) * _SECTOR))
+        columns[ERRORS] += [((uuid, *labels), count) for labels, count in errors(filesystem)]
         for group, texts in filesystem.groups.items():
             for path, text in texts.items():
                 mode, _, file = path.rpartition("/")
@@ -117,9 +141,9 @@ class Btrfs(Collector):
     """How full the parts of Btrfs filesystems are, which the filesystem's own size does not tell."""
 
     name = "btrfs"
-    summary = "space of Btrfs filesystems by type and mode, commits, devices"
+    summary = "space of Btrfs filesystems by type and mode, commits, devices and their errors"
     families = (
-        *(INFO, RESERVE, DEVICE_SIZE, RESERVED, USED, SIZE, RATIO),
+        *(INFO, RESERVE, DEVICE_SIZE, RESERVED, USED, SIZE, RATIO, ERRORS),
         *(family for family, _ in COMMITS.values()),
     )
 

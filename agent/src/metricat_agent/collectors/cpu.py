@@ -84,7 +84,7 @@ class Cpu(Collector):
     essential = True
     families = (SECONDS, GUEST_SECONDS, *cpusys.FAMILIES, *cpuinfo.FAMILIES)
     options = (
-        Option("info", "false", "tell what the CPUs are (/proc/cpuinfo)", switch=True),
+        Option("info", "false", "tell what the CPUs are, and how fast they run (/proc/cpuinfo)", switch=True),
         Option("info.flags-include", "", "and these flags of the first; switches info on", "REGEX"),
         Option("info.bugs-include", "", "and these bugs of the first; switches info on", "REGEX"),
     )
@@ -102,10 +102,12 @@ class Cpu(Collector):
     def collect(self) -> Metrics:
         """Read, parse and settle."""
         self._last = settle(self._last, parse(read(self.host)))
-        found = metrics(self._last) + self.told(cpusys.read(self.host), cpusys.parse)
+        system = cpusys.read(self.host)
+        found = metrics(self._last) + self.told(system, cpusys.parse)
         flags, bugs = (self.settings[f"info.{what}-include"] for what in ("flags", "bugs"))
         assert isinstance(flags, Filter)  # noqa: S101 -- `option` made it
         assert isinstance(bugs, Filter)  # noqa: S101 -- as above
         if self.settings["info"] or flags != _NOTHING or bugs != _NOTHING:
-            found += cpuinfo.parse(self.host.proc("cpuinfo"), flags, bugs)
+            hertz = not cpuinfo.hardware_says(self.host, system.cpus)
+            found += cpuinfo.parse(self.host.proc("cpuinfo"), flags, bugs, hertz=hertz)
         return found

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors.agent import Agent
 from metricat_agent.collectors.arp import Arp
+from metricat_agent.collectors.bcache import Bcache
+from metricat_agent.collectors.bcachefs import Bcachefs
 from metricat_agent.collectors.bonding import Bonds
 from metricat_agent.collectors.btrfs import Btrfs
 from metricat_agent.collectors.conntrack import ConnectionTracking
@@ -60,6 +62,8 @@ COLLECTORS: dict[str, type[Collector]] = {
     for collector in (
         Agent,
         Arp,
+        Bcache,
+        Bcachefs,
         Bonds,
         Btrfs,
         ConnectionTracking,

@@ -1,0 +1,159 @@
+"""Caches of slow disks on fast ones, from ``/sys/fs/bcache`` (kernel: admin-guide/bcache.rst).
+
+The kernel tells sizes with one digit behind the point (``20.4G``): so fine are they here, and counters go in steps.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from metricat_agent.collectors import Collector
+from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+from metricat_agent.human import number
+from metricat_agent.options import Option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from metricat_agent.host import Host
+
+_DURATION = "internal/btree_read_average_duration_us"
+_OF_SET = {
+    file: gauge(f"node_bcache_{name}", text, "uuid")
+    for file, name, text in (
+        ("average_key_size", "average_key_size_sectors", "Mean of the data behind a key of the tree, in sectors."),
+        ("btree_cache_size", "btree_cache_size_bytes", "Memory that holds the tree, in bytes."),
+        ("cache_available_percent", "cache_available_percent", "Per cent of the cache that hold nothing unwritten."),
+        ("congested", "congested", "How much the cache is passed by because it is busy, in bytes."),
+        ("root_usage_percent", "root_usage_percent", "Per cent of the tree's root in use; it grows a level when full."),
+        ("tree_depth", "tree_depth", "Levels of the tree."),
+        ("internal/active_journal_entries", "active_journal_entries", "Entries of the journal newer than the tree."),
+        ("internal/btree_nodes", "btree_nodes", "Nodes of the tree."),
+        (_DURATION, "btree_read_average_duration_seconds", "Mean time to read a node of the tree, in seconds."),
+    )
+}
+_OF_SET["internal/cache_read_races"] = counter(
+    "node_bcache_cache_read_races_total", "Reads whose place in the cache was given away meanwhile.", "uuid"
+)
+_BACKING = ("uuid", "backing_device")
+_OF_BACKING = {
+    f"stats_total/{file}": counter(f"node_bcache_{name}_total", text, *_BACKING)
+    for file, name, text in (
+        ("bypassed", "bypassed_bytes", "Bytes that went past the cache."),
+        ("cache_hits", "cache_hits", "Requests found in the cache."),
+        ("cache_misses", "cache_misses", "Requests not found in the cache."),
+        ("cache_bypass_hits", "cache_bypass_hits", "Requests meant to go past the cache and found there."),
+        ("cache_bypass_misses", "cache_bypass_misses", "Requests meant to go past the cache and not found there."),
+        ("cache_miss_collisions", "cache_miss_collisions", "Misses whose data a write had brought in meanwhile."),
+        ("cache_readaheads", "cache_readaheads", "Times more was read than was asked for."),
+    )
+}
+_OF_BACKING["dirty_data"] = gauge("node_bcache_dirty_data_bytes", "Data to be written back, in bytes.", *_BACKING)
+_RATES = "writeback_rate_debug"
+_OF_RATES = {
+    word: gauge(f"node_bcache_{name}", text, *_BACKING)
+    for word, name, text in (
+        ("target", "dirty_target_bytes", "Data to be written back that is aimed at, in bytes."),
+        ("rate", "writeback_rate", "Bytes per second written back at most."),
+        ("proportional", "writeback_rate_proportional_term", "The part of the rate by the distance from the target."),
+        ("integral", "writeback_rate_integral_term", "The part of the rate by that distance, added up over time."),
+        ("change", "writeback_change", "Change of the rate at the last step."),
+    )
+}
+_CACHE = ("uuid", "cache_device")
+_OF_CACHE = {
+    "io_errors": gauge("node_bcache_io_errors", "Errors of late: they count for less as time goes by.", *_CACHE),
+    "metadata_written": counter("node_bcache_metadata_written_bytes_total", "Bytes written other than data.", *_CACHE),
+    "written": counter("node_bcache_written_bytes_total", "Bytes of data written.", *_CACHE),
+}
+_PRIORITIES = "priority_stats"
+_OF_PRIORITIES = {
+    word: gauge(f"node_bcache_priority_stats_{word.lower()}_percent", text, *_CACHE)
+    for word, text in (("Unused", "Per cent of the cache without data."), ("Metadata", "Per cent that are overhead."))
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSet:
+    """The directory of one set of caches: its files, and those of the devices behind and in it, by their links."""
+
+    name: str
+    files: Mapping[str, str]
+    backing: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    caches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def read(host: Host, *, priorities: bool) -> list[CacheSet]:
+    """Read all sets; none where the kernel has no bcache. One that is stopped meanwhile is left out."""
+    try:
+        entries = [entry for entry in host.sys_names("fs/bcache") if "-" in entry]
+    except FileNotFoundError:
+        return []
+    found = []
+    for entry in entries:
+        try:
+            found.append(_cache_set(host, entry, priorities=priorities))
+        except OSError:
+            continue
+    return found
+
+
+def _cache_set(host: Host, entry: str, *, priorities: bool) -> CacheSet:
+    place = f"fs/bcache/{entry}"
+    names = host.sys_names(place)
+
+    def devices(kind: str, files: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        links = [name for name in names if re.fullmatch(rf"{kind}\d+", name)]
+        return {name: host.sys_attributes(f"{place}/{name}", files) for name in links}
+
+    of_caches = (*_OF_CACHE, *([_PRIORITIES] if priorities else []))
+    backing, caches = devices("bdev", (*_OF_BACKING, _RATES)), devices("cache", of_caches)
+    return CacheSet(entry, host.sys_attributes(place, _OF_SET), backing, caches)
+
+
+def _rows(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        word, _, value = line.partition(":")
+        yield word, value.strip().removesuffix("/sec").removesuffix("%")
+
+
+def parse(sets: Iterable[CacheSet]) -> Metrics:
+    """Turn what people read into numbers."""
+    columns: dict[Family, list[Sample]] = {family: [] for family in Bcache.families}
+
+    def take(labels: tuple[str, ...], families: Mapping[str, Family], texts: Iterable[tuple[str, str]]) -> None:
+        for name, text in texts:
+            if name in families:
+                value = number(text) / 1_000_000 if name == _DURATION else number(text)
+                columns[families[name]].append((labels, value))
+
+    for one in sets:
+        take((one.name,), _OF_SET, one.files.items())
+        for device, files in one.backing.items():
+            take((one.name, device), _OF_BACKING, files.items())
+            take((one.name, device), _OF_RATES, _rows(files.get(_RATES, "")))
+        for device, files in one.caches.items():
+            take((one.name, device), _OF_CACHE, files.items())
+            take((one.name, device), _OF_PRIORITIES, _rows(files.get(_PRIORITIES, "")))
+    return list(columns.items())
+
+
+class Bcache(Collector):
+    """How well caches serve the disks behind them, and what they still have to write back."""
+
+    name = "bcache"
+    summary = "hits, misses and what is to be written back of bcache"
+    families = tuple(
+        family for part in (_OF_SET, _OF_BACKING, _OF_RATES, _OF_CACHE, _OF_PRIORITIES) for family in part.values()
+    )
+    options = (
+        Option(
+            "priorityStats", "false", "tell how much of a cache is unused, for which all of it is sorted", switch=True
+        ),
+    )
+
+    def collect(self) -> Metrics:
+        """Read and parse."""
+        return self.told(read(self.host, priorities=self.settings["priorityStats"] is True), parse)
