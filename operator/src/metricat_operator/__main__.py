@@ -45,8 +45,8 @@ async def _run(chosen: settings.Settings) -> int:
         operator = Operator(chosen, client, lease, measures)
         life = handlers.Life()
         async with (
-            health.serving(operator, chosen.health_port),
             metrics_server.serving(measures.registry, client, chosen.metrics_port, naming.metrics_reader(lease_name)),
+            health.serving(operator, chosen.health_port),
         ):
             await kopf.operator(
                 registry=handlers.registry(operator, life),

@@ -51,7 +51,7 @@ async def serving(registry: CollectorRegistry, client: Client, port: int, reader
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, None, port, ssl_context=self_signed(FIELD_MANAGER)).start()
+        await web.TCPSite(runner, None, port, ssl_context=await self_signed(FIELD_MANAGER)).start()
         yield
     finally:
         await runner.cleanup()

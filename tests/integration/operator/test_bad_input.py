@@ -41,6 +41,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"alerts": {"extraGroups": [{"name": "g", "rules": [{"alert": "A", "record": "b", "expr": "1"}]}]}},
         "a rule has either alert or record, and not both",
     ),
+    "a rule that records, with what only an alert has": (
+        {"alerts": {"extraGroups": [{"name": "g", "rules": [{"record": "a:b", "expr": "1", "for": "5m"}]}]}},
+        "a rule that records has none: leave them out",
+    ),
+    "request over limit": (
+        {"agent": {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "500M"}}}},
+        "requests.memory is more than limits.memory; raise the limit or ask for less",
+    ),
     "two groups of one name": (
         {"alerts": {"extraGroups": [{"name": "g", "rules": []}, {"name": "g", "rules": []}]}},
         "Duplicate value",

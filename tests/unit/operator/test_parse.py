@@ -103,6 +103,11 @@ def test_null_means_nothing() -> None:
             {"alerts": {"extraGroups": [{"name": "g", "rules": [{"expr": "1"}]}]}},
             "spec.alerts.extraGroups[0].rules[0]: a rule has either alert or record, and not both",
         ),
+        (
+            {"alerts": {"extraGroups": [{"name": "g", "rules": [{"record": "a:b", "expr": "1", "for": "5m"}]}]}},
+            "spec.alerts.extraGroups[0].rules[0]: for, keep_firing_for and annotations are for alerts; a rule that "  # noqa: ISC004 (one text)
+            "records has none: leave them out",
+        ),
     ],
 )
 def test_errors_name_the_field_the_value_and_the_way_out(spec: dict[str, Any], error: str) -> None:

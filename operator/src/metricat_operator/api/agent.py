@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from metricat_operator.api.collectors import Collectors
 from metricat_operator.api.fields import (
+    IN_LIST,
     LABEL_KEY,
     LABEL_VALUE,
     IntOrPercent,
@@ -71,6 +72,16 @@ class Amounts(Model):
     memory: Quantity | None = Field(default=None, description="Bytes, such as 64Mi.")
 
 
+def _within_limit(name: str) -> dict[str, str]:
+    """What is asked for by name in both places; the defaults, and what a pool inherits, are looked at when parsed."""
+    where, limit = f"self.requests.{name}", f"self.limits.{name}"
+    return rule(
+        f"!has(self.requests) || !has(self.limits) || !has({where}) || !has({limit}) || "
+        f"quantity(string({where})).compareTo(quantity(string({limit}))) <= 0",
+        f"requests.{name} is more than limits.{name}; raise the limit or ask for less",
+    )
+
+
 class Resources(Model):
     """CPU and memory of one agent."""
 
@@ -81,6 +92,10 @@ class Resources(Model):
     limits: Amounts = Field(
         default=Amounts(memory="128Mi"), description="What the agent may not exceed. Default: memory 128Mi."
     )
+
+    model_config = Model.model_config | {
+        "json_schema_extra": {**cel(_within_limit("cpu"), _within_limit("memory")), IN_LIST: {"type": "object"}}
+    }
 
 
 class UpdateStrategy(Model):

@@ -66,6 +66,9 @@ NodeRules: Any = _rules_model("NodeRules", (alert for alert in CATALOGUE if aler
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
 
 
+ALERTS_ONLY = "for, keep_firing_for and annotations are for alerts; a rule that records has none: leave them out"
+
+
 class UserRule(Model):
     """A rule as in a PrometheusRule: either `alert` or `record`."""
 
@@ -83,7 +86,11 @@ class UserRule(Model):
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
-            rule("has(self.alert) != has(self.record)", "a rule has either alert or record, and not both")
+            rule("has(self.alert) != has(self.record)", "a rule has either alert or record, and not both"),
+            rule(
+                "!has(self.record) || !(has(self.__for__) || has(self.keep_firing_for) || has(self.annotations))",
+                ALERTS_ONLY,
+            ),
         )
     }
 

@@ -27,17 +27,19 @@ def cel(*rules: dict[str, str]) -> dict[str, Any]:
 
 def checked(*rules: dict[str, str]) -> type[Model]:
     """A base for models that are made from data: the API server checks these rules."""
-
-    class Checked(Model):
-        model_config = Model.model_config | {"json_schema_extra": cel(*rules) if rules else {}}
-
-    return Checked
+    return _with(cel(*rules) if rules else {})
 
 
 def checked_as(model: type[Model]) -> type[Model]:
-    """A base for models that are made from this one: the API server checks the same rules."""
-    extra: Any = model.model_config.get("json_schema_extra") or {}
-    return checked(*extra.get("x-kubernetes-validations", ()))
+    """A base for models that are made from this one: the API server checks the same."""
+    return _with(model.model_config.get("json_schema_extra") or {})
+
+
+def _with(extra: Any) -> type[Model]:
+    class Checked(Model):
+        model_config = Model.model_config | {"json_schema_extra": extra}
+
+    return Checked
 
 
 def given(field: str) -> str:

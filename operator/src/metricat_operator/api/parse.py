@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from metricat_operator import naming
 from metricat_operator.api import thresholds
+from metricat_operator.api.alerts import ALERTS_ONLY
 from metricat_operator.api.collectors import ambiguities
 from metricat_operator.api.fields import quantity, seconds
 from metricat_operator.api.notifications import contradictions
@@ -108,6 +109,11 @@ def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
             f"spec.alerts.extraGroups[{index}].rules[{number}]: a rule has either alert or record, and not both"
             for number, rule in enumerate(group.rules)
             if (rule.alert is None) == (rule.record is None)
+        ]
+        found += [
+            f"spec.alerts.extraGroups[{index}].rules[{number}]: {ALERTS_ONLY}"
+            for number, rule in enumerate(group.rules)
+            if rule.record and (rule.duration or rule.keep_firing_for or rule.annotations)
         ]
     return found
 

@@ -21,7 +21,7 @@ _WATCH_SECONDS = 300
 _WATCH_SECONDS_WITHOUT_BOOKMARKS = 60
 # The API server sends a bookmark every minute; a longer silence means that the connection is dead.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=75)
-_PAGE = 200
+_PAGE = 50
 _BASIC = re.compile("[\x7f-\uffff]")
 _JSON = "application/json"
 _METHODS = {
