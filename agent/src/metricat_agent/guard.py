@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from metricat_agent.sources import SettingError
@@ -27,19 +28,24 @@ _LOG = logging.getLogger(__name__)
 _OPEN = ("/-/healthy", "/-/ready")
 """Paths that need no password and no certificate: a kubelet has none, and they tell nothing."""
 _UNKNOWN_USER = "$2b$10$" + "nobodynobodynobodynobu" + "." * 31
-_Stamp = tuple[tuple[int, int, int] | None, ...]
+_AGAIN = 5
+"""Seconds between two tries to read what could not be used: a key may come after the file that names it."""
+_Stamp = tuple[int, int, int]
 
 
 class Guard:
     """The rules of one file, or of some Secrets. Threads share it."""
 
-    def __init__(self, what: str, load: Callable[[], Web]) -> None:
+    def __init__(self, what: str, load: Callable[[], Web], clock: Callable[[], float] = time.monotonic) -> None:
         """Read for the first time; raises `SettingError`. `what` names in the log what is read."""
         self._what = what
         self._load = load
+        self._clock = clock
         self._lock = threading.Lock()
         self._web = load()
-        self._stamp = self._stamped()
+        self._stamps = self._stamped(self._web)
+        self._complaint = ""
+        self._tried = 0.0
         self._passed: set[tuple[str, str, str]] = set()
 
     @classmethod
@@ -64,16 +70,28 @@ class Guard:
     def current(self) -> Web:
         """Return the rules, as the files have them now or last had them in a usable form."""
         with self._lock:
-            stamp = self._stamped()
-            if stamp != self._stamp:
-                self._stamp = stamp
-                try:
-                    self._web = self._reloaded()
-                    self._passed.clear()
-                    _LOG.info("read %s again", self._what)
-                except SettingError as error:
-                    _LOG.error("%s; what it said before stays in force", error)
+            stamps = self._stamped(self._web)
+            if stamps != self._stamps or (self._complaint and self._clock() - self._tried >= _AGAIN):
+                self._stamps = stamps
+                self._read_again()
             return self._web
+
+    def _read_again(self) -> None:
+        """Take what the files have now; complain once, if it cannot be used."""
+        self._tried = self._clock()
+        try:
+            web = self._reloaded()
+        except SettingError as error:
+            if str(error) != self._complaint:
+                _LOG.error("%s; what it said before stays in force", error)
+            self._complaint = str(error)
+            return
+        # files that are named for the first time have no stamp yet; the others' is of before they were read
+        self._web, self._stamps = web, {**self._stamped(web), **self._stamps}
+        self._stamps = {path: self._stamps[path] for path in web.files}
+        self._complaint = ""
+        self._passed.clear()
+        _LOG.info("read %s again", self._what)
 
     def _reloaded(self) -> Web:
         """Read again; raises `SettingError`, also if less is asked of clients: a file half written says so too."""
@@ -137,8 +155,9 @@ class Guard:
                 self._passed.add(key)
         return right
 
-    def _stamped(self) -> _Stamp:
-        return tuple(_stamp(path) for path in self._web.files)
+    @staticmethod
+    def _stamped(web: Web) -> dict[str, _Stamp | None]:
+        return {path: _stamp(path) for path in web.files}
 
 
 def _names(certificate: Mapping[str, Any]) -> Iterator[str]:
@@ -149,7 +168,7 @@ def _names(certificate: Mapping[str, Any]) -> Iterator[str]:
         yield str(ipaddress.ip_address(name.strip())) if kind == "IP Address" else name
 
 
-def _stamp(path: str) -> tuple[int, int, int] | None:
+def _stamp(path: str) -> _Stamp | None:
     try:
         found = os.stat(path)  # noqa: PTH116 -- pathlib would be imported for this alone
     except OSError:

@@ -7,6 +7,7 @@ the way out.
 from __future__ import annotations
 
 import re
+import socket
 import sys
 import warnings
 from dataclasses import dataclass
@@ -139,9 +140,21 @@ def _secrets(given: Given) -> Secrets:
 def address(value: Value, text: str) -> Address:
     """Parse ``[IP]:PORT``; an IPv6 address stands in brackets."""
     found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([0-9.]*|localhost)):(\d{1,5})", text)
-    if not found or int(found[3]) > 65535:
+    if not found or int(found[3]) > 65535 or not _is_ip(found[1] or found[2]):
         raise value.error("not an address to listen on; write [IP]:PORT, such as :9100, 127.0.0.1:9100 or [::1]:9100")
     return Address(found[1] or found[2], int(found[3]))
+
+
+def _is_ip(text: str) -> bool:
+    """Tell whether it is an address; so are nothing (all of them) and localhost."""
+    if not text or text == "localhost":
+        return True
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    try:
+        socket.inet_pton(family, text.partition("%")[0])
+    except OSError:
+        return False
+    return True
 
 
 def _url_path(value: Value) -> str:

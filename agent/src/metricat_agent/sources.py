@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from metricat_agent import __version__, options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from metricat_agent.collectors import Collector
     from metricat_agent.options import Option
@@ -91,8 +91,24 @@ class Given:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Give the sentence to the caller instead of a page of usage to the terminal."""
-        raise SettingError(f"{message}; see --help")
+        """Give a sentence to the caller instead of a page of usage to the terminal."""
+        raise SettingError(_complaint(message, self._option_string_actions))
+
+
+def _complaint(message: str, known: Iterable[str]) -> str:
+    """Say in our words what argparse says; of what we do not know, a value may be a secret, and is not shown."""
+    if found := re.fullmatch(r"unrecognized arguments: (\S+).*", message, re.DOTALL):
+        from difflib import get_close_matches  # noqa: PLC0415 -- for those who mistyped
+
+        name = found[1].partition("=")[0]
+        near = "".join(f"did you mean {flag}? " for flag in get_close_matches(name, known, 1))
+        return f"{name}: no such setting; {near}--help lists every one"
+    if found := re.fullmatch(r"argument (\S+): ignored explicit argument '(.*)'", message, re.DOTALL):
+        name = found[1].removeprefix("--no-").removeprefix("--")
+        return f"{found[1]}={found[2]}: takes no value; write --{name} or --no-{name}"
+    if found := re.fullmatch(r"argument (\S+): expected one argument", message):
+        return f"{found[1]}: has no value; write {found[1]}=VALUE"
+    return f"{message}; --help lists every one"
 
 
 def gather(
@@ -136,8 +152,10 @@ def of_file(file: Value, known: Mapping[str, Option], environment: Mapping[str, 
         leaves = list(_flat(file, "", {} if content is None else content))
     except RecursionError:
         raise file.error("nested too deep, or in itself; write KEY: VALUE lines") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        why = getattr(error, "problem", None) or getattr(error, "strerror", None) or "no text"
+    except OSError as error:
+        raise file.error(f"cannot be read: {error.strerror}; name a file that the agent may read") from None
+    except (ValueError, yaml.YAMLError) as error:
+        why = getattr(error, "problem", None) or "no text"
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
         raise file.error(f"cannot be read as YAML: {why}{line}; write KEY: VALUE lines") from None
@@ -147,7 +165,7 @@ def of_file(file: Value, known: Mapping[str, Option], environment: Mapping[str, 
         option = known.get(name.removesuffix(".enabled") if name.startswith("collector.") else name)
         if option is None or option.name == "config.file":
             raise SettingError(f"{where}: no such setting; --help lists every one, without the leading --")
-        shown = where if len(texts) != 1 else f"{name}: {texts[0]} in {file.text}"
+        shown = f"{name}: {', '.join(texts)} in {file.text}" if texts else where
         found[option.name] = Value(tuple(_expanded(text, shown, environment) for text in texts), shown)
     return found
 

@@ -54,13 +54,19 @@ def context(tls: Mapping[str, Any], folder: str) -> ssl.SSLContext:
     if made.minimum_version > made.maximum_version:
         raise TlsError("min_version is above max_version; swap them")
     if suites := [suite for suite in _texts("cipher_suites", tls) if suite not in _ALWAYS]:
-        _try("cipher_suites", lambda: made.set_ciphers(":".join(map(_openssl_name, suites))))
+        _try("cipher_suites", "leave the list out", lambda: made.set_ciphers(":".join(map(_openssl_name, suites))))
     if curves := _texts("curve_preferences", tls):
-        _try("curve_preferences", lambda: made.set_ecdh_curve(_CURVES.get(curves[0], curves[0])))
+        _try(
+            "curve_preferences",
+            f"write such as {next(iter(_CURVES))}",
+            lambda: made.set_ecdh_curve(_CURVES.get(curves[0], curves[0])),
+        )
     named = files(tls, folder)
     with _as_file("cert", tls, named) as cert, _as_file("key", tls, named) as key:
         what = " and ".join(f"{name}_file" if f"{name}_file" in named else name for name in ("cert", "key"))
-        _try(what, lambda: made.load_cert_chain(cert, key, no_pass_phrase))
+        if named:
+            what += f" ({', '.join(str(tls[key]) for key in named if key != 'client_ca_file')})"
+        _try(what, "give two that belong together, as PEM", lambda: made.load_cert_chain(cert, key, no_pass_phrase))
     _clients(made, tls, named.get("client_ca_file"))
     return made
 
@@ -90,9 +96,13 @@ def _clients(made: ssl.SSLContext, tls: Mapping[str, Any], authority: str | None
             raise TlsError(f"client_allowed_sans has no effect with {kind}; write RequireAndVerifyClientCert")
         return
     if authority:
-        _try("client_ca_file", lambda: made.load_verify_locations(authority))
+        _try(
+            f"client_ca_file ({tls['client_ca_file']})",
+            "name a PEM file",
+            lambda: made.load_verify_locations(authority),
+        )
     elif inside:
-        _try("client_ca", lambda: made.load_verify_locations(cadata=inside))
+        _try("client_ca", "write certificates as PEM", lambda: made.load_verify_locations(cadata=inside))
     else:
         raise TlsError(f"client_auth_type: {kind} needs client_ca_file; name a PEM file")
 
@@ -141,8 +151,8 @@ def _openssl_name(suite: str) -> str:
     return f"{exchange}-AES{bits}-{'SHA' if mode == 'CBC_SHA' else mode.replace('_', '-')}"
 
 
-def _try(what: str, act: Callable[[], object]) -> None:
+def _try(what: str, remedy: str, act: Callable[[], object]) -> None:
     try:
         act()
-    except (OSError, ValueError, TypeError) as error:  # SSLError is an OSError
-        raise TlsError(f"{what}: {error}") from None
+    except (OSError, ValueError, TypeError) as error:  # SSLError is an OSError, whose strerror is its own
+        raise TlsError(f"{what}: {getattr(error, 'strerror', None) or error}; {remedy}") from None

@@ -29,7 +29,7 @@ def load(path: str) -> Web:
         with open(path, encoding="utf-8") as opened:  # noqa: PTH123 -- texts everywhere else
             given = yaml.safe_load(opened)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise WebConfigError(f"--web.config.file={path}: cannot be read as YAML ({_brief(error)})") from None
+        raise WebConfigError(f"--web.config.file={path}: {_brief(error)}") from None
     if given is None:  # Prometheus takes it for no rules at all, but it is what an interrupted writer leaves
         raise WebConfigError(f"--web.config.file={path}: is empty; write {{}} if nothing is to be asked for")
     try:
@@ -102,8 +102,9 @@ def _mapping(what: str, given: object, keys: tuple[str, ...] = ()) -> Mapping[st
 
 
 def _brief(error: Exception) -> str:
-    """Return an error in one line, without what the file holds."""
+    """Return an error and the way out in one line, without what the file holds."""
+    if isinstance(error, OSError):
+        return f"{error.strerror}; name a file that the agent may read"
     mark = getattr(error, "problem_mark", None)
-    if mark is not None:
-        return f"{getattr(error, 'problem', 'a mistake')} in line {mark.line + 1}"
-    return str(error)
+    why = f"{getattr(error, 'problem', 'a mistake')} in line {mark.line + 1}" if mark is not None else str(error)
+    return f"cannot be read as YAML ({why}); write KEY: VALUE lines"

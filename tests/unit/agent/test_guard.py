@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from metricat_agent import webconfig
 from metricat_agent.guard import Guard
 from metricat_agent.pages import Pages
 from metricat_agent.registry import Registry
@@ -99,6 +100,32 @@ def test_tls_and_a_new_certificate_without_restart(tmp_path: Path, certificate: 
         assert ask(port, trusting(tmp_path, "two")) == 200
         with pytest.raises(ssl.SSLError):
             ask(port, trusting(tmp_path, "one"))
+
+
+def test_the_first_request_over_new_tls_is_answered(tmp_path: Path, certificate: Certificate) -> None:
+    (tmp_path / "web.yaml").write_text("{}")
+    certificate(tmp_path, "server")
+    with running(tmp_path / "web.yaml") as port:
+        assert ask(port) == 200
+        (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+        assert ask(port, trusting(tmp_path, "server")) == 200
+
+
+def test_a_key_that_comes_after_the_file_that_names_it(
+    tmp_path: Path, certificate: Certificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [0.0]
+    (tmp_path / "web.yaml").write_text("{}")
+    path = str(tmp_path / "web.yaml")
+    guard = Guard("it", lambda: webconfig.load(path), lambda: now[0])
+    (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    for now[0] in (1, 2, 7, 13):
+        assert guard.current().context is None
+    assert len(caplog.records) == 1, "one complaint for one mistake"
+    certificate(tmp_path, "server")
+    now[0] = 19
+    assert guard.current().context is not None
+    assert guard.current() is guard.current()
 
 
 def test_client_certificates(tmp_path: Path, certificate: Certificate) -> None:
@@ -255,7 +282,18 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
     [
         ("tls: {}", r"the file has the unknown key tls; it may have tls_server_config"),
         ("tls_server_config: {cert_file: a.crt}", r"tls_server_config\.key_file: there is none; name a PEM file"),
-        ("tls_server_config: {cert_file: a.crt, key_file: a.key}", r"cert_file and key_file: "),
+        (
+            "tls_server_config: {cert_file: a.crt, key_file: a.key}",
+            r"cert_file and key_file \(a\.crt, a\.key\): No such file or directory; give two that belong",
+        ),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: two.key}",
+            r"\(one\.crt, two\.key\): .*mismatch.*; give two",
+        ),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, client_ca_file: a.crt}",
+            r"client_ca_file \(a\.crt\): No such file or directory; name a PEM file",
+        ),
         ("tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: SSL3}", r"SSL3 is none of TLS12"),
         ("tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: Maybe}", r"Maybe is none of"),
         ("tls_server_config: {cert_file: one.crt, key_file: one.key, cipher_suites: [X]}", r"X is not supported"),
@@ -300,7 +338,8 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
     ],
 )
 def test_what_cannot_be_used(tmp_path: Path, certificate: Certificate, content: str, said: str) -> None:
-    certificate(tmp_path, "one")
+    for name in ("one", "two"):
+        certificate(tmp_path, name)
     locked(tmp_path / "one.key", tmp_path / "locked.key")
     (tmp_path / "web.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(WebConfigError, match=said) as caught:

@@ -77,6 +77,8 @@ def test_filters_replace_the_defaults() -> None:
     [
         (["--web.listen-address=9100"], r"--web\.listen-address=9100: .*write \[IP\]:PORT"),
         (["--web.listen-address=::1:9100"], r"--web\.listen-address=::1:9100: .*\[::1\]:9100"),
+        (["--web.listen-address=1.2.3.999:9100"], r"--web\.listen-address=1\.2\.3\.999:9100: not an address"),
+        (["--web.listen-address=[1::2::3]:9100"], r"\[1::2::3\]:9100: not an address"),
         (["--web.listen-address=:65536"], r"--web\.listen-address=:65536: "),
         (["--web.telemetry-path=metrics"], r"--web\.telemetry-path=metrics: .*/metrics"),
         (["--web.telemetry-path=/-/healthy"], r"--web\.telemetry-path=/-/healthy: "),
@@ -92,8 +94,17 @@ def test_filters_replace_the_defaults() -> None:
         (["--collector.netdev.device-exclude=" + "(" * 5000], r"not a regular expression"),
         (["--collector.netdev.device-exclude=a{9999999999999999999}"], r"not a regular expression"),
         (["--log.level=loud"], r"--log\.level=loud: .*warn"),
-        (["--colector.cpu"], r"--colector\.cpu; see --help"),
-        (["--collector.nonsense"], r"--collector\.nonsense"),
+        (
+            ["--colector.cpu"],
+            r"^--colector\.cpu: no such setting; did you mean --collector\.cpu\? --help lists every one$",
+        ),
+        (["--zzz=s3cr3t", "more"], r"^--zzz: no such setting; --help lists every one$"),
+        (["more"], r"^more: no such setting; --help"),
+        (
+            ["--collector.cpu=false"],
+            r"^--collector\.cpu=false: takes no value; write --collector.cpu or --no-collector\.cpu$",
+        ),
+        (["--path.procfs"], r"^--path\.procfs: has no value; write --path\.procfs=VALUE$"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_value_and_the_way_out(arguments: list[str], said: str) -> None:

@@ -71,6 +71,7 @@ def test_a_dollar_before_braces_is_kept_when_doubled(tmp_path: Path) -> None:
         ("log: {level: loud}", r"^log\.level: loud in .*agent\.yaml: .*write debug"),
         ("log: {levl: info}", r"log\.levl in .*: no such setting"),
         ("config: {file: other.yaml}", r"config\.file in .*: no such setting"),
+        ("web: {listen-address: [':1', '${TOKEN}']}", r"^web\.listen-address: :1, \$\{TOKEN\} in .*: not an address"),
         ("[1, 2]", r"--config\.file=.*: not a mapping"),
         ("log: &log {level: *log}", r"--config\.file=.*: nested too deep, or in itself"),
         ("[" * 3000, r"--config\.file=.*: nested too deep"),
@@ -90,7 +91,7 @@ def test_what_cannot_be_used(tmp_path: Path, content: str, said: str) -> None:
 
 
 def test_a_file_that_is_not_there() -> None:
-    with pytest.raises(SettingError, match=r"--config\.file=/nowhere: cannot be read"):
+    with pytest.raises(SettingError, match=r"--config\.file=/nowhere: cannot be read: No such .*; name a file"):
         parse(["--config.file=/nowhere"], {}, COLLECTORS)
 
 
