@@ -27,6 +27,11 @@ class Overseer:
     name: str
     flags: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    @property
+    def readable(self) -> bool:
+        """Whether the flags are there to be read; one that a Secret or ConfigMap fills in is not."""
+        return not any("$(" in value for values in self.flags.values() for value in values)
+
     def oversees(self, kind: str, namespace: str, controller: str = "") -> bool:
         """Whether it configures such an object; `controller` is the object's annotation of the controller's ID."""
         return self.flags.get(_CONTROLLER, frozenset({""})) == {controller} and self._within(

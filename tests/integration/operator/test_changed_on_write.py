@@ -36,6 +36,18 @@ def mirror(cluster: Cluster, namespace: str) -> Iterator[None]:
     }
     binding = {**policy, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": namespace}}
     cluster.do("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [policy, binding]}))
+    labels = {"app": "probe"}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "probe", "image": "probe"}]}}
+    daemon_set = json.dumps(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": "probe", "namespace": namespace},
+            "spec": {"selector": {"matchLabels": labels}, "template": pod},
+        }
+    )
+    probe = ("create", "--dry-run=server", "-o", "json", "-f", "-")
+    eventually(lambda: "mirror.example" in cluster.do(*probe, stdin=daemon_set))  # else the policy is not in force yet
     yield
     cluster.do("delete", "--ignore-not-found", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", namespace)
 

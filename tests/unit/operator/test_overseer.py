@@ -65,3 +65,16 @@ def test_nothing_is_said_where_none_is_known() -> None:
     assert serving.overseers([pod("one", "--namespaces=b")], "Prometheus", "a", "") == ()
     [found] = serving.overseers([pod("one", "--namespaces=b"), pod("two")], "Prometheus", "a", "") or ()
     assert found.name == "monitoring/two"
+
+
+def test_variables_are_read_where_the_pod_tells_them() -> None:
+    def looks(variable: Manifest) -> bool | None:
+        container = {"name": "operator", "args": ["--namespaces=$(WHERE)"], "env": [variable]}
+        metadata = {"name": "one", "namespace": "monitoring", "uid": "one", "resourceVersion": "1"}
+        trimmed = serving.trim_operator({"metadata": metadata, "spec": {"containers": [container]}})
+        found = serving.overseers([trimmed], "Prometheus", "a", "")
+        return None if found is None else bool(found)
+
+    assert looks({"name": "WHERE", "value": "a,b"}) is True
+    assert looks({"name": "WHERE", "value": "b"}) is False
+    assert looks({"name": "WHERE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}) is None

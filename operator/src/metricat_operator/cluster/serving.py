@@ -1,5 +1,6 @@
 """What the Prometheus Operator makes of a Prometheus and of our objects: pods to ask, and words of rejection."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from metricat_operator import overseer
@@ -16,6 +17,7 @@ CONTROLLER = "operator.prometheus.io/controller-id"
 
 REJECTIONS = "reason=InvalidConfiguration"
 
+_VARIABLE = re.compile(r"\$\(([^)]+)\)")
 _POD_NAMES = {
     "Prometheus": "prometheus",
     "PrometheusAgent": "prometheus-agent",
@@ -66,7 +68,7 @@ def trim_server(manifest: Manifest, why_not_ready: tuple[str, str] | None) -> Ma
 def trim_operator(manifest: Manifest) -> Manifest:
     """A pod of the Prometheus Operator, cut to the flags that say where it looks."""
     metadata, containers = manifest["metadata"], manifest["spec"]["containers"]
-    words = [word for one in containers for field in ("command", "args") for word in one.get(field) or []]
+    words = [word for one in containers for word in _command_line(one)]
     ended = manifest.get("status", {}).get("phase") in {"Succeeded", "Failed"}
     return {
         "metadata": {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion")},
@@ -75,15 +77,23 @@ def trim_operator(manifest: Manifest) -> Manifest:
     }
 
 
+def _command_line(container: Manifest) -> Iterator[str]:
+    """The words, with the variables that the container's own list of them tells (`$(NAME)`)."""
+    told = {one["name"]: one.get("value", "") for one in container.get("env") or [] if "valueFrom" not in one}
+    for field in ("command", "args"):
+        for word in container.get(field) or []:
+            yield _VARIABLE.sub(lambda found: told.get(found[1], found[0]), word)
+
+
 def overseers(pods: Iterable[Manifest], kind: str, namespace: str, controller: str) -> tuple[Overseer, ...] | None:
-    """Those of the Prometheus Operators that configure an object; None where there is none at all, or none is read."""
+    """Those of the Prometheus Operators that configure an object; None where there is none, or one cannot be read."""
     found = [
         Overseer(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", pod["flags"])
         for pod in pods
         if not pod["gone"]
     ]
     ours = tuple(sorted((one for one in found if one.oversees(kind, namespace, controller)), key=lambda one: one.name))
-    return ours if found else None
+    return ours if found and all(one.readable for one in found) else None
 
 
 def servers(pods: Iterable[Manifest], kind: str, namespace: str, name: str, port_name: str) -> Iterator[Server]:
