@@ -69,6 +69,16 @@ class Rule:
     name: str
     health: str = "ok"
     error: str = ""
+    wording: int = 0
+    """See `wording`."""
+
+
+def wording(duration: float, annotations: Mapping[str, str]) -> int:
+    """Tells one version of an alert from another by what Prometheus repeats to the letter; 0 where that is nothing.
+
+    Expressions come back in its own spelling. The texts of the shipped alerts tell their thresholds.
+    """
+    return hash((float(duration), frozenset(annotations.items()))) if duration or annotations else 0
 
 
 @dataclass(frozen=True)

@@ -36,3 +36,14 @@ def test_a_quota_is_named(cluster: Cluster, namespace: str) -> None:
     cluster.do("delete", "quota", "few", "-n", namespace)
     cluster.do("rollout", "restart", "daemonset", CHILD, "-n", namespace)
     wait_ready(cluster, namespace)
+
+
+def test_what_a_quota_refused_is_tried_again_though_nobody_tells_that_it_is_gone(
+    cluster: Cluster, namespace: str
+) -> None:
+    cluster.do("create", "quota", "none", "-n", namespace, "--hard=count/daemonsets.apps=0")
+    cluster.apply(target(namespace))
+    eventually(lambda: "quota" in cluster.condition(namespace, "nodes", "Applied").get("message", ""))
+    assert cluster.condition(namespace, "nodes", "Applied")["status"] == "False"
+    cluster.do("delete", "quota", "none", "-n", namespace)
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied")["status"] == "True", 1.5 * SOON)

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from metricat_operator.asking import Answer, Group, Job, Question, Rule, Server, Web
+from metricat_operator.asking import Answer, Group, Job, Question, Rule, Server, Web, wording
 from metricat_operator.cluster.ask import MAX_BYTES, AskError, ask, session, text
 from metricat_operator.cluster.prometheus import Asker
 
@@ -18,6 +18,7 @@ RECORDED = Path(__file__).parents[2] / "fixtures" / "prometheus"
 GROUP = Group("uid2", "bad")
 JOB = Job("monitoring", "metricat-nodes", "serviceMonitor/monitoring/metricat-nodes/0", 60)
 QUESTION = Question("Prometheus monitoring/k8s", Web(prefix="/prom/"), job=JOB, groups=(GROUP,))
+FINE = wording(0, {"x": "y"})
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -53,7 +54,7 @@ def test_nodes_errors_and_rules() -> None:
     assert found.nodes == {"n1": True, "n2": False}
     assert found.errors == {"n2": 'Get "http://127.0.0.1:1/metrics": dial tcp 127.0.0.1:1: connect: connection refused'}
     failing, fine = found.rules
-    assert (failing.name, failing.health, fine) == ("bad:one", "err", Rule(GROUP, "Fine"))
+    assert (failing.name, failing.health, fine) == ("bad:one", "err", Rule(GROUP, "Fine", wording=FINE))
     assert failing.error.startswith("found duplicate series for the match group {job=")
     assert failing.error.endswith("many-to-many matching not allowed: matching labels must be unique on one side")
     assert len(failing.error) == 300

@@ -199,6 +199,8 @@ def test_while_agents_are_replaced_that_is_the_reason() -> None:
     assert why(facts({"phase": "Running"}, live=rolling, **going))[0] == "RolloutInProgress"
     assert why(facts({"phase": "Running"}, **going))[0] == "Terminating"
     assert why(facts(waits("ImagePullBackOff"), live=rolling))[0] == "ImagePullBackOff"
+    assert why(facts(event=Event("FailedCreate", "exceeded quota: few"), live=rolling))[0] == "QuotaExceeded"
+    assert why(facts(event=Event("SuccessfulDelete", "Deleted pod"), live=rolling))[0] == "RolloutInProgress"
 
 
 def test_only_what_nothing_else_tells_is_asked() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from metricat_operator.asking import Answer, Group, Rejection, Rule, Server, Web
+from metricat_operator.asking import Answer, Group, Rejection, Rule, Server, Web, wording
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
 from metricat_operator.observed import Facts, Manifest, ObjectKey, Selector, Taker
 from metricat_operator.wiring import questions, rules_loaded, scraped
@@ -116,6 +116,22 @@ def test_rules_that_are_not_loaded_as_they_are_now(loaded: tuple[Rule, ...]) -> 
     assert (found.holds, found.reason) == (False, "RulesNotLoaded")
     assert "has 0 of 1 groups of PrometheusRule metricat-nodes; not ours as they are now" in found.message
     assert "kubectl logs -n monitoring -l app.kubernetes.io/instance=k8s -c config-reloader" in found.message
+
+
+def test_alerts_that_are_loaded_with_older_texts_are_not_taken_for_ours() -> None:
+    old = [Rule(GROUPS[0], "NodeDown", wording=wording(0, {"summary": "above 90 %"})), *RULES[1:]]
+    found = rules_loaded(facts(replace(ANSWER, rules=tuple(old))), NAMES)
+    assert (found.holds, found.reason) == (None, "NotReloaded")
+    assert "2 rules of PrometheusRule metricat-nodes, but as they were before: NodeDown: a change is" in found.message
+    assert wording(60, {}) != wording(0, {}) == 0
+
+
+def test_what_is_missing_in_a_paused_prometheus_is_that_pause() -> None:
+    taker = replace(prometheus(), paused=True)
+    resume = """k8s -n monitoring --type merge -p '{"spec": {"paused": false}}'"""
+    assert resume in rules_loaded(facts(replace(ANSWER, rules=()), takers=(taker,)), NAMES).message
+    lost = replace(ANSWER, nodes={}, configured=False)
+    assert resume in scraped(facts(lost, takers=(taker,)), ["n1"], {}).finding.message
 
 
 def test_a_configuration_that_prometheus_refuses_is_the_reason_told() -> None:

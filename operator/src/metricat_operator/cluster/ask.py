@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from metricat_operator.asking import Answer, Group, Job, Question, Rule, Server
+from metricat_operator.asking import Answer, Group, Job, Question, Rule, Server, wording
 
 MAX_BYTES = 1 << 20
 """Of one answer. 1,000 nodes make 80 kB of query result, Metricat's own rules 64 kB; but 160 targets fill it."""
@@ -115,11 +115,13 @@ async def _rules(api: "_Api", groups: tuple[Group, ...]) -> tuple[Rule, ...]:
         for one in (await api.get("rules", [("exclude_alerts", "true"), *names]))["groups"]:
             group = next((part[key] for key in part if key[0] == one["name"] and key[1] in one["file"]), None)
             if group:
-                found += [
-                    Rule(group, text(rule["name"]), text(rule["health"]), text(rule.get("lastError") or ""))
-                    for rule in one["rules"]
-                ]
+                found += [_rule(group, rule) for rule in one["rules"]]
     return tuple(found)
+
+
+def _rule(group: Group, rule: Mapping[str, Any]) -> Rule:
+    words = wording(rule.get("duration") or 0, rule.get("annotations") or {})
+    return Rule(group, text(rule["name"]), text(rule["health"]), text(rule.get("lastError") or ""), words)
 
 
 def text(value: str) -> str:

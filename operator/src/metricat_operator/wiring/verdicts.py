@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from metricat_operator.asking import Answer, Group
+from metricat_operator.api.fields import seconds
+from metricat_operator.asking import Answer, Group, wording
 from metricat_operator.doctor import Finding, Subject, listed, obstacle
-from metricat_operator.observed import Facts, Taker
+from metricat_operator.observed import Facts, Manifest, Taker
 from metricat_operator.wiring.memory import forgotten
 from metricat_operator.wiring.questions import subjects
 
@@ -108,19 +109,38 @@ def _rule(facts: Facts, rule: Subject, taker: Taker, doubts: str) -> Finding:
     loaded = {group: sorted(one.name for one in answer.rules if one.group == group) for group in wanted}
     if missing := [group.name for group in wanted if loaded[group] != wanted[group]]:
         counts = f"{len(wanted) - len(missing)} of {len(wanted)} groups of {name}"
-        why = _PAUSED if taker.paused else f"{_KUBELET}; if not: {_RELOADER}" if answer.reloaded else _REFUSED
-        message = f"{taker} has {counts}; not {listed(missing)} as they are now: {why.format(taker)}"
+        message = f"{taker} has {counts}; not {listed(missing)} as they are now: {_due(answer, taker)}"
         return Finding(holds=False, reason="RulesNotLoaded", message=message)
     failing = [one for one in answer.rules if one.group in wanted and one.health == "err"]
     if failing:
         told = [f"{one.name} in group {one.group.name} of {name} fails: {one.error}" for one in failing]
         return Finding(holds=False, reason="RuleFails", message=f"{taker}: {listed(told, '; ')}")
     rules = [one for group in groups for one in group["rules"]]
-    if not answer.reloaded:
-        message = f"{taker} has the {len(rules)} rules of {name}, perhaps as they were before: {_REFUSED.format(taker)}"
+    older = _older(groups, metadata["uid"], answer)
+    if older or not answer.reloaded:
+        how = f"but as they were before: {listed(older)}" if older else "perhaps as they were before"
+        message = f"{taker} has the {len(rules)} rules of {name}, {how}: {_due(answer, taker)}"
         return Finding(None, "NotReloaded", message)
     message = f"{taker} has the {len(rules)} rules of {name}{forgotten(rules, taker)}"
     return Finding(holds=True, reason="RulesLoaded", message=message)
+
+
+def _older(groups: Sequence[Manifest], uid: str, answer: Answer) -> list[str]:
+    """The alerts that are loaded with other texts, or with another `for`, than they have now."""
+    loaded = {(one.group, one.name, one.wording) for one in answer.rules}
+    alerts = [(Group(uid, group["name"]), rule) for group in groups for rule in group["rules"] if "alert" in rule]
+
+    def words(rule: Manifest) -> int:
+        return wording(seconds(rule.get("for", "0s")), rule.get("annotations") or {})
+
+    return sorted({rule["alert"] for group, rule in alerts if (group, rule["alert"], words(rule)) not in loaded})
+
+
+def _due(answer: Answer, taker: Taker) -> str:
+    """When the newest rules will be loaded, or what keeps them from it."""
+    if taker.paused:
+        return _PAUSED.format(taker)
+    return f"{_KUBELET}; if not: {_RELOADER.format(taker)}" if answer.reloaded else _REFUSED.format(taker)
 
 
 def _up(facts: Facts, nodes: Sequence[str], taker: Taker) -> int:
