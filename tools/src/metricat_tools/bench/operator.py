@@ -47,6 +47,7 @@ def _measure(on: Stage, nodes: int, drifts: int, idle: float) -> Figures:
     note("bare loop of the same applies", bare, "s")
     until("the bare loop's agents to go", lambda: not on.agents())
     with operator(on) as running:
+        time.sleep(_SETTLE)
         note("memory without targets", running.memory(), "MiB")
         _create(on, _EVERY, {})
         note("one target over all nodes, ready", until("all agents", lambda: _ready(on, _EVERY) == nodes), "s")
