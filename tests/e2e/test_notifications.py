@@ -28,6 +28,12 @@ URL = f"http://{HOST}:{sink.HTTP_PORT}"
 POOL = "e2e.metricat.dev/pool"
 WAYS = ("email", "slack", "pagerduty", "guarded")
 SINK = Path(sink.__file__)
+OFF = {"enabled": False}
+OTHER = {
+    "name": "other",
+    "nodeSelector": {"matchLabels": {POOL: "other"}},
+    "alerts": {"rules": {ALERT: {"critical": OFF}}},
+}
 Taken = dict[str, Any]
 
 
@@ -61,6 +67,13 @@ def spec(scene: Scene, **more: Any) -> None:
     changed = yaml.safe_load(target())
     changed["spec"] |= more
     scene.kubectl.apply(yaml.safe_dump(changed))
+
+
+def tell(scene: Scene, rules: Taken) -> None:
+    """Have alerts of these settings told to all receivers."""
+    rules = {**rules, "NodeNew": {"info": OFF}}  # the cluster's nodes may all be new
+    alerts = {"labels": {"release": "demo"}, "rules": rules}
+    spec(scene, pools=[OTHER], alerts=alerts, notifications={"labels": {"release": "demo"}, "receivers": RECEIVERS})
 
 
 def library() -> bytes:
@@ -139,21 +152,13 @@ def told(stage: tuple[Any, Scene], tmp_path_factory: pytest.TempPathFactory) -> 
         manifest["metadata"]["namespace"] = NAMESPACE
     scene.kubectl.apply(yaml.safe_dump_all(manifests))
     scene.kubectl.run("label", "node", "n2", f"{POOL}=other", "--overwrite")
-    other = {"name": "other", "nodeSelector": {"matchLabels": {POOL: "other"}}}
-    other["alerts"] = {"rules": {ALERT: {"critical": {"enabled": False}}}}
-    calling = {"NodeNew": {"info": {"enabled": False}}}  # the cluster's nodes may all be new
     on_both = {"warning": {"threshold": 0.1, "for": "0s"}, "critical": {"threshold": 0.2, "for": "0s"}}
     try:
         until("the sink", lambda: isinstance(taken(scene), list), why=lambda: pods_in_trouble(scene.kubectl, NAMESPACE))
-        spec(scene, pools=[other])
+        spec(scene, pools=[OTHER])
         # An alert of the time before the node changed its pool would go on for minutes.
         until("the pools", lambda: pools(scene) == {("n1", "default"), ("n2", "other")})
-        spec(
-            scene,
-            pools=[other],
-            alerts={"labels": {"release": "demo"}, "rules": {ALERT: on_both} | calling},
-            notifications={"labels": {"release": "demo"}, "receivers": RECEIVERS},
-        )
+        tell(scene, {ALERT: on_both})
         yield scene
     finally:
         scene.kubectl.apply(target())
@@ -180,6 +185,18 @@ def came(scene: Scene, way: str, severity: str) -> list[Taken]:
     """What came by this way about the alert in this severity, firing."""
     found = [one for one in taken(scene) if one["way"] == way]
     return [one for one in found if all(word in json.dumps(one) for word in (ALERT, f"({severity})", "FIRING"))]
+
+
+def states(scene: Scene, alert: str) -> dict[tuple[str, str], str]:
+    """By node and severity, whether Alertmanager tells of the alert."""
+    return {(one.labels["node"], one.labels["severity"]): one.state for one in scene.alertmanager.alerts(alert)}
+
+
+def fired(scene: Scene, way: str, alert: str) -> set[tuple[str, str]]:
+    """The nodes and severities of which a program was told by this way that the alert fires."""
+    bodies = [one["body"] for one in taken(scene) if one["way"] == way]
+    found = [one["labels"] for body in bodies for one in body["alerts"] if one["status"] == "firing"]
+    return {(labels["node"], labels["severity"]) for labels in found if labels["alertname"] == alert}
 
 
 def condition(scene: Scene) -> dict[str, str]:
@@ -244,21 +261,12 @@ def test_each_way_brings_what_its_receiver_wants(told: Scene) -> None:
 
 def test_a_critical_silences_its_own_warning_and_nobody_elses(told: Scene) -> None:
     """On n1 both levels fire, on n2, of another pool, the warning only."""
-
-    def alerts() -> dict[tuple[str, str], str]:
-        return {(one.labels["node"], one.labels["severity"]): one.state for one in told.alertmanager.alerts(ALERT)}
-
     expected = {("n1", "critical"): "active", ("n1", "warning"): "suppressed", ("n2", "warning"): "active"}
-    until("the three alerts", lambda: alerts() == expected, seconds=300, why=lambda: str(alerts()))
-
-    def of(way: str) -> set[tuple[str, str]]:
-        bodies = [one["body"] for one in taken(told) if one["way"] == way]
-        firing = [alert["labels"] for body in bodies for alert in body["alerts"] if alert["status"] == "firing"]
-        return {(labels["node"], labels["severity"]) for labels in firing if labels["alertname"] == ALERT}
-
-    until("a program to be told", lambda: of("guarded") == {("n1", "critical"), ("n2", "warning")})
-    until("the other pool's to be told", lambda: of("others") == {("n2", "warning")})
-    assert of("asleep") == set(), "nobody is told in quiet hours"
+    until("the three", lambda: states(told, ALERT) == expected, seconds=300, why=lambda: str(states(told, ALERT)))
+    both = {("n1", "critical"), ("n2", "warning")}
+    until("a program to be told", lambda: fired(told, "guarded", ALERT) == both)
+    until("the other pool's to be told", lambda: fired(told, "others", ALERT) == {("n2", "warning")})
+    assert fired(told, "asleep", ALERT) == set(), "nobody is told in quiet hours"
 
 
 def test_the_heartbeat_comes_though_it_is_about_no_node(told: Scene) -> None:
@@ -280,3 +288,23 @@ def test_alertmanagers_own_namespace_matcher_is_there_and_lets_us_through(told: 
     ours = [one for one in alerts if one.labels.get("service") == SERVICE]
     assert ours
     assert {one.labels["namespace"] for one in ours} == {NAMESPACE}
+
+
+def test_nobody_is_told_of_a_cordoned_node_until_it_is_back(told: Scene) -> None:
+    """The same alert begins on both nodes at once; what was told of before the node was cordoned goes on, silenced."""
+    another, n1, n2 = "NodeFileDescriptorsHigh", ("n1", "warning"), ("n2", "warning")
+    told.kubectl.run("cordon", "n2")
+    try:
+        cordoned = {("n2", "info"): "active"}
+        until("NodeCordoned", lambda: states(told, "NodeCordoned") == cordoned, why=lambda: str(states(told, ALERT)))
+        assert states(told, ALERT)[n2] == "suppressed"
+        assert "Cordoned" in told.alertmanager.alerts("NodeCordoned")[0].annotations["description"]
+        tell(told, {another: {"warning": {"threshold": 0, "for": "0s"}, "critical": OFF}})
+        until("n1's to be told", lambda: n1 in fired(told, "guarded", another), seconds=300)
+        assert states(told, another) == {n1: "active", n2: "suppressed"}
+        assert fired(told, "guarded", another) == {n1}
+    finally:
+        told.kubectl.run("uncordon", "n2")
+    until("n2 to be back", lambda: states(told, another) == {n1: "active", n2: "active"})
+    assert not states(told, "NodeCordoned")
+    until("n2's to be told", lambda: n2 in fired(told, "guarded", another), seconds=400)
