@@ -304,10 +304,37 @@ def test_without_processes_the_text_ends_there(tmp_path: Path) -> None:
     assert run(tmp_path, [annotated(alert_cases.cpu(90), 10, "NodeCPUUsageHigh", "cpu", texts)]) == ""
 
 
-def test_a_forecast_names_the_date(tmp_path: Path) -> None:
+FULL = "1970-01-02 03:12:00 +0000 UTC."
+
+
+@pytest.mark.parametrize(
+    ("alert", "severity", "resource", "description"),
+    [
+        (
+            "NodeFilesystemFillsUp",
+            "critical",
+            "filesystem growth /data",
+            "will be full in 19.2 hours at the pace of late (threshold 24 hours). That is",
+        ),
+        (
+            "NodeFilesystemUsageHigh",
+            "warning",
+            "filesystem /data",
+            "is 88.0 % full (threshold 80 %). At the pace of the last 6 hours the rest lasts until",
+        ),
+        (
+            "NodeInodeUsageHigh",
+            "warning",
+            "inodes /data",
+            "uses 88.0 % of its inodes (threshold 80 %). At the pace of the last 6 hours the rest lasts until",
+        ),
+    ],
+)
+def test_a_forecast_names_the_date(tmp_path: Path, alert: str, severity: str, resource: str, description: str) -> None:
     """At 88 % after 8 hours, 15 % more a day: full 19.2 hours later."""
-    case = Case("date", 8 * 60, frozenset(), alert_cases.filesystem("/data", alert_cases.growth(83, 15)))
-    test = case.test("NodeFilesystemFillsUp", 120)
+    growth = alert_cases.growth(83, 15)
+    case = Case("date", 8 * 60, frozenset(), {**alert_cases.filesystem("/data", growth), **alert_cases.inodes(growth)})
+    test = case.test(alert, 120)
     labels = {
         "namespace": "monitoring",
         "service": "metricat-nodes",
@@ -317,22 +344,21 @@ def test_a_forecast_names_the_date(tmp_path: Path) -> None:
         "device": "/dev/sdb",
         "mountpoint": "/data",
         "fstype": "ext4",
-        "resource": "filesystem growth /data",
-        "severity": "critical",
+        "resource": resource,
+        "severity": severity,
     }
+    [shipped] = [one for one in CATALOGUE if one.name == alert]
+    summary, action = (
+        text.replace("{{ $labels.mountpoint }}", "/data").replace("{{ $labels.node }}", "n1")
+        for text in (shipped.summary, shipped.action)
+    )
     annotations = {
-        "summary": "File system /data on n1 will soon be full",
-        "description": "/data (/dev/sdb) on n1 (pool default) will be full in 19.2 hours at the pace of late "
-        "(threshold 24 hours). That is 1970-01-02 03:12:00 +0000 UTC.",
-        "action": "du -xh --max-depth=2 /data | sort -h | tail on the node, now and later, finds what grows.",
-        "runbook_url": "https://r.example/NodeFilesystemFillsUp",
+        "summary": summary,
+        "description": f"/data (/dev/sdb) on n1 (pool default) {description} {FULL}",
+        "action": action,
+        "runbook_url": f"https://r.example/{alert}",
     }
     del test["promql_expr_test"]
-    test["alert_rule_test"] = [
-        {
-            "eval_time": "8h",
-            "alertname": "NodeFilesystemFillsUp",
-            "exp_alerts": [{"exp_labels": labels, "exp_annotations": annotations}],
-        }
-    ]
+    expected = [{"exp_labels": labels, "exp_annotations": annotations}]
+    test["alert_rule_test"] = [{"eval_time": "8h", "alertname": alert, "exp_alerts": expected}]
     assert run(tmp_path, [test], "4m", rules(480)) == ""

@@ -226,6 +226,20 @@ def spared(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
     ]
 
 
+def until(minute: float, series: Series) -> Series:
+    """The series, which end then; Prometheus notices five minutes later."""
+    return {name: change(values, minute, lambda _: None) for name, values in series.items()}
+
+
+def in_pool(pool: str) -> Series:
+    return {f'up{{node="n1",pool="{pool}"}}': steady(1)}
+
+
+def gone(since: float, until: float) -> Series:
+    """An agent that is not there from minute to minute."""
+    return {'up{node="n1"}': change(change(steady(1), since, lambda _: None), until, steady(1))}
+
+
 def taking_turns() -> Series:
     """Each minute another reason, as a pod has that fails to pull its image."""
     reasons = ("ErrImagePull", "ImagePullBackOff")
@@ -554,6 +568,14 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case("no agent, and cordoned", 2, INFO, {**agents(0, 4), **uncovered(), **cordoned("n99")}),
         Case("another target's", 2, NONE, {'up{service="other"}': steady(1), **cordoned("n1")}),
+        Case("until a moment ago", 33, INFO, {**agents(0, 4), **until(30, cordoned("n1"))}),
+        Case("no longer", 41, NONE, {**agents(0, 4), **until(30, cordoned("n1"))}),
+        Case("no longer, and without an agent", 41, NONE, {**agents(1, 3), **until(30, cordoned("n1"))}),
+        Case("when it was deleted", 100, INFO, until(30, {**agents(0, 4), **cordoned("n1")})),
+        Case("long ago, when it was deleted", 170, NONE, until(30, {**agents(0, 4), **cordoned("n1")})),
+        Case("when it was deleted, but is back", 100, NONE, {**gone(30, 90), **until(30, cordoned("n1"))}),
+        Case("in another pool since", 100, NONE, {**until(30, {**agents(0, 4), **cordoned("n1")}), **in_pool("other")}),
+        Case("not when it was deleted", 40, NONE, until(30, agents(0, 4))),
         Case("nobody says", 30, NONE, agents(0, 4)),
     ),
     "NodeNew": (

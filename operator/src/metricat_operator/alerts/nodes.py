@@ -23,7 +23,7 @@ _MISSING = (
     '"namespace", "<namespace>", "", ""), "service", "<service>", "", "")'
 )
 _TAINTS = "|".join(taint.replace(".", "[.]") for taint in BEFORE_DELETION)
-_CORDONED = f'kube_node_spec_unschedulable == 1 or kube_node_spec_taint{{key=~"{_TAINTS}"}} or metricat_node_cordoned'
+_PARTING = f'kube_node_spec_unschedulable == 1 or kube_node_spec_taint{{key=~"{_TAINTS}"}} or metricat_node_cordoned'
 _CREATED = "(kube_node_created or metricat_node_created_timestamp_seconds)"
 
 
@@ -35,12 +35,17 @@ def _of(facts: str) -> str:
 RECORDED: tuple[Recording, ...] = (
     # 1 where the agent is scraped, 0 where it is not, or the operator says that there is none.
     Recording("metricat:node_agent:up", f"{_UP} == 0 or on (node) {_MISSING} or on (node) {_UP}"),
-    Recording("metricat:node:cordoned", _of(_CORDONED)),
+    Recording("metricat:node:cordoned", _of(_PARTING)),
     Recording("metricat:node:new", _of(f"time() - {_CREATED} < 900")),
 )
 
 SPARED = "NodeCordoned|NodeNew"
 """The alerts below. Where one is switched off, its nodes are like the others in every respect."""
+
+_CORDONED = "max_over_time(metricat:node:cordoned{<selector>}[%s]) > 0"
+"""Within so long. Its alerts linger when a node is taken away, and nobody is left to say that it was cordoned: so it
+counts as such unless it comes back, in whatever pool, for as long as any of them may. The minutes are until its agent
+is missed too."""
 
 _WHY = (
     "{{ with printf `topk(1, metricat_node_cordoned{node=%q})` $labels.node | query }}"
@@ -51,13 +56,14 @@ _QUIET = "While this fires, Alertmanager tells of no other alert about the node.
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeCordoned",
-        meaning="The node is cordoned, drained or about to be deleted. While this fires, Alertmanager tells of no "
-        "other alert about the node: whoever took it out of service knows. kube-state-metrics or the operator tell so, "
-        "where Prometheus scrapes them.",
-        expr="metricat:node:cordoned{<selector>} > 0",
+        meaning="The node is cordoned, drained or about to be deleted, or was so 5 minutes ago or when it went. While "
+        "this fires, Alertmanager tells of no other alert about the node: whoever took it out of service knows. "
+        "kube-state-metrics or the operator tell so, where Prometheus scrapes them.",
+        expr=f"{_CORDONED % '5m'} or {_CORDONED % '2h'} "
+        'unless on (namespace, service, node) metricat:node_agent:up{namespace="<namespace>",service="<service>"}',
         resource="cordoned",
         summary="{{ $labels.node }} takes no new pods",
-        description=f"{NODE} is cordoned, drained or about to be deleted{_WHY}. {_QUIET}",
+        description=f"{NODE} is cordoned, drained or deleted{_WHY}, or was so until now. {_QUIET}",
         action="nothing, if it was expected; kubectl uncordon {{ $labels.node }} puts the node back.",
         levels=(Level("info", None, "0s"),),
     ),

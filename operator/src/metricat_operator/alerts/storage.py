@@ -9,6 +9,13 @@ _WHEN = (
     '{{ with printf "round(vector(time() + 3600 * %f), 60)" $value | query }}'
     " That is {{ . | first | value | humanizeTimestamp }}.{{ end }}"
 )
+_FORECAST = (
+    "{{ with printf `round(time() + 3600 * (metricat:%s_full_6h:hours"
+    "{<selector>,node=%%q,device=%%q,mountpoint=%%q} < 720), 60)` "
+    "$labels.node $labels.device $labels.mountpoint | query }}"
+    " At the pace of the last 6 hours the rest lasts until {{ . | first | value | humanizeTimestamp }}.{{ end }}"
+)
+"""Nothing, where that is more than 30 days away."""
 _FULL_6H = "metricat:node_filesystem_full_6h:hours{<selector>} <= <threshold>"
 _FULL_1D = "metricat:node_filesystem_full_1d:hours{<selector>} <= <threshold>"
 _CLEANED = "metricat:node_image_filesystem_usage:percent{<selector>} < 85"
@@ -23,7 +30,8 @@ ALERTS: tuple[Alert, ...] = (
         "unless metricat:node_image_filesystem_usage:percent{<selector>}",
         resource="filesystem {{ $labels.mountpoint }}",
         summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} is nearly full",
-        description=f'{_WHERE} is {{{{ $value | printf "%.1f" }}}} % full (threshold <threshold> %).',
+        description=f'{_WHERE} is {{{{ $value | printf "%.1f" }}}} % full (threshold <threshold> %).'
+        f"{_FORECAST % 'node_filesystem'}",
         action="du -xh --max-depth=2 {{ $labels.mountpoint }} | sort -h | tail on the node finds what is large.",
         unit="%",
         levels=(Level("warning", 80, "30m"), Level("critical", 90, "30m")),
@@ -37,7 +45,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="filesystem {{ $labels.mountpoint }}",
         summary="The image file system {{ $labels.mountpoint }} on {{ $labels.node }} is nearly full",
         description=f'{_WHERE} is {{{{ $value | printf "%.1f" }}}} % full (threshold <threshold> %) though the kubelet '
-        "removes unused images from 85 % on.",
+        f"removes unused images from 85 % on.{_FORECAST % 'node_filesystem'}",
         action="kubectl describe node {{ $labels.node }}: events of ImageGCFailed or FreeDiskSpaceFailed say "
         "why the kubelet frees nothing.",
         unit="%",
@@ -75,7 +83,8 @@ ALERTS: tuple[Alert, ...] = (
         expr="metricat:node_inode_usage:percent{<selector>} >= <threshold>",
         resource="inodes {{ $labels.mountpoint }}",
         summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} has few inodes left",
-        description=f'{_WHERE} uses {{{{ $value | printf "%.1f" }}}} % of its inodes (threshold <threshold> %).',
+        description=f'{_WHERE} uses {{{{ $value | printf "%.1f" }}}} % of its inodes (threshold <threshold> %).'
+        f"{_FORECAST % 'node_inode'}",
         action="du --inodes -xd2 {{ $labels.mountpoint }} | sort -n | tail on the node finds the directory "
         "with the many files.",
         unit="%",
