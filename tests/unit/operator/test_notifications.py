@@ -96,6 +96,16 @@ def test_what_makes_no_sense_is_told_with_its_place(change: dict[str, Any], mess
     assert message in error
 
 
+@pytest.mark.parametrize(
+    ("repeat", "looked_at"), [("1m", "6s"), ("5m", "30s"), ("49m", "294s"), ("50m", None), ("4h", None)]
+)
+def test_alertmanager_looks_often_enough_to_tell_as_often_as_asked(repeat: str, looked_at: str | None) -> None:
+    """It tells again at the first look after the time is over: with one every five minutes, 1m would be five."""
+    [route] = config({"name": "chat", "slack": SLACK, "repeat": repeat})["route"]["routes"]
+    assert route["repeatInterval"] == repeat
+    assert route.get("groupInterval") == looked_at
+
+
 def test_two_receivers_of_one_name_are_refused() -> None:
     twice = [{"name": "chat", "slack": SLACK}] * 2
     [error] = parse({"notifications": {"receivers": twice}}).errors

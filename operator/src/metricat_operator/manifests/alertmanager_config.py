@@ -8,12 +8,16 @@ import re
 
 from metricat_operator import naming
 from metricat_operator.alerts.inhibition import INHIBITIONS, Matcher
+from metricat_operator.api.fields import seconds
 from metricat_operator.api.notifications import DAYS, Email, PagerDuty, QuietHours, Receiver, SecretKey, Slack, Webhook
 from metricat_operator.manifests.context import Context
 from metricat_operator.observed import Manifest
 
 NOBODY = "Nobody"
 """The receiver of what no other wants; a user's may not be called so, for the capital letter."""
+
+_GROUP_INTERVAL = 300
+"""Alertmanager's own, in seconds."""
 
 _TITLE = (
     "[{{ .Status | toUpper }}] {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }})"
@@ -81,9 +85,16 @@ def _route(receiver: Receiver) -> Manifest:
         "receiver": receiver.name,
         "matchers": _matchers(*wanted),
         "repeatInterval": receiver.repeat,
+        **_looked_at(receiver),
         "continue": True,
         **({"muteTimeIntervals": [receiver.name]} if receiver.quiet_hours else {}),
     }
+
+
+def _looked_at(receiver: Receiver) -> Manifest:
+    """How often Alertmanager looks whether to tell again: at its five minutes, what is told every five takes ten."""
+    often = int(seconds(receiver.repeat) / 10)
+    return {"groupInterval": f"{often}s"} if often < _GROUP_INTERVAL else {}
 
 
 def _receiver(receiver: Receiver) -> Manifest:
