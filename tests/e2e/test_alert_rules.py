@@ -16,7 +16,8 @@ from support.promtool import Case, only, promtool, rate, rules, run, steady
 
 CASES = alert_cases.CASES
 GOLDEN = Path(__file__).parents[1] / "golden"
-HOUR = 3600
+ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew"}
+"""Alerts whose series are of several nodes already."""
 
 
 @pytest.mark.parametrize("alert", sorted(CASES))
@@ -158,6 +159,35 @@ def test_a_pool_has_settings_of_its_own_and_no_node_two_alerts(
         }
     ]
     assert run(tmp_path, [case], of=rule["spec"]) == ""
+
+
+def of_both(alert: str) -> tuple[Case, alert_cases.Series]:
+    """A case in which the alert fires, and its series as two nodes of different pools have them."""
+    case = next(case for case in CASES[alert] if case.fires and not any("node=" in name for name in case.series))
+    return case, {**of_node(case.series, "n1", "default"), **of_node(case.series, "n2", "gpu")}
+
+
+@pytest.mark.parametrize("alert", sorted({alert.name for alert in CATALOGUE if alert.per_node} - ABOUT_NODES))
+def test_each_alert_is_set_for_a_pool_apart(tmp_path: Path, alert: str) -> None:
+    """Where it is switched off for the one pool, the other's node is told of as before."""
+    case, series = of_both(alert)
+    off = {level.severity: {"enabled": False} for one in CATALOGUE if one.name == alert for level in one.levels}
+    pool = {"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}, "alerts": {"rules": {alert: off}}}
+    sample_seconds, evaluation, window_seconds = alert_cases.SLOW.get(alert, (15, "30s", 60))
+    spec = {"pools": [pool], "monitor": {"interval": f"{window_seconds // 4}s"}}
+    made = golden.manifests({"metadata": {"name": "nodes", "namespace": "monitoring"}, "spec": spec})
+    [rule] = [child for child in made if child["kind"] == "PrometheusRule"]
+    test = Case("pools", case.minutes, frozenset(), series).test(alert, sample_seconds)
+    test["promql_expr_test"] = [
+        {
+            "expr": f'count by (node, severity) (ALERTS{{alertname="{alert}",alertstate="firing"}})',
+            "eval_time": f"{case.minutes}m",
+            "exp_samples": [
+                {"labels": f'{{node="n1",severity="{severity}"}}', "value": 1} for severity in sorted(case.fires)
+            ],
+        }
+    ]
+    assert run(tmp_path, [test], evaluation, only(alert, rule["spec"])) == ""
 
 
 LABELLED = """
@@ -329,6 +359,7 @@ FULL = "1970-01-02 03:12:00 +0000 UTC."
             "uses 88.0 % of its inodes (threshold 80 %). At the pace of the last 6 hours the rest lasts until",
         ),
     ],
+    ids=["forecast", "space", "inodes"],
 )
 def test_a_forecast_names_the_date(tmp_path: Path, alert: str, severity: str, resource: str, description: str) -> None:
     """At 88 % after 8 hours, 15 % more a day: full 19.2 hours later."""
