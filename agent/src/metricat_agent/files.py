@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from metricat_agent.allowance import Allowance, may_keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,32 +20,9 @@ _CHUNK = 65536
 _PAGE = 4096
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)  # Windows has none
 _GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.ESTALE)
+_AT_LEAST = 16
+"""Readings between two looks at what is kept."""
 _SHORT = (errno.EMFILE, errno.ENFILE)
-
-
-class Allowance:
-    """How many descriptors all users together may keep; what is above is opened, read and closed at every scrape."""
-
-    def __init__(self, most: int) -> None:
-        self.left = most
-        self._lock = threading.Lock()
-
-    def take(self, count: int) -> bool:
-        """Take so many, or none."""
-        with self._lock:
-            granted = count <= self.left
-            self.left -= count if granted else 0
-            return granted
-
-    def give(self, count: int) -> None:
-        """Give so many back."""
-        with self._lock:
-            self.left += count
-
-
-def _may_keep() -> int:
-    """Return half of what the process may open, for clients need some too; each costs the kernel up to a page."""
-    return 0 if sys.platform == "win32" else min(os.sysconf("SC_OPEN_MAX") // 2, 1024)
 
 
 def read_text(path: str) -> str:
@@ -89,6 +66,7 @@ class _Text:
     """An open file, and what was in it the last time, unless that is large."""
 
     def __init__(self, descriptor: int) -> None:
+        self.asked = True
         self.descriptor = descriptor
         self._data = b""
         self._text = ""
@@ -108,6 +86,7 @@ class _Directory:
     """The open attributes of a directory of sysfs, each a page at most, and what was in them the last time."""
 
     def __init__(self, identity: Identity) -> None:
+        self.asked = True
         self.identity = identity
         self.constants: dict[str, str] = {}
         self.opened: list[tuple[str, int]] = []
@@ -141,18 +120,20 @@ class Files:
 
     era = 0
     """Raised when descriptors are short: every `Files` gives its own back before it reads the next file."""
-    allowance = Allowance(_may_keep())
+    allowance = Allowance(may_keep())
 
     def __init__(self) -> None:
         self._era = Files.era
         self._texts: dict[str, _Text] = {}
         self._directories: dict[str, _Directory] = {}
+        self._until_swept = _AT_LEAST
 
     def text(self, path: str) -> str:
         """Return the whole of a file; the same object as the last time, if it is the same."""
         self._tidy()
         known = self._texts.get(path)
         if known is not None:
+            known.asked = True
             try:
                 return known.read()
             except OSError:
@@ -178,6 +159,7 @@ class Files:
         self._tidy()
         known = self._directories.get(directory)
         if known is not None:
+            known.asked = True
             try:
                 if _identity(os.stat(directory)) == known.identity:  # noqa: PTH116 -- as in host.py
                     return known.read()
@@ -211,6 +193,20 @@ class Files:
         if self._era != Files.era:
             self._era = Files.era
             self.close()
+        self._until_swept -= 1
+        if not self._until_swept:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Give back what nobody asked for while all was asked for twice: devices that are gone."""
+        for path in [path for path, one in self._texts.items() if not one.asked]:
+            self._drop(path)
+        for directory in [directory for directory, one in self._directories.items() if not one.asked]:
+            self._forget(directory)
+        kept: list[_Text | _Directory] = [*self._texts.values(), *self._directories.values()]
+        for one in kept:
+            one.asked = False
+        self._until_swept = _AT_LEAST + 2 * len(kept)
 
     def _open(self, path: str, within: int | None = None, flags: int = _FLAGS) -> int:
         """Open a file; where no descriptor is left, make everybody give theirs back, and try once more."""

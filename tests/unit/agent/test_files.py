@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_agent.files import Allowance, Files
+from metricat_agent.allowance import Allowance
+from metricat_agent.files import Files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +46,38 @@ def test_an_unchanged_file_is_the_same_object_and_a_changed_one_is_read(tmp_path
     (tmp_path / "x").write_text("9" * (1 << 17))
     for _ in range(2):
         assert len(files.text(str(tmp_path / "x"))) == 1 << 17, "what is large is not remembered, but told"
+
+
+def test_devices_that_come_and_go_leave_no_descriptors(tmp_path: Path) -> None:
+    files, left = Files(), Files.allowance.left
+    (tmp_path / "stat").write_text("1")
+    for number in range(200):
+        device = tmp_path / f"veth{number}"
+        device.mkdir()
+        for name in ("mtu", "flags"):
+            (device / name).write_text(str(number))
+        for _ in range(2):
+            assert files.text(f"{tmp_path}/stat") == "1"
+            assert files.attributes(str(device), ("mtu", "flags"))["mtu"] == str(number)
+            files.text(f"{device}/mtu")
+    assert opened_below(tmp_path) < 60
+    for _ in range(200):
+        files.text(f"{tmp_path}/stat")
+    assert (opened_below(tmp_path), Files.allowance.left) == (1, left - 1)
+    files.close()
+
+
+def test_what_is_read_at_every_scrape_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [str(number) for number in range(200)]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    files = Files()
+    for _ in range(4):
+        assert [files.text(f"{tmp_path}/{name}") for name in names] == names
+    monkeypatch.setattr(files, "_open", None)
+    for _ in range(20):
+        assert [files.text(f"{tmp_path}/{name}") for name in names] == names
+    files.close()
 
 
 def test_attributes_follow_the_name_and_not_the_device(tmp_path: Path) -> None:
