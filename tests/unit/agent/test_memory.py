@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.lanes import Limits
 from metricat_agent.memory import Memory
 from metricat_agent.registry import Registry
 from metricat_agent.settings import parse
@@ -34,7 +35,7 @@ def test_no_scrape_leaves_anything_behind(host: Host) -> None:
     directory = Path(host.procfs).parent / "textfile"
     given = parse([f"--collector.textfile.directory={directory}", "--no-collector.processes"], {}, COLLECTORS)
     made = {name: COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()}
-    registry = Registry(made.values())
+    registry = Registry(made.values(), limits=Limits(deadline=60))  # not of speed
 
     def blocks_after(scrapes: int) -> int:
         for number in range(scrapes):

@@ -15,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.lanes import Limits
 from metricat_agent.registry import Registry
 from metricat_agent.settings import parse
 
@@ -30,11 +31,9 @@ LIVE = ("agent", "filesystem", "processes", "timex", "uname")
 def registry(host: Host) -> Registry:
     directory = Path(host.procfs).parent / "textfile"
     given = parse([f"--collector.textfile.directory={directory}", "--collector.tcpstat"], {}, COLLECTORS)
-    return Registry(
-        COLLECTORS[name](host, chosen.filters, chosen.options)
-        for name, chosen in given.collectors.items()
-        if name not in LIVE
-    )
+    chosen = {name: one for name, one in given.collectors.items() if name not in LIVE}
+    made = (COLLECTORS[name](host, one.filters, one.options) for name, one in chosen.items())
+    return Registry(made, limits=Limits(deadline=60))  # not of speed
 
 
 def settled(text: str) -> str:
