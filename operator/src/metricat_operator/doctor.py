@@ -56,6 +56,7 @@ def discovered(
 ) -> Finding:
     """Whether somebody selects each of the objects; else what is missing, and the command that mends it."""
     told: dict[str, list[str]] = {}
+    verdicts: list[tuple[Subject, dict[Taker, Finding | None]]] = []
     for subject in subjects:
         able = [taker for taker in takers if subject.what in taker.selectors]
         if not able:
@@ -65,6 +66,7 @@ def discovered(
                 message=f"nothing takes a {subject.what}: the Prometheus Operator runs no {subject.taker} yet",
             )
         obstacles = {taker: _rejected(subject, taker, rejections) or obstacle(target, subject, taker) for taker in able}
+        verdicts.append((subject, obstacles))
         if takes := [str(taker) for taker, missing in obstacles.items() if missing is None]:
             whats = told.setdefault(f"{listed(takes)} select{'' if len(takes) > 1 else 's'}", [])
             whats += [subject.what] if subject.what not in whats else []
@@ -73,7 +75,33 @@ def discovered(
         words = [missing.message for missing in obstacles.values() if missing]
         return Finding(holds=False, reason=first.reason, message=listed(words, "; "))
     message = "; ".join(f"{takers} the {' and the '.join(whats)}" for takers, whats in told.items())
+    if apart := _apart(verdicts):
+        return Finding(None, "RulesElsewhere", f"{message}; {apart}")
     return Finding(holds=True, reason="Discovered", message=message)
+
+
+def _apart(verdicts: Sequence[tuple[Subject, Mapping[Taker, Finding | None]]]) -> str:
+    """What to do where none of those that have the rules has the samples: empty where one has, or may well have.
+
+    A PrometheusAgent keeps no samples but sends them on, and a ThanosRuler asks others for them.
+    """
+    scraping = {
+        taker
+        for subject, obstacles in verdicts
+        for taker, missing in obstacles.items()
+        if subject.what == "ServiceMonitor" and missing is None
+    }
+    if any(taker.kind != "Prometheus" for taker in scraping):
+        return ""
+    for subject, obstacles in verdicts:
+        takes = {taker for taker, missing in obstacles.items() if missing is None}
+        if subject.what == "PrometheusRule" and not any(one in scraping or one.kind == "ThanosRuler" for one in takes):
+            lacking = [missing.message for taker, missing in obstacles.items() if missing and taker in scraping]
+            return (
+                "so unless samples are sent on by remote write, alerts are evaluated where there are none: "
+                f"{listed(lacking, '; ')}"
+            )
+    return ""
 
 
 _REJECTED = {"ServiceMonitor": "MonitorRejected", "AlertmanagerConfig": "ConfigRejected"}

@@ -11,7 +11,7 @@ question is answered here, from the live object and its `managedFields`
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +68,44 @@ def drift(desired: Manifest, live: Manifest) -> Drift:
     # A field that another manager changed is no longer ours, whatever it holds now.
     lost = any(not any(path[:size] in owned for size in range(1, len(path) + 1)) for path in wanted)
     stale = any(not _related(path, wanted) for path in owned)
-    strange = {_outermost(path, wanted) for path in foreign if not _related(path, wanted)}
+    strange = {
+        _outermost(path, wanted) for path in foreign if not (_related(path, wanted) or _is_default(path, desired, live))
+    }
     return Drift(apply=lost or stale or any(_differing(desired, live, ())), remove=tuple(sorted(strange, key=str)))
+
+
+_POD = ("spec", "template", "spec")
+_ANY, _NONE = object(), object()
+_DEFAULTS: Mapping[tuple[str, Path], object] = {
+    ("DaemonSet", ("spec", "revisionHistoryLimit")): 10,
+    ("DaemonSet", ("spec", "updateStrategy", "rollingUpdate", "maxSurge")): 0,
+    ("DaemonSet", (*_POD, "containers", "livenessProbe", "successThreshold")): 1,
+    ("DaemonSet", (*_POD, "containers", "readinessProbe", "successThreshold")): 1,
+    ("DaemonSet", (*_POD, "containers", "terminationMessagePath")): "/dev/termination-log",
+    ("DaemonSet", (*_POD, "dnsPolicy")): "ClusterFirst",
+    ("DaemonSet", (*_POD, "restartPolicy")): "Always",
+    ("DaemonSet", (*_POD, "schedulerName")): "default-scheduler",
+    ("DaemonSet", (*_POD, "serviceAccount")): _ANY,  # the API server copies serviceAccountName
+    ("Service", ("spec", "clusterIPs")): _ANY,  # and clusterIP
+    ("Service", ("spec", "internalTrafficPolicy")): "Cluster",
+    ("Service", ("spec", "ipFamilies")): _ANY,  # what the cluster has; of a headless Service it matters to nobody
+    ("Service", ("spec", "ipFamilyPolicy")): _ANY,
+    ("Service", ("spec", "sessionAffinity")): "None",
+    ("Service", ("spec", "type")): "ClusterIP",
+    ("ServiceMonitor", ("spec", "endpoints", "relabelings", "action")): "replace",
+}
+"""What the API server adds to our children, by kind and path, without the places in lists.
+
+To remove it changes nothing, and whoever wrote the same (a tool that applies what it once read) goes on owning it.
+"""
+
+
+def _is_default(path: Path, desired: Manifest, live: Manifest) -> bool:
+    value: Any = live
+    for step in path:
+        value = _step(value, step)
+    default = _DEFAULTS.get((desired["kind"], tuple(step for step in path if isinstance(step, str))), _NONE)
+    return default is _ANY or value == default
 
 
 def _is_metadata(path: Path) -> bool:
@@ -80,6 +116,18 @@ def where(desired: Manifest, live: Manifest) -> str:
     """The first field that is not as desired, or should not be there, as a JSON pointer; empty where all is well."""
     found = next(_differing(desired, live, ()), None) or next(iter(drift(desired, live).remove), None)
     return "" if found is None else _pointer(found)
+
+
+def leftovers(status: Manifest, written: Manifest) -> list[dict[str, Any]]:
+    """JSON Patch that takes away what others wrote into a status beside ours, which an apply lets stand."""
+    found = [
+        {"op": "replace", "path": f"/status/{key}", "value": status[key]}
+        if key in status
+        else {"op": "remove", "path": f"/status/{key}"}
+        for key, value in written.get("status", {}).items()
+        if key != "conditions" and value != status.get(key)
+    ]
+    return [_guard(written["metadata"]["resourceVersion"]), *found] if found else []
 
 
 def _differing(desired: Any, live: Any, at: Path) -> Iterator[Path]:
@@ -135,6 +183,8 @@ def _owned_paths(fields: Any, live: Any, at: Path, *, places: bool) -> Iterator[
     if at and (not fields or (places and "." in fields)):
         yield at
     for key, sub in fields.items():
+        if key == ".":  # the map or list itself
+            continue
         kind, _, rest = key.partition(":")
         if kind == "f":
             step: str | int | None = rest

@@ -12,7 +12,8 @@ import structlog
 from metricat_operator.api.overlap import selected
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.api.pools import requirements
-from metricat_operator.cluster.apply import Applier, TemporaryTroubleError
+from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryTroubleError
+from metricat_operator.cluster.client import NotLeaderError
 from metricat_operator.cluster.events import PATIENCE, Events
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.pace import Pace
@@ -20,7 +21,7 @@ from metricat_operator.cluster.prometheus import Asker
 from metricat_operator.manifests import Context, build
 from metricat_operator.observed import Event, Facts, Manifest, ObjectKey, Trouble
 from metricat_operator.settings import Settings
-from metricat_operator.status import compute, goes_beyond_a_rollout, news, says_the_same, unexplained
+from metricat_operator.status import broken, compute, goes_beyond_a_rollout, news, says_the_same, unexplained
 from metricat_operator.wiring import questions
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,10 @@ _LOOK_AGAIN = 60.0
 
 Report = Callable[[Manifest, Manifest], None]
 """Called with the target and a condition whose status or reason changed."""
+
+
+def _fault(error: Exception) -> str:
+    return f"a fault of Metricat's own, of which its log tells more; please report it: {type(error).__name__}: {error}"
 
 
 def _utc() -> str:
@@ -55,9 +60,20 @@ class Reconciler:
             TemporaryTroubleError: something failed that may pass, and the status says what; try again later.
             TargetGoneError: the target is not there any more.
         """
-        metadata = target["metadata"]
-        if "deletionTimestamp" in metadata:
+        if "deletionTimestamp" in target["metadata"]:
             return target  # its children are collected with it, by their owner references
+        try:
+            return await self._pass(target)
+        except (TemporaryTroubleError, TargetGoneError, NotLeaderError):
+            raise
+        except Exception as error:
+            status = broken(target, _fault(error), _utc())
+            if not says_the_same(status, target.get("status", {})):
+                await self._applier.write_status(target, status)
+            raise
+
+    async def _pass(self, target: Manifest) -> Manifest:
+        metadata = target["metadata"]
         parsed = parse(target.get("spec") or {}, self._observer.older(target))
         troubles: list[Trouble] = []
         if parsed.spec and not parsed.errors and not parsed.spec.paused:
@@ -96,11 +112,22 @@ class Reconciler:
         served = {key: desired for key, desired in wanted.items() if key.kind not in facts.unserved}
         if target.get("status", {}).get("conditions") and not served.keys() <= facts.children.keys():
             await self._applier.confirm(target)  # a target without a status was only just heard of
-        troubles = [await self._applier.apply(desired, facts.children.get(key)) for key, desired in served.items()]
+        troubles = [await self._child(desired, facts.children.get(key)) for key, desired in served.items()]
         for key, live in facts.children.items():
             if key not in wanted:
                 troubles.append(await self._applier.prune(key, live))
         return [trouble for trouble in troubles if trouble]
+
+    async def _child(self, desired: Manifest, live: Manifest | None) -> Trouble | None:
+        """One child; whatever is wrong with it, the others are still written."""
+        try:
+            return await self._applier.apply(desired, live)
+        except NotLeaderError:
+            raise
+        except Exception as error:
+            kind, name = desired["kind"], desired["metadata"]["name"]
+            log.exception("a child could not be looked at or written", kind=kind, name=name)
+            return Trouble(kind, name, "InternalError", _fault(error), temporary=True)
 
     async def _tell(self, target: Manifest, parsed: Parsed, troubles: list[Trouble]) -> Manifest:
         before = target.get("status", {})

@@ -27,6 +27,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"agent": {"resources": {"limits": {"memory": "much"}}}},
         "must be a quantity such as 100m, 0.5 or 64Mi",
     ),
+    "negative quantity": ({"agent": {"resources": {"limits": {"memory": -1}}}}, "and not below zero"),
     "bad percentage": ({"agent": {"updateStrategy": {"maxUnavailable": "200%"}}}, "must be a whole number, 1 or more"),
     "nothing may be unavailable": (
         {"agent": {"updateStrategy": {"maxUnavailable": 0}}},

@@ -101,6 +101,14 @@ EDITS: dict[str, tuple[str, list[dict[str, Any]]]] = {
             }
         ],
     ),
+    "an init container": (
+        "daemonset",
+        [{"op": "add", "path": "/spec/template/spec/initContainers", "value": [{"name": "evil", "image": "evil"}]}],
+    ),
+    "a pull secret": (
+        "daemonset",
+        [{"op": "add", "path": "/spec/template/spec/imagePullSecrets", "value": [{"name": "theirs"}]}],
+    ),
     "the host's processes": ("daemonset", [{"op": "add", "path": "/spec/template/spec/hostPID", "value": True}]),
     "a node selector": (
         "daemonset",
@@ -126,6 +134,10 @@ EDITS: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "a rule less": ("prometheusrule", [{"op": "remove", "path": "/spec/groups/0/rules/0"}]),
     "a group more": ("prometheusrule", [{"op": "add", "path": "/spec/groups/-", "value": {"name": "z", "rules": []}}]),
     "a label of ours": ("daemonset", [{"op": "remove", "path": "/metadata/labels/metricat.dev~1target"}]),
+    "another's label": (
+        "daemonset",
+        [{"op": "replace", "path": "/metadata/labels/metricat.dev~1target", "value": "another"}],
+    ),
     "the label that we watch by": (
         "service",
         [{"op": "remove", "path": "/metadata/labels/app.kubernetes.io~1managed-by"}],
@@ -181,6 +193,11 @@ def test_what_others_add_beside_the_spec_stays(cluster: Cluster, namespace: str)
     wait_ready(cluster, namespace)
     cluster.do("annotate", "daemonset", CHILD, "-n", namespace, "example.com/note=kept")
     cluster.do("label", "service", CHILD, "-n", namespace, "example.com/team=kept")
+    finalizer = [{"op": "add", "path": "/metadata/finalizers", "value": ["example.com/kept"]}]
+    cluster.patch("serviceaccount", CHILD, namespace, finalizer)
+    limit = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": CHILD, "namespace": namespace}}
+    limit["spec"] = {"revisionHistoryLimit": 10}  # what it is anyway
+    cluster.do("apply", "--server-side", "--field-manager=theirs", "-f", "-", stdin=json.dumps(limit))
     cluster.do("rollout", "restart", "daemonset", CHILD, "-n", namespace)
     cluster.do("delete", "servicemonitor", CHILD, "-n", namespace)  # a reconcile surely happens after all that
     eventually(lambda: cluster.get("servicemonitor", CHILD, namespace))
@@ -193,6 +210,8 @@ def test_what_others_add_beside_the_spec_stays(cluster: Cluster, namespace: str)
     assert daemon_set["metadata"]["annotations"]["example.com/note"] == "kept"
     assert "kubectl.kubernetes.io/restartedAt" in daemon_set["spec"]["template"]["metadata"]["annotations"]
     assert service["metadata"]["labels"]["example.com/team"] == "kept"
+    assert cluster.condition(namespace, "nodes", "Applied")["status"] == "True"
+    cluster.patch("serviceaccount", CHILD, namespace, [{"op": "remove", "path": "/metadata/finalizers"}])
 
 
 def test_a_paused_target_leaves_its_children_alone(cluster: Cluster, namespace: str) -> None:
@@ -245,10 +264,16 @@ def test_a_target_deleted_while_the_operator_is_down(
 def test_a_status_that_somebody_else_wrote_is_put_right(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    lie = {"status": {"nodes": {"desired": 99}, "conditions": []}}
+    pools = [{"name": "ghost", "desired": 1, "ready": 1}]
+    lie = {"status": {"nodes": {"desired": 99, "scraped": 77}, "pools": pools, "conditions": []}}
     path = f"/apis/metricat.dev/v1alpha1/namespaces/{namespace}/monitoringtargets/nodes/status"
     cluster.api.call("PATCH", path, lie, "application/merge-patch+json")
-    eventually(lambda: (cluster.get("mtarget", "nodes", namespace) or {})["status"]["nodes"]["desired"] == NODES)
+
+    def right() -> bool:
+        status = (cluster.get("mtarget", "nodes", namespace) or {})["status"]
+        return status["nodes"]["desired"] == NODES and "scraped" not in status["nodes"] and "pools" not in status
+
+    eventually(right)
     wait_ready(cluster, namespace)
 
 

@@ -121,6 +121,25 @@ def test_who_takes_what_is_said_once() -> None:
     )
 
 
+def test_rules_where_no_samples_are_hold_for_nobody() -> None:
+    rules = Subject("PrometheusRule", "alerts.labels", {"metadata": {"namespace": "monitoring"}}, {})
+    none: Selector = {"matchLabels": {"a": "b"}}
+
+    def one(name: str, scrapes: Selector, evaluates: Selector, kind: str = "Prometheus") -> Taker:
+        selectors = {"ServiceMonitor": (scrapes, None), "PrometheusRule": (evaluates, None)}
+        if kind != "Prometheus":
+            selectors.pop("PrometheusRule" if kind == "PrometheusAgent" else "ServiceMonitor")
+        return Taker(kind, f"{kind.lower()}s.monitoring.coreos.com", "monitoring", name, selectors, BOTH)
+
+    found = discovered("nodes", [monitor(), rules], [one("own", {}, none), one("k8s", none, {})])
+    assert (found.holds, found.reason) == (None, "RulesElsewhere")
+    assert "alerts are evaluated where there are none: Prometheus monitoring/own does not select" in found.message
+    assert '{"spec": {"alerts": {"labels": {"a": "b"}}}}' in found.message
+    for kind, scrapes in (("PrometheusAgent", {}), ("ThanosRuler", None), ("Prometheus", {})):
+        third = one("third", scrapes, {}, kind)
+        assert discovered("nodes", [monitor(), rules], [one("own", {}, none), one("k8s", none, {}), third]).holds
+
+
 def test_a_long_list_is_cut() -> None:
     found = verdict(monitor(), *[taker(None, name=f"p{number}") for number in range(9)])
     assert found.message.endswith("and 6 more")

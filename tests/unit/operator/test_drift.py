@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from metricat_operator.drift import drift, where
+from metricat_operator.drift import drift, leftovers, where
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "children"
 KINDS = ["ServiceAccount", "DaemonSet", "Service", "ServiceMonitor", "PrometheusRule"]
@@ -104,6 +104,61 @@ def test_foreign_items_of_a_list_are_removed_from_its_end() -> None:
     edited(live, {"f:spec": {"f:template": {"f:spec": {"f:containers": fields}}}})
     places = [int(step["path"].rsplit("/", 1)[1]) for step in drift(desired, live).patch("1")[1:]]
     assert places == sorted(places, reverse=True) == list(range(12, 0, -1))
+
+
+@pytest.mark.parametrize(
+    ("where", "item"), [("initContainers", {"name": "theirs", "image": "x"}), ("imagePullSecrets", {"name": "theirs"})]
+)
+def test_a_list_that_others_began_goes_whole(where: str, item: dict[str, str]) -> None:
+    desired, live = load("DaemonSet")
+    live["spec"]["template"]["spec"][where] = [item]
+    fields: dict[str, Any] = {".": {}, 'k:{"name":"theirs"}': {".": {}, **{f"f:{key}": {} for key in item}}}
+    edited(live, {"f:spec": {"f:template": {"f:spec": {f"f:{where}": fields}}}})
+    assert [step["path"] for step in drift(desired, live).patch("1")[1:]] == [f"/spec/template/spec/{where}"]
+
+
+def test_a_finalizer_of_others_stays() -> None:
+    desired, live = load("Service")
+    live["metadata"]["finalizers"] = ["example.com/x"]
+    assert not drift(desired, edited(live, {"f:metadata": {"f:finalizers": {".": {}, 'v:"example.com/x"': {}}}}))
+
+
+def all_fields(value: Any) -> Any:
+    """The `fieldsV1` of who owns all of it; lists are taken whole, but for the containers."""
+    return {f"f:{key}": all_fields(item) for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_the_api_servers_defaults_may_be_anybodys(kind: str) -> None:
+    desired, live = load(kind)
+    fields = all_fields(live["spec"])
+    if kind == "DaemonSet":
+        [container] = live["spec"]["template"]["spec"]["containers"]
+        agent = {".": {}, **all_fields(container)}
+        fields["f:template"]["f:spec"]["f:containers"] = {".": {}, 'k:{"name":"agent"}': agent}
+    assert not drift(desired, edited(live, {"f:spec": fields}, "velero"))
+
+
+def test_a_default_that_others_changed_goes_back() -> None:
+    desired, live = load("DaemonSet")
+    live["spec"]["template"]["spec"]["dnsPolicy"] = "Default"
+    edited(live, {"f:spec": {"f:template": {"f:spec": {"f:dnsPolicy": {}}}}})
+    assert drift(desired, live).remove == (("spec", "template", "spec", "dnsPolicy"),)
+
+
+def test_what_others_wrote_into_a_status_is_taken_away() -> None:
+    status = {"nodes": {"ready": 1}, "conditions": []}
+    written: dict[str, Any] = {
+        "metadata": {"resourceVersion": "7"},
+        "status": {**status, "conditions": [{"type": "Theirs"}]},
+    }
+    assert leftovers(status, written) == []
+    written["status"] |= {"nodes": {"ready": 1, "scraped": 77}, "pools": [{"name": "ghost"}]}
+    assert leftovers(status, written) == [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
+        {"op": "replace", "path": "/status/nodes", "value": {"ready": 1}},
+        {"op": "remove", "path": "/status/pools"},
+    ]
 
 
 def test_foreign_labels_and_annotations_stay() -> None:

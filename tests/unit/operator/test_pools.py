@@ -128,6 +128,18 @@ def test_errors_name_the_pool_and_the_remedy() -> None:
     assert "spec.pools[0].nodeSelector: a pool needs a label" in "\n".join(parse({"pools": pools[5:]}).errors)
 
 
+def test_maps_that_only_together_are_too_large_are_an_error_of_the_pool() -> None:
+    labels = {f"l{number}": "x" for number in range(8)}
+    pool = {
+        "name": "gpu",
+        "nodeSelector": {"matchLabels": {"gpu": "yes"}},
+        "alerts": {"rules": {"NodeCPUUsageHigh": {"labels": {"team": "gpu"}}}},
+    }
+    [error] = parse({"alerts": {"rules": {"NodeCPUUsageHigh": {"labels": labels}}}, "pools": [pool]}).errors
+    assert error.startswith("spec.pools[0].alerts.rules.NodeCPUUsageHigh.labels: together with the target's own: ")
+    assert "8 items" in error
+
+
 def test_no_node_is_asked_twice_for_one_level_of_an_alert() -> None:
     spec = Spec.model_validate(
         {

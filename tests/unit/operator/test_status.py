@@ -5,7 +5,7 @@ from typing import Any
 
 from metricat_operator.api.parse import parse
 from metricat_operator.observed import AgentPod, Facts, Manifest, Node, ObjectKey, Taint, Trouble
-from metricat_operator.status import MAX_MESSAGE, MAX_UNCOVERED, compute, news, says_the_same
+from metricat_operator.status import MAX_MESSAGE, MAX_UNCOVERED, broken, compute, news, says_the_same
 from metricat_operator.status.conditions import monitored
 
 TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 3}}
@@ -265,3 +265,14 @@ def test_events_tell_changes_and_not_what_every_new_target_goes_through() -> Non
     assert news(running, running) == []
     assert [one for one in news(starting, {}) if one["type"] in {"Accepted", "Applied", "AgentsReady", "Ready"}] == []
     assert [one["type"] for one in news(status(facts(), {"agent": {"port": 0}}), {})] == ["Accepted"]
+
+
+def test_a_fault_of_our_own_is_told_and_the_rest_stays_as_it_was() -> None:
+    before = status(facts(*READY))
+    found = broken({**TARGET, "status": before}, "a fault", NOW)
+    assert condition(found, "Applied") == {"status": "Unknown", "reason": "InternalError", "message": "a fault"}
+    assert condition(found, "Monitored")["status"] == "Unknown"
+    assert condition(found, "AgentsReady") == condition(before, "AgentsReady")
+    assert found["nodes"] == before["nodes"]
+    assert says_the_same(found, broken({**TARGET, "status": found}, "a fault", "2031-01-01T00:00:00Z"))
+    assert broken(TARGET, "a fault", NOW)["observedGeneration"] == 3

@@ -87,10 +87,12 @@ class Resources(Model):
 
     requests: Amounts = Field(
         default=Amounts(cpu="20m", memory="40Mi"),
-        description="What the scheduler sets aside. Default: cpu 20m, memory 40Mi.",
+        description="What the scheduler sets aside. Default: cpu 20m, memory 40Mi; "
+        "what is set here takes the place of both.",
     )
     limits: Amounts = Field(
-        default=Amounts(memory="128Mi"), description="What the agent may not exceed. Default: memory 128Mi."
+        default=Amounts(memory="128Mi"),
+        description="What the agent may not exceed. Default: memory 128Mi; what is set here takes its place.",
     )
 
     model_config = Model.model_config | {

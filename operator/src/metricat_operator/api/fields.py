@@ -121,7 +121,12 @@ Quantity = Annotated[
     Field(
         json_schema_extra={
             **INT_OR_STRING,
-            **cel(rule("isQuantity(string(self))", "must be a quantity such as 100m, 0.5 or 64Mi")),
+            **cel(
+                rule(
+                    "isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('0')) >= 0",
+                    "must be a quantity such as 100m, 0.5 or 64Mi, and not below zero",
+                )
+            ),
             IN_LIST: {"pattern": _QUANTITY, "minimum": 0},
         }
     ),

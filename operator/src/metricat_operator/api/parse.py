@@ -15,7 +15,7 @@ from metricat_operator.api.collectors import ambiguities
 from metricat_operator.api.fields import quantity, seconds
 from metricat_operator.api.notifications import contradictions
 from metricat_operator.api.overlap import Claim, selected
-from metricat_operator.api.pools import Pool, requirements, resolve
+from metricat_operator.api.pools import MergeError, Pool, requirements, resolve
 from metricat_operator.api.selectors import count
 from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
 
@@ -59,7 +59,10 @@ def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
                 _drop(known, place)
                 warnings.append(f"{_path(place)}: unknown to this version of the operator, and ignored")
         else:
-            pools = resolve(model)
+            try:
+                pools = resolve(model)
+            except MergeError as error:
+                return Parsed(None, errors=tuple(map(str, error.args)), warnings=tuple(warnings))
             errors, doubts = _contradictions(model, pools), [*_doubts(model), *_disorder(model, pools)]
             found = Parsed(model, tuple(errors), (*warnings, *doubts), tuple(older))
             return found if found.errors or not (crowd := _crowd(found)) else replace(found, errors=crowd, crowded=True)

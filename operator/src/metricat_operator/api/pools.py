@@ -4,12 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from metricat_operator import naming
 from metricat_operator.api.agent import Agent
 from metricat_operator.api.alerts import AlertRules
 from metricat_operator.api.nodes import NodeSelector
 from metricat_operator.api.selectors import All, Requirement, beside, chosen
 from metricat_operator.api.v1alpha1 import Spec
+
+
+class MergeError(ValueError):
+    """What a pool sets is right, and what the target sets, but not both together; the arguments are the errors."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +40,20 @@ def resolve(spec: Spec, older: Sequence[All] = ()) -> tuple[Pool, ...]:
     """Every pool in order, and the default one, which owns the target's nodes that no other does, last.
 
     `older` are the selectors of older targets, whose nodes are theirs.
+
+    Raises:
+        MergeError: what a pool and the target set is too much together.
     """
     ours = requirements(spec.node_selector)
     pools: list[Pool] = []
     before: tuple[All, ...] = ()
-    for pool in spec.pools:
+    for place, pool in enumerate(spec.pools):
         own = requirements(pool.node_selector)
         pools.append(
             Pool(
                 name=pool.name,
-                agent=_merged(Agent, spec.agent, pool.agent),
-                rules=_merged(AlertRules, spec.alerts.rules, pool.alerts.rules),
+                agent=_merged(f"spec.pools[{place}].agent", Agent, spec.agent, pool.agent),
+                rules=_merged(f"spec.pools[{place}].alerts.rules", AlertRules, spec.alerts.rules, pool.alerts.rules),
                 wanted=(*ours, *own),
                 unwanted=(*before, *beside((*ours, *own), older)),
             )
@@ -63,10 +72,17 @@ def requirements(selector: NodeSelector) -> All:
     return tuple(sorted({*labels, *expressions}))
 
 
-def _merged(model: Any, base: Any, override: Any) -> Any:
+def _merged(where: str, model: Any, base: Any, override: Any) -> Any:
     """The base with the fields that the override sets; maps are merged field by field, lists replaced whole."""
     said = override.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
-    return model.model_validate(_over(base.model_dump(by_alias=True, exclude_none=True), said))
+    try:
+        return model.model_validate(_over(base.model_dump(by_alias=True, exclude_none=True), said))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        told = (
+            f"{'.'.join([where, *map(str, one['loc'])])}: together with the target's own: {one['msg']}" for one in found
+        )
+        raise MergeError(*told) from error
 
 
 def _over(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

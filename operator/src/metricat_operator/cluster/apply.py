@@ -6,7 +6,7 @@ from metricat_operator import naming
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.facts import Observer
 from metricat_operator.cluster.kinds import BY_NAME, TARGET, Kind
-from metricat_operator.drift import drift, replacement, where
+from metricat_operator.drift import drift, leftovers, replacement, where
 from metricat_operator.naming import FIELD_MANAGER
 from metricat_operator.observed import Manifest, ObjectKey, Trouble
 
@@ -107,7 +107,12 @@ class Applier:
             "status": status,
         }
         try:
-            return await self._client.apply(TARGET, manifest, force=True, subresource="status")
+            written = await self._client.apply(TARGET, manifest, force=True, subresource="status")
+            if not (operations := leftovers(status, written)):
+                return written
+            return await self._client.patch(
+                TARGET, metadata["namespace"], metadata["name"], operations, subresource="status"
+            )
         except ApiError as error:
             if error.status in {404, 409}:  # 409: the UID is another one's
                 raise TargetGoneError from error

@@ -190,11 +190,13 @@ class Client:
             force_conflicts=str(force).lower(),
         )
 
-    async def patch(self, kind: Kind, namespace: str, name: str, operations: Sequence[Manifest]) -> Manifest:
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, operations: Sequence[Manifest], *, subresource: str = ""
+    ) -> Manifest:
         """JSON Patch (RFC 6902)."""
         return await self._json(
             "patch",
-            kind.path(namespace, name),
+            kind.path(namespace, name, subresource),
             body=list(operations),
             content_type="application/json-patch+json",
             field_manager=FIELD_MANAGER,

@@ -38,8 +38,7 @@ class Observer:
         def within(seconds: float) -> Callable[[Manifest], None]:
             def changed(manifest: Manifest) -> None:
                 metadata = manifest.get("metadata", {})
-                label = metadata.get("labels", {}).get(naming.LABEL_TARGET, "")
-                enqueue(metadata.get("namespace", ""), label, seconds)
+                enqueue(metadata.get("namespace", ""), _whose(metadata), seconds)
 
             return changed
 
@@ -133,6 +132,14 @@ class Observer:
 
 
 Index = Mapping[tuple[str, str], Sequence[Manifest]]
+
+
+def _whose(metadata: Manifest) -> str:
+    """The label of the target that an object is about; its owner's, for the label itself may have been edited."""
+    owners = [one for one in metadata.get("ownerReferences", []) if one.get("kind") == TARGET.name]
+    if owners:
+        return naming.fit(str(owners[0]["name"]))
+    return str(metadata.get("labels", {}).get(naming.LABEL_TARGET, ""))
 
 
 def _by_target(pods: Iterable[Manifest]) -> Index:

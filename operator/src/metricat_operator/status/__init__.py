@@ -3,8 +3,17 @@
 Nothing here may read a clock or the cluster: the same facts give the same status.
 """
 
-from metricat_operator.status.compute import MAX_UNCOVERED, compute, goes_beyond_a_rollout, news, says_the_same
+from metricat_operator.status.compute import MAX_UNCOVERED, broken, compute, goes_beyond_a_rollout, news, says_the_same
 from metricat_operator.status.conditions import MAX_MESSAGE
 from metricat_operator.status.coverage import unexplained
 
-__all__ = ["MAX_MESSAGE", "MAX_UNCOVERED", "compute", "goes_beyond_a_rollout", "news", "says_the_same", "unexplained"]
+__all__ = [
+    "MAX_MESSAGE",
+    "MAX_UNCOVERED",
+    "broken",
+    "compute",
+    "goes_beyond_a_rollout",
+    "news",
+    "says_the_same",
+    "unexplained",
+]

@@ -10,6 +10,7 @@ from metricat_operator.status.conditions import (
     accepted,
     agents_ready,
     applied,
+    condition,
     discovered,
     monitored,
     ready,
@@ -21,6 +22,9 @@ from metricat_operator.status.members import members, taken, updated, virtual
 from metricat_operator.status.notified import notified
 
 MAX_UNCOVERED = 50
+
+_OURS = frozenset({"Accepted", "AgentsReady", "Discovered", "RulesLoaded", "Scraped", "Notified", "Ready"})
+"""The conditions that stay as they were where a fault of our own ends a pass."""
 
 _SUMS = frozenset({"Ready", "Monitored"})
 """Conditions that repeat others."""
@@ -79,6 +83,19 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
     return found
 
 
+def broken(target: Manifest, message: str, now: str) -> Manifest:
+    """The status as it was, but for what a fault of our own keeps us from knowing."""
+    before, generation = target.get("status", {}), target["metadata"]["generation"]
+    known = {one["type"]: one for one in before.get("conditions", [])}
+    unknown = [
+        condition(kind, status=None, reason="InternalError", message=message) for kind in ("Applied", "Monitored")
+    ]
+    found = [one for one in known.values() if one["type"] in _OURS] + [
+        _stamped(one, known, generation, now) for one in unknown
+    ]
+    return {**before, "observedGeneration": generation, "conditions": found}
+
+
 def says_the_same(status: Manifest, before: Manifest) -> bool:
     """Whether the status is already written; conditions of others, and the order of all, do not count."""
 
@@ -93,13 +110,16 @@ def says_the_same(status: Manifest, before: Manifest) -> bool:
 def news(status: Manifest, before: Manifest) -> list[Manifest]:
     """The conditions that are worth an event: their status or reason changed.
 
-    What only sums up others is not; nor is it news that a target's first agents are still to come.
+    What only sums up others is not; nor is it news that Prometheus is being asked, or that a target's first agents are
+    still to come.
     """
     known = {one["type"]: (one["status"], one["reason"]) for one in before.get("conditions", [])}
     found = [
         one
         for one in status["conditions"]
-        if one["type"] not in _SUMS and known.get(one["type"]) != (one["status"], one["reason"])
+        if one["type"] not in _SUMS
+        and one["reason"] != "Asking"
+        and known.get(one["type"]) != (one["status"], one["reason"])
     ]
     return found if known else [one for one in found if one["status"] == "False" and one["type"] != "AgentsReady"]
 
