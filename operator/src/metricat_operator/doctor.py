@@ -17,6 +17,8 @@ from metricat_operator.observed import Manifest, Taker
 from metricat_operator.overseer import Overseer
 
 _MOST_TOLD = 3
+_OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
+_KNOWN = "In, NotIn, Exists and DoesNotExist"
 _NAME_OF_A_NAMESPACE = "kubernetes.io/metadata.name"
 
 
@@ -133,6 +135,9 @@ def _not_selected(target: str, subject: Subject, taker: Taker) -> Finding | None
     """Which selector of the taker leaves the object out."""
     chosen, spaces = taker.selectors[subject.what]
     what = f"{taker} does not select the {subject.what}"
+    operators = {one.operator for selector in (chosen, spaces) for one in requirements(selector or {})}
+    if unknown := sorted(operators - _OPERATORS):
+        return _no("InvalidSelector", f"{what}: {', '.join(unknown)} is no operator of a selector; it knows {_KNOWN}")
     if spaces is None and taker.namespace != subject.namespace:
         mended = _command(
             f"kubectl patch {taker.resource} {taker.name} -n {taker.namespace} --type merge -p",

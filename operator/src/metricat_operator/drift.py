@@ -86,12 +86,14 @@ _DEFAULTS: Mapping[tuple[str, Path], object] = {
     ("DaemonSet", (*_POD, "restartPolicy")): "Always",
     ("DaemonSet", (*_POD, "schedulerName")): "default-scheduler",
     ("DaemonSet", (*_POD, "serviceAccount")): _ANY,  # the API server copies serviceAccountName
+    ("DaemonSet", (*_POD, "volumes", "secret", "defaultMode")): 0o644,
     ("Service", ("spec", "clusterIPs")): _ANY,  # and clusterIP
     ("Service", ("spec", "internalTrafficPolicy")): "Cluster",
     ("Service", ("spec", "ipFamilies")): _ANY,  # what the cluster has; of a headless Service it matters to nobody
     ("Service", ("spec", "ipFamilyPolicy")): _ANY,
     ("Service", ("spec", "sessionAffinity")): "None",
     ("Service", ("spec", "type")): "ClusterIP",
+    ("ServiceMonitor", ("spec", "endpoints", "metricRelabelings", "action")): "replace",
     ("ServiceMonitor", ("spec", "endpoints", "relabelings", "action")): "replace",
 }
 """What the API server adds to our children, by kind and path, without the places in lists.

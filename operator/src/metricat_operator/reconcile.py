@@ -3,7 +3,7 @@
 Level-triggered: everything desired is computed anew from what is there now, so it does not matter which event led here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -35,6 +35,17 @@ Report = Callable[[Manifest, Manifest], None]
 
 def _fault(error: Exception) -> str:
     return f"a fault of Metricat's own, of which its log tells more; please report it: {type(error).__name__}: {error}"
+
+
+async def _guarded(key: ObjectKey, work: Awaitable[Trouble | None]) -> Trouble | None:
+    """What is wrong with one child; whatever it is, the others are still written."""
+    try:
+        return await work
+    except NotLeaderError:
+        raise
+    except Exception as error:
+        log.exception("a child could not be looked at or written", kind=key.kind, name=key.name)
+        return Trouble(key.kind, key.name, "InternalError", _fault(error), temporary=True)
 
 
 def _utc() -> str:
@@ -112,22 +123,11 @@ class Reconciler:
         served = {key: desired for key, desired in wanted.items() if key.kind not in facts.unserved}
         if target.get("status", {}).get("conditions") and not served.keys() <= facts.children.keys():
             await self._applier.confirm(target)  # a target without a status was only just heard of
-        troubles = [await self._child(desired, facts.children.get(key)) for key, desired in served.items()]
-        for key, live in facts.children.items():
-            if key not in wanted:
-                troubles.append(await self._applier.prune(key, live))
+        apply, prune = self._applier.apply, self._applier.prune
+        troubles = [await _guarded(key, apply(one, facts.children.get(key))) for key, one in served.items()]
+        unwanted = [(key, live) for key, live in facts.children.items() if key not in wanted]
+        troubles += [await _guarded(key, prune(key, live)) for key, live in unwanted]
         return [trouble for trouble in troubles if trouble]
-
-    async def _child(self, desired: Manifest, live: Manifest | None) -> Trouble | None:
-        """One child; whatever is wrong with it, the others are still written."""
-        try:
-            return await self._applier.apply(desired, live)
-        except NotLeaderError:
-            raise
-        except Exception as error:
-            kind, name = desired["kind"], desired["metadata"]["name"]
-            log.exception("a child could not be looked at or written", kind=kind, name=name)
-            return Trouble(kind, name, "InternalError", _fault(error), temporary=True)
 
     async def _tell(self, target: Manifest, parsed: Parsed, troubles: list[Trouble]) -> Manifest:
         before = target.get("status", {})

@@ -143,6 +143,30 @@ EDITS: dict[str, tuple[str, list[dict[str, Any]]]] = {
         [{"op": "remove", "path": "/metadata/labels/app.kubernetes.io~1managed-by"}],
     ),
     "the owner": ("servicemonitor", [{"op": "remove", "path": "/metadata/ownerReferences"}]),
+    "the owner and the label": (
+        "serviceaccount",
+        [
+            {"op": "remove", "path": "/metadata/ownerReferences"},
+            {"op": "replace", "path": "/metadata/labels/metricat.dev~1target", "value": "another"},
+        ],
+    ),
+    "another owner": (
+        "prometheusrule",
+        [
+            {
+                "op": "replace",
+                "path": "/metadata/ownerReferences",
+                "value": [
+                    {
+                        "apiVersion": "metricat.dev/v1alpha1",
+                        "kind": "MonitoringTarget",
+                        "name": "another",
+                        "uid": "00000000-0000-0000-0000-000000000001",
+                    }
+                ],
+            }
+        ],
+    ),
 }
 
 

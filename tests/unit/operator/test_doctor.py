@@ -63,6 +63,12 @@ def test_the_missing_label_comes_with_the_patch_to_type() -> None:
     assert json.loads(patch.strip("'")) == {"spec": {"monitor": {"labels": {"release": "kps"}}}}
 
 
+def test_a_selector_that_makes_no_sense_selects_nothing() -> None:
+    found = verdict(monitor(), taker({"matchExpressions": [{"key": "a", "operator": "exists"}]}))
+    assert (found.holds, found.reason) == (False, "InvalidSelector")
+    assert "exists is no operator of a selector" in found.message
+
+
 def test_one_patch_sets_and_takes_away() -> None:
     selector = {
         "matchLabels": {"release": "kps", "empty": ""},

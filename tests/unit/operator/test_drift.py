@@ -139,6 +139,16 @@ def test_the_api_servers_defaults_may_be_anybodys(kind: str) -> None:
     assert not drift(desired, edited(live, {"f:spec": fields}, "velero"))
 
 
+def test_the_default_mode_of_a_secret_may_be_anybodys() -> None:
+    desired, live = load("DaemonSet")
+    volume = {"name": "tls", "secret": {"secretName": "tls"}}
+    desired["spec"]["template"]["spec"]["volumes"].append(volume)
+    live["spec"]["template"]["spec"]["volumes"].append({**volume, "secret": {"secretName": "tls", "defaultMode": 420}})
+    fields: dict[str, Any] = {'k:{"name":"tls"}': {"f:secret": {"f:defaultMode": {}}}}
+    edited(live, {"f:spec": {"f:template": {"f:spec": {"f:volumes": fields}}}}, "velero")
+    assert drift(desired, live).remove == ()
+
+
 def test_a_default_that_others_changed_goes_back() -> None:
     desired, live = load("DaemonSet")
     live["spec"]["template"]["spec"]["dnsPolicy"] = "Default"

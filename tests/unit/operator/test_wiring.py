@@ -134,6 +134,23 @@ def test_what_is_missing_in_a_paused_prometheus_is_that_pause() -> None:
     assert resume in scraped(facts(lost, takers=(taker,)), ["n1"], {}).finding.message
 
 
+def test_odd_children_of_a_paused_target_are_no_riddle() -> None:
+    """What their schemas let pass, though no operator of ours ever wrote it."""
+    nameless = {"groups": [{"name": "ours", "rules": [{"expr": 1}]}, {"name": "empty"}]}
+    odd = [
+        child("ServiceMonitor", "metricat-nodes", "uid0", {"endpoints": []}),
+        child("PrometheusRule", "metricat-nodes", "uid1", nameless),
+        child("PrometheusRule", "extra-metricat-nodes", "uid2", {"groups": None}),
+    ]
+    children = {ObjectKey(one["kind"], one["metadata"]["name"]): one for one in odd}
+    given = replace(facts(replace(ANSWER, rules=())), children=children)
+    [question] = questions(given, everywhere)
+    assert question.job
+    assert [group.name for group in question.groups] == ["ours", "empty"]
+    assert rules_loaded(given, NAMES).reason == "RulesLoaded"
+    assert scraped(given, ["n1"], {}).finding.holds
+
+
 def test_a_configuration_that_prometheus_refuses_is_the_reason_told() -> None:
     answer = replace(ANSWER, rules=(), nodes={}, reloaded=False)
     assert "its newest configuration is refused" in rules_loaded(facts(answer), NAMES).message

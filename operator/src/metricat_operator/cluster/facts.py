@@ -38,7 +38,8 @@ class Observer:
         def within(seconds: float) -> Callable[[Manifest], None]:
             def changed(manifest: Manifest) -> None:
                 metadata = manifest.get("metadata", {})
-                enqueue(metadata.get("namespace", ""), _whose(metadata), seconds)
+                for label in _whose(metadata):
+                    enqueue(metadata.get("namespace", ""), label, seconds)
 
             return changed
 
@@ -134,12 +135,10 @@ class Observer:
 Index = Mapping[tuple[str, str], Sequence[Manifest]]
 
 
-def _whose(metadata: Manifest) -> str:
-    """The label of the target that an object is about; its owner's, for the label itself may have been edited."""
-    owners = [one for one in metadata.get("ownerReferences", []) if one.get("kind") == TARGET.name]
-    if owners:
-        return naming.fit(str(owners[0]["name"]))
-    return str(metadata.get("labels", {}).get(naming.LABEL_TARGET, ""))
+def _whose(metadata: Manifest) -> set[str]:
+    """The labels of the targets that an object may be about, by its owners and its own label: either may be edited."""
+    owners = {naming.fit(one["name"]) for one in metadata.get("ownerReferences", []) if one.get("kind") == TARGET.name}
+    return owners | {metadata.get("labels", {}).get(naming.LABEL_TARGET, "")} - ({""} if owners else set())
 
 
 def _by_target(pods: Iterable[Manifest]) -> Index:

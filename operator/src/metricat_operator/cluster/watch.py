@@ -38,7 +38,8 @@ class Cache:
     """The objects of one kind, by namespace and name; all of them, or those of some namespaces.
 
     `changed` is called with each object that appears, changes or goes, and with an empty one when the kind begins or
-    ceases to be served: then anything may have changed.
+    ceases to be served: then anything may have changed. Where the labels or owners are others than before, it is called
+    with the former state too: it tells whose the object was.
     """
 
     kind: Kind
@@ -172,7 +173,7 @@ class Cache:
         if before is None or newer(manifest, before):  # else it was made anew in the meantime, by us
             self._objects.pop(_key(manifest), None)
             self.revision += 1
-            self.changed(manifest)
+            self._tell(before, self.trim(manifest))
 
     def _store(self, manifest: Manifest) -> None:
         kept = self.trim(manifest)
@@ -182,7 +183,12 @@ class Cache:
         self._objects[_key(kept)] = kept
         if before is None or _content(before) != _content(kept):
             self.revision += 1
-            self.changed(kept)
+            self._tell(before, kept)
+
+    def _tell(self, before: Manifest | None, now: Manifest) -> None:
+        self.changed(now)
+        if before is not None and _whose(before) != _whose(now):
+            self.changed(before)
 
 
 def kept_metadata(manifest: Manifest) -> Manifest:
@@ -215,6 +221,11 @@ def newer(manifest: Manifest, before: Manifest) -> bool:
 
 def _version(metadata: Manifest) -> str:
     return str(metadata.get("resourceVersion", ""))
+
+
+def _whose(manifest: Manifest) -> tuple[object, object]:
+    """What tells to whom an object belongs."""
+    return manifest["metadata"].get("labels") or {}, manifest["metadata"].get("ownerReferences") or []
 
 
 def _content(manifest: Manifest) -> Mapping[str, object]:

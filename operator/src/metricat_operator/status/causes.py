@@ -79,7 +79,7 @@ def no_pod(daemon_set: Manifest, event: Event | None) -> Cause:
     if event is None or not refused:
         again = f"kubectl describe daemonset -n {metadata.get('namespace', '')} {metadata.get('name', '')}"
         return "NoPod", f"the DaemonSet controller made no pod for this node yet; if it stays so: {again}"
-    said = event.message.removeprefix("Error creating: ")
+    said = event.message.removeprefix("(combined from similar events): ").removeprefix("Error creating: ")
     if "violates PodSecurity" in said:
         return _mend("PodSecurity", said, daemon_set)
     if "exceeded quota" in said or "failed quota" in said:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from metricat_operator.doctor import listed
 from metricat_operator.observed import Manifest, Taker
+from metricat_operator.wiring.live import name_of
 
 _UNITS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
 _PART = re.compile(r"(\d+)(ms|[ywdhms])")
@@ -25,10 +26,10 @@ def forgotten(rules: Iterable[Manifest], taker: Taker) -> str:
     kept = _seconds(taker.retention)
     far: dict[str, str] = {}
     for rule in rules:
-        found = ["".join(both) for both in _LOOKS_BACK.findall(rule["expr"])]
+        found = ["".join(both) for both in _LOOKS_BACK.findall(str(rule["expr"]))]
         furthest = max(found, key=_seconds, default="")
         if kept and _seconds(furthest) > kept:
-            far[rule.get("alert") or rule["record"]] = furthest
+            far[name_of(rule)] = furthest
     if not far:
         return ""
     told = listed([f"{name} ({how_far})" for name, how_far in far.items()])

@@ -7,6 +7,7 @@ from metricat_operator.api.fields import seconds
 from metricat_operator.asking import Group, Job, Question, Server
 from metricat_operator.doctor import Subject, obstacle
 from metricat_operator.observed import Facts, Manifest, Taker
+from metricat_operator.wiring.live import groups, interval
 
 _FIELDS = {"ServiceMonitor": "monitor.labels", "PrometheusRule": "alerts.labels"}
 _MOST_SHARDS = 16
@@ -51,10 +52,10 @@ def _question(taker: Taker, taken: list[Subject], asks: Asks, own_namespace: str
         shards=tuple(map(tuple, shards.values())),
         job=next((_job(subject.manifest) for subject in taken if subject.what == "ServiceMonitor"), None),
         groups=tuple(
-            Group(subject.manifest["metadata"]["uid"], group["name"])
+            Group(subject.manifest["metadata"]["uid"], name)
             for subject in taken
             if subject.what == "PrometheusRule"
-            for group in subject.manifest["spec"].get("groups") or []
+            for name in groups(subject.manifest)
         ),
         queries=taker.kind != "PrometheusAgent",
         hindrance=_hindrance(taker, len(shards), asks),
@@ -63,12 +64,12 @@ def _question(taker: Taker, taken: list[Subject], asks: Asks, own_namespace: str
 
 
 def _job(monitor: Manifest) -> Job:
-    metadata, [endpoint, *_] = monitor["metadata"], monitor["spec"]["endpoints"]
+    metadata = monitor["metadata"]
     return Job(
         namespace=metadata["namespace"],
         service=metadata["name"],  # the Service has the monitor's name
         pool=f"serviceMonitor/{metadata['namespace']}/{metadata['name']}/0",
-        window_seconds=int(max(_LEAST_WINDOW_SECONDS, _MISSED_SCRAPES * seconds(endpoint["interval"]))),
+        window_seconds=int(max(_LEAST_WINDOW_SECONDS, _MISSED_SCRAPES * seconds(interval(monitor)))),
     )
 
 

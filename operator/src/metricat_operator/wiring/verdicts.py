@@ -7,6 +7,7 @@ from metricat_operator.api.fields import seconds
 from metricat_operator.asking import Answer, Group, wording
 from metricat_operator.doctor import Finding, Subject, listed, obstacle
 from metricat_operator.observed import Facts, Manifest, Taker
+from metricat_operator.wiring.live import groups, name_of
 from metricat_operator.wiring.memory import forgotten
 from metricat_operator.wiring.questions import subjects
 
@@ -101,11 +102,8 @@ def _rule(facts: Facts, rule: Subject, taker: Taker, doubts: str) -> Finding:
     answer = _answer(facts, taker)
     if answer.trouble:
         return Finding(None, answer.trouble[0], f"{taker}: {answer.trouble[1]}")
-    groups = rule.manifest["spec"].get("groups") or []
-    wanted = {
-        Group(metadata["uid"], group["name"]): sorted(one.get("alert") or one["record"] for one in group["rules"])
-        for group in groups
-    }
+    rules = {Group(metadata["uid"], group): its for group, its in groups(rule.manifest).items()}
+    wanted = {group: sorted(map(name_of, its)) for group, its in rules.items()}
     loaded = {group: sorted(one.name for one in answer.rules if one.group == group) for group in wanted}
     if missing := [group.name for group in wanted if loaded[group] != wanted[group]]:
         counts = f"{len(wanted) - len(missing)} of {len(wanted)} groups of {name}"
@@ -115,20 +113,19 @@ def _rule(facts: Facts, rule: Subject, taker: Taker, doubts: str) -> Finding:
     if failing:
         told = [f"{one.name} in group {one.group.name} of {name} fails: {one.error}" for one in failing]
         return Finding(holds=False, reason="RuleFails", message=f"{taker}: {listed(told, '; ')}")
-    rules = [one for group in groups for one in group["rules"]]
-    older = _older(groups, metadata["uid"], answer)
+    older = _older(rules, answer)
+    counted = f"{taker} has the {sum(map(len, rules.values()))} rules of {name}"
     if older or not answer.reloaded:
         how = f"but as they were before: {listed(older)}" if older else "perhaps as they were before"
-        message = f"{taker} has the {len(rules)} rules of {name}, {how}: {_due(answer, taker)}"
-        return Finding(None, "NotReloaded", message)
-    message = f"{taker} has the {len(rules)} rules of {name}{forgotten(rules, taker)}"
+        return Finding(None, "NotReloaded", f"{counted}, {how}: {_due(answer, taker)}")
+    message = f"{counted}{forgotten([one for its in rules.values() for one in its], taker)}"
     return Finding(holds=True, reason="RulesLoaded", message=message)
 
 
-def _older(groups: Sequence[Manifest], uid: str, answer: Answer) -> list[str]:
+def _older(rules: Mapping[Group, Sequence[Manifest]], answer: Answer) -> list[str]:
     """The alerts that are loaded with other texts, or with another `for`, than they have now."""
     loaded = {(one.group, one.name, one.wording) for one in answer.rules}
-    alerts = [(Group(uid, group["name"]), rule) for group in groups for rule in group["rules"] if "alert" in rule]
+    alerts = [(group, rule) for group, its in rules.items() for rule in its if "alert" in rule]
 
     def words(rule: Manifest) -> int:
         return wording(seconds(rule.get("for", "0s")), rule.get("annotations") or {})
