@@ -26,7 +26,7 @@ def scrape(operator: RunningOperator, token: str = "") -> tuple[int, str]:
         return 0, str(error)  # it has not started yet
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def token(cluster: Cluster) -> str:
     """Of a ServiceAccount that the chart's ClusterRole is bound to, as the message for a refused one says."""
     cluster.do("create", "serviceaccount", "scraper", "-n", "monitoring")
