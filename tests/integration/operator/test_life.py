@@ -186,9 +186,8 @@ def test_every_edit_by_hand_is_repaired(cluster: Cluster, namespace: str) -> Non
         before = cluster.get(kind, CHILD, namespace)
         assert before is not None
         cluster.patch(kind, CHILD, namespace, patch)
-        after = cluster.get(kind, CHILD, namespace)
-        assert after is not None
-        assert after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"], what
+        after = cluster.get(kind, CHILD, namespace)  # collected by now, where it was given an owner that is not there
+        assert after is None or after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"], what
 
         def repaired(kind: str = kind) -> bool:
             assert essence(cluster.get(kind, CHILD, namespace)) == right[kind]
