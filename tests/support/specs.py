@@ -125,7 +125,8 @@ def _string(schema: Schema) -> Values:
     if "''.matches(self)" in str(schema.get("x-kubernetes-validations")):
         return _PATTERNS
     if pattern := schema.get("pattern"):
-        return _matching(pattern, min(40, schema["maxLength"])).filter(lambda text: len(text) >= _least(schema))
+        found = _matching(pattern, min(40, schema["maxLength"]))
+        return found.filter(lambda text: len(text) >= _least(schema) and "\x7f" not in text)  # no kubectl takes that
     return _TEXT.filter(lambda text: len(text) >= _least(schema))
 
 

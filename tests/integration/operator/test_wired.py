@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from metricat_operator.api.fields import seconds
 from support.operating import CHILD, Cluster, Manifest, eventually, served, target, wait_ready
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.slow]
@@ -86,7 +87,15 @@ def loaded(rule: Manifest) -> list[dict[str, Any]]:
         {
             "name": group["name"],
             "file": file,
-            "rules": [{"name": one.get("alert") or one["record"], "health": "ok"} for one in group["rules"]],
+            "rules": [
+                {
+                    "name": one.get("alert") or one["record"],
+                    "health": "ok",
+                    "duration": seconds(one.get("for", "0s")),
+                    "annotations": one.get("annotations", {}),
+                }
+                for one in group["rules"]
+            ],
         }
         for group in rule["spec"]["groups"]
     ]
