@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from metricat_agent.files import Files, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+T = TypeVar("T")
 USER_HZ = 100
 """Ticks per second in ``/proc/stat``: part of the kernel's interface to programs (``man 7 time``), not its own HZ."""
 
@@ -63,6 +64,23 @@ class Host:
     def sys_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /sys."""
         return sorted(os.listdir(f"{self.sysfs}/{name}"))  # noqa: PTH208 -- pathlib would be imported for this alone
+
+    def sys_each(self, directory: str, read: Callable[[str], T], keeps: Callable[[str], object] = bool) -> dict[str, T]:
+        """Return what can be read of each entry of a directory of the host's /sys, by its name.
+
+        Nothing where the kernel has no such directory; an entry that goes away meanwhile is left out.
+        """
+        try:
+            entries = self.sys_names(directory)
+        except FileNotFoundError:
+            return {}
+        found = {}
+        for entry in filter(keeps, entries):
+            try:
+                found[entry] = read(entry)
+            except OSError:
+                continue
+        return found
 
     def proc_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /proc."""

@@ -87,17 +87,10 @@ class CacheSet:
 
 def read(host: Host, *, priorities: bool) -> list[CacheSet]:
     """Read all sets; none where the kernel has no bcache. One that is stopped meanwhile is left out."""
-    try:
-        entries = [entry for entry in host.sys_names("fs/bcache") if "-" in entry]
-    except FileNotFoundError:
-        return []
-    found = []
-    for entry in entries:
-        try:
-            found.append(_cache_set(host, entry, priorities=priorities))
-        except OSError:
-            continue
-    return found
+    found = host.sys_each(
+        "fs/bcache", lambda entry: _cache_set(host, entry, priorities=priorities), lambda entry: "-" in entry
+    )
+    return list(found.values())
 
 
 def _cache_set(host: Host, entry: str, *, priorities: bool) -> CacheSet:

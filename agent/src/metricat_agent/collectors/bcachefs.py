@@ -68,17 +68,7 @@ def family_of(name: str) -> Family:
 
 def read(host: Host) -> list[Filesystem]:
     """Read all that are mounted; none where the kernel has no bcachefs. One unmounted meanwhile is left out."""
-    try:
-        entries = host.sys_names("fs/bcachefs")
-    except FileNotFoundError:
-        return []
-    found = []
-    for entry in entries:
-        try:
-            found.append(_filesystem(host, entry))
-        except OSError:
-            continue
-    return found
+    return list(host.sys_each("fs/bcachefs", lambda entry: _filesystem(host, entry)).values())
 
 
 def _filesystem(host: Host, entry: str) -> Filesystem:

@@ -56,17 +56,8 @@ class Filesystem:
 
 def read(host: Host) -> list[Filesystem]:
     """Read all that are mounted; none where the kernel has no Btrfs. One that is unmounted meanwhile is left out."""
-    try:
-        entries = [entry for entry in host.sys_names("fs/btrfs") if "-" in entry]
-    except FileNotFoundError:
-        return []
-    found = []
-    for entry in entries:
-        try:
-            found.append(_filesystem(host, entry))
-        except OSError:
-            continue
-    return found
+    found = host.sys_each("fs/btrfs", lambda entry: _filesystem(host, entry), lambda entry: "-" in entry)
+    return list(found.values())
 
 
 def _filesystem(host: Host, entry: str) -> Filesystem:

@@ -52,19 +52,12 @@ class Port(NamedTuple):
 
 def read(host: Host) -> list[Port]:
     """Read each port; none where there are none."""
-    try:
-        entries = host.sys_names("class/fc_host")
-    except FileNotFoundError:
-        return []
-    found = []
-    for entry in entries:
-        try:
-            files = host.sys_attributes(f"class/fc_host/{entry}", LABELS)
-            statistics = host.sys_attributes(f"class/fc_host/{entry}/statistics", COUNTERS)
-        except OSError:
-            continue
-        found.append(Port(entry, files, statistics))
-    return found
+
+    def port(entry: str) -> Port:
+        files = host.sys_attributes(f"class/fc_host/{entry}", LABELS)
+        return Port(entry, files, host.sys_attributes(f"class/fc_host/{entry}/statistics", COUNTERS))
+
+    return list(host.sys_each("class/fc_host", port).values())
 
 
 def parse(ports: Iterable[Port]) -> Metrics:

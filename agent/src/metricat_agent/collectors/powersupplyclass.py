@@ -61,18 +61,10 @@ COLUMNS: dict[str, tuple[Family, float]] = dict(
 
 def read(host: Host, supplies: Filter) -> Mapping[str, Mapping[str, str]]:
     """Read the files of each; none where there are none."""
-    try:
-        entries = host.sys_names("class/power_supply")
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for entry in entries:
-        if supplies.keeps(entry):
-            try:
-                found[entry] = host.sys_attributes(f"class/power_supply/{entry}", (*COLUMNS, *LABELS[1:]))
-            except OSError:
-                continue
-    return found
+    files = (*COLUMNS, *LABELS[1:])
+    return host.sys_each(
+        "class/power_supply", lambda entry: host.sys_attributes(f"class/power_supply/{entry}", files), supplies.keeps
+    )
 
 
 def parse(supplies: Mapping[str, Mapping[str, str]]) -> Metrics:

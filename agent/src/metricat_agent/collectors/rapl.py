@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _TEXT = "Energy used so far, in joules; begins anew at the counter's end."
 ZONES = counter("node_rapl_joules_total", _TEXT, "index", "path", "rapl_zone")
+_PLACE = "class/powercap"
 _INDEX = re.compile(r"([^-]*)-(\d+)")
 
 
@@ -38,20 +39,14 @@ def family_of(name: str) -> Family:
 
 def read(host: Host) -> list[Zone]:
     """Read each zone; none where there are none, or none that we may read."""
-    try:
-        entries = host.sys_names("class/powercap")
-    except FileNotFoundError:
-        return []
-    found = []
-    for entry in entries:
-        directory = f"class/powercap/{entry}"
-        try:
-            files = host.sys_attributes(directory, ("energy_uj",), fixed=("name",))
-        except OSError:
-            continue
-        if "name" in files and "energy_uj" in files:
-            found.append(Zone(f"{host.sysfs}/{directory}", files["name"].strip(), files["energy_uj"]))
-    return found
+    zones = host.sys_each(
+        _PLACE, lambda entry: host.sys_attributes(f"{_PLACE}/{entry}", ("energy_uj",), fixed=("name",))
+    )
+    return [
+        Zone(f"{host.sysfs}/{_PLACE}/{entry}", files["name"].strip(), files["energy_uj"])
+        for entry, files in zones.items()
+        if "name" in files and "energy_uj" in files
+    ]
 
 
 def parse(zones: Iterable[Zone], *, labelled: bool) -> Metrics:

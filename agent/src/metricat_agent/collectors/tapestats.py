@@ -36,18 +36,11 @@ _DRIVE = re.compile(r"st\d+")
 
 def read(host: Host, drives: Filter) -> Mapping[str, Mapping[str, str]]:
     """Read the counters of each drive; none where there are none."""
-    try:
-        entries = host.sys_names("class/scsi_tape")
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for entry in entries:
-        if _DRIVE.fullmatch(entry) and drives.keeps(entry):
-            try:
-                found[entry] = host.sys_attributes(f"class/scsi_tape/{entry}/stats", COLUMNS)
-            except OSError:
-                continue
-    return found
+    return host.sys_each(
+        "class/scsi_tape",
+        lambda entry: host.sys_attributes(f"class/scsi_tape/{entry}/stats", COLUMNS),
+        lambda entry: _DRIVE.fullmatch(entry) and drives.keeps(entry),
+    )
 
 
 def parse(drives: Mapping[str, Mapping[str, str]]) -> Metrics:

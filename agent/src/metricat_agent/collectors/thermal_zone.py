@@ -20,17 +20,7 @@ _FILES = ("type", "temp", "cur_state", "max_state")
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
     """Read zones and devices; none where there are none."""
-    try:
-        entries = host.sys_names("class/thermal")
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for entry in entries:
-        try:
-            found[entry] = host.sys_attributes(f"class/thermal/{entry}", _FILES)
-        except OSError:
-            continue
-    return found
+    return host.sys_each("class/thermal", lambda entry: host.sys_attributes(f"class/thermal/{entry}", _FILES))
 
 
 def parse(entries: Mapping[str, Mapping[str, str]]) -> Metrics:

@@ -34,17 +34,8 @@ INFO = gauge("node_watchdog_info", "1, labelled with what a watchdog says of its
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
     """Read the files of each; none where there are none."""
-    try:
-        entries = host.sys_names("class/watchdog")
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for entry in entries:
-        try:
-            found[entry] = host.sys_attributes(f"class/watchdog/{entry}", (*NUMBERS, *LABELS))
-        except OSError:
-            continue
-    return found
+    files = (*NUMBERS, *LABELS)
+    return host.sys_each("class/watchdog", lambda entry: host.sys_attributes(f"class/watchdog/{entry}", files))
 
 
 def parse(watchdogs: Mapping[str, Mapping[str, str]]) -> Metrics:
