@@ -20,10 +20,10 @@ demo-stop: $(READY) ## stop the demo's cluster, and leave nothing behind
 
 test: $(READY) ## unit, golden and contract tests, and integration tests on a real control plane
 	@$(BIN)/pytest -m "not slow" --numprocesses 3 --dist worksteal \
-		tests/unit tests/golden tests/contract tests/integration $(PYTEST)
+		tests/unit tests/golden tests/contract tests/rules tests/integration $(PYTEST)
 
 e2e: $(READY) ## the demo's claims and the faults to survive as tests, on a cluster with nodes (needs root)
-	@$(BIN)/pytest -m "not slow" tests/fault tests/e2e $(PYTEST)
+	@$(BIN)/pytest -m "not slow" tests/e2e $(PYTEST)
 
 slow: $(READY) ## each link of the chain broken in turn, TLS, deliveries: what takes minutes of waiting (needs root)
 	@$(BIN)/pytest -m slow tests/integration tests/e2e $(PYTEST)

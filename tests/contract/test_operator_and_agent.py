@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from metricat_agent.collectors.table import COLLECTORS
-from metricat_agent.registry import FAMILIES
+from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.scrape.registry import FAMILIES
+from metricat_operator.alerts.anomaly import BASELINE
 from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
 from metricat_operator.alerts.recording import MEASURES
-from metricat_operator.alerts.unusual import BASELINE
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests import Context, build
 from metricat_operator.manifests.daemon_set import arguments

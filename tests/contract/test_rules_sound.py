@@ -10,9 +10,9 @@ from typing import Any
 import promql_parser
 import pytest
 
-from metricat_agent.collectors.table import COLLECTORS
-from metricat_agent.families import Family
-from metricat_agent.registry import FAMILIES
+from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.exposition.model import Family
+from metricat_agent.scrape.registry import FAMILIES
 from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, recording_group
 from metricat_operator.api.alerts import AlertRules
 from metricat_tools.generate import operator_rules

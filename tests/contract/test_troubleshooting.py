@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT
+
 OPERATOR = ROOT / "operator" / "src" / "metricat_operator"
-SPEAKERS = ("status", "wiring", "doctor.py", "cluster/ask.py", "cluster/prometheus.py")
+SPEAKERS = ("status", "verification", "cluster/prometheus_client.py", "cluster/prometheus_poller.py")
 NO_REASONS = {
     *("True", "False", "Unknown", "Prometheus", "PrometheusAgent", "ThanosRuler", "Alertmanager", "NetworkPolicy"),
     *("ServiceMonitor", "PrometheusRule", "AlertmanagerConfig", "DaemonSet", "MonitoringTarget", "No"),

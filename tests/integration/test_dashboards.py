@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from metricat_tools.generate.dashboards import BOARDS
 from metricat_tools.programs import ensure
-
-CHART = Path(__file__).parents[2] / "charts" / "metricat"
+from support.paths import CHART
 
 
 def rendered(*settings: str) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """The names of the operator's own series, as it serves them."""
 
-from metricat_operator.measures import Measures, leader, queue_depth, watch_ages
-from metricat_operator.node_metrics import node_families
-from metricat_operator.observed import Node
-from metricat_operator.target_metrics import target_families
+from metricat_operator.facts.model import Node
+from metricat_operator.metrics.nodes import node_families
+from metricat_operator.metrics.own import Measures, leader, queue_depth, watch_ages
+from metricat_operator.metrics.targets import target_families
 
 
 def names() -> set[str]:

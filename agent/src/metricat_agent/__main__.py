@@ -7,26 +7,27 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from metricat_agent import __version__, settings
-from metricat_agent.collectors.table import collectors_for
-from metricat_agent.familiar import understood
-from metricat_agent.files import Files
-from metricat_agent.guard import Guard
-from metricat_agent.lanes import Limits
-from metricat_agent.listening import ListenError
-from metricat_agent.logs import configure
-from metricat_agent.memory import Memory
-from metricat_agent.pages import Pages
-from metricat_agent.registry import Registry
-from metricat_agent.server import Server
-from metricat_agent.sources import unknown_variables
-from metricat_agent.thrift import Limits as ThriftLimits
+from metricat_agent import __version__
+from metricat_agent.collectors.catalog import collectors_for
+from metricat_agent.config import settings
+from metricat_agent.config.loader import unknown_variables
+from metricat_agent.config.node_exporter_flags import understood
+from metricat_agent.heap import Memory
+from metricat_agent.host.cached_files import Files
+from metricat_agent.log_setup import configure
+from metricat_agent.scrape.cpu_limiter import Limits as ThriftLimits
+from metricat_agent.scrape.executor import Limits
+from metricat_agent.scrape.registry import Registry
+from metricat_agent.web.access.authentication import Guard
+from metricat_agent.web.listener import ListenError
+from metricat_agent.web.routes import Pages
+from metricat_agent.web.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.collectors import Collector
-    from metricat_agent.settings import Settings
+    from metricat_agent.config.settings import Settings
 
 _LOG = logging.getLogger("metricat_agent")
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import kopf
 
-from metricat_operator import __version__, crds, handlers, health, logs, metrics_server, naming, settings
-from metricat_operator.app import Operator
+from metricat_operator import __version__, crds, log_setup, naming, settings
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.lease import Lease
-from metricat_operator.measures import Measures
+from metricat_operator.controller import kopf_handlers
+from metricat_operator.controller.operator import Operator
+from metricat_operator.metrics.own import Measures
+from metricat_operator.servers import health, metrics
 
 
 def main() -> int:
@@ -32,7 +34,7 @@ def main() -> int:
     except settings.SettingsError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 (before logs are set up, and for people)
         return 2
-    logs.configure(form=chosen.log_format, level=chosen.log_level)
+    log_setup.configure(form=chosen.log_format, level=chosen.log_level)
     return asyncio.run(_run(chosen))
 
 
@@ -43,13 +45,13 @@ async def _run(chosen: settings.Settings) -> int:
     client = await Client.connect(measures.asked, lease)
     try:
         operator = Operator(chosen, client, lease, measures)
-        life = handlers.Life()
+        life = kopf_handlers.Life()
         async with (
-            metrics_server.serving(measures.registry, client, chosen.metrics_port, naming.metrics_reader(lease_name)),
+            metrics.serving(measures.registry, client, chosen.metrics_port, naming.metrics_reader(lease_name)),
             health.serving(operator, chosen.health_port),
         ):
             await kopf.operator(
-                registry=handlers.registry(operator, life),
+                registry=kopf_handlers.registry(operator, life),
                 stop_flag=life.ended,
                 clusterwide=not chosen.namespaces,
                 namespaces=chosen.namespaces,

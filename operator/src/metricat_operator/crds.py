@@ -7,7 +7,7 @@ import yaml
 
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import CRD
-from metricat_operator.observed import Manifest
+from metricat_operator.facts.model import Manifest
 
 _HELM = "helm"
 """Helm's own field manager: Helm 4 applies the CRDs at an install, and refuses to where they are another manager's."""

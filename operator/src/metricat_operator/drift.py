@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from metricat_operator.api.fields import quantity
+from metricat_operator.facts.model import Manifest
 from metricat_operator.naming import FIELD_MANAGER
-from metricat_operator.observed import Manifest
 
 Path = tuple[str | int, ...]
 _IDENTITY: frozenset[Path] = frozenset({("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")})

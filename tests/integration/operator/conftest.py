@@ -8,7 +8,8 @@ import pytest
 
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.programs import ensure
-from support.operating import ROOT, Cluster, RunningOperator, crd_file, free_port, install_chart
+from support.harness import Cluster, RunningOperator, crd_file, free_port, install_chart
+from support.paths import ROOT
 
 NODES = 3
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from metricat_tools.cluster.api import ApiError
-from support.operating import CHILD, Cluster, Manifest, eventually, target, wait_ready
+from support.harness import CHILD, Cluster, Manifest, eventually, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.operating import Cluster, Manifest, eventually, target, wait_ready
+from support.harness import Cluster, Manifest, eventually, target, wait_ready
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("operator")]
 MIRRORED = '[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/image", value: "mirror.example/agent:1"}]'

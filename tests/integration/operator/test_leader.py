@@ -13,7 +13,7 @@ from metricat_operator.cluster.kinds import CHILDREN, Kind
 from metricat_operator.cluster.lease import DURATION
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.cluster.audit import AuditLog, Request
-from support.operating import CHILD, Cluster, RunningOperator, eventually, install_chart, target, wait_ready
+from support.harness import CHILD, Cluster, RunningOperator, eventually, install_chart, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
 

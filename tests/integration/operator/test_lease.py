@@ -12,7 +12,7 @@ from kubernetes.aio.client import Configuration
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import FENCE, LEASE
 from metricat_operator.cluster.lease import DEADLINE, DURATION, Lease
-from support.operating import Cluster
+from support.harness import Cluster
 
 NAMESPACE = "monitoring"
 

@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 from metricat_tools.cluster import ControlPlane
-from support.operating import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
+from support.harness import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
 
 
 def scrape(operator: RunningOperator, token: str = "") -> tuple[int, str]:

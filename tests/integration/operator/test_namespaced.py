@@ -9,7 +9,7 @@ import pytest
 
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.cluster.audit import AuditLog
-from support.operating import CHILD, Cluster, RunningOperator, eventually, install_chart, target, wait_ready
+from support.harness import CHILD, Cluster, RunningOperator, eventually, install_chart, target, wait_ready
 
 ACCOUNT = "system:serviceaccount:monitoring:team-metricat"
 TAKERS = ("prometheuses", "prometheusagents", "thanosrulers", "alertmanagers")

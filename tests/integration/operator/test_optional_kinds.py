@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import yaml
 
-from support.operating import CHILD, Cluster, RunningOperator, crd_file, eventually, target, wait_ready
+from support.harness import CHILD, Cluster, RunningOperator, crd_file, eventually, target, wait_ready
 
 RECEIVER = {"name": "on-call", "webhook": {"url": "http://example.com"}}
 

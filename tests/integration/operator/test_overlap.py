@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.operating import Cluster, Manifest, eventually, target, wait_ready
+from support.harness import Cluster, Manifest, eventually, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
 

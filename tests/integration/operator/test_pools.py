@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from support.operating import CHILD, Cluster, Manifest, eventually, target, wait_ready
+from support.harness import CHILD, Cluster, Manifest, eventually, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 
 from metricat_tools.cluster.api import ApiError
 from metricat_tools.generate import golden
-from support.operating import CHILD, Cluster, Manifest, eventually, target
+from support.harness import CHILD, Cluster, Manifest, eventually, target
+from support.paths import GOLDEN
 from support.specs import specs
 
-CASES = golden.cases(Path(__file__).parents[2] / "golden")
+CASES = golden.cases(GOLDEN)
 
 
 def dry_run(cluster: Cluster, *manifests: Manifest) -> subprocess.CompletedProcess[str]:

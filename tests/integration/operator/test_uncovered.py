@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.operating import CHILD, Cluster, Manifest, eventually, target, wait_ready
+from support.harness import CHILD, Cluster, Manifest, eventually, target, wait_ready
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.slow]
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from metricat_agent.host import Host
+from metricat_agent.host.hostfs import Host
 from support.certificates import self_signed
+from support.paths import RECORDED_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 Scraped = dict[tuple[str, frozenset[tuple[str, str]]], float]
-RECORDED = Path(__file__).parents[2] / "fixtures" / "host"
+RECORDED = RECORDED_HOST
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metricat_agent.collectors import Filter, netdev
+from support.paths import ROOT
 
 if TYPE_CHECKING:
-    from .conftest import Scrape
+    from unit.agent.conftest import Scrape
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="only root makes namespaces of every kind"),
@@ -26,7 +27,7 @@ pytestmark = [
     ),
 ]
 HERE = Path(__file__).parent
-SOURCE = HERE.parents[2] / "agent" / "src"
+SOURCE = ROOT / "agent" / "src"
 
 
 class Pod:

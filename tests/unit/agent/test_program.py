@@ -19,7 +19,7 @@ from metricat_agent import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .conftest import Scrape
+    from unit.agent.conftest import Scrape
 
 AGENT = (sys.executable, "-m", "metricat_agent")
 

@@ -9,8 +9,8 @@ from metricat_cli import report
 from metricat_cli.__main__ import main
 from metricat_cli.backtest import Firing, Rule, read
 from metricat_cli.episodes import Episode, Timing
+from support.paths import GOLDEN
 
-GOLDEN = Path(__file__).parents[2] / "golden"
 NOWHERE = "http://127.0.0.1:9"
 
 

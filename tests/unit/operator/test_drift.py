@@ -5,20 +5,20 @@ edit and delete children on the real one.
 """
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from metricat_operator.drift import drift, leftovers, where
+from support.paths import FIXTURES
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "children"
+CHILDREN = FIXTURES / "children"
 KINDS = ["ServiceAccount", "DaemonSet", "Service", "ServiceMonitor", "PrometheusRule"]
 
 
 def load(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    desired, live = yaml.safe_load_all((FIXTURES / f"{kind}.yaml").read_text())
+    desired, live = yaml.safe_load_all((CHILDREN / f"{kind}.yaml").read_text())
     return desired, live
 
 

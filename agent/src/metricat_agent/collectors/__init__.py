@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from metricat_agent.families import Family, Metrics
-    from metricat_agent.host import Host
-    from metricat_agent.options import Option
+    from metricat_agent.collectors.option import Option
+    from metricat_agent.exposition.model import Family, Metrics
+    from metricat_agent.host.hostfs import Host
 
 
 Found = TypeVar("Found")

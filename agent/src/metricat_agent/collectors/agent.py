@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from metricat_agent import __version__
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, counter, gauge, single
-from metricat_agent.files import read_text
+from metricat_agent.exposition.model import Metrics, counter, gauge, single
+from metricat_agent.host.cached_files import read_text
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 BUILD_INFO = gauge(
     "metricat_agent_build_info", "1, labelled with the versions of the agent and its Python.", "version", "python"

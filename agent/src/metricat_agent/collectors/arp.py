@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.families import Metrics, gauge
+from metricat_agent.exposition.model import Metrics, gauge
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 ENTRIES = gauge("node_arp_entries", "Neighbours in the ARP table.", "device")
 

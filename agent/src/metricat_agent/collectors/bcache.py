@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, Sample, counter, gauge
-from metricat_agent.human import number
-from metricat_agent.options import Option
+from metricat_agent.collectors.option import Option
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
+from metricat_agent.host.human_units import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 _DURATION = "internal/btree_read_average_duration_us"
 _OF_SET = {

@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, Sample, counter, gauge
-from metricat_agent.human import number
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
+from metricat_agent.host.human_units import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 INFO = gauge("node_bcachefs_info", "1 for each filesystem that is mounted.", "uuid")
 CACHE = gauge("node_bcachefs_btree_cache_size_bytes", "Memory that holds trees, in bytes.", "uuid")

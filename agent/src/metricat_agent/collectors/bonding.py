@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, gauge
+from metricat_agent.exposition.model import Metrics, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 SLAVES = gauge("node_bonding_slaves", "Links that a bond should have.", "master")
 ACTIVE = gauge("node_bonding_active", "Links of a bond that are up.", "master")

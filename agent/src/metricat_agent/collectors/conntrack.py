@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, gauge, single
+from metricat_agent.exposition.model import Metrics, gauge, single
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 ENTRIES = gauge("node_nf_conntrack_entries", "Connections that the firewall follows.")
 LIMIT = gauge("node_nf_conntrack_entries_limit", "Connections that the firewall can follow at most.")

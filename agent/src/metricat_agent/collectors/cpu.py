@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metricat_agent.collectors import Collector, Filter, cpuinfo, cpusys, pattern
-from metricat_agent.families import Metrics, counter
-from metricat_agent.host import USER_HZ, Host
-from metricat_agent.options import Option
+from metricat_agent.collectors.option import Option
+from metricat_agent.exposition.model import Metrics, counter
+from metricat_agent.host.hostfs import USER_HZ, Host
 
 SECONDS = counter(
     "node_cpu_seconds_total",

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, Sample, gauge
+from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 COLUMNS: dict[str, Family] = {
     file: gauge(f"node_cpu_{name}_hertz", text, "cpu")

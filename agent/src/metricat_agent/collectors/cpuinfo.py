@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metricat_agent.families import Metrics, Sample, gauge
+from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from metricat_agent.collectors import Filter
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 _KEYS = {
     "package": "physical id",

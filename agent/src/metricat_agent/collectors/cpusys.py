@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from metricat_agent.families import Metrics, counter, gauge
+from metricat_agent.exposition.model import Metrics, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 CORE = counter("node_cpu_core_throttles_total", "Times a core was slowed down as it was too hot.", "package", "core")
 PACKAGE = counter("node_cpu_package_throttles_total", "Times a package was slowed down as it was too hot.", "package")

@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 SECTOR = 512
 NO_DISKS = (

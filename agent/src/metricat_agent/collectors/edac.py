@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, Sample, counter
+from metricat_agent.exposition.model import Metrics, Sample, counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 _KINDS = (("ce", "correctable", "that were mended"), ("ue", "uncorrectable", "that could not be mended"))
 CONTROLLER = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 _HEXADECIMAL = ("port_id", "port_name", "fabric_name")
 """Shown without their ``0x``."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, gauge, single
+from metricat_agent.exposition.model import Metrics, gauge, single
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 ALLOCATED = gauge("node_filefd_allocated", "File handles that the kernel has handed out.")
 MAXIMUM = gauge("node_filefd_maximum", "File handles that the kernel will hand out at most.")

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.families import Family, Metrics, Sample, gauge
-from metricat_agent.files import read_text
-from metricat_agent.host import Host, device_of
-from metricat_agent.mountinfo import Mount, visible_mounts
-from metricat_agent.prober import Answer, Prober
+from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
+from metricat_agent.host.cached_files import read_text
+from metricat_agent.host.hostfs import Host, device_of
+from metricat_agent.host.mount_prober import Answer, Prober
+from metricat_agent.host.mountinfo import Mount, visible_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 CHIPS = gauge("node_hwmon_chip_names", "1, labelled with the name that a chip gives itself.", "chip", "chip_name")
 LABEL = gauge("node_hwmon_sensor_label", "1, labelled with what a sensor measures.", "chip", "sensor", "label")

@@ -9,13 +9,13 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, Sample, counter, gauge, single
-from metricat_agent.options import Option
+from metricat_agent.collectors.option import Option
+from metricat_agent.exposition.model import Metrics, Sample, counter, gauge, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 TOTALS = (
     counter("node_ipvs_connections_total", "Connections made."),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, counter, gauge, single
+from metricat_agent.exposition.model import Metrics, counter, gauge, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 ENTROPY = gauge("node_entropy_available_bits", "Entropy that the kernel holds, in bits.")
 POOL = gauge("node_entropy_pool_size_bits", "Entropy that the kernel can hold, in bits.")

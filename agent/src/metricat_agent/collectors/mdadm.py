@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, Sample, gauge
+from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 STATE = gauge("node_md_state", "1 for the state that a RAID is in, 0 for the others.", "device", "state")
 DISKS = gauge("node_md_disks", "Disks of a RAID by their state.", "device", "state")

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
-from metricat_agent.families import Family, Metrics, Sample, counter, gauge
-from metricat_agent.files import read_text
-from metricat_agent.host import Host, device_of
-from metricat_agent.mountinfo import all_mounts
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
+from metricat_agent.host.cached_files import read_text
+from metricat_agent.host.hostfs import Host, device_of
+from metricat_agent.host.mountinfo import all_mounts
 
 UP = gauge("node_network_up", "1 if the device is operational, else 0.", "device")
 INFO = gauge(

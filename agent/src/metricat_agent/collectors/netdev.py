@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
-from metricat_agent.families import Family, Metrics, Sample, counter
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 RECEIVE = {
     "bytes": "Bytes received.",

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, Sample, gauge
+from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 LABELS = ("device", "firmware_revision", "model", "serial", "state", "cntlid")
 INFO = gauge("node_nvme_info", "1, labelled with what an NVMe controller says of itself.", *LABELS)

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, gauge
+from metricat_agent.exposition.model import Metrics, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 LABELS = (
     *("build_id", "id", "id_like", "image_id", "image_version", "name", "pretty_name"),

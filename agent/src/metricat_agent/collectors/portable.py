@@ -17,7 +17,7 @@ from metricat_agent.collectors import stat as totals
 from metricat_agent.collectors import time as clock
 from metricat_agent.collectors import uname as kernel
 from metricat_agent.collectors.processes import Processes
-from metricat_agent.families import Family, Metrics, Sample, gauge, single
+from metricat_agent.exposition.model import Family, Metrics, Sample, gauge, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.families import Family, Metrics, Sample, gauge
+from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 LABELS = (
     *("power_supply", "capacity_level", "charge_type", "health", "manufacturer", "model_name"),

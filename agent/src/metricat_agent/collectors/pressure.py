@@ -6,12 +6,12 @@ import errno
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, counter, single
+from metricat_agent.exposition.model import Family, Metrics, counter, single
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 FAMILIES: dict[tuple[str, str], Family] = {
     ("cpu", "some"): counter("node_pressure_cpu_waiting_seconds_total", "Time in which a task waited for a CPU."),

@@ -10,15 +10,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, gauge, single
-from metricat_agent.options import Option
-from metricat_agent.processes import ProcSource, PsutilSource
-from metricat_agent.walker import Walker
+from metricat_agent.collectors.option import Option
+from metricat_agent.exposition.model import Family, Metrics, gauge, single
+from metricat_agent.host.process_sampler import Walker
+from metricat_agent.host.processes import ProcSource, PsutilSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from metricat_agent.walker import Census, Member
+    from metricat_agent.host.process_sampler import Census, Member
 
 
 def _process(name: str, text: str) -> Family:

@@ -10,13 +10,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, Sample, counter
-from metricat_agent.options import Option
+from metricat_agent.collectors.option import Option
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 _TEXT = "Energy used so far, in joules; begins anew at the counter's end."
 ZONES = counter("node_rapl_joules_total", _TEXT, "index", "path", "rapl_zone")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, Sample, counter
+from metricat_agent.exposition.model import Metrics, Sample, counter
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 RUNNING = counter("node_schedstat_running_seconds_total", "Time that tasks ran on a CPU, in seconds.", "cpu")
 WAITING = counter("node_schedstat_waiting_seconds_total", "Time that tasks waited for a CPU, in seconds.", "cpu")

@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, gauge, single
+from metricat_agent.exposition.model import Family, Metrics, gauge, single
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 _FIELDS = {
     "inuse": "Sockets of {} in use.",

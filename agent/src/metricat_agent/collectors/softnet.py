@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, Sample, counter, gauge
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 COLUMNS: dict[int, Family] = {
     0: counter("node_softnet_processed_total", "Packets that a CPU took.", "cpu"),

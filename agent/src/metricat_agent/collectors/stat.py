@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, counter, gauge, single
-from metricat_agent.options import Option
+from metricat_agent.collectors.option import Option
+from metricat_agent.exposition.model import Metrics, counter, gauge, single
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 FIELDS = {
     "btime": gauge("node_boot_time_seconds", "When the node booted, in seconds since 1970 (UTC)."),

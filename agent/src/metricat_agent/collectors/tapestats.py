@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.families import Family, Metrics, counter, gauge
+from metricat_agent.exposition.model import Family, Metrics, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 
 def _counter(name: str, text: str) -> Family:

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, gauge
+from metricat_agent.exposition.model import Metrics, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 CONNECTIONS = gauge("node_tcp_connection_states", "TCP connections by state.", "state")
 STATES = (

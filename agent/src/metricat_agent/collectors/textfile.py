@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import BOUNDS, Family, Metrics, Sample, gauge, single
-from metricat_agent.files import read_text
-from metricat_agent.options import Option
-from metricat_agent.textformat import PART, FormatError, Series, families
+from metricat_agent.collectors.option import Option
+from metricat_agent.exposition.model import BOUNDS, Family, Metrics, Sample, gauge, single
+from metricat_agent.exposition.parser import PART, FormatError, Series, families
+from metricat_agent.host.cached_files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, Sample, gauge
+from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 TEMPERATURE = gauge("node_thermal_zone_temp", "Temperature of a zone, in degrees Celsius.", "zone", "type")
 STATE = gauge("node_cooling_device_cur_state", "How hard a device cools, 0 not at all.", "name", "type")

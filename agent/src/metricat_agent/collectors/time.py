@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Metrics, Sample, gauge, single
+from metricat_agent.exposition.model import Metrics, Sample, gauge, single
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 TIME = gauge("node_time_seconds", "The node's clock, in seconds since 1970 (UTC).")
 ZONE = gauge("node_time_zone_offset_seconds", "Time by which the node's zone is ahead of UTC, in seconds.", "time_zone")

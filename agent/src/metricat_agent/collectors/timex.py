@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, counter, gauge, single
+from metricat_agent.exposition.model import Family, Metrics, counter, gauge, single
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, pattern
-from metricat_agent.families import Family, Metrics, single, untyped
-from metricat_agent.options import Option
+from metricat_agent.collectors.option import Option
+from metricat_agent.exposition.model import Family, Metrics, single, untyped
 
 if TYPE_CHECKING:
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 FIELDS = r"^(oom_kill|pgpg(in|out)|pswp(in|out)|pg(maj)?fault)$"
 MEANINGS = {

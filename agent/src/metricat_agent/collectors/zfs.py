@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.families import Family, Metrics, Sample, gauge, untyped
+from metricat_agent.exposition.model import Family, Metrics, Sample, gauge, untyped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from metricat_agent.host import Host
+    from metricat_agent.host.hostfs import Host
 
 _ROOT = "spl/kstat/zfs"
 PARTS = {

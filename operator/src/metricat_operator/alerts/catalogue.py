@@ -1,20 +1,20 @@
 """Every alert that Metricat ships: what it watches, its levels and their defaults; and what is recorded for them."""
 
-from metricat_operator.alerts import compute, machine, network, nodes, own, recording, storage, unusual
+from metricat_operator.alerts import agents, anomaly, cpu_memory, hardware, network, node_lifecycle, recording, storage
 from metricat_operator.alerts.alert import Alert, Level, Severity
 from metricat_operator.alerts.recording import Recording
 
 __all__ = ["CATALOGUE", "RECORDINGS", "Alert", "Level", "Severity"]
 
 CATALOGUE: tuple[Alert, ...] = (
-    *compute.ALERTS,
+    *cpu_memory.ALERTS,
     *storage.ALERTS,
     *network.ALERTS,
-    *machine.ALERTS,
-    *unusual.ALERTS,
-    *nodes.ALERTS,
-    *own.ALERTS,
+    *hardware.ALERTS,
+    *anomaly.ALERTS,
+    *node_lifecycle.ALERTS,
+    *agents.ALERTS,
 )
 
-RECORDINGS: tuple[Recording, ...] = (*recording.RECORDINGS, *nodes.RECORDED)
+RECORDINGS: tuple[Recording, ...] = (*recording.RECORDINGS, *node_lifecycle.RECORDED)
 """All that is recorded besides the baseline."""

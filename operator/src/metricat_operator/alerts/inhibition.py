@@ -8,7 +8,7 @@ equal to Alertmanager, so each side is made to have what it is compared by.
 from dataclasses import dataclass
 from typing import Literal
 
-from metricat_operator.alerts.nodes import SPARED
+from metricat_operator.alerts.node_lifecycle import SPARED
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metricat_operator.alerts import unusual
+from metricat_operator.alerts import anomaly
 from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS, Alert, Level
 from metricat_operator.alerts.recording import Recording
 
@@ -68,7 +68,7 @@ def recording_group(name: str, scope: Scope) -> Group:
 
 def baseline_group(name: str, scope: Scope) -> Group:
     """What is usual for the hour."""
-    return {"name": name, "interval": unusual.INTERVAL, "rules": _recorded(unusual.BASELINE, scope)}
+    return {"name": name, "interval": anomaly.INTERVAL, "rules": _recorded(anomaly.BASELINE, scope)}
 
 
 def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[Rule]:

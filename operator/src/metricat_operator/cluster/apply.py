@@ -4,11 +4,11 @@ import structlog
 
 from metricat_operator import naming
 from metricat_operator.cluster.client import ApiError, Client
-from metricat_operator.cluster.facts import Observer
+from metricat_operator.cluster.cluster_cache import Observer
 from metricat_operator.cluster.kinds import BY_NAME, TARGET, Kind
 from metricat_operator.drift import drift, leftovers, replacement, where
+from metricat_operator.facts.model import Manifest, ObjectKey, Trouble
 from metricat_operator.naming import FIELD_MANAGER
-from metricat_operator.observed import Manifest, ObjectKey, Trouble
 
 log = structlog.get_logger(__name__)
 

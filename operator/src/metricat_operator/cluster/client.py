@@ -13,8 +13,8 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from metricat_operator.cluster.kinds import Kind
+from metricat_operator.facts.model import Manifest
 from metricat_operator.naming import FENCED, FIELD_MANAGER
-from metricat_operator.observed import Manifest
 
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _WATCH_SECONDS = 300

@@ -12,7 +12,7 @@ import structlog
 
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import EVENT
-from metricat_operator.observed import Event, Manifest
+from metricat_operator.facts.model import Event, Manifest
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from metricat_operator.cluster.watch import kept_metadata
-from metricat_operator.observed import AgentPod, Manifest
+from metricat_operator.facts.model import AgentPod, Manifest
 
 
 def trim_pod(manifest: Manifest) -> Manifest:

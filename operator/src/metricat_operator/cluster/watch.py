@@ -15,7 +15,7 @@ import structlog
 
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import Kind
-from metricat_operator.observed import Manifest
+from metricat_operator.facts.model import Manifest
 
 log = structlog.get_logger(__name__)
 

@@ -10,8 +10,8 @@ from metricat_operator import naming
 from metricat_operator.alerts.inhibition import INHIBITIONS, Matcher
 from metricat_operator.api.fields import seconds
 from metricat_operator.api.notifications import DAYS, Email, PagerDuty, QuietHours, Receiver, SecretKey, Slack, Webhook
+from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
-from metricat_operator.observed import Manifest
 
 NOBODY = "Nobody"
 """The receiver of what no other wants; a user's may not be called so, for the capital letter."""

@@ -1,5 +1,6 @@
 """All children of a target, in the order in which they are applied."""
 
+from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.alertmanager_config import alertmanager_config
 from metricat_operator.manifests.context import Context
 from metricat_operator.manifests.daemon_set import daemon_set
@@ -7,7 +8,6 @@ from metricat_operator.manifests.prometheus_rule import extra_prometheus_rule, p
 from metricat_operator.manifests.service import service
 from metricat_operator.manifests.service_account import service_account
 from metricat_operator.manifests.service_monitor import service_monitor
-from metricat_operator.observed import Manifest
 
 
 def build(context: Context) -> list[Manifest]:

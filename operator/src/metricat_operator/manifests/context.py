@@ -7,7 +7,7 @@ from metricat_operator import naming
 from metricat_operator.api.pools import Pool, resolve
 from metricat_operator.api.selectors import All
 from metricat_operator.api.v1alpha1 import Spec
-from metricat_operator.observed import Manifest
+from metricat_operator.facts.model import Manifest
 
 
 @dataclass(frozen=True)

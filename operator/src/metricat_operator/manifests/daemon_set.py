@@ -4,9 +4,9 @@ from metricat_operator import naming
 from metricat_operator.api.agent import Agent, Amounts
 from metricat_operator.api.pools import Pool
 from metricat_operator.api.selectors import Requirement, terms
+from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests import web
 from metricat_operator.manifests.context import Context
-from metricat_operator.observed import Manifest
 
 _NOBODY = 65534
 

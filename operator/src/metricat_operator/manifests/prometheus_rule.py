@@ -9,8 +9,8 @@ from metricat_operator.alerts import rules
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.api.fields import seconds
 from metricat_operator.api.pools import Pool
+from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
-from metricat_operator.observed import Manifest
 
 Settings = dict[str, dict[str, Any]]
 """By alert its `labels`, and by severity `enabled`, `for` and `threshold`."""

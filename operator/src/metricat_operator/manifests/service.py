@@ -1,8 +1,8 @@
 """The Service by which Prometheus finds the agents."""
 
 from metricat_operator import naming
+from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
-from metricat_operator.observed import Manifest
 
 
 def service(context: Context) -> Manifest:

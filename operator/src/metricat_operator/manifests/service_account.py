@@ -1,7 +1,7 @@
 """The agents' ServiceAccount."""
 
+from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
-from metricat_operator.observed import Manifest
 
 
 def service_account(context: Context) -> Manifest:

@@ -2,9 +2,9 @@
 
 from metricat_operator import naming
 from metricat_operator.api.relabeling import Relabeling
+from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests import web
 from metricat_operator.manifests.context import Context
-from metricat_operator.observed import Manifest
 
 _POD_LABEL_POOL = "__meta_kubernetes_pod_label_" + naming.LABEL_POOL.replace(".", "_").replace("/", "_")
 

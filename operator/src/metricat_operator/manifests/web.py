@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from metricat_operator import naming
 from metricat_operator.api.web import Web
+from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
-from metricat_operator.observed import Manifest
 
 _FOLDER = "/etc/metricat"
 _KEYS = {"tls": ("tls.crt", "tls.key"), "client-ca": ("ca.crt",), "basic-auth": ("username", "password")}

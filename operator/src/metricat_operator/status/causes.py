@@ -5,7 +5,7 @@ The words of those who know (the scheduler, a kubelet, an admission plugin) are 
 
 import re
 
-from metricat_operator.observed import AgentPod, Event, Manifest, Node, Taint
+from metricat_operator.facts.model import AgentPod, Event, Manifest, Node, Taint
 
 Cause = tuple[str, str]
 """A reason, and a message."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from metricat_operator import wiring
+from metricat_operator import verification
 from metricat_operator.api.parse import Parsed
-from metricat_operator.observed import Facts, Manifest, Trouble
+from metricat_operator.facts.model import Facts, Manifest, Trouble
 from metricat_operator.status.causes import ON_THE_WAY
 from metricat_operator.status.conditions import (
     accepted,
@@ -19,7 +19,7 @@ from metricat_operator.status.conditions import (
 )
 from metricat_operator.status.coverage import Uncovered, coverage
 from metricat_operator.status.members import members, taken, updated, virtual
-from metricat_operator.status.notified import notified
+from metricat_operator.status.notifications import notified
 
 MAX_UNCOVERED = 50
 
@@ -47,7 +47,7 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
         agents_ready(wanted, uncovered, lost, facts, troubles),
     ]
     reasons = {node.node: node.reason for node in uncovered}
-    scraping = wiring.scraped(facts, [node.name for node in wanted], reasons)
+    scraping = verification.scraped(facts, [node.name for node in wanted], reasons)
     conditions += [
         discovered(target, parsed, facts),
         rules_loaded(target, parsed, facts, troubles),

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from metricat_operator import doctor, naming, wiring
+from metricat_operator import naming, verification
 from metricat_operator.api.parse import Parsed
-from metricat_operator.doctor import Finding
-from metricat_operator.observed import Facts, Manifest, Node, Trouble
+from metricat_operator.facts.model import Facts, Manifest, Node, Trouble
 from metricat_operator.status.coverage import Uncovered
 from metricat_operator.status.members import daemon_sets, updated
+from metricat_operator.verification import selection
+from metricat_operator.verification.selection import Finding
 
 MAX_MESSAGE = 4096
 
@@ -125,13 +126,13 @@ def _no_nodes(lost: Counter[str]) -> Manifest:
 
 def discovered(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
     """Whether a Prometheus selects our monitor, and one our rules."""
-    found = wiring.subjects(facts)
+    found = verification.subjects(facts)
     if unserved := sorted(facts.unserved & _asked_for(parsed) - {"AlertmanagerConfig"}):
         finding = Finding(None, "NotServed", f"the cluster does not serve {_and(unserved)}")
     elif not any(subject.what == "ServiceMonitor" for subject in found):
         finding = Finding(None, "NoMonitor", "there is no ServiceMonitor yet")
     else:
-        finding = doctor.discovered(target["metadata"]["name"], found, facts.takers, facts.rejections)
+        finding = selection.discovered(target["metadata"]["name"], found, facts.takers, facts.rejections)
     return told("Discovered", finding)
 
 
@@ -149,7 +150,7 @@ def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, troubles: Seque
         **({naming.rules(name): ""} if alerts and alerts.enabled else {}),
         **({naming.extra_rules(name): "; ".join(parsed.warnings)} if alerts and alerts.extra_groups else {}),
     }
-    return told("RulesLoaded", wiring.rules_loaded(facts, expected))
+    return told("RulesLoaded", verification.rules_loaded(facts, expected))
 
 
 def told(kind: str, finding: Finding) -> Manifest:

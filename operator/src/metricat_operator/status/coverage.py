@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metricat_operator import naming
 from metricat_operator.api.agent import Toleration
 from metricat_operator.api.parse import Parsed
-from metricat_operator.observed import AgentPod, Event, Facts, Manifest, Node, Taint
+from metricat_operator.facts.model import AgentPod, Event, Facts, Manifest, Node, Taint
 from metricat_operator.status import causes
 from metricat_operator.status.members import Members, daemon_sets, members, runs_on
 

@@ -10,7 +10,7 @@ from metricat_operator.api.overlap import holders, selected
 from metricat_operator.api.parse import Parsed
 from metricat_operator.api.pools import owner, requirements
 from metricat_operator.api.selectors import beside, in_affinity
-from metricat_operator.observed import Facts, Manifest, Node
+from metricat_operator.facts.model import Facts, Manifest, Node
 
 
 @dataclass(frozen=True)

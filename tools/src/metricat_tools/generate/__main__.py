@@ -4,12 +4,20 @@ from pathlib import Path
 
 import yaml
 
-from metricat_agent import reference
-from metricat_agent.collectors.table import COLLECTORS
+from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_operator import naming
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
-from metricat_tools.generate import alertmanager, crd, dashboards, fields, golden, operator_rules, runbooks
+from metricat_tools.generate import (
+    agent_metrics,
+    alertmanager,
+    crd,
+    dashboards,
+    fields,
+    golden,
+    operator_rules,
+    runbooks,
+)
 
 ROOT = Path(__file__).resolve().parents[4]
 RULES = "# Generated from operator/src/metricat_operator/alerts/operator.py by `make generate`; do not edit.\n"
@@ -34,7 +42,7 @@ def main(arguments: list[str]) -> None:
     for case in golden.cases(ROOT / "tests" / "golden"):
         _write(case / "manifests.yaml", golden.text(case))
     _write(ROOT / "docs" / "reference" / "monitoringtarget.md", fields.page())
-    _write(ROOT / "docs" / "reference" / "agent-metrics.md", reference.page(COLLECTORS))
+    _write(ROOT / "docs" / "reference" / "agent-metrics.md", agent_metrics.page(COLLECTORS))
     own = ROOT / "docs" / "alertmanager.md"
     _write(own, alertmanager.page(own.read_text()))
     for board in dashboards.BOARDS:

@@ -2,10 +2,10 @@
 
 import textwrap
 
+from metricat_operator.alerts.anomaly import BASELINE
 from metricat_operator.alerts.catalogue import RECORDINGS, Alert, Level
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.rules import number
-from metricat_operator.alerts.unusual import BASELINE
 
 BY_HAND = "## What to do\n"
 """From here on a page is written by hand, and kept."""

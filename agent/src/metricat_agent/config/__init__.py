@@ -1,0 +1,1 @@
+"""What the agent is told: flags, a file, the environment; checked before anything starts."""

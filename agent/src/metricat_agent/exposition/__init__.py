@@ -1,0 +1,1 @@
+"""Metrics as data, and Prometheus' text formats. Pure."""

@@ -1,0 +1,131 @@
+"""Prometheus' text format 0.0.4 and OpenMetrics 1.0, written quickly.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometheus.io/docs/specs/om/open_metrics_spec/.
+What stands around the numbers is the same at almost every scrape, so it is made once and kept.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite, isnan
+from typing import TYPE_CHECKING, Literal
+
+from metricat_agent.exposition.model import BOUNDS, Family
+
+if TYPE_CHECKING:
+    from metricat_agent.exposition.model import Metrics
+
+Format = Literal["text", "openmetrics"]
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPES: dict[Format, str] = {
+    "text": CONTENT_TYPE,
+    "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+}
+ENDS: dict[Format, str] = {"text": "", "openmetrics": "# EOF\n"}
+"""What a page ends with."""
+_PLAIN = frozenset((int, float))
+_Shape = list["Family | tuple[str, ...]"]
+"""Families, each followed by the labels of its series."""
+
+
+def utf8(text: str) -> str:
+    r"""Return the text as valid UTF-8, foreign bytes shown as ``\xff``."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def label_text(value: str) -> str:
+    """Return a label's value as it stands between the quotes."""
+    return utf8(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def number_text(value: float) -> str:
+    """Return a number so that it is read back as the same one."""
+    if isinstance(value, int):
+        return str(int(value))
+    if value in (inf, -inf):
+        return "+Inf" if value > 0 else "-Inf"
+    return "NaN" if isnan(value) else repr(value)
+
+
+def head_text(family: Family) -> str:
+    """Return the HELP and TYPE lines of a family in the text format."""
+    text = utf8(family.help).replace("\\", r"\\").replace("\n", r"\n")
+    return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n"
+
+
+def openmetrics_head_text(family: Family) -> str:
+    """Return the same for OpenMetrics: a counter's family is called without ``_total``, and must have it."""
+    name, kind = family.name, family.kind
+    if kind == "counter" and name.endswith("_total"):
+        name = name.removesuffix("_total")
+    elif kind in ("counter", "untyped"):
+        return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} unknown\n"
+    return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} {kind}\n"
+
+
+def series_text(family: Family, values: tuple[str, ...], form: Format = "text") -> str:
+    """Return a line up to its number; refuse another number of label values than the family declares."""
+    if not values and not family.labels:
+        return f"{family.name} "
+    if family.kind in BOUNDS:
+        return _part_text(family, values, form)
+    pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in zip(family.labels, values, strict=True))
+    return f"{family.name}{{{pairs}}} "
+
+
+def _part_text(family: Family, values: tuple[str, ...], form: Format) -> str:
+    """Return the same for a part of a histogram or summary; OpenMetrics wants bounds as floats."""
+    *values_of_labels, part = values
+    shown = {label: value for label, value in zip(family.labels, values_of_labels, strict=True) if value}
+    bound = BOUNDS[family.kind]
+    if form == "openmetrics" and bound in shown:
+        shown[bound] = number_text(float(shown[bound]))
+    pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in shown.items())
+    return f"{family.name}{part}{{{pairs}}} " if pairs else f"{family.name}{part} "
+
+
+class Writer:
+    """Writes the metrics of one source again and again: what is not a number is written only when it changed.
+
+    From scrape to scrape a source has the same families with the same labels, mostly. The text around the numbers is
+    made (and escaped) once, as a template that takes all of them at once.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Format, tuple[_Shape, str]] = {}
+
+    def text(self, metrics: Metrics, form: Format = "text") -> str:
+        """Return the metrics in their order; a family without series is left out altogether.
+
+        Raises what a sample deserves that is none: too few labels, a number that is no number.
+        """
+        shape: _Shape = []
+        values: list[float] = []
+        for family, samples in metrics:
+            if samples:
+                shape.append(family)
+                for labels, value in samples:
+                    shape.append(labels)
+                    values.append(value)
+        known, template = self._known.get(form, ([], ""))
+        if shape != known:
+            template = _template(shape, form)
+            self._known[form] = (shape, template)
+        # A plain int's and a finite float's own notation is what Prometheus reads, and most numbers are such.
+        if _PLAIN.issuperset(map(type, values)) and isfinite(sum(values)):
+            return template % tuple(values)
+        return template % tuple(map(number_text, values))
+
+
+def _template(shape: _Shape, form: Format) -> str:
+    """Return the page of such metrics, with ``%s`` for each number."""
+    head = head_text if form == "text" else openmetrics_head_text
+    parts: list[str] = []
+    for item in shape:
+        if isinstance(item, Family):
+            family = item
+            parts.append(head(family).replace("%", "%%"))
+        else:
+            parts.append(f"{series_text(family, item, form).replace('%', '%%')}%s\n")
+    return "".join(parts)

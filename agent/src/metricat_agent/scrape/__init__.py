@@ -1,0 +1,1 @@
+"""One scrape of the collectors that are switched on: isolation, deadlines, limits."""

@@ -1,0 +1,1 @@
+"""HTTP: sockets, requests, routes, and who may ask."""

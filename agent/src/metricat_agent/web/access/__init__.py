@@ -1,0 +1,1 @@
+"""Who may ask: TLS, client certificates, passwords, rates."""

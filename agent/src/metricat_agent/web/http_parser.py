@@ -1,0 +1,161 @@
+"""As much of HTTP/1.1 (RFC 9112) as a scrape needs: the head of a request in, an answer out. Pure: no sockets.
+
+Python's own http.server would do it too, but importing it costs 6 MiB of memory on every node.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from math import isnan
+from typing import TYPE_CHECKING
+
+from metricat_agent.exposition.compression import gzipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_HEAD = 16 * 1024
+"""Bytes of the longest head of a request that is read."""
+METHODS = ("GET", "HEAD")
+REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
+}
+_GZIP_FLOOR = 1024
+_END_OF_LINE = re.compile(r"\r?\n")
+_ABSOLUTE = re.compile(r"\Ahttps?://[^/?]+/?", re.IGNORECASE)
+"""What proxies put before a path (RFC 9112, 3.2.2)."""
+_ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
+
+
+class BadRequestError(Exception):
+    """Not a request that can be answered; holds the status to say so with."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(REASONS[status])
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Request:
+    """The head of a request, names of headers in lower case. What they ask for is found out once."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    version: str = "HTTP/1.1"
+    query: str = ""
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether another request may follow; not after a body, which nobody reads."""
+        connection = self.headers.get("connection", "").lower()
+        has_body = self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
+        return self.version == "HTTP/1.1" and "close" not in connection and not has_body
+
+    @cached_property
+    def takes_gzip(self) -> bool:
+        """Whether the answer may be compressed (RFC 9110, 12.5.3)."""
+        qualities = {name: quality for name, _, quality in preferences(self.headers.get("accept-encoding", ""))}
+        return qualities.get("gzip", qualities.get("*", 0)) > 0
+
+    @cached_property
+    def takes_openmetrics(self) -> bool:
+        """Whether OpenMetrics is wanted at least as much as any plain text."""
+        best = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
+        for name, parameters, quality in preferences(self.headers.get("accept", "")):
+            if name in best and not (name.startswith("app") and parameters.get("version", "1.0.0") != "1.0.0"):
+                best[name] = max(best[name], quality)
+        return 0 < best["application/openmetrics-text"] >= best["text/plain"]
+
+    def values(self, name: str) -> list[str]:
+        """Return the values that the query gives for a name, in their order."""
+        pairs = (part.partition("=") for part in self.query.split("&"))
+        return [unescape(value) for key, _, value in pairs if unescape(key) == name]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, a body and what it is."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = ()
+    gzipped: Callable[[], bytes] | None = None
+    """The compressed body, for who has it at hand."""
+
+
+def unescape(text: str) -> str:
+    """Undo the escapes of a query (``%5B`` and ``+``)."""
+    raw = text.replace("+", " ").encode("latin-1", "replace")
+    return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), raw).decode("utf-8", "replace")
+
+
+def preferences(header: str) -> list[tuple[str, dict[str, str], float]]:
+    """Take apart a list such as ``text/plain;version=0.0.4;q=0.5, */*``: name, parameters, quality (RFC 9110, 12.4)."""
+    found = []
+    for item in header.lower().split(","):
+        name, *rest = (part.strip() for part in item.split(";"))
+        parameters = {key.strip(): value.strip() for key, _, value in (part.partition("=") for part in rest)}
+        found.append((name, parameters, _quality(parameters.get("q", "1"))))
+    return found
+
+
+def parse_head(head: bytes) -> Request:
+    """Parse all up to the empty line; raise `BadRequestError` for what is none."""
+    first, *lines = _END_OF_LINE.split(head.decode("latin-1"))
+    words = first.split(" ")
+    if len(words) != 3 or not first.isprintable():  # the line may go into a log
+        raise BadRequestError(400)
+    method, target, version = words
+    target = _ABSOLUTE.sub("/", target)
+    if not target.startswith("/") and method in METHODS:  # of others it need not be a path (RFC 9112, 3.2)
+        raise BadRequestError(400)
+    if version not in ("HTTP/1.1", "HTTP/1.0"):
+        raise BadRequestError(505 if version.startswith("HTTP/") else 400)
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name != name.strip():
+            raise BadRequestError(400)
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    path, _, query = target.partition("?")
+    return Request(method, path, headers, version, query)
+
+
+def encode(answer: Answer, request: Request | None, *, close: bool) -> bytes:
+    """Return an answer as it goes over the wire: compressed if the request takes that, without its body for HEAD."""
+    body = answer.body
+    headers = [("Content-Type", answer.content_type), *answer.headers]
+    if len(body) >= _GZIP_FLOOR:
+        headers.append(("Vary", "Accept-Encoding"))
+        if request is not None and request.takes_gzip:
+            body = answer.gzipped() if answer.gzipped is not None else gzipped(body)
+            headers.append(("Content-Encoding", "gzip"))
+    headers.append(("Content-Length", str(len(body))))
+    if close:
+        headers.append(("Connection", "close"))
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    start = f"HTTP/1.1 {answer.status} {REASONS[answer.status]}\r\n{head}\r\n".encode("latin-1")
+    return start if request is not None and request.method == "HEAD" else start + body
+
+
+def _quality(text: str) -> float:
+    try:
+        quality = float(text)
+    except ValueError:
+        return 0
+    return 0 if isnan(quality) else quality

@@ -1,0 +1,52 @@
+"""Sockets that listen."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metricat_agent.config.settings import Address
+
+BACKLOG = 1024
+"""Clients that the kernel keeps until we accept them; it lets them try again after a second if there are more."""
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+class ListenError(Exception):
+    """An address that cannot be listened on; the message says why and what to do."""
+
+
+def listen(address: Address) -> socket.socket:
+    """Return a listening socket; without an IP address it takes IPv6 and IPv4, or IPv4 alone if need be."""
+    try:
+        if not address.ip:
+            try:
+                return _bound(socket.AF_INET6, ("::", address.port), dual=True)
+            except OSError as error:
+                if error.errno not in _NO_IPV6:
+                    raise
+            return _bound(socket.AF_INET, ("0.0.0.0", address.port))  # noqa: S104 -- asked for: every address
+        family, _, _, _, where = socket.getaddrinfo(address.ip, address.port, type=socket.SOCK_STREAM)[0]
+        return _bound(family, where, dual=address.ip == "::")
+    except OSError as error:
+        why = "something else listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise ListenError(
+            f"cannot listen on {address}: {why}; free it or choose another with --web.listen-address"
+        ) from error
+
+
+def _bound(family: int, where: tuple[object, ...], *, dual: bool = False) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if dual:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(where)
+        listener.listen(BACKLOG)
+        listener.settimeout(0)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

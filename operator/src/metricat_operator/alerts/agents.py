@@ -1,0 +1,64 @@
+"""Alerts about the watching itself."""
+
+from metricat_operator.alerts.alert import NODE, Alert, Level
+from metricat_operator.alerts.node_lifecycle import SPARED
+from metricat_operator.alerts.recording import KEYS
+
+_WHY = (
+    "{{ with printf `topk(1, metricat_node_uncovered{<coverage>,node=%q})` $labels.node | query }}"
+    ": {{ (first .).Labels.reason }}{{ end }}"
+)
+_LOST = (
+    f"metricat:node_agent:up{{<selector>}} == 0 "
+    f'unless on ({KEYS}) ALERTS{{alertname=~"{SPARED}",alertstate="firing",<selector>}}'
+)
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="NodeAgentDown",
+        meaning="Prometheus cannot scrape the agent of the node, or the operator says that there is none (where "
+        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes for which NodeCordoned or NodeNew "
+        "fires are left out.",
+        expr=_LOST,
+        resource="agent",
+        summary="{{ if $labels.node }}The agent on {{ $labels.node }}{{ else }}Many agents{{ end }} cannot be scraped",
+        description="Prometheus gets no metrics from {{ if $labels.node }}the agent on {{ $labels.node }} "
+        f"(pool {{{{ $labels.pool }}}}){_WHY}"
+        '{{ else }}{{ $value | printf "%.1f" }} % of the agents (threshold <threshold> %)'
+        "{{ end }}.",
+        action="kubectl get mtarget -A -o wide names the nodes without a ready agent and why; Prometheus' page "
+        "of targets has the last error.",
+        unit="% of the nodes",
+        levels=(
+            Level("warning", None, "5m"),
+            Level(
+                "critical",
+                10,
+                "5m",
+                f"100 * count({_LOST}) / count(metricat:node_agent:up{{<selector>}}) > <threshold>",
+                fleet=True,
+            ),
+        ),
+    ),
+    Alert(
+        name="NodeCollectorFailing",
+        meaning="A part of the agent cannot read its part of the node.",
+        expr=f"max by ({KEYS}, collector) (node_scrape_collector_success{{<selector>}}) == 0",
+        resource="collector {{ $labels.collector }}",
+        summary="Collector {{ $labels.collector }} on {{ $labels.node }} fails",
+        description=f"Collector {{{{ $labels.collector }}}} of the agent on {NODE} fails at every scrape; "
+        "its log says why.",
+        action="kubectl logs of the agent's pod on the node says what could not be read, and why.",
+        levels=(Level("warning", None, "15m"),),
+    ),
+    Alert(
+        name="MetricatWatchdog",
+        meaning="Always fires, so that a receiver can notice when the chain from Prometheus to it is broken.",
+        expr="vector(1)",
+        resource="chain",
+        summary="The alerting chain works",
+        description="This alert always fires. Its silence means that Prometheus or Alertmanager does not work.",
+        action="nothing, while it comes.",
+        levels=(Level("info", None, "0s", fleet=True),),
+    ),
+)

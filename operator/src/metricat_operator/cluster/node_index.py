@@ -1,0 +1,69 @@
+"""The cluster's nodes, cut to what the facts need, and found by their labels."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from metricat_operator.api.selectors import All, chosen
+from metricat_operator.cluster.pods import condition
+from metricat_operator.cluster.watch import kept_metadata
+from metricat_operator.facts.model import Manifest, Node, Taint
+
+
+class Roster:
+    """All nodes; a target of a few does not look through thousands."""
+
+    def __init__(self, trimmed: Iterable[Manifest]) -> None:
+        self._all = tuple(sorted(map(_node, trimmed), key=_name))
+        self._bearing: dict[tuple[str, str], list[Node]] = {}
+        for node in self._all:
+            for label in node.labels.items():
+                self._bearing.setdefault(label, []).append(node)
+
+    def meeting(self, wanted: All) -> tuple[Node, ...]:
+        """The nodes that meet all of these requirements, by name."""
+        named = [
+            [node for value in one.values for node in self._bearing.get((one.key, value), ())]
+            for one in wanted
+            if one.operator == "In"
+        ]
+        if not named:
+            return tuple(node for node in self._all if chosen(wanted, node.labels)) if wanted else self._all
+        return tuple(sorted((node for node in min(named, key=len) if chosen(wanted, node.labels)), key=_name))
+
+
+def trim_node(manifest: Manifest) -> Manifest:
+    """What the cache keeps of a node: nothing that changes with each of its heartbeats."""
+    ready = condition(manifest, "Ready")
+    spec = manifest["spec"]
+    return {
+        "metadata": kept_metadata(manifest),
+        "ready": ready.get("status") == "True",
+        "why": "" if ready.get("status") == "True" else ready.get("message", ""),
+        "created": _unix_time(manifest["metadata"].get("creationTimestamp", "")),
+        "unschedulable": spec.get("unschedulable", False),
+        "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in spec.get("taints", [])],
+    }
+
+
+def _node(trimmed: Manifest) -> Node:
+    metadata = trimmed["metadata"]
+    labels = metadata.get("labels", {})
+    return Node(
+        name=metadata["name"],
+        linux=labels.get("kubernetes.io/os", "linux") == "linux",
+        ready=trimmed["ready"],
+        why=trimmed["why"],
+        labels=labels,
+        taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
+        created=trimmed["created"],
+        unschedulable=trimmed["unschedulable"],
+        deleted="deletionTimestamp" in metadata,
+    )
+
+
+def _unix_time(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp() if timestamp else 0.0
+
+
+def _name(node: Node) -> str:
+    return node.name

@@ -1,0 +1,1 @@
+"""Facts gathered from the cluster, as plain frozen types. Pure."""

@@ -1,0 +1,1 @@
+"""The operator's own metrics, as families. Nothing here serves them."""

@@ -1,9 +1,0 @@
-"""Whether the chain works from the agents to the alerts: what each Prometheus is asked, and what its answers mean.
-
-Pure: what is asked over the network, and when, is not known here.
-"""
-
-from metricat_operator.wiring.questions import questions, subjects
-from metricat_operator.wiring.verdicts import rules_loaded, scraped
-
-__all__ = ["questions", "rules_loaded", "scraped", "subjects"]

@@ -1,0 +1,172 @@
+"""The unit in agent/packaging under a real systemd, which runs in namespaces of its own with no other unit."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metricat_tools.cluster.cgroups import Hierarchy, hierarchies, remove
+from support.certificates import self_signed
+from support.paths import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent
+AGENT = ROOT / "agent"
+UNIT = AGENT / "packaging" / "metricat-agent.service"
+GROUP = f"metricat-unit-{os.getpid()}"
+TARGETS = ("sysinit", "basic", "multi-user", "network", "shutdown", "umount", "final")
+"""Empty ones in the place of the host's, which would set up the host."""
+ASK = """
+import ssl, sys, urllib.request as request
+context = ssl._create_unverified_context() if sys.argv[1].startswith("https") else None
+print(request.urlopen(sys.argv[1], timeout=10, context=context).read().decode())
+"""
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0
+    or not Path("/lib/systemd/systemd").exists()
+    or not all(map(shutil.which, ("unshare", "nsenter", "ip", "systemctl"))),
+    reason="needs root, systemd (installed, not running), util-linux and iproute2",
+)
+
+
+@dataclass
+class Node:
+    """A systemd, from outside: its process and the directory of its units."""
+
+    pid: int
+    units: Path
+
+    def run(self, *command: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["nsenter", f"--target={self.pid}", "--all", *command],
+            check=check,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        return done.stdout
+
+    def shows(self, name: str) -> str:
+        return self.run("systemctl", "show", "metricat-agent", f"--property={name}", "--value").strip()
+
+    def configure(self, *lines: str) -> None:
+        """Start it anew with these lines beside the unit's own."""
+        settings = self.units / "metricat-agent.service.d" / "test.conf"
+        settings.parent.mkdir(exist_ok=True)
+        settings.write_text("\n".join(("[Service]", "StandardError=append:/run/agent.log", *lines)))
+        self.run("systemctl", "daemon-reload")
+        self.run("systemctl", "restart", "metricat-agent", check=False)
+
+    def page(self, scheme: str = "http") -> str:
+        return self.run(sys.executable, "-c", ASK, f"{scheme}://localhost:9100/metrics", check=False)
+
+
+def eventually(true: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (found := true()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+@contextmanager
+def unified(place: Path) -> Iterator[Hierarchy]:
+    """The host's tree of control groups of version 2, or, where that has none, one mounted here."""
+    if (found := next((tree for tree in hierarchies() if tree.unified), None)) is not None:
+        yield found
+        return
+    subprocess.run(["mount", "-t", "cgroup2", "cgroup2", place], check=True)
+    try:
+        yield Hierarchy(place, unified=True)
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    units = tmp_path_factory.mktemp("units")
+    shutil.copy(UNIT, units)
+    for name in TARGETS:
+        (units / f"{name}.target").write_text("[Unit]\nDefaultDependencies=no\n")
+    with unified(tmp_path_factory.mktemp("cgroup")) as tree:
+        group = tree.path / GROUP
+        group.mkdir()
+        enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
+        apart = ("unshare", "--cgroup", "--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child")
+        boot = ("sh", str(HERE / "systemd.sh"), str(units), sys.base_prefix, str(AGENT / "src"))
+        with subprocess.Popen(["sh", "-c", enter, "sh", *apart, *boot], stderr=subprocess.PIPE) as unshare:
+            try:
+                assert eventually(lambda: bool(_children(unshare.pid))), "unshare makes a process of its own"
+                node = Node(_children(unshare.pid)[0], units)
+                ready = ("systemctl", "is-system-running")
+                assert eventually(lambda: node.run(*ready, check=False).strip() in ("running", "degraded"))
+                yield node
+            finally:
+                unshare.kill()
+                unshare.wait(10)
+                remove(GROUP, [tree])
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def families(page: str) -> set[str]:
+    return set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE))
+
+
+def test_it_runs_without_any_right_and_tells_what_root_sees(node: Node) -> None:
+    node.configure()
+    assert eventually(lambda: bool(node.page())), node.run("cat", "/run/agent.log")
+    page = node.page()
+    assert re.findall(r'^node_scrape_collector_success\{collector="(\w+)"\} 0', page, re.MULTILINE) == []
+    as_root = node.run("/usr/local/bin/metricat-agent", "--once")
+    assert len(families(as_root)) > 200
+    assert families(as_root) - families(page) == set()
+    status = dict(
+        line.split(":\t", 1) for line in node.run("cat", f"/proc/{node.shows('MainPID')}/status").splitlines()
+    )
+    assert "0" not in status["Uid"].split()
+    assert (status["CapEff"], status["NoNewPrivs"], status["Seccomp"]) == ("0" * 16, "1", "2")
+
+
+def test_it_comes_back_when_killed_and_stops_as_asked(node: Node) -> None:
+    node.configure()
+    assert eventually(lambda: bool(node.page()))
+    node.run("kill", "-9", node.shows("MainPID"))
+    assert eventually(lambda: node.shows("NRestarts") == "1" and bool(node.page()))
+    started = time.monotonic()
+    node.run("systemctl", "stop", "metricat-agent")
+    assert time.monotonic() - started < 5
+    assert (node.shows("Result"), node.shows("ExecMainStatus")) == ("success", "0")
+
+
+def test_a_setting_that_cannot_be_used_is_not_tried_again(node: Node) -> None:
+    node.configure("Environment=METRICAT_LOG_LEVEL=loud")
+    assert eventually(lambda: node.shows("ActiveState") == "failed")
+    time.sleep(2)
+    assert (node.shows("ExecMainStatus"), node.shows("NRestarts")) == ("2", "0")
+    assert "METRICAT_LOG_LEVEL=loud: not one of the words it knows" in node.run("cat", "/run/agent.log")
+
+
+def test_tls_by_credentials_that_only_root_may_read(node: Node, tmp_path: Path) -> None:
+    self_signed(tmp_path, "tls")
+    suggested = [
+        line[1:] for line in UNIT.read_text().splitlines() if re.match(r"#(LoadCredential|Environment)=", line)
+    ]
+    assert len(suggested) == 3
+    node.configure(*(line.replace("/etc/metricat", str(tmp_path)) for line in suggested))
+    assert eventually(lambda: "node_load1" in node.page("https")), node.run("cat", "/run/agent.log")
+    assert node.page() == ""

@@ -1,0 +1,124 @@
+"""A real Prometheus is asked, with and without TLS, under a path, and as an agent: its answers are what they seem."""
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from metricat_operator.cluster.prometheus_client import AskError, ask, session
+from metricat_operator.facts.prometheus_query import Answer, Group, Job, Question, Server, Web
+from metricat_tools.programs import ensure
+from metricat_tools.stack.wait import until
+from support.certificates import self_signed
+from support.harness import free_port
+
+POOL = "serviceMonitor/monitoring/metricat-nodes/0"
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: serviceMonitor/monitoring/metricat-nodes/0
+    scheme: https
+    metrics_path: /prom/metrics
+    tls_config: {{insecure_skip_verify: true}}
+    relabel_configs:
+      - {{target_label: job, replacement: metricat}}
+      - {{target_label: namespace, replacement: monitoring}}
+      - {{target_label: service, replacement: metricat-nodes}}
+    static_configs:
+      - {{targets: ["127.0.0.1:{port}"], labels: {{node: n1}}}}
+      - {{targets: ["127.0.0.1:1"], labels: {{node: n2}}}}
+  - job_name: serviceMonitor/monitoring/empty/0
+"""
+RULES = """
+groups:
+  - name: ours
+    rules:
+      - {record: fine, expr: vector(1)}
+      - {record: bad, expr: up * on (job) group_left () up}
+"""
+OURS = Group("monitoring-metricat-nodes-uid", "ours")
+QUESTION = Question(
+    "Prometheus monitoring/k8s",
+    Web(prefix="/prom", tls=True),
+    job=Job("monitoring", "metricat-nodes", POOL, 60),
+    groups=(OURS,),
+)
+
+
+@contextmanager
+def prometheus(folder: Path, port: int, *options: str, config: str) -> Iterator[subprocess.Popen[bytes]]:
+    self_signed(folder, "server")
+    (folder / "web.yml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
+    (folder / "prometheus.yml").write_text(config)
+    command: list[str | Path] = [
+        *(ensure("prometheus")["prometheus"], "--config.file=prometheus.yml", "--web.config.file=web.yml"),
+        *("--web.route-prefix=/prom", f"--web.listen-address=127.0.0.1:{port}", *options),
+    ]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as program:
+        try:
+            yield program
+        finally:
+            program.terminate()
+
+
+def answer(question: Question, port: int) -> Answer:
+    async def run() -> Answer:
+        async with session() as connections:
+            return await ask(connections, question, Server("0", "prometheus-k8s-0", "127.0.0.1", port))
+
+    return asyncio.run(run())
+
+
+def settled(question: Question, port: int) -> Answer:
+    """Its answer, once it has scraped both and looked at the rules."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            found = answer(question, port)
+            health = {rule.health for rule in found.rules}
+            if found.nodes.get("n1") and found.errors and "unknown" not in health:
+                return found
+        except AskError as error:
+            assert error.reason in {"Unreachable", "NotUnderstood"}, error  # noqa: PT017 (it is still starting)
+        assert time.monotonic() < deadline, "it does not settle"
+        time.sleep(0.5)
+
+
+@pytest.mark.slow
+def test_a_prometheus_behind_tls_and_a_path(tmp_path: Path) -> None:
+    port = free_port()
+    config = CONFIG.format(port=port) + "rule_files: [rules-*.yaml]\n"
+    (tmp_path / "rules-monitoring-metricat-nodes-uid.yaml").write_text(RULES)
+    with prometheus(tmp_path, port, "--storage.tsdb.path=data", config=config) as program:
+        found = settled(QUESTION, port)
+        assert found.nodes == {"n1": True, "n2": False}
+        assert "connection refused" in found.errors["n2"]
+        assert {rule.name: rule.health for rule in found.rules} == {"fine": "ok", "bad": "err"}
+        assert any(rule.error.startswith("found duplicate series") for rule in found.rules)
+        empty = replace(QUESTION, job=Job("monitoring", "empty", "serviceMonitor/monitoring/empty/0", 60), groups=())
+        assert (answer(empty, port).nodes, answer(empty, port).configured) == ({}, True)
+        other = replace(empty, job=Job("monitoring", "other", "serviceMonitor/monitoring/other/0", 60))
+        assert answer(other, port).configured is False
+        (tmp_path / "prometheus.yml").write_text("no: configuration")
+        program.send_signal(signal.SIGHUP)
+        until("it to refuse", lambda: not answer(other, port).reloaded, seconds=30)
+        with pytest.raises(AskError, match="routePrefix"):
+            answer(replace(QUESTION, web=Web(tls=True)), port)
+        with pytest.raises(AskError):
+            answer(replace(QUESTION, web=Web(prefix="/prom")), port)
+
+
+def test_a_prometheus_agent_tells_of_its_targets(tmp_path: Path) -> None:
+    port = free_port()
+    options = ("--agent", "--storage.agent.path=data")
+    with prometheus(tmp_path, port, *options, config=CONFIG.format(port=port)):
+        found = settled(replace(QUESTION, queries=False, groups=()), port)
+        assert found.nodes == {"n1": True, "n2": False}
+        with pytest.raises(AskError, match="unavailable with Prometheus Agent"):
+            answer(replace(QUESTION, groups=()), port)

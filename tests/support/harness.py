@@ -1,0 +1,233 @@
+"""What the tests of the operator on a real API server share: kubectl, targets, waiting, the operator's process."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+
+from metricat_tools.cluster.api import Api, ApiError
+from metricat_tools.programs import ensure, module_dir
+from support.paths import ROOT
+
+CHILD = "metricat-nodes"
+PATIENCE = 30.0
+
+Manifest = dict[str, Any]
+
+_MONITORING = "/apis/monitoring.coreos.com"
+PATHS = {
+    "alertmanager": (f"{_MONITORING}/v1", "alertmanagers"),
+    "alertmanagerconfig": (f"{_MONITORING}/v1alpha1", "alertmanagerconfigs"),
+    "daemonset": ("/apis/apps/v1", "daemonsets"),
+    "event": ("/api/v1", "events"),
+    "lease": ("/apis/coordination.k8s.io/v1", "leases"),
+    "monitoringtarget": ("/apis/metricat.dev/v1alpha1", "monitoringtargets"),
+    "mtarget": ("/apis/metricat.dev/v1alpha1", "monitoringtargets"),
+    "pod": ("/api/v1", "pods"),
+    "prometheus": (f"{_MONITORING}/v1", "prometheuses"),
+    "prometheusrule": (f"{_MONITORING}/v1", "prometheusrules"),
+    "service": ("/api/v1", "services"),
+    "serviceaccount": ("/api/v1", "serviceaccounts"),
+    "servicemonitor": (f"{_MONITORING}/v1", "servicemonitors"),
+}
+"""Where the API server has them; what is asked again and again is asked without a process for each time."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster and somebody in it: kubectl is that person's; the client, for all the rest, the administrator's."""
+
+    kubeconfig: Path
+    kubectl: Path
+    api: Api
+
+    def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.kubectl, "--kubeconfig", self.kubeconfig, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def do(self, *arguments: str, stdin: str | None = None) -> str:
+        done = self.run(*arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def apply(self, *manifests: Manifest, dry_run: bool = False) -> None:
+        """Server-side, as `kubectl apply --server-side --force-conflicts` does it."""
+        for manifest in manifests:
+            metadata = manifest["metadata"]
+            path = _path(manifest["kind"].lower(), metadata["name"], metadata["namespace"])
+            query = f"fieldManager=kubectl&force=true&fieldValidation=Strict{'&dryRun=All' if dry_run else ''}"
+            self.api.call("PATCH", f"{path}?{query}", manifest, "application/apply-patch+yaml")
+
+    def create(self, manifest: Manifest) -> None:
+        """As `kubectl create` does it: a field that nobody knows is an error."""
+        path = _path(manifest["kind"].lower(), "", manifest["metadata"]["namespace"]).rstrip("/")
+        self.api.call("POST", f"{path}?fieldManager=kubectl&fieldValidation=Strict", manifest)
+
+    def patch(self, kind: str, name: str, namespace: str, operations: list[dict[str, Any]]) -> None:
+        """A JSON patch (RFC 6902)."""
+        self.api.call("PATCH", _path(kind, name, namespace), operations, "application/json-patch+json")
+
+    def delete(self, kind: str, name: str, namespace: str) -> None:
+        """Without waiting until it is gone."""
+        self.api.call("DELETE", _path(kind, name, namespace))
+
+    def get(self, kind: str, name: str, namespace: str) -> Manifest | None:
+        try:
+            found: Manifest = self.api.get(_path(kind, name, namespace))
+        except ApiError as error:
+            if f'"{name}" not found' in str(error):
+                return None
+            raise AssertionError(f"{kind} {name}: {error}") from error  # to `eventually`, not yet
+        return found
+
+    def pods(self, namespace: str = "", selector: str = "") -> list[Manifest]:
+        """Those of one namespace, or of all."""
+        place = f"/namespaces/{namespace}" if namespace else ""
+        found: list[Manifest] = self.api.get(f"/api/v1{place}/pods?labelSelector={quote(selector)}")["items"]
+        return found
+
+    def condition(self, namespace: str, name: str, kind: str) -> Manifest:
+        target = self.get("mtarget", name, namespace) or {}
+        found = [c for c in target.get("status", {}).get("conditions", []) if c["type"] == kind]
+        return found[0] if found else {}
+
+
+def _path(kind: str, name: str, namespace: str) -> str:
+    group, plural = PATHS[kind]
+    return f"{group}/namespaces/{namespace}/{plural}/{name}"
+
+
+def eventually(what: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait until it is true; an assertion inside counts as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if what():
+                return
+            problem = "it stayed false"
+        except AssertionError as error:
+            problem = str(error)
+        assert time.monotonic() < deadline, f"not within {seconds} s: {problem}"
+        time.sleep(0.1)
+
+
+@contextmanager
+def served(cluster: Cluster, plural: str) -> Iterator[None]:
+    """A kind of the Prometheus Operator's, for as long as the context lasts."""
+    cluster.do("apply", "--server-side", "-f", str(crd_file(plural)))
+    eventually(lambda: cluster.run("get", plural).returncode == 0)
+    yield
+    cluster.do("delete", "crd", f"{plural}.monitoring.coreos.com")
+
+
+def free_port() -> int:
+    """A TCP port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def crd_file(plural: str) -> Path:
+    """A CRD of the Prometheus Operator."""
+    module = module_dir("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
+    return module / "example" / "prometheus-operator-crd" / f"monitoring.coreos.com_{plural}.yaml"
+
+
+def install_chart(cluster: Cluster, release: str, *values: str) -> None:
+    """What the chart brings to the namespace `monitoring`, without what would run there."""
+    helm, chart, sets = ensure("helm")["helm"], ROOT / "charts" / "metricat", [f"--set={value}" for value in values]
+    command: list[str | Path] = [helm, "template", release, chart, "--namespace=monitoring", *sets]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True)
+    manifests = [manifest for manifest in yaml.safe_load_all(rendered.stdout) if manifest]
+    assert {"ClusterRole", "Role", "ValidatingAdmissionPolicy", "Deployment"} <= {one["kind"] for one in manifests}
+    kept = [one for one in manifests if one["kind"] not in {"Deployment", "Job", "ConfigMap"}]
+    cluster.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(kept))
+
+
+@dataclass
+class RunningOperator:
+    """The operator's process."""
+
+    environment: dict[str, str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "metricat_operator"]
+            self.process = subprocess.Popen(command, env=self.environment, stderr=log)
+
+    def ready(self) -> bool:
+        """What its readiness probe says."""
+        return self._probe("readyz") == 200
+
+    def _probe(self, path: str) -> int:
+        port = self.environment["METRICAT_HEALTH_PORT"]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+        except OSError:
+            return 0
+
+    def errors(self) -> list[Manifest]:
+        """What it logged as its own errors; kopf calls a request that it will try again one, too."""
+        events = map(json.loads, self.log.read_text().splitlines())
+        return [
+            event
+            for event in events
+            if event["level"] in {"error", "critical"} and event["logger"].startswith("metricat_operator")
+        ]
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Running for as long as the context lasts; it must end well, and log no error of its own."""
+        self.start()
+        try:
+            yield
+            assert self.stop() == 0
+            assert self.errors() == []
+        finally:
+            self.kill()
+            sys.stderr.write(self.log.read_text()[-20_000:])  # pytest shows it where a test failed
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(20)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+def target(namespace: str, spec: dict[str, Any] | None = None) -> Manifest:
+    return {
+        "apiVersion": "metricat.dev/v1alpha1",
+        "kind": "MonitoringTarget",
+        "metadata": {"name": "nodes", "namespace": namespace},
+        "spec": spec or {},
+    }
+
+
+def wait_ready(cluster: Cluster, namespace: str) -> None:
+    eventually(lambda: cluster.condition(namespace, "nodes", "Ready").get("status") == "True")

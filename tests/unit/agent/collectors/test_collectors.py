@@ -1,0 +1,315 @@
+"""What each collector makes of a recorded host."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metricat_agent.collectors import (
+    POD_DEVICES,
+    Filter,
+    cpu,
+    cpuinfo,
+    diskstats,
+    filefd,
+    loadavg,
+    meminfo,
+    netclass,
+    netdev,
+    stat,
+    uname,
+)
+from metricat_agent.collectors.agent import parse as parse_agent
+from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.config.settings import parse
+from metricat_agent.host.hostfs import Host
+
+if TYPE_CHECKING:
+    from metricat_agent.exposition.model import Metrics
+
+NO_PODS = Filter(exclude=re.compile(POD_DEVICES))
+DISKS = Filter(exclude=re.compile(diskstats.NO_DISKS))
+
+
+def values(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
+    return {labels: value for family, samples in metrics if family.name == name for labels, value in samples}
+
+
+def test_load(host: Host) -> None:
+    metrics = loadavg.parse(loadavg.read(host))
+    assert [(family.name, samples) for family, samples in metrics] == [
+        ("node_load1", [((), 0.52)]),
+        ("node_load5", [((), 1.25)]),
+        ("node_load15", [((), 2.0)]),
+    ]
+
+
+def test_cpu_seconds_of_every_cpu_that_is_online(host: Host) -> None:
+    seconds = values(cpu.Cpu(host).collect(), "node_cpu_seconds_total")
+    assert {number for number, _ in seconds} == {"0", "3"}
+    assert {mode: seconds["0", mode] for mode in cpu.MODES} == {
+        "user": 15.02,
+        "nice": 1.0,
+        "system": 8.0,
+        "idle": 209.3,
+        "iowait": 4.2,
+        "irq": 0.0,
+        "softirq": 0.4,
+        "steal": 0.12,
+    }
+
+
+def test_guest_time_is_a_family_of_its_own(host: Host) -> None:
+    assert values(cpu.Cpu(host).collect(), "node_cpu_guest_seconds_total") == {
+        ("0", "user"): 0.9,
+        ("0", "nice"): 0.07,
+        ("3", "user"): 0.5,
+        ("3", "nice"): 0.0,
+    }
+
+
+def test_old_kernels_without_steal_and_guest() -> None:
+    assert cpu.parse("cpu  1 2 3 4\ncpu0 1 2 3 4 5 6 7\nintr 1\n") == {"0": (1, 2, 3, 4, 5, 6, 7, 0, 0, 0)}
+
+
+def test_a_counter_that_steps_back_a_little_is_held() -> None:
+    assert cpu.settle({"0": (100, 500)}, {"0": (110, 480)}) == {"0": (110, 500)}
+
+
+def test_a_cpu_that_came_back_starts_anew() -> None:
+    assert cpu.settle({"0": (900,)}, {"0": (3,), "1": (5,)}) == {"0": (3,), "1": (5,)}
+
+
+def test_a_cpu_that_went_away_takes_its_series_with_it() -> None:
+    assert cpu.settle({"0": (1,), "1": (1,)}, {"0": (2,)}) == {"0": (2,)}
+
+
+CPUS = """processor\t: 0
+cpu MHz\t\t: 799.998
+physical id\t: 0
+core id\t\t: 4
+flags\t\t: fpu aes avx
+
+processor\t: 1
+cpu MHz\t\t: 3401.005
+physical id\t: 1
+core id\t\t: 5
+
+Hardware\t: a board
+"""
+
+
+def test_what_the_cpus_are_and_how_fast_they_run() -> None:
+    metrics = cpuinfo.parse(CPUS, Filter(include=re.compile("^a")), Filter(include=re.compile("(?!)")))
+    assert values(metrics, "node_cpu_frequency_hertz") == {("0", "4", "0"): 799_998_000, ("1", "5", "1"): 3_401_005_000}
+    assert values(metrics, "node_cpu_flag_info") == {("aes",): 1, ("avx",): 1}
+    assert [labels[:3] for labels in values(metrics, "node_cpu_info")] == [("0", "4", "0"), ("1", "5", "1")]
+
+
+def test_a_frequency_is_told_once(tmp_path: Path) -> None:
+    """By the hardware where it says so, to which cpufreq listens, else by /proc/cpuinfo if that is asked for."""
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/stat").write_text("cpu  1 2 3 4\ncpu0 1 2 3 4\n")
+    (tmp_path / "proc/cpuinfo").write_text(CPUS)
+    files = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq"
+    files.mkdir(parents=True)
+    (files / "scaling_cur_freq").write_text("800000\n")
+    arguments = ["--collector.disable-defaults", "--collector.cpu", "--collector.cpu.info", "--collector.cpufreq"]
+    chosen = parse(arguments, {}, COLLECTORS).collectors
+
+    def told() -> list[tuple[str, ...]]:
+        host = Host(procfs=f"{tmp_path}/proc", sysfs=f"{tmp_path}/sys")
+        metrics = [COLLECTORS[name](host, None, one.options).collect() for name, one in chosen.items()]
+        return sorted(labels for one in metrics for labels in values(one, "node_cpu_frequency_hertz"))
+
+    assert told() == [("0", "4", "0"), ("1", "5", "1")]
+    (files / "cpuinfo_cur_freq").write_text("801000\n")
+    assert told() == [("0",)]
+
+
+def test_totals_since_boot(host: Host) -> None:
+    assert {family.name: samples for family, samples in stat.parse(stat.read(host))} == {
+        "node_intr_total": [((), 1237827)],
+        "node_context_switches_total": [((), 1747262)],
+        "node_boot_time_seconds": [((), 1795253636)],
+        "node_forks_total": [((), 48213)],
+        "node_procs_running": [((), 3)],
+        "node_procs_blocked": [((), 1)],
+    }
+
+
+def test_soft_interrupts_if_asked_for() -> None:
+    text = "ctxt 7\nsoftirq 55 1 2 3 4 5 6 7 8 9 10\n"
+    assert values(stat.parse(text), "node_softirqs_total") == {}
+    found = values(stat.parse(text, softirqs=True), "node_softirqs_total")
+    assert found == {(kind,): number for number, kind in enumerate(stat.VECTORS, 1)}
+
+
+def test_soft_interrupts_as_a_flag(host: Host) -> None:
+    for flag, told in (("--collector.stat.softirq", True), ("--no-collector.stat.softirq", False), ("", False)):
+        chosen = parse([flag] if flag else [], {}, COLLECTORS).collectors["stat"]
+        assert bool(values(stat.Stat(host, None, chosen.options).collect(), "node_softirqs_total")) is told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("node_memory_MemTotal_bytes", 24684100 * 1024),
+        ("node_memory_Active_anon_bytes", 961204 * 1024),
+        ("node_memory_Inactive_file_bytes", 1224000 * 1024),
+        ("node_memory_Committed_AS_bytes", 1923000 * 1024),
+        ("node_memory_HugePages_Total", 4),
+        ("node_memory_Hugepagesize_bytes", 2048 * 1024),
+        ("node_memory_NewInLinux99_bytes", 12 * 1024),
+    ],
+)
+def test_memory(host: Host, name: str, value: float) -> None:
+    assert values(meminfo.parse(meminfo.read(host)), name) == {(): value}
+
+
+def test_file_handles(host: Host) -> None:
+    metrics = filefd.parse(filefd.read(host))
+    assert values(metrics, "node_filefd_allocated") == {(): 7584}
+    assert values(metrics, "node_filefd_maximum") == {(): 9223372036854775807}
+
+
+def test_uname_says_the_node_name_it_was_told() -> None:
+    machine = os.uname_result(("Linux", "the-pod", "6.1", "#1", "x86_64"))
+    [(_, told)] = uname.parse(machine, "(none)", "node-7")
+    [(_, untold)] = uname.parse(machine, "(none)", "")
+    assert told == [(("Linux", "6.1", "#1", "x86_64", "node-7", "(none)"), 1)]
+    assert untold == [(("Linux", "6.1", "#1", "x86_64", "the-pod", "(none)"), 1)]
+
+
+def test_the_agent_on_itself() -> None:
+    metrics = parse_agent("9000 4000 1500 1 0 2000 0", 4096, 1.5)
+    assert values(metrics, "metricat_agent_resident_memory_bytes") == {(): 4000 * 4096}
+    assert values(metrics, "metricat_agent_cpu_seconds_total") == {(): 1.5}
+
+
+def test_disks_without_their_partitions_and_loops(host: Host) -> None:
+    metrics = diskstats.parse(*diskstats.read(host, DISKS))
+    assert set(values(metrics, "node_disk_reads_completed_total")) == {("sda",), ("cciss/c0d0",), ("nvme0n1",)}
+
+
+def test_every_column_of_a_disk(host: Host) -> None:
+    metrics = diskstats.parse(*diskstats.read(host, Filter(include=re.compile("^sda$"))))
+    assert {family.name.removeprefix("node_disk_"): samples[0][1] for family, samples in metrics[1:] if samples} == {
+        "reads_completed_total": 25354,
+        "reads_merged_total": 6,
+        "read_bytes_total": 4367880 * 512,
+        "read_time_seconds_total": 15.532,
+        "writes_completed_total": 180422,
+        "writes_merged_total": 35012,
+        "written_bytes_total": 8412362 * 512,
+        "write_time_seconds_total": 131.456,
+        "io_now": 2,
+        "io_time_seconds_total": 24.532,
+        "io_time_weighted_seconds_total": 150.999,
+        "discards_completed_total": 6444,
+        "discards_merged_total": 37,
+        "discarded_sectors_total": 669648,
+        "discard_time_seconds_total": 2.267,
+        "flush_requests_total": 1125,
+        "flush_requests_time_seconds_total": 0.071,
+    }
+
+
+def test_kernels_without_discards_and_flushes_have_no_such_series(host: Host) -> None:
+    metrics = diskstats.parse(*diskstats.read(host, DISKS))
+    assert set(values(metrics, "node_disk_discards_completed_total")) == {("sda",), ("nvme0n1",)}
+    assert set(values(metrics, "node_disk_flush_requests_total")) == {("sda",)}
+
+
+def test_the_hardware_behind_a_disk(host: Host) -> None:
+    infos = values(diskstats.parse(*diskstats.read(host, DISKS)), "node_disk_info")
+    path, wwn = "pci-0000:00:1f.2-ata-1", "0x5002538e40a1b2c3"
+    assert infos == {
+        ("sda", "8", "0", path, wwn, "Example_Disk", "S4X123", "1.0=beta", "0"): 1,
+        ("cciss/c0d0", "104", "0", "", "", "", "", "", "1"): 1,
+        ("nvme0n1", "259", "0", "", "", "", "", "", ""): 1,
+    }
+
+
+def test_traffic_in_and_out_of_every_column(host: Host) -> None:
+    metrics = netdev.parse(netdev.read(host), Filter(include=re.compile("^eth0$")))
+    assert {family.name.removeprefix("node_network_"): samples for family, samples in metrics} == {
+        f"{name}_total": [(("eth0",), value)]
+        for name, value in {
+            "receive_bytes": 919210635,
+            "receive_packets": 61284,
+            "receive_errs": 1,
+            "receive_drop": 2,
+            "receive_fifo": 3,
+            "receive_frame": 4,
+            "receive_compressed": 5,
+            "receive_multicast": 6,
+            "transmit_bytes": 5294136,
+            "transmit_packets": 48019,
+            "transmit_errs": 7,
+            "transmit_drop": 8,
+            "transmit_fifo": 9,
+            "transmit_colls": 10,
+            "transmit_carrier": 11,
+            "transmit_compressed": 12,
+        }.items()
+    }
+
+
+def test_devices_without_the_pods_ends(host: Host) -> None:
+    received = values(netdev.parse(netdev.read(host), NO_PODS), "node_network_receive_bytes_total")
+    assert received == {("lo",): 3293, ("eth0",): 919210635, ("eth0:1",): 100, ("bond0",): 2**64 - 1}
+
+
+def attributes(host: Host, monkeypatch: pytest.MonkeyPatch) -> Metrics:
+    monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
+    return netclass.parse(netclass.read(host, netclass.host_devices(host, host.sys_names("class/net"), NO_PODS)))
+
+
+def test_state_of_devices_when_sysfs_is_the_hosts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = attributes(host, monkeypatch)
+    assert values(metrics, "node_network_up") == {("bond0",): 0, ("eth0",): 1, ("lo",): 0}
+    assert values(metrics, "node_network_mtu_bytes")["eth0",] == 9001
+    assert values(metrics, "node_network_flags")["eth0",] == 0x1003
+    assert ("eth0", "52:54:00:12:34:56", "ff:ff:ff:ff:ff:ff", "full", "up", "up", 'to the "core"') in values(
+        metrics, "node_network_info"
+    )
+
+
+def test_no_speed_and_no_carrier_where_the_link_knows_none(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = attributes(host, monkeypatch)
+    assert values(metrics, "node_network_speed_bytes") == {("eth0",): 1_250_000_000}
+    assert set(values(metrics, "node_network_carrier")) == {("eth0",), ("lo",)}
+
+
+def test_a_device_that_came_and_went(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
+    for name in ("proc", "sys"):
+        shutil.copytree(Path(host.procfs).parent / name, tmp_path / name)
+    collector = netclass.NetworkClass(replace(host, procfs=f"{tmp_path}/proc", sysfs=f"{tmp_path}/sys"))
+    first = collector.collect()
+    assert collector.collect() is first, "nothing is parsed or written anew while every file says the same"
+    eth0 = tmp_path / "sys" / "class" / "net" / "eth0"
+    (eth0 / "mtu").write_text("1500\n")
+    assert values(collector.collect(), "node_network_mtu_bytes")["eth0",] == 1500
+    with (tmp_path / "proc" / "1" / "net" / "dev").open("a") as table:
+        table.write("  eth9: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n")
+    shutil.copytree(eth0, eth0.parent / "eth9")
+    assert ("eth9",) in values(collector.collect(), "node_network_up")
+    shutil.rmtree(eth0.parent / "eth9")
+    assert ("eth9",) not in values(collector.collect(), "node_network_up")
+
+
+def test_a_sysfs_that_may_be_the_pods_is_refused_and_a_recording_believed(host: Host, tmp_path: Path) -> None:
+    assert netclass.shows_host(host)
+    device = Path(host.sysfs).stat().st_dev
+    mounted = f"9 1 {os.major(device)}:{os.minor(device)} / /host/sys ro - sysfs sysfs ro\n"
+    (tmp_path / "mountinfo").write_text(mounted)
+    with pytest.raises(netclass.NotHostNetworkError, match=r"--path\.sysfs.*--no-collector\.netclass"):
+        netclass.NetworkClass(replace(host, own=str(tmp_path))).collect()

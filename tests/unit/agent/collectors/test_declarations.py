@@ -1,0 +1,71 @@
+"""What the collectors declare: names that Prometheus likes, each once, and nothing undeclared."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.config import settings
+from metricat_agent.host.hostfs import Host
+from metricat_agent.scrape.registry import FAMILIES
+from metricat_tools.generate import agent_metrics
+from support.paths import DOCS
+
+if TYPE_CHECKING:
+    from metricat_agent.exposition.model import Family
+
+ALL = [*(family for collector in COLLECTORS.values() for family in collector.families), *FAMILIES]
+
+
+def test_no_family_is_declared_twice() -> None:
+    names = Counter(family.name for family in ALL)
+    assert {name for name, count in names.items() if count > 1} == {"node_cpu_frequency_hertz"}, "by cpu or by cpufreq"
+
+
+@pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
+def test_names_follow_prometheus(family: Family) -> None:
+    assert re.fullmatch(r"(node|metricat)_[a-zA-Z0-9_]+", family.name)
+    assert all(re.fullmatch(r"[a-z_]+", label) for label in family.labels)
+    if family.kind != "untyped" and not family.name.startswith("node_memory_"):
+        assert family.name.endswith("_total") == (family.kind == "counter")
+    assert family.help.endswith("."), "a sentence"
+
+
+@pytest.mark.parametrize("name", sorted(set(COLLECTORS) - {"filesystem", "netclass"}))
+def test_collectors_give_only_what_they_declare(name: str) -> None:
+    collector = COLLECTORS[name](Host())
+    declared = set(collector.families)
+    undeclared = {family.name for family, _ in collector.collect()} - {family.name for family in declared}
+    assert name in {"meminfo", "hwmon", "textfile", "zfs"} or not undeclared
+
+
+def test_units() -> None:
+    units = {family.name: family.unit for family in ALL}
+    assert units["node_cpu_seconds_total"] == "seconds"
+    assert units["node_filesystem_size_bytes"] == "bytes"
+    assert units["node_load1"] == ""
+
+
+def test_the_reference_page_is_what_the_declarations_say() -> None:
+    page = DOCS / "reference" / "agent-metrics.md"
+    assert page.read_text() == agent_metrics.page(COLLECTORS), "run: make generate"
+
+
+def test_the_page_of_flags_leaves_none_out() -> None:
+    page = (DOCS / "reference" / "agent.md").read_text()
+    flags = set(re.findall(r"--[\w.-]+", parser_help()))
+    general = {flag for flag in flags if not re.match(r"--(no-)?collector\.[a-z]+", flag)}
+    assert {flag for flag in general if flag not in page} == set()
+
+
+def parser_help() -> str:
+    output = io.StringIO()
+    with redirect_stdout(output), pytest.raises(SystemExit):
+        settings.parse(["--help"], {}, COLLECTORS)
+    return output.getvalue()

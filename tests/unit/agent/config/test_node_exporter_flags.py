@@ -1,0 +1,60 @@
+"""A command line of node_exporter is taken as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from metricat_agent.collectors import Filter, arp, hwmon, pattern
+from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.config.node_exporter_flags import understood
+from metricat_agent.config.settings import SettingError, parse
+
+
+def test_what_is_spelled_differently_is_taken() -> None:
+    arguments, notes = understood(
+        ["--collector.powersupply.ignored-supplies=^BAT", "--web.disable-exporter-metrics", "--collector.tcpstat"]
+    )
+    assert arguments == [
+        "--collector.powersupplyclass.ignored-supplies=^BAT",
+        "--no-collector.agent",
+        "--collector.tcpstat",
+    ]
+    assert notes == []
+    assert "agent" not in parse(arguments, {}, COLLECTORS).collectors
+
+
+def test_what_changes_nothing_is_taken_and_told() -> None:
+    arguments, notes = understood(
+        [
+            *("--no-collector.drbd", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"),
+            *("--no-collector.netdev.netlink", "--collector.arp.netlink", "--collector.cpu.guest"),
+        ]
+    )
+    assert arguments == []
+    assert notes[0] == "--no-collector.drbd changes nothing: there is no such collector"
+    assert notes[3] == "--no-collector.netdev.netlink changes nothing: the kernel's files tell it"
+    assert len(notes) == 6
+
+
+def test_logfmt_is_our_text() -> None:
+    arguments, _ = understood(["--log.format=logfmt", "--log.level=debug"])
+    assert parse(arguments, {}, COLLECTORS).log_format == "text"
+
+
+@pytest.mark.parametrize("argument", ["--collector.drbd", "--no-collector.zfz"])
+def test_what_we_lack_or_do_not_know_is_refused(argument: str) -> None:
+    arguments, notes = understood([argument])
+    assert notes == []
+    with pytest.raises(SettingError):
+        parse(arguments, {}, COLLECTORS)
+
+
+def test_filters_of_neighbours_and_chips() -> None:
+    given = parse(["--collector.arp.device-exclude=^veth", "--collector.hwmon.chip-include=^a$"], {}, COLLECTORS)
+    table = "IP HW Device\n10.0.0.1 x eth0\n10.0.0.2 x veth1\n"
+    [(_, neighbours)] = arp.parse(table, given.collectors["arp"].filters["device-exclude"])
+    assert neighbours == [(("eth0",), 1)]
+    chips = [hwmon.Chip(key, key, key, {"temp1_input": "1000"}) for key in "ab"]
+    found = hwmon.parse(chips, Filter(), given.collectors["hwmon"].filters["chip-exclude"])
+    assert {labels[0] for _, samples in found for labels, _ in samples} == {"a"}
+    assert arp.parse(table, Filter(exclude=pattern("."))) == [(arp.ENTRIES, [])]

@@ -1,0 +1,88 @@
+"""The text that Prometheus reads."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metricat_agent.exposition.model import counter, gauge, single
+from metricat_agent.exposition.writer import Writer, label_text, number_text, series_text
+
+if TYPE_CHECKING:
+    from metricat_agent.exposition.model import Metrics
+    from metricat_agent.exposition.writer import Format
+
+LINK = gauge("node_link", 'Says "hi"\nand \\ more.', "device", "alias")
+
+
+def test_a_family_as_text() -> None:
+    text = Writer().text([(LINK, [(("eth0", 'a"b\\c\nd'), 1.5), (("lo", ""), 2)]), single(counter("n_total", "N."), 3)])
+    assert text == (
+        '# HELP node_link Says "hi"\\nand \\\\ more.\n'
+        "# TYPE node_link gauge\n"
+        'node_link{device="eth0",alias="a\\"b\\\\c\\nd"} 1.5\n'
+        'node_link{device="lo",alias=""} 2\n'
+        "# HELP n_total N.\n"
+        "# TYPE n_total counter\n"
+        "n_total 3\n"
+    )
+
+
+def test_a_family_without_series_says_nothing() -> None:
+    assert Writer().text([(LINK, [])]) == ""
+
+
+def test_label_values_must_fit_the_declaration() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        series_text(LINK, ("eth0",))
+
+
+def test_bytes_that_are_no_utf8_are_shown_and_told_apart() -> None:
+    names = [os_bytes.decode("utf-8", "surrogateescape") for os_bytes in (b"a\xff", b"a\xfe", "aé".encode())]
+    assert [label_text(name) for name in names] == ["a\\\\xff", "a\\\\xfe", "aé"]
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_label_values_survive(value: str) -> None:
+    text = Writer().text([(LINK, [(("eth0", value), 1)])])
+    assert text.encode().decode() == text
+    line = text.split("\n")[2]
+    inside = line.removeprefix('node_link{device="eth0",alias="').removesuffix('"} 1')
+    undone = inside.replace("\\\\", "\0").replace("\\n", "\n").replace('\\"', '"').replace("\0", "\\")
+    assert undone == value or "\0" in value
+
+
+@given(st.floats(allow_nan=False) | st.integers(min_value=0, max_value=2**64))
+def test_numbers_survive(number: float) -> None:
+    assert float(number_text(number)) == float(number)
+
+
+def test_numbers_that_are_none() -> None:
+    assert [number_text(number) for number in (math.nan, math.inf, -math.inf, True)] == ["NaN", "+Inf", "-Inf", "1"]
+
+
+def test_what_changes_is_written_anew() -> None:
+    writer = Writer()
+    pages: list[Metrics] = [
+        [(LINK, [(("eth0", "100%s"), 1), (("lo", ""), 2.5)])],
+        [(LINK, [(("eth0", "100%s"), math.nan), (("lo", ""), True)])],
+        [(LINK, [(("lo", ""), 3)])],
+        [(gauge("node_link", "Other words.", "device", "alias"), [(("lo", ""), 3)])],
+        [(LINK, [(("lo", ""), 3)]), single(counter("n_total", "N."), 2**64)],
+        [(LINK, [])],
+    ]
+    forms: tuple[Format, ...] = ("text", "openmetrics", "text")
+    for form in forms:
+        assert [writer.text(page, form) for page in pages] == [Writer().text(page, form) for page in pages]
+
+
+def test_devices_that_come_and_go_leave_nothing_behind() -> None:
+    writer = Writer()
+    for number in range(100):
+        text = writer.text([(LINK, [((f"veth{number}", ""), number)])])
+        assert text.endswith(f'node_link{{device="veth{number}",alias=""}} {number}\n')
+    assert len(writer._known["text"][1]) < 200

@@ -1,0 +1,168 @@
+"""A mount that hangs costs its own series: a real FUSE filesystem whose server never answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metricat_agent.collectors.filesystem import suspects
+from metricat_agent.host.mount_prober import HungError, Prober
+from metricat_agent.host.mountinfo import visible_mounts
+from support.paths import HUNG_FILE_SYSTEM
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from unit.agent.conftest import Scrape
+
+
+needs_fuse = pytest.mark.skipif(
+    os.geteuid() != 0 or not os.access("/dev/fuse", os.W_OK) or not shutil.which("unshare"),
+    reason="needs root, /dev/fuse and util-linux",
+)
+
+
+def test_what_may_hang_and_what_lies_below() -> None:
+    lines = (
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw",
+        "2 1 0:9 / /mnt rw - nfs4 filer:/a rw",
+        "3 2 8:2 / /mnt/x rw - ext4 /dev/sda2 rw",
+        "4 1 0:8 / /mntx rw - tmpfs tmpfs rw",
+        "5 1 0:7 / /f rw - fuse.new thing rw",
+    )
+    assert suspects(visible_mounts("\n".join(lines))) == {2, 3, 5}
+
+
+def test_the_child_answers_as_the_kernel_does(tmp_path: Path) -> None:
+    prober = Prober(patience=10)
+    prober.begin()
+    for path in (str(tmp_path), "/"):
+        truth = os.statvfs(path)
+        answer = prober.ask(path)
+        assert (answer.device, answer.blocks, answer.files) == (
+            os.stat(path).st_dev,  # noqa: PTH116 -- the call that is tested
+            truth.f_blocks,
+            truth.f_files,
+        )
+    with pytest.raises(FileNotFoundError):
+        prober.ask(f"{tmp_path}/nothing\nhere")
+    assert prober.stuck == frozenset()
+
+
+def test_a_child_that_was_killed_is_replaced() -> None:
+    prober = Prober(patience=10)
+    prober.begin()
+    prober.ask("/")
+    assert prober._child is not None
+    os.kill(prober._child._pid, 9)
+    with pytest.raises(OSError, match="ended"):
+        prober.ask("/")
+    prober.begin()
+    assert prober.ask("/").blocks > 0
+
+
+@contextmanager
+def dead_mounts(tmp_path: Path, count: int) -> Iterator[int]:
+    """Hang mounts below a path, in a mount namespace of their own; yield a process inside of it."""
+    code = f"""
+set -e
+for n in {" ".join(map(str, range(count)))}; do
+    mkdir -p {tmp_path}/dead$n
+    mkfifo {tmp_path}/end$n
+    {sys.executable} {HUNG_FILE_SYSTEM} {tmp_path}/dead$n <> {tmp_path}/end$n > {tmp_path}/out$n &
+    while ! grep -q mounted {tmp_path}/out$n 2>/dev/null; do sleep 0.05; done
+done
+echo ready
+cat > /dev/null
+kill $(jobs -p)
+"""
+    command = ["unshare", "--mount", "--propagation", "private", "bash", "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        try:
+            assert shell.stdout.readline() == "ready\n"
+            yield shell.pid
+        finally:
+            shell.stdin.close()
+            shell.wait(10)
+
+
+@needs_fuse
+def test_mounts_that_hang(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
+    with dead_mounts(tmp_path, 3) as inside:
+        root = f"/proc/{inside}/root"
+        (tmp_path / "proc" / "1").mkdir(parents=True)
+        for name in ("stat", "loadavg"):
+            (tmp_path / "proc" / name).symlink_to(f"/proc/{name}")
+        (tmp_path / "proc" / "1" / "mountinfo").symlink_to(f"/proc/{inside}/mountinfo")
+        command = [
+            *(
+                sys.executable,
+                "-m",
+                "metricat_agent",
+                "--web.listen-address=127.0.0.1:0",
+                "--collector.disable-defaults",
+            ),
+            *(
+                "--collector.filesystem",
+                "--collector.loadavg",
+                f"--path.procfs={tmp_path}/proc",
+                f"--path.rootfs={root}",
+            ),
+        ]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as agent:
+            try:
+                assert agent.stderr is not None
+                found = re.search(r"listens on (\S+)", agent.stderr.readline())
+                assert found
+                took = []
+                for _ in range(4):
+                    started = time.monotonic()
+                    with urllib.request.urlopen(f"http://{found[1]}/metrics", timeout=10) as answer:
+                        scrape = scrape_of(answer.read().decode())
+                    took.append(time.monotonic() - started)
+                    errors = scrape.of("node_filesystem_device_error")
+                    dead = {point: value for (_, _, point), value in errors.items() if "/dead" in point}
+                    assert dead == {f"{tmp_path}/dead{number}": 1 for number in range(3)}
+                    assert scrape.get("node_load1") is not None
+                    assert scrape.of("node_filesystem_size_bytes")
+                assert max(took) < 2
+                assert took[-1] < 0.2, "those that hang are not asked again"
+                assert 3 <= len(children(agent.pid)) <= 4, "one for each that hangs, one at work"
+            finally:
+                started = time.monotonic()
+                agent.terminate()
+                assert agent.wait(5) == 0
+                assert time.monotonic() - started < 1
+
+
+@needs_fuse
+def test_a_mount_that_comes_back(tmp_path: Path) -> None:
+    with dead_mounts(tmp_path, 1) as inside:
+        path = f"/proc/{inside}/root{tmp_path}/dead0"
+        prober = Prober(patience=0.2)
+        prober.begin()
+        with pytest.raises(HungError):
+            prober.ask(path)
+        assert prober.stuck == {path}
+    deadline = time.monotonic() + 5
+    while prober.stuck and time.monotonic() < deadline:
+        prober.begin()
+        time.sleep(0.02)
+    assert prober.stuck == frozenset(), "the server is gone, so the kernel lets the child go"
+
+
+def children(pid: int) -> list[str]:
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [child for thread in threads for child in (thread / "children").read_text().split()]

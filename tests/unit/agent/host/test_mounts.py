@@ -1,0 +1,161 @@
+"""The table of mounts, and whose size a path really tells."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metricat_agent.collectors import Filter, filesystem
+from metricat_agent.config.settings import parse as parse_settings
+from metricat_agent.host.mountinfo import all_mounts, plain, visible_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from metricat_agent.exposition.model import Metrics
+    from metricat_agent.host.hostfs import Host
+
+
+def line(identity: int, parent: int, path: str, device: str = "0:1", fstype: str = "tmpfs") -> str:
+    return f"{identity} {parent} {device} / {path} rw shared:1 - {fstype} {fstype} rw\n"
+
+
+def paths(*lines: str) -> list[tuple[int, str]]:
+    return [(mount.identity, mount.mount_point) for mount in visible_mounts("".join(lines))]
+
+
+def test_fields_of_a_recorded_table(host: Host) -> None:
+    mounts = {mount.mount_point: mount for mount in all_mounts(host.init("mountinfo"))}
+    share = mounts["/mnt/with blank\\and\ttab"]
+    assert (share.source, share.fstype, share.major, share.minor, share.read_only) == (
+        "filer:/vol one",
+        "nfs4",
+        0,
+        41,
+        True,
+    )
+    assert mounts["/unnamed"].source == ""
+    assert mounts["/broken"].read_only, "the whole filesystem is"
+    assert not mounts["/data"].read_only
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_escapes_are_undone(name: str) -> None:
+    escaped = "".join(f"\\{ord(char):03o}" if char in " \t\n\\#" else char for char in name)
+    assert plain(escaped) == name
+
+
+def test_a_parent_may_come_after_its_children() -> None:
+    assert paths(line(5, 9, "/proc"), line(9, 1, "/")) == [(5, "/proc"), (9, "/")]
+
+
+def test_of_two_mounts_on_one_path_the_upper_is_seen() -> None:
+    assert paths(line(1, 0, "/"), line(2, 1, "/x"), line(3, 2, "/x")) == [(1, "/"), (3, "/x")]
+
+
+def test_a_mount_below_a_directory_that_was_covered_is_not_seen() -> None:
+    lines = (line(1, 0, "/"), line(2, 1, "/a/b"), line(3, 2, "/a/b/c"), line(4, 1, "/a"))
+    assert paths(*lines) == [(1, "/"), (4, "/a")]
+
+
+def test_a_mount_below_a_root_that_was_covered_is_not_seen() -> None:
+    assert paths(line(1, 1, "/"), line(2, 1, "/a"), line(3, 1, "/"), line(4, 3, "/b")) == [(3, "/"), (4, "/b")]
+
+
+def test_neighbours_with_like_names_do_not_cover_each_other() -> None:
+    assert len(paths(line(1, 0, "/"), line(2, 1, "/a"), line(3, 1, "/ab"), line(4, 1, "/a/b"))) == 3
+
+
+def test_a_tower_of_mounts_is_not_climbed_by_recursion() -> None:
+    tower = [line(number, number - 1, "/x") for number in range(2, 5000)]
+    assert paths(line(1, 0, "/"), *tower) == [(1, "/"), (4999, "/x")]
+
+
+@pytest.fixture
+def node(tmp_path: Path, host: Host) -> Host:
+    """A host whose root is a directory here, and whose mounts are all really on one device."""
+    for name in ("data", "gone"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+    (tmp_path / "proc" / "1").mkdir(parents=True)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mountinfo").write_text("")
+    (tmp_path / "root" / "gone").rmdir()
+    return replace(host, procfs=str(tmp_path / "proc"), rootfs=str(tmp_path / "root"), own=str(tmp_path / "own"))
+
+
+def device_here(node: Host) -> str:
+    number = os.stat(node.rootfs).st_dev  # noqa: PTH116 -- the call that is tested
+    return f"{os.major(number)}:{os.minor(number)}"
+
+
+def collected(node: Host, *lines: str, filters: Mapping[str, Filter] | None = None) -> Metrics:
+    with open(f"{node.procfs}/1/mountinfo", "w") as table:  # noqa: PTH123 -- Host holds texts
+        table.writelines(lines)
+    return filesystem.FileSystems(node, filters).collect()
+
+
+def value(metrics: Metrics, name: str) -> dict[str, float]:
+    return {labels[1]: number for family, samples in metrics if family.name == name for labels, number in samples}
+
+
+def test_a_mount_on_the_device_it_names_has_a_size(node: Host) -> None:
+    metrics = collected(node, line(1, 0, "/", device_here(node)), line(2, 1, "/data", device_here(node)))
+    truth = os.statvfs(node.rootfs)
+    assert value(metrics, "node_filesystem_size_bytes") == dict.fromkeys(
+        ("/", "/data"), truth.f_blocks * truth.f_frsize
+    )
+    assert value(metrics, "node_filesystem_files") == dict.fromkeys(("/", "/data"), truth.f_files)
+    assert value(metrics, "node_filesystem_device_error") == {"/": 0, "/data": 0}
+
+
+def test_a_mount_that_did_not_propagate_has_an_error_and_no_size(node: Host) -> None:
+    metrics = collected(node, line(1, 0, "/", device_here(node)), line(2, 1, "/data", "77:7"))
+    assert value(metrics, "node_filesystem_device_error") == {"/": 0, "/data": 1}
+    assert set(value(metrics, "node_filesystem_size_bytes")) == {"/"}
+    assert set(value(metrics, "node_filesystem_readonly")) == {"/", "/data"}
+
+
+def test_a_mount_that_cannot_be_reached_has_an_error(node: Host) -> None:
+    assert value(collected(node, line(2, 1, "/gone", "77:7")), "node_filesystem_device_error") == {"/gone": 1}
+
+
+def test_btrfs_whose_subvolumes_have_numbers_of_their_own(node: Host) -> None:
+    with open(f"{node.own}/mountinfo", "w") as table:  # noqa: PTH123 -- Host holds texts
+        table.write(line(8, 7, f"{node.rootfs}/data", "0:40", "btrfs"))
+    metrics = collected(node, line(2, 1, "/data", "0:40", "btrfs"))
+    assert value(metrics, "node_filesystem_device_error") == {"/data": 0}
+    assert value(metrics, "node_filesystem_size_bytes")["/data"] > 0
+
+
+def test_btrfs_that_did_not_propagate(node: Host) -> None:
+    metrics = collected(node, line(2, 1, "/data", "0:40", "btrfs"))
+    assert value(metrics, "node_filesystem_device_error") == {"/data": 1}
+
+
+def test_what_is_no_storage_is_left_out_by_default(host: Host) -> None:
+    given = parse_settings([], {}, {"filesystem": filesystem.FileSystems}).collectors["filesystem"].filters
+    points, types = given["mount-points-exclude"], given["fs-types-exclude"]
+    kept = [
+        mount.mount_point
+        for mount in visible_mounts(host.init("mountinfo"))
+        if points.keeps(mount.mount_point) and types.keeps(mount.fstype)
+    ]
+    assert kept == ["/", "/data", "/home", "/mnt/with blank\\and\ttab", "/broken", "/unnamed"]
+    assert not points.keeps("/var/lib/kubelet/pods")
+    assert points.keeps("/var/lib/kubelet")
+    assert points.keeps("/process")
+
+
+def test_filters_choose_mount_points_and_types(node: Host) -> None:
+    here = device_here(node)
+    lines = (line(1, 0, "/", here), line(2, 1, "/data", here, "xfs"), line(3, 1, "/gone", here, "xfs"))
+    types, points = Filter(include=re.compile("^xfs$")), Filter(exclude=re.compile("^/gone"))
+    metrics = collected(node, *lines, filters={"fs-types-exclude": types, "mount-points-exclude": points})
+    assert set(value(metrics, "node_filesystem_readonly")) == {"/data"}

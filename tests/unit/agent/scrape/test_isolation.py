@@ -1,0 +1,251 @@
+"""What hangs, is slow or gives too much costs only itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metricat_agent.collectors import Collector
+from metricat_agent.exposition.model import gauge, single, size
+from metricat_agent.host.hostfs import Host
+from metricat_agent.scrape import series_limit
+from metricat_agent.scrape.executor import Lanes, Limits
+from metricat_agent.scrape.registry import Registry, UnknownCollectorError
+from metricat_agent.scrape.single_flight import Flights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metricat_agent.exposition.model import Metrics
+    from unit.agent.conftest import Scrape
+
+ONE = gauge("node_one", "One.", "device")
+TWO = gauge("node_two", "Two.", "device")
+ALL = gauge("node_all", "All.")
+QUICK = Limits(patience=0.05, deadline=0.4)
+
+
+class Stub(Collector):
+    """Gives a series of its own, after an event if it has one."""
+
+    summary = "waits"
+    families = ()
+
+    def __init__(self, name: str, until: threading.Event | None = None) -> None:
+        super().__init__(Host())
+        self.name = name  # type: ignore[misc] # one class for many
+        self.until = until
+        self.calls = 0
+
+    def collect(self) -> Metrics:
+        self.calls += 1
+        if self.until is not None:
+            self.until.wait(20)
+        return [single(gauge(f"node_{self.name}", "Here."), 1)]
+
+
+def hanging(names: str) -> tuple[threading.Event, list[Stub]]:
+    """Stubs of these names; those in capitals hang until the event."""
+    free = threading.Event()
+    return free, [Stub(name.lower(), free if name.isupper() else None) for name in names]
+
+
+def test_others_are_served_when_one_hangs(scrape_of: Callable[[str], Scrape]) -> None:
+    free, stubs = hanging("aBc")
+    registry = Registry(stubs, limits=QUICK)
+    try:
+        started = time.monotonic()
+        scrape = scrape_of(registry.scrape())
+        assert time.monotonic() - started < 1
+        assert scrape.of("node_scrape_collector_success") == {("a",): 1, ("b",): 0, ("c",): 1}
+        assert scrape.get("node_scrape_collector_duration_seconds", collector="b") == pytest.approx(0.4, abs=0.2)
+        assert scrape.get("node_c") == 1
+    finally:
+        free.set()
+
+
+def test_what_hangs_is_left_alone_until_it_ends(scrape_of: Callable[[str], Scrape]) -> None:
+    free, stubs = hanging("aBC")
+    registry = Registry(stubs, limits=QUICK)
+    threads = threading.active_count()
+    for _ in range(4):
+        started = time.monotonic()
+        registry.scrape()
+    assert time.monotonic() - started < 0.2, "later scrapes do not wait for it at all"
+    assert [stub.calls for stub in stubs] == [4, 1, 1]
+    assert threading.active_count() - threads <= 3
+    free.set()
+    deadline = time.monotonic() + 5
+    while True:
+        scrape = scrape_of(registry.scrape())
+        if set(scrape.of("node_scrape_collector_success").values()) == {1} or time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    assert scrape.of("metricat_collector_errors_total")["b",] >= 4
+    assert scrape.get("node_b") == 1
+
+
+def test_many_that_hang_cost_no_more_than_the_deadline() -> None:
+    free, stubs = hanging("ABCDEFGHx")
+    started = time.monotonic()
+    lanes: Lanes[Metrics] = Lanes(Limits(patience=0.02, deadline=1))
+    outcomes = lanes.run({stub.name: stub.collect for stub in stubs})
+    free.set()
+    assert time.monotonic() - started < 2
+    assert outcomes["x"].result is not None
+    assert outcomes["a"].why == "did not end in time"
+
+
+def test_one_that_is_only_slow_is_served() -> None:
+    free, stubs = hanging("Ab")
+    threading.Timer(0.2, free.set).start()
+    lanes: Lanes[Metrics] = Lanes(Limits(patience=0.05, deadline=5))
+    outcomes = lanes.run({stub.name: stub.collect for stub in stubs})
+    assert all(outcome.result is not None for outcome in outcomes.values())
+    assert outcomes["b"].seconds < 0.1
+
+
+def test_lanes_that_end_together_wake_who_waits_once() -> None:
+    lanes: Lanes[int] = Lanes(Limits(patience=0.001, deadline=20))
+    for number in range(200):
+        gate = threading.Barrier(3)  # three jobs can only end together, in three lanes
+
+        def meet(gate: threading.Barrier = gate, number: int = number) -> int:
+            return gate.wait(10) * 0 + number
+
+        outcomes = lanes.run(dict.fromkeys("abc", meet))
+        assert {outcome.result for outcome in outcomes.values()} == {number}
+
+
+class Moving(Collector):
+    """Tells what it is given, as if read from a file."""
+
+    name, summary, families = "moving", "tells what it is given", ()
+    found = 1
+    parsed = 0
+
+    def collect(self) -> Metrics:
+        return self.told(self.found, self.parse)
+
+    def parse(self, found: int) -> Metrics:
+        self.parsed += 1
+        return [single(ALL, found)]
+
+
+def test_what_did_not_change_is_not_parsed_again_but_told(scrape_of: Callable[[str], Scrape]) -> None:
+    collector = Moving(Host())
+    registry = Registry([collector])
+    for found in (1, 1, 1, 2, 2, 1):
+        collector.found = found
+        assert scrape_of(registry.scrape()).get("node_all") == found
+    assert collector.parsed == 3
+
+
+def test_scrapes_at_the_same_time_are_one() -> None:
+    free, stubs = hanging("A")
+    registry = Registry(stubs, limits=Limits(deadline=10))
+    pages: list[object] = []
+    threads = [threading.Thread(target=lambda: pages.append(registry.page())) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    while stubs[0].calls == 0:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    free.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(pages) == 50
+    assert stubs[0].calls <= 2, "all that came while it was made share it"
+    registry.page()
+    assert stubs[0].calls >= 2, "and nothing is kept beyond that"
+
+
+def test_who_shares_an_answer_shares_its_error() -> None:
+    flights: Flights[int] = Flights()
+    begun, free = threading.Event(), threading.Event()
+    errors: list[str] = []
+
+    def fail() -> int:
+        begun.set()
+        free.wait(5)
+        raise ValueError("no")
+
+    def ask() -> None:
+        try:
+            flights.get("key", fail)
+        except ValueError as error:
+            errors.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert begun.wait(5)
+    time.sleep(0.1)
+    free.set()
+    for thread in threads:
+        thread.join(5)
+    assert errors == ["no"] * 3
+    assert flights.get("key", lambda: 7) == 7
+
+
+def test_chosen_collectors(scrape_of: Callable[[str], Scrape]) -> None:
+    _, stubs = hanging("abc")
+    registry = Registry(stubs)
+
+    def names(**asked: list[str]) -> set[tuple[str, ...]]:
+        return set(scrape_of(registry.page(**asked).plain.decode()).of("node_scrape_collector_success"))  # type: ignore[arg-type] # collect, exclude
+
+    assert names(collect=["a", "c"]) == {("a",), ("c",)}
+    assert names(exclude=["a", "c"]) == {("b",)}
+    with pytest.raises(UnknownCollectorError, match="nonsense"):
+        registry.page(collect=["a", "nonsense"])
+
+
+def test_a_budget_drops_whole_things_the_idlest_first_and_the_last_among_equals() -> None:
+    metrics: Metrics = [
+        (ONE, [(("eth0",), 5), (("veth1",), 0), (("veth2",), 1), (("veth3",), 1)]),
+        (TWO, [(("eth0",), 5), (("veth1",), 0), (("veth2",), 1), (("veth3",), 1)]),
+        single(ALL, 0),
+    ]
+    kept, series, dropped = series_limit.cut(metrics, 5)
+    assert (series, dropped) == (5, 4)
+    assert [[labels for labels, _ in samples] for _, samples in kept] == [[("eth0",), ("veth2",)]] * 2 + [[()]]
+    assert series_limit.cut(metrics, 9) == (metrics, 9, 0)
+
+
+def test_a_budget_cuts_within_what_is_too_large_for_it() -> None:
+    both: Metrics = [(TWO, [(("y",), 1)] * 3), (ONE, [(("x",), 1)] * 6000)]
+    kept, series, dropped = series_limit.cut(both, 5000)
+    assert (series, dropped) == (5000, 1003)
+    assert size(kept[:1]) == 3, "what fits stays whole"
+    assert series_limit.cut([single(ALL, number) for number in range(54)], 3)[1:] == (3, 51)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3)), max_size=40), st.integers(0, 50))
+def test_a_budget_is_kept_and_its_account_is_right(pairs: list[tuple[str, int]], limit: int) -> None:
+    metrics: Metrics = [(ONE, [((thing,), value) for thing, value in pairs])]
+    kept, series, dropped = series_limit.cut(metrics, limit)
+    assert series == size(kept)
+    assert size(kept) <= limit
+    assert size(kept) + dropped == len(pairs)
+
+
+def test_what_was_dropped_is_counted(scrape_of: Callable[[str], Scrape]) -> None:
+    class Many(Collector):
+        name = "many"
+        summary = "gives too much"
+        families = (ONE,)
+
+        def collect(self) -> Metrics:
+            return [(ONE, [((f"veth{number}",), number) for number in range(3000)])]
+
+    registry = Registry([Many(Host())], series=1000)
+    registry.scrape()
+    scrape = scrape_of(registry.scrape())
+    assert scrape.get("metricat_collector_series", collector="many") == 1000
+    assert scrape.get("metricat_collector_dropped_series_total", collector="many") == 4000

@@ -1,0 +1,138 @@
+"""One bad collector costs its own series and nothing else."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metricat_agent.collectors import Collector
+from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.exposition.model import gauge, single
+from metricat_agent.host.hostfs import Host
+from metricat_agent.scrape.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metricat_agent.exposition.model import Metrics
+    from metricat_agent.exposition.writer import Format
+    from unit.agent.conftest import Scrape
+
+GOOD = gauge("node_good", "Good.")
+
+
+class Good(Collector):
+    name = "good"
+    summary = "works"
+    families = (GOOD,)
+
+    def collect(self) -> Metrics:
+        return [single(GOOD, 1)]
+
+
+class Fickle(Collector):
+    name = "fickle"
+    summary = "works now and then"
+    families = ()
+    why: str | None = "no such disk"
+
+    def collect(self) -> Metrics:
+        if self.why:
+            raise ZeroDivisionError(self.why)
+        return []
+
+
+def test_a_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], Scrape]) -> None:
+    ticks = iter(range(100))
+    registry = Registry([Fickle(Host()), Good(Host())], clock=lambda: 1e9, timer=lambda: next(ticks))
+    registry.scrape()
+    scrape = scrape_of(registry.scrape())
+    assert scrape.get("node_good") == 1
+    assert scrape.of("node_scrape_collector_success") == {("fickle",): 0, ("good",): 1}
+    assert scrape.of("node_scrape_collector_duration_seconds") == {("fickle",): 1, ("good",): 1}
+    assert scrape.of("metricat_collector_errors_total") == {("fickle",): 2, ("good",): 0}
+    assert scrape.of("metricat_collector_last_success_timestamp_seconds") == {("good",): 1e9}
+    assert scrape.of("metricat_collector_series") == {("fickle",): 0, ("good",): 1}
+
+
+class Fixed(Collector):
+    name = "fixed"
+    summary = "gives what it was made with"
+    families = ()
+    given: Metrics
+
+    def collect(self) -> Metrics:
+        return self.given
+
+
+LABELLED = gauge("node_labelled", "Two labels.", "device", "mode")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (LABELLED, [(("sda",), 1)]),
+        (LABELLED, [(("sda", None), 1)]),
+        (GOOD, [((), None)]),
+        (GOOD, [((), "1")]),
+        (GOOD, [((), 1j)]),
+        (GOOD, [((), 10**5000)]),
+        (GOOD, None),
+        ("node_good", [((), 1)]),
+        None,
+    ],
+    ids=["few", "odd", "none", "text", "complex", "endless", "no-samples", "no-family", "no-metric"],
+)
+@pytest.mark.parametrize("form", ["text", "openmetrics"])
+def test_a_sample_that_is_none_costs_its_collector_alone(
+    bad: object, form: Format, scrape_of: Callable[[str], Scrape]
+) -> None:
+    fixed = Fixed(Host())
+    fixed.given = [(LABELLED, [(("sda", "read"), 1)]), bad]  # type: ignore[list-item] # what must not be
+    registry = Registry([fixed, Good(Host())])
+    for _ in range(2):
+        scrape = scrape_of(registry.page(form).plain.decode())
+    assert scrape.of("node_scrape_collector_success") == {("fixed",): 0, ("good",): 1}
+    assert scrape.of("metricat_collector_series") == {("fixed",): 0, ("good",): 1}
+    assert scrape.get("metricat_collector_errors_total", collector="fixed") == 2
+    assert scrape.get("node_good") == 1
+    assert not scrape.of("node_labelled"), "half a collector is none"
+    fixed.given = []
+    assert scrape_of(registry.page(form).plain.decode()).get("node_scrape_collector_success", collector="fixed") == 1
+
+
+def test_bytes_that_are_no_utf8_spoil_no_page(scrape_of: Callable[[str], Scrape]) -> None:
+    fixed = Fixed(Host())
+    fixed.given = [(gauge("node_odd", "Caf\udce9.", "file"), [(("\udce9",), 1)])]
+    scrape = scrape_of(Registry([fixed]).page().plain.decode())
+    assert scrape.of("node_odd") == {("\\xe9",): 1}
+    assert "# HELP node_odd Caf\\\\xe9." in scrape.text
+
+
+def test_a_failure_is_logged_when_it_is_news(caplog: pytest.LogCaptureFixture) -> None:
+    fickle = Fickle(Host())
+    registry = Registry([fickle])
+    for why in ("no such disk", "no such disk", "worse", None, None, "no such disk"):
+        fickle.why = why
+        registry.scrape()
+    assert [record.getMessage() for record in caplog.records] == [
+        "collector fickle fails: ZeroDivisionError: no such disk",
+        "collector fickle fails: ZeroDivisionError: worse",
+        "collector fickle works again",
+        "collector fickle fails: ZeroDivisionError: no such disk",
+    ]
+
+
+def test_scrapes_at_the_same_time(scrape_of: Callable[[str], Scrape]) -> None:
+    registry = Registry(collector(Host()) for collector in COLLECTORS.values())
+    texts: list[str] = []
+    threads = [threading.Thread(target=lambda: texts.append(registry.scrape())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(texts) == 8
+    for text in texts:
+        assert scrape_of(text).of("node_scrape_collector_success")["cpu",] == 1

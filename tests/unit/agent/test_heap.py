@@ -1,0 +1,60 @@
+"""A scrape leaves nothing behind: what it takes it gives back, and what Python keeps for later goes back in time."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.config.settings import parse
+from metricat_agent.heap import Memory
+from metricat_agent.scrape.executor import Limits
+from metricat_agent.scrape.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from metricat_agent.host.hostfs import Host
+
+SCRAPES = 300
+
+
+@pytest.fixture
+def tidied() -> Iterator[Memory]:
+    thresholds = gc.get_threshold()
+    yield Memory()
+    gc.set_threshold(*thresholds)
+    gc.unfreeze()
+
+
+def test_no_scrape_leaves_anything_behind(host: Host) -> None:
+    directory = Path(host.procfs).parent / "textfile"
+    given = parse([f"--collector.textfile.directory={directory}", "--no-collector.processes"], {}, COLLECTORS)
+    made = {name: COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()}
+    registry = Registry(made.values(), limits=Limits(deadline=60))  # not of speed
+
+    def blocks_after(scrapes: int) -> int:
+        for number in range(scrapes):
+            assert registry.page("openmetrics" if number % 2 else "text").gzipped
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = blocks_after(50)
+    assert blocks_after(SCRAPES) - before < SCRAPES
+
+
+def test_a_hundred_answers_give_back_what_python_keeps_of_what_was_freed(tidied: Memory) -> None:
+    gc.collect()
+    held = [tuple([None] * 17) for _ in range(1500)]
+    before = sys.getallocatedblocks()
+    held.clear()
+    assert before - sys.getallocatedblocks() < 100, (
+        "Python keeps freed tuples; if it no longer does, so much the better"
+    )
+    for _ in range(100):
+        tidied.tidy()
+    assert before - sys.getallocatedblocks() > 1000

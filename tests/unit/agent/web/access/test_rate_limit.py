@@ -1,0 +1,53 @@
+"""Requests let through at a rate."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metricat_agent.web.access.rate_limit import Bucket, seconds
+
+
+def test_a_burst_and_then_one_at_a_time() -> None:
+    clock = [0.0]
+    bucket = Bucket(2, 3, clock=lambda: clock[0])
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+    clock[0] += 1.9
+    assert not bucket.take()
+    clock[0] += 0.2
+    assert [bucket.take() for _ in range(2)] == [True, False]
+    clock[0] += 1000
+    assert [bucket.take() for _ in range(4)] == [True, True, True, False], "never more than the burst"
+
+
+@given(st.lists(st.floats(0, 100), max_size=50), st.integers(1, 5), st.floats(0.1, 10))
+def test_never_more_than_the_rate(waits: list[float], burst: int, interval: float) -> None:
+    clock = [0.0]
+    bucket = Bucket(interval, burst, clock=lambda: clock[0])
+    passed = 0
+    for wait in waits:
+        clock[0] += wait
+        passed += bucket.take()
+    assert passed <= burst + clock[0] / interval + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0), ("1s", 1), ("1m30s", 90), ("500ms", 0.5), ("1.5h", 5400), ("250us", 0.00025)]
+)
+def test_durations(text: str, value: float) -> None:
+    assert seconds(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "1", "s", "1d", "-1s", "1s ", "1s2"])
+def test_no_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration; write such as 1s"):
+        seconds(text)
+
+
+@given(st.text(alphabet="0123456789.nmush -", max_size=12))
+def test_any_text_is_a_duration_or_none(text: str) -> None:
+    with suppress(ValueError):
+        assert seconds(text) >= 0

@@ -1,0 +1,139 @@
+"""Every rule that is shipped is PromQL, about one target's series only, and set as the target says."""
+
+import re
+
+import promql_parser
+import pytest
+
+from metricat_operator.alerts.anomaly import BASELINE
+from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
+from metricat_operator.alerts.recording import MEASURES
+from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, number, recording_group, sharded
+from metricat_operator.api.alerts import AlertRules
+from metricat_operator.api.labels import WHAT, WHERE
+
+SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "{{ x }}"})
+SETTINGS = AlertRules().model_dump(by_alias=True)
+
+
+def shipped() -> list[dict[str, object]]:
+    groups = (recording_group("r", SCOPE), baseline_group("b", SCOPE), alert_group("a", SCOPE, SETTINGS, ""))
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def test_every_expression_is_promql_with_nothing_left_to_fill_in() -> None:
+    rules = shipped()
+    assert len(rules) == len(RECORDINGS) + len(BASELINE) + sum(len(alert.levels) for alert in CATALOGUE)
+    for rule in rules:
+        promql_parser.parse(str(rule["expr"]))
+        assert not re.search("<(selector|coverage|namespace|service|threshold|window)>", str(rule))
+
+
+def test_every_selector_keeps_to_the_target() -> None:
+    for rule in shipped():
+        own = re.findall(r"(?<![\w:])(?:node|metricat|up)[\w:]*\{[^}]*\}", str(rule["expr"]))
+        assert all(SCOPE.selector in selector or SCOPE.coverage in selector for selector in own)
+        assert own or rule.get("alert") == "MetricatWatchdog"
+
+
+def test_a_measure_has_one_name_and_what_is_recorded_is_recorded_once() -> None:
+    assert len(MEASURES) == len(set(MEASURES.values())) == 47
+    recorded = [recording.name for recording in (*RECORDINGS, *BASELINE)]
+    assert len(recorded) == len(set(recorded))
+    asked = {name.split("{")[0] for name in MEASURES.values() if name.startswith("metricat:")}
+    assert asked <= set(recorded)
+
+
+def test_what_several_levels_or_alerts_ask_is_recorded() -> None:
+    """Rates, and what two rules want, are worked out once."""
+    ranges = [
+        found
+        for alert in CATALOGUE
+        for text in {alert.expr, *(level.expr for level in alert.levels)}
+        for found in re.findall(r"(?:rate|increase|deriv|max_over_time|min_over_time)\([^\]]*\]", text)
+        if "metricat:" not in found
+    ]
+    assert len(ranges) == len(set(ranges))
+
+
+def test_a_group_is_cut_into_shards_that_together_hold_the_same_rules() -> None:
+    group = recording_group("r", SCOPE)
+    shards = sharded(group, most=7)
+    assert [rule for shard in shards for rule in shard["rules"]] == group["rules"]
+    assert max(len(shard["rules"]) for shard in shards) == 7
+    assert len({shard["name"] for shard in shards}) == len(shards)
+    assert sharded(group, most=1000) == [group]
+
+
+def test_an_alert_that_lingers_does_so_as_long_as_it_waits() -> None:
+    rules = alert_group("a", SCOPE, SETTINGS, "")["rules"]
+    lingers = {alert.name for alert in CATALOGUE if alert.lingers}
+    assert {rule["alert"] for rule in rules if "keep_firing_for" in rule} == lingers
+    assert all(rule.get("keep_firing_for", rule["for"]) == rule["for"] for rule in rules)
+
+
+def test_a_default_level_fires_as_the_catalogue_says() -> None:
+    rules = alert_group("a", SCOPE, SETTINGS, "https://r.example.com/x/")["rules"]
+    [warning] = [r for r in rules if r["alert"] == "NodeCPUUsageHigh" and r["labels"]["severity"] == "warning"]
+    assert warning["expr"].endswith(">= 80")
+    assert warning["for"] == "5m"
+    assert warning["annotations"]["runbook_url"] == "https://r.example.com/x/NodeCPUUsageHigh"
+
+
+def test_a_runbooks_url_may_have_the_name_within() -> None:
+    rules = alert_group("a", SCOPE, SETTINGS, "https://git.example.com/runbooks/{alert}.md")["rules"]
+    urls = {rule["annotations"]["runbook_url"] for rule in rules}
+    assert "https://git.example.com/runbooks/NodeLoadHigh.md" in urls
+    assert not any("{" in url for url in urls)
+
+
+def test_without_a_runbooks_url_an_alert_says_what_to_do_first() -> None:
+    for rule in alert_group("a", SCOPE, SETTINGS, "")["rules"]:
+        assert rule["annotations"].keys() == {"summary", "description", "action"}
+        assert rule["annotations"]["action"].endswith((".", "?"))
+
+
+def test_every_alert_carries_what_alertmanager_routes_and_inhibits_by() -> None:
+    for rule in alert_group("a", SCOPE, SETTINGS, "")["rules"]:
+        assert rule["labels"]["namespace"] == "monitoring"
+        assert {"severity", "resource"} <= rule["labels"].keys()
+
+
+def test_alert_labels_are_templates_and_recorded_labels_are_not() -> None:
+    assert recording_group("r", SCOPE)["rules"][0]["labels"]["team"] == "{{ x }}"
+    assert alert_group("a", SCOPE, SETTINGS, "")["rules"][0]["labels"]["team"] == '{{ "{{" }} x }}'
+
+
+@pytest.mark.parametrize(("value", "text"), [(80.0, "80"), (0.5, "0.5"), (95, "95")])
+def test_numbers_as_people_write_them(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_what_rules_tell_series_apart_by_is_no_label_of_a_users() -> None:
+    """Else what is recorded of two disks, told apart by nothing, would be an error."""
+    texts = [str(rule) for rule in shipped()]
+    told = {
+        label
+        for text in texts
+        for found in re.findall(r"by \(([\w, ]+)\) ?\(", text)
+        for label in re.split(r", *", found)
+    }
+    told |= {label for text in texts for label in re.findall(r'"(\w+)", "[^"]*", "[^"]*", "[^"]*"\)', text)}
+    told |= {label for text in texts for label in re.findall(r"abels\.(\w+)", text)}
+    assert {"device", "mode", "direction", "pod_uid"} <= told
+    assert told - {"reason"} <= {*WHERE, *WHAT}, "reason is the operator's own"
+
+
+def test_a_text_tells_the_value_the_threshold_and_the_node() -> None:
+    for alert in CATALOGUE:
+        text = alert.description
+        if any(level.threshold is not None for level in alert.levels):
+            assert "<threshold>" in text, alert.name
+            assert "$value" in text, alert.name
+        if alert.per_node:
+            assert {"$labels.node", "$labels.pool"} <= set(re.findall(r"\$labels\.\w+", text)), alert.name
+
+
+def test_only_the_watchdog_is_not_about_nodes() -> None:
+    """Also where the levels ask each their own."""
+    assert [alert.name for alert in CATALOGUE if not alert.per_node] == ["MetricatWatchdog"]

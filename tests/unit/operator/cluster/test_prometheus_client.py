@@ -1,0 +1,247 @@
+"""One pod is asked, by answers that a real Prometheus gave; and what else may come back is survived."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from urllib.parse import parse_qs
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from metricat_operator.cluster.prometheus_client import MAX_BYTES, AskError, ask, session, text
+from metricat_operator.cluster.prometheus_poller import Asker
+from metricat_operator.facts.prometheus_query import Answer, Group, Job, Question, Rule, Server, Web, wording
+from support.paths import FIXTURES
+
+RECORDED = FIXTURES / "prometheus"
+GROUP = Group("uid2", "bad")
+JOB = Job("monitoring", "metricat-nodes", "serviceMonitor/monitoring/metricat-nodes/0", 60)
+QUESTION = Question("Prometheus monitoring/k8s", Web(prefix="/prom/"), job=JOB, groups=(GROUP,))
+FINE = wording(0, {"x": "y"})
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def recorded(**instead: str) -> Handle:
+    """Answers as they were recorded, or these."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        name = request.path.removeprefix("/prom/api/v1/").rpartition("/")[2]
+        requests.append(request.path_qs)
+        body = instead.get(name) or (RECORDED / f"{name}.json").read_text()
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(body.encode())
+        return response
+
+    requests: list[str] = []
+    handle.requests = requests  # type: ignore[attr-defined]  # what was asked
+    return handle
+
+
+def answered(handle: Handle, question: Question = QUESTION) -> Answer:
+    async def run() -> Answer:
+        application = web.Application()
+        application.router.add_get("/{path:.*}", handle)
+        async with TestServer(application) as server, session() as connections:
+            return await ask(connections, question, Server("0", "prometheus-k8s-0", "127.0.0.1", server.port or 0))
+
+    return asyncio.run(run())
+
+
+def test_nodes_errors_and_rules() -> None:
+    found = answered(recorded())
+    assert found.nodes == {"n1": True, "n2": False}
+    assert found.errors == {"n2": 'Get "http://127.0.0.1:1/metrics": dial tcp 127.0.0.1:1: connect: connection refused'}
+    failing, fine = found.rules
+    assert (failing.name, failing.health, fine) == ("bad:one", "err", Rule(GROUP, "Fine", wording=FINE))
+    assert failing.error.startswith("found duplicate series for the match group {job=")
+    assert failing.error.endswith("many-to-many matching not allowed: matching labels must be unique on one side")
+    assert len(failing.error) == 300
+    assert (found.configured, found.reloaded) == (True, True)
+
+
+def test_rules_of_the_right_names_may_be_those_of_an_older_configuration() -> None:
+    assert answered(recorded(runtimeinfo='{"data": {"reloadConfigSuccess": false}}')).reloaded is False
+
+
+def test_only_what_is_needed_is_asked_and_the_prefix_is_respected() -> None:
+    handle = recorded(query='{"data": {"result": [{"metric": {"node": "n1"}, "value": [1, "1"]}]}}')
+    assert answered(handle).nodes == {"n1": True}
+    query, rules, info = handle.requests  # type: ignore[attr-defined]
+    assert info == "/prom/api/v1/status/runtimeinfo"
+    assert query.startswith("/prom/api/v1/query?")
+    assert parse_qs(rules.partition("?")[2]) == {"exclude_alerts": ["true"], "rule_group[]": ["bad"]}
+
+
+def test_a_ruler_of_thanos_does_not_tell_of_its_configuration() -> None:
+    found = answered(recorded(rules='{"data": {"groups": []}}', runtimeinfo='{"data": {"GOGC": ""}}'))
+    assert (found.rules, found.reloaded) == ((), True)
+
+
+def test_a_group_of_the_same_name_in_another_file_is_not_ours() -> None:
+    assert answered(recorded(), replace(QUESTION, groups=(Group("uid9", "bad"),))).rules == ()
+
+
+def test_without_targets_it_is_asked_why() -> None:
+    empty = '{"data": {"result": []}}'
+    assert answered(recorded(query=empty)).configured is True
+    other = replace(QUESTION, job=replace(JOB, pool="serviceMonitor/monitoring/other/0"))
+    assert answered(recorded(query=empty), other).configured is False
+    refused = '{"data": {"reloadConfigSuccess": false}}'
+    assert answered(recorded(query=empty, runtimeinfo=refused)).reloaded is False
+
+
+def test_an_agent_is_asked_for_its_targets() -> None:
+    found = answered(recorded(query="no"), replace(QUESTION, queries=False, groups=()))
+    assert found.nodes == {"n1": True, "n2": False}
+    assert "connection refused" in found.errors["n2"]
+
+
+def test_of_many_targets_the_errors_that_fit_are_told() -> None:
+    one = '{{"labels": {{"node": "n{0}"}}, "health": "down", "lastError": "e", "discoveredLabels": "{1}"}}'
+    targets = ",".join(one.format(number, "x" * 3000) for number in range(1000))
+    samples = ",".join(f'{{"metric": {{"node": "n{number}"}}, "value": [1, "0"]}}' for number in range(1000))
+    handle = recorded(
+        targets=f'{{"data": {{"activeTargets":[{targets}]}}}}', query=f'{{"data": {{"result": [{samples}]}}}}'
+    )
+    found = answered(handle)
+    assert len(found.nodes) == 1000
+    assert 300 < len(found.errors) < 350
+    with pytest.raises(AskError, match=str(MAX_BYTES)):
+        answered(handle, replace(QUESTION, queries=False))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "reason"),
+    [
+        (302, {"Location": "http://169.254.169.254/secret"}, "Redirected"),
+        (401, {}, "CredentialsWanted"),
+        (403, {}, "CredentialsWanted"),
+        (404, {}, "NotUnderstood"),
+    ],
+)
+def test_what_is_no_answer_is_told(status: int, headers: Mapping[str, str], reason: str) -> None:
+    asked = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append(request.headers)
+        return web.Response(status=status, headers=headers)
+
+    with pytest.raises(AskError) as caught:
+        answered(handle)
+    assert caught.value.reason == reason
+    assert len(asked) == 1
+    assert not {"Authorization", "Cookie"} & asked[0].keys()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "<html>",
+        "[]",
+        '{"data": 1}',
+        '{"data": {"result": [1]}}',
+        '{"data": {"result": [{"metric": 7}]}}',
+        "[" * 90_000,
+    ],
+)
+def test_nonsense_is_survived(body: str) -> None:
+    with pytest.raises(AskError) as caught:
+        answered(recorded(query=body or " "))
+    assert caught.value.reason == "NotUnderstood"
+
+
+def test_an_endless_answer_is_not_read() -> None:
+    sent = 0
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while sent < 100 * MAX_BYTES:
+            await response.write(b"x" * 65536)
+            sent += 65536
+        return response
+
+    with pytest.raises(AskError) as caught:
+        answered(handle)
+    assert caught.value.reason == "TooLarge"
+    assert sent < 10 * MAX_BYTES
+
+
+def test_a_port_where_nobody_listens() -> None:
+    async def run() -> None:
+        async with session() as connections:
+            await ask(connections, QUESTION, Server("0", "prometheus-k8s-0", "127.0.0.1", 1))
+
+    with pytest.raises(AskError) as caught:
+        asyncio.run(run())
+    assert caught.value.reason == "Unreachable"
+
+
+def test_a_change_is_told_when_it_is_seen_twice() -> None:
+    up = '{"data": {"result": [{"metric": {"node": "n1"}, "value": [1, "1"]}]}}'
+    answers = {"query": up}
+    key = ("monitoring", "nodes")
+    due: list[tuple[str, str]] = []
+    changed: list[tuple[str, str]] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await recorded(**answers)(request)
+
+    async def run() -> None:
+        application = web.Application()
+        application.router.add_get("/{path:.*}", handle)
+        async with TestServer(application) as server, session() as connections:
+            asker = Asker(connections, changed.append)
+            asker.due = due.append
+            pod = Server("0", "prometheus-k8s-0", "127.0.0.1", server.port or 0)
+            question = replace(QUESTION, shards=((replace(pod, address="", reason="is not ready"), pod),))
+            assert asker.want(key, (question,)) == ()
+            assert due == [key]
+            assert 16 <= (await asker.work(key) or 0) <= 24
+            assert changed == [key]
+            [first] = asker.want(key, (question,))
+            assert (first.nodes, first.trouble) == ({"n1": True}, None)
+            del answers["query"]
+            assert await asker.work(key) == 5
+            assert asker.want(key, (question,)) == (first,)
+            answers["query"] = up  # it was but a moment
+            await asker.work(key)
+            del answers["query"]
+            assert await asker.work(key) == 5
+            await asker.work(key)
+            [second] = asker.want(key, (question,))
+            assert second.nodes == {"n1": True, "n2": False}
+            assert changed == [key, key]
+            assert asker.want(key, ()) == (second,)
+            assert await asker.work(key) is None
+            assert asker.want(key, ()) == ()
+            assert due == [key, key]
+
+    asyncio.run(run())
+
+
+def test_who_does_not_answer_is_told_with_what_to_do() -> None:
+    async def run() -> Answer:
+        async with session() as connections:
+            asker = Asker(connections, lambda _: None)
+            asker.due = lambda _: None
+            gone = Server("0", "prometheus-k8s-0", "127.0.0.1", 1)
+            asker.want(("a", "b"), (replace(QUESTION, shards=((gone,),)),))
+            await asker.work(("a", "b"))
+            return asker.want(("a", "b"), (replace(QUESTION, shards=((gone,),)),))[0]
+
+    trouble = asyncio.run(run()).trouble
+    assert trouble is not None
+    assert trouble[0] == "Unreachable"
+
+
+def test_words_of_others_are_one_short_line() -> None:
+    assert text("a\x1b[2J\nb") == "a [2J b"
+    assert len(text("x" * 1000)) == 300
+    assert (
+        text("read tcp 10.0.0.1:53422->10.0.0.2:9100: i/o timeout") == "read tcp 10.0.0.1->10.0.0.2:9100: i/o timeout"
+    )

@@ -1,0 +1,189 @@
+"""Receivers become an AlertmanagerConfig; what contradicts itself is told; who selects it is told."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from metricat_operator.alerts.catalogue import CATALOGUE
+from metricat_operator.alerts.inhibition import INHIBITIONS
+from metricat_operator.api.parse import parse
+from metricat_operator.cluster.cluster_cache import taker, trim_taker
+from metricat_operator.cluster.kinds import CONFIG_FIELDS, TAKERS
+from metricat_operator.facts.model import Facts, ObjectKey, Taker
+from metricat_operator.facts.prometheus_query import Rejection
+from metricat_operator.status.notifications import KIND, finding
+from metricat_tools.generate import golden
+
+SLACK = {"url": {"name": "on-call", "key": "slack"}}
+DAY = timedelta(days=1)
+SUNDAY = datetime.fromisoformat("2026-03-01")
+
+
+def config(*receivers: dict[str, Any]) -> dict[str, Any]:
+    target = {"metadata": {"name": "nodes", "namespace": "ns"}, "spec": {"notifications": {"receivers": receivers}}}
+    [found] = [child for child in golden.manifests(target) if child["kind"] == KIND]
+    spec: dict[str, Any] = found["spec"]
+    return spec
+
+
+def muted(intervals: list[dict[str, Any]], now: datetime) -> bool:
+    """As Alertmanager has it (its package `timeinterval`): on these days, from start to before end."""
+    days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+    return any(
+        days[now.weekday()] in one.get("weekdays", days)
+        and any(time["startTime"] <= f"{now:%H:%M}" < time["endTime"] for time in one["times"])
+        for one in intervals
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "begin", "end"),
+    [
+        (None, "22:00", "06:30"),
+        (None, "08:00", "09:15"),
+        (["friday"], "18:00", "08:00"),
+        (["saturday"], "20:00", "00:00"),
+        (["sunday", "saturday"], "00:00", "24:00"),
+    ],
+)
+def test_quiet_hours_hold_where_they_should_and_only_there(days: list[str] | None, begin: str, end: str) -> None:
+    quiet = {"from": begin, "to": end} | ({"days": days} if days else {})
+    [named] = config({"name": "chat", "slack": SLACK, "quietHours": [quiet]})["muteTimeIntervals"]
+
+    def meant(now: datetime) -> bool:
+        """By instants: some day's quiet hours began, and did not end."""
+        for midnight in (SUNDAY + DAY * number for number in range(-1, 9)):
+            if days and f"{midnight:%A}".lower() not in days:
+                continue
+            start, stop = (midnight + offset(time) for time in (begin, end))
+            if start <= now < (stop if stop > start else stop + DAY):
+                return True
+        return False
+
+    for quarter in range(7 * 24 * 4):
+        now = SUNDAY + timedelta(minutes=15 * quarter)
+        assert muted(named["timeIntervals"], now) == meant(now), now
+
+
+def offset(time: str) -> timedelta:
+    hours, minutes = map(int, time.split(":"))
+    return timedelta(hours=hours, minutes=minutes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"slack": None}, "receivers[0]: say how to tell chat: set email, slack, pagerDuty or webhook"),
+        ({"repeat": "30s"}, "receivers[0].repeat: 30s is too often; 1m or more"),
+        ({"pools": ["gpu", "cpu"]}, "receivers[0].pools: there is no pool cpu; the target's are gpu, default"),
+        ({"webhook": {}}, "receivers[0].webhook: set either url or urlSecret, and not both"),
+        (
+            {"email": {"to": "a@b", "from": "c@d", "server": "mail:25", "username": "me"}},
+            "receivers[0].email: username and password go together; set both, or neither",
+        ),
+        ({"email": {"to": "a@b", "from": "c@d", "server": "mail"}}, "receivers[0].email.server"),
+        ({"quietHours": [{"from": "20:00", "to": "20:00"}]}, "for a whole day write from 00:00 to 24:00"),
+        ({"name": "Nobody"}, "receivers[0].name"),
+        ({"slack": {"url": "https://hooks.slack.com/T0/B0/secret"}}, "receivers[0].slack.url"),
+    ],
+)
+def test_what_makes_no_sense_is_told_with_its_place(change: dict[str, Any], message: str) -> None:
+    receiver = {"name": "chat", "slack": SLACK, **change}
+    pools = [{"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}}]
+    [error] = parse({"pools": pools, "notifications": {"receivers": [receiver]}}).errors
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    ("repeat", "looked_at"), [("1m", "6s"), ("5m", "30s"), ("49m", "294s"), ("50m", None), ("4h", None)]
+)
+def test_alertmanager_looks_often_enough_to_tell_as_often_as_asked(repeat: str, looked_at: str | None) -> None:
+    """It tells again at the first look after the time is over: with one every five minutes, 1m would be five."""
+    [route] = config({"name": "chat", "slack": SLACK, "repeat": repeat})["route"]["routes"]
+    assert route["repeatInterval"] == repeat
+    assert route.get("groupInterval") == looked_at
+
+
+def test_two_receivers_of_one_name_are_refused() -> None:
+    twice = [{"name": "chat", "slack": SLACK}] * 2
+    [error] = parse({"notifications": {"receivers": twice}}).errors
+    assert error == "spec.notifications.receivers[1].name: chat is an earlier receiver's; choose another name"
+
+
+def test_no_value_of_a_secret_can_be_in_the_object() -> None:
+    """All that is secret is a reference: the only texts are names, addresses and URLs."""
+    text = yaml.safe_dump(config({"name": "chat", "slack": SLACK}))
+    assert "on-call" in text
+    assert "apiURL" in text
+
+
+def test_every_alert_carries_what_alertmanager_routes_by() -> None:
+    """Alertmanager adds `namespace` to our routes and inhibitions; ours match `service`, and compare `resource`."""
+    target = {"metadata": {"name": "nodes", "namespace": "ns"}, "spec": {}}
+    [rule] = [child for child in golden.manifests(target) if child["kind"] == "PrometheusRule"]
+    alerts = [one for group in rule["spec"]["groups"] for one in group["rules"] if "alert" in one]
+    assert len(alerts) == sum(len(alert.levels) for alert in CATALOGUE)
+    for alert in alerts:
+        labels = alert["labels"]
+        assert (labels["namespace"], labels["service"]) == ("ns", "metricat-nodes")
+        assert labels["resource"]
+
+
+def test_a_critical_silences_its_own_warning_only() -> None:
+    """By resource: so alerts of different names share one only where the one is the other's graver form."""
+    by_resource: dict[str, set[str]] = {}
+    for alert in CATALOGUE:
+        by_resource.setdefault(alert.resource, set()).add(alert.name)
+    shared = {frozenset(names) for names in by_resource.values() if len(names) > 1}
+    assert shared == {
+        frozenset({"NodeRAIDDegraded", "NodeRAIDDiskFailed"}),
+        frozenset({"NodeFilesystemUsageHigh", "NodeImageFilesystemUsageHigh"}),  # of one file system, never both
+    }
+    for rule in INHIBITIONS:
+        compared = {"cluster", "namespace", "service", "node"}
+        assert compared <= set(rule.equal)
+
+
+def alertmanager(**selectors: Any) -> Taker:
+    chosen, spaces = (selectors.get(field) for field in CONFIG_FIELDS)
+    resource = "alertmanagers.monitoring.coreos.com"
+    return Taker("Alertmanager", resource, "ns", "main", {KIND: (chosen, spaces)}, {KIND: CONFIG_FIELDS})
+
+
+def facts(*takers: Taker, said: str = "") -> Facts:
+    child = {"metadata": {"namespace": "ns", "name": "metricat-nodes", "uid": "u", "labels": {"team": "a"}}}
+    rejections = (Rejection("u", said, "Alertmanager ns/main"),) if said else ()
+    return Facts(children={ObjectKey(KIND, "metricat-nodes"): child}, takers=takers, rejections=rejections)
+
+
+def test_the_alertmanager_that_selects_is_named_and_so_is_what_is_missing() -> None:
+    assert finding("nodes", facts()).reason == "NoAlertmanager"
+    chosen = finding("nodes", facts(alertmanager(alertmanagerConfigSelector={})))
+    assert (chosen.holds, chosen.message) == (True, "Alertmanager ns/main selects the AlertmanagerConfig")
+    label = finding("nodes", facts(alertmanager(alertmanagerConfigSelector={"matchLabels": {"release": "kps"}})))
+    assert label.reason == "LabelMissing"
+    assert label.message.endswith(
+        "kubectl patch mtarget nodes -n ns --type merge -p "
+        """'{"spec": {"notifications": {"labels": {"release": "kps"}}}}'"""
+    )
+    none = finding("nodes", facts(alertmanager()))
+    assert none.reason == "SelectsNone"
+    assert """-p '{"spec": {"alertmanagerConfigSelector": {}}}'""" in none.message
+    assert finding("nodes", Facts(unserved=frozenset({KIND}))).holds is None
+
+
+def test_what_the_prometheus_operator_says_of_a_missing_secret_is_told() -> None:
+    found = finding("nodes", facts(alertmanager(alertmanagerConfigSelector={}), said='secret "on-call" not found'))
+    assert (found.holds, found.reason) == (False, "ConfigRejected")
+    assert 'leaves the AlertmanagerConfig out of Alertmanager ns/main: secret "on-call" not found' in found.message
+
+
+def test_every_taker_can_be_told_with_its_pods() -> None:
+    pod = {"labels": {"app.kubernetes.io/name": "alertmanager", "app.kubernetes.io/instance": "main"}, "gone": False}
+    pod |= {"metadata": {"namespace": "ns", "name": "alertmanager-main-0"}, "trouble": "", "address": "10.0.0.9"}
+    for kind in TAKERS:
+        trimmed = trim_taker({"kind": kind.name, "metadata": {"namespace": "ns", "name": "main"}, "spec": {}})
+        found = taker(trimmed, [pod | {"ports": {"web": 9093}}])
+        assert [one.address for one in found.servers] == ["10.0.0.9"] * (kind.name == "Alertmanager")

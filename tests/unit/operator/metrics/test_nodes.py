@@ -1,0 +1,57 @@
+"""The operator tells of nodes that alerts should leave alone, and of no others."""
+
+from typing import Any
+
+import pytest
+
+from metricat_operator.cluster.cluster_cache import Observer
+from metricat_operator.facts.model import Node, Taint
+from metricat_operator.metrics.nodes import node_families
+
+NOW = 1_800_000_000.0
+
+
+def told(*nodes: Node) -> dict[str, dict[tuple[str, ...], float]]:
+    return {
+        family.name: {tuple(sample.labels.values()): sample.value for sample in family.samples}
+        for family in node_families(nodes, NOW)
+    }
+
+
+@pytest.mark.parametrize(
+    ("node", "reason"),
+    [
+        (Node("a", unschedulable=True), "Cordoned"),
+        (Node("a", deleted=True, unschedulable=True), "Deleted"),
+        (Node("a", taints=(Taint("gpu"), Taint("karpenter.sh/disrupted"))), "karpenter.sh/disrupted"),
+        (Node("a", taints=(Taint("gpu"), Taint("node.kubernetes.io/not-ready"))), None),
+        (Node("a"), None),
+    ],
+)
+def test_a_node_that_takes_no_more_pods_is_told_with_the_reason(node: Node, reason: str | None) -> None:
+    assert told(node)["metricat_node_cordoned"] == ({("a", reason): 1} if reason else {})
+
+
+def test_of_when_nodes_were_created_only_the_last_hour_is_told() -> None:
+    nodes = (Node("old", created=NOW - 3601), Node("new", created=NOW - 60), Node("unknown"))
+    assert told(*nodes)["metricat_node_created_timestamp_seconds"] == {("new",): NOW - 60}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, Node("a", created=1_700_000_000)),
+        ({"spec": {"unschedulable": True}}, Node("a", created=1_700_000_000, unschedulable=True)),
+        (
+            {"metadata": {"deletionTimestamp": "2023-11-15T00:00:00Z"}},
+            Node("a", created=1_700_000_000, deleted=True),
+        ),
+    ],
+)
+def test_what_is_kept_of_a_node_tells_it(change: dict[str, Any], expected: Node) -> None:
+    observer = Observer(lambda *_: None)
+    metadata = {"name": "a", "uid": "a", "resourceVersion": "1", "creationTimestamp": "2023-11-14T22:13:20Z"}
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    node: dict[str, Any] = {"metadata": metadata, "spec": {}, "status": status}
+    observer.nodes.put({**node, **change, "metadata": metadata | change.get("metadata", {})})
+    assert observer.known_nodes() == (expected,)

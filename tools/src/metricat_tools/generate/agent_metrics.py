@@ -1,0 +1,55 @@
+"""Generate the reference page of the agent's metrics from the collectors' declarations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_agent.scrape.registry import FAMILIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from metricat_agent.collectors import Collector
+    from metricat_agent.exposition.model import Family
+
+_HEAD = """# Metrics of the agent
+
+Generated from the declarations in `agent/src/metricat_agent/collectors/` by `make generate`.
+Names and labels are node_exporter's wherever it has the family. A series is there only while the kernel tells its
+value.
+"""
+
+
+def page(table: Mapping[str, type[Collector]]) -> str:
+    """Return the page, the same for the same declarations."""
+    parts = [_HEAD]
+    for name, collector in sorted(table.items()):
+        parts.append(f"\n## {name}: {collector.summary}\n\n`--collector.{name}` ({_default(collector)})\n")
+        for option in collector.options:
+            given = f" (`{option.default}`)" if option.default else ""
+            parts.append(f"\n`--collector.{name}.{option.name}`: {option.what}{given}\n")
+        for flags in collector.filter_flags:
+            parts.append(f"\n`--collector.{name}.{flags.exclude}`: leaves out these {flags.what}; by default\n")
+            parts.append(f"\n    {flags.default_exclude}\n")
+            if flags.include:
+                parts.append(f"\n`--collector.{name}.{flags.include}`: takes these {flags.what} only.\n")
+        parts.append(_rows(collector.families))
+    parts.append("\n## Every scrape\n")
+    parts.append(_rows(FAMILIES))
+    return "".join(parts)
+
+
+def _default(collector: type[Collector]) -> str:
+    return "on by default" if collector.on_by_default else "off by default"
+
+
+def _rows(families: Iterable[Family]) -> str:
+    rows = [
+        f"| `{family.name}` | {family.kind} | {family.unit} | {', '.join(family.labels)} | {_cell(family.help)} |\n"
+        for family in sorted(families, key=lambda family: family.name)
+    ]
+    return "\n| metric | type | unit | labels | meaning |\n| --- | --- | --- | --- | --- |\n" + "".join(rows)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
