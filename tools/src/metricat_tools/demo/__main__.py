@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> None:
         stop = "helm uninstall metricat -n monitoring    # the targets and their CRD stay"
     else:
         _, scene = stages.own_cluster(chosen.cluster, steps)
-        stop = "make demo-stop"
+        stop = "make demo-down"
     show.object_and_agents(scene, scene.wait_scraped())
     show.answers(scene)
     show.alert_comes_and_goes(scene)
