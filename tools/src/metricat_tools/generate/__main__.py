@@ -1,5 +1,7 @@
-"""`python -m metricat_tools generate`: write every generated file anew."""
+"""`python -m metricat_tools generate [--check]`: write every generated file, or check that they are up to date."""
 
+import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -17,6 +19,7 @@ from metricat_tools.generate import (
     golden,
     operator_rules,
     runbooks,
+    verify,
 )
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -25,16 +28,27 @@ HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML without aliases, which people find hard to read."""
+    """YAML without aliases: people find those hard to read."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 (pyyaml's signature)
-        """Never."""
+        """Return True: write every value in full."""
         return True
 
 
-def main(arguments: list[str]) -> None:
-    """Write the CRDs, the dashboards and rules of the chart, the golden manifests, and the generated pages."""
-    del arguments
+def main(arguments: Sequence[str]) -> None:
+    """Write the generated files, or with `--check` only compare them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m metricat_tools generate", description="Write every generated file."
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a generated file is out of date")
+    if parser.parse_args(arguments).check:
+        verify.verify(ROOT)
+    else:
+        generate()
+
+
+def generate() -> None:
+    """Write the CRDs, the chart's dashboards and rules, the golden manifests, and the generated pages."""
     for definition in crd.definitions():
         text = HEADER + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120)
         for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
