@@ -28,11 +28,11 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False)
 
 
-def configure(level: str, form: str, *, access: bool) -> None:
+def configure(level: str, fmt: str, *, access: bool) -> None:
     """Log from this level on; requests too, if `access` is set, whatever the level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        JsonLines() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        JsonLines() if fmt == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
     )
     logging.basicConfig(level=_LEVELS[level], handlers=[handler])
     logging.getLogger("metricat_agent.access").setLevel(logging.INFO if access else logging.CRITICAL)

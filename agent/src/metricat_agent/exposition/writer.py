@@ -20,7 +20,7 @@ CONTENT_TYPES: dict[Format, str] = {
     "text": CONTENT_TYPE,
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
-ENDS: dict[Format, str] = {"text": "", "openmetrics": "# EOF\n"}
+TRAILERS: dict[Format, str] = {"text": "", "openmetrics": "# EOF\n"}
 """What a page ends with."""
 _PLAIN = frozenset((int, float))
 _Shape = list["Family | tuple[str, ...]"]
@@ -64,22 +64,22 @@ def openmetrics_head_text(family: Family) -> str:
     return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} {kind}\n"
 
 
-def series_text(family: Family, values: tuple[str, ...], form: Format = "text") -> str:
+def series_text(family: Family, values: tuple[str, ...], fmt: Format = "text") -> str:
     """Return a line up to its number; refuse another number of label values than the family declares."""
     if not values and not family.labels:
         return f"{family.name} "
     if family.kind in BOUNDS:
-        return _part_text(family, values, form)
+        return _part_text(family, values, fmt)
     pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in zip(family.labels, values, strict=True))
     return f"{family.name}{{{pairs}}} "
 
 
-def _part_text(family: Family, values: tuple[str, ...], form: Format) -> str:
+def _part_text(family: Family, values: tuple[str, ...], fmt: Format) -> str:
     """Return the same for a part of a histogram or summary; OpenMetrics wants bounds as floats."""
     *values_of_labels, part = values
     shown = {label: value for label, value in zip(family.labels, values_of_labels, strict=True) if value}
     bound = BOUNDS[family.kind]
-    if form == "openmetrics" and bound in shown:
+    if fmt == "openmetrics" and bound in shown:
         shown[bound] = number_text(float(shown[bound]))
     pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in shown.items())
     return f"{family.name}{part}{{{pairs}}} " if pairs else f"{family.name}{part} "
@@ -95,7 +95,7 @@ class Writer:
     def __init__(self) -> None:
         self._known: dict[Format, tuple[_Shape, str]] = {}
 
-    def text(self, metrics: Metrics, form: Format = "text") -> str:
+    def text(self, metrics: Metrics, fmt: Format = "text") -> str:
         """Return the metrics in their order; a family without series is left out altogether.
 
         Raises what a sample deserves that is none: too few labels, a number that is no number.
@@ -108,24 +108,24 @@ class Writer:
                 for labels, value in samples:
                     shape.append(labels)
                     values.append(value)
-        known, template = self._known.get(form, ([], ""))
+        known, template = self._known.get(fmt, ([], ""))
         if shape != known:
-            template = _template(shape, form)
-            self._known[form] = (shape, template)
+            template = _template(shape, fmt)
+            self._known[fmt] = (shape, template)
         # A plain int's and a finite float's own notation is what Prometheus reads, and most numbers are such.
         if _PLAIN.issuperset(map(type, values)) and isfinite(sum(values)):
             return template % tuple(values)
         return template % tuple(map(number_text, values))
 
 
-def _template(shape: _Shape, form: Format) -> str:
+def _template(shape: _Shape, fmt: Format) -> str:
     """Return the page of such metrics, with ``%s`` for each number."""
-    head = head_text if form == "text" else openmetrics_head_text
+    head = head_text if fmt == "text" else openmetrics_head_text
     parts: list[str] = []
     for item in shape:
         if isinstance(item, Family):
             family = item
             parts.append(head(family).replace("%", "%%"))
         else:
-            parts.append(f"{series_text(family, item, form).replace('%', '%%')}%s\n")
+            parts.append(f"{series_text(family, item, fmt).replace('%', '%%')}%s\n")
     return "".join(parts)

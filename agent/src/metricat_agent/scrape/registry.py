@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.exposition.compression import gzipped
 from metricat_agent.exposition.model import Metrics, Sample, counter, gauge
-from metricat_agent.exposition.writer import ENDS, Format, Writer
+from metricat_agent.exposition.writer import TRAILERS, Format, Writer
 from metricat_agent.scrape import series_limit
 from metricat_agent.scrape.cpu_limiter import FAMILIES as THRIFT
 from metricat_agent.scrape.cpu_limiter import Limits as ThriftLimits
@@ -76,7 +76,7 @@ class _Written:
     """What a collector gave, as it was written: the same again if it gives the very same object again."""
 
     metrics: Metrics
-    form: Format
+    fmt: Format
     plain: bytes
     found: Metrics
     series: int
@@ -98,20 +98,20 @@ class _Record:
         self._written: _Written | None = None
         self._writer = Writer()
 
-    def collected(self, form: Format) -> _Written:
+    def collected(self, fmt: Format) -> _Written:
         """Collect and write at once, while all is at hand; what others told is written once it is known who has it."""
         metrics = self.collector.collect()
         if self.collector.foreign:
-            return _Written(metrics, form, b"", metrics, 0, 0)
-        return self.written(metrics, form)
+            return _Written(metrics, fmt, b"", metrics, 0, 0)
+        return self.written(metrics, fmt)
 
-    def written(self, metrics: Metrics, form: Format) -> _Written:
+    def written(self, metrics: Metrics, fmt: Format) -> _Written:
         """Return the metrics as text, within the budget."""
         written = self._written
-        if written is None or written.metrics is not metrics or written.form != form:
+        if written is None or written.metrics is not metrics or written.fmt != fmt:
             found, series, dropped = series_limit.cut(metrics, self._series)
-            plain = self._writer.text(found, form).encode()
-            written = self._written = _Written(metrics, form, plain, found, series, dropped)
+            plain = self._writer.text(found, fmt).encode()
+            written = self._written = _Written(metrics, fmt, plain, found, series, dropped)
         return written
 
 
@@ -141,7 +141,7 @@ class Registry:
         """The names of the collectors, in the order of a scrape."""
         return tuple(self._records)
 
-    def page(self, form: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
+    def page(self, fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
         """Return a scrape, or the one that is being made for another; of the collectors asked for, or of all.
 
         Raises `UnknownCollectorError`; never for what a collector does.
@@ -150,18 +150,18 @@ class Registry:
             raise UnknownCollectorError(", ".join(unknown))
         without = exclude if collect else {*exclude, *self._thrift.shed}
         chosen = tuple([name for name in self._records if (not collect or name in collect) and name not in without])
-        return self._flights.get((form, chosen), lambda: Page(self._bytes(form, chosen)))
+        return self._flights.get((fmt, chosen), lambda: Page(self._bytes(fmt, chosen)))
 
     def scrape(self) -> str:
         """Return a scrape of all collectors as text."""
         return self._bytes("text", self.names).decode()
 
-    def _bytes(self, form: Format, chosen: Iterable[str]) -> bytes:
-        outcomes = self._lanes.run({name: partial(self._records[name].collected, form) for name in chosen})
+    def _bytes(self, fmt: Format, chosen: Iterable[str]) -> bytes:
+        outcomes = self._lanes.run({name: partial(self._records[name].collected, fmt) for name in chosen})
         with self._writing:
-            return self._together(form, chosen, outcomes)
+            return self._together(fmt, chosen, outcomes)
 
-    def _together(self, form: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> bytes:
+    def _together(self, fmt: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> bytes:
         parts: list[bytes] = []
         own: list[list[Sample]] = [[] for _ in _OF_COLLECTORS]
         durations, successes, errors, last, counts, dropped = own
@@ -171,7 +171,7 @@ class Registry:
             written, why = outcome.result, outcome.why
             if written is not None and record.collector.foreign:
                 try:
-                    written = record.written(_foreign(written.metrics, outcomes), form)
+                    written = record.written(_foreign(written.metrics, outcomes), fmt)
                 except Exception as error:  # noqa: BLE001 -- what cannot be written must not cost the others' series
                     written, why = None, f"{type(error).__name__}: {error}"
             if written is not None:
@@ -189,7 +189,7 @@ class Registry:
                 dropped.append((labels, record.dropped))
         self._account(outcomes)
         metrics = [*zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()]
-        return b"".join((*parts, self._writer.text(metrics, form).encode(), ENDS[form].encode()))
+        return b"".join((*parts, self._writer.text(metrics, fmt).encode(), TRAILERS[fmt].encode()))
 
     def _account(self, outcomes: Mapping[str, Outcome[_Written]]) -> None:
         """Charge each collector for the CPU that it used, since the last scrape too; pause those left out for it."""

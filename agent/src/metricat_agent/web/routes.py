@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     class Scrape(Protocol):
         """A registry's `page`."""
 
-        def __call__(self, form: Format = ..., collect: Collection[str] = ..., exclude: Collection[str] = ...) -> Page:
+        def __call__(self, fmt: Format = ..., collect: Collection[str] = ..., exclude: Collection[str] = ...) -> Page:
             """Return one scrape."""
 
 
@@ -54,15 +54,15 @@ class Pages:
             return Answer(400, b"collect[] and exclude[] do not go together; give one of the two\n")
         if self._scrapes is not None and not self._scrapes.acquire(blocking=False):
             return Answer(503, b"too many scrapes at once; come back in a second\n", headers=(("Retry-After", "1"),))
-        form: Format = "openmetrics" if request.takes_openmetrics else "text"
+        fmt: Format = "openmetrics" if request.takes_openmetrics else "text"
         try:
-            page = self._scrape(form, collect, exclude)
+            page = self._scrape(fmt, collect, exclude)
         except UnknownCollectorError as error:
             return Answer(400, f"no such collector, or it is switched off: {error}\n".encode())
         finally:
             if self._scrapes is not None:
                 self._scrapes.release()
-        return Answer(200, page.plain, CONTENT_TYPES[form], gzipped=lambda: page.gzipped)
+        return Answer(200, page.plain, CONTENT_TYPES[fmt], gzipped=lambda: page.gzipped)
 
     def _landing(self, _: Request) -> Answer:
         path = self._telemetry_path

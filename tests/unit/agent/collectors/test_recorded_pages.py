@@ -57,15 +57,15 @@ def test_no_collector_fails_on_it(registry: Registry) -> None:
 
 
 def test_both_formats_say_the_same(registry: Registry) -> None:
-    texts = {form: registry.page(form).plain.decode() for form in ("text", "openmetrics")}
+    texts = {fmt: registry.page(fmt).plain.decode() for fmt in ("text", "openmetrics")}
     assert texts["openmetrics"].endswith("# EOF\n")
     found = {
-        form: {
+        fmt: {
             (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in read(texts[form])
+            for family in read(texts[fmt])
             for sample in family.samples
             if not re.match(r"node_time_seconds|.*duration|.*last_success_timestamp_seconds", sample.name)
         }
-        for form, read in (("text", plain), ("openmetrics", openmetrics))
+        for fmt, read in (("text", plain), ("openmetrics", openmetrics))
     }
     assert found["text"] == found["openmetrics"]

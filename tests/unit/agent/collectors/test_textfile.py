@@ -101,9 +101,9 @@ def test_histograms_and_summaries_keep_their_types(tmp_path: Path) -> None:
         "# HELP wait Time to wait.\n# TYPE wait histogram\n"
         'wait_count{job="b",zone="z"} 2\nwait_bucket{job="b",zone="z",le="+Inf"} 2\nwait_sum{job="b",zone="z"} 3\n'
     )
-    pages = {form: registry(tmp_path).page(form).plain.decode() for form in FORMS}
-    for form, read in zip(FORMS, (plain, openmetrics), strict=True):
-        found = {family.name: family for family in read(pages[form])}
+    pages = {fmt: registry(tmp_path).page(fmt).plain.decode() for fmt in FORMS}
+    for fmt, read in zip(FORMS, (plain, openmetrics), strict=True):
+        found = {family.name: family for family in read(pages[fmt])}
         assert (found["wait"].type, found["size"].type) == ("histogram", "summary")
         assert found["wait"].documentation == "Time to wait."
         waits = {

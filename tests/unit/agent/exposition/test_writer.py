@@ -76,8 +76,8 @@ def test_what_changes_is_written_anew() -> None:
         [(LINK, [])],
     ]
     forms: tuple[Format, ...] = ("text", "openmetrics", "text")
-    for form in forms:
-        assert [writer.text(page, form) for page in pages] == [Writer().text(page, form) for page in pages]
+    for fmt in forms:
+        assert [writer.text(page, fmt) for page in pages] == [Writer().text(page, fmt) for page in pages]
 
 
 def test_devices_that_come_and_go_leave_nothing_behind() -> None:

@@ -85,22 +85,22 @@ LABELLED = gauge("node_labelled", "Two labels.", "device", "mode")
     ],
     ids=["few", "odd", "none", "text", "complex", "endless", "no-samples", "no-family", "no-metric"],
 )
-@pytest.mark.parametrize("form", ["text", "openmetrics"])
+@pytest.mark.parametrize("fmt", ["text", "openmetrics"])
 def test_a_sample_that_is_none_costs_its_collector_alone(
-    bad: object, form: Format, scrape_of: Callable[[str], Scrape]
+    bad: object, fmt: Format, scrape_of: Callable[[str], Scrape]
 ) -> None:
     fixed = Fixed(Host())
     fixed.given = [(LABELLED, [(("sda", "read"), 1)]), bad]  # type: ignore[list-item] # what must not be
     registry = Registry([fixed, Good(Host())])
     for _ in range(2):
-        scrape = scrape_of(registry.page(form).plain.decode())
+        scrape = scrape_of(registry.page(fmt).plain.decode())
     assert scrape.of("node_scrape_collector_success") == {("fixed",): 0, ("good",): 1}
     assert scrape.of("metricat_collector_series") == {("fixed",): 0, ("good",): 1}
     assert scrape.get("metricat_collector_errors_total", collector="fixed") == 2
     assert scrape.get("node_good") == 1
     assert not scrape.of("node_labelled"), "half a collector is none"
     fixed.given = []
-    assert scrape_of(registry.page(form).plain.decode()).get("node_scrape_collector_success", collector="fixed") == 1
+    assert scrape_of(registry.page(fmt).plain.decode()).get("node_scrape_collector_success", collector="fixed") == 1
 
 
 def test_bytes_that_are_no_utf8_spoil_no_page(scrape_of: Callable[[str], Scrape]) -> None:

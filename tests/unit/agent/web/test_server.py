@@ -36,8 +36,8 @@ LOOPBACK = Address("127.0.0.1", 0)
 def pages(scrape: Callable[[], str] = lambda: "node_load1 1\n", requests: int = 40) -> Pages:
     """Pages whose metrics are this text, whatever is asked for."""
 
-    def page(form: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
-        del form, collect, exclude
+    def page(fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
+        del fmt, collect, exclude
         return Page(scrape().encode())
 
     return Pages(page, requests=requests)
