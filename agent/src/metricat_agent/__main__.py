@@ -11,9 +11,9 @@ from metricat_agent import __version__
 from metricat_agent.collectors.catalog import collectors_for
 from metricat_agent.config import settings
 from metricat_agent.config.loader import unknown_variables
-from metricat_agent.config.node_exporter_flags import understood
-from metricat_agent.heap import Memory
-from metricat_agent.host.cached_files import Files
+from metricat_agent.config.node_exporter_flags import translate
+from metricat_agent.heap import HeapTuner
+from metricat_agent.host.cached_files import CachedFiles
 from metricat_agent.log_setup import configure
 from metricat_agent.scrape.cpu_limiter import Limits as ThriftLimits
 from metricat_agent.scrape.executor import Limits
@@ -35,7 +35,7 @@ _LOG = logging.getLogger("metricat_agent")
 def main() -> int:
     """Run; return 0 when told to stop, 1 if it cannot listen or print, 2 if a setting cannot be used."""
     table = collectors_for(sys.platform)
-    arguments, notes = understood(sys.argv[1:])
+    arguments, notes = translate(sys.argv[1:])
     try:
         given = settings.parse(arguments, os.environ, table)
         configure(given.log_level, given.log_format, access=given.access_log)
@@ -52,7 +52,7 @@ def main() -> int:
         return _print(registry.scrape().encode())
     try:
         pages = Pages(registry.page, given.telemetry_path, given.max_requests)
-        server = Server(pages, given.listen, guard=guard, spare=_spare, tidy=Memory().tidy)
+        server = Server(pages, given.listen, guard=guard, spare=_spare, tidy=HeapTuner().after_response)
     except ListenError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 1
@@ -91,7 +91,7 @@ def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry
 
 
 def _spare() -> None:
-    Files.era += 1
+    CachedFiles.era += 1
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ _ARENA_MAX = -8
 """M_ARENA_MAX of ``<malloc.h>``."""
 
 
-class Memory:
+class HeapTuner:
     """What is tidied between answers. Threads may share it."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Memory:
             library.mallopt(_ARENA_MAX, 1)  # one heap for all threads: they take turns anyway
         self._answers = count(1)
 
-    def tidy(self) -> None:
+    def after_response(self) -> None:
         """Note that an answer is out; give back what is kept without need if it is time."""
         if next(self._answers) % _EVERY == 0:
             gc.collect()

@@ -11,7 +11,7 @@ import pytest
 
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config.settings import parse
-from metricat_agent.heap import Memory
+from metricat_agent.heap import HeapTuner
 from metricat_agent.scrape.executor import Limits
 from metricat_agent.scrape.registry import Registry
 
@@ -24,9 +24,9 @@ SCRAPES = 300
 
 
 @pytest.fixture
-def tidied() -> Iterator[Memory]:
+def tidied() -> Iterator[HeapTuner]:
     thresholds = gc.get_threshold()
-    yield Memory()
+    yield HeapTuner()
     gc.set_threshold(*thresholds)
     gc.unfreeze()
 
@@ -47,7 +47,7 @@ def test_no_scrape_leaves_anything_behind(host: Host) -> None:
     assert blocks_after(SCRAPES) - before < SCRAPES
 
 
-def test_a_hundred_answers_give_back_what_python_keeps_of_what_was_freed(tidied: Memory) -> None:
+def test_a_hundred_answers_give_back_what_python_keeps_of_what_was_freed(tidied: HeapTuner) -> None:
     gc.collect()
     held = [tuple([None] * 17) for _ in range(1500)]
     before = sys.getallocatedblocks()
@@ -56,5 +56,5 @@ def test_a_hundred_answers_give_back_what_python_keeps_of_what_was_freed(tidied:
         "Python keeps freed tuples; if it no longer does, so much the better"
     )
     for _ in range(100):
-        tidied.tidy()
+        tidied.after_response()
     assert before - sys.getallocatedblocks() > 1000

@@ -31,7 +31,7 @@ RESIDENT_MEMORY = gauge(
 
 def read(host: Host) -> tuple[str, int, float]:
     """Read our own sizes in pages (``man 5 proc_pid_statm``), the size of a page, and our CPU time in seconds."""
-    return read_text(f"{host.own}/statm"), os.sysconf("SC_PAGE_SIZE"), time.process_time()
+    return read_text(f"{host.self_proc}/statm"), os.sysconf("SC_PAGE_SIZE"), time.process_time()
 
 
 def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:

@@ -16,7 +16,7 @@ ENTRIES = gauge("node_arp_entries", "Neighbours in the ARP table.", "device")
 
 def read(host: Host) -> str:
     """Read the table."""
-    return host.init("net/arp")
+    return host.pid1("net/arp")
 
 
 def parse(text: str, devices: Filter) -> Metrics:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import Option
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
-from metricat_agent.host.human_units import number
+from metricat_agent.host.human_units import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -119,7 +119,7 @@ def parse(sets: Iterable[CacheSet]) -> Metrics:
     def take(labels: tuple[str, ...], families: Mapping[str, Family], texts: Iterable[tuple[str, str]]) -> None:
         for name, text in texts:
             if name in families:
-                value = number(text) / 1_000_000 if name == _DURATION else number(text)
+                value = parse_size(text) / 1_000_000 if name == _DURATION else parse_size(text)
                 columns[families[name]].append((labels, value))
 
     for one in sets:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
-from metricat_agent.host.human_units import number
+from metricat_agent.host.human_units import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -111,18 +111,18 @@ def parse(filesystems: Iterable[Filesystem]) -> Metrics:
         uuid, files = one.uuid, one.files
         columns[INFO].append(((uuid,), 1))
         if "btree_cache_size" in files:
-            columns[CACHE].append(((uuid,), number(files["btree_cache_size"])))
+            columns[CACHE].append(((uuid,), parse_size(files["btree_cache_size"])))
         for algorithm, compressed, uncompressed, *_ in list(rows(files.get("compression_stats", ""), 3))[1:]:
-            columns[COMPRESSED].append(((uuid, algorithm), number(compressed)))
-            columns[UNCOMPRESSED].append(((uuid, algorithm), number(uncompressed)))
+            columns[COMPRESSED].append(((uuid, algorithm), parse_size(compressed)))
+            columns[UNCOMPRESSED].append(((uuid, algorithm), parse_size(uncompressed)))
         for kind, count, *_ in rows(files.get("errors", ""), 2):
-            columns[ERRORS].append(((uuid, kind), number(count)))
+            columns[ERRORS].append(((uuid, kind), parse_size(count)))
         for kind, count, size, *_ in rows(files.get("btree_write_stats", ""), 3):
-            columns[WRITES].append(((uuid, kind), number(count)))
-            columns[WRITE_SIZE].append(((uuid, kind), number(size)))
+            columns[WRITES].append(((uuid, kind), parse_size(count)))
+            columns[WRITE_SIZE].append(((uuid, kind), parse_size(size)))
         for name, text in one.counters.items():
             told = {key: value for _, key, value in below(text)}
-            columns.setdefault(family_of(name), []).append(((uuid,), number(told[_SINCE])))
+            columns.setdefault(family_of(name), []).append(((uuid,), parse_size(told[_SINCE])))
         for device, texts in one.devices.items():
             for family, sample in of_device((uuid, device), texts):
                 columns[family].append(sample)
@@ -134,12 +134,12 @@ def of_device(labels: tuple[str, str], texts: Mapping[str, str]) -> Iterator[tup
     yield DEVICE_INFO, ((*labels, texts.get("label", "").strip(), texts.get("state", "").strip()), 1)
     for file, family in NUMBERS.items():
         if file in texts:
-            yield family, (labels, number(texts[file]))
+            yield family, (labels, parse_size(texts[file]))
     for operation, kind, value in below(texts.get("io_done", "")):
-        yield DONE, ((*labels, operation, kind), number(value))
+        yield DONE, ((*labels, operation, kind), parse_size(value))
     for heading, kind, value in below(texts.get("io_errors", "")):
         if heading.endswith(_SINCE):
-            yield FAILED, ((*labels, kind), number(value))
+            yield FAILED, ((*labels, kind), parse_size(value))
 
 
 class Bcachefs(Collector):

@@ -25,7 +25,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
         masters = host.sys("class/net/bonding_masters").split()
     except FileNotFoundError:
         return {}
-    seen = {line.rpartition(":")[0].strip(" ") for line in host.init("net/dev").split("\n")[2:]}
+    seen = {line.rpartition(":")[0].strip(" ") for line in host.pid1("net/dev").split("\n")[2:]}
     return {master: links(host, master) for master in masters if master in seen}
 
 

@@ -30,7 +30,7 @@ STATISTICS = {
 def read(host: Host) -> tuple[str, str]:
     """Read the table and the limit; both empty where the firewall follows none."""
     try:
-        table = host.init("net/stat/nf_conntrack")
+        table = host.pid1("net/stat/nf_conntrack")
     except FileNotFoundError:
         return "", ""
     try:

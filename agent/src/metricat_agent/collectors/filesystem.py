@@ -16,7 +16,7 @@ from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
 from metricat_agent.host.cached_files import read_text
 from metricat_agent.host.hostfs import Host, device_of
-from metricat_agent.host.mount_prober import Answer, Prober
+from metricat_agent.host.mount_prober import MountAnswer, Prober
 from metricat_agent.host.mountinfo import Mount, visible_mounts
 
 if TYPE_CHECKING:
@@ -91,11 +91,11 @@ def reads_right_device(mount: Mount, path: str, device: int, own_mounts: Callabl
     return own is not None and own.device_number == mount.device_number
 
 
-def look(path: str) -> Answer:
+def look(path: str) -> MountAnswer:
     """Ask the filesystem ourselves; blocks are counted in fragments (``man 3 statvfs``)."""
     found = os.statvfs(path)
     numbers = (found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree)
-    return Answer(device_of(path), *numbers)
+    return MountAnswer(device_of(path), *numbers)
 
 
 def suspects(mounts: Iterable[Mount]) -> frozenset[int]:
@@ -128,15 +128,15 @@ def read(host: Host, choice: Choice, prober: Prober) -> list[tuple[Mount, Usage 
 
     def own_mounts() -> Mapping[str, Mount]:
         if not own:
-            own.update({mount.mount_point: mount for mount in visible_mounts(read_text(f"{host.own}/mountinfo"))})
+            own.update({mount.mount_point: mount for mount in visible_mounts(read_text(f"{host.self_proc}/mountinfo"))})
         return own
 
-    prober.begin()
+    prober.begin_round()
     found: list[tuple[Mount, Usage | None]] = []
     for mount in choice.chosen:
         path = host.root(mount.mount_point)
         try:
-            answer = (prober.ask if mount.identity in choice.may_hang else look)(path)
+            answer = (prober.probe if mount.identity in choice.may_hang else look)(path)
             right = reads_right_device(mount, path, answer.device, own_mounts)
             found.append((mount, usage(answer) if right else None))
         except OSError:
@@ -144,7 +144,7 @@ def read(host: Host, choice: Choice, prober: Prober) -> list[tuple[Mount, Usage 
     return found
 
 
-def usage(answer: Answer) -> Usage:
+def usage(answer: MountAnswer) -> Usage:
     """Turn blocks into bytes."""
     block = answer.block
     return Usage(answer.blocks * block, answer.free * block, answer.available * block, answer.files, answer.files_free)
@@ -187,7 +187,7 @@ class FileSystems(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse; choose anew when a mount came or went."""
-        table = visible_mounts(self.host.init("mountinfo"))
+        table = visible_mounts(self.host.pid1("mountinfo"))
         if table is not self._choice.table:
             self._choice = choose(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
         return self.told(read(self.host, self._choice, self._prober), parse)

@@ -37,7 +37,7 @@ _PROTOCOLS = ("TCP", "UDP", "SCTP")
 def read(host: Host) -> tuple[str, str]:
     """Read both files; empty without the module."""
     try:
-        return host.init("net/ip_vs_stats"), host.init("net/ip_vs")
+        return host.pid1("net/ip_vs_stats"), host.pid1("net/ip_vs")
     except FileNotFoundError:
         return "", ""
 

@@ -74,12 +74,12 @@ Attributes = Mapping[str, Mapping[str, str]]
 def shows_host(host: Host) -> bool:
     """Tell whether our mount of /sys is the one of the host's process 1, hence of its network namespace."""
     device = device_of(host.sysfs)
-    ours = all_mounts(read_text(f"{host.own}/mountinfo"))
+    ours = all_mounts(read_text(f"{host.self_proc}/mountinfo"))
     if not any(mount.fstype == "sysfs" and mount.device_number == device for mount in ours):
         return True
     return any(
         mount.fstype == "sysfs" and mount.mount_point == "/sys" and mount.device_number == device
-        for mount in all_mounts(host.init("mountinfo"))
+        for mount in all_mounts(host.pid1("mountinfo"))
     )
 
 
@@ -90,7 +90,7 @@ def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]
             f"{host.sysfs} is not the mount of sysfs that the host has on /sys, so its network devices may be those of "
             f"this container: mount the host's /sys and name it in --path.sysfs, or pass --no-collector.netclass"
         )
-    seen = {line.rpartition(":")[0].strip(" ") for line in host.init("net/dev").split("\n")[2:]}
+    seen = {line.rpartition(":")[0].strip(" ") for line in host.pid1("net/dev").split("\n")[2:]}
     return [device for device in names if device in seen and devices.keeps(device)]
 
 

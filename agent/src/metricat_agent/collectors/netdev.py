@@ -42,7 +42,7 @@ COLUMNS: tuple[Family, ...] = (
 
 def read(host: Host) -> str:
     """Read the table of devices."""
-    return host.init("net/dev")
+    return host.pid1("net/dev")
 
 
 def parse(text: str, devices: Filter) -> Metrics:

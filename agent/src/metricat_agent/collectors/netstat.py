@@ -73,9 +73,9 @@ Known = tuple[list[str], Columns]
 
 def read(host: Host) -> tuple[str, str]:
     """Read the tables of IPv4 and of extensions, and the list of IPv6, empty where that is switched off."""
-    tables = "".join(host.init(name) for name in TABLES)
+    tables = "".join(host.pid1(name) for name in TABLES)
     try:
-        return tables, host.init(LIST)
+        return tables, host.pid1(LIST)
     except FileNotFoundError:
         return tables, ""
 

@@ -100,7 +100,7 @@ Lines = dict[str, list[str]]
 def read(host: Host, name: str) -> str:
     """Read the client's or the server's statistics; empty where there is none."""
     try:
-        return host.init(f"net/rpc/{name}")
+        return host.pid1(f"net/rpc/{name}")
     except FileNotFoundError:
         return ""
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import Option
 from metricat_agent.exposition.model import Family, Metrics, gauge, single
-from metricat_agent.host.process_sampler import Walker
+from metricat_agent.host.process_sampler import ProcessSampler
 from metricat_agent.host.processes import ProcSource, PsutilSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from metricat_agent.host.process_sampler import Census, Member
+    from metricat_agent.host.process_sampler import ProcessTotals, TopProcess
 
 
 def _process(name: str, text: str) -> Family:
@@ -50,36 +50,36 @@ def masked(name: str, mask: object) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def parse(members: Iterable[Member], mask: object) -> Metrics:
+def parse(processes: Iterable[TopProcess], mask: object) -> Metrics:
     """Give three series of each process."""
     labelled = [
         (
             (
-                str(member.reading.pid),
-                masked(member.reading.name, mask),
-                member.place.pod_uid,
-                member.place.container_id,
+                str(process.stat.pid),
+                masked(process.stat.name, mask),
+                process.pod.pod_uid,
+                process.pod.container_id,
             ),
-            member,
+            process,
         )
-        for member in members
+        for process in processes
     ]
     return [
-        (CPU, [(labels, round(member.cpu_ratio, 6)) for labels, member in labelled]),
-        (MEMORY, [(labels, member.reading.resident) for labels, member in labelled]),
-        (THREADS, [(labels, member.reading.threads) for labels, member in labelled]),
+        (CPU, [(labels, round(process.cpu_ratio, 6)) for labels, process in labelled]),
+        (MEMORY, [(labels, process.stat.resident) for labels, process in labelled]),
+        (THREADS, [(labels, process.stat.threads) for labels, process in labelled]),
     ]
 
 
-def counted(census: Census, limits: Mapping[str, str]) -> Metrics:
+def counted(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
     """Give the number of all; nothing where the system tells no states."""
-    if not census.states:
+    if not totals.states:
         return []
     return [
-        single(PROCESSES, census.processes),
-        (STATES, [((state,), number) for state, number in census.states.items()]),
-        single(ALL_THREADS, census.threads),
-        (THREAD_STATES, [((state,), number) for state, number in census.thread_states.items()]),
+        single(PROCESSES, totals.processes),
+        (STATES, [((state,), number) for state, number in totals.states.items()]),
+        single(ALL_THREADS, totals.threads),
+        (THREAD_STATES, [((state,), number) for state, number in totals.thread_states.items()]),
         *(single(LIMITS[name], int(text)) for name, text in limits.items()),
     ]
 
@@ -101,7 +101,7 @@ class Processes(Collector):
         top = self.settings["top"]
         assert isinstance(top, int)  # noqa: S101 -- `option` made it
         source = ProcSource(self.host) if sys.platform == "linux" else PsutilSource()
-        self._walker = Walker(source, top, each_thread=self.settings["thread-states"] is True)
+        self._sampler = ProcessSampler(source, top, each_thread=self.settings["thread-states"] is True)
 
     @classmethod
     def option(cls, name: str, text: str) -> object:
@@ -116,17 +116,17 @@ class Processes(Collector):
 
     def background_seconds(self) -> float:
         """Return what the walk used."""
-        return self._walker.cpu_seconds
+        return self._sampler.cpu_seconds
 
     def pause(self) -> None:
         """End the walk."""
-        self._walker.stop()
+        self._sampler.stop()
 
     def collect(self) -> Metrics:
         """Look at what the walk found."""
-        members = self._walker.members()
+        processes = self._sampler.top()
         limits = {}
         for name in LIMITS:
             with suppress(FileNotFoundError):
                 limits[name] = self.host.proc(f"sys/kernel/{name}")
-        return parse(members, self.settings["mask"]) + counted(self._walker.census, limits)
+        return parse(processes, self.settings["mask"]) + counted(self._sampler.totals, limits)

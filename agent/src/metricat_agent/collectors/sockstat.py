@@ -46,9 +46,9 @@ MEMORY = {
 
 def read(host: Host) -> tuple[str, int]:
     """Read both tables, the second empty where IPv6 is switched off, and the size of a page."""
-    tables = host.init("net/sockstat")
+    tables = host.pid1("net/sockstat")
     with contextlib.suppress(FileNotFoundError):
-        tables += host.init("net/sockstat6")
+        tables += host.pid1("net/sockstat6")
     return tables, os.sysconf("SC_PAGE_SIZE")
 
 

@@ -24,7 +24,7 @@ _NUMBER = 12
 
 def read(host: Host) -> str:
     """Read the table."""
-    return host.init("net/softnet_stat")
+    return host.pid1("net/softnet_stat")
 
 
 def parse(text: str) -> Metrics:

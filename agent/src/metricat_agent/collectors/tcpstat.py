@@ -26,7 +26,7 @@ def read(host: Host) -> list[str]:
     found = []
     for name in ("net/tcp", "net/tcp6"):
         try:
-            found.append(host.init(name))
+            found.append(host.pid1(name))
         except FileNotFoundError:
             continue
     return found

@@ -51,7 +51,7 @@ class Time(Collector):
     def collect(self) -> Metrics:
         """Ask the kernel; a container has a zone of its own, which is not the node's."""
         found = [single(TIME, time.time())]
-        if self.host.is_own:
+        if self.host.is_local:
             here = time.localtime()
             found.append((ZONE, [((here.tm_zone,), here.tm_gmtoff)]))
         return found + parse(read(self.host))

@@ -21,7 +21,7 @@ def read(host: Host) -> Mapping[str, str]:
     found = {}
     for name, label in (("net/udp", "v4"), ("net/udp6", "v6")):
         try:
-            found[label] = host.init(name)
+            found[label] = host.pid1(name)
         except FileNotFoundError:
             continue
     return found

@@ -47,7 +47,7 @@ class Value:
         return SettingError(f"{self.where}: {why}")
 
 
-class Given:
+class RawSettings:
     """The values of all settings, those that nobody gave by their defaults."""
 
     def __init__(self, defaults: Mapping[str, Option], values: Mapping[str, Value]) -> None:
@@ -93,10 +93,10 @@ class Given:
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Give a sentence to the caller instead of a page of usage to the terminal."""
-        raise SettingError(_complaint(message, self._option_string_actions))
+        raise SettingError(_error_text(message, self._option_string_actions))
 
 
-def _complaint(message: str, known: Iterable[str]) -> str:
+def _error_text(message: str, known: Iterable[str]) -> str:
     """Say in our words what argparse says; of what we do not know, a value may be a secret, and is not shown."""
     if found := re.fullmatch(r"unrecognized arguments: (\S+).*", message, re.DOTALL):
         from difflib import get_close_matches  # noqa: PLC0415 -- for those who mistyped
@@ -112,9 +112,9 @@ def _complaint(message: str, known: Iterable[str]) -> str:
     return f"{message}; --help lists every one"
 
 
-def gather(
+def load(
     arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]
-) -> tuple[Given, bool]:
+) -> tuple[RawSettings, bool]:
     """Return all values, and whether one scrape is to be printed; --help and --version print and leave."""
     known = {option.name: option for option in flags.every(table)}
     given = vars(_parser(table).parse_args(arguments))
@@ -127,7 +127,7 @@ def gather(
     }
     chosen = values.get("config.file") or by_environment.get("config.file")
     by_file = of_file(chosen, known, environment) if chosen and chosen.text else {}
-    return Given(known, {**by_environment, **by_file, **values}), once
+    return RawSettings(known, {**by_environment, **by_file, **values}), once
 
 
 def unknown_variables(environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> list[str]:

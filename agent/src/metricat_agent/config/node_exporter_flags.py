@@ -31,7 +31,7 @@ zoneinfo
 """Its collectors that we do not have: to switch one off is no error, to ask for one is."""
 
 
-def understood(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
+def translate(arguments: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the arguments in our spelling, and what to log of those that were left out."""
     absent = {f"--no-collector.{name}" for name in _ABSENT.split()}
     taken, notes = [], []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.config.loader import Given, SettingError, gather
+from metricat_agent.config.loader import RawSettings, SettingError, load
 from metricat_agent.host.hostfs import Host, device_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from metricat_agent.config.loader import Value
 
-__all__ = ["Address", "Chosen", "Secrets", "SettingError", "Settings", "address", "parse"]
+__all__ = ["Address", "CollectorSettings", "Secrets", "SettingError", "Settings", "address", "parse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Secrets:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class CollectorSettings:
     """A collector that is switched on: its filters by exclude flag, its options by name."""
 
     filters: Mapping[str, Filter]
@@ -76,12 +76,12 @@ class Settings:
     deadline: float
     series_budget: int
     once: bool
-    collectors: Mapping[str, Chosen]
+    collectors: Mapping[str, CollectorSettings]
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> Settings:
     """Return the settings, or raise `SettingError`; --help and --version print and leave, as argparse does."""
-    given, once = gather(arguments, environment, table)
+    given, once = load(arguments, environment, table)
     return Settings(
         host=Host(
             procfs=_directory(given.get("path.procfs"), "stat") if _has_proc(given) else "/proc",
@@ -106,13 +106,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mappi
     )
 
 
-def _is_on(name: str, given: Given) -> bool:
+def _is_on(name: str, given: RawSettings) -> bool:
     if given.named(f"collector.{name}") is None and given.is_on("collector.disable-defaults"):
         return False
     return given.is_on(f"collector.{name}")
 
 
-def _chosen(name: str, collector: type[Collector], given: Given) -> Chosen:
+def _chosen(name: str, collector: type[Collector], given: RawSettings) -> CollectorSettings:
     options: dict[str, object] = {}
     for option in collector.options:
         value = given.get(f"collector.{name}.{option.name}")
@@ -123,10 +123,10 @@ def _chosen(name: str, collector: type[Collector], given: Given) -> Chosen:
             options[option.name] = collector.option(option.name, "\n".join(value.texts))
         except ValueError as error:
             raise value.error(str(error)) from None
-    return Chosen({flags.exclude: _filter(name, flags, given) for flags in collector.filter_flags}, options)
+    return CollectorSettings({flags.exclude: _filter(name, flags, given) for flags in collector.filter_flags}, options)
 
 
-def _secrets(given: Given) -> Secrets:
+def _secrets(given: RawSettings) -> Secrets:
     tls, client_ca, basic_auth = (given.get(f"web.{kind}-secret") for kind in ("tls", "client-ca", "basic-auth"))
     secrets = Secrets(tls.text, client_ca.text, basic_auth.text)
     file = given.get("web.config.file")
@@ -165,7 +165,7 @@ def _url_path(value: Value) -> str:
     return value.text
 
 
-def _has_proc(given: Given) -> bool:
+def _has_proc(given: RawSettings) -> bool:
     """Tell whether /proc and /sys are asked for: elsewhere than on Linux there are none by default."""
     return sys.platform == "linux" or bool(given.named("path.procfs") or given.named("path.sysfs"))
 
@@ -186,7 +186,7 @@ def _exists(path: str) -> bool:
     return True
 
 
-def _filter(name: str, flags: FilterFlags, given: Given) -> Filter:
+def _filter(name: str, flags: FilterFlags, given: RawSettings) -> Filter:
     exclude = given.named(f"collector.{name}.{flags.exclude}")
     include = given.named(f"collector.{name}.{flags.include}") if flags.include else None
     if exclude and include and exclude.text and include.text:

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from metricat_agent.host.fd_limit import Allowance, may_keep
+from metricat_agent.host.fd_limit import FdLimit, default_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -115,15 +115,15 @@ class _Directory:
             os.close(descriptor)
 
 
-class Files:
+class CachedFiles:
     """Files read by one thread at a time."""
 
     era = 0
-    """Raised when descriptors are short: every `Files` gives its own back before it reads the next file."""
-    allowance = Allowance(may_keep())
+    """Raised when descriptors are short: every `CachedFiles` gives its own back before it reads the next file."""
+    allowance = FdLimit(default_limit())
 
     def __init__(self) -> None:
-        self._era = Files.era
+        self._era = CachedFiles.era
         self._texts: dict[str, _Text] = {}
         self._directories: dict[str, _Directory] = {}
         self._until_swept = _AT_LEAST
@@ -190,8 +190,8 @@ class Files:
             self._forget(directory)
 
     def _tidy(self) -> None:
-        if self._era != Files.era:
-            self._era = Files.era
+        if self._era != CachedFiles.era:
+            self._era = CachedFiles.era
             self.close()
         self._until_swept -= 1
         if not self._until_swept:
@@ -215,7 +215,7 @@ class Files:
         except OSError as error:
             if error.errno not in _SHORT:
                 raise
-        Files.era += 1
+        CachedFiles.era += 1
         self._tidy()
         return os.open(path, flags, dir_fd=within)
 

@@ -7,7 +7,7 @@ import sys
 import threading
 
 
-class Allowance:
+class FdLimit:
     """How many descriptors all users together may keep; what is above is opened, read and closed at every scrape."""
 
     def __init__(self, most: int) -> None:
@@ -27,6 +27,6 @@ class Allowance:
             self.left += count
 
 
-def may_keep() -> int:
+def default_limit() -> int:
     """Return half of what the process may open, for clients need some too; each costs the kernel up to a page."""
     return 0 if sys.platform == "win32" else min(os.sysconf("SC_OPEN_MAX") // 2, 1024)

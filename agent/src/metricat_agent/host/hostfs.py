@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from metricat_agent.host.cached_files import Files, read_text
+from metricat_agent.host.cached_files import CachedFiles, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -37,13 +37,13 @@ class Host:
     udev_data: str = ""
     """Where udev keeps its data; empty: where it does on the host."""
     node_name: str = ""
-    own: str = "/proc/self"
+    self_proc: str = "/proc/self"
     """The agent's own process, in its own mount of /proc: never the host's view of it."""
-    files: Files = field(default_factory=Files, compare=False, repr=False)
+    files: CachedFiles = field(default_factory=CachedFiles, compare=False, repr=False)
 
     def with_own_files(self) -> Host:
         """Return the same host for another thread."""
-        return replace(self, files=Files())
+        return replace(self, files=CachedFiles())
 
     def proc(self, name: str) -> str:
         """Return a file of the host's /proc."""
@@ -106,7 +106,7 @@ class Host:
         """Return a file of udev's data."""
         return read_text(f"{self.udev_data or self.root('/run/udev/data')}/{name}")
 
-    def init(self, name: str) -> str:
+    def pid1(self, name: str) -> str:
         """Return a file of the host's process 1: the host's network (``net/dev``) and mounts (``mountinfo``).
 
         Only where the roots are our own, so that both are the same host, an unreadable process 1 (hidepid) may be
@@ -115,11 +115,11 @@ class Host:
         try:
             return self.proc(f"1/{name}")
         except OSError:
-            if not self.is_own:
+            if not self.is_local:
                 raise
             return self.proc(f"self/{name}")
 
     @property
-    def is_own(self) -> bool:
+    def is_local(self) -> bool:
         """Whether the host is the system this process runs in, not one mounted into its container."""
         return self.procfs == "/proc" and self.rootfs == "/"

@@ -8,7 +8,7 @@ _NUMBER = re.compile(r"(-?)(\d+)(?:\.(\d+))?([kMGTPEZY]?)")
 _SHARES = {letter: 1 << 10 * power for power, letter in enumerate(("", *"kMGTPEZY"))}
 
 
-def number(text: str) -> int:
+def parse_size(text: str) -> int:
     """Return it as a whole number; letters are powers of 1024, digits behind the point decimal. Raises ValueError."""
     found = _NUMBER.fullmatch(text.strip())
     if found is None:

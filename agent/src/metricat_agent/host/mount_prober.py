@@ -1,8 +1,9 @@
-"""Looks at mounts that may hang (NFS, FUSE), from a child, and never waits for one that does.
+"""Probe mounts that may hang (NFS, FUSE) from a subprocess, so that the agent never waits for a hung mount.
 
-A process stuck in statfs(2) on a dead mount ignores SIGKILL, and a thread stuck there keeps its process from ending. So
-a child does it: spawned anew (no lock, no socket of ours comes along), reused as long as it answers. One that does not
-answer in time is left to its mount, which is not asked again before it does; there is at most one child per mount.
+A process stuck in statfs(2) on a dead mount ignores SIGKILL. A thread stuck there prevents its process from exiting.
+So a subprocess makes the call. It is spawned, not forked: it inherits none of the agent's locks and sockets. It is
+reused as long as it responds. If it does not respond in time, it stays with its mount, and that mount is not probed
+again until it responds. There is at most one stuck subprocess per mount.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from dataclasses import dataclass
 
 from metricat_agent.host import mount_probe_child
 
-_CHILDREN = 8
-"""Stuck children at most: each weighs some MiB."""
+_MAX_PROCESSES = 8
+"""Upper bound of stuck subprocesses: each takes some MiB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the path leads to: its device (st_dev) and what statvfs says."""
+class MountAnswer:
+    """The device that a path leads to (st_dev) and the result of statvfs(3)."""
 
     device: int
     block: int
@@ -34,11 +35,11 @@ class Answer:
 
 
 class HungError(OSError):
-    """The mount does not answer."""
+    """The mount does not respond."""
 
 
-class Child:
-    """One child and its two pipes."""
+class ProbeProcess:
+    """A probe subprocess and its two pipes."""
 
     def __init__(self) -> None:
         theirs_in, self._to = os.pipe()
@@ -58,12 +59,12 @@ class Child:
             os.close(theirs_in)
             os.close(theirs_out)
 
-    def ask(self, path: str) -> None:
+    def send(self, path: str) -> None:
         """Send a path."""
         os.write(self._to, os.fsencode(path).hex().encode() + b"\n")
 
-    def answer(self, seconds: float) -> Answer | None:
-        """Return the answer; None if there is none in time; raise OSError if that is the answer."""
+    def receive(self, seconds: float) -> MountAnswer | None:
+        """Return the response, or None after the timeout; raise the OSError that the subprocess reports."""
         poll = select.poll()
         poll.register(self._from, select.POLLIN)
         if not poll.poll(seconds * 1000):
@@ -74,17 +75,17 @@ class Child:
         numbers = [int(word) for word in line.split()]
         if len(numbers) == 1:
             raise OSError(-numbers[0], os.strerror(-numbers[0]))
-        return Answer(*numbers)
+        return MountAnswer(*numbers)
 
-    def leave(self) -> None:
-        """Let it end as soon as it can; take what is left of it if it has."""
+    def close(self) -> None:
+        """Close the pipes: the subprocess exits as soon as it can."""
         with suppress(OSError):
             os.close(self._to)
         with suppress(OSError):
             os.close(self._from)
 
-    def is_gone(self) -> bool:
-        """Tell whether it has ended, without waiting."""
+    def has_exited(self) -> bool:
+        """Return whether the subprocess has exited, without waiting; reap it if so."""
         try:
             return os.waitpid(self._pid, os.WNOHANG)[0] != 0
         except ChildProcessError:
@@ -92,57 +93,57 @@ class Child:
 
 
 class Prober:
-    """Asks children. For one thread."""
+    """Probes mounts through subprocesses. For one thread."""
 
-    def __init__(self, patience: float = 0.25, budget: float = 0.75) -> None:
-        """Wait so many seconds for one mount, and in one round for all that hang."""
-        self._patience = patience
-        self._budget = budget
-        self._left = budget
-        self._child: Child | None = None
-        self._stuck: dict[str, Child] = {}
-        self._leaving: list[Child] = []
+    def __init__(self, timeout: float = 0.25, round_timeout: float = 0.75) -> None:
+        """Wait up to ``timeout`` seconds per mount, and ``round_timeout`` seconds for all hung mounts of a round."""
+        self._timeout = timeout
+        self._round_timeout = round_timeout
+        self._left = round_timeout
+        self._process: ProbeProcess | None = None
+        self._stuck: dict[str, ProbeProcess] = {}
+        self._exiting: list[ProbeProcess] = []
 
     @property
     def stuck(self) -> frozenset[str]:
-        """The paths that hang."""
+        """The paths that hang now."""
         return frozenset(self._stuck)
 
-    def begin(self) -> None:
-        """Begin a round: see which children have come back, and take away those that ended."""
-        self._left = self._budget
-        for path, child in list(self._stuck.items()):
+    def begin_round(self) -> None:
+        """Begin a round: release the subprocesses whose mounts respond again, and reap those that exited."""
+        self._left = self._round_timeout
+        for path, process in list(self._stuck.items()):
             try:
-                came_back = child.answer(0) is not None
+                responded = process.receive(0) is not None
             except OSError:
-                came_back = True
-            if came_back:
+                responded = True
+            if responded:
                 del self._stuck[path]
-                self._let_go(child)
-        self._leaving = [child for child in self._leaving if not child.is_gone()]
+                self._close(process)
+        self._exiting = [process for process in self._exiting if not process.has_exited()]
 
-    def ask(self, path: str) -> Answer:
-        """Return what there is at a path; raises OSError, `HungError` if it does not answer."""
+    def probe(self, path: str) -> MountAnswer:
+        """Return the usage at a path; raise OSError if it cannot be read, `HungError` if the mount does not respond."""
         if path in self._stuck:
             raise HungError(f"{path} still hangs")
-        if self._left <= 0 or len(self._stuck) >= _CHILDREN:
-            raise HungError(f"no time left for {path}: other mounts hang")
-        child = self._child = self._child or Child()
+        if self._left <= 0 or len(self._stuck) >= _MAX_PROCESSES:
+            raise HungError(f"{path} was not probed: other mounts hang and used up the time or the subprocesses")
+        process = self._process = self._process or ProbeProcess()
         started = time.monotonic()
         try:
-            child.ask(path)
-            answer = child.answer(min(self._patience, self._left))
+            process.send(path)
+            answer = process.receive(min(self._timeout, self._left))
         except BrokenPipeError as error:
-            self._let_go(child)
-            self._child = None
-            raise BrokenPipeError(f"the child that looked at {path} has ended") from error
+            self._close(process)
+            self._process = None
+            raise BrokenPipeError(f"the subprocess that probed {path} has exited") from error
         if answer is None:
             self._left -= time.monotonic() - started
-            self._stuck[path] = child
-            self._child = None
-            raise HungError(f"{path} does not answer")
+            self._stuck[path] = process
+            self._process = None
+            raise HungError(f"{path} does not respond")
         return answer
 
-    def _let_go(self, child: Child) -> None:
-        child.leave()
-        self._leaving.append(child)
+    def _close(self, process: ProbeProcess) -> None:
+        process.close()
+        self._exiting.append(process)

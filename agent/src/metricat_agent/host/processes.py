@@ -23,7 +23,7 @@ _CONTAINER = re.compile(r"(?<![0-9a-f])([0-9a-f]{64})(?![0-9a-f])")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ProcessStat:
     """What a process was found to be and to have used."""
 
     pid: int
@@ -38,37 +38,37 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PodRef:
     """Where a process belongs, empty outside of pods."""
 
     pod_uid: str = ""
     container_id: str = ""
 
 
-class Source(Protocol):
+class ProcessSource(Protocol):
     """Where processes are read."""
 
     def pids(self) -> list[int]:
         """Return the numbers of all processes."""
 
-    def read(self, pid: int) -> Reading | None:
+    def read(self, pid: int) -> ProcessStat | None:
         """Return one process; None if it is gone, or not ours to see."""
 
     def thread_states(self, pid: int) -> list[str]:
         """Return the state of each of its threads."""
 
-    def place(self, pid: int) -> Place:
+    def pod(self, pid: int) -> PodRef:
         """Return where it belongs."""
 
     def now(self) -> float:
-        """Return the time on the clock of `Reading.started`."""
+        """Return the time on the clock of `ProcessStat.started`."""
 
 
-def parse_stat(pid: int, data: bytes, page: int) -> Reading:
+def parse_stat(pid: int, data: bytes, page: int) -> ProcessStat:
     """Parse ``/proc/PID/stat`` (``man 5 proc_pid_stat``); the name stands in parentheses and may hold some itself."""
     left, right = data.index(b"("), data.rindex(b")")
     fields = data[right + 2 :].split()
-    return Reading(
+    return ProcessStat(
         pid=pid,
         name=data[left + 1 : right].decode("utf-8", "surrogateescape"),
         started=int(fields[19]) / USER_HZ,
@@ -79,11 +79,11 @@ def parse_stat(pid: int, data: bytes, page: int) -> Reading:
     )
 
 
-def parse_cgroup(text: str) -> Place:
+def parse_cgroup(text: str) -> PodRef:
     """Find pod and container in the paths of ``/proc/PID/cgroup``, of either version and driver."""
     pod, container = _POD.search(text), _CONTAINER.findall(text)
     uid = pod[1].replace("_", "-") if pod else ""
-    return Place(uid, container[-1] if container else "")
+    return PodRef(uid, container[-1] if container else "")
 
 
 class ProcSource:
@@ -97,7 +97,7 @@ class ProcSource:
         """Return the numbers in /proc."""
         return [int(name) for name in os.listdir(self._root) if name.isdigit()]  # noqa: PTH208 -- texts
 
-    def read(self, pid: int) -> Reading | None:
+    def read(self, pid: int) -> ProcessStat | None:
         """Read one file, which anybody may."""
         data = self._data(pid, "stat", _READ)
         try:
@@ -114,7 +114,7 @@ class ProcSource:
         texts = (self._data(pid, f"task/{number}/stat", _READ) for number in numbers)
         return [data[data.rindex(b")") + 2 :][:1].decode("ascii", "replace") for data in texts if b")" in data]
 
-    def place(self, pid: int) -> Place:
+    def pod(self, pid: int) -> PodRef:
         """Read its control groups."""
         return parse_cgroup(self._data(pid, "cgroup", 4 * _READ).decode("utf-8", "replace"))
 
@@ -148,13 +148,13 @@ class PsutilSource:
         """Return the numbers of all processes."""
         return self._psutil.pids()
 
-    def read(self, pid: int) -> Reading | None:
+    def read(self, pid: int) -> ProcessStat | None:
         """Ask for all at once; None for those that others may not see."""
         try:
             process = self._psutil.Process(pid)
             with process.oneshot():
                 times, memory = process.cpu_times(), process.memory_info()
-                return Reading(
+                return ProcessStat(
                     pid=pid,
                     name=process.name(),
                     started=process.create_time(),
@@ -170,10 +170,10 @@ class PsutilSource:
         del pid
         return []
 
-    def place(self, pid: int) -> Place:
+    def pod(self, pid: int) -> PodRef:
         """Return nothing: there are no pods elsewhere."""
         del pid
-        return Place()
+        return PodRef()
 
     def now(self) -> float:
         """Return the seconds since 1970."""

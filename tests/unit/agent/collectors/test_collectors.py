@@ -312,4 +312,4 @@ def test_a_sysfs_that_may_be_the_pods_is_refused_and_a_recording_believed(host: 
     mounted = f"9 1 {os.major(device)}:{os.minor(device)} / /host/sys ro - sysfs sysfs ro\n"
     (tmp_path / "mountinfo").write_text(mounted)
     with pytest.raises(netclass.NotHostNetworkError, match=r"--path\.sysfs.*--no-collector\.netclass"):
-        netclass.NetworkClass(replace(host, own=str(tmp_path))).collect()
+        netclass.NetworkClass(replace(host, self_proc=str(tmp_path))).collect()

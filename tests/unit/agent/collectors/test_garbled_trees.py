@@ -41,7 +41,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(tree: Path) -> Registry:
     """All collectors but the walk over all processes, which goes on between scrapes."""
-    host = Host(f"{tree}/proc", f"{tree}/sys", f"{tree}/root", own=f"{tree}/own")
+    host = Host(f"{tree}/proc", f"{tree}/sys", f"{tree}/root", self_proc=f"{tree}/own")
     return Registry(collector(host) for name, collector in COLLECTORS.items() if name != "processes")
 
 

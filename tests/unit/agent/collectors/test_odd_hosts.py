@@ -56,7 +56,7 @@ ASKED = {
 
 
 def registry(root: Path, *arguments: str) -> Registry:
-    host = Host(f"{root}/proc", f"{root}/sys", f"{root}/root", own=f"{root}/own")
+    host = Host(f"{root}/proc", f"{root}/sys", f"{root}/root", self_proc=f"{root}/own")
     given = parse(["--collector.disable-defaults", *arguments], {}, COLLECTORS)
     return Registry(
         (COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from metricat_agent.collectors import bcache, bcachefs, btrfs, nfs, xfs, zfs
 from metricat_agent.host.hostfs import Host
-from metricat_agent.host.human_units import number
+from metricat_agent.host.human_units import parse_size
 from support.paths import HOSTS
 
 if TYPE_CHECKING:
@@ -108,13 +108,13 @@ def test_bcachefs_as_it_was_at_first() -> None:
     [("0", 0), ("512\n", 512), ("0.0k", 0), ("20.4G", 20.4 * (1 << 30)), ("-1.5k", -1536), ("1.50G", 1.5 * (1 << 30))],
 )
 def test_numbers_for_people(text: str, value: float) -> None:
-    assert number(text) == int(value)
+    assert parse_size(text) == int(value)
 
 
 @pytest.mark.parametrize("text", ["", "k", "1.k", "1,5k", "1.5x", "1.5kk", "N/A", "nan", "--1"])
 def test_no_numbers(text: str) -> None:
     with pytest.raises(ValueError, match="no number"):
-        number(text)
+        parse_size(text)
 
 
 def test_a_pool_that_is_suspended_counts_nothing() -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from metricat_agent.collectors import Filter, arp, hwmon, pattern
 from metricat_agent.collectors.catalog import COLLECTORS
-from metricat_agent.config.node_exporter_flags import understood
+from metricat_agent.config.node_exporter_flags import translate
 from metricat_agent.config.settings import SettingError, parse
 
 
 def test_what_is_spelled_differently_is_taken() -> None:
-    arguments, notes = understood(
+    arguments, notes = translate(
         ["--collector.powersupply.ignored-supplies=^BAT", "--web.disable-exporter-metrics", "--collector.tcpstat"]
     )
     assert arguments == [
@@ -24,7 +24,7 @@ def test_what_is_spelled_differently_is_taken() -> None:
 
 
 def test_what_changes_nothing_is_taken_and_told() -> None:
-    arguments, notes = understood(
+    arguments, notes = translate(
         [
             *("--no-collector.drbd", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"),
             *("--no-collector.netdev.netlink", "--collector.arp.netlink", "--collector.cpu.guest"),
@@ -37,13 +37,13 @@ def test_what_changes_nothing_is_taken_and_told() -> None:
 
 
 def test_logfmt_is_our_text() -> None:
-    arguments, _ = understood(["--log.format=logfmt", "--log.level=debug"])
+    arguments, _ = translate(["--log.format=logfmt", "--log.level=debug"])
     assert parse(arguments, {}, COLLECTORS).log_format == "text"
 
 
 @pytest.mark.parametrize("argument", ["--collector.drbd", "--no-collector.zfz"])
 def test_what_we_lack_or_do_not_know_is_refused(argument: str) -> None:
-    arguments, notes = understood([argument])
+    arguments, notes = translate([argument])
     assert notes == []
     with pytest.raises(SettingError):
         parse(arguments, {}, COLLECTORS)

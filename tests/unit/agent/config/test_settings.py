@@ -16,7 +16,7 @@ def settings(*arguments: str, **environment: str) -> Settings:
 def test_defaults_are_a_host_of_ones_own() -> None:
     given = settings()
     assert (given.host.procfs, given.host.sysfs, given.host.rootfs) == ("/proc", "/sys", "/")
-    assert given.host.is_own
+    assert given.host.is_local
     assert given.listen == (Address("", 9100),)
     assert given.telemetry_path == "/metrics"
     assert set(given.collectors) == {name for name, collector in COLLECTORS.items() if collector.on_by_default}
@@ -35,7 +35,7 @@ def test_the_flags_of_the_daemon_set(tmp_path_factory: pytest.TempPathFactory) -
     )
     assert given.host.procfs == f"{root}/proc"
     assert given.host.node_name == "node-7"
-    assert not given.host.is_own
+    assert not given.host.is_local
 
 
 @pytest.mark.parametrize(

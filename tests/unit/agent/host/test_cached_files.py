@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_agent.host.cached_files import Files
-from metricat_agent.host.fd_limit import Allowance
+from metricat_agent.host.cached_files import CachedFiles
+from metricat_agent.host.fd_limit import FdLimit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,17 +27,17 @@ def opened_below(folder: Path) -> int:
 
 def test_who_is_gone_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("1")
-    files, left = Files(), Files.allowance.left
+    files, left = CachedFiles(), CachedFiles.allowance.left
     files.text(str(tmp_path / "x"))
     files.attributes(str(tmp_path), ("x",))
-    assert (opened_below(tmp_path), Files.allowance.left) == (2, left - 2)
+    assert (opened_below(tmp_path), CachedFiles.allowance.left) == (2, left - 2)
     del files
-    assert (opened_below(tmp_path), Files.allowance.left) == (0, left)
+    assert (opened_below(tmp_path), CachedFiles.allowance.left) == (0, left)
 
 
 def test_an_unchanged_file_is_the_same_object_and_a_changed_one_is_read(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("1 2 3\n")
-    files = Files()
+    files = CachedFiles()
     first = files.text(str(tmp_path / "x"))
     assert files.text(str(tmp_path / "x")) is first
     with (tmp_path / "x").open("r+") as same_file:
@@ -49,7 +49,7 @@ def test_an_unchanged_file_is_the_same_object_and_a_changed_one_is_read(tmp_path
 
 
 def test_devices_that_come_and_go_leave_no_descriptors(tmp_path: Path) -> None:
-    files, left = Files(), Files.allowance.left
+    files, left = CachedFiles(), CachedFiles.allowance.left
     (tmp_path / "stat").write_text("1")
     for number in range(200):
         device = tmp_path / f"veth{number}"
@@ -63,7 +63,7 @@ def test_devices_that_come_and_go_leave_no_descriptors(tmp_path: Path) -> None:
     assert opened_below(tmp_path) < 60
     for _ in range(200):
         files.text(f"{tmp_path}/stat")
-    assert (opened_below(tmp_path), Files.allowance.left) == (1, left - 1)
+    assert (opened_below(tmp_path), CachedFiles.allowance.left) == (1, left - 1)
     files.close()
 
 
@@ -71,7 +71,7 @@ def test_what_is_read_at_every_scrape_stays_open(tmp_path: Path, monkeypatch: py
     names = [str(number) for number in range(200)]
     for name in names:
         (tmp_path / name).write_text(name)
-    files = Files()
+    files = CachedFiles()
     for _ in range(4):
         assert [files.text(f"{tmp_path}/{name}") for name in names] == names
     monkeypatch.setattr(files, "_open", None)
@@ -85,7 +85,7 @@ def test_attributes_follow_the_name_and_not_the_device(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "mtu").write_text(mtu)
         (tmp_path / name / "ifindex").write_text(mtu[0])
-    files = Files()
+    files = CachedFiles()
 
     def read(name: str) -> tuple[str, str]:
         found = files.attributes(str(tmp_path / name), ("mtu",), ("ifindex",))
@@ -100,11 +100,11 @@ def test_attributes_follow_the_name_and_not_the_device(tmp_path: Path) -> None:
 
 
 def test_all_together_keep_no_more_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Files, "allowance", Allowance(5))
+    monkeypatch.setattr(CachedFiles, "allowance", FdLimit(5))
     names = [str(number) for number in range(4)]
     for name in names:
         (tmp_path / name).write_text(name)
-    users = [Files() for _ in range(3)]
+    users = [CachedFiles() for _ in range(3)]
     for _ in range(2):
         for user in users:
             assert [user.text(f"{tmp_path}/{name}") for name in names] == names
@@ -112,14 +112,14 @@ def test_all_together_keep_no_more_than_allowed(tmp_path: Path, monkeypatch: pyt
         assert opened_below(tmp_path) == 5
     for user in users:
         user.close()
-    assert (opened_below(tmp_path), Files.allowance.left) == (0, 5)
+    assert (opened_below(tmp_path), CachedFiles.allowance.left) == (0, 5)
 
 
 def test_where_none_is_left_it_gives_its_own_back_and_reads_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Files, "allowance", Allowance(10))  # that of the process is shared with every other test
+    monkeypatch.setattr(CachedFiles, "allowance", FdLimit(10))  # that of the process is shared with every other test
     for number in range(6):
         (tmp_path / str(number)).write_text(str(number))
-    files, era = Files(), Files.era
+    files, era = CachedFiles(), CachedFiles.era
     for number in range(5):
         files.text(f"{tmp_path}/{number}")
     before, fillers = resource.getrlimit(resource.RLIMIT_NOFILE), []
@@ -137,4 +137,4 @@ def test_where_none_is_left_it_gives_its_own_back_and_reads_on(tmp_path: Path, m
         for filler in fillers:
             os.close(filler)
         files.close()
-    assert Files.era > era, "the others give theirs back too"
+    assert CachedFiles.era > era, "the others give theirs back too"

@@ -44,31 +44,31 @@ def test_what_may_hang_and_what_lies_below() -> None:
 
 
 def test_the_child_answers_as_the_kernel_does(tmp_path: Path) -> None:
-    prober = Prober(patience=10)
-    prober.begin()
+    prober = Prober(timeout=10)
+    prober.begin_round()
     for path in (str(tmp_path), "/"):
         truth = os.statvfs(path)
-        answer = prober.ask(path)
+        answer = prober.probe(path)
         assert (answer.device, answer.blocks, answer.files) == (
             os.stat(path).st_dev,  # noqa: PTH116 -- the call that is tested
             truth.f_blocks,
             truth.f_files,
         )
     with pytest.raises(FileNotFoundError):
-        prober.ask(f"{tmp_path}/nothing\nhere")
+        prober.probe(f"{tmp_path}/nothing\nhere")
     assert prober.stuck == frozenset()
 
 
 def test_a_child_that_was_killed_is_replaced() -> None:
-    prober = Prober(patience=10)
-    prober.begin()
-    prober.ask("/")
-    assert prober._child is not None
-    os.kill(prober._child._pid, 9)
-    with pytest.raises(OSError, match="ended"):
-        prober.ask("/")
-    prober.begin()
-    assert prober.ask("/").blocks > 0
+    prober = Prober(timeout=10)
+    prober.begin_round()
+    prober.probe("/")
+    assert prober._process is not None
+    os.kill(prober._process._pid, 9)
+    with pytest.raises(OSError, match="exited"):
+        prober.probe("/")
+    prober.begin_round()
+    assert prober.probe("/").blocks > 0
 
 
 @contextmanager
@@ -151,14 +151,14 @@ def test_mounts_that_hang(tmp_path: Path, scrape_of: Callable[[str], Scrape]) ->
 def test_a_mount_that_comes_back(tmp_path: Path) -> None:
     with dead_mounts(tmp_path, 1) as inside:
         path = f"/proc/{inside}/root{tmp_path}/dead0"
-        prober = Prober(patience=0.2)
-        prober.begin()
+        prober = Prober(timeout=0.2)
+        prober.begin_round()
         with pytest.raises(HungError):
-            prober.ask(path)
+            prober.probe(path)
         assert prober.stuck == {path}
     deadline = time.monotonic() + 5
     while prober.stuck and time.monotonic() < deadline:
-        prober.begin()
+        prober.begin_round()
         time.sleep(0.02)
     assert prober.stuck == frozenset(), "the server is gone, so the kernel lets the child go"
 

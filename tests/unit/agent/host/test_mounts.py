@@ -32,7 +32,7 @@ def paths(*lines: str) -> list[tuple[int, str]]:
 
 
 def test_fields_of_a_recorded_table(host: Host) -> None:
-    mounts = {mount.mount_point: mount for mount in all_mounts(host.init("mountinfo"))}
+    mounts = {mount.mount_point: mount for mount in all_mounts(host.pid1("mountinfo"))}
     share = mounts["/mnt/with blank\\and\ttab"]
     assert (share.source, share.fstype, share.major, share.minor, share.read_only) == (
         "filer:/vol one",
@@ -87,7 +87,7 @@ def node(tmp_path: Path, host: Host) -> Host:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "mountinfo").write_text("")
     (tmp_path / "root" / "gone").rmdir()
-    return replace(host, procfs=str(tmp_path / "proc"), rootfs=str(tmp_path / "root"), own=str(tmp_path / "own"))
+    return replace(host, procfs=str(tmp_path / "proc"), rootfs=str(tmp_path / "root"), self_proc=str(tmp_path / "own"))
 
 
 def device_here(node: Host) -> str:
@@ -127,7 +127,7 @@ def test_a_mount_that_cannot_be_reached_has_an_error(node: Host) -> None:
 
 
 def test_btrfs_whose_subvolumes_have_numbers_of_their_own(node: Host) -> None:
-    with open(f"{node.own}/mountinfo", "w") as table:  # noqa: PTH123 -- Host holds texts
+    with open(f"{node.self_proc}/mountinfo", "w") as table:  # noqa: PTH123 -- Host holds texts
         table.write(line(8, 7, f"{node.rootfs}/data", "0:40", "btrfs"))
     metrics = collected(node, line(2, 1, "/data", "0:40", "btrfs"))
     assert value(metrics, "node_filesystem_device_error") == {"/data": 0}
@@ -144,7 +144,7 @@ def test_what_is_no_storage_is_left_out_by_default(host: Host) -> None:
     points, types = given["mount-points-exclude"], given["fs-types-exclude"]
     kept = [
         mount.mount_point
-        for mount in visible_mounts(host.init("mountinfo"))
+        for mount in visible_mounts(host.pid1("mountinfo"))
         if points.keeps(mount.mount_point) and types.keeps(mount.fstype)
     ]
     assert kept == ["/", "/data", "/home", "/mnt/with blank\\and\ttab", "/broken", "/unnamed"]

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from metricat_agent.collectors.processes import Processes, counted, parse
 from metricat_agent.host.hostfs import Host
-from metricat_agent.host.process_sampler import Census, Limits, Member, StaleError, Walker
-from metricat_agent.host.processes import Place, ProcSource, PsutilSource, Reading, parse_cgroup, parse_stat
+from metricat_agent.host.process_sampler import ProcessSampler, ProcessTotals, SamplerLimits, StaleError, TopProcess
+from metricat_agent.host.processes import PodRef, ProcessStat, ProcSource, PsutilSource, parse_cgroup, parse_stat
 from metricat_agent.scrape.registry import Registry
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ class Recorded:
     def pids(self) -> list[int]:
         return list(self.cpu)
 
-    def read(self, pid: int) -> Reading | None:
+    def read(self, pid: int) -> ProcessStat | None:
         self.reads += 1
         if pid not in self.cpu:
             return None
         threads = self.threads.get(pid, "S")
-        return Reading(
+        return ProcessStat(
             *(pid, f"p{pid}", self.started.get(pid, 0), self.cpu[pid], self.memory.get(pid, 0)),
             len(threads),
             threads[0],
@@ -67,8 +67,8 @@ class Recorded:
         self.reads += len(self.threads[pid])
         return list(self.threads[pid])
 
-    def place(self, pid: int) -> Place:
-        return Place(f"pod{pid}")
+    def pod(self, pid: int) -> PodRef:
+        return PodRef(f"pod{pid}")
 
     def now(self) -> float:
         return 1000
@@ -82,16 +82,16 @@ class Recorded:
                 f"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID.replace('-', '_')}.slice/"
                 f"cri-containerd-{CONTAINER}.scope\n"
             ),
-            Place(UID, CONTAINER),
+            PodRef(UID, CONTAINER),
         ),
-        (f"12:pids:/kubepods/besteffort/pod{UID}/{CONTAINER}\n1:name=systemd:/\n", Place(UID, CONTAINER)),
-        (f"0::/../../kubepods-pod{UID.replace('-', '_')}.slice/crio-{CONTAINER}.scope", Place(UID, CONTAINER)),
-        (f"0::/system.slice/docker-{CONTAINER}.scope", Place("", CONTAINER)),
-        ("0::/user.slice/user-1000.slice/session-2.scope", Place()),
-        ("", Place()),
+        (f"12:pids:/kubepods/besteffort/pod{UID}/{CONTAINER}\n1:name=systemd:/\n", PodRef(UID, CONTAINER)),
+        (f"0::/../../kubepods-pod{UID.replace('-', '_')}.slice/crio-{CONTAINER}.scope", PodRef(UID, CONTAINER)),
+        (f"0::/system.slice/docker-{CONTAINER}.scope", PodRef("", CONTAINER)),
+        ("0::/user.slice/user-1000.slice/session-2.scope", PodRef()),
+        ("", PodRef()),
     ],
 )
-def test_pod_and_container(text: str, place: Place) -> None:
+def test_pod_and_container(text: str, place: PodRef) -> None:
     assert parse_cgroup(text) == place
 
 
@@ -103,85 +103,85 @@ def test_any_control_group_is_a_place(text: str) -> None:
 @given(st.binary(max_size=15).filter(lambda name: b"\0" not in name))
 def test_any_name_of_a_process(name: bytes) -> None:
     numbers = b"S 1 7 7 0 -1 4194560 11 22 0 0 150 50 0 0 20 0 3 0 9000 1000000 25 184 1 1 0 0 0 0 0"
-    reading = parse_stat(7, b"7 (" + name + b") " + numbers, 4096)
-    assert reading == Reading(7, name.decode("utf-8", "surrogateescape"), 90, 2, 25 * 4096, 3, "S")
+    stat = parse_stat(7, b"7 (" + name + b") " + numbers, 4096)
+    assert stat == ProcessStat(7, name.decode("utf-8", "surrogateescape"), 90, 2, 25 * 4096, 3, "S")
 
 
 @pytest.mark.parametrize("source", [ProcSource(Host()), PsutilSource()], ids=["proc", "psutil"])
 def test_both_sources_see_this_process_as_psutil_does(source: ProcSource | PsutilSource) -> None:
     here = psutil.Process()
-    reading = source.read(os.getpid())
-    assert reading is not None
+    stat = source.read(os.getpid())
+    assert stat is not None
     assert os.getpid() in source.pids()
-    assert reading.resident == pytest.approx(here.memory_info().rss, rel=0.1)
-    assert reading.cpu_seconds == pytest.approx(sum(here.cpu_times()[:2]), abs=1)
-    assert reading.threads == here.num_threads()
+    assert stat.resident == pytest.approx(here.memory_info().rss, rel=0.1)
+    assert stat.cpu_seconds == pytest.approx(sum(here.cpu_times()[:2]), abs=1)
+    assert stat.threads == here.num_threads()
     assert source.read(2**22 + 1) is None
-    assert source.now() - reading.started == pytest.approx(time.time() - here.create_time(), abs=2)
+    assert source.now() - stat.started == pytest.approx(time.time() - here.create_time(), abs=2)
 
 
 def test_the_first_by_cpu_and_by_memory() -> None:
     source, times = Recorded(dict.fromkeys(range(1, 21), 0.0)), iter([0.0, 10.0])
     source.memory = {20: 1 << 30}
-    walker = Walker(source, 2, clock=lambda: next(times))
-    walker.round()
+    sampler = ProcessSampler(source, 2, clock=lambda: next(times))
+    sampler.full_pass()
     source.cpu |= {3: 5.0, 4: 10.0, 5: 1.0}
-    walker.round()
-    shares = {member.reading.pid: member.cpu_ratio for member in walker._members}
+    sampler.full_pass()
+    shares = {process.stat.pid: process.cpu_ratio for process in sampler._top_processes}
     assert shares[3] == 0.5
     assert shares[4] == 1.0
     assert 20 in shares
-    assert next(member.place for member in walker._members if member.reading.pid == 4) == Place("pod4")
+    assert next(process.pod for process in sampler._top_processes if process.stat.pid == 4) == PodRef("pod4")
 
 
 def test_members_are_held_and_bounded() -> None:
     source, clock = Recorded(dict.fromkeys(range(100), 0.0)), [0.0]
-    walker = Walker(source, 2, Limits(held=300, members=3), clock=lambda: clock[0])
-    walker.round()
+    sampler = ProcessSampler(source, 2, SamplerLimits(retention=300, max_multiple=3), clock=lambda: clock[0])
+    sampler.full_pass()
     for busy in range(50):
         clock[0] += 10
         source.cpu[busy] += 5
-        walker.round()
-        assert len(walker._members) <= 6
-        assert busy in {member.reading.pid for member in walker._members}
+        sampler.full_pass()
+        assert len(sampler._top_processes) <= 6
+        assert busy in {process.stat.pid for process in sampler._top_processes}
     clock[0] += 10
-    walker.round()
-    assert 49 in {member.reading.pid for member in walker._members}, "idle now, but held"
+    sampler.full_pass()
+    assert 49 in {process.stat.pid for process in sampler._top_processes}, "idle now, but held"
     del source.cpu[49]
-    walker.round()
-    assert 49 not in {member.reading.pid for member in walker._members}, "gone"
+    sampler.full_pass()
+    assert 49 not in {process.stat.pid for process in sampler._top_processes}, "gone"
     clock[0] += 301
     source.cpu |= {7: 1e6, 8: 1e6}
-    walker.round()
-    assert len(walker._members) <= 4
+    sampler.full_pass()
+    assert len(sampler._top_processes) <= 4
 
 
 def test_a_number_used_again_is_another_process() -> None:
     source, clock = Recorded({1: 100.0}), [0.0]
-    walker = Walker(source, 1, clock=lambda: clock[0])
-    walker.round()
+    sampler = ProcessSampler(source, 1, clock=lambda: clock[0])
+    sampler.full_pass()
     clock[0] = 10
     source.cpu, source.started = {1: 1.0}, {1: 990.0}
-    walker.round()
-    [member] = walker._members
-    assert member.cpu_ratio == 0.1, "its own age counts: 1 s of CPU in 10 s"
+    sampler.full_pass()
+    [process] = sampler._top_processes
+    assert process.cpu_ratio == 0.1, "its own age counts: 1 s of CPU in 10 s"
 
 
 def test_a_program_of_a_moment_is_no_culprit() -> None:
     source, clock = Recorded({1: 100.0}), [0.0]
-    walker = Walker(source, 2, clock=lambda: clock[0])
-    walker.round()
+    sampler = ProcessSampler(source, 2, clock=lambda: clock[0])
+    sampler.full_pass()
     clock[0] = 10
     source.cpu, source.started = {1: 105.0, 2: 0.3}, {2: 999.7}
-    walker.round()
-    shares = {member.reading.pid: member.cpu_ratio for member in walker._members}
+    sampler.full_pass()
+    shares = {process.stat.pid: process.cpu_ratio for process in sampler._top_processes}
     assert shares == {1: 0.5, 2: pytest.approx(0.03)}, "busy for 0.3 s of the 10 s"
 
 
 def test_a_round_is_cut_into_slices() -> None:
     source = Recorded(dict.fromkeys(range(2000), 0.0))
-    walker = Walker(source, 10)
-    ends = [walker.step(250) for _ in range(8)]
+    sampler = ProcessSampler(source, 10)
+    ends = [sampler.sample(250) for _ in range(8)]
     assert ends == [False] * 7 + [True]
     assert source.reads == 2000
 
@@ -190,7 +190,7 @@ def test_a_scrape_costs_no_walk() -> None:
     collector = Processes(Host())
     collector.collect()
     source = Recorded({1: 0.0})
-    collector._walker._source = source
+    collector._sampler._source = source
     for _ in range(20):
         collector.collect()
     assert source.reads <= 1
@@ -198,15 +198,15 @@ def test_a_scrape_costs_no_walk() -> None:
 
 def test_all_are_counted_and_their_threads_if_asked() -> None:
     source = Recorded(dict.fromkeys(range(1, 6), 0.0), threads={2: "SRR", 3: "D", 4: "Z"})
-    quick, thorough = Walker(source, 1), Walker(source, 1, each_thread=True)
-    quick.round()
+    quick, thorough = ProcessSampler(source, 1), ProcessSampler(source, 1, each_thread=True)
+    quick.full_pass()
     assert source.reads == 5
-    assert quick.census == Census(5, 7, {"S": 3, "D": 1, "Z": 1}, {})
-    thorough.round()
+    assert quick.totals == ProcessTotals(5, 7, {"S": 3, "D": 1, "Z": 1}, {})
+    thorough.full_pass()
     assert source.reads == 5 + 5 + 3, "a process with one thread is known by its own state"
-    assert thorough.census == Census(5, 7, {"S": 3, "D": 1, "Z": 1}, {"S": 3, "R": 2, "D": 1, "Z": 1})
-    thorough.round()
-    assert thorough.census.thread_states == {"S": 3, "R": 2, "D": 1, "Z": 1}, "each round counts anew"
+    assert thorough.totals == ProcessTotals(5, 7, {"S": 3, "D": 1, "Z": 1}, {"S": 3, "R": 2, "D": 1, "Z": 1})
+    thorough.full_pass()
+    assert thorough.totals.thread_states == {"S": 3, "R": 2, "D": 1, "Z": 1}, "each round counts anew"
 
 
 def test_the_numbers_of_all_processes_of_this_host(scrape_of: Callable[[str], Scrape]) -> None:
@@ -231,20 +231,20 @@ def test_the_numbers_of_all_processes_of_this_host(scrape_of: Callable[[str], Sc
 
 
 def test_no_states_are_told_where_the_system_has_none() -> None:
-    assert counted(Census(3, 9, {}, {}), {}) == []
+    assert counted(ProcessTotals(3, 9, {}, {}), {}) == []
 
 
 def test_names_are_masked_and_command_lines_never_shown() -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "--password=s3cr3t"]) as child:
         try:
-            reading = ProcSource(Host()).read(child.pid)
-            assert reading is not None
-            assert "s3cr3t" not in repr(reading)
+            stat = ProcSource(Host()).read(child.pid)
+            assert stat is not None
+            assert "s3cr3t" not in repr(stat)
         finally:
             child.kill()
-    member = Member(Reading(7, "postgres", 0, 0, 4096, 2), 0.25, Place(UID, CONTAINER))
-    [(_, [(plain, ratio)]), *_] = parse([member], "none")
-    [(_, [(hashed, _)]), *_] = parse([member], "hash")
+    process = TopProcess(ProcessStat(7, "postgres", 0, 0, 4096, 2), 0.25, PodRef(UID, CONTAINER))
+    [(_, [(plain, ratio)]), *_] = parse([process], "none")
+    [(_, [(hashed, _)]), *_] = parse([process], "hash")
     assert (plain, ratio) == (("7", "postgres", UID, CONTAINER), 0.25)
     assert hashed[1] != "postgres"
     assert len(hashed[1]) == 12
@@ -257,17 +257,17 @@ def test_a_process_that_ends_in_between(tmp_path: Path) -> None:
     (tmp_path / "4").mkdir()
     source = ProcSource(Host(procfs=str(tmp_path)))
     assert [source.read(pid) for pid in source.pids()] == [None] * 4
-    Walker(source, 3).round()
+    ProcessSampler(source, 3).full_pass()
 
 
-QUICK = Limits(period=0.02, step=0.01, interest=60, stale=5)
+QUICK = SamplerLimits(period=0.02, step=0.01, idle_timeout=60, max_age=5)
 
 
-def gone(walker: Walker) -> bool:
+def gone(sampler: ProcessSampler) -> bool:
     """Wait until the walk is over."""
-    assert walker._thread is not None
-    walker._thread.join(10)
-    return not walker._thread.is_alive()
+    assert sampler._thread is not None
+    sampler._thread.join(10)
+    return not sampler._thread.is_alive()
 
 
 def test_a_walk_that_broke_off_goes_on_at_the_next_scrape(caplog: pytest.LogCaptureFixture) -> None:
@@ -280,28 +280,28 @@ def test_a_walk_that_broke_off_goes_on_at_the_next_scrape(caplog: pytest.LogCapt
             return super().pids()
 
     source = Breaking({1: 0.0})
-    walker = Walker(source, 2, QUICK)
-    assert len(walker.members()) == 1
+    sampler = ProcessSampler(source, 2, QUICK)
+    assert len(sampler.top()) == 1
     source.broken = True
-    assert gone(walker)
-    assert "the walk over all processes broke off: PermissionError: no more" in caplog.text
+    assert gone(sampler)
+    assert "sampling of processes failed: PermissionError: no more" in caplog.text
     with pytest.raises(PermissionError):
-        walker.members()
+        sampler.top()
     source.broken, source.cpu = False, {1: 0.0, 2: 0.0}
-    assert len(walker.members()) == 2
-    walker.stop()
-    assert gone(walker)
+    assert len(sampler.top()) == 2
+    sampler.stop()
+    assert gone(sampler)
 
 
 def test_after_a_pause_nothing_old_is_shown() -> None:
     source = Recorded({1: 0.0})
-    walker = Walker(source, 2, QUICK)
-    walker.members()
-    walker.stop()
-    assert gone(walker), "and so it costs nothing"
+    sampler = ProcessSampler(source, 2, QUICK)
+    sampler.top()
+    sampler.stop()
+    assert gone(sampler), "and so it costs nothing"
     source.cpu = {7: 0.0}
-    assert [member.reading.pid for member in walker.members()] == [7]
-    walker.stop()
+    assert [process.stat.pid for process in sampler.top()] == [7]
+    sampler.stop()
 
 
 def test_a_walk_that_hangs_is_no_news_of_the_processes() -> None:
@@ -313,22 +313,22 @@ def test_a_walk_that_hangs_is_no_news_of_the_processes() -> None:
                 released.wait(10)
             return super().now()
 
-    walker = Walker(Hanging({1: 0.0}), 2, QUICK, clock=lambda: clock[0])
-    walker.members()
+    sampler = ProcessSampler(Hanging({1: 0.0}), 2, QUICK, clock=lambda: clock[0])
+    sampler.top()
     clock[0] = 6
     with pytest.raises(StaleError, match="ended 6 s ago"):
-        walker.members()
-    walker.stop()
+        sampler.top()
+    sampler.stop()
     released.set()
 
 
 def test_the_walk_is_charged() -> None:
     collector = Processes(Host())
-    collector._walker = Walker(ProcSource(Host()), 2, QUICK)
+    collector._sampler = ProcessSampler(ProcSource(Host()), 2, QUICK)
     collector.collect()
     deadline = time.monotonic() + 10
     while not collector.background_seconds() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert collector.background_seconds() > 0
     collector.pause()
-    assert gone(collector._walker)
+    assert gone(collector._sampler)
