@@ -14,7 +14,7 @@ from metricat_operator.alerts.anomaly import BASELINE
 from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
 from metricat_operator.alerts.recording import MEASURES
 from metricat_operator.api.parse import parse
-from metricat_operator.manifests import Context, build
+from metricat_operator.manifests import Context, build_children
 from metricat_operator.manifests.daemon_set import arguments
 from support import operator_metrics
 from support.certificates import self_signed
@@ -65,7 +65,9 @@ def test_the_agent_takes_the_secrets_as_the_daemon_set_mounts_them(tmp_path: Pat
     web = {"tls": "server", "clientCA": "prometheus", "prometheusClient": "prometheus", "basicAuth": "login"}
     parsed = parse({"agent": {"web": {f"{field}SecretName": name for field, name in web.items()}}})
     assert parsed.spec is not None, parsed.errors
-    [daemon_set] = [one for one in build(Context("n", "m", "uid", parsed.spec, "image")) if one["kind"] == "DaemonSet"]
+    [daemon_set] = [
+        one for one in build_children(Context("n", "m", "uid", parsed.spec, "image")) if one["kind"] == "DaemonSet"
+    ]
     pod = daemon_set["spec"]["template"]["spec"]
     [container] = pod["containers"]
     folders = {mount["name"]: tmp_path / mount["mountPath"].strip("/") for mount in container["volumeMounts"]}

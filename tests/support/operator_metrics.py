@@ -2,7 +2,7 @@
 
 from metricat_operator.facts.model import Node
 from metricat_operator.metrics.nodes import node_families
-from metricat_operator.metrics.own import Measures, leader, queue_depth, watch_ages
+from metricat_operator.metrics.own import OperatorMetrics, leader, queue_depth, watch_ages
 from metricat_operator.metrics.targets import target_families
 
 
@@ -11,10 +11,10 @@ def names() -> set[str]:
     counts = {"desired": 1, "ready": 1, "updated": 1, "uncovered": 0}
     status = {"conditions": [{"type": "Ready", "status": "True"}], "nodes": counts, "uncovered": [node]}
     target = {"metadata": {"namespace": "monitoring", "name": "nodes"}, "status": status}
-    measures = Measures()
-    measures.asked("get", 200)
-    measures.errors.labels("Unreachable").inc()
+    metrics = OperatorMetrics()
+    metrics.asked("get", 200)
+    metrics.errors.labels("Unreachable").inc()
     families = [*leader(leads=True), *queue_depth(0), *watch_ages(0, [("Node", 0)]), *target_families([target])]
     families += node_families([Node("n1", unschedulable=True, created=0.0)], now=0.0)
-    measures.read(lambda: families)
-    return {sample.name for family in measures.registry.collect() for sample in family.samples}
+    metrics.read(lambda: families)
+    return {sample.name for family in metrics.registry.collect() for sample in family.samples}

@@ -17,7 +17,7 @@ from metricat_cli.prometheus import Prometheus
 from metricat_operator import naming
 from metricat_operator.api.fields import seconds
 from metricat_operator.api.parse import parse
-from metricat_operator.manifests import Context, build
+from metricat_operator.manifests import Context, build_children
 
 HISTORY = "metricat:node_cpu_usage:percent"
 """Recorded for every node at every evaluation."""
@@ -72,7 +72,7 @@ def read(file: Path, step: float, namespace: str = "default") -> Target:
     context = Context(metadata["name"], namespace, uid="", spec=parsed.spec, agent_image="")
     groups = [
         group
-        for manifest in build(context)
+        for manifest in build_children(context)
         if manifest["kind"] == "PrometheusRule"
         for group in manifest["spec"]["groups"]
     ]

@@ -13,7 +13,7 @@ from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.lease import Lease
 from metricat_operator.controller import kopf_handlers
 from metricat_operator.controller.operator import Operator
-from metricat_operator.metrics.own import Measures
+from metricat_operator.metrics.own import OperatorMetrics
 from metricat_operator.servers import health, metrics
 
 
@@ -39,15 +39,15 @@ def main() -> int:
 
 
 async def _run(chosen: settings.Settings) -> int:
-    measures = Measures()
+    own_metrics = OperatorMetrics()
     _, lease_name = chosen.lease
     lease = Lease(*chosen.lease, chosen.pod_name, chosen.pod_uid)
-    client = await Client.connect(measures.asked, lease)
+    client = await Client.connect(own_metrics.asked, lease)
     try:
-        operator = Operator(chosen, client, lease, measures)
-        life = kopf_handlers.Life()
+        operator = Operator(chosen, client, lease, own_metrics)
+        life = kopf_handlers.OperatorTask()
         async with (
-            metrics.serving(measures.registry, client, chosen.metrics_port, naming.metrics_reader(lease_name)),
+            metrics.serving(own_metrics.registry, client, chosen.metrics_port, naming.metrics_reader(lease_name)),
             health.serving(operator, chosen.health_port),
         ):
             await kopf.operator(

@@ -51,7 +51,7 @@ def replacement(desired: Manifest, live: Manifest) -> list[dict[str, Any]]:
     return [_guard(live["metadata"]["resourceVersion"]), {"op": "replace", "path": "/spec", "value": desired["spec"]}]
 
 
-def drift(desired: Manifest, live: Manifest) -> Drift:
+def find_drift(desired: Manifest, live: Manifest) -> Drift:
     """Compare a child with what it should be."""
     owned: set[Path] = set()
     foreign: set[Path] = set()
@@ -114,13 +114,13 @@ def _is_metadata(path: Path) -> bool:
     return path[:3] == ("spec", "template", "metadata")
 
 
-def where(desired: Manifest, live: Manifest) -> str:
+def first_difference(desired: Manifest, live: Manifest) -> str:
     """The first field that is not as desired, or should not be there, as a JSON pointer; empty where all is well."""
-    found = next(_differing(desired, live, ()), None) or next(iter(drift(desired, live).remove), None)
+    found = next(_differing(desired, live, ()), None) or next(iter(find_drift(desired, live).remove), None)
     return "" if found is None else _pointer(found)
 
 
-def leftovers(status: Manifest, written: Manifest) -> list[dict[str, Any]]:
+def foreign_fields(status: Manifest, written: Manifest) -> list[dict[str, Any]]:
     """JSON Patch that takes away what others wrote into a status beside ours, which an apply lets stand."""
     found = [
         {"op": "replace", "path": f"/status/{key}", "value": status[key]}

@@ -64,8 +64,8 @@ def up_in(scene: Scene, pod: Object) -> set[str]:
     """The nodes that this pod alone scrapes."""
     query = quote(f'up{{service="{SERVICE}"}} == 1')
     proxy = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}:9090/proxy"
-    answer = json.loads(scene.kubectl.run("get", "--raw", f"{proxy}/api/v1/query?query={query}"))
-    return {one["metric"]["node"] for one in answer["data"]["result"]}
+    query_result = json.loads(scene.kubectl.run("get", "--raw", f"{proxy}/api/v1/query?query={query}"))
+    return {one["metric"]["node"] for one in query_result["data"]["result"]}
 
 
 def divided(scene: Scene) -> list[Object] | None:

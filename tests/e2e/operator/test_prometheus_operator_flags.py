@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 UNSEEN = "unseen"
 DENIED = f"--deny-namespaces={UNSEEN}"
 BINDINGS = "--feature-gates=StatusForConfigurationResources=true"
-EVERYWHERE: Object = {"serviceMonitorNamespaceSelector": {}, "ruleNamespaceSelector": {}}
+ALL_NAMESPACES: Object = {"serviceMonitorNamespaceSelector": {}, "ruleNamespaceSelector": {}}
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ def selected(scene: Scene) -> Iterator[None]:
 
     def mend() -> None:
         scene.kubectl.run("delete", "namespace", UNSEEN)
-        patch(scene, "prometheus", "demo", {"spec": dict.fromkeys(EVERYWHERE)})
+        patch(scene, "prometheus", "demo", {"spec": dict.fromkeys(ALL_NAMESPACES)})
 
     with broken(scene, mend):
-        patch(scene, "prometheus", "demo", {"spec": EVERYWHERE})
+        patch(scene, "prometheus", "demo", {"spec": ALL_NAMESPACES})
         scene.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": UNSEEN}}))
         scene.kubectl.apply(json.dumps(target))
         yield

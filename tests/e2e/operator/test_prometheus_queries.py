@@ -11,8 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from metricat_operator.cluster.prometheus_client import AskError, ask, session
-from metricat_operator.facts.prometheus_query import Answer, Group, Job, Question, Server, Web
+from metricat_operator.cluster.prometheus_client import QueryError, query_prometheus, session
+from metricat_operator.facts.prometheus_query import (
+    Endpoint,
+    Job,
+    PrometheusPod,
+    PrometheusQuery,
+    QueryResult,
+    RuleGroup,
+)
 from metricat_tools.programs import ensure
 from metricat_tools.stack.wait import until
 from support.certificates import self_signed
@@ -42,10 +49,10 @@ groups:
       - {record: fine, expr: vector(1)}
       - {record: bad, expr: up * on (job) group_left () up}
 """
-OURS = Group("monitoring-metricat-nodes-uid", "ours")
-QUESTION = Question(
+OURS = RuleGroup("monitoring-metricat-nodes-uid", "ours")
+QUESTION = PrometheusQuery(
     "Prometheus monitoring/k8s",
-    Web(prefix="/prom", tls=True),
+    Endpoint(prefix="/prom", tls=True),
     job=Job("monitoring", "metricat-nodes", POOL, 60),
     groups=(OURS,),
 )
@@ -67,24 +74,24 @@ def prometheus(folder: Path, port: int, *options: str, config: str) -> Iterator[
             program.terminate()
 
 
-def answer(question: Question, port: int) -> Answer:
-    async def run() -> Answer:
+def query_result(query: PrometheusQuery, port: int) -> QueryResult:
+    async def run() -> QueryResult:
         async with session() as connections:
-            return await ask(connections, question, Server("0", "prometheus-k8s-0", "127.0.0.1", port))
+            return await query_prometheus(connections, query, PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", port))
 
     return asyncio.run(run())
 
 
-def settled(question: Question, port: int) -> Answer:
+def settled(query: PrometheusQuery, port: int) -> QueryResult:
     """Its answer, once it has scraped both and looked at the rules."""
     deadline = time.monotonic() + 60
     while True:
         try:
-            found = answer(question, port)
+            found = query_result(query, port)
             health = {rule.health for rule in found.rules}
             if found.nodes.get("n1") and found.errors and "unknown" not in health:
                 return found
-        except AskError as error:
+        except QueryError as error:
             assert error.reason in {"Unreachable", "NotUnderstood"}, error  # noqa: PT017 (it is still starting)
         assert time.monotonic() < deadline, "it does not settle"
         time.sleep(0.5)
@@ -102,23 +109,23 @@ def test_a_prometheus_behind_tls_and_a_path(tmp_path: Path) -> None:
         assert {rule.name: rule.health for rule in found.rules} == {"fine": "ok", "bad": "err"}
         assert any(rule.error.startswith("found duplicate series") for rule in found.rules)
         empty = replace(QUESTION, job=Job("monitoring", "empty", "serviceMonitor/monitoring/empty/0", 60), groups=())
-        assert (answer(empty, port).nodes, answer(empty, port).configured) == ({}, True)
+        assert (query_result(empty, port).nodes, query_result(empty, port).configured) == ({}, True)
         other = replace(empty, job=Job("monitoring", "other", "serviceMonitor/monitoring/other/0", 60))
-        assert answer(other, port).configured is False
+        assert query_result(other, port).configured is False
         (tmp_path / "prometheus.yml").write_text("no: configuration")
         program.send_signal(signal.SIGHUP)
-        until("it to refuse", lambda: not answer(other, port).reloaded, seconds=30)
-        with pytest.raises(AskError, match="routePrefix"):
-            answer(replace(QUESTION, web=Web(tls=True)), port)
-        with pytest.raises(AskError):
-            answer(replace(QUESTION, web=Web(prefix="/prom")), port)
+        until("it to refuse", lambda: not query_result(other, port).reloaded, seconds=30)
+        with pytest.raises(QueryError, match="routePrefix"):
+            query_result(replace(QUESTION, web=Endpoint(tls=True)), port)
+        with pytest.raises(QueryError):
+            query_result(replace(QUESTION, web=Endpoint(prefix="/prom")), port)
 
 
 def test_a_prometheus_agent_tells_of_its_targets(tmp_path: Path) -> None:
     port = free_port()
     options = ("--agent", "--storage.agent.path=data")
     with prometheus(tmp_path, port, *options, config=CONFIG.format(port=port)):
-        found = settled(replace(QUESTION, queries=False, groups=()), port)
+        found = settled(replace(QUESTION, can_query=False, groups=()), port)
         assert found.nodes == {"n1": True, "n2": False}
-        with pytest.raises(AskError, match="unavailable with Prometheus Agent"):
-            answer(replace(QUESTION, groups=()), port)
+        with pytest.raises(QueryError, match="unavailable with Prometheus Agent"):
+            query_result(replace(QUESTION, groups=()), port)

@@ -10,10 +10,10 @@ from itertools import product
 
 import pytest
 
-from metricat_operator.cluster.cluster_cache import taker, trim_taker
+from metricat_operator.cluster.cluster_cache import instance, trim_instance
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
 from metricat_operator.facts.model import Manifest, Selector
-from metricat_operator.verification.selection import Subject, obstacle
+from metricat_operator.verification.selection import Subject, why_not_selected
 from metricat_tools.demo.scene import SERVICE, Scene
 from metricat_tools.stack.ask import NAMESPACE
 from metricat_tools.stack.wait import until
@@ -126,7 +126,9 @@ def test_the_verdict_is_the_prometheus_operators(scene: Scene, case: Case, made:
     subject = Subject(case.what, "", ours, labels)
     written = given(scene, case)
     theirs = {str(one): written[name] for one, name in zip(made, names, strict=True)}
-    assert {str(one): obstacle("nodes", subject, taker(trim_taker(one))) is None for one in made} == theirs
+    assert {
+        str(one): why_not_selected("nodes", subject, instance(trim_instance(one))) is None for one in made
+    } == theirs
     assert set(theirs.values()) == {True, False}
 
 

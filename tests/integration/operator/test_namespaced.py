@@ -12,14 +12,14 @@ from metricat_tools.cluster.audit import AuditLog
 from support.harness import CHILD, Cluster, RunningOperator, eventually, install_chart, target, wait_ready
 
 ACCOUNT = "system:serviceaccount:monitoring:team-metricat"
-TAKERS = ("prometheuses", "prometheusagents", "thanosrulers", "alertmanagers")
+INSTANCE_KINDS = ("prometheuses", "prometheusagents", "thanosrulers", "alertmanagers")
 ANYWHERE = frozenset(
     {
         "",  # which groups there are
         "nodes",
         "namespaces",
         "apiextensions.k8s.io/customresourcedefinitions",
-        *(f"monitoring.coreos.com/{plural}" for plural in TAKERS),
+        *(f"monitoring.coreos.com/{plural}" for plural in INSTANCE_KINDS),
     }
 )
 

@@ -37,12 +37,14 @@ def owners(cluster: Cluster) -> dict[str, str]:
 @contextmanager
 def never_two(cluster: Cluster) -> Iterator[None]:
     """All the while, no node has two agents, one that ends included."""
-    crowded: list[str] = []
+    too_many_terms: list[str] = []
     done = threading.Event()
 
     def look() -> None:
         while not done.wait(0.1):
-            crowded.extend(node for node, count in Counter(node for node, _, _ in agents(cluster)).items() if count > 1)
+            too_many_terms.extend(
+                node for node, count in Counter(node for node, _, _ in agents(cluster)).items() if count > 1
+            )
 
     watching = threading.Thread(target=look)
     watching.start()
@@ -51,7 +53,7 @@ def never_two(cluster: Cluster) -> Iterator[None]:
     finally:
         done.set()
         watching.join()
-    assert crowded == []
+    assert too_many_terms == []
 
 
 def named(namespace: str, name: str, spec: dict[str, Any] | None = None) -> Manifest:

@@ -25,7 +25,7 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append(self.path)
         wanted = parse_qs(urlsplit(self.path).query).get("rule_group[]", [])
-        answers: dict[str, Any] = {
+        query_results: dict[str, Any] = {
             "query": {"result": [{"metric": {"node": node}, "value": [1, up]} for node, up in self.nodes.items()]},
             "targets": {
                 "activeTargets": [
@@ -38,7 +38,9 @@ class Answers(BaseHTTPRequestHandler):
             "scrape_pools": {"scrapePools": []},
             "runtimeinfo": {"reloadConfigSuccess": True},
         }
-        body = json.dumps({"status": "success", "data": answers[urlsplit(self.path).path.rpartition("/")[2]]}).encode()
+        body = json.dumps(
+            {"status": "success", "data": query_results[urlsplit(self.path).path.rpartition("/")[2]]}
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from metricat_operator.drift import drift, leftovers, where
+from metricat_operator.drift import find_drift, first_difference, foreign_fields
 from support.paths import FIXTURES
 
 CHILDREN = FIXTURES / "children"
@@ -24,7 +24,7 @@ def load(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_the_api_server_made_of_our_manifest_needs_nothing(kind: str) -> None:
-    assert not drift(*load(kind))
+    assert not find_drift(*load(kind))
 
 
 def leaves(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
@@ -50,21 +50,21 @@ def test_any_field_that_we_want_otherwise_needs_an_apply(kind: str) -> None:
     for path in changed:
         wanted = copy.deepcopy(desired)
         put(wanted, path, "something else")
-        assert drift(wanted, live).apply, path
+        assert find_drift(wanted, live).apply, path
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_field_that_we_no_longer_want_needs_an_apply(kind: str) -> None:
     desired, live = load(kind)
     del desired["metadata"]["labels"]["app.kubernetes.io/version"]
-    assert drift(desired, live).apply
+    assert find_drift(desired, live).apply
 
 
 def test_quantities_are_compared_by_value() -> None:
     desired, live = load("DaemonSet")
     for manifest, text in ((desired, "1024Mi"), (live, "1Gi")):
         put(manifest, ("spec", "template", "spec", "containers", 0, "resources", "limits", "memory"), text)
-    assert not drift(desired, live)
+    assert not find_drift(desired, live)
 
 
 def edited(live: dict[str, Any], fields: dict[str, Any], manager: str = "kubectl-edit") -> dict[str, Any]:
@@ -83,7 +83,7 @@ def test_a_foreign_field_is_removed_and_ours_beside_it_stays() -> None:
     containers = {'k:{"name":"agent"}': limit, 'k:{"name":"evil"}': {".": {}, "f:name": {}, "f:image": {}}}
     edited(live, {"f:spec": {"f:template": {"f:spec": {"f:hostPID": {}, "f:containers": containers}}}})
 
-    found = drift(desired, live)
+    found = find_drift(desired, live)
     assert not found.apply
     guard, *removals = found.patch("7")
     assert guard == {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
@@ -102,7 +102,7 @@ def test_foreign_items_of_a_list_are_removed_from_its_end() -> None:
     containers += [{"name": name} for name in names]
     fields: dict[str, Any] = {f'k:{{"name":"{name}"}}': {".": {}, "f:name": {}} for name in names}
     edited(live, {"f:spec": {"f:template": {"f:spec": {"f:containers": fields}}}})
-    places = [int(step["path"].rsplit("/", 1)[1]) for step in drift(desired, live).patch("1")[1:]]
+    places = [int(step["path"].rsplit("/", 1)[1]) for step in find_drift(desired, live).patch("1")[1:]]
     assert places == sorted(places, reverse=True) == list(range(12, 0, -1))
 
 
@@ -114,13 +114,13 @@ def test_a_list_that_others_began_goes_whole(where: str, item: dict[str, str]) -
     live["spec"]["template"]["spec"][where] = [item]
     fields: dict[str, Any] = {".": {}, 'k:{"name":"theirs"}': {".": {}, **{f"f:{key}": {} for key in item}}}
     edited(live, {"f:spec": {"f:template": {"f:spec": {f"f:{where}": fields}}}})
-    assert [step["path"] for step in drift(desired, live).patch("1")[1:]] == [f"/spec/template/spec/{where}"]
+    assert [step["path"] for step in find_drift(desired, live).patch("1")[1:]] == [f"/spec/template/spec/{where}"]
 
 
 def test_a_finalizer_of_others_stays() -> None:
     desired, live = load("Service")
     live["metadata"]["finalizers"] = ["example.com/x"]
-    assert not drift(desired, edited(live, {"f:metadata": {"f:finalizers": {".": {}, 'v:"example.com/x"': {}}}}))
+    assert not find_drift(desired, edited(live, {"f:metadata": {"f:finalizers": {".": {}, 'v:"example.com/x"': {}}}}))
 
 
 def all_fields(value: Any) -> Any:
@@ -136,7 +136,7 @@ def test_the_api_servers_defaults_may_be_anybodys(kind: str) -> None:
         [container] = live["spec"]["template"]["spec"]["containers"]
         agent = {".": {}, **all_fields(container)}
         fields["f:template"]["f:spec"]["f:containers"] = {".": {}, 'k:{"name":"agent"}': agent}
-    assert not drift(desired, edited(live, {"f:spec": fields}, "velero"))
+    assert not find_drift(desired, edited(live, {"f:spec": fields}, "velero"))
 
 
 def test_the_default_mode_of_a_secret_may_be_anybodys() -> None:
@@ -146,14 +146,14 @@ def test_the_default_mode_of_a_secret_may_be_anybodys() -> None:
     live["spec"]["template"]["spec"]["volumes"].append({**volume, "secret": {"secretName": "tls", "defaultMode": 420}})
     fields: dict[str, Any] = {'k:{"name":"tls"}': {"f:secret": {"f:defaultMode": {}}}}
     edited(live, {"f:spec": {"f:template": {"f:spec": {"f:volumes": fields}}}}, "velero")
-    assert drift(desired, live).remove == ()
+    assert find_drift(desired, live).remove == ()
 
 
 def test_a_default_that_others_changed_goes_back() -> None:
     desired, live = load("DaemonSet")
     live["spec"]["template"]["spec"]["dnsPolicy"] = "Default"
     edited(live, {"f:spec": {"f:template": {"f:spec": {"f:dnsPolicy": {}}}}})
-    assert drift(desired, live).remove == (("spec", "template", "spec", "dnsPolicy"),)
+    assert find_drift(desired, live).remove == (("spec", "template", "spec", "dnsPolicy"),)
 
 
 def test_what_others_wrote_into_a_status_is_taken_away() -> None:
@@ -162,9 +162,9 @@ def test_what_others_wrote_into_a_status_is_taken_away() -> None:
         "metadata": {"resourceVersion": "7"},
         "status": {**status, "conditions": [{"type": "Theirs"}]},
     }
-    assert leftovers(status, written) == []
+    assert foreign_fields(status, written) == []
     written["status"] |= {"nodes": {"ready": 1, "scraped": 77}, "pools": [{"name": "ghost"}]}
-    assert leftovers(status, written) == [
+    assert foreign_fields(status, written) == [
         {"op": "test", "path": "/metadata/resourceVersion", "value": "7"},
         {"op": "replace", "path": "/status/nodes", "value": {"ready": 1}},
         {"op": "remove", "path": "/status/pools"},
@@ -178,26 +178,26 @@ def test_foreign_labels_and_annotations_stay() -> None:
     annotations: dict[str, Any] = {".": {}, "f:kubectl.kubernetes.io/restartedAt": {}}
     template = {"f:metadata": {"f:annotations": annotations}}
     edited(live, {"f:metadata": {"f:labels": {"f:theirs": {}}}, "f:spec": {"f:template": template}})
-    assert not drift(desired, live)
+    assert not find_drift(desired, live)
 
 
 def test_what_our_own_patch_gave_back_to_the_defaults_is_not_foreign() -> None:
     desired, live = load("Service")
     edited(live, {"f:spec": {"f:sessionAffinity": {}}}, manager="metricat-operator")
-    assert not drift(desired, live)
+    assert not find_drift(desired, live)
 
 
 def test_a_status_written_by_a_controller_is_not_drift() -> None:
     desired, live = load("DaemonSet")
     edited(live, {"f:spec": {"f:hostPID": {}}})["metadata"]["managedFields"][-1]["subresource"] = "status"
-    assert not drift(desired, live)
+    assert not find_drift(desired, live)
 
 
 def test_the_first_field_that_differs_is_named_for_a_person() -> None:
     desired, live = load("DaemonSet")
-    assert where(desired, live) == ""
+    assert first_difference(desired, live) == ""
     container = live["spec"]["template"]["spec"]["containers"][0]
     container["image"] = "mirror.example/agent:1"
-    assert where(desired, live) == "/spec/template/spec/containers/0/image"
+    assert first_difference(desired, live) == "/spec/template/spec/containers/0/image"
     del live["metadata"]["labels"]["app.kubernetes.io/name"]
-    assert where(desired, live) == "/metadata/labels/app.kubernetes.io~1name"
+    assert first_difference(desired, live) == "/metadata/labels/app.kubernetes.io~1name"

@@ -47,7 +47,7 @@ def selected(claims: Iterable[Claim]) -> tuple[All, ...]:
     return tuple(one.selects for one in claims if one.selects is not None)
 
 
-def holders(wanted: All, older: Iterable[Claim], nodes: Iterable[Mapping[str, str]]) -> Counter[str]:
+def owners(wanted: All, older: Iterable[Claim], nodes: Iterable[Mapping[str, str]]) -> Counter[str]:
     """Of the nodes with these labels that meet `wanted`, how many each older target owns."""
     ranked = [(str(one), one.selects) for one in by_age(older) if one.selects is not None]
     meant = [labels for labels in nodes if chosen(wanted, labels)]

@@ -32,7 +32,7 @@ class Parsed:
     warnings: tuple[str, ...] = ()
     older: tuple[Claim, ...] = ()
     """What older targets claim."""
-    crowded: bool = False
+    too_many_terms: bool = False
     """Whether the only error is that older targets claim too much."""
 
     @cached_property
@@ -65,7 +65,11 @@ def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
                 return Parsed(None, errors=tuple(map(str, error.args)), warnings=tuple(warnings))
             errors, doubts = _contradictions(model, pools), [*_doubts(model), *_disorder(model, pools)]
             found = Parsed(model, tuple(errors), (*warnings, *doubts), tuple(older))
-            return found if found.errors or not (crowd := _crowd(found)) else replace(found, errors=crowd, crowded=True)
+            return (
+                found
+                if found.errors or not (crowd := _crowd(found))
+                else replace(found, errors=crowd, too_many_terms=True)
+            )
 
 
 def _crowd(parsed: Parsed) -> tuple[str, ...]:

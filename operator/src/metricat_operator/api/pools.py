@@ -10,7 +10,7 @@ from metricat_operator import naming
 from metricat_operator.api.agent import Agent
 from metricat_operator.api.alerts import AlertRules
 from metricat_operator.api.nodes import NodeSelector
-from metricat_operator.api.selectors import All, Requirement, beside, chosen
+from metricat_operator.api.selectors import All, Requirement, chosen, disjoint_filter
 from metricat_operator.api.v1alpha1 import Spec
 
 
@@ -55,11 +55,13 @@ def resolve(spec: Spec, older: Sequence[All] = ()) -> tuple[Pool, ...]:
                 agent=_merged(f"spec.pools[{place}].agent", Agent, spec.agent, pool.agent),
                 rules=_merged(f"spec.pools[{place}].alerts.rules", AlertRules, spec.alerts.rules, pool.alerts.rules),
                 wanted=(*ours, *own),
-                unwanted=(*before, *beside((*ours, *own), older)),
+                unwanted=(*before, *disjoint_filter((*ours, *own), older)),
             )
         )
         before = (*before, own)
-    pools.append(Pool(naming.DEFAULT_POOL, spec.agent, spec.alerts.rules, ours, (*before, *beside(ours, older))))
+    pools.append(
+        Pool(naming.DEFAULT_POOL, spec.agent, spec.alerts.rules, ours, (*before, *disjoint_filter(ours, older)))
+    )
     return tuple(pools)
 
 

@@ -69,7 +69,7 @@ def contradict(one: Requirement, other: Requirement) -> bool:
     return other.operator == "DoesNotExist" or (other.operator == "NotIn" and set(one.values) <= set(other.values))
 
 
-def beside(wanted: All, others: Iterable[All]) -> tuple[All, ...]:
+def disjoint_filter(wanted: All, others: Iterable[All]) -> tuple[All, ...]:
     """What of the other selectors matters to nodes that meet `wanted`: as few as possible, and as short.
 
     Selectors that share no node with it are left out, as are requirements that all its nodes meet. Where one of the

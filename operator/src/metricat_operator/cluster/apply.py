@@ -4,10 +4,10 @@ import structlog
 
 from metricat_operator import naming
 from metricat_operator.cluster.client import ApiError, Client
-from metricat_operator.cluster.cluster_cache import Observer
+from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.kinds import BY_NAME, TARGET, Kind
-from metricat_operator.drift import drift, leftovers, replacement, where
-from metricat_operator.facts.model import Manifest, ObjectKey, Trouble
+from metricat_operator.drift import find_drift, first_difference, foreign_fields, replacement
+from metricat_operator.facts.model import ChildError, Manifest, ObjectKey
 from metricat_operator.naming import FIELD_MANAGER
 
 log = structlog.get_logger(__name__)
@@ -19,7 +19,7 @@ _RACES = 3
 """How often a write may find that the object was changed since it was looked at."""
 
 
-class TemporaryTroubleError(Exception):
+class TemporaryChildError(Exception):
     """Something failed in a way that may pass; the reconcile is to be tried again.
 
     Attributes:
@@ -42,11 +42,11 @@ class NameTakenError(Exception):
 class Applier:
     """Writes children and status; what a write returns goes into the caches, ahead of their watches."""
 
-    def __init__(self, client: Client, observer: Observer) -> None:
+    def __init__(self, client: Client, cluster: ClusterCache) -> None:
         self._client = client
-        self._observer = observer
+        self._observer = cluster
 
-    async def confirm(self, target: Manifest) -> None:
+    async def ensure_exists(self, target: Manifest) -> None:
         """Ask the API server whether the target is still there, before anything is created in its name.
 
         Raises:
@@ -59,28 +59,28 @@ class Applier:
         except ApiError as error:
             if error.status == 404:
                 raise TargetGoneError from error
-            raise TemporaryTroubleError(error.reason, f"cannot look at the target: {error}") from error
+            raise TemporaryChildError(error.reason, f"cannot look at the target: {error}") from error
         if found["metadata"]["uid"] != metadata["uid"]:
             raise TargetGoneError
 
-    async def apply(self, desired: Manifest, live: Manifest | None) -> Trouble | None:
+    async def apply(self, desired: Manifest, live: Manifest | None) -> ChildError | None:
         """Create or mend one child. A failure is told, and never keeps the others from being written."""
         kind = BY_NAME[desired["kind"]]
         name = desired["metadata"]["name"]
         try:
             written = await (self._mend(kind, desired, live) if live else self._create(kind, desired))
         except NameTakenError as error:
-            return Trouble(kind.name, name, "NameTaken", str(error))
+            return ChildError(kind.name, name, "NameTaken", str(error))
         except ApiError as error:
             if error.status == 404:
-                self._observer.children[kind.name].doubt()
+                self._observer.children[kind.name].relist()
             return _trouble(error, kind, name)
         if written is None:
             return None
         self._observer.children[kind.name].put(written)
         return _put_back(desired, written) if live else None
 
-    async def prune(self, key: ObjectKey, live: Manifest) -> Trouble | None:
+    async def prune(self, key: ObjectKey, live: Manifest) -> ChildError | None:
         """Delete a child that is no longer wanted; a failure is told."""
         kind, metadata = BY_NAME[key.kind], live["metadata"]
         if "deletionTimestamp" in metadata:
@@ -108,7 +108,7 @@ class Applier:
         }
         try:
             written = await self._client.apply(TARGET, manifest, force=True, subresource="status")
-            if not (operations := leftovers(status, written)):
+            if not (operations := foreign_fields(status, written)):
                 return written
             return await self._client.patch(
                 TARGET, metadata["namespace"], metadata["name"], operations, subresource="status"
@@ -116,7 +116,7 @@ class Applier:
         except ApiError as error:
             if error.status in {404, 409}:  # 409: the UID is another one's
                 raise TargetGoneError from error
-            raise TemporaryTroubleError(error.reason, f"cannot write the status: {error}") from error
+            raise TemporaryChildError(error.reason, f"cannot write the status: {error}") from error
 
     async def _create(self, kind: Kind, desired: Manifest) -> Manifest:
         """Create, unless somebody else has made an object of this name: an apply would merge ours into theirs.
@@ -160,7 +160,7 @@ class Applier:
     async def _mend_once(self, kind: Kind, desired: Manifest, live: Manifest) -> Manifest | None:
         metadata = live["metadata"]
         written = None
-        found = drift(desired, live)
+        found = find_drift(desired, live)
         if found.apply:
             try:
                 written = await self._client.apply(kind, desired, force=True)
@@ -170,7 +170,7 @@ class Applier:
                 operations = replacement(desired, live)
                 await self._client.patch(kind, metadata["namespace"], metadata["name"], operations)
                 written = await self._client.apply(kind, desired, force=True)
-            found = drift(desired, written)
+            found = find_drift(desired, written)
         if found.remove:
             operations = found.patch((written or live)["metadata"]["resourceVersion"])
             written = await self._client.patch(kind, metadata["namespace"], metadata["name"], operations)
@@ -200,21 +200,21 @@ def _ours(there: Manifest, desired: Manifest) -> bool:
     )
 
 
-def _put_back(desired: Manifest, written: Manifest) -> Trouble | None:
+def _put_back(desired: Manifest, written: Manifest) -> ChildError | None:
     """What is still not as desired in the very answer to our write: somebody changes it on its way."""
-    if not (field := where(desired, written)):
+    if not (field := first_difference(desired, written)):
         return None
     kind, name = desired["kind"], desired["metadata"]["name"]
     message = (
         f"{field} is changed as it is written, most likely by an admission webhook or policy: let that leave objects "
         f"labelled {naming.MANAGED} alone, or set the field in the target as it wants it"
     )
-    return Trouble(kind, name, "ChangedOnWrite", message, temporary=True)
+    return ChildError(kind, name, "ChangedOnWrite", message, temporary=True)
 
 
-def _trouble(error: ApiError, kind: Kind, name: str) -> Trouble:
+def _trouble(error: ApiError, kind: Kind, name: str) -> ChildError:
     if "because it is being terminated" in str(error):
-        return Trouble(kind.name, name, "NamespaceTerminating", str(error))
+        return ChildError(kind.name, name, "NamespaceTerminating", str(error))
     if error.status == 404 and kind.optional:
-        return Trouble(kind.name, name, "NotServed", str(error))
-    return Trouble(kind.name, name, error.reason, str(error), temporary=error.temporary)
+        return ChildError(kind.name, name, "NotServed", str(error))
+    return ChildError(kind.name, name, error.reason, str(error), temporary=error.temporary)

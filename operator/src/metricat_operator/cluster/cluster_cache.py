@@ -9,12 +9,12 @@ from metricat_operator.api.selectors import All
 from metricat_operator.cluster import prometheus_objects, target_claims
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.compressed import pack, unpack
-from metricat_operator.cluster.derived import View
-from metricat_operator.cluster.kinds import CHILDREN, EVENT, NAMESPACE, NODE, POD, TAKERS, TARGET
-from metricat_operator.cluster.node_index import Roster, trim_node
+from metricat_operator.cluster.derived import Derived
+from metricat_operator.cluster.kinds import CHILDREN, EVENT, INSTANCE_KINDS, NAMESPACE, NODE, POD, TARGET
+from metricat_operator.cluster.node_index import NodeIndex, trim_node
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
-from metricat_operator.cluster.watch import EVERYWHERE, Cache, kept_metadata
-from metricat_operator.facts.model import Facts, Manifest, Node, ObjectKey, Taker
+from metricat_operator.cluster.watch import ALL_NAMESPACES, Cache, kept_metadata
+from metricat_operator.facts.model import Facts, Manifest, Node, ObjectKey, PrometheusInstance
 
 Enqueue = Callable[[str, str, float], None]
 """Called with the namespace and the `metricat.dev/target` label of what changed (empty: any may have), and with the
@@ -24,14 +24,14 @@ _AT_ONCE = 0.05
 _SOON = 1.0
 
 
-class Observer:
+class ClusterCache:
     """Watches nodes, agent pods and children, and tells which targets each change concerns.
 
     What is a target's own is watched in the given namespaces only, and the pods of Prometheus where they may be asked.
     """
 
     def __init__(
-        self, enqueue: Enqueue, where: tuple[str, ...] = EVERYWHERE, asked: tuple[str, ...] = EVERYWHERE
+        self, enqueue: Enqueue, where: tuple[str, ...] = ALL_NAMESPACES, asked: tuple[str, ...] = ALL_NAMESPACES
     ) -> None:
         self._enqueue = enqueue
 
@@ -77,16 +77,18 @@ class Observer:
             trim=prometheus_objects.trim_operator,
             namespaces=asked,
         )
-        self._nodes = View(self.nodes, Roster)
-        self._agents = View(self.pods, _by_target)
-        self._owned = [View(cache, _by_owner) for cache in self.children.values()]
-        self.takers = [Cache(kind, changed=lambda _: enqueue("", "", _SOON), trim=trim_taker) for kind in TAKERS]
+        self._nodes = Derived(self.nodes, NodeIndex)
+        self._agents = Derived(self.pods, _by_target)
+        self._owned = [Derived(cache, _by_owner) for cache in self.children.values()]
+        self.instances = [
+            Cache(kind, changed=lambda _: enqueue("", "", _SOON), trim=trim_instance) for kind in INSTANCE_KINDS
+        ]
 
     @property
     def caches(self) -> tuple[Cache, ...]:
         """All caches."""
         others = (self.nodes, self.pods, self.targets, self.namespaces, self.rejections, self.servers, self.operators)
-        return (*others, *self.takers, *self.children.values())
+        return (*others, *self.instances, *self.children.values())
 
     def older(self, target: Manifest) -> tuple[Claim, ...]:
         """What older targets claim, the oldest first."""
@@ -99,7 +101,7 @@ class Observer:
 
     def known_nodes(self) -> tuple[Node, ...]:
         """All nodes, by name."""
-        return self._nodes().meeting(())
+        return self._nodes().matching(())
 
     def remind(self, namespace: str, name: str, delay: float) -> None:
         """Have a target looked at again in so many seconds, though nothing may have changed that is watched."""
@@ -121,11 +123,13 @@ class Observer:
         children = [unpack(child) for owned in self._owned for child in owned().get((namespace, uid), ())]
         return Facts(
             children={ObjectKey(child["kind"], child["metadata"]["name"]): child for child in children},
-            nodes=self._nodes().meeting(wanted),
+            nodes=self._nodes().matching(wanted),
             pods=tuple(agent_pod(pod) for pod in self._agents().get((namespace, label), ())),
             unserved=frozenset(kind for kind, cache in self.children.items() if not cache.served),
-            takers=tuple(
-                sorted((taker(one, self.servers, self.operators) for cache in self.takers for one in cache), key=str)
+            instances=tuple(
+                sorted(
+                    (instance(one, self.servers, self.operators) for cache in self.instances for one in cache), key=str
+                )
             ),
             namespace_labels=self.namespaces.get("", namespace).get("metadata", {}).get("labels", {}),
             rejections=prometheus_objects.rejections(children, self.rejections),
@@ -171,9 +175,9 @@ def _retention(kind: str, spec: Manifest) -> str:
     return spec.get("retention") or ("" if spec.get("retentionSize") else _KEPT_BY_DEFAULT)
 
 
-def trim_taker(manifest: Manifest) -> Manifest:
+def trim_instance(manifest: Manifest) -> Manifest:
     """A Prometheus or its like, cut to its selectors and to how it is asked."""
-    fields = [field for both in _taken(manifest["kind"]).values() for field in both] + [
+    fields = [field for both in _selector_fields(manifest["kind"]).values() for field in both] + [
         *prometheus_objects.WEB_FIELDS,
         *_RETENTION,
         "paused",
@@ -183,28 +187,32 @@ def trim_taker(manifest: Manifest) -> Manifest:
     return {"kind": manifest["kind"], "metadata": kept_metadata(manifest), "controller": controller, "spec": spec}
 
 
-def _taken(kind: str) -> Mapping[str, tuple[str, str]]:
-    return next(taken for one, taken in TAKERS.items() if one.name == kind)
+def _selector_fields(kind: str) -> Mapping[str, tuple[str, str]]:
+    return next(taken for one, taken in INSTANCE_KINDS.items() if one.name == kind)
 
 
-def taker(trimmed: Manifest, pods: Iterable[Manifest] = (), operators: Iterable[Manifest] = ()) -> Taker:
+def instance(
+    trimmed: Manifest, pods: Iterable[Manifest] = (), operators: Iterable[Manifest] = ()
+) -> PrometheusInstance:
     """What the cache keeps of a Prometheus or its like as a fact, with its pods, and who makes them."""
     kind, spec = trimmed["kind"], trimmed["spec"]
     namespace, name = trimmed["metadata"]["namespace"], trimmed["metadata"]["name"]
     web = prometheus_objects.web(spec)
-    return Taker(
+    return PrometheusInstance(
         kind=kind,
-        resource=next(one.resource for one in TAKERS if one.name == kind),
+        resource=next(one.resource for one in INSTANCE_KINDS if one.name == kind),
         namespace=namespace,
         name=name,
-        selectors={what: (spec.get(objects), spec.get(spaces)) for what, (objects, spaces) in _taken(kind).items()},
-        fields=_taken(kind),
+        selectors={
+            what: (spec.get(objects), spec.get(spaces)) for what, (objects, spaces) in _selector_fields(kind).items()
+        },
+        fields=_selector_fields(kind),
         web=web,
         account=spec.get("serviceAccountName") or "default",
         servers=tuple(sorted(prometheus_objects.servers(pods, kind, namespace, name, web.port_name))),
         retention=_retention(kind, spec),
         paused=bool(spec.get("paused")),
-        overseers=prometheus_objects.overseers(operators, kind, namespace, trimmed["controller"]),
+        operators=prometheus_objects.operators(operators, kind, namespace, trimmed["controller"]),
     )
 
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class View(Generic[T]):
+class Derived(Generic[T]):
     """Made anew only when it is asked for after the cache changed: one change of a node concerns every target."""
 
     cache: Cache

@@ -59,7 +59,7 @@ NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 MONITOR_FIELDS = ("serviceMonitorSelector", "serviceMonitorNamespaceSelector")
 RULE_FIELDS = ("ruleSelector", "ruleNamespaceSelector")
 CONFIG_FIELDS = ("alertmanagerConfigSelector", "alertmanagerConfigNamespaceSelector")
-TAKERS = {
+INSTANCE_KINDS = {
     Kind("monitoring.coreos.com/v1", "Prometheus", "prometheuses", optional=True): {
         "ServiceMonitor": MONITOR_FIELDS,
         "PrometheusRule": RULE_FIELDS,

@@ -17,7 +17,7 @@ UNKNOWN, FORBIDDEN, ALLOWED = 401, 403, 200
 
 
 @dataclass
-class Access:
+class MetricsAuthorizer:
     """Answers, each kept for a minute, to: may the bearer of this token `get` this path?
 
     One question is asked at a time, and few answers are kept, so that a flood of made-up tokens stays ours alone.
@@ -29,7 +29,7 @@ class Access:
     _answers: dict[bytes, tuple[float, int]] = field(default_factory=dict)
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def verdict(self, token: str) -> int:
+    async def authorize(self, token: str) -> int:
         """As an HTTP status: 200, 401 for a token that the API server does not know, 403 for one without the right.
 
         Raises:

@@ -9,7 +9,7 @@ from metricat_operator.cluster.watch import kept_metadata
 from metricat_operator.facts.model import Manifest, Node, Taint
 
 
-class Roster:
+class NodeIndex:
     """All nodes; a target of a few does not look through thousands."""
 
     def __init__(self, trimmed: Iterable[Manifest]) -> None:
@@ -19,7 +19,7 @@ class Roster:
             for label in node.labels.items():
                 self._bearing.setdefault(label, []).append(node)
 
-    def meeting(self, wanted: All) -> tuple[Node, ...]:
+    def matching(self, wanted: All) -> tuple[Node, ...]:
         """The nodes that meet all of these requirements, by name."""
         named = [
             [node for value in one.values for node in self._bearing.get((one.key, value), ())]

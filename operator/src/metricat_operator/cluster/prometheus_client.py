@@ -15,7 +15,15 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from metricat_operator.facts.prometheus_query import Answer, Group, Job, Question, Rule, Server, wording
+from metricat_operator.facts.prometheus_query import (
+    Job,
+    LoadedRule,
+    PrometheusPod,
+    PrometheusQuery,
+    QueryResult,
+    RuleGroup,
+    fingerprint,
+)
 
 MAX_BYTES = 1 << 20
 """Of one answer. 1,000 nodes make 80 kB of query result, Metricat's own rules 64 kB; but 160 targets fill it."""
@@ -26,7 +34,7 @@ _HEAD, _TAIL = 180, 120
 """Characters that are kept of a longer text: what went wrong stands at its end as often as at its start."""
 
 
-class AskError(Exception):
+class QueryError(Exception):
     """There is no answer; `reason` is for programs, the message for people."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -47,39 +55,41 @@ def session() -> aiohttp.ClientSession:
     )
 
 
-async def ask(connections: aiohttp.ClientSession, question: Question, server: Server) -> Answer:
+async def query_prometheus(
+    connections: aiohttp.ClientSession, query: PrometheusQuery, server: PrometheusPod
+) -> QueryResult:
     """What this pod knows of what the question is about.
 
     Raises:
         AskError: it does not say.
     """
-    scheme = "https" if question.web.tls else "http"
+    scheme = "https" if query.web.tls else "http"
     root = URL.build(scheme=scheme, host=server.address, port=server.port)
-    api = _Api(connections, root, f"{question.web.prefix.rstrip('/')}/api/v1")
+    api = _Api(connections, root, f"{query.web.prefix.rstrip('/')}/api/v1")
     try:
-        return await _answer(api, question)
+        return await _answer(api, query)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise AskError("NotUnderstood", f"{root} gives no answer of a Prometheus: {text(repr(error))}") from error
+        raise QueryError("NotUnderstood", f"{root} gives no answer of a Prometheus: {text(repr(error))}") from error
 
 
-async def _answer(api: "_Api", question: Question) -> Answer:
+async def _answer(api: "_Api", query: PrometheusQuery) -> QueryResult:
     nodes: Mapping[str, bool] = {}
     errors: Mapping[str, str] = {}
-    if question.job:
-        nodes, errors = await _scraped(api, question.job, queries=question.queries)
-    rules = await _rules(api, question.groups)
+    if query.job:
+        nodes, errors = await _scraped(api, query.job, can_query=query.can_query)
+    rules = await _rules(api, query.groups)
     configured = True
-    unseen = question.job and not nodes
-    if question.job and unseen:
-        configured = question.job.pool in (await api.get("scrape_pools"))["scrapePools"]
+    unseen = query.job and not nodes
+    if query.job and unseen:
+        configured = query.job.pool in (await api.get("scrape_pools"))["scrapePools"]
     reloaded = bool((await api.get("status/runtimeinfo")).get("reloadConfigSuccess", True))  # Thanos says nothing
-    return Answer(question.taker, None, nodes, errors, rules, configured, reloaded)
+    return QueryResult(query.instance, None, nodes, errors, rules, configured, reloaded)
 
 
-async def _scraped(api: "_Api", job: Job, *, queries: bool) -> tuple[Mapping[str, bool], Mapping[str, str]]:
+async def _scraped(api: "_Api", job: Job, *, can_query: bool) -> tuple[Mapping[str, bool], Mapping[str, str]]:
     """Whether each node is up, and the last error of those that are not, as far as they fit."""
     pool = {"state": "active", "scrapePool": job.pool}
-    if not queries:  # an agent keeps no samples
+    if not can_query:  # an agent keeps no samples
         targets = await api.get("targets", pool, elements="activeTargets")
         up = {_node(one) for one in targets if _up(one)}
         nodes = {node: node in up for node in map(_node, targets)}
@@ -106,7 +116,7 @@ def _up(target: Mapping[str, Any]) -> bool:
     return bool(target["health"] == "up")
 
 
-async def _rules(api: "_Api", groups: tuple[Group, ...]) -> tuple[Rule, ...]:
+async def _rules(api: "_Api", groups: tuple[RuleGroup, ...]) -> tuple[LoadedRule, ...]:
     """The rules of these groups, without their alerts, of which there may be any number."""
     found = []
     for start in range(0, len(groups), _GROUPS_AT_ONCE):
@@ -119,9 +129,9 @@ async def _rules(api: "_Api", groups: tuple[Group, ...]) -> tuple[Rule, ...]:
     return tuple(found)
 
 
-def _rule(group: Group, rule: Mapping[str, Any]) -> Rule:
-    words = wording(rule.get("duration") or 0, rule.get("annotations") or {})
-    return Rule(group, text(rule["name"]), text(rule["health"]), text(rule.get("lastError") or ""), words)
+def _rule(group: RuleGroup, rule: Mapping[str, Any]) -> LoadedRule:
+    words = fingerprint(rule.get("duration") or 0, rule.get("annotations") or {})
+    return LoadedRule(group, text(rule["name"]), text(rule["health"]), text(rule.get("lastError") or ""), words)
 
 
 def text(value: str) -> str:
@@ -146,15 +156,15 @@ class _Api:
                 body, whole = await _read(response)
                 _check(response, body)
             if not whole and not cut:
-                raise AskError("TooLarge", f"{url} answers with more than {MAX_BYTES} bytes")
+                raise QueryError("TooLarge", f"{url} answers with more than {MAX_BYTES} bytes")
             if elements and not whole:
                 return list(_first_elements(body.decode(errors="replace"), elements))
             data = json.loads(body)["data"]
             return data[elements] if elements else data
         except TimeoutError as error:
-            raise AskError("Timeout", f"{url} does not answer within {_TIMEOUT.total:.0f} s") from error
+            raise QueryError("Timeout", f"{url} does not answer within {_TIMEOUT.total:.0f} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise AskError("Unreachable", f"{url}: {text(str(error) or type(error).__name__)}") from error
+            raise QueryError("Unreachable", f"{url}: {text(str(error) or type(error).__name__)}") from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
@@ -172,14 +182,14 @@ def _check(response: aiohttp.ClientResponse, body: bytes) -> None:
     if response.status == 200:
         return
     if response.status in {401, 403}:
-        raise AskError("CredentialsWanted", f"{response.url.path} answers {response.status}, and Metricat sends none")
+        raise QueryError("CredentialsWanted", f"{response.url.path} answers {response.status}, and Metricat sends none")
     if 300 <= response.status < 400:
-        raise AskError("Redirected", f"{response.url.path} redirects, which is not followed: is routePrefix right?")
+        raise QueryError("Redirected", f"{response.url.path} redirects, which is not followed: is routePrefix right?")
     try:
         said = text(str(json.loads(body)["error"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         said = "is routePrefix right?"
-    raise AskError("NotUnderstood", f"{response.url.path} answers {response.status}: {said}")
+    raise QueryError("NotUnderstood", f"{response.url.path} answers {response.status}: {said}")
 
 
 def _first_elements(body: str, name: str) -> Iterator[Any]:

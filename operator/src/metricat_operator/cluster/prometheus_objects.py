@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from metricat_operator.facts import prometheus_operator_flags
 from metricat_operator.facts.model import Manifest
-from metricat_operator.facts.prometheus_operator_flags import Overseer
-from metricat_operator.facts.prometheus_query import Rejection, Server, Web
+from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator
+from metricat_operator.facts.prometheus_query import Endpoint, PrometheusPod, Rejection
 
 MADE_BY_THE_PROMETHEUS_OPERATOR = "app.kubernetes.io/managed-by=prometheus-operator"
 PROMETHEUS_OPERATORS = "app.kubernetes.io/name in (prometheus-operator,kube-prometheus-stack-prometheus-operator)"
@@ -36,13 +36,13 @@ _KIND_OF_BINDING = {
 WEB_FIELDS = ("portName", "routePrefix", "listenLocal", "serviceAccountName", "web")
 
 
-def web(spec: Manifest) -> Web:
+def web(spec: Manifest) -> Endpoint:
     """How a taker serves its API."""
-    return Web(
+    return Endpoint(
         port_name=spec.get("portName") or "web",
         prefix=spec.get("routePrefix") or "/",
         tls=bool((spec.get("web") or {}).get("tlsConfig")),
-        local=bool(spec.get("listenLocal")),
+        listen_local=bool(spec.get("listenLocal")),
     )
 
 
@@ -85,18 +85,20 @@ def _command_line(container: Manifest) -> Iterator[str]:
             yield _VARIABLE.sub(lambda found: told.get(found[1], found[0]), word)
 
 
-def overseers(pods: Iterable[Manifest], kind: str, namespace: str, controller: str) -> tuple[Overseer, ...] | None:
+def operators(
+    pods: Iterable[Manifest], kind: str, namespace: str, controller: str
+) -> tuple[PrometheusOperator, ...] | None:
     """Those of the Prometheus Operators that configure an object; None where there is none, or one cannot be read."""
     found = [
-        Overseer(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", pod["flags"])
+        PrometheusOperator(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", pod["flags"])
         for pod in pods
         if not pod["gone"]
     ]
-    ours = tuple(sorted((one for one in found if one.oversees(kind, namespace, controller)), key=lambda one: one.name))
+    ours = tuple(sorted((one for one in found if one.manages(kind, namespace, controller)), key=lambda one: one.name))
     return ours if found and all(one.readable for one in found) else None
 
 
-def servers(pods: Iterable[Manifest], kind: str, namespace: str, name: str, port_name: str) -> Iterator[Server]:
+def servers(pods: Iterable[Manifest], kind: str, namespace: str, name: str, port_name: str) -> Iterator[PrometheusPod]:
     """The pods of one taker, of those that the Prometheus Operator made."""
     for pod in pods:
         labels, metadata = pod["labels"], pod["metadata"]
@@ -105,7 +107,7 @@ def servers(pods: Iterable[Manifest], kind: str, namespace: str, name: str, port
             continue
         port = pod["ports"].get(port_name, 0)
         trouble = pod["trouble"] or ("" if port else f"has no port {port_name}")
-        yield Server(
+        yield PrometheusPod(
             shard=labels.get("operator.prometheus.io/shard", "0"),
             name=metadata["name"],
             address="" if trouble else pod["address"],
@@ -136,7 +138,7 @@ def rejections(children: Iterable[Manifest], events: Iterable[Manifest]) -> tupl
         if event["uid"] in versions and versions[event["uid"]] == event["version"]
     }
     found.update(rejection for child in children for rejection in _by_bindings(child))
-    return tuple(sorted(found, key=lambda one: (one.uid, one.taker, one.message)))
+    return tuple(sorted(found, key=lambda one: (one.uid, one.instance, one.message)))
 
 
 def _by_bindings(child: Manifest) -> Iterator[Rejection]:

@@ -13,8 +13,8 @@ from dataclasses import replace
 import aiohttp
 import structlog
 
-from metricat_operator.cluster.prometheus_client import AskError, ask
-from metricat_operator.facts.prometheus_query import Answer, Question, Rule
+from metricat_operator.cluster.prometheus_client import QueryError, query_prometheus
+from metricat_operator.facts.prometheus_query import LoadedRule, PrometheusQuery, QueryResult
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,7 @@ _LOOKS = 2
 """How many looks in a row must differ from what is told: a restart, or a rule before its first evaluation, passes."""
 
 
-class Asker:
+class PrometheusPoller:
     """Holds the newest answers about each target.
 
     Its owner sets `due`, which puts a target on the queue whose worker is `work`; `changed` is called when a target's
@@ -35,18 +35,18 @@ class Asker:
     """
 
     def __init__(self, connections: aiohttp.ClientSession, changed: Callable[[Key], None]) -> None:
-        self.due: Callable[[Key], None]
+        self.enqueue: Callable[[Key], None]
         self._connections = connections
         self._changed = changed
-        self._wanted: dict[Key, tuple[Question, ...]] = {}
-        self._told: dict[Key, tuple[Answer, ...]] = {}
+        self._wanted: dict[Key, tuple[PrometheusQuery, ...]] = {}
+        self._told: dict[Key, tuple[QueryResult, ...]] = {}
         self._doubts: dict[Key, int] = {}
 
-    def want(self, key: Key, questions: tuple[Question, ...]) -> tuple[Answer, ...]:
+    def subscribe(self, key: Key, prometheus_queries: tuple[PrometheusQuery, ...]) -> tuple[QueryResult, ...]:
         """Have these questions asked from now on; returns the answers so far, to the earlier ones perhaps."""
-        if self._wanted.get(key, ()) != questions:
-            self._wanted[key] = questions
-            self.due(key)
+        if self._wanted.get(key, ()) != prometheus_queries:
+            self._wanted[key] = prometheus_queries
+            self.enqueue(key)
         return self._told.get(key, ())
 
     def forget(self, key: Key) -> None:
@@ -56,41 +56,44 @@ class Asker:
 
     async def work(self, key: Key) -> float | None:
         """Ask everything about one target; returns in how many seconds to ask again, None where nothing is asked."""
-        questions = self._wanted.get(key, ())
-        before = {answer.taker: answer for answer in self._told.get(key, ())}
+        prometheus_queries = self._wanted.get(key, ())
+        before = {query_result.instance: query_result for query_result in self._told.get(key, ())}
         with structlog.contextvars.bound_contextvars(target="/".join(key)):
-            found = await asyncio.gather(*(_answered(self._connections, question) for question in questions))
-        if self._wanted.get(key, ()) != questions:
+            found = await asyncio.gather(*(_answered(self._connections, query) for query in prometheus_queries))
+        if self._wanted.get(key, ()) != prometheus_queries:
             return _AGAIN_SECONDS if key in self._wanted else None  # it is on the queue already
-        answers = tuple(_steady(answer, before.get(answer.taker)) for answer in found)
-        if answers == self._told.get(key, ()):
+        query_results = tuple(_steady(query_result, before.get(query_result.instance)) for query_result in found)
+        if query_results == self._told.get(key, ()):
             self._doubts.pop(key, None)
         else:
             self._doubts[key] = self._doubts.get(key, 0) + 1
-            if before.keys() == {answer.taker for answer in answers} and self._doubts[key] < _LOOKS:
+            if (
+                before.keys() == {query_result.instance for query_result in query_results}
+                and self._doubts[key] < _LOOKS
+            ):
                 return _AGAIN_SECONDS
             self._doubts.pop(key, None)
-            self._told[key] = answers
+            self._told[key] = query_results
             self._changed(key)
-        if all(question.hindrance for question in questions):
+        if all(query.blocked_by for query in prometheus_queries):
             return None
         return _PERIOD_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
 
 
-async def _answered(connections: aiohttp.ClientSession, question: Question) -> Answer:
+async def _answered(connections: aiohttp.ClientSession, query: PrometheusQuery) -> QueryResult:
     """The answer of all shards, which know a part of the nodes each, and all of the rules."""
-    if question.hindrance:
-        return Answer(question.taker, question.hindrance)
-    parts = await asyncio.gather(*(_shard(connections, question, number) for number in range(len(question.shards))))
+    if query.blocked_by:
+        return QueryResult(query.instance, query.blocked_by)
+    parts = await asyncio.gather(*(_shard(connections, query, number) for number in range(len(query.shards))))
     nodes: dict[str, bool] = {}
     errors: dict[str, str] = {}
     for part in parts:
         nodes |= {node: up or nodes.get(node, False) for node, up in part.nodes.items()}
         errors |= part.errors
-    troubles = [part.trouble for part in parts if part.trouble]
-    return Answer(
-        question.taker,
-        troubles[0] if troubles else None,
+    child_errors = [part.trouble for part in parts if part.trouble]
+    return QueryResult(
+        query.instance,
+        child_errors[0] if child_errors else None,
         nodes,
         {node: error for node, error in errors.items() if not nodes[node]},
         min((part.rules for part in parts if not part.trouble), key=_worth, default=()),
@@ -99,44 +102,44 @@ async def _answered(connections: aiohttp.ClientSession, question: Question) -> A
     )
 
 
-def _worth(rules: tuple[Rule, ...]) -> tuple[int, int]:
+def _worth(rules: tuple[LoadedRule, ...]) -> tuple[int, int]:
     """The shard that has the fewest of the rules, or most of them failing, is the one to tell of."""
     return len(rules), -sum(rule.health == "err" for rule in rules)
 
 
-async def _shard(connections: aiohttp.ClientSession, question: Question, number: int) -> Answer:
+async def _shard(connections: aiohttp.ClientSession, query: PrometheusQuery, number: int) -> QueryResult:
     """The answer of the first of the shard's pods that gives one."""
     trouble = None
-    for server in question.shards[number]:
+    for server in query.shards[number]:
         if not server.address:
             trouble = trouble or ("NotReady", f"its pod {server.name} {server.reason}")
             continue
         try:
-            return await ask(connections, question, server)
-        except AskError as error:
+            return await query_prometheus(connections, query, server)
+        except QueryError as error:
             log.debug("a Prometheus does not answer", pod=server.name, reason=error.reason, error=str(error))
-            advice = f"; {question.after_timeout}" if error.reason == "Timeout" else ""
+            advice = f"; {query.after_timeout}" if error.reason == "Timeout" else ""
             trouble = (error.reason, f"{error}{advice}")
-    return Answer(question.taker, trouble or ("NotReady", "it has no pod"))
+    return QueryResult(query.instance, trouble or ("NotReady", "it has no pod"))
 
 
-def _steady(answer: Answer, before: Answer | None) -> Answer:
+def _steady(query_result: QueryResult, before: QueryResult | None) -> QueryResult:
     """The answer in the earlier one's words where both mean the same.
 
     The words of an error name a connection, or one of many pairs of series; each other pair would be a write.
     """
     if before is None:
-        return answer
-    errors = {node: _same(error, before.errors.get(node, "")) for node, error in answer.errors.items()}
+        return query_result
+    errors = {node: _same(error, before.errors.get(node, "")) for node, error in query_result.errors.items()}
     known = {(rule.group, rule.name): rule.error for rule in before.rules if rule.error}
     rules = tuple(
         replace(rule, error=_same(rule.error, known.get((rule.group, rule.name), ""))) if rule.error else rule
-        for rule in answer.rules
+        for rule in query_result.rules
     )
-    trouble = answer.trouble
+    trouble = query_result.trouble
     if trouble and before.trouble and trouble[0] == before.trouble[0]:
         trouble = (trouble[0], _same(trouble[1], before.trouble[1]))
-    return replace(answer, trouble=trouble, errors=errors, rules=rules)
+    return replace(query_result, trouble=trouble, errors=errors, rules=rules)
 
 
 def _same(text: str, before: str) -> str:

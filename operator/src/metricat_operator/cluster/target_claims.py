@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable
 
 from metricat_operator.api.overlap import Claim, by_age, claim, is_older
-from metricat_operator.cluster.watch import HEARD, kept_metadata
+from metricat_operator.cluster.watch import RECEIVED_AT, kept_metadata
 from metricat_operator.facts.model import Manifest
 
 
 def trim(target: Manifest) -> Manifest:
     """What the cache keeps of a target; with the time, for kopf must tell of that state soon, or it hangs."""
-    return {"metadata": {**kept_metadata(target), HEARD: time.monotonic()}, "claim": claim(target)}
+    return {"metadata": {**kept_metadata(target), RECEIVED_AT: time.monotonic()}, "claim": claim(target)}
 
 
 def older(targets: Iterable[Manifest], target: Manifest) -> tuple[Claim, ...]:

@@ -23,10 +23,10 @@ _FIRST_RETRY = 0.5
 _LAST_RETRY = 15.0
 _UNSERVED_RETRY = 5.0
 
-HEARD = "heard"
+RECEIVED_AT = "heard"
 """Where in its metadata a trim may keep when a state came, by the monotonic clock."""
 
-EVERYWHERE = ("",)
+ALL_NAMESPACES = ("",)
 """All namespaces, by one watch."""
 
 Trim = Callable[[Manifest], Manifest]
@@ -47,7 +47,7 @@ class Cache:
     trim: Trim
     labels: str = ""
     fields: str = ""
-    namespaces: tuple[str, ...] = EVERYWHERE
+    namespaces: tuple[str, ...] = ALL_NAMESPACES
     served: bool = True
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     revision: int = 0
@@ -78,7 +78,7 @@ class Cache:
         """Take in what a write of our own returned, ahead of the watch; an older state never replaces a newer one."""
         self._store(_stripped(manifest, self.kind))
 
-    def doubt(self) -> None:
+    def relist(self) -> None:
         """List anew: a request has shown that the kind is not served, which its watch may not notice for a minute."""
         for stream in self._streaming.values():
             stream.reschedule(asyncio.get_running_loop().time())
@@ -230,5 +230,7 @@ def _whose(manifest: Manifest) -> tuple[object, object]:
 
 def _content(manifest: Manifest) -> Mapping[str, object]:
     """The object without what changes at every write."""
-    metadata = {key: value for key, value in manifest["metadata"].items() if key not in {"resourceVersion", HEARD}}
+    metadata = {
+        key: value for key, value in manifest["metadata"].items() if key not in {"resourceVersion", RECEIVED_AT}
+    }
     return {**manifest, "metadata": metadata}

@@ -33,7 +33,7 @@ class _EndlessBackoffs:
 
 
 @dataclass
-class Life:
+class OperatorTask:
     """Whether the operator's own work goes on. Its end ends kopf; by itself it never should."""
 
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -47,7 +47,7 @@ class Life:
         self.ended.set()
 
 
-def registry(operator: Operator, life: Life) -> kopf.OperatorRegistry:
+def registry(operator: Operator, life: OperatorTask) -> kopf.OperatorRegistry:
     """The handlers of one operator."""
     handlers = kopf.OperatorRegistry()
     running: list[asyncio.Task[None]] = []

@@ -10,18 +10,18 @@ from prometheus_client.core import Metric
 
 from metricat_operator import naming
 from metricat_operator.cluster import prometheus_client
-from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryTroubleError
+from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryChildError
 from metricat_operator.cluster.client import Client, NotLeaderError
-from metricat_operator.cluster.cluster_cache import Observer
+from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.events import Events
 from metricat_operator.cluster.lease import Lease
-from metricat_operator.cluster.prometheus_poller import Asker
-from metricat_operator.cluster.watch import EVERYWHERE, HEARD, newer
+from metricat_operator.cluster.prometheus_poller import PrometheusPoller
+from metricat_operator.cluster.watch import ALL_NAMESPACES, RECEIVED_AT, newer
 from metricat_operator.controller.reconciler import Reconciler
 from metricat_operator.controller.workqueue import WorkQueue
 from metricat_operator.facts.model import Manifest
 from metricat_operator.metrics.nodes import node_families
-from metricat_operator.metrics.own import Measures, leader, queue_depth, watch_ages
+from metricat_operator.metrics.own import OperatorMetrics, leader, queue_depth, watch_ages
 from metricat_operator.metrics.targets import target_families
 from metricat_operator.settings import Settings
 
@@ -40,33 +40,35 @@ _ASKED_AT_ONCE = 4
 class Operator:
     """Holds the targets that were seen, and works on them until it is stopped."""
 
-    def __init__(self, settings: Settings, client: Client, lease: Lease, measures: Measures) -> None:
+    def __init__(self, settings: Settings, client: Client, lease: Lease, metrics: OperatorMetrics) -> None:
         self._settings = settings
         self._client = client
         self._lease = lease
         lease.gained = self._lead
-        self._measures = measures
+        self._measures = metrics
         self._targets: dict[Key, Manifest] = {}
         self._post: Post | None = None
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._failed)
-        where = settings.namespaces or EVERYWHERE
-        self.observer = Observer(self._enqueue, where, settings.ask_namespaces if settings.namespaces else EVERYWHERE)
-        self._asker: Asker | None = None
+        where = settings.namespaces or ALL_NAMESPACES
+        self.cluster = ClusterCache(
+            self._enqueue, where, settings.ask_namespaces if settings.namespaces else ALL_NAMESPACES
+        )
+        self._asker: PrometheusPoller | None = None
         self._reconciler: Reconciler | None = None
-        measures.read(self._families)
+        metrics.read(self._families)
 
     async def run(self) -> None:
         """Watch for ever, and work while we lead; the Lease is given back when no worker can write any more."""
         try:
             async with prometheus_client.session() as connections, asyncio.TaskGroup() as group:
-                asker = self._asker = Asker(connections, self._queue.add)
+                asker = self._asker = PrometheusPoller(connections, self._queue.add)
                 asks = WorkQueue(asker.work, self._ask_failed)
-                asker.due = asks.add
-                applier, events = Applier(self._client, self.observer), Events(self._client)
-                self._reconciler = Reconciler(self._settings, self.observer, applier, asker, events, self._report)
-                group.create_task(self.observer.run(self._client))
-                await self.observer.synced()
-                log.info("watches are in step", kinds=[cache.kind.name for cache in self.observer.caches])
+                asker.enqueue = asks.add
+                applier, events = Applier(self._client, self.cluster), Events(self._client)
+                self._reconciler = Reconciler(self._settings, self.cluster, applier, asker, events, self._report)
+                group.create_task(self.cluster.run(self._client))
+                await self.cluster.synced()
+                log.info("watches are in step", kinds=[cache.kind.name for cache in self.cluster.caches])
                 group.create_task(self._lease.run(self._client))
                 group.create_task(self._queue.run(self._settings.workers))
                 group.create_task(asks.run(_ASKED_AT_ONCE))
@@ -97,8 +99,8 @@ class Operator:
         since = time.monotonic() - seconds
         return [
             "/".join(_key(target))
-            for target in self.observer.targets
-            if target["metadata"][HEARD] < since
+            for target in self.cluster.targets
+            if target["metadata"][RECEIVED_AT] < since
             and (_key(target) not in self._targets or newer(target, self._targets[_key(target)]))
         ]
 
@@ -135,7 +137,7 @@ class Operator:
     def _failed(self, key: Key, error: Exception, delay: float) -> None:
         self._measures.errors.labels(getattr(error, "reason", type(error).__name__)).inc()
         about = {"target": "/".join(key), "error": str(error), "retry_seconds": round(delay, 1)}
-        if isinstance(error, TemporaryTroubleError):
+        if isinstance(error, TemporaryChildError):
             log.warning("reconcile is to be tried again", **about)
         else:
             log.error("reconcile failed", **about, exc_info=error)
@@ -147,9 +149,9 @@ class Operator:
         """What is read at each scrape; the rest is counted as it happens."""
         yield from leader(self._lease.held())
         yield from queue_depth(self._queue.overdue)
-        yield from watch_ages(time.monotonic(), [(one.kind.name, one.last_heard) for one in self.observer.caches])
+        yield from watch_ages(time.monotonic(), [(one.kind.name, one.last_heard) for one in self.cluster.caches])
         yield from target_families(self._targets.values())
-        yield from node_families(self.observer.known_nodes(), time.time())
+        yield from node_families(self.cluster.known_nodes(), time.time())
 
     def _report(self, target: Manifest, condition: Manifest) -> None:
         if self._post:

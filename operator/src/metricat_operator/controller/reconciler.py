@@ -12,17 +12,24 @@ import structlog
 from metricat_operator.api.overlap import selected
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.api.pools import requirements
-from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryTroubleError
+from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryChildError
 from metricat_operator.cluster.client import NotLeaderError
-from metricat_operator.cluster.cluster_cache import Observer
+from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.events import PATIENCE, Events
-from metricat_operator.cluster.prometheus_poller import Asker
-from metricat_operator.controller.status_throttle import Pace
-from metricat_operator.facts.model import Event, Facts, Manifest, ObjectKey, Trouble
-from metricat_operator.manifests import Context, build
+from metricat_operator.cluster.prometheus_poller import PrometheusPoller
+from metricat_operator.controller.status_throttle import StatusThrottle
+from metricat_operator.facts.model import ChildError, Event, Facts, Manifest, ObjectKey
+from metricat_operator.manifests import Context, build_children
 from metricat_operator.settings import Settings
-from metricat_operator.status import broken, compute, goes_beyond_a_rollout, news, says_the_same, unexplained
-from metricat_operator.verification import questions
+from metricat_operator.status import (
+    changed_conditions,
+    compute_status,
+    internal_error_status,
+    is_unchanged,
+    is_urgent,
+    unexplained,
+)
+from metricat_operator.verification import prometheus_queries
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +44,7 @@ def _fault(error: Exception) -> str:
     return f"a fault of Metricat's own, of which its log tells more; please report it: {type(error).__name__}: {error}"
 
 
-async def _guarded(key: ObjectKey, work: Awaitable[Trouble | None]) -> Trouble | None:
+async def _guarded(key: ObjectKey, work: Awaitable[ChildError | None]) -> ChildError | None:
     """What is wrong with one child; whatever it is, the others are still written."""
     try:
         return await work
@@ -45,7 +52,7 @@ async def _guarded(key: ObjectKey, work: Awaitable[Trouble | None]) -> Trouble |
         raise
     except Exception as error:
         log.exception("a child could not be looked at or written", kind=key.kind, name=key.name)
-        return Trouble(key.kind, key.name, "InternalError", _fault(error), temporary=True)
+        return ChildError(key.kind, key.name, "InternalError", _fault(error), temporary=True)
 
 
 def _utc() -> str:
@@ -57,12 +64,12 @@ class Reconciler:
     """Brings one target's children and status to what they should be."""
 
     _settings: Settings
-    _observer: Observer
+    _observer: ClusterCache
     _applier: Applier
-    _asker: Asker
+    _asker: PrometheusPoller
     _events: Events
     _report: Report
-    _pace: Pace = field(default_factory=Pace)
+    _pace: StatusThrottle = field(default_factory=StatusThrottle)
 
     async def reconcile(self, target: Manifest) -> Manifest:
         """One pass; returns the target, with its status as it is now.
@@ -75,25 +82,25 @@ class Reconciler:
             return target  # its children are collected with it, by their owner references
         try:
             return await self._pass(target)
-        except (TemporaryTroubleError, TargetGoneError, NotLeaderError):
+        except (TemporaryChildError, TargetGoneError, NotLeaderError):
             raise
         except Exception as error:
-            status = broken(target, _fault(error), _utc())
-            if not says_the_same(status, target.get("status", {})):
+            status = internal_error_status(target, _fault(error), _utc())
+            if not is_unchanged(status, target.get("status", {})):
                 await self._applier.write_status(target, status)
             raise
 
     async def _pass(self, target: Manifest) -> Manifest:
         metadata = target["metadata"]
         parsed = parse(target.get("spec") or {}, self._observer.older(target))
-        troubles: list[Trouble] = []
+        child_errors: list[ChildError] = []
         if parsed.spec and not parsed.errors and not parsed.spec.paused:
-            troubles = await self._bring_about(target, parsed)
-        written = await self._tell(target, parsed, troubles)
-        if passing := [trouble for trouble in troubles if trouble.temporary]:
+            child_errors = await self._bring_about(target, parsed)
+        written = await self._tell(target, parsed, child_errors)
+        if passing := [trouble for trouble in child_errors if trouble.temporary]:
             told = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
-            raise TemporaryTroubleError(passing[0].reason, told)
-        if any(trouble.reason != "NotServed" for trouble in troubles):
+            raise TemporaryChildError(passing[0].reason, told)
+        if any(trouble.reason != "NotServed" for trouble in child_errors):
             self._observer.remind(metadata["namespace"], metadata["name"], _LOOK_AGAIN)
         return written
 
@@ -117,33 +124,39 @@ class Reconciler:
             older=selected(parsed.older),
         )
 
-    async def _bring_about(self, target: Manifest, parsed: Parsed) -> list[Trouble]:
+    async def _bring_about(self, target: Manifest, parsed: Parsed) -> list[ChildError]:
         facts = self._facts(target, parsed)
-        wanted = {ObjectKey(one["kind"], one["metadata"]["name"]): one for one in build(self._context(target, parsed))}
+        wanted = {
+            ObjectKey(one["kind"], one["metadata"]["name"]): one
+            for one in build_children(self._context(target, parsed))
+        }
         served = {key: desired for key, desired in wanted.items() if key.kind not in facts.unserved}
         if target.get("status", {}).get("conditions") and not served.keys() <= facts.children.keys():
-            await self._applier.confirm(target)  # a target without a status was only just heard of
+            await self._applier.ensure_exists(target)  # a target without a status was only just heard of
         apply, prune = self._applier.apply, self._applier.prune
-        troubles = [await _guarded(key, apply(one, facts.children.get(key))) for key, one in served.items()]
+        child_errors = [await _guarded(key, apply(one, facts.children.get(key))) for key, one in served.items()]
         unwanted = [(key, live) for key, live in facts.children.items() if key not in wanted]
-        troubles += [await _guarded(key, prune(key, live)) for key, live in unwanted]
-        return [trouble for trouble in troubles if trouble]
+        child_errors += [await _guarded(key, prune(key, live)) for key, live in unwanted]
+        return [trouble for trouble in child_errors if trouble]
 
-    async def _tell(self, target: Manifest, parsed: Parsed, troubles: list[Trouble]) -> Manifest:
+    async def _tell(self, target: Manifest, parsed: Parsed, child_errors: list[ChildError]) -> Manifest:
         before = target.get("status", {})
         key = (target["metadata"]["namespace"], target["metadata"]["name"])
         facts = self._facts(target, parsed)
         facts = replace(
-            facts, answers=self._asker.want(key, questions(facts, self._settings.asks, self._settings.namespace))
+            facts,
+            query_results=self._asker.subscribe(
+                key, prometheus_queries(facts, self._settings.asks, self._settings.namespace)
+            ),
         )
-        status = compute(target, parsed, facts, troubles, _utc())
+        status = compute_status(target, parsed, facts, child_errors, _utc())
         if events := await self._told(target, parsed, facts, uncovered=bool(status["uncovered"])):
-            status = compute(target, parsed, replace(facts, events=events), troubles, _utc())
-        uid, changed = target["metadata"]["uid"], news(status, before)
-        if says_the_same(status, before):
+            status = compute_status(target, parsed, replace(facts, events=events), child_errors, _utc())
+        uid, changed = target["metadata"]["uid"], changed_conditions(status, before)
+        if is_unchanged(status, before):
             self._pace.same(uid)
             return target
-        if wait := self._pace.wait(uid, pressing=goes_beyond_a_rollout(status, before)):
+        if wait := self._pace.wait(uid, pressing=is_urgent(status, before)):
             self._observer.remind(*key, wait)
             return target
         written = await self._applier.write_status(target, status)

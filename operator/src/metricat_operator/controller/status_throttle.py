@@ -31,7 +31,7 @@ class _Turn:
         return self.written if self.differs is None else max(self.written, self.differs)
 
 
-class Pace:
+class StatusThrottle:
     """Leaves time between two writings of a key; what comes between is done together at the next."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metricat_operator.facts.prometheus_operator_flags import Overseer
-from metricat_operator.facts.prometheus_query import Answer, Rejection, Server, Web
+from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator
+from metricat_operator.facts.prometheus_query import Endpoint, PrometheusPod, QueryResult, Rejection
 
 Manifest = dict[str, Any]
 """A Kubernetes object as JSON: the edge where dicts are allowed."""
@@ -79,7 +79,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class ChildError:
     """Why a child is not as it should be."""
 
     kind: str
@@ -94,7 +94,7 @@ Selector = Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, eq=False)
-class Taker:
+class PrometheusInstance:
     """What the Prometheus Operator collects others for: a Prometheus, an agent, a ThanosRuler, an Alertmanager.
 
     `selectors` holds, by the kind that it takes, the selector of objects and that of namespaces; `fields` their names.
@@ -109,11 +109,11 @@ class Taker:
     name: str
     selectors: Mapping[str, tuple[Selector, Selector]]
     fields: Mapping[str, tuple[str, str]]
-    web: Web = field(default_factory=Web)
+    web: Endpoint = field(default_factory=Endpoint)
     account: str = "default"
-    servers: tuple[Server, ...] = ()
+    servers: tuple[PrometheusPod, ...] = ()
     retention: str = ""
-    overseers: tuple[Overseer, ...] | None = None
+    operators: tuple[PrometheusOperator, ...] | None = None
     paused: bool = False
     """The Prometheus Operator leaves it as it is."""
 
@@ -136,8 +136,8 @@ class Facts:
     nodes: tuple[Node, ...] = ()
     pods: tuple[AgentPod, ...] = ()
     unserved: frozenset[str] = frozenset()
-    takers: tuple[Taker, ...] = ()
+    instances: tuple[PrometheusInstance, ...] = ()
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
     rejections: tuple[Rejection, ...] = ()
-    answers: tuple[Answer, ...] = ()
+    query_results: tuple[QueryResult, ...] = ()
     events: Mapping[str, Event] = field(default_factory=dict)

@@ -21,7 +21,7 @@ _READ = frozenset({_EVERYWHERE, _NOWHERE, _CONTROLLER, *_INSTANCES.values(), *_C
 
 
 @dataclass(frozen=True)
-class Overseer:
+class PrometheusOperator:
     """A Prometheus Operator, by its pod's namespace and name, and what the flags that are read here are set to."""
 
     name: str
@@ -32,17 +32,17 @@ class Overseer:
         """Whether the flags are there to be read; one that a Secret or ConfigMap fills in is not."""
         return not any("$(" in value for values in self.flags.values() for value in values)
 
-    def oversees(self, kind: str, namespace: str, controller: str = "") -> bool:
+    def manages(self, kind: str, namespace: str, controller: str = "") -> bool:
         """Whether it configures such an object; `controller` is the object's annotation of the controller's ID."""
         return self.flags.get(_CONTROLLER, frozenset({""})) == {controller} and self._within(
             _INSTANCES[kind], namespace
         )
 
-    def sees(self, what: str, namespace: str) -> bool:
+    def watches(self, what: str, namespace: str) -> bool:
         """Whether it looks for objects of this kind there."""
         return self._within(_COLLECTED.get(what, _EVERYWHERE), namespace)
 
-    def limits(self) -> str:
+    def namespace_flags(self) -> str:
         """Its flags that keep it out of namespaces, as they are typed."""
         told = sorted((flag, ",".join(sorted(values))) for flag, values in self.flags.items() if flag != _CONTROLLER)
         return " ".join(f"--{flag}={values}" for flag, values in told)

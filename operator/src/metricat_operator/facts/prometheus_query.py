@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Web:
+class Endpoint:
     """How the Prometheus Operator lets a Prometheus serve its API."""
 
     port_name: str = "web"
     prefix: str = ""
     tls: bool = False
-    local: bool = False
+    listen_local: bool = False
 
 
 @dataclass(frozen=True, order=True)
-class Server:
+class PrometheusPod:
     """A pod of a Prometheus; `reason` says why there is no address to ask."""
 
     shard: str
@@ -36,7 +36,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Group:
+class RuleGroup:
     """A rule group: its name, and what the path of its rule file must contain."""
 
     file: str
@@ -44,36 +44,36 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Question:
+class PrometheusQuery:
     """What one Prometheus is asked about one target.
 
     Of each shard one pod is asked, the first that answers. With a `hindrance` (reason, message) nobody is asked;
     `after_timeout` is what a person may do where nobody answers.
     """
 
-    taker: str
-    web: Web
-    shards: tuple[tuple[Server, ...], ...] = ()
+    instance: str
+    web: Endpoint
+    shards: tuple[tuple[PrometheusPod, ...], ...] = ()
     job: Job | None = None
-    groups: tuple[Group, ...] = ()
-    queries: bool = True
-    hindrance: tuple[str, str] | None = None
+    groups: tuple[RuleGroup, ...] = ()
+    can_query: bool = True
+    blocked_by: tuple[str, str] | None = None
     after_timeout: str = ""
 
 
 @dataclass(frozen=True)
-class Rule:
+class LoadedRule:
     """A rule that is loaded; `health` is Prometheus' word: ok, err, or unknown before the first evaluation."""
 
-    group: Group
+    group: RuleGroup
     name: str
     health: str = "ok"
     error: str = ""
-    wording: int = 0
+    fingerprint: int = 0
     """See `wording`."""
 
 
-def wording(duration: float, annotations: Mapping[str, str]) -> int:
+def fingerprint(duration: float, annotations: Mapping[str, str]) -> int:
     """Tells one version of an alert from another by what Prometheus repeats to the letter; 0 where that is nothing.
 
     Expressions come back in its own spelling. The texts of the shipped alerts tell their thresholds.
@@ -82,7 +82,7 @@ def wording(duration: float, annotations: Mapping[str, str]) -> int:
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueryResult:
     """What one Prometheus answered; `trouble` (reason, message) where it did not, or a shard of it.
 
     `nodes` holds for each node that it scrapes whether it is up, `errors` the last error of some that are not.
@@ -90,11 +90,11 @@ class Answer:
     are asked only where something is missing.
     """
 
-    taker: str
+    instance: str
     trouble: tuple[str, str] | None = None
     nodes: Mapping[str, bool] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[LoadedRule, ...] = ()
     configured: bool = True
     reloaded: bool = True
 
@@ -105,4 +105,4 @@ class Rejection:
 
     uid: str
     message: str
-    taker: str = ""
+    instance: str = ""

@@ -10,7 +10,7 @@ from metricat_operator.manifests.service_account import service_account
 from metricat_operator.manifests.service_monitor import service_monitor
 
 
-def build(context: Context) -> list[Manifest]:
+def build_children(context: Context) -> list[Manifest]:
     """The children that the target should have; what it owns besides is to be pruned."""
     alerts = context.spec.alerts
     children = [

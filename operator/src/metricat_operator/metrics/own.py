@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class Measures:
+class OperatorMetrics:
     """The operator's own metrics; one per process."""
 
     def __init__(self) -> None:

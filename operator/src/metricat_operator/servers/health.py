@@ -19,11 +19,11 @@ is served a moment later than its last event says; only a restart helps."""
 @asynccontextmanager
 async def serving(operator: Operator, port: int) -> AsyncIterator[None]:
     """Answer probes on all addresses for as long as the context lasts."""
-    observer = operator.observer
+    cluster = operator.cluster
 
     async def healthz(_: web.Request) -> web.Response:
         now = time.monotonic()
-        silent = [cache.kind.name for cache in observer.caches if now - cache.last_heard > SILENCE_SECONDS]
+        silent = [cache.kind.name for cache in cluster.caches if now - cache.last_heard > SILENCE_SECONDS]
         unheard = operator.unheard(UNHEARD_SECONDS)
         return _answer(
             "; ".join(
@@ -34,7 +34,7 @@ async def serving(operator: Operator, port: int) -> AsyncIterator[None]:
         )
 
     async def readyz(_: web.Request) -> web.Response:
-        waiting = [cache.kind.name for cache in observer.caches if not cache.synced.is_set()]
+        waiting = [cache.kind.name for cache in cluster.caches if not cache.synced.is_set()]
         return _answer("not yet listed: " + ", ".join(waiting) if waiting else "")
 
     application = web.Application()

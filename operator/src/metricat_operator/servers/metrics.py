@@ -12,7 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, exposition
 
 from metricat_operator.cluster.client import ApiError, Client
-from metricat_operator.cluster.metrics_auth import ALLOWED, FORBIDDEN, UNKNOWN, Access
+from metricat_operator.cluster.metrics_auth import ALLOWED, FORBIDDEN, UNKNOWN, MetricsAuthorizer
 from metricat_operator.naming import FIELD_MANAGER
 from metricat_operator.servers.tls import self_signed
 
@@ -24,7 +24,7 @@ PATH = "/metrics"
 @asynccontextmanager
 async def serving(registry: CollectorRegistry, client: Client, port: int, reader: str) -> AsyncIterator[None]:
     """Answer scrapes on all addresses, of those who may, while the context lasts; `reader` is the role for it."""
-    access = Access(client, PATH)
+    access = MetricsAuthorizer(client, PATH)
     why_not = {
         UNKNOWN: "send a bearer token that the API server knows, such as that of a ServiceAccount\n",
         FORBIDDEN: (
@@ -36,7 +36,7 @@ async def serving(registry: CollectorRegistry, client: Client, port: int, reader
     async def metrics(request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
-            status = await access.verdict(token.strip()) if scheme.lower() == "bearer" and token.strip() else UNKNOWN
+            status = await access.authorize(token.strip()) if scheme.lower() == "bearer" and token.strip() else UNKNOWN
         except ApiError as error:
             log.warning("cannot tell who asks for metrics", status=error.status, error=str(error))
             return web.Response(status=503, text="the API server does not say who you are; try again later\n")

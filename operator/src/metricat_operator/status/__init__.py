@@ -3,17 +3,24 @@
 Nothing here may read a clock or the cluster: the same facts give the same status.
 """
 
-from metricat_operator.status.compute import MAX_UNCOVERED, broken, compute, goes_beyond_a_rollout, news, says_the_same
+from metricat_operator.status.compute import (
+    MAX_UNCOVERED,
+    changed_conditions,
+    compute_status,
+    internal_error_status,
+    is_unchanged,
+    is_urgent,
+)
 from metricat_operator.status.conditions import MAX_MESSAGE
 from metricat_operator.status.coverage import unexplained
 
 __all__ = [
     "MAX_MESSAGE",
     "MAX_UNCOVERED",
-    "broken",
-    "compute",
-    "goes_beyond_a_rollout",
-    "news",
-    "says_the_same",
+    "changed_conditions",
+    "compute_status",
+    "internal_error_status",
+    "is_unchanged",
+    "is_urgent",
     "unexplained",
 ]

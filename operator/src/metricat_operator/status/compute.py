@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from metricat_operator import verification
 from metricat_operator.api.parse import Parsed
-from metricat_operator.facts.model import Facts, Manifest, Trouble
+from metricat_operator.facts.model import ChildError, Facts, Manifest
 from metricat_operator.status.causes import ON_THE_WAY
 from metricat_operator.status.conditions import (
     accepted,
@@ -32,7 +32,9 @@ _SUMS = frozenset({"Ready", "Monitored"})
 _VIRTUAL = "a virtual node runs no DaemonSets; what runs on it can be measured by its provider only"
 
 
-def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[Trouble], now: str) -> Manifest:
+def compute_status(
+    target: Manifest, parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError], now: str
+) -> Manifest:
     """The whole status. `now` is RFC 3339, in UTC; a condition keeps its time while its status stays the same."""
     pools = members(parsed, facts)
     wanted = [node for pool in pools for node in pool.nodes]
@@ -43,14 +45,14 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
     fronts = [Uncovered(node, pool, "VirtualNode", _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
     conditions = [
         accepted(parsed, lost, running=bool(facts.children)),
-        applied(parsed, facts, troubles),
-        agents_ready(wanted, uncovered, lost, facts, troubles),
+        applied(parsed, facts, child_errors),
+        agents_ready(wanted, uncovered, lost, facts, child_errors),
     ]
     reasons = {node.node: node.reason for node in uncovered}
     scraping = verification.scraped(facts, [node.name for node in wanted], reasons)
     conditions += [
         discovered(target, parsed, facts),
-        rules_loaded(target, parsed, facts, troubles),
+        rules_loaded(target, parsed, facts, child_errors),
         told("Scraped", scraping.finding),
     ]
     conditions += [*notified(target, parsed, facts), ready(conditions), monitored(conditions)]
@@ -83,7 +85,7 @@ def compute(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[T
     return found
 
 
-def broken(target: Manifest, message: str, now: str) -> Manifest:
+def internal_error_status(target: Manifest, message: str, now: str) -> Manifest:
     """The status as it was, but for what a fault of our own keeps us from knowing."""
     before, generation = target.get("status", {}), target["metadata"]["generation"]
     known = {one["type"]: one for one in before.get("conditions", [])}
@@ -96,7 +98,7 @@ def broken(target: Manifest, message: str, now: str) -> Manifest:
     return {**before, "observedGeneration": generation, "conditions": found}
 
 
-def says_the_same(status: Manifest, before: Manifest) -> bool:
+def is_unchanged(status: Manifest, before: Manifest) -> bool:
     """Whether the status is already written; conditions of others, and the order of all, do not count."""
 
     def content(of: Manifest) -> Manifest:
@@ -107,7 +109,7 @@ def says_the_same(status: Manifest, before: Manifest) -> bool:
     return content(status) == content(before)
 
 
-def news(status: Manifest, before: Manifest) -> list[Manifest]:
+def changed_conditions(status: Manifest, before: Manifest) -> list[Manifest]:
     """The conditions that are worth an event: their status or reason changed.
 
     What only sums up others is not; nor is it news that Prometheus is being asked, or that a target's first agents are
@@ -124,14 +126,14 @@ def news(status: Manifest, before: Manifest) -> list[Manifest]:
     return found if known else [one for one in found if one["status"] == "False" and one["type"] != "AgentsReady"]
 
 
-def goes_beyond_a_rollout(status: Manifest, before: Manifest) -> bool:
+def is_urgent(status: Manifest, before: Manifest) -> bool:
     """Whether it is news that cannot wait: more than how far a target's agents have come on their way."""
     if status["observedGeneration"] != before.get("observedGeneration"):
         return True  # whoever wrote the spec waits for it
     if _troubles(status) - _troubles(before):
         return True
     known = {one["type"]: one["status"] for one in before.get("conditions", [])}
-    changed = news(status, before)
+    changed = changed_conditions(status, before)
     return any(one["type"] != "AgentsReady" or known.get("AgentsReady") != one["status"] for one in changed)
 
 

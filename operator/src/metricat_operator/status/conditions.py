@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from metricat_operator import naming, verification
 from metricat_operator.api.parse import Parsed
-from metricat_operator.facts.model import Facts, Manifest, Node, Trouble
+from metricat_operator.facts.model import ChildError, Facts, Manifest, Node
 from metricat_operator.status.coverage import Uncovered
 from metricat_operator.status.members import daemon_sets, updated
 from metricat_operator.verification import selection
@@ -38,7 +38,9 @@ def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Manifest:
     if parsed.errors:
         rest = "what runs already stays as it was" if running else "until then nothing runs"
         message = "; ".join([*parsed.errors, rest])
-        return condition("Accepted", status=False, reason="Overlaps" if parsed.crowded else "Invalid", message=message)
+        return condition(
+            "Accepted", status=False, reason="Overlaps" if parsed.too_many_terms else "Invalid", message=message
+        )
     told = list(parsed.warnings)
     if lost:
         told.append(f"older targets own nodes that this one selects too, and keep them: {_shares(lost)}; {_APART}")
@@ -58,17 +60,17 @@ def _shares(lost: Counter[str]) -> str:
     return ", ".join(most) + (f" and {len(lost) - 3} more targets" if len(lost) > 3 else "")
 
 
-def applied(parsed: Parsed, facts: Facts, troubles: Sequence[Trouble]) -> Manifest:
+def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Manifest:
     """Whether every child is as it should be."""
     if parsed.errors:
         return condition("Applied", status=None, reason="NotAccepted", message="nothing is written until Accepted")
     if parsed.spec and parsed.spec.paused:
         return condition("Applied", status=None, reason="Paused", message="spec.paused is true: nothing is written")
-    other = [trouble for trouble in troubles if trouble.reason != "NotServed"]
+    other = [trouble for trouble in child_errors if trouble.reason != "NotServed"]
     if other:
         told = "; ".join(f"{trouble.kind} {trouble.name}: {trouble.message}" for trouble in other)
         return condition("Applied", status=False, reason=other[0].reason, message=told)
-    unserved = sorted({trouble.kind for trouble in troubles} | (facts.unserved & _asked_for(parsed)))
+    unserved = sorted({trouble.kind for trouble in child_errors} | (facts.unserved & _asked_for(parsed)))
     if unserved:
         message = _INSTALL_OPERATOR.format(kinds=_and(unserved))
         return condition("Applied", status=False, reason="NotServed", message=message)
@@ -96,11 +98,11 @@ def agents_ready(
     uncovered: Sequence[Uncovered],
     lost: Counter[str],
     facts: Facts,
-    troubles: Sequence[Trouble],
+    child_errors: Sequence[ChildError],
 ) -> Manifest:
     """Whether every node that should have a ready agent has the newest."""
     counts = f"{len(wanted) - len(uncovered)}/{len(wanted)} nodes"
-    if refused := [one for one in troubles if one.kind == "DaemonSet" and one.reason != _RUNS_ALL_THE_SAME]:
+    if refused := [one for one in child_errors if one.kind == "DaemonSet" and one.reason != _RUNS_ALL_THE_SAME]:
         return condition("AgentsReady", status=False, reason=refused[0].reason, message=refused[0].message)
     if not daemon_sets(facts):
         return condition("AgentsReady", status=False, reason="NoDaemonSet", message="the agents are not deployed")
@@ -132,11 +134,11 @@ def discovered(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
     elif not any(subject.what == "ServiceMonitor" for subject in found):
         finding = Finding(None, "NoMonitor", "there is no ServiceMonitor yet")
     else:
-        finding = selection.discovered(target["metadata"]["name"], found, facts.takers, facts.rejections)
+        finding = selection.discovered(target["metadata"]["name"], found, facts.instances, facts.rejections)
     return told("Discovered", finding)
 
 
-def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, troubles: Sequence[Trouble]) -> Manifest:
+def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Manifest:
     """Whether a Prometheus has each of the rules that the spec asks for, and none of them fails.
 
     Of a spec that is refused nothing is expected: those that there are were written for an earlier one.
@@ -146,7 +148,7 @@ def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, troubles: Seque
         return condition("RulesLoaded", status=None, reason="NotAccepted", message="nothing is written until Accepted")
     alerts = parsed.spec.alerts if parsed.spec and not parsed.errors else None
     expected = {
-        **{one.name: "" for one in troubles if one.kind == "PrometheusRule" and one.reason != "NotServed"},
+        **{one.name: "" for one in child_errors if one.kind == "PrometheusRule" and one.reason != "NotServed"},
         **({naming.rules(name): ""} if alerts and alerts.enabled else {}),
         **({naming.extra_rules(name): "; ".join(parsed.warnings)} if alerts and alerts.extra_groups else {}),
     }

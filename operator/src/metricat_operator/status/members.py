@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from metricat_operator import naming
 from metricat_operator.api.agent import Toleration
-from metricat_operator.api.overlap import holders, selected
+from metricat_operator.api.overlap import owners, selected
 from metricat_operator.api.parse import Parsed
 from metricat_operator.api.pools import owner, requirements
-from metricat_operator.api.selectors import beside, in_affinity
+from metricat_operator.api.selectors import disjoint_filter, in_affinity
 from metricat_operator.facts.model import Facts, Manifest, Node
 
 
@@ -51,10 +51,10 @@ def virtual(parsed: Parsed, facts: Facts) -> dict[str, str]:
 def taken(parsed: Parsed, facts: Facts) -> Counter[str]:
     """How many of the nodes that the target selects each older one owns."""
     mine = requirements(parsed.spec.node_selector) if parsed.spec else ()
-    if parsed.spec is None or not beside(mine, selected(parsed.older)):
+    if parsed.spec is None or not disjoint_filter(mine, selected(parsed.older)):
         return Counter()
     real = [node.labels for node in facts.nodes if node.linux and not node.virtual]
-    return holders(mine, parsed.older, real)
+    return owners(mine, parsed.older, real)
 
 
 def daemon_sets(facts: Facts) -> list[Manifest]:

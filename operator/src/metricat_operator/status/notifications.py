@@ -22,6 +22,6 @@ def finding(target: str, facts: Facts) -> Finding:
     config = next((child for key, child in facts.children.items() if key.kind == KIND), None)
     if config is None:
         return Finding(None, "NoConfig", f"there is no {KIND} yet")
-    subject = Subject(KIND, "notifications.labels", config, facts.namespace_labels, taker="Alertmanager")
-    selected = discovered(target, [subject], facts.takers, facts.rejections)
+    subject = Subject(KIND, "notifications.labels", config, facts.namespace_labels, instance="Alertmanager")
+    selected = discovered(target, [subject], facts.instances, facts.rejections)
     return Finding(holds=True, reason="Selected", message=selected.message) if selected.holds else selected

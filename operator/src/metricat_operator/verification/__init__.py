@@ -3,7 +3,7 @@
 Pure: what is asked over the network, and when, is not known here.
 """
 
-from metricat_operator.verification.queries import questions, subjects
+from metricat_operator.verification.queries import prometheus_queries, subjects
 from metricat_operator.verification.results import rules_loaded, scraped
 
-__all__ = ["questions", "rules_loaded", "scraped", "subjects"]
+__all__ = ["prometheus_queries", "rules_loaded", "scraped", "subjects"]

@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 
 from metricat_operator.api.fields import seconds
-from metricat_operator.facts.model import Facts, Manifest, Taker
-from metricat_operator.facts.prometheus_query import Group, Job, Question, Server
+from metricat_operator.facts.model import Facts, Manifest, PrometheusInstance
+from metricat_operator.facts.prometheus_query import Job, PrometheusPod, PrometheusQuery, RuleGroup
 from metricat_operator.verification.live_rules import groups, interval
-from metricat_operator.verification.selection import Subject, obstacle
+from metricat_operator.verification.selection import Subject, why_not_selected
 
 _FIELDS = {"ServiceMonitor": "monitor.labels", "PrometheusRule": "alerts.labels"}
 _MOST_SHARDS = 16
@@ -28,38 +28,38 @@ def subjects(facts: Facts) -> list[Subject]:
     ]
 
 
-def questions(facts: Facts, asks: Asks, own_namespace: str = "") -> tuple[Question, ...]:
+def prometheus_queries(facts: Facts, asks: Asks, own_namespace: str = "") -> tuple[PrometheusQuery, ...]:
     """One for each that selects any of the target's objects."""
     found = []
-    for taker in facts.takers:
+    for instance in facts.instances:
         taken = [
             subject
             for subject in subjects(facts)
-            if subject.what in taker.selectors and obstacle("", subject, taker) is None
+            if subject.what in instance.selectors and why_not_selected("", subject, instance) is None
         ]
         if taken:
-            found.append(_question(taker, taken, asks, own_namespace))
+            found.append(_question(instance, taken, asks, own_namespace))
     return tuple(found)
 
 
-def _question(taker: Taker, taken: list[Subject], asks: Asks, own_namespace: str) -> Question:
-    shards: dict[str, list[Server]] = {}
-    for server in sorted(taker.servers):
+def _question(instance: PrometheusInstance, taken: list[Subject], asks: Asks, own_namespace: str) -> PrometheusQuery:
+    shards: dict[str, list[PrometheusPod]] = {}
+    for server in sorted(instance.servers):
         shards.setdefault(server.shard, []).append(server)
-    return Question(
-        taker=str(taker),
-        web=taker.web,
+    return PrometheusQuery(
+        instance=str(instance),
+        web=instance.web,
         shards=tuple(map(tuple, shards.values())),
         job=next((_job(subject.manifest) for subject in taken if subject.what == "ServiceMonitor"), None),
         groups=tuple(
-            Group(subject.manifest["metadata"]["uid"], name)
+            RuleGroup(subject.manifest["metadata"]["uid"], name)
             for subject in taken
             if subject.what == "PrometheusRule"
             for name in groups(subject.manifest)
         ),
-        queries=taker.kind != "PrometheusAgent",
-        hindrance=_hindrance(taker, len(shards), asks),
-        after_timeout=_policy(taker, own_namespace),
+        can_query=instance.kind != "PrometheusAgent",
+        blocked_by=_blocked_by(instance, len(shards), asks),
+        after_timeout=_policy(instance, own_namespace),
     )
 
 
@@ -73,32 +73,32 @@ def _job(monitor: Manifest) -> Job:
     )
 
 
-def _hindrance(taker: Taker, shards: int, asks: Asks) -> tuple[str, str] | None:
-    if not asks(taker.namespace):
-        where = f"namespace {taker.namespace}"
+def _blocked_by(instance: PrometheusInstance, shards: int, asks: Asks) -> tuple[str, str] | None:
+    if not asks(instance.namespace):
+        where = f"namespace {instance.namespace}"
         return "NotAsked", f"Metricat's chart does not let it be asked: operator.askPrometheus leaves out {where}"
     if not shards:
-        look = f"kubectl describe {taker.resource} {taker.name} -n {taker.namespace}"
+        look = f"kubectl describe {instance.resource} {instance.name} -n {instance.namespace}"
         return "NoPods", f"it has no pod: are its replicas 0? {look}"
-    if taker.web.local:
+    if instance.web.listen_local:
         return "ListensLocally", "spec.listenLocal keeps everybody outside its pod from asking it"
     if shards > _MOST_SHARDS:
         return "TooManyShards", f"of its {shards} shards no more than {_MOST_SHARDS} would be asked"
     return None
 
 
-def _policy(taker: Taker, own_namespace: str) -> str:
+def _policy(instance: PrometheusInstance, own_namespace: str) -> str:
     """The command that lets the operator in, past the NetworkPolicies that kube-prometheus installs."""
     peer = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": own_namespace}} if own_namespace else {},
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": "metricat-operator"}},
     }
-    ports = [{"port": port} for port in sorted({server.port for server in taker.servers if server.port})]
-    labels = {"app.kubernetes.io/managed-by": "prometheus-operator", "app.kubernetes.io/instance": taker.name}
+    ports = [{"port": port} for port in sorted({server.port for server in instance.servers if server.port})]
+    labels = {"app.kubernetes.io/managed-by": "prometheus-operator", "app.kubernetes.io/instance": instance.name}
     policy = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": f"metricat-asks-{taker.name}", "namespace": taker.namespace},
+        "metadata": {"name": f"metricat-asks-{instance.name}", "namespace": instance.namespace},
         "spec": {"podSelector": {"matchLabels": labels}, "ingress": [{"from": [peer], "ports": ports}]},
     }
     return f"if a NetworkPolicy keeps Metricat out, let it in: echo '{json.dumps(policy)}' | kubectl apply -f -"

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from metricat_operator.facts.model import Manifest, Taker
+from metricat_operator.facts.model import Manifest, PrometheusInstance
 from metricat_operator.verification.live_rules import name_of
-from metricat_operator.verification.selection import listed
+from metricat_operator.verification.selection import join_words
 
 _UNITS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
 _PART = re.compile(r"(\d+)(ms|[ywdhms])")
@@ -18,12 +18,12 @@ def _seconds(duration: str) -> float:
     return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
 
 
-def forgotten(rules: Iterable[Manifest], taker: Taker) -> str:
+def forgotten(rules: Iterable[Manifest], instance: PrometheusInstance) -> str:
     """A sentence on the rules that want samples which this one has deleted by then; empty where there are none.
 
     Such a rule is silent, or about less than it says; nothing else tells.
     """
-    kept = _seconds(taker.retention)
+    kept = _seconds(instance.retention)
     far: dict[str, str] = {}
     for rule in rules:
         found = ["".join(both) for both in _LOOKS_BACK.findall(str(rule["expr"]))]
@@ -32,5 +32,7 @@ def forgotten(rules: Iterable[Manifest], taker: Taker) -> str:
             far[name_of(rule)] = furthest
     if not far:
         return ""
-    told = listed([f"{name} ({how_far})" for name, how_far in far.items()])
-    return f", but keeps samples for {taker.retention} only (its spec.retention), and these look further back: {told}"
+    told = join_words([f"{name} ({how_far})" for name, how_far in far.items()])
+    return (
+        f", but keeps samples for {instance.retention} only (its spec.retention), and these look further back: {told}"
+    )

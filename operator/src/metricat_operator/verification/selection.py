@@ -12,8 +12,8 @@ from typing import Any
 
 from metricat_operator import naming
 from metricat_operator.api.selectors import Requirement
-from metricat_operator.facts.model import Manifest, Taker
-from metricat_operator.facts.prometheus_operator_flags import Overseer
+from metricat_operator.facts.model import Manifest, PrometheusInstance
+from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator
 from metricat_operator.facts.prometheus_query import Rejection
 
 _MOST_TOLD = 3
@@ -39,7 +39,7 @@ class Subject:
     field: str
     manifest: Manifest
     namespace_labels: Mapping[str, str]
-    taker: str = "Prometheus"
+    instance: str = "Prometheus"
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -54,54 +54,60 @@ class Subject:
 
 
 def discovered(
-    target: str, subjects: Sequence[Subject], takers: Sequence[Taker], rejections: Sequence[Rejection] = ()
+    target: str,
+    subjects: Sequence[Subject],
+    instances: Sequence[PrometheusInstance],
+    rejections: Sequence[Rejection] = (),
 ) -> Finding:
     """Whether somebody selects each of the objects; else what is missing, and the command that mends it."""
     told: dict[str, list[str]] = {}
-    verdicts: list[tuple[Subject, dict[Taker, Finding | None]]] = []
+    verdicts: list[tuple[Subject, dict[PrometheusInstance, Finding | None]]] = []
     for subject in subjects:
-        able = [taker for taker in takers if subject.what in taker.selectors]
+        able = [instance for instance in instances if subject.what in instance.selectors]
         if not able:
             return Finding(
                 holds=False,
-                reason=f"No{subject.taker}",
-                message=f"nothing takes a {subject.what}: the Prometheus Operator runs no {subject.taker} yet",
+                reason=f"No{subject.instance}",
+                message=f"nothing takes a {subject.what}: the Prometheus Operator runs no {subject.instance} yet",
             )
-        obstacles = {taker: _rejected(subject, taker, rejections) or obstacle(target, subject, taker) for taker in able}
+        obstacles = {
+            instance: _rejected(subject, instance, rejections) or why_not_selected(target, subject, instance)
+            for instance in able
+        }
         verdicts.append((subject, obstacles))
-        if takes := [str(taker) for taker, missing in obstacles.items() if missing is None]:
-            whats = told.setdefault(f"{listed(takes)} select{'' if len(takes) > 1 else 's'}", [])
+        if takes := [str(instance) for instance, missing in obstacles.items() if missing is None]:
+            whats = told.setdefault(f"{join_words(takes)} select{'' if len(takes) > 1 else 's'}", [])
             whats += [subject.what] if subject.what not in whats else []
             continue
         first = next(missing for missing in obstacles.values() if missing)
         words = [missing.message for missing in obstacles.values() if missing]
-        return Finding(holds=False, reason=first.reason, message=listed(words, "; "))
-    message = "; ".join(f"{takers} the {' and the '.join(whats)}" for takers, whats in told.items())
+        return Finding(holds=False, reason=first.reason, message=join_words(words, "; "))
+    message = "; ".join(f"{instances} the {' and the '.join(whats)}" for instances, whats in told.items())
     if apart := _apart(verdicts):
         return Finding(None, "RulesElsewhere", f"{message}; {apart}")
     return Finding(holds=True, reason="Discovered", message=message)
 
 
-def _apart(verdicts: Sequence[tuple[Subject, Mapping[Taker, Finding | None]]]) -> str:
+def _apart(verdicts: Sequence[tuple[Subject, Mapping[PrometheusInstance, Finding | None]]]) -> str:
     """What to do where none of those that have the rules has the samples: empty where one has, or may well have.
 
     A PrometheusAgent keeps no samples but sends them on, and a ThanosRuler asks others for them.
     """
     scraping = {
-        taker
+        instance
         for subject, obstacles in verdicts
-        for taker, missing in obstacles.items()
+        for instance, missing in obstacles.items()
         if subject.what == "ServiceMonitor" and missing is None
     }
-    if any(taker.kind != "Prometheus" for taker in scraping):
+    if any(instance.kind != "Prometheus" for instance in scraping):
         return ""
     for subject, obstacles in verdicts:
-        takes = {taker for taker, missing in obstacles.items() if missing is None}
+        takes = {instance for instance, missing in obstacles.items() if missing is None}
         if subject.what == "PrometheusRule" and not any(one in scraping or one.kind == "ThanosRuler" for one in takes):
-            lacking = [missing.message for taker, missing in obstacles.items() if missing and taker in scraping]
+            lacking = [missing.message for instance, missing in obstacles.items() if missing and instance in scraping]
             return (
                 "so unless samples are sent on by remote write, alerts are evaluated where there are none: "
-                f"{listed(lacking, '; ')}"
+                f"{join_words(lacking, '; ')}"
             )
     return ""
 
@@ -111,37 +117,37 @@ _MENDED_SINCE = " (where a Secret was mended, this is said for up to an hour mor
 """Nothing is said of an object that is taken again because a Secret that it names came or changed."""
 
 
-def _rejected(subject: Subject, taker: Taker, rejections: Sequence[Rejection]) -> Finding | None:
+def _rejected(subject: Subject, instance: PrometheusInstance, rejections: Sequence[Rejection]) -> Finding | None:
     """What the Prometheus Operator says of an object that it leaves out; a rejected rule is a matter of RulesLoaded."""
     if subject.what not in _REJECTED:
         return None
     uid = subject.manifest["metadata"].get("uid")
-    said = [one.message for one in rejections if one.uid == uid and one.taker in {"", str(taker)}]
+    said = [one.message for one in rejections if one.uid == uid and one.instance in {"", str(instance)}]
     if not said:
         return None
     more = _MENDED_SINCE if "secret" in said[0].lower() else ""
     return _no(
-        _REJECTED[subject.what], f"the Prometheus Operator leaves the {subject.what} out of {taker}: {said[0]}{more}"
+        _REJECTED[subject.what], f"the Prometheus Operator leaves the {subject.what} out of {instance}: {said[0]}{more}"
     )
 
 
-def obstacle(target: str, subject: Subject, taker: Taker) -> Finding | None:
+def why_not_selected(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
     """Why this taker is not given the object, with the command that mends it; None where it is."""
-    unseen = None if taker.overseers is None else _unseen(subject, taker, taker.overseers)
-    return unseen or _not_selected(target, subject, taker) or _not_bound(subject, taker)
+    unseen = None if instance.operators is None else _unseen(subject, instance, instance.operators)
+    return unseen or _not_selected(target, subject, instance) or _not_bound(subject, instance)
 
 
-def _not_selected(target: str, subject: Subject, taker: Taker) -> Finding | None:
+def _not_selected(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
     """Which selector of the taker leaves the object out."""
-    chosen, spaces = taker.selectors[subject.what]
-    what = f"{taker} does not select the {subject.what}"
+    chosen, spaces = instance.selectors[subject.what]
+    what = f"{instance} does not select the {subject.what}"
     operators = {one.operator for selector in (chosen, spaces) for one in requirements(selector or {})}
     if unknown := sorted(operators - _OPERATORS):
         return _no("InvalidSelector", f"{what}: {', '.join(unknown)} is no operator of a selector; it knows {_KNOWN}")
-    if spaces is None and taker.namespace != subject.namespace:
+    if spaces is None and instance.namespace != subject.namespace:
         mended = _command(
-            f"kubectl patch {taker.resource} {taker.name} -n {taker.namespace} --type merge -p",
-            {"spec": {taker.fields[subject.what][1]: {}}},
+            f"kubectl patch {instance.resource} {instance.name} -n {instance.namespace} --type merge -p",
+            {"spec": {instance.fields[subject.what][1]: {}}},
         )
         why = f"it looks in its own namespace only, and the target is in {subject.namespace}"
         return _no("NamespaceNotSelected", f"{what}: {why}; to have it look everywhere: {mended}")
@@ -151,20 +157,20 @@ def _not_selected(target: str, subject: Subject, taker: Taker) -> Finding | None
         if any(one.key == _NAME_OF_A_NAMESPACE for one in unmet):  # the API server puts it back, and says nothing
             mended = (
                 f"the API server keeps {_NAME_OF_A_NAMESPACE} as it is: create the target in a namespace that it asks "
-                f"for, or let spec.{taker.fields[subject.what][1]} of {taker} select {subject.namespace} too"
+                f"for, or let spec.{instance.fields[subject.what][1]} of {instance} select {subject.namespace} too"
             )
         return _no("NamespaceNotSelected", f"{what}: it asks for namespaces with {words}; {mended}")
     if chosen is None:
         mended = _command(
-            f"kubectl patch {taker.resource} {taker.name} -n {taker.namespace} --type merge -p",
-            {"spec": {taker.fields[subject.what][0]: {}}},
+            f"kubectl patch {instance.resource} {instance.name} -n {instance.namespace} --type merge -p",
+            {"spec": {instance.fields[subject.what][0]: {}}},
         )
-        return _no("SelectsNone", f"{what}: without {taker.fields[subject.what][0]} it selects none; {mended}")
+        return _no("SelectsNone", f"{what}: without {instance.fields[subject.what][0]} it selects none; {mended}")
     if unmet := _unmet(chosen, subject.labels):
         words = " and ".join(map(_said, unmet))
         labels = {one.key: _wanted(one) for one in unmet}
         if ours := [key for key in labels if naming.is_own_label(key)]:
-            mended = f"{listed(ours)} is Metricat's to set and stays; have {taker} select by another label"
+            mended = f"{join_words(ours)} is Metricat's to set and stays; have {instance} select by another label"
         else:
             section, _, name = subject.field.partition(".")
             patch = {"spec": {section: {name: labels}}}
@@ -173,34 +179,34 @@ def _not_selected(target: str, subject: Subject, taker: Taker) -> Finding | None
     return None
 
 
-def _unseen(subject: Subject, taker: Taker, overseers: Sequence[Overseer]) -> Finding | None:
+def _unseen(subject: Subject, instance: PrometheusInstance, operators: Sequence[PrometheusOperator]) -> Finding | None:
     """Why no Prometheus Operator gives the object to this taker, whatever that one selects."""
-    if not overseers:
+    if not operators:
         return _no(
             "NotReconciled",
-            f"{taker} is nobody's: no Prometheus Operator looks after it, by its --prometheus-instance-namespaces and "
-            "the like and by its --controller-id",
+            f"no running Prometheus Operator manages {instance}. Check its flags --prometheus-instance-namespaces and "
+            "--controller-id",
         )
-    if any(one.sees(subject.what, subject.namespace) for one in overseers):
+    if any(one.watches(subject.what, subject.namespace) for one in operators):
         return None
-    told = listed([f"{one.name} has {one.limits()}" for one in overseers])
+    told = join_words([f"{one.name} has {one.namespace_flags()}" for one in operators])
     return _no(
         "NamespaceNotWatched",
-        f"{taker} is not given the {subject.what}: the Prometheus Operator does not look into namespace "
+        f"{instance} is not given the {subject.what}: the Prometheus Operator does not look into namespace "
         f"{subject.namespace}: {told}; let it, or create the target in a namespace that it looks into",
     )
 
 
-def _not_bound(subject: Subject, taker: Taker) -> Finding | None:
+def _not_bound(subject: Subject, instance: PrometheusInstance) -> Finding | None:
     """Where the Prometheus Operator writes down to whom it gives the object, in status.bindings, it must say so."""
     bindings = (subject.manifest.get("status") or {}).get("bindings") or []
     bound = [f"{one['resource']} {one['namespace']}/{one['name']}" for one in bindings]
-    if not bound or f"{taker.resource.partition('.')[0]} {taker.namespace}/{taker.name}" in bound:
+    if not bound or f"{instance.resource.partition('.')[0]} {instance.namespace}/{instance.name}" in bound:
         return None
     return _no(
         "NotBound",
-        f"{taker} selects the {subject.what}, but by its status.bindings the Prometheus Operator gives it to "
-        f"{listed(bound)} only: a change is there within a minute; if not, see the Prometheus Operator's log",
+        f"{instance} selects the {subject.what}, but by its status.bindings the Prometheus Operator gives it to "
+        f"{join_words(bound)} only: a change is there within a minute; if not, see the Prometheus Operator's log",
     )
 
 
@@ -247,7 +253,7 @@ def _label(requirement: Requirement) -> str:
     return f"{requirement.key}-" if wanted is None else f"{requirement.key}={wanted}"
 
 
-def listed(words: Sequence[str], between: str = ", ") -> str:
+def join_words(words: Sequence[str], between: str = ", ") -> str:
     """The first few, and how many more there are."""
     more = f" and {len(words) - _MOST_TOLD} more" if len(words) > _MOST_TOLD else ""
     return between.join(words[:_MOST_TOLD]) + more

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metricat_operator.api.nodes import NodeSelector
-from metricat_operator.api.overlap import by_age, claim, holders, selected
+from metricat_operator.api.overlap import by_age, claim, owners, selected
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.api.pools import owner, requirements
-from metricat_operator.api.selectors import Requirement, beside, chosen, contradict, in_affinity
+from metricat_operator.api.selectors import Requirement, chosen, contradict, disjoint_filter, in_affinity
 from metricat_operator.api.v1alpha1 import MAX_TERMS
 from metricat_operator.facts.model import Facts, Manifest, Node
-from metricat_operator.manifests import Context, build
-from metricat_operator.status import compute
+from metricat_operator.manifests import Context, build_children
+from metricat_operator.status import compute_status
 
 KEYS, VALUES = st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y", "z"])
 LABELS = st.dictionaries(KEYS, VALUES)
@@ -49,7 +49,7 @@ def admits(one: Manifest, found: Parsed, labels: dict[str, str]) -> list[str]:
     assert found.spec is not None
     context = Context(one["metadata"]["name"], "m", "uid", found.spec, "image", older=selected(found.older))
     node = {"kubernetes.io/os": "linux", **labels}
-    sets = [child for child in build(context) if child["kind"] == "DaemonSet"]
+    sets = [child for child in build_children(context) if child["kind"] == "DaemonSet"]
     return [child["metadata"]["name"] for child in sets if in_affinity(child["spec"]["template"]["spec"], node)]
 
 
@@ -67,7 +67,7 @@ def test_a_node_runs_the_agent_of_the_oldest_target_and_no_other(
         runs = admits(one, found, labels)
         assert len(runs) == (1 if selecting and one is selecting[0] else 0)
         assert bool(owner(found.pools, labels)) == bool(runs)
-        taken = holders(claim(one).selects or (), found.older, [labels])
+        taken = owners(claim(one).selects or (), found.older, [labels])
         assert bool(taken) == (one in selecting[1:])
 
 
@@ -84,11 +84,11 @@ def all_of(**labels: str) -> tuple[Requirement, ...]:
 
 def test_any_number_of_targets_that_share_out_a_label_is_one_term() -> None:
     teams = [all_of(team=f"t{number}") for number in range(200)]
-    [together] = beside((), teams)
+    [together] = disjoint_filter((), teams)
     assert together == (Requirement("team", "In", tuple(sorted(f"t{number}" for number in range(200)))),)
-    assert beside(teams[7], teams[:7] + teams[8:]) == ()
-    assert beside(all_of(team="t1", zone="eu"), [all_of(team="t1", gpu="yes")]) == (all_of(gpu="yes"),)
-    assert beside(teams[1], [(), teams[2]]) == ((),)
+    assert disjoint_filter(teams[7], teams[:7] + teams[8:]) == ()
+    assert disjoint_filter(all_of(team="t1", zone="eu"), [all_of(team="t1", gpu="yes")]) == (all_of(gpu="yes"),)
+    assert disjoint_filter(teams[1], [(), teams[2]]) == ((),)
 
 
 CREATED = "2030-01-01T00:00:00Z"
@@ -98,7 +98,7 @@ def status(spec: dict[str, Any], *older: Manifest) -> dict[str, Any]:
     nodes = (Node("a", labels={"team": "x"}), Node("b", labels={"team": "y"}), Node("c"))
     claims = tuple(claim({"metadata": {"creationTimestamp": CREATED, **one["metadata"]}, **one}) for one in older)
     mine = {"metadata": {"name": "mine", "namespace": "m", "generation": 1}}
-    return compute(mine, parse(spec, claims), Facts(nodes=nodes), (), CREATED)
+    return compute_status(mine, parse(spec, claims), Facts(nodes=nodes), (), CREATED)
 
 
 def test_the_younger_target_says_which_nodes_it_leaves_to_whom() -> None:
@@ -120,6 +120,6 @@ def test_no_term_is_too_many_to_say_what_to_do() -> None:
 
 
 def test_a_selector_that_makes_no_sense_claims_nothing() -> None:
-    broken = target(1, 0, {"matchExpressions": [{"key": "a", "operator": "Between"}]}, [])
-    assert claim(broken).selects is None
-    assert status({}, broken)["nodes"]["desired"] == 3
+    internal_error_status = target(1, 0, {"matchExpressions": [{"key": "a", "operator": "Between"}]}, [])
+    assert claim(internal_error_status).selects is None
+    assert status({}, internal_error_status)["nodes"]["desired"] == 3

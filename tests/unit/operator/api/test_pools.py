@@ -10,7 +10,7 @@ from metricat_operator.api.pools import owner, requirements, resolve
 from metricat_operator.api.selectors import Requirement, in_affinity
 from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
 from metricat_operator.facts.model import Manifest
-from metricat_operator.manifests import Context, build
+from metricat_operator.manifests import Context, build_children
 
 KEYS, VALUES = st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y", "z"])
 LABELS = st.dictionaries(KEYS, VALUES)
@@ -29,7 +29,7 @@ def spec_of(selector: dict[str, Any], pools: list[dict[str, Any]]) -> dict[str, 
 
 def daemon_sets(spec: Spec) -> list[Manifest]:
     context = Context("nodes", "monitoring", "uid", spec, "image")
-    return [one for one in build(context) if one["kind"] == "DaemonSet"]
+    return [one for one in build_children(context) if one["kind"] == "DaemonSet"]
 
 
 @settings(deadline=None)
@@ -154,7 +154,7 @@ def test_no_node_is_asked_twice_for_one_level_of_an_alert() -> None:
             ]
         }
     )
-    [rule] = [one for one in build(Context("n", "m", "u", spec, "i")) if one["kind"] == "PrometheusRule"]
+    [rule] = [one for one in build_children(Context("n", "m", "u", spec, "i")) if one["kind"] == "PrometheusRule"]
     names = [group["name"] for group in rule["spec"]["groups"]]
     assert len(set(names)) == len(names)
     asked = [one for group in rule["spec"]["groups"] for one in group["rules"]]

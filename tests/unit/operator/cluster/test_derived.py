@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_operator.api.selectors import All, Requirement, chosen
-from metricat_operator.cluster.cluster_cache import Observer
+from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.facts.model import Manifest
 
 
@@ -13,29 +13,29 @@ def node(name: str, version: int, **labels: str) -> Manifest:
     return {"metadata": metadata, "spec": {}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
 
 
-def nodes(observer: Observer, target: str) -> dict[str, dict[str, str]]:
-    return {one.name: dict(one.labels) for one in observer.facts("m", target, target).nodes}
+def nodes(cluster: ClusterCache, target: str) -> dict[str, dict[str, str]]:
+    return {one.name: dict(one.labels) for one in cluster.facts("m", target, target).nodes}
 
 
 def test_facts_share_the_nodes_until_one_changes() -> None:
-    observer = Observer(lambda *_: None)
+    cluster = ClusterCache(lambda *_: None)
     for name in ("b", "a"):
-        observer.nodes.put(node(name, 1))
-    first = observer.facts("m", "one", "1").nodes
+        cluster.nodes.put(node(name, 1))
+    first = cluster.facts("m", "one", "1").nodes
     assert [one.name for one in first] == ["a", "b"]
-    assert observer.facts("m", "two", "2").nodes is first
-    observer.nodes.put(node("a", 2, team="x"))
-    assert nodes(observer, "one") == {"a": {"team": "x"}, "b": {}}
-    observer.nodes.put(node("a", 1))  # an older state
-    assert nodes(observer, "one") == {"a": {"team": "x"}, "b": {}}
+    assert cluster.facts("m", "two", "2").nodes is first
+    cluster.nodes.put(node("a", 2, team="x"))
+    assert nodes(cluster, "one") == {"a": {"team": "x"}, "b": {}}
+    cluster.nodes.put(node("a", 1))  # an older state
+    assert nodes(cluster, "one") == {"a": {"team": "x"}, "b": {}}
 
 
 def test_a_heartbeat_makes_nothing_anew() -> None:
-    observer = Observer(lambda *_: None)
-    observer.nodes.put(node("a", 1))
-    first = observer.facts("m", "one", "1").nodes
-    observer.nodes.put(node("a", 2))
-    assert observer.facts("m", "one", "1").nodes is first
+    cluster = ClusterCache(lambda *_: None)
+    cluster.nodes.put(node("a", 1))
+    first = cluster.facts("m", "one", "1").nodes
+    cluster.nodes.put(node("a", 2))
+    assert cluster.facts("m", "one", "1").nodes is first
 
 
 labels = st.dictionaries(st.sampled_from(["team", "zone"]), st.sampled_from(["a", "b", "c"]))
@@ -52,24 +52,22 @@ wishes = st.lists(
 
 @given(st.lists(labels, max_size=8), wishes)
 def test_the_nodes_that_a_target_wants_are_those_that_it_chooses(each: list[dict[str, str]], wanted: All) -> None:
-    observer = Observer(lambda *_: None)
+    cluster = ClusterCache(lambda *_: None)
     for number, one in enumerate(each):
-        observer.nodes.put(node(f"n{number}", 1, **one))
-    found = observer.facts("m", "one", "1", wanted).nodes
+        cluster.nodes.put(node(f"n{number}", 1, **one))
+    found = cluster.facts("m", "one", "1", wanted).nodes
     assert [one.name for one in found] == [f"n{number}" for number, one in enumerate(each) if chosen(wanted, one)]
 
 
 def test_a_child_is_its_owners() -> None:
-    observer = Observer(lambda *_: None)
+    cluster = ClusterCache(lambda *_: None)
 
     def put(version: int, *owners: str) -> None:
         metadata = {"name": "s", "namespace": "m", "uid": "s", "resourceVersion": str(version)}
-        observer.children["Service"].put(
-            {"metadata": {**metadata, "ownerReferences": [{"uid": one} for one in owners]}}
-        )
+        cluster.children["Service"].put({"metadata": {**metadata, "ownerReferences": [{"uid": one} for one in owners]}})
 
     put(1, "1")
-    assert [key.name for key in observer.facts("m", "one", "1").children] == ["s"]
-    assert observer.facts("other", "one", "1").children == {}
+    assert [key.name for key in cluster.facts("m", "one", "1").children] == ["s"]
+    assert cluster.facts("other", "one", "1").children == {}
     put(2)
-    assert observer.facts("m", "one", "1").children == {}
+    assert cluster.facts("m", "one", "1").children == {}

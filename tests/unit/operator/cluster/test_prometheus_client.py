@@ -9,16 +9,25 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from metricat_operator.cluster.prometheus_client import MAX_BYTES, AskError, ask, session, text
-from metricat_operator.cluster.prometheus_poller import Asker
-from metricat_operator.facts.prometheus_query import Answer, Group, Job, Question, Rule, Server, Web, wording
+from metricat_operator.cluster.prometheus_client import MAX_BYTES, QueryError, query_prometheus, session, text
+from metricat_operator.cluster.prometheus_poller import PrometheusPoller
+from metricat_operator.facts.prometheus_query import (
+    Endpoint,
+    Job,
+    LoadedRule,
+    PrometheusPod,
+    PrometheusQuery,
+    QueryResult,
+    RuleGroup,
+    fingerprint,
+)
 from support.paths import FIXTURES
 
 RECORDED = FIXTURES / "prometheus"
-GROUP = Group("uid2", "bad")
+GROUP = RuleGroup("uid2", "bad")
 JOB = Job("monitoring", "metricat-nodes", "serviceMonitor/monitoring/metricat-nodes/0", 60)
-QUESTION = Question("Prometheus monitoring/k8s", Web(prefix="/prom/"), job=JOB, groups=(GROUP,))
-FINE = wording(0, {"x": "y"})
+QUESTION = PrometheusQuery("Prometheus monitoring/k8s", Endpoint(prefix="/prom/"), job=JOB, groups=(GROUP,))
+FINE = fingerprint(0, {"x": "y"})
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -39,12 +48,14 @@ def recorded(**instead: str) -> Handle:
     return handle
 
 
-def answered(handle: Handle, question: Question = QUESTION) -> Answer:
-    async def run() -> Answer:
+def answered(handle: Handle, query: PrometheusQuery = QUESTION) -> QueryResult:
+    async def run() -> QueryResult:
         application = web.Application()
         application.router.add_get("/{path:.*}", handle)
         async with TestServer(application) as server, session() as connections:
-            return await ask(connections, question, Server("0", "prometheus-k8s-0", "127.0.0.1", server.port or 0))
+            return await query_prometheus(
+                connections, query, PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", server.port or 0)
+            )
 
     return asyncio.run(run())
 
@@ -54,7 +65,7 @@ def test_nodes_errors_and_rules() -> None:
     assert found.nodes == {"n1": True, "n2": False}
     assert found.errors == {"n2": 'Get "http://127.0.0.1:1/metrics": dial tcp 127.0.0.1:1: connect: connection refused'}
     failing, fine = found.rules
-    assert (failing.name, failing.health, fine) == ("bad:one", "err", Rule(GROUP, "Fine", wording=FINE))
+    assert (failing.name, failing.health, fine) == ("bad:one", "err", LoadedRule(GROUP, "Fine", fingerprint=FINE))
     assert failing.error.startswith("found duplicate series for the match group {job=")
     assert failing.error.endswith("many-to-many matching not allowed: matching labels must be unique on one side")
     assert len(failing.error) == 300
@@ -80,7 +91,7 @@ def test_a_ruler_of_thanos_does_not_tell_of_its_configuration() -> None:
 
 
 def test_a_group_of_the_same_name_in_another_file_is_not_ours() -> None:
-    assert answered(recorded(), replace(QUESTION, groups=(Group("uid9", "bad"),))).rules == ()
+    assert answered(recorded(), replace(QUESTION, groups=(RuleGroup("uid9", "bad"),))).rules == ()
 
 
 def test_without_targets_it_is_asked_why() -> None:
@@ -93,7 +104,7 @@ def test_without_targets_it_is_asked_why() -> None:
 
 
 def test_an_agent_is_asked_for_its_targets() -> None:
-    found = answered(recorded(query="no"), replace(QUESTION, queries=False, groups=()))
+    found = answered(recorded(query="no"), replace(QUESTION, can_query=False, groups=()))
     assert found.nodes == {"n1": True, "n2": False}
     assert "connection refused" in found.errors["n2"]
 
@@ -108,8 +119,8 @@ def test_of_many_targets_the_errors_that_fit_are_told() -> None:
     found = answered(handle)
     assert len(found.nodes) == 1000
     assert 300 < len(found.errors) < 350
-    with pytest.raises(AskError, match=str(MAX_BYTES)):
-        answered(handle, replace(QUESTION, queries=False))
+    with pytest.raises(QueryError, match=str(MAX_BYTES)):
+        answered(handle, replace(QUESTION, can_query=False))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +139,7 @@ def test_what_is_no_answer_is_told(status: int, headers: Mapping[str, str], reas
         asked.append(request.headers)
         return web.Response(status=status, headers=headers)
 
-    with pytest.raises(AskError) as caught:
+    with pytest.raises(QueryError) as caught:
         answered(handle)
     assert caught.value.reason == reason
     assert len(asked) == 1
@@ -148,7 +159,7 @@ def test_what_is_no_answer_is_told(status: int, headers: Mapping[str, str], reas
     ],
 )
 def test_nonsense_is_survived(body: str) -> None:
-    with pytest.raises(AskError) as caught:
+    with pytest.raises(QueryError) as caught:
         answered(recorded(query=body or " "))
     assert caught.value.reason == "NotUnderstood"
 
@@ -165,7 +176,7 @@ def test_an_endless_answer_is_not_read() -> None:
             sent += 65536
         return response
 
-    with pytest.raises(AskError) as caught:
+    with pytest.raises(QueryError) as caught:
         answered(handle)
     assert caught.value.reason == "TooLarge"
     assert sent < 10 * MAX_BYTES
@@ -174,65 +185,65 @@ def test_an_endless_answer_is_not_read() -> None:
 def test_a_port_where_nobody_listens() -> None:
     async def run() -> None:
         async with session() as connections:
-            await ask(connections, QUESTION, Server("0", "prometheus-k8s-0", "127.0.0.1", 1))
+            await query_prometheus(connections, QUESTION, PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", 1))
 
-    with pytest.raises(AskError) as caught:
+    with pytest.raises(QueryError) as caught:
         asyncio.run(run())
     assert caught.value.reason == "Unreachable"
 
 
 def test_a_change_is_told_when_it_is_seen_twice() -> None:
     up = '{"data": {"result": [{"metric": {"node": "n1"}, "value": [1, "1"]}]}}'
-    answers = {"query": up}
+    query_results = {"query": up}
     key = ("monitoring", "nodes")
     due: list[tuple[str, str]] = []
     changed: list[tuple[str, str]] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await recorded(**answers)(request)
+        return await recorded(**query_results)(request)
 
     async def run() -> None:
         application = web.Application()
         application.router.add_get("/{path:.*}", handle)
         async with TestServer(application) as server, session() as connections:
-            asker = Asker(connections, changed.append)
-            asker.due = due.append
-            pod = Server("0", "prometheus-k8s-0", "127.0.0.1", server.port or 0)
-            question = replace(QUESTION, shards=((replace(pod, address="", reason="is not ready"), pod),))
-            assert asker.want(key, (question,)) == ()
+            asker = PrometheusPoller(connections, changed.append)
+            asker.enqueue = due.append
+            pod = PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", server.port or 0)
+            query = replace(QUESTION, shards=((replace(pod, address="", reason="is not ready"), pod),))
+            assert asker.subscribe(key, (query,)) == ()
             assert due == [key]
             assert 16 <= (await asker.work(key) or 0) <= 24
             assert changed == [key]
-            [first] = asker.want(key, (question,))
+            [first] = asker.subscribe(key, (query,))
             assert (first.nodes, first.trouble) == ({"n1": True}, None)
-            del answers["query"]
+            del query_results["query"]
             assert await asker.work(key) == 5
-            assert asker.want(key, (question,)) == (first,)
-            answers["query"] = up  # it was but a moment
+            assert asker.subscribe(key, (query,)) == (first,)
+            query_results["query"] = up  # it was but a moment
             await asker.work(key)
-            del answers["query"]
+            del query_results["query"]
             assert await asker.work(key) == 5
             await asker.work(key)
-            [second] = asker.want(key, (question,))
+            [second] = asker.subscribe(key, (query,))
             assert second.nodes == {"n1": True, "n2": False}
             assert changed == [key, key]
-            assert asker.want(key, ()) == (second,)
+            assert asker.subscribe(key, ()) == (second,)
             assert await asker.work(key) is None
-            assert asker.want(key, ()) == ()
+            assert asker.subscribe(key, ()) == ()
             assert due == [key, key]
 
     asyncio.run(run())
 
 
 def test_who_does_not_answer_is_told_with_what_to_do() -> None:
-    async def run() -> Answer:
+    async def run() -> QueryResult:
         async with session() as connections:
-            asker = Asker(connections, lambda _: None)
-            asker.due = lambda _: None
-            gone = Server("0", "prometheus-k8s-0", "127.0.0.1", 1)
-            asker.want(("a", "b"), (replace(QUESTION, shards=((gone,),)),))
+            asker = PrometheusPoller(connections, lambda _: None)
+            asker.enqueue = lambda _: None
+            gone = PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", 1)
+            asker.subscribe(("a", "b"), (replace(QUESTION, shards=((gone,),)),))
             await asker.work(("a", "b"))
-            return asker.want(("a", "b"), (replace(QUESTION, shards=((gone,),)),))[0]
+            return asker.subscribe(("a", "b"), (replace(QUESTION, shards=((gone,),)),))[0]
 
     trouble = asyncio.run(run()).trouble
     assert trouble is not None

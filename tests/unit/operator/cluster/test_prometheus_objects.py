@@ -6,7 +6,7 @@ import pytest
 
 from metricat_operator.cluster import prometheus_objects
 from metricat_operator.facts.model import Manifest
-from metricat_operator.facts.prometheus_query import Rejection, Web
+from metricat_operator.facts.prometheus_query import Endpoint, Rejection
 
 CHILD: Manifest = {"metadata": {"uid": "u", "resourceVersion": "7", "generation": 3}}
 
@@ -81,6 +81,6 @@ def test_pods_that_can_be_asked_and_why_others_cannot() -> None:
 
 
 def test_how_a_prometheus_serves() -> None:
-    assert prometheus_objects.web({}) == Web("web", "/", tls=False, local=False)
+    assert prometheus_objects.web({}) == Endpoint("web", "/", tls=False, listen_local=False)
     spec = {"portName": "http", "routePrefix": "/p", "listenLocal": True, "web": {"tlsConfig": {"cert": {}}}}
-    assert prometheus_objects.web(spec) == Web("http", "/p", tls=True, local=True)
+    assert prometheus_objects.web(spec) == Endpoint("http", "/p", tls=True, listen_local=True)

@@ -1,11 +1,11 @@
 """What happens often is done together, and none waits for another."""
 
-from metricat_operator.controller.status_throttle import Pace
+from metricat_operator.controller.status_throttle import StatusThrottle
 
 
 def test_what_presses_is_written_at_once_and_then_apart() -> None:
     now = [100.0]
-    pace = Pace(clock=lambda: now[0])
+    pace = StatusThrottle(clock=lambda: now[0])
     assert pace.wait("a", pressing=True) == 0
     now[0] += 1
     assert pace.wait("a", pressing=True) == 2
@@ -17,7 +17,7 @@ def test_what_presses_is_written_at_once_and_then_apart() -> None:
 
 def test_numbers_have_to_stand_first() -> None:
     now = [100.0]
-    pace = Pace(clock=lambda: now[0])
+    pace = StatusThrottle(clock=lambda: now[0])
     assert pace.wait("a", pressing=False) == 10
     now[0] += 9
     assert pace.wait("a", pressing=False) == 1
@@ -32,7 +32,7 @@ def test_numbers_have_to_stand_first() -> None:
 
 def test_what_presses_takes_the_numbers_along() -> None:
     now = [100.0]
-    pace = Pace(clock=lambda: now[0])
+    pace = StatusThrottle(clock=lambda: now[0])
     assert pace.wait("a", pressing=False) == 10
     now[0] += 1
     assert pace.wait("a", pressing=True) == 0
@@ -42,7 +42,7 @@ def test_what_presses_takes_the_numbers_along() -> None:
 
 def test_none_of_hundreds_waits_for_ever() -> None:
     now = [100.0]
-    pace = Pace(clock=lambda: now[0])
+    pace = StatusThrottle(clock=lambda: now[0])
     due = {str(target): now[0] for target in range(200)}
     written: dict[str, float] = {}
     while due:
@@ -58,7 +58,7 @@ def test_none_of_hundreds_waits_for_ever() -> None:
 
 def test_the_numbers_of_many_wait_for_one_another() -> None:
     now = [100.0]
-    pace = Pace(clock=lambda: now[0])
+    pace = StatusThrottle(clock=lambda: now[0])
     for target in range(30):
         pace.wait(str(target), pressing=False)
     now[0] += 29

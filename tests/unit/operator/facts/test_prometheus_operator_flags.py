@@ -6,11 +6,11 @@ import pytest
 
 from metricat_operator.cluster import prometheus_objects
 from metricat_operator.facts.model import Manifest
-from metricat_operator.facts.prometheus_operator_flags import Overseer, parse
+from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator, parse
 
 
-def overseer(*words: str) -> Overseer:
-    return Overseer("monitoring/prometheus-operator", parse(words))
+def overseer(*words: str) -> PrometheusOperator:
+    return PrometheusOperator("monitoring/prometheus-operator", parse(words))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def overseer(*words: str) -> Overseer:
     ],
 )
 def test_it_looks_where_its_flags_let_it(words: tuple[str, ...], what: str, namespaces: str) -> None:
-    assert [name for name in "abc" if overseer(*words).sees(what, name)] == namespaces.split()
+    assert [name for name in "abc" if overseer(*words).watches(what, name)] == namespaces.split()
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_it_looks_where_its_flags_let_it(words: tuple[str, ...], what: str, name
     ],
 )
 def test_it_configures_what_its_flags_let_it(words: tuple[str, ...], kind: str, namespaces: str) -> None:
-    assert [name for name in "abc" if overseer(*words).oversees(kind, name)] == namespaces.split()
+    assert [name for name in "abc" if overseer(*words).manages(kind, name)] == namespaces.split()
 
 
 def test_of_several_the_annotation_chooses() -> None:
-    assert overseer("--controller-id", "x").oversees("Prometheus", "a", "x")
-    assert not overseer().oversees("Prometheus", "a", "x")
+    assert overseer("--controller-id", "x").manages("Prometheus", "a", "x")
+    assert not overseer().manages("Prometheus", "a", "x")
 
 
 def pod(name: str, *arguments: str, **more: Any) -> Manifest:
@@ -60,13 +60,13 @@ def pod(name: str, *arguments: str, **more: Any) -> Manifest:
 
 
 def test_nothing_is_said_where_none_is_known() -> None:
-    assert prometheus_objects.overseers([], "Prometheus", "a", "") is None
+    assert prometheus_objects.operators([], "Prometheus", "a", "") is None
     assert (
-        prometheus_objects.overseers([pod("old", "--namespaces=b", deletionTimestamp="now")], "Prometheus", "a", "")
+        prometheus_objects.operators([pod("old", "--namespaces=b", deletionTimestamp="now")], "Prometheus", "a", "")
         is None
     )
-    assert prometheus_objects.overseers([pod("one", "--namespaces=b")], "Prometheus", "a", "") == ()
-    [found] = prometheus_objects.overseers([pod("one", "--namespaces=b"), pod("two")], "Prometheus", "a", "") or ()
+    assert prometheus_objects.operators([pod("one", "--namespaces=b")], "Prometheus", "a", "") == ()
+    [found] = prometheus_objects.operators([pod("one", "--namespaces=b"), pod("two")], "Prometheus", "a", "") or ()
     assert found.name == "monitoring/two"
 
 
@@ -75,7 +75,7 @@ def test_variables_are_read_where_the_pod_tells_them() -> None:
         container = {"name": "operator", "args": ["--namespaces=$(WHERE)"], "env": [variable]}
         metadata = {"name": "one", "namespace": "monitoring", "uid": "one", "resourceVersion": "1"}
         trimmed = prometheus_objects.trim_operator({"metadata": metadata, "spec": {"containers": [container]}})
-        found = prometheus_objects.overseers([trimmed], "Prometheus", "a", "")
+        found = prometheus_objects.operators([trimmed], "Prometheus", "a", "")
         return None if found is None else bool(found)
 
     assert looks({"name": "WHERE", "value": "a,b"}) is True

@@ -11,7 +11,7 @@ from metricat_operator import naming
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.rules import number
 from metricat_operator.api.parse import parse
-from metricat_operator.manifests import Context, build
+from metricat_operator.manifests import Context, build_children
 from support.specs import specs
 
 LEVELS = [(alert, level) for alert in CATALOGUE for level in alert.levels]
@@ -20,7 +20,7 @@ LEVELS = [(alert, level) for alert in CATALOGUE for level in alert.levels]
 def built(spec: dict[str, Any]) -> str:
     parsed = parse(spec)
     assert parsed.spec is not None
-    return json.dumps(build(Context("nodes", "monitoring", "uid", parsed.spec, "image")))
+    return json.dumps(build_children(Context("nodes", "monitoring", "uid", parsed.spec, "image")))
 
 
 @settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))

@@ -9,9 +9,9 @@ import yaml
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.inhibition import INHIBITIONS
 from metricat_operator.api.parse import parse
-from metricat_operator.cluster.cluster_cache import taker, trim_taker
-from metricat_operator.cluster.kinds import CONFIG_FIELDS, TAKERS
-from metricat_operator.facts.model import Facts, ObjectKey, Taker
+from metricat_operator.cluster.cluster_cache import instance, trim_instance
+from metricat_operator.cluster.kinds import CONFIG_FIELDS, INSTANCE_KINDS
+from metricat_operator.facts.model import Facts, ObjectKey, PrometheusInstance
 from metricat_operator.facts.prometheus_query import Rejection
 from metricat_operator.status.notifications import KIND, finding
 from metricat_tools.generate import golden
@@ -146,16 +146,16 @@ def test_a_critical_silences_its_own_warning_only() -> None:
         assert compared <= set(rule.equal)
 
 
-def alertmanager(**selectors: Any) -> Taker:
+def alertmanager(**selectors: Any) -> PrometheusInstance:
     chosen, spaces = (selectors.get(field) for field in CONFIG_FIELDS)
     resource = "alertmanagers.monitoring.coreos.com"
-    return Taker("Alertmanager", resource, "ns", "main", {KIND: (chosen, spaces)}, {KIND: CONFIG_FIELDS})
+    return PrometheusInstance("Alertmanager", resource, "ns", "main", {KIND: (chosen, spaces)}, {KIND: CONFIG_FIELDS})
 
 
-def facts(*takers: Taker, said: str = "") -> Facts:
+def facts(*instances: PrometheusInstance, said: str = "") -> Facts:
     child = {"metadata": {"namespace": "ns", "name": "metricat-nodes", "uid": "u", "labels": {"team": "a"}}}
     rejections = (Rejection("u", said, "Alertmanager ns/main"),) if said else ()
-    return Facts(children={ObjectKey(KIND, "metricat-nodes"): child}, takers=takers, rejections=rejections)
+    return Facts(children={ObjectKey(KIND, "metricat-nodes"): child}, instances=instances, rejections=rejections)
 
 
 def test_the_alertmanager_that_selects_is_named_and_so_is_what_is_missing() -> None:
@@ -183,7 +183,7 @@ def test_what_the_prometheus_operator_says_of_a_missing_secret_is_told() -> None
 def test_every_taker_can_be_told_with_its_pods() -> None:
     pod = {"labels": {"app.kubernetes.io/name": "alertmanager", "app.kubernetes.io/instance": "main"}, "gone": False}
     pod |= {"metadata": {"namespace": "ns", "name": "alertmanager-main-0"}, "trouble": "", "address": "10.0.0.9"}
-    for kind in TAKERS:
-        trimmed = trim_taker({"kind": kind.name, "metadata": {"namespace": "ns", "name": "main"}, "spec": {}})
-        found = taker(trimmed, [pod | {"ports": {"web": 9093}}])
+    for kind in INSTANCE_KINDS:
+        trimmed = trim_instance({"kind": kind.name, "metadata": {"namespace": "ns", "name": "main"}, "spec": {}})
+        found = instance(trimmed, [pod | {"ports": {"web": 9093}}])
         assert [one.address for one in found.servers] == ["10.0.0.9"] * (kind.name == "Alertmanager")

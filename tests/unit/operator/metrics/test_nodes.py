@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from metricat_operator.cluster.cluster_cache import Observer
+from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.facts.model import Node, Taint
 from metricat_operator.metrics.nodes import node_families
 
@@ -49,9 +49,9 @@ def test_of_when_nodes_were_created_only_the_last_hour_is_told() -> None:
     ],
 )
 def test_what_is_kept_of_a_node_tells_it(change: dict[str, Any], expected: Node) -> None:
-    observer = Observer(lambda *_: None)
+    cluster = ClusterCache(lambda *_: None)
     metadata = {"name": "a", "uid": "a", "resourceVersion": "1", "creationTimestamp": "2023-11-14T22:13:20Z"}
     status = {"conditions": [{"type": "Ready", "status": "True"}]}
     node: dict[str, Any] = {"metadata": metadata, "spec": {}, "status": status}
-    observer.nodes.put({**node, **change, "metadata": metadata | change.get("metadata", {})})
-    assert observer.known_nodes() == (expected,)
+    cluster.nodes.put({**node, **change, "metadata": metadata | change.get("metadata", {})})
+    assert cluster.known_nodes() == (expected,)

@@ -10,7 +10,7 @@ from kubernetes.aio.client import Configuration
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.lease import Lease
 from metricat_operator.controller.operator import Operator
-from metricat_operator.metrics.own import Measures
+from metricat_operator.metrics.own import OperatorMetrics
 from metricat_operator.servers import health
 from metricat_operator.settings import Settings
 from support.harness import free_port
@@ -26,12 +26,12 @@ TARGET: dict[str, Any] = {
 async def _probed(path: str, heard: list[dict[str, Any]], told: list[dict[str, Any]]) -> tuple[int, str]:
     """The answer of an operator whose own watch has heard of these targets, and to which kopf has told of those."""
     client = Client(Configuration())
-    operator = Operator(Settings("image"), client, Lease("a", "b", "c"), Measures())
+    operator = Operator(Settings("image"), client, Lease("a", "b", "c"), OperatorMetrics())
     port = free_port()
     try:
         async with health.serving(operator, port), aiohttp.ClientSession() as session:
             for target in heard:
-                operator.observer.targets.put(target)
+                operator.cluster.targets.put(target)
             for target in told:
                 operator.seen(target, lambda *_: None)
             await asyncio.sleep(0.1)

@@ -10,7 +10,7 @@ import pytest
 from metricat_operator.api.parse import parse
 from metricat_operator.cluster.pods import agent_pod, trim_pod
 from metricat_operator.facts.model import Event, Facts, Manifest, Node, ObjectKey
-from metricat_operator.status import compute, unexplained
+from metricat_operator.status import compute_status, unexplained
 
 TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 1}}
 
@@ -55,7 +55,7 @@ def facts(
 
 
 def why(given: Facts) -> tuple[str, str]:
-    [uncovered] = compute(TARGET, parse({}), given, (), "2030-01-02T03:04:05Z")["uncovered"]
+    [uncovered] = compute_status(TARGET, parse({}), given, (), "2030-01-02T03:04:05Z")["uncovered"]
     return uncovered["reason"], uncovered["message"]
 
 

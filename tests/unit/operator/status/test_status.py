@@ -4,8 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 from metricat_operator.api.parse import parse
-from metricat_operator.facts.model import AgentPod, Facts, Manifest, Node, ObjectKey, Taint, Trouble
-from metricat_operator.status import MAX_MESSAGE, MAX_UNCOVERED, broken, compute, news, says_the_same
+from metricat_operator.facts.model import AgentPod, ChildError, Facts, Manifest, Node, ObjectKey, Taint
+from metricat_operator.status import (
+    MAX_MESSAGE,
+    MAX_UNCOVERED,
+    changed_conditions,
+    compute_status,
+    internal_error_status,
+    is_unchanged,
+)
 from metricat_operator.status.conditions import monitored
 
 TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 3}}
@@ -27,8 +34,10 @@ def facts(*pods: AgentPod, nodes: tuple[Node, ...] = (Node("a"), Node("b")), upd
 READY = (AgentPod("p1", "a", ready=True), AgentPod("p2", "b", ready=True))
 
 
-def status(given: Facts, spec: dict[str, Any] | None = None, *troubles: Trouble, target: Manifest = TARGET) -> Manifest:
-    return compute(target, parse(spec or {}), given, troubles, NOW)
+def status(
+    given: Facts, spec: dict[str, Any] | None = None, *child_errors: ChildError, target: Manifest = TARGET
+) -> Manifest:
+    return compute_status(target, parse(spec or {}), given, child_errors, NOW)
 
 
 def condition(found: Manifest, kind: str) -> Manifest:
@@ -53,8 +62,8 @@ def test_all_is_well() -> None:
 
 
 def test_a_node_without_a_ready_agent_is_named_with_the_reason() -> None:
-    broken = AgentPod("p2", "b", ready=False, reason="ImagePullBackOff", message="no such image")
-    found = status(facts(READY[0], broken))
+    internal_error_status = AgentPod("p2", "b", ready=False, reason="ImagePullBackOff", message="no such image")
+    found = status(facts(READY[0], internal_error_status))
     [uncovered] = found["uncovered"]
     assert (uncovered["node"], uncovered["reason"]) == ("b", "ImagePullBackOff")
     assert uncovered["message"].startswith("no such image; see that the image exists")
@@ -116,8 +125,8 @@ def test_what_a_refused_spec_leaves_running_is_said_to_be_of_an_earlier_one() ->
     assert message.endswith("; until then nothing runs")
 
     parts = [{"type": kind, "status": "True", "message": kind} for kind in ("Discovered", "RulesLoaded", "Scraped")]
-    for answer, start in (("True", "RulesLoaded"), ("False", "by an earlier spec, for the newest is refused")):
-        found = monitored([{"type": "Accepted", "status": answer}, *parts])
+    for query_result, start in (("True", "RulesLoaded"), ("False", "by an earlier spec, for the newest is refused")):
+        found = monitored([{"type": "Accepted", "status": query_result}, *parts])
         assert (found["status"], found["message"].startswith(start)) == ("True", True)
 
 
@@ -127,7 +136,7 @@ def test_nothing_is_claimed_of_rules_that_were_never_written() -> None:
 
 
 def test_a_part_of_the_rules_that_could_not_be_written_is_missed() -> None:
-    trouble = Trouble("PrometheusRule", "part-2-metricat-nodes", "NameTaken", "it exists")
+    trouble = ChildError("PrometheusRule", "part-2-metricat-nodes", "NameTaken", "it exists")
     rule = {"metadata": {"name": "metricat-nodes", "namespace": "monitoring", "uid": "r"}, "spec": {"groups": []}}
     given = facts(*READY)
     given = replace(given, children={**given.children, ObjectKey("PrometheusRule", "metricat-nodes"): rule})
@@ -170,24 +179,24 @@ def test_a_kind_that_is_not_asked_for_is_not_missed() -> None:
 
 
 def test_a_refused_daemon_set_keeps_the_target_from_being_ready() -> None:
-    trouble = Trouble("DaemonSet", "metricat-nodes", "Invalid", "maxUnavailable: Invalid value")
+    trouble = ChildError("DaemonSet", "metricat-nodes", "Invalid", "maxUnavailable: Invalid value")
     assert condition(status(facts(*READY), None, trouble), "Ready")["reason"] == "Invalid"
 
 
 def test_no_message_is_longer_than_the_api_server_takes() -> None:
-    trouble = Trouble("Service", "metricat-nodes", "Invalid", "x" * 100_000)
+    trouble = ChildError("Service", "metricat-nodes", "Invalid", "x" * 100_000)
     assert len(condition(status(facts(*READY), None, trouble), "Applied")["message"]) <= MAX_MESSAGE
 
 
 def test_conditions_of_others_and_the_order_do_not_make_a_write() -> None:
     found = status(facts(*READY))
     other = {"type": "Theirs", "status": "True"}
-    assert says_the_same(found, {**found, "conditions": [other, *reversed(found["conditions"])]})
-    assert not says_the_same(found, {**found, "nodes": {}})
+    assert is_unchanged(found, {**found, "conditions": [other, *reversed(found["conditions"])]})
+    assert not is_unchanged(found, {**found, "nodes": {}})
 
 
 def test_a_refused_child_is_told() -> None:
-    trouble = Trouble("Service", "metricat-nodes", "Forbidden", 'cannot patch resource "services"')
+    trouble = ChildError("Service", "metricat-nodes", "Forbidden", 'cannot patch resource "services"')
     found = condition(status(facts(*READY), None, trouble), "Applied")
     assert found == {
         "status": "False",
@@ -199,9 +208,9 @@ def test_a_refused_child_is_told() -> None:
 def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
     first = status(facts(*READY))
     target = {**TARGET, "status": first}
-    again = compute(target, parse({}), facts(*READY), (), "2031-01-01T00:00:00Z")
+    again = compute_status(target, parse({}), facts(*READY), (), "2031-01-01T00:00:00Z")
     assert again == first
-    worse = compute(target, parse({}), facts(READY[0]), (), "2031-01-01T00:00:00Z")
+    worse = compute_status(target, parse({}), facts(READY[0]), (), "2031-01-01T00:00:00Z")
     times = {c["type"]: c["lastTransitionTime"] for c in worse["conditions"]}
     assert times == {
         "Accepted": NOW,
@@ -261,18 +270,22 @@ def test_an_invalid_spec_counts_the_nodes_that_the_running_agents_are_for() -> N
 
 def test_events_tell_changes_and_not_what_every_new_target_goes_through() -> None:
     starting, running = status(facts()), status(facts(*READY))
-    assert [one["type"] for one in news(running, starting)] == ["AgentsReady"]
-    assert news(running, running) == []
-    assert [one for one in news(starting, {}) if one["type"] in {"Accepted", "Applied", "AgentsReady", "Ready"}] == []
-    assert [one["type"] for one in news(status(facts(), {"agent": {"port": 0}}), {})] == ["Accepted"]
+    assert [one["type"] for one in changed_conditions(running, starting)] == ["AgentsReady"]
+    assert changed_conditions(running, running) == []
+    assert [
+        one
+        for one in changed_conditions(starting, {})
+        if one["type"] in {"Accepted", "Applied", "AgentsReady", "Ready"}
+    ] == []
+    assert [one["type"] for one in changed_conditions(status(facts(), {"agent": {"port": 0}}), {})] == ["Accepted"]
 
 
 def test_a_fault_of_our_own_is_told_and_the_rest_stays_as_it_was() -> None:
     before = status(facts(*READY))
-    found = broken({**TARGET, "status": before}, "a fault", NOW)
+    found = internal_error_status({**TARGET, "status": before}, "a fault", NOW)
     assert condition(found, "Applied") == {"status": "Unknown", "reason": "InternalError", "message": "a fault"}
     assert condition(found, "Monitored")["status"] == "Unknown"
     assert condition(found, "AgentsReady") == condition(before, "AgentsReady")
     assert found["nodes"] == before["nodes"]
-    assert says_the_same(found, broken({**TARGET, "status": found}, "a fault", "2031-01-01T00:00:00Z"))
-    assert broken(TARGET, "a fault", NOW)["observedGeneration"] == 3
+    assert is_unchanged(found, internal_error_status({**TARGET, "status": found}, "a fault", "2031-01-01T00:00:00Z"))
+    assert internal_error_status(TARGET, "a fault", NOW)["observedGeneration"] == 3

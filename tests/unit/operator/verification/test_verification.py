@@ -8,14 +8,22 @@ from typing import Any
 import pytest
 
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
-from metricat_operator.facts.model import Facts, Manifest, ObjectKey, Selector, Taker
-from metricat_operator.facts.prometheus_query import Answer, Group, Rejection, Rule, Server, Web, wording
-from metricat_operator.verification import questions, rules_loaded, scraped
+from metricat_operator.facts.model import Facts, Manifest, ObjectKey, PrometheusInstance, Selector
+from metricat_operator.facts.prometheus_query import (
+    Endpoint,
+    LoadedRule,
+    PrometheusPod,
+    QueryResult,
+    Rejection,
+    RuleGroup,
+    fingerprint,
+)
+from metricat_operator.verification import prometheus_queries, rules_loaded, scraped
 
 NAMES = {"metricat-nodes": "", "extra-metricat-nodes": "spec.alerts.extraGroups[0]: does not look like PromQL"}
-GROUPS = (Group("uid1", "ours"), Group("uid2", "theirs"))
-RULES = (Rule(GROUPS[0], "NodeDown"), Rule(GROUPS[0], "cpu"), Rule(GROUPS[1], "Mine"))
-POD = Server("0", "prometheus-k8s-0", "10.0.0.7", 9090)
+GROUPS = (RuleGroup("uid1", "ours"), RuleGroup("uid2", "theirs"))
+RULES = (LoadedRule(GROUPS[0], "NodeDown"), LoadedRule(GROUPS[0], "cpu"), LoadedRule(GROUPS[1], "Mine"))
+POD = PrometheusPod("0", "prometheus-k8s-0", "10.0.0.7", 9090)
 
 
 def child(kind: str, name: str, uid: str, spec: dict[str, Any]) -> Manifest:
@@ -47,19 +55,23 @@ CHILDREN = {
 
 
 def prometheus(
-    name: str = "k8s", chosen: Selector = None, kind: str = "Prometheus", servers: tuple[Server, ...] = (POD,)
-) -> Taker:
+    name: str = "k8s", chosen: Selector = None, kind: str = "Prometheus", servers: tuple[PrometheusPod, ...] = (POD,)
+) -> PrometheusInstance:
     fields = {"ServiceMonitor": MONITOR_FIELDS, "PrometheusRule": RULE_FIELDS}
     selectors: dict[str, tuple[Selector, Selector]] = dict.fromkeys(fields, ({} if chosen is None else chosen, {}))
     resource = "prometheuses.monitoring.coreos.com"
-    return Taker(kind, resource, "monitoring", name, selectors, fields, account="prometheus-k8s", servers=servers)
+    return PrometheusInstance(
+        kind, resource, "monitoring", name, selectors, fields, account="prometheus-k8s", servers=servers
+    )
 
 
-ANSWER = Answer("Prometheus monitoring/k8s", nodes={"n1": True, "n2": True}, rules=RULES)
+ANSWER = QueryResult("Prometheus monitoring/k8s", nodes={"n1": True, "n2": True}, rules=RULES)
 
 
-def facts(*answers: Answer, takers: tuple[Taker, ...] = (prometheus(),), **more: Any) -> Facts:
-    return Facts(children=CHILDREN, takers=takers, answers=answers, **more)
+def facts(
+    *query_results: QueryResult, instances: tuple[PrometheusInstance, ...] = (prometheus(),), **more: Any
+) -> Facts:
+    return Facts(children=CHILDREN, instances=instances, query_results=query_results, **more)
 
 
 def everywhere(_: str) -> bool:
@@ -92,9 +104,9 @@ def test_all_is_well() -> None:
 )
 def test_rules_that_look_further_back_than_samples_are_kept(expr: str, retention: str, told: str) -> None:
     rule = child("PrometheusRule", "r", "uid9", {"groups": [{"name": "g", "rules": [{"alert": "Far", "expr": expr}]}]})
-    answer = replace(ANSWER, rules=(Rule(Group("uid9", "g"), "Far"),))
-    taker = replace(prometheus(), retention=retention)
-    given = replace(facts(answer, takers=(taker,)), children={ObjectKey("PrometheusRule", "r"): rule})
+    query_result = replace(ANSWER, rules=(LoadedRule(RuleGroup("uid9", "g"), "Far"),))
+    instance = replace(prometheus(), retention=retention)
+    given = replace(facts(query_result, instances=(instance,)), children={ObjectKey("PrometheusRule", "r"): rule})
     found = rules_loaded(given, {"r": ""})
     assert found.holds
     assert found.message.partition("has the 1 rules of PrometheusRule r")[2] == (
@@ -110,8 +122,8 @@ def test_nothing_is_claimed_before_an_answer() -> None:
     assert (scraping.finding.holds, scraping.finding.reason, scraping.up) == (None, "Asking", None)
 
 
-@pytest.mark.parametrize("loaded", [(), RULES[1:], (*RULES, Rule(GROUPS[0], "old"))])
-def test_rules_that_are_not_loaded_as_they_are_now(loaded: tuple[Rule, ...]) -> None:
+@pytest.mark.parametrize("loaded", [(), RULES[1:], (*RULES, LoadedRule(GROUPS[0], "old"))])
+def test_rules_that_are_not_loaded_as_they_are_now(loaded: tuple[LoadedRule, ...]) -> None:
     found = rules_loaded(facts(replace(ANSWER, rules=loaded)), NAMES)
     assert (found.holds, found.reason) == (False, "RulesNotLoaded")
     assert "has 0 of 1 groups of PrometheusRule metricat-nodes; not ours as they are now" in found.message
@@ -119,19 +131,19 @@ def test_rules_that_are_not_loaded_as_they_are_now(loaded: tuple[Rule, ...]) -> 
 
 
 def test_alerts_that_are_loaded_with_older_texts_are_not_taken_for_ours() -> None:
-    old = [Rule(GROUPS[0], "NodeDown", wording=wording(0, {"summary": "above 90 %"})), *RULES[1:]]
+    old = [LoadedRule(GROUPS[0], "NodeDown", fingerprint=fingerprint(0, {"summary": "above 90 %"})), *RULES[1:]]
     found = rules_loaded(facts(replace(ANSWER, rules=tuple(old))), NAMES)
     assert (found.holds, found.reason) == (None, "NotReloaded")
     assert "2 rules of PrometheusRule metricat-nodes, but as they were before: NodeDown: a change is" in found.message
-    assert wording(60, {}) != wording(0, {}) == 0
+    assert fingerprint(60, {}) != fingerprint(0, {}) == 0
 
 
 def test_what_is_missing_in_a_paused_prometheus_is_that_pause() -> None:
-    taker = replace(prometheus(), paused=True)
+    instance = replace(prometheus(), paused=True)
     resume = """k8s -n monitoring --type merge -p '{"spec": {"paused": false}}'"""
-    assert resume in rules_loaded(facts(replace(ANSWER, rules=()), takers=(taker,)), NAMES).message
+    assert resume in rules_loaded(facts(replace(ANSWER, rules=()), instances=(instance,)), NAMES).message
     lost = replace(ANSWER, nodes={}, configured=False)
-    assert resume in scraped(facts(lost, takers=(taker,)), ["n1"], {}).finding.message
+    assert resume in scraped(facts(lost, instances=(instance,)), ["n1"], {}).finding.message
 
 
 def test_odd_children_of_a_paused_target_are_no_riddle() -> None:
@@ -144,17 +156,17 @@ def test_odd_children_of_a_paused_target_are_no_riddle() -> None:
     ]
     children = {ObjectKey(one["kind"], one["metadata"]["name"]): one for one in odd}
     given = replace(facts(replace(ANSWER, rules=())), children=children)
-    [question] = questions(given, everywhere)
-    assert question.job
-    assert [group.name for group in question.groups] == ["ours", "empty"]
+    [query] = prometheus_queries(given, everywhere)
+    assert query.job
+    assert [group.name for group in query.groups] == ["ours", "empty"]
     assert rules_loaded(given, NAMES).reason == "RulesLoaded"
     assert scraped(given, ["n1"], {}).finding.holds
 
 
 def test_a_configuration_that_prometheus_refuses_is_the_reason_told() -> None:
-    answer = replace(ANSWER, rules=(), nodes={}, reloaded=False)
-    assert "its newest configuration is refused" in rules_loaded(facts(answer), NAMES).message
-    assert "its newest configuration is refused" in scraped(facts(answer), ["n1"], {}).finding.message
+    query_result = replace(ANSWER, rules=(), nodes={}, reloaded=False)
+    assert "its newest configuration is refused" in rules_loaded(facts(query_result), NAMES).message
+    assert "its newest configuration is refused" in scraped(facts(query_result), ["n1"], {}).finding.message
 
 
 def test_a_rule_that_fails_is_named_with_the_error() -> None:
@@ -175,7 +187,7 @@ def test_a_rule_that_the_prometheus_operator_leaves_out_comes_with_our_own_doubt
         "the Prometheus Operator leaves PrometheusRule extra-metricat-nodes out of Prometheus monitoring/k8s: "
         "invalid rule; spec.alerts.extraGroups[0]: does not look like PromQL"
     )
-    elsewhere = replace(said, taker="Prometheus other/x")
+    elsewhere = replace(said, instance="Prometheus other/x")
     assert rules_loaded(facts(ANSWER, rejections=(elsewhere,)), NAMES).holds is True
 
 
@@ -188,12 +200,12 @@ def test_a_rule_that_was_refused_at_the_door_is_not_taken_for_no_rule() -> None:
 
 
 def test_one_prometheus_that_works_is_enough_and_a_known_fault_weighs_more_than_silence() -> None:
-    takers = (prometheus(), prometheus("dev"))
-    silent = Answer("Prometheus monitoring/dev", ("Unreachable", "http://10.0.0.9:9090: refused"))
-    assert scraped(facts(ANSWER, silent, takers=takers), ["n1"], {}).finding.holds is True
-    assert rules_loaded(facts(ANSWER, silent, takers=takers), NAMES).holds is True
+    instances = (prometheus(), prometheus("dev"))
+    silent = QueryResult("Prometheus monitoring/dev", ("Unreachable", "http://10.0.0.9:9090: refused"))
+    assert scraped(facts(ANSWER, silent, instances=instances), ["n1"], {}).finding.holds is True
+    assert rules_loaded(facts(ANSWER, silent, instances=instances), NAMES).holds is True
     down = replace(ANSWER, nodes={"n1": False}, errors={"n1": "connection refused"})
-    found = scraped(facts(silent, down, takers=takers), ["n1"], {})
+    found = scraped(facts(silent, down, instances=instances), ["n1"], {})
     assert (found.finding.holds, found.finding.reason, found.up) == (False, "TargetsDown", 0)
     assert found.finding.message == (
         "0/1 nodes are up in Prometheus monitoring/k8s; n1: connection refused; "
@@ -202,8 +214,8 @@ def test_one_prometheus_that_works_is_enough_and_a_known_fault_weighs_more_than_
 
 
 def test_each_node_without_samples_is_told_why() -> None:
-    answer = replace(ANSWER, nodes={"n1": True, "n2": False}, errors={"n2": "no route to host"})
-    found = scraped(facts(answer), ["n1", "n2", "n3", "n4"], {"n3": "ImagePullBackOff"})
+    query_result = replace(ANSWER, nodes={"n1": True, "n2": False}, errors={"n2": "no route to host"})
+    found = scraped(facts(query_result), ["n1", "n2", "n3", "n4"], {"n3": "ImagePullBackOff"})
     assert found.up == 1
     assert found.finding.message == (
         "1/4 nodes are up in Prometheus monitoring/k8s; n2: no route to host; "
@@ -212,13 +224,13 @@ def test_each_node_without_samples_is_told_why() -> None:
 
 
 def test_no_target_at_all_asks_for_the_right_to_find_them() -> None:
-    answer = replace(ANSWER, nodes={})
-    told = scraped(facts(answer), ["n1"], {}).finding
+    query_result = replace(ANSWER, nodes={})
+    told = scraped(facts(query_result), ["n1"], {}).finding
     assert told.reason == "NoTargets"
     assert told.message.endswith(
         "kubectl auth can-i list pods -n monitoring --as system:serviceaccount:monitoring:prometheus-k8s"
     )
-    told = scraped(facts(replace(answer, configured=False)), ["n1"], {}).finding
+    told = scraped(facts(replace(query_result, configured=False)), ["n1"], {}).finding
     assert "its configuration lacks serviceMonitor/monitoring/metricat-nodes" in told.message
 
 
@@ -231,39 +243,39 @@ def test_a_shard_that_is_silent_leaves_open_what_is_missing() -> None:
 def test_what_is_asked_of_whom() -> None:
     other = prometheus("other", {"matchLabels": {"no": "such"}})
     agent = replace(prometheus("edge", kind="PrometheusAgent"), selectors={"ServiceMonitor": ({}, {})})
-    first, second = questions(facts(takers=(prometheus(), other, agent)), everywhere)
-    assert (first.taker, second.taker) == ("Prometheus monitoring/k8s", "PrometheusAgent monitoring/edge")
+    first, second = prometheus_queries(facts(instances=(prometheus(), other, agent)), everywhere)
+    assert (first.instance, second.instance) == ("Prometheus monitoring/k8s", "PrometheusAgent monitoring/edge")
     assert set(first.groups) == set(GROUPS)
     assert second.groups == ()
-    assert (first.queries, second.queries) == (True, False)
+    assert (first.can_query, second.can_query) == (True, False)
     assert first.job is not None
     assert (first.job.pool, first.job.window_seconds) == ("serviceMonitor/monitoring/metricat-nodes/0", 80)
 
 
 def test_of_each_shard_one_pod_is_asked() -> None:
     pods = (POD, replace(POD, name="prometheus-k8s-1"), replace(POD, shard="1", name="prometheus-k8s-shard-1-0"))
-    [question] = questions(facts(takers=(prometheus(servers=pods),)), everywhere)
-    assert [len(shard) for shard in question.shards] == [2, 1]
+    [query] = prometheus_queries(facts(instances=(prometheus(servers=pods),)), everywhere)
+    assert [len(shard) for shard in query.shards] == [2, 1]
 
 
 @pytest.mark.parametrize(
-    ("taker", "allowed", "reason"),
+    ("instance", "allowed", "reason"),
     [
         (prometheus(), False, "NotAsked"),
         (prometheus(servers=()), True, "NoPods"),
-        (replace(prometheus(), web=Web(local=True)), True, "ListensLocally"),
+        (replace(prometheus(), web=Endpoint(listen_local=True)), True, "ListensLocally"),
         (prometheus(servers=tuple(replace(POD, shard=str(shard)) for shard in range(17))), True, "TooManyShards"),
     ],
 )
-def test_who_cannot_be_asked_is_told(taker: Taker, allowed: bool, reason: str) -> None:  # noqa: FBT001
-    [question] = questions(facts(takers=(taker,)), lambda _: allowed)
-    assert question.hindrance is not None
-    assert question.hindrance[0] == reason
+def test_who_cannot_be_asked_is_told(instance: PrometheusInstance, allowed: bool, reason: str) -> None:  # noqa: FBT001
+    [query] = prometheus_queries(facts(instances=(instance,)), lambda _: allowed)
+    assert query.blocked_by is not None
+    assert query.blocked_by[0] == reason
 
 
 def test_the_policy_that_lets_the_operator_in_is_a_command() -> None:
-    [question] = questions(facts(), everywhere, "metricat-system")
-    words = shlex.split(question.after_timeout.partition(": ")[2])
+    [query] = prometheus_queries(facts(), everywhere, "metricat-system")
+    words = shlex.split(query.after_timeout.partition(": ")[2])
     assert (words[0], words[2:]) == ("echo", ["|", "kubectl", "apply", "-f", "-"])
     policy = json.loads(words[1])
     assert policy["metadata"]["namespace"] == "monitoring"

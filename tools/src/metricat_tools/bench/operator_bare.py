@@ -11,7 +11,7 @@ from kubernetes.aio.client import Configuration
 from metricat_operator.api.parse import parse
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import BY_NAME
-from metricat_operator.manifests import Context, build
+from metricat_operator.manifests import Context, build_children
 from metricat_tools.bench.operator_stage import LABEL, NAMESPACE, Stage
 
 Manifest = dict[str, Any]
@@ -28,7 +28,7 @@ def children(team: int) -> list[Manifest]:
     """A small target's children, without their owner: the garbage collector would take them at once."""
     accepted = parse(spec(team)).spec
     assert accepted is not None
-    built = build(Context(f"t{team}", NAMESPACE, "-", accepted, "metricat/agent:bench"))
+    built = build_children(Context(f"t{team}", NAMESPACE, "-", accepted, "metricat/agent:bench"))
     for child in built:
         del child["metadata"]["ownerReferences"]
     return built

@@ -163,8 +163,8 @@ def _described(text: str, schema: Schema) -> str:
     """The description, with the default in words: the schema itself holds none."""
     default = schema.get("default")
     simple = isinstance(default, (str, int, float)) and default != ""
-    listed = isinstance(default, list) and default
-    if "Default:" in text or not (simple or listed):
+    join_words = isinstance(default, list) and default
+    if "Default:" in text or not (simple or join_words):
         return " ".join(text.split())
     return f"{' '.join(text.split())} Default: {json.dumps(_without_nulls(default))}."
 

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from metricat_operator.api.parse import parse
-from metricat_operator.manifests import Context, build
+from metricat_operator.manifests import Context, build_children
 
 UID = "11111111-2222-3333-4444-555555555555"
 IMAGE = "metricat/agent:golden"
@@ -22,7 +22,7 @@ def manifests(target: dict[str, Any]) -> list[dict[str, Any]]:
     if parsed.spec is None or parsed.errors:
         raise ValueError("; ".join(parsed.errors))
     metadata = target["metadata"]
-    return build(Context(metadata["name"], metadata["namespace"], UID, parsed.spec, agent_image=IMAGE))
+    return build_children(Context(metadata["name"], metadata["namespace"], UID, parsed.spec, agent_image=IMAGE))
 
 
 def cases(root: Path) -> list[Path]:
