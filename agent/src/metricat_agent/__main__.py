@@ -15,8 +15,8 @@ from metricat_agent.config.node_exporter_flags import translate
 from metricat_agent.heap import HeapTuner
 from metricat_agent.host.cached_files import CachedFiles
 from metricat_agent.log_setup import configure
-from metricat_agent.scrape.cpu_limiter import Limits as ThriftLimits
-from metricat_agent.scrape.executor import Limits
+from metricat_agent.scrape.cpu_limiter import CpuLimits
+from metricat_agent.scrape.executor import ExecutorLimits
 from metricat_agent.scrape.registry import Registry
 from metricat_agent.web.access.authentication import Guard
 from metricat_agent.web.listener import ListenError
@@ -84,9 +84,9 @@ def _guard(given: Settings) -> Guard | None:
 def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry:
     return Registry(
         (table[name](given.host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
-        limits=Limits(deadline=given.deadline),
-        series=given.series_budget,
-        thrift=ThriftLimits(budget=given.cpu_budget),
+        limits=ExecutorLimits(timeout=given.deadline),
+        series_limit=given.series_budget,
+        cpu_limits=CpuLimits(limit=given.cpu_budget),
     )
 
 

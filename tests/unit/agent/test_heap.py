@@ -12,7 +12,7 @@ import pytest
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config.settings import parse
 from metricat_agent.heap import HeapTuner
-from metricat_agent.scrape.executor import Limits
+from metricat_agent.scrape.executor import ExecutorLimits
 from metricat_agent.scrape.registry import Registry
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_no_scrape_leaves_anything_behind(host: Host) -> None:
     directory = Path(host.procfs).parent / "textfile"
     given = parse([f"--collector.textfile.directory={directory}", "--no-collector.processes"], {}, COLLECTORS)
     made = {name: COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()}
-    registry = Registry(made.values(), limits=Limits(deadline=60))  # not of speed
+    registry = Registry(made.values(), limits=ExecutorLimits(timeout=60))  # not of speed
 
     def blocks_after(scrapes: int) -> int:
         for number in range(scrapes):

@@ -1,1 +1,1 @@
-"""One scrape of the collectors that are switched on: isolation, deadlines, limits."""
+"""One scrape of the enabled collectors: isolation, timeouts, limits."""

@@ -1,8 +1,8 @@
-"""Keeps the agent within its share of a CPU: above it, the dearest collectors that one can do without are left out.
+"""CPU limiter: pauses the most expensive optional collectors while the agent exceeds its CPU share.
 
-The share is measured over windows of a minute, whatever the collectors say of themselves. One collector goes at the end
-of a window above the budget; what was under way then may still cost the next window, which is not judged. One comes
-back, the last first, when ten windows in a row used less than half of it.
+The limiter measures the CPU time of the whole process over windows of a minute. At the end of a window above the limit
+it pauses one collector. It does not judge the next window, because work that was already running may still count there.
+After ten consecutive windows below half of the limit it resumes one collector, the last paused first.
 """
 
 from __future__ import annotations
@@ -17,79 +17,83 @@ from metricat_agent.exposition.model import Metrics, gauge, single
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-BUDGET = gauge("metricat_agent_cpu_budget_ratio", "Share of one CPU that the agent may use.")
+LIMIT = gauge("metricat_agent_cpu_budget_ratio", "Share of one CPU that the agent may use.")
 USED = gauge("metricat_agent_cpu_used_ratio", "Share of one CPU that the agent used in the last full minute.")
-SHED = gauge("metricat_collector_shed", "1 for a collector left out because the agent used too much CPU.", "collector")
-FAMILIES = (BUDGET, USED, SHED)
+PAUSED = gauge(
+    "metricat_collector_shed", "1 for a collector left out because the agent used too much CPU.", "collector"
+)
+FAMILIES = (LIMIT, USED, PAUSED)
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """When collectors go and come back."""
+class CpuLimits:
+    """When the limiter pauses and resumes collectors."""
 
-    budget: float = 0.02
+    limit: float = 0.02
     """Share of one CPU."""
     window: float = 60
-    """Seconds over which it is measured."""
-    calm: int = 10
-    """Windows below half of it before a collector comes back."""
+    """Seconds over which the limiter measures the CPU time."""
+    calm_windows: int = 10
+    """Consecutive windows below half of the limit before a collector resumes."""
 
 
-class Thrift:
-    """Decides which collectors are left out. For one thread at a time."""
+class CpuLimiter:
+    """Selects the collectors to pause. Not thread-safe: call it from one thread at a time."""
 
     def __init__(
         self,
         optional: Collection[str],
-        limits: Limits | None = None,
+        limits: CpuLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
+        """`optional` names the collectors that may be paused; `cpu` returns the process' CPU seconds."""
         self._optional = frozenset(optional)
-        self._limits = limits or Limits()
+        self._limits = limits or CpuLimits()
         self._clock = clock
         self._cpu = cpu
-        self._since = (clock(), cpu())
+        self._window_start = (clock(), cpu())
         self._cost: dict[str, float] = {}
-        self._calm = 0
-        self._settling = False
+        self._calm_windows = 0
+        self._skips_window = False
         self._used: float | None = None
-        self.shed: tuple[str, ...] = ()
+        self.paused: tuple[str, ...] = ()
 
-    def note(self, seconds: Mapping[str, float]) -> None:
-        """Take the CPU seconds that each collector used since the last scrape; at the end of a window, judge."""
+    def record(self, seconds: Mapping[str, float]) -> None:
+        """Add the CPU seconds that each collector used since the last scrape; evaluate a window that has ended."""
         for name, took in seconds.items():
             if name in self._optional:
                 self._cost[name] = self._cost.get(name, 0) + took
         now, used = self._clock(), self._cpu()
-        elapsed = now - self._since[0]
+        elapsed = now - self._window_start[0]
         if elapsed >= self._limits.window:
-            self._used = (used - self._since[1]) / elapsed
-            self._since = (now, used)
-            self._judge(self._used)
+            self._used = (used - self._window_start[1]) / elapsed
+            self._window_start = (now, used)
+            self._evaluate(self._used)
             self._cost = {}
 
     def metrics(self) -> Metrics:
-        """Return budget, use, and what is left out."""
+        """Return the limit, the use, and the paused collectors."""
         used = [] if self._used is None else [((), self._used)]
-        return [single(BUDGET, self._limits.budget), (USED, used), (SHED, [((name,), 1) for name in self.shed])]
+        return [single(LIMIT, self._limits.limit), (USED, used), (PAUSED, [((name,), 1) for name in self.paused])]
 
-    def _judge(self, used: float) -> None:
-        budget = self._limits.budget
-        self._calm = self._calm + 1 if used < budget / 2 else 0
-        if self._settling:
-            self._settling = False
-        elif used > budget and self._cost:
-            self._settling = True
-            dearest = max(self._cost, key=self._cost.__getitem__)
-            self.shed = (*self.shed, dearest)
+    def _evaluate(self, used: float) -> None:
+        """Pause or resume at most one collector, by the share of a CPU used in the window that has ended."""
+        limit = self._limits.limit
+        self._calm_windows = self._calm_windows + 1 if used < limit / 2 else 0
+        if self._skips_window:
+            self._skips_window = False
+        elif used > limit and self._cost:
+            self._skips_window = True
+            most_expensive = max(self._cost, key=self._cost.__getitem__)
+            self.paused = (*self.paused, most_expensive)
             _LOG.warning(
-                "used %.1f %% of a CPU, more than --self.cpu-budget=%g: leaving out collector %s",
-                *(100 * used, 100 * budget, dearest),
+                "used %.1f %% of a CPU, more than --self.cpu-budget=%g: pausing collector %s",
+                *(100 * used, 100 * limit, most_expensive),
             )
-        elif self.shed and self._calm >= self._limits.calm:
-            self._calm = 0
-            *rest, back = self.shed
-            self.shed = tuple(rest)
-            _LOG.warning("used %.1f %% of a CPU: collector %s is back", 100 * used, back)
+        elif self.paused and self._calm_windows >= self._limits.calm_windows:
+            self._calm_windows = 0
+            *rest, resumed = self.paused
+            self.paused = tuple(rest)
+            _LOG.warning("used %.1f %% of a CPU: resuming collector %s", 100 * used, resumed)

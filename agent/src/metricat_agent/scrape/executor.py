@@ -1,8 +1,24 @@
-"""Runs jobs, such as collectors, so that one that hangs, or is slow, costs only itself.
+"""Runs jobs, such as collectors, in worker threads with a timeout; a job that hangs or is slow delays no other job.
 
-Jobs take turns in one thread, a *lane*. When one has not come back for `Limits.patience`, another lane goes on
-with the rest, and at `Limits.deadline` the answer is given without those that are still missing. A job that
-hangs keeps its thread, and is left alone until it comes back: there is never more than one thread per job.
+One worker thread runs the jobs of a scrape, one after another. When a job exceeds `ExecutorLimits.soft_timeout`, a
+second worker continues with the remaining jobs, and so on. At `ExecutorLimits.timeout` the executor returns the
+outcomes that exist, and a failed outcome for every other job. Python cannot end a thread, so a job that hangs keeps its
+worker; the executor does not start that job again until it returns. There is at most one worker for each job.
+
+States of a run (one scrape), all changed under `CollectorExecutor._lock`::
+
+    open ── the last job returns ──▶ finished    `finished` is set, and `unfinished` is released once
+    open ── the timeout passes ────▶ closed      `closed` is set, and workers take no more of its jobs
+
+States of a worker::
+
+    new thread ──▶ running a job ──▶ no job is left ──▶ another worker is idle: the thread ends
+                      ▲    │                      └───▶ otherwise: idle, counted in `_idle` ──┐
+                      │    └── its run is closed meanwhile: hanging, until the job returns    │
+                      └──────────────── the next run is put on the queue ────────────────────┘
+
+A job that is running or hanging is in `_busy`, with its start time. `_one_run` admits one scrape at a time; `_lock`
+guards the state above. docs/design/0015-what-a-scrape-costs.md has the measurements behind this design.
 """
 
 from __future__ import annotations
@@ -21,17 +37,17 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How long jobs may take, in seconds."""
+class ExecutorLimits:
+    """Time limits of jobs, in seconds."""
 
-    patience: float = 0.2
-    """For one, until the others go on without it."""
-    deadline: float = 1.5
-    """For all of them."""
+    soft_timeout: float = 0.2
+    """Of one job: after it, another worker continues with the remaining jobs."""
+    timeout: float = 1.5
+    """Of all jobs of a run together."""
 
 
 class Outcome(NamedTuple, Generic[Result]):
-    """What came of one job: its result, or why there is none, and what it took in seconds, and of a CPU."""
+    """The result of one job, or the reason why there is none, with its duration and CPU time in seconds."""
 
     result: Result | None
     seconds: float
@@ -39,37 +55,39 @@ class Outcome(NamedTuple, Generic[Result]):
     cpu_seconds: float = 0
 
 
-class _Turn(Generic[Result]):
-    """The jobs of one scrape: lanes take them from one end, outcomes gather at the other."""
+class _Run(Generic[Result]):
+    """The jobs of one scrape, and their outcomes. The module's docstring shows its states."""
 
     def __init__(self, jobs: Mapping[str, Callable[[], Result]], now: float) -> None:
         self.waiting = deque(jobs.items())
         self.left = len(self.waiting)
+        """Number of jobs without an outcome."""
         self.running: dict[str, float] = {}
+        """Start times of the jobs that a worker has taken."""
         self.outcomes: dict[str, Outcome[Result]] = {}
-        self.newest = now
+        self.last_start = now
         self.closed = False
-        self.over = False
+        self.finished = False
         self.unfinished = threading.Lock()
-        """Held until all is done: one lock wakes who waits with less ado than an event."""
+        """Held until the run is finished: a lock wakes the waiting thread with less work than an event."""
         self.unfinished.acquire()
 
 
-class Lanes(Generic[Result]):
-    """Runs one set of jobs at a time, within a deadline."""
+class CollectorExecutor(Generic[Result]):
+    """Runs one set of jobs at a time, within a timeout."""
 
-    def __init__(self, limits: Limits | None = None, timer: Callable[[], float] = time.perf_counter) -> None:
-        self._limits = limits or Limits()
+    def __init__(self, limits: ExecutorLimits | None = None, timer: Callable[[], float] = time.perf_counter) -> None:
+        self._limits = limits or ExecutorLimits()
         self._timer = timer
-        self._turns: SimpleQueue[_Turn[Result]] = SimpleQueue()
+        self._runs: SimpleQueue[_Run[Result]] = SimpleQueue()
         self._lock = threading.Lock()
-        self._one_turn = threading.Lock()
+        self._one_run = threading.Lock()
         self._idle = 0
         self._busy: dict[str, float] = {}
 
     def run(self, jobs: Mapping[str, Callable[[], Result]]) -> dict[str, Outcome[Result]]:
-        """Return the outcome of every job by name, in no more than the deadline."""
-        with self._one_turn:
+        """Return the outcome of every job by name, not later than the timeout."""
+        with self._one_run:
             outcomes: dict[str, Outcome[Result]] = {}
             with self._lock:
                 now = self._timer()
@@ -77,83 +95,84 @@ class Lanes(Generic[Result]):
             for name, waited in hanging.items():
                 outcomes[name] = Outcome(None, waited, why="hangs, and is left alone until it ends")
             free = {name: job for name, job in jobs.items() if name not in hanging} if hanging else jobs
-            turn = _Turn(free, now)
+            run = _Run(free, now)
             if free:
-                self._start(turn)
-                self._watch(turn, now)
+                self._assign_worker(run)
+                self._wait(run, now)
             with self._lock:
-                turn.closed = True
-                outcomes.update(turn.outcomes)
+                run.closed = True
+                outcomes.update(run.outcomes)
                 now = self._timer()
                 for name in free:
                     if name not in outcomes:
-                        waited = now - turn.running.get(name, now)
+                        waited = now - run.running.get(name, now)
                         outcomes[name] = Outcome(None, waited, why="did not end in time")
             return outcomes
 
-    def _watch(self, turn: _Turn[Result], now: float) -> None:
-        """Wait until all is done or time is up; open another lane whenever the newest one is held up."""
+    def _wait(self, run: _Run[Result], now: float) -> None:
+        """Wait until the run is finished or the timeout passes; add a worker when the current job is slow."""
         limits = self._limits
-        deadline = now + limits.deadline
+        deadline = now + limits.timeout
         while (left := deadline - self._timer()) > 0:
-            if turn.unfinished.acquire(timeout=min(limits.patience, left)):
+            if run.unfinished.acquire(timeout=min(limits.soft_timeout, left)):
                 return
-            if turn.waiting and self._timer() - turn.newest >= limits.patience:
-                turn.newest = self._timer()
-                self._start(turn)
+            if run.waiting and self._timer() - run.last_start >= limits.soft_timeout:
+                run.last_start = self._timer()
+                self._assign_worker(run)
 
-    def _start(self, turn: _Turn[Result]) -> None:
+    def _assign_worker(self, run: _Run[Result]) -> None:
+        """Give the run an idle worker, or a new one."""
         with self._lock:
             if self._idle:
                 self._idle -= 1
             else:
-                threading.Thread(target=self._lane, name="collectors", daemon=True).start()
-        self._turns.put(turn)
+                threading.Thread(target=self._worker, name="collectors", daemon=True).start()
+        self._runs.put(run)
 
-    def _lane(self) -> None:
-        """Take one turn after another; end when another lane is waiting for them already."""
+    def _worker(self) -> None:
+        """Process one run after another; return when another worker is idle already."""
         while True:
-            turn = self._turns.get()
-            self._do(turn)
+            run = self._runs.get()
+            self._process(run)
             with self._lock:
-                superfluous = self._idle > 0
-                self._idle += not superfluous
-                ends = not turn.left and not turn.over
-                turn.over = turn.over or ends
-            if ends:
-                turn.unfinished.release()  # as late as can be: who waits needs the interpreter, which we have
-            if superfluous:
+                is_superfluous = self._idle > 0
+                self._idle += not is_superfluous
+                finishes = not run.left and not run.finished
+                run.finished = run.finished or finishes
+            if finishes:
+                run.unfinished.release()  # as late as possible: the waiting thread needs the interpreter lock
+            if is_superfluous:
                 return
-            del turn
+            del run
 
-    def _do(self, turn: _Turn[Result]) -> None:
-        """Do one job after another, until there is none left."""
+    def _process(self, run: _Run[Result]) -> None:
+        """Run one job after another until none is waiting."""
         timer, cpu = self._timer, time.thread_time
         started, used = timer(), cpu()
-        done = self._next(turn, started)
-        while done is not None:
-            name, job = done
+        current = self._next_job(run, started)
+        while current is not None:
+            name, job = current
             result, why = None, ""
             try:
                 result = job()
             except Exception as error:  # noqa: BLE001 -- the boundary: one job's bug must not cost the others' results
                 why = f"{type(error).__name__}: {error}"
             ended, spent = timer(), cpu()
-            done = self._next(turn, ended, name, Outcome(result, ended - started, why, spent - used))
+            current = self._next_job(run, ended, name, Outcome(result, ended - started, why, spent - used))
             started, used = ended, spent
 
-    def _next(
-        self, turn: _Turn[Result], now: float, done: str = "", outcome: Outcome[Result] | None = None
+    def _next_job(
+        self, run: _Run[Result], now: float, done: str = "", outcome: Outcome[Result] | None = None
     ) -> tuple[str, Callable[[], Result]] | None:
-        """Note what came of a job, and take the next."""
+        """Record the outcome of a job; return the next job, or None if the worker has none left."""
         with self._lock:
             if outcome is not None:
                 del self._busy[done]
-                turn.outcomes[done] = outcome
-                turn.left -= 1
-            if turn.closed or not turn.waiting:
+                run.outcomes[done] = outcome
+                run.left -= 1
+            if run.closed or not run.waiting:
                 return None
-            name, job = turn.waiting.popleft()
-            turn.newest = now
-            self._busy[name] = turn.running[name] = now
+            name, job = run.waiting.popleft()
+            run.last_start = now
+            self._busy[name] = run.running[name] = now
             return name, job

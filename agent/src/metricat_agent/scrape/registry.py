@@ -1,8 +1,8 @@
-"""One scrape of the collectors that are switched on.
+"""One scrape of the enabled collectors.
 
-A collector that raises, hangs, is slow or gives what cannot be written costs its own series and nothing else: it is
-counted, timed and named in the log when it starts to fail and when it works again, not at every scrape in between.
-Scrapes at the same time are one.
+A collector that raises, hangs, is slow or returns invalid metrics loses its own series only. The registry counts and
+times its failures. The registry logs when a collector starts to fail and when it works again, not every failed scrape.
+Concurrent scrapes of the same collectors in the same format share one result.
 """
 
 from __future__ import annotations
@@ -17,47 +17,46 @@ from typing import TYPE_CHECKING
 from metricat_agent.exposition.compression import gzipped
 from metricat_agent.exposition.model import Metrics, Sample, counter, gauge
 from metricat_agent.exposition.writer import TRAILERS, Format, Writer
-from metricat_agent.scrape import series_limit
-from metricat_agent.scrape.cpu_limiter import FAMILIES as THRIFT
-from metricat_agent.scrape.cpu_limiter import Limits as ThriftLimits
-from metricat_agent.scrape.cpu_limiter import Thrift
-from metricat_agent.scrape.executor import Lanes, Limits, Outcome
-from metricat_agent.scrape.single_flight import Flights
+from metricat_agent.scrape import cpu_limiter
+from metricat_agent.scrape.cpu_limiter import CpuLimiter, CpuLimits
+from metricat_agent.scrape.executor import CollectorExecutor, ExecutorLimits, Outcome
+from metricat_agent.scrape.series_limit import DEFAULT_LIMIT, limit_series
+from metricat_agent.scrape.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from metricat_agent.collectors import Collector
 
-DURATION = gauge("node_scrape_collector_duration_seconds", "Time that a collector took, in seconds.", "collector")
-SUCCESS = gauge("node_scrape_collector_success", "1 if the collector worked at this scrape, else 0.", "collector")
-ERRORS = counter("metricat_collector_errors_total", "Scrapes at which a collector failed.", "collector")
+DURATION = gauge("node_scrape_collector_duration_seconds", "Duration of a collector's scrape, in seconds.", "collector")
+SUCCESS = gauge("node_scrape_collector_success", "1 if the collector succeeded, 0 if it failed.", "collector")
+ERRORS = counter("metricat_collector_errors_total", "Number of scrapes at which a collector failed.", "collector")
 LAST_SUCCESS = gauge(
     "metricat_collector_last_success_timestamp_seconds",
-    "When a collector last worked, in seconds since 1970 (UTC).",
+    "Time of a collector's last success, in seconds since 1970 (UTC).",
     "collector",
 )
-SERIES = gauge("metricat_collector_series", "Series that a collector gave at this scrape.", "collector")
+SERIES = gauge("metricat_collector_series", "Number of series that a collector exposed at this scrape.", "collector")
 DROPPED = counter(
     "metricat_collector_dropped_series_total",
-    "Series left out because a collector had more than its budget, added up over scrapes; absent if it never had.",
+    "Series dropped because a collector exceeded --collector.series-limit, summed over scrapes; absent if none was.",
     "collector",
 )
 _OF_COLLECTORS = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
-FAMILIES = (*_OF_COLLECTORS, *THRIFT)
+FAMILIES = (*_OF_COLLECTORS, *cpu_limiter.FAMILIES)
 
 _OUR_NAMES = frozenset(family.name for family in FAMILIES)
 _LOG = logging.getLogger(__name__)
 _MICROSECOND = 6
-"""Digits of a duration: a clock's noise is not worth its bytes."""
+"""Digits of a duration after the point: more would be noise of the clock."""
 
 
 class UnknownCollectorError(Exception):
-    """A scrape asked for collectors that are not switched on; holds their names."""
+    """The request names collectors that are not enabled; the message holds their names."""
 
 
-class Page:
-    """One scrape as bytes; who shares it shares its compressed form too."""
+class ScrapeResult:
+    """One scrape as bytes. Requests that share it also share its compressed fmt."""
 
     def __init__(self, plain: bytes) -> None:
         self.plain = plain
@@ -65,7 +64,7 @@ class Page:
 
     @property
     def gzipped(self) -> bytes:
-        """The same, compressed when somebody asks for it."""
+        """The same bytes, compressed at the first use."""
         if not self._gzipped:
             self._gzipped = gzipped(self.plain)
         return self._gzipped
@@ -73,20 +72,21 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """What a collector gave, as it was written: the same again if it gives the very same object again."""
+    """The text of a collector's metrics, kept for the next scrape that returns the very same object."""
 
     metrics: Metrics
     fmt: Format
     plain: bytes
-    found: Metrics
+    kept: Metrics
+    """The metrics within the limit of series."""
     series: int
     dropped: int
 
 
 class _Record:
-    """One collector, and what is remembered of it from scrape to scrape."""
+    """One collector, and its state from scrape to scrape."""
 
-    def __init__(self, collector: Collector, series: int) -> None:
+    def __init__(self, collector: Collector, series_limit: int) -> None:
         self.collector = collector
         self.labels = (collector.name,)
         self.errors = 0
@@ -94,90 +94,94 @@ class _Record:
         self.background = 0.0
         self.last_success: float | None = None
         self.why: str | None = None
-        self._series = series
+        self._series_limit = series_limit
         self._written: _Written | None = None
         self._writer = Writer()
 
     def collected(self, fmt: Format) -> _Written:
-        """Collect and write at once, while all is at hand; what others told is written once it is known who has it."""
+        """Collect and write in one go, while the data is in the CPU's cache; foreign metrics are written later.
+
+        Which names of a foreign collector are taken is known only after the other collectors have returned.
+        """
         metrics = self.collector.collect()
         if self.collector.foreign:
             return _Written(metrics, fmt, b"", metrics, 0, 0)
         return self.written(metrics, fmt)
 
     def written(self, metrics: Metrics, fmt: Format) -> _Written:
-        """Return the metrics as text, within the budget."""
+        """Return the metrics as text, within the limit of series."""
         written = self._written
         if written is None or written.metrics is not metrics or written.fmt != fmt:
-            found, series, dropped = series_limit.cut(metrics, self._series)
-            plain = self._writer.text(found, fmt).encode()
-            written = self._written = _Written(metrics, fmt, plain, found, series, dropped)
+            kept, series, dropped = limit_series(metrics, self._series_limit)
+            plain = self._writer.text(kept, fmt).encode()
+            written = self._written = _Written(metrics, fmt, plain, kept, series, dropped)
         return written
 
 
 class Registry:
-    """The collectors that are switched on. Threads may scrape it at the same time."""
+    """The enabled collectors. Thread-safe."""
 
-    def __init__(  # noqa: PLR0913 -- keywords that say what they are
+    def __init__(  # noqa: PLR0913 -- keywords with their own names
         self,
         collectors: Iterable[Collector],
         *,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.perf_counter,
-        limits: Limits | None = None,
-        series: int = series_limit.SERIES,
-        thrift: ThriftLimits | None = None,
+        limits: ExecutorLimits | None = None,
+        series_limit: int = DEFAULT_LIMIT,
+        cpu_limits: CpuLimits | None = None,
     ) -> None:
-        self._records = {collector.name: _Record(collector, series) for collector in collectors}
+        self._records = {collector.name: _Record(collector, series_limit) for collector in collectors}
         self._clock = clock
         self._writer = Writer()
         self._writing = threading.Lock()
-        self._thrift = Thrift([name for name, one in self._records.items() if not one.collector.essential], thrift)
-        self._lanes: Lanes[_Written] = Lanes(limits, timer)
-        self._flights: Flights[Page] = Flights()
+        optional = [name for name, record in self._records.items() if not record.collector.essential]
+        self._cpu_limiter = CpuLimiter(optional, cpu_limits)
+        self._executor: CollectorExecutor[_Written] = CollectorExecutor(limits, timer)
+        self._single_flight: SingleFlight[ScrapeResult] = SingleFlight()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the collectors, in the order of a scrape."""
         return tuple(self._records)
 
-    def page(self, fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
-        """Return a scrape, or the one that is being made for another; of the collectors asked for, or of all.
+    def page(self, fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> ScrapeResult:
+        """Return a scrape of the selected collectors, by default all that are not paused; share one that is running.
 
-        Raises `UnknownCollectorError`; never for what a collector does.
+        Raises `UnknownCollectorError`. A failing collector never raises.
         """
         if unknown := sorted({*collect, *exclude} - set(self._records)):
             raise UnknownCollectorError(", ".join(unknown))
-        without = exclude if collect else {*exclude, *self._thrift.shed}
-        chosen = tuple([name for name in self._records if (not collect or name in collect) and name not in without])
-        return self._flights.get((fmt, chosen), lambda: Page(self._bytes(fmt, chosen)))
+        without = exclude if collect else {*exclude, *self._cpu_limiter.paused}
+        selected = tuple([name for name in self._records if (not collect or name in collect) and name not in without])
+        return self._single_flight.get((fmt, selected), lambda: ScrapeResult(self._bytes(fmt, selected)))
 
     def scrape(self) -> str:
         """Return a scrape of all collectors as text."""
         return self._bytes("text", self.names).decode()
 
-    def _bytes(self, fmt: Format, chosen: Iterable[str]) -> bytes:
-        outcomes = self._lanes.run({name: partial(self._records[name].collected, fmt) for name in chosen})
+    def _bytes(self, fmt: Format, selected: Iterable[str]) -> bytes:
+        outcomes = self._executor.run({name: partial(self._records[name].collected, fmt) for name in selected})
         with self._writing:
-            return self._together(fmt, chosen, outcomes)
+            return self._assemble(fmt, selected, outcomes)
 
-    def _together(self, fmt: Format, chosen: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> bytes:
+    def _assemble(self, fmt: Format, selected: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> bytes:
         parts: list[bytes] = []
         own: list[list[Sample]] = [[] for _ in _OF_COLLECTORS]
         durations, successes, errors, last, counts, dropped = own
-        now = int(self._clock())  # whole seconds do for what tells hours from days, and are short
-        for name in chosen:
+        now = int(self._clock())  # whole seconds are exact enough for an age of hours, and shorter
+        for name in selected:
             outcome, record = outcomes[name], self._records[name]
             written, why = outcome.result, outcome.why
             if written is not None and record.collector.foreign:
                 try:
-                    written = record.written(_foreign(written.metrics, outcomes), fmt)
-                except Exception as error:  # noqa: BLE001 -- what cannot be written must not cost the others' series
+                    written = record.written(_without_taken_names(written.metrics, outcomes), fmt)
+                except Exception as error:  # noqa: BLE001 -- invalid metrics must not cost the others' series
                     written, why = None, f"{type(error).__name__}: {error}"
             if written is not None:
                 parts.append(written.plain)
                 record.dropped += written.dropped
-            self._note(record, now, None if written is not None else why)
+            self._record_outcome(record, now, None if written is not None else why)
             labels = record.labels
             durations.append((labels, round(outcome.seconds, _MICROSECOND)))
             successes.append((labels, int(written is not None)))
@@ -187,25 +191,25 @@ class Registry:
             counts.append((labels, written.series if written is not None else 0))
             if record.dropped:
                 dropped.append((labels, record.dropped))
-        self._account(outcomes)
-        metrics = [*zip(_OF_COLLECTORS, own, strict=True), *self._thrift.metrics()]
+        self._record_cpu(outcomes)
+        metrics = [*zip(_OF_COLLECTORS, own, strict=True), *self._cpu_limiter.metrics()]
         return b"".join((*parts, self._writer.text(metrics, fmt).encode(), TRAILERS[fmt].encode()))
 
-    def _account(self, outcomes: Mapping[str, Outcome[_Written]]) -> None:
-        """Charge each collector for the CPU that it used, since the last scrape too; pause those left out for it."""
+    def _record_cpu(self, outcomes: Mapping[str, Outcome[_Written]]) -> None:
+        """Record the CPU time of each collector, also between scrapes; suspend the collectors that are paused now."""
         spent = {}
         for name, outcome in outcomes.items():
             record = self._records[name]
             background = record.collector.background_seconds()
             spent[name] = outcome.cpu_seconds + background - record.background
             record.background = background
-        before = self._thrift.shed
-        self._thrift.note(spent)
-        for name in set(self._thrift.shed) - set(before):
+        paused_before = self._cpu_limiter.paused
+        self._cpu_limiter.record(spent)
+        for name in set(self._cpu_limiter.paused) - set(paused_before):
             self._records[name].collector.pause()
 
-    def _note(self, record: _Record, now: float, why: str | None) -> None:
-        """Count that a collector worked, or why not, and log it if it is news."""
+    def _record_outcome(self, record: _Record, now: float, why: str | None) -> None:
+        """Record success, or the reason of a failure; log a change."""
         name = record.collector.name
         if why is not None:
             record.errors += 1
@@ -219,10 +223,10 @@ class Registry:
             record.why = None
 
 
-def _foreign(metrics: Metrics, outcomes: Mapping[str, Outcome[_Written]]) -> Metrics:
-    """Return the metrics of others without the names that are ours."""
-    ours = set(_OUR_NAMES)
+def _without_taken_names(metrics: Metrics, outcomes: Mapping[str, Outcome[_Written]]) -> Metrics:
+    """Return foreign metrics without the families that the agent exposes itself."""
+    taken = set(_OUR_NAMES)
     for outcome in outcomes.values():
         if outcome.result is not None and outcome.result.metrics is not metrics:
-            ours.update(family.name for family, _ in outcome.result.found)
-    return [metric for metric in metrics if metric[0].name not in ours]
+            taken.update(family.name for family, _ in outcome.result.kept)
+    return [metric for metric in metrics if metric[0].name not in taken]

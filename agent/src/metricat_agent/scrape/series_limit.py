@@ -1,4 +1,4 @@
-"""Keeps a collector's series within a number, whatever the node has thousands of. Pure."""
+"""Limits the number of series of one collector. Pure."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ from metricat_agent.exposition.model import size
 if TYPE_CHECKING:
     from metricat_agent.exposition.model import Metrics
 
-SERIES = 5_000
+DEFAULT_LIMIT = 5_000
 """Series of one collector: more than 256 CPUs or 200 network devices have."""
 
 
-def cut(metrics: Metrics, limit: int) -> tuple[Metrics, int, int]:
-    """Return the metrics within the limit, how many series they are, and how many were dropped.
+def limit_series(metrics: Metrics, limit: int) -> tuple[Metrics, int, int]:
+    """Return the metrics within the limit, their number of series, and the number of dropped series.
 
-    Series of one thing (a device, a CPU: the first label) stay or go together. Things that did nothing go first: those
-    with fewer series that are not 0; among equals those that the kernel lists last, as it does with what came last. A
-    thing too large to stay as a whole gets what the others leave; series without labels count as one thing, the first.
+    Series with the same first label (a device, a CPU) form a group, which is kept or dropped as a whole. Series without
+    labels form one group, which is kept first. Groups with the fewest series other than 0 are dropped first; among
+    equals, the groups that the kernel lists last, which are mostly the newest. A group that is larger than the limit
+    gets the places that the other groups leave.
     """
     total = size(metrics)
     if total <= limit:
         return metrics, total, 0
     counts: dict[str | None, int] = {}
-    worth: dict[str | None, int] = {}
+    nonzero_count: dict[str | None, int] = {}
     for _, samples in metrics:
         for labels, value in samples:
-            thing = labels[0] if labels else None
-            counts[thing] = counts.get(thing, 0) + 1
-            worth[thing] = worth.get(thing, 0) + (value != 0)
+            group = labels[0] if labels else None
+            counts[group] = counts.get(group, 0) + 1
+            nonzero_count[group] = nonzero_count.get(group, 0) + (value != 0)
     left = limit
-    room: dict[str | None, int] = {}
-    # stable: the kernel's order among equals
-    for thing in sorted(counts, key=lambda thing: (counts[thing] > limit, thing is not None, -worth[thing])):
-        if counts[thing] <= left or counts[thing] > limit:
-            room[thing] = min(counts[thing], left)
-            left -= room[thing]
+    quota: dict[str | None, int] = {}
+    # a stable sort keeps the kernel's order among equals
+    for group in sorted(counts, key=lambda group: (counts[group] > limit, group is not None, -nonzero_count[group])):
+        if counts[group] <= left or counts[group] > limit:
+            quota[group] = min(counts[group], left)
+            left -= quota[group]
     within: Metrics = []
     for family, samples in metrics:
         kept = []
         for sample in samples:
-            thing = sample[0][0] if sample[0] else None
-            if room.get(thing):
-                room[thing] -= 1
+            group = sample[0][0] if sample[0] else None
+            if quota.get(group):
+                quota[group] -= 1
                 kept.append(sample)
         within.append((family, kept))
     kept_series = size(within)

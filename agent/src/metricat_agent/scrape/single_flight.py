@@ -1,4 +1,4 @@
-"""Shares one answer among all who ask for the same while it is being made."""
+"""Single flight: concurrent callers with an equal key share one call and its result."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
-class _Flight(Generic[Made]):
+class _Call(Generic[Result]):
     def __init__(self) -> None:
-        self.landed = threading.Event()
-        self.made: Made | None = None
+        self.done = threading.Event()
+        self.result: Result | None = None
         self.error: BaseException | None = None
 
 
-class Flights(Generic[Made]):
-    """Whoever asks first makes the answer; who comes before it is ready gets the same. Nothing is kept afterwards."""
+class SingleFlight(Generic[Result]):
+    """The first caller of a key makes the call; callers that come before it ends share its result. Nothing is kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._under_way: dict[Hashable, _Flight[Made]] = {}
+        self._running: dict[Hashable, _Call[Result]] = {}
 
-    def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        """Return what `make` returns, for this caller or another with an equal key; raises what it raises."""
+    def get(self, key: Hashable, make: Callable[[], Result]) -> Result:
+        """Return the result of `make`, called here or by a concurrent caller with an equal key; raise its error."""
         with self._lock:
-            flight = self._under_way.get(key)
-            mine = flight is None
-            if flight is None:
-                flight = self._under_way[key] = _Flight()
-        if not mine:
-            flight.landed.wait()
-            if flight.error is not None:
-                raise flight.error
-            return flight.made  # type: ignore[return-value] # landed without an error: made
+            call = self._running.get(key)
+            is_first = call is None
+            if call is None:
+                call = self._running[key] = _Call()
+        if not is_first:
+            call.done.wait()
+            if call.error is not None:
+                raise call.error
+            return call.result  # type: ignore[return-value] # done without an error: there is a result
         try:
-            flight.made = make()
+            call.result = make()
         except BaseException as error:
-            flight.error = error
+            call.error = error
             raise
         finally:
             with self._lock:
-                del self._under_way[key]
-            flight.landed.set()
-        return flight.made
+                del self._running[key]
+            call.done.set()
+        return call.result

@@ -16,7 +16,7 @@ from metricat_agent.collectors import cpu, netdev, schedstat, softnet
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config.settings import parse
 from metricat_agent.host.hostfs import Host
-from metricat_agent.scrape.executor import Limits
+from metricat_agent.scrape.executor import ExecutorLimits
 from metricat_agent.scrape.registry import Registry
 from support.paths import HOSTS
 
@@ -60,8 +60,8 @@ def registry(root: Path, *arguments: str) -> Registry:
     given = parse(["--collector.disable-defaults", *arguments], {}, COLLECTORS)
     return Registry(
         (COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
-        series=given.series_budget,
-        limits=Limits(deadline=60),  # not of speed
+        series_limit=given.series_budget,
+        limits=ExecutorLimits(timeout=60),  # not of speed
     )
 
 

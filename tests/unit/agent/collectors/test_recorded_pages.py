@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config.settings import parse
-from metricat_agent.scrape.executor import Limits
+from metricat_agent.scrape.executor import ExecutorLimits
 from metricat_agent.scrape.registry import Registry
 from support.paths import FIXTURES
 
@@ -34,7 +34,7 @@ def registry(host: Host) -> Registry:
     given = parse([f"--collector.textfile.directory={directory}", "--collector.tcpstat"], {}, COLLECTORS)
     chosen = {name: one for name, one in given.collectors.items() if name not in LIVE}
     made = (COLLECTORS[name](host, one.filters, one.options) for name, one in chosen.items())
-    return Registry(made, limits=Limits(deadline=60))  # not of speed
+    return Registry(made, limits=ExecutorLimits(timeout=60))  # not of speed
 
 
 def settled(text: str) -> str:

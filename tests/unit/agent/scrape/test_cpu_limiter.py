@@ -1,4 +1,4 @@
-"""Above its share of a CPU the agent leaves out what it can do without, the dearest first, and says so."""
+"""Above its CPU limit the agent pauses optional collectors, the most expensive first, and reports them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from metricat_agent.collectors import Collector
 from metricat_agent.host.hostfs import Host
-from metricat_agent.scrape.cpu_limiter import Limits, Thrift
+from metricat_agent.scrape.cpu_limiter import CpuLimiter, CpuLimits
 from metricat_agent.scrape.registry import Registry
 
 if TYPE_CHECKING:
@@ -22,16 +22,16 @@ COSTS = {"cpu": 9.0, "processes": 2.0, "netclass": 3.0, "arp": 0.1}
 
 
 class Clock:
-    """A clock and a count of CPU seconds that a test moves."""
+    """A clock and a number of CPU seconds that a test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.used = 0.0
 
-    def pass_minute(self, thrift: Thrift, share: float) -> None:
+    def pass_minute(self, limiter: CpuLimiter, share: float) -> None:
         self.now += 60
         self.used += 60 * share
-        thrift.note({name: cost for name, cost in COSTS.items() if name not in thrift.shed})
+        limiter.record({name: cost for name, cost in COSTS.items() if name not in limiter.paused})
 
 
 @pytest.fixture
@@ -40,48 +40,49 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def thrift(clock: Clock) -> Thrift:
+def limiter(clock: Clock) -> CpuLimiter:
     optional = ("processes", "netclass", "arp")
-    return Thrift(optional, Limits(budget=0.02, calm=3), clock=lambda: clock.now, cpu=lambda: clock.used)
+    limits = CpuLimits(limit=0.02, calm_windows=3)
+    return CpuLimiter(optional, limits, clock=lambda: clock.now, cpu=lambda: clock.used)
 
 
-def test_the_dearest_that_is_not_essential_goes_first(
-    clock: Clock, thrift: Thrift, caplog: pytest.LogCaptureFixture
+def test_limiter_pauses_the_most_expensive_optional_collector_first(
+    clock: Clock, limiter: CpuLimiter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock.pass_minute(thrift, 0.01)
-    assert list(thrift.shed) == []
-    clock.pass_minute(thrift, 0.03)
-    assert list(thrift.shed) == ["netclass"]
-    clock.pass_minute(thrift, 0.025)
-    assert list(thrift.shed) == ["netclass"], "the minute after may still pay for it, and is not judged"
-    clock.pass_minute(thrift, 0.025)
-    assert list(thrift.shed) == ["netclass", "processes"]
-    assert "used 3.0 % of a CPU, more than --self.cpu-budget=2: leaving out collector netclass" in caplog.text
+    clock.pass_minute(limiter, 0.01)
+    assert list(limiter.paused) == []
+    clock.pass_minute(limiter, 0.03)
+    assert list(limiter.paused) == ["netclass"]
+    clock.pass_minute(limiter, 0.025)
+    assert list(limiter.paused) == ["netclass"], "the limiter does not judge the window after a pause"
+    clock.pass_minute(limiter, 0.025)
+    assert list(limiter.paused) == ["netclass", "processes"]
+    assert "used 3.0 % of a CPU, more than --self.cpu-budget=2: pausing collector netclass" in caplog.text
     for _ in range(5):
-        clock.pass_minute(thrift, 0.5)
-    assert list(thrift.shed) == ["netclass", "processes", "arp"], "the essential ones stay, whatever they cost"
+        clock.pass_minute(limiter, 0.5)
+    assert list(limiter.paused) == ["netclass", "processes", "arp"], "essential collectors are never paused"
 
 
-def test_it_comes_back_after_a_calm_while(clock: Clock, thrift: Thrift) -> None:
+def test_limiter_resumes_a_collector_after_calm_windows(clock: Clock, limiter: CpuLimiter) -> None:
     for share in (0.03, 0.03, 0.03, 0.015, 0.005, 0.005, 0.015, 0.005, 0.005):
-        clock.pass_minute(thrift, share)
-    assert list(thrift.shed) == ["netclass", "processes"]
-    clock.pass_minute(thrift, 0.005)
-    assert list(thrift.shed) == ["netclass"]
+        clock.pass_minute(limiter, share)
+    assert list(limiter.paused) == ["netclass", "processes"]
+    clock.pass_minute(limiter, 0.005)
+    assert list(limiter.paused) == ["netclass"]
 
 
-def test_a_short_burst_is_no_reason(clock: Clock, thrift: Thrift) -> None:
+def test_short_burst_pauses_no_collector(clock: Clock, limiter: CpuLimiter) -> None:
     for _ in range(50):
         clock.now += 1
         clock.used += 1
-        thrift.note(COSTS)
-    assert list(thrift.shed) == []
+        limiter.record(COSTS)
+    assert list(limiter.paused) == []
 
 
-class Cheap(Collector):
-    """Uses no CPU, but may wait."""
+class Waiting(Collector):
+    """Uses no CPU, but takes time."""
 
-    name = "cheap"
+    name = "waiting"
     summary = "waits"
     families = ()
 
@@ -110,30 +111,30 @@ class Walking(Collector):
         self.paused = True
 
 
-def test_who_works_between_scrapes_is_charged_and_paused_and_who_waits_is_not() -> None:
+def test_limiter_charges_background_work_but_not_waiting() -> None:
     walking = Walking(Host())
-    registry = Registry([Cheap(Host()), walking], thrift=Limits(budget=0, window=0.01))
+    registry = Registry([Waiting(Host()), walking], cpu_limits=CpuLimits(limit=0, window=0.01))
     registry.page()
-    assert registry._thrift.shed == ("walking",)
+    assert registry._cpu_limiter.paused == ("walking",)
     assert walking.paused
-    registry.page(collect=["cheap"])
-    assert registry._thrift.shed == ("walking",)
+    registry.page(collect=["waiting"])
+    assert registry._cpu_limiter.paused == ("walking",)
 
 
-def test_what_is_left_out_is_told_and_can_still_be_asked_for(scrape_of: Callable[[str], Scrape]) -> None:
-    class Dear(Collector):
-        name = "dear"
+def test_paused_collector_is_reported_and_can_be_selected_by_name(scrape_of: Callable[[str], Scrape]) -> None:
+    class Expensive(Collector):
+        name = "expensive"
         summary = "costs"
         families = ()
 
         def collect(self) -> Metrics:
             return []
 
-    registry = Registry([Dear(Host())], thrift=Limits(budget=0.02))
-    registry._thrift.shed = ("dear",)
+    registry = Registry([Expensive(Host())], cpu_limits=CpuLimits(limit=0.02))
+    registry._cpu_limiter.paused = ("expensive",)
     scrape = scrape_of(registry.page().plain.decode())
-    assert scrape.of("metricat_collector_shed") == {("dear",): 1}
+    assert scrape.of("metricat_collector_shed") == {("expensive",): 1}
     assert scrape.get("metricat_agent_cpu_budget_ratio") == 0.02
     assert scrape.of("node_scrape_collector_success") == {}
-    asked = scrape_of(registry.page(collect=["dear"]).plain.decode())
-    assert asked.of("node_scrape_collector_success") == {("dear",): 1}
+    selected = scrape_of(registry.page(collect=["expensive"]).plain.decode())
+    assert selected.of("node_scrape_collector_success") == {("expensive",): 1}

@@ -1,4 +1,4 @@
-"""What hangs, is slow or gives too much costs only itself."""
+"""A collector that hangs, is slow or exposes too many series affects only its own series."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import gauge, single, size
 from metricat_agent.host.hostfs import Host
-from metricat_agent.scrape import series_limit
-from metricat_agent.scrape.executor import Lanes, Limits
+from metricat_agent.scrape.executor import CollectorExecutor, ExecutorLimits
 from metricat_agent.scrape.registry import Registry, UnknownCollectorError
-from metricat_agent.scrape.single_flight import Flights
+from metricat_agent.scrape.series_limit import limit_series
+from metricat_agent.scrape.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 ONE = gauge("node_one", "One.", "device")
 TWO = gauge("node_two", "Two.", "device")
 ALL = gauge("node_all", "All.")
-QUICK = Limits(patience=0.05, deadline=0.4)
+QUICK = ExecutorLimits(soft_timeout=0.05, timeout=0.4)
 
 
 class Stub(Collector):
-    """Gives a series of its own, after an event if it has one."""
+    """Exposes one series; waits for an event first, if it has one."""
 
     summary = "waits"
     families = ()
@@ -50,12 +50,12 @@ class Stub(Collector):
 
 
 def hanging(names: str) -> tuple[threading.Event, list[Stub]]:
-    """Stubs of these names; those in capitals hang until the event."""
+    """Return stubs of these names; stubs with capital letters hang until the event."""
     free = threading.Event()
     return free, [Stub(name.lower(), free if name.isupper() else None) for name in names]
 
 
-def test_others_are_served_when_one_hangs(scrape_of: Callable[[str], Scrape]) -> None:
+def test_hanging_collector_does_not_delay_the_others(scrape_of: Callable[[str], Scrape]) -> None:
     free, stubs = hanging("aBc")
     registry = Registry(stubs, limits=QUICK)
     try:
@@ -69,14 +69,14 @@ def test_others_are_served_when_one_hangs(scrape_of: Callable[[str], Scrape]) ->
         free.set()
 
 
-def test_what_hangs_is_left_alone_until_it_ends(scrape_of: Callable[[str], Scrape]) -> None:
+def test_hanging_collector_is_not_started_again_until_it_returns(scrape_of: Callable[[str], Scrape]) -> None:
     free, stubs = hanging("aBC")
     registry = Registry(stubs, limits=QUICK)
     threads = threading.active_count()
     for _ in range(4):
         started = time.monotonic()
         registry.scrape()
-    assert time.monotonic() - started < 0.2, "later scrapes do not wait for it at all"
+    assert time.monotonic() - started < 0.2, "later scrapes do not wait for the hanging collectors"
     assert [stub.calls for stub in stubs] == [4, 1, 1]
     assert threading.active_count() - threads <= 3
     free.set()
@@ -90,42 +90,42 @@ def test_what_hangs_is_left_alone_until_it_ends(scrape_of: Callable[[str], Scrap
     assert scrape.get("node_b") == 1
 
 
-def test_many_that_hang_cost_no_more_than_the_deadline() -> None:
+def test_many_hanging_jobs_take_no_longer_than_the_timeout() -> None:
     free, stubs = hanging("ABCDEFGHx")
     started = time.monotonic()
-    lanes: Lanes[Metrics] = Lanes(Limits(patience=0.02, deadline=1))
-    outcomes = lanes.run({stub.name: stub.collect for stub in stubs})
+    executor: CollectorExecutor[Metrics] = CollectorExecutor(ExecutorLimits(soft_timeout=0.02, timeout=1))
+    outcomes = executor.run({stub.name: stub.collect for stub in stubs})
     free.set()
     assert time.monotonic() - started < 2
     assert outcomes["x"].result is not None
     assert outcomes["a"].why == "did not end in time"
 
 
-def test_one_that_is_only_slow_is_served() -> None:
+def test_slow_job_still_returns_its_result() -> None:
     free, stubs = hanging("Ab")
     threading.Timer(0.2, free.set).start()
-    lanes: Lanes[Metrics] = Lanes(Limits(patience=0.05, deadline=5))
-    outcomes = lanes.run({stub.name: stub.collect for stub in stubs})
+    executor: CollectorExecutor[Metrics] = CollectorExecutor(ExecutorLimits(soft_timeout=0.05, timeout=5))
+    outcomes = executor.run({stub.name: stub.collect for stub in stubs})
     assert all(outcome.result is not None for outcome in outcomes.values())
     assert outcomes["b"].seconds < 0.1
 
 
-def test_lanes_that_end_together_wake_who_waits_once() -> None:
-    lanes: Lanes[int] = Lanes(Limits(patience=0.001, deadline=20))
+def test_workers_that_finish_together_release_the_caller_once() -> None:
+    executor: CollectorExecutor[int] = CollectorExecutor(ExecutorLimits(soft_timeout=0.001, timeout=20))
     for number in range(200):
-        gate = threading.Barrier(3)  # three jobs can only end together, in three lanes
+        gate = threading.Barrier(3)  # the three jobs can only end together, in three workers
 
         def meet(gate: threading.Barrier = gate, number: int = number) -> int:
             return gate.wait(10) * 0 + number
 
-        outcomes = lanes.run(dict.fromkeys("abc", meet))
+        outcomes = executor.run(dict.fromkeys("abc", meet))
         assert {outcome.result for outcome in outcomes.values()} == {number}
 
 
 class Moving(Collector):
-    """Tells what it is given, as if read from a file."""
+    """Exposes the number that it is given, as if read from a file."""
 
-    name, summary, families = "moving", "tells what it is given", ()
+    name, summary, families = "moving", "exposes a number", ()
     found = 1
     parsed = 0
 
@@ -137,7 +137,7 @@ class Moving(Collector):
         return [single(ALL, found)]
 
 
-def test_what_did_not_change_is_not_parsed_again_but_told(scrape_of: Callable[[str], Scrape]) -> None:
+def test_unchanged_input_is_exposed_without_parsing_it_again(scrape_of: Callable[[str], Scrape]) -> None:
     collector = Moving(Host())
     registry = Registry([collector])
     for found in (1, 1, 1, 2, 2, 1):
@@ -146,11 +146,11 @@ def test_what_did_not_change_is_not_parsed_again_but_told(scrape_of: Callable[[s
     assert collector.parsed == 3
 
 
-def test_scrapes_at_the_same_time_are_one() -> None:
+def test_concurrent_scrapes_share_one_result() -> None:
     free, stubs = hanging("A")
-    registry = Registry(stubs, limits=Limits(deadline=10))
-    pages: list[object] = []
-    threads = [threading.Thread(target=lambda: pages.append(registry.page())) for _ in range(50)]
+    registry = Registry(stubs, limits=ExecutorLimits(timeout=10))
+    results: list[object] = []
+    threads = [threading.Thread(target=lambda: results.append(registry.page())) for _ in range(50)]
     for thread in threads:
         thread.start()
     while stubs[0].calls == 0:
@@ -159,14 +159,14 @@ def test_scrapes_at_the_same_time_are_one() -> None:
     free.set()
     for thread in threads:
         thread.join(10)
-    assert len(pages) == 50
-    assert stubs[0].calls <= 2, "all that came while it was made share it"
+    assert len(results) == 50
+    assert stubs[0].calls <= 2, "all scrapes that came while it ran share its result"
     registry.page()
-    assert stubs[0].calls >= 2, "and nothing is kept beyond that"
+    assert stubs[0].calls >= 2, "a finished result is not kept"
 
 
-def test_who_shares_an_answer_shares_its_error() -> None:
-    flights: Flights[int] = Flights()
+def test_coalesced_callers_share_the_error() -> None:
+    single_flight: SingleFlight[int] = SingleFlight()
     begun, free = threading.Event(), threading.Event()
     errors: list[str] = []
 
@@ -175,13 +175,13 @@ def test_who_shares_an_answer_shares_its_error() -> None:
         free.wait(5)
         raise ValueError("no")
 
-    def ask() -> None:
+    def call() -> None:
         try:
-            flights.get("key", fail)
+            single_flight.get("key", fail)
         except ValueError as error:
             errors.append(str(error))
 
-    threads = [threading.Thread(target=ask) for _ in range(3)]
+    threads = [threading.Thread(target=call) for _ in range(3)]
     for thread in threads:
         thread.start()
     assert begun.wait(5)
@@ -190,15 +190,15 @@ def test_who_shares_an_answer_shares_its_error() -> None:
     for thread in threads:
         thread.join(5)
     assert errors == ["no"] * 3
-    assert flights.get("key", lambda: 7) == 7
+    assert single_flight.get("key", lambda: 7) == 7
 
 
-def test_chosen_collectors(scrape_of: Callable[[str], Scrape]) -> None:
+def test_request_selects_or_excludes_collectors_by_name(scrape_of: Callable[[str], Scrape]) -> None:
     _, stubs = hanging("abc")
     registry = Registry(stubs)
 
-    def names(**asked: list[str]) -> set[tuple[str, ...]]:
-        return set(scrape_of(registry.page(**asked).plain.decode()).of("node_scrape_collector_success"))  # type: ignore[arg-type] # collect, exclude
+    def names(**selection: list[str]) -> set[tuple[str, ...]]:
+        return set(scrape_of(registry.page(**selection).plain.decode()).of("node_scrape_collector_success"))  # type: ignore[arg-type] # collect, exclude
 
     assert names(collect=["a", "c"]) == {("a",), ("c",)}
     assert names(exclude=["a", "c"]) == {("b",)}
@@ -206,45 +206,45 @@ def test_chosen_collectors(scrape_of: Callable[[str], Scrape]) -> None:
         registry.page(collect=["a", "nonsense"])
 
 
-def test_a_budget_drops_whole_things_the_idlest_first_and_the_last_among_equals() -> None:
+def test_limit_drops_whole_groups_the_idlest_first_and_the_last_among_equals() -> None:
     metrics: Metrics = [
         (ONE, [(("eth0",), 5), (("veth1",), 0), (("veth2",), 1), (("veth3",), 1)]),
         (TWO, [(("eth0",), 5), (("veth1",), 0), (("veth2",), 1), (("veth3",), 1)]),
         single(ALL, 0),
     ]
-    kept, series, dropped = series_limit.cut(metrics, 5)
+    kept, series, dropped = limit_series(metrics, 5)
     assert (series, dropped) == (5, 4)
     assert [[labels for labels, _ in samples] for _, samples in kept] == [[("eth0",), ("veth2",)]] * 2 + [[()]]
-    assert series_limit.cut(metrics, 9) == (metrics, 9, 0)
+    assert limit_series(metrics, 9) == (metrics, 9, 0)
 
 
-def test_a_budget_cuts_within_what_is_too_large_for_it() -> None:
+def test_limit_keeps_a_part_of_a_group_that_is_larger_than_the_limit() -> None:
     both: Metrics = [(TWO, [(("y",), 1)] * 3), (ONE, [(("x",), 1)] * 6000)]
-    kept, series, dropped = series_limit.cut(both, 5000)
+    kept, series, dropped = limit_series(both, 5000)
     assert (series, dropped) == (5000, 1003)
-    assert size(kept[:1]) == 3, "what fits stays whole"
-    assert series_limit.cut([single(ALL, number) for number in range(54)], 3)[1:] == (3, 51)
+    assert size(kept[:1]) == 3, "a group that fits is kept as a whole"
+    assert limit_series([single(ALL, number) for number in range(54)], 3)[1:] == (3, 51)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3)), max_size=40), st.integers(0, 50))
-def test_a_budget_is_kept_and_its_account_is_right(pairs: list[tuple[str, int]], limit: int) -> None:
-    metrics: Metrics = [(ONE, [((thing,), value) for thing, value in pairs])]
-    kept, series, dropped = series_limit.cut(metrics, limit)
+def test_limit_is_never_exceeded_and_dropped_series_are_counted(pairs: list[tuple[str, int]], limit: int) -> None:
+    metrics: Metrics = [(ONE, [((group,), value) for group, value in pairs])]
+    kept, series, dropped = limit_series(metrics, limit)
     assert series == size(kept)
     assert size(kept) <= limit
     assert size(kept) + dropped == len(pairs)
 
 
-def test_what_was_dropped_is_counted(scrape_of: Callable[[str], Scrape]) -> None:
+def test_dropped_series_are_counted(scrape_of: Callable[[str], Scrape]) -> None:
     class Many(Collector):
         name = "many"
-        summary = "gives too much"
+        summary = "exposes too many series"
         families = (ONE,)
 
         def collect(self) -> Metrics:
             return [(ONE, [((f"veth{number}",), number) for number in range(3000)])]
 
-    registry = Registry([Many(Host())], series=1000)
+    registry = Registry([Many(Host())], series_limit=1000)
     registry.scrape()
     scrape = scrape_of(registry.scrape())
     assert scrape.get("metricat_collector_series", collector="many") == 1000

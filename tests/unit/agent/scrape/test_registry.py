@@ -1,4 +1,4 @@
-"""One bad collector costs its own series and nothing else."""
+"""A failing collector loses its own series only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Good(Collector):
 
 class Fickle(Collector):
     name = "fickle"
-    summary = "works now and then"
+    summary = "fails or works as a test sets it"
     families = ()
     why: str | None = "no such disk"
 
@@ -44,7 +44,7 @@ class Fickle(Collector):
         return []
 
 
-def test_a_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], Scrape]) -> None:
+def test_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], Scrape]) -> None:
     ticks = iter(range(100))
     registry = Registry([Fickle(Host()), Good(Host())], clock=lambda: 1e9, timer=lambda: next(ticks))
     registry.scrape()
@@ -59,7 +59,7 @@ def test_a_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], 
 
 class Fixed(Collector):
     name = "fixed"
-    summary = "gives what it was made with"
+    summary = "returns the metrics that it was given"
     families = ()
     given: Metrics
 
@@ -86,11 +86,11 @@ LABELLED = gauge("node_labelled", "Two labels.", "device", "mode")
     ids=["few", "odd", "none", "text", "complex", "endless", "no-samples", "no-family", "no-metric"],
 )
 @pytest.mark.parametrize("fmt", ["text", "openmetrics"])
-def test_a_sample_that_is_none_costs_its_collector_alone(
+def test_invalid_sample_fails_its_own_collector_only(
     bad: object, fmt: Format, scrape_of: Callable[[str], Scrape]
 ) -> None:
     fixed = Fixed(Host())
-    fixed.given = [(LABELLED, [(("sda", "read"), 1)]), bad]  # type: ignore[list-item] # what must not be
+    fixed.given = [(LABELLED, [(("sda", "read"), 1)]), bad]  # type: ignore[list-item] # an invalid metric
     registry = Registry([fixed, Good(Host())])
     for _ in range(2):
         scrape = scrape_of(registry.page(fmt).plain.decode())
@@ -98,12 +98,12 @@ def test_a_sample_that_is_none_costs_its_collector_alone(
     assert scrape.of("metricat_collector_series") == {("fixed",): 0, ("good",): 1}
     assert scrape.get("metricat_collector_errors_total", collector="fixed") == 2
     assert scrape.get("node_good") == 1
-    assert not scrape.of("node_labelled"), "half a collector is none"
+    assert not scrape.of("node_labelled"), "a failed collector exposes none of its series"
     fixed.given = []
     assert scrape_of(registry.page(fmt).plain.decode()).get("node_scrape_collector_success", collector="fixed") == 1
 
 
-def test_bytes_that_are_no_utf8_spoil_no_page(scrape_of: Callable[[str], Scrape]) -> None:
+def test_bytes_that_are_not_utf8_are_escaped(scrape_of: Callable[[str], Scrape]) -> None:
     fixed = Fixed(Host())
     fixed.given = [(gauge("node_odd", "Caf\udce9.", "file"), [(("\udce9",), 1)])]
     scrape = scrape_of(Registry([fixed]).page().plain.decode())
@@ -111,7 +111,7 @@ def test_bytes_that_are_no_utf8_spoil_no_page(scrape_of: Callable[[str], Scrape]
     assert "# HELP node_odd Caf\\\\xe9." in scrape.text
 
 
-def test_a_failure_is_logged_when_it_is_news(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_is_logged_only_when_it_changes(caplog: pytest.LogCaptureFixture) -> None:
     fickle = Fickle(Host())
     registry = Registry([fickle])
     for why in ("no such disk", "no such disk", "worse", None, None, "no such disk"):
@@ -125,7 +125,7 @@ def test_a_failure_is_logged_when_it_is_news(caplog: pytest.LogCaptureFixture) -
     ]
 
 
-def test_scrapes_at_the_same_time(scrape_of: Callable[[str], Scrape]) -> None:
+def test_concurrent_scrapes_of_all_collectors_succeed(scrape_of: Callable[[str], Scrape]) -> None:
     registry = Registry(collector(Host()) for collector in COLLECTORS.values())
     texts: list[str] = []
     threads = [threading.Thread(target=lambda: texts.append(registry.scrape())) for _ in range(8)]
