@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from metricat_agent.exposition.writer import Format
-    from metricat_agent.scrape.registry import Page
+    from metricat_agent.scrape.registry import ScrapeResult
 
     class Scrape(Protocol):
         """A registry's `page`."""
 
-        def __call__(self, fmt: Format = ..., collect: Collection[str] = ..., exclude: Collection[str] = ...) -> Page:
+        def __call__(
+            self, fmt: Format = ..., collect: Collection[str] = ..., exclude: Collection[str] = ...
+        ) -> ScrapeResult:
             """Return one scrape."""
 
 

@@ -18,7 +18,7 @@ from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config.settings import Address
 from metricat_agent.exposition.writer import CONTENT_TYPE
 from metricat_agent.host.hostfs import Host
-from metricat_agent.scrape.registry import Page, Registry
+from metricat_agent.scrape.registry import Registry, ScrapeResult
 from metricat_agent.web.connection import Limits
 from metricat_agent.web.listener import ListenError, listen
 from metricat_agent.web.routes import Pages
@@ -36,9 +36,9 @@ LOOPBACK = Address("127.0.0.1", 0)
 def pages(scrape: Callable[[], str] = lambda: "node_load1 1\n", requests: int = 40) -> Pages:
     """Pages whose metrics are this text, whatever is asked for."""
 
-    def page(fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> Page:
+    def page(fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> ScrapeResult:
         del fmt, collect, exclude
-        return Page(scrape().encode())
+        return ScrapeResult(scrape().encode())
 
     return Pages(page, requests=requests)
 
