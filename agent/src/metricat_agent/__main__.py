@@ -13,7 +13,6 @@ from metricat_agent.config import settings
 from metricat_agent.config.loader import unknown_variables
 from metricat_agent.config.node_exporter_flags import translate
 from metricat_agent.heap import HeapTuner
-from metricat_agent.host.cached_files import CachedFiles
 from metricat_agent.log_setup import configure
 from metricat_agent.scrape.cpu_limiter import CpuLimits
 from metricat_agent.scrape.executor import ExecutorLimits
@@ -52,7 +51,9 @@ def main() -> int:
         return _print(registry.scrape().encode())
     try:
         pages = Pages(registry.page, given.telemetry_path, given.max_requests)
-        server = Server(pages, given.listen, guard=guard, spare=_spare, tidy=HeapTuner().after_response)
+        server = Server(
+            pages, given.listen, guard=guard, spare=given.host.fd_limit.reclaim, tidy=HeapTuner().after_response
+        )
     except ListenError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 1
@@ -88,10 +89,6 @@ def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry
         series_limit=given.series_budget,
         cpu_limits=CpuLimits(limit=given.cpu_budget),
     )
-
-
-def _spare() -> None:
-    CachedFiles.era += 1
 
 
 if __name__ == "__main__":

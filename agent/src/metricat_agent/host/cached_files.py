@@ -1,7 +1,8 @@
-"""Reads small files of /proc and /sys again and again, through descriptors that are kept open.
+"""Read small files of /proc and /sys repeatedly, through descriptors that stay open.
 
-Most of what reading such a file costs is the way to it: a kept descriptor is read anew from its beginning, and the
-kernel writes the file anew for that. Files elsewhere are never kept open: no mount could be undone then.
+Opening such a file costs more than reading it. A read from the beginning of an open descriptor makes the kernel
+generate the content again. Files elsewhere are never kept open: an open file prevents unmounting. See
+docs/design/0015-what-a-scrape-costs.md.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from metricat_agent.host.fd_limit import FdLimit, default_limit
+from metricat_agent.host.fd_limit import FdLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,26 +21,26 @@ _CHUNK = 65536
 _PAGE = 4096
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)  # Windows has none
 _GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.ESTALE)
-_AT_LEAST = 16
-"""Readings between two looks at what is kept."""
-_SHORT = (errno.EMFILE, errno.ENFILE)
+_MIN_READS = 16
+"""Lower bound of reads between two evictions."""
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 
 
 def read_text(path: str) -> str:
-    """Return the whole of a file; bytes that are no UTF-8 survive as surrogates, so names can be used as paths."""
+    """Return the content of a file; bytes that are not UTF-8 become surrogates, so that names still work as paths."""
     descriptor = os.open(path, _FLAGS)
     try:
-        return _decoded(_whole(descriptor))
+        return _decoded(_read_all(descriptor))
     finally:
         os.close(descriptor)
 
 
-def _whole(descriptor: int, likely: int = _CHUNK) -> bytes:
-    """Read from the beginning to the end; the kernel hands out long tables in pieces.
+def _read_all(descriptor: int, expected: int = _CHUNK) -> bytes:
+    """Read from the beginning to the end; the kernel returns long tables in pieces.
 
-    So many bytes are likely: room for much more than there is, a moment in each of many files, leaves memory in shreds.
+    ``expected`` is the size of the last read, in bytes. Buffers much larger than each of many files fragment the heap.
     """
-    data = chunk = os.pread(descriptor, likely + _PAGE, 0)
+    data = chunk = os.pread(descriptor, expected + _PAGE, 0)
     while chunk:
         chunk = os.pread(descriptor, _PAGE if len(data) < _CHUNK else _CHUNK, len(data))
         data += chunk
@@ -51,7 +52,7 @@ def _decoded(data: bytes) -> str:
 
 
 Identity = tuple[int, int]
-"""What a path led to: another directory under the same path has another one."""
+"""Device and inode that a path led to: they change when another directory takes the path."""
 
 
 def _identity(found: os.stat_result) -> Identity:
@@ -62,18 +63,18 @@ def _attribute(data: bytes) -> str:
     return _decoded(data.rstrip(b"\n"))
 
 
-class _Text:
-    """An open file, and what was in it the last time, unless that is large."""
+class _CachedText:
+    """An open file, and its last content unless that was large."""
 
     def __init__(self, descriptor: int) -> None:
-        self.asked = True
+        self.used = True
         self.descriptor = descriptor
         self._data = b""
         self._text = ""
 
     def read(self) -> str:
-        """Read it anew; return the very same text as before if nothing is different."""
-        data = _whole(self.descriptor, len(self._data))
+        """Read the file; return the same object as the last time if the content is equal."""
+        data = _read_all(self.descriptor, len(self._data))
         if data == self._data:
             return self._text
         text = _decoded(data)
@@ -82,11 +83,11 @@ class _Text:
         return text
 
 
-class _Directory:
-    """The open attributes of a directory of sysfs, each a page at most, and what was in them the last time."""
+class _CachedDirectory:
+    """The open attributes of a directory of sysfs, each of one page at most, and their last content."""
 
     def __init__(self, identity: Identity) -> None:
-        self.asked = True
+        self.used = True
         self.identity = identity
         self.constants: dict[str, str] = {}
         self.opened: list[tuple[str, int]] = []
@@ -94,7 +95,7 @@ class _Directory:
         self._texts: dict[str, str] = {}
 
     def read(self) -> dict[str, str]:
-        """Read every file; return the very same texts as before if nothing is different."""
+        """Read every file; return the same object as the last time if all contents are equal."""
         data: list[bytes | None] = []
         for _, descriptor in self.opened:
             try:
@@ -110,39 +111,37 @@ class _Directory:
         return self._texts
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the descriptors."""
         for _, descriptor in self.opened:
             os.close(descriptor)
 
 
 class CachedFiles:
-    """Files read by one thread at a time."""
+    """Files that one thread at a time reads."""
 
-    era = 0
-    """Raised when descriptors are short: every `CachedFiles` gives its own back before it reads the next file."""
-    allowance = FdLimit(default_limit())
-
-    def __init__(self) -> None:
-        self._era = CachedFiles.era
-        self._texts: dict[str, _Text] = {}
-        self._directories: dict[str, _Directory] = {}
-        self._until_swept = _AT_LEAST
+    def __init__(self, fd_limit: FdLimit | None = None) -> None:
+        """Keep descriptors within ``fd_limit``, which other `CachedFiles` may share."""
+        self.fd_limit = fd_limit or FdLimit()
+        self._generation = self.fd_limit.generation
+        self._texts: dict[str, _CachedText] = {}
+        self._directories: dict[str, _CachedDirectory] = {}
+        self._reads_left = _MIN_READS
 
     def text(self, path: str) -> str:
-        """Return the whole of a file; the same object as the last time, if it is the same."""
-        self._tidy()
+        """Return the content of a file: the same object as the last time if it is equal."""
+        self._maintain()
         known = self._texts.get(path)
         if known is not None:
-            known.asked = True
+            known.used = True
             try:
                 return known.read()
             except OSError:
-                self._drop(path)
-        opened = _Text(self._open(path))
+                self._close_text(path)
+        opened = _CachedText(self._open(path))
         kept = False
         try:
             text = opened.read()
-            kept = self.allowance.take(1)
+            kept = self.fd_limit.acquire(1)
         finally:
             if not kept:
                 os.close(opened.descriptor)
@@ -151,26 +150,26 @@ class CachedFiles:
         return text
 
     def attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
-        """Return those attributes of a directory of sysfs that can be read now; raise OSError if it is gone.
+        """Return the attributes of a directory of sysfs that can be read now; raise OSError if it does not exist.
 
-        Those that are `fixed` as long as the directory is there are read when it is opened, and not again. As long as
-        all are what they were, and few enough to be kept open, the same object is returned.
+        Attributes in ``fixed`` never change while the directory exists: they are read when it is opened, and not again.
+        The result is the same object as the last time if all attributes are equal and their descriptors stayed open.
         """
-        self._tidy()
+        self._maintain()
         known = self._directories.get(directory)
         if known is not None:
-            known.asked = True
+            known.used = True
             try:
-                if _identity(os.stat(directory)) == known.identity:  # noqa: PTH116 -- as in host.py
+                if _identity(os.stat(directory)) == known.identity:  # noqa: PTH116 -- as in hostfs.py
                     return known.read()
-            except OSError:  # the directory went away; another may have come in its place
+            except OSError:  # the directory was removed; another may have taken its path
                 pass
-            self._forget(directory)  # or it was renamed, and the descriptors went with it
-        found = self._opened(directory, names, fixed)
+            self._close_directory(directory)  # or it was renamed: the descriptors follow the old directory
+        found = self._open_directory(directory, names, fixed)
         kept = False
         try:
             texts = found.read()
-            kept = self.allowance.take(len(found.opened))
+            kept = self.fd_limit.acquire(len(found.opened))
         finally:
             if not kept:
                 found.close()
@@ -179,49 +178,49 @@ class CachedFiles:
         return texts
 
     def __del__(self) -> None:
-        """Give every descriptor back when the last user is gone."""
+        """Close every descriptor when the last reference goes."""
         self.close()
 
     def close(self) -> None:
-        """Give every descriptor back."""
+        """Close every descriptor."""
         for path in list(self._texts):
-            self._drop(path)
+            self._close_text(path)
         for directory in list(self._directories):
-            self._forget(directory)
+            self._close_directory(directory)
 
-    def _tidy(self) -> None:
-        if self._era != CachedFiles.era:
-            self._era = CachedFiles.era
+    def _maintain(self) -> None:
+        if self._generation != self.fd_limit.generation:
+            self._generation = self.fd_limit.generation
             self.close()
-        self._until_swept -= 1
-        if not self._until_swept:
-            self._sweep()
+        self._reads_left -= 1
+        if not self._reads_left:
+            self._evict_unused()
 
-    def _sweep(self) -> None:
-        """Give back what nobody asked for while all was asked for twice: devices that are gone."""
-        for path in [path for path, one in self._texts.items() if not one.asked]:
-            self._drop(path)
-        for directory in [directory for directory, one in self._directories.items() if not one.asked]:
-            self._forget(directory)
-        kept: list[_Text | _Directory] = [*self._texts.values(), *self._directories.values()]
+    def _evict_unused(self) -> None:
+        """Close what was not read while the rest was read twice: files of removed devices."""
+        for path in [path for path, one in self._texts.items() if not one.used]:
+            self._close_text(path)
+        for directory in [directory for directory, one in self._directories.items() if not one.used]:
+            self._close_directory(directory)
+        kept: list[_CachedText | _CachedDirectory] = [*self._texts.values(), *self._directories.values()]
         for one in kept:
-            one.asked = False
-        self._until_swept = _AT_LEAST + 2 * len(kept)
+            one.used = False
+        self._reads_left = _MIN_READS + 2 * len(kept)
 
     def _open(self, path: str, within: int | None = None, flags: int = _FLAGS) -> int:
-        """Open a file; where no descriptor is left, make everybody give theirs back, and try once more."""
+        """Open a file; if no descriptor is free, make every `CachedFiles` close its own, and retry once."""
         try:
             return os.open(path, flags, dir_fd=within)
         except OSError as error:
-            if error.errno not in _SHORT:
+            if error.errno not in _EXHAUSTED:
                 raise
-        CachedFiles.era += 1
-        self._tidy()
+        self.fd_limit.reclaim()
+        self._maintain()
         return os.open(path, flags, dir_fd=within)
 
-    def _opened(self, directory: str, names: Iterable[str], fixed: Iterable[str]) -> _Directory:
+    def _open_directory(self, directory: str, names: Iterable[str], fixed: Iterable[str]) -> _CachedDirectory:
         within = self._open(directory, flags=os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        found = _Directory(_identity(os.fstat(within)))
+        found = _CachedDirectory(_identity(os.fstat(within)))
         try:
             for name in fixed:
                 with suppress(OSError):
@@ -234,7 +233,7 @@ class CachedFiles:
                 try:
                     found.opened.append((name, self._open(name, within)))
                 except OSError as error:
-                    if error.errno in _SHORT:
+                    if error.errno in _EXHAUSTED:
                         raise
         except BaseException:
             found.close()
@@ -243,11 +242,11 @@ class CachedFiles:
             os.close(within)
         return found
 
-    def _drop(self, path: str) -> None:
+    def _close_text(self, path: str) -> None:
         os.close(self._texts.pop(path).descriptor)
-        self.allowance.give(1)
+        self.fd_limit.release(1)
 
-    def _forget(self, directory: str) -> None:
+    def _close_directory(self, directory: str) -> None:
         known = self._directories.pop(directory)
         known.close()
-        self.allowance.give(len(known.opened))
+        self.fd_limit.release(len(known.opened))

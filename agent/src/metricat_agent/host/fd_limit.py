@@ -1,4 +1,4 @@
-"""How many descriptors the agent keeps open, all its collectors together."""
+"""The limit of descriptors that the agent keeps open, for all collectors together."""
 
 from __future__ import annotations
 
@@ -8,25 +8,39 @@ import threading
 
 
 class FdLimit:
-    """How many descriptors all users together may keep; what is above is opened, read and closed at every scrape."""
+    """The number of descriptors that all users together may keep open. Threads share it.
 
-    def __init__(self, most: int) -> None:
-        self.left = most
+    A file above the limit is opened, read and closed at every scrape.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        """Allow ``limit`` descriptors, by default as many as `default_limit` returns."""
+        self.left = default_limit() if limit is None else limit
+        self.generation = 0
+        """Incremented by `reclaim`: each user compares it with the value that it last saw."""
         self._lock = threading.Lock()
 
-    def take(self, count: int) -> bool:
-        """Take so many, or none."""
+    def acquire(self, count: int) -> bool:
+        """Reserve ``count`` descriptors, or none; return whether they were reserved."""
         with self._lock:
             granted = count <= self.left
             self.left -= count if granted else 0
             return granted
 
-    def give(self, count: int) -> None:
-        """Give so many back."""
+    def release(self, count: int) -> None:
+        """Return ``count`` reserved descriptors."""
         with self._lock:
             self.left += count
 
+    def reclaim(self) -> None:
+        """Make every user close its descriptors before its next read, because the process has no free ones."""
+        with self._lock:
+            self.generation += 1
+
 
 def default_limit() -> int:
-    """Return half of what the process may open, for clients need some too; each costs the kernel up to a page."""
+    """Return half of the process's limit of open files, at most 1024.
+
+    The other half is for clients. Each open descriptor costs the kernel up to a page.
+    """
     return 0 if sys.platform == "win32" else min(os.sysconf("SC_OPEN_MAX") // 2, 1024)

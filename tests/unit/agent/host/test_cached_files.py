@@ -1,4 +1,4 @@
-"""Kept descriptors: they never outlive the name that they were opened by, and never use up what others need."""
+"""Kept descriptors follow the path that they were opened by, and stay within their limit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import pytest
 
 from metricat_agent.host.cached_files import CachedFiles
 from metricat_agent.host.fd_limit import FdLimit
+from metricat_agent.host.hostfs import Host
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def opened_below(folder: Path) -> int:
-    """Count this process's descriptors of files in a folder."""
+    """Return the number of this process's descriptors of files in a folder."""
     found = 0
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 -- names of descriptors
         with suppress(OSError):
@@ -25,17 +26,18 @@ def opened_below(folder: Path) -> int:
     return found
 
 
-def test_who_is_gone_keeps_nothing(tmp_path: Path) -> None:
+def test_descriptors_are_closed_with_the_last_reference(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("1")
-    files, left = CachedFiles(), CachedFiles.allowance.left
+    limit = FdLimit(10)
+    files = CachedFiles(limit)
     files.text(str(tmp_path / "x"))
     files.attributes(str(tmp_path), ("x",))
-    assert (opened_below(tmp_path), CachedFiles.allowance.left) == (2, left - 2)
+    assert (opened_below(tmp_path), limit.left) == (2, 8)
     del files
-    assert (opened_below(tmp_path), CachedFiles.allowance.left) == (0, left)
+    assert (opened_below(tmp_path), limit.left) == (0, 10)
 
 
-def test_an_unchanged_file_is_the_same_object_and_a_changed_one_is_read(tmp_path: Path) -> None:
+def test_unchanged_file_returns_the_same_object_and_changed_file_the_new_text(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("1 2 3\n")
     files = CachedFiles()
     first = files.text(str(tmp_path / "x"))
@@ -45,11 +47,12 @@ def test_an_unchanged_file_is_the_same_object_and_a_changed_one_is_read(tmp_path
     assert files.text(str(tmp_path / "x")) == "1 2 4\n"
     (tmp_path / "x").write_text("9" * (1 << 17))
     for _ in range(2):
-        assert len(files.text(str(tmp_path / "x"))) == 1 << 17, "what is large is not remembered, but told"
+        assert len(files.text(str(tmp_path / "x"))) == 1 << 17, "large content is returned but not kept"
 
 
-def test_devices_that_come_and_go_leave_no_descriptors(tmp_path: Path) -> None:
-    files, left = CachedFiles(), CachedFiles.allowance.left
+def test_removed_devices_leave_no_descriptors(tmp_path: Path) -> None:
+    limit = FdLimit(500)
+    files = CachedFiles(limit)
     (tmp_path / "stat").write_text("1")
     for number in range(200):
         device = tmp_path / f"veth{number}"
@@ -63,11 +66,11 @@ def test_devices_that_come_and_go_leave_no_descriptors(tmp_path: Path) -> None:
     assert opened_below(tmp_path) < 60
     for _ in range(200):
         files.text(f"{tmp_path}/stat")
-    assert (opened_below(tmp_path), CachedFiles.allowance.left) == (1, left - 1)
+    assert (opened_below(tmp_path), limit.left) == (1, 499)
     files.close()
 
 
-def test_what_is_read_at_every_scrape_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_read_at_every_scrape_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [str(number) for number in range(200)]
     for name in names:
         (tmp_path / name).write_text(name)
@@ -80,7 +83,7 @@ def test_what_is_read_at_every_scrape_stays_open(tmp_path: Path, monkeypatch: py
     files.close()
 
 
-def test_attributes_follow_the_name_and_not_the_device(tmp_path: Path) -> None:
+def test_attributes_follow_the_path_and_not_the_device(tmp_path: Path) -> None:
     for name, mtu in (("a0", "1111"), ("b0", "2222")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "mtu").write_text(mtu)
@@ -99,12 +102,12 @@ def test_attributes_follow_the_name_and_not_the_device(tmp_path: Path) -> None:
     files.close()
 
 
-def test_all_together_keep_no_more_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CachedFiles, "allowance", FdLimit(5))
+def test_all_users_together_stay_within_the_limit(tmp_path: Path) -> None:
+    limit = FdLimit(5)
     names = [str(number) for number in range(4)]
     for name in names:
         (tmp_path / name).write_text(name)
-    users = [CachedFiles() for _ in range(3)]
+    users = [CachedFiles(limit) for _ in range(3)]
     for _ in range(2):
         for user in users:
             assert [user.text(f"{tmp_path}/{name}") for name in names] == names
@@ -112,14 +115,35 @@ def test_all_together_keep_no_more_than_allowed(tmp_path: Path, monkeypatch: pyt
         assert opened_below(tmp_path) == 5
     for user in users:
         user.close()
-    assert (opened_below(tmp_path), CachedFiles.allowance.left) == (0, 5)
+    assert (opened_below(tmp_path), limit.left) == (0, 5)
 
 
-def test_where_none_is_left_it_gives_its_own_back_and_reads_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(CachedFiles, "allowance", FdLimit(10))  # that of the process is shared with every other test
+def test_hosts_of_all_threads_share_one_limit() -> None:
+    host = Host()
+    assert host.with_own_files().fd_limit is host.fd_limit
+    assert host.with_own_files().files is not host.files
+    assert Host().fd_limit is not host.fd_limit
+
+
+def test_reclaim_makes_every_user_close_its_descriptors_before_its_next_read(tmp_path: Path) -> None:
+    limit = FdLimit(10)
+    users = [CachedFiles(limit) for _ in range(2)]
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+        assert [user.text(f"{tmp_path}/{name}") for user in users] == [name] * 2
+    assert opened_below(tmp_path) == 4
+    limit.reclaim()
+    assert [user.text(f"{tmp_path}/a") for user in users] == ["a"] * 2
+    assert (opened_below(tmp_path), limit.left) == (2, 8)
+    assert [user.text(f"{tmp_path}/b") for user in users] == ["b"] * 2
+    assert (opened_below(tmp_path), limit.left) == (4, 6)
+
+
+def test_file_is_read_when_the_process_has_no_free_descriptor(tmp_path: Path) -> None:
     for number in range(6):
         (tmp_path / str(number)).write_text(str(number))
-    files, era = CachedFiles(), CachedFiles.era
+    limit = FdLimit(10)
+    files, generation = CachedFiles(limit), limit.generation
     for number in range(5):
         files.text(f"{tmp_path}/{number}")
     before, fillers = resource.getrlimit(resource.RLIMIT_NOFILE), []
@@ -137,4 +161,4 @@ def test_where_none_is_left_it_gives_its_own_back_and_reads_on(tmp_path: Path, m
         for filler in fillers:
             os.close(filler)
         files.close()
-    assert CachedFiles.era > era, "the others give theirs back too"
+    assert limit.generation > generation, "the other users close theirs too"
