@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
+from metricat_agent.config.durations import parse_go_duration
 from metricat_agent.config.loader import SettingError
 from metricat_agent.web.access import passwords, tls
-from metricat_agent.web.access.rate_limit import Bucket, seconds
+from metricat_agent.web.access.rate_limit import Bucket
 from metricat_agent.web.access.rules import Web
 
 _SECTIONS = ("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
@@ -80,7 +81,7 @@ def _users(users: Mapping[str, Any]) -> dict[str, str]:
 
 def _bucket(limit: Mapping[str, Any]) -> Bucket | None:
     try:
-        interval = seconds(str(limit.get("interval", 0)))
+        interval = parse_go_duration(str(limit.get("interval", 0)))
     except ValueError as error:
         raise _ValueError(f"rate_limit.interval: {error}") from None
     burst = limit.get("burst", 0)

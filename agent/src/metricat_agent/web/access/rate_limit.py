@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PIECE = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
-
-
-def seconds(text: str) -> float:
-    """Return a duration as Go writes it, such as ``1m30s``, in seconds; raise ValueError for what is none."""
-    if text == "0":
-        return 0.0
-    pieces = _PIECE.findall(text)
-    if not pieces or "".join(number + unit for number, unit in pieces) != text:
-        raise ValueError(f"{text} is no duration; write such as 1s, 500ms or 1m30s")
-    return sum(float(number) * _UNITS[unit] for number, unit in pieces)
 
 
 class Bucket:

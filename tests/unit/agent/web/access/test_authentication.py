@@ -314,7 +314,7 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
             r"client_allowed_sans has no effect with NoClientCert",
         ),
         ("tls_server_config: {cert: x, key: hunter2}", r"tls_server_config\.cert and key: "),
-        ("rate_limit: {interval: 1, burst: 2}", r"rate_limit\.interval: 1 is no duration; write such as 1s"),
+        ("rate_limit: {interval: 1, burst: 2}", r"rate_limit\.interval: invalid duration '1'; use for example 1s"),
         ("rate_limit: {interval: 1s}", r"rate_limit\.burst: 0 lets no request through"),
         ("basic_auth_users: {anna: hunter2}", r"basic_auth_users\.anna is no bcrypt hash; make one with: htpasswd -nB"),
         ("basic_auth_users: {anna: $2y$10$}", r"basic_auth_users\.anna is no bcrypt hash"),

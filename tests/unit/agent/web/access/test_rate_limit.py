@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricat_agent.web.access.rate_limit import Bucket, seconds
+from metricat_agent.web.access.rate_limit import Bucket
 
 
 def test_a_burst_and_then_one_at_a_time() -> None:
@@ -32,22 +29,3 @@ def test_never_more_than_the_rate(waits: list[float], burst: int, interval: floa
         clock[0] += wait
         passed += bucket.take()
     assert passed <= burst + clock[0] / interval + 1e-6
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("0", 0), ("1s", 1), ("1m30s", 90), ("500ms", 0.5), ("1.5h", 5400), ("250us", 0.00025)]
-)
-def test_durations(text: str, value: float) -> None:
-    assert seconds(text) == pytest.approx(value)
-
-
-@pytest.mark.parametrize("text", ["", "1", "s", "1d", "-1s", "1s ", "1s2"])
-def test_no_durations(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration; write such as 1s"):
-        seconds(text)
-
-
-@given(st.text(alphabet="0123456789.nmush -", max_size=12))
-def test_any_text_is_a_duration_or_none(text: str) -> None:
-    with suppress(ValueError):
-        assert seconds(text) >= 0

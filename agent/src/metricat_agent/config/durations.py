@@ -1,0 +1,29 @@
+"""Durations in the two grammars that the agent reads. Pure.
+
+Settings give plain seconds, such as ``1.5``. Prometheus' web config gives Go durations, such as ``1m30s``.
+"""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+
+
+def parse_seconds(text: str) -> float:
+    """Return a plain number of seconds, such as ``1.5``; raise ValueError for any other text."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"invalid number of seconds '{text}'; use for example 1.5") from None
+
+
+def parse_go_duration(text: str) -> float:
+    """Return a Go duration, such as ``1m30s``, in seconds; raise ValueError for any other text."""
+    if text == "0":
+        return 0.0
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"invalid duration '{text}'; use for example 1s, 500ms or 1m30s")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
