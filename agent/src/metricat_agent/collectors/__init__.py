@@ -11,17 +11,18 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from metricat_agent.collectors.option import Option
+    from metricat_agent.collectors.option import CollectorOption
     from metricat_agent.exposition.model import Family, Metrics
     from metricat_agent.host.hostfs import Host
 
 
 Found = TypeVar("Found")
+T = TypeVar("T")
 POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
 """The host's ends of pods' cables, as network plugins name them: their series would come and go with pods."""
 
@@ -70,8 +71,8 @@ class Collector(ABC):
     summary: ClassVar[str]
     families: ClassVar[tuple[Family, ...]]
     filter_flags: ClassVar[tuple[FilterFlags, ...]] = ()
-    options: ClassVar[tuple[Option, ...]] = ()
-    """Its own settings, ``--collector.NAME.<option>``; `option` checks their values, but for switches."""
+    options: ClassVar[tuple[CollectorOption[object], ...]] = ()
+    """The collector's own settings, ``--collector.NAME.<option>``."""
     on_by_default: ClassVar[bool] = True
     foreign: ClassVar[bool] = False
     """Whether its families are others': they yield to ours of the same name."""
@@ -84,10 +85,7 @@ class Collector(ABC):
         """Remember where the host is; ``filters`` are keyed by the name of the exclude flag, absent ones keep all."""
         self.host = host.with_own_files()
         self.filters = filters or {}
-        self.settings = settings or {
-            option.name: option.default == "true" if option.switch else self.option(option.name, option.default)
-            for option in self.options
-        }
+        self.settings = settings or {option.name: option.parse(option.default) for option in self.options}
         self._told: tuple[object, Metrics] | None = None
         self.start()
 
@@ -97,6 +95,10 @@ class Collector(ABC):
     def filter(self, exclude_flag: str) -> Filter:
         """Return the filter that the flag belongs to."""
         return self.filters.get(exclude_flag, Filter())
+
+    def option(self, option: CollectorOption[T]) -> T:
+        """Return the value of one of this collector's options."""
+        return cast("T", self.settings[option.name])  # `option.parse` made it
 
     def background_seconds(self) -> float:
         """Return the CPU time used so far by what goes on between scrapes."""
@@ -113,12 +115,6 @@ class Collector(ABC):
         if self._told is None or self._told[0] != found:
             self._told = (found, parse(found))
         return self._told[1]
-
-    @classmethod
-    def option(cls, name: str, text: str) -> object:
-        """Return the value of one of the options; raise ValueError, whose text says what to write, if it is none."""
-        del name
-        return text
 
     @abstractmethod
     def collect(self) -> Metrics:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.option import Option
+from metricat_agent.collectors.option import switch
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.human_units import parse_size
 
@@ -73,6 +73,7 @@ _OF_PRIORITIES = {
     word: gauge(f"node_bcache_priority_stats_{word.lower()}_percent", text, *_CACHE)
     for word, text in (("Unused", "Per cent of the cache without data."), ("Metadata", "Per cent that are overhead."))
 }
+PRIORITIES = switch("priorityStats", "expose how much of a cache is unused, for which the kernel sorts all of it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +142,8 @@ class Bcache(Collector):
     families = tuple(
         family for part in (_OF_SET, _OF_BACKING, _OF_RATES, _OF_CACHE, _OF_PRIORITIES) for family in part.values()
     )
-    options = (
-        Option(
-            "priorityStats", "false", "tell how much of a cache is unused, for which all of it is sorted", switch=True
-        ),
-    )
+    options = (PRIORITIES,)
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host, priorities=self.settings["priorityStats"] is True), parse)
+        return self.told(read(self.host, priorities=self.option(PRIORITIES)), parse)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metricat_agent.collectors import Collector, Filter, cpuinfo, cpusys, pattern
-from metricat_agent.collectors.option import Option
+from metricat_agent.collectors.option import CollectorOption, switch
 from metricat_agent.exposition.model import Metrics, counter
 from metricat_agent.host.hostfs import USER_HZ, Host
 
@@ -76,6 +76,21 @@ def metrics(ticks: Ticks) -> Metrics:
     return [(SECONDS, seconds), (GUEST_SECONDS, guest)]
 
 
+def parse_include(text: str) -> Filter:
+    """Return the filter of an expression; an empty expression matches nothing."""
+    return Filter(include=pattern(text)) if text else _NOTHING
+
+
+INFO = switch("info", "expose what the CPUs are, and how fast they run (/proc/cpuinfo)")
+FLAGS, BUGS = (
+    CollectorOption(
+        *(f"info.{what}-include", "", f"expose these {what} of the first CPU; switches info on", "REGEX"),
+        parse=parse_include,
+    )
+    for what in ("flags", "bugs")
+)
+
+
 class Cpu(Collector):
     """Where the CPUs' time went, and what slowed them down."""
 
@@ -83,31 +98,19 @@ class Cpu(Collector):
     summary = "time of each CPU by mode, throttling; on demand what the CPUs are"
     essential = True
     families = (SECONDS, GUEST_SECONDS, *cpusys.FAMILIES, *cpuinfo.FAMILIES)
-    options = (
-        Option("info", "false", "tell what the CPUs are, and how fast they run (/proc/cpuinfo)", switch=True),
-        Option("info.flags-include", "", "and these flags of the first; switches info on", "REGEX"),
-        Option("info.bugs-include", "", "and these bugs of the first; switches info on", "REGEX"),
-    )
+    options = (INFO, FLAGS, BUGS)
 
     def start(self) -> None:
         """Begin with nothing to settle against."""
         self._last: Ticks = {}
-
-    @classmethod
-    def option(cls, name: str, text: str) -> object:
-        """Take expressions; an empty one finds nothing."""
-        del name
-        return Filter(include=pattern(text)) if text else _NOTHING
 
     def collect(self) -> Metrics:
         """Read, parse and settle."""
         self._last = settle(self._last, parse(read(self.host)))
         system = cpusys.read(self.host)
         found = metrics(self._last) + self.told(system, cpusys.parse)
-        flags, bugs = (self.settings[f"info.{what}-include"] for what in ("flags", "bugs"))
-        assert isinstance(flags, Filter)  # noqa: S101 -- `option` made it
-        assert isinstance(bugs, Filter)  # noqa: S101 -- as above
-        if self.settings["info"] or flags != _NOTHING or bugs != _NOTHING:
+        flags, bugs = self.option(FLAGS), self.option(BUGS)
+        if self.option(INFO) or flags != _NOTHING or bugs != _NOTHING:
             hertz = not cpuinfo.hardware_says(self.host, system.cpus)
             found += cpuinfo.parse(self.host.proc("cpuinfo"), flags, bugs, hertz=hertz)
         return found

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.option import Option
+from metricat_agent.collectors.option import CollectorOption
 from metricat_agent.exposition.model import Metrics, Sample, counter, gauge, single
 
 if TYPE_CHECKING:
@@ -83,31 +83,31 @@ def parse(stats: str, table: str, wanted: tuple[str, ...] = LABELS) -> Metrics:
     ]
 
 
+def parse_labels(text: str) -> tuple[str, ...]:
+    """Return the labels of a comma-separated list."""
+    given = tuple([label for label in text.split(",") if label])
+    if unknown := [label for label in given if label not in LABELS]:
+        raise ValueError(f"there is no label {unknown[0]}; choose from {', '.join(LABELS)}")
+    return given
+
+
+BACKEND_LABELS = CollectorOption(
+    "backend-labels",
+    ",".join(LABELS),
+    "labels of servers, separated by commas; servers with equal labels are added up",
+    parse=parse_labels,
+)
+
+
 class VirtualServers(Collector):
     """Where the kernel sends the connections of virtual servers."""
 
     name = "ipvs"
     summary = "connections and servers of the kernel's load balancing (IPVS)"
     families = (*TOTALS, *BACKENDS)
-    options = (
-        Option(
-            "backend-labels",
-            ",".join(LABELS),
-            "labels of servers, by comma; those that no other tells apart are added up",
-        ),
-    )
-
-    @classmethod
-    def option(cls, name: str, text: str) -> object:
-        """Take labels that there are."""
-        del name
-        given = tuple([label for label in text.split(",") if label])
-        if unknown := [label for label in given if label not in LABELS]:
-            raise ValueError(f"there is no label {unknown[0]}; choose from {', '.join(LABELS)}")
-        return given
+    options = (BACKEND_LABELS,)
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        wanted = self.settings["backend-labels"]
-        assert isinstance(wanted, tuple)  # noqa: S101 -- `option` made it
+        wanted = self.option(BACKEND_LABELS)
         return self.told(read(self.host), lambda found: parse(*found, wanted))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from metricat_agent.collectors import Collector, pattern
-from metricat_agent.collectors.option import Option
+from metricat_agent.collectors import Collector
+from metricat_agent.collectors.fields import FieldList, fields_option
 from metricat_agent.exposition.model import Family, Metrics, single, untyped
 
 if TYPE_CHECKING:
+    import re
+
     from metricat_agent.host.hostfs import Host
 
-FIELDS = (
+FIELDS = fields_option(
     r"^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)"
     r"|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|TCPOFOQueue|TCPRcvQDrop)"
     r"|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|RetransSegs|CurrEstab)"
@@ -67,8 +68,6 @@ TABLES, LIST = ("net/netstat", "net/snmp"), "net/snmp6"
 _PROTOCOLS6 = ("Ip6", "Icmp6", "Udp6", "UdpLite6")
 
 Columns = list[tuple[int, Family]]
-Known = tuple[list[str], Columns]
-"""The names of a list in the kernel's order, which hardly ever changes, and the places of the wanted."""
 
 
 def read(host: Host) -> tuple[str, str]:
@@ -92,16 +91,6 @@ def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) 
             numbers = values.split()
             found += [single(family, int(numbers[column])) for column, family in columns]
     return found
-
-
-def parse_list(text: str, fields: re.Pattern[str], known: Known | None = None) -> tuple[Metrics, Known]:
-    """Take a field a line, such as ``Udp6NoPorts  0``, and where the wanted ones stand, for the next time."""
-    words = text.split()
-    names = words[::2]
-    if known is None or known[0] != names:
-        known = (names, [(at, family) for at, name in enumerate(names) if (family := wanted6(name, fields))])
-    values = words[1::2]
-    return [single(family, int(values[at])) for at, family in known[1]], known
 
 
 def wanted(names: str, fields: re.Pattern[str]) -> Columns:
@@ -130,28 +119,15 @@ class NetworkStatistics(Collector):
     name = "netstat"
     summary = "segments, datagrams, errors and connections of the host's network protocols"
     families = tuple(FAMILIES.values())
-    options = (Option("fields", FIELDS, "take these fields", "REGEX"),)
+    options = (FIELDS,)
 
     def start(self) -> None:
-        """Nothing is known of the kernel's fields yet."""
+        """Select the fields."""
+        self._fields = self.option(FIELDS)
         self._columns: dict[str, Columns] = {}
-        self._known: Known | None = None
-
-    @classmethod
-    def option(cls, name: str, text: str) -> object:
-        """Compile the expression."""
-        del name
-        return pattern(text)
+        self._list = FieldList(lambda name: wanted6(name, self._fields))
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        fields = self.settings["fields"]
-        assert isinstance(fields, re.Pattern)  # noqa: S101 -- `option` made it
         tables, listed = read(self.host)
-        return parse_tables(tables, fields, self._columns) + self.told(listed, self._list)
-
-    def _list(self, text: str) -> Metrics:
-        fields = self.settings["fields"]
-        assert isinstance(fields, re.Pattern)  # noqa: S101 -- as above
-        metrics, self._known = parse_list(text, fields, self._known)
-        return metrics
+        return parse_tables(tables, self._fields, self._columns) + self.told(listed, self._list.parse)

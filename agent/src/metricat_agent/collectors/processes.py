@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.option import Option
+from metricat_agent.collectors.option import CollectorOption, switch
 from metricat_agent.exposition.model import Family, Metrics, gauge, single
 from metricat_agent.host.process_sampler import ProcessSampler
 from metricat_agent.host.processes import ProcSource, PsutilSource
@@ -41,7 +41,7 @@ _MOST = 100
 _MASKS = ("none", "hash")
 
 
-def masked(name: str, mask: object) -> str:
+def masked(name: str, mask: str) -> str:
     """Return the name, or what tells it from others without saying it."""
     if mask != "hash":
         return name
@@ -50,7 +50,7 @@ def masked(name: str, mask: object) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
-def parse(processes: Iterable[TopProcess], mask: object) -> Metrics:
+def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
     """Give three series of each process."""
     labelled = [
         (
@@ -84,35 +84,41 @@ def counted(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
     ]
 
 
+def parse_top(text: str) -> int:
+    """Return how many processes to expose."""
+    if not text.isdigit() or not 1 <= int(text) <= _MOST:
+        raise ValueError(f"not a number from 1 to {_MOST}; write one such as 10")
+    return int(text)
+
+
+def parse_mask(text: str) -> str:
+    """Return how to expose the names of processes."""
+    if text not in _MASKS:
+        raise ValueError("not a mask; write none or hash")
+    return text
+
+
+TOP = CollectorOption(
+    *("top", "10", f"processes by CPU, and as many by memory, {_MOST} at most", "NUMBER"), parse=parse_top
+)
+MASK = CollectorOption(
+    *("mask", "none", "how names are shown: none (as they are) or hash", "none|hash"), parse=parse_mask
+)
+EACH_THREAD = switch("thread-states", "count threads by state too, for which the agent reads each thread")
+
+
 class Processes(Collector):
     """Who uses the CPUs and the memory."""
 
     name = "processes"
     summary = "the processes that use most CPU or memory, and the number of all"
     families = (CPU, MEMORY, THREADS, PROCESSES, STATES, ALL_THREADS, THREAD_STATES, *LIMITS.values())
-    options = (
-        Option("top", "10", f"processes by CPU, and as many by memory, {_MOST} at most", "NUMBER"),
-        Option("mask", "none", "how names are shown: none (as they are) or hash", "none|hash"),
-        Option("thread-states", "false", "count threads by state too, for which each is read", switch=True),
-    )
+    options = (TOP, MASK, EACH_THREAD)
 
     def start(self) -> None:
         """Begin to walk at the first scrape, not before."""
-        top = self.settings["top"]
-        assert isinstance(top, int)  # noqa: S101 -- `option` made it
         source = ProcSource(self.host) if sys.platform == "linux" else PsutilSource()
-        self._sampler = ProcessSampler(source, top, each_thread=self.settings["thread-states"] is True)
-
-    @classmethod
-    def option(cls, name: str, text: str) -> object:
-        """Check the number and the word."""
-        if name == "mask":
-            if text not in _MASKS:
-                raise ValueError("not a way to mask; write none or hash")
-            return text
-        if not text.isdigit() or not 1 <= int(text) <= _MOST:
-            raise ValueError(f"not a number from 1 to {_MOST}; write one such as 10")
-        return int(text)
+        self._sampler = ProcessSampler(source, self.option(TOP), each_thread=self.option(EACH_THREAD))
 
     def background_seconds(self) -> float:
         """Return what the walk used."""
@@ -129,4 +135,4 @@ class Processes(Collector):
         for name in LIMITS:
             with suppress(FileNotFoundError):
                 limits[name] = self.host.proc(f"sys/kernel/{name}")
-        return parse(processes, self.settings["mask"]) + counted(self._sampler.totals, limits)
+        return parse(processes, self.option(MASK)) + counted(self._sampler.totals, limits)

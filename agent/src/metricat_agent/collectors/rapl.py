@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.option import Option
+from metricat_agent.collectors.option import switch
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _TEXT = "Energy used so far, in joules; begins anew at the counter's end."
 ZONES = counter("node_rapl_joules_total", _TEXT, "index", "path", "rapl_zone")
+ZONE_LABEL = switch("enable-zone-label", "one family for all zones, with a label for each")
 _PLACE = "class/powercap"
 _INDEX = re.compile(r"([^-]*)-(\d+)")
 
@@ -69,9 +70,9 @@ class Energy(Collector):
     name = "rapl"
     summary = "energy that CPUs and memory used (root alone may read it)"
     families = (ZONES, *(family_of(name) for name in ("package", "core", "uncore", "dram", "psys")))
-    options = (Option("enable-zone-label", "false", "one family for all zones, with a label for each", switch=True),)
+    options = (ZONE_LABEL,)
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        labelled = bool(self.settings["enable-zone-label"])
+        labelled = self.option(ZONE_LABEL)
         return self.told(read(self.host), lambda zones: parse(zones, labelled=labelled))

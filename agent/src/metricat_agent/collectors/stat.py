@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.option import Option
+from metricat_agent.collectors.option import switch
 from metricat_agent.exposition.model import Metrics, counter, gauge, single
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ FIELDS = {
 SOFTIRQS = counter("node_softirqs_total", "Soft interrupts served, by kind.", "vector")
 VECTORS = ("hi", "timer", "net_tx", "net_rx", "block", "block_iopoll", "tasklet", "sched", "hrtimer", "rcu")
 """In the order of the line ``softirq``, after its total."""
+BY_KIND = switch("softirq", "expose soft interrupts by kind too")
 
 
 def read(host: Host) -> str:
@@ -49,9 +50,9 @@ class Stat(Collector):
     summary = "boot time, context switches, interrupts, forks, running and blocked tasks"
     essential = True
     families = (*FIELDS.values(), SOFTIRQS)
-    options = (Option("softirq", "false", "tell soft interrupts by kind too", switch=True),)
+    options = (BY_KIND,)
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        softirqs = self.settings["softirq"] is True
+        softirqs = self.option(BY_KIND)
         return self.told(read(self.host), lambda text: parse(text, softirqs=softirqs))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.option import Option
+from metricat_agent.collectors.option import CollectorOption
 from metricat_agent.exposition.model import BOUNDS, Family, Metrics, Sample, gauge, single
 from metricat_agent.exposition.parser import PART, FormatError, Series, families
 from metricat_agent.host.cached_files import read_text
@@ -139,6 +139,18 @@ def _compound(family: Family, series: Mapping[Series, float]) -> tuple[Family, l
     return replace(family, labels=(*names, bound)), samples
 
 
+def parse_directories(text: str) -> tuple[str, ...]:
+    """Return the directories, one a line."""
+    return tuple(filter(None, text.split("\n")))
+
+
+DIRECTORY = CollectorOption(
+    *("directory", "", "directory of the files; may be given more than once, or as a pattern with *", "DIR"),
+    many=True,
+    parse=parse_directories,
+)
+
+
 class TextFiles(Collector):
     """What other programs of the node want to tell."""
 
@@ -146,31 +158,15 @@ class TextFiles(Collector):
     summary = "metrics of other programs, from the .prom files of a directory"
     families = (ERROR, MTIME)
     foreign = True
-    options = (
-        Option(
-            "directory",
-            "",
-            "where the files are; may be given more than once, or as a pattern with *",
-            "DIR",
-            many=True,
-        ),
-    )
+    options = (DIRECTORY,)
 
     def start(self) -> None:
         """Nothing has been found wrong yet."""
         self._wrong: dict[str, str] = {}
 
-    @classmethod
-    def option(cls, name: str, text: str) -> object:
-        """Take directories, separated by line ends."""
-        del name
-        return tuple(filter(None, text.split("\n")))
-
     def collect(self) -> Metrics:
         """Read and parse; without a directory there is only the good news that nothing is wrong. Log what is news."""
-        directories = self.settings["directory"]
-        assert isinstance(directories, tuple)  # noqa: S101 -- `option` made it
-        metrics, wrong = merged(read(directories))
+        metrics, wrong = merged(read(self.option(DIRECTORY)))
         for path, why in wrong.items():
             if self._wrong.get(path) != why:
                 _LOG.warning("textfile: %s cannot be used: %s", path, why)

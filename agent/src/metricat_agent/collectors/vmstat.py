@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from metricat_agent.collectors import Collector, pattern
-from metricat_agent.collectors.option import Option
-from metricat_agent.exposition.model import Family, Metrics, single, untyped
+from metricat_agent.collectors import Collector
+from metricat_agent.collectors.fields import FieldList, fields_option
+from metricat_agent.exposition.model import Family, Metrics, untyped
 
 if TYPE_CHECKING:
+    import re
+
     from metricat_agent.host.hostfs import Host
 
-FIELDS = r"^(oom_kill|pgpg(in|out)|pswp(in|out)|pg(maj)?fault)$"
+FIELDS = fields_option(r"^(oom_kill|pgpg(in|out)|pswp(in|out)|pg(maj)?fault)$")
 MEANINGS = {
     "oom_kill": "Processes killed because memory ran out.",
     "pgfault": "Page faults, those without reading from disk included.",
@@ -22,8 +23,6 @@ MEANINGS = {
     "pswpin": "Pages read from swap.",
     "pswpout": "Pages written to swap.",
 }
-Known = tuple[list[str], list[tuple[int, Family]]]
-"""The names of all fields in the kernel's order, which changes with the kernel alone, and the place of the wanted."""
 FAMILIES = {field: untyped(f"node_vmstat_{field}", text) for field, text in MEANINGS.items()}
 
 
@@ -32,46 +31,26 @@ def read(host: Host) -> str:
     return host.proc("vmstat")
 
 
-def parse(text: str, fields: re.Pattern[str], known: Known | None = None) -> tuple[Metrics, Known]:
-    """Take the fields that the expression finds, and where they stand, for the next time."""
-    words = text.split()
-    names = words[::2]
-    if known is None or known[0] != names:
-        places = [(number, family_of(name)) for number, name in enumerate(names) if fields.search(name)]
-        known = (names, places)
-    values = words[1::2]
-    return [single(family, int(values[number])) for number, family in known[1]], known
-
-
-def family_of(field: str) -> Family:
-    """Return a field's family: declared, or made for one that somebody asked for."""
-    return FAMILIES.get(field) or untyped(f"node_vmstat_{field}", f"The field {field} of /proc/vmstat.")
+def select(name: str, fields: re.Pattern[str]) -> Family | None:
+    """Return the family of a field that the expression matches: declared, or made for a field of the user's choice."""
+    if not fields.search(name):
+        return None
+    return FAMILIES.get(name) or untyped(f"node_vmstat_{name}", f"The field {name} of /proc/vmstat.")
 
 
 class VirtualMemory(Collector):
-    """Paging, swapping and kills for want of memory."""
+    """Paging, swapping and kills because memory ran out."""
 
     name = "vmstat"
     summary = "paging, swapping, out-of-memory kills"
     families = tuple(FAMILIES.values())
-    options = (Option("fields", FIELDS, "take these fields", "REGEX"),)
+    options = (FIELDS,)
 
     def start(self) -> None:
-        """Nothing is known of the kernel's fields yet."""
-        self._known: Known | None = None
-
-    @classmethod
-    def option(cls, name: str, text: str) -> object:
-        """Compile the expression."""
-        del name
-        return pattern(text)
+        """Select the fields."""
+        fields = self.option(FIELDS)
+        self._list = FieldList(lambda name: select(name, fields))
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host), self._parse)
-
-    def _parse(self, text: str) -> Metrics:
-        fields = self.settings["fields"]
-        assert isinstance(fields, re.Pattern)  # noqa: S101 -- `option` made it
-        metrics, self._known = parse(text, fields, self._known)
-        return metrics
+        return self.told(read(self.host), self._list.parse)

@@ -120,7 +120,7 @@ def _chosen(name: str, collector: type[Collector], given: RawSettings) -> Collec
             options[option.name] = given.is_on(f"collector.{name}.{option.name}")
             continue
         try:
-            options[option.name] = collector.option(option.name, "\n".join(value.texts))
+            options[option.name] = option.parse("\n".join(value.texts))
         except ValueError as error:
             raise value.error(str(error)) from None
     return CollectorSettings({flags.exclude: _filter(name, flags, given) for flags in collector.filter_flags}, options)

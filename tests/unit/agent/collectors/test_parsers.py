@@ -42,6 +42,7 @@ from metricat_agent.collectors import (
     zfs,
 )
 from metricat_agent.collectors import os as os_release
+from metricat_agent.collectors.fields import FieldList
 from metricat_agent.exposition.model import counter, gauge
 from metricat_agent.exposition.writer import Writer
 from metricat_agent.host.hostfs import Host
@@ -92,7 +93,7 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     "meminfo": ("proc/meminfo", meminfo.parse),
     "netdev": ("proc/1/net/dev", lambda text: netdev.parse(text, Filter())),
     "netstat": ("proc/1/net/snmp", lambda text: netstat.parse_tables(text, EVERY, {})),
-    "netstat6": ("proc/1/net/snmp6", lambda text: netstat.parse_list(text, EVERY)[0]),
+    "netstat6": ("proc/1/net/snmp6", lambda text: FieldList(lambda name: netstat.wanted6(name, EVERY)).parse(text)),
     "nfs": (f"{_RPC}/nfs", nfs.parse_client),
     "nfsd": (f"{_RPC}/nfsd", nfs.parse_server),
     "os": ("root/etc/os-release", os_release.parse),
@@ -104,7 +105,7 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     "tcpstat": ("proc/1/net/tcp", lambda text: tcpstat.parse([text])),
     "textfile": ("textfile/backup.prom", lambda text: textfile.parse([textfile.File("/a.prom", 1, text)])),
     "udp_queues": ("proc/1/net/udp", lambda text: udp_queues.parse({"v4": text})),
-    "vmstat": ("proc/vmstat", lambda text: vmstat.parse(text, EVERY)[0]),
+    "vmstat": ("proc/vmstat", lambda text: FieldList(lambda name: vmstat.select(name, EVERY)).parse(text)),
     "xfs": ("../hosts/file-server/sys/fs/xfs/sdb1/stats/stats", lambda text: xfs.parse({"sdb1": text})),
     "zfs": (f"{_ZFS}/arcstats", lambda text: zfs.parse(zfs.Found({"arcstats": text}))),
     "zfs-dataset": (
