@@ -1,9 +1,9 @@
 """The collectors: one file for one part of the host.
 
-Each declares its families, reads (``read`` touches the disk and nothing else) and parses (``parse`` is pure: the same
-text gives the same metrics, on any machine). No collector imports another, knows of scrapes or HTTP, or catches what
-it cannot mend: the registry isolates it. Numbers leave here in base units (seconds, bytes) as the kernel counts them;
-rates and percentages are PromQL's business.
+Each collector declares its families, reads and parses. ``read`` only reads files. ``parse`` is pure: the same text
+gives the same metrics on any machine. A collector does not import another one, and does not depend on scrapes or HTTP.
+It catches only exceptions that it can handle: the registry isolates collectors. Collectors return the kernel's counts
+in base units (seconds, bytes). Rates and percentages belong in PromQL.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 T = TypeVar("T")
 POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
-"""The host's ends of pods' cables, as network plugins name them: their series would come and go with pods."""
+"""The host's ends of pods' virtual links, as network plugins name them. Their series would come and go with pods."""
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """Compile an expression of a setting; raise ValueError, which says what to write."""
+    """Compile the regular expression of a setting. Raise ValueError with a message that says what to write."""
     try:
         return re.compile(text)
     except re.error as error:
@@ -37,13 +37,13 @@ def pattern(text: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which devices or mount points a collector looks at: those that ``include`` finds and ``exclude`` does not."""
+    """Selects devices or mount points: those that ``include`` matches and ``exclude`` does not."""
 
     include: re.Pattern[str] | None = None
     exclude: re.Pattern[str] | None = None
 
     def keeps(self, name: str) -> bool:
-        """Tell whether to look at it; an expression may match anywhere in the name, as in node_exporter."""
+        """Return whether the filter keeps a name. Like node_exporter, match anywhere in the name."""
         if self.include is not None and not self.include.search(name):
             return False
         return self.exclude is None or not self.exclude.search(name)
@@ -51,7 +51,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class FilterFlags:
-    """The pair of flags behind a `Filter`: ``--collector.NAME.<exclude>`` and ``--collector.NAME.<include>``."""
+    """The pair of flags that set a `Filter`: ``--collector.NAME.<exclude>`` and ``--collector.NAME.<include>``."""
 
     what: str
     exclude: str
@@ -60,12 +60,12 @@ class FilterFlags:
 
     @classmethod
     def of(cls, key: str, what: str, default_exclude: str) -> FilterFlags:
-        """Return flags spelled as node_exporter mostly does: ``<key>-exclude`` and ``<key>-include``."""
+        """Return the flags ``<key>-exclude`` and ``<key>-include``, as node_exporter spells most of them."""
         return cls(what, f"{key}-exclude", f"{key}-include", default_exclude)
 
 
 class Collector(ABC):
-    """One part of the host, as the registry sees it."""
+    """Source of metrics about one part of the host."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -74,26 +74,30 @@ class Collector(ABC):
     options: ClassVar[tuple[CollectorOption[object], ...]] = ()
     """The collector's own settings, ``--collector.NAME.<option>``."""
     on_by_default: ClassVar[bool] = True
-    foreign: ClassVar[bool] = False
-    """Whether its families are others': they yield to ours of the same name."""
+    yields_to_others: ClassVar[bool] = False
+    """Whether another collector's family of the same name takes precedence."""
     essential: ClassVar[bool] = False
-    """Whether it stays when the agent must save CPU."""
+    """Whether the collector keeps running when the agent must save CPU."""
 
     def __init__(
         self, host: Host, filters: Mapping[str, Filter] | None = None, settings: Mapping[str, object] | None = None
     ) -> None:
-        """Remember where the host is; ``filters`` are keyed by the name of the exclude flag, absent ones keep all."""
+        """Set the collector up for a host.
+
+        ``filters`` are keyed by the name of their exclude flag; without one, everything is kept. ``settings`` are keyed
+        by the name of their option; without any, the defaults apply.
+        """
         self.host = host.with_own_files()
         self.filters = filters or {}
         self.settings = settings or {option.name: option.parse(option.default) for option in self.options}
-        self._told: tuple[object, Metrics] | None = None
-        self.start()
+        self._parsed: tuple[object, Metrics] | None = None
+        self.setup()
 
-    def start(self) -> None:  # noqa: B027 -- most keep nothing
-        """Prepare what is kept from scrape to scrape, if anything."""
+    def setup(self) -> None:  # noqa: B027 -- most keep nothing
+        """Create the state that is kept from scrape to scrape, if any."""
 
     def filter(self, exclude_flag: str) -> Filter:
-        """Return the filter that the flag belongs to."""
+        """Return the filter that this exclude flag belongs to."""
         return self.filters.get(exclude_flag, Filter())
 
     def option(self, option: CollectorOption[T]) -> T:
@@ -101,21 +105,21 @@ class Collector(ABC):
         return cast("T", self.settings[option.name])  # `option.parse` made it
 
     def background_seconds(self) -> float:
-        """Return the CPU time used so far by what goes on between scrapes."""
+        """Return the CPU time that the collector's work between scrapes used so far, in seconds."""
         return 0
 
-    def pause(self) -> None:  # noqa: B027 -- as above
-        """End what goes on between scrapes: the agent must save CPU, and leaves this collector out."""
+    def suspend(self) -> None:  # noqa: B027 -- as above
+        """Stop work between scrapes: the agent must save CPU and pauses this collector."""
 
-    def told(self, found: Found, parse: Callable[[Found], Metrics]) -> Metrics:
-        """Return what is parsed of what was read just now; if that is as the last time, the very same as then.
+    def parse_if_changed(self, found: Found, parse: Callable[[Found], Metrics]) -> Metrics:
+        """Parse what was read, or return the same object as the last time if nothing has changed.
 
-        Such metrics are not written anew either.
+        The writer does not format the same object again either.
         """
-        if self._told is None or self._told[0] != found:
-            self._told = (found, parse(found))
-        return self._told[1]
+        if self._parsed is None or self._parsed[0] != found:
+            self._parsed = (found, parse(found))
+        return self._parsed[1]
 
     @abstractmethod
     def collect(self) -> Metrics:
-        """Read and parse, now. One thread at a time calls it; whatever it raises, the registry counts."""
+        """Read and parse now. One thread at a time calls this; the registry counts every exception."""

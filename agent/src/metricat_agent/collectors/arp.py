@@ -35,4 +35,4 @@ class Arp(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host), lambda text: parse(text, self.filter("device-exclude")))
+        return self.parse_if_changed(read(self.host), lambda text: parse(text, self.filter("device-exclude")))

@@ -146,4 +146,4 @@ class Bcache(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host, priorities=self.option(PRIORITIES)), parse)
+        return self.parse_if_changed(read(self.host, priorities=self.option(PRIORITIES)), parse)

@@ -100,7 +100,7 @@ class Cpu(Collector):
     families = (SECONDS, GUEST_SECONDS, *cpusys.FAMILIES, *cpuinfo.FAMILIES)
     options = (INFO, FLAGS, BUGS)
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Begin with nothing to settle against."""
         self._last: Ticks = {}
 
@@ -108,7 +108,7 @@ class Cpu(Collector):
         """Read, parse and settle."""
         self._last = settle(self._last, parse(read(self.host)))
         system = cpusys.read(self.host)
-        found = metrics(self._last) + self.told(system, cpusys.parse)
+        found = metrics(self._last) + self.parse_if_changed(system, cpusys.parse)
         flags, bugs = self.option(FLAGS), self.option(BUGS)
         if self.option(INFO) or flags != _NOTHING or bugs != _NOTHING:
             hertz = not cpuinfo.hardware_says(self.host, system.cpus)

@@ -209,4 +209,4 @@ class Disks(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host, self.filter("device-exclude")), lambda found: parse(*found))
+        return self.parse_if_changed(read(self.host, self.filter("device-exclude")), lambda found: parse(*found))

@@ -84,4 +84,4 @@ class FibreChannel(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host), parse)
+        return self.parse_if_changed(read(self.host), parse)

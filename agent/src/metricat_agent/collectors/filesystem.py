@@ -180,7 +180,7 @@ class FileSystems(Collector):
         FilterFlags.of("fs-types", "filesystem types", NO_STORAGE_TYPES),
     )
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Begin without a child: most nodes need none."""
         self._prober = Prober()
         self._choice = Choice()
@@ -190,4 +190,4 @@ class FileSystems(Collector):
         table = visible_mounts(self.host.pid1("mountinfo"))
         if table is not self._choice.table:
             self._choice = choose(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
-        return self.told(read(self.host, self._choice, self._prober), parse)
+        return self.parse_if_changed(read(self.host, self._choice, self._prober), parse)

@@ -188,4 +188,4 @@ class HardwareSensors(Collector):
     def collect(self) -> Metrics:
         """Read and parse."""
         sensors, chips = self.filter("sensor-exclude"), self.filter("chip-exclude")
-        return self.told(read(self.host), lambda found: parse(found, sensors, chips))
+        return self.parse_if_changed(read(self.host), lambda found: parse(found, sensors, chips))

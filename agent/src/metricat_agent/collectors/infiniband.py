@@ -194,4 +194,4 @@ class InfiniBand(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host, self.filter("device-exclude")), parse)
+        return self.parse_if_changed(read(self.host, self.filter("device-exclude")), parse)

@@ -110,4 +110,4 @@ class VirtualServers(Collector):
     def collect(self) -> Metrics:
         """Read and parse."""
         wanted = self.option(BACKEND_LABELS)
-        return self.told(read(self.host), lambda found: parse(*found, wanted))
+        return self.parse_if_changed(read(self.host), lambda found: parse(*found, wanted))

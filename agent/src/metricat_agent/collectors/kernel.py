@@ -29,7 +29,7 @@ class Entropy(Collector):
     def collect(self) -> Metrics:
         """Read two files of one number each."""
         names = ("entropy_avail", "poolsize")
-        return self.told([self.host.proc(f"sys/kernel/random/{name}") for name in names], parse_entropy)
+        return self.parse_if_changed([self.host.proc(f"sys/kernel/random/{name}") for name in names], parse_entropy)
 
 
 def parse_entropy(texts: Iterable[str]) -> Metrics:
@@ -62,7 +62,7 @@ class SeLinux(Collector):
 
     def collect(self) -> Metrics:
         """Look for its filesystem."""
-        return self.told(read_selinux(self.host), parse_selinux)
+        return self.parse_if_changed(read_selinux(self.host), parse_selinux)
 
 
 def read_selinux(host: Host) -> Mapping[str, str]:

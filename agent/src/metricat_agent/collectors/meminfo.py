@@ -122,4 +122,4 @@ class Memory(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host), parse)
+        return self.parse_if_changed(read(self.host), parse)

@@ -142,7 +142,7 @@ class NetworkClass(Collector):
     families = (UP, INFO, SPEED, *NUMBERS.values())
     filter_flags = (FilterFlags("network devices", "ignored-devices", "", POD_DEVICES),)
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Nothing has been read yet."""
         self._names: tuple[int, list[str]] | None = None
         self._devices: list[str] = []

@@ -121,7 +121,7 @@ class NetworkStatistics(Collector):
     families = tuple(FAMILIES.values())
     options = (FIELDS,)
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Select the fields."""
         self._fields = self.option(FIELDS)
         self._columns: dict[str, Columns] = {}
@@ -130,4 +130,4 @@ class NetworkStatistics(Collector):
     def collect(self) -> Metrics:
         """Read and parse."""
         tables, listed = read(self.host)
-        return parse_tables(tables, self._fields, self._columns) + self.told(listed, self._list.parse)
+        return parse_tables(tables, self._fields, self._columns) + self.parse_if_changed(listed, self._list.parse)

@@ -169,7 +169,7 @@ class NfsClient(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host, "nfs"), parse_client)
+        return self.parse_if_changed(read(self.host, "nfs"), parse_client)
 
 
 class NfsServer(Collector):
@@ -181,4 +181,4 @@ class NfsServer(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host, "nfsd"), parse_server)
+        return self.parse_if_changed(read(self.host, "nfsd"), parse_server)

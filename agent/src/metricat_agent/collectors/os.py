@@ -61,7 +61,7 @@ class OperatingSystem(Collector):
     summary = "name and version of the node's system"
     families = (INFO, VERSION)
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Nothing has been read yet."""
         self._stamp: tuple[int, int] | None = None
         self._metrics: Metrics = []

@@ -89,4 +89,4 @@ class PowerSupplies(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host, self.filter("ignored-supplies")), parse)
+        return self.parse_if_changed(read(self.host, self.filter("ignored-supplies")), parse)

@@ -60,7 +60,7 @@ class Pressure(Collector):
     summary = "time that tasks waited for CPU, memory and disks"
     families = tuple(FAMILIES.values())
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Ask for all."""
         self._resources: tuple[str, ...] = RESOURCES
 
@@ -68,4 +68,4 @@ class Pressure(Collector):
         """Read and parse; what the kernel does not have it will not have before it boots."""
         found = read(self.host, self._resources)
         self._resources = tuple(found)
-        return self.told(found, parse)
+        return self.parse_if_changed(found, parse)

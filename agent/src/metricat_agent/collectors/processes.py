@@ -115,7 +115,7 @@ class Processes(Collector):
     families = (CPU, MEMORY, THREADS, PROCESSES, STATES, ALL_THREADS, THREAD_STATES, *LIMITS.values())
     options = (TOP, MASK, EACH_THREAD)
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Begin to walk at the first scrape, not before."""
         source = ProcSource(self.host) if sys.platform == "linux" else PsutilSource()
         self._sampler = ProcessSampler(source, self.option(TOP), each_thread=self.option(EACH_THREAD))
@@ -124,7 +124,7 @@ class Processes(Collector):
         """Return what the walk used."""
         return self._sampler.cpu_seconds
 
-    def pause(self) -> None:
+    def suspend(self) -> None:
         """End the walk."""
         self._sampler.stop()
 

@@ -75,4 +75,4 @@ class Energy(Collector):
     def collect(self) -> Metrics:
         """Read and parse."""
         labelled = self.option(ZONE_LABEL)
-        return self.told(read(self.host), lambda zones: parse(zones, labelled=labelled))
+        return self.parse_if_changed(read(self.host), lambda zones: parse(zones, labelled=labelled))

@@ -77,4 +77,4 @@ class Sockets(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host), lambda found: parse(*found))
+        return self.parse_if_changed(read(self.host), lambda found: parse(*found))

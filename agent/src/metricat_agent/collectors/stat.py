@@ -55,4 +55,4 @@ class Stat(Collector):
     def collect(self) -> Metrics:
         """Read and parse."""
         softirqs = self.option(BY_KIND)
-        return self.told(read(self.host), lambda text: parse(text, softirqs=softirqs))
+        return self.parse_if_changed(read(self.host), lambda text: parse(text, softirqs=softirqs))

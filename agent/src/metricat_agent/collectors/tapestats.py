@@ -61,4 +61,4 @@ class TapeDrives(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host, self.filter("ignored-devices")), parse)
+        return self.parse_if_changed(read(self.host, self.filter("ignored-devices")), parse)

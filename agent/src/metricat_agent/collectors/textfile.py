@@ -157,10 +157,10 @@ class TextFiles(Collector):
     name = "textfile"
     summary = "metrics of other programs, from the .prom files of a directory"
     families = (ERROR, MTIME)
-    foreign = True
+    yields_to_others = True
     options = (DIRECTORY,)
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Nothing has been found wrong yet."""
         self._wrong: dict[str, str] = {}
 

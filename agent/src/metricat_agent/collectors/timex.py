@@ -92,7 +92,7 @@ class Timex(Collector):
     summary = "offset, error and reference of the node's clock"
     families = FAMILIES
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Find the call once."""
         self._read = reader()
 

@@ -48,4 +48,4 @@ class Uname(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host), lambda found: parse(*found, self.host.node_name))
+        return self.parse_if_changed(read(self.host), lambda found: parse(*found, self.host.node_name))

@@ -46,11 +46,11 @@ class VirtualMemory(Collector):
     families = tuple(FAMILIES.values())
     options = (FIELDS,)
 
-    def start(self) -> None:
+    def setup(self) -> None:
         """Select the fields."""
         fields = self.option(FIELDS)
         self._list = FieldList(lambda name: select(name, fields))
 
     def collect(self) -> Metrics:
         """Read and parse."""
-        return self.told(read(self.host), self._list.parse)
+        return self.parse_if_changed(read(self.host), self._list.parse)

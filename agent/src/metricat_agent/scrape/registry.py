@@ -104,7 +104,7 @@ class _Record:
         Which names of a foreign collector are taken is known only after the other collectors have returned.
         """
         metrics = self.collector.collect()
-        if self.collector.foreign:
+        if self.collector.yields_to_others:
             return _Written(metrics, fmt, b"", metrics, 0, 0)
         return self.written(metrics, fmt)
 
@@ -173,7 +173,7 @@ class Registry:
         for name in selected:
             outcome, record = outcomes[name], self._records[name]
             written, why = outcome.result, outcome.why
-            if written is not None and record.collector.foreign:
+            if written is not None and record.collector.yields_to_others:
                 try:
                     written = record.written(_without_taken_names(written.metrics, outcomes), fmt)
                 except Exception as error:  # noqa: BLE001 -- invalid metrics must not cost the others' series
@@ -206,7 +206,7 @@ class Registry:
         paused_before = self._cpu_limiter.paused
         self._cpu_limiter.record(spent)
         for name in set(self._cpu_limiter.paused) - set(paused_before):
-            self._records[name].collector.pause()
+            self._records[name].collector.suspend()
 
     def _record_outcome(self, record: _Record, now: float, why: str | None) -> None:
         """Record success, or the reason of a failure; log a change."""

@@ -330,5 +330,5 @@ def test_the_walk_is_charged() -> None:
     while not collector.background_seconds() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert collector.background_seconds() > 0
-    collector.pause()
+    collector.suspend()
     assert gone(collector._sampler)

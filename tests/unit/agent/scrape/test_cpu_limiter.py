@@ -107,7 +107,7 @@ class Walking(Collector):
         self.used += 1
         return self.used
 
-    def pause(self) -> None:
+    def suspend(self) -> None:
         self.paused = True
 
 

@@ -130,7 +130,7 @@ class Moving(Collector):
     parsed = 0
 
     def collect(self) -> Metrics:
-        return self.told(self.found, self.parse)
+        return self.parse_if_changed(self.found, self.parse)
 
     def parse(self, found: int) -> Metrics:
         self.parsed += 1
