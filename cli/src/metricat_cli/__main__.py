@@ -10,8 +10,7 @@ from pathlib import Path
 from metricat_cli import backtest, report
 from metricat_cli.errors import CommandError
 from metricat_cli.prometheus import Prometheus
-
-_UNITS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+from metricat_operator.durations import DurationError, prometheus_seconds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,8 +54,8 @@ def _backtest_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="'NAME: VALUE'",
         help="sent along; may be repeated",
     )
-    parser.add_argument("--since", type=_length, default="7d", help="how far to look back, such as 12h (%(default)s)")
-    parser.add_argument("--step", type=_length, default="30s", help="Prometheus' evaluation interval (%(default)s)")
+    parser.add_argument("--since", type=_duration, default="7d", help="how far to look back, such as 12h (%(default)s)")
+    parser.add_argument("--step", type=_duration, default="30s", help="Prometheus' evaluation interval (%(default)s)")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="%(default)s by default")
 
 
@@ -83,14 +82,14 @@ def _backtest(chosen: argparse.Namespace) -> str:
     return "\n".join([*head, "", report.table(found)])
 
 
-def _length(text: str) -> float:
-    if not re.fullmatch(r"([0-9]+[wdhms])+", text) or not (seconds := sum(_parts(text))):
-        raise argparse.ArgumentTypeError(f"{text!r} is no length of time; write it like 7d, 12h or 30s")
-    return float(seconds)
-
-
-def _parts(text: str) -> list[int]:
-    return [int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([wdhms])", text)]
+def _duration(text: str) -> float:
+    try:
+        seconds = prometheus_seconds(text)
+    except DurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r} is zero; use for example 7d, 12h or 30s")
+    return seconds
 
 
 def _url(text: str) -> str:

@@ -15,8 +15,8 @@ from metricat_cli.episodes import Episode, Timing, episodes
 from metricat_cli.errors import CommandError
 from metricat_cli.prometheus import Prometheus
 from metricat_operator import naming
-from metricat_operator.api.fields import seconds
 from metricat_operator.api.parse import parse
+from metricat_operator.durations import prometheus_seconds
 from metricat_operator.manifests import Context, build_children
 
 HISTORY = "metricat:node_cpu_usage:percent"
@@ -81,10 +81,11 @@ def read(file: Path, step: float, namespace: str = "default") -> Target:
 
 def _rules(groups: Iterable[Mapping[str, Any]], step: float) -> Iterable[Rule]:
     for group in groups:
-        every = seconds(group["interval"]) if "interval" in group else step
+        every = prometheus_seconds(group["interval"]) if "interval" in group else step
         for rule in group["rules"]:
             if "alert" in rule:
-                timing = Timing(every, seconds(rule.get("for", "0s")), seconds(rule.get("keep_firing_for", "0s")))
+                hold, keep = (prometheus_seconds(rule.get(field, "0s")) for field in ("for", "keep_firing_for"))
+                timing = Timing(every, hold, keep)
                 yield Rule(rule["alert"], rule.get("labels", {}).get("severity", ""), rule["expr"], timing)
 
 

@@ -146,7 +146,7 @@ REFUSED |= {
 REFUSED["no name of a class"] = ({"agent": {"priorityClassName": "High!"}}, "spec.agent.priorityClassName")
 REFUSED["too long a time"] = ({"monitor": {"interval": "9999999999h"}}, "spec.monitor.interval")
 REFUSED |= {
-    f"{field} is nothing": ({section: value}, "0 is no time; write it like 15s")
+    f"{field} is nothing": ({section: value}, "must be greater than zero, for example 15s")
     for field, section, value in (
         ("interval", "monitor", {"interval": "0s", "scrapeTimeout": "1s"}),
         ("scrapeTimeout", "monitor", {"scrapeTimeout": "0h0m0s"}),

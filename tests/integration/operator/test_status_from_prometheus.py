@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from metricat_operator.api.fields import seconds
+from metricat_operator.durations import prometheus_seconds
 from support.harness import CHILD, Cluster, Manifest, eventually, served, target, wait_ready
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.slow]
@@ -93,7 +93,7 @@ def loaded(rule: Manifest) -> list[dict[str, Any]]:
                 {
                     "name": one.get("alert") or one["record"],
                     "health": "ok",
-                    "duration": seconds(one.get("for", "0s")),
+                    "duration": prometheus_seconds(one.get("for", "0s")),
                     "annotations": one.get("annotations", {}),
                 }
                 for one in group["rules"]

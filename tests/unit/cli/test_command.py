@@ -46,19 +46,23 @@ def test_a_prometheus_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "message"),
     [
-        ["--since", "soon"],
-        ["--since", "0d"],
-        ["--prometheus", "localhost:9090"],
-        ["--header", "no colon"],
+        (["--since", "soon"], "invalid duration 'soon'; use for example 7d, 12h or 30s"),
+        (["--since", "12h1d"], "invalid duration '12h1d'; use for example 7d, 12h or 30s"),
+        (["--since", "0d"], "'0d' is zero; use for example 7d, 12h or 30s"),
+        (["--step", "1"], "invalid duration '1'; use for example 7d, 12h or 30s"),
+        (["--prometheus", "localhost:9090"], "write it like"),
+        (["--header", "no colon"], "is written like"),
     ],
 )
-def test_arguments_that_make_no_sense(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_arguments_name_the_remedy(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["backtest", "-f", "x", "--prometheus", NOWHERE, *arguments])
     assert ended.value.code == 2
-    assert "write it like" in (said := capsys.readouterr().err) or "is written like" in said
+    assert message in capsys.readouterr().err
 
 
 def test_the_table_and_the_document() -> None:

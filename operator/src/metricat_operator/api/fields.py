@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from metricat_operator.durations import SPEC_PATTERN, spec_seconds
+
 
 class Model(BaseModel):
     """The base of every API type: camelCase outside, frozen, and nothing unknown goes in."""
@@ -47,31 +49,20 @@ def given(field: str) -> str:
     return f"(has(self.{field}) && self.{field} != '')"
 
 
-_DURATION_PARTS = re.compile(r"([0-9]+)(ms|h|m|s)")
-_UNIT_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+Duration = Annotated[str, StringConstraints(pattern=SPEC_PATTERN, min_length=2, max_length=20)]
+_NOT_ZERO = "must be greater than zero, for example 15s"
 
 
-def seconds(duration: str) -> float:
-    """The length in seconds of a `Duration` such as `1m30s`."""
-    return sum(int(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PARTS.findall(duration))
-
-
-_DURATION = "^" + "".join(f"([0-9]{{1,6}}{unit})?" for unit in ("h", "m", "s", "ms")) + "$"
-"""Six digits are eleven days in seconds, and more would be too long for the API server's own durations."""
-
-Duration = Annotated[str, StringConstraints(pattern=_DURATION, min_length=2, max_length=20)]
-
-
-def _some_time(duration: str) -> str:
-    if not seconds(duration):
-        raise ValueError(f"{duration!r} is no time; write it like 15s")
+def _longer_than_zero(duration: str) -> str:
+    if not spec_seconds(duration):
+        raise ValueError(_NOT_ZERO)
     return duration
 
 
 Interval = Annotated[
     Duration,
-    AfterValidator(_some_time),
-    Field(json_schema_extra=cel(rule("self.matches('[1-9]')", "0 is no time; write it like 15s"))),
+    AfterValidator(_longer_than_zero),
+    Field(json_schema_extra=cel(rule("self.matches('[1-9]')", _NOT_ZERO))),
 ]
 """A duration that must not be zero, which Prometheus would take for its own default."""
 

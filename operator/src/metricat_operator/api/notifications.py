@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, StringConstraints
 
 from metricat_operator.alerts.alert import Severity
-from metricat_operator.api.fields import Duration, Model, cel, rule, seconds
+from metricat_operator.api.fields import Duration, Model, cel, rule
 from metricat_operator.api.labels import ChildLabels
+from metricat_operator.durations import spec_seconds
 from metricat_operator.naming import DEFAULT_POOL
 
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
@@ -167,7 +168,7 @@ class Receiver(Model):
         """What the API server refuses too, each with the field and the way out."""
         if not (self.email or self.slack or self.pager_duty or self.webhook):
             yield f": say how to tell {self.name}: set email, slack, pagerDuty or webhook"
-        if seconds(self.repeat) < _SHORTEST_REPEAT:
+        if spec_seconds(self.repeat) < _SHORTEST_REPEAT:
             yield f".repeat: {self.repeat} is too often; 1m or more"
         if self.email and bool(self.email.username) != bool(self.email.password):
             yield ".email: username and password go together; set both, or neither"

@@ -12,12 +12,13 @@ from metricat_operator import naming
 from metricat_operator.api import thresholds
 from metricat_operator.api.alerts import ALERTS_ONLY
 from metricat_operator.api.collectors import ambiguities
-from metricat_operator.api.fields import quantity, seconds
+from metricat_operator.api.fields import quantity
 from metricat_operator.api.notifications import contradictions
 from metricat_operator.api.overlap import Claim, selected
 from metricat_operator.api.pools import MergeError, Pool, requirements, resolve
 from metricat_operator.api.selectors import count
 from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
+from metricat_operator.durations import spec_seconds
 
 _SHOWN = 200
 """Characters of an expression that a message repeats."""
@@ -90,7 +91,7 @@ def _crowd(parsed: Parsed) -> tuple[str, ...]:
 def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
     """What the API server refuses too, where it runs the CRD's rules; here for those that do not pass through it."""
     found = []
-    if seconds(spec.monitor.scrape_timeout) > seconds(spec.monitor.interval):
+    if spec_seconds(spec.monitor.scrape_timeout) > spec_seconds(spec.monitor.interval):
         found.append(
             f"spec.monitor.scrapeTimeout: {spec.monitor.scrape_timeout} is longer than the interval, "
             f"{spec.monitor.interval}; shorten the one or lengthen the other"

@@ -8,8 +8,8 @@ import re
 
 from metricat_operator import naming
 from metricat_operator.alerts.inhibition import INHIBITIONS, Matcher
-from metricat_operator.api.fields import seconds
 from metricat_operator.api.notifications import DAYS, Email, PagerDuty, QuietHours, Receiver, SecretKey, Slack, Webhook
+from metricat_operator.durations import spec_seconds
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
 
@@ -93,7 +93,7 @@ def _route(receiver: Receiver) -> Manifest:
 
 def _looked_at(receiver: Receiver) -> Manifest:
     """How often Alertmanager looks whether to tell again: at its five minutes, what is told every five takes ten."""
-    often = int(seconds(receiver.repeat) / 10)
+    often = int(spec_seconds(receiver.repeat) / 10)
     return {"groupInterval": f"{often}s"} if often < _GROUP_INTERVAL else {}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from metricat_operator import naming
 from metricat_operator.alerts import rules
 from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.api.fields import seconds
 from metricat_operator.api.pools import Pool
+from metricat_operator.durations import spec_seconds
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
 
@@ -100,7 +100,7 @@ def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -
         service=naming.child(context.name),
         pools=() if len(pools) == len(context.pools) else tuple(sorted(pool.name for pool in pools)),
         extra_labels=labels,
-        window_seconds=max(60, int(4 * seconds(context.spec.monitor.interval))),
+        window_seconds=max(60, int(4 * spec_seconds(context.spec.monitor.interval))),
     )
 
 

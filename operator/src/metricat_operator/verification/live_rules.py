@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from metricat_operator.durations import DurationError, prometheus_seconds
 from metricat_operator.facts.model import Manifest
 
 
@@ -16,7 +17,20 @@ def name_of(rule: Manifest) -> str:
     return str(rule.get("alert") or rule.get("record") or "")
 
 
-def interval(monitor: Manifest) -> str:
-    """How often a ServiceMonitor has its first endpoint scraped; empty where it does not say."""
+def hold_seconds(rule: Manifest) -> float | None:
+    """Return the `for` of an alert, 0 where it has none; None where it is not a duration."""
+    return seconds(rule.get("for") or "0s")
+
+
+def interval_seconds(monitor: Manifest) -> float | None:
+    """Return the scrape interval of a ServiceMonitor's first endpoint; None where it has none, or not a duration."""
     endpoints = monitor["spec"].get("endpoints") or [{}]
-    return str(endpoints[0].get("interval") or "")
+    return seconds(endpoints[0].get("interval") or "")
+
+
+def seconds(text: object) -> float | None:
+    """Return the seconds of a duration of Prometheus; None where the text is not one."""
+    try:
+        return prometheus_seconds(str(text))
+    except DurationError:
+        return None

@@ -3,10 +3,9 @@
 import json
 from collections.abc import Callable
 
-from metricat_operator.api.fields import seconds
 from metricat_operator.facts.model import Facts, Manifest, PrometheusInstance
 from metricat_operator.facts.prometheus_query import Job, PrometheusPod, PrometheusQuery, RuleGroup
-from metricat_operator.verification.live_rules import groups, interval
+from metricat_operator.verification.live_rules import groups, interval_seconds
 from metricat_operator.verification.selection import Subject, why_not_selected
 
 _FIELDS = {"ServiceMonitor": "monitor.labels", "PrometheusRule": "alerts.labels"}
@@ -69,7 +68,7 @@ def _job(monitor: Manifest) -> Job:
         namespace=metadata["namespace"],
         service=metadata["name"],  # the Service has the monitor's name
         pool=f"serviceMonitor/{metadata['namespace']}/{metadata['name']}/0",
-        window_seconds=int(max(_LEAST_WINDOW_SECONDS, _MISSED_SCRAPES * seconds(interval(monitor)))),
+        window_seconds=int(max(_LEAST_WINDOW_SECONDS, _MISSED_SCRAPES * (interval_seconds(monitor) or 0))),
     )
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from metricat_operator.api.fields import seconds
 from metricat_operator.facts.model import Facts, Manifest, PrometheusInstance
 from metricat_operator.facts.prometheus_query import QueryResult, RuleGroup, fingerprint
-from metricat_operator.verification.live_rules import groups, name_of
+from metricat_operator.verification.live_rules import groups, hold_seconds, name_of
 from metricat_operator.verification.queries import subjects
 from metricat_operator.verification.retention import forgotten
 from metricat_operator.verification.selection import Finding, Subject, join_words, why_not_selected
@@ -136,10 +135,13 @@ def _older(rules: Mapping[RuleGroup, Sequence[Manifest]], query_result: QueryRes
     loaded = {(one.group, one.name, one.fingerprint) for one in query_result.rules}
     alerts = [(group, rule) for group, its in rules.items() for rule in its if "alert" in rule]
 
-    def words(rule: Manifest) -> int:
-        return fingerprint(seconds(rule.get("for", "0s")), rule.get("annotations") or {})
+    def is_loaded(group: RuleGroup, rule: Manifest) -> bool:
+        hold = hold_seconds(rule)
+        if hold is None:  # Prometheus cannot load such a rule
+            return False
+        return (group, rule["alert"], fingerprint(hold, rule.get("annotations") or {})) in loaded
 
-    return sorted({rule["alert"] for group, rule in alerts if (group, rule["alert"], words(rule)) not in loaded})
+    return sorted({rule["alert"] for group, rule in alerts if not is_loaded(group, rule)})
 
 
 def _due(query_result: QueryResult, instance: PrometheusInstance) -> str:

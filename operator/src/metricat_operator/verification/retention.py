@@ -4,18 +4,11 @@ import re
 from collections.abc import Iterable
 
 from metricat_operator.facts.model import Manifest, PrometheusInstance
-from metricat_operator.verification.live_rules import name_of
+from metricat_operator.verification.live_rules import name_of, seconds
 from metricat_operator.verification.selection import join_words
 
-_UNITS = {"y": 31_536_000, "w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
-_PART = re.compile(r"(\d+)(ms|[ywdhms])")
 _DURATION = r"((?:\d+(?:ms|[ywdhms]))+)"
 _LOOKS_BACK = re.compile(rf"\boffset\s+{_DURATION}|\[{_DURATION}[:\]]")
-
-
-def _seconds(duration: str) -> float:
-    """The length of a duration as Prometheus writes it, such as `1d12h`."""
-    return sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(duration))
 
 
 def forgotten(rules: Iterable[Manifest], instance: PrometheusInstance) -> str:
@@ -23,12 +16,12 @@ def forgotten(rules: Iterable[Manifest], instance: PrometheusInstance) -> str:
 
     Such a rule is silent, or about less than it says; nothing else tells.
     """
-    kept = _seconds(instance.retention)
+    kept = seconds(instance.retention)
     far: dict[str, str] = {}
     for rule in rules:
         found = ["".join(both) for both in _LOOKS_BACK.findall(str(rule["expr"]))]
-        furthest = max(found, key=_seconds, default="")
-        if kept and _seconds(furthest) > kept:
+        length, furthest = max(((seconds(text) or 0, text) for text in found), default=(0, ""))
+        if kept and length > kept:
             far[name_of(rule)] = furthest
     if not far:
         return ""

@@ -1,10 +1,10 @@
-"""Quantities and durations, as Kubernetes and Prometheus write them."""
+"""Kubernetes quantities."""
 
 from decimal import Decimal
 
 import pytest
 
-from metricat_operator.api.fields import quantity, seconds
+from metricat_operator.api.fields import quantity
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,3 @@ def test_quantity(text: str, value: str) -> None:
 def test_what_is_no_quantity_is_told_how_to_be_one(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity; write it like 100m"):
         quantity(text)
-
-
-@pytest.mark.parametrize(("text", "value"), [("10s", 10), ("1m30s", 90), ("1h", 3600), ("1500ms", 1.5)])
-def test_seconds(text: str, value: float) -> None:
-    assert seconds(text) == value

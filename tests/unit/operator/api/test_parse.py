@@ -75,7 +75,7 @@ def test_null_means_nothing() -> None:
         ),
         (
             {"monitor": {"interval": "0m0s", "scrapeTimeout": "1s"}},
-            "spec.monitor.interval: '0m0s' is no time; write it like 15s",
+            "spec.monitor.interval: must be greater than zero, for example 15s (it is '0m0s')",
         ),
         (
             {"alerts": {"rules": {"NodeCPUUsageHigh": {"critical": {"threshold": 101}}}}},

@@ -99,6 +99,8 @@ def test_all_is_well() -> None:
         ("a offset 1d", "24h", ""),
         ("a offset 7d", "2w", ""),
         ("a offset 7d", "", ""),
+        ("a offset 7d", "0", ""),
+        ("a[1h1d] + a offset 2d", "1d", "Far (2d)"),
         ('a{b="offset 7"} > 1', "24h", ""),
     ],
 )
@@ -136,6 +138,29 @@ def test_alerts_that_are_loaded_with_older_texts_are_not_taken_for_ours() -> Non
     assert (found.holds, found.reason) == (None, "NotReloaded")
     assert "2 rules of PrometheusRule metricat-nodes, but as they were before: NodeDown: a change is" in found.message
     assert fingerprint(60, {}) != fingerprint(0, {}) == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "loaded_seconds", "reason"),
+    [("1d", 86_400, "RulesLoaded"), ("1d", 0, "NotReloaded"), ("1d", 3_600, "NotReloaded"), ("soon", 0, "NotReloaded")],
+)
+def test_hold_of_a_hand_edited_alert_is_compared(written: str, loaded_seconds: float, reason: str) -> None:
+    rule = {"alert": "NodeDown", "expr": "a", "for": written}
+    edited = child("PrometheusRule", "r", "uid9", {"groups": [{"name": "g", "rules": [rule]}]})
+    loaded = LoadedRule(RuleGroup("uid9", "g"), "NodeDown", fingerprint=fingerprint(loaded_seconds, {}))
+    given = replace(facts(replace(ANSWER, rules=(loaded,))), children={ObjectKey("PrometheusRule", "r"): edited})
+    assert rules_loaded(given, {"r": ""}).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("interval", "window"), [("20s", 80), ("1d", 345_600), ("1s", 60), ("soon", 60), ("", 60), (None, 60)]
+)
+def test_window_follows_the_interval_of_the_live_monitor(interval: str | None, window: int) -> None:
+    monitor = child("ServiceMonitor", "metricat-nodes", "uid0", {"endpoints": [{"interval": interval}]})
+    given = replace(facts(), children={ObjectKey("ServiceMonitor", "metricat-nodes"): monitor})
+    [query] = prometheus_queries(given, everywhere)
+    assert query.job
+    assert query.job.window_seconds == window
 
 
 def test_what_is_missing_in_a_paused_prometheus_is_that_pause() -> None:
