@@ -1,4 +1,4 @@
-"""The scene that the demo shows, on a cluster of the tests' own."""
+"""Fixtures: a cluster of the tests' own, set up as the demo sets it up."""
 
 import os
 from collections.abc import Iterator
@@ -6,38 +6,38 @@ from collections.abc import Iterator
 import pytest
 
 from metricat_tools.cluster import NodeCluster
-from metricat_tools.demo import stages
-from metricat_tools.demo.scene import Scene
+from metricat_tools.demo import setup
+from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.demo.steps import Steps
 
 CLUSTER = os.environ.get("METRICAT_E2E_CLUSTER", "e2e")
-"""Its name; two runs at once need two."""
+"""Its name. Two runs at the same time need two names."""
 KEEP = "METRICAT_E2E_KEEP"
-"""Set it to keep the cluster after the tests, and to take it as it is before them."""
+"""Set it to keep the cluster after the tests, and to reuse an existing cluster."""
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[tuple[NodeCluster, Scene]]:
+def demo_and_nodes() -> Iterator[tuple[NodeCluster, DemoCluster]]:
     """Two nodes with the monitoring stack, Metricat, and the demo's MonitoringTarget."""
     keep = KEEP in os.environ
     if not keep:
-        stages.remove(CLUSTER)
+        setup.remove(CLUSTER)
     try:
-        cluster, scene = stages.own_cluster(CLUSTER, Steps())
-        yield cluster, scene
+        cluster, demo = setup.own_cluster(CLUSTER, Steps())
+        yield cluster, demo
         cluster.control_plane.detach()
     finally:
         if not keep:
-            stages.remove(CLUSTER)
+            setup.remove(CLUSTER)
 
 
 @pytest.fixture
-def scene(stage: tuple[NodeCluster, Scene]) -> Scene:
-    """The scene; a test that breaks it must leave it as it was, or wait until it is."""
-    return stage[1]
+def demo(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> DemoCluster:
+    """The demo's cluster. A test that breaks it must restore it, or wait until the operator has."""
+    return demo_and_nodes[1]
 
 
 @pytest.fixture
-def cluster(stage: tuple[NodeCluster, Scene]) -> NodeCluster:
-    """The cluster of the scene."""
-    return stage[0]
+def cluster(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> NodeCluster:
+    """The nodes and the control plane of the demo's cluster."""
+    return demo_and_nodes[0]

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from metricat_tools.binaries import ensure
 from metricat_tools.generate.dashboards import BOARDS
-from metricat_tools.programs import ensure
 from support.paths import CHART
 
 

@@ -8,8 +8,8 @@ import sys
 
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.collectors.portable import PORTABLE
-from metricat_tools.programs.golang import module_dir
-from metricat_tools.programs.table import NODE_EXPORTER
+from metricat_tools.binaries.golang import module_dir
+from metricat_tools.binaries.table import NODE_EXPORTER
 
 LACKING = {
     "node_systemd_service_restart_total": "asked of systemd over D-Bus; off by default in node_exporter too",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from metricat_tools.binaries import ensure
 from metricat_tools.generate import golden
-from metricat_tools.programs import ensure
 
 SECRET = {"name": "on-call", "key": "key"}
 TARGET: dict[str, Any] = {

@@ -18,7 +18,7 @@ import yaml
 
 from metricat_operator.alerts.anomaly import BASELINE
 from metricat_operator.alerts.recording import MEASURES
-from metricat_tools.programs import ensure
+from metricat_tools.binaries import ensure
 from support.paths import RECORDED_HOST
 from support.promtool import rules
 

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import yaml
 
+from metricat_tools.binaries import ensure, module_dir
 from metricat_tools.cluster.api import Api, ApiError
-from metricat_tools.programs import ensure, module_dir
 from support.paths import ROOT
 
 CHILD = "metricat-nodes"

@@ -14,7 +14,7 @@ from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, recording_group
 from metricat_operator.api.alerts import AlertRules
-from metricat_tools.programs import ensure
+from metricat_tools.binaries import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

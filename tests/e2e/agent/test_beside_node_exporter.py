@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from metricat_tools.programs import ensure
+from metricat_tools.binaries import ensure
 from support.paths import HOSTS, ROOT
 
 if TYPE_CHECKING:

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from metricat_tools.demo.scene import SERVICE, Scene
-from metricat_tools.stack.ask import NAMESPACE, Sample
+from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster
+from metricat_tools.stack.apis import NAMESPACE, Sample
 from metricat_tools.stack.wait import until
 
 pytestmark = pytest.mark.e2e
 SERIES = f'{{service="{SERVICE}"}}'
 
 
-def agents(scene: Scene) -> list[str]:
-    pods = scene.kubectl.items("pods", "--namespace", NAMESPACE, "--selector=metricat.dev/target=nodes")
+def agents(demo: DemoCluster) -> list[str]:
+    pods = demo.kubectl.items("pods", "--namespace", NAMESPACE, "--selector=metricat.dev/target=nodes")
     return [pod["metadata"]["name"] for pod in pods]
 
 
-def test_prometheus_scrapes_the_agent_of_every_node(scene: Scene) -> None:
-    samples = scene.prometheus.query(f"up{SERIES} == 1")
+def test_prometheus_scrapes_the_agent_of_every_node(demo: DemoCluster) -> None:
+    samples = demo.prometheus.query(f"up{SERIES} == 1")
     assert {sample.labels["node"] for sample in samples} == {"n1", "n2"}
     for sample in samples:
         assert sample.labels["instance"] == sample.node
@@ -28,32 +28,32 @@ def test_prometheus_scrapes_the_agent_of_every_node(scene: Scene) -> None:
         assert sample.labels["namespace"] == NAMESPACE
 
 
-def test_every_collector_succeeds(scene: Scene) -> None:
+def test_every_collector_succeeds(demo: DemoCluster) -> None:
     """Under the pod's own security context: as nobody, with the default seccomp profile."""
-    succeeded = scene.prometheus.query(f"node_scrape_collector_success{SERIES}")
+    succeeded = demo.prometheus.query(f"node_scrape_collector_success{SERIES}")
     assert {sample.labels["collector"] for sample in succeeded if sample.value == 0} == set()
     assert {sample.labels["collector"] for sample in succeeded} >= {"cpu", "meminfo", "netdev", "filesystem"}
 
 
-def test_memory_is_the_hosts(scene: Scene) -> None:
+def test_memory_is_the_hosts(demo: DemoCluster) -> None:
     line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
-    samples = scene.prometheus.query(f"node_memory_MemTotal_bytes{SERIES}")
+    samples = demo.prometheus.query(f"node_memory_MemTotal_bytes{SERIES}")
     assert [sample.value for sample in samples] == [int(line.split()[1]) * 1024] * 2
 
 
-def test_root_file_system_is_the_hosts(scene: Scene) -> None:
-    samples = scene.prometheus.query(f'node_filesystem_size_bytes{{service="{SERVICE}",mountpoint="/"}}')
+def test_root_file_system_is_the_hosts(demo: DemoCluster) -> None:
+    samples = demo.prometheus.query(f'node_filesystem_size_bytes{{service="{SERVICE}",mountpoint="/"}}')
     host = os.statvfs("/")
     assert [sample.value for sample in samples] == [host.f_blocks * host.f_frsize] * 2
 
 
-def test_network_is_that_of_the_hosts_first_process(scene: Scene) -> None:
+def test_network_is_that_of_the_hosts_first_process(demo: DemoCluster) -> None:
     """A real node's init and kubelet share a network; here init's is the machine's, and kubelet has one of its own."""
     query = f'node_network_receive_bytes_total{{service="{SERVICE}",device="lo"}}'
     before, started = received("lo"), time.time()
 
     def newer() -> list[Sample]:
-        fresh = scene.prometheus.query(f"{query} and timestamp({query}) > {started}")
+        fresh = demo.prometheus.query(f"{query} and timestamp({query}) > {started}")
         return fresh if len(fresh) == 2 else []
 
     samples = until("waiting for a newer scrape", newer)
@@ -67,9 +67,9 @@ def received(device: str) -> int:
     return int(line.partition(":")[2].split()[0])
 
 
-def test_agent_is_nobody_with_no_rights(scene: Scene) -> None:
-    for pod in agents(scene):
-        text = scene.kubectl.run("exec", "--namespace", NAMESPACE, pod, "--", "cat", "/proc/1/status")
+def test_agent_is_nobody_with_no_rights(demo: DemoCluster) -> None:
+    for pod in agents(demo):
+        text = demo.kubectl.run("exec", "--namespace", NAMESPACE, pod, "--", "cat", "/proc/1/status")
         status = {name: value.split() for name, _, value in (line.partition(":") for line in text.splitlines())}
         assert status["Uid"] == ["65534"] * 4
         assert status["Gid"] == ["65534"] * 4
@@ -79,19 +79,19 @@ def test_agent_is_nobody_with_no_rights(scene: Scene) -> None:
         assert status["Seccomp"] == ["2"], "seccomp filters system calls"
 
 
-def test_agent_cannot_write_anywhere(scene: Scene) -> None:
+def test_agent_cannot_write_anywhere(demo: DemoCluster) -> None:
     attempt = "import os, sys; sys.exit(any(os.access(path, os.W_OK) for path in sys.argv[1:]))"
     root = "/host/root"
     paths = ("/", "/opt/metricat", root, f"{root}/tmp", "/host/sys", "/host/proc/sys/kernel/hostname")
-    scene.kubectl.run(
-        *("exec", "--namespace", NAMESPACE, agents(scene)[0], "--", "python3", "-c", attempt, *paths)
+    demo.kubectl.run(
+        *("exec", "--namespace", NAMESPACE, agents(demo)[0], "--", "python3", "-c", attempt, *paths)
     )  # fails where one of them can be written
 
 
-def test_a_start_compiles_nothing(scene: Scene) -> None:
+def test_a_start_compiles_nothing(demo: DemoCluster) -> None:
     """The image keeps no times, so that bytecode that is checked by them would be stale at every start."""
     look = (
         "import pathlib, sys; files = list(pathlib.Path('/opt/metricat/lib').rglob('*.pyc'));"
         "sys.exit(not files or any(file.read_bytes()[4] != 1 for file in files))"  # PEP 552: hash-based, unchecked
     )
-    scene.kubectl.run("exec", "--namespace", NAMESPACE, agents(scene)[0], "--", "python3", "-c", look)
+    demo.kubectl.run("exec", "--namespace", NAMESPACE, agents(demo)[0], "--", "python3", "-c", look)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
-from metricat_tools.programs import ensure
+from metricat_tools.binaries import ensure
 from support.certificates import self_signed
 
 if TYPE_CHECKING:

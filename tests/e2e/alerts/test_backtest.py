@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from metricat_tools.programs import ensure
+from metricat_tools.binaries import ensure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

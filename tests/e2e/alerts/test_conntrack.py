@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from metricat_tools.programs import ensure
+from metricat_tools.binaries import ensure
 from support.harness import eventually
 from support.promtool import rules
 

@@ -11,7 +11,7 @@ from metricat_tools.generate.dashboards import BOARDS
 from metricat_tools.stack.wait import until
 
 if TYPE_CHECKING:
-    from metricat_tools.demo.scene import Scene
+    from metricat_tools.demo.demo_cluster import DemoCluster
 
 pytestmark = pytest.mark.e2e
 VARIABLES = {"$cluster": ".*", "$target": ".*", "$node": "n1", "$__rate_interval": "2m"}
@@ -26,7 +26,7 @@ EMPTY_WHERE_IDLE = {"Await"}
 """Disks without a request have none."""
 
 
-def test_every_panel_shows_something(scene: Scene) -> None:
+def test_every_panel_shows_something(demo: DemoCluster) -> None:
     def asked() -> list[tuple[str, str, str]]:
         return [
             (board.name, panel.title, query.expr)
@@ -40,7 +40,7 @@ def test_every_panel_shows_something(scene: Scene) -> None:
         for name, title, expr in asked():
             for variable, value in VARIABLES.items():
                 expr = expr.replace(variable, value)  # noqa: PLW2901
-            if title not in EMPTY_IF_WELL | EMPTY_WHERE_IDLE and not scene.prometheus.query(expr):
+            if title not in EMPTY_IF_WELL | EMPTY_WHERE_IDLE and not demo.prometheus.query(expr):
                 found.append((name, title, expr))
         return found
 

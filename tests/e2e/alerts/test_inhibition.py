@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from metricat_tools.binaries import ensure
 from metricat_tools.generate.alertmanager import snippet
 from metricat_tools.images.stack import ensure_stack
-from metricat_tools.programs import ensure
 from support.harness import eventually, free_port
 from support.paths import DOCS
 

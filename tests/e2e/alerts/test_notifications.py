@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from metricat_tools.demo.scene import SERVICE, Scene, target
-from metricat_tools.stack.ask import NAMESPACE, Alert
+from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster, target
+from metricat_tools.stack.apis import NAMESPACE, ActiveAlert
 from metricat_tools.stack.wait import pods_in_trouble, until
 from support import sink
 from support.certificates import self_signed
@@ -63,18 +63,18 @@ RECEIVERS: list[dict[str, Any]] = [
 ]
 
 
-def spec(scene: Scene, **more: Any) -> None:
+def spec(demo: DemoCluster, **more: Any) -> None:
     """Apply the demo's target with other fields in its spec."""
     changed = yaml.safe_load(target())
     changed["spec"] |= more
-    scene.kubectl.apply(yaml.safe_dump(changed))
+    demo.kubectl.apply(yaml.safe_dump(changed))
 
 
-def tell(scene: Scene, rules: Taken) -> None:
+def tell(demo: DemoCluster, rules: Taken) -> None:
     """Have alerts of these settings told to all receivers."""
     rules = {**rules, "NodeNew": {"info": OFF}}  # the cluster's nodes may all be new
     alerts = {"labels": {"release": "demo"}, "rules": rules}
-    spec(scene, pools=[OTHER], alerts=alerts, notifications={"labels": {"release": "demo"}, "receivers": RECEIVERS})
+    spec(demo, pools=[OTHER], alerts=alerts, notifications={"labels": {"release": "demo"}, "receivers": RECEIVERS})
 
 
 def library() -> bytes:
@@ -143,84 +143,84 @@ def sink_manifests(image: str, certificate: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def told(stage: tuple[Any, Scene], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """The scene with a sink, a second pool, and a target whose Secret is not there yet."""
-    scene = stage[1]
+def told(demo_and_nodes: tuple[Any, DemoCluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoCluster]:
+    """The demo with a sink, a second pool, and a target whose Secret is not there yet."""
+    demo = demo_and_nodes[1]
     certificate = tmp_path_factory.mktemp("certificate")
     self_signed(certificate, "sink", HOST)
-    manifests = sink_manifests(scene.images["agent"], certificate)
+    manifests = sink_manifests(demo.images["agent"], certificate)
     for manifest in manifests:
         manifest["metadata"]["namespace"] = NAMESPACE
-    scene.kubectl.apply(yaml.safe_dump_all(manifests))
-    scene.kubectl.run("label", "node", "n2", f"{POOL}=other", "--overwrite")
+    demo.kubectl.apply(yaml.safe_dump_all(manifests))
+    demo.kubectl.run("label", "node", "n2", f"{POOL}=other", "--overwrite")
     on_both = {"warning": {"threshold": 0.1, "for": "0s"}, "critical": {"threshold": 0.2, "for": "0s"}}
     try:
-        until("the sink", lambda: isinstance(taken(scene), list), why=lambda: pods_in_trouble(scene.kubectl, NAMESPACE))
-        spec(scene, pools=[OTHER])
+        until("the sink", lambda: isinstance(taken(demo), list), why=lambda: pods_in_trouble(demo.kubectl, NAMESPACE))
+        spec(demo, pools=[OTHER])
         # An alert of the time before the node changed its pool would go on for minutes.
-        until("the pools", lambda: pools(scene) == {("n1", "default"), ("n2", "other")})
-        tell(scene, {ALERT: on_both})
-        yield scene
+        until("the pools", lambda: pools(demo) == {("n1", "default"), ("n2", "other")})
+        tell(demo, {ALERT: on_both})
+        yield demo
     finally:
-        scene.kubectl.apply(target())
-        scene.kubectl.run("label", "node", "n2", f"{POOL}-")
+        demo.kubectl.apply(target())
+        demo.kubectl.run("label", "node", "n2", f"{POOL}-")
         for kind in ("pod", "service", "configmap", "secret"):
-            scene.kubectl.run("delete", kind, "sink", "--namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
-        scene.kubectl.run("delete", "secret", "on-call", "--namespace", NAMESPACE, "--ignore-not-found")
-    until("the target as it was", scene.ready)
-    scene.wait_scraped()
-    until("no alert of memory", lambda: not scene.alertmanager.alerts(ALERT), seconds=400)
+            demo.kubectl.run("delete", kind, "sink", "--namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+        demo.kubectl.run("delete", "secret", "on-call", "--namespace", NAMESPACE, "--ignore-not-found")
+    until("the target as it was", demo.ready)
+    demo.wait_scraped()
+    until("no alert of memory", lambda: not demo.alertmanager.alerts(ALERT), seconds=400)
 
 
-def pools(scene: Scene) -> set[tuple[str, str]]:
-    found = scene.prometheus.query(f'metricat:node_memory_usage:percent{{service="{SERVICE}"}}')
+def pools(demo: DemoCluster) -> set[tuple[str, str]]:
+    found = demo.prometheus.query(f'metricat:node_memory_usage:percent{{service="{SERVICE}"}}')
     return {(one.labels["node"], one.labels["pool"]) for one in found}
 
 
-def taken(scene: Scene) -> list[Taken]:
-    found: list[Taken] = scene.kubectl.through(NAMESPACE, f"sink:{sink.HTTP_PORT}", "/")
+def taken(demo: DemoCluster) -> list[Taken]:
+    found: list[Taken] = demo.kubectl.through(NAMESPACE, f"sink:{sink.HTTP_PORT}", "/")
     return found
 
 
-def came(scene: Scene, way: str, severity: str) -> list[Taken]:
+def came(demo: DemoCluster, way: str, severity: str) -> list[Taken]:
     """What came by this way about the alert in this severity, firing."""
-    found = [one for one in taken(scene) if one["way"] == way]
+    found = [one for one in taken(demo) if one["way"] == way]
     return [one for one in found if all(word in json.dumps(one) for word in (ALERT, f"({severity})", "FIRING"))]
 
 
-def states(scene: Scene, alert: str) -> dict[tuple[str, str], str]:
+def states(demo: DemoCluster, alert: str) -> dict[tuple[str, str], str]:
     """By node and severity, whether Alertmanager tells of the alert."""
-    return {(one.labels["node"], one.labels["severity"]): one.state for one in scene.alertmanager.alerts(alert)}
+    return {(one.labels["node"], one.labels["severity"]): one.state for one in demo.alertmanager.alerts(alert)}
 
 
-def fired(scene: Scene, way: str, alert: str) -> set[tuple[str, str]]:
+def fired(demo: DemoCluster, way: str, alert: str) -> set[tuple[str, str]]:
     """The nodes and severities of which a program was told by this way that the alert fires."""
-    bodies = [one["body"] for one in taken(scene) if one["way"] == way]
+    bodies = [one["body"] for one in taken(demo) if one["way"] == way]
     found = [one["labels"] for body in bodies for one in body["alerts"] if one["status"] == "firing"]
     return {(labels["node"], labels["severity"]) for labels in found if labels["alertname"] == alert}
 
 
-def condition(scene: Scene) -> dict[str, str]:
-    found: list[dict[str, str]] = scene.target()["status"]["conditions"]
+def condition(demo: DemoCluster) -> dict[str, str]:
+    found: list[dict[str, str]] = demo.target()["status"]["conditions"]
     return next((one for one in found if one["type"] == "Notified"), {"reason": "", "status": ""})
 
 
-def receivers(scene: Scene) -> set[str]:
+def receivers(demo: DemoCluster) -> set[str]:
     """Those that the running Alertmanager has."""
     # The kubelet looks whenever the pod changes, and else once a minute.
     pods = ("pods", "--namespace", NAMESPACE, "--selector=alertmanager=demo")
-    scene.kubectl.run("annotate", *pods, "--overwrite", f"metricat.dev/look-again={len(taken(scene))}")
-    answer = scene.kubectl.through(NAMESPACE, scene.alertmanager.service, "/api/v2/receivers")
+    demo.kubectl.run("annotate", *pods, "--overwrite", f"metricat.dev/look-again={len(taken(demo))}")
+    answer = demo.kubectl.through(NAMESPACE, demo.alertmanager.service, "/api/v2/receivers")
     return {one["name"] for one in answer}
 
 
-def test_a_secret_that_is_missing_is_named(told: Scene) -> None:
+def test_a_secret_that_is_missing_is_named(told: DemoCluster) -> None:
     until("the rejection", lambda: condition(told)["reason"] == "ConfigRejected", why=lambda: str(condition(told)))
     assert condition(told)["status"] == "False"
     assert 'secrets "on-call" not found' in condition(told)["message"] or '"on-call"' in condition(told)["message"]
 
 
-def test_each_way_brings_what_its_receiver_wants(told: Scene) -> None:
+def test_each_way_brings_what_its_receiver_wants(told: DemoCluster) -> None:
     values = {
         "password": sink.PASSWORD,
         "slack": f"{URL}/slack",
@@ -260,7 +260,7 @@ def test_each_way_brings_what_its_receiver_wants(told: Scene) -> None:
     assert not [one for one in taken(told) if one["way"].startswith("refused")]
 
 
-def test_a_critical_silences_its_own_warning_and_nobody_elses(told: Scene) -> None:
+def test_a_critical_silences_its_own_warning_and_nobody_elses(told: DemoCluster) -> None:
     """On n1 both levels fire, on n2, of another pool, the warning only."""
     expected = {("n1", "critical"): "active", ("n1", "warning"): "suppressed", ("n2", "warning"): "active"}
     until("the three", lambda: states(told, ALERT) == expected, seconds=300, why=lambda: str(states(told, ALERT)))
@@ -270,7 +270,7 @@ def test_a_critical_silences_its_own_warning_and_nobody_elses(told: Scene) -> No
     assert fired(told, "asleep", ALERT) == set(), "nobody is told in quiet hours"
 
 
-def test_the_heartbeat_comes_though_it_is_about_no_node(told: Scene) -> None:
+def test_the_heartbeat_comes_though_it_is_about_no_node(told: DemoCluster) -> None:
     def watchdogs() -> list[Taken]:
         return [one for one in taken(told) if one["way"] == "heartbeat" and "MetricatWatchdog" in json.dumps(one)]
 
@@ -280,7 +280,7 @@ def test_the_heartbeat_comes_though_it_is_about_no_node(told: Scene) -> None:
     assert time.monotonic() - begun > 60, "once a minute"
 
 
-def test_alertmanagers_own_namespace_matcher_is_there_and_lets_us_through(told: Scene) -> None:
+def test_alertmanagers_own_namespace_matcher_is_there_and_lets_us_through(told: DemoCluster) -> None:
     """Its strategy is the default, OnNamespace: what came above came through it."""
     answer = told.kubectl.through(NAMESPACE, told.alertmanager.service, "/api/v2/status")
     configuration = yaml.safe_load(answer["config"]["original"])
@@ -288,13 +288,13 @@ def test_alertmanagers_own_namespace_matcher_is_there_and_lets_us_through(told: 
     assert f'namespace="{NAMESPACE}"' in route["matchers"]
     for rule in configuration["inhibit_rules"]:
         assert all(f'namespace="{NAMESPACE}"' in rule[side] for side in ("source_matchers", "target_matchers"))
-    alerts: list[Alert] = told.alertmanager.alerts()
+    alerts: list[ActiveAlert] = told.alertmanager.alerts()
     ours = [one for one in alerts if one.labels.get("service") == SERVICE]
     assert ours
     assert {one.labels["namespace"] for one in ours} == {NAMESPACE}
 
 
-def test_nobody_is_told_of_a_cordoned_node(told: Scene) -> None:
+def test_nobody_is_told_of_a_cordoned_node(told: DemoCluster) -> None:
     """The same alert begins on both nodes at once; what was told of before the node was cordoned goes on, silenced."""
     another, n1, n2 = "NodeFileDescriptorsHigh", ("n1", "warning"), ("n2", "warning")
     told.kubectl.run("cordon", "n2")

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from metricat_tools.cluster import NodeCluster
-from metricat_tools.demo.scene import SERVICE, Scene, target
-from metricat_tools.stack.ask import NAMESPACE, Alert
+from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster, target
+from metricat_tools.stack.apis import NAMESPACE, ActiveAlert
 from metricat_tools.stack.wait import until
 from support import faults
 
@@ -45,7 +45,7 @@ OFF = {"enabled": False}
 class History:
     """What Alertmanager held: each alert as last seen, and how many seconds after the faults it was gone."""
 
-    fired: dict[str, Alert] = field(default_factory=dict)
+    fired: dict[str, ActiveAlert] = field(default_factory=dict)
     resolved: dict[str, float] = field(default_factory=dict)
 
     def text(self) -> str:
@@ -59,17 +59,17 @@ class History:
         return "\n".join(lines)
 
 
-def value(scene: Scene, measure: str) -> float:
+def value(demo: DemoCluster, measure: str) -> float:
     """The measure's highest value on any node."""
-    return max(sample.value for sample in scene.prometheus.query(f'{measure}{{service="{SERVICE}"}}'))
+    return max(sample.value for sample in demo.prometheus.query(f'{measure}{{service="{SERVICE}"}}'))
 
 
-def thresholds(scene: Scene) -> dict[str, Any]:
+def thresholds(demo: DemoCluster) -> dict[str, Any]:
     """Between what is and what the faults make of it."""
-    cpu, load = value(scene, "metricat:node_cpu_usage:percent"), value(scene, "metricat:node_load1_per_cpu:ratio")
-    pressure = value(scene, "metricat:node_pressure_cpu_waiting:percent")
-    memory, total = value(scene, "metricat:node_memory_usage:percent"), value(scene, "node_memory_MemTotal_bytes")
-    files, most = value(scene, "metricat:node_filefd_usage:percent"), value(scene, "node_filefd_maximum")
+    cpu, load = value(demo, "metricat:node_cpu_usage:percent"), value(demo, "metricat:node_load1_per_cpu:ratio")
+    pressure = value(demo, "metricat:node_pressure_cpu_waiting:percent")
+    memory, total = value(demo, "metricat:node_memory_usage:percent"), value(demo, "node_memory_MemTotal_bytes")
+    files, most = value(demo, "metricat:node_filefd_usage:percent"), value(demo, "node_filefd_maximum")
 
     def over(threshold: float) -> dict[str, Any]:
         return {"warning": {**SOON, "threshold": round(threshold, 3)}}
@@ -88,13 +88,13 @@ def thresholds(scene: Scene) -> dict[str, Any]:
     }
 
 
-def firing(scene: Scene) -> dict[str, Alert]:
+def firing(demo: DemoCluster) -> dict[str, ActiveAlert]:
     """The faults' alerts that Alertmanager holds, those of the first node before the second's."""
-    found = sorted(scene.alertmanager.alerts(), key=lambda alert: alert.labels.get("node", ""), reverse=True)
+    found = sorted(demo.alertmanager.alerts(), key=lambda alert: alert.labels.get("node", ""), reverse=True)
     return {alert.name: alert for alert in found if alert.name in ALERTS and culpable(alert)}
 
 
-def culpable(alert: Alert) -> bool:
+def culpable(alert: ActiveAlert) -> bool:
     """Whether it is about what we broke; on a busy machine others may break things too."""
     where = alert.labels.get("mountpoint")
     return where is None or "/metricat-faults-" in where
@@ -109,44 +109,44 @@ def follow(seconds: float, done: Callable[[], bool], look: Callable[[], None]) -
 
 
 @pytest.fixture(scope="module")
-def history(stage: tuple[NodeCluster, Scene]) -> Iterator[History]:
+def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History]:
     """The faults, from their beginning to when the last alert is gone."""
-    cluster, scene = stage
+    cluster, demo = demo_and_nodes
     found = History()
-    scene.wait_answers()
+    demo.wait_answers()
     with faults.volumes(cluster.node("n1"), "full", "crowded", "frozen") as (full, crowded, frozen):
         changed = yaml.safe_load(target())
         # The agents must be able to tell while the CPUs are all taken.
         changed["spec"]["agent"] = {"resources": {"requests": {"cpu": "200m"}}}
         changed["spec"]["monitor"] |= {"interval": "10s", "scrapeTimeout": "9s"}
-        scene.kubectl.apply(yaml.safe_dump(changed))
-        until("agents with more CPU", scene.ready, seconds=300)
+        demo.kubectl.apply(yaml.safe_dump(changed))
+        until("agents with more CPU", demo.ready, seconds=300)
         query = 'node_filesystem_readonly{mountpoint=~".*/metricat-faults-.*",node="n1"}'
-        until("the file systems to be seen", lambda: len(scene.prometheus.query(query)) == 3)
-        scene.wait_calm()
-        changed["spec"]["alerts"]["rules"] = thresholds(scene)
-        scene.kubectl.apply(yaml.safe_dump(changed))
+        until("the file systems to be seen", lambda: len(demo.prometheus.query(query)) == 3)
+        demo.wait_calm()
+        changed["spec"]["alerts"]["rules"] = thresholds(demo)
+        demo.kubectl.apply(yaml.safe_dump(changed))
         try:
-            scene.kubectl.apply(yaml.safe_dump(faults.pod(scene.images["agent"], "n1", NAMESPACE)))
+            demo.kubectl.apply(yaml.safe_dump(faults.pod(demo.images["agent"], "n1", NAMESPACE)))
             full.fill()
             crowded.crowd()
             frozen.freeze()
 
             def kill_and_look() -> None:
                 if "NodeAgentDown" not in found.fired:
-                    faults.kill_agent(scene.kubectl, cluster.node("n2"), NAMESPACE)
-                found.fired |= firing(scene)
+                    faults.kill_agent(demo.kubectl, cluster.node("n2"), NAMESPACE)
+                found.fired |= firing(demo)
 
             follow(FIRING, lambda: found.fired.keys() == set(ALERTS), kill_and_look)
         finally:
-            scene.kubectl.run("delete", "pod", "faults", "--namespace", NAMESPACE, "--ignore-not-found")
+            demo.kubectl.run("delete", "pod", "faults", "--namespace", NAMESPACE, "--ignore-not-found")
             for volume in (full, crowded, frozen):
                 volume.mend()
         try:
             ended = time.monotonic()
 
             def look() -> None:
-                there = firing(scene)
+                there = firing(demo)
                 for name in found.fired.keys() - there.keys():
                     found.resolved.setdefault(name, time.monotonic() - ended)
                 for name in there:
@@ -154,10 +154,10 @@ def history(stage: tuple[NodeCluster, Scene]) -> Iterator[History]:
 
             follow(RESOLVING, lambda: found.resolved.keys() == found.fired.keys(), look)
         finally:
-            scene.kubectl.apply(target())
+            demo.kubectl.apply(target())
     yield found
-    until("the target as it was", scene.ready)
-    scene.wait_scraped()
+    until("the target as it was", demo.ready)
+    demo.wait_scraped()
 
 
 def test_what_happened(history: History, capsys: pytest.CaptureFixture[str]) -> None:

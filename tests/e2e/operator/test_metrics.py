@@ -9,8 +9,8 @@ from metricat_operator.facts.model import Node
 from metricat_operator.metrics.nodes import node_families
 from metricat_operator.metrics.own import OperatorMetrics, queue_depth, watch_ages
 from metricat_operator.metrics.targets import target_families
-from metricat_tools.demo.scene import TARGET, Scene
-from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.demo.demo_cluster import TARGET, DemoCluster
+from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.wait import until
 from support.harness import target
 from support.promtool import promtool
@@ -42,13 +42,13 @@ def test_promtool_has_nothing_to_object_to() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_prometheus_has_them_of_both_replicas_and_one_leads(scene: Scene) -> None:
+def test_prometheus_has_them_of_both_replicas_and_one_leads(demo: DemoCluster) -> None:
     def values(query: str) -> list[float]:
-        return [sample.value for sample in scene.prometheus.query(query)]
+        return [sample.value for sample in demo.prometheus.query(query)]
 
     until("both replicas to be scraped", lambda: values('up{service="metricat-metrics"}') == [1, 1])
     until("one to lead", lambda: sorted(values("metricat_leader")) == [0, 1])
     mine = f'target_namespace="{NAMESPACE}",target="{TARGET}"'
-    desired = scene.target()["status"]["nodes"]["desired"]
+    desired = demo.target()["status"]["nodes"]["desired"]
     assert values(f"max(metricat_target_nodes_desired{{{mine}}})") == [desired]
     assert values(f'max(metricat_target_condition{{type="Ready",status="True",{mine}}})') == [1]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from metricat_tools.demo.scene import Scene
-from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.demo.demo_cluster import DemoCluster
+from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.kubectl import Object
 from metricat_tools.stack.wait import until
 from support.pipeline import CLEARED_SECONDS, NAMED_SECONDS, PLACE, broken, patch
@@ -21,7 +21,7 @@ ALL_NAMESPACES: Object = {"serviceMonitorNamespaceSelector": {}, "ruleNamespaceS
 
 
 @pytest.fixture
-def selected(scene: Scene) -> Iterator[None]:
+def selected(demo: DemoCluster) -> Iterator[None]:
     """A target in a namespace of its own, which the Prometheus selects; of no node, for it is about the wiring only."""
     spec = {
         "nodeSelector": {"matchLabels": {"no-such": "node"}},
@@ -32,68 +32,65 @@ def selected(scene: Scene) -> Iterator[None]:
     target = {"apiVersion": "metricat.dev/v1alpha1", "kind": "MonitoringTarget", "metadata": metadata, "spec": spec}
 
     def mend() -> None:
-        scene.kubectl.run("delete", "namespace", UNSEEN)
-        patch(scene, "prometheus", "demo", {"spec": dict.fromkeys(ALL_NAMESPACES)})
+        demo.kubectl.run("delete", "namespace", UNSEEN)
+        patch(demo, "prometheus", "demo", {"spec": dict.fromkeys(ALL_NAMESPACES)})
 
-    with broken(scene, mend):
-        patch(scene, "prometheus", "demo", {"spec": ALL_NAMESPACES})
-        scene.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": UNSEEN}}))
-        scene.kubectl.apply(json.dumps(target))
+    with broken(demo, mend):
+        patch(demo, "prometheus", "demo", {"spec": ALL_NAMESPACES})
+        demo.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": UNSEEN}}))
+        demo.kubectl.apply(json.dumps(target))
         yield
 
 
-def given(scene: Scene) -> bool:
+def given(demo: DemoCluster) -> bool:
     """Whether the Prometheus Operator has put the target's monitor into what it gives the Prometheus."""
-    data = scene.kubectl.get("secret", "prometheus-demo", *PLACE)["data"]["prometheus.yaml.gz"]
+    data = demo.kubectl.get("secret", "prometheus-demo", *PLACE)["data"]["prometheus.yaml.gz"]
     return f"serviceMonitor/{UNSEEN}/metricat-aside/0" in gzip.decompress(base64.b64decode(data)).decode()
 
 
-def says(scene: Scene, reason: str) -> str | None:
+def says(demo: DemoCluster, reason: str) -> str | None:
     """What the target's `Discovered` says, if that is its reason."""
-    status = scene.kubectl.get("mtarget", "aside", "--namespace", UNSEEN).get("status", {})
+    status = demo.kubectl.get("mtarget", "aside", "--namespace", UNSEEN).get("status", {})
     found: dict[str, str] = {
         one["reason"]: one["message"] for one in status.get("conditions", []) if one["type"] == "Discovered"
     }
     return found.get(reason)
 
 
-def restart(scene: Scene, *more: str) -> None:
+def restart(demo: DemoCluster, *more: str) -> None:
     """The Prometheus Operator with these flags besides its own."""
-    deployment = scene.kubectl.get("deployment", "prometheus-operator", *PLACE)
+    deployment = demo.kubectl.get("deployment", "prometheus-operator", *PLACE)
     own = [
         word
         for word in deployment["spec"]["template"]["spec"]["containers"][0]["args"]
         if word not in {DENIED, BINDINGS}
     ]
     operation = {"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": [*own, *more]}
-    scene.kubectl.run(
-        "patch", "deployment", "prometheus-operator", *PLACE, "--type=json", "-p", json.dumps([operation])
-    )
-    scene.kubectl.run("rollout", "status", "deployment", "prometheus-operator", *PLACE, "--timeout=120s")
+    demo.kubectl.run("patch", "deployment", "prometheus-operator", *PLACE, "--type=json", "-p", json.dumps([operation]))
+    demo.kubectl.run("rollout", "status", "deployment", "prometheus-operator", *PLACE, "--timeout=120s")
 
 
 @pytest.mark.usefixtures("selected")
-def test_a_namespace_that_the_prometheus_operator_does_not_look_into(scene: Scene) -> None:
-    until("the monitor to be given", lambda: given(scene) and says(scene, "Discovered"), seconds=CLEARED_SECONDS)
+def test_a_namespace_that_the_prometheus_operator_does_not_look_into(demo: DemoCluster) -> None:
+    until("the monitor to be given", lambda: given(demo) and says(demo, "Discovered"), seconds=CLEARED_SECONDS)
 
-    with broken(scene, lambda: restart(scene)):
-        restart(scene, DENIED)
-        told = until("its limits to be named", lambda: says(scene, "NamespaceNotWatched"), seconds=NAMED_SECONDS)
+    with broken(demo, lambda: restart(demo)):
+        restart(demo, DENIED)
+        told = until("its limits to be named", lambda: says(demo, "NamespaceNotWatched"), seconds=NAMED_SECONDS)
         assert (
             f"the Prometheus Operator does not look into namespace {UNSEEN}: {NAMESPACE}/prometheus-operator-" in told
         )
         assert f"has {DENIED}" in told
-        until("the monitor to be left out", lambda: not given(scene), seconds=CLEARED_SECONDS)
+        until("the monitor to be left out", lambda: not given(demo), seconds=CLEARED_SECONDS)
 
-        restart(scene, BINDINGS)
-        until("the monitor to be given", lambda: given(scene) and says(scene, "Discovered"), seconds=CLEARED_SECONDS)
+        restart(demo, BINDINGS)
+        until("the monitor to be given", lambda: given(demo) and says(demo, "Discovered"), seconds=CLEARED_SECONDS)
 
         def bound() -> list[str]:
-            monitor = scene.kubectl.get("servicemonitor", "metricat-aside", "--namespace", UNSEEN)
+            monitor = demo.kubectl.get("servicemonitor", "metricat-aside", "--namespace", UNSEEN)
             return [one["name"] for one in monitor.get("status", {}).get("bindings", [])]
 
         assert until("its binding", bound, seconds=CLEARED_SECONDS) == ["demo"]
         assert (
-            says(scene, "Discovered")
-            == f"Prometheus {NAMESPACE}/demo selects the ServiceMonitor and the PrometheusRule"
+            says(demo, "Discovered") == f"Prometheus {NAMESPACE}/demo selects the ServiceMonitor and the PrometheusRule"
         )

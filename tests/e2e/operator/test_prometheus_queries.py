@@ -20,7 +20,7 @@ from metricat_operator.facts.prometheus_query import (
     QueryResult,
     RuleGroup,
 )
-from metricat_tools.programs import ensure
+from metricat_tools.binaries import ensure
 from metricat_tools.stack.wait import until
 from support.certificates import self_signed
 from support.harness import free_port

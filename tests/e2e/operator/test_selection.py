@@ -14,8 +14,8 @@ from metricat_operator.cluster.cluster_cache import instance, trim_instance
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
 from metricat_operator.facts.model import Manifest, Selector
 from metricat_operator.verification.selection import Subject, why_not_selected
-from metricat_tools.demo.scene import SERVICE, Scene
-from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster
+from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.wait import until
 
 pytestmark = pytest.mark.e2e
@@ -74,7 +74,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture
-def made(scene: Scene, case: Case) -> Iterator[Made]:
+def made(demo: DemoCluster, case: Case) -> Iterator[Made]:
     """One for each combination, without a pod: the Prometheus Operator writes what it would be given all the same."""
     combinations = [
         *product((ELSEWHERE,), SELECTORS[:4], NAMESPACES),
@@ -95,18 +95,18 @@ def made(scene: Scene, case: Case) -> Iterator[Made]:
         for number, (namespace, *selectors) in enumerate(combinations)
     ]
     text = "\n---\n".join(map(json.dumps, manifests))
-    scene.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ELSEWHERE}}))
-    scene.kubectl.apply(text)
+    demo.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ELSEWHERE}}))
+    demo.kubectl.apply(text)
     yield manifests
-    scene.kubectl.run("delete", "-f", "-", stdin=text)
-    scene.kubectl.run("delete", "namespace", ELSEWHERE)
+    demo.kubectl.run("delete", "-f", "-", stdin=text)
+    demo.kubectl.run("delete", "namespace", ELSEWHERE)
 
 
-def given(scene: Scene, case: Case) -> dict[tuple[str, str], bool]:
+def given(demo: DemoCluster, case: Case) -> dict[tuple[str, str], bool]:
     """Whether ours is in what the Prometheus Operator wrote, by namespace and name of what it wrote."""
     monitors = case.what == "ServiceMonitor"
     found = {}
-    for one in scene.kubectl.items("secrets" if monitors else "configmaps", "--all-namespaces"):
+    for one in demo.kubectl.items("secrets" if monitors else "configmaps", "--all-namespaces"):
         data, metadata = one.get("data") or {}, one["metadata"]
         key = (metadata["namespace"], metadata["name"])
         if not monitors:
@@ -117,14 +117,14 @@ def given(scene: Scene, case: Case) -> dict[tuple[str, str], bool]:
     return found
 
 
-def test_the_verdict_is_the_prometheus_operators(scene: Scene, case: Case, made: Made) -> None:
+def test_the_verdict_is_the_prometheus_operators(demo: DemoCluster, case: Case, made: Made) -> None:
     assert len(made) >= 20
     names = [(one["metadata"]["namespace"], case.written.format(one["metadata"]["name"])) for one in made]
-    until("what each is given", lambda: given(scene, case).keys() >= set(names), seconds=120)
-    ours = scene.kubectl.get(case.what.lower(), SERVICE, "--namespace", NAMESPACE)
-    labels = scene.kubectl.get("namespace", NAMESPACE)["metadata"]["labels"]
+    until("what each is given", lambda: given(demo, case).keys() >= set(names), seconds=120)
+    ours = demo.kubectl.get(case.what.lower(), SERVICE, "--namespace", NAMESPACE)
+    labels = demo.kubectl.get("namespace", NAMESPACE)["metadata"]["labels"]
     subject = Subject(case.what, "", ours, labels)
-    written = given(scene, case)
+    written = given(demo, case)
     theirs = {str(one): written[name] for one, name in zip(made, names, strict=True)}
     assert {
         str(one): why_not_selected("nodes", subject, instance(trim_instance(one))) is None for one in made
@@ -132,19 +132,19 @@ def test_the_verdict_is_the_prometheus_operators(scene: Scene, case: Case, made:
     assert set(theirs.values()) == {True, False}
 
 
-def test_a_label_that_is_missing_is_named_and_the_patch_mends_it(scene: Scene) -> None:
+def test_a_label_that_is_missing_is_named_and_the_patch_mends_it(demo: DemoCluster) -> None:
     def told() -> dict[str, str]:
-        conditions = scene.kubectl.get("mtarget", "nodes", "--namespace", NAMESPACE)["status"]["conditions"]
+        conditions = demo.kubectl.get("mtarget", "nodes", "--namespace", NAMESPACE)["status"]["conditions"]
         found: dict[str, str] = next(one for one in conditions if one["type"] == "Discovered")
         return found
 
     until("a Prometheus to select us", lambda: told()["status"] == "True", seconds=60)
     patch = '{"spec": {"monitor": {"labels": null}}}'
-    scene.kubectl.run("patch", "mtarget", "nodes", "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
+    demo.kubectl.run("patch", "mtarget", "nodes", "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
     until("the missing label to be named", lambda: told()["reason"] == "LabelMissing", seconds=60)
     start = f"Prometheus {NAMESPACE}/demo does not select the ServiceMonitor: it asks for release=demo; kubectl patch"
     assert told()["message"].startswith(start)
     _, *words = shlex.split(told()["message"].rpartition("; ")[2])
-    scene.kubectl.run(*words)
+    demo.kubectl.run(*words)
     until("a Prometheus to select us", lambda: told()["status"] == "True", seconds=60)
-    until("both to be scraped", lambda: len(scene.prometheus.query(f'up{{service="{SERVICE}"}} == 1')) == 2)
+    until("both to be scraped", lambda: len(demo.prometheus.query(f'up{{service="{SERVICE}"}} == 1')) == 2)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from metricat_tools.demo.scene import SERVICE, Scene
-from metricat_tools.stack.ask import NAMESPACE, ScrapeTarget
-from metricat_tools.stack.install import hurry
+from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster
+from metricat_tools.stack.apis import NAMESPACE, ScrapeTarget
+from metricat_tools.stack.install import reload_now
 from metricat_tools.stack.wait import until
 from support.certificates import self_signed
 
@@ -48,31 +48,31 @@ print(json.dumps([status(**one) for one in json.load(sys.stdin)]))
 """Asks from inside an agent's pod, which has Python and the network of pods."""
 
 
-def pods(scene: Scene) -> list[dict[str, Any]]:
-    return scene.kubectl.items("pods", "--namespace", NAMESPACE, "--selector=metricat.dev/target=nodes")
+def pods(demo: DemoCluster) -> list[dict[str, Any]]:
+    return demo.kubectl.items("pods", "--namespace", NAMESPACE, "--selector=metricat.dev/target=nodes")
 
 
-def set_web(scene: Scene, web: dict[str, str] | None) -> None:
+def set_web(demo: DemoCluster, web: dict[str, str] | None) -> None:
     patch = json.dumps({"spec": {"agent": {"web": web}}})
-    scene.kubectl.run("patch", "mtarget", "nodes", "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
+    demo.kubectl.run("patch", "mtarget", "nodes", "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
 
 
-def all_up(scene: Scene, scheme: str) -> list[ScrapeTarget] | None:
+def all_up(demo: DemoCluster, scheme: str) -> list[ScrapeTarget] | None:
     """The agents' scrape targets, once each is up over this scheme."""
-    hurry(scene.kubectl)
-    found = scene.scrape_targets()
+    reload_now(demo.kubectl)
+    found = demo.scrape_targets()
     right = [one for one in found if one.health == "up" and one.url.startswith(f"{scheme}://")]
-    return found if len(right) == len(found) == len(scene.nodes()) else None
+    return found if len(right) == len(found) == len(demo.nodes()) else None
 
 
-def why(scene: Scene) -> str:
-    return "; ".join(f"{one.url}: {one.health} {one.error}" for one in scene.scrape_targets())
+def why(demo: DemoCluster) -> str:
+    return "; ".join(f"{one.url}: {one.health} {one.error}" for one in demo.scrape_targets())
 
 
 @pytest.fixture(scope="module")
-def guarded(stage: tuple[Any, Scene], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The scene's target with all of `spec.agent.web`; the folder holds certificates and keys."""
-    _, scene = stage
+def guarded(demo_and_nodes: tuple[Any, DemoCluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The demo's target with all of `spec.agent.web`; the folder holds certificates and keys."""
+    _, demo = demo_and_nodes
     folder = tmp_path_factory.mktemp("pki")
     self_signed(folder, "agents", f"{SERVICE}.{NAMESPACE}.svc")
     self_signed(folder, "prometheus")
@@ -86,41 +86,39 @@ def guarded(stage: tuple[Any, Scene], tmp_path_factory: pytest.TempPathFactory) 
     }
     for name, data in contents.items():
         metadata = {"name": name, "namespace": NAMESPACE}
-        scene.kubectl.apply(
-            json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
-        )
-    set_web(scene, WEB)
+        demo.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}))
+    set_web(demo, WEB)
     try:
         yield folder
     finally:
-        set_web(scene, None)
-        until("both to be scraped without TLS again", lambda: all_up(scene, "http"), why=lambda: why(scene))
-        scene.kubectl.run("delete", "secret", *contents, "--namespace", NAMESPACE)
+        set_web(demo, None)
+        until("both to be scraped without TLS again", lambda: all_up(demo, "http"), why=lambda: why(demo))
+        demo.kubectl.run("delete", "secret", *contents, "--namespace", NAMESPACE)
 
 
 @pytest.mark.usefixtures("guarded")
-def test_prometheus_scrapes_with_its_certificate_and_password(scene: Scene) -> None:
-    until("both to be scraped over TLS", lambda: all_up(scene, "https"), seconds=240, why=lambda: why(scene))
-    up = scene.prometheus.query(f'up{{service="{SERVICE}"}} == 1')
-    assert {sample.node for sample in up} == set(scene.nodes())
+def test_prometheus_scrapes_with_its_certificate_and_password(demo: DemoCluster) -> None:
+    until("both to be scraped over TLS", lambda: all_up(demo, "https"), seconds=240, why=lambda: why(demo))
+    up = demo.prometheus.query(f'up{{service="{SERVICE}"}} == 1')
+    assert {sample.node for sample in up} == set(demo.nodes())
 
 
 @pytest.mark.usefixtures("guarded")
-def test_a_kubelet_without_either_finds_the_agents_ready(scene: Scene) -> None:
-    until("the agents to be ready", scene.ready)
+def test_a_kubelet_without_either_finds_the_agents_ready(demo: DemoCluster) -> None:
+    until("the agents to be ready", demo.ready)
     time.sleep(45)  # two probes of liveness, and as many of readiness as make a pod unready
-    assert scene.ready()
-    for pod in pods(scene):
+    assert demo.ready()
+    for pod in pods(demo):
         [container] = pod["status"]["containerStatuses"]
         probes = [pod["spec"]["containers"][0][name]["httpGet"] for name in ("readinessProbe", "livenessProbe")]
         assert [probe["scheme"] for probe in probes] == ["HTTPS", "HTTPS"]
         assert (container["ready"], container["restartCount"]) == (True, 0)
 
 
-def test_nobody_else_is_answered(scene: Scene, guarded: Path) -> None:
-    until("the agents to be ready", scene.ready)
+def test_nobody_else_is_answered(demo: DemoCluster, guarded: Path) -> None:
+    until("the agents to be ready", demo.ready)
     text = {file.name: file.read_text() for file in guarded.iterdir()}
-    first, second = pods(scene)
+    first, second = pods(demo)
     base = {"address": second["status"]["podIP"], "ca": text["agents.crt"]}
     ours = {"certificate": text["prometheus.crt"], "key": text["prometheus.key"]}
     theirs = {"certificate": text["stranger.crt"], "key": text["stranger.key"]}
@@ -136,15 +134,15 @@ def test_nobody_else_is_answered(scene: Scene, guarded: Path) -> None:
     name = first["metadata"]["name"]
     command = ("exec", "--stdin", "--namespace", NAMESPACE, name, "--", "python3", "-c", ASK)
     [right, no_password, wrong_password, no_certificate, stranger, probe] = json.loads(
-        scene.kubectl.run(*command, stdin=json.dumps(asked))
+        demo.kubectl.run(*command, stdin=json.dumps(asked))
     )
     assert (right, no_password, wrong_password, no_certificate, probe) == (200, 401, 401, 403, 200)
     assert "alert" in stranger.lower() or "EOF" in stranger
 
 
 @pytest.mark.usefixtures("guarded")
-def test_a_secret_that_is_not_there_is_named(scene: Scene) -> None:
-    set_web(scene, {**WEB, "basicAuthSecretName": "forgotten"})
-    until("the missing Secret to be named", lambda: "forgotten" in json.dumps(scene.target()["status"]), seconds=90)
-    set_web(scene, WEB)
-    until("both to be scraped over TLS", lambda: all_up(scene, "https"), seconds=240, why=lambda: why(scene))
+def test_a_secret_that_is_not_there_is_named(demo: DemoCluster) -> None:
+    set_web(demo, {**WEB, "basicAuthSecretName": "forgotten"})
+    until("the missing Secret to be named", lambda: "forgotten" in json.dumps(demo.target()["status"]), seconds=90)
+    set_web(demo, WEB)
+    until("both to be scraped over TLS", lambda: all_up(demo, "https"), seconds=240, why=lambda: why(demo))

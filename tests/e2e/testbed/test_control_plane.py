@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from metricat_tools.binaries import ensure
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.cluster.api import Api, ApiError
 from metricat_tools.cluster.audit import AuditLog
 from metricat_tools.cluster.processes import Processes
 from metricat_tools.cluster.state import State
-from metricat_tools.programs import ensure
 
 pytestmark = pytest.mark.e2e
 SELECTOR = {"app": "agent"}

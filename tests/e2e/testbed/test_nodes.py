@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
+from metricat_tools.binaries import ensure
 from metricat_tools.cluster import NodeCluster, cgroups, mounts
 from metricat_tools.cluster.api import Api, ApiError
 from metricat_tools.cluster.pki import Pair
 from metricat_tools.cluster.processes import Processes, started_at
 from metricat_tools.cluster.state import State, root
 from metricat_tools.images.archive import Image, docker_archive
-from metricat_tools.programs import ensure
 
 pytestmark = pytest.mark.e2e
 IMAGE = "localhost/busybox:test"

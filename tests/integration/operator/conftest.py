@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from metricat_tools.binaries import ensure
 from metricat_tools.cluster import ControlPlane
-from metricat_tools.programs import ensure
 from support.harness import Cluster, RunningOperator, crd_file, free_port, install_chart
 from support.paths import ROOT
 

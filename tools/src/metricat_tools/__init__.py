@@ -1,4 +1,4 @@
-"""The project's own workshop: programs, test clusters, images, generators and the demo.
+"""Developer tools: external programs, test clusters, images, generators, benchmarks and the demo.
 
-Nothing here is shipped, and neither the operator nor the agent may import it.
+Nothing here is shipped. Neither the operator nor the agent nor the CLI may import it.
 """

@@ -1,5 +1,5 @@
-"""The one error that the workshop shows to people."""
+"""The error that the tools show to users."""
 
 
 class ToolError(Exception):
-    """Something that a person can mend: the message is one sentence that names the thing and the way out."""
+    """A problem that the user can fix: the message says what is wrong and what to do."""

@@ -1,20 +1,20 @@
-"""What counts as found, missed, and crying wolf, and how soon; and scenes that are what they say."""
+"""What counts as found, missed, and crying wolf, and how soon; and scenarios that are what they say."""
 
 import random
 
 import pytest
 
 from metricat_cli.episodes import Episode
-from metricat_tools.bench import history, recorded, scenes
+from metricat_tools.bench import history, recorded, synthetic
 from metricat_tools.bench.alerts import Score, Table
-from metricat_tools.bench.history import Play
-from metricat_tools.bench.scenes import BEGIN, FILE_SYSTEMS, MEMORY, Scene
+from metricat_tools.bench.history import Replay
+from metricat_tools.bench.synthetic import BEGIN, FILE_SYSTEMS, MEMORY, Scenario
 
-WRONG = Scene("wrong", lambda _: 50, ((10, 20), (30, 40)))
+WRONG = Scenario("wrong", lambda _: 50, ((10, 20), (30, 40)))
 
 
 def table(*, ahead: bool = False, grace: float = 3600) -> Table:
-    return Table("t", Play((WRONG,), history.MEMORY, 2, "x"), {}, grace, ahead)
+    return Table("t", Replay((WRONG,), history.MEMORY, 2, "x"), {}, grace, ahead)
 
 
 def fired(*hours: tuple[float, float]) -> list[Episode]:
@@ -48,24 +48,24 @@ def test_a_cell_and_a_sum() -> None:
     assert (Score().cell(), Score().sum()) == ("0/0, 0", "-, -")
 
 
-@pytest.mark.parametrize("scene", [*MEMORY, *FILE_SYSTEMS], ids=lambda scene: scene.name)
-def test_a_scene_stays_within_bounds_and_says_what_is_wrong_within_its_days(scene: Scene) -> None:
+@pytest.mark.parametrize("scenario", [*MEMORY, *FILE_SYSTEMS], ids=lambda scenario: scenario.name)
+def test_a_scene_stays_within_bounds_and_says_what_is_wrong_within_its_days(scenario: Scenario) -> None:
     noise = random.Random(1)
-    hours = range(24 * scenes.DAYS)
-    assert all(0 < scene.percent(hour, noise) < 100 for hour in hours)
-    assert all(0 <= begin < end <= 24 * scenes.DAYS for begin, end in scene.wrong)
+    hours = range(24 * synthetic.DAYS)
+    assert all(0 < scenario.percent(hour, noise) < 100 for hour in hours)
+    assert all(0 <= begin < end <= 24 * synthetic.DAYS for begin, end in scenario.wrong)
 
 
 def test_a_file_system_that_fills_is_full_where_what_is_wrong_ends() -> None:
-    for scene in FILE_SYSTEMS:
-        for begin, end in scene.wrong:
-            assert scene.shape(end) >= 99 > scene.shape(end - 1)
+    for scenario in FILE_SYSTEMS:
+        for begin, end in scenario.wrong:
+            assert scenario.shape(end) >= 99 > scenario.shape(end - 1)
             assert end - begin <= 168
-            assert scene.shape(end + 6) < 60
+            assert scenario.shape(end + 6) < 60
 
 
 def test_the_recorded_disk_lasts_as_long_as_it_is_played() -> None:
-    for scene in recorded.builds():
-        percents = [scene.shape(hour / 12) for hour in range(24 * 12 * recorded.BUILDS_DAYS)]
+    for scenario in recorded.builds():
+        percents = [scenario.shape(hour / 12) for hour in range(24 * 12 * recorded.BUILDS_DAYS)]
         assert min(percents) > 50
         assert max(percents) < 95

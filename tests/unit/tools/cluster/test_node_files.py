@@ -12,7 +12,7 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from metricat_tools.cluster import components, door, kubeconfig, mounts, node_files, simulated
+from metricat_tools.cluster import components, kubeconfig, mounts, node_files, port_forward, simulated
 from metricat_tools.cluster.audit import AuditLog
 from metricat_tools.cluster.pki import Authority, Pair
 from metricat_tools.cluster.state import State
@@ -165,7 +165,7 @@ async def _through_the_door() -> None:
     inner = await asyncio.start_server(shout, "127.0.0.1", 0)
     listener = socket.create_server(("127.0.0.1", 0))
     outside, inside = listener.getsockname()[1], inner.sockets[0].getsockname()[1]
-    serving = asyncio.create_task(door.serve(listener, "127.0.0.1", inside))
+    serving = asyncio.create_task(port_forward.serve(listener, "127.0.0.1", inside))
     reader, writer = await asyncio.open_connection("127.0.0.1", outside)
     writer.write(b"x" * 100_000)
     writer.write_eof()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metricat_tools.demo import load, preflight, scene
+from metricat_tools.demo import demo_cluster, load, preflight
 from metricat_tools.demo.steps import Steps
 from metricat_tools.demo.tables import table
 from metricat_tools.errors import ToolError
@@ -42,7 +42,7 @@ def test_load_ends_by_itself_and_has_no_rights() -> None:
 
 
 def test_the_target_bears_the_labels_that_the_prometheus_asks_for() -> None:
-    spec = yaml.safe_load(scene.target())["spec"]
+    spec = yaml.safe_load(demo_cluster.target())["spec"]
     (prometheus,) = (
         document
         for document in yaml.safe_load_all(install.manifest("prometheus.yaml"))

@@ -5,7 +5,7 @@ import yaml
 
 from metricat_tools.images import stack as images
 from metricat_tools.stack import install, metricat
-from metricat_tools.stack.ask import Alertmanager, Prometheus
+from metricat_tools.stack.apis import AlertmanagerApi, PrometheusApi
 from metricat_tools.stack.kubectl import Kubectl
 from metricat_tools.stack.wait import until
 
@@ -70,13 +70,13 @@ class Recorded(Kubectl):
 
 def test_an_instant_vector_is_read() -> None:
     answer = {"data": {"resultType": "vector", "result": [{"metric": {"node": "n1"}, "value": [1700000000.1, "12.5"]}]}}
-    (sample,) = Prometheus(Recorded(answer)).query("x")
+    (sample,) = PrometheusApi(Recorded(answer)).query("x")
     assert (sample.node, sample.value) == ("n1", 12.5)
 
 
 def test_alertmanagers_alerts_are_read() -> None:
     answer = [{"labels": {"alertname": "A"}, "annotations": {"summary": "s"}, "status": {"state": "active"}}]
-    (alert,) = Alertmanager(Recorded(answer)).alerts("A")
+    (alert,) = AlertmanagerApi(Recorded(answer)).alerts("A")
     assert (alert.name, alert.state) == ("A", "active")
 
 

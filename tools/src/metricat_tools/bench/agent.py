@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from metricat_tools.bench.exporter import Exporter, running
-from metricat_tools.programs import ensure
+from metricat_tools.binaries import ensure
 
 COLLECTORS = (
     *("arp", "conntrack", "cpu", "diskstats", "entropy", "filefd", "filesystem", "loadavg", "meminfo", "netclass"),

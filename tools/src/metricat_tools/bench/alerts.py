@@ -17,9 +17,9 @@ import yaml
 from metricat_cli.backtest import Rule, firings, read
 from metricat_cli.episodes import Episode, Timing
 from metricat_cli.prometheus import Prometheus
-from metricat_tools.bench import history, recorded, scenes
-from metricat_tools.bench.history import Play, played
-from metricat_tools.bench.scenes import BEGIN, STEP, Scene
+from metricat_tools.bench import history, recorded, synthetic
+from metricat_tools.bench.history import Replay, replayed
+from metricat_tools.bench.synthetic import BEGIN, STEP, Scenario
 
 _MIXIN = (
     "node_filesystem_avail_bytes / node_filesystem_size_bytes * 100 < 40 "
@@ -50,7 +50,7 @@ class Score:
         )
 
     def cell(self) -> str:
-        """Of one scene: found of wrong and how soon, and how often it cried wolf."""
+        """Of one scenario: found of wrong and how soon, and how often it cried wolf."""
         soon = f" ({statistics.median(self.hours):.1f} h)" if self.hours else ""
         return f"{self.found}/{self.found + self.missed}{soon}, {self.cried}"
 
@@ -61,43 +61,43 @@ class Score:
 
 @dataclass(frozen=True)
 class Table:
-    """Rules beside each other on the same scenes.
+    """Rules beside each other on the same scenarios.
 
     What is wrong is told in time until `grace` seconds after its end; `ahead` of its end if that is what counts, as it
     does for what will be full.
     """
 
     title: str
-    play: Play
+    replay: Replay
     rules: Mapping[str, Rule]
     grace: float
     ahead: bool = False
 
     def print(self) -> None:
-        """Play it, and print what each rule made of it."""
-        with played(self.play) as prometheus:
+        """Replay it, and print what each rule made of it."""
+        with replayed(self.replay) as prometheus:
             fired = {name: self._by_node(prometheus, rule) for name, rule in self.rules.items()}
-        print(f"\n{self.title}\n\n| scene | {' | '.join(self.rules)} |\n|{' --- |' * (len(self.rules) + 1)}")
+        print(f"\n{self.title}\n\n| scenario | {' | '.join(self.rules)} |\n|{' --- |' * (len(self.rules) + 1)}")
         total = dict.fromkeys(self.rules, Score())
-        for scene in self.play.scenes:
+        for scenario in self.replay.scenarios:
             scores = {
-                name: sum((self._judge(scene, found.get(node, ())) for node in scene.nodes), Score())
+                name: sum((self._judge(scenario, found.get(node, ())) for node in scenario.nodes), Score())
                 for name, found in fired.items()
             }
-            print(f"| {scene.name} | {' | '.join(score.cell() for score in scores.values())} |")
+            print(f"| {scenario.name} | {' | '.join(score.cell() for score in scores.values())} |")
             total = {name: total[name] + score for name, score in scores.items()}
         print(f"| **precision, recall** | {' | '.join(f'**{score.sum()}**' for score in total.values())} |")
 
     def _by_node(self, prometheus: Prometheus, rule: Rule) -> dict[str, list[Episode]]:
         found: dict[str, list[Episode]] = {}
-        for firing in firings(prometheus, rule, BEGIN, self.play.end):
+        for firing in firings(prometheus, rule, BEGIN, self.replay.end):
             found.setdefault(firing.labels["node"], []).append(firing.episode)
         return found
 
-    def _judge(self, scene: Scene, fired: Sequence[Episode]) -> Score:
+    def _judge(self, scenario: Scenario, fired: Sequence[Episode]) -> Score:
         score = Score()
         told = set[Episode]()
-        for begin, end in ((BEGIN + 3600 * first, BEGIN + 3600 * last) for first, last in scene.wrong):
+        for begin, end in ((BEGIN + 3600 * first, BEGIN + 3600 * last) for first, last in scenario.wrong):
             right = [one for one in fired if one.start < end + self.grace and one.end > begin]
             told |= set(right)
             if right:
@@ -109,7 +109,7 @@ class Table:
 
 
 def bench() -> None:
-    """Play every scene, and print what each alert made of it."""
+    """Replay every scenario, and print what each alert made of it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "target.yaml")
         file.write_text(yaml.safe_dump(history.TARGET))
@@ -130,26 +130,26 @@ def bench() -> None:
     for table in (
         Table(
             "What is unusual, made up; in brackets, after how long",
-            Play(scenes.MEMORY, history.MEMORY, scenes.DAYS, memory),
+            Replay(synthetic.MEMORY, history.MEMORY, synthetic.DAYS, memory),
             usage,
             grace=5400,
         ),
         Table(
             "What is unusual, recorded; in brackets, after how long",
-            Play(recorded.rides(), history.MEMORY, recorded.RIDES_DAYS, memory),
+            Replay(recorded.rides(), history.MEMORY, recorded.RIDES_DAYS, memory),
             usage,
             grace=5400,
         ),
         Table(
             "What will be full, made up; in brackets, how long before",
-            Play(scenes.FILE_SYSTEMS, history.FILE_SYSTEM, scenes.DAYS, file_systems),
+            Replay(synthetic.FILE_SYSTEMS, history.FILE_SYSTEM, synthetic.DAYS, file_systems),
             full,
             grace=0,
             ahead=True,
         ),
         Table(
             "What will be full, recorded",
-            Play(recorded.builds(), history.FILE_SYSTEM, recorded.BUILDS_DAYS, file_systems),
+            Replay(recorded.builds(), history.FILE_SYSTEM, recorded.BUILDS_DAYS, file_systems),
             full,
             grace=0,
             ahead=True,

@@ -1,4 +1,4 @@
-"""A real Prometheus over a history that is made of scenes, with what the shipped rules record of it, to the letter."""
+"""A real Prometheus with a history of scenarios, and with the series that the shipped rules record from it."""
 
 import random
 import re
@@ -18,10 +18,10 @@ import yaml
 
 from metricat_cli.prometheus import Prometheus
 from metricat_operator import naming
-from metricat_tools.bench.scenes import BEGIN, STEP, Scene
+from metricat_tools.bench.synthetic import BEGIN, STEP, Scenario
+from metricat_tools.binaries import ensure
 from metricat_tools.errors import ToolError
 from metricat_tools.generate import golden
-from metricat_tools.programs import ensure
 
 TARGET = {
     "apiVersion": naming.API_VERSION,
@@ -49,10 +49,10 @@ FILE_SYSTEM: tuple[Family, ...] = (
 
 
 @dataclass(frozen=True)
-class Play:
+class Replay:
     """Scenes of so many days, of what these families tell; the rules that match `recorded` are worked out for them."""
 
-    scenes: Sequence[Scene]
+    scenarios: Sequence[Scenario]
     families: tuple[Family, ...]
     days: int
     recorded: str
@@ -64,24 +64,24 @@ class Play:
 
 
 @contextmanager
-def played(play: Play) -> Iterator[Prometheus]:
+def replayed(replay: Replay) -> Iterator[Prometheus]:
     """A Prometheus that has seen it all, for as long as the context lasts."""
     with tempfile.TemporaryDirectory(prefix="metricat-history-") as name:
         folder = Path(name)
-        _write(play, folder)
-        _record(play, folder)
+        _write(replay, folder)
+        _record(replay, folder)
         with _prometheus(folder) as prometheus:
             yield prometheus
 
 
-def _write(play: Play, folder: Path) -> None:
-    instants = range(BEGIN, play.end, STEP)
-    samples: dict[str, list[str]] = {name: [f"# TYPE {name} gauge"] for name, _, _ in play.families}
-    for scene in play.scenes:
-        for node in scene.nodes:
+def _write(replay: Replay, folder: Path) -> None:
+    instants = range(BEGIN, replay.end, STEP)
+    samples: dict[str, list[str]] = {name: [f"# TYPE {name} gauge"] for name, _, _ in replay.families}
+    for scenario in replay.scenarios:
+        for node in scenario.nodes:
             noise = random.Random(node)
-            used = [scene.percent((at - BEGIN) / 3600, noise) for at in instants]
-            for name, own, value in play.families:
+            used = [scenario.percent((at - BEGIN) / 3600, noise) for at in instants]
+            for name, own, value in replay.families:
                 labels = ",".join(filter(None, (_PLACE, f'node="{node}"', own)))
                 samples[name] += [
                     f"{name}{{{labels}}} {value(percent):.4f} {at}" for at, percent in zip(instants, used, strict=True)
@@ -91,18 +91,18 @@ def _write(play: Play, folder: Path) -> None:
     _blocks("openmetrics", str(folder / "history"), str(folder / "data"))
 
 
-def _record(play: Play, folder: Path) -> None:
+def _record(replay: Replay, folder: Path) -> None:
     """First the rules that read the agent's series, then those that read what these recorded, and so on."""
     [manifest] = [one for one in golden.manifests({**TARGET, "spec": {}}) if one["kind"] == "PrometheusRule"]
     rules = [rule for group in manifest["spec"]["groups"] for rule in group["rules"] if "record" in rule]
-    wanted = [rule for rule in rules if re.search(play.recorded, rule["record"])]
+    wanted = [rule for rule in rules if re.search(replay.recorded, rule["record"])]
     while wanted:
         later = [rule for rule in wanted if any(f"{one['record']}{{" in rule["expr"] for one in wanted)]
         now = [rule for rule in wanted if rule not in later]
         print(f"recording {', '.join(rule['record'] for rule in now)}", file=sys.stderr)
         (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": [{"name": "now", "rules": now}]}))
         with _prometheus(folder) as prometheus:
-            times = [f"--start={BEGIN}", f"--end={play.end}", f"--eval-interval={STEP}s"]
+            times = [f"--start={BEGIN}", f"--end={replay.end}", f"--eval-interval={STEP}s"]
             where = [f"--url={prometheus.url}", f"--output-dir={folder / 'recorded'}"]
             _blocks("rules", *times, *where, str(folder / "rules.yaml"))
         for block in (folder / "recorded").iterdir():

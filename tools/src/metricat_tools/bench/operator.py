@@ -7,8 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from metricat_tools.bench import operator_bare
+from metricat_tools.bench.operator_cluster import (
+    GROUP,
+    NAMESPACE,
+    BenchCluster,
+    OperatorProcess,
+    bench_cluster,
+    operator,
+    until,
+)
 from metricat_tools.bench.operator_drift import repairs
-from metricat_tools.bench.operator_stage import GROUP, NAMESPACE, Operator, Stage, operator, stage, until
 from metricat_tools.cluster.audit import AuditLog, Request
 
 _USER = "system:serviceaccount:monitoring:metricat"
@@ -29,36 +37,36 @@ def bench(sizes: list[int], targets: int, drifts: int, idle: float) -> None:
         print(
             f"{nodes} nodes, {targets} targets of {GROUP} nodes; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs"
         )
-        with stage(f"bench-{os.getpid()}", nodes, min(targets, nodes // GROUP)) as on:
-            columns.append(_measure(on, nodes, drifts, idle))
+        with bench_cluster(f"bench-{os.getpid()}", nodes, min(targets, nodes // GROUP)) as cluster:
+            columns.append(_measure(cluster, nodes, drifts, idle))
     print(f"{'':<44}" + "".join(f"{f'{nodes} nodes':>16}" for nodes in sizes) + "   mark")
     for what, (_, unit, mark) in columns[0].items():
         print(f"{what:<44}" + "".join(f"{column[what][0]:>10.2f} {unit:<5}" for column in columns) + f"   {mark}")
 
 
-def _measure(on: Stage, nodes: int, drifts: int, idle: float) -> Figures:
+def _measure(cluster: BenchCluster, nodes: int, drifts: int, idle: float) -> Figures:
     found: Figures = {}
 
     def note(what: str, figure: float, unit: str = "", mark: str = "") -> None:
         found[what] = (figure, unit, mark)
         print(f"  {what}: {figure:.2f} {unit}", flush=True)
 
-    bare = operator_bare.seconds(on)
+    bare = operator_bare.seconds(cluster)
     note("bare loop of the same applies", bare, "s")
-    until("the bare loop's agents to go", lambda: not on.agents())
-    with operator(on) as running:
+    until("the bare loop's agents to go", lambda: not cluster.agents())
+    with operator(cluster) as running:
         time.sleep(_SETTLE)
         note("memory without targets", running.memory(), "MiB")
-        _create(on, _EVERY, {})
-        note("one target over all nodes, ready", until("all agents", lambda: _ready(on, _EVERY) == nodes), "s")
-        on.plane.api.call("DELETE", f"{_TARGETS}/{_EVERY}")
-        until("its agents to go", lambda: not on.agents())
-        _converge(on, nodes, bare, running, note)
-        took = sorted(repairs(on, drifts))
+        _create(cluster, _EVERY, {})
+        note("one target over all nodes, ready", until("all agents", lambda: _ready(cluster, _EVERY) == nodes), "s")
+        cluster.plane.api.call("DELETE", f"{_TARGETS}/{_EVERY}")
+        until("its agents to go", lambda: not cluster.agents())
+        _converge(cluster, nodes, bare, running, note)
+        took = sorted(repairs(cluster, drifts))
         note("drift repair p50", took[len(took) // 2], "s")
         note("drift repair p99", took[int(0.99 * (len(took) - 1))], "s", "5")
         time.sleep(_SETTLE)
-        audit, cpu = AuditLog(on.plane.audit_log), running.cpu()
+        audit, cpu = AuditLog(cluster.plane.audit_log), running.cpu()
         audit.skip()
         time.sleep(idle)
         asked = _own(audit)
@@ -75,54 +83,58 @@ def _measure(on: Stage, nodes: int, drifts: int, idle: float) -> Figures:
     return found
 
 
-def _converge(on: Stage, nodes: int, bare: float, running: Operator, note: Any) -> None:
+def _converge(cluster: BenchCluster, nodes: int, bare: float, running: OperatorProcess, note: Any) -> None:
     """All small targets at once, and after them the one over all nodes, which leaves theirs alone."""
-    audit, cpu = AuditLog(on.plane.audit_log), running.cpu()
+    audit, cpu = AuditLog(cluster.plane.audit_log), running.cpu()
     audit.skip()
     asked: list[Request] = []
 
     def made() -> bool:
         """By the log: to list them all, five times a second, would be most of the work that is done meanwhile."""
         asked.extend(one for one in _own(audit) if one.namespace == NAMESPACE)
-        return sum(_kind(one) == "child" and one.code == _CREATED for one in asked) == on.targets * _CHILDREN
+        return sum(_kind(one) == "child" and one.code == _CREATED for one in asked) == cluster.targets * _CHILDREN
 
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda team: _create(on, f"t{team}", operator_bare.spec(team)), range(on.targets)))
+        list(pool.map(lambda team: _create(cluster, f"t{team}", operator_bare.spec(team)), range(cluster.targets)))
     until("every child", made)
     took = time.monotonic() - began
     note("every child of every target is there", took, "s")
     note("the same, against the bare loop", took / bare, "x", "1.5")
-    until("every small target", lambda: all(_ready(on, f"t{team}") == GROUP for team in range(on.targets)), every=1)
+    until(
+        "every small target",
+        lambda: all(_ready(cluster, f"t{team}") == GROUP for team in range(cluster.targets)),
+        every=1,
+    )
     note("every small target is ready", time.monotonic() - began, "s")
     time.sleep(_SETTLE)
-    note("CPU per target", 1000 * (running.cpu() - cpu) / on.targets, "ms")
+    note("CPU per target", 1000 * (running.cpu() - cpu) / cluster.targets, "ms")
     made()
     counts = Counter(map(_kind, asked))
-    note("requests per target, without events", (counts.total() - counts["event"]) / on.targets, "", "7")
+    note("requests per target, without events", (counts.total() - counts["event"]) / cluster.targets, "", "7")
     for what in ("child", "status", "event", "other"):
-        note(f"  of which for: {what}", counts[what] / on.targets)
-    _create(on, _EVERY, {})
-    rest = nodes - on.targets * GROUP
-    until("the target over all nodes", lambda: _ready(on, _EVERY) == rest and _reason(on) == "Overlaps")
+        note(f"  of which for: {what}", counts[what] / cluster.targets)
+    _create(cluster, _EVERY, {})
+    rest = nodes - cluster.targets * GROUP
+    until("the target over all nodes", lambda: _ready(cluster, _EVERY) == rest and _reason(cluster) == "Overlaps")
     note("nodes left to the younger target over all", rest)
 
 
-def _create(on: Stage, name: str, spec: dict[str, Any]) -> None:
+def _create(cluster: BenchCluster, name: str, spec: dict[str, Any]) -> None:
     metadata = {"name": name, "namespace": NAMESPACE}
-    on.plane.api.create(
+    cluster.plane.api.create(
         _TARGETS,
         {"apiVersion": "metricat.dev/v1alpha1", "kind": "MonitoringTarget", "metadata": metadata, "spec": spec},
     )
 
 
-def _ready(on: Stage, name: str) -> int:
-    status = on.plane.api.get(f"{_TARGETS}/{name}").get("status", {})
+def _ready(cluster: BenchCluster, name: str) -> int:
+    status = cluster.plane.api.get(f"{_TARGETS}/{name}").get("status", {})
     return int(status["nodes"]["ready"]) if _is(status, "Ready") else -1
 
 
-def _reason(on: Stage) -> str:
-    conditions = on.plane.api.get(f"{_TARGETS}/{_EVERY}").get("status", {}).get("conditions", [])
+def _reason(cluster: BenchCluster) -> str:
+    conditions = cluster.plane.api.get(f"{_TARGETS}/{_EVERY}").get("status", {}).get("conditions", [])
     return next((str(one["reason"]) for one in conditions if one["type"] == "Accepted"), "")
 
 

@@ -12,7 +12,7 @@ from metricat_operator.api.parse import parse
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import BY_NAME
 from metricat_operator.manifests import Context, build_children
-from metricat_tools.bench.operator_stage import LABEL, NAMESPACE, Stage
+from metricat_tools.bench.operator_cluster import LABEL, NAMESPACE, BenchCluster
 
 Manifest = dict[str, Any]
 
@@ -34,13 +34,13 @@ def children(team: int) -> list[Manifest]:
     return built
 
 
-def seconds(on: Stage) -> float:
+def seconds(cluster: BenchCluster) -> float:
     """How long the loop takes; what it made is deleted again."""
-    manifests = [child for team in range(on.targets) for child in children(team)]
-    kubeconfig = on.plane.service_account_kubeconfig("monitoring", "metricat")
+    manifests = [child for team in range(cluster.targets) for child in children(team)]
+    kubeconfig = cluster.plane.service_account_kubeconfig("monitoring", "metricat")
     took = asyncio.run(_loop(kubeconfig, manifests))
     for kind in {BY_NAME[manifest["kind"]] for manifest in manifests}:
-        on.plane.api.call("DELETE", f"{kind.path(NAMESPACE)}?labelSelector={_OURS}")
+        cluster.plane.api.call("DELETE", f"{kind.path(NAMESPACE)}?labelSelector={_OURS}")
     return took
 
 

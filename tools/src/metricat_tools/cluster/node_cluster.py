@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from metricat_tools.cluster import control_plane, dns, door, network, node, node_files, teardown
+from metricat_tools.binaries import ensure, ensure_debian
+from metricat_tools.cluster import cleanup, control_plane, dns, network, node, node_files, port_forward
 from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane, Site
 from metricat_tools.cluster.node import Node
@@ -18,7 +19,6 @@ from metricat_tools.cluster.processes import Namespaces, Processes
 from metricat_tools.cluster.state import State
 from metricat_tools.errors import ToolError
 from metricat_tools.images.archive import Image, docker_archive
-from metricat_tools.programs import ensure, ensure_debian
 
 PROGRAMS = (*control_plane.PROGRAMS, *node.PROGRAMS, *node_files.CNI_PLUGINS, "coredns", "kubectl")
 DEBIAN = ("iproute2", "nftables", "iptables", "conntrack", "util-linux")
@@ -44,7 +44,7 @@ class NodeCluster:
         programs = ensure(*PROGRAMS)
         state = State(name)
         with state.locked():
-            if teardown.remove(state):
+            if cleanup.remove(state):
                 say(f"removed what was left of an earlier {name}")
             processes = Processes(state.folder)
             try:
@@ -52,7 +52,7 @@ class NodeCluster:
                 return cls._start(state, processes, programs, nodes, audit=audit, say=say)
             except BaseException:
                 processes.close()
-                teardown.remove(state)
+                cleanup.remove(state)
                 raise
 
     @classmethod
@@ -60,16 +60,16 @@ class NodeCluster:
         cls, state: State, processes: Processes, programs: Mapping[str, Path], count: int, *, audit: bool, say: Say
     ) -> Self:
         began = time.monotonic()
-        control = network.hold(processes, network.CONTROL, programs["pause"], mounts=False)
-        network.switch(control)
-        port = door.open_door(processes, control, network.SWITCH, _PORT)
+        control = network.hold_namespaces(processes, network.CONTROL, programs["pause"], mounts=False)
+        network.create_bridge(control)
+        port = port_forward.start(processes, control, network.BRIDGE, _PORT)
         url = f"https://127.0.0.1:{port}"
-        state.remember(kind="nodes", url=url, audit=audit, nodes=count, owner=None)
-        site = Site(network.SWITCH, _PORT, url, control)
+        state.save(kind="nodes", url=url, audit=audit, nodes=count, owner=None)
+        site = Site(network.BRIDGE, _PORT, url, control)
         plane = ControlPlane(state, processes, site, Authority(state.folder / "pki"), audit)
         cluster = cls(state, plane)
         for number in range(1, count + 1):
-            spaces = network.hold(processes, f"n{number}", programs["pause"], mounts=True)
+            spaces = network.hold_namespaces(processes, f"n{number}", programs["pause"], mounts=True)
             network.join(control, spaces, number)
             cluster.nodes.append(Node(number, plane, programs, spaces))
         sandbox = docker_archive(
@@ -96,11 +96,11 @@ class NodeCluster:
     def find(cls, name: str) -> Self:
         """The running cluster of this name, started by another process."""
         state = State(name)
-        facts = state.recall()
+        facts = state.load()
         if facts["kind"] != "nodes":
             raise ToolError(f"{name} is a control plane only, it has no nodes of its own")
         processes = Processes(state.folder)
-        site = Site(network.SWITCH, _PORT, facts["url"], _spaces(processes, network.CONTROL, mounts=False))
+        site = Site(network.BRIDGE, _PORT, facts["url"], _spaces(processes, network.CONTROL, mounts=False))
         plane = ControlPlane(state, processes, site, Authority(state.folder / "pki"), facts["audit"])
         programs = ensure(*PROGRAMS)
         numbers = range(1, facts["nodes"] + 1)
@@ -142,7 +142,7 @@ class NodeCluster:
         """End everything of the cluster; no process, namespace, mount, control group or file is left."""
         with self.state.locked():
             self.control_plane.processes.close()
-            teardown.remove(self.state)
+            cleanup.remove(self.state)
             self.control_plane.detach()
 
     def __enter__(self) -> Self:
@@ -172,7 +172,7 @@ def check_rights() -> None:
 
 
 def _spaces(processes: Processes, owner: str, *, mounts: bool) -> Namespaces:
-    pid = processes.find(network.holder(owner))
+    pid = processes.find(network.netns_holder(owner))
     if pid is None:
         raise ToolError(f"{processes.folder.name} has crashed: run `cluster up {processes.folder.name}` again")
     return Namespaces(pid, mounts=mounts)

@@ -89,7 +89,7 @@ def kubelet(folder: Path, group: str, authority: Path, certificate: Path, key: P
             "nodefs.inodesFree": "1%",
             "imagefs.available": "1%",
         },
-        "clusterDNS": [network.SWITCH],
+        "clusterDNS": [network.BRIDGE],
         "clusterDomain": dns.ZONE,
         "resolvConf": f"{folder}/resolv.conf",
         "podLogsDir": f"{folder}/pod-logs",

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from metricat_tools.binaries.debian import path as search_path
+from metricat_tools.binaries.progress import tail
 from metricat_tools.errors import ToolError
-from metricat_tools.programs.debian import path as search_path
-from metricat_tools.programs.progress import tail
 
 _FOLDER, _ROLE = "METRICAT_CLUSTER_FOLDER", "METRICAT_CLUSTER_ROLE"
 _PROC = Path("/proc")

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
+from metricat_tools.binaries import ensure, module_dir
 from metricat_tools.cluster.api import Api
-from metricat_tools.programs import ensure, module_dir
 
 ANNOTATION = "kwok.x-k8s.io/node"
 BROKEN = "broken-"

@@ -56,12 +56,16 @@ class State:
             raise ToolError(f"the disk of {root()} is full: a cluster needs {_NEEDED >> 20} MiB free there")
         self.log.mkdir(parents=True)
 
-    def remember(self, **facts: object) -> None:
-        """Write down what another process needs to find the running cluster."""
+    def save(self, **facts: object) -> None:
+        """Write what another process needs to find the running cluster."""
         (self.folder / "cluster.json").write_text(json.dumps(facts))
 
-    def recall(self) -> dict[str, Any]:
-        """What `remember` wrote; an error with a way out where there is no such cluster."""
+    def load(self) -> dict[str, Any]:
+        """Return what `save` wrote.
+
+        Raises:
+            ToolError: the cluster does not exist.
+        """
         try:
             facts: dict[str, Any] = json.loads((self.folder / "cluster.json").read_text())
         except FileNotFoundError:

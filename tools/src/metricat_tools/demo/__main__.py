@@ -3,14 +3,14 @@
 import argparse
 from collections.abc import Sequence
 
-from metricat_tools.demo import show, stages
+from metricat_tools.demo import setup, show
 from metricat_tools.demo.steps import Steps
 
 NAME, CURRENT = "demo", "current"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Set the scene, show it, let an alert fire and resolve, and leave everything up."""
+    """Set the demo, show it, let an alert fire and resolve, and leave everything up."""
     parser = argparse.ArgumentParser(prog="python -m metricat_tools demo", description=__doc__)
     parser.add_argument(
         "--cluster",
@@ -24,17 +24,17 @@ def main(arguments: Sequence[str]) -> None:
     steps = Steps()
     if chosen.stop:
         with steps.step(f"cluster `{chosen.cluster}` down"):
-            stages.stop(chosen.cluster)
+            setup.stop(chosen.cluster)
         return
     print("Metricat on a real cluster, end to end:\n")
     if chosen.cluster == CURRENT:
-        scene = stages.current_cluster(chosen.registry, steps)
+        demo = setup.current_cluster(chosen.registry, steps)
         stop = "helm uninstall metricat -n monitoring    # the targets and their CRD stay"
     else:
-        _, scene = stages.own_cluster(chosen.cluster, steps)
+        _, demo = setup.own_cluster(chosen.cluster, steps)
         stop = "make demo-down"
-    show.object_and_agents(scene, scene.wait_scraped())
-    show.answers(scene)
-    show.alert_comes_and_goes(scene)
-    show.where_to_look(scene, stop)
+    show.object_and_agents(demo, demo.wait_scraped())
+    show.answers(demo)
+    show.alert_comes_and_goes(demo)
+    show.where_to_look(demo, stop)
     print(f"\nDone in {steps.total:.0f} s.")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.kubectl import Kubectl
 
 POD = "cpu-load"

@@ -5,8 +5,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from metricat_tools.binaries import cache, golang
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache, golang
 
 _ELSEWHERE = "or run `make demo CLUSTER=current` for a cluster that you have"
 _GIB = 1 << 30

@@ -4,11 +4,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 
+from metricat_tools.binaries import ensure
+from metricat_tools.demo.demo_cluster import ALERT, RECORDED, DemoCluster
 from metricat_tools.demo.load import cpu_load
-from metricat_tools.demo.scene import ALERT, RECORDED, Scene
 from metricat_tools.demo.tables import table
-from metricat_tools.programs import ensure
-from metricat_tools.stack.ask import NAMESPACE, Alert, ScrapeTarget
+from metricat_tools.stack.apis import NAMESPACE, ActiveAlert, ScrapeTarget
 from metricat_tools.stack.wait import until
 
 
@@ -17,18 +17,18 @@ def indented(text: str) -> str:
     return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
 
 
-def object_and_agents(scene: Scene, agents: Iterable[ScrapeTarget]) -> None:
+def object_and_agents(demo: DemoCluster, agents: Iterable[ScrapeTarget]) -> None:
     """The MonitoringTarget as kubectl prints it, and each agent as Prometheus sees it."""
     print(f"\n$ kubectl get mtarget --namespace {NAMESPACE}")
-    print(indented(scene.kubectl.run("get", "mtarget", "--namespace", NAMESPACE)))
+    print(indented(demo.kubectl.run("get", "mtarget", "--namespace", NAMESPACE)))
     print("\nWhat Prometheus scrapes:")
     rows = [(one.labels["node"], one.labels["pool"], one.health, one.url) for one in agents]
     print(table(("NODE", "POOL", "HEALTH", "ADDRESS"), sorted(rows)))
 
 
-def answers(scene: Scene) -> None:
+def answers(demo: DemoCluster) -> None:
     """The recorded measures, a line for each node."""
-    found = scene.wait_answers()
+    found = demo.wait_answers()
     cpu, memory, filesystem = (found[measure] for measure in RECORDED)
     rows = [
         (node, cpu[node].value, memory[node].value, fullest.value, fullest.labels["mountpoint"])
@@ -38,37 +38,37 @@ def answers(scene: Scene) -> None:
     print(table(("NODE", "CPU %", "MEMORY %", "FULLEST FILE SYSTEM %", "MOUNTED ON"), rows))
 
 
-def alert_comes_and_goes(scene: Scene, clock: Callable[[], float] = time.monotonic) -> None:
+def alert_comes_and_goes(demo: DemoCluster, clock: Callable[[], float] = time.monotonic) -> None:
     """Load the CPUs of a node until the alert is in Alertmanager, end the load, and wait until it is resolved."""
-    node = scene.nodes()[-1]
-    scene.wait_calm()
+    node = demo.nodes()[-1]
+    demo.wait_calm()
     started = clock()
 
     def tell(what: str) -> None:
         print(f"  {clock() - started:>5.0f} s  {what}", flush=True)
 
     print(f"\nKeeping every core of {node} busy until {ALERT} fires:")
-    with cpu_load(scene.kubectl, scene.images["agent"], node):
+    with cpu_load(demo.kubectl, demo.images["agent"], node):
         tell("load started")
-        pending = until(f"waiting for {ALERT}", lambda: scene.warned(node, "pending", "firing"))
+        pending = until(f"waiting for {ALERT}", lambda: demo.warned(node, "pending", "firing"))
         tell(f"pending in Prometheus on {_nodes(pending)}")
-        firing = until(f"waiting for {ALERT} to fire", lambda: scene.warned(node, "firing"))
+        firing = until(f"waiting for {ALERT} to fire", lambda: demo.warned(node, "firing"))
         tell(f"FIRING in Prometheus on {_nodes(firing)}")
-        active = until(f"waiting for {ALERT} in Alertmanager", lambda: scene.notified(node))
+        active = until(f"waiting for {ALERT} in Alertmanager", lambda: demo.notified(node))
         tell("active in Alertmanager:")
         rows = [(one.labels["severity"], one.labels["node"], one.annotations["description"]) for one in active]
         print(table(("SEVERITY", "NODE", "DESCRIPTION"), sorted(rows)))
     tell("load ended")
-    until(f"waiting for {ALERT} to resolve", lambda: not scene.notified())
+    until(f"waiting for {ALERT} to resolve", lambda: not demo.notified())
     tell("resolved: Alertmanager holds no such alert any more")
 
 
-def where_to_look(scene: Scene, stop: str) -> None:
+def where_to_look(demo: DemoCluster, stop: str) -> None:
     """The commands for a person who wants to look around, and the one that ends it."""
     kubectl = "kubectl" if shutil.which("kubectl") else str(ensure("kubectl")["kubectl"])
     lines = []
-    if scene.kubectl.kubeconfig:
-        lines.append(f"export KUBECONFIG={scene.kubectl.kubeconfig}")
+    if demo.kubectl.kubeconfig:
+        lines.append(f"export KUBECONFIG={demo.kubectl.kubeconfig}")
     lines += [
         f"{kubectl} get mtarget,daemonset,pods -n {NAMESPACE} -o wide",
         f"{kubectl} describe mtarget nodes -n {NAMESPACE}",
@@ -79,5 +79,5 @@ def where_to_look(scene: Scene, stop: str) -> None:
     print("\nLook around:", *(f"  {line}" for line in lines), sep="\n")
 
 
-def _nodes(alerts: Iterable[Alert]) -> str:
+def _nodes(alerts: Iterable[ActiveAlert]) -> str:
     return ", ".join(sorted({alert.labels["node"] for alert in alerts}))

@@ -1,10 +1,10 @@
-"""Container images: Metricat's two by the Dockerfile, other people's programs as archives made from scratch.
+"""Container images: Metricat's two from the Dockerfile, third-party programs as archives built from scratch.
 
-Nothing here needs a registry or a container engine's daemon; whatever an image is made of is hashed into its key, so
-that what is already there is never made twice.
+Nothing here needs a registry or a container engine's daemon. An image's key is a hash of everything that the image is
+made of, so an unchanged image is never built twice.
 """
 
-from metricat_tools.images.built import Built
-from metricat_tools.images.obtain import STACK, ensure
+from metricat_tools.images.ensure import STACK, ensure_images
+from metricat_tools.images.stored import StoredImage
 
-__all__ = ["STACK", "Built", "ensure"]
+__all__ = ["STACK", "StoredImage", "ensure_images"]

@@ -4,28 +4,33 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from metricat_tools.images import own, registry, stack
-from metricat_tools.images.obtain import STACK, ensure
+from metricat_tools.images import product, registry, stack
+from metricat_tools.images.ensure import STACK, ensure_images
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Build the images that are missing and tell where each is."""
+    """Build the missing images and print the path of each."""
     parser = argparse.ArgumentParser(prog="python -m metricat_tools images", description=__doc__)
-    names = (*own.TARGETS, STACK, *stack.COMPONENTS)
+    names = (*product.TARGETS, STACK, *stack.COMPONENTS)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; without any: all, or Metricat's own to push"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"one or more of {', '.join(names)} (default: all, or Metricat's own with --push)",
     )
-    parser.add_argument("--base", default="", metavar="IMAGE", help="build on this image instead of a base of our own")
-    parser.add_argument("--push", default="", metavar="REGISTRY", help="push there, as REGISTRY/metricat/agent:VERSION")
-    parser.add_argument("--insecure", action="store_true", help="the registry speaks plain HTTP")
+    parser.add_argument("--base", default="", metavar="IMAGE", help="build on this image instead of our own base")
+    parser.add_argument(
+        "--push", default="", metavar="REGISTRY", help="push to this registry, as REGISTRY/metricat/agent:VERSION"
+    )
+    parser.add_argument("--insecure", action="store_true", help="the registry uses plain HTTP")
     chosen = parser.parse_args(arguments)
     started = time.monotonic()
-    # The stack's images are upstream's: somebody's cluster pulls those from where upstream puts them.
-    wanted = chosen.names or (own.TARGETS if chosen.push else (*own.TARGETS, STACK))
-    images = ensure(*wanted, base_image=chosen.base)
-    for built in images.values():
-        print(f"{built.name:<66} {built.archive.stat().st_size / 1e6:>6.0f} MB  {built.archive}")
+    # Do not push the stack's images: the user's cluster pulls them from upstream's registries.
+    wanted = chosen.names or (product.TARGETS if chosen.push else (*product.TARGETS, STACK))
+    images = ensure_images(*wanted, base_image=chosen.base)
+    for image in images.values():
+        print(f"{image.name:<66} {image.archive.stat().st_size / 1e6:>6.0f} MB  {image.archive}")
     if chosen.push:
-        for built in images.values():
-            print(*registry.push(built, chosen.push, tls_verify=not chosen.insecure), sep="\n")
+        for image in images.values():
+            print(*registry.push(image, chosen.push, tls_verify=not chosen.insecure), sep="\n")
     print(f"{len(images)} images in {time.monotonic() - started:.1f} s")

@@ -1,7 +1,7 @@
-"""Docker archives out of plain files: an image of one layer, with the same bytes for the same input.
+"""Docker archives from plain files: an image with one layer, with the same bytes for the same input.
 
-The format is `docker save`'s: a tar of the image's configuration, its layers and a `manifest.json` that ties them
-together (https://github.com/moby/docker-image-spec); containerd, Docker and Podman import it.
+The format is that of `docker save` (https://github.com/moby/docker-image-spec): a tar with the image's configuration,
+its layers and a `manifest.json` that links them. containerd, Docker and Podman import it.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class Image:
-    """What a from-scratch image says of itself; the names are the OCI image configuration's."""
+    """Settings of an image that is built from scratch, with the names of the OCI image configuration."""
 
     tags: Sequence[str]
     entrypoint: Sequence[str]
@@ -29,11 +29,11 @@ class Image:
     env: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     directories: Sequence[str] = ()
-    """Empty directories that anybody may write to, such as `/tmp`."""
+    """Empty directories that every user may write to, such as `/tmp`."""
 
 
 def architecture() -> str:
-    """This machine's architecture by Go's and the registries' name."""
+    """Return this machine's architecture, with the name that Go and registries use."""
     machine = os.uname().machine
     return _ARCHITECTURES.get(machine, machine)
 
@@ -41,8 +41,8 @@ def architecture() -> str:
 def docker_archive(destination: Path, image: Image, files: Mapping[str, Path | bytes]) -> Path:
     """Write `destination`: an image with one layer that holds `files` (absolute path inside -> a file, or its bytes).
 
-    All belong to root; a file that is copied is executable for everybody, one given as bytes is not. An unfinished
-    archive never bears the final name.
+    Root owns all files. A copied file is executable for everybody, a file given as bytes is not. An unfinished archive
+    never has the final name.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
@@ -63,7 +63,7 @@ def docker_archive(destination: Path, image: Image, files: Mapping[str, Path | b
 
 
 def retag(source: Path, destination: Path, tags: Sequence[str]) -> Path:
-    """Copy a docker archive of one image to `destination` under these names instead of its own."""
+    """Copy a docker archive of one image to `destination`, with these names instead of its own."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=destination.parent) as folder:
         partial = Path(folder, "image.tar")
@@ -102,7 +102,7 @@ def _parents(name: str) -> Iterator[str]:
 
 
 def _add(tar: tarfile.TarFile, name: str, content: Path | bytes, *, mode: int) -> None:
-    """Add a file without a trace of when or by whom it was made."""
+    """Add a file without time and owner."""
     entry = tarfile.TarInfo(name)
     entry.mode = mode
     if isinstance(content, bytes):

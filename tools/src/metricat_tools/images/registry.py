@@ -1,22 +1,22 @@
-"""Somebody's registry: where images go for a cluster that is not ours."""
+"""The user's registry: it receives the images for a cluster that is not ours."""
 
 from metricat_tools.images import engine
-from metricat_tools.images.built import Built
+from metricat_tools.images.stored import StoredImage
 
 
 def under(registry: str, name: str) -> str:
-    """An image's name in this registry: `docker.io/metricat/agent:1` -> `REGISTRY/metricat/agent:1`."""
+    """Return an image's name in this registry: `docker.io/metricat/agent:1` -> `REGISTRY/metricat/agent:1`."""
     return f"{registry.rstrip('/')}/{name.partition('/')[2]}"
 
 
-def push(built: Built, registry: str, *, tls_verify: bool = True) -> list[str]:
-    """Push the image under all of its names, which are returned as the registry has them."""
-    pushed = [under(registry, name) for name in built.tags]
-    engine.run(f"reading {built.name}", "pull", f"docker-archive:{built.archive}")
+def push(image: StoredImage, registry: str, *, tls_verify: bool = True) -> list[str]:
+    """Push the image under all its names, and return the names in the registry."""
+    pushed = [under(registry, name) for name in image.tags]
+    engine.run(f"reading {image.name}", "pull", f"docker-archive:{image.archive}")
     verify = f"--tls-verify={str(tls_verify).lower()}"
     try:
-        for name, target in zip(built.tags, pushed, strict=True):
+        for name, target in zip(image.tags, pushed, strict=True):
             engine.run(f"pushing {target}", "push", verify, name, f"docker://{target}")
     finally:
-        engine.run(f"tidying after {built.name}", "rmi", *built.tags)
+        engine.run(f"removing the working copy of {image.name}", "rmi", *image.tags)
     return pushed

@@ -1,4 +1,4 @@
-"""The images of the monitoring stack beside Metricat, from scratch, under upstream's names and paths."""
+"""The images of the monitoring stack, built from scratch, with upstream's names and paths."""
 
 import re
 import subprocess
@@ -6,30 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from metricat_tools.binaries import cache, ensure
+from metricat_tools.binaries.obtain import cached, obtain
+from metricat_tools.binaries.table import PROGRAMS, PROMETHEUS_OPERATOR, DebianPackage, Program
 from metricat_tools.images.archive import Image, docker_archive
-from metricat_tools.images.built import Built, archive_path, prune
-from metricat_tools.programs import cache, ensure
-from metricat_tools.programs.obtain import cached, obtain
-from metricat_tools.programs.table import PROGRAMS, PROMETHEUS_OPERATOR, DebianPackage, Program
+from metricat_tools.images.stored import StoredImage, archive_path, prune
 
 REVISION = "2"
-"""Part of every key: raise it when what is made of the same programs changes."""
+"""Part of every key. Raise it when the image changes although its programs do not."""
 
 
 @dataclass(frozen=True)
 class Component:
-    """One image: its upstream name, and which of our programs lie where in it (path inside -> program)."""
+    """One image: its upstream name, and its programs (path inside -> name of the program)."""
 
     tag: str
     programs: Mapping[str, str]
     data: tuple[str, ...] = ()
-    """Files that the package of the programs lays beside them, and that they read at the same path."""
+    """Files of the programs' package that the programs read, at the same path."""
     directories: tuple[str, ...] = ("/tmp",)
     working_dir: str = "/"
 
     @property
     def name(self) -> str:
-        """The image's own name, without registry and tag."""
+        """The image's name, without registry and tag."""
         return self.tag.rpartition("/")[2].partition(":")[0]
 
 
@@ -54,7 +54,7 @@ COMPONENTS = {
         Component(
             "quay.io/prometheus/alertmanager:v0.25.0",
             {"/bin/alertmanager": "prometheus-alertmanager", "/bin/amtool": "amtool"},
-            # Upstream's has its templates inside, Debian's reads them from here.
+            # Upstream's binary contains its templates. Debian's binary reads them from here.
             data=tuple(f"/usr/share/prometheus/alertmanager/{name}.tmpl" for name in ("default", "email")),
             working_dir="/alertmanager",
         ),
@@ -62,35 +62,35 @@ COMPONENTS = {
 }
 
 
-def ensure_stack(name: str) -> Built:
-    """The image of one component, its programs built and the archive written first where they are missing."""
+def ensure_stack(name: str) -> StoredImage:
+    """Return the image of one component. Build its programs and write the archive if they are missing."""
     component = COMPONENTS[name]
     found = ensure(*component.programs.values())
     programs = {inside: found[program] for inside, program in component.programs.items()}
     data = _data(component, found)
     key = cache.key(REVISION, repr(component), *map(_identity, programs.values()), *data.values())
-    built = Built(archive_path(component.name, key), (component.tag, f"{component.tag}-{key}"))
-    if not built.archive.exists():
+    image = StoredImage(archive_path(component.name, key), (component.tag, f"{component.tag}-{key}"))
+    if not image.archive.exists():
         with cache.locked(f"image-{component.name}"):
-            _archive(built, component, {**programs, **data})
+            _archive(image, component, {**programs, **data})
             prune(component.name)
-    return built
+    return image
 
 
 def libraries(program: Path) -> list[Path]:
-    """The shared libraries that a program asks for, its loader included; none for a static one."""
+    """Return the shared libraries that a program needs, its loader included. A static program needs none."""
     done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
     return [Path(path) for path in re.findall(r"(/\S+) \(0x", done.stdout)] if done.returncode == 0 else []
 
 
 def _identity(program: Path) -> str:
-    """What tells this file from another: our cache names folders by content, PATH does not."""
+    """Return what identifies this file: our cache names folders by content, PATH does not."""
     stat = program.stat()
     return f"{program.name} {stat.st_size} {stat.st_mtime_ns}"
 
 
 def _data(component: Component, found: Mapping[str, Path]) -> dict[str, bytes]:
-    """The component's data files: from this machine where its package is installed, else out of the package."""
+    """Return the component's data files: this machine's if its package is installed, otherwise the package's."""
     data = {path: Path(path).read_bytes() for path in component.data if Path(path).exists()}
     for name, program in found.items():
         source = PROGRAMS[name].source
@@ -102,15 +102,15 @@ def _data(component: Component, found: Mapping[str, Path]) -> dict[str, bytes]:
     return data
 
 
-def _archive(built: Built, component: Component, files: Mapping[str, Path | bytes]) -> None:
-    image = Image(
-        tags=built.tags,
+def _archive(image: StoredImage, component: Component, files: Mapping[str, Path | bytes]) -> None:
+    recipe = Image(
+        tags=image.tags,
         entrypoint=[next(iter(component.programs))],
         working_dir=component.working_dir,
         directories=[*component.directories, component.working_dir],
-        # Go's own resolver: glibc's would want files and libraries that are not here.
+        # Use Go's own resolver: glibc's needs files and libraries that the image does not have.
         env={"PATH": "/bin", "GODEBUG": "netdns=go"},
     )
     programs = [file for file in files.values() if isinstance(file, Path)]
     needed = {str(library): library for program in programs for library in libraries(program)}
-    docker_archive(built.archive, image, {**_USERS, **needed, **files})
+    docker_archive(image.archive, recipe, {**_USERS, **needed, **files})

@@ -1,20 +1,20 @@
-"""The wheelhouse: every wheel that an image's build installs, fetched outside of it with the hashes checked."""
+"""Wheelhouse: every wheel that an image's build installs, downloaded before the build with hashes checked."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from metricat_tools.binaries import cache, progress
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache, progress
 
 PYTHON = "3.11"
-# Bookworm's glibc is 2.36; pip wants each platform by name.
+# Bookworm's glibc is 2.36. pip needs each compatible platform by name.
 _GLIBC = ("2_17", "2_28", "2_34")
 
 
 def ensure(name: str, requirements: Sequence[Path]) -> Path:
-    """The folder with the wheels of these hash-pinned requirements, fetched first where it is missing."""
+    """Return the folder with the wheels of these hash-pinned requirements, and download them if they are missing."""
     pinned = [path.read_bytes() for path in requirements]
     final = cache.root() / "wheels" / f"{name}-{cache.key(PYTHON, *_platforms(), *pinned)}"
     if final.is_dir():
@@ -22,7 +22,7 @@ def ensure(name: str, requirements: Sequence[Path]) -> Path:
     with cache.locked(f"wheels-{name}"), cache.scratch() as made:
         wheels = made / "wheels"
         progress.run(
-            f"fetching the wheels of {name}",
+            f"downloading the wheels of {name}",
             [*_pip(), "--dest", wheels, *(word for path in requirements for word in ("--requirement", path))],
             log=cache.root() / "log" / f"wheels-{name}.log",
             explain=explain,
@@ -34,11 +34,11 @@ def ensure(name: str, requirements: Sequence[Path]) -> Path:
 
 
 def explain(output: str) -> ToolError | None:
-    """The sentence for a known way in which pip fails."""
+    """Return the error message for a known failure of pip."""
     if "DO NOT MATCH THE HASHES" in output:
-        return ToolError("a wheel's hash differs from the pinned one: distrust the index, or renew requirements/*.txt")
+        return ToolError("a wheel's hash differs from the pinned one. Do not trust the index, or run `make deps-lock`.")
     if "NewConnectionError" in output:
-        return ToolError("the package index is out of reach: connect to the network, or set PIP_INDEX_URL to a mirror")
+        return ToolError("cannot reach the package index. Connect to the network, or set PIP_INDEX_URL to a mirror.")
     return None
 
 

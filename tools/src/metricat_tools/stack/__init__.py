@@ -4,9 +4,9 @@ Everything is applied to whatever cluster a kubeconfig names and is the same whe
 cluster or builds an image.
 """
 
-from metricat_tools.stack.ask import Alertmanager, Prometheus
+from metricat_tools.stack.apis import AlertmanagerApi, PrometheusApi
 from metricat_tools.stack.install import install_stack
 from metricat_tools.stack.kubectl import Kubectl
 from metricat_tools.stack.metricat import install_metricat
 
-__all__ = ["Alertmanager", "Kubectl", "Prometheus", "install_metricat", "install_stack"]
+__all__ = ["AlertmanagerApi", "Kubectl", "PrometheusApi", "install_metricat", "install_stack"]

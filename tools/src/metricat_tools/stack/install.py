@@ -6,8 +6,8 @@ from importlib.resources import files
 
 import yaml
 
-from metricat_tools.programs import module_dir
-from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.binaries import module_dir
+from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.kubectl import FIELD_MANAGER, Kubectl
 from metricat_tools.stack.wait import pods_in_trouble, until
 
@@ -33,7 +33,7 @@ def install_stack(kubectl: Kubectl) -> None:
         )
 
 
-def hurry(kubectl: Kubectl) -> None:
+def reload_now(kubectl: Kubectl) -> None:
     """Let kubelet look at Prometheus' configuration now: it does so once a minute, and whenever the pod changes."""
     kubectl.run(
         *("annotate", "pods", "--namespace", NAMESPACE, "--selector=prometheus=demo", "--overwrite"),

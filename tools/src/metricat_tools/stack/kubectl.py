@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from metricat_tools.binaries import ensure
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import ensure
 
 FIELD_MANAGER = "metricat-tools"
 Object = dict[str, Any]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from metricat_tools.stack.ask import NAMESPACE
+from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.kubectl import Kubectl
 from metricat_tools.stack.wait import pods_in_trouble, until
 

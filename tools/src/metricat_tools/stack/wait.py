@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from metricat_tools.binaries.progress import Ticker
 from metricat_tools.errors import ToolError
-from metricat_tools.programs.progress import Ticker
 from metricat_tools.stack.kubectl import Kubectl, KubectlError
 
 T = TypeVar("T")

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from metricat_tools.binaries import cache, progress
+from metricat_tools.binaries.table import DebianPackage, Program
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache, progress
-from metricat_tools.programs.table import DebianPackage, Program
 
 SBIN = "/usr/sbin:/sbin"
 # What tells that a package is there, on any distribution: a program on PATH, or a file.

@@ -1,4 +1,4 @@
-"""Prometheus' and Alertmanager's own APIs, reached through the API server: nothing has to be exposed for it."""
+"""Prometheus' and Alertmanager's APIs, reached through the API server's proxy, so no Service has to be exposed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ class Sample:
 
     @property
     def node(self) -> str:
-        """The node that the sample is of."""
+        """The sample's node."""
         return self.labels.get("node", "")
 
 
 @dataclass(frozen=True)
 class ScrapeTarget:
-    """A target of Prometheus, as its targets page shows it."""
+    """A scrape target, as on Prometheus' targets page."""
 
     labels: Mapping[str, str]
     health: str
@@ -33,8 +33,8 @@ class ScrapeTarget:
 
 
 @dataclass(frozen=True)
-class Alert:
-    """An alert; `state` is Prometheus' (`pending`, `firing`) or Alertmanager's (`active`, `suppressed`)."""
+class ActiveAlert:
+    """An alert. `state` is Prometheus' (`pending`, `firing`) or Alertmanager's (`active`, `suppressed`)."""
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
@@ -47,33 +47,32 @@ class Alert:
 
 
 @dataclass(frozen=True)
-class Prometheus:
-    """A Prometheus behind a Service (`name:port`)."""
+class PrometheusApi:
+    """The API of a Prometheus behind a Service (`name:port`)."""
 
     kubectl: Kubectl
     service: str = "prometheus-demo:9090"
     namespace: str = NAMESPACE
 
     def query(self, promql: str) -> list[Sample]:
-        """The instant vector that this expression gives now."""
+        """Return the instant vector of this expression now."""
         answer = self._api("query", {"query": promql})
         return [Sample(element["metric"], float(element["value"][1])) for element in answer["result"]]
 
     def targets(self) -> list[ScrapeTarget]:
-        """Every target that is scraped, with its labels after relabelling."""
+        """Return every active scrape target, with its labels after relabelling."""
         return [
             ScrapeTarget(target["labels"], target["health"], target["scrapeUrl"], target["lastError"])
             for target in self._api("targets", {"state": "active"})["activeTargets"]
         ]
 
-    def alerts(self) -> list[Alert]:
-        """The alerts that are pending or firing."""
-        return [
-            Alert(alert["labels"], alert["annotations"], alert["state"]) for alert in self._api("alerts", {})["alerts"]
-        ]
+    def alerts(self) -> list[ActiveAlert]:
+        """Return the pending and firing alerts."""
+        found = self._api("alerts", {})["alerts"]
+        return [ActiveAlert(alert["labels"], alert["annotations"], alert["state"]) for alert in found]
 
     def rule_groups(self) -> list[str]:
-        """The names of the rule groups that it has loaded."""
+        """Return the names of the loaded rule groups."""
         return [group["name"] for group in self._api("rules", {})["groups"]]
 
     def _api(self, page: str, query: Mapping[str, str]) -> Any:
@@ -81,15 +80,15 @@ class Prometheus:
 
 
 @dataclass(frozen=True)
-class Alertmanager:
-    """An Alertmanager behind a Service (`name:port`)."""
+class AlertmanagerApi:
+    """The API of an Alertmanager behind a Service (`name:port`)."""
 
     kubectl: Kubectl
     service: str = "alertmanager-demo:9093"
     namespace: str = NAMESPACE
 
-    def alerts(self, name: str = "") -> list[Alert]:
-        """The alerts that it holds now, those of this name only where one is given."""
+    def alerts(self, name: str = "") -> list[ActiveAlert]:
+        """Return its current alerts, all or those with this name."""
         query = {"filter": f'alertname="{name}"'} if name else {}
         answer = self.kubectl.through(self.namespace, self.service, "/api/v2/alerts", query)
-        return [Alert(alert["labels"], alert["annotations"], alert["status"]["state"]) for alert in answer]
+        return [ActiveAlert(alert["labels"], alert["annotations"], alert["status"]["state"]) for alert in answer]

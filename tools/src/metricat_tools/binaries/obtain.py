@@ -1,16 +1,16 @@
 """`ensure`: the paths of programs, each taken from where it is at hand or made first."""
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 from collections import defaultdict
-from functools import cache as remember
 from pathlib import Path
 
+from metricat_tools.binaries import cache, debian, golang, wheel
+from metricat_tools.binaries.table import PROGRAMS, DebianPackage, GoModule, Program, Wheel
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache, debian, golang, wheel
-from metricat_tools.programs.table import PROGRAMS, DebianPackage, GoModule, Program, Wheel
 
 Source = GoModule | Wheel | DebianPackage
 
@@ -62,7 +62,7 @@ def on_path(program: Program) -> Path | None:
     return Path(found) if found and re.search(program.fits, _says(found, program.ask_version), re.MULTILINE) else None
 
 
-@remember
+@functools.cache
 def _says(path: str, arguments: tuple[str, ...]) -> str:
     try:
         done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=20, check=False)

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from metricat_tools.binaries import cache
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache
 
 _QUIET, _LINE_EVERY, _TAIL = 1.0, 15.0, 15
 _NOTHING_FITS = 1 << 20

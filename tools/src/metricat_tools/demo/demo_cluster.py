@@ -1,12 +1,12 @@
-"""The scene: a cluster with the monitoring stack, Metricat, and one MonitoringTarget, and the questions to ask it."""
+"""The demo: a cluster with the monitoring stack, Metricat, and one MonitoringTarget, and the questions to ask it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from metricat_tools.stack import Alertmanager, Kubectl, Prometheus, install_metricat, install_stack
-from metricat_tools.stack.ask import NAMESPACE, Alert, Sample, ScrapeTarget
-from metricat_tools.stack.install import hurry
+from metricat_tools.stack import AlertmanagerApi, Kubectl, PrometheusApi, install_metricat, install_stack
+from metricat_tools.stack.apis import NAMESPACE, ActiveAlert, Sample, ScrapeTarget
+from metricat_tools.stack.install import reload_now
 from metricat_tools.stack.kubectl import Object
 from metricat_tools.stack.wait import pods_in_trouble, until
 
@@ -14,7 +14,7 @@ TARGET = "nodes"
 SERVICE = f"metricat-{TARGET}"
 ALERT = "NodeCPUUsageHigh"
 CALM_PERCENT = 70
-"""Setting the scene is work too: above this, it would be a coincidence which of the two fires the alert."""
+"""Setting the demo is work too: above this, it would be a coincidence which of the two fires the alert."""
 RECORDED = (
     "metricat:node_cpu_usage:percent",
     "metricat:node_memory_usage:percent",
@@ -24,21 +24,21 @@ RECORDED = (
 
 
 @dataclass(frozen=True)
-class Scene:
+class DemoCluster:
     """A cluster, by its kubeconfig, and the names of Metricat's images on it (`operator`, `agent`)."""
 
     kubectl: Kubectl
     images: Mapping[str, str]
 
     @property
-    def prometheus(self) -> Prometheus:
+    def prometheus(self) -> PrometheusApi:
         """The stack's Prometheus."""
-        return Prometheus(self.kubectl)
+        return PrometheusApi(self.kubectl)
 
     @property
-    def alertmanager(self) -> Alertmanager:
+    def alertmanager(self) -> AlertmanagerApi:
         """The stack's Alertmanager."""
-        return Alertmanager(self.kubectl)
+        return AlertmanagerApi(self.kubectl)
 
     def install_stack(self) -> None:
         """Install Prometheus Operator, Prometheus and Alertmanager, and wait until they work."""
@@ -59,7 +59,7 @@ class Scene:
 
     def wait_monitored(self) -> None:
         """Return when the target itself says that the monitoring works: rules loaded, every node scraped."""
-        hurry(self.kubectl)
+        reload_now(self.kubectl)
         until("waiting for the target to say so", self.monitored, why=self._why)
 
     def wait_answers(self) -> dict[str, dict[str, Sample]]:
@@ -88,7 +88,7 @@ class Scene:
         """What Prometheus knows of the agents."""
         return [found for found in self.prometheus.targets() if found.labels.get("service") == SERVICE]
 
-    def warned(self, node: str, *states: str) -> list[Alert]:
+    def warned(self, node: str, *states: str) -> list[ActiveAlert]:
         """The CPU warnings of all nodes, once Prometheus has this node's in one of these states."""
         found = [
             alert
@@ -106,7 +106,7 @@ class Scene:
             why=lambda: "something else keeps them busy: end it and try again",
         )
 
-    def notified(self, node: str = "") -> list[Alert]:
+    def notified(self, node: str = "") -> list[ActiveAlert]:
         """The CPU alerts that Alertmanager holds as active, once this node's is among them."""
         found = [alert for alert in self.alertmanager.alerts(ALERT) if alert.state == "active"]
         return found if not node or node in {alert.labels["node"] for alert in found} else []
@@ -122,7 +122,7 @@ class Scene:
     def _all_up(self) -> list[ScrapeTarget] | None:
         found = self.scrape_targets()
         if not found:
-            hurry(self.kubectl)
+            reload_now(self.kubectl)
         desired = self.target()["status"]["nodes"]["desired"]
         return found if len(found) == desired and all(one.health == "up" for one in found) else None
 

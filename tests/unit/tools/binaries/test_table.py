@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from metricat_tools.programs import golang, table
-from metricat_tools.programs.table import PROGRAMS, GoModule
+from metricat_tools.binaries import golang, table
+from metricat_tools.binaries.table import PROGRAMS, GoModule
 
 MODULES = sorted(
     {program.source for program in PROGRAMS.values() if isinstance(program.source, GoModule)},

@@ -1,33 +1,33 @@
-"""Where the scene is set: on a cluster of our own, or on the one that the current kubeconfig context names."""
+"""Where the demo is set: on a cluster of our own, or on the one that the current kubeconfig context names."""
 
 import tomllib
 from pathlib import Path
 
 from metricat_tools import images
-from metricat_tools.cluster import node_cluster, teardown
+from metricat_tools.binaries import ensure
+from metricat_tools.cluster import cleanup, node_cluster
 from metricat_tools.cluster.node_cluster import NodeCluster
 from metricat_tools.cluster.state import State, names
 from metricat_tools.demo import preflight
-from metricat_tools.demo.scene import Scene
+from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.demo.steps import Steps
 from metricat_tools.errors import ToolError
-from metricat_tools.images import Built
-from metricat_tools.images.own import CHECKOUT, TARGETS
+from metricat_tools.images import StoredImage
+from metricat_tools.images.product import CHECKOUT, TARGETS
 from metricat_tools.images.registry import under
-from metricat_tools.programs import ensure
 from metricat_tools.stack import Kubectl
 from metricat_tools.stack.kubectl import KubectlError
 
 PROGRAMS = ("kubectl", "helm")
 
 
-def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, Scene]:
-    """Set the scene on our own cluster of this name, taking the one that runs already where it is healthy."""
+def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, DemoCluster]:
+    """Set the demo on our own cluster of this name, taking the one that runs already where it is healthy."""
     preflight.check()
     with steps.step("programs: Kubernetes, containerd, kubectl, helm"):
         ensure(*PROGRAMS, *node_cluster.PROGRAMS)
     with steps.step("images: Metricat, Prometheus Operator, Prometheus, Alertmanager"):
-        built = images.ensure(*TARGETS, images.STACK)
+        built = images.ensure_images(*TARGETS, images.STACK)
     if cluster := running(name, nodes):
         steps.line(f"cluster `{name}` of {nodes} nodes", "runs already")
     else:
@@ -35,13 +35,13 @@ def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, S
             cluster = NodeCluster.up(name, nodes=nodes)
     with steps.step("images onto the nodes"):
         cluster.load_image(*(one.archive for one in built.values() if not _everywhere(cluster, one)))
-    scene = Scene(Kubectl(cluster.kubeconfig), {target: built[target].exact for target in TARGETS})
-    set_scene(scene, steps)
-    return cluster, scene
+    demo = DemoCluster(Kubectl(cluster.kubeconfig), {target: built[target].exact for target in TARGETS})
+    install_all(demo, steps)
+    return cluster, demo
 
 
-def current_cluster(registry: str, steps: Steps) -> Scene:
-    """Set the scene on somebody's cluster; images come from the registry, or are on its nodes already."""
+def current_cluster(registry: str, steps: Steps) -> DemoCluster:
+    """Set the demo on somebody's cluster; images come from the registry, or are on its nodes already."""
     kubectl = Kubectl()
     try:
         context = kubectl.run("config", "current-context").strip()
@@ -49,19 +49,19 @@ def current_cluster(registry: str, steps: Steps) -> Scene:
     except KubectlError as error:
         raise ToolError(f"no cluster answers in the current kubeconfig context: set KUBECONFIG ({error})") from error
     steps.line("cluster of the current context", context)
-    scene = Scene(kubectl, {target: _released(target, registry) for target in TARGETS})
-    set_scene(scene, steps)
-    return scene
+    demo = DemoCluster(kubectl, {target: _released(target, registry) for target in TARGETS})
+    install_all(demo, steps)
+    return demo
 
 
-def set_scene(scene: Scene, steps: Steps) -> None:
+def install_all(demo: DemoCluster, steps: Steps) -> None:
     """Install the stack, Metricat and the target; whatever is there already stays."""
     for label, act in (
-        ("Prometheus Operator, a Prometheus, an Alertmanager", scene.install_stack),
-        ("Metricat: helm install", scene.install_metricat),
-        ("one MonitoringTarget: an agent ready on every node", scene.apply_target),
-        ("Prometheus scrapes every agent", scene.wait_scraped),
-        ("Monitored: the target says that it works", scene.wait_monitored),
+        ("Prometheus Operator, a Prometheus, an Alertmanager", demo.install_stack),
+        ("Metricat: helm install", demo.install_metricat),
+        ("one MonitoringTarget: an agent ready on every node", demo.apply_target),
+        ("Prometheus scrapes every agent", demo.wait_scraped),
+        ("Monitored: the target says that it works", demo.wait_monitored),
     ):
         with steps.step(label):
             act()
@@ -94,11 +94,11 @@ def remove(name: str) -> None:
     """Remove whatever there is of our own cluster of this name, running or crashed."""
     state = State(name)
     with state.locked():
-        teardown.remove(state)
+        cleanup.remove(state)
 
 
-def _everywhere(cluster: NodeCluster, built: Built) -> bool:
-    return all(built.exact in node.ctr("images", "list", "--quiet").split() for node in cluster.nodes)
+def _everywhere(cluster: NodeCluster, image: StoredImage) -> bool:
+    return all(image.exact in node.ctr("images", "list", "--quiet").split() for node in cluster.nodes)
 
 
 def _released(target: str, registry: str) -> str:

@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from metricat_tools.programs.obtain import ensure, find, folder
-from metricat_tools.programs.table import PROGRAMS
+from metricat_tools.binaries.obtain import ensure, find, folder
+from metricat_tools.binaries.table import PROGRAMS
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from metricat_tools.errors import ToolError
-from metricat_tools.images import base, own, registry, wheelhouse
-from metricat_tools.images.built import KEPT, Built
-from metricat_tools.images.obtain import ensure
+from metricat_tools.images import base, product, registry, wheelhouse
+from metricat_tools.images.ensure import ensure_images
+from metricat_tools.images.stored import KEPT, StoredImage
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small checkout, and a cache of its own."""
+    """A small checkout, and its own cache."""
     monkeypatch.setenv("METRICAT_CACHE", str(tmp_path / "cache"))
     root = tmp_path / "checkout"
     for name, text in {
@@ -28,19 +28,19 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def built_before(checkout: Path) -> str:
-    """The exact name of the agent's image, whose archive is put in place as if it had been built."""
-    made: list[Built] = []
+    """Return the exact name of the agent's image. Its archive is put in place as if it had been built."""
+    made: list[StoredImage] = []
 
-    def build(_: str, built: Built, *__: object) -> None:
-        built.archive.parent.mkdir(parents=True, exist_ok=True)
-        built.archive.touch()
-        made.append(built)
+    def build(_: str, image: StoredImage, *__: object) -> None:
+        image.archive.parent.mkdir(parents=True, exist_ok=True)
+        image.archive.touch()
+        made.append(image)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own, "_build", build)
-        built = own.ensure("agent", checkout=checkout, base_image="example.org/python:3.11")
+        patch.setattr(product, "_build", build)
+        image = product.ensure("agent", checkout=checkout, base_image="example.org/python:3.11")
     assert len(made) <= 1
-    return built.exact
+    return image.exact
 
 
 def test_names_are_normalised_and_carry_version_and_content(checkout: Path) -> None:
@@ -50,11 +50,11 @@ def test_names_are_normalised_and_carry_version_and_content(checkout: Path) -> N
 
 def test_a_change_of_any_source_makes_another_image(checkout: Path) -> None:
     names = {built_before(checkout)}
-    for name in own.sources("agent", checkout):
+    for name in product.sources("agent", checkout):
         path = checkout / name
         path.write_text(path.read_text() + "\n")
         names.add(built_before(checkout))
-    assert len(names) == 1 + len(own.sources("agent", checkout))
+    assert len(names) == 1 + len(product.sources("agent", checkout))
 
 
 def test_bytecode_and_other_programs_are_no_sources(checkout: Path) -> None:
@@ -75,12 +75,12 @@ def test_old_archives_are_removed(checkout: Path, tmp_path: Path) -> None:
 def test_a_missing_file_is_named(checkout: Path) -> None:
     (checkout / "requirements/agent.txt").unlink()
     with pytest.raises(ToolError, match=r"requirements/agent\.txt is missing"):
-        own.sources("agent", checkout)
+        product.sources("agent", checkout)
 
 
-def test_unknown_image_is_refused_with_the_choice() -> None:
-    with pytest.raises(ToolError, match="there is no image agnet: choose of operator, agent"):
-        ensure("agnet")
+def test_unknown_image_error_lists_the_known_images() -> None:
+    with pytest.raises(ToolError, match=r"unknown image agnet\. Choose from operator, agent"):
+        ensure_images("agnet")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_name_in_a_registry(where: str, name: str) -> None:
     assert registry.under(where, "docker.io/metricat/agent:1") == name
 
 
-def test_only_what_says_how_to_reach_an_archive_is_handed_to_mmdebstrap(tmp_path: Path) -> None:
+def test_mmdebstrap_receives_only_apt_settings_about_reaching_an_archive(tmp_path: Path) -> None:
     (tmp_path / "10proxy").write_text('Acquire::http::Proxy "http://proxy.example.org";')
     (tmp_path / "20block").write_text('  Acquire {\n  https { CaInfo "/ca"; };\n};')
     (tmp_path / "30hooks").write_text('DPkg::Post-Invoke { "rm"; };\n# Acquire nothing')
@@ -102,7 +102,7 @@ def test_only_what_says_how_to_reach_an_archive_is_handed_to_mmdebstrap(tmp_path
     assert base.transports(tmp_path / "absent") == []
 
 
-def test_a_wrong_hash_is_told_apart_from_no_network() -> None:
+def test_pip_failures_have_their_own_messages() -> None:
     assert "hash differs" in str(wheelhouse.explain("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM ..."))
-    assert "out of reach" in str(wheelhouse.explain("NewConnectionError: ..."))
+    assert "cannot reach the package index" in str(wheelhouse.explain("NewConnectionError: ..."))
     assert wheelhouse.explain("anything else") is None

@@ -20,7 +20,7 @@ _HORIZON = 168
 
 
 @dataclass(frozen=True)
-class Scene:
+class Scenario:
     """A course of things, with noise on it. `wrong` are the hours from which to which somebody should be told."""
 
     name: str
@@ -29,7 +29,7 @@ class Scene:
     noise: float = 1.5
     """The standard deviation of the noise, in percent."""
     copies: int = 5
-    """On so many nodes it is played, on each with other noise."""
+    """On so many nodes it is replayed, on each with other noise."""
 
     @property
     def nodes(self) -> list[str]:
@@ -64,46 +64,46 @@ def _grows(begin: float, per_hour: float, start: float, nightly: float = 0) -> S
     return lambda hour: start + max(0, hour - begin) * per_hour + nightly * (hour % 24)
 
 
-def _fills(name: str, begin: float, per_hour: float, start: float, nightly: float = 0) -> Scene:
+def _fills(name: str, begin: float, per_hour: float, start: float, nightly: float = 0) -> Scenario:
     """Until it is full; hours later somebody cleans up, and it stays as it was at first."""
     growth, calm = _grows(begin, per_hour, start, nightly), _grows(0, 0, start, nightly)
     full = next(step / 12 for step in range(12 * 24 * DAYS) if growth(step / 12) >= 99)
     wrong = (max(begin, full - _HORIZON), full)
-    return Scene(name, lambda hour: growth(hour) if hour < full + 6 else calm(hour), (wrong,), noise=0.2)
+    return Scenario(name, lambda hour: growth(hour) if hour < full + 6 else calm(hour), (wrong,), noise=0.2)
 
 
 MEMORY = (
-    Scene("steady", lambda _: 40),
-    Scene("season of the day", _season),
-    Scene("job of every night", lambda hour: 88 if 2 <= hour % 24 < 4 else 40),
-    Scene("job of every week", lambda hour: 88 if 74 <= hour % 168 < 80 else 40),
-    Scene("nothing to do at weekends", _working_week),
-    Scene("very noisy", lambda _: 50, noise=9),
-    Scene("spike of ten minutes", _during(200, 200.17, 75)),
-    Scene("spike of three hours", _during(200, 203, 75), ((200, 203),)),
-    Scene("step up", _during(200, 240, 65), ((200, 240),)),
-    Scene("busy in the season's trough", _during(219, 222, 62, _season), ((219, 222),)),
-    Scene("the season's peak is missing", _during(200, 212, 24, _season), ((200, 212),)),
-    Scene("very busy on a Saturday", _during(298, 302, 85, _working_week), ((298, 302),)),
-    Scene(
+    Scenario("steady", lambda _: 40),
+    Scenario("season of the day", _season),
+    Scenario("job of every night", lambda hour: 88 if 2 <= hour % 24 < 4 else 40),
+    Scenario("job of every week", lambda hour: 88 if 74 <= hour % 168 < 80 else 40),
+    Scenario("nothing to do at weekends", _working_week),
+    Scenario("very noisy", lambda _: 50, noise=9),
+    Scenario("spike of ten minutes", _during(200, 200.17, 75)),
+    Scenario("spike of three hours", _during(200, 203, 75), ((200, 203),)),
+    Scenario("step up", _during(200, 240, 65), ((200, 240),)),
+    Scenario("busy in the season's trough", _during(219, 222, 62, _season), ((219, 222),)),
+    Scenario("the season's peak is missing", _during(200, 212, 24, _season), ((200, 212),)),
+    Scenario("very busy on a Saturday", _during(298, 302, 85, _working_week), ((298, 302),)),
+    Scenario(
         "on a Saturday as busy as on a Friday",
         lambda hour: _season(hour) if 288 <= hour < 312 else _working_week(hour),
         ((294, 310),),
     ),
-    Scene("a working day as a Saturday", _during(240, 264, 22, _working_week), ((246, 262),)),
-    Scene("suddenly nearly full", _during(200, 240, 96, 45), ((200, 240),), noise=0.8),
-    Scene("slow leak", lambda hour: 30 + 0.15 * hour, ((354, 432),)),
+    Scenario("a working day as a Saturday", _during(240, 264, 22, _working_week), ((246, 262),)),
+    Scenario("suddenly nearly full", _during(200, 240, 96, 45), ((200, 240),), noise=0.8),
+    Scenario("slow leak", lambda hour: 30 + 0.15 * hour, ((354, 432),)),
 )
 
 FILE_SYSTEMS = (
-    Scene("steady", lambda _: 55, noise=0.2),
-    Scene("rather full, steady", lambda _: 78, noise=0.2),
-    Scene("log rotation of every night", _grows(0, 0, 40, nightly=1.5), noise=0.2),
-    Scene("log rotation of every six hours", lambda hour: 50 + 4 * (hour % 6), noise=0.2),
-    Scene("log rotation of every week", lambda hour: 20 + 0.3 * (hour % 168), noise=0.2),
-    Scene("a file of two hours", _during(200, 202, 75), noise=0.2),
-    Scene("a copy that ends", lambda hour: 30 + 40 * min(1, max(0, hour - 200) / 4), noise=0.2),
-    Scene("grows 1 % a week", _grows(0, 1 / 168, 60), noise=0.2),
+    Scenario("steady", lambda _: 55, noise=0.2),
+    Scenario("rather full, steady", lambda _: 78, noise=0.2),
+    Scenario("log rotation of every night", _grows(0, 0, 40, nightly=1.5), noise=0.2),
+    Scenario("log rotation of every six hours", lambda hour: 50 + 4 * (hour % 6), noise=0.2),
+    Scenario("log rotation of every week", lambda hour: 20 + 0.3 * (hour % 168), noise=0.2),
+    Scenario("a file of two hours", _during(200, 202, 75), noise=0.2),
+    Scenario("a copy that ends", lambda hour: 30 + 40 * min(1, max(0, hour - 200) / 4), noise=0.2),
+    Scenario("grows 1 % a week", _grows(0, 1 / 168, 60), noise=0.2),
     _fills("full in four days", 150, 0.7, 30),
     _fills("full in a day", 200, 2.5, 35),
     _fills("full in a day, over log rotation", 190, 1.6, 30, nightly=0.5),

@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from metricat_tools.binaries import cache, progress
+from metricat_tools.binaries.debian import ensure_debian
+from metricat_tools.binaries.table import GO_MODULES, GoModule, Program
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache, progress
-from metricat_tools.programs.debian import ensure_debian
-from metricat_tools.programs.table import GO_MODULES, GoModule, Program
 
 _MINIMUM = "1.26"
 _REMEDIES = (

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
+from metricat_tools.binaries import module_dir
 from metricat_tools.cluster import ControlPlane, simulated
 from metricat_tools.cluster.control_plane import GRACE
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import module_dir
 from metricat_tools.stack.kubectl import Kubectl
 
 ROOT = Path(__file__).parents[4]
@@ -33,7 +33,7 @@ Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Stage:
+class BenchCluster:
     """The control plane, prepared, and no operator yet."""
 
     plane: ControlPlane
@@ -50,7 +50,7 @@ class Stage:
 
 
 @contextmanager
-def stage(name: str, nodes: int, targets: int) -> Iterator[Stage]:
+def bench_cluster(name: str, nodes: int, targets: int) -> Iterator[BenchCluster]:
     """A control plane with so many nodes, five of which bear the label of each target; it is gone in the end."""
     with ControlPlane.start(name, grace=max(GRACE, nodes // _NODES_PER_SECOND)) as plane:
         kubectl = Kubectl(plane.kubeconfig)
@@ -67,11 +67,11 @@ def stage(name: str, nodes: int, targets: int) -> Iterator[Stage]:
             simulated.create(plane.api, names[team * GROUP : (team + 1) * GROUP], {LABEL: f"t{team}"}, (), _IMAGES)
         simulated.create(plane.api, names[targets * GROUP :], {}, (), _IMAGES)
         plane.processes.wait("kwok", lambda: simulated.ready(plane.api, names), 900)
-        yield Stage(plane, kubectl, targets)
+        yield BenchCluster(plane, kubectl, targets)
 
 
 @dataclass
-class Operator:
+class OperatorProcess:
     """The operator's process."""
 
     process: subprocess.Popen[bytes]
@@ -88,7 +88,7 @@ class Operator:
 
 
 @contextmanager
-def operator(on: Stage) -> Iterator[Operator]:
+def operator(cluster: BenchCluster) -> Iterator[OperatorProcess]:
     """The operator under the chart's ServiceAccount, until it is left."""
     with socket.socket() as probe, socket.socket() as other:
         probe.bind(("127.0.0.1", 0))
@@ -96,19 +96,19 @@ def operator(on: Stage) -> Iterator[Operator]:
         port, metrics = probe.getsockname()[1], other.getsockname()[1]
     environment = {
         **os.environ,
-        "KUBECONFIG": str(on.plane.service_account_kubeconfig("monitoring", "metricat")),
+        "KUBECONFIG": str(cluster.plane.service_account_kubeconfig("monitoring", "metricat")),
         "METRICAT_AGENT_IMAGE": "metricat/agent:bench",
         "METRICAT_HEALTH_PORT": str(port),
         "METRICAT_METRICS_PORT": str(metrics),
         "METRICAT_LEASE": "monitoring/metricat",
         "METRICAT_LOG_LEVEL": "WARNING",
     }
-    log = on.plane.state.folder / "operator.log"
+    log = cluster.plane.state.folder / "operator.log"
     with log.open("ab") as file:
         process = subprocess.Popen([sys.executable, "-m", "metricat_operator"], env=environment, stderr=file)
     try:
         until("the operator to listen", lambda: _listens(port))
-        yield Operator(process)
+        yield OperatorProcess(process)
         if process.poll() is not None:
             raise ToolError(f"the operator ended: {log.read_text()[-2000:]}")
     finally:

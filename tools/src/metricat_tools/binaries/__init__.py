@@ -4,8 +4,8 @@ Programs are built or unpacked into a cache outside the checkout, and only when 
 starts a program for its own sake, and nothing is fetched except through the package registries' ordinary clients.
 """
 
-from metricat_tools.programs.debian import ensure_debian
-from metricat_tools.programs.golang import module_dir
-from metricat_tools.programs.obtain import ensure
+from metricat_tools.binaries.debian import ensure_debian
+from metricat_tools.binaries.golang import module_dir
+from metricat_tools.binaries.obtain import ensure
 
 __all__ = ["ensure", "ensure_debian", "module_dir"]

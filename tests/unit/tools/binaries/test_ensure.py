@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from metricat_tools.binaries import cache, debian, ensure, obtain, progress
+from metricat_tools.binaries.table import PROGRAMS
 from metricat_tools.errors import ToolError
-from metricat_tools.programs import cache, debian, ensure, obtain, progress
-from metricat_tools.programs.table import PROGRAMS
 
 FAKE_GO = """#!/bin/sh
 echo build >>"$LOG"
@@ -58,7 +58,7 @@ def test_a_program_is_built_once_and_then_taken_from_the_cache(machine: Path) ->
 
 def test_two_processes_that_want_the_same_program_build_it_once(machine: Path) -> None:
     go(machine, "sleep 0.5")
-    program = "from metricat_tools.programs import ensure; print(ensure('pause')['pause'])"
+    program = "from metricat_tools.binaries import ensure; print(ensure('pause')['pause'])"
     asking = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]
     paths = [process.communicate()[0] for process in asking]
     assert paths[0] == paths[1] != b""

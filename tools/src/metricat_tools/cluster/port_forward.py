@@ -1,7 +1,7 @@
-"""The door of a cluster: a port of the machine's loopback behind which a server of the cluster's own network listens.
+"""Port forwarder: a port of the machine's loopback that leads to a server in the cluster's own network.
 
-A listening socket belongs to the network namespace in which it was made, whatever namespace its holder is in. So the
-socket is made outside, and this program, which runs inside, accepts from it and connects inside.
+A listening socket belongs to the network namespace that created it, whatever namespace its process is in. The socket is
+created outside. This program runs inside: it accepts connections from the socket and connects to the server.
 """
 
 import argparse
@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 from metricat_tools.cluster.processes import Namespaces, Processes
 
-ROLE = "door"
+ROLE = "port-forward"
 _CHUNK = 1 << 16
 
 
-def open_door(processes: Processes, inside: Namespaces, address: str, port: int) -> int:
-    """Start a forwarder to a server inside, and give the port of 127.0.0.1 on which it listens."""
+def start(processes: Processes, inside: Namespaces, address: str, port: int) -> int:
+    """Start a forwarder to a server inside the namespaces and return its port on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         descriptor = listener.fileno()
         command = [sys.executable, "-m", __name__, f"--fd={descriptor}", f"--to={address}:{port}"]
@@ -27,7 +27,7 @@ def open_door(processes: Processes, inside: Namespaces, address: str, port: int)
 
 
 async def serve(listener: socket.socket, address: str, port: int) -> None:
-    """Forward connections until cancelled."""
+    """Forward connections until the task is cancelled."""
 
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -45,7 +45,7 @@ async def serve(listener: socket.socket, address: str, port: int) -> None:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy one direction to its end, and say the end at the other side."""
+    """Copy one direction until it ends, then end it on the other side."""
     with contextlib.suppress(OSError):
         while data := await reader.read(_CHUNK):
             writer.write(data)

@@ -1,0 +1,45 @@
+"""Removal of clusters: of one in any state, crashed or not, and of those whose owner died.
+
+A cluster that is tied to a process leaves its files behind when that process is killed.
+"""
+
+import os
+
+from metricat_tools.cluster import cgroups, mounts
+from metricat_tools.cluster.processes import Processes, marked_folders, started_at
+from metricat_tools.cluster.state import State, names
+from metricat_tools.errors import ToolError
+
+
+def remove(state: State) -> bool:
+    """Kill the cluster's processes, which ends its namespaces and mounts, and remove its control groups and files.
+
+    Return whether anything of the cluster existed.
+    """
+    existed = state.folder.exists() or bool(Processes(state.folder).running())
+    Processes(state.folder).kill_all()
+    # A pod's processes have their own environment. Only their control group shows which cluster they belong to.
+    cgroups.remove(f"{cgroups.TOP}/{state.name}")
+    mounts.unmount_below(state.folder)
+    mounts.forget(state)
+    if state.folder.exists():
+        state.remove()
+    return existed
+
+
+def owner() -> list[int]:
+    """Return what identifies this process as an owner: its ID and its start time, since the kernel reuses IDs."""
+    return [os.getpid(), started_at(os.getpid())]
+
+
+def remove_orphans() -> None:
+    """Remove the files of every tied cluster whose owner has ended."""
+    alive = marked_folders()
+    for name in names():
+        state = State(name)
+        try:
+            tied = state.load().get("owner")
+        except ToolError:
+            continue  # its owner stopped it meanwhile
+        if tied and started_at(tied[0]) != tied[1] and state.folder not in alive:
+            remove(state)
