@@ -11,15 +11,18 @@ question is answered here, from the live object and its `managedFields`
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from metricat_operator.api.fields import quantity
+from metricat_operator.child_kinds import ANY_VALUE, BY_NAME
 from metricat_operator.facts.model import Manifest
 from metricat_operator.naming import FIELD_MANAGER
 
 Path = tuple[str | int, ...]
+Keys = tuple[str, ...]
+_NO_DEFAULT = object()
 _IDENTITY: frozenset[Path] = frozenset({("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")})
 """What names an object is never a managed field."""
 
@@ -53,6 +56,7 @@ def replacement(desired: Manifest, live: Manifest) -> list[dict[str, Any]]:
 
 def find_drift(desired: Manifest, live: Manifest) -> Drift:
     """Compare a child with what it should be."""
+    keys = _merge_keys(desired["kind"])
     owned: set[Path] = set()
     foreign: set[Path] = set()
     for entry in live.get("metadata", {}).get("managedFields", []):
@@ -64,50 +68,24 @@ def find_drift(desired: Manifest, live: Manifest) -> Drift:
             foreign |= {path for path in paths if path[0] == "spec" and not _is_metadata(path)}
         elif entry.get("operation") == "Apply":  # else it is what our own patches gave back to the API's defaults
             owned.update(_owned_paths(fields, live, (), places=False))
-    wanted = set(_leaves(desired, live, ())) - _IDENTITY
+    wanted = set(_leaves(desired, live, (), keys)) - _IDENTITY
     # A field that another manager changed is no longer ours, whatever it holds now.
     lost = any(not any(path[:size] in owned for size in range(1, len(path) + 1)) for path in wanted)
     stale = any(not _related(path, wanted) for path in owned)
     strange = {
         _outermost(path, wanted) for path in foreign if not (_related(path, wanted) or _is_default(path, desired, live))
     }
-    return Drift(apply=lost or stale or any(_differing(desired, live, ())), remove=tuple(sorted(strange, key=str)))
-
-
-_POD = ("spec", "template", "spec")
-_ANY, _NONE = object(), object()
-_DEFAULTS: Mapping[tuple[str, Path], object] = {
-    ("DaemonSet", ("spec", "revisionHistoryLimit")): 10,
-    ("DaemonSet", ("spec", "updateStrategy", "rollingUpdate", "maxSurge")): 0,
-    ("DaemonSet", (*_POD, "containers", "livenessProbe", "successThreshold")): 1,
-    ("DaemonSet", (*_POD, "containers", "readinessProbe", "successThreshold")): 1,
-    ("DaemonSet", (*_POD, "containers", "terminationMessagePath")): "/dev/termination-log",
-    ("DaemonSet", (*_POD, "dnsPolicy")): "ClusterFirst",
-    ("DaemonSet", (*_POD, "restartPolicy")): "Always",
-    ("DaemonSet", (*_POD, "schedulerName")): "default-scheduler",
-    ("DaemonSet", (*_POD, "serviceAccount")): _ANY,  # the API server copies serviceAccountName
-    ("DaemonSet", (*_POD, "volumes", "secret", "defaultMode")): 0o644,
-    ("Service", ("spec", "clusterIPs")): _ANY,  # and clusterIP
-    ("Service", ("spec", "internalTrafficPolicy")): "Cluster",
-    ("Service", ("spec", "ipFamilies")): _ANY,  # what the cluster has; of a headless Service it matters to nobody
-    ("Service", ("spec", "ipFamilyPolicy")): _ANY,
-    ("Service", ("spec", "sessionAffinity")): "None",
-    ("Service", ("spec", "type")): "ClusterIP",
-    ("ServiceMonitor", ("spec", "endpoints", "metricRelabelings", "action")): "replace",
-    ("ServiceMonitor", ("spec", "endpoints", "relabelings", "action")): "replace",
-}
-"""What the API server adds to our children, by kind and path, without the places in lists.
-
-To remove it changes nothing, and whoever wrote the same (a tool that applies what it once read) goes on owning it.
-"""
+    return Drift(
+        apply=lost or stale or any(_differing(desired, live, (), keys)), remove=tuple(sorted(strange, key=str))
+    )
 
 
 def _is_default(path: Path, desired: Manifest, live: Manifest) -> bool:
     value: Any = live
     for step in path:
         value = _step(value, step)
-    default = _DEFAULTS.get((desired["kind"], tuple(step for step in path if isinstance(step, str))), _NONE)
-    return default is _ANY or value == default
+    default = BY_NAME[desired["kind"]].defaults.get(tuple(step for step in path if isinstance(step, str)), _NO_DEFAULT)
+    return default is ANY_VALUE or value == default
 
 
 def _is_metadata(path: Path) -> bool:
@@ -116,7 +94,8 @@ def _is_metadata(path: Path) -> bool:
 
 def first_difference(desired: Manifest, live: Manifest) -> str:
     """The first field that is not as desired, or should not be there, as a JSON pointer; empty where all is well."""
-    found = next(_differing(desired, live, ()), None) or next(iter(find_drift(desired, live).remove), None)
+    keys = _merge_keys(desired["kind"])
+    found = next(_differing(desired, live, (), keys), None) or next(iter(find_drift(desired, live).remove), None)
     return "" if found is None else _pointer(found)
 
 
@@ -132,22 +111,22 @@ def foreign_fields(status: Manifest, written: Manifest) -> list[dict[str, Any]]:
     return [_guard(written["metadata"]["resourceVersion"]), *found] if found else []
 
 
-def _differing(desired: Any, live: Any, at: Path) -> Iterator[Path]:
+def _differing(desired: Any, live: Any, at: Path, keys: Keys) -> Iterator[Path]:
     """The paths of what is desired and not so in the live object, which may hold more (defaults, others' fields)."""
     if isinstance(desired, dict) and isinstance(live, dict):
         for key, item in desired.items():
-            yield from _differing(item, live[key], (*at, key)) if key in live else [(*at, key)]
-    elif isinstance(desired, list) and isinstance(live, list) and _is_associative(desired):
+            yield from _differing(item, live[key], (*at, key), keys) if key in live else [(*at, key)]
+    elif isinstance(desired, list) and isinstance(live, list) and _is_associative(desired, keys):
         for item in desired:
             tried = [
-                list(_differing(item, other, (*at, place)))
+                list(_differing(item, other, (*at, place), keys))
                 for place, other in enumerate(live)
-                if _same_item(item, other)
+                if _same_item(item, other, keys)
             ]
             yield from min(tried, key=len, default=[at])
     elif isinstance(desired, list) and isinstance(live, list) and len(live) == len(desired):
         for place, (item, other) in enumerate(zip(desired, live, strict=True)):
-            yield from _differing(item, other, (*at, place))
+            yield from _differing(item, other, (*at, place), keys)
     elif not (desired == live or _same_quantity(desired, live)):
         yield at
 
@@ -160,20 +139,20 @@ def _same_quantity(desired: Any, live: Any) -> bool:
         return False
 
 
-_MERGE_KEYS = ("uid", "containerPort", "port", "mountPath", "name")
-"""The keys by which our children's associative lists merge (`x-kubernetes-list-map-keys`), the most telling first."""
+def _merge_keys(kind: str) -> Keys:
+    return (*BY_NAME[kind].merge_keys, "uid")  # the key of metadata.ownerReferences
 
 
-def _merge_key(item: Manifest) -> str:
-    return next((key for key in _MERGE_KEYS if key in item), "")
+def _merge_key(item: Manifest, keys: Keys) -> str:
+    return next((key for key in keys if key in item), "")
 
 
-def _is_associative(desired: list[Any]) -> bool:
-    return bool(desired) and all(isinstance(item, dict) and _merge_key(item) for item in desired)
+def _is_associative(desired: list[Any], keys: Keys) -> bool:
+    return bool(desired) and all(isinstance(item, dict) and _merge_key(item, keys) for item in desired)
 
 
-def _same_item(desired: Manifest, live: Manifest) -> bool:
-    key = _merge_key(desired)
+def _same_item(desired: Manifest, live: Manifest, keys: Keys) -> bool:
+    key = _merge_key(desired, keys)
     return bool(key) and live.get(key) == desired[key]
 
 
@@ -210,16 +189,16 @@ def _place(kind: str, text: str, items: list[Any]) -> int | None:
     return None
 
 
-def _leaves(desired: Any, live: Any, at: Path) -> Iterator[Path]:
+def _leaves(desired: Any, live: Any, at: Path, keys: Keys) -> Iterator[Path]:
     """The paths of what is desired; places in associative lists are those of the live object."""
     if isinstance(desired, dict) and desired:
         for key, item in desired.items():
-            yield from _leaves(item, _step(live, key), (*at, key))
-    elif isinstance(desired, list) and isinstance(live, list) and _is_associative(desired):
+            yield from _leaves(item, _step(live, key), (*at, key), keys)
+    elif isinstance(desired, list) and isinstance(live, list) and _is_associative(desired, keys):
         for item in desired:
             for place, other in enumerate(live):
-                if _same_item(item, other):
-                    yield from _leaves(item, other, (*at, place))
+                if _same_item(item, other, keys):
+                    yield from _leaves(item, other, (*at, place), keys)
     elif isinstance(desired, list) and desired and isinstance(live, list) and all(item in live for item in desired):
         yield from ((*at, live.index(item)) for item in desired)  # it may be a set, whose items have owners each
     else:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from metricat_operator import naming
+from metricat_operator.child_kinds import CHILD_KINDS
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,6 @@ FENCE = Kind(naming.API_VERSION, naming.FENCE_KIND, naming.FENCE_PLURAL)
 TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
 SUBJECT_ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False)
 
-SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
-DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
-SERVICE = Kind("v1", "Service", "services")
-SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors", optional=True)
-PROMETHEUS_RULE = Kind("monitoring.coreos.com/v1", "PrometheusRule", "prometheusrules", optional=True)
-ALERTMANAGER_CONFIG = Kind("monitoring.coreos.com/v1alpha1", "AlertmanagerConfig", "alertmanagerconfigs", optional=True)
-
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 
 MONITOR_FIELDS = ("serviceMonitorSelector", "serviceMonitorNamespaceSelector")
@@ -75,7 +69,7 @@ INSTANCE_KINDS = {
 """The kinds for which the Prometheus Operator collects, with what each takes: the fields that select objects and
 namespaces."""
 
-CHILDREN = (SERVICE_ACCOUNT, DAEMON_SET, SERVICE, SERVICE_MONITOR, PROMETHEUS_RULE, ALERTMANAGER_CONFIG)
-"""Every kind of child, in the order in which they are applied."""
+CHILDREN = tuple(Kind(kind.api_version, kind.name, kind.plural, optional=kind.optional) for kind in CHILD_KINDS)
+"""Every kind of child object, in the order in which the operator applies them."""
 
 BY_NAME = {kind.name: kind for kind in CHILDREN}

@@ -19,6 +19,13 @@ _MOST = 400 * 1024
 """Bytes of JSON in one PrometheusRule: the Prometheus Operator refuses one whose rules are 512 KiB of YAML."""
 
 
+def all_prometheus_rules(context: Context) -> list[Manifest]:
+    """Return Metricat's PrometheusRules if alerts are enabled, and the user's PrometheusRule if the spec has groups."""
+    alerts = context.spec.alerts
+    own = prometheus_rules(context) if alerts.enabled else []
+    return [*own, extra_prometheus_rule(context)] if alerts.extra_groups else own
+
+
 def prometheus_rules(context: Context) -> list[Manifest]:
     """The recording rules and the catalogue's alerts, set as the target says, over this target's series only.
 

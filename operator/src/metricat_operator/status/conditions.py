@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from metricat_operator import naming, verification
 from metricat_operator.api.parse import Parsed
+from metricat_operator.child_kinds import wanted_kinds
 from metricat_operator.facts.model import ChildError, Facts, Manifest, Node
 from metricat_operator.status.coverage import Uncovered
 from metricat_operator.status.members import daemon_sets, updated
@@ -70,19 +71,16 @@ def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) ->
     if other:
         told = "; ".join(f"{trouble.kind} {trouble.name}: {trouble.message}" for trouble in other)
         return condition("Applied", status=False, reason=other[0].reason, message=told)
-    unserved = sorted({trouble.kind for trouble in child_errors} | (facts.unserved & _asked_for(parsed)))
+    unserved = sorted({trouble.kind for trouble in child_errors} | (facts.unserved & _wanted_kinds(parsed)))
     if unserved:
         message = _INSTALL_OPERATOR.format(kinds=_and(unserved))
         return condition("Applied", status=False, reason="NotServed", message=message)
     return condition("Applied", status=True, reason="Applied", message="every child is as it should be")
 
 
-def _asked_for(parsed: Parsed) -> set[str]:
-    """The optional kinds that the spec asks for; all of them where it makes no sense."""
-    spec = parsed.spec
-    rules = spec is None or spec.alerts.enabled or bool(spec.alerts.extra_groups)
-    told = spec is None or bool(spec.notifications.receivers)
-    return {"ServiceMonitor", *(["PrometheusRule"] if rules else []), *(["AlertmanagerConfig"] if told else [])}
+def _wanted_kinds(parsed: Parsed) -> set[str]:
+    """Return the child kinds that the spec needs."""
+    return {kind.name for kind in wanted_kinds(parsed.spec)}
 
 
 def _and(words: Sequence[str]) -> str:
@@ -129,7 +127,7 @@ def _no_nodes(lost: Counter[str]) -> Manifest:
 def discovered(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
     """Whether a Prometheus selects our monitor, and one our rules."""
     found = verification.subjects(facts)
-    if unserved := sorted(facts.unserved & _asked_for(parsed) - {"AlertmanagerConfig"}):
+    if unserved := sorted(facts.unserved & _wanted_kinds(parsed) & {"ServiceMonitor", "PrometheusRule"}):
         finding = Finding(None, "NotServed", f"the cluster does not serve {_and(unserved)}")
     elif not any(subject.what == "ServiceMonitor" for subject in found):
         finding = Finding(None, "NoMonitor", "there is no ServiceMonitor yet")
