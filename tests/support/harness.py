@@ -16,9 +16,12 @@ from urllib.parse import quote
 
 import yaml
 
-from metricat_tools.binaries import ensure, module_dir
+from metricat_operator.api.v1alpha1 import Spec
+from metricat_operator.child_kinds import wanted_kinds
+from metricat_operator.cluster.kinds import CHILDREN
+from metricat_tools.binaries import module_dir
 from metricat_tools.cluster.api import Api, ApiError
-from support.paths import ROOT
+from support import chart
 
 CHILD = "metricat-nodes"
 PATIENCE = 30.0
@@ -27,21 +30,19 @@ Manifest = dict[str, Any]
 
 _MONITORING = "/apis/monitoring.coreos.com"
 PATHS = {
+    **{kind.name.lower(): (kind.path().removesuffix(f"/{kind.plural}"), kind.plural) for kind in CHILDREN},
     "alertmanager": (f"{_MONITORING}/v1", "alertmanagers"),
-    "alertmanagerconfig": (f"{_MONITORING}/v1alpha1", "alertmanagerconfigs"),
-    "daemonset": ("/apis/apps/v1", "daemonsets"),
     "event": ("/api/v1", "events"),
     "lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "monitoringtarget": ("/apis/metricat.dev/v1alpha1", "monitoringtargets"),
     "mtarget": ("/apis/metricat.dev/v1alpha1", "monitoringtargets"),
     "pod": ("/api/v1", "pods"),
     "prometheus": (f"{_MONITORING}/v1", "prometheuses"),
-    "prometheusrule": (f"{_MONITORING}/v1", "prometheusrules"),
-    "service": ("/api/v1", "services"),
-    "serviceaccount": ("/api/v1", "serviceaccounts"),
-    "servicemonitor": (f"{_MONITORING}/v1", "servicemonitors"),
 }
-"""Where the API server has them; what is asked again and again is asked without a process for each time."""
+"""API path and plural of each kind. Requests that tests repeat use them, because a kubectl process costs more."""
+
+WANTED_CHILDREN = tuple(kind.name.lower() for kind in wanted_kinds(Spec()))
+"""The child kinds of a target with an empty spec, as kubectl names them."""
 
 
 @dataclass(frozen=True)
@@ -150,11 +151,8 @@ def crd_file(plural: str) -> Path:
 
 
 def install_chart(cluster: Cluster, release: str, *values: str) -> None:
-    """What the chart brings to the namespace `monitoring`, without what would run there."""
-    helm, chart, sets = ensure("helm")["helm"], ROOT / "charts" / "metricat", [f"--set={value}" for value in values]
-    command: list[str | Path] = [helm, "template", release, chart, "--namespace=monitoring", *sets]
-    rendered = subprocess.run(command, capture_output=True, text=True, check=True)
-    manifests = [manifest for manifest in yaml.safe_load_all(rendered.stdout) if manifest]
+    """Apply the chart's objects in the namespace `monitoring`, except the workloads."""
+    manifests = chart.render(*values, release=release)
     assert {"ClusterRole", "Role", "ValidatingAdmissionPolicy", "Deployment"} <= {one["kind"] for one in manifests}
     kept = [one for one in manifests if one["kind"] not in {"Deployment", "Job", "ConfigMap"}]
     cluster.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(kept))

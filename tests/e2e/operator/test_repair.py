@@ -7,9 +7,9 @@ import pytest
 from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster
 from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.wait import until
+from support.harness import WANTED_CHILDREN
 
 pytestmark = pytest.mark.e2e
-CHILDREN = ("daemonset", "service", "serviceaccount", "servicemonitor", "prometheusrule")
 
 
 def uid(demo: DemoCluster, kind: str) -> str:
@@ -39,7 +39,7 @@ def test_a_deleted_agent_comes_back_and_is_scraped(demo: DemoCluster) -> None:
     until("the target to be ready", demo.ready)
 
 
-@pytest.mark.parametrize("kind", CHILDREN)
+@pytest.mark.parametrize("kind", WANTED_CHILDREN)
 def test_a_deleted_child_is_made_again(demo: DemoCluster, kind: str) -> None:
     before = uid(demo, kind)
     demo.kubectl.run("delete", kind, SERVICE, "--namespace", NAMESPACE, "--wait=false")

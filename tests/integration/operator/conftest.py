@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from metricat_operator.child_kinds import CHILD_KINDS
 from metricat_tools.binaries import ensure
 from metricat_tools.cluster import ControlPlane
 from support.harness import Cluster, RunningOperator, crd_file, free_port, install_chart
@@ -26,8 +27,8 @@ def cluster(control_plane: ControlPlane) -> Cluster:
     """The control plane with simulated nodes, all CRDs, and what the chart brings besides the Deployment."""
     cluster = Cluster(control_plane.kubeconfig, ensure("kubectl")["kubectl"], control_plane.api)
     cluster.do("apply", "--server-side", "-f", str(ROOT / "crds"))
-    for plural in ("servicemonitors", "prometheusrules", "alertmanagerconfigs"):
-        cluster.do("apply", "--server-side", "-f", str(crd_file(plural)))
+    for kind in (kind for kind in CHILD_KINDS if kind.optional):
+        cluster.do("apply", "--server-side", "-f", str(crd_file(kind.plural)))
     cluster.do("create", "namespace", "monitoring")
     install_chart(cluster, "metricat")
     control_plane.simulate_nodes(NODES)

@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
+from metricat_operator.api.v1alpha1 import Spec
+from metricat_operator.child_kinds import wanted_kinds
+from metricat_operator.cluster.kinds import CHILDREN
 from metricat_tools.cluster import ControlPlane
 from support.harness import Cluster, target
 
 pytestmark = pytest.mark.usefixtures("operator")
 
 TARGETS = {"monitoringtargets.metricat.dev": "get,create,patch", "monitoringtargets.metricat.dev/status": "get,patch"}
-NEEDED = {
-    "daemonsets.apps": "create",
-    "servicemonitors.monitoring.coreos.com": "create",
-    "prometheusrules.monitoring.coreos.com": "create",
-}
+_NAMES = {kind.name for kind in wanted_kinds(Spec()) if kind.author_must_create}
+NEEDED = {kind.resource: "create" for kind in CHILDREN if kind.name in _NAMES}
 
 
 @pytest.fixture

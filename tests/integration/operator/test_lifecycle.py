@@ -9,9 +9,17 @@ import pytest
 
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.cluster.audit import AuditLog
-from support.harness import CHILD, Cluster, Manifest, RunningOperator, eventually, target, wait_ready
+from support.harness import (
+    CHILD,
+    WANTED_CHILDREN,
+    Cluster,
+    Manifest,
+    RunningOperator,
+    eventually,
+    target,
+    wait_ready,
+)
 
-CHILDREN = ("serviceaccount", "daemonset", "service", "servicemonitor", "prometheusrule")
 NODES = 3
 OPERATOR = "system:serviceaccount:monitoring:metricat"
 
@@ -37,7 +45,7 @@ def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str)
         "Scraped": "Unknown",
         "Monitored": "False",
     }
-    for kind in CHILDREN:
+    for kind in WANTED_CHILDREN:
         child = cluster.get(kind, CHILD, namespace)
         assert child is not None, kind
         [owner] = child["metadata"]["ownerReferences"]
@@ -180,7 +188,7 @@ def essence(child: Manifest | None) -> Manifest:
 def test_every_edit_by_hand_is_repaired(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    right = {kind: essence(cluster.get(kind, CHILD, namespace)) for kind in CHILDREN}
+    right = {kind: essence(cluster.get(kind, CHILD, namespace)) for kind in WANTED_CHILDREN}
 
     for what, (kind, patch) in EDITS.items():
         before = cluster.get(kind, CHILD, namespace)
@@ -199,7 +207,7 @@ def test_every_edit_by_hand_is_repaired(cluster: Cluster, namespace: str) -> Non
 def test_every_deletion_by_hand_is_repaired(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    for kind in CHILDREN:
+    for kind in WANTED_CHILDREN:
         before = cluster.get(kind, CHILD, namespace)
         assert before is not None
         cluster.delete(kind, CHILD, namespace)
@@ -265,7 +273,7 @@ def test_deleting_a_target_takes_its_children_along(cluster: Cluster, namespace:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     cluster.do("delete", "mtarget", "nodes", "-n", namespace)
-    for kind in CHILDREN:
+    for kind in WANTED_CHILDREN:
         eventually(partial(gone, cluster, kind, namespace))
 
 
@@ -404,5 +412,5 @@ def test_a_child_takes_one_request_to_make(cluster: Cluster, namespace: str, con
     mine = [one for one in audit.read() if one.user == OPERATOR and one.namespace == namespace]
     asked = sorted((one.verb, one.resource.rpartition("/")[2], one.code) for one in mine)
     made = [one for one in asked if one[1] not in {"events", "status"}]
-    assert [(verb, code) for verb, _, code in made] == [("patch", 201)] * len(CHILDREN), made
+    assert [(verb, code) for verb, _, code in made] == [("patch", 201)] * len(WANTED_CHILDREN), made
     assert asked.count(("patch", "status", 200)) <= 3  # at once, and when the agents run

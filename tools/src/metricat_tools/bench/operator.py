@@ -22,7 +22,7 @@ from metricat_tools.cluster.audit import AuditLog, Request
 _USER = "system:serviceaccount:monitoring:metricat"
 _TARGETS = f"/apis/metricat.dev/v1alpha1/namespaces/{NAMESPACE}/monitoringtargets"
 _EVERY = "every"
-_CHILDREN = 5
+_CHILDREN = len(operator_bare.children(team=0))
 _SETTLE = 15.0
 _CREATED = 201
 
