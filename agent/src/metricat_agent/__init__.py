@@ -1,3 +1,3 @@
-"""The agent: an exporter of one node's metrics under node_exporter's names."""
+"""The agent: exports one node's metrics under node_exporter's names."""
 
 __version__ = "0.1.0"

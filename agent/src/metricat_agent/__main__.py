@@ -1,4 +1,4 @@
-"""The program ``metricat-agent``: settings, then one scrape on standard output or a server until it is told to stop."""
+"""The program ``metricat-agent``: prints one scrape, or serves scrapes until a signal stops it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LOG = logging.getLogger("metricat_agent")
 
 
 def main() -> int:
-    """Run; return 0 when told to stop, 1 if it cannot listen or print, 2 if a setting cannot be used."""
+    """Run; return 0 after a signal, 1 if the agent cannot listen or print, 2 if a setting cannot be used."""
     table = collectors_for(sys.platform)
     arguments, notes = translate(sys.argv[1:])
     try:
@@ -45,7 +45,7 @@ def main() -> int:
     for note in notes:
         _LOG.warning("%s", note)
     for variable in unknown_variables(os.environ, table):
-        _LOG.warning("%s in the environment is no setting; --help lists every one", variable)
+        _LOG.warning("environment variable %s is not a setting; --help lists all settings", variable)
     registry = _registry(given, table)
     if given.once:
         return _print(registry.scrape().encode())
@@ -68,9 +68,9 @@ def _print(page: bytes) -> int:
     try:
         with open(sys.stdout.fileno(), "wb", closefd=False) as out:
             out.write(page)
-    except BrokenPipeError:  # whoever reads had enough
+    except BrokenPipeError:  # the reader closed its end
         return 0
-    except (OSError, AttributeError) as error:  # there is no sys.stdout if it was closed
+    except (OSError, AttributeError) as error:  # sys.stdout is None if it was closed
         sys.stderr.write(f"metricat-agent: standard output: {getattr(error, 'strerror', None) or 'it is closed'}\n")
         return 1
     return 0

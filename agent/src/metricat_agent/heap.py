@@ -1,9 +1,9 @@
-"""Keeps the memory of a program that does the same for months from growing, though it holds nothing longer.
+"""Return freed memory to the system, so that a process that runs for months does not grow.
 
-Python keeps what it freed for later: up to 2,000 tuples of each of twenty lengths, some MiB, where a scrape frees other
-lengths than it takes; only a full collection of garbage gives them back. glibc keeps what threads freed apart for each,
-and in shreds. Both are tidied after every hundredth answer, when nobody waits for one: it takes a quarter of a
-millisecond.
+Python keeps freed tuples for reuse: up to 2,000 of each of twenty lengths, some MiB. A scrape frees other lengths than
+it allocates, and only a full garbage collection releases them. glibc keeps freed memory per thread, in fragments. Both
+are released after every hundredth response, when no client waits. That takes a quarter of a millisecond. See
+docs/design/0015-what-a-scrape-costs.md.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from itertools import count
 
 _EVERY = 100
 _GARBAGE = 20_000
-"""Objects between collections that begin of themselves: more than a hundred scrapes leave."""
+"""Allocated objects between two automatic collections: more than a hundred scrapes leave behind."""
 _ARENA_MAX = -8
 """M_ARENA_MAX of ``<malloc.h>``."""
 
 
 class HeapTuner:
-    """What is tidied between answers. Threads may share it."""
+    """Releases memory between responses. Threads may share it."""
 
     def __init__(self) -> None:
-        """Begin when all is imported and made: that stays, and is not looked at again at every collection."""
+        """Exclude all objects that exist now from later garbage collections: create this after startup."""
         gc.freeze()
         gc.set_threshold(_GARBAGE)
         library = ctypes.CDLL(None) if sys.platform == "linux" else None
-        self._trim = getattr(library, "malloc_trim", None)  # glibc alone has it
+        self._trim = getattr(library, "malloc_trim", None)  # only glibc has it
         if library is not None and self._trim is not None:
-            library.mallopt(_ARENA_MAX, 1)  # one heap for all threads: they take turns anyway
-        self._answers = count(1)
+            library.mallopt(_ARENA_MAX, 1)  # one heap for all threads: the interpreter runs one at a time
+        self._responses = count(1)
 
     def after_response(self) -> None:
-        """Note that an answer is out; give back what is kept without need if it is time."""
-        if next(self._answers) % _EVERY == 0:
+        """Count a response; release memory after every hundredth."""
+        if next(self._responses) % _EVERY == 0:
             gc.collect()
             if self._trim is not None:
                 self._trim(0)

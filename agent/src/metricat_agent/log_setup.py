@@ -1,4 +1,4 @@
-"""How the agent logs: on standard error, as lines for people or as JSON for machines."""
+"""Configure logging to standard error as text or JSON."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING
 
 
 class JsonLines(logging.Formatter):
-    """One object a line: time (RFC 3339, UTC), level, logger, message, and the trace of an error."""
+    """Formats a record as one JSON object per line: time (RFC 3339, UTC), level, logger, message and any traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a record as one line."""
-        import json  # noqa: PLC0415 -- half a MiB of memory, for those who ask for JSON
+        """Return a record as one line of JSON."""
+        import json  # noqa: PLC0415 -- half a MiB of memory, needed only for JSON
 
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         fields = {
@@ -29,7 +29,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure(level: str, fmt: str, *, access: bool) -> None:
-    """Log from this level on; requests too, if `access` is set, whatever the level."""
+    """Log records of ``level`` and above; ``access`` logs every request, whatever the level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonLines() if fmt == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,1 +1,1 @@
-"""What the agent is told: flags, a file, the environment; checked before anything starts."""
+"""The agent's settings: flags, a file and environment variables, validated before anything starts."""

@@ -1,4 +1,4 @@
-"""What the agent may be told: every setting's name, default and meaning. Pure data; `sources` finds the values."""
+"""Every setting's name, default and help text. Pure data; `loader` reads the values."""
 
 from __future__ import annotations
 
@@ -13,44 +13,57 @@ if TYPE_CHECKING:
 
 
 GENERAL = (
-    Option("config.file", "", "a YAML file with settings that no flag gives", "FILE"),
-    Option("path.procfs", "/proc", "where the host's /proc is", "DIR"),
-    Option("path.sysfs", "/sys", "where the host's /sys is", "DIR"),
-    Option("path.rootfs", "/", "where the host's / is", "DIR"),
-    Option("path.udev.data", "", "where udev keeps its data; by default /run/udev/data of the host", "DIR"),
-    Option("web.listen-address", ":9100", "where to listen; may be given more than once", "[IP]:PORT", many=True),
-    Option("web.telemetry-path", "/metrics", "where the metrics are", "PATH"),
-    Option("web.config.file", "", "TLS, client certificates and passwords, in Prometheus' own format", "FILE"),
-    Option("web.tls-secret", "", "a mounted Secret with tls.crt and tls.key: TLS; not beside web.config.file", "DIR"),
-    Option("web.client-ca-secret", "", "one with ca.crt: only clients whose certificate it signed see pages", "DIR"),
-    Option("web.basic-auth-secret", "", "one with username and password: only who gives them sees pages", "DIR"),
-    Option("web.max-requests", "40", "scrapes that may wait at the same time, above it 503; 0: any number", "NUMBER"),
+    Option("config.file", "", "YAML file with settings; flags take precedence", "FILE"),
+    Option("path.procfs", "/proc", "directory of the host's /proc", "DIR"),
+    Option("path.sysfs", "/sys", "directory of the host's /sys", "DIR"),
+    Option("path.rootfs", "/", "directory of the host's /", "DIR"),
+    Option("path.udev.data", "", "directory of udev's data; default: /run/udev/data of the host", "DIR"),
+    Option("web.listen-address", ":9100", "address to listen on; may be given more than once", "[IP]:PORT", many=True),
+    Option("web.telemetry-path", "/metrics", "URL path of the metrics", "PATH"),
+    Option("web.config.file", "", "TLS, client certificates and passwords, in Prometheus' web config format", "FILE"),
+    Option(
+        "web.tls-secret",
+        "",
+        "mounted Secret with tls.crt and tls.key: enables TLS; cannot be combined with web.config.file",
+        "DIR",
+    ),
+    Option(
+        "web.client-ca-secret",
+        "",
+        "mounted Secret with ca.crt: only clients with a certificate of this CA can read pages",
+        "DIR",
+    ),
+    Option(
+        "web.basic-auth-secret",
+        "",
+        "mounted Secret with username and password: only clients that send them can read pages",
+        "DIR",
+    ),
+    Option("web.max-requests", "40", "limit of concurrent scrapes; above it: status 503; 0: no limit", "NUMBER"),
     Option("web.access-log", "false", "log every request", switch=True),
-    Option("log.level", "info", "what to log on standard error", choices=("debug", "info", "warn", "error")),
-    Option("log.format", "text", "how to log it", choices=("text", "json")),
+    Option("log.level", "info", "lowest level to log to standard error", choices=("debug", "info", "warn", "error")),
+    Option("log.format", "text", "format of log lines", choices=("text", "json")),
     Option("self.cpu-budget", "2", "per cent of one core that the agent may use before it sheds collectors", "PERCENT"),
-    Option("collector.disable-defaults", "false", "switch off all collectors that no setting names", switch=True),
+    Option("collector.disable-defaults", "false", "disable all collectors that no setting enables", switch=True),
     Option("collector.deadline", "1.5", "seconds until a scrape is answered without those that hang", "SECONDS"),
     Option("collector.series-budget", "5000", "series of one collector; what is above is dropped", "NUMBER"),
 )
 
 
-def of_collector(name: str, collector: type[Collector]) -> Iterator[Option]:
-    """Give the settings of one collector, its switch first."""
-    yield Option(f"collector.{name}", str(collector.on_by_default).lower(), "switch it on or off", switch=True)
+def collector_options(name: str, collector: type[Collector]) -> Iterator[Option]:
+    """Yield the settings of one collector, its switch first."""
+    yield Option(f"collector.{name}", str(collector.on_by_default).lower(), "enable this collector", switch=True)
     for option in collector.options:
         yield option.below(f"collector.{name}")
     for flags in collector.filter_flags:
-        yield Option(
-            f"collector.{name}.{flags.exclude}", flags.default_exclude, f"leave out these {flags.what}", "REGEX"
-        )
+        yield Option(f"collector.{name}.{flags.exclude}", flags.default_exclude, f"exclude these {flags.what}", "REGEX")
         if flags.include:
-            what = f"take these {flags.what} only; not together with {flags.exclude}"
+            what = f"include only these {flags.what}; cannot be combined with {flags.exclude}"
             yield Option(f"collector.{name}.{flags.include}", "", what, "REGEX")
 
 
-def every(table: Mapping[str, type[Collector]]) -> Iterator[Option]:
-    """Give all settings that there are."""
+def all_options(table: Mapping[str, type[Collector]]) -> Iterator[Option]:
+    """Yield all settings."""
     yield from GENERAL
     for name, collector in sorted(table.items()):
-        yield from of_collector(name, collector)
+        yield from collector_options(name, collector)

@@ -1,4 +1,4 @@
-"""Where settings come from: the command line, then the file, then the environment; the first that names one wins."""
+"""Read settings from the command line, the file and the environment, in this order of precedence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from metricat_agent import __version__
 from metricat_agent.config import flags
+from metricat_agent.config.durations import parse_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -18,161 +19,172 @@ if TYPE_CHECKING:
     from metricat_agent.collectors.option import Option
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_EPILOG = """Every setting may also stand in the file of --config.file, under the flag's name, or in the environment as
-METRICAT_ and the name in capitals with _ for . and -; a flag outweighs the file, the file the environment. NODE_NAME in
-the environment gives the node's name, which a container cannot see by itself."""
+_EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
+variable: METRICAT_ and the name in capitals, with _ for . and -. A flag takes precedence over the file, and the file
+over the environment. NODE_NAME in the environment gives the node's name, which a container cannot read itself."""
 _SETTING = re.compile(r"METRICAT_(?!\w+_(?:SERVICE_HOST|(?:SERVICE_)?PORT)(?:_|$))")
-"""Variables of ours, but for those that a kubelet sets for Services in the same namespace."""
+"""Variables of the agent, without those that a kubelet sets for Services in the same namespace."""
 _VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
 
 
 class SettingError(Exception):
-    """A setting that cannot be used; the message says which, and what to write instead."""
+    """A setting that cannot be used; the message names it and what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What was said, and how: `where` is as the person wrote it, so that a message can show it."""
+    """The texts of one setting; ``written`` is the setting as the user wrote it, for messages."""
 
     texts: tuple[str, ...]
-    where: str
+    written: str
 
     @property
     def text(self) -> str:
-        """The only one, or the last."""
+        """The only text, or the last one; empty if there are none."""
         return self.texts[-1] if self.texts else ""
 
     def error(self, why: str) -> SettingError:
-        """Return the sentence for a value that cannot be used."""
-        return SettingError(f"{self.where}: {why}")
+        """Return the error for a value that cannot be used."""
+        return SettingError(f"{self.written}: {why}")
 
 
 class RawSettings:
-    """The values of all settings, those that nobody gave by their defaults."""
+    """The texts of all settings, with defaults for those that were not given."""
 
     def __init__(self, defaults: Mapping[str, Option], values: Mapping[str, Value]) -> None:
         self._defaults = defaults
         self._values = values
 
-    def named(self, name: str) -> Value | None:
-        """Return what somebody said of a setting."""
+    def explicit(self, name: str) -> Value | None:
+        """Return the value of a setting that was given; None for a default."""
         return self._values.get(name)
 
     def get(self, name: str) -> Value:
-        """Return the value in force."""
+        """Return the given value of a setting, or its default."""
         return self._values.get(name) or Value((self._defaults[name].default,), f"--{name}")
 
     def is_on(self, name: str) -> bool:
-        """Return the value of a switch."""
+        """Return whether a switch is on."""
         value = self.get(name)
         if value.text.lower() in (*_TRUE, *_FALSE):
             return value.text.lower() in _TRUE
-        raise value.error("neither on nor off; write true or false")
+        raise value.error("not a boolean; write true or false")
 
     def number(self, name: str, least: float, most: float) -> float:
-        """Return a number between two others."""
+        """Return a number from ``least`` to ``most``."""
         value = self.get(name)
         try:
             number = float(value.text)
         except ValueError:
             number = least - 1
+        return self._within(name, number, least, most)
+
+    def seconds(self, name: str, least: float, most: float) -> float:
+        """Return a number of seconds from ``least`` to ``most``."""
+        value = self.get(name)
+        try:
+            number = parse_seconds(value.text)
+        except ValueError as error:
+            raise value.error(str(error)) from None
+        return self._within(name, number, least, most)
+
+    def _within(self, name: str, number: float, least: float, most: float) -> float:
         if not least <= number <= most:
-            raise value.error(
-                f"not a number from {least:g} to {most:g}; write one such as {self._defaults[name].default}"
-            )
+            example = self._defaults[name].default
+            raise self.get(name).error(f"not a number from {least:g} to {most:g}; write for example {example}")
         return number
 
     def choice(self, name: str) -> str:
-        """Return one of the words that the setting knows."""
+        """Return one of the words that the setting accepts."""
         value, words = self.get(name), self._defaults[name].choices
         if value.text not in words:
-            raise value.error(f"not one of the words it knows; write {', '.join(words[:-1])} or {words[-1]}")
+            raise value.error(f"unknown value; write {', '.join(words[:-1])} or {words[-1]}")
         return value.text
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Give a sentence to the caller instead of a page of usage to the terminal."""
+        """Raise a one-line error instead of printing the usage to the terminal."""
         raise SettingError(_error_text(message, self._option_string_actions))
 
 
 def _error_text(message: str, known: Iterable[str]) -> str:
-    """Say in our words what argparse says; of what we do not know, a value may be a secret, and is not shown."""
+    """Return the message for an error of argparse; hide the value of an unknown flag, which may be a secret."""
     if found := re.fullmatch(r"unrecognized arguments: (\S+).*", message, re.DOTALL):
-        from difflib import get_close_matches  # noqa: PLC0415 -- for those who mistyped
+        from difflib import get_close_matches  # noqa: PLC0415 -- needed only after a typing error
 
         name = found[1].partition("=")[0]
         near = "".join(f"did you mean {flag}? " for flag in get_close_matches(name, known, 1))
-        return f"{name}: no such setting; {near}--help lists every one"
+        return f"{name}: unknown setting; {near}--help lists all settings"
     if found := re.fullmatch(r"argument (\S+): ignored explicit argument '(.*)'", message, re.DOTALL):
         name = found[1].removeprefix("--no-").removeprefix("--")
         return f"{found[1]}={found[2]}: takes no value; write --{name} or --no-{name}"
     if found := re.fullmatch(r"argument (\S+): expected one argument", message):
-        return f"{found[1]}: has no value; write {found[1]}=VALUE"
-    return f"{message}; --help lists every one"
+        return f"{found[1]}: missing value; write {found[1]}=VALUE"
+    return f"{message}; --help lists all settings"
 
 
 def load(
     arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]
 ) -> tuple[RawSettings, bool]:
-    """Return all values, and whether one scrape is to be printed; --help and --version print and leave."""
-    known = {option.name: option for option in flags.every(table)}
+    """Return all values, and whether to print one scrape and exit; --help and --version print and exit."""
+    known = {option.name: option for option in flags.all_options(table)}
     given = vars(_parser(table).parse_args(arguments))
     once = given.pop("once")
-    values = {name: _of_flag(known[name], said) for name, said in given.items() if said is not None}
+    values = {name: _flag_value(known[name], text) for name, text in given.items() if text is not None}
     by_environment = {
         option.name: Value((environment[option.variable],), f"{option.variable}={environment[option.variable]}")
         for option in known.values()
         if option.variable in environment
     }
     chosen = values.get("config.file") or by_environment.get("config.file")
-    by_file = of_file(chosen, known, environment) if chosen and chosen.text else {}
+    by_file = load_file(chosen, known, environment) if chosen and chosen.text else {}
     return RawSettings(known, {**by_environment, **by_file, **values}), once
 
 
 def unknown_variables(environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> list[str]:
-    """Return the variables that look like settings and are none."""
-    known = {option.variable for option in flags.every(table)}
+    """Return the environment variables that start with METRICAT_ but are not settings."""
+    known = {option.variable for option in flags.all_options(table)}
     return sorted(name for name in environment if _SETTING.match(name) and name not in known)
 
 
-def _of_flag(option: Option, said: str | bool | list[str]) -> Value:  # noqa: FBT001 -- as argparse has it
-    if isinstance(said, bool):
-        return Value((str(said).lower(),), f"--{'' if said else 'no-'}{option.name}")
-    texts = tuple(said) if isinstance(said, list) else (said,)
+def _flag_value(option: Option, text: str | bool | list[str]) -> Value:  # noqa: FBT001 -- argparse returns a bool
+    if isinstance(text, bool):
+        return Value((str(text).lower(),), f"--{'' if text else 'no-'}{option.name}")
+    texts = tuple(text) if isinstance(text, list) else (text,)
     return Value(texts, f"--{option.name}={','.join(texts)}")
 
 
-def of_file(file: Value, known: Mapping[str, Option], environment: Mapping[str, str]) -> dict[str, Value]:
-    """Read the settings of a YAML file, whose keys are the flags' names, whole or cut at dots."""
-    import yaml  # noqa: PLC0415 -- a MiB of memory, for those who have such a file
+def load_file(file: Value, known: Mapping[str, Option], environment: Mapping[str, str]) -> dict[str, Value]:
+    """Return the settings of a YAML file; its keys are the flags' names, whole or nested at the dots."""
+    import yaml  # noqa: PLC0415 -- 1 MiB of memory, needed only with such a file
 
     try:
-        with open(file.text, encoding="utf-8") as opened:  # noqa: PTH123 -- texts everywhere else
+        with open(file.text, encoding="utf-8") as opened:  # noqa: PTH123 -- paths are strings everywhere else
             content = yaml.safe_load(opened)
         leaves = list(_flat(file, "", {} if content is None else content))
     except RecursionError:
-        raise file.error("nested too deep, or in itself; write KEY: VALUE lines") from None
+        raise file.error("nested too deeply or recursively; write KEY: VALUE lines") from None
     except OSError as error:
-        raise file.error(f"cannot be read: {error.strerror}; name a file that the agent may read") from None
+        raise file.error(f"cannot be read: {error.strerror}; give the path of a file that the agent can read") from None
     except (ValueError, yaml.YAMLError) as error:
-        why = getattr(error, "problem", None) or "no text"
+        why = getattr(error, "problem", None) or "not valid text"
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
-        raise file.error(f"cannot be read as YAML: {why}{line}; write KEY: VALUE lines") from None
+        raise file.error(f"invalid YAML: {why}{line}; write KEY: VALUE lines") from None
     found = {}
     for name, texts in leaves:
         where = f"{name} in {file.text}"
         option = known.get(name.removesuffix(".enabled") if name.startswith("collector.") else name)
         if option is None or option.name == "config.file":
-            raise SettingError(f"{where}: no such setting; --help lists every one, without the leading --")
+            raise SettingError(f"{where}: unknown setting; --help lists all settings; leave out the leading --")
         shown = f"{name}: {', '.join(texts)} in {file.text}" if texts else where
         found[option.name] = Value(tuple(_expanded(text, shown, environment) for text in texts), shown)
     return found
 
 
 def _flat(file: Value, prefix: str, content: object) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Give the leaves of nested mappings, as texts; a mapping may also hold dotted keys."""
+    """Yield the leaves of nested mappings as texts; keys may also contain dots."""
     if isinstance(content, Mapping):
         for key, value in content.items():
             yield from _flat(file, f"{prefix}.{key}" if prefix else str(key), value)
@@ -184,32 +196,34 @@ def _flat(file: Value, prefix: str, content: object) -> Iterator[tuple[str, tupl
 
 
 def _expanded(text: str, where: str, environment: Mapping[str, str]) -> str:
-    """Put variables in the place of ``${NAME}``; ``$${NAME}`` stands for itself. Messages show the text before."""
+    """Replace ``${NAME}`` with the variable, and ``$${NAME}`` with ``${NAME}``; errors show the text before that."""
 
-    def of(found: re.Match[str]) -> str:
+    def replacement(found: re.Match[str]) -> str:
         if found[1]:
             return f"${{{found[2]}}}"
         if found[2] not in environment:
-            raise SettingError(f"{where}: there is no {found[2]} in the environment; set it, or write $${{{found[2]}}}")
+            raise SettingError(
+                f"{where}: {found[2]} is not set in the environment; set it, or write $${{{found[2]}}} for that text"
+            )
         return environment[found[2]]
 
-    return _VARIABLE.sub(of, text)
+    return _VARIABLE.sub(replacement, text)
 
 
 def _parser(table: Mapping[str, type[Collector]]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="metricat-agent",
-        description="Serves the metrics of one node to Prometheus, under node_exporter's names.",
+        description="Expose the metrics of one node to Prometheus, under node_exporter's names.",
         epilog=_EPILOG,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"metricat-agent {__version__}")
-    parser.add_argument("--once", action="store_true", help="print one scrape and leave")
+    parser.add_argument("--once", action="store_true", help="print one scrape and exit")
     for option in flags.GENERAL:
         _add(parser, option)
     for name, collector in sorted(table.items()):
         group = parser.add_argument_group(f"collector {name}: {collector.summary}")
-        for option in flags.of_collector(name, collector):
+        for option in flags.collector_options(name, collector):
             _add(group, option)
     return parser
 
@@ -220,7 +234,11 @@ def _add(group: argparse._ActionsContainer, option: Option) -> None:
     if option.switch:
         group.add_argument(f"--{option.name}", dest=option.name, action="store_true", default=None, help=what)
         group.add_argument(
-            f"--no-{option.name}", dest=option.name, action="store_false", default=None, help="the opposite"
+            f"--no-{option.name}",
+            dest=option.name,
+            action="store_false",
+            default=None,
+            help=f"opposite of --{option.name}",
         )
         return
     metavar = "|".join(option.choices) or option.metavar

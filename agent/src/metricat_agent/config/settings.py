@@ -1,7 +1,6 @@
-"""What the agent is told, checked: nothing else reads the command line, the environment or the file of settings.
+"""The validated settings. Nothing else reads the command line, the environment or the settings file.
 
-A setting that cannot be used stops the agent before it listens, with one sentence that names the setting, its value and
-the way out.
+A setting that cannot be used stops the agent before it listens. The error names the setting, its value and the remedy.
 """
 
 from __future__ import annotations
@@ -27,32 +26,32 @@ __all__ = ["Address", "CollectorSettings", "Secrets", "SettingError", "Settings"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen: an IP address (empty: all, of both families) and a port (0: any free one)."""
+    """A listen address: an IP address (empty: all addresses, IPv4 and IPv6) and a port (0: any free port)."""
 
     ip: str
     port: int
 
     def __str__(self) -> str:
-        """Return it as it is written in a flag."""
+        """Return the address as written in a flag."""
         return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Directories where Kubernetes mounted Secrets; empty: there is none."""
+    """Directories of mounted Kubernetes Secrets; empty: not configured."""
 
     tls: str = ""
     client_ca: str = ""
     basic_auth: str = ""
 
     def __bool__(self) -> bool:
-        """Whether there is one at all."""
+        """Return whether at least one is configured."""
         return any((self.tls, self.client_ca, self.basic_auth))
 
 
 @dataclass(frozen=True, slots=True)
 class CollectorSettings:
-    """A collector that is switched on: its filters by exclude flag, its options by name."""
+    """The settings of an enabled collector: its filters by exclude flag, its options by name."""
 
     filters: Mapping[str, Filter]
     options: Mapping[str, object]
@@ -60,7 +59,7 @@ class CollectorSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the agent is told, checked."""
+    """All settings of the agent, validated."""
 
     host: Host
     listen: tuple[Address, ...]
@@ -80,73 +79,75 @@ class Settings:
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> Settings:
-    """Return the settings, or raise `SettingError`; --help and --version print and leave, as argparse does."""
-    given, once = load(arguments, environment, table)
+    """Return the settings, or raise `SettingError`; --help and --version print and exit, as in argparse."""
+    raw, once = load(arguments, environment, table)
     return Settings(
         host=Host(
-            procfs=_directory(given.get("path.procfs"), "stat") if _has_proc(given) else "/proc",
-            sysfs=_directory(given.get("path.sysfs")) if _has_proc(given) else "/sys",
-            rootfs=_directory(given.get("path.rootfs")) if sys.platform != "win32" else "/",
-            udev_data=_directory(value) if (value := given.get("path.udev.data")).text else "",
+            procfs=_directory(raw.get("path.procfs"), "stat") if _has_proc(raw) else "/proc",
+            sysfs=_directory(raw.get("path.sysfs")) if _has_proc(raw) else "/sys",
+            rootfs=_directory(raw.get("path.rootfs")) if sys.platform != "win32" else "/",
+            udev_data=_directory(value) if (value := raw.get("path.udev.data")).text else "",
             node_name=environment.get("NODE_NAME", ""),
         ),
-        listen=tuple(address(given.get("web.listen-address"), text) for text in given.get("web.listen-address").texts),
-        telemetry_path=_url_path(given.get("web.telemetry-path")),
-        web_config=given.get("web.config.file").text,
-        web_secrets=_secrets(given),
-        max_requests=int(given.number("web.max-requests", 0, 10_000)),
-        access_log=given.is_on("web.access-log"),
-        log_level=given.choice("log.level"),
-        log_format=given.choice("log.format"),
-        cpu_budget=given.number("self.cpu-budget", 0.1, 100) / 100,
-        deadline=given.number("collector.deadline", 0.1, 60),
-        series_budget=int(given.number("collector.series-budget", 1, 1_000_000)),
+        listen=tuple(address(raw.get("web.listen-address"), text) for text in raw.get("web.listen-address").texts),
+        telemetry_path=_url_path(raw.get("web.telemetry-path")),
+        web_config=raw.get("web.config.file").text,
+        web_secrets=_secrets(raw),
+        max_requests=int(raw.number("web.max-requests", 0, 10_000)),
+        access_log=raw.is_on("web.access-log"),
+        log_level=raw.choice("log.level"),
+        log_format=raw.choice("log.format"),
+        cpu_budget=raw.number("self.cpu-budget", 0.1, 100) / 100,
+        deadline=raw.seconds("collector.deadline", 0.1, 60),
+        series_budget=int(raw.number("collector.series-budget", 1, 1_000_000)),
         once=once,
-        collectors={name: _chosen(name, collector, given) for name, collector in table.items() if _is_on(name, given)},
+        collectors={
+            name: _collector_settings(name, collector, raw) for name, collector in table.items() if _is_on(name, raw)
+        },
     )
 
 
-def _is_on(name: str, given: RawSettings) -> bool:
-    if given.named(f"collector.{name}") is None and given.is_on("collector.disable-defaults"):
+def _is_on(name: str, raw: RawSettings) -> bool:
+    if raw.explicit(f"collector.{name}") is None and raw.is_on("collector.disable-defaults"):
         return False
-    return given.is_on(f"collector.{name}")
+    return raw.is_on(f"collector.{name}")
 
 
-def _chosen(name: str, collector: type[Collector], given: RawSettings) -> CollectorSettings:
+def _collector_settings(name: str, collector: type[Collector], raw: RawSettings) -> CollectorSettings:
     options: dict[str, object] = {}
     for option in collector.options:
-        value = given.get(f"collector.{name}.{option.name}")
+        value = raw.get(f"collector.{name}.{option.name}")
         if option.switch:
-            options[option.name] = given.is_on(f"collector.{name}.{option.name}")
+            options[option.name] = raw.is_on(f"collector.{name}.{option.name}")
             continue
         try:
             options[option.name] = option.parse("\n".join(value.texts))
         except ValueError as error:
             raise value.error(str(error)) from None
-    return CollectorSettings({flags.exclude: _filter(name, flags, given) for flags in collector.filter_flags}, options)
+    return CollectorSettings({flags.exclude: _filter(name, flags, raw) for flags in collector.filter_flags}, options)
 
 
-def _secrets(given: RawSettings) -> Secrets:
-    tls, client_ca, basic_auth = (given.get(f"web.{kind}-secret") for kind in ("tls", "client-ca", "basic-auth"))
+def _secrets(raw: RawSettings) -> Secrets:
+    tls, client_ca, basic_auth = (raw.get(f"web.{kind}-secret") for kind in ("tls", "client-ca", "basic-auth"))
     secrets = Secrets(tls.text, client_ca.text, basic_auth.text)
-    file = given.get("web.config.file")
+    file = raw.get("web.config.file")
     if secrets and file.text:
-        raise file.error("does not go together with --web.*-secret; give the file or the Secrets")
+        raise file.error("cannot be combined with --web.*-secret; give the file or the Secrets")
     if secrets.client_ca and not secrets.tls:
-        raise client_ca.error("there are no client certificates without TLS; give --web.tls-secret too")
+        raise client_ca.error("client certificates need TLS; give --web.tls-secret too")
     return secrets
 
 
 def address(value: Value, text: str) -> Address:
-    """Parse ``[IP]:PORT``; an IPv6 address stands in brackets."""
+    """Parse ``[IP]:PORT``; an IPv6 address needs the brackets."""
     found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([0-9.]*|localhost)):(\d{1,5})", text)
     if not found or int(found[3]) > 65535 or not _is_ip(found[1] or found[2]):
-        raise value.error("not an address to listen on; write [IP]:PORT, such as :9100, 127.0.0.1:9100 or [::1]:9100")
+        raise value.error("not a listen address; write [IP]:PORT, for example :9100, 127.0.0.1:9100 or [::1]:9100")
     return Address(found[1] or found[2], int(found[3]))
 
 
 def _is_ip(text: str) -> bool:
-    """Tell whether it is an address; so are nothing (all of them) and localhost."""
+    """Return whether the text is an IP address, empty (all addresses) or localhost."""
     if not text or text == "localhost":
         return True
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
@@ -160,21 +161,21 @@ def _is_ip(text: str) -> bool:
 def _url_path(value: Value) -> str:
     if not re.fullmatch(r"/[\w./~-]+", value.text) or value.text.startswith("/-/"):
         raise value.error(
-            "not a path of its own; write one that starts with / and is neither / nor below /-/, such as /metrics"
+            "not a usable path; write one that starts with /, is not / itself and not below /-/, for example /metrics"
         )
     return value.text
 
 
-def _has_proc(given: RawSettings) -> bool:
-    """Tell whether /proc and /sys are asked for: elsewhere than on Linux there are none by default."""
-    return sys.platform == "linux" or bool(given.named("path.procfs") or given.named("path.sysfs"))
+def _has_proc(raw: RawSettings) -> bool:
+    """Return whether to read /proc and /sys: by default only on Linux."""
+    return sys.platform == "linux" or bool(raw.explicit("path.procfs") or raw.explicit("path.sysfs"))
 
 
 def _directory(value: Value, holding: str = "") -> str:
     path = value.text.rstrip("/") or "/"
     if not path.startswith("/") or not _exists(f"{path}/{holding}"):
-        asked = f"a directory that holds '{holding}'" if holding else "a directory"
-        raise value.error(f"not {asked}; mount the host's there, or name where it is from / on")
+        wanted = f"a directory that contains '{holding}'" if holding else "a directory"
+        raise value.error(f"not {wanted}; mount the host's directory there, or give its absolute path")
     return path
 
 
@@ -186,13 +187,13 @@ def _exists(path: str) -> bool:
     return True
 
 
-def _filter(name: str, flags: FilterFlags, given: RawSettings) -> Filter:
-    exclude = given.named(f"collector.{name}.{flags.exclude}")
-    include = given.named(f"collector.{name}.{flags.include}") if flags.include else None
+def _filter(name: str, flags: FilterFlags, raw: RawSettings) -> Filter:
+    exclude = raw.explicit(f"collector.{name}.{flags.exclude}")
+    include = raw.explicit(f"collector.{name}.{flags.include}") if flags.include else None
     if exclude and include and exclude.text and include.text:
-        raise include.error(f"does not go together with {exclude.where}; give one of the two")
+        raise include.error(f"cannot be combined with {exclude.written}; give one of the two")
     if exclude is None and not (include and include.text):
-        exclude = given.get(f"collector.{name}.{flags.exclude}")
+        exclude = raw.get(f"collector.{name}.{flags.exclude}")
     return Filter(_pattern(include), _pattern(exclude))
 
 
@@ -201,7 +202,7 @@ def _pattern(value: Value | None) -> re.Pattern[str] | None:
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)  # [[:alpha:]] is known to Go, and means something else here
+            warnings.simplefilter("error", FutureWarning)  # Go supports [[:alpha:]]; here it means something different
             return re.compile(value.text)
     except (re.error, FutureWarning, OverflowError, RecursionError) as error:
-        raise value.error(f"not a regular expression ({error}); write one such as ^(a|b)$, or leave it empty") from None
+        raise value.error(f"not a regular expression ({error}); write for example ^(a|b)$, or leave it empty") from None

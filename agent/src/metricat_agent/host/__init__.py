@@ -1,1 +1,1 @@
-"""How the host's files, mounts and processes are read. Nothing here knows of metrics."""
+"""Reading of the host's files, mounts and processes, without any knowledge of metrics."""

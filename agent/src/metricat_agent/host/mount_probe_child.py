@@ -1,25 +1,25 @@
-"""The child that looks at mounts which may hang: paths in, answers out. Started by `prober`, with nothing else loaded.
+"""Subprocess that probes mounts that may hang. `mount_prober` starts it, and it imports only os.
 
-A line in: a path, hexadecimal. A line out: st_dev, f_frsize, f_blocks, f_bfree, f_bavail, f_files, f_ffree; or one
-number, minus the errno. It ends when its input does.
+Each input line is a path in hexadecimal. Each output line contains st_dev, f_frsize, f_blocks, f_bfree, f_bavail,
+f_files and f_ffree, or one number: the negative errno. The subprocess exits at the end of its input.
 """
 
 import os
 
 
 def main() -> None:
-    """Answer one path after another."""
+    """Write one line of output for each line of input."""
     rest = b""
     while chunk := os.read(0, 4096):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            os.write(1, answer(bytes.fromhex(line.decode())).encode())
+            os.write(1, probe(bytes.fromhex(line.decode())).encode())
 
 
-def answer(path: bytes) -> str:
-    """Return the line for a path."""
+def probe(path: bytes) -> str:
+    """Return the output line for a path."""
     try:
-        device = os.stat(path).st_dev  # noqa: PTH116 -- nothing is imported here
+        device = os.stat(path).st_dev  # noqa: PTH116 -- this program imports nothing but os
         found = os.statvfs(path)
     except OSError as error:
         return f"{-(error.errno or 1)}\n"

@@ -1,4 +1,4 @@
-"""The table of mounts, ``/proc/PID/mountinfo`` (``man 5 proc_pid_mountinfo``). Pure: it parses, others read."""
+"""Parser of the mount table ``/proc/PID/mountinfo`` (``man 5 proc_pid_mountinfo``). Pure: callers read the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One line: a mount and its place in the tree of mounts."""
+    """One line of the table: a mount and its parent."""
 
     identity: int
     parent: int
@@ -22,24 +22,24 @@ class Mount:
     fstype: str
     source: str
     read_only: bool
-    """By the options of the mount or of the whole filesystem."""
+    """Whether the options of the mount or of the whole filesystem contain ``ro``."""
 
     @property
     def device_number(self) -> int:
-        """The number of the filesystem's device as st_dev has it."""
+        """The device number of the filesystem, as in st_dev."""
         return os.makedev(self.major, self.minor)
 
 
-def plain(field: str) -> str:
-    """Undo the kernel's octal escapes of blanks, backslashes and number signs."""
+def unescape(field: str) -> str:
+    """Replace the kernel's octal escapes of blanks, backslashes and number signs."""
     return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), field) if "\\" in field else field
 
 
 @lru_cache(maxsize=2)
 def all_mounts(text: str) -> tuple[Mount, ...]:
-    """Return the mounts in the kernel's order; a source may be empty, so fields are told apart by single blanks.
+    """Return the mounts in the kernel's order; single blanks separate fields, because a source may be empty.
 
-    A busy node has a thousand mounts and hardly ever a new one: the last two tables are remembered.
+    The last two tables are cached: a busy node has a thousand mounts, and they rarely change.
     """
     return tuple(_mount(line) for line in text.split("\n") if line)
 
@@ -54,37 +54,37 @@ def _mount(line: str) -> Mount:
         parent=int(fields[1]),
         major=int(major),
         minor=int(minor),
-        mount_point=plain(fields[4]),
+        mount_point=unescape(fields[4]),
         fstype=fstype,
-        source=plain(source),
+        source=unescape(source),
         read_only="ro" in fields[5].split(",") or "ro" in super_options.split(","),
     )
 
 
 @lru_cache(maxsize=2)
 def visible_mounts(text: str) -> tuple[Mount, ...]:
-    """Return all but the mounts that no path leads to, as another lies over them or over a directory above them."""
+    """Return the reachable mounts: no other mount covers them or one of their parent directories."""
     mounts = all_mounts(text)
     by_identity = {mount.identity: mount for mount in mounts}
     on_top = {(mount.parent, mount.mount_point): mount for mount in mounts if mount.parent != mount.identity}
-    buried: dict[int, bool] = {}
+    covered: dict[int, bool] = {}
     for mount in mounts:
-        chain = []  # the table is not in the order of the tree, and towers of a thousand mounts exist: no recursion
+        chain = []  # no recursion: the table is not in tree order, and stacks of a thousand mounts exist
         above: Mount | None = mount
-        while above is not None and above.identity not in buried:
-            buried[above.identity] = False
+        while above is not None and above.identity not in covered:
+            covered[above.identity] = False
             chain.append(above)
             above = by_identity.get(above.parent)
-        hidden = above is not None and buried[above.identity]
+        hidden = above is not None and covered[above.identity]
         for link in reversed(chain):
-            hidden = buried[link.identity] = hidden or _covered(link, on_top)
+            hidden = covered[link.identity] = hidden or _is_covered(link, on_top)
     return tuple(
-        mount for mount in mounts if not buried[mount.identity] and (mount.identity, mount.mount_point) not in on_top
+        mount for mount in mounts if not covered[mount.identity] and (mount.identity, mount.mount_point) not in on_top
     )
 
 
-def _covered(mount: Mount, on_top: dict[tuple[int, str], Mount]) -> bool:
-    """Tell whether a sibling lies over the mount, or over a directory on the way to it."""
+def _is_covered(mount: Mount, on_top: dict[tuple[int, str], Mount]) -> bool:
+    """Return whether a sibling covers the mount or one of the directories above it."""
     if mount.parent == mount.identity:
         return False
     if on_top[mount.parent, mount.mount_point] is not mount:

@@ -1,7 +1,7 @@
-"""One process at a time: from ``/proc/PID/stat`` on Linux, from psutil elsewhere.
+"""Reading of single processes: from ``/proc/PID/stat`` on Linux, through psutil on other systems.
 
-psutil asks three files for what one holds, which costs six times as much per process; on thousands of them that is the
-agent's whole budget. Where there is no such file, psutil knows the way.
+psutil reads three files for what one contains, which costs six times as much per process. With thousands of processes
+that would use the agent's whole CPU limit.
 """
 
 from __future__ import annotations
@@ -24,48 +24,48 @@ _CONTAINER = re.compile(r"(?<![0-9a-f])([0-9a-f]{64})(?![0-9a-f])")
 
 @dataclass(frozen=True, slots=True)
 class ProcessStat:
-    """What a process was found to be and to have used."""
+    """Identity and resource usage of a process at one moment."""
 
     pid: int
     name: str
     started: float
-    """In seconds since boot (or since 1970 where boot is unknown): tells it from a later one with the same number."""
+    """Seconds since boot (since 1970 where boot is unknown): distinguishes a later process with the same PID."""
     cpu_seconds: float
     resident: int
     threads: int
     state: str = ""
-    """One letter (``man 5 proc_pid_stat``); empty where the system has no such letters."""
+    """One letter (``man 5 proc_pid_stat``); empty on systems without such letters."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodRef:
-    """Where a process belongs, empty outside of pods."""
+    """The pod and container of a process, empty outside of pods."""
 
     pod_uid: str = ""
     container_id: str = ""
 
 
 class ProcessSource(Protocol):
-    """Where processes are read."""
+    """A reader of processes."""
 
     def pids(self) -> list[int]:
-        """Return the numbers of all processes."""
+        """Return all PIDs."""
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Return one process; None if it is gone, or not ours to see."""
+        """Return one process; None if it has exited or the agent may not read it."""
 
     def thread_states(self, pid: int) -> list[str]:
-        """Return the state of each of its threads."""
+        """Return the state of each thread of a process."""
 
     def pod(self, pid: int) -> PodRef:
-        """Return where it belongs."""
+        """Return the pod and container of a process."""
 
     def now(self) -> float:
         """Return the time on the clock of `ProcessStat.started`."""
 
 
 def parse_stat(pid: int, data: bytes, page: int) -> ProcessStat:
-    """Parse ``/proc/PID/stat`` (``man 5 proc_pid_stat``); the name stands in parentheses and may hold some itself."""
+    """Parse ``/proc/PID/stat`` (``man 5 proc_pid_stat``); the name, in parentheses, may contain parentheses itself."""
     left, right = data.index(b"("), data.rindex(b")")
     fields = data[right + 2 :].split()
     return ProcessStat(
@@ -80,25 +80,25 @@ def parse_stat(pid: int, data: bytes, page: int) -> ProcessStat:
 
 
 def parse_cgroup(text: str) -> PodRef:
-    """Find pod and container in the paths of ``/proc/PID/cgroup``, of either version and driver."""
+    """Find pod and container in the paths of ``/proc/PID/cgroup``, for cgroup v1 and v2 and both drivers."""
     pod, container = _POD.search(text), _CONTAINER.findall(text)
     uid = pod[1].replace("_", "-") if pod else ""
     return PodRef(uid, container[-1] if container else "")
 
 
 class ProcSource:
-    """The host's processes, wherever its /proc is mounted."""
+    """The host's processes, read from its /proc."""
 
     def __init__(self, host: Host) -> None:
         self._root = host.procfs
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def pids(self) -> list[int]:
-        """Return the numbers in /proc."""
-        return [int(name) for name in os.listdir(self._root) if name.isdigit()]  # noqa: PTH208 -- texts
+        """Return the PIDs in /proc."""
+        return [int(name) for name in os.listdir(self._root) if name.isdigit()]  # noqa: PTH208 -- paths are strings
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Read one file, which anybody may."""
+        """Read ``stat``, which every user may read."""
         data = self._data(pid, "stat", _READ)
         try:
             return parse_stat(pid, data, self._page) if data else None
@@ -106,20 +106,20 @@ class ProcSource:
             return None
 
     def thread_states(self, pid: int) -> list[str]:
-        """Read a file of each thread; none once the process is gone."""
+        """Read ``stat`` of each thread; empty if the process has exited."""
         try:
-            numbers = os.listdir(f"{self._root}/{pid}/task")  # noqa: PTH208 -- texts
+            numbers = os.listdir(f"{self._root}/{pid}/task")  # noqa: PTH208 -- paths are strings
         except OSError:
             return []
         texts = (self._data(pid, f"task/{number}/stat", _READ) for number in numbers)
         return [data[data.rindex(b")") + 2 :][:1].decode("ascii", "replace") for data in texts if b")" in data]
 
     def pod(self, pid: int) -> PodRef:
-        """Read its control groups."""
+        """Read the control groups of the process."""
         return parse_cgroup(self._data(pid, "cgroup", 4 * _READ).decode("utf-8", "replace"))
 
     def now(self) -> float:
-        """Return the seconds since boot, which are the same for every container."""
+        """Return the seconds since boot, which are the same in every container."""
         data = self._data("", "uptime", _READ)
         return float(data.split()[0]) if data else 0.0
 
@@ -130,26 +130,26 @@ class ProcSource:
             return b""
         try:
             return os.read(descriptor, most)
-        except OSError:  # it ended between the two calls
+        except OSError:  # the process exited between the two calls
             return b""
         finally:
             os.close(descriptor)
 
 
 class PsutilSource:
-    """The processes of this system, whichever it is."""
+    """The processes of this system, on any platform."""
 
     def __init__(self) -> None:
-        import psutil  # noqa: PLC0415 -- Linux does without
+        import psutil  # noqa: PLC0415 -- not needed on Linux
 
         self._psutil = psutil
 
     def pids(self) -> list[int]:
-        """Return the numbers of all processes."""
+        """Return all PIDs."""
         return self._psutil.pids()
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Ask for all at once; None for those that others may not see."""
+        """Read all fields at once; None for processes that other users may not read."""
         try:
             process = self._psutil.Process(pid)
             with process.oneshot():
@@ -166,12 +166,12 @@ class PsutilSource:
             return None
 
     def thread_states(self, pid: int) -> list[str]:
-        """Return nothing: other systems have other states."""
+        """Return an empty list: other systems have other states."""
         del pid
         return []
 
     def pod(self, pid: int) -> PodRef:
-        """Return nothing: there are no pods elsewhere."""
+        """Return an empty reference: other systems have no pods."""
         del pid
         return PodRef()
 

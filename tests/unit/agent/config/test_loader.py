@@ -1,4 +1,4 @@
-"""Flags outweigh the file, the file outweighs the environment; what cannot be used is named."""
+"""Precedence of flags, file and environment, and the errors of the settings file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metricat_agent.collectors.catalog import COLLECTORS
-from metricat_agent.config.flags import every
+from metricat_agent.config.flags import all_options
 from metricat_agent.config.settings import SettingError, Settings, parse
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def settings(tmp_path: Path, content: str, *arguments: str, **environment: str) 
     return parse([f"--config.file={file}", *arguments], environment, COLLECTORS)
 
 
-def test_the_order_of_weight(tmp_path: Path) -> None:
+def test_flag_precedes_file_and_file_precedes_environment(tmp_path: Path) -> None:
     assert settings(tmp_path, FILE, FLAG, **VARIABLE).log_level == "error"
     assert settings(tmp_path, FILE, **VARIABLE).log_level == "warn"
     assert settings(tmp_path, "", **VARIABLE).log_level == "debug"
@@ -37,14 +37,14 @@ def test_the_order_of_weight(tmp_path: Path) -> None:
         "collector: {cpu: {enabled: off}, netdev.device-exclude: '^${LETTER}'}",
     ],
 )
-def test_ways_to_write_the_file(tmp_path: Path, content: str) -> None:
+def test_file_accepts_nested_and_dotted_keys(tmp_path: Path, content: str) -> None:
     given = settings(tmp_path, content, LETTER="x")
     assert "cpu" not in given.collectors
     assert not given.collectors["netdev"].filters["device-exclude"].keeps("x1")
     assert given.collectors["netdev"].filters["device-exclude"].keeps("veth1")
 
 
-def test_the_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
+def test_environment_can_name_the_file(tmp_path: Path) -> None:
     file = tmp_path / "agent.yaml"
     file.write_text("web: {listen-address: [':1', '[::1]:2'], access-log: true}")
     given = parse([], {"METRICAT_CONFIG_FILE": str(file)}, COLLECTORS)
@@ -52,13 +52,13 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path) -> None:
     assert given.access_log
 
 
-def test_switches_in_the_environment() -> None:
+def test_environment_switches_collectors_and_ignores_service_variables() -> None:
     environment = {"METRICAT_COLLECTOR_CPU": "false", "METRICAT_OPERATOR_SERVICE_HOST": "10.0.0.1"}
     assert "cpu" not in parse([], environment, COLLECTORS).collectors
     assert "cpu" in parse(["--collector.cpu"], environment, COLLECTORS).collectors
 
 
-def test_a_dollar_before_braces_is_kept_when_doubled(tmp_path: Path) -> None:
+def test_doubled_dollar_before_braces_is_a_literal_dollar(tmp_path: Path) -> None:
     given = settings(tmp_path, "collector.netdev.device-exclude: '^a$${B}|c$'")
     pattern = given.collectors["netdev"].filters["device-exclude"].exclude
     assert pattern is not None
@@ -69,37 +69,40 @@ def test_a_dollar_before_braces_is_kept_when_doubled(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("log: {level: loud}", r"^log\.level: loud in .*agent\.yaml: .*write debug"),
-        ("log: {levl: info}", r"log\.levl in .*: no such setting"),
-        ("config: {file: other.yaml}", r"config\.file in .*: no such setting"),
-        ("web: {listen-address: [':1', '${TOKEN}']}", r"^web\.listen-address: :1, \$\{TOKEN\} in .*: not an address"),
+        ("log: {levl: info}", r"log\.levl in .*: unknown setting"),
+        ("config: {file: other.yaml}", r"config\.file in .*: unknown setting"),
+        (
+            "web: {listen-address: [':1', '${TOKEN}']}",
+            r"^web\.listen-address: :1, \$\{TOKEN\} in .*: not a listen address",
+        ),
         ("[1, 2]", r"--config\.file=.*: not a mapping"),
-        ("log: &log {level: *log}", r"--config\.file=.*: nested too deep, or in itself"),
-        ("[" * 3000, r"--config\.file=.*: nested too deep"),
-        ("a: {b: [", r"--config\.file=.*: cannot be read as YAML: .* in line 1"),
-        ("log.level: ${SECRET_TOKEN}", r"there is no SECRET_TOKEN in the environment"),
+        ("log: &log {level: *log}", r"--config\.file=.*: nested too deeply or recursively"),
+        ("[" * 3000, r"--config\.file=.*: nested too deeply"),
+        ("a: {b: [", r"--config\.file=.*: invalid YAML: .* in line 1"),
+        ("log.level: ${SECRET_TOKEN}", r"SECRET_TOKEN is not set in the environment"),
         ("log.level: ${TOKEN}", r"^log\.level: \$\{TOKEN\} in [^:]*: [^:]*$"),
         (
             "self: {cpu-budget: lots}",
-            r"self\.cpu-budget: lots in .*: not a number from 0\.1 to 100; write one such as 2",
+            r"self\.cpu-budget: lots in .*: not a number from 0\.1 to 100; write for example 2",
         ),
     ],
 )
-def test_what_cannot_be_used(tmp_path: Path, content: str, said: str) -> None:
+def test_bad_file_is_rejected_without_showing_secrets(tmp_path: Path, content: str, said: str) -> None:
     with pytest.raises(SettingError, match=said) as caught:
         settings(tmp_path, content, TOKEN="s3cr3t")
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there() -> None:
-    with pytest.raises(SettingError, match=r"--config\.file=/nowhere: cannot be read: No such .*; name a file"):
+def test_missing_file_is_rejected() -> None:
+    with pytest.raises(SettingError, match=r"--config\.file=/nowhere: cannot be read: No such .*; give the path"):
         parse(["--config.file=/nowhere"], {}, COLLECTORS)
 
 
-def test_a_bad_variable_is_named() -> None:
-    with pytest.raises(SettingError, match=r"METRICAT_COLLECTOR_CPU=maybe: neither on nor off"):
+def test_bad_variable_is_named_in_the_error() -> None:
+    with pytest.raises(SettingError, match=r"METRICAT_COLLECTOR_CPU=maybe: not a boolean"):
         parse([], {"METRICAT_COLLECTOR_CPU": "maybe"}, COLLECTORS)
 
 
-def test_no_two_settings_share_a_name() -> None:
-    options = list(every(COLLECTORS))
+def test_settings_have_unique_names_and_variables() -> None:
+    options = list(all_options(COLLECTORS))
     assert len({option.name for option in options}) == len({option.variable for option in options}) == len(options)

@@ -1,4 +1,4 @@
-"""A command line of node_exporter is taken as it is."""
+"""Command lines of node_exporter work unchanged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from metricat_agent.config.node_exporter_flags import translate
 from metricat_agent.config.settings import SettingError, parse
 
 
-def test_what_is_spelled_differently_is_taken() -> None:
+def test_flags_with_other_names_are_translated() -> None:
     arguments, notes = translate(
         ["--collector.powersupply.ignored-supplies=^BAT", "--web.disable-exporter-metrics", "--collector.tcpstat"]
     )
@@ -23,7 +23,7 @@ def test_what_is_spelled_differently_is_taken() -> None:
     assert "agent" not in parse(arguments, {}, COLLECTORS).collectors
 
 
-def test_what_changes_nothing_is_taken_and_told() -> None:
+def test_flags_without_effect_are_dropped_with_a_note() -> None:
     arguments, notes = translate(
         [
             *("--no-collector.drbd", "--collector.netclass.ignore-invalid-speed", "--runtime.gomaxprocs=1"),
@@ -31,25 +31,25 @@ def test_what_changes_nothing_is_taken_and_told() -> None:
         ]
     )
     assert arguments == []
-    assert notes[0] == "--no-collector.drbd changes nothing: there is no such collector"
-    assert notes[3] == "--no-collector.netdev.netlink changes nothing: the kernel's files tell it"
+    assert notes[0] == "--no-collector.drbd has no effect: the agent has no such collector"
+    assert notes[3] == "--no-collector.netdev.netlink has no effect: the agent reads the kernel's files instead"
     assert len(notes) == 6
 
 
-def test_logfmt_is_our_text() -> None:
+def test_log_format_logfmt_becomes_text() -> None:
     arguments, _ = translate(["--log.format=logfmt", "--log.level=debug"])
     assert parse(arguments, {}, COLLECTORS).log_format == "text"
 
 
 @pytest.mark.parametrize("argument", ["--collector.drbd", "--no-collector.zfz"])
-def test_what_we_lack_or_do_not_know_is_refused(argument: str) -> None:
+def test_missing_and_unknown_collectors_are_rejected(argument: str) -> None:
     arguments, notes = translate([argument])
     assert notes == []
     with pytest.raises(SettingError):
         parse(arguments, {}, COLLECTORS)
 
 
-def test_filters_of_neighbours_and_chips() -> None:
+def test_filters_of_arp_and_hwmon_work() -> None:
     given = parse(["--collector.arp.device-exclude=^veth", "--collector.hwmon.chip-include=^a$"], {}, COLLECTORS)
     table = "IP HW Device\n10.0.0.1 x eth0\n10.0.0.2 x veth1\n"
     [(_, neighbours)] = arp.parse(table, given.collectors["arp"].filters["device-exclude"])

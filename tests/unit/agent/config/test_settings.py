@@ -1,4 +1,4 @@
-"""What the agent may be told, and what it says of what it cannot use."""
+"""Values of settings, and the errors for values that cannot be used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def settings(*arguments: str, **environment: str) -> Settings:
     return parse(arguments, environment, COLLECTORS)
 
 
-def test_defaults_are_a_host_of_ones_own() -> None:
+def test_defaults_read_the_local_host() -> None:
     given = settings()
     assert (given.host.procfs, given.host.sysfs, given.host.rootfs) == ("/proc", "/sys", "/")
     assert given.host.is_local
@@ -22,7 +22,7 @@ def test_defaults_are_a_host_of_ones_own() -> None:
     assert set(given.collectors) == {name for name, collector in COLLECTORS.items() if collector.on_by_default}
 
 
-def test_the_flags_of_the_daemon_set(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_flags_of_the_daemon_set_read_the_mounted_host(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("host")
     (root / "proc").mkdir()
     (root / "proc" / "stat").touch()
@@ -48,17 +48,17 @@ def test_the_flags_of_the_daemon_set(tmp_path_factory: pytest.TempPathFactory) -
         ("localhost:0", Address("localhost", 0)),
     ],
 )
-def test_addresses(text: str, expected: Address) -> None:
+def test_listen_addresses_are_parsed(text: str, expected: Address) -> None:
     assert address(Value((text,), "--web.listen-address"), text) == expected
     assert str(expected) == text
 
 
-def test_several_addresses() -> None:
+def test_listen_address_can_be_given_more_than_once() -> None:
     given = settings("--web.listen-address=127.0.0.1:1", "--web.listen-address", "[::1]:2")
     assert given.listen == (Address("127.0.0.1", 1), Address("::1", 2))
 
 
-def test_collectors_are_switched_one_by_one() -> None:
+def test_collectors_are_switched_individually() -> None:
     assert set(settings().collectors) - set(settings("--no-collector.cpu").collectors) == {"cpu"}
     assert set(settings("--collector.disable-defaults", "--collector.cpu").collectors) == {"cpu"}
 
@@ -77,13 +77,13 @@ def test_filters_replace_the_defaults() -> None:
     [
         (["--web.listen-address=9100"], r"--web\.listen-address=9100: .*write \[IP\]:PORT"),
         (["--web.listen-address=::1:9100"], r"--web\.listen-address=::1:9100: .*\[::1\]:9100"),
-        (["--web.listen-address=1.2.3.999:9100"], r"--web\.listen-address=1\.2\.3\.999:9100: not an address"),
-        (["--web.listen-address=[1::2::3]:9100"], r"\[1::2::3\]:9100: not an address"),
+        (["--web.listen-address=1.2.3.999:9100"], r"--web\.listen-address=1\.2\.3\.999:9100: not a listen address"),
+        (["--web.listen-address=[1::2::3]:9100"], r"\[1::2::3\]:9100: not a listen address"),
         (["--web.listen-address=:65536"], r"--web\.listen-address=:65536: "),
         (["--web.telemetry-path=metrics"], r"--web\.telemetry-path=metrics: .*/metrics"),
         (["--web.telemetry-path=/-/healthy"], r"--web\.telemetry-path=/-/healthy: "),
-        (["--path.procfs=/nowhere"], r"--path\.procfs=/nowhere: .*mount the host's there"),
-        (["--path.procfs=/"], r"--path\.procfs=/: not a directory that holds 'stat'"),
+        (["--path.procfs=/nowhere"], r"--path\.procfs=/nowhere: .*mount the host's directory there"),
+        (["--path.procfs=/"], r"--path\.procfs=/: not a directory that contains 'stat'"),
         (["--path.rootfs=relative"], r"--path\.rootfs=relative: "),
         (["--collector.netdev.device-exclude=("], r"--collector\.netdev\.device-exclude=\(: not a regular expr.*write"),
         (
@@ -96,18 +96,26 @@ def test_filters_replace_the_defaults() -> None:
         (["--log.level=loud"], r"--log\.level=loud: .*warn"),
         (
             ["--colector.cpu"],
-            r"^--colector\.cpu: no such setting; did you mean --collector\.cpu\? --help lists every one$",
+            r"^--colector\.cpu: unknown setting; did you mean --collector\.cpu\? --help lists all settings$",
         ),
-        (["--zzz=s3cr3t", "more"], r"^--zzz: no such setting; --help lists every one$"),
-        (["more"], r"^more: no such setting; --help"),
+        (["--zzz=s3cr3t", "more"], r"^--zzz: unknown setting; --help lists all settings$"),
+        (["more"], r"^more: unknown setting; --help"),
         (
             ["--collector.cpu=false"],
             r"^--collector\.cpu=false: takes no value; write --collector.cpu or --no-collector\.cpu$",
         ),
-        (["--path.procfs"], r"^--path\.procfs: has no value; write --path\.procfs=VALUE$"),
+        (
+            ["--collector.deadline=61"],
+            r"^--collector\.deadline=61: not a number from 0\.1 to 60; write for example 1\.5$",
+        ),
+        (
+            ["--collector.deadline=1s"],
+            r"^--collector\.deadline=1s: invalid number of seconds '1s'; use for example 1\.5$",
+        ),
+        (["--path.procfs"], r"^--path\.procfs: missing value; write --path\.procfs=VALUE$"),
     ],
 )
-def test_a_bad_setting_is_named_with_its_value_and_the_way_out(arguments: list[str], said: str) -> None:
+def test_error_names_the_setting_its_value_and_the_remedy(arguments: list[str], said: str) -> None:
     with pytest.raises(SettingError, match=said):
         settings(*arguments)
 
@@ -115,10 +123,10 @@ def test_a_bad_setting_is_named_with_its_value_and_the_way_out(arguments: list[s
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--web.tls-secret=/t", "--web.config.file=/w"), r"--web\.config\.file=/w: does not go together with --web"),
+        (("--web.tls-secret=/t", "--web.config.file=/w"), r"--web\.config\.file=/w: cannot be combined with --web"),
         (("--web.client-ca-secret=/c",), r"--web\.client-ca-secret=/c: .* give --web\.tls-secret too"),
     ],
 )
-def test_secrets_that_do_not_go_together(arguments: tuple[str, ...], said: str) -> None:
+def test_conflicting_secrets_are_rejected(arguments: tuple[str, ...], said: str) -> None:
     with pytest.raises(SettingError, match=said):
         settings(*arguments)

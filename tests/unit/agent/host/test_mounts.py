@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from metricat_agent.collectors import Filter, filesystem
 from metricat_agent.config.settings import parse as parse_settings
-from metricat_agent.host.mountinfo import all_mounts, plain, visible_mounts
+from metricat_agent.host.mountinfo import all_mounts, unescape, visible_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +49,7 @@ def test_fields_of_a_recorded_table(host: Host) -> None:
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_escapes_are_undone(name: str) -> None:
     escaped = "".join(f"\\{ord(char):03o}" if char in " \t\n\\#" else char for char in name)
-    assert plain(escaped) == name
+    assert unescape(escaped) == name
 
 
 def test_a_parent_may_come_after_its_children() -> None:
