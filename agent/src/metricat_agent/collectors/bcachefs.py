@@ -85,7 +85,7 @@ def _filesystem(host: Host, entry: str) -> Filesystem:
     return Filesystem(entry, host.sys_attributes(place, FILES), counters, devices)
 
 
-def rows(text: str, width: int) -> Iterator[list[str]]:
+def table_rows(text: str, width: int) -> Iterator[list[str]]:
     """Give the words of lines that have so many or more, without colons behind the first."""
     for line in text.splitlines():
         words = line.split()
@@ -93,7 +93,7 @@ def rows(text: str, width: int) -> Iterator[list[str]]:
             yield [words[0].removesuffix(":"), *words[1:]]
 
 
-def below(text: str) -> Iterator[tuple[str, str, str]]:
+def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
     """Give heading, key and number of lines ``KEY: NUMBER`` below headings that have none."""
     heading = ""
     for line in text.splitlines():
@@ -112,16 +112,16 @@ def parse(filesystems: Iterable[Filesystem]) -> Metrics:
         columns[INFO].append(((uuid,), 1))
         if "btree_cache_size" in files:
             columns[CACHE].append(((uuid,), parse_size(files["btree_cache_size"])))
-        for algorithm, compressed, uncompressed, *_ in list(rows(files.get("compression_stats", ""), 3))[1:]:
+        for algorithm, compressed, uncompressed, *_ in list(table_rows(files.get("compression_stats", ""), 3))[1:]:
             columns[COMPRESSED].append(((uuid, algorithm), parse_size(compressed)))
             columns[UNCOMPRESSED].append(((uuid, algorithm), parse_size(uncompressed)))
-        for kind, count, *_ in rows(files.get("errors", ""), 2):
+        for kind, count, *_ in table_rows(files.get("errors", ""), 2):
             columns[ERRORS].append(((uuid, kind), parse_size(count)))
-        for kind, count, size, *_ in rows(files.get("btree_write_stats", ""), 3):
+        for kind, count, size, *_ in table_rows(files.get("btree_write_stats", ""), 3):
             columns[WRITES].append(((uuid, kind), parse_size(count)))
             columns[WRITE_SIZE].append(((uuid, kind), parse_size(size)))
         for name, text in one.counters.items():
-            told = {key: value for _, key, value in below(text)}
+            told = {key: value for _, key, value in keyed_lines(text)}
             columns.setdefault(family_of(name), []).append(((uuid,), parse_size(told[_SINCE])))
         for device, texts in one.devices.items():
             for family, sample in of_device((uuid, device), texts):
@@ -135,9 +135,9 @@ def of_device(labels: tuple[str, str], texts: Mapping[str, str]) -> Iterator[tup
     for file, family in NUMBERS.items():
         if file in texts:
             yield family, (labels, parse_size(texts[file]))
-    for operation, kind, value in below(texts.get("io_done", "")):
+    for operation, kind, value in keyed_lines(texts.get("io_done", "")):
         yield DONE, ((*labels, operation, kind), parse_size(value))
-    for heading, kind, value in below(texts.get("io_errors", "")):
+    for heading, kind, value in keyed_lines(texts.get("io_errors", "")):
         if heading.endswith(_SINCE):
             yield FAILED, ((*labels, kind), parse_size(value))
 

@@ -26,7 +26,7 @@ GUEST_MODES = ("user", "nice")
 Ticks = Mapping[str, tuple[int, ...]]
 """Per CPU number: the ticks of `MODES`, then of `GUEST_MODES`."""
 
-_WOBBLE = 3 * USER_HZ
+_TOLERANCE = 3 * USER_HZ
 _NOTHING = Filter(include=pattern("(?!)"))
 
 
@@ -47,7 +47,7 @@ def parse(text: str) -> Ticks:
     return ticks
 
 
-def settle(before: Ticks, now: Ticks) -> Ticks:
+def monotonic(before: Ticks, now: Ticks) -> Ticks:
     """Hold counters that stepped back by less than 3 seconds.
 
     Idle, iowait and steal do (``man 5 proc``), and Prometheus would read any step back as a restart from zero, adding
@@ -55,7 +55,8 @@ def settle(before: Ticks, now: Ticks) -> Ticks:
     """
     return {
         number: tuple(
-            old if 0 < old - new < _WOBBLE else new for old, new in zip(before.get(number, values), values, strict=True)
+            old if 0 < old - new < _TOLERANCE else new
+            for old, new in zip(before.get(number, values), values, strict=True)
         )
         for number, values in now.items()
     }
@@ -101,16 +102,16 @@ class Cpu(Collector):
     options = (INFO, FLAGS, BUGS)
 
     def setup(self) -> None:
-        """Begin with nothing to settle against."""
+        """Begin with nothing to monotonic against."""
         self._last: Ticks = {}
 
     def collect(self) -> Metrics:
-        """Read, parse and settle."""
-        self._last = settle(self._last, parse(read(self.host)))
+        """Read, parse and monotonic."""
+        self._last = monotonic(self._last, parse(read(self.host)))
         system = cpusys.read(self.host)
         found = metrics(self._last) + self.parse_if_changed(system, cpusys.parse)
         flags, bugs = self.option(FLAGS), self.option(BUGS)
         if self.option(INFO) or flags != _NOTHING or bugs != _NOTHING:
-            hertz = not cpuinfo.hardware_says(self.host, system.cpus)
+            hertz = not cpuinfo.from_hardware(self.host, system.cpus)
             found += cpuinfo.parse(self.host.proc("cpuinfo"), flags, bugs, hertz=hertz)
         return found

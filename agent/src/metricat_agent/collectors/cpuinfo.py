@@ -35,7 +35,7 @@ _BY_HARDWARE = "cpuinfo_cur_freq"
 """What cpufreq tells under the same name; root alone may read it, and few drivers have it."""
 
 
-def hardware_says(host: Host, cpus: Iterable[str]) -> bool:
+def from_hardware(host: Host, cpus: Iterable[str]) -> bool:
     """Tell whether the hardware says how fast any of the CPUs runs, to us."""
     for cpu in cpus:
         try:

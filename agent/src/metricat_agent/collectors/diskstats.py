@@ -76,7 +76,7 @@ MAPPER = gauge(
     "1, labelled with what the device mapper (LVM, multipath, encryption) calls a block device.",
     *("device", "name", "uuid", "vg_name", "lv_name", "lv_layer"),
 )
-INFOS = (
+UDEV_INFOS = (
     (FILESYSTEM, ("ID_FS_TYPE", "ID_FS_USAGE", "ID_FS_UUID", "ID_FS_VERSION")),
     (MAPPER, ("DM_NAME", "DM_UUID", "DM_VG_NAME", "DM_LV_NAME", "DM_LV_LAYER")),
 )
@@ -162,7 +162,7 @@ def info(row: Row, hardware: Hardware) -> Sample:
     return (row.device, row.major, row.minor, *named, hardware.rotational), 1
 
 
-def known_to_udev(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
+def udev_metrics(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
     """Return what else udev knows of some devices: filesystem, device mapper, the cache and turns of ATA disks."""
     infos: Metrics = [
         (
@@ -173,7 +173,7 @@ def known_to_udev(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
                 if known.get(keys[0])
             ],
         )
-        for family, keys in INFOS
+        for family, keys in UDEV_INFOS
     ]
     ata = {device: known for device, known in devices.items() if known.get("ID_ATA")}
     for family, key in ATA:
@@ -194,7 +194,7 @@ def parse(found: list[Row], hardware: Mapping[str, Hardware]) -> Metrics:
     return [
         (INFO, infos),
         *((family, samples) for (family, _), samples in zip(COLUMNS, columns, strict=True)),
-        *known_to_udev({device: properties(one.udev) for device, one in hardware.items() if one.udev}),
+        *udev_metrics({device: properties(one.udev) for device, one in hardware.items() if one.udev}),
     ]
 
 
@@ -204,7 +204,7 @@ class Disks(Collector):
     name = "diskstats"
     summary = "reads, writes, discards, flushes and queues of block devices"
     essential = True
-    families = (INFO, *(family for family, _ in (*COLUMNS, *INFOS, *ATA)))
+    families = (INFO, *(family for family, _ in (*COLUMNS, *UDEV_INFOS, *ATA)))
     filter_flags = (FilterFlags.of("device", "block devices", NO_DISKS),)
 
     def collect(self) -> Metrics:

@@ -36,7 +36,7 @@ NO_STORAGE_TYPES = (
 )
 
 
-NEVER_HANG = frozenset(
+LOCAL_FSTYPES = frozenset(
     (
         *("bcachefs", "btrfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "iso9660", "jfs", "msdos", "ntfs3"),
         *("overlay", "ramfs", "reiserfs", "rootfs", "squashfs", "tmpfs", "udf", "vfat", "xfs", "zfs"),
@@ -91,24 +91,24 @@ def reads_right_device(mount: Mount, path: str, device: int, own_mounts: Callabl
     return own is not None and own.device_number == mount.device_number
 
 
-def look(path: str) -> MountAnswer:
+def statvfs(path: str) -> MountAnswer:
     """Ask the filesystem ourselves; blocks are counted in fragments (``man 3 statvfs``)."""
     found = os.statvfs(path)
     numbers = (found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree)
     return MountAnswer(device_of(path), *numbers)
 
 
-def suspects(mounts: Iterable[Mount]) -> frozenset[int]:
+def risky_mounts(mounts: Iterable[Mount]) -> frozenset[int]:
     """Return the mounts that may hang: those whose type is not known to answer from memory, and all below them."""
     found: set[int] = set()
     for mount in sorted(mounts, key=lambda mount: len(mount.mount_point)):
-        if mount.fstype not in NEVER_HANG or mount.parent in found:
+        if mount.fstype not in LOCAL_FSTYPES or mount.parent in found:
             found.add(mount.identity)
     return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MountPlan:
     """The mounts that a table holds, those we look at, and the numbers of those that may hang."""
 
     table: tuple[Mount, ...] = ()
@@ -116,13 +116,13 @@ class Choice:
     may_hang: frozenset[int] = frozenset()
 
 
-def choose(table: tuple[Mount, ...], mount_points: Filter, types: Filter) -> Choice:
+def plan_mounts(table: tuple[Mount, ...], mount_points: Filter, types: Filter) -> MountPlan:
     """Choose from a table of mounts."""
     chosen = tuple(mount for mount in table if mount_points.keeps(mount.mount_point) and types.keeps(mount.fstype))
-    return Choice(table, chosen, suspects(table))
+    return MountPlan(table, chosen, risky_mounts(table))
 
 
-def read(host: Host, choice: Choice, prober: Prober) -> list[tuple[Mount, Usage | None]]:
+def read(host: Host, plan: MountPlan, prober: Prober) -> list[tuple[Mount, Usage | None]]:
     """Read the usage of the mounts; None where it cannot be had, or only from another device."""
     own: dict[str, Mount] = {}
 
@@ -133,10 +133,10 @@ def read(host: Host, choice: Choice, prober: Prober) -> list[tuple[Mount, Usage 
 
     prober.begin_round()
     found: list[tuple[Mount, Usage | None]] = []
-    for mount in choice.chosen:
+    for mount in plan.chosen:
         path = host.root(mount.mount_point)
         try:
-            answer = (prober.probe if mount.identity in choice.may_hang else look)(path)
+            answer = (prober.probe if mount.identity in plan.may_hang else statvfs)(path)
             right = reads_right_device(mount, path, answer.device, own_mounts)
             found.append((mount, usage(answer) if right else None))
         except OSError:
@@ -183,11 +183,11 @@ class FileSystems(Collector):
     def setup(self) -> None:
         """Begin without a child: most nodes need none."""
         self._prober = Prober()
-        self._choice = Choice()
+        self._plan = MountPlan()
 
     def collect(self) -> Metrics:
         """Read and parse; choose anew when a mount came or went."""
         table = visible_mounts(self.host.pid1("mountinfo"))
-        if table is not self._choice.table:
-            self._choice = choose(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
-        return self.parse_if_changed(read(self.host, self._choice, self._prober), parse)
+        if table is not self._plan.table:
+            self._plan = plan_mounts(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
+        return self.parse_if_changed(read(self.host, self._plan, self._prober), parse)

@@ -71,7 +71,7 @@ Attributes = Mapping[str, Mapping[str, str]]
 """Per device: the files of its directory that could be read, each with its text."""
 
 
-def shows_host(host: Host) -> bool:
+def is_host_sysfs(host: Host) -> bool:
     """Tell whether our mount of /sys is the one of the host's process 1, hence of its network namespace."""
     device = device_of(host.sysfs)
     ours = all_mounts(read_text(f"{host.self_proc}/mountinfo"))
@@ -85,7 +85,7 @@ def shows_host(host: Host) -> bool:
 
 def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]:
     """Return those of the devices in our /sys that are the host's and that we look at."""
-    if not shows_host(host):
+    if not is_host_sysfs(host):
         raise NotHostNetworkError(
             f"{host.sysfs} is not the mount of sysfs that the host has on /sys, so its network devices may be those of "
             f"this container: mount the host's /sys and name it in --path.sysfs, or pass --no-collector.netclass"

@@ -86,14 +86,14 @@ def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) 
     for names, values in zip(lines[::2], lines[1::2], strict=True):
         columns = known.get(names)
         if columns is None:
-            columns = known[names] = wanted(names, fields)
+            columns = known[names] = select_columns(names, fields)
         if columns:
             numbers = values.split()
             found += [single(family, int(numbers[column])) for column, family in columns]
     return found
 
 
-def wanted(names: str, fields: re.Pattern[str]) -> Columns:
+def select_columns(names: str, fields: re.Pattern[str]) -> Columns:
     """Return the columns that the expression finds."""
     protocol, *rest = names.split()
     protocol = protocol.removesuffix(":")
@@ -101,7 +101,7 @@ def wanted(names: str, fields: re.Pattern[str]) -> Columns:
     return [(number, family_of(key)) for number, key in keys if fields.search(key)]
 
 
-def wanted6(name: str, fields: re.Pattern[str]) -> Family | None:
+def select6(name: str, fields: re.Pattern[str]) -> Family | None:
     """Return the family if the expression finds its key: what stands before and after the 6."""
     protocol, six, rest = name.partition("6")
     key = f"{protocol}{six}_{rest}"
@@ -125,7 +125,7 @@ class NetworkStatistics(Collector):
         """Select the fields."""
         self._fields = self.option(FIELDS)
         self._columns: dict[str, Columns] = {}
-        self._list = FieldList(lambda name: wanted6(name, self._fields))
+        self._list = FieldList(lambda name: select6(name, self._fields))
 
     def collect(self) -> Metrics:
         """Read and parse."""

@@ -122,7 +122,7 @@ def parse_filesystems(found: Iterable[tuple[Any, Any]], points: Filter, types: F
     return list(columns.items())
 
 
-class Agent(Collector):
+class PortableAgent(Collector):
     """What the agent itself costs."""
 
     name, summary, families, essential = agent.Agent.name, agent.Agent.summary, agent.Agent.families, True
@@ -138,7 +138,7 @@ class Agent(Collector):
         ]
 
 
-class Cpu(Collector):
+class PortableCpu(Collector):
     """Where the CPUs' time went."""
 
     name, summary, families, essential = cpu.Cpu.name, cpu.Cpu.summary, (cpu.SECONDS,), True
@@ -148,7 +148,7 @@ class Cpu(Collector):
         return parse_cpu(psutil().cpu_times(percpu=True))
 
 
-class Memory(Collector):
+class PortableMemory(Collector):
     """What memory is used for."""
 
     name, summary, essential = "meminfo", "memory and swap", True
@@ -159,7 +159,7 @@ class Memory(Collector):
         return parse_fields(MEMORY, psutil().virtual_memory()) + parse_fields(SWAP, psutil().swap_memory())
 
 
-class LoadAverage(Collector):
+class PortableLoadAverage(Collector):
     """How many tasks want to run."""
 
     name, summary, families, essential = "loadavg", loadavg.LoadAverage.summary, loadavg.LOADS, True
@@ -169,7 +169,7 @@ class LoadAverage(Collector):
         return [single(family, value) for family, value in zip(loadavg.LOADS, psutil().getloadavg(), strict=True)]
 
 
-class Disks(Collector):
+class PortableDisks(Collector):
     """What the disks did."""
 
     name, summary, essential = "diskstats", "reads and writes of disks", True
@@ -182,7 +182,7 @@ class Disks(Collector):
         return parse_devices(_DISKS, found, self.filter("device-exclude"))
 
 
-class NetworkDevices(Collector):
+class PortableNetworkDevices(Collector):
     """What the network devices carried and lost."""
 
     name, summary, essential = "netdev", "traffic, errors and drops of network devices", True
@@ -195,7 +195,7 @@ class NetworkDevices(Collector):
         return parse_devices(_NETWORK, found, self.filter("device-exclude"))
 
 
-class FileSystems(Collector):
+class PortableFileSystems(Collector):
     """How full the filesystems are."""
 
     name, summary, essential = "filesystem", "space of filesystems", True
@@ -219,7 +219,7 @@ class FileSystems(Collector):
         return parse_filesystems(found, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
 
 
-class Stat(Collector):
+class PortableStat(Collector):
     """When the machine booted."""
 
     name, summary, essential = "stat", "boot time", True
@@ -230,7 +230,7 @@ class Stat(Collector):
         return [single(totals.FIELDS["btime"], psutil().boot_time())]
 
 
-class Time(Collector):
+class PortableTime(Collector):
     """What time the machine thinks it is."""
 
     name, summary, families, essential = "time", "the machine's clock", (clock.TIME,), True
@@ -240,7 +240,7 @@ class Time(Collector):
         return [single(clock.TIME, time.time())]
 
 
-class Uname(Collector):
+class PortableUname(Collector):
     """Which system runs."""
 
     name, summary, families, essential = "uname", kernel.Uname.summary, (kernel.INFO,), True
@@ -252,7 +252,7 @@ class Uname(Collector):
         return [(kernel.INFO, [((found.system, found.release, found.version, found.machine, node, ""), 1)])]
 
 
-class Battery(Collector):
+class PortableBattery(Collector):
     """How long a laptop lasts."""
 
     name, summary, families = "powersupplyclass", "charge of the battery", (BATTERY,)
@@ -267,8 +267,18 @@ class Battery(Collector):
 PORTABLE: dict[str, type[Collector]] = {
     collector.name: collector
     for collector in (
-        *(Agent, Battery, Cpu, Disks, FileSystems, LoadAverage, Memory, NetworkDevices),
-        *(Processes, Stat, Time, Uname),
+        PortableAgent,
+        PortableBattery,
+        PortableCpu,
+        PortableDisks,
+        PortableFileSystems,
+        PortableLoadAverage,
+        PortableMemory,
+        PortableNetworkDevices,
+        PortableStat,
+        PortableTime,
+        PortableUname,
+        Processes,
     )
 }
-"""Every collector there is on other systems."""
+"""All collectors of systems that are not Linux."""

@@ -41,7 +41,7 @@ _MOST = 100
 _MASKS = ("none", "hash")
 
 
-def masked(name: str, mask: str) -> str:
+def mask_name(name: str, mask: str) -> str:
     """Return the name, or what tells it from others without saying it."""
     if mask != "hash":
         return name
@@ -56,7 +56,7 @@ def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
         (
             (
                 str(process.stat.pid),
-                masked(process.stat.name, mask),
+                mask_name(process.stat.name, mask),
                 process.pod.pod_uid,
                 process.pod.container_id,
             ),
@@ -71,7 +71,7 @@ def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
     ]
 
 
-def counted(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
+def parse_totals(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
     """Give the number of all; nothing where the system tells no states."""
     if not totals.states:
         return []
@@ -135,4 +135,4 @@ class Processes(Collector):
         for name in LIMITS:
             with suppress(FileNotFoundError):
                 limits[name] = self.host.proc(f"sys/kernel/{name}")
-        return parse(processes, self.option(MASK)) + counted(self._sampler.totals, limits)
+        return parse(processes, self.option(MASK)) + parse_totals(self._sampler.totals, limits)

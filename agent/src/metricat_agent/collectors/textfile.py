@@ -77,10 +77,10 @@ def _file(path: str) -> File:
 
 def parse(files: Iterable[File]) -> Metrics:
     """Take all that can be used."""
-    return merged(files)[0]
+    return merge(files)[0]
 
 
-def merged(files: Iterable[File]) -> tuple[Metrics, dict[str, str]]:
+def merge(files: Iterable[File]) -> tuple[Metrics, dict[str, str]]:
     """Return what the files say together, and what is wrong with which.
 
     A family may be spread over files that agree on its type and text; of two series that are the same the first counts.
@@ -166,7 +166,7 @@ class TextFiles(Collector):
 
     def collect(self) -> Metrics:
         """Read and parse; without a directory there is only the good news that nothing is wrong. Log what is news."""
-        metrics, wrong = merged(read(self.option(DIRECTORY)))
+        metrics, wrong = merge(read(self.option(DIRECTORY)))
         for path, why in wrong.items():
             if self._wrong.get(path) != why:
                 _LOG.warning("textfile: %s cannot be used: %s", path, why)

@@ -85,7 +85,7 @@ def _pool(host: Host, place: str) -> Pool:
     return Pool(state, io, tuple(host.proc(f"{place}/{name}") for name in names if name.startswith("objset-")))
 
 
-def rows(text: str) -> Iterator[tuple[str, str, str]]:
+def table_rows(text: str) -> Iterator[tuple[str, str, str]]:
     """Give name, type and value of a table's rows, which stand below a line that says so."""
     lines = iter(text.splitlines())
     for line in lines:
@@ -103,15 +103,15 @@ def parse(found: Found) -> Metrics:
     metrics: Metrics = [
         (family_of(f"zfs_{PARTS[file]}", name), [((), int(value))])
         for file, text in found.tables.items()
-        for name, kind, value in rows(text)
+        for name, kind, value in table_rows(text)
         if kind in _NUMBERS
     ]
     columns: dict[Family, list[Sample]] = {}
     for name, pool in found.pools.items():
-        for counted, number in of_pool(pool.io):
+        for counted, number in pool_counters(pool.io):
             columns.setdefault(family_of("zfs_zpool", counted, "zpool"), []).append(((name,), number))
         for text in pool.datasets:
-            table = list(rows(text))
+            table = list(table_rows(text))
             dataset = {counted: value for counted, _, value in table}["dataset_name"]
             for counted, kind, value in table:
                 if kind in _NUMBERS:
@@ -123,7 +123,7 @@ def parse(found: Found) -> Metrics:
     return [*metrics, *columns.items()]
 
 
-def of_pool(text: str) -> list[tuple[str, int]]:
+def pool_counters(text: str) -> list[tuple[str, int]]:
     """Take a table of one row below its heads, as older ZFS has for each pool."""
     heads, *values = [line.split() for line in text.splitlines() if line.strip()][1:] or [[]]
     return [(head, int(value)) for row in values for head, value in zip(heads, row, strict=True)]

@@ -93,7 +93,7 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     "meminfo": ("proc/meminfo", meminfo.parse),
     "netdev": ("proc/1/net/dev", lambda text: netdev.parse(text, Filter())),
     "netstat": ("proc/1/net/snmp", lambda text: netstat.parse_tables(text, EVERY, {})),
-    "netstat6": ("proc/1/net/snmp6", lambda text: FieldList(lambda name: netstat.wanted6(name, EVERY)).parse(text)),
+    "netstat6": ("proc/1/net/snmp6", lambda text: FieldList(lambda name: netstat.select6(name, EVERY)).parse(text)),
     "nfs": (f"{_RPC}/nfs", nfs.parse_client),
     "nfsd": (f"{_RPC}/nfsd", nfs.parse_server),
     "os": ("root/etc/os-release", os_release.parse),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_agent.collectors.filesystem import suspects
+from metricat_agent.collectors.filesystem import risky_mounts
 from metricat_agent.host.mount_prober import HungError, Prober
 from metricat_agent.host.mountinfo import visible_mounts
 from support.paths import HUNG_FILE_SYSTEM
@@ -40,7 +40,7 @@ def test_what_may_hang_and_what_lies_below() -> None:
         "4 1 0:8 / /mntx rw - tmpfs tmpfs rw",
         "5 1 0:7 / /f rw - fuse.new thing rw",
     )
-    assert suspects(visible_mounts("\n".join(lines))) == {2, 3, 5}
+    assert risky_mounts(visible_mounts("\n".join(lines))) == {2, 3, 5}
 
 
 def test_the_child_answers_as_the_kernel_does(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricat_agent.collectors.processes import Processes, counted, parse
+from metricat_agent.collectors.processes import Processes, parse, parse_totals
 from metricat_agent.host.hostfs import Host
 from metricat_agent.host.process_sampler import ProcessSampler, ProcessTotals, SamplerLimits, StaleError, TopProcess
 from metricat_agent.host.processes import PodRef, ProcessStat, ProcSource, PsutilSource, parse_cgroup, parse_stat
@@ -231,7 +231,7 @@ def test_the_numbers_of_all_processes_of_this_host(scrape_of: Callable[[str], Sc
 
 
 def test_no_states_are_told_where_the_system_has_none() -> None:
-    assert counted(ProcessTotals(3, 9, {}, {}), {}) == []
+    assert parse_totals(ProcessTotals(3, 9, {}, {}), {}) == []
 
 
 def test_names_are_masked_and_command_lines_never_shown() -> None:
