@@ -21,7 +21,7 @@ SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "a"}, ("defa
 GROUPS = (
     recording_group("r", SCOPE),
     baseline_group("b", SCOPE),
-    alert_group("a", SCOPE, AlertRules().model_dump(by_alias=True), "https://r.example"),
+    alert_group("a", SCOPE, AlertRules().by_alert(), "https://r.example"),
     *operator_rules.groups(),
 )
 RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]

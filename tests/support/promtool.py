@@ -35,7 +35,7 @@ def promtool() -> Path:
 def rules(window_seconds: int = 60, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The rule file of a target."""
     scope = Scope("monitoring", "nodes", "metricat-nodes", window_seconds, {"team": "a"})
-    chosen = AlertRules.model_validate(settings or {}).model_dump(by_alias=True)
+    chosen = AlertRules.model_validate(settings or {}).by_alert()
     return {
         "groups": [
             recording_group("recording", scope),

@@ -7,6 +7,7 @@ from typing import Any
 from metricat_operator.alerts import anomaly
 from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS, Alert, Level
 from metricat_operator.alerts.recording import Recording
+from metricat_operator.alerts.settings import LevelSettings, SettingsByAlert
 
 Group = dict[str, Any]
 Rule = dict[str, Any]
@@ -82,42 +83,39 @@ def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[Rule]:
     ]
 
 
-def alert_group(name: str, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Group:
-    """The catalogue's alerts.
-
-    `settings` holds, by alert, its `labels`, and by severity `enabled`, `for`, and `threshold` where there is one.
-    """
-    rules = [
-        _rule(alert, level, scope, settings[alert.name], runbook_base_url)
-        for alert in CATALOGUE
-        for level in alert.levels
-        if settings.get(alert.name, {}).get(level.severity, {}).get("enabled")
-    ]
+def alert_group(name: str, scope: Scope, settings: SettingsByAlert, runbook_base_url: str) -> Group:
+    """Return the alerts of the catalogue, at the levels that `settings` has and enables."""
+    rules = []
+    for alert in (alert for alert in CATALOGUE if alert.name in settings):
+        own = settings[alert.name]
+        for level in alert.levels:
+            level_settings = own.levels.get(level.severity)
+            if level_settings is not None and level_settings.enabled:
+                rule = _rule(alert, level, scope, level_settings, own.labels)
+                if runbook_base_url:
+                    rule["annotations"]["runbook_url"] = _runbook(runbook_base_url, alert.name)
+                rules.append(rule)
     return {"name": name, "rules": rules}
 
 
-def _rule(alert: Alert, level: Level, scope: Scope, settings: Mapping[str, Any], runbook_base_url: str) -> Rule:
-    setting = settings[level.severity]
-    threshold = "" if level.threshold is None else number(setting["threshold"])
+def _rule(alert: Alert, level: Level, scope: Scope, settings: LevelSettings, labels: Mapping[str, str]) -> Rule:
+    threshold = "" if settings.threshold is None else number(settings.threshold)
     description = scope.filled(alert.description, threshold)
-    annotations = {"summary": alert.summary, "description": description, "action": alert.action}
-    if runbook_base_url:
-        annotations["runbook_url"] = _runbook(runbook_base_url, alert.name)
     return {
         "alert": alert.name,
         "expr": scope.filled(level.expr or alert.expr, threshold),
-        "for": setting["for"],
-        **({"keep_firing_for": setting["for"]} if alert.lingers else {}),
+        "for": settings.duration,
+        **({"keep_firing_for": settings.duration} if alert.lingers else {}),
         "labels": {
             **scope.alert_labels,
-            **_literal(settings.get("labels", {})),
+            **_literal(labels),
             # Alertmanager routes by both, also where an expression has lost them.
             "namespace": scope.namespace,
             "service": scope.service,
             "resource": alert.resource,
             "severity": level.severity,
         },
-        "annotations": annotations,
+        "annotations": {"summary": alert.summary, "description": description, "action": alert.action},
     }
 
 

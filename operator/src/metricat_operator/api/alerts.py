@@ -1,11 +1,12 @@
 """`spec.alerts`: settings of the shipped alerts, a field for each of the catalogue, and the user's own rules."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, StringConstraints, create_model
 
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert
+from metricat_operator.alerts.settings import AlertSettings, LevelSettings
 from metricat_operator.api import thresholds
 from metricat_operator.api.fields import (
     Duration,
@@ -16,6 +17,30 @@ from metricat_operator.api.fields import (
     rule,
 )
 from metricat_operator.api.labels import AlertLabels, ChildLabels, PrometheusLabels
+
+
+class RuleSettings(Model):
+    """Base of the models with a field for each alert, which are made from the catalogue: their typed view."""
+
+    def by_alert(self, *, written_only: bool = False) -> dict[str, AlertSettings]:
+        """Return the settings by name of the alert; `written_only` leaves out thresholds that are defaults."""
+        return {
+            alert.name: AlertSettings(
+                {
+                    level.severity: _level_settings(getattr(own, level.severity), written_only=written_only)
+                    for level in alert.levels
+                },
+                own.labels or {},
+            )
+            for alert in CATALOGUE
+            if (own := getattr(self, alert.name, None))
+        }
+
+
+def _level_settings(level: Any, *, written_only: bool) -> LevelSettings:
+    threshold = getattr(level, "threshold", None)
+    is_wanted = not written_only or "threshold" in level.model_fields_set
+    return LevelSettings(level.enabled is not False, level.duration or "0s", threshold if is_wanted else None)
 
 
 def _level_model(alert: Alert, level_index: int) -> type[Model]:
@@ -54,14 +79,20 @@ def _rules_model(name: str, alerts: Iterable[Alert]) -> type[Model]:
     for alert in alerts:
         model = _alert_model(alert)
         fields[alert.name] = (model, Field(default=model(), alias=alert.name, description=alert.meaning))
-    return create_model(name, __base__=Model, __doc__="The shipped alerts, by name.", **fields)
+    return create_model(name, __base__=RuleSettings, __doc__="The shipped alerts, by name.", **fields)
 
 
-AlertRules: Any = _rules_model("AlertRules", CATALOGUE)
-"""One field for each alert of the catalogue, and in it one for each of its levels."""
+if TYPE_CHECKING:
 
-NodeRules: Any = _rules_model("NodeRules", (alert for alert in CATALOGUE if alert.per_node))
-"""The same for alerts about nodes, which a pool may set."""
+    class AlertRules(RuleSettings):
+        """One field for each alert of the catalogue, and in it one for each of its levels."""
+
+    class NodeRules(RuleSettings):
+        """The same for alerts about nodes, which a pool may set."""
+
+else:
+    AlertRules = _rules_model("AlertRules", CATALOGUE)
+    NodeRules = _rules_model("NodeRules", (alert for alert in CATALOGUE if alert.per_node))
 
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
 

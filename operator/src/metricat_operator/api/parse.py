@@ -100,7 +100,7 @@ def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
     found += contradictions(spec.notifications, [pool.name for pool in spec.pools])
     written = [*(pool.alerts.rules for pool in spec.pools), spec.alerts.rules]
     for place, rules in zip(_places(spec), written, strict=True):
-        found += thresholds.contradictions(rules, f"{place}.alerts.rules")
+        found += thresholds.contradictions(rules.by_alert(written_only=True), f"{place}.alerts.rules")
     for place, pool in zip(_places(spec), resolved, strict=True):
         where = f"{place}.agent"
         found += [f"{where}.collectors.{said}" for said in ambiguities(pool.agent.collectors)]
@@ -135,10 +135,10 @@ def _disorder(spec: Spec, pools: Sequence[Pool]) -> list[str]:
     """Thresholds in force that contradict each other; a pool has only those that are its own."""
     *places, last = _places(spec)
     *special, default = pools
-    found = [*thresholds.doubts(default.rules, f"{last}.alerts.rules")]
+    found = [*thresholds.contradictions(default.rules.by_alert(), f"{last}.alerts.rules")]
     inherited = {said.removeprefix(last) for said in found}
     for place, pool in zip(places, special, strict=True):
-        said = thresholds.doubts(pool.rules, f"{place}.alerts.rules")
+        said = thresholds.contradictions(pool.rules.by_alert(), f"{place}.alerts.rules")
         found += [one for one in said if one.removeprefix(place) not in inherited]
     return found
 

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from metricat_operator import naming
 from metricat_operator.api.agent import Agent
 from metricat_operator.api.alerts import AlertRules
+from metricat_operator.api.fields import Model
 from metricat_operator.api.nodes import NodeSelector
 from metricat_operator.api.selectors import All, Requirement, chosen, disjoint_filter
 from metricat_operator.api.v1alpha1 import Spec
+
+ModelT = TypeVar("ModelT", bound=Model)
 
 
 class MergeError(ValueError):
@@ -20,14 +23,11 @@ class MergeError(ValueError):
 
 @dataclass(frozen=True)
 class Pool:
-    """Nodes that meet `wanted` and none of the selectors `unwanted`, and how their agents run.
-
-    `rules` is an `AlertRules`.
-    """
+    """Nodes that meet `wanted` and none of the selectors `unwanted`, and how their agents run."""
 
     name: str
     agent: Agent
-    rules: Any
+    rules: AlertRules
     wanted: All = ()
     unwanted: tuple[All, ...] = ()
 
@@ -74,7 +74,7 @@ def requirements(selector: NodeSelector) -> All:
     return tuple(sorted({*labels, *expressions}))
 
 
-def _merged(where: str, model: Any, base: Any, override: Any) -> Any:
+def _merged(where: str, model: type[ModelT], base: ModelT, override: Model) -> ModelT:
     """The base with the fields that the override sets; maps are merged field by field, lists replaced whole."""
     said = override.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
     try:

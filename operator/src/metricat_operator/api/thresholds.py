@@ -4,12 +4,13 @@ Which way an alert grows worse is what its own two thresholds say: of free hours
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Literal
 
 from metricat_operator.alerts.catalogue import CATALOGUE, Alert
+from metricat_operator.alerts.settings import LevelSettings, SettingsByAlert
 from metricat_operator.api.fields import rule
 
-_LEVELS = ("warning", "critical")
+_LEVELS: tuple[Literal["warning"], Literal["critical"]] = ("warning", "critical")
 
 
 def rules(alert: Alert) -> Iterator[dict[str, str]]:
@@ -31,22 +32,17 @@ def rules(alert: Alert) -> Iterator[dict[str, str]]:
     )
 
 
-def contradictions(settings: Any, where: str) -> Iterator[str]:
-    """What the API server refuses too; `settings` is an `AlertRules`, or what a pool sets of it."""
-    yield from _disorder(settings, where, defaults=False)
+def contradictions(settings: SettingsByAlert, where: str) -> Iterator[str]:
+    """Return a message for each alert whose two enabled thresholds contradict each other.
 
-
-def doubts(settings: Any, where: str) -> Iterator[str]:
-    """The same with the defaults, and the target's settings below a pool's, which no rule of the CRD sees."""
-    yield from _disorder(settings, where, defaults=True)
-
-
-def _disorder(settings: Any, where: str, *, defaults: bool) -> Iterator[str]:
+    The API server refuses written thresholds that do. It cannot see defaults, nor the target's settings below a pool's.
+    """
     for alert in filter(_has_both, CATALOGUE):
-        levels = [getattr(getattr(settings, alert.name), level) for level in _LEVELS]
-        if not all(level.enabled is not False and (defaults or _written(level)) for level in levels):
+        if alert.name not in settings:
             continue
-        warning, critical = (level.threshold for level in levels)
+        warning, critical = (_enabled_threshold(settings[alert.name].levels[level]) for level in _LEVELS)
+        if warning is None or critical is None:
+            continue
         if critical > warning if _falls(alert) else critical < warning:
             yield (
                 f"{where}.{alert.name}: critical.threshold {critical:g} is {'above' if _falls(alert) else 'below'} "
@@ -55,8 +51,8 @@ def _disorder(settings: Any, where: str, *, defaults: bool) -> Iterator[str]:
             )
 
 
-def _written(level: Any) -> bool:
-    return "threshold" in level.model_fields_set and level.threshold is not None
+def _enabled_threshold(level: LevelSettings) -> float | None:
+    return level.threshold if level.enabled else None
 
 
 def _has_both(alert: Alert) -> bool:

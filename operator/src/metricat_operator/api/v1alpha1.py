@@ -4,20 +4,20 @@ No field has a default in the schema: the API server would write it into every o
 reach it, nor could a more special setting tell "left out" from "set". Defaults are here, and in the descriptions.
 """
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
 from metricat_operator.api.agent import Agent, PerPool
-from metricat_operator.api.alerts import Alerts, NodeRules
+from metricat_operator.api.alerts import Alerts, NodeRules, RuleSettings
 from metricat_operator.api.fields import Model, cel, checked_as, rule
 from metricat_operator.api.monitor import Monitor
 from metricat_operator.api.nodes import MAX_REQUIREMENTS, NodeSelector, size
 from metricat_operator.api.notifications import Notifications
 
 
-def _override(model: type[Model], name: str) -> type[Model]:
+def _override(model: type[Model], name: str, base: type[Model] = Model) -> type[Model]:
     """The same fields, each of which may be left out, at every depth: what is left out follows the target."""
 
     def optional(field: FieldInfo, field_name: str) -> tuple[Any, Any]:
@@ -32,11 +32,20 @@ def _override(model: type[Model], name: str) -> type[Model]:
         )
 
     fields: dict[str, Any] = {key: optional(field, key) for key, field in model.model_fields.items()}
-    return create_model(name, __base__=checked_as(model), __doc__=model.__doc__, **fields)
+    return create_model(name, __base__=(checked_as(model), base), __doc__=model.__doc__, **fields)
 
 
-PoolAgent: Any = _override(PerPool, "PoolAgent")
-PoolRules: Any = _override(NodeRules, "PoolRules")
+if TYPE_CHECKING:
+
+    class PoolAgent(Model):
+        """The fields of `PerPool`, each of which may be left out."""
+
+    class PoolRules(RuleSettings):
+        """The fields of `NodeRules`, each of which may be left out."""
+
+else:
+    PoolAgent = _override(PerPool, "PoolAgent")
+    PoolRules = _override(NodeRules, "PoolRules", RuleSettings)
 
 
 class PoolAlerts(Model):

@@ -2,18 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from metricat_operator import naming
 from metricat_operator.alerts import rules
 from metricat_operator.alerts.catalogue import CATALOGUE
+from metricat_operator.alerts.settings import AlertSettings, LevelSettings, SettingsByAlert
 from metricat_operator.api.pools import Pool
 from metricat_operator.durations import spec_seconds
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
-
-Settings = dict[str, dict[str, Any]]
-"""By alert its `labels`, and by severity `enabled`, `for` and `threshold`."""
 
 _MOST = 400 * 1024
 """Bytes of JSON in one PrometheusRule: the Prometheus Operator refuses one whose rules are 512 KiB of YAML."""
@@ -75,28 +72,25 @@ def _common(pools: Sequence[Pool]) -> Mapping[str, str]:
     return {name: value for name, value in first.items() if all(labels.get(name) == value for labels in others)}
 
 
-def _by_settings(pools: Sequence[Pool], *, fleet: bool) -> list[tuple[Settings, list[Pool]]]:
+def _by_settings(pools: Sequence[Pool], *, fleet: bool) -> list[tuple[SettingsByAlert, list[Pool]]]:
     """The settings of the alerts, each for the pools in which it is set so.
 
     A level of an alert is asked once for all pools that set it alike, so no node is asked twice for it. Those levels
     that are about nodes together are apart: what share of them is lost does not depend on the labels of their pools.
     """
-    found: dict[frozenset[str], Settings] = {frozenset(pool.name for pool in pools): {}}
-    dumped = {pool.name: pool.rules.model_dump(by_alias=True) for pool in pools}
+    found: dict[frozenset[str], dict[str, AlertSettings]] = {frozenset(pool.name for pool in pools): {}}
+    by_pool = {pool.name: pool.rules.by_alert() for pool in pools}
     for alert in CATALOGUE:
         for level in (level for level in alert.levels if level.fleet == fleet):
-            said = {name: _said(settings[alert.name], level.severity) for name, settings in dumped.items()}
-            alike: dict[str, set[str]] = {}
-            for name, text in said.items():
-                alike.setdefault(text, set()).add(name)
-            for text, names in alike.items():
-                found.setdefault(frozenset(names), {}).setdefault(alert.name, {}).update(json.loads(text))
+            alike: dict[tuple[LevelSettings, tuple[tuple[str, str], ...]], set[str]] = {}
+            for name, settings in by_pool.items():
+                own = settings[alert.name]
+                alike.setdefault((own.levels[level.severity], tuple(sorted(own.labels.items()))), set()).add(name)
+            for (level_settings, labels), names in alike.items():
+                group = found.setdefault(frozenset(names), {})
+                others = group[alert.name].levels if alert.name in group else {}
+                group[alert.name] = AlertSettings({**others, level.severity: level_settings}, dict(labels))
     return [(settings, [pool for pool in pools if pool.name in names]) for names, settings in found.items()]
-
-
-def _said(settings: Mapping[str, Any], severity: str) -> str:
-    """What is set for one level, in one form."""
-    return json.dumps({key: settings[key] for key in (severity, "labels")}, sort_keys=True)
 
 
 def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -> rules.Scope:

@@ -13,7 +13,7 @@ from metricat_operator.api.alerts import AlertRules
 from metricat_operator.api.labels import WHAT, WHERE
 
 SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "{{ x }}"})
-SETTINGS = AlertRules().model_dump(by_alias=True)
+SETTINGS = AlertRules().by_alert()
 
 
 def shipped() -> list[dict[str, object]]:

@@ -20,7 +20,7 @@ def test_an_empty_spec_is_all_defaults() -> None:
     assert parsed.errors == parsed.warnings == ()
     assert parsed.spec is not None
     assert parsed.spec.agent.port == 9100
-    assert parsed.spec.alerts.rules.NodeCPUUsageHigh.warning.threshold == 80
+    assert parsed.spec.alerts.rules.by_alert()["NodeCPUUsageHigh"].levels["warning"].threshold == 80
 
 
 def test_null_means_nothing() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metricat_operator.alerts.settings import LevelSettings
 from metricat_operator.api.parse import parse
 from metricat_operator.api.pools import owner, requirements, resolve
 from metricat_operator.api.selectors import Requirement, in_affinity
@@ -93,8 +94,7 @@ def test_a_pool_overrides_field_by_field() -> None:
     assert gpu.agent.resources.requests.model_dump() == {"cpu": "50m", "memory": "40Mi"}
     assert gpu.agent.resources.limits.memory == "96Mi"
     assert gpu.agent.extra_labels == {"a": "1", "b": "2"}
-    assert gpu.rules.NodeCPUUsageHigh.warning.threshold == 70
-    assert gpu.rules.NodeCPUUsageHigh.warning.duration == "1h"
+    assert gpu.rules.by_alert()["NodeCPUUsageHigh"].levels["warning"] == LevelSettings(duration="1h", threshold=70)
     assert rest.agent == spec.agent
     assert rest.rules == spec.alerts.rules
 

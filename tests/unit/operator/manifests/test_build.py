@@ -45,15 +45,16 @@ def test_each_level_of_each_alert_is_asked_once_of_each_pool_and_set_as_it_says(
                     asked.setdefault((rule["alert"], rule["labels"]["severity"], pool), []).append(rule)
     expected = set()
     for pool in parsed.pools if parsed.spec.alerts.enabled else ():
+        by_alert = pool.rules.by_alert()
         for alert, level in LEVELS:
-            setting = getattr(getattr(pool.rules, alert.name), level.severity)
+            setting = by_alert[alert.name].levels[level.severity]
             if setting.enabled:
                 expected.add(key := (alert.name, level.severity, pool.name))
                 [rule] = asked[key]
                 assert rule["for"] == setting.duration
-                own = getattr(pool.rules, alert.name).labels
+                own = by_alert[alert.name].labels
                 assert own.keys() <= rule["labels"].keys()
-                if level.threshold is not None:
+                if setting.threshold is not None:
                     assert number(setting.threshold) in rule["expr"]
     assert asked.keys() == expected
 
