@@ -1,7 +1,7 @@
-"""Compresses pages for the wire, quickly: the network to Prometheus is near, the node's CPU is not ours.
+"""Compress pages at the fastest level: the network to Prometheus is near, and the node's CPU belongs to its workloads.
 
-ISA-L does it in a quarter of zlib's time where its package is installed (``pip install metricat-agent[fast]``, and in
-the image); it has no wheels for some small machines.
+ISA-L needs a quarter of zlib's time. It is used if its package is installed (``pip install metricat-agent[fast]``), as
+in the image. The package has no wheels for some small machines. See docs/design/0015-what-a-scrape-costs.md.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ else:
 
 LIBRARY: str = library.__name__
 _FORMAT = 16 + library.MAX_WBITS
-"""With the head and tail of gzip."""
+"""Selects the header and trailer of gzip."""
 
 
 def gzipped(data: bytes) -> bytes:
-    """Return the data as a gzip file."""
+    """Return the data in gzip format."""
     compressor = library.compressobj(1, library.DEFLATED, _FORMAT)
     return compressor.compress(data) + compressor.flush()

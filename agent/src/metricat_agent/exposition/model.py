@@ -1,4 +1,4 @@
-"""The vocabulary of collectors: what a family of series is, and what one scrape of it holds."""
+"""Metrics as collectors return them: families of series and their samples."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Literal
 
 Kind = Literal["counter", "gauge", "untyped", "histogram", "summary"]
 BOUNDS = {"histogram": "le", "summary": "quantile"}
-"""Kinds of which a series is a part, and the label that only some parts have.
+"""Kinds whose series are parts of one histogram or summary, and the label that only some parts have.
 
-That label is the family's last. After the values of the labels, empty where the part lacks it, stands what the part is
-called after the family's name: ``_bucket``, ``_sum``, ``_count`` or nothing.
+That label is the family's last. A sample of such a family has one more value after its label values: the suffix of the
+part's name, which is ``_bucket``, ``_sum``, ``_count`` or empty. The label's value is empty for parts without it.
 """
 Sample = tuple[tuple[str, ...], float]
-"""The values of the family's labels, in their order, and a number in the family's unit."""
+"""The values of the family's labels, in the order of the labels, and a number in the family's unit."""
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 UNITS = ("seconds", "bytes", "hertz", "celsius", "ratio", "volts", "amps", "watts", "joules", "rpm")
@@ -23,7 +23,7 @@ UNITS = ("seconds", "bytes", "hertz", "celsius", "ratio", "volts", "amps", "watt
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The declaration of one metric: a promise about its name, type, unit and labels."""
+    """The declaration of one metric: its name, type, unit and labels."""
 
     name: str
     kind: Kind
@@ -31,13 +31,13 @@ class Family:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a name that would spoil the page: some are made of what the kernel or a file says."""
+        """Reject a name that would make the page invalid: some names come from the kernel or a file."""
         if not _NAME.fullmatch(self.name) or not all(map(_LABEL.fullmatch, self.labels)):
-            raise ValueError(f"{self.name!r} with the labels {self.labels} is no name of a metric")
+            raise ValueError(f"{self.name!r} with the labels {self.labels} is not a valid metric name")
 
     @property
     def unit(self) -> str:
-        """The base unit, which Prometheus wants at the end of the name; empty for plain counts."""
+        """The base unit, which Prometheus expects at the end of the name; empty for plain counts."""
         last = self.name.removesuffix("_total").rpartition("_")[2]
         return last if last in UNITS else ""
 
@@ -47,25 +47,25 @@ Metrics = list[Metric]
 
 
 def counter(name: str, text: str, *labels: str) -> Family:
-    """Declare a number that only grows, until what it counts starts anew."""
+    """Declare a number that only increases until its source restarts."""
     return Family(name, "counter", text, labels)
 
 
 def gauge(name: str, text: str, *labels: str) -> Family:
-    """Declare a number that goes up and down."""
+    """Declare a number that increases and decreases."""
     return Family(name, "gauge", text, labels)
 
 
 def untyped(name: str, text: str, *labels: str) -> Family:
-    """Declare a number that node_exporter gives without a type, as the kernel's tables mix both kinds."""
+    """Declare a number that node_exporter exports without a type, because the kernel's tables mix both kinds."""
     return Family(name, "untyped", text, labels)
 
 
 def single(family: Family, value: float) -> Metric:
-    """Return the one series of a family without labels."""
+    """Return a family without labels with its only sample."""
     return family, [((), value)]
 
 
 def size(metrics: Metrics) -> int:
     """Return the number of series."""
-    return sum([len(samples) for _, samples in metrics])  # a list is quicker than a generator
+    return sum([len(samples) for _, samples in metrics])  # a list is faster than a generator

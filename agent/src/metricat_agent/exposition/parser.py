@@ -1,7 +1,7 @@
-"""Reads Prometheus' text format 0.0.4, as other programs write it. Pure.
+"""Parser of Prometheus' text format 0.0.4, as other programs write it. Pure.
 
-https://prometheus.io/docs/instrumenting/exposition_formats/. Numbers with a time of their own are refused: they would
-be wrong at the next scrape.
+https://prometheus.io/docs/instrumenting/exposition_formats/. Samples with a timestamp are rejected, because it
+would be wrong at the next scrape.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _COMPOUND: dict[str, tuple[Kind, tuple[str, ...]]] = {
 }
 _ENDS = ("_sum", "_count")
 PART = ""
-"""The name of what is no label: which part of a histogram or summary a series is."""
+"""The key under which a series stores its part of a histogram or summary; not a label."""
 Series = tuple[tuple[str, str], ...]
-"""Labels and their values, sorted."""
+"""Labels and their values, sorted by label."""
 Found = dict[str, dict[Series, float]]
 
 
 class FormatError(Exception):
-    """A line that is no line of the format."""
+    """A line that is not valid in the format."""
 
 
 def families(text: str) -> list[tuple[Family, dict[Series, float]]]:
-    """Take a text apart, labels not yet in columns; raise `FormatError`.
+    """Return the families of a text and their series by label; raise `FormatError`.
 
-    A histogram or summary that is not whole comes as its parts, families of their own.
+    The parts of an incomplete histogram or summary become separate families.
     """
     helps: dict[str, str] = {}
     kinds: dict[str, str] = {}
@@ -67,8 +67,8 @@ def _in_families(
 ) -> list[tuple[Family, dict[Series, float]]]:
     found = []
     for name, (kind, parts) in [(name, _COMPOUND[kind]) for name, kind in kinds.items() if kind in _COMPOUND]:
-        series = _together(name, parts, samples)
-        if _is_whole(kind, series):
+        series = _merged(name, parts, samples)
+        if _is_complete(kind, series):
             found.append((_family(name, helps.get(name, ""), kind), series))
             for part in parts:
                 samples.pop(name + part, None)
@@ -78,7 +78,7 @@ def _in_families(
 
 
 def labels(text: str) -> dict[str, str]:
-    """Take apart what stands between the braces."""
+    """Parse the labels between the braces."""
     found: dict[str, str] = {}
     at = 0
     while at < len(text.rstrip()):
@@ -95,12 +95,12 @@ def _family(name: str, text: str, kind: Kind) -> Family:
     return Family(name, kind, plain, ())
 
 
-def _together(name: str, parts: tuple[str, ...], samples: Found) -> dict[Series, float]:
+def _merged(name: str, parts: tuple[str, ...], samples: Found) -> dict[Series, float]:
     return {((PART, part), *key): value for part in parts for key, value in samples.get(name + part, {}).items()}
 
 
-def _is_whole(kind: Kind, series: Mapping[Series, float]) -> bool:
-    """Tell whether each has what the format demands: a sum and a count, and buckets that grow up to the count."""
+def _is_complete(kind: Kind, series: Mapping[Series, float]) -> bool:
+    """Return whether each series has a sum and a count, and cumulative buckets whose last one equals the count."""
     rows: dict[Series, list[tuple[float, float]]] = {}
     ends: dict[Series, dict[str, float]] = {}
     for key, value in series.items():
@@ -108,7 +108,7 @@ def _is_whole(kind: Kind, series: Mapping[Series, float]) -> bool:
         part = named.pop(PART)
         try:
             limit = None if part in _ENDS else float(named.pop(BOUNDS[kind]))
-        except (KeyError, ValueError):  # no bound, or one that is no number
+        except (KeyError, ValueError):  # no bound, or one that is not a number
             return False
         group = tuple(named.items())
         if limit is None:
@@ -117,10 +117,10 @@ def _is_whole(kind: Kind, series: Mapping[Series, float]) -> bool:
             rows.setdefault(group, []).append((limit, value))
     if not ends or rows.keys() - ends.keys() or any(len(end) < len(_ENDS) for end in ends.values()):
         return False
-    return kind == "summary" or all(_counts_up(rows.get(group, []), end["_count"]) for group, end in ends.items())
+    return kind == "summary" or all(_is_cumulative(rows.get(group, []), end["_count"]) for group, end in ends.items())
 
 
-def _counts_up(buckets: list[tuple[float, float]], count: float) -> bool:
+def _is_cumulative(buckets: list[tuple[float, float]], count: float) -> bool:
     buckets.sort()
     counts = [number for _, number in buckets]
     return buckets[-1:] == [(inf, count)] and counts == sorted(counts) and len(dict(buckets)) == len(buckets)

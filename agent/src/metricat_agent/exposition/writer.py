@@ -1,7 +1,8 @@
-"""Prometheus' text format 0.0.4 and OpenMetrics 1.0, written quickly.
+"""Fast writer of Prometheus' text format 0.0.4 and OpenMetrics 1.0.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometheus.io/docs/specs/om/open_metrics_spec/.
-What stands around the numbers is the same at almost every scrape, so it is made once and kept.
+The text around the numbers is the same at almost every scrape, so it is written once and kept. See
+docs/design/0015-what-a-scrape-costs.md.
 """
 
 from __future__ import annotations
@@ -21,26 +22,26 @@ CONTENT_TYPES: dict[Format, str] = {
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
 TRAILERS: dict[Format, str] = {"text": "", "openmetrics": "# EOF\n"}
-"""What a page ends with."""
+"""The last line of a page."""
 _PLAIN = frozenset((int, float))
 _Shape = list["Family | tuple[str, ...]"]
-"""Families, each followed by the labels of its series."""
+"""Families, each followed by the label values of its series."""
 
 
 def utf8(text: str) -> str:
-    r"""Return the text as valid UTF-8, foreign bytes shown as ``\xff``."""
+    r"""Return the text as valid UTF-8; other bytes become escapes such as ``\xff``."""
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def label_text(value: str) -> str:
-    """Return a label's value as it stands between the quotes."""
+    """Return a label's value, escaped as between the quotes."""
     return utf8(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def number_text(value: float) -> str:
-    """Return a number so that it is read back as the same one."""
+    """Return the text of a number, which parses back to the same number."""
     if isinstance(value, int):
         return str(int(value))
     if value in (inf, -inf):
@@ -55,7 +56,10 @@ def head_text(family: Family) -> str:
 
 
 def openmetrics_head_text(family: Family) -> str:
-    """Return the same for OpenMetrics: a counter's family is called without ``_total``, and must have it."""
+    """Return the HELP and TYPE lines in OpenMetrics.
+
+    The family of a counter drops the suffix ``_total``. A counter without that suffix has the type unknown.
+    """
     name, kind = family.name, family.kind
     if kind == "counter" and name.endswith("_total"):
         name = name.removesuffix("_total")
@@ -65,7 +69,7 @@ def openmetrics_head_text(family: Family) -> str:
 
 
 def series_text(family: Family, values: tuple[str, ...], fmt: Format = "text") -> str:
-    """Return a line up to its number; refuse another number of label values than the family declares."""
+    """Return a line up to its number; raise ValueError if the number of label values differs from the family's."""
     if not values and not family.labels:
         return f"{family.name} "
     if family.kind in BOUNDS:
@@ -75,7 +79,7 @@ def series_text(family: Family, values: tuple[str, ...], fmt: Format = "text") -
 
 
 def _part_text(family: Family, values: tuple[str, ...], fmt: Format) -> str:
-    """Return the same for a part of a histogram or summary; OpenMetrics wants bounds as floats."""
+    """Return a line of a histogram or summary up to its number; OpenMetrics requires bounds as floats."""
     *values_of_labels, part = values
     shown = {label: value for label, value in zip(family.labels, values_of_labels, strict=True) if value}
     bound = BOUNDS[family.kind]
@@ -86,19 +90,19 @@ def _part_text(family: Family, values: tuple[str, ...], fmt: Format) -> str:
 
 
 class Writer:
-    """Writes the metrics of one source again and again: what is not a number is written only when it changed.
+    """Writes the metrics of one source repeatedly: everything but the numbers is written only when it changes.
 
-    From scrape to scrape a source has the same families with the same labels, mostly. The text around the numbers is
-    made (and escaped) once, as a template that takes all of them at once.
+    A source mostly has the same families with the same labels at every scrape. The text around the numbers is written
+    and escaped once, as a template for all numbers.
     """
 
     def __init__(self) -> None:
         self._known: dict[Format, tuple[_Shape, str]] = {}
 
     def text(self, metrics: Metrics, fmt: Format = "text") -> str:
-        """Return the metrics in their order; a family without series is left out altogether.
+        """Return the metrics in their order, without families that have no series.
 
-        Raises what a sample deserves that is none: too few labels, a number that is no number.
+        Raises ValueError or TypeError for an invalid sample: too few labels, or a value that is not a number.
         """
         shape: _Shape = []
         values: list[float] = []
@@ -112,14 +116,14 @@ class Writer:
         if shape != known:
             template = _template(shape, fmt)
             self._known[fmt] = (shape, template)
-        # A plain int's and a finite float's own notation is what Prometheus reads, and most numbers are such.
+        # Most numbers are plain ints and finite floats, and Prometheus reads their notation in Python.
         if _PLAIN.issuperset(map(type, values)) and isfinite(sum(values)):
             return template % tuple(values)
         return template % tuple(map(number_text, values))
 
 
 def _template(shape: _Shape, fmt: Format) -> str:
-    """Return the page of such metrics, with ``%s`` for each number."""
+    """Return the page of metrics with this shape, with ``%s`` for each number."""
     head = head_text if fmt == "text" else openmetrics_head_text
     parts: list[str] = []
     for item in shape:
