@@ -19,8 +19,8 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 A, B = "metricat-a", "metricat-b"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/monitoring/leases/metricat"
-FENCE = "/apis/metricat.dev/v1alpha1/namespaces/monitoring/fences/metricat"
-BESIDE = {"coordination.k8s.io/leases", "metricat.dev/fences", "events"}
+LEADER_FENCE = "/apis/metricat.dev/v1alpha1/namespaces/monitoring/leaderfences/metricat"
+BESIDE = {"coordination.k8s.io/leases", "metricat.dev/leaderfences", "events"}
 KNOWN = 60.0
 """What an API server may need to find the kind of a policy's parameter after it was defined."""
 START = 120.0
@@ -160,7 +160,7 @@ def test_a_leader_that_does_not_know_of_its_end_hears_it_from_the_api_server(
     before = len(operator.log.read_text())
     audit = AuditLog(control_plane.audit_log)
     audit.skip()
-    for path in (FENCE, LEASE):
+    for path in (LEADER_FENCE, LEASE):
         found = control_plane.api.get(path)
         found["spec"]["holderIdentity"] = "somebody-else"
         control_plane.api.call("PUT", path, found)

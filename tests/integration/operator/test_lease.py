@@ -10,7 +10,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import Configuration
 
 from metricat_operator.cluster.client import ApiError, Client
-from metricat_operator.cluster.kinds import FENCE, LEASE
+from metricat_operator.cluster.kinds import LEADER_FENCE, LEASE
 from metricat_operator.cluster.lease import DEADLINE, DURATION, Lease
 from support.harness import Cluster
 
@@ -56,7 +56,7 @@ def play(cluster: Cluster) -> Callable[[Play], None]:
 async def named(client: Client, one: Candidate) -> tuple[str, str]:
     """Whom Lease and Fence name."""
     _, _, name = one._path.partition("/")
-    found: list[dict[str, Any]] = [await client.get(kind, NAMESPACE, name) for kind in (LEASE, FENCE)]
+    found: list[dict[str, Any]] = [await client.get(kind, NAMESPACE, name) for kind in (LEASE, LEADER_FENCE)]
     return found[0]["spec"]["holderIdentity"], found[1]["spec"]["holderIdentity"]
 
 
@@ -131,7 +131,7 @@ def test_one_that_was_frozen_between_lease_and_fence_does_not_put_its_name_there
         update = client.update
 
         async def frozen(kind: Any, manifest: Any) -> Any:
-            if kind is FENCE:
+            if kind is LEADER_FENCE:
                 client.update = update  # type: ignore[method-assign]
                 assert not await b.tries(client)
                 b.now += DURATION + 1
@@ -139,7 +139,7 @@ def test_one_that_was_frozen_between_lease_and_fence_does_not_put_its_name_there
             return await update(kind, manifest)
 
         _, _, name = a._path.partition("/")
-        await update(FENCE, {**await client.get(FENCE, NAMESPACE, name), "spec": {"holderIdentity": "c"}})
+        await update(LEADER_FENCE, {**await client.get(LEADER_FENCE, NAMESPACE, name), "spec": {"holderIdentity": "c"}})
         client.update = frozen  # type: ignore[method-assign]
         with pytest.raises(ApiError) as refused:
             await a.tries(client)

@@ -1,7 +1,7 @@
-"""Which replica writes: the one that holds a Lease. The API server fences the others by a `Fence`, which names it.
+"""Leader election by a Lease: only the holder writes. A `LeaderFence` names the holder to the API server.
 
-The Fence is read before the Lease is taken, and written after it, if it is still as it was read: whoever takes the
-Lease later has changed it by then, so that a write which was sent early and comes late is refused.
+A candidate reads the LeaderFence before it takes the Lease. Afterwards it replaces the LeaderFence, but only if it is
+unchanged. A later holder has changed it by then, so the API server rejects a delayed write of an earlier holder.
 
 Times are durations on this machine's own monotonic clock, so clocks need not agree. A candidate takes the Lease when it
 has seen no renewal for `DURATION`; the holder stops `DEADLINE` after it *sent* the last renewal that was answered: that
@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 import structlog
 
 from metricat_operator.cluster.client import ApiError, Client
-from metricat_operator.cluster.kinds import FENCE, LEASE, Kind
+from metricat_operator.cluster.kinds import LEADER_FENCE, LEASE, Kind
 from metricat_operator.facts.model import Manifest
 
 log = structlog.get_logger(__name__)
@@ -99,14 +99,14 @@ class Lease:
         if led and self._lease:
             self._until = await self._claimed(client)
             return
-        fence = await _find(client, FENCE, self._namespace, self._name)
+        fence = await _find(client, LEADER_FENCE, self._namespace, self._name)
         self._look(await _find(client, LEASE, self._namespace, self._name))
         if not self._free():
             self.refused()
             return
         until = await self._claimed(client)
         if _holder(fence) != self._identity:
-            await _write(client, FENCE, self._named(fence, FENCE, {"holderIdentity": self._identity}))
+            await _write(client, LEADER_FENCE, self._named(fence, LEADER_FENCE, {"holderIdentity": self._identity}))
         self._until = until
         if not led:
             log.info("leads", lease=self._path, identity=self._identity)

@@ -24,7 +24,12 @@ def definitions() -> list[Schema]:
     target = {"additionalPrinterColumns": _columns(), "subresources": {"status": {}}}
     return [
         _definition(naming.KIND, naming.PLURAL, _root(), target, shortNames=["mtarget"], categories=["metricat"]),
-        _definition(naming.FENCE_KIND, naming.FENCE_PLURAL, _fence(), {"additionalPrinterColumns": [_HOLDER]}),
+        _definition(
+            naming.LEADER_FENCE_KIND,
+            naming.LEADER_FENCE_PLURAL,
+            _leader_fence(),
+            {"additionalPrinterColumns": [_HOLDER]},
+        ),
     ]
 
 
@@ -50,15 +55,15 @@ _HOLDER = {
     "name": "Holder",
     "type": "string",
     "jsonPath": ".spec.holderIdentity",
-    "description": "The pod that may write.",
+    "description": "Operator pod that may write.",
 }
 
 
-def _fence() -> Schema:
-    holder = {"type": "string", "description": "Name of the operator's pod that may write."}
+def _leader_fence() -> Schema:
+    holder = {"type": "string", "description": "Name of the operator pod that may write."}
     return {
         "type": "object",
-        "description": "Which pod of the operator may write: the API server refuses the others. The operator keeps it.",
+        "description": "Names the operator pod that may write. The API server rejects writes by other pods.",
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
