@@ -17,9 +17,9 @@ from metricat_agent.log_setup import configure
 from metricat_agent.scrape.cpu_limiter import CpuLimits
 from metricat_agent.scrape.executor import ExecutorLimits
 from metricat_agent.scrape.registry import Registry
-from metricat_agent.web.access.authentication import Guard
+from metricat_agent.web.access.authentication import Authenticator
 from metricat_agent.web.listener import ListenError
-from metricat_agent.web.routes import Pages
+from metricat_agent.web.routes import Router
 from metricat_agent.web.server import Server
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def main() -> int:
     try:
         given = settings.parse(arguments, os.environ, table)
         configure(given.log_level, given.log_format, access=given.access_log)
-        guard = _guard(given)
+        authenticator = _authenticator(given)
     except settings.SettingError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 2
@@ -50,9 +50,12 @@ def main() -> int:
     if given.once:
         return _print(registry.scrape().encode())
     try:
-        pages = Pages(registry.page, given.telemetry_path, given.max_requests)
         server = Server(
-            pages, given.listen, guard=guard, spare=given.host.fd_limit.reclaim, tidy=HeapTuner().after_response
+            Router(registry.page, given.telemetry_path, given.max_requests),
+            given.listen,
+            authenticator=authenticator,
+            on_descriptor_exhaustion=given.host.fd_limit.reclaim,
+            after_response=HeapTuner().after_response,
         )
     except ListenError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
@@ -76,10 +79,10 @@ def _print(page: bytes) -> int:
     return 0
 
 
-def _guard(given: Settings) -> Guard | None:
+def _authenticator(given: Settings) -> Authenticator | None:
     if given.web_config:
-        return Guard.by_file(given.web_config)
-    return Guard.by_secrets(given.web_secrets) if given.web_secrets else None
+        return Authenticator.from_file(given.web_config)
+    return Authenticator.from_secrets(given.web_secrets) if given.web_secrets else None
 
 
 def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry:

@@ -52,7 +52,7 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_1() -> None:
         done = run(f"--web.listen-address=127.0.0.1:{other.getsockname()[1]}")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "something else listens there; free it or choose another with --web.listen-address" in done.stderr
+    assert "another process listens there; free the address or choose another with --web.listen-address" in done.stderr
 
 
 @pytest.mark.parametrize(("to", "said"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])

@@ -1,1 +1,1 @@
-"""HTTP: sockets, requests, routes, and who may ask."""
+"""The HTTP server: listening, connections, requests, responses."""

@@ -1,4 +1,4 @@
-"""One client's connection: its requests come within deadlines that trickling bytes do not move."""
+"""One client's connection. Its deadlines are fixed: a client cannot extend them by sending single bytes."""
 
 from __future__ import annotations
 
@@ -16,54 +16,57 @@ if TYPE_CHECKING:
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _EMPTY_LINES = b"\r\n"
-"""Before a request they count for nothing (RFC 9112, 2.2)."""
+"""Empty lines before a request are ignored (RFC 9112, 2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What clients may take: seconds and connections."""
+class ConnectionLimits:
+    """Limits of connections: seconds and numbers."""
 
     idle: float = 90
-    """For the next request to begin: longer than the usual intervals of scrapes."""
+    """Seconds for the next request to begin: longer than the usual scrape intervals."""
     request: float = 5
-    """For a request to come whole, and for the handshake of TLS."""
-    answer: float = 10
+    """Seconds for a whole request to arrive, and for the TLS handshake."""
+    response: float = 10
+    """Seconds for the client to receive a response."""
     drain: float = 4
-    """For answers under way, once we are told to stop."""
+    """Seconds for running responses after the server is stopped."""
     connections: int = 64
-    waiting: int = 512
-    """Clients that wait for one of these places."""
-    patience: float = 1
-    """For such a place."""
+    """Connections that are served at the same time."""
+    queue_size: int = 512
+    """Clients that may wait for one of these slots."""
+    queue_timeout: float = 1
+    """Seconds that a client may wait for a slot."""
     grace: float = 0.25
-    """Until a client that sends no request must give its place up to one that does."""
+    """Seconds until a connection that sends no request must give up its slot for a waiting client."""
 
 
 class Connection:
-    """One client's socket, used by one thread; the server may break it off from another."""
+    """One client's socket. One thread uses it; the server may break it off from another thread."""
 
-    def __init__(self, client: socket.socket, limits: Limits) -> None:
+    def __init__(self, client: socket.socket, limits: ConnectionLimits) -> None:
         self._client = client
         self._limits = limits
         self._rest = b""
         self._last: tuple[bytes, Request] | None = None
-        """The last request: the next is the same, mostly."""
+        """The last request, parsed: the next request is mostly the same."""
         self.waits_since: float | None = time.monotonic()
-        """Since when it waits for a request to come, idle or half sent; None while one is answered."""
+        """Time since which the connection has been waiting for a whole request; None during a response."""
         self.is_idle = True
-        """Whether nothing of the next request has come."""
+        """Whether no byte of the next request has arrived."""
         self.was_answered = False
+        """Whether a response has been sent."""
         self.is_broken_off = False
         self.is_certified = False
-        """Whether the client showed a certificate that we trust."""
+        """Whether the client presented a certificate that the TLS context trusts."""
 
-    def secure(self, wrap: Callable[[socket.socket], tuple[socket.socket, bool]]) -> None:
-        """Shake hands before the first request."""
+    def secure(self, handshake: Callable[[socket.socket], tuple[socket.socket, bool]]) -> None:
+        """Perform the TLS handshake, before the first request."""
         self._client.settimeout(self._limits.request)
-        self._client, self.is_certified = wrap(self._client)
+        self._client, self.is_certified = handshake(self._client)
 
     def was_secured_by(self, context: object) -> bool:
-        """Tell whether the handshake was of this TLS context; of None: whether there was none."""
+        """Return whether this TLS context performed the handshake; for None, whether there was no handshake."""
         return getattr(self._client, "context", None) is context
 
     def next_request(self) -> Request | None:
@@ -92,22 +95,22 @@ class Connection:
         return self._last[1]
 
     def send(self, data: bytes) -> None:
-        """Send all within the deadline for answers (sendall's timeout is for the whole)."""
-        self._client.settimeout(self._limits.answer)
+        """Send all bytes within the deadline for responses (the timeout of sendall applies to the whole)."""
+        self._client.settimeout(self._limits.response)
         self._client.sendall(data)
         self.was_answered = True
         self.is_idle = True
         self.waits_since = time.monotonic()
 
     def break_off(self) -> None:
-        """Wake the thread that uses it and let it end."""
+        """Wake the thread that uses the connection, and let it end."""
         self.waits_since = None
         self.is_broken_off = True
         with suppress(OSError):
-            socket.socket.shutdown(self._client, socket.SHUT_RD)  # not TLS' own, which is its thread's business
+            socket.socket.shutdown(self._client, socket.SHUT_RD)  # not that of TLS, which belongs to its own thread
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         with suppress(OSError):
             socket.socket.shutdown(self._client, socket.SHUT_RDWR)
         self._client.close()

@@ -1,4 +1,4 @@
-"""Clients that came while every place was taken: each waits a moment for one, then is told that there is none."""
+"""Queue of connections above the limit: each waits briefly for a free slot, then gets 503."""
 
 from __future__ import annotations
 
@@ -11,55 +11,58 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Client = tuple["socket.socket", str]
-"""A socket, and the address that it comes from."""
+"""An accepted socket, and the client's address."""
 
 
-class Lobby:
-    """Waiting clients in the order in which they came. One thread changes it, others may ask for its length."""
+class ConnectionQueue:
+    """Waiting clients in order of arrival. One thread changes the queue; other threads may read its length."""
 
-    def __init__(self, places: int, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Hold so many clients, each for so many seconds."""
-        self._places = places
-        self._patience = patience
+    def __init__(self, size: int, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`size` is the number of clients, `timeout` the seconds that each may wait."""
+        self._size = size
+        self._timeout = timeout
         self._clock = clock
         self._waiting: dict[int, tuple[Client, float]] = {}
         self._selector = selectors.DefaultSelector()
 
     def __len__(self) -> int:
-        """Return how many wait."""
+        """Return the number of waiting clients."""
         return len(self._waiting)
 
-    def enter(self, client: Client) -> None:
-        """Let one wait."""
+    def add(self, client: Client) -> None:
+        """Append a client."""
         descriptor = client[0].fileno()
-        self._waiting[descriptor] = (client, self._clock() + self._patience)
+        self._waiting[descriptor] = (client, self._clock() + self._timeout)
         self._selector.register(descriptor, selectors.EVENT_READ)
 
     def ready(self) -> Client | None:
-        """Return the first whose request has begun to come, who stays; a thread would only wait for the others."""
+        """Return the first client whose request has begun to arrive, without removing it.
+
+        A thread for any other client would only wait.
+        """
         if not self._waiting:
-            return None  # Windows cannot look at nothing
+            return None  # Windows cannot select from an empty set
         begun = {key.fd for key, _ in self._selector.select(0)}
         return next((client for descriptor, (client, _) in self._waiting.items() if descriptor in begun), None)
 
-    def leave(self, client: Client) -> None:
-        """Let one go."""
+    def remove(self, client: Client) -> None:
+        """Remove a client."""
         descriptor = client[0].fileno()
         del self._waiting[descriptor]
         self._selector.unregister(descriptor)
 
-    def late(self) -> Iterator[Client]:
-        """Let those go, oldest first, who waited for too long or are too many."""
+    def expired(self) -> Iterator[Client]:
+        """Remove and yield, oldest first, the clients that waited for the timeout or exceed the size."""
         now = self._clock()
         while self._waiting:
             client, until = next(iter(self._waiting.values()))
-            if now < until and len(self._waiting) <= self._places:
+            if now < until and len(self._waiting) <= self._size:
                 return
-            self.leave(client)
+            self.remove(client)
             yield client
 
-    def empty(self) -> Iterator[Client]:
-        """Let all go."""
+    def drain(self) -> Iterator[Client]:
+        """Remove and yield all clients."""
         for client, _ in list(self._waiting.values()):
-            self.leave(client)
+            self.remove(client)
             yield client

@@ -1,6 +1,6 @@
-"""As much of HTTP/1.1 (RFC 9112) as a scrape needs: the head of a request in, an answer out. Pure: no sockets.
+"""The part of HTTP/1.1 (RFC 9112) that a scrape needs: parse request heads, encode responses. Pure: no sockets.
 
-Python's own http.server would do it too, but importing it costs 6 MiB of memory on every node.
+Importing Python's http.server instead would cost 6 MiB of memory on every node.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MAX_HEAD = 16 * 1024
-"""Bytes of the longest head of a request that is read."""
+"""Maximum size of a request's head, in bytes."""
 METHODS = ("GET", "HEAD")
 REASONS = {
     200: "OK",
@@ -32,15 +32,15 @@ REASONS = {
     503: "Service Unavailable",
     505: "HTTP Version Not Supported",
 }
-_GZIP_FLOOR = 1024
+_GZIP_MIN_BYTES = 1024
 _END_OF_LINE = re.compile(r"\r?\n")
 _ABSOLUTE = re.compile(r"\Ahttps?://[^/?]+/?", re.IGNORECASE)
-"""What proxies put before a path (RFC 9112, 3.2.2)."""
+"""Prefix that proxies put before a path (RFC 9112, 3.2.2)."""
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 
 
 class BadRequestError(Exception):
-    """Not a request that can be answered; holds the status to say so with."""
+    """The bytes are not a valid request; holds the status of the response."""
 
     def __init__(self, status: int) -> None:
         super().__init__(REASONS[status])
@@ -49,7 +49,7 @@ class BadRequestError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request, names of headers in lower case. What they ask for is found out once."""
+    """The head of a request, with header names in lower case. Preferences are parsed once."""
 
     method: str
     path: str
@@ -59,42 +59,42 @@ class Request:
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether another request may follow; not after a body, which nobody reads."""
+        """Whether another request may follow. Not after a body, because the server does not read bodies."""
         connection = self.headers.get("connection", "").lower()
         has_body = self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
         return self.version == "HTTP/1.1" and "close" not in connection and not has_body
 
     @cached_property
-    def takes_gzip(self) -> bool:
-        """Whether the answer may be compressed (RFC 9110, 12.5.3)."""
-        qualities = {name: quality for name, _, quality in preferences(self.headers.get("accept-encoding", ""))}
+    def accepts_gzip(self) -> bool:
+        """Whether the response may be compressed (RFC 9110, 12.5.3)."""
+        qualities = {name: quality for name, _, quality in parse_preferences(self.headers.get("accept-encoding", ""))}
         return qualities.get("gzip", qualities.get("*", 0)) > 0
 
     @cached_property
-    def takes_openmetrics(self) -> bool:
-        """Whether OpenMetrics is wanted at least as much as any plain text."""
+    def prefers_openmetrics(self) -> bool:
+        """Whether the client prefers OpenMetrics at least as much as plain text."""
         best = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
-        for name, parameters, quality in preferences(self.headers.get("accept", "")):
+        for name, parameters, quality in parse_preferences(self.headers.get("accept", "")):
             if name in best and not (name.startswith("app") and parameters.get("version", "1.0.0") != "1.0.0"):
                 best[name] = max(best[name], quality)
         return 0 < best["application/openmetrics-text"] >= best["text/plain"]
 
     def values(self, name: str) -> list[str]:
-        """Return the values that the query gives for a name, in their order."""
+        """Return the values of a query parameter, in their order."""
         pairs = (part.partition("=") for part in self.query.split("&"))
         return [unescape(value) for key, _, value in pairs if unescape(key) == name]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A status, a body and what it is."""
+class Response:
+    """A status, a body and its content type."""
 
     status: int
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
     gzipped: Callable[[], bytes] | None = None
-    """The compressed body, for who has it at hand."""
+    """Returns the compressed body, where it is kept already."""
 
 
 def unescape(text: str) -> str:
@@ -103,8 +103,8 @@ def unescape(text: str) -> str:
     return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), raw).decode("utf-8", "replace")
 
 
-def preferences(header: str) -> list[tuple[str, dict[str, str], float]]:
-    """Take apart a list such as ``text/plain;version=0.0.4;q=0.5, */*``: name, parameters, quality (RFC 9110, 12.4)."""
+def parse_preferences(header: str) -> list[tuple[str, dict[str, str], float]]:
+    """Parse a list such as ``text/plain;version=0.0.4;q=0.5, */*``: names, parameters, qualities (RFC 9110, 12.4)."""
     found = []
     for item in header.lower().split(","):
         name, *rest = (part.strip() for part in item.split(";"))
@@ -114,14 +114,14 @@ def preferences(header: str) -> list[tuple[str, dict[str, str], float]]:
 
 
 def parse_head(head: bytes) -> Request:
-    """Parse all up to the empty line; raise `BadRequestError` for what is none."""
+    """Parse a head up to the empty line; raise `BadRequestError` if it is invalid."""
     first, *lines = _END_OF_LINE.split(head.decode("latin-1"))
     words = first.split(" ")
-    if len(words) != 3 or not first.isprintable():  # the line may go into a log
+    if len(words) != 3 or not first.isprintable():  # the line may appear in a log
         raise BadRequestError(400)
     method, target, version = words
     target = _ABSOLUTE.sub("/", target)
-    if not target.startswith("/") and method in METHODS:  # of others it need not be a path (RFC 9112, 3.2)
+    if not target.startswith("/") and method in METHODS:  # other methods may have another target (RFC 9112, 3.2)
         raise BadRequestError(400)
     if version not in ("HTTP/1.1", "HTTP/1.0"):
         raise BadRequestError(505 if version.startswith("HTTP/") else 400)
@@ -136,20 +136,20 @@ def parse_head(head: bytes) -> Request:
     return Request(method, path, headers, version, query)
 
 
-def encode(answer: Answer, request: Request | None, *, close: bool) -> bytes:
-    """Return an answer as it goes over the wire: compressed if the request takes that, without its body for HEAD."""
-    body = answer.body
-    headers = [("Content-Type", answer.content_type), *answer.headers]
-    if len(body) >= _GZIP_FLOOR:
+def encode_response(response: Response, request: Request | None, *, close: bool) -> bytes:
+    """Return a response as bytes: compressed if the request accepts gzip, without the body for HEAD."""
+    body = response.body
+    headers = [("Content-Type", response.content_type), *response.headers]
+    if len(body) >= _GZIP_MIN_BYTES:
         headers.append(("Vary", "Accept-Encoding"))
-        if request is not None and request.takes_gzip:
-            body = answer.gzipped() if answer.gzipped is not None else gzipped(body)
+        if request is not None and request.accepts_gzip:
+            body = response.gzipped() if response.gzipped is not None else gzipped(body)
             headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(body))))
     if close:
         headers.append(("Connection", "close"))
     head = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    start = f"HTTP/1.1 {answer.status} {REASONS[answer.status]}\r\n{head}\r\n".encode("latin-1")
+    start = f"HTTP/1.1 {response.status} {REASONS[response.status]}\r\n{head}\r\n".encode("latin-1")
     return start if request is not None and request.method == "HEAD" else start + body
 
 

@@ -1,4 +1,4 @@
-"""Sockets that listen."""
+"""Listening sockets."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ if TYPE_CHECKING:
     from metricat_agent.config.settings import Address
 
 BACKLOG = 1024
-"""Clients that the kernel keeps until we accept them; it lets them try again after a second if there are more."""
+"""Clients that the kernel queues until the server accepts them; above it, clients retry after a second."""
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 class ListenError(Exception):
-    """An address that cannot be listened on; the message says why and what to do."""
+    """The agent cannot listen on an address. The message holds the cause and the remedy."""
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a listening socket; without an IP address it takes IPv6 and IPv4, or IPv4 alone if need be."""
+    """Return a listening socket; without an IP address, for IPv6 and IPv4, or for IPv4 only if the host lacks IPv6."""
     try:
         if not address.ip:
             try:
-                return _bound(socket.AF_INET6, ("::", address.port), dual=True)
+                return _bind(socket.AF_INET6, ("::", address.port), dual=True)
             except OSError as error:
                 if error.errno not in _NO_IPV6:
                     raise
-            return _bound(socket.AF_INET, ("0.0.0.0", address.port))  # noqa: S104 -- asked for: every address
+            return _bind(socket.AF_INET, ("0.0.0.0", address.port))  # noqa: S104 -- the setting means every address
         family, _, _, _, where = socket.getaddrinfo(address.ip, address.port, type=socket.SOCK_STREAM)[0]
-        return _bound(family, where, dual=address.ip == "::")
+        return _bind(family, where, dual=address.ip == "::")
     except OSError as error:
-        why = "something else listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        why = "another process listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         raise ListenError(
-            f"cannot listen on {address}: {why}; free it or choose another with --web.listen-address"
+            f"cannot listen on {address}: {why}; free the address or choose another with --web.listen-address"
         ) from error
 
 
-def _bound(family: int, where: tuple[object, ...], *, dual: bool = False) -> socket.socket:
+def _bind(family: int, where: tuple[object, ...], *, dual: bool = False) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

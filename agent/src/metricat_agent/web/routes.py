@@ -1,4 +1,4 @@
-"""What each path answers. The only place that knows the paths."""
+"""The response for each path. The only module that holds the paths."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from metricat_agent import __version__
 from metricat_agent.exposition.writer import CONTENT_TYPES
 from metricat_agent.scrape.registry import UnknownCollectorError
-from metricat_agent.web.http_parser import METHODS, Answer, Request
+from metricat_agent.web.http_parser import METHODS, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metricat_agent.scrape.registry import ScrapeResult
 
     class Scrape(Protocol):
-        """A registry's `page`."""
+        """`Registry.page`."""
 
         def __call__(
             self, fmt: Format = ..., collect: Collection[str] = ..., exclude: Collection[str] = ...
@@ -26,49 +26,52 @@ if TYPE_CHECKING:
             """Return one scrape."""
 
 
-class Pages:
-    """Answers requests; threads share it. No more than `requests` scrapes are waited for at a time."""
+class Router:
+    """Responds to requests. Thread-safe. At most `max_requests` scrapes run or wait at the same time; 0: any number."""
 
-    def __init__(self, scrape: Scrape, telemetry_path: str = "/metrics", requests: int = 40) -> None:
+    def __init__(self, scrape: Scrape, telemetry_path: str = "/metrics", max_requests: int = 40) -> None:
         self._scrape = scrape
         self._telemetry_path = telemetry_path
-        self._scrapes = threading.BoundedSemaphore(requests) if requests else None
+        self._scrapes = threading.BoundedSemaphore(max_requests) if max_requests else None
         self.stopping = False
 
-    def answer(self, request: Request) -> Answer:
-        """Return the answer to a request."""
-        pages: dict[str, Callable[[Request], Answer]] = {
+    def respond(self, request: Request) -> Response:
+        """Return the response to a request."""
+        routes: dict[str, Callable[[Request], Response]] = {
             self._telemetry_path: self._metrics,
             "/": self._landing,
-            "/-/healthy": lambda _: Answer(200, b"healthy\n"),
-            "/-/ready": lambda _: Answer(503, b"stopping\n") if self.stopping else Answer(200, b"ready\n"),
+            "/-/healthy": lambda _: Response(200, b"healthy\n"),
+            "/-/ready": lambda _: Response(503, b"stopping\n") if self.stopping else Response(200, b"ready\n"),
         }
         if request.method not in METHODS:
-            return Answer(405, f"only {' and '.join(METHODS)}\n".encode(), headers=(("Allow", ", ".join(METHODS)),))
-        page = pages.get(request.path)
-        if page is None:
-            return Answer(404, f"nothing here; the metrics are at {self._telemetry_path}\n".encode())
-        return page(request)
+            message = f"method not allowed: use {' or '.join(METHODS)}\n".encode()
+            return Response(405, message, headers=(("Allow", ", ".join(METHODS)),))
+        route = routes.get(request.path)
+        if route is None:
+            return Response(404, f"not found: the metrics are at {self._telemetry_path}\n".encode())
+        return route(request)
 
-    def _metrics(self, request: Request) -> Answer:
+    def _metrics(self, request: Request) -> Response:
         collect, exclude = request.values("collect[]"), request.values("exclude[]")
         if collect and exclude:
-            return Answer(400, b"collect[] and exclude[] do not go together; give one of the two\n")
+            return Response(400, b"collect[] and exclude[] cannot be combined: use one of them\n")
         if self._scrapes is not None and not self._scrapes.acquire(blocking=False):
-            return Answer(503, b"too many scrapes at once; come back in a second\n", headers=(("Retry-After", "1"),))
-        fmt: Format = "openmetrics" if request.takes_openmetrics else "text"
+            return Response(
+                503, b"too many concurrent scrapes: retry after 1 second\n", headers=(("Retry-After", "1"),)
+            )
+        fmt: Format = "openmetrics" if request.prefers_openmetrics else "text"
         try:
-            page = self._scrape(fmt, collect, exclude)
+            result = self._scrape(fmt, collect, exclude)
         except UnknownCollectorError as error:
-            return Answer(400, f"no such collector, or it is switched off: {error}\n".encode())
+            return Response(400, f"unknown or disabled collectors: {error}\n".encode())
         finally:
             if self._scrapes is not None:
                 self._scrapes.release()
-        return Answer(200, page.plain, CONTENT_TYPES[fmt], gzipped=lambda: page.gzipped)
+        return Response(200, result.plain, CONTENT_TYPES[fmt], gzipped=lambda: result.gzipped)
 
-    def _landing(self, _: Request) -> Answer:
+    def _landing(self, _: Request) -> Response:
         path = self._telemetry_path
-        return Answer(
+        return Response(
             200,
             (
                 '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Metricat agent</title></head>\n'

@@ -1,8 +1,9 @@
-"""Serves pages over HTTP, to few clients and none of them for long.
+"""HTTP server for few clients and short requests.
 
-One thread for each connection, and a bound on connections: above it clients wait a moment for a place, which those who
-keep us waiting for longest must give up, and are told 503 if there is none. Every request must have come and every
-answer must have gone within a deadline that trickling bytes do not move. Health never depends on a scrape.
+The server uses one thread for each connection and limits the number of connections. Above the limit a client waits
+briefly for a slot and then gets 503; the connection that has been waiting longest for a request gives up its slot.
+Every request must arrive, and every response must be received, within a deadline that single bytes do not extend.
+Health endpoints never depend on a scrape.
 """
 
 from __future__ import annotations
@@ -18,48 +19,46 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent.config.settings import Address
-from metricat_agent.web.connection import Connection, Limits
-from metricat_agent.web.connection_queue import Lobby
-from metricat_agent.web.http_parser import MAX_HEAD, Answer, BadRequestError, Request, encode
+from metricat_agent.web.admission import AdmissionControl
+from metricat_agent.web.connection import Connection, ConnectionLimits
+from metricat_agent.web.http_parser import MAX_HEAD, BadRequestError, Request, Response, encode_response
 from metricat_agent.web.listener import BACKLOG, ListenError, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from metricat_agent.web.access.authentication import Guard
-    from metricat_agent.web.routes import Pages
+    from metricat_agent.web.access.authentication import Authenticator
+    from metricat_agent.web.routes import Router
 
 _LOG = logging.getLogger(__name__)
 _ACCESS = logging.getLogger("metricat_agent.access")
-_FULL = encode(
-    Answer(503, b"too many connections; come back in a second\n", headers=(("Retry-After", "1"),)), None, close=True
+_FULL = encode_response(
+    Response(503, b"too many connections: retry after 1 second\n", headers=(("Retry-After", "1"),)), None, close=True
 )
 _TICK = 0.01
-"""Seconds after which we look again whether there is a place for who waits for one."""
+"""Seconds between two checks for a free slot while a client waits."""
 
 
 class Server:
-    """Listens from the moment it is made; answers while it runs."""
+    """Listens from its creation on; responds while `run` runs."""
 
-    def __init__(  # noqa: PLR0913 -- keywords that say what they are
+    def __init__(  # noqa: PLR0913 -- keywords with their own names
         self,
-        pages: Pages,
+        router: Router,
         addresses: Sequence[Address],
-        limits: Limits | None = None,
+        limits: ConnectionLimits | None = None,
         *,
-        guard: Guard | None = None,
-        spare: Callable[[], None] = lambda: None,
-        tidy: Callable[[], None] = lambda: None,
+        authenticator: Authenticator | None = None,
+        on_descriptor_exhaustion: Callable[[], None] = lambda: None,
+        after_response: Callable[[], None] = lambda: None,
     ) -> None:
-        """`spare` is called when no descriptor is left, to give some back; `tidy` when an answer is out."""
-        self._pages = pages
-        self._limits = limits or Limits()
-        self._guard = guard
-        self._spare = spare
-        self._tidy = tidy
-        self._lock = threading.Lock()
-        self._connections: dict[Connection, threading.Thread] = {}
-        self._lobby = Lobby(self._limits.waiting, self._limits.patience)
+        """`on_descriptor_exhaustion` should close some descriptors; raises `ListenError`."""
+        self._router = router
+        self._limits = limits or ConnectionLimits()
+        self._authenticator = authenticator
+        self._on_descriptor_exhaustion = on_descriptor_exhaustion
+        self._after_response = after_response
+        self._admission = AdmissionControl(self._limits)
         self._stopping = False
         self._listeners: list[socket.socket] = []
         try:
@@ -74,34 +73,34 @@ class Server:
 
     @property
     def addresses(self) -> list[Address]:
-        """Where it really listens, which matters for port 0."""
+        """The addresses in use; for port 0, with the port that the kernel chose."""
         return [Address(*listener.getsockname()[:2]) for listener in self._listeners]
 
     def run_until_signal(self) -> None:
-        """Serve until SIGTERM or SIGINT. For the main thread."""
+        """Serve until SIGTERM or SIGINT. Call it from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
         self.run()
 
     def stop(self) -> None:
-        """Make `run` return; callable from a signal handler and from any thread."""
-        self._stopping = self._pages.stopping = True
+        """Make `run` return. Signal handlers and any thread may call it."""
+        self._stopping = self._router.stopping = True
         with suppress(OSError):
             self._wake.send(b"x")
 
     def run(self) -> None:
-        """Accept clients until stopped; then finish the answers under way, but not for ever."""
+        """Accept clients until stopped; then finish the running responses, for at most `ConnectionLimits.drain`."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
             for listener in self._listeners:
                 selector.register(listener, selectors.EVENT_READ, listener)
             while not self._stopping:
-                for key, _ in selector.select(_TICK if self._lobby else None):
+                for key, _ in selector.select(_TICK if self._admission.has_waiting else None):
                     if key.data is not None:
                         self._accept(key.data)
                 self._admit()
         for listener in self._listeners:
-            for _ in range(BACKLOG):  # who is there already would be cut off
+            for _ in range(BACKLOG):  # closing the listener would cut off the clients in its backlog
                 if not self._accept(listener):
                     break
             listener.close()
@@ -110,93 +109,70 @@ class Server:
         self._wake.close()
 
     def _accept(self, listener: socket.socket) -> bool:
-        """Let the next client in; tell whether there was one."""
+        """Accept the next client; return whether there was one."""
         try:
             client, (host, *_) = listener.accept()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 _LOG.warning("cannot accept a connection: %s", error.strerror)
-                self._spare()
-                for waiting, _ in self._lobby.empty():
+                self._on_descriptor_exhaustion()
+                for waiting, _ in self._admission.drain():
                     self._refuse(waiting)
-                with self._lock:
-                    self._break_off_slowest(0)
-                time.sleep(0.1)  # the client is still waiting, and the selector would return at once
+                self._admission.free_a_slot()
+                time.sleep(0.1)  # the client is still in the backlog, so the selector would return at once
             return False
-        if not self._lobby and len(self._connections) < self._limits.connections:
+        if self._admission.admits((client, str(host))):
             self._begin(client, str(host))
-        else:
-            self._lobby.enter((client, str(host)))
         return True
 
     def _admit(self) -> None:
-        """Give the clients in the lobby the places that are free, or that others may be asked to give up."""
-        while (first := self._lobby.ready()) is not None and self._has_place():
-            self._lobby.leave(first)
-            self._begin(*first)
-        for client, _ in self._lobby.late():
-            self._refuse(client)
-
-    def _has_place(self) -> bool:
-        with self._lock:
-            return len(self._connections) < self._limits.connections or self._break_off_slowest(self._limits.grace)
+        """Serve the waiting clients that get a slot, and refuse those that waited too long."""
+        for client in self._admission.admitted():
+            self._begin(*client)
+        for socket_, _ in self._admission.expired():
+            self._refuse(socket_)
 
     def _begin(self, client: socket.socket, host: str) -> None:
         connection = Connection(client, self._limits)
         thread = threading.Thread(target=self._serve, args=(connection, host), daemon=True)
-        with self._lock:
-            self._connections[connection] = thread
+        self._admission.add(connection, thread)
         try:
             thread.start()
-        except RuntimeError:  # no thread to be had: a limit on processes
-            with self._lock:
-                del self._connections[connection]
+        except RuntimeError:  # the limit on processes allows no more threads
+            self._admission.discard(connection)
             self._refuse(client)
 
     def _refuse(self, client: socket.socket) -> None:
-        """Say that we are full, without waiting for the client to take it."""
+        """Send 503 and close, without waiting for the client to receive it."""
         client.settimeout(0)
-        if self._guard is None or not self._guard.speaks_tls:
+        if self._authenticator is None or not self._authenticator.speaks_tls:
             with suppress(OSError):
-                client.recv(MAX_HEAD)  # what is unread when we close makes the kernel take the answer back
+                client.recv(MAX_HEAD)  # unread data at closing would make the kernel discard the response
             with suppress(OSError):
                 client.send(_FULL)
         with suppress(OSError):
             client.shutdown(socket.SHUT_WR)
         client.close()
 
-    def _break_off_slowest(self, grace: float) -> bool:
-        """Make room at the expense of who has kept us waiting for longest; tell whether there was such a one.
-
-        Who was answered already may be broken off at once, others only after so many seconds.
-        """
-        until = time.monotonic() - grace
-        waiting = [
-            (since, one)
-            for one in self._connections
-            if (since := one.waits_since) is not None and (since <= until or (one.was_answered and one.is_idle))
-        ]
-        if waiting:
-            min(waiting, key=lambda pair: pair[0])[1].break_off()
-        return bool(waiting)
-
     def _serve(self, connection: Connection, client: str) -> None:
-        """Answer one client's requests until it goes, is too slow, or we stop."""
+        """Respond to one client's requests until the client closes or is too slow, or the server stops."""
         try:
-            if self._guard is not None:
-                connection.secure(self._guard.wrap)
+            if self._authenticator is not None:
+                connection.secure(self._authenticator.handshake)
             while (request := connection.next_request()) is not None:
-                if self._guard is not None and not connection.was_secured_by(self._guard.current().context):
+                if self._authenticator is not None and not connection.was_secured_by(
+                    self._authenticator.current().context
+                ):
                     break  # the rules of handshakes have changed since
                 started = time.perf_counter()
-                answer = self._safe_answer(request, certified=connection.is_certified)
-                keep = request.keeps_alive and not self._stopping and not self._lobby
-                data = encode(answer, request, close=not keep)
+                response = self._safe_response(request, certified=connection.is_certified)
+                keep = request.keeps_alive and not self._stopping and not self._admission.has_waiting
+                data = encode_response(response, request, close=not keep)
                 connection.send(data)
-                self._tidy()
+                self._after_response()
                 _ACCESS.info(
                     "%s %s %s %d %d bytes %.1f ms",
-                    *(client, request.method, request.path, answer.status, len(data)),
+                    *(client, request.method, request.path, response.status, len(data)),
                     (time.perf_counter() - started) * 1000,
                 )
                 if not keep:
@@ -206,31 +182,28 @@ class Server:
         except BadRequestError as error:
             _ACCESS.info("%s refused: %s", client, error)
             with suppress(OSError):
-                connection.send(encode(Answer(error.status, f"{error}\n".encode()), None, close=True))
+                connection.send(encode_response(Response(error.status, f"{error}\n".encode()), None, close=True))
         except OSError as error:
-            _LOG.debug("a client went away or was too slow: %s", error)
+            _LOG.debug("client %s disconnected or was too slow: %s", client, error)
         finally:
             connection.close()
-            with self._lock:
-                self._connections.pop(connection, None)
+            self._admission.discard(connection)
 
-    def _safe_answer(self, request: Request, *, certified: bool) -> Answer:
+    def _safe_response(self, request: Request, *, certified: bool) -> Response:
+        """Return the response to a request; 500 for an error of the agent's own."""
+        authenticator = self._authenticator
         try:
-            refusal = self._guard.refusal(request, certified=certified) if self._guard is not None else None
-            answer = refusal or self._pages.answer(request)
-        except Exception:  # noqa: BLE001 -- the client is told, the log has the trace, others are served
-            _LOG.exception("cannot answer %s", request.path)
-            return Answer(500, b"the agent failed; its log says why\n")
-        return self._guard.dressed(answer) if self._guard is not None else answer
+            rejection = authenticator.reject(request, certified=certified) if authenticator is not None else None
+            response = rejection or self._router.respond(request)
+        except Exception:  # noqa: BLE001 -- the client gets 500, the log has the trace, the server continues
+            _LOG.exception("cannot respond to %s", request.path)
+            return Response(500, b"internal error: see the agent's log\n")
+        return authenticator.with_headers(response) if authenticator is not None else response
 
     def _drain(self) -> None:
+        """Refuse the waiting clients, break off idle connections, and wait for the others."""
         deadline = time.monotonic() + self._limits.drain
-        for client, _ in self._lobby.empty():
+        for client, _ in self._admission.drain():
             self._refuse(client)
-        with self._lock:
-            threads = list(self._connections.values())
-            for connection in self._connections:
-                if connection.is_idle:
-                    connection.break_off()
-        for thread in threads:
+        for thread in self._admission.break_off_idle():
             thread.join(max(deadline - time.monotonic(), 0))

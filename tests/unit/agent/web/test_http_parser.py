@@ -1,4 +1,4 @@
-"""Requests in, answers out, without a socket."""
+"""Requests are parsed and responses encoded, without a socket."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_agent.exposition import compression
-from metricat_agent.web.http_parser import METHODS, Answer, BadRequestError, Request, encode, parse_head
+from metricat_agent.web.http_parser import METHODS, BadRequestError, Request, Response, encode_response, parse_head
 
-LONG = Answer(200, b"node_load1 0.5\n" * 100)
+LONG = Response(200, b"node_load1 0.5\n" * 100)
 
 
 def request(method: str = "GET", **headers: str) -> Request:
     return Request(method, "/metrics", {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def test_a_request() -> None:
+def test_request_head_is_parsed() -> None:
     head = b"GET /metrics?x=1 HTTP/1.1\r\nHost: a\r\nX-Twice: 1\r\nx-twice:2 "
     assert parse_head(head) == Request("GET", "/metrics", {"host": "a", "x-twice": "1, 2"}, query="x=1")
 
@@ -35,7 +35,7 @@ def test_a_request() -> None:
         (b"/http://node-7", "/http://node-7", ""),
     ],
 )
-def test_what_proxies_ask_for(target: bytes, path: str, query: str) -> None:
+def test_absolute_targets_of_proxies_are_parsed(target: bytes, path: str, query: str) -> None:
     found = parse_head(b"GET " + target + b" HTTP/1.1")
     assert (found.path, found.query) == (path, query)
 
@@ -56,26 +56,26 @@ def test_what_proxies_ask_for(target: bytes, path: str, query: str) -> None:
         (b"\x16\x03\x01\x02", 400),
     ],
 )
-def test_what_is_no_request(head: bytes, status: int) -> None:
+def test_invalid_head_is_rejected(head: bytes, status: int) -> None:
     with pytest.raises(BadRequestError) as caught:
         parse_head(head)
     assert caught.value.status == status
 
 
 @pytest.mark.parametrize("line", [b"OPTIONS * HTTP/1.1", b"CONNECT node-7:443 HTTP/1.1", b"get metrics HTTP/1.0"])
-def test_other_methods_may_ask_for_what_is_no_path(line: bytes) -> None:
+def test_other_methods_may_have_a_target_without_a_path(line: bytes) -> None:
     assert parse_head(line).method not in METHODS
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_request_or_a_bad_one(head: bytes) -> None:
+def test_any_bytes_are_parsed_or_rejected(head: bytes) -> None:
     with suppress(BadRequestError):
         found = parse_head(head)
         assert found.path.startswith("/") or found.method not in METHODS
 
 
 @pytest.mark.parametrize(
-    ("accepted", "taken"),
+    ("accepted", "is_compressed"),
     [
         ("gzip", True),
         ("deflate, GZIP;q=0.5", True),
@@ -88,16 +88,16 @@ def test_any_bytes_are_a_request_or_a_bad_one(head: bytes) -> None:
         ("", False),
     ],
 )
-def test_gzip_if_asked(accepted: str, taken: bool) -> None:  # noqa: FBT001 -- a column of the table
-    head, _, body = encode(LONG, request(accept_encoding=accepted), close=False).partition(b"\r\n\r\n")
-    assert (b"Content-Encoding: gzip" in head) == taken
+def test_response_is_compressed_if_the_request_accepts_gzip(accepted: str, is_compressed: bool) -> None:  # noqa: FBT001 -- a column of the table
+    head, _, body = encode_response(LONG, request(accept_encoding=accepted), close=False).partition(b"\r\n\r\n")
+    assert (b"Content-Encoding: gzip" in head) == is_compressed
     assert b"Vary: Accept-Encoding" in head
     assert f"Content-Length: {len(body)}".encode() in head
-    assert (zlib.decompress(body, 31) if taken else body) == LONG.body
+    assert (zlib.decompress(body, 31) if is_compressed else body) == LONG.body
 
 
 @pytest.mark.parametrize("fast", [True, False])
-def test_either_library_gives_gzip(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 -- as above
+def test_either_library_compresses(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 -- as above
     if not fast:
         monkeypatch.setitem(sys.modules, "isal", None)
     importlib.reload(compression)
@@ -107,18 +107,18 @@ def test_either_library_gives_gzip(fast: bool, monkeypatch: pytest.MonkeyPatch) 
     importlib.reload(compression)
 
 
-def test_short_answers_are_not_compressed() -> None:
-    assert encode(Answer(200, b"ok"), request(accept_encoding="gzip"), close=True).endswith(b"\r\n\r\nok")
+def test_short_responses_are_not_compressed() -> None:
+    assert encode_response(Response(200, b"ok"), request(accept_encoding="gzip"), close=True).endswith(b"\r\n\r\nok")
 
 
-def test_head_has_no_body_but_its_length() -> None:
-    answer = encode(LONG, request("HEAD"), close=False)
-    assert answer.endswith(b"\r\n\r\n")
-    assert b"Content-Length: 1500\r\n" in answer
+def test_head_response_has_the_length_but_no_body() -> None:
+    response = encode_response(LONG, request("HEAD"), close=False)
+    assert response.endswith(b"\r\n\r\n")
+    assert b"Content-Length: 1500\r\n" in response
 
 
 @pytest.mark.parametrize(
-    ("asked", "kept"),
+    ("parsed", "kept"),
     [
         (request(), True),
         (request(connection="Close"), False),
@@ -128,5 +128,5 @@ def test_head_has_no_body_but_its_length() -> None:
         (Request("GET", "/", {}, "HTTP/1.0"), False),
     ],
 )
-def test_connections_are_kept(asked: Request, kept: bool) -> None:  # noqa: FBT001 -- a column of the table
-    assert asked.keeps_alive == kept
+def test_connection_is_kept_where_the_request_allows_it(parsed: Request, kept: bool) -> None:  # noqa: FBT001 -- a column of the table
+    assert parsed.keeps_alive == kept

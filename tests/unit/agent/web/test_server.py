@@ -1,4 +1,4 @@
-"""The real server over real HTTP on a loopback port."""
+"""The server over HTTP on a loopback port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,72 +19,47 @@ from metricat_agent.config.settings import Address
 from metricat_agent.exposition.writer import CONTENT_TYPE
 from metricat_agent.host.hostfs import Host
 from metricat_agent.scrape.registry import Registry, ScrapeResult
-from metricat_agent.web.connection import Limits
+from metricat_agent.web.connection import ConnectionLimits
 from metricat_agent.web.listener import ListenError, listen
-from metricat_agent.web.routes import Pages
+from metricat_agent.web.routes import Router
 from metricat_agent.web.server import Server
+from support.agent_http import LOOPBACK, fetch, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection
 
     from metricat_agent.exposition.writer import Format
     from unit.agent.conftest import Scrape
 
-LOOPBACK = Address("127.0.0.1", 0)
 
-
-def pages(scrape: Callable[[], str] = lambda: "node_load1 1\n", requests: int = 40) -> Pages:
-    """Pages whose metrics are this text, whatever is asked for."""
+def router(scrape: Callable[[], str] = lambda: "node_load1 1\n", max_requests: int = 40) -> Router:
+    """Return a router that exposes this text, whatever the request selects."""
 
     def page(fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> ScrapeResult:
         del fmt, collect, exclude
         return ScrapeResult(scrape().encode())
 
-    return Pages(page, requests=requests)
+    return Router(page, max_requests=max_requests)
 
 
-@contextmanager
-def running(served: Pages | None = None, address: Address = LOOPBACK, limits: Limits | None = None) -> Iterator[int]:
-    """Run a server; yield its port. It must be gone at the end, and quickly."""
-    server = Server(served or pages(), [address], limits=limits)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield server.addresses[0].port
-    finally:
-        server.stop()
-        thread.join(5)
-        assert not thread.is_alive()
-
-
-def ask(port: int, path: str, method: str = "GET", host: str = "127.0.0.1") -> tuple[http.client.HTTPResponse, bytes]:
-    client = http.client.HTTPConnection(host, port, timeout=5)
-    try:
-        client.request(method, path)
-        answer = client.getresponse()
-        return answer, answer.read()
-    finally:
-        client.close()
-
-
-def eventually(true: Callable[[], bool], seconds: float = 3) -> bool:
-    """Wait for what other threads bring about."""
+def eventually(condition: Callable[[], bool], seconds: float = 3) -> bool:
+    """Wait until a condition that other threads change is true; return whether it is."""
     deadline = time.monotonic() + seconds
-    while not true() and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:
         threading.Event().wait(0.01)
-    return true()
+    return condition()
 
 
 def raw(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
-def test_metrics_of_this_host_as_prometheus_reads_them(scrape_of: Callable[[str], Scrape]) -> None:
+def test_prometheus_can_parse_the_metrics_of_this_host(scrape_of: Callable[[str], Scrape]) -> None:
     registry = Registry(collector(Host()) for collector in COLLECTORS.values())
-    with running(Pages(registry.page)) as port:
-        answer, body = ask(port, "/metrics")
-    assert answer.status == 200
-    assert answer.getheader("Content-Type") == CONTENT_TYPE
+    with running(Router(registry.page)) as port:
+        response, body = fetch(port)
+    assert response.status == 200
+    assert response.getheader("Content-Type") == CONTENT_TYPE
     scrape = scrape_of(body.decode())
     assert set(scrape.of("node_scrape_collector_success").values()) == {1}
     assert scrape.of("node_cpu_seconds_total")
@@ -105,36 +80,36 @@ def test_metrics_of_this_host_as_prometheus_reads_them(scrape_of: Callable[[str]
         ("TRACE", "/nothing", 405, b"GET"),
     ],
 )
-def test_paths_and_methods(method: str, path: str, status: int, inside: bytes) -> None:
-    with running() as port:
-        answer, body = ask(port, path, method)
-    assert answer.status == status
+def test_each_path_and_method_has_its_response(method: str, path: str, status: int, inside: bytes) -> None:
+    with running(router()) as port:
+        response, body = fetch(port, path, method)
+    assert response.status == status
     assert inside in body
-    assert (answer.getheader("Allow") == "GET, HEAD") == (status == 405)
+    assert (response.getheader("Allow") == "GET, HEAD") == (status == 405)
 
 
-def test_one_connection_for_many_requests() -> None:
-    with running() as port, raw(port) as client:
+def test_one_connection_serves_many_requests() -> None:
+    with running(router()) as port, raw(port) as client:
         for _ in range(3):
             client.sendall(b"GET /-/healthy HTTP/1.1\r\n\r\n")
             assert client.recv(4096).endswith(b"healthy\n")
 
 
-def test_a_failing_scrape_is_an_answer_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_scrape_returns_500(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> str:
         raise ZeroDivisionError
 
-    with running(pages(fail)) as port:
-        assert ask(port, "/metrics")[0].status == 500
-        assert ask(port, "/-/healthy")[0].status == 200
-    assert "cannot answer /metrics" in caplog.text
+    with running(router(fail)) as port:
+        assert fetch(port, "/metrics").status == 500
+        assert fetch(port, "/-/healthy").status == 200
+    assert "cannot respond to /metrics" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("sent", "status"), [(b"nonsense\r\n\r\n", b"400"), (b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000, b"431")]
 )
-def test_what_is_no_request_is_refused(sent: bytes, status: bytes) -> None:
-    with running() as port, raw(port) as client:
+def test_invalid_request_is_rejected(sent: bytes, status: bytes) -> None:
+    with running(router()) as port, raw(port) as client:
         client.sendall(sent)
         assert client.recv(4096).startswith(b"HTTP/1.1 " + status)
 
@@ -147,22 +122,22 @@ def test_what_is_no_request_is_refused(sent: bytes, status: bytes) -> None:
         b"GET http://a/-/healthy HTTP/1.1\r\nHost: a\r\n\r\n",
     ],
 )
-def test_what_is_as_good_as_a_request_is_answered(sent: bytes) -> None:
-    with running() as port, raw(port) as client:
+def test_lenient_forms_of_requests_are_accepted(sent: bytes) -> None:
+    with running(router()) as port, raw(port) as client:
         for _ in range(2):
             client.sendall(sent)
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-def test_another_request_on_the_same_connection_gets_its_own_answer() -> None:
-    with running() as port, raw(port) as client:
+def test_different_requests_on_one_connection_get_their_own_responses() -> None:
+    with running(router()) as port, raw(port) as client:
         for path, status in (("/-/ready", b"200"), ("/-/ready", b"200"), ("/nothing", b"404"), ("/-/ready", b"200")):
             client.sendall(f"GET {path} HTTP/1.1\r\n\r\n".encode())
             assert client.recv(4096).startswith(b"HTTP/1.1 " + status)
 
 
-def test_empty_lines_win_no_time() -> None:
-    with running(limits=Limits(idle=0.5)) as port, raw(port) as client:
+def test_empty_lines_do_not_extend_the_idle_deadline() -> None:
+    with running(router(), limits=ConnectionLimits(idle=0.5)) as port, raw(port) as client:
         started = time.monotonic()
         client.settimeout(0.05)
         with suppress(OSError):
@@ -174,8 +149,8 @@ def test_empty_lines_win_no_time() -> None:
         assert time.monotonic() - started < 3
 
 
-def test_a_client_that_trickles_is_cut_off() -> None:
-    with running(limits=Limits(request=0.3)) as port, raw(port) as client:
+def test_client_that_sends_single_bytes_is_disconnected() -> None:
+    with running(router(), limits=ConnectionLimits(request=0.3)) as port, raw(port) as client:
         started = time.monotonic()
         client.settimeout(0.05)
         client.sendall(b"GET / HTTP/1.1\r\n")
@@ -191,20 +166,20 @@ def test_a_client_that_trickles_is_cut_off() -> None:
         assert time.monotonic() - started < 2
 
 
-def test_a_client_that_does_not_read_is_cut_off() -> None:
-    with running(pages(lambda: "x" * 50_000_000), limits=Limits(answer=0.3)) as port, raw(port) as client:
+def test_client_that_does_not_read_is_disconnected() -> None:
+    with running(router(lambda: "x" * 50_000_000), limits=ConnectionLimits(response=0.3)) as port, raw(port) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-        assert ask(port, "/-/healthy")[0].status == 200
+        assert fetch(port, "/-/healthy").status == 200
         threads = threading.active_count()
         assert eventually(lambda: threading.active_count() < threads)
 
 
-def test_idle_clients_make_room_for_new_ones() -> None:
-    with running(limits=Limits(connections=3)) as port:
+def test_idle_connections_give_up_their_slots() -> None:
+    with running(router(), limits=ConnectionLimits(connections=3)) as port:
         others = threading.active_count()
         idle = [raw(port) for _ in range(10)]
         try:
-            assert ask(port, "/-/healthy")[0].status == 200
+            assert fetch(port, "/-/healthy").status == 200
             assert eventually(lambda: threading.active_count() - others <= 3)
         finally:
             for client in idle:
@@ -212,33 +187,33 @@ def test_idle_clients_make_room_for_new_ones() -> None:
 
 
 def status_of(client: socket.socket) -> int:
-    """The status of an answer, which must come whole; 0 if the client was cut off."""
+    """Return the status of a response, which must be complete; 0 if the server closed the connection."""
     try:
-        answer = http.client.HTTPResponse(client)
-        answer.begin()
-        answer.read()
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        response.read()
     except (ConnectionError, http.client.HTTPException):
         return 0
-    return answer.status
+    return response.status
 
 
 @pytest.mark.parametrize("line", [b"", b"Connection: close\r\n"])
-def test_a_crowd_is_answered_to_the_last(line: bytes) -> None:
+def test_every_client_of_a_crowd_gets_a_response(line: bytes) -> None:
     def slow() -> str:
         time.sleep(0.005)
         return "node_load1 1\n"
 
-    with running(pages(slow), limits=Limits(connections=8)) as port, ExitStack() as stack:
+    with running(router(slow), limits=ConnectionLimits(connections=8)) as port, ExitStack() as stack:
         clients = [stack.enter_context(raw(port)) for _ in range(600)]
         for client in clients:
             client.sendall(b"GET /metrics HTTP/1.1\r\n" + line + b"\r\n")
         found = Counter(map(status_of, clients))
         assert set(found) <= {200, 503}
         assert found[200] >= 8
-        assert ask(port, "/metrics")[0].status == 200
+        assert fetch(port, "/metrics").status == 200
 
 
-def test_who_waits_gets_a_place_when_one_is_free() -> None:
+def test_waiting_client_gets_the_next_free_slot() -> None:
     busy, free = threading.Semaphore(0), threading.Event()
 
     def slow() -> str:
@@ -246,7 +221,7 @@ def test_who_waits_gets_a_place_when_one_is_free() -> None:
         free.wait(5)
         return "node_load1 1\n"
 
-    with running(pages(slow), limits=Limits(connections=2, patience=20)) as port, ExitStack() as stack:
+    with running(router(slow), limits=ConnectionLimits(connections=2, queue_timeout=20)) as port, ExitStack() as stack:
         clients = [stack.enter_context(raw(port)) for _ in range(5)]
         for client in clients:
             client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
@@ -255,16 +230,16 @@ def test_who_waits_gets_a_place_when_one_is_free() -> None:
         assert [status_of(client) for client in clients] == [200] * 5
 
 
-def test_who_keeps_us_waiting_is_told_so_when_others_come() -> None:
-    with running(limits=Limits(connections=2)) as port, ExitStack() as stack:
+def test_slow_client_gets_503_when_another_needs_its_slot() -> None:
+    with running(router(), limits=ConnectionLimits(connections=2)) as port, ExitStack() as stack:
         slow = [stack.enter_context(raw(port)) for _ in range(2)]
         for client in slow:
             client.sendall(b"GET /metrics HTTP/1.1\r\n")
-        assert ask(port, "/metrics")[0].status == 200
+        assert fetch(port, "/metrics").status == 200
         assert status_of(slow[0]) == 503
 
 
-def test_a_stop_tells_those_who_wait_for_a_place() -> None:
+def test_waiting_client_gets_503_when_the_server_stops() -> None:
     busy, free = threading.Event(), threading.Event()
 
     def slow() -> str:
@@ -273,7 +248,7 @@ def test_a_stop_tells_those_who_wait_for_a_place() -> None:
         return "node_load1 1\n"
 
     with ExitStack() as stack:
-        with running(pages(slow), limits=Limits(connections=1, patience=20)) as port:
+        with running(router(slow), limits=ConnectionLimits(connections=1, queue_timeout=20)) as port:
             clients = [stack.enter_context(raw(port)) for _ in range(2)]
             clients[0].sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
             assert busy.wait(5)
@@ -282,7 +257,7 @@ def test_a_stop_tells_those_who_wait_for_a_place() -> None:
         assert [status_of(client) for client in clients] == [200, 503]
 
 
-def test_health_answers_while_scrapes_hang() -> None:
+def test_health_endpoint_responds_while_scrapes_hang() -> None:
     hung, free = threading.Event(), threading.Event()
 
     def hang() -> str:
@@ -290,16 +265,16 @@ def test_health_answers_while_scrapes_hang() -> None:
         free.wait(10)
         return ""
 
-    with running(pages(hang, requests=1)) as port, raw(port) as client:
+    with running(router(hang, max_requests=1)) as port, raw(port) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert hung.wait(5)
-        assert ask(port, "/-/healthy")[0].status == 200
-        assert ask(port, "/metrics")[0].status == 503
+        assert fetch(port, "/-/healthy").status == 200
+        assert fetch(port, "/metrics").status == 503
         free.set()
         assert client.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_stopping_finishes_the_scrape_under_way() -> None:
+def test_stop_finishes_the_running_scrape() -> None:
     hung, free = threading.Event(), threading.Event()
 
     def slow() -> str:
@@ -307,7 +282,7 @@ def test_stopping_finishes_the_scrape_under_way() -> None:
         free.wait(10)
         return "node_load1 1\n"
 
-    server = Server(pages(slow), [LOOPBACK])
+    server = Server(router(slow), [LOOPBACK])
     thread = threading.Thread(target=server.run)
     thread.start()
     with raw(server.addresses[0].port) as client, raw(server.addresses[0].port):
@@ -320,8 +295,8 @@ def test_stopping_finishes_the_scrape_under_way() -> None:
     assert not thread.is_alive()
 
 
-def test_a_stop_answers_who_has_asked_already() -> None:
-    server = Server(pages(), [LOOPBACK])
+def test_stop_still_serves_the_backlog() -> None:
+    server = Server(router(), [LOOPBACK])
     with ExitStack() as stack:
         clients = [stack.enter_context(raw(server.addresses[0].port)) for _ in range(20)]
         for client in clients:
@@ -331,18 +306,18 @@ def test_a_stop_answers_who_has_asked_already() -> None:
         assert [status_of(client) for client in clients] == [200] * 20
 
 
-def test_a_system_that_knows_select_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Windows does."""
+def test_server_works_with_select_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no other selector."""
     monkeypatch.delattr(select, "poll")
     monkeypatch.setattr(selectors, "DefaultSelector", selectors.SelectSelector)
-    with running(limits=Limits(connections=1)) as port, ExitStack() as stack:
+    with running(router(), limits=ConnectionLimits(connections=1)) as port, ExitStack() as stack:
         clients = [stack.enter_context(raw(port)) for _ in range(3)]
         for client in clients:
             client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         assert [status_of(client) for client in clients] == [200] * 3
 
 
-def test_stopping_does_not_wait_for_ever() -> None:
+def test_stop_waits_no_longer_than_the_drain_limit() -> None:
     hung, free = threading.Event(), threading.Event()
 
     def hang() -> str:
@@ -350,7 +325,7 @@ def test_stopping_does_not_wait_for_ever() -> None:
         free.wait(10)
         return ""
 
-    with running(pages(hang), limits=Limits(drain=0.2)) as port, raw(port) as client:
+    with running(router(hang), limits=ConnectionLimits(drain=0.2)) as port, raw(port) as client:
         client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert hung.wait(5)
         started = time.monotonic()
@@ -359,14 +334,14 @@ def test_stopping_does_not_wait_for_ever() -> None:
 
 
 @pytest.mark.parametrize("address", [Address("", 0), Address("::", 0)])
-def test_every_address_of_both_families(address: Address) -> None:
-    with running(address=address) as port:
-        assert ask(port, "/-/healthy")[0].status == 200
+def test_server_listens_on_both_address_families(address: Address) -> None:
+    with running(router(), address=address) as port:
+        assert fetch(port, "/-/healthy").status == 200
         if socket.has_ipv6:
-            assert ask(port, "/-/healthy", host="::1")[0].status == 200
+            assert fetch(port, "/-/healthy", host="::1").status == 200
 
 
-def test_a_host_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
     original = socket.socket.bind
 
     def bind(listener: socket.socket, where: tuple[object, ...]) -> None:
@@ -379,11 +354,17 @@ def test_a_host_without_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
         assert listener.family == socket.AF_INET
 
 
-def test_a_port_that_is_taken() -> None:
-    with running() as port, pytest.raises(ListenError, match=rf"127\.0\.0\.1:{port}: something else listens there"):
-        Server(pages(), [LOOPBACK, Address("127.0.0.1", port)])
+def test_port_in_use_is_an_error() -> None:
+    with (
+        running(router()) as port,
+        pytest.raises(ListenError, match=rf"127\.0\.0\.1:{port}: another process listens there"),
+    ):
+        Server(router(), [LOOPBACK, Address("127.0.0.1", port)])
 
 
-def test_a_port_that_is_taken_on_every_address() -> None:
-    with running(address=Address("", 0)) as port, pytest.raises(ListenError, match="something else listens there"):
-        Server(pages(), [Address("", port)])
+def test_port_in_use_on_all_addresses_is_an_error() -> None:
+    with (
+        running(router(), address=Address("", 0)) as port,
+        pytest.raises(ListenError, match="another process listens there"),
+    ):
+        Server(router(), [Address("", port)])

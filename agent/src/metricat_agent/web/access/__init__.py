@@ -1,1 +1,1 @@
-"""Who may ask: TLS, client certificates, passwords, rates."""
+"""Access control: TLS, client certificates, passwords, rate limits."""

@@ -1,8 +1,8 @@
-"""Keeps out who may not ask: TLS, client certificates and passwords, by a file or by mounted Secrets.
+"""Authentication of clients: TLS, client certificates and passwords, from a web config file or from mounted Secrets.
 
-The file has Prometheus' own format (https://prometheus.io/docs/prometheus/latest/configuration/https/). What was read
-is read again when it changes; a change that cannot be used is logged and the former state stays. `ssl` and `yaml` are
-imported for those alone who ask for them: they weigh 5 MiB.
+The web config file has Prometheus' format (https://prometheus.io/docs/prometheus/latest/configuration/https/).
+The authenticator reloads its files when they change. It logs a change that it cannot use and keeps the previous rules.
+It imports `ssl` and `yaml`, which take 5 MiB of memory, only if they are needed.
 """
 
 from __future__ import annotations
@@ -14,161 +14,169 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from metricat_agent.config.loader import SettingError
-from metricat_agent.web.http_parser import Answer
+from metricat_agent.web.http_parser import Response
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator, Mapping
 
     from metricat_agent.config.settings import Secrets
-    from metricat_agent.web.access.rules import Web
+    from metricat_agent.web.access.rules import AccessRules
     from metricat_agent.web.http_parser import Request
 
 _LOG = logging.getLogger(__name__)
 _OPEN = ("/-/healthy", "/-/ready")
-"""Paths that need no password and no certificate: a kubelet has none, and they tell nothing."""
+"""Paths without password and certificate: a kubelet has neither, and these paths expose no data."""
 _UNKNOWN_USER = "$2b$10$" + "nobodynobodynobodynobu" + "." * 31
-_AGAIN = 5
-"""Seconds between two tries to read what could not be used: a key may come after the file that names it."""
+"""A hash that fits no password: checking it takes as long for an unknown user as for a known one."""
+_RETRY_SECONDS = 5
+"""Seconds between two attempts to load unusable files: a key may be written after the file that names it."""
 _Stamp = tuple[int, int, int]
 
 
-class Guard:
-    """The rules of one file, or of some Secrets. Threads share it."""
+class Authenticator:
+    """The access rules of one file, or of some Secrets. Thread-safe."""
 
-    def __init__(self, what: str, load: Callable[[], Web], clock: Callable[[], float] = time.monotonic) -> None:
-        """Read for the first time; raises `SettingError`. `what` names in the log what is read."""
-        self._what = what
+    def __init__(
+        self, source: str, load: Callable[[], AccessRules], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Load the rules; raises `SettingError`. `source` is their name in the log."""
+        self._source = source
         self._load = load
         self._clock = clock
         self._lock = threading.Lock()
-        self._web = load()
-        self._stamps = self._stamped(self._web)
-        self._complaint = ""
-        self._tried = 0.0
-        self._passed: set[tuple[str, str, str]] = set()
+        self._rules = load()
+        self._stamps = self._stamped(self._rules)
+        self._last_error = ""
+        self._last_attempt = 0.0
+        self._verified: set[tuple[str, str, str]] = set()
 
     @classmethod
-    def by_file(cls, path: str) -> Guard:
-        """Return the guard of a file in Prometheus' format; raises `SettingError`."""
+    def from_file(cls, path: str) -> Authenticator:
+        """Return the authenticator of a file in Prometheus' format; raises `SettingError`."""
         from metricat_agent.web.access import config_file  # noqa: PLC0415 -- imports ssl and yaml
 
         return cls(path, lambda: config_file.load(path))
 
     @classmethod
-    def by_secrets(cls, secrets: Secrets) -> Guard:
-        """Return the guard of mounted Secrets; raises `SettingError`."""
+    def from_secrets(cls, secrets: Secrets) -> Authenticator:
+        """Return the authenticator of mounted Secrets; raises `SettingError`."""
         from metricat_agent.web.access import mounted_secrets  # noqa: PLC0415 -- imports ssl
 
         return cls("the Secrets", lambda: mounted_secrets.load(secrets))
 
     @property
     def speaks_tls(self) -> bool:
-        """Whether clients must."""
-        return self._web.context is not None
+        """Whether clients must use TLS."""
+        return self._rules.context is not None
 
-    def current(self) -> Web:
-        """Return the rules, as the files have them now or last had them in a usable form."""
+    def current(self) -> AccessRules:
+        """Return the rules of the files as they are now, or as they last were usable."""
         with self._lock:
-            stamps = self._stamped(self._web)
-            if stamps != self._stamps or (self._complaint and self._clock() - self._tried >= _AGAIN):
+            stamps = self._stamped(self._rules)
+            is_due = self._last_error and self._clock() - self._last_attempt >= _RETRY_SECONDS
+            if stamps != self._stamps or is_due:
                 self._stamps = stamps
-                self._read_again()
-            return self._web
+                self._reload()
+            return self._rules
 
-    def _read_again(self) -> None:
-        """Take what the files have now; complain once, if it cannot be used."""
-        self._tried = self._clock()
+    def _reload(self) -> None:
+        """Load the files again; log an error once, and keep the previous rules."""
+        self._last_attempt = self._clock()
         try:
-            web = self._reloaded()
+            rules = self._loaded()
         except SettingError as error:
-            if str(error) != self._complaint:
-                _LOG.error("%s; what it said before stays in force", error)
-            self._complaint = str(error)
+            if str(error) != self._last_error:
+                _LOG.error("%s; the previous rules stay in force", error)
+            self._last_error = str(error)
             return
-        # files that are named for the first time have no stamp yet; the others' is of before they were read
-        self._web, self._stamps = web, {**self._stamped(web), **self._stamps}
-        self._stamps = {path: self._stamps[path] for path in web.files}
-        self._complaint = ""
-        self._passed.clear()
-        _LOG.info("read %s again", self._what)
+        # newly named files have no stamp yet; the stamps of the others are older than the load
+        self._rules, self._stamps = rules, {**self._stamped(rules), **self._stamps}
+        self._stamps = {path: self._stamps[path] for path in rules.files}
+        self._last_error = ""
+        self._verified.clear()
+        _LOG.info("reloaded %s", self._source)
 
-    def _reloaded(self) -> Web:
-        """Read again; raises `SettingError`, also if less is asked of clients: a file half written says so too."""
-        web = self._load()
-        if lost := [what for what in self._web.demands if what not in web.demands]:
+    def _loaded(self) -> AccessRules:
+        """Load the rules; raises `SettingError`, also if they require less: that may be a file half written."""
+        rules = self._load()
+        if lost := [requirement for requirement in self._rules.requirements if requirement not in rules.requirements]:
             raise SettingError(
-                f"{self._what} no longer asks for {' and '.join(lost)}; restart the agent if that is meant"
+                f"{self._source} no longer requires {' and '.join(lost)}; restart the agent if this is intended"
             )
-        return web
+        return rules
 
-    def wrap(self, client: socket.socket) -> tuple[socket.socket, bool]:
-        """Shake hands, if TLS is asked for, and tell whether the client showed a certificate that we trust.
+    def handshake(self, client: socket.socket) -> tuple[socket.socket, bool]:
+        """Perform the TLS handshake if the rules require TLS.
 
-        Raises OSError if the client does not come up to it.
+        Return the socket, and whether the client presented a trusted certificate. Raises OSError if the handshake
+        fails or the certificate holds none of the allowed names.
         """
-        web = self.current()
-        if web.context is None:
+        rules = self.current()
+        if rules.context is None:
             return client, False
-        secured = web.context.wrap_socket(client, server_side=True)
-        shown = secured.getpeercert()
-        if shown and web.allowed_names is not None and web.allowed_names.isdisjoint(_names(shown)):
+        secured = rules.context.wrap_socket(client, server_side=True)
+        certificate = secured.getpeercert()
+        if certificate and rules.allowed_names is not None and rules.allowed_names.isdisjoint(_names(certificate)):
             secured.close()
             raise PermissionError("the client's certificate holds none of client_allowed_sans")
-        return secured, bool(shown)
+        return secured, bool(certificate)
 
-    def refusal(self, request: Request, *, certified: bool = False) -> Answer | None:
-        """Return why the request is not answered; None if it is."""
-        web = self.current()
+    def reject(self, request: Request, *, certified: bool = False) -> Response | None:
+        """Return the response that rejects the request; None if the rules allow it."""
+        rules = self.current()
         if request.path in _OPEN:
             return None
-        if web.bucket is not None and not web.bucket.take():
-            return Answer(429, b"too many requests; come back later\n")
-        if web.asks_certificate and not certified:
-            return Answer(403, b"a client certificate, please\n")
-        if (web.users or web.password) and not self._knows(web, request.headers.get("authorization", "")):
-            return Answer(401, b"a name and a password, please\n", headers=(("WWW-Authenticate", "Basic"),))
+        if rules.bucket is not None and not rules.bucket.take():
+            return Response(429, b"too many requests: retry later\n")
+        if rules.requires_certificate and not certified:
+            return Response(403, b"client certificate required: present one that the configured CA has signed\n")
+        if (rules.users or rules.password) and not self._verify(rules, request.headers.get("authorization", "")):
+            message = b"authentication required: send a user name and password (Basic)\n"
+            return Response(401, message, headers=(("WWW-Authenticate", "Basic"),))
         return None
 
-    def dressed(self, answer: Answer) -> Answer:
-        """Return the answer with the headers that the file adds."""
-        extra = self._web.headers
+    def with_headers(self, response: Response) -> Response:
+        """Return the response with the headers that the file adds."""
+        extra = self._rules.headers
         if not extra:
-            return answer
-        return Answer(answer.status, answer.body, answer.content_type, (*answer.headers, *extra), answer.gzipped)
+            return response
+        headers = (*response.headers, *extra)
+        return Response(response.status, response.body, response.content_type, headers, response.gzipped)
 
-    def _knows(self, web: Web, authorization: str) -> bool:
-        """Tell whether the password is right, in the same time for a name that nobody has."""
-        from metricat_agent.web.access import passwords  # noqa: PLC0415 -- imports what only password files need
+    def _verify(self, rules: AccessRules, authorization: str) -> bool:
+        """Return whether the password is right; this takes as long for an unknown user as for a known one."""
+        from metricat_agent.web.access import passwords  # noqa: PLC0415 -- its imports are for password files only
 
         name, password = passwords.credentials(authorization)
-        if web.password:
-            return passwords.same(f"{name.strip()}:{password.strip()}", web.password)
-        hashed = web.users.get(name, "")
+        if rules.password:
+            return passwords.equal(f"{name.strip()}:{password.strip()}", rules.password)
+        hashed = rules.users.get(name, "")
         key = (name, passwords.fingerprint(password), hashed)
         with self._lock:
-            if key in self._passed:  # bcrypt is slow on purpose: once per password, not per scrape
+            if key in self._verified:  # bcrypt is slow on purpose: once per password, not per scrape
                 return True
-        right = passwords.fits(password, hashed or _UNKNOWN_USER) and bool(hashed)
+        right = passwords.matches(password, hashed or _UNKNOWN_USER) and bool(hashed)
         if right:
             with self._lock:
-                self._passed.add(key)
+                self._verified.add(key)
         return right
 
     @staticmethod
-    def _stamped(web: Web) -> dict[str, _Stamp | None]:
-        return {path: _stamp(path) for path in web.files}
+    def _stamped(rules: AccessRules) -> dict[str, _Stamp | None]:
+        return {path: _stamp(path) for path in rules.files}
 
 
 def _names(certificate: Mapping[str, Any]) -> Iterator[str]:
-    """Give the names that a certificate is for, addresses in their shortest form."""
-    import ipaddress  # noqa: PLC0415 -- for those who list names
+    """Yield the subject alternative names of a certificate, IP addresses in their shortest form."""
+    import ipaddress  # noqa: PLC0415 -- only for rules with names
 
     for kind, name in certificate.get("subjectAltName", ()):
         yield str(ipaddress.ip_address(name.strip())) if kind == "IP Address" else name
 
 
 def _stamp(path: str) -> _Stamp | None:
+    """Return modification time, size and inode of a file; None if it does not exist."""
     try:
         found = os.stat(path)  # noqa: PTH116 -- pathlib would be imported for this alone
     except OSError:

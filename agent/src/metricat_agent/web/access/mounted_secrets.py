@@ -1,8 +1,8 @@
-"""Makes what the guard needs of Secrets that Kubernetes mounted, each a directory with a file for each key.
+"""Access rules from Secrets that Kubernetes mounted, each a directory with a file for each key.
 
-A client certificate is verified where one is shown, and asked for by the guard, not in the handshake: a kubelet that
-probes has none. The password is there as such, for Prometheus reads the same Secret; a hash would hide nothing, as
-every scrape brings the password itself.
+The handshake verifies a client certificate if the client presents one. The authenticator requires it for each request
+instead of the handshake, because the kubelet's probes have no certificate. The password is in plain text because
+Prometheus reads the same Secret. A hash would protect nothing, as every scrape sends the password.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from metricat_agent.config.loader import SettingError
-from metricat_agent.web.access.rules import Web, no_pass_phrase
+from metricat_agent.web.access.rules import AccessRules, no_pass_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from metricat_agent.config.settings import Secrets
 
 
-def load(secrets: Secrets) -> Web:
-    """Read what the directories hold; raises `SettingError`, which never shows what is in a file."""
+def load(secrets: Secrets) -> AccessRules:
+    """Return the rules of the directories; raises `SettingError`, whose message never shows the content of a file."""
     files = [f"{secrets.tls}/{key}" for key in ("tls.crt", "tls.key") if secrets.tls]
     files += [f"{secrets.client_ca}/ca.crt"] if secrets.client_ca else []
     files += [f"{secrets.basic_auth}/{key}" for key in ("username", "password") if secrets.basic_auth]
-    return Web(
+    return AccessRules(
         context=_context(secrets) if secrets.tls else None,
         password=_password(secrets.basic_auth) if secrets.basic_auth else "",
-        asks_certificate=bool(secrets.client_ca),
+        requires_certificate=bool(secrets.client_ca),
         files=tuple(files),
     )
 
@@ -36,34 +36,35 @@ def load(secrets: Secrets) -> Web:
 def _context(secrets: Secrets) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with _told(f"--web.tls-secret={secrets.tls}", "tls.crt and the tls.key that belongs to it, as PEM"):
+    with _setting_errors(f"--web.tls-secret={secrets.tls}", "tls.crt and its tls.key, as PEM"):
         context.load_cert_chain(f"{secrets.tls}/tls.crt", f"{secrets.tls}/tls.key", no_pass_phrase)
     if secrets.client_ca:
-        with _told(f"--web.client-ca-secret={secrets.client_ca}", "ca.crt, as PEM"):
+        with _setting_errors(f"--web.client-ca-secret={secrets.client_ca}", "ca.crt, as PEM"):
             context.load_verify_locations(f"{secrets.client_ca}/ca.crt")
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 
 def _password(folder: str) -> str:
-    with _told(f"--web.basic-auth-secret={folder}", "username, without a colon, and password"):
-        name, word = _text(f"{folder}/username"), _text(f"{folder}/password")
-        if not name or not word or ":" in name:
-            raise ValueError("there is no name or no password")
-    return f"{name}:{word}"
+    with _setting_errors(f"--web.basic-auth-secret={folder}", "username, without a colon, and password"):
+        name, password = _text(f"{folder}/username"), _text(f"{folder}/password")
+        if not name or not password or ":" in name:
+            raise ValueError("missing or invalid user name or password")
+    return f"{name}:{password}"
 
 
 def _text(path: str) -> str:
-    """Return what a file holds, without the end of line that an editor leaves."""
-    with open(path, encoding="utf-8") as opened:  # noqa: PTH123 -- texts everywhere else
+    """Return the text of a file, without the end of line that an editor adds."""
+    with open(path, encoding="utf-8") as opened:  # noqa: PTH123 -- paths are texts everywhere else
         return opened.read().strip()
 
 
 @contextmanager
-def _told(where: str, keys: str) -> Iterator[None]:
+def _setting_errors(where: str, keys: str) -> Iterator[None]:
+    """Turn errors into `SettingError`, with the setting and the keys that the Secret must hold."""
     try:
         yield
     except UnicodeDecodeError:
-        raise SettingError(f"{where}: not written in UTF-8; the Secret must hold {keys}") from None
+        raise SettingError(f"{where}: not in UTF-8; the Secret must hold {keys}") from None
     except (OSError, ValueError) as error:  # SSLError is an OSError
         raise SettingError(f"{where}: {error}; the Secret must hold {keys}") from None

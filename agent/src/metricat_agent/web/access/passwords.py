@@ -1,7 +1,7 @@
-"""Passwords hashed by bcrypt, as ``htpasswd -B`` writes them.
+"""Passwords hashed with bcrypt, in the format of ``htpasswd -B``.
 
-The hash is computed by the `bcrypt` package where it is installed (``pip install metricat-agent[auth]``), else by the
-system's libcrypt, which every glibc distribution has and which knows ``$2a$``, ``$2b$`` and ``$2y$``.
+The `bcrypt` package computes the hash if it is installed (``pip install metricat-agent[auth]``). Otherwise the system's
+libcrypt does, which every glibc distribution has and which supports ``$2a$``, ``$2b$`` and ``$2y$``.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 _SALT = secrets.token_bytes(16)
 _LONGEST = 72
-"""Bytes of a password that bcrypt looks at; some libraries refuse more."""
+"""Bytes of a password that bcrypt uses; some libraries reject a longer one."""
 
 
 class NoBcryptError(Exception):
-    """There is neither the package nor the library; the message says what to install."""
+    """Neither the package nor the library is installed. The message holds the remedy."""
 
 
 def credentials(authorization: str) -> tuple[str, str]:
-    """Take name and password from a header of RFC 7617; empty ones if it is none."""
+    """Return name and password of an Authorization header (RFC 7617); empty strings if it is invalid."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return "", ""
@@ -40,17 +40,17 @@ def credentials(authorization: str) -> tuple[str, str]:
 
 
 def fingerprint(password: str) -> str:
-    """Return what tells passwords apart in memory without being one."""
+    """Return a keyed hash of a password, to keep in memory instead of the password."""
     return hashlib.blake2b(password.encode(), key=_SALT).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
-    """Tell whether two texts are the same, in a time that does not tell where they differ."""
+def equal(one: str, other: str) -> bool:
+    """Return whether two texts are equal, in a time that does not depend on where they differ."""
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def fits(password: str, hashed: str) -> bool:
-    """Tell whether this is the password of the hash."""
+def matches(password: str, hashed: str) -> bool:
+    """Return whether the password matches the hash."""
     if "\0" in password:
         return False
     made = hasher()(password.encode()[:_LONGEST], hashed.encode())
@@ -59,7 +59,7 @@ def fits(password: str, hashed: str) -> bool:
 
 @lru_cache(maxsize=1)
 def hasher() -> Callable[[bytes, bytes], bytes | None]:
-    """Return what hashes a password with the salt and cost of a hash; None for a hash it cannot make."""
+    """Return a function that hashes a password with the salt and cost of a hash; None means an invalid hash."""
     try:
         hashpw = importlib.import_module("bcrypt").hashpw
     except ImportError:
@@ -68,7 +68,7 @@ def hasher() -> Callable[[bytes, bytes], bytes | None]:
     def by_package(password: bytes, hashed: bytes) -> bytes | None:
         try:
             made: bytes = hashpw(password, hashed)
-        except ValueError:  # no hash at all
+        except ValueError:  # not a hash
             return None
         return made
 
@@ -76,7 +76,7 @@ def hasher() -> Callable[[bytes, bytes], bytes | None]:
 
 
 def _libcrypt() -> Callable[[bytes, bytes], bytes | None]:
-    import ctypes  # noqa: PLC0415 -- for the few who use passwords
+    import ctypes  # noqa: PLC0415 -- only for password files
     import ctypes.util  # noqa: PLC0415 -- as above
 
     for name in ("libcrypt.so.1", "libcrypt.so.2"):
@@ -86,10 +86,10 @@ def _libcrypt() -> Callable[[bytes, bytes], bytes | None]:
         except OSError:
             continue
     else:
-        raise NoBcryptError("passwords need bcrypt: pip install 'metricat-agent[auth]', or install libcrypt")
+        raise NoBcryptError("passwords need bcrypt; run pip install 'metricat-agent[auth]', or install libcrypt")
     library.crypt.restype = ctypes.c_char_p
     library.crypt.argtypes = (ctypes.c_char_p, ctypes.c_char_p)
-    lock = threading.Lock()  # crypt(3) answers in one buffer
+    lock = threading.Lock()  # crypt(3) returns a static buffer
 
     def by_library(password: bytes, hashed: bytes) -> bytes | None:
         with lock:

@@ -1,4 +1,4 @@
-"""A bucket of tokens: each request takes one, and one comes back after each interval."""
+"""Rate limit: a token bucket."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Bucket:
-    """Full at first. Threads share it."""
+class TokenBucket:
+    """Each request takes a token; one token returns after each interval. Full at first. Thread-safe."""
 
     def __init__(self, interval: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Hold so many tokens; one comes back in so many seconds."""
+        """`burst` is the number of tokens, `interval` the seconds until one returns."""
         self._interval = interval
         self._burst = burst
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens = float(burst)
-        self._since = clock()
+        self._updated = clock()
 
     def take(self) -> bool:
-        """Take a token; tell whether there was one."""
+        """Take a token; return whether there was one."""
         with self._lock:
             now = self._clock()
-            self._tokens = min(self._tokens + (now - self._since) / self._interval, self._burst)
-            self._since = now
+            self._tokens = min(self._tokens + (now - self._updated) / self._interval, self._burst)
+            self._updated = now
             if self._tokens < 1:
                 return False
             self._tokens -= 1

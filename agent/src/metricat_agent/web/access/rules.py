@@ -1,4 +1,4 @@
-"""Who may ask, and over what: what the files of either kind come to, ready for the guard."""
+"""Access rules, as loaded from a web config file or from Secrets."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from metricat_agent.web.access.rate_limit import Bucket
+    from metricat_agent.web.access.rate_limit import TokenBucket
 
 
 def no_pass_phrase() -> NoReturn:
-    """Refuse a key that wants one, instead of asking a terminal for it."""
+    """Reject an encrypted key, instead of prompting for its pass phrase on a terminal."""
     raise ValueError("the key is encrypted; give one without a pass phrase")
 
 
 @dataclass(frozen=True)
-class Web:
-    """The rules of one moment."""
+class AccessRules:
+    """What clients must present, and the headers of responses."""
 
     context: ssl.SSLContext | None = None
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Hashes of passwords by name."""
+    """Password hashes by user name."""
     password: str = field(default="", repr=False)
-    """``NAME:PASSWORD``, where it is known as such."""
-    asks_certificate: bool = False
-    """Whether a page is given only to a client whose certificate was verified; the handshake itself asks for none."""
+    """``NAME:PASSWORD``, if the password is known in plain text."""
+    requires_certificate: bool = False
+    """Whether requests need a verified client certificate; the handshake does not require one."""
     allowed_names: frozenset[str] | None = None
-    """Names of which a client's certificate, if it shows one that we trust, must hold one; None: any will do."""
-    bucket: Bucket | None = None
-    """What lets requests through, but those of a kubelet; None: all."""
+    """Names of which a trusted client certificate must hold at least one; None: any certificate is allowed."""
+    bucket: TokenBucket | None = None
+    """Rate limit of requests, except for health endpoints; None: no limit."""
     headers: tuple[tuple[str, str], ...] = ()
     files: tuple[str, ...] = ()
-    """All files that were read, whose change makes the rules old."""
+    """All files that were read. The rules are outdated when one changes."""
 
     @property
-    def demands(self) -> tuple[str, ...]:
-        """What is asked of a client, in words."""
-        asked = {
-            "TLS": self.context is not None,
-            "client certificates": self.context is not None and self.context.verify_mode.name != "CERT_NONE",
-            "certificates of every client": self.context is not None
-            and self.context.verify_mode.name == "CERT_REQUIRED",
+    def requirements(self) -> tuple[str, ...]:
+        """Names of the requirements on clients."""
+        context = self.context
+        required = {
+            "TLS": context is not None,
+            "client certificates": context is not None and context.verify_mode.name != "CERT_NONE",
+            "certificates of every client": context is not None and context.verify_mode.name == "CERT_REQUIRED",
             "names in client certificates": self.allowed_names is not None,
             "passwords": bool(self.users or self.password),
         }
-        return tuple(what for what, is_asked in asked.items() if is_asked)
+        return tuple(name for name, is_required in required.items() if is_required)

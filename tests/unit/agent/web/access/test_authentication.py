@@ -1,25 +1,24 @@
-"""TLS, client certificates and passwords, from a file in Prometheus' own format or from mounted Secrets."""
+"""TLS, client certificates and passwords, from a file in Prometheus' format or from mounted Secrets."""
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import ssl
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from metricat_agent.config.settings import Address, Secrets, SettingError
+from metricat_agent.config.settings import Secrets, SettingError
 from metricat_agent.scrape.registry import Registry
 from metricat_agent.web.access import config_file
-from metricat_agent.web.access.authentication import Guard
+from metricat_agent.web.access.authentication import Authenticator
 from metricat_agent.web.access.config_file import WebConfigError
-from metricat_agent.web.routes import Pages
-from metricat_agent.web.server import Server
+from metricat_agent.web.routes import Router
+from support import agent_http
+from support.agent_http import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,35 +30,19 @@ if TYPE_CHECKING:
 HASH = "$2b$04$abcdefghijklmnopqrstuuV3duMsC0HpUex6N9qapiuOHHWkwRXVm"
 
 
-def guard_of(source: Path | Secrets) -> Guard:
-    return Guard.by_secrets(source) if isinstance(source, Secrets) else Guard.by_file(str(source))
-
-
 @contextmanager
 def running(source: Path | Secrets) -> Iterator[int]:
-    server = Server(Pages(Registry([]).page), [Address("127.0.0.1", 0)], guard=guard_of(source))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield server.addresses[0].port
-    finally:
-        server.stop()
-        thread.join(5)
-        assert not thread.is_alive()
+    if isinstance(source, Secrets):
+        authenticator = Authenticator.from_secrets(source)
+    else:
+        authenticator = Authenticator.from_file(str(source))
+    with agent_http.running(Router(Registry([]).page), authenticator=authenticator) as port:
+        yield port
 
 
-def ask(port: int, context: ssl.SSLContext | None = None, user: str = "", path: str = "/metrics") -> int:
-    headers = {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"} if user else {}
-    client = (
-        http.client.HTTPSConnection("localhost", port, timeout=5, context=context)
-        if context
-        else http.client.HTTPConnection("localhost", port, timeout=5)
-    )
-    try:
-        client.request("GET", path, headers=headers)
-        return client.getresponse().status
-    finally:
-        client.close()
+def status(port: int, context: ssl.SSLContext | None = None, user: str = "", path: str = "/metrics") -> int:
+    """Return the status of the response to one request."""
+    return fetch(port, path, context=context, user=user).status
 
 
 def trusting(folder: Path, name: str, own: str = "") -> ssl.SSLContext:
@@ -69,66 +52,66 @@ def trusting(folder: Path, name: str, own: str = "") -> ssl.SSLContext:
     return context
 
 
-def test_passwords(tmp_path: Path) -> None:
+def test_password_file_authenticates_users_and_is_reloaded(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text(
         f"basic_auth_users: {{anna: '{HASH}'}}\nhttp_server_config: {{headers: {{X-A: b}}}}"
     )
     with running(tmp_path / "web.yaml") as port:
-        assert ask(port) == 401
-        assert ask(port, user="anna:hunter3") == 401
-        assert ask(port, user="bert:hunter2") == 401
-        assert ask(port, user="anna:hunter2") == 200
-        assert ask(port, user="anna:hunter2") == 200
-        assert ask(port, path="/-/healthy") == 200
+        assert status(port) == 401
+        assert status(port, user="anna:hunter3") == 401
+        assert status(port, user="bert:hunter2") == 401
+        assert status(port, user="anna:hunter2") == 200
+        assert status(port, user="anna:hunter2") == 200
+        assert status(port, path="/-/healthy") == 200
         (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{bert: '{HASH}'}}")
-        assert ask(port, user="anna:hunter2") == 401
-        assert ask(port, user="bert:hunter2") == 200
+        assert status(port, user="anna:hunter2") == 401
+        assert status(port, user="bert:hunter2") == 200
 
 
-def test_tls_and_a_new_certificate_without_restart(tmp_path: Path, certificate: Certificate) -> None:
+def test_new_certificate_is_used_without_a_restart(tmp_path: Path, certificate: Certificate) -> None:
     certificate(tmp_path, "one")
     certificate(tmp_path, "two")
     for kind in ("crt", "key"):
         (tmp_path / f"server.{kind}").write_bytes((tmp_path / f"one.{kind}").read_bytes())
     (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     with running(tmp_path / "web.yaml") as port:
-        assert ask(port, trusting(tmp_path, "one")) == 200
+        assert status(port, trusting(tmp_path, "one")) == 200
         with pytest.raises((OSError, http.client.HTTPException)):
-            ask(port)
+            status(port)
         for kind in ("key", "crt"):
             (tmp_path / f"server.{kind}").write_bytes((tmp_path / f"two.{kind}").read_bytes())
-        assert ask(port, trusting(tmp_path, "two")) == 200
+        assert status(port, trusting(tmp_path, "two")) == 200
         with pytest.raises(ssl.SSLError):
-            ask(port, trusting(tmp_path, "one"))
+            status(port, trusting(tmp_path, "one"))
 
 
-def test_the_first_request_over_new_tls_is_answered(tmp_path: Path, certificate: Certificate) -> None:
+def test_first_request_after_tls_is_enabled_succeeds(tmp_path: Path, certificate: Certificate) -> None:
     (tmp_path / "web.yaml").write_text("{}")
     certificate(tmp_path, "server")
     with running(tmp_path / "web.yaml") as port:
-        assert ask(port) == 200
+        assert status(port) == 200
         (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
-        assert ask(port, trusting(tmp_path, "server")) == 200
+        assert status(port, trusting(tmp_path, "server")) == 200
 
 
-def test_a_key_that_comes_after_the_file_that_names_it(
+def test_key_written_after_the_file_that_names_it_is_loaded(
     tmp_path: Path, certificate: Certificate, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = [0.0]
     (tmp_path / "web.yaml").write_text("{}")
     path = str(tmp_path / "web.yaml")
-    guard = Guard("it", lambda: config_file.load(path), lambda: now[0])
+    authenticator = Authenticator("it", lambda: config_file.load(path), lambda: now[0])
     (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
     for now[0] in (1, 2, 7, 13):
-        assert guard.current().context is None
-    assert len(caplog.records) == 1, "one complaint for one mistake"
+        assert authenticator.current().context is None
+    assert len(caplog.records) == 1, "the same error is logged once"
     certificate(tmp_path, "server")
     now[0] = 19
-    assert guard.current().context is not None
-    assert guard.current() is guard.current()
+    assert authenticator.current().context is not None
+    assert authenticator.current() is authenticator.current()
 
 
-def test_client_certificates(tmp_path: Path, certificate: Certificate) -> None:
+def test_client_without_a_trusted_certificate_is_rejected(tmp_path: Path, certificate: Certificate) -> None:
     for name in ("server", "prometheus", "stranger"):
         certificate(tmp_path, name)
     (tmp_path / "web.yaml").write_text(
@@ -137,19 +120,19 @@ def test_client_certificates(tmp_path: Path, certificate: Certificate) -> None:
         " cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]}"
     )
     with running(tmp_path / "web.yaml") as port:
-        assert ask(port, trusting(tmp_path, "server", "prometheus")) == 200
+        assert status(port, trusting(tmp_path, "server", "prometheus")) == 200
         for own in ("", "stranger"):
             with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
-                ask(port, trusting(tmp_path, "server", own))
+                status(port, trusting(tmp_path, "server", own))
 
 
-def test_a_change_that_cannot_be_used_leaves_what_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unusable_change_keeps_the_previous_rules(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{anna: '{HASH}'}}")
     with running(tmp_path / "web.yaml") as port:
         (tmp_path / "web.yaml").write_text("basic_auth_users: {anna: hunter2}")
-        assert ask(port) == 401
-        assert ask(port, user="anna:hunter2") == 200
-    assert "stays in force" in caplog.text
+        assert status(port) == 401
+        assert status(port, user="anna:hunter2") == 200
+    assert "the previous rules stay in force" in caplog.text
     assert "hunter2" not in caplog.text
 
 
@@ -163,7 +146,7 @@ def test_a_change_that_cannot_be_used_leaves_what_was(tmp_path: Path, caplog: py
         f"tls_server_config: {{cert_file: server.crt, key_file: server.key}}\nbasic_auth_users: {{anna: '{HASH}'}}",
     ],
 )
-def test_a_file_that_shrank_opens_no_door(
+def test_file_with_fewer_requirements_keeps_the_previous_rules(
     tmp_path: Path, certificate: Certificate, left: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("server", "prometheus"):
@@ -176,21 +159,21 @@ def test_a_file_that_shrank_opens_no_door(
     with running(tmp_path / "web.yaml") as port:
         (tmp_path / "web.yaml").write_text(left)
         with pytest.raises((OSError, http.client.HTTPException)):
-            ask(port, user="anna:hunter2")
+            status(port, user="anna:hunter2")
         with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
-            ask(port, trusting(tmp_path, "server"), user="anna:hunter2")
-        assert ask(port, prometheus) == 401
-        assert ask(port, prometheus, user="anna:hunter2") == 200
-    assert "stays in force" in caplog.text
+            status(port, trusting(tmp_path, "server"), user="anna:hunter2")
+        assert status(port, prometheus) == 401
+        assert status(port, prometheus, user="anna:hunter2") == 200
+    assert "the previous rules stay in force" in caplog.text
 
 
-def test_an_empty_file_is_not_taken_for_no_rules(tmp_path: Path) -> None:
+def test_empty_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").touch()
-    with pytest.raises(WebConfigError, match=r"is empty; write \{\}"):
-        Guard.by_file(str(tmp_path / "web.yaml"))
+    with pytest.raises(WebConfigError, match=r"the file is empty; write \{\}"):
+        Authenticator.from_file(str(tmp_path / "web.yaml"))
 
 
-def test_a_kept_connection_ends_when_tls_begins(tmp_path: Path, certificate: Certificate) -> None:
+def test_kept_connection_ends_when_tls_is_enabled(tmp_path: Path, certificate: Certificate) -> None:
     certificate(tmp_path, "server")
     (tmp_path / "web.yaml").write_text("{}")
     with running(tmp_path / "web.yaml") as port:
@@ -204,34 +187,34 @@ def test_a_kept_connection_ends_when_tls_begins(tmp_path: Path, certificate: Cer
         kept.close()
 
 
-def test_suites_that_are_always_on_may_be_named(tmp_path: Path, certificate: Certificate) -> None:
+def test_cipher_suites_of_tls_1_3_may_be_listed(tmp_path: Path, certificate: Certificate) -> None:
     certificate(tmp_path, "server")
     (tmp_path / "web.yaml").write_text(
         "tls_server_config: {cert_file: server.crt, key_file: server.key, cipher_suites: [TLS_AES_128_GCM_SHA256]}"
     )
     with running(tmp_path / "web.yaml") as port:
-        assert ask(port, trusting(tmp_path, "server")) == 200
+        assert status(port, trusting(tmp_path, "server")) == 200
 
 
-def inside(text: str) -> str:
-    return json.dumps(text)  # YAML too
+def quoted(text: str) -> str:
+    return json.dumps(text)  # valid YAML too
 
 
-def test_certificates_may_stand_in_the_file_itself(tmp_path: Path, certificate: Certificate) -> None:
+def test_certificates_may_be_inline(tmp_path: Path, certificate: Certificate) -> None:
     for name in ("server", "prometheus", "stranger"):
         certificate(tmp_path, name)
-    texts = {name: inside((tmp_path / name).read_text()) for name in ("server.crt", "server.key", "prometheus.crt")}
+    texts = {name: quoted((tmp_path / name).read_text()) for name in ("server.crt", "server.key", "prometheus.crt")}
     (tmp_path / "web.yaml").write_text(
         f"tls_server_config: {{cert: {texts['server.crt']}, key: {texts['server.key']},"
         f" client_ca: {texts['prometheus.crt']}, client_auth_type: RequireAndVerifyClientCert}}"
     )
     with running(tmp_path / "web.yaml") as port:
-        assert ask(port, trusting(tmp_path, "server", "prometheus")) == 200
+        assert status(port, trusting(tmp_path, "server", "prometheus")) == 200
         with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
-            ask(port, trusting(tmp_path, "server", "stranger"))
+            status(port, trusting(tmp_path, "server", "stranger"))
 
 
-def test_a_certificate_must_be_for_one_of_the_names(tmp_path: Path, certificate: Certificate) -> None:
+def test_client_certificate_must_hold_an_allowed_name(tmp_path: Path, certificate: Certificate) -> None:
     for name in ("server", "prometheus"):
         certificate(tmp_path, name)
     rules = (
@@ -240,35 +223,35 @@ def test_a_certificate_must_be_for_one_of_the_names(tmp_path: Path, certificate:
     )
     (tmp_path / "web.yaml").write_text(rules % "someone, localhost")
     with running(tmp_path / "web.yaml") as port:
-        assert ask(port, trusting(tmp_path, "server", "prometheus")) == 200
+        assert status(port, trusting(tmp_path, "server", "prometheus")) == 200
         (tmp_path / "web.yaml").write_text(rules % "someone")
         with pytest.raises((OSError, http.client.HTTPException)):
-            ask(port, trusting(tmp_path, "server", "prometheus"))
-        assert ask(port, trusting(tmp_path, "server")) == 200, "one that shows none is not asked for its names"
+            status(port, trusting(tmp_path, "server", "prometheus"))
+        assert status(port, trusting(tmp_path, "server")) == 200, "the names of a missing certificate are not checked"
 
 
-def test_a_certificate_that_nobody_looks_at_need_not_be_shown(tmp_path: Path, certificate: Certificate) -> None:
+def test_requested_certificate_is_optional(tmp_path: Path, certificate: Certificate) -> None:
     certificate(tmp_path, "server")
     (tmp_path / "web.yaml").write_text(
         "tls_server_config: {cert_file: server.crt, key_file: server.key, client_auth_type: RequestClientCert,"
         " cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256]}"
     )
     with running(tmp_path / "web.yaml") as port:
-        assert ask(port, trusting(tmp_path, "server")) == 200
+        assert status(port, trusting(tmp_path, "server")) == 200
 
 
-def test_a_limit_of_requests(tmp_path: Path) -> None:
+def test_rate_limit_rejects_requests_above_the_burst(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("rate_limit: {interval: 1h, burst: 2}")
     with running(tmp_path / "web.yaml") as port:
-        assert [ask(port) for _ in range(4)] == [200, 200, 429, 429]
-        assert ask(port, path="/-/healthy") == 200, "a kubelet's probes are not counted"
+        assert [status(port) for _ in range(4)] == [200, 200, 429, 429]
+        assert status(port, path="/-/healthy") == 200, "the kubelet's probes are not limited"
         (tmp_path / "web.yaml").write_text("rate_limit: {interval: 0, burst: 2}")
-        assert [ask(port) for _ in range(4)] == [200] * 4
+        assert [status(port) for _ in range(4)] == [200] * 4
 
 
-def locked(key: Path, under_pass_phrase: Path) -> None:
+def encrypt(key: Path, encrypted: Path) -> None:
     private = serialization.load_pem_private_key(key.read_bytes(), None)
-    under_pass_phrase.write_bytes(
+    encrypted.write_bytes(
         private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
@@ -278,24 +261,30 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        ("tls: {}", r"the file has the unknown key tls; it may have tls_server_config"),
-        ("tls_server_config: {cert_file: a.crt}", r"tls_server_config\.key_file: there is none; name a PEM file"),
+        ("tls: {}", r"the file has the unknown key tls; use one of tls_server_config"),
+        ("tls_server_config: {cert_file: a.crt}", r"tls_server_config\.key_file: missing; name a PEM file"),
         (
             "tls_server_config: {cert_file: a.crt, key_file: a.key}",
-            r"cert_file and key_file \(a\.crt, a\.key\): No such file or directory; give two that belong",
+            r"cert_file and key_file \(a\.crt, a\.key\): No such file or directory; give a certificate and its key",
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: two.key}",
-            r"\(one\.crt, two\.key\): .*mismatch.*; give two",
+            r"\(one\.crt, two\.key\): .*mismatch.*; give a certificate",
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, client_ca_file: a.crt}",
             r"client_ca_file \(a\.crt\): No such file or directory; name a PEM file",
         ),
-        ("tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: SSL3}", r"SSL3 is none of TLS12"),
-        ("tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: Maybe}", r"Maybe is none of"),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: SSL3}",
+            r"unknown version SSL3; write one of",
+        ),
+        (
+            "tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: Maybe}",
+            r"unknown value Maybe; write one of",
+        ),
         ("tls_server_config: {cert_file: one.crt, key_file: one.key, cipher_suites: [X]}", r"X is not supported"),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, client_auth_type: RequireAndVerifyClientCert}",
@@ -307,7 +296,7 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, client_ca: a, client_auth_type: NoClientCert}",
-            r"does not go together with client_ca_file",
+            r"cannot be combined with client_ca_file",
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, client_allowed_sans: [a]}",
@@ -315,11 +304,14 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
         ),
         ("tls_server_config: {cert: x, key: hunter2}", r"tls_server_config\.cert and key: "),
         ("rate_limit: {interval: 1, burst: 2}", r"rate_limit\.interval: invalid duration '1'; use for example 1s"),
-        ("rate_limit: {interval: 1s}", r"rate_limit\.burst: 0 lets no request through"),
-        ("basic_auth_users: {anna: hunter2}", r"basic_auth_users\.anna is no bcrypt hash; make one with: htpasswd -nB"),
-        ("basic_auth_users: {anna: $2y$10$}", r"basic_auth_users\.anna is no bcrypt hash"),
-        ("http_server_config: {headers: {X-A: \u0142}}", r"headers\.'X-A' cannot be sent"),
-        ('http_server_config: {headers: {X-A: "a\\nb"}}', r"headers\.'X-A' cannot be sent"),
+        ("rate_limit: {interval: 1s}", r"rate_limit\.burst: 0 allows no request"),
+        (
+            "basic_auth_users: {anna: hunter2}",
+            r"basic_auth_users\.anna is not a bcrypt hash; create one with: htpasswd -nB",
+        ),
+        ("basic_auth_users: {anna: $2y$10$}", r"basic_auth_users\.anna is not a bcrypt hash"),
+        ("http_server_config: {headers: {X-A: \u0142}}", r"headers\.'X-A' is not a valid header"),
+        ('http_server_config: {headers: {X-A: "a\\nb"}}', r"headers\.'X-A' is not a valid header"),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: TLS13, max_version: TLS12}",
             r"above max_version",
@@ -333,23 +325,25 @@ def locked(key: Path, under_pass_phrase: Path) -> None:
             r"cipher_suites is not a list",
         ),
         ("tls_server_config: {cert_file: one.crt, key_file: locked.key}", r"the key is encrypted; give one without"),
-        ("[" * 3000, r"cannot be read as YAML"),
-        ("basic_auth_users: [", r"cannot be read as YAML .*line 1"),
+        ("[" * 3000, r"invalid YAML"),
+        ("basic_auth_users: [", r"invalid YAML .*line 1"),
     ],
 )
-def test_what_cannot_be_used(tmp_path: Path, certificate: Certificate, content: str, said: str) -> None:
+def test_unusable_file_is_rejected_with_a_remedy(
+    tmp_path: Path, certificate: Certificate, content: str, message: str
+) -> None:
     for name in ("one", "two"):
         certificate(tmp_path, name)
-    locked(tmp_path / "one.key", tmp_path / "locked.key")
+    encrypt(tmp_path / "one.key", tmp_path / "locked.key")
     (tmp_path / "web.yaml").write_text(content, encoding="utf-8")
-    with pytest.raises(WebConfigError, match=said) as caught:
-        Guard.by_file(str(tmp_path / "web.yaml"))
+    with pytest.raises(WebConfigError, match=message) as caught:
+        Authenticator.from_file(str(tmp_path / "web.yaml"))
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.fixture
 def secrets(tmp_path: Path, certificate: Certificate) -> Secrets:
-    """All three as Kubernetes mounts them: names in the directory, which lead through a link to where the files are."""
+    """All three Secrets as Kubernetes mounts them: the directory holds links to the files of the current version."""
     for name in ("server", "prometheus", "stranger"):
         certificate(tmp_path, name)
     mounted(tmp_path / "tls", {"tls.crt": tmp_path / "server.crt", "tls.key": tmp_path / "server.key"})
@@ -370,68 +364,74 @@ def mounted(folder: Path, keys: dict[str, Path | str]) -> None:
     (folder / "..new").rename(folder / "..data")
 
 
-def test_secrets_ask_for_a_certificate_and_a_password_but_not_of_a_kubelet(tmp_path: Path, secrets: Secrets) -> None:
-    anybody, prometheus = trusting(tmp_path, "server"), trusting(tmp_path, "server", "prometheus")
+def test_secrets_require_certificate_and_password_except_for_probes(tmp_path: Path, secrets: Secrets) -> None:
+    uncertified, prometheus = trusting(tmp_path, "server"), trusting(tmp_path, "server", "prometheus")
     with running(secrets) as port:
-        assert ask(port, prometheus, user="anna:hunter2") == 200
-        assert ask(port, prometheus, user="anna:hunter3") == 401
-        assert ask(port, prometheus, user="Anna:hunter2") == 401
-        assert ask(port, prometheus) == 401
-        assert ask(port, anybody, user="anna:hunter2") == 403
-        assert ask(port, anybody, user="anna:hunter2", path="/") == 403
-        assert ask(port, anybody, path="/-/ready") == 200
+        assert status(port, prometheus, user="anna:hunter2") == 200
+        assert status(port, prometheus, user="anna:hunter3") == 401
+        assert status(port, prometheus, user="Anna:hunter2") == 401
+        assert status(port, prometheus) == 401
+        assert status(port, uncertified, user="anna:hunter2") == 403
+        assert status(port, uncertified, user="anna:hunter2", path="/") == 403
+        assert status(port, uncertified, path="/-/ready") == 200
         with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
-            ask(port, trusting(tmp_path, "server", "stranger"), path="/-/ready")
+            status(port, trusting(tmp_path, "server", "stranger"), path="/-/ready")
 
 
-def test_secrets_that_change_without_a_restart(
+def test_changed_secrets_are_reloaded_without_a_restart(
     tmp_path: Path, secrets: Secrets, caplog: pytest.LogCaptureFixture
 ) -> None:
     prometheus = trusting(tmp_path, "server", "prometheus")
     with running(secrets) as port:
         mounted(tmp_path / "login", {"username": "anna", "password": "hunter3"})
-        assert ask(port, prometheus, user="anna:hunter2") == 401
-        assert ask(port, prometheus, user="anna:hunter3") == 200
+        assert status(port, prometheus, user="anna:hunter2") == 401
+        assert status(port, prometheus, user="anna:hunter3") == 200
         mounted(tmp_path / "login", {"username": "anna", "password": ""})
-        assert ask(port, prometheus, user="anna:") == 401
-        assert ask(port, prometheus, user="anna:hunter3") == 200
+        assert status(port, prometheus, user="anna:") == 401
+        assert status(port, prometheus, user="anna:hunter3") == 200
         mounted(tmp_path / "login", {"username": "anna", "password": "hunter4"})
         mounted(tmp_path / "clients", {"ca.crt": tmp_path / "stranger.crt"})
         with pytest.raises(OSError, match=r"(?i)alert|reset|closed|EOF|pipe"):
-            ask(port, prometheus, user="anna:hunter4")
-    assert "the Secret must hold username, without a colon, and password; what it said before stays" in caplog.text
+            status(port, prometheus, user="anna:hunter4")
+    assert (
+        "the Secret must hold username, without a colon, and password; the previous rules stay in force" in caplog.text
+    )
     assert "hunter" not in caplog.text
 
 
-def test_a_password_alone(tmp_path: Path) -> None:
+def test_password_without_tls(tmp_path: Path) -> None:
     mounted(tmp_path / "login", {"username": "anna", "password": "hünter2"})
     with running(Secrets(basic_auth=str(tmp_path / "login"))) as port:
-        assert ask(port, user="anna:hünter2") == 200
-        assert ask(port) == 401
-        assert ask(port, path="/-/healthy") == 200
+        assert status(port, user="anna:hünter2") == 200
+        assert status(port) == 401
+        assert status(port, path="/-/healthy") == 200
 
 
 @pytest.mark.parametrize(
-    ("place", "keys", "said"),
+    ("folder", "keys", "message"),
     [
-        ("tls", {"tls.crt": "x"}, r"--web\.tls-secret=.*/tls: .*; the Secret must hold tls\.crt and the tls\.key"),
+        ("tls", {"tls.crt": "x"}, r"--web\.tls-secret=.*/tls: .*; the Secret must hold tls\.crt and its tls\.key"),
         ("clients", {"ca.crt": "x"}, r"--web\.client-ca-secret=.*/clients: .*; the Secret must hold ca\.crt"),
-        ("login", {"username": "a:b"}, r"--web\.basic-auth-secret=.*: there is no name or no password; the Secret"),
-        ("login", {"password": " \n"}, r"there is no name or no password"),
+        (
+            "login",
+            {"username": "a:b"},
+            r"--web\.basic-auth-secret=.*: missing or invalid user name or password; the Secret",
+        ),
+        ("login", {"password": " \n"}, r"missing or invalid user name or password"),
     ],
 )
-def test_secrets_that_cannot_be_used(
-    tmp_path: Path, secrets: Secrets, place: str, keys: dict[str, Path | str], said: str
+def test_unusable_secret_is_rejected_with_a_remedy(
+    tmp_path: Path, secrets: Secrets, folder: str, keys: dict[str, Path | str], message: str
 ) -> None:
     rest: dict[str, Path | str] = {
-        link.name: link.read_text() for link in (tmp_path / place).iterdir() if not link.name.startswith("..")
+        link.name: link.read_text() for link in (tmp_path / folder).iterdir() if not link.name.startswith("..")
     }
-    mounted(tmp_path / place, rest | keys)
-    with pytest.raises(SettingError, match=said) as caught:
-        Guard.by_secrets(secrets)
+    mounted(tmp_path / folder, rest | keys)
+    with pytest.raises(SettingError, match=message) as caught:
+        Authenticator.from_secrets(secrets)
     assert "hunter" not in str(caught.value)
 
 
-def test_a_secret_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_secret_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"login/username'; the Secret must hold username"):
-        Guard.by_secrets(Secrets(basic_auth=str(tmp_path / "login")))
+        Authenticator.from_secrets(Secrets(basic_auth=str(tmp_path / "login")))
