@@ -79,7 +79,7 @@ def test_the_operator_may_write_exactly_the_child_kinds(namespaces: list[str]) -
 
 
 def test_the_leader_fencing_policy_matches_exactly_the_child_kinds_and_the_status(chart: list[dict[str, Any]]) -> None:
-    policy = named(chart, "ValidatingAdmissionPolicy", "metricat-one-writer")
+    policy = named(chart, "ValidatingAdmissionPolicy", "metricat-leader-fencing")
     rules = policy["spec"]["matchConstraints"]["resourceRules"]
     operations = {one: set(rule["operations"]) for rule in rules for one in resources(rule)}
     status = operations.pop("monitoringtargets/status.metricat.dev")

@@ -46,3 +46,8 @@ securityContext:
   capabilities:
     drop: [ALL]
 {{- end }}
+
+{{- /* operator.prometheusQueries. Its old name operator.askPrometheus is deprecated; the fields that it sets win. */ -}}
+{{- define "metricat.prometheusQueries" -}}
+{{- mergeOverwrite (deepCopy .Values.operator.prometheusQueries) (.Values.operator.askPrometheus | default dict) | toYaml }}
+{{- end }}

@@ -22,16 +22,16 @@ class Settings:
     pod_uid: str = ""  # of the pod of that name; none where the process runs in no pod
     workers: int = 4
     health_port: int = 8080
-    ask_prometheus: bool = True
-    ask_namespaces: tuple[str, ...] = ()  # none stands for all
+    prometheus_queries: bool = True
+    query_namespaces: tuple[str, ...] = ()  # empty: all namespaces
     namespace: str = ""  # the operator's own
     metrics_port: int = 8443
     log_format: str = "json"  # or "text"
     log_level: str = "INFO"
 
-    def asks(self, namespace: str) -> bool:
-        """Whether a Prometheus in this namespace may be asked."""
-        return self.ask_prometheus and (not self.ask_namespaces or namespace in self.ask_namespaces)
+    def may_query(self, namespace: str) -> bool:
+        """Return whether the operator may query a Prometheus in this namespace."""
+        return self.prometheus_queries and (not self.query_namespaces or namespace in self.query_namespaces)
 
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -79,8 +79,8 @@ def read(environ: Mapping[str, str]) -> Settings:
         pod_uid=environ.get("METRICAT_POD_UID", ""),
         workers=number("METRICAT_WORKERS", 4, 1, 64),
         health_port=number("METRICAT_HEALTH_PORT", 8080, 1, 65535),
-        ask_prometheus=choice("METRICAT_ASK_PROMETHEUS", "true", ("true", "false")) == "true",
-        ask_namespaces=items("METRICAT_ASK_NAMESPACES") or items("METRICAT_NAMESPACES"),
+        prometheus_queries=choice("METRICAT_PROMETHEUS_QUERIES", "true", ("true", "false")) == "true",
+        query_namespaces=items("METRICAT_PROMETHEUS_QUERY_NAMESPACES") or items("METRICAT_NAMESPACES"),
         namespace=environ.get("METRICAT_NAMESPACE", ""),
         metrics_port=number("METRICAT_METRICS_PORT", 8443, 1, 65535),
         log_format=choice("METRICAT_LOG_FORMAT", "json", ("json", "text")),

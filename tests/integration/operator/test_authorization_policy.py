@@ -67,7 +67,7 @@ def test_rights_are_asked_for_the_spec_only(grant: Any, cluster: Cluster, namesp
 
 
 def test_the_policies_are_understood_by_the_api_server(cluster: Cluster) -> None:
-    for name in ("metricat-author", "metricat-one-writer"):
+    for name in ("metricat-author", "metricat-leader-fencing"):
         policy = json.loads(cluster.do("get", "validatingadmissionpolicy", name, "-o", "json"))
         assert policy
         assert policy["status"]["observedGeneration"] == policy["metadata"]["generation"]

@@ -178,7 +178,7 @@ def test_the_fence_follows_the_leader_also_after_it_was_taken_away_and_put_up_ag
     cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator
 ) -> None:
     eventually(lambda: refuses(cluster, standby), KNOWN)
-    bindings = [f"metricat-one-writer-{what}" for what in ("status", "children")]
+    bindings = [f"metricat-leader-fencing-{what}" for what in ("status", "children")]
     cluster.do("delete", "validatingadmissionpolicybindings", *bindings)
     eventually(lambda: not refuses(cluster, standby))
     install_chart(cluster, "metricat")
@@ -192,7 +192,7 @@ def test_the_fence_follows_the_leader_also_after_it_was_taken_away_and_put_up_ag
 
 @pytest.mark.parametrize("kind", CHILDREN, ids=lambda kind: kind.name)
 def test_every_kind_of_child_is_fenced(cluster: Cluster, kind: Kind) -> None:
-    policy = json.loads(cluster.do("get", "validatingadmissionpolicy", "metricat-one-writer", "-o", "json"))
+    policy = json.loads(cluster.do("get", "validatingadmissionpolicy", "metricat-leader-fencing", "-o", "json"))
     group = kind.api_version.rpartition("/")[0]
     verbs = {
         verb

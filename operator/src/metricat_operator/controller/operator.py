@@ -51,7 +51,7 @@ class Operator:
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._failed)
         where = settings.namespaces or ALL_NAMESPACES
         self.cluster = ClusterCache(
-            self._enqueue, where, settings.ask_namespaces if settings.namespaces else ALL_NAMESPACES
+            self._enqueue, where, settings.query_namespaces if settings.namespaces else ALL_NAMESPACES
         )
         self._asker: PrometheusPoller | None = None
         self._reconciler: Reconciler | None = None

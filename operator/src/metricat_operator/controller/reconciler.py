@@ -146,7 +146,7 @@ class Reconciler:
         facts = replace(
             facts,
             query_results=self._asker.subscribe(
-                key, prometheus_queries(facts, self._settings.asks, self._settings.namespace)
+                key, prometheus_queries(facts, self._settings.may_query, self._settings.namespace)
             ),
         )
         status = compute_status(target, parsed, facts, child_errors, _utc())

@@ -75,7 +75,7 @@ def _job(monitor: Manifest) -> Job:
 def _blocked_by(instance: PrometheusInstance, shards: int, asks: Asks) -> tuple[str, str] | None:
     if not asks(instance.namespace):
         where = f"namespace {instance.namespace}"
-        return "NotAsked", f"Metricat's chart does not let it be asked: operator.askPrometheus leaves out {where}"
+        return "NotAsked", f"Metricat's chart does not let it be asked: operator.prometheusQueries leaves out {where}"
     if not shards:
         look = f"kubectl describe {instance.resource} {instance.name} -n {instance.namespace}"
         return "NoPods", f"it has no pod: are its replicas 0? {look}"
