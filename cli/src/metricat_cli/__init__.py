@@ -1,1 +1,1 @@
-"""Metricat's command line. Of the operator it uses only what decides: types, rules and manifests."""
+"""Metricat's command line. It uses only the pure part of the operator: types, rules and manifests."""

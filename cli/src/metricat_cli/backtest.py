@@ -1,7 +1,7 @@
-"""What the alerts of a MonitoringTarget would have done on the history that a Prometheus has.
+"""Backtest: evaluate the alerts of a MonitoringTarget on the history in Prometheus.
 
-The rules are those that the operator would ship for the target, to the letter; what they compare was recorded by the
-rules that run already, so history begins where Metricat's recording rules do.
+The rules are exactly those that the operator would generate for the target. They compare recorded series, so history
+starts when Metricat's recording rules first ran.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,19 +13,19 @@ import yaml
 
 from metricat_cli.episodes import Episode, Timing, episodes
 from metricat_cli.errors import CommandError
-from metricat_cli.prometheus import Prometheus
+from metricat_cli.prometheus import PrometheusClient
 from metricat_operator import naming
 from metricat_operator.api.parse import parse
 from metricat_operator.durations import prometheus_seconds
 from metricat_operator.manifests import Context, build_children
 
 HISTORY = "metricat:node_cpu_usage:percent"
-"""Recorded for every node at every evaluation."""
+"""A series that Prometheus records for every node at every evaluation."""
 
 
 @dataclass(frozen=True)
-class Rule:
-    """One level of an alert, as Prometheus would run it."""
+class AlertRule:
+    """The rule of one severity of an alert."""
 
     alert: str
     severity: str
@@ -35,37 +35,39 @@ class Rule:
 
 @dataclass(frozen=True)
 class Firing:
-    """When one level of an alert would have fired for one series."""
+    """One time that a rule would have fired, for one series."""
 
-    rule: Rule
+    rule: AlertRule
     labels: Mapping[str, str]
     episode: Episode
 
 
 @dataclass(frozen=True)
 class Target:
-    """A target's name, and the rules that it would have."""
+    """A target's name and the alert rules that it would have."""
 
     namespace: str
     name: str
-    rules: tuple[Rule, ...]
+    rules: tuple[AlertRule, ...]
 
 
 def read(file: Path, step: float, namespace: str = "default") -> Target:
-    """The only MonitoringTarget of a YAML file; `step` is the evaluation interval of groups that name none.
+    """Return the rules of the only MonitoringTarget in a YAML file.
+
+    `step` is the evaluation interval, in seconds, of groups without an interval.
 
     Raises:
-        CommandError: there is none, or its spec is refused.
+        CommandError: the file does not hold exactly one MonitoringTarget, or its spec is not valid.
     """
     try:
         found = [one for one in yaml.safe_load_all(file.read_text()) if one and one.get("kind") == naming.KIND]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
         raise CommandError(f"cannot read {file}: {error}") from error
     if len(found) != 1:
-        raise CommandError(f"{file} holds {len(found)} objects of kind {naming.KIND}; give a file with one")
+        raise CommandError(f"{file} holds {len(found)} objects of kind {naming.KIND}. Use a file with exactly one")
     metadata, parsed = found[0].get("metadata") or {}, parse(found[0].get("spec") or {})
     if not metadata.get("name"):
-        raise CommandError(f"{file}: the {naming.KIND} has no metadata.name; give it that of the one that runs")
+        raise CommandError(f"{file}: the {naming.KIND} has no metadata.name. Use the name of the existing target")
     if parsed.spec is None or parsed.errors:
         raise CommandError(f"{file}: " + "; ".join(parsed.errors))
     namespace = metadata.get("namespace", namespace)
@@ -79,28 +81,30 @@ def read(file: Path, step: float, namespace: str = "default") -> Target:
     return Target(namespace, metadata["name"], tuple(_rules(groups, step)))
 
 
-def _rules(groups: Iterable[Mapping[str, Any]], step: float) -> Iterable[Rule]:
+def _rules(groups: Iterable[Mapping[str, Any]], step: float) -> Iterable[AlertRule]:
     for group in groups:
         every = prometheus_seconds(group["interval"]) if "interval" in group else step
         for rule in group["rules"]:
             if "alert" in rule:
-                hold, keep = (prometheus_seconds(rule.get(field, "0s")) for field in ("for", "keep_firing_for"))
-                timing = Timing(every, hold, keep)
-                yield Rule(rule["alert"], rule.get("labels", {}).get("severity", ""), rule["expr"], timing)
+                for_, keep_firing_for = (
+                    prometheus_seconds(rule.get(field, "0s")) for field in ("for", "keep_firing_for")
+                )
+                timing = Timing(every, for_, keep_firing_for)
+                yield AlertRule(rule["alert"], rule.get("labels", {}).get("severity", ""), rule["expr"], timing)
 
 
-def begins(prometheus: Prometheus, target: Target, start: float, end: float, step: float) -> float | None:
-    """The first instant of the range at which the target's recording rules had run; None if they never had."""
+def begins(prometheus: PrometheusClient, target: Target, start: float, end: float, step: float) -> float | None:
+    """Return the first time in the range with a series of the target's recording rules, or None."""
     selector = f'namespace="{target.namespace}",service="{naming.child(target.name)}"'
-    found = prometheus.instants(f"count({HISTORY}{{{selector}}})", start, end, step)
-    return min((instants[0] for instants in found.values()), default=None)
+    found = prometheus.evaluations(f"count({HISTORY}{{{selector}}})", start, end, step)
+    return min((times[0] for times in found.values()), default=None)
 
 
-def firings(prometheus: Prometheus, rule: Rule, start: float, end: float) -> list[Firing]:
-    """Every time that the rule would have fired between start and end, the earliest first."""
+def firings(prometheus: PrometheusClient, rule: AlertRule, start: float, end: float) -> list[Firing]:
+    """Return every time that the rule would have fired between start and end, the earliest first."""
     found = [
         Firing(rule, dict(labels), episode)
-        for labels, instants in prometheus.instants(rule.expr, start, end, rule.timing.step).items()
-        for episode in episodes(instants, rule.timing, end)
+        for labels, times in prometheus.evaluations(rule.expr, start, end, rule.timing.step).items()
+        for episode in episodes(times, rule.timing, end)
     ]
     return sorted(found, key=lambda firing: firing.episode.start)

@@ -1,8 +1,8 @@
-"""When an alert would have fired, from the instants at which its expression had a result. Pure.
+"""When an alert would have fired, from the evaluations at which its expression had a result. Pure.
 
 Prometheus' rules (prometheus.io/docs/prometheus/latest/configuration/alerting_rules): the alert is pending from the
-first evaluation with a result and firing once that was so for `for`; an evaluation without one ends it, a firing one
-only after `keep_firing_for`.
+first evaluation with a result. It fires once every evaluation during `for` had a result. An evaluation without a result
+ends a pending alert. A firing alert ends only after `keep_firing_for` without a result.
 """
 
 import math
@@ -12,40 +12,41 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timing:
-    """How a rule is evaluated, in seconds."""
+    """A rule's evaluation interval and durations, in seconds."""
 
     step: float
-    hold: float = 0.0
-    """`for`."""
-    keep: float = 0.0
-    """`keep_firing_for`."""
+    for_: float = 0.0
+    keep_firing_for: float = 0.0
 
 
 @dataclass(frozen=True)
 class Episode:
-    """From when to when an alert fired, in seconds since 1970 (UTC). One that still fires ends where history does."""
+    """A period in which an alert fired, in seconds since 1970 (UTC). An unfinished one ends with the history."""
 
     start: float
     end: float
 
     @property
     def seconds(self) -> float:
-        """For how long."""
+        """The length of the period."""
         return self.end - self.start
 
 
-def episodes(instants: Iterable[float], timing: Timing, until: float) -> Iterator[Episode]:
-    """When the alert of one series fired; `instants` are the evaluations, in order, at which it had a result."""
+def episodes(evaluations: Iterable[float], timing: Timing, until: float) -> Iterator[Episode]:
+    """Yield the periods in which the alert of one series fired.
+
+    `evaluations` are the times, in order, of the evaluations at which the expression had a result.
+    """
     pending: float | None = None
     firing: float | None = None
     missed = -math.inf  # the evaluation after the last one with a result
-    for now in instants:
+    for now in evaluations:
         if firing is None:
             pending = now if pending is None or now > missed + timing.step / 2 else pending
         elif _end(missed, timing) < now - timing.step / 2 and now > missed + timing.step / 2:
             yield Episode(firing, _end(missed, timing))
             pending, firing = now, None
-        if firing is None and pending is not None and now - pending >= timing.hold:
+        if firing is None and pending is not None and now - pending >= timing.for_:
             firing = now
         missed = now + timing.step
     if firing is not None:
@@ -53,5 +54,5 @@ def episodes(instants: Iterable[float], timing: Timing, until: float) -> Iterato
 
 
 def _end(missed: float, timing: Timing) -> float:
-    """The evaluation that ends a firing alert, if from `missed` on there is no result."""
-    return missed + math.ceil(timing.keep / timing.step) * timing.step
+    """Return the time of the evaluation that ends a firing alert, if there is no result from `missed` on."""
+    return missed + math.ceil(timing.keep_firing_for / timing.step) * timing.step

@@ -1,5 +1,5 @@
-"""What a command cannot do, in a sentence that says what to do about it."""
+"""The error of a command that cannot do its work."""
 
 
 class CommandError(Exception):
-    """Ends the command with status 1 and its message."""
+    """Ends the command with status 1. The message says what is wrong and what to do."""

@@ -1,4 +1,4 @@
-"""Asks a Prometheus for history, in pieces that it takes (prometheus.io/docs/prometheus/latest/querying/api)."""
+"""Client of Prometheus' HTTP API (prometheus.io/docs/prometheus/latest/querying/api) for long ranges."""
 
 import json
 import urllib.error
@@ -13,51 +13,51 @@ from metricat_cli.errors import CommandError
 
 Labels = tuple[tuple[str, str], ...]
 _MOST_POINTS = 10_000
-"""Prometheus gives at most 11,000 points of a series at once."""
+"""Prometheus returns at most 11,000 points of a series in one response."""
 _SECONDS = 120
 
 
 @dataclass(frozen=True)
-class Prometheus:
-    """Where it is, and what to send along."""
+class PrometheusClient:
+    """A Prometheus: its base URL and the headers of every request."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def instants(self, expr: str, start: float, end: float, step: float) -> dict[Labels, list[float]]:
-        """At which of the evaluations from start to end each series of the expression's result was there.
+    def evaluations(self, expr: str, start: float, end: float, step: float) -> dict[Labels, list[float]]:
+        """Return, for each series of the expression's result, the times from start to end at which it had a value.
 
         Raises:
-            CommandError: it cannot be reached, or does not answer this.
+            CommandError: Prometheus cannot be reached or does not return a result.
         """
         found: dict[Labels, list[float]] = defaultdict(list)
         while start <= end:
             last = min(end, start + (_MOST_POINTS - 1) * step)
-            asked = {"query": expr, "start": f"{start:.3f}", "end": f"{last:.3f}", "step": f"{step:g}"}
-            for series in self._ask("query_range", asked)["result"]:
+            query = {"query": expr, "start": f"{start:.3f}", "end": f"{last:.3f}", "step": f"{step:g}"}
+            for series in self._request("query_range", query)["result"]:
                 labels = tuple(sorted((name, value) for name, value in series["metric"].items() if name != "__name__"))
                 found[labels] += [at for at, _ in series["values"]]
             start = last + step
         return dict(found)
 
-    def _ask(self, what: str, query: Mapping[str, str]) -> Any:
-        url = f"{self.url.rstrip('/')}/api/v1/{what}"
+    def _request(self, endpoint: str, query: Mapping[str, str]) -> Any:
+        url = f"{self.url.rstrip('/')}/api/v1/{endpoint}"
         body = urllib.parse.urlencode(query).encode()
         try:
             request = urllib.request.Request(url, body, dict(self.headers))  # noqa: S310 -- http and https only: checked
-            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-                return json.load(answer)["data"]
+            with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 -- as above
+                return json.load(response)["data"]
         except urllib.error.HTTPError as error:
-            raise CommandError(f"{self.url} answers {error.code}: {_told(error.read())}") from error
+            raise CommandError(f"{self.url} returned {error.code}: {_error_text(error.read())}") from error
         except OSError as error:
             why = getattr(error, "reason", error)
-            raise CommandError(f"cannot reach {self.url}: {why}; is the port-forward running?") from error
+            raise CommandError(f"cannot reach {self.url}: {why}. Check that the port-forward is running") from error
         except (ValueError, KeyError) as error:
-            raise CommandError(f"{url} does not answer like a Prometheus; --prometheus takes its base URL") from error
+            raise CommandError(f"{url} does not respond like Prometheus. Set --prometheus to its base URL") from error
 
 
-def _told(body: bytes) -> str:
+def _error_text(body: bytes) -> str:
     try:
         return str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
-        return body[:200].decode(errors="replace").strip() or "nothing"
+        return body[:200].decode(errors="replace").strip() or "empty response"

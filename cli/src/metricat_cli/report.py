@@ -1,34 +1,34 @@
-"""A backtest as a table for people, and as JSON for programs."""
+"""The report of a backtest, as a table or as JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from metricat_cli.backtest import Firing, Rule
+from metricat_cli.backtest import AlertRule, Firing
 
 _MOST_NODES = 3
 _SEVERITIES = ("critical", "warning", "info")
 
 
-def table(found: Mapping[Rule, Sequence[Firing]]) -> str:
-    """A row for each level that would have fired, the most severe first; the others are counted."""
+def table(found: Mapping[AlertRule, Sequence[Firing]]) -> str:
+    """Return a table of the rules that would have fired, the most severe first, and the number of the others."""
     rows = [("ALERT", "SEVERITY", "FIRED", "TOTAL", "LONGEST", "LAST", "NODES")]
-    loud = [(rule, firings) for rule, firings in found.items() if firings]
-    for rule, firings in sorted(loud, key=lambda pair: (_rank(pair[0].severity), -len(pair[1]))):
+    fired = [(rule, firings) for rule, firings in found.items() if firings]
+    for rule, firings in sorted(fired, key=lambda pair: (_rank(pair[0].severity), -len(pair[1]))):
         lengths = [firing.episode.seconds for firing in firings]
         last = max(firing.episode.start for firing in firings)
-        told = (span(sum(lengths)), span(max(lengths)), moment(last), _nodes(firings))
-        rows.append((rule.alert, rule.severity or "-", str(len(firings)), *told))
+        cells = (format_duration(sum(lengths)), format_duration(max(lengths)), format_time(last), _nodes(firings))
+        rows.append((rule.alert, rule.severity or "-", str(len(firings)), *cells))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    quiet = len(found) - len(loud)
-    if not loud:
-        return f"None of the {quiet} levels of alerts would have fired."
-    return "\n".join([*lines, "", f"The other {quiet} levels of alerts would not have fired."])
+    quiet = len(found) - len(fired)
+    if not fired:
+        return f"None of the {quiet} alert rules would have fired."
+    return "\n".join([*lines, "", f"Alert rules that would not have fired: {quiet}."])
 
 
-def document(found: Mapping[Rule, Sequence[Firing]]) -> str:
-    """A list of all firings: alert, severity, labels, start and end in seconds since 1970 (UTC)."""
+def to_json(found: Mapping[AlertRule, Sequence[Firing]]) -> str:
+    """Return all firings as a JSON list: alert, severity, labels, start and end in seconds since 1970 (UTC)."""
     return json.dumps(
         [
             {
@@ -45,8 +45,8 @@ def document(found: Mapping[Rule, Sequence[Firing]]) -> str:
     )
 
 
-def span(seconds: float) -> str:
-    """A length of time in its two largest units: 3d4h, 12m, 30s."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in its two largest units: 3d4h, 12m, 30s."""
     units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
     first = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
     left, text = round(seconds), ""
@@ -56,8 +56,8 @@ def span(seconds: float) -> str:
     return text or "0s"
 
 
-def moment(seconds: float) -> str:
-    """A time of day in UTC."""
+def format_time(seconds: float) -> str:
+    """Return a time, given in seconds since 1970, in UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 

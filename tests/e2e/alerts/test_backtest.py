@@ -130,7 +130,7 @@ def test_another_threshold_is_judged_before_it_is_applied(prometheus: str, tmp_p
     sys.stdout.write(done.stdout)
     assert "NodeCPUUsageHigh  warning   2 " in done.stdout
     assert "critical" not in done.stdout
-    assert "There is no history of it before" in done.stdout
+    assert "History starts at" in done.stdout
 
 
 def test_a_target_that_this_prometheus_does_not_know(prometheus: str, tmp_path: Path) -> None:
@@ -139,10 +139,10 @@ def test_a_target_that_this_prometheus_does_not_know(prometheus: str, tmp_path: 
     command = [sys.executable, "-m", "metricat_cli", "backtest", "-f", str(file), "--prometheus", prometheus]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "has recorded nothing of MonitoringTarget default/other" in done.stderr
+    assert "has no history of MonitoringTarget default/other" in done.stderr
 
 
 def test_an_address_that_is_no_prometheus(prometheus: str, tmp_path: Path) -> None:
     done = backtest(tmp_path, f"{prometheus}/nowhere")
     assert done.returncode == 1
-    assert "answers 404" in done.stderr
+    assert "returned 404" in done.stderr

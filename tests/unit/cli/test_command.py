@@ -1,30 +1,33 @@
-"""The command at a terminal: what it says to wrong arguments and files."""
+"""The command line: wrong arguments and files, and the report."""
 
+import argparse
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from metricat_cli import report
 from metricat_cli.__main__ import main
-from metricat_cli.backtest import Firing, Rule, read
+from metricat_cli.backtest import AlertRule, Firing, read
+from metricat_cli.commands import COMMANDS
 from metricat_cli.episodes import Episode, Timing
 from support.paths import GOLDEN
 
 NOWHERE = "http://127.0.0.1:9"
 
 
-def test_the_rules_are_those_that_the_operator_ships() -> None:
+def test_rules_equal_the_operators() -> None:
     target = read(GOLDEN / "pools" / "target.yaml", step=30)
     manifests = (GOLDEN / "pools" / "manifests.yaml").read_text()
     assert len(target.rules) == manifests.count("- alert: ")
     rule = next(one for one in target.rules if one.alert == "NodeCPUUsageHigh" and one.severity == "critical")
     assert rule.timing.step == 30
-    assert rule.timing.hold > 0
+    assert rule.timing.for_ > 0
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("kind: ConfigMap", "holds 0 objects of kind MonitoringTarget"),
         ("kind: [", "cannot read"),
@@ -33,14 +36,14 @@ def test_the_rules_are_those_that_the_operator_ships() -> None:
         ("{kind: MonitoringTarget, metadata: {name: a}, spec: {agent: {port: -1}}}", "spec.agent.port"),
     ],
 )
-def test_a_file_that_is_none(text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unusable_file_is_refused(text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "target.yaml"
     file.write_text(text)
     assert main(["backtest", "-f", str(file), "--prometheus", NOWHERE]) == 1
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_prometheus_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreachable_prometheus_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "-f", str(GOLDEN / "minimal" / "target.yaml"), "--prometheus", NOWHERE]) == 1
     assert "cannot reach http://127.0.0.1:9" in capsys.readouterr().err
 
@@ -50,10 +53,11 @@ def test_a_prometheus_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["--since", "soon"], "invalid duration 'soon'; use for example 7d, 12h or 30s"),
         (["--since", "12h1d"], "invalid duration '12h1d'; use for example 7d, 12h or 30s"),
-        (["--since", "0d"], "'0d' is zero; use for example 7d, 12h or 30s"),
+        (["--since", "0d"], "invalid duration '0d': it is zero; use for example 7d, 12h or 30s"),
         (["--step", "1"], "invalid duration '1'; use for example 7d, 12h or 30s"),
-        (["--prometheus", "localhost:9090"], "write it like"),
-        (["--header", "no colon"], "is written like"),
+        (["--prometheus", "localhost:9090"], "invalid URL 'localhost:9090'; use for example http://localhost:9090"),
+        (["--header", "no colon"], "invalid header 'no colon'; use for example 'Authorization: Bearer TOKEN'"),
+        (["--step"], "argument --step: expected one argument"),
     ],
 )
 def test_invalid_arguments_name_the_remedy(
@@ -62,27 +66,49 @@ def test_invalid_arguments_name_the_remedy(
     with pytest.raises(SystemExit) as ended:
         main(["backtest", "-f", "x", "--prometheus", NOWHERE, *arguments])
     assert ended.value.code == 2
-    assert message in capsys.readouterr().err
+    assert capsys.readouterr().err == f"metricat: {message}\nRun 'metricat backtest --help' for usage.\n"
 
 
-def test_the_table_and_the_document() -> None:
-    loud, quiet = (Rule(alert, "warning", "", Timing(30)) for alert in ("Loud", "Quiet"))
+def test_without_a_command_it_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "backtest" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"metricat \d+\.\d+\.\S+\n", capsys.readouterr().out)
+
+
+def test_every_command_and_option_has_a_description() -> None:
+    for command in COMMANDS:
+        commands = argparse.ArgumentParser().add_subparsers()
+        command.add_parser(commands)
+        [parser] = commands.choices.values()
+        assert parser.description
+        assert parser.get_default("run") is command.run
+        assert all(action.help for action in parser._actions)
+
+
+def test_report_as_table_and_json() -> None:
+    fired, silent = (AlertRule(alert, "warning", "", Timing(30)) for alert in ("Loud", "Silent"))
     nodes = ["n2", "n1", "n1", "n3", "n4"]
     found = {
-        loud: [Firing(loud, {"node": node}, Episode(0, 60 * number)) for number, node in enumerate(nodes, 1)],
-        quiet: [],
+        fired: [Firing(fired, {"node": node}, Episode(0, 60 * number)) for number, node in enumerate(nodes, 1)],
+        silent: [],
     }
     assert report.table(found).splitlines() == [
         "ALERT  SEVERITY  FIRED  TOTAL  LONGEST  LAST              NODES",
         "Loud   warning   5      15m    5m       1970-01-01 00:00  n1 (2), n2 (1), n3 (1) and 1 more",
         "",
-        "The other 1 levels of alerts would not have fired.",
+        "Alert rules that would not have fired: 1.",
     ]
-    assert [one["labels"]["node"] for one in json.loads(report.document(found))] == nodes
+    assert [one["labels"]["node"] for one in json.loads(report.to_json(found))] == nodes
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0s"), (30, "30s"), (3600, "1h"), (3661, "1h1m"), (90_000, "1d1h"), (86_460, "1d")]
 )
-def test_spans(seconds: float, text: str) -> None:
-    assert report.span(seconds) == text
+def test_format_duration(seconds: float, text: str) -> None:
+    assert report.format_duration(seconds) == text

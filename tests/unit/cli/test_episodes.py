@@ -1,4 +1,4 @@
-"""When an alert fires: worked examples, and properties that hold whatever the instants are."""
+"""When an alert fires: worked examples, and a comparison with Prometheus' state machine."""
 
 import pytest
 from hypothesis import given
@@ -9,56 +9,65 @@ from metricat_cli.episodes import Episode, Timing, episodes
 NOW = 1000.0
 
 
-def fired(instants: list[float], timing: Timing) -> list[tuple[float, float]]:
-    return [(one.start, one.end) for one in episodes(instants, timing, NOW)]
+def fired(evaluations: list[float], timing: Timing) -> list[tuple[float, float]]:
+    return [(one.start, one.end) for one in episodes(evaluations, timing, NOW)]
 
 
 @pytest.mark.parametrize(
-    ("what", "instants", "timing", "expected"),
+    ("what", "evaluations", "timing", "expected"),
     [
         ("never true", [], Timing(10), []),
-        ("at once, and over at the next evaluation", [100, 110], Timing(10), [(100, 120)]),
-        ("not for long enough", [100, 110, 120], Timing(10, hold=30), []),
-        ("just long enough", [100, 110, 120, 130], Timing(10, hold=30), [(130, 140)]),
-        ("one miss begins the wait anew", [100, 110, 120, 140, 150, 160], Timing(10, hold=30), []),
-        ("a miss does not end what is kept", [100, 110, 140, 150], Timing(10, keep=40), [(100, 200)]),
-        ("kept, then over, then anew", [100, 110, 200], Timing(10, keep=40), [(100, 160), (200, 250)]),
-        ("kept, but it never fired", [100, 120], Timing(10, hold=20, keep=600), []),
-        ("it still fires", [980, 990, 1000], Timing(10), [(980, 1000)]),
-        ("it is still kept", [980, 990], Timing(10, keep=60), [(980, 1000)]),
+        ("fires at once and ends at the next evaluation", [100, 110], Timing(10), [(100, 120)]),
+        ("not for long enough", [100, 110, 120], Timing(10, for_=30), []),
+        ("just long enough", [100, 110, 120, 130], Timing(10, for_=30), [(130, 140)]),
+        ("a miss restarts the wait", [100, 110, 120, 140, 150, 160], Timing(10, for_=30), []),
+        ("keep_firing_for bridges a miss", [100, 110, 140, 150], Timing(10, keep_firing_for=40), [(100, 200)]),
+        (
+            "keep_firing_for ends, then fires again",
+            [100, 110, 200],
+            Timing(10, keep_firing_for=40),
+            [(100, 160), (200, 250)],
+        ),
+        ("keep_firing_for without a firing alert", [100, 120], Timing(10, for_=20, keep_firing_for=600), []),
+        ("keep_firing_for ends at the next evaluation", [100], Timing(10, keep_firing_for=15), [(100, 130)]),
+        ("still fires", [980, 990, 1000], Timing(10), [(980, 1000)]),
+        ("still kept by keep_firing_for", [980, 990], Timing(10, keep_firing_for=60), [(980, 1000)]),
     ],
 )
-def test_examples(what: str, instants: list[float], timing: Timing, expected: list[tuple[float, float]]) -> None:
-    assert fired(instants, timing) == expected, what
+def test_examples(what: str, evaluations: list[float], timing: Timing, expected: list[tuple[float, float]]) -> None:
+    assert fired(evaluations, timing) == expected, what
 
 
-def replayed(present: set[int], timing: Timing, evaluations: int) -> list[tuple[float, float]]:
-    """The state machine itself, evaluation by evaluation."""
+def replayed(present: set[int], timing: Timing, count: int) -> list[tuple[float, float]]:
+    """Return the same from the state machine, evaluation by evaluation."""
     found, pending, firing, missing = [], None, None, None
-    for number in range(evaluations + 1):
+    for number in range(count + 1):
         now = number * timing.step
         if number in present:
             missing = None
             pending = now if pending is None else pending
-            if firing is None and now - pending >= timing.hold:
+            if firing is None and now - pending >= timing.for_:
                 firing = now
         elif firing is None:
             pending = None
         else:
             missing = now if missing is None else missing
-            if now - missing >= timing.keep:
+            if now - missing >= timing.keep_firing_for:
                 found.append((firing, now))
                 pending = firing = missing = None
-    return [*found, (firing, evaluations * timing.step)] if firing is not None else found
+    return [*found, (firing, count * timing.step)] if firing is not None else found
 
 
 @given(
     present=st.sets(st.integers(0, 60)),
-    hold=st.integers(0, 8),
-    keep=st.integers(0, 8),
+    for_halves=st.integers(0, 16),
+    keep_halves=st.integers(0, 16),
     step=st.sampled_from([1.0, 15.0, 30.0]),
 )
-def test_as_the_state_machine_of_prometheus(present: set[int], hold: int, keep: int, step: float) -> None:
-    timing = Timing(step, hold * step, keep * step)
-    instants = [number * step for number in sorted(present)]
-    assert list(episodes(instants, timing, 60 * step)) == [Episode(*one) for one in replayed(present, timing, 60)]
+def test_episodes_equal_prometheus_state_machine(
+    present: set[int], for_halves: int, keep_halves: int, step: float
+) -> None:
+    """Durations are multiples of half an evaluation interval."""
+    timing = Timing(step, for_halves * step / 2, keep_halves * step / 2)
+    evaluations = [number * step for number in sorted(present)]
+    assert list(episodes(evaluations, timing, 60 * step)) == [Episode(*one) for one in replayed(present, timing, 60)]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import yaml
 
-from metricat_cli.backtest import Rule, firings, read
+from metricat_cli.backtest import AlertRule, firings, read
 from metricat_cli.episodes import Episode, Timing
-from metricat_cli.prometheus import Prometheus
+from metricat_cli.prometheus import PrometheusClient
 from metricat_tools.bench import history, recorded, synthetic
 from metricat_tools.bench.history import Replay, replayed
 from metricat_tools.bench.synthetic import BEGIN, STEP, Scenario
@@ -69,7 +69,7 @@ class Table:
 
     title: str
     replay: Replay
-    rules: Mapping[str, Rule]
+    rules: Mapping[str, AlertRule]
     grace: float
     ahead: bool = False
 
@@ -88,7 +88,7 @@ class Table:
             total = {name: total[name] + score for name, score in scores.items()}
         print(f"| **precision, recall** | {' | '.join(f'**{score.sum()}**' for score in total.values())} |")
 
-    def _by_node(self, prometheus: Prometheus, rule: Rule) -> dict[str, list[Episode]]:
+    def _by_node(self, prometheus: PrometheusClient, rule: AlertRule) -> dict[str, list[Episode]]:
         found: dict[str, list[Episode]] = {}
         for firing in firings(prometheus, rule, BEGIN, self.replay.end):
             found.setdefault(firing.labels["node"], []).append(firing.episode)
@@ -115,7 +115,7 @@ def bench() -> None:
         file.write_text(yaml.safe_dump(history.TARGET))
         rules = {(rule.alert, rule.severity): rule for rule in read(file, STEP).rules}
     unusual = rules["NodeUnusual", "info"]
-    daily = Rule("daily", "info", "abs(metricat:node_memory_usage:daily_deviation) > 3", unusual.timing)
+    daily = AlertRule("daily", "info", "abs(metricat:node_memory_usage:daily_deviation) > 3", unusual.timing)
     usage = {
         "NodeUnusual": unusual,
         "the days alone": daily,
@@ -123,7 +123,7 @@ def bench() -> None:
     }
     full = {
         "NodeFilesystemFillsUp": rules["NodeFilesystemFillsUp", "warning"],
-        "node-mixin, 24 h": Rule("mixin", "warning", _MIXIN, Timing(STEP, 3600)),
+        "node-mixin, 24 h": AlertRule("mixin", "warning", _MIXIN, Timing(STEP, 3600)),
         "80 % for 30 min": rules["NodeFilesystemUsageHigh", "warning"],
     }
     memory, file_systems = "node_memory_(used|usage)", "node_(image_)?filesystem_"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from metricat_cli.prometheus import Prometheus
+from metricat_cli.prometheus import PrometheusClient
 from metricat_operator import naming
 from metricat_tools.bench.synthetic import BEGIN, STEP, Scenario
 from metricat_tools.binaries import ensure
@@ -64,7 +64,7 @@ class Replay:
 
 
 @contextmanager
-def replayed(replay: Replay) -> Iterator[Prometheus]:
+def replayed(replay: Replay) -> Iterator[PrometheusClient]:
     """A Prometheus that has seen it all, for as long as the context lasts."""
     with tempfile.TemporaryDirectory(prefix="metricat-history-") as name:
         folder = Path(name)
@@ -111,7 +111,7 @@ def _record(replay: Replay, folder: Path) -> None:
 
 
 @contextmanager
-def _prometheus(folder: Path) -> Iterator[Prometheus]:
+def _prometheus(folder: Path) -> Iterator[PrometheusClient]:
     (folder / "config.yaml").write_text("{}")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
@@ -128,7 +128,7 @@ def _prometheus(folder: Path) -> Iterator[Prometheus]:
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
         try:
             _await(f"http://127.0.0.1:{port}/-/ready")
-            yield Prometheus(f"http://127.0.0.1:{port}")
+            yield PrometheusClient(f"http://127.0.0.1:{port}")
         finally:
             running.terminate()
 

@@ -13,6 +13,7 @@ from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_tools.generate import (
     agent_metrics,
     alertmanager,
+    cli,
     crd,
     dashboards,
     fields,
@@ -57,6 +58,7 @@ def generate() -> None:
         _write(case / "manifests.yaml", golden.text(case))
     _write(ROOT / "docs" / "reference" / "monitoringtarget.md", fields.page())
     _write(ROOT / "docs" / "reference" / "agent-metrics.md", agent_metrics.page(COLLECTORS))
+    _write(ROOT / "docs" / "reference" / "cli.md", cli.page())
     own = ROOT / "docs" / "alertmanager.md"
     _write(own, alertmanager.page(own.read_text()))
     for board in dashboards.BOARDS:

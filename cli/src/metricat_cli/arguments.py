@@ -1,0 +1,32 @@
+"""Types of command-line arguments. Each raises `argparse.ArgumentTypeError` for a wrong value, with an example."""
+
+import re
+from argparse import ArgumentTypeError
+
+from metricat_operator.durations import DurationError, prometheus_seconds
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a duration such as `7d` or `1h30m`. Zero is not allowed."""
+    try:
+        seconds = prometheus_seconds(text)
+    except DurationError as error:
+        raise ArgumentTypeError(str(error)) from None
+    if not seconds:
+        raise ArgumentTypeError(f"invalid duration {text!r}: it is zero; use for example 7d, 12h or 30s")
+    return seconds
+
+
+def url(text: str) -> str:
+    """Return the URL if its scheme is http or https."""
+    if not re.match(r"https?://[^/]", text):
+        raise ArgumentTypeError(f"invalid URL {text!r}; use for example http://localhost:9090")
+    return text
+
+
+def header(text: str) -> tuple[str, str]:
+    """Return the name and the value of an HTTP header."""
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ArgumentTypeError(f"invalid header {text!r}; use for example 'Authorization: Bearer TOKEN'")
+    return name.strip(), value.strip()
