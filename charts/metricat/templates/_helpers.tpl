@@ -29,7 +29,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- /* Pod Security "restricted". */ -}}
+{{- /* These two meet the Pod Security level "restricted". */ -}}
 {{- define "metricat.podSecurityContext" -}}
 securityContext:
   runAsNonRoot: true

@@ -50,7 +50,7 @@ def test_each_right_is_needed_and_named(grant: Any, cluster: Cluster, namespace:
     assert refused.returncode != 0
     assert f"{name} may not create {missing} in namespace {namespace}, which Metricat would do" in refused.stderr
 
-    remedy = refused.stderr.partition("for: kubectl ")[2].split()
+    remedy = refused.stderr.partition("run: kubectl ")[2].split()
     cluster.do(*remedy)  # what the message says is all that it takes
     author.do("create", "-f", "-", stdin=as_text(namespace))
 
