@@ -42,7 +42,7 @@ def main() -> int:
     except settings.SettingError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 2
-    for note in notes:
+    for note in (*notes, *given.deprecations):
         _LOG.warning("%s", note)
     for variable in unknown_variables(os.environ, table):
         _LOG.warning("environment variable %s is not a setting; --help lists all settings", variable)
@@ -88,9 +88,9 @@ def _authenticator(given: Settings) -> Authenticator | None:
 def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry:
     return Registry(
         (table[name](given.host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
-        limits=ExecutorLimits(timeout=given.deadline),
-        series_limit=given.series_budget,
-        cpu_limits=CpuLimits(limit=given.cpu_budget),
+        limits=ExecutorLimits(timeout=given.collector_timeout),
+        series_limit=given.series_limit,
+        cpu_limits=CpuLimits(limit=given.cpu_limit),
     )
 
 

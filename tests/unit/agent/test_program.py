@@ -85,6 +85,13 @@ def test_a_variable_that_is_no_setting_is_told() -> None:
     assert re.findall(r"METRICAT_\w+", done.stderr) == ["METRICAT_COLLECTOR_CPUS"]
 
 
+def test_former_name_of_a_flag_is_logged_at_start() -> None:
+    done = run("--once", "--collector.disable-defaults", "--collector.loadavg", "--self.cpu-budget=3")
+    assert done.returncode == 0
+    assert "WARNING metricat_agent: --self.cpu-budget is deprecated; use --agent.cpu-limit" in done.stderr
+    assert "--self.cpu-budget" not in run("--help").stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_told_to_stop(number: signal.Signals) -> None:
     command = [*AGENT, "--web.listen-address=127.0.0.1:0"]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T_co = TypeVar("T_co", covariant=True)
+
+
+def variable_name(setting: str) -> str:
+    """Return the name of a setting's environment variable."""
+    return "METRICAT_" + re.sub(r"[^A-Z0-9]", "_", setting.upper())
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +29,18 @@ class Option:
     switch: bool = False
     """On or off, without a value on the command line."""
     choices: tuple[str, ...] = ()
+    former_names: tuple[str, ...] = ()
+    """Deprecated names, which still work as flag, in the file and in the environment."""
 
     @property
     def variable(self) -> str:
         """The name of its environment variable."""
-        return "METRICAT_" + re.sub(r"[^A-Z0-9]", "_", self.name.upper())
+        return variable_name(self.name)
 
     def below(self, prefix: str) -> Option:
         """Return the same option with ``prefix.`` before its name."""
-        return Option(
-            f"{prefix}.{self.name}", self.default, self.what, self.metavar, self.many, self.switch, self.choices
-        )
+        former_names = tuple(f"{prefix}.{name}" for name in self.former_names)
+        return replace(self, name=f"{prefix}.{self.name}", former_names=former_names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,28 @@ GENERAL = (
     Option("web.access-log", "false", "log every request", switch=True),
     Option("log.level", "info", "lowest level to log to standard error", choices=("debug", "info", "warn", "error")),
     Option("log.format", "text", "format of log lines", choices=("text", "json")),
-    Option("self.cpu-budget", "2", "per cent of one core that the agent may use before it sheds collectors", "PERCENT"),
+    Option(
+        "agent.cpu-limit",
+        "2",
+        "per cent of one core that the agent may use; above it, the agent pauses collectors",
+        "PERCENT",
+        former_names=("self.cpu-budget",),
+    ),
     Option("collector.disable-defaults", "false", "disable all collectors that no setting enables", switch=True),
-    Option("collector.deadline", "1.5", "seconds until a scrape is answered without those that hang", "SECONDS"),
-    Option("collector.series-budget", "5000", "series of one collector; what is above is dropped", "NUMBER"),
+    Option(
+        "collector.timeout",
+        "1.5",
+        "seconds after which a scrape returns without the collectors that hang",
+        "SECONDS",
+        former_names=("collector.deadline",),
+    ),
+    Option(
+        "collector.series-limit",
+        "5000",
+        "maximum number of series of one collector; the agent drops the others",
+        "NUMBER",
+        former_names=("collector.series-budget",),
+    ),
 )
 
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from metricat_agent import __version__
+from metricat_agent.collectors.option import variable_name
 from metricat_agent.config import flags
 from metricat_agent.config.durations import parse_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from metricat_agent.collectors import Collector
     from metricat_agent.collectors.option import Option
@@ -51,9 +52,13 @@ class Value:
 class RawSettings:
     """The texts of all settings, with defaults for those that were not given."""
 
-    def __init__(self, defaults: Mapping[str, Option], values: Mapping[str, Value]) -> None:
+    def __init__(
+        self, defaults: Mapping[str, Option], values: Mapping[str, Value], deprecations: Sequence[str] = ()
+    ) -> None:
         self._defaults = defaults
         self._values = values
+        self.deprecations = tuple(deprecations)
+        """A message for each setting that was given by a former name."""
 
     def explicit(self, name: str) -> Value | None:
         """Return the value of a setting that was given; None for a default."""
@@ -124,39 +129,66 @@ def _error_text(message: str, known: Iterable[str]) -> str:
     return f"{message}; --help lists all settings"
 
 
+class _FormerNames:
+    """The former names of settings, and a message for each one in use."""
+
+    def __init__(self, options: Iterable[Option]) -> None:
+        self.current = {former: option.name for option in options for former in option.former_names}
+        """Current names by former name."""
+        self.messages: list[str] = []
+
+    def replace(self, values: Mapping[str, Value], spelling: Callable[[str], str]) -> dict[str, Value]:
+        """Return the values by current name; a value under the current name takes precedence."""
+        former = [name for name in values if name in self.current]
+        self.messages += [f"{spelling(name)} is deprecated; use {spelling(self.current[name])}" for name in former]
+        by_former_name = {self.current[name]: values[name] for name in former}
+        return {**by_former_name, **{name: values[name] for name in values if name not in self.current}}
+
+
 def load(
     arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]
 ) -> tuple[RawSettings, bool]:
     """Return all values, and whether to print one scrape and exit; --help and --version print and exit."""
-    known = {option.name: option for option in flags.all_options(table)}
+    options = {option.name: option for option in flags.all_options(table)}
+    former = _FormerNames(options.values())
     given = vars(_parser(table).parse_args(arguments))
     once = given.pop("once")
-    values = {name: _flag_value(known[name], text) for name, text in given.items() if text is not None}
-    by_environment = {
-        option.name: Value((environment[option.variable],), f"{option.variable}={environment[option.variable]}")
-        for option in known.values()
-        if option.variable in environment
-    }
-    chosen = values.get("config.file") or by_environment.get("config.file")
-    by_file = load_file(chosen, known, environment) if chosen and chosen.text else {}
-    return RawSettings(known, {**by_environment, **by_file, **values}), once
+    by_flag = former.replace(
+        {name: _flag_value(name, text) for name, text in given.items() if text is not None}, lambda name: f"--{name}"
+    )
+    variables = {variable_name(name): name for name in (*options, *former.current)}
+    by_variable = former.replace(
+        {
+            name: Value((environment[variable],), f"{variable}={environment[variable]}")
+            for variable, name in variables.items()
+            if variable in environment
+        },
+        variable_name,
+    )
+    by_file: dict[str, Value] = {}
+    file = by_flag.get("config.file") or by_variable.get("config.file")
+    if file and file.text:
+        in_file = load_file(file, {*options, *former.current}, environment)
+        by_file = former.replace(in_file, lambda name: f"{name} in {file.text}")
+    return RawSettings(options, {**by_variable, **by_file, **by_flag}, former.messages), once
 
 
 def unknown_variables(environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> list[str]:
     """Return the environment variables that start with METRICAT_ but are not settings."""
-    known = {option.variable for option in flags.all_options(table)}
+    options = flags.all_options(table)
+    known = {variable_name(name) for option in options for name in (option.name, *option.former_names)}
     return sorted(name for name in environment if _SETTING.match(name) and name not in known)
 
 
-def _flag_value(option: Option, text: str | bool | list[str]) -> Value:  # noqa: FBT001 -- argparse returns a bool
+def _flag_value(name: str, text: str | bool | list[str]) -> Value:  # noqa: FBT001 -- argparse returns a bool
     if isinstance(text, bool):
-        return Value((str(text).lower(),), f"--{'' if text else 'no-'}{option.name}")
+        return Value((str(text).lower(),), f"--{'' if text else 'no-'}{name}")
     texts = tuple(text) if isinstance(text, list) else (text,)
-    return Value(texts, f"--{option.name}={','.join(texts)}")
+    return Value(texts, f"--{name}={','.join(texts)}")
 
 
-def load_file(file: Value, known: Mapping[str, Option], environment: Mapping[str, str]) -> dict[str, Value]:
-    """Return the settings of a YAML file; its keys are the flags' names, whole or nested at the dots."""
+def load_file(file: Value, known: Collection[str], environment: Mapping[str, str]) -> dict[str, Value]:
+    """Return the settings of a YAML file by name; its keys are the known names, whole or nested at the dots."""
     import yaml  # noqa: PLC0415 -- 1 MiB of memory, needed only with such a file
 
     try:
@@ -175,11 +207,11 @@ def load_file(file: Value, known: Mapping[str, Option], environment: Mapping[str
     found = {}
     for name, texts in leaves:
         where = f"{name} in {file.text}"
-        option = known.get(name.removesuffix(".enabled") if name.startswith("collector.") else name)
-        if option is None or option.name == "config.file":
+        setting = name.removesuffix(".enabled") if name.startswith("collector.") else name
+        if setting not in known or setting == "config.file":
             raise SettingError(f"{where}: unknown setting; --help lists all settings; leave out the leading --")
         shown = f"{name}: {', '.join(texts)} in {file.text}" if texts else where
-        found[option.name] = Value(tuple(_expanded(text, shown, environment) for text in texts), shown)
+        found[setting] = Value(tuple(_expanded(text, shown, environment) for text in texts), shown)
     return found
 
 
@@ -229,18 +261,16 @@ def _parser(table: Mapping[str, type[Collector]]) -> argparse.ArgumentParser:
 
 
 def _add(group: argparse._ActionsContainer, option: Option) -> None:
+    """Add the flags of a setting; the help leaves out its former names."""
     default = f" ({option.default})".replace("%", "%%") if option.default else ""
     what = option.what.replace("%", "%%") + default
-    if option.switch:
-        group.add_argument(f"--{option.name}", dest=option.name, action="store_true", default=None, help=what)
-        group.add_argument(
-            f"--no-{option.name}",
-            dest=option.name,
-            action="store_false",
-            default=None,
-            help=f"opposite of --{option.name}",
-        )
-        return
     metavar = "|".join(option.choices) or option.metavar
-    action = "append" if option.many else "store"
-    group.add_argument(f"--{option.name}", dest=option.name, action=action, metavar=metavar, help=what)
+    for name in (option.name, *option.former_names):
+        shown = what if name == option.name else argparse.SUPPRESS
+        if not option.switch:
+            action = "append" if option.many else "store"
+            group.add_argument(f"--{name}", dest=name, action=action, metavar=metavar, help=shown)
+            continue
+        group.add_argument(f"--{name}", dest=name, action="store_true", default=None, help=shown)
+        opposite = f"opposite of --{name}" if name == option.name else argparse.SUPPRESS
+        group.add_argument(f"--no-{name}", dest=name, action="store_false", default=None, help=opposite)

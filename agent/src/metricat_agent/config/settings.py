@@ -70,11 +70,13 @@ class Settings:
     access_log: bool
     log_level: str
     log_format: str
-    cpu_budget: float
+    cpu_limit: float
     """As a ratio of one core."""
-    deadline: float
-    series_budget: int
+    collector_timeout: float
+    series_limit: int
     once: bool
+    deprecations: tuple[str, ...]
+    """Messages for the settings that were given by a former name."""
     collectors: Mapping[str, CollectorSettings]
 
 
@@ -97,10 +99,11 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mappi
         access_log=raw.is_on("web.access-log"),
         log_level=raw.choice("log.level"),
         log_format=raw.choice("log.format"),
-        cpu_budget=raw.number("self.cpu-budget", 0.1, 100) / 100,
-        deadline=raw.seconds("collector.deadline", 0.1, 60),
-        series_budget=int(raw.number("collector.series-budget", 1, 1_000_000)),
+        cpu_limit=raw.number("agent.cpu-limit", 0.1, 100) / 100,
+        collector_timeout=raw.seconds("collector.timeout", 0.1, 60),
+        series_limit=int(raw.number("collector.series-limit", 1, 1_000_000)),
         once=once,
+        deprecations=raw.deprecations,
         collectors={
             name: _collector_settings(name, collector, raw) for name, collector in table.items() if _is_on(name, raw)
         },

@@ -60,7 +60,7 @@ def registry(root: Path, *arguments: str) -> Registry:
     given = parse(["--collector.disable-defaults", *arguments], {}, COLLECTORS)
     return Registry(
         (COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
-        series_limit=given.series_budget,
+        series_limit=given.series_limit,
         limits=ExecutorLimits(timeout=60),  # not of speed
     )
 

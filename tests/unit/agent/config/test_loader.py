@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from metricat_agent.collectors import Collector
 from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.collectors.option import switch, variable_name
 from metricat_agent.config.flags import all_options
+from metricat_agent.config.loader import unknown_variables
 from metricat_agent.config.settings import SettingError, Settings, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from metricat_agent.exposition.model import Metrics
 
 FLAG, FILE, VARIABLE = "--log.level=error", "log: {level: warn}", {"METRICAT_LOG_LEVEL": "debug"}
 
@@ -82,8 +88,8 @@ def test_doubled_dollar_before_braces_is_a_literal_dollar(tmp_path: Path) -> Non
         ("log.level: ${SECRET_TOKEN}", r"SECRET_TOKEN is not set in the environment"),
         ("log.level: ${TOKEN}", r"^log\.level: \$\{TOKEN\} in [^:]*: [^:]*$"),
         (
-            "self: {cpu-budget: lots}",
-            r"self\.cpu-budget: lots in .*: not a number from 0\.1 to 100; write for example 2",
+            "agent: {cpu-limit: lots}",
+            r"agent\.cpu-limit: lots in .*: not a number from 0\.1 to 100; write for example 2",
         ),
     ],
 )
@@ -105,4 +111,59 @@ def test_bad_variable_is_named_in_the_error() -> None:
 
 def test_settings_have_unique_names_and_variables() -> None:
     options = list(all_options(COLLECTORS))
-    assert len({option.name for option in options}) == len({option.variable for option in options}) == len(options)
+    names = [name for option in options for name in (option.name, *option.former_names)]
+    assert len(set(names)) == len({variable_name(name) for name in names}) == len(names)
+
+
+def test_former_name_of_a_flag_works_and_is_reported() -> None:
+    given = parse(["--self.cpu-budget=5", "--collector.deadline=3", "--collector.series-budget", "7"], {}, COLLECTORS)
+    assert (given.cpu_limit, given.collector_timeout, given.series_limit) == (0.05, 3, 7)
+    assert given.deprecations == (
+        "--self.cpu-budget is deprecated; use --agent.cpu-limit",
+        "--collector.deadline is deprecated; use --collector.timeout",
+        "--collector.series-budget is deprecated; use --collector.series-limit",
+    )
+    assert parse(["--agent.cpu-limit=5"], {}, COLLECTORS).deprecations == ()
+
+
+def test_former_name_of_a_variable_works_and_is_reported() -> None:
+    environment = {"METRICAT_SELF_CPU_BUDGET": "5"}
+    given = parse([], environment, COLLECTORS)
+    assert given.cpu_limit == 0.05
+    assert given.deprecations == ("METRICAT_SELF_CPU_BUDGET is deprecated; use METRICAT_AGENT_CPU_LIMIT",)
+    assert unknown_variables(environment, COLLECTORS) == []
+
+
+def test_former_name_in_the_file_works_and_is_reported(tmp_path: Path) -> None:
+    given = settings(tmp_path, "self: {cpu-budget: 5}")
+    assert given.cpu_limit == 0.05
+    file = tmp_path / "agent.yaml"
+    assert given.deprecations == (f"self.cpu-budget in {file} is deprecated; use agent.cpu-limit in {file}",)
+
+
+def test_former_name_keeps_the_precedence_of_its_source(tmp_path: Path) -> None:
+    assert (
+        settings(tmp_path, "agent: {cpu-limit: 3}", "--self.cpu-budget=5", METRICAT_AGENT_CPU_LIMIT="1").cpu_limit
+        == 0.05
+    )
+    assert settings(tmp_path, "self: {cpu-budget: 3}", METRICAT_AGENT_CPU_LIMIT="1").cpu_limit == 0.03
+    assert settings(tmp_path, "", "--self.cpu-budget=5", "--agent.cpu-limit=4").cpu_limit == 0.04
+
+
+def test_bad_value_of_a_former_name_is_reported_as_written() -> None:
+    with pytest.raises(SettingError, match=r"^--self\.cpu-budget=lots: not a number"):
+        parse(["--self.cpu-budget=lots"], {}, COLLECTORS)
+
+
+def test_former_name_of_a_switch_keeps_its_opposite() -> None:
+    class Renamed(Collector):
+        name, summary, families = "renamed", "has an option with a former name", ()
+        options: ClassVar = (replace(switch("fast", "be fast"), former_names=("quick",)),)
+
+        def collect(self) -> Metrics:
+            return []
+
+    for argument, value in (("--collector.renamed.quick", True), ("--no-collector.renamed.quick", False)):
+        given = parse([argument], {}, {"renamed": Renamed})
+        assert given.collectors["renamed"].options["fast"] is value
+        assert given.deprecations == ("--collector.renamed.quick is deprecated; use --collector.renamed.fast",)

@@ -105,12 +105,12 @@ def test_filters_replace_the_defaults() -> None:
             r"^--collector\.cpu=false: takes no value; write --collector.cpu or --no-collector\.cpu$",
         ),
         (
-            ["--collector.deadline=61"],
-            r"^--collector\.deadline=61: not a number from 0\.1 to 60; write for example 1\.5$",
+            ["--collector.timeout=61"],
+            r"^--collector\.timeout=61: not a number from 0\.1 to 60; write for example 1\.5$",
         ),
         (
-            ["--collector.deadline=1s"],
-            r"^--collector\.deadline=1s: invalid number of seconds '1s'; use for example 1\.5$",
+            ["--collector.timeout=1s"],
+            r"^--collector\.timeout=1s: invalid number of seconds '1s'; use for example 1\.5$",
         ),
         (["--path.procfs"], r"^--path\.procfs: missing value; write --path\.procfs=VALUE$"),
     ],

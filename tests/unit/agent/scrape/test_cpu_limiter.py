@@ -57,7 +57,7 @@ def test_limiter_pauses_the_most_expensive_optional_collector_first(
     assert list(limiter.paused) == ["netclass"], "the limiter does not judge the window after a pause"
     clock.pass_minute(limiter, 0.025)
     assert list(limiter.paused) == ["netclass", "processes"]
-    assert "used 3.0 % of a CPU, more than --self.cpu-budget=2: pausing collector netclass" in caplog.text
+    assert "used 3.0 % of a CPU, more than --agent.cpu-limit=2: pausing collector netclass" in caplog.text
     for _ in range(5):
         clock.pass_minute(limiter, 0.5)
     assert list(limiter.paused) == ["netclass", "processes", "arp"], "essential collectors are never paused"

@@ -33,7 +33,7 @@ _FILES = (
 _WARM = 50
 _PARTS = 4
 """A program that grows grows in each part alike; one that only warms up, in the first."""
-_UNBOUND = "--self.cpu-budget=100"
+_UNBOUND = "--agent.cpu-limit=100"
 """So many scrapes a second are above any budget: it would shed collectors, and do less than node_exporter."""
 
 
