@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LIMIT = gauge("metricat_agent_cpu_budget_ratio", "Share of one CPU that the agent may use.")
 USED = gauge("metricat_agent_cpu_used_ratio", "Share of one CPU that the agent used in the last full minute.")
 PAUSED = gauge(
-    "metricat_collector_paused", "1 for a collector left out because the agent used too much CPU.", "collector"
+    "metricat_collector_paused", "1 for a collector paused because the agent used too much CPU.", "collector"
 )
 FAMILIES = (LIMIT, USED, PAUSED)
 _LOG = logging.getLogger(__name__)
