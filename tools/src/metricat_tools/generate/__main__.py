@@ -19,6 +19,7 @@ from metricat_tools.generate import (
     fields,
     golden,
     operator_rules,
+    rooms,
     runbooks,
     verify,
 )
@@ -59,8 +60,10 @@ def generate() -> None:
     _write(ROOT / "docs" / "reference" / "monitoringtarget.md", fields.page())
     _write(ROOT / "docs" / "reference" / "agent-metrics.md", agent_metrics.page(COLLECTORS))
     _write(ROOT / "docs" / "reference" / "cli.md", cli.page())
-    own = ROOT / "docs" / "alertmanager.md"
-    _write(own, alertmanager.page(own.read_text()))
+    inhibitions = ROOT / "docs" / "alertmanager.md"
+    _write(inhibitions, alertmanager.page(inhibitions.read_text()))
+    architecture = ROOT / "docs" / "architecture.md"
+    _write(architecture, rooms.page(architecture.read_text(), ROOT))
     for board in dashboards.BOARDS:
         _write(ROOT / "charts" / "metricat" / "dashboards" / f"{board.name}.json", dashboards.text(board))
     rules = yaml.dump(operator_rules.groups(), Dumper=_Dumper, sort_keys=False, width=120)
