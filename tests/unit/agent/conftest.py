@@ -1,4 +1,4 @@
-"""What the agent's tests share: a recorded host, and metrics as prometheus_client reads them."""
+"""Fixtures of the agent's tests: a recorded host, and scrapes parsed by prometheus_client."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RECORDED = RECORDED_HOST
 
 @pytest.fixture
 def host() -> Host:
-    """The recorded host, as a pod sees one."""
+    """The recorded host, mounted as in a pod."""
     return Host(
         procfs=str(RECORDED / "proc"), sysfs=str(RECORDED / "sys"), rootfs=str(RECORDED / "root"), node_name="node-7"
     )
 
 
 def scraped(text: str) -> Scraped:
-    """Read a scrape; refuse two series with the same name and labels."""
+    """Parse a scrape; reject two series with the same name and labels."""
     series: Scraped = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -39,7 +39,7 @@ def scraped(text: str) -> Scraped:
 
 
 class Scrape:
-    """A scrape that can be asked for a series."""
+    """A parsed scrape with its series by name and labels."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -49,7 +49,7 @@ class Scrape:
         return self.series.get((name, frozenset(labels.items())))
 
     def of(self, name: str) -> dict[tuple[str, ...], float]:
-        """The series of a family by the values of their labels, sorted by the labels' names."""
+        """Return the series of a family by the values of their labels, in the order of the labels' names."""
         return {
             tuple(value for _, value in sorted(labels)): number
             for (found, labels), number in self.series.items()
@@ -63,17 +63,17 @@ class Scrape:
 
 @pytest.fixture(scope="session")
 def scrape_of() -> Callable[[str], Scrape]:
-    """Reads a scrape's text."""
+    """The parser of a scrape's text."""
     return Scrape
 
 
 @pytest.fixture(scope="session")
 def scrape_type() -> type[Scrape]:
-    """The same, for annotations: test modules cannot import each other."""
+    """The class of parsed scrapes: test modules cannot import each other."""
     return Scrape
 
 
 @pytest.fixture(scope="session")
 def certificate() -> Callable[[Path, str], None]:
-    """Writes a certificate and its key into a folder, under a name."""
+    """A function that writes a certificate and its key into a folder, under a name."""
     return self_signed

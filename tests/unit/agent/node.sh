@@ -1,5 +1,5 @@
-# Plays a node whose process 1 this is, and on it a pod that runs the agent: node.sh OUT PYTHON_HOME SOURCE PROPAGATION
-# OUT gets what the node says of itself and what the agent in the pod says of the node. Run by test_pod.py.
+# Usage: node.sh OUT PYTHON_HOME SOURCE PROPAGATION. Simulates a node, as its process 1, with a pod that runs the agent.
+# The directory OUT receives the values that the node reports and the scrapes of the agent in the pod. Run by test_pod.py.
 set -eu
 out=$1 python_home=$2 source=$3 propagation=$4
 

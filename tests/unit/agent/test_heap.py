@@ -1,4 +1,4 @@
-"""A scrape leaves nothing behind: what it takes it gives back, and what Python keeps for later goes back in time."""
+"""Memory after many scrapes: a scrape leaks nothing, and freed memory returns to the system."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ SCRAPES = 300
 
 
 @pytest.fixture
-def tidied() -> Iterator[HeapTuner]:
+def tuner() -> Iterator[HeapTuner]:
     thresholds = gc.get_threshold()
     yield HeapTuner()
     gc.set_threshold(*thresholds)
     gc.unfreeze()
 
 
-def test_no_scrape_leaves_anything_behind(host: Host) -> None:
+def test_scrapes_leak_no_memory(host: Host) -> None:
     directory = Path(host.procfs).parent / "textfile"
     given = parse([f"--collector.textfile.directory={directory}", "--no-collector.processes"], {}, COLLECTORS)
     made = {name: COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()}
-    registry = Registry(made.values(), limits=ExecutorLimits(timeout=60))  # not of speed
+    registry = Registry(made.values(), limits=ExecutorLimits(timeout=60))  # this test is not about speed
 
     def blocks_after(scrapes: int) -> int:
         for number in range(scrapes):
@@ -47,7 +47,7 @@ def test_no_scrape_leaves_anything_behind(host: Host) -> None:
     assert blocks_after(SCRAPES) - before < SCRAPES
 
 
-def test_a_hundred_answers_give_back_what_python_keeps_of_what_was_freed(tidied: HeapTuner) -> None:
+def test_freed_tuples_are_released_after_a_hundred_responses(tuner: HeapTuner) -> None:
     gc.collect()
     held = [tuple([None] * 17) for _ in range(1500)]
     before = sys.getallocatedblocks()
@@ -56,5 +56,5 @@ def test_a_hundred_answers_give_back_what_python_keeps_of_what_was_freed(tidied:
         "Python keeps freed tuples; if it no longer does, so much the better"
     )
     for _ in range(100):
-        tidied.after_response()
+        tuner.after_response()
     assert before - sys.getallocatedblocks() > 1000

@@ -1,6 +1,6 @@
-"""The agent in a pod: as nobody, in namespaces of its own, it tells the node's numbers and not the pod's.
+"""The agent in a pod, as the user nobody in its own namespaces, exposes the node's numbers and not the pod's.
 
-A process in namespaces plays the node, another below it the pod; nothing outside of them is touched.
+One process in namespaces simulates the node, and another one below it the pod. Nothing outside of them is changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SOURCE = ROOT / "agent" / "src"
 
 
 class Pod:
-    """What the node said of itself, and the agent of the node."""
+    """The values that the node reported, and the agent's scrapes of the node."""
 
     def __init__(self, out: Path, read: type[Scrape]) -> None:
         self.out = out
@@ -41,11 +41,11 @@ class Pod:
         self.log = (out / "log").read_text()
         self.log_with_pod_sysfs = (out / "log.pod-sysfs").read_text()
 
-    def said(self, name: str) -> str:
+    def reported(self, name: str) -> str:
         return (self.out / name).read_text()
 
     def filesystem(self, name: str) -> dict[str, float]:
-        """A family of filesystems by mount point, of those that the test made."""
+        """Return a filesystem metric by mount point, for the mounts that the test made."""
         found = self.scrape.of(f"node_filesystem_{name}")
         return {point: value for (_, _, point), value in found.items() if point.startswith("/mnt/")}
 
@@ -64,20 +64,20 @@ def pod(out: Path, propagation: str, read: type[Scrape]) -> Pod:
 
 @pytest.fixture(scope="module")
 def in_pod(tmp_path_factory: pytest.TempPathFactory, scrape_type: type[Scrape]) -> Pod:
-    """A pod whose mounts of the host are HostToContainer, as the operator makes them."""
+    """A pod whose mounts of the host have HostToContainer propagation, as in the operator's DaemonSet."""
     return pod(tmp_path_factory.mktemp("slave"), "slave", scrape_type)
 
 
-def test_nothing_fails(in_pod: Pod) -> None:
+def test_every_collector_works(in_pod: Pod) -> None:
     assert in_pod.log == ""
     assert set(in_pod.scrape.of("node_scrape_collector_success").values()) == {1}
 
 
 MISSING_IN_A_POD = {"node_time_zone_offset_seconds"}
-"""The zone is that of the container's own files, the node's is not known there: docs/reference/agent.md says so."""
+"""The zone comes from the container's files and may differ from the node's: see docs/reference/agent.md."""
 
 
-def test_what_a_pod_does_not_see_and_root_on_the_node_does(in_pod: Pod) -> None:
+def test_pod_lacks_only_the_documented_metrics(in_pod: Pod) -> None:
     root = in_pod.scrape_as_root
     assert len(root.names) > 200
     assert root.names - in_pod.scrape.names == MISSING_IN_A_POD
@@ -86,15 +86,17 @@ def test_what_a_pod_does_not_see_and_root_on_the_node_does(in_pod: Pod) -> None:
         for name, pairs in root.series.keys() - in_pod.scrape.series.keys()
         if (labels := dict(pairs)).get("mountpoint", "").startswith("/mnt/")
     }
-    assert {point for _, point in hidden} == {"/mnt/closed/inner"}, "below a directory that nobody may enter"
+    assert {point for _, point in hidden} == {"/mnt/closed/inner"}, (
+        "below a directory that the user nobody may not enter"
+    )
 
 
-def test_the_node_s_network_and_not_the_pods(in_pod: Pod) -> None:
-    before, after = (netdev.parse(in_pod.said(f"net-dev-{when}"), Filter()) for when in ("before", "after"))
+def test_network_metrics_are_those_of_the_node(in_pod: Pod) -> None:
+    before, after = (netdev.parse(in_pod.reported(f"net-dev-{when}"), Filter()) for when in ("before", "after"))
     for (family, first), (_, last) in zip(before, after, strict=True):
-        told = in_pod.scrape.of(family.name)
-        assert set(told) == set(dict(first))
-        assert all(dict(first)[device] <= told[device] <= dict(last)[device] for device in told)
+        exposed = in_pod.scrape.of(family.name)
+        assert set(exposed) == set(dict(first))
+        assert all(dict(first)[device] <= exposed[device] <= dict(last)[device] for device in exposed)
     assert (in_pod.scrape.get("node_network_receive_bytes_total", device="lo") or 0) > 900
     assert set(in_pod.scrape.of("node_network_mtu_bytes")) == {("lo",), ("wire0",), ("wire1",)}
     assert in_pod.scrape.get("node_network_mtu_bytes", device="wire0") == 1400
@@ -102,7 +104,7 @@ def test_the_node_s_network_and_not_the_pods(in_pod: Pod) -> None:
     assert in_pod.scrape.get("node_network_speed_bytes", device="wire0") == 1_250_000_000
 
 
-def test_a_sysfs_of_the_pod_is_not_taken_for_the_nodes(in_pod: Pod) -> None:
+def test_sysfs_of_the_pod_is_rejected(in_pod: Pod) -> None:
     scrape = in_pod.scrape_with_pod_sysfs
     assert scrape.get("node_scrape_collector_success", collector="netclass") == 0
     assert not scrape.of("node_network_up")
@@ -110,22 +112,22 @@ def test_a_sysfs_of_the_pod_is_not_taken_for_the_nodes(in_pod: Pod) -> None:
     assert "--path.sysfs" in in_pod.log_with_pod_sysfs
 
 
-def test_the_nodes_processors(in_pod: Pod) -> None:
+def test_cpu_metrics_are_those_of_the_node(in_pod: Pod) -> None:
     def forks(text: str) -> int:
         return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("processes"))
 
-    told = in_pod.scrape.get("node_forks_total")
-    assert told is not None
-    assert forks(in_pod.said("stat-before")) < told < forks(in_pod.said("stat-after"))
+    exposed = in_pod.scrape.get("node_forks_total")
+    assert exposed is not None
+    assert forks(in_pod.reported("stat-before")) < exposed < forks(in_pod.reported("stat-after"))
     assert len(in_pod.scrape.of("node_cpu_seconds_total")) == 8 * (os.cpu_count() or 0)
 
 
-def test_the_nodes_name(in_pod: Pod) -> None:
+def test_uname_has_the_name_of_the_node(in_pod: Pod) -> None:
     [labels] = in_pod.scrape.of("node_uname_info")
     assert "node-7" in labels
 
 
-def test_sizes_at_the_hosts_paths(in_pod: Pod) -> None:
+def test_filesystem_sizes_have_the_paths_of_the_host(in_pod: Pod) -> None:
     assert in_pod.filesystem("size_bytes") == {
         "/mnt/with blank": 3 << 20,
         "/mnt/read-only": 4 << 20,
@@ -136,7 +138,7 @@ def test_sizes_at_the_hosts_paths(in_pod: Pod) -> None:
     assert {value for (_, _, point), value in sizes.items() if point == "/"} <= {truth.f_blocks * truth.f_frsize}
 
 
-def test_read_only_is_what_the_host_mounted_so(in_pod: Pod) -> None:
+def test_readonly_follows_the_mount_options_of_the_host(in_pod: Pod) -> None:
     assert in_pod.filesystem("readonly") == {
         "/mnt/with blank": 0,
         "/mnt/read-only": 1,
@@ -145,7 +147,7 @@ def test_read_only_is_what_the_host_mounted_so(in_pod: Pod) -> None:
     }
 
 
-def test_where_nobody_may_not_look_is_an_error(in_pod: Pod) -> None:
+def test_unreachable_filesystem_has_a_device_error(in_pod: Pod) -> None:
     assert in_pod.filesystem("device_error") == {
         "/mnt/with blank": 0,
         "/mnt/read-only": 0,
@@ -154,7 +156,7 @@ def test_where_nobody_may_not_look_is_an_error(in_pod: Pod) -> None:
     }
 
 
-def test_a_mount_that_did_not_propagate_is_an_error(
+def test_mount_that_did_not_propagate_has_a_device_error(
     tmp_path_factory: pytest.TempPathFactory, scrape_type: type[Scrape]
 ) -> None:
     late = pod(tmp_path_factory.mktemp("private"), "private", scrape_type)

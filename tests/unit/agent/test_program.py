@@ -1,4 +1,4 @@
-"""The program as an operator of nodes starts and stops it."""
+"""Start, output and exit codes of the program."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ def test_once_prints_a_scrape(scrape_of: Callable[[str], Scrape]) -> None:
     assert scrape_of(done.stdout).of("node_scrape_collector_success") == {("loadavg",): 1}
 
 
-def test_version_and_help() -> None:
+def test_version_and_help_are_printed() -> None:
     assert run("--version").stdout == f"metricat-agent {__version__}\n"
     said = run("--help").stdout
     for flag in ("--path.procfs", "--web.listen-address", "--no-collector.cpu", "--collector.netdev.device-exclude"):
         assert flag in said
 
 
-def test_a_bad_setting_is_one_sentence_and_exit_2() -> None:
+def test_bad_setting_prints_one_line_and_exits_with_2() -> None:
     done = run("--collector.diskstats.device-exclude=*")
     assert done.returncode == 2
     assert re.fullmatch(r"metricat-agent: --collector\.diskstats\.device-exclude=\*: .*; write .*\n", done.stderr)
 
 
-def test_a_port_that_is_taken_is_one_sentence_and_exit_1() -> None:
+def test_port_in_use_prints_one_line_and_exits_with_1() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = run(f"--web.listen-address=127.0.0.1:{other.getsockname()[1]}")
     assert done.returncode == 1
@@ -56,7 +56,7 @@ def test_a_port_that_is_taken_is_one_sentence_and_exit_1() -> None:
 
 
 @pytest.mark.parametrize(("to", "said"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
-def test_a_page_that_cannot_be_printed_is_one_sentence_and_exit_1(to: str, said: str) -> None:
+def test_unwritable_output_prints_one_line_and_exits_with_1(to: str, said: str) -> None:
     command = f'exec "$@" {to}'
     done = subprocess.run(
         ["sh", "-c", command, "sh", *AGENT, "--once", "--collector.disable-defaults", "--collector.loadavg"],
@@ -68,7 +68,7 @@ def test_a_page_that_cannot_be_printed_is_one_sentence_and_exit_1(to: str, said:
     assert (done.returncode, done.stderr) == (1, f"metricat-agent: standard output: {said}\n")
 
 
-def test_a_variable_that_is_no_setting_is_told() -> None:
+def test_unknown_variables_are_logged_except_those_of_services() -> None:
     environment = {
         "METRICAT_COLLECTOR_CPUS": "false",
         "METRICAT_WEB_SERVICE_HOST": "10.0.0.1",
@@ -93,7 +93,7 @@ def test_former_name_of_a_flag_is_logged_at_start() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_until_told_to_stop(number: signal.Signals) -> None:
+def test_agent_serves_until_a_signal(number: signal.Signals) -> None:
     command = [*AGENT, "--web.listen-address=127.0.0.1:0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
         assert program.stderr is not None
@@ -108,16 +108,16 @@ def test_it_serves_until_told_to_stop(number: signal.Signals) -> None:
         assert time.monotonic() - started < 2
 
 
-def test_it_stays_small() -> None:
-    """What it imports is most of what it weighs: 16 MiB when written; node_exporter weighs 22."""
+def test_heavy_modules_are_not_imported() -> None:
+    """Imports are most of the agent's memory: 16 MiB when this test was written; node_exporter needs 22 MiB."""
     code = (
         "import sys, metricat_agent.__main__ as m;"
         "print(*sorted({'ssl', 'asyncio', 'json', 'prometheus_client', 'psutil', 'http', 'email', 'pathlib', 'urllib',"
         "'hashlib'} & set(sys.modules)))"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTHON"))}
-    # -S: a site directory may import anything; the path is given instead.
-    path = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(_package()))!r});"  # noqa: PTH120 -- texts
+    # -S: a site directory may import any module; so the path is given explicitly.
+    path = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.dirname(_package()))!r});"  # noqa: PTH120 -- paths are strings
     done = subprocess.run(
         [sys.executable, "-S", "-c", path + code], check=True, capture_output=True, text=True, env=environment
     )
@@ -125,6 +125,6 @@ def test_it_stays_small() -> None:
 
 
 def _package() -> str:
-    import metricat_agent  # noqa: PLC0415 -- only its place is asked for
+    import metricat_agent  # noqa: PLC0415 -- only its path is needed
 
     return metricat_agent.__file__

@@ -1,4 +1,4 @@
-"""A mount that hangs costs its own series: a real FUSE filesystem whose server never answers."""
+"""A hung mount costs only its own series: tested with a real FUSE filesystem whose server never responds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ needs_fuse = pytest.mark.skipif(
 )
 
 
-def test_what_may_hang_and_what_lies_below() -> None:
+def test_risky_mounts_are_unknown_types_and_everything_below_them() -> None:
     lines = (
         "1 0 8:1 / / rw - ext4 /dev/sda1 rw",
         "2 1 0:9 / /mnt rw - nfs4 filer:/a rw",
@@ -43,7 +43,7 @@ def test_what_may_hang_and_what_lies_below() -> None:
     assert risky_mounts(visible_mounts("\n".join(lines))) == {2, 3, 5}
 
 
-def test_the_child_answers_as_the_kernel_does(tmp_path: Path) -> None:
+def test_probe_returns_the_numbers_of_the_kernel(tmp_path: Path) -> None:
     prober = Prober(timeout=10)
     prober.begin_round()
     for path in (str(tmp_path), "/"):
@@ -59,7 +59,7 @@ def test_the_child_answers_as_the_kernel_does(tmp_path: Path) -> None:
     assert prober.stuck == frozenset()
 
 
-def test_a_child_that_was_killed_is_replaced() -> None:
+def test_killed_subprocess_is_replaced() -> None:
     prober = Prober(timeout=10)
     prober.begin_round()
     prober.probe("/")
@@ -73,7 +73,7 @@ def test_a_child_that_was_killed_is_replaced() -> None:
 
 @contextmanager
 def dead_mounts(tmp_path: Path, count: int) -> Iterator[int]:
-    """Hang mounts below a path, in a mount namespace of their own; yield a process inside of it."""
+    """Make hung mounts below a path, in their own mount namespace; yield the PID of a process inside it."""
     code = f"""
 set -e
 for n in {" ".join(map(str, range(count)))}; do
@@ -99,7 +99,7 @@ kill $(jobs -p)
 
 
 @needs_fuse
-def test_mounts_that_hang(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
+def test_hung_mounts_cost_only_their_own_series(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
     with dead_mounts(tmp_path, 3) as inside:
         root = f"/proc/{inside}/root"
         (tmp_path / "proc" / "1").mkdir(parents=True)
@@ -138,8 +138,8 @@ def test_mounts_that_hang(tmp_path: Path, scrape_of: Callable[[str], Scrape]) ->
                     assert scrape.get("node_load1") is not None
                     assert scrape.of("node_filesystem_size_bytes")
                 assert max(took) < 2
-                assert took[-1] < 0.2, "those that hang are not asked again"
-                assert 3 <= len(children(agent.pid)) <= 4, "one for each that hangs, one at work"
+                assert took[-1] < 0.2, "hung mounts are not probed again"
+                assert 3 <= len(children(agent.pid)) <= 4, "one subprocess for each hung mount, one for the others"
             finally:
                 started = time.monotonic()
                 agent.terminate()
@@ -148,7 +148,7 @@ def test_mounts_that_hang(tmp_path: Path, scrape_of: Callable[[str], Scrape]) ->
 
 
 @needs_fuse
-def test_a_mount_that_comes_back(tmp_path: Path) -> None:
+def test_mount_that_responds_again_is_no_longer_stuck(tmp_path: Path) -> None:
     with dead_mounts(tmp_path, 1) as inside:
         path = f"/proc/{inside}/root{tmp_path}/dead0"
         prober = Prober(timeout=0.2)
@@ -160,7 +160,7 @@ def test_a_mount_that_comes_back(tmp_path: Path) -> None:
     while prober.stuck and time.monotonic() < deadline:
         prober.begin_round()
         time.sleep(0.02)
-    assert prober.stuck == frozenset(), "the server is gone, so the kernel lets the child go"
+    assert prober.stuck == frozenset(), "the server has exited, so the kernel releases the subprocess"
 
 
 def children(pid: int) -> list[str]:

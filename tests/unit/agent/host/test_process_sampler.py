@@ -1,4 +1,4 @@
-"""The processes that count: found at little cost, held for a while, with the pod they belong to."""
+"""The sampler of the processes that use most CPU or memory, and the pods of these processes."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ CONTAINER = "3f" * 32
 
 @dataclass
 class Recorded:
-    """Processes that a test moves."""
+    """Processes whose values the test changes."""
 
     cpu: dict[int, float] = field(default_factory=dict)
     memory: dict[int, int] = field(default_factory=dict)
     started: dict[int, float] = field(default_factory=dict)
     threads: dict[int, str] = field(default_factory=dict)
-    """The states of those that have more than one thread, or another than S."""
+    """The thread states of processes with more than one thread or a state other than S."""
     reads: int = 0
 
     def pids(self) -> list[int]:
@@ -91,24 +91,24 @@ class Recorded:
         ("", PodRef()),
     ],
 )
-def test_pod_and_container(text: str, place: PodRef) -> None:
+def test_pod_and_container_are_read_from_the_control_group(text: str, place: PodRef) -> None:
     assert parse_cgroup(text) == place
 
 
 @given(st.text())
-def test_any_control_group_is_a_place(text: str) -> None:
+def test_no_control_group_text_raises(text: str) -> None:
     parse_cgroup(text)
 
 
 @given(st.binary(max_size=15).filter(lambda name: b"\0" not in name))
-def test_any_name_of_a_process(name: bytes) -> None:
+def test_process_names_may_contain_any_bytes(name: bytes) -> None:
     numbers = b"S 1 7 7 0 -1 4194560 11 22 0 0 150 50 0 0 20 0 3 0 9000 1000000 25 184 1 1 0 0 0 0 0"
     stat = parse_stat(7, b"7 (" + name + b") " + numbers, 4096)
     assert stat == ProcessStat(7, name.decode("utf-8", "surrogateescape"), 90, 2, 25 * 4096, 3, "S")
 
 
 @pytest.mark.parametrize("source", [ProcSource(Host()), PsutilSource()], ids=["proc", "psutil"])
-def test_both_sources_see_this_process_as_psutil_does(source: ProcSource | PsutilSource) -> None:
+def test_both_sources_agree_with_psutil_about_this_process(source: ProcSource | PsutilSource) -> None:
     here = psutil.Process()
     stat = source.read(os.getpid())
     assert stat is not None
@@ -120,7 +120,7 @@ def test_both_sources_see_this_process_as_psutil_does(source: ProcSource | Psuti
     assert source.now() - stat.started == pytest.approx(time.time() - here.create_time(), abs=2)
 
 
-def test_the_first_by_cpu_and_by_memory() -> None:
+def test_top_processes_are_the_first_by_cpu_and_by_memory() -> None:
     source, times = Recorded(dict.fromkeys(range(1, 21), 0.0)), iter([0.0, 10.0])
     source.memory = {20: 1 << 30}
     sampler = ProcessSampler(source, 2, clock=lambda: next(times))
@@ -134,7 +134,7 @@ def test_the_first_by_cpu_and_by_memory() -> None:
     assert next(process.pod for process in sampler._top_processes if process.stat.pid == 4) == PodRef("pod4")
 
 
-def test_members_are_held_and_bounded() -> None:
+def test_top_processes_are_retained_and_bounded() -> None:
     source, clock = Recorded(dict.fromkeys(range(100), 0.0)), [0.0]
     sampler = ProcessSampler(source, 2, SamplerLimits(retention=300, max_multiple=3), clock=lambda: clock[0])
     sampler.full_pass()
@@ -146,17 +146,17 @@ def test_members_are_held_and_bounded() -> None:
         assert busy in {process.stat.pid for process in sampler._top_processes}
     clock[0] += 10
     sampler.full_pass()
-    assert 49 in {process.stat.pid for process in sampler._top_processes}, "idle now, but held"
+    assert 49 in {process.stat.pid for process in sampler._top_processes}, "idle now, but retained"
     del source.cpu[49]
     sampler.full_pass()
-    assert 49 not in {process.stat.pid for process in sampler._top_processes}, "gone"
+    assert 49 not in {process.stat.pid for process in sampler._top_processes}, "exited"
     clock[0] += 301
     source.cpu |= {7: 1e6, 8: 1e6}
     sampler.full_pass()
     assert len(sampler._top_processes) <= 4
 
 
-def test_a_number_used_again_is_another_process() -> None:
+def test_reused_pid_is_another_process() -> None:
     source, clock = Recorded({1: 100.0}), [0.0]
     sampler = ProcessSampler(source, 1, clock=lambda: clock[0])
     sampler.full_pass()
@@ -167,7 +167,7 @@ def test_a_number_used_again_is_another_process() -> None:
     assert process.cpu_ratio == 0.1, "its own age counts: 1 s of CPU in 10 s"
 
 
-def test_a_program_of_a_moment_is_no_culprit() -> None:
+def test_short_lived_process_is_not_a_top_user() -> None:
     source, clock = Recorded({1: 100.0}), [0.0]
     sampler = ProcessSampler(source, 2, clock=lambda: clock[0])
     sampler.full_pass()
@@ -178,7 +178,7 @@ def test_a_program_of_a_moment_is_no_culprit() -> None:
     assert shares == {1: 0.5, 2: pytest.approx(0.03)}, "busy for 0.3 s of the 10 s"
 
 
-def test_a_round_is_cut_into_slices() -> None:
+def test_pass_is_split_into_slices() -> None:
     source = Recorded(dict.fromkeys(range(2000), 0.0))
     sampler = ProcessSampler(source, 10)
     ends = [sampler.sample(250) for _ in range(8)]
@@ -186,7 +186,7 @@ def test_a_round_is_cut_into_slices() -> None:
     assert source.reads == 2000
 
 
-def test_a_scrape_costs_no_walk() -> None:
+def test_scrape_reads_no_process() -> None:
     collector = Processes(Host())
     collector.collect()
     source = Recorded({1: 0.0})
@@ -196,7 +196,7 @@ def test_a_scrape_costs_no_walk() -> None:
     assert source.reads <= 1
 
 
-def test_all_are_counted_and_their_threads_if_asked() -> None:
+def test_all_processes_are_counted_and_threads_by_state_on_request() -> None:
     source = Recorded(dict.fromkeys(range(1, 6), 0.0), threads={2: "SRR", 3: "D", 4: "Z"})
     quick, thorough = ProcessSampler(source, 1), ProcessSampler(source, 1, each_thread=True)
     quick.full_pass()
@@ -206,10 +206,10 @@ def test_all_are_counted_and_their_threads_if_asked() -> None:
     assert source.reads == 5 + 5 + 3, "a process with one thread is known by its own state"
     assert thorough.totals == ProcessTotals(5, 7, {"S": 3, "D": 1, "Z": 1}, {"S": 3, "R": 2, "D": 1, "Z": 1})
     thorough.full_pass()
-    assert thorough.totals.thread_states == {"S": 3, "R": 2, "D": 1, "Z": 1}, "each round counts anew"
+    assert thorough.totals.thread_states == {"S": 3, "R": 2, "D": 1, "Z": 1}, "each pass starts from zero"
 
 
-def test_the_numbers_of_all_processes_of_this_host(scrape_of: Callable[[str], Scrape]) -> None:
+def test_totals_match_this_host(scrape_of: Callable[[str], Scrape]) -> None:
     with subprocess.Popen([sys.executable, "-c", THREADED], stdout=subprocess.PIPE) as child:
         try:
             assert child.stdout is not None
@@ -230,11 +230,11 @@ def test_the_numbers_of_all_processes_of_this_host(scrape_of: Callable[[str], Sc
     assert scrape.get("node_processes_max_processes") == int(Path("/proc/sys/kernel/pid_max").read_text())
 
 
-def test_no_states_are_told_where_the_system_has_none() -> None:
+def test_no_totals_on_systems_without_process_states() -> None:
     assert parse_totals(ProcessTotals(3, 9, {}, {}), {}) == []
 
 
-def test_names_are_masked_and_command_lines_never_shown() -> None:
+def test_names_can_be_hashed_and_command_lines_are_never_exposed() -> None:
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "--password=s3cr3t"]) as child:
         try:
             stat = ProcSource(Host()).read(child.pid)
@@ -250,7 +250,7 @@ def test_names_are_masked_and_command_lines_never_shown() -> None:
     assert len(hashed[1]) == 12
 
 
-def test_a_process_that_ends_in_between(tmp_path: Path) -> None:
+def test_process_that_exits_during_a_read_is_skipped(tmp_path: Path) -> None:
     for pid, stat in (("1", "1 (init) S 0"), ("2", ""), ("3", "garbled")):
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "stat").write_text(stat)
@@ -263,48 +263,48 @@ def test_a_process_that_ends_in_between(tmp_path: Path) -> None:
 QUICK = SamplerLimits(period=0.02, step=0.01, idle_timeout=60, max_age=5)
 
 
-def gone(sampler: ProcessSampler) -> bool:
-    """Wait until the walk is over."""
+def has_ended(sampler: ProcessSampler) -> bool:
+    """Wait for the sampling thread; return whether it ended."""
     assert sampler._thread is not None
     sampler._thread.join(10)
     return not sampler._thread.is_alive()
 
 
-def test_a_walk_that_broke_off_goes_on_at_the_next_scrape(caplog: pytest.LogCaptureFixture) -> None:
+def test_failed_sampling_continues_at_the_next_scrape(caplog: pytest.LogCaptureFixture) -> None:
     class Breaking(Recorded):
         broken = False
 
         def pids(self) -> list[int]:
             if self.broken:
-                raise PermissionError("no more")
+                raise PermissionError("denied")
             return super().pids()
 
     source = Breaking({1: 0.0})
     sampler = ProcessSampler(source, 2, QUICK)
     assert len(sampler.top()) == 1
     source.broken = True
-    assert gone(sampler)
-    assert "sampling of processes failed: PermissionError: no more" in caplog.text
+    assert has_ended(sampler)
+    assert "sampling of processes failed: PermissionError: denied" in caplog.text
     with pytest.raises(PermissionError):
         sampler.top()
     source.broken, source.cpu = False, {1: 0.0, 2: 0.0}
     assert len(sampler.top()) == 2
     sampler.stop()
-    assert gone(sampler)
+    assert has_ended(sampler)
 
 
-def test_after_a_pause_nothing_old_is_shown() -> None:
+def test_no_old_process_is_exposed_after_a_pause() -> None:
     source = Recorded({1: 0.0})
     sampler = ProcessSampler(source, 2, QUICK)
     sampler.top()
     sampler.stop()
-    assert gone(sampler), "and so it costs nothing"
+    assert has_ended(sampler), "a paused sampler costs nothing"
     source.cpu = {7: 0.0}
     assert [process.stat.pid for process in sampler.top()] == [7]
     sampler.stop()
 
 
-def test_a_walk_that_hangs_is_no_news_of_the_processes() -> None:
+def test_hung_sampling_raises_stale_error() -> None:
     clock, released = [0.0], threading.Event()
 
     class Hanging(Recorded):
@@ -322,7 +322,7 @@ def test_a_walk_that_hangs_is_no_news_of_the_processes() -> None:
     released.set()
 
 
-def test_the_walk_is_charged() -> None:
+def test_background_seconds_contain_the_sampling_thread() -> None:
     collector = Processes(Host())
     collector._sampler = ProcessSampler(ProcSource(Host()), 2, QUICK)
     collector.collect()
@@ -331,4 +331,4 @@ def test_the_walk_is_charged() -> None:
         time.sleep(0.01)
     assert collector.background_seconds() > 0
     collector.suspend()
-    assert gone(collector._sampler)
+    assert has_ended(collector._sampler)
