@@ -1,20 +1,11 @@
 """The chart as Helm renders it."""
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from metricat_tools.binaries import ensure
+from metricat_tools.generate.chart import NAMESPACE, RELEASE, helm
 from support.paths import CHART
-
-RELEASE, NAMESPACE = "metricat", "monitoring"
-
-
-def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run Helm."""
-    return subprocess.run([ensure("helm")["helm"], *arguments], capture_output=True, text=True, check=False)
 
 
 def render(*values: str, release: str = RELEASE) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_tools.generate import (
     agent_metrics,
     alertmanager,
+    chart,
     cli,
     crd,
     dashboards,
@@ -68,6 +69,10 @@ def generate() -> None:
         _write(ROOT / "charts" / "metricat" / "dashboards" / f"{board.name}.json", dashboards.text(board))
     rules = yaml.dump(operator_rules.groups(), Dumper=_Dumper, sort_keys=False, width=120)
     _write(ROOT / "charts" / "metricat" / "rules" / "operator.yaml", RULES + rules)
+    for values in chart.cases(ROOT / "charts" / "metricat"):  # after the chart's own generated files
+        renders = ROOT / "tests" / "golden_chart"
+        _write(renders / f"{values.stem}.yaml", chart.text(ROOT / "charts" / "metricat", values))
+        _write(renders / f"{values.stem}.notes.txt", chart.notes(ROOT / "charts" / "metricat", values))
     for alert in (*CATALOGUE, *OPERATOR_ALERTS):
         path = ROOT / "docs" / "runbooks" / f"{alert.name}.md"
         _write(path, runbooks.page(alert, path.read_text() if path.exists() else ""))

@@ -1,0 +1,94 @@
+"""The chart with each values file of `charts/metricat/ci`, and the values that its schema rejects.
+
+`make generate` writes the renders. Review their changes like code.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from metricat_tools.generate import chart
+from support.paths import CHART, ROOT
+
+CASES = chart.cases(CHART)
+RENDERS = ROOT / "tests" / "golden_chart"
+
+
+@pytest.mark.parametrize("values", CASES, ids=[case.stem for case in CASES])
+def test_the_render_of_each_values_file_is_the_golden_one(values: Path) -> None:
+    assert chart.text(CHART, values) == (RENDERS / f"{values.stem}.yaml").read_text()
+    assert chart.notes(CHART, values) == (RENDERS / f"{values.stem}.notes.txt").read_text()
+
+
+@pytest.mark.parametrize("values", CASES, ids=[case.stem for case in CASES])
+def test_helm_lint_accepts_each_values_file(values: Path) -> None:
+    done = chart.helm("lint", "--strict", CHART, f"--values={values}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_render_has_a_values_file() -> None:
+    expected = {name for case in CASES for name in (f"{case.stem}.yaml", f"{case.stem}.notes.txt")}
+    assert {path.name for path in RENDERS.iterdir()} == expected
+
+
+def test_every_value_of_the_schema_is_set_in_a_values_file() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    used = {path for case in CASES for path in _set_paths(yaml.safe_load(case.read_text()))}
+    assert sorted(set(_schema_paths(schema, schema["$defs"])) - used) == []
+
+
+def test_values_yaml_sets_every_value_that_is_not_deprecated() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    defaults = set(_set_paths(yaml.safe_load((CHART / "values.yaml").read_text())))
+    missing = set(_schema_paths(schema, schema["$defs"])) - defaults
+    assert {path for path in missing if not path.startswith("operator.askPrometheus")} == {"global"}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("operator.replica=2", "additional properties 'replica' not allowed"),
+        ("operator.replicas=-1", "minimum: got -1, want 0"),
+        ("operator.replicas=two", "got string, want integer"),
+        ("operator.log.level=TRACE", "value must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
+        ("operator.log.format=yaml", "value must be one of 'json', 'text'"),
+        ("operator.namespaces=team-a", "got string, want array"),
+        ("operator.namespaces={Team}", "'Team' does not match pattern"),
+        ("operator.namespaces={a,a}", "items at 0 and 1 are equal"),
+        ("operator.prometheusQueries.enabled=no", "got string, want boolean"),
+        ("operator.prometheusQueries.namespace=a", "additional properties 'namespace' not allowed"),
+        ("operator.askPrometheus.namespace=a", "additional properties 'namespace' not allowed"),
+        ("image.agent.repository=", "minLength: got 0, want 1"),
+        ("image.agent.pullPolicy=Sometimes", "value must be one of 'Always', 'IfNotPresent', 'Never'"),
+        ("imagePullSecrets=registry", "got string, want array"),
+        ("defaultTarget.name=", "minLength: got 0, want 1"),
+        ("dashboards.labels.a=1", "got number, want string"),
+        ("dashboard.enabled=true", "additional properties 'dashboard' not allowed"),
+    ],
+)
+def test_the_schema_rejects_a_wrong_value(value: str, message: str) -> None:
+    done = chart.helm("template", chart.RELEASE, CHART, f"--set={value}")
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def _set_paths(value: Any, at: str = "") -> Iterator[str]:
+    """The paths of all fields that are set."""
+    for key, item in value.items() if isinstance(value, dict) else ():
+        path = f"{at}.{key}" if at else key
+        yield path
+        yield from _set_paths(item, path)
+
+
+def _schema_paths(schema: dict[str, Any], definitions: dict[str, Any], at: str = "") -> Iterator[str]:
+    """The paths of all fields of the schema."""
+    if reference := schema.get("$ref"):
+        schema = definitions[reference.rpartition("/")[2]]
+    for key, item in schema.get("properties", {}).items():
+        path = f"{at}.{key}" if at else key
+        yield path
+        yield from _schema_paths(item, definitions, path)
