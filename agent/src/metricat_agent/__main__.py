@@ -74,7 +74,8 @@ def _print(page: bytes) -> int:
     except BrokenPipeError:  # the reader closed its end
         return 0
     except (OSError, AttributeError) as error:  # sys.stdout is None if it was closed
-        sys.stderr.write(f"metricat-agent: standard output: {getattr(error, 'strerror', None) or 'it is closed'}\n")
+        why = getattr(error, "strerror", None) or "it is closed"
+        sys.stderr.write(f"metricat-agent: standard output: {why}; redirect it to a writable file or pipe\n")
         return 1
     return 0
 

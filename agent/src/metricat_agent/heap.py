@@ -1,4 +1,4 @@
-"""Return freed memory to the system, so that a process that runs for months does not grow.
+"""Release of freed memory to the system, so that a process that runs for months does not grow.
 
 Python keeps freed tuples for reuse: up to 2,000 of each of twenty lengths, some MiB. A scrape frees other lengths than
 it allocates, and only a full garbage collection releases them. glibc keeps freed memory per thread, in fragments. Both

@@ -1,4 +1,4 @@
-"""Configure logging to standard error as text or JSON."""
+"""Logging to standard error, as text or JSON."""
 
 from __future__ import annotations
 

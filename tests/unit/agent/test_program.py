@@ -65,7 +65,10 @@ def test_unwritable_output_prints_one_line_and_exits_with_1(to: str, said: str) 
         text=True,
         timeout=30,
     )
-    assert (done.returncode, done.stderr) == (1, f"metricat-agent: standard output: {said}\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"metricat-agent: standard output: {said}; redirect it to a writable file or pipe\n",
+    )
 
 
 def test_unknown_variables_are_logged_except_those_of_services() -> None:

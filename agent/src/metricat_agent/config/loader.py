@@ -1,4 +1,4 @@
-"""Read settings from the command line, the file and the environment, in this order of precedence."""
+"""Loader of settings from the command line, the file and the environment, in this order of precedence."""
 
 from __future__ import annotations
 

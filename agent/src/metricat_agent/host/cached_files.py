@@ -1,4 +1,4 @@
-"""Read small files of /proc and /sys repeatedly, through descriptors that stay open.
+"""Small files of /proc and /sys, read repeatedly through descriptors that stay open.
 
 Opening such a file costs more than reading it. A read from the beginning of an open descriptor makes the kernel
 generate the content again. Files elsewhere are never kept open: an open file prevents unmounting. See

@@ -1,4 +1,4 @@
-"""Probe mounts that may hang (NFS, FUSE) from a subprocess, so that the agent never waits for a hung mount.
+"""Prober of mounts that may hang (NFS, FUSE): it works in a subprocess, so the agent never waits for a hung mount.
 
 A process stuck in statfs(2) on a dead mount ignores SIGKILL. A thread stuck there prevents its process from exiting.
 So a subprocess makes the call. It is spawned, not forked: it inherits none of the agent's locks and sockets. It is
@@ -35,29 +35,29 @@ class MountAnswer:
 
 
 class HungError(OSError):
-    """The mount does not respond."""
+    """A mount that does not respond, or that was not probed because others do not."""
 
 
 class ProbeProcess:
     """A probe subprocess and its two pipes."""
 
     def __init__(self) -> None:
-        theirs_in, self._to = os.pipe()
-        self._from, theirs_out = os.pipe()
+        child_in, self._to = os.pipe()
+        self._from, child_out = os.pipe()
         try:
             self._pid = os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-I", "-S", "-E", mount_probe_child.__file__],
                 {},
-                file_actions=[(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1)],
+                file_actions=[(os.POSIX_SPAWN_DUP2, child_in, 0), (os.POSIX_SPAWN_DUP2, child_out, 1)],
             )
         except OSError:
             os.close(self._to)
             os.close(self._from)
             raise
         finally:
-            os.close(theirs_in)
-            os.close(theirs_out)
+            os.close(child_in)
+            os.close(child_out)
 
     def send(self, path: str) -> None:
         """Send a path."""

@@ -1,4 +1,4 @@
-"""Sample all processes in slices, and keep the few that use most CPU or memory.
+"""Sampler of all processes: it reads them in slices, and keeps the few that use most CPU or memory.
 
 A pass over all processes takes `SamplerLimits.period` seconds, whatever their number. It reads slices of at least
 `SamplerLimits.min_slice` processes. A process among the first by CPU or by memory stays for `SamplerLimits.retention`
@@ -32,9 +32,13 @@ class SamplerLimits:
     """How a pass is spread over time, in seconds and processes."""
 
     period: float = 10
+    """Seconds for one pass over all processes."""
     step: float = 1
+    """Seconds between two slices."""
     min_slice: int = 100
+    """Lower bound of processes per slice."""
     retention: float = 300
+    """Seconds for which a process stays after it was last among the first."""
     idle_timeout: float = 180
     """Seconds after the last scrape until the sampling thread ends."""
     max_age: float = 60
@@ -90,7 +94,7 @@ class ProcessSampler:
         self._pending: list[int] = []
         self._previous: dict[Key, tuple[float, float]] = {}
         self._seen: dict[Key, tuple[ProcessStat, float, float]] = {}
-        self._held: dict[Key, float] = {}
+        self._retained: dict[Key, float] = {}
         self._pods: dict[Key, PodRef] = {}
         self._top_processes: tuple[TopProcess, ...] = ()
         self._thread: threading.Thread | None = None
@@ -107,7 +111,9 @@ class ProcessSampler:
             self._thread = threading.Thread(target=self._run, name="processes", daemon=True)
             self._thread.start()
         if (age := self._last_request - self._last_pass) > self._limits.max_age:
-            raise StaleError(f"sampling of processes hangs: the last pass ended {age:.0f} s ago")
+            raise StaleError(
+                f"sampling of processes hangs: the last pass ended {age:.0f} s ago; restart the agent if this persists"
+            )
         return self._top_processes
 
     def stop(self) -> None:
@@ -157,15 +163,15 @@ class ProcessSampler:
         seen = self._seen
         first = nlargest(self._top, seen, key=lambda key: seen[key][2])
         first += nlargest(self._top, seen, key=lambda key: seen[key][0].resident)
-        self._held = {
-            key: when for key, when in self._held.items() if key in seen and now - when < self._limits.retention
+        self._retained = {
+            key: when for key, when in self._retained.items() if key in seen and now - when < self._limits.retention
         } | dict.fromkeys(first, now)
-        if len(self._held) > self._top * self._limits.max_multiple:
-            latest = nlargest(self._top * self._limits.max_multiple, self._held, key=self._held.__getitem__)
-            self._held = {key: self._held[key] for key in latest}
-        self._pods = {key: self._pods.get(key) or self._source.pod(key[0]) for key in self._held}
+        if len(self._retained) > self._top * self._limits.max_multiple:
+            latest = nlargest(self._top * self._limits.max_multiple, self._retained, key=self._retained.__getitem__)
+            self._retained = {key: self._retained[key] for key in latest}
+        self._pods = {key: self._pods.get(key) or self._source.pod(key[0]) for key in self._retained}
         self._top_processes = tuple(
-            TopProcess(seen[key][0], seen[key][2], self._pods[key]) for key in sorted(self._held)
+            TopProcess(seen[key][0], seen[key][2], self._pods[key]) for key in sorted(self._retained)
         )
         self._last_pass = now
         self._previous = {key: (stat.cpu_seconds, when) for key, (stat, when, _) in seen.items()}

@@ -75,7 +75,7 @@ class Recorded:
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "pod"),
     [
         (
             (
@@ -91,8 +91,8 @@ class Recorded:
         ("", PodRef()),
     ],
 )
-def test_pod_and_container_are_read_from_the_control_group(text: str, place: PodRef) -> None:
-    assert parse_cgroup(text) == place
+def test_pod_and_container_are_read_from_the_control_group(text: str, pod: PodRef) -> None:
+    assert parse_cgroup(text) == pod
 
 
 @given(st.text())
