@@ -1,5 +1,5 @@
-# Boots systemd with no unit but the agent's, in namespaces of its own: systemd.sh UNITS PYTHON_HOME SOURCE
-# Nothing of the host can be set from there: what is not private is read-only. Run by test_under_systemd.py.
+# Boot systemd in its own namespaces, with the agent's unit only: systemd.sh UNITS PYTHON_HOME SOURCE
+# The script cannot change the host: everything that is not private is read-only. test_systemd.py runs it.
 set -eu
 units=$1 python_home=$2 source=$3
 
@@ -23,6 +23,6 @@ exec $here/python/bin/python3 -m metricat_agent "$@"
 AGENT
 chmod 755 /usr/local/bin/metricat-agent
 ip link set lo up
-mount --make-rshared / # as on a host: what systemd mounts for a service gets there through this
+mount --make-rshared / # as on a host: propagates the mounts of systemd to its services
 exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin SYSTEMD_UNIT_PATH="$units" \
     /lib/systemd/systemd --system --unit=multi-user.target --show-status=no

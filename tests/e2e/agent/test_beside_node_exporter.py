@@ -1,6 +1,7 @@
-"""Beside a running node_exporter on this host: every family that both have agrees.
+"""The agent and node_exporter on the same host expose the same values in every common family.
 
-Theirs, ours, theirs: what only grows must lie between the two of theirs, what goes up and down near one of them.
+The test scrapes node_exporter, the agent, and node_exporter again. A counter of the agent must lie between the two
+values of node_exporter, and a gauge must be near one of them.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
-SPEAK_OF_THEMSELVES = ("node_scrape_collector_", "node_exporter_build_info", "process_", "promhttp_", "go_")
+SELF_METRICS = ("node_scrape_collector_", "node_exporter_build_info", "process_", "promhttp_", "go_")
 OURS_BY_DESIGN = {
-    "node_network_speed_bytes": "theirs says -1 B where the link knows no speed",
-    "node_filesystem_purgeable_bytes": "macOS only; theirs says 0",
+    "node_network_speed_bytes": "node_exporter exposes -1 B for a link without a known speed",
+    "node_filesystem_purgeable_bytes": "macOS only; node_exporter exposes 0",
 }
-WIDE = {
-    # Gauges that other programs of this host move between two reads, and by how much.
+TOLERANCES = {
+    # Gauges that other programs of this host change between two scrapes, and by which share.
     "node_memory_": 0.2,
     "node_sockstat_": 1.0,
     "node_netstat_Tcp_CurrEstab": 1.0,
@@ -71,8 +72,8 @@ def running(command: Sequence[str | Path]) -> Iterator[int]:
 
 def page(port: int) -> str:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": "text/plain"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        text: str = answer.read().decode()
+    with urllib.request.urlopen(request, timeout=10) as response:
+        text: str = response.read().decode()
         return text
 
 
@@ -93,12 +94,12 @@ def agrees(name: str, kind: str, before: float, ours: float, after: float) -> bo
         slack = 0.011 if "seconds" in name else 0
         if low - slack <= ours <= high + slack:
             return True
-    share = next((share for prefix, share in WIDE.items() if name.startswith(prefix)), 0.0)
+    share = next((share for prefix, share in TOLERANCES.items() if name.startswith(prefix)), 0.0)
     room = share * max(abs(low), abs(high), 1.0) + 1e-9 * abs(high) + (5 if name == "node_time_seconds" else 0)
     return low - room <= ours <= high + room
 
 
-def test_every_common_family_agrees() -> None:
+def test_common_families_have_the_same_values() -> None:
     node_exporter = ensure("node_exporter")["node_exporter"]
     agent = [sys.executable, "-m", "metricat_agent", "--collector.netdev.device-exclude="]
     agent += ["--collector.netclass.ignored-devices=", "--collector.diskstats.device-exclude=^(z?ram|loop|fd)[0-9]+$"]
@@ -107,7 +108,7 @@ def test_every_common_family_agrees() -> None:
     with running(others) as theirs, running([*agent, same]) as ours:
         (before, kinds), (here, our_kinds), (after, _) = (read(page(port)) for port in (theirs, ours, theirs))
     names, our_names = ({name for name, _ in series} for series in (before, here))
-    common = {name for name in names & our_names if not name.startswith(SPEAK_OF_THEMSELVES)}
+    common = {name for name in names & our_names if not name.startswith(SELF_METRICS)}
     disagree: dict[str, object] = {}
     for key in before.keys() & after.keys():
         name, labels = key
@@ -117,8 +118,9 @@ def test_every_common_family_agrees() -> None:
             disagree[name] = f"no {dict(labels)}"
         elif not agrees(name, kinds[name], before[key], here[key], after[key]):
             disagree[name] = (dict(labels), before[key], here[key], after[key])
-    lacking = {name for name in names - our_names - OURS_BY_DESIGN.keys() if not name.startswith(SPEAK_OF_THEMSELVES)}
-    counts = f"theirs {len(names)}, ours {len(our_names)}, common {len(common)}, agreeing {len(common - set(disagree))}"
+    lacking = {name for name in names - our_names - OURS_BY_DESIGN.keys() if not name.startswith(SELF_METRICS)}
+    equal = len(common - set(disagree))
+    counts = f"node_exporter {len(names)}, agent {len(our_names)}, common {len(common)}, equal {equal}"
     sys.stdout.write(f"families: {counts}; lacking: {sorted(lacking)}\n")
     assert disagree == {}, counts
     assert lacking == set(), counts
@@ -134,34 +136,34 @@ RECORDED = {
         *("cpu", "diskstats", "dmmultipath", "fibrechannel", "hwmon", "ipvs", "rapl", "tapestats", "watchdog"),
     ),
 }
-"""What no machine of a test has, by the recorded host that has it."""
+"""Collectors for hardware that test machines lack, by the recorded host that has it."""
 
 
 BCACHE = {
     "node_bcache_btree_read_average_duration_seconds": "the kernel counts it in microseconds",
 }
-"""Theirs also takes the digit behind a point for less than a tenth (``20.4G``): values agree but roughly."""
+"""node_exporter also reads the digit after a point as less than a tenth (``20.4G``): values agree only roughly."""
 
 
-def different(told: Series, found: Series) -> dict[object, object]:
-    """What theirs tells and ours does not, or differently."""
+def different(expected: Series, found: Series) -> dict[object, object]:
+    """Return both values, the agent's first, of the series of node_exporter that the agent exposes differently."""
     return {
         key: (found.get(key), value)
-        for key, value in told.items()
+        for key, value in expected.items()
         if found.get(key) != pytest.approx(value, rel=0.02 if key[0].startswith("node_bcache_") else 1e-12)
         and key[0] not in BCACHE
     }
 
 
 @pytest.mark.parametrize("host", RECORDED)
-def test_a_recorded_host_is_told_alike(host: str, tmp_path: Path) -> None:
+def test_recorded_host_has_the_same_values(host: str, tmp_path: Path) -> None:
     root = shutil.copytree(HOSTS / host, tmp_path / host, symlinks=True)
     for missing in ("proc", "sys", "root/run/udev/data"):
         (root / missing).mkdir(parents=True, exist_ok=True)
     (root / "proc/net").mkdir()
-    for name in ("ip_vs", "ip_vs_stats", "rpc"):  # theirs looks there
+    for name in ("ip_vs", "ip_vs_stats", "rpc"):  # node_exporter reads these paths
         (root / "proc/net" / name).symlink_to(f"../1/net/{name}")
-    (root / "proc" / "stat").touch()  # without it the agent asks whether that is a host at all
+    (root / "proc" / "stat").touch()  # without it the agent rejects the directory
     where = [f"--path.procfs={root}/proc", f"--path.sysfs={root}/sys", f"--path.rootfs={root}/root"]
     where.append(f"--path.udev.data={root}/root/run/udev/data")
     chosen = [*where, "--collector.disable-defaults", *(f"--collector.{name}" for name in RECORDED[host])]
@@ -170,29 +172,29 @@ def test_a_recorded_host_is_told_alike(host: str, tmp_path: Path) -> None:
         running([sys.executable, "-m", "metricat_agent", *chosen]) as ours,
     ):
         (expected, kinds), (found, our_kinds) = (read(page(port)) for port in (theirs, ours))
-    told = {key: value for key, value in expected.items() if not key[0].startswith(SPEAK_OF_THEMSELVES)}
-    assert told
-    assert different(told, found) == {}
-    assert {name: kinds[name] for name, _ in told} == {name: our_kinds[name] for name, _ in told}
+    compared = {key: value for key, value in expected.items() if not key[0].startswith(SELF_METRICS)}
+    assert compared
+    assert different(compared, found) == {}
+    assert {name: kinds[name] for name, _ in compared} == {name: our_kinds[name] for name, _ in compared}
 
 
-THEIR_HOST_BY_DESIGN = {
-    "node_disk_info": "a device whose kind is not known is not called one that does not rotate",
-    "node_md_disks": "of an inactive RAID that lists none the table's own count is taken",
+NODE_EXPORTERS_HOST_BY_DESIGN = {
+    "node_disk_info": "the agent does not call a device of an unknown kind non-rotational",
+    "node_md_disks": "for an inactive RAID without a list, the agent uses the count of the table",
     "node_md_disks_required": "the same",
-    "node_nf_conntrack_entries": "of process 1, not of the reader's namespace",
-    "node_nfs_requests_total": "no zeros for what an old kernel does not count",
-    "node_nvme_namespace_capacity_bytes": "the kernel counts sectors of 512 bytes, whatever the namespace's own are",
+    "node_nf_conntrack_entries": "the agent reads the namespace of process 1, not its own",
+    "node_nfs_requests_total": "the agent exposes no zeros for operations that an old kernel does not count",
+    "node_nvme_namespace_capacity_bytes": "the kernel counts sectors of 512 bytes, for any size of sectors",
     "node_nvme_namespace_size_bytes": "the same",
 }
 _NO_ZEROS = ("node_btrfs_", "node_md_degraded", "node_softnet_backlog_len")
-"""Where the recorded kernel lacks a file, theirs says 0 and ours nothing."""
-NOT_OF_A_HOST = ("bonding", "filesystem", "netclass", "os", "textfile", "time", "timex", "uname")
-"""They look at this machine, or at devices of a network that the recording does not say is its own."""
+"""For a file that the recorded kernel lacks, node_exporter exposes 0 and the agent nothing."""
+NOT_RECORDED = ("bonding", "filesystem", "netclass", "os", "textfile", "time", "timex", "uname")
+"""Collectors that read this machine, or network devices that the recording does not mark as the host's."""
 
 
 def unpack(archive: str, root: Path) -> None:
-    """Unpack ttar, a format of texts: each entry is named, then its lines or where it leads to."""
+    """Unpack a ttar archive, a text format: each entry has a path, then its lines or the target of its link."""
     lines = iter(archive.split("\n"))
     where = root
     for line in lines:
@@ -208,7 +210,7 @@ def unpack(archive: str, root: Path) -> None:
             where.write_text(text.replace("NULLBYTE", "\0").removesuffix("EOF\n"))
 
 
-def test_their_own_recorded_host_is_told_alike(tmp_path: Path) -> None:
+def test_node_exporters_recorded_host_has_the_same_values(tmp_path: Path) -> None:
     listed = ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/prometheus/node_exporter"]
     module = ROOT / "tools" / "programs" / "node_exporter"
     source = Path(subprocess.run(listed, cwd=module, check=True, capture_output=True, text=True).stdout.strip())
@@ -223,21 +225,21 @@ def test_their_own_recorded_host_is_told_alike(tmp_path: Path) -> None:
     (root / "proc/1/net").symlink_to("../net")
     where = [f"--path.{name}fs={root}/{name}" for name in ("proc", "sys")]
     where += [f"--path.rootfs={root}", f"--path.udev.data={root}/udev/data"]
-    chosen = [*where, *(f"--no-collector.{name}" for name in NOT_OF_A_HOST)]
+    chosen = [*where, *(f"--no-collector.{name}" for name in NOT_RECORDED)]
     chosen += ["--collector.bcache.priorityStats", "--collector.cpu.info.flags-include=^(aes|avx.?)$"]
     chosen += ["--collector.diskstats.device-exclude=^ram"]
-    theirs_only = [f"--no-collector.{name}.netlink" for name in ("arp", "netdev")]
+    node_exporter_only = [f"--no-collector.{name}.netlink" for name in ("arp", "netdev")]
     with (
-        running([ensure("node_exporter")["node_exporter"], *chosen, *theirs_only]) as theirs,
+        running([ensure("node_exporter")["node_exporter"], *chosen, *node_exporter_only]) as theirs,
         running([sys.executable, "-m", "metricat_agent", *chosen]) as ours,
     ):
         (expected, kinds), (found, our_kinds) = (read(page(port)) for port in (theirs, ours))
-    left_out = (*SPEAK_OF_THEMSELVES, *THEIR_HOST_BY_DESIGN)
-    told = {
+    left_out = (*SELF_METRICS, *NODE_EXPORTERS_HOST_BY_DESIGN)
+    compared = {
         key: value
         for key, value in expected.items()
         if not key[0].startswith(left_out) and (key in found or value or not key[0].startswith(_NO_ZEROS))
     }
-    assert len({name for name, _ in told}) > 600
-    assert different(told, found) == {}
-    assert {name: kinds[name] for name, _ in told} == {name: our_kinds[name] for name, _ in told}
+    assert len({name for name, _ in compared}) > 600
+    assert different(compared, found) == {}
+    assert {name: kinds[name] for name, _ in compared} == {name: our_kinds[name] for name, _ in compared}

@@ -1,4 +1,4 @@
-"""What the agents tell is true of the host, and they have no rights to know more."""
+"""The agents of the DaemonSet expose the host's values, and run without privileges."""
 
 import os
 import time
@@ -29,7 +29,7 @@ def test_prometheus_scrapes_the_agent_of_every_node(demo: DemoCluster) -> None:
 
 
 def test_every_collector_succeeds(demo: DemoCluster) -> None:
-    """Under the pod's own security context: as nobody, with the default seccomp profile."""
+    """The pod's security context applies: user 65534 (nobody), the default seccomp profile."""
     succeeded = demo.prometheus.query(f"node_scrape_collector_success{SERIES}")
     assert {sample.labels["collector"] for sample in succeeded if sample.value == 0} == set()
     assert {sample.labels["collector"] for sample in succeeded} >= {"cpu", "meminfo", "netdev", "filesystem"}
@@ -47,16 +47,16 @@ def test_root_file_system_is_the_hosts(demo: DemoCluster) -> None:
     assert [sample.value for sample in samples] == [host.f_blocks * host.f_frsize] * 2
 
 
-def test_network_is_that_of_the_hosts_first_process(demo: DemoCluster) -> None:
-    """A real node's init and kubelet share a network; here init's is the machine's, and kubelet has one of its own."""
+def test_network_is_that_of_the_hosts_init(demo: DemoCluster) -> None:
+    """Init and kubelet share a network on a real node; in this cluster, only init has the machine's network."""
     query = f'node_network_receive_bytes_total{{service="{SERVICE}",device="lo"}}'
     before, started = received("lo"), time.time()
 
-    def newer() -> list[Sample]:
+    def newer_samples() -> list[Sample]:
         fresh = demo.prometheus.query(f"{query} and timestamp({query}) > {started}")
         return fresh if len(fresh) == 2 else []
 
-    samples = until("waiting for a newer scrape", newer)
+    samples = until("waiting for a newer scrape", newer_samples)
     assert all(before <= sample.value <= received("lo") for sample in samples)
 
 
@@ -67,7 +67,7 @@ def received(device: str) -> int:
     return int(line.partition(":")[2].split()[0])
 
 
-def test_agent_is_nobody_with_no_rights(demo: DemoCluster) -> None:
+def test_agent_runs_as_nobody_without_capabilities(demo: DemoCluster) -> None:
     for pod in agents(demo):
         text = demo.kubectl.run("exec", "--namespace", NAMESPACE, pod, "--", "cat", "/proc/1/status")
         status = {name: value.split() for name, _, value in (line.partition(":") for line in text.splitlines())}
@@ -85,13 +85,13 @@ def test_agent_cannot_write_anywhere(demo: DemoCluster) -> None:
     paths = ("/", "/opt/metricat", root, f"{root}/tmp", "/host/sys", "/host/proc/sys/kernel/hostname")
     demo.kubectl.run(
         *("exec", "--namespace", NAMESPACE, agents(demo)[0], "--", "python3", "-c", attempt, *paths)
-    )  # fails where one of them can be written
+    )  # fails if a path is writable
 
 
-def test_a_start_compiles_nothing(demo: DemoCluster) -> None:
-    """The image keeps no times, so that bytecode that is checked by them would be stale at every start."""
-    look = (
+def test_image_holds_unchecked_bytecode(demo: DemoCluster) -> None:
+    """The image keeps no file times, so bytecode that is checked by time would be compiled at every start."""
+    script = (
         "import pathlib, sys; files = list(pathlib.Path('/opt/metricat/lib').rglob('*.pyc'));"
         "sys.exit(not files or any(file.read_bytes()[4] != 1 for file in files))"  # PEP 552: hash-based, unchecked
     )
-    demo.kubectl.run("exec", "--namespace", NAMESPACE, agents(demo)[0], "--", "python3", "-c", look)
+    demo.kubectl.run("exec", "--namespace", NAMESPACE, agents(demo)[0], "--", "python3", "-c", script)

@@ -1,4 +1,4 @@
-"""Clients by the thousand, on loopback: the agent stays small, answers who behaves, and recovers."""
+"""A thousand clients on loopback: the agent stays small, responds to well-behaved clients, and recovers."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Agent:
     process: subprocess.Popen[str]
     port: int
 
-    def ask(self, path: str = "/metrics", timeout: float = 10) -> int:
+    def status(self, path: str = "/metrics", timeout: float = 10) -> int:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as answer:
-                answer.read()
-                status: int = answer.status
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout) as response:
+                response.read()
+                status: int = response.status
                 return status
         except urllib.error.HTTPError as error:
             return error.code
@@ -61,7 +61,7 @@ def running(*arguments: str, files: int | None = None) -> Iterator[Agent]:
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
 
     command = [sys.executable, "-m", "metricat_agent", "--web.listen-address=127.0.0.1:0", *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=limit) as process:  # noqa: PLW1509 -- one thread here
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=limit) as process:  # noqa: PLW1509 -- the test has one thread
         assert process.stderr is not None
         found = re.search(r"listens on 127\.0\.0\.1:(\d+)", process.stderr.readline())
         assert found
@@ -74,10 +74,10 @@ def running(*arguments: str, files: int | None = None) -> Iterator[Agent]:
             assert process.wait(5) == 0
 
 
-def eventually_answers(agent: Agent, seconds: float = 10) -> bool:
+def eventually_responds(agent: Agent, seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if agent.ask() == 200:
+        if agent.status() == 200:
             return True
         time.sleep(0.1)
     return False
@@ -91,9 +91,9 @@ def many_descriptors() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_thousand_scrapes_at_once() -> None:
+def test_agent_survives_a_thousand_concurrent_scrapes() -> None:
     with running() as agent:
-        answers: Counter[int] = Counter()
+        statuses: Counter[int] = Counter()
         started = time.monotonic()
         with ExitStack() as stack:
             clients = [stack.enter_context(agent.connect()) for _ in range(1000)]
@@ -102,22 +102,24 @@ def test_a_thousand_scrapes_at_once() -> None:
                 try:
                     client.sendall(b"GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n")
                 except OSError:
-                    answers[0] += 1
+                    statuses[0] += 1
             for client in clients:
                 try:
                     head = client.recv(65536)
-                    answers[int(head.split()[1]) if head else 0] += 1
+                    statuses[int(head.split()[1]) if head else 0] += 1
                 except OSError:
-                    answers[0] += 1
+                    statuses[0] += 1
         took = time.monotonic() - started
-        sys.stdout.write(f"1,000 scrapes at once: {dict(answers)}, {took:.1f} s, {agent.resident() / MIB:.1f} MiB\n")
-        assert answers[200] >= 1
+        sys.stdout.write(
+            f"1,000 concurrent scrapes: {dict(statuses)}, {took:.1f} s, {agent.resident() / MIB:.1f} MiB\n"
+        )
+        assert statuses[200] >= 1
         assert took < 20
         assert agent.resident() < 64 * MIB
-        assert eventually_answers(agent)
+        assert eventually_responds(agent)
 
 
-def test_a_thousand_slow_clients_do_not_keep_prometheus_out() -> None:
+def test_thousand_slow_clients_do_not_block_prometheus() -> None:
     with running() as agent, ExitStack() as stack:
         before = agent.resident()
         for number in range(1000):
@@ -125,14 +127,14 @@ def test_a_thousand_slow_clients_do_not_keep_prometheus_out() -> None:
             if number % 2:
                 client.sendall(b"GET /metrics HTTP/1.1\r\nX-Slow: ")
         started = time.monotonic()
-        assert eventually_answers(agent, 5)
+        assert eventually_responds(agent, 5)
         took = time.monotonic() - started
         sys.stdout.write(f"1,000 slow clients: a scrape after {took:.2f} s, {agent.resident() / MIB:.1f} MiB\n")
         assert agent.resident() < 64 * MIB
         assert agent.resident() - before < 32 * MIB
 
 
-def test_oversize_heads_by_the_hundred() -> None:
+def test_oversize_heads_are_rejected() -> None:
     with running() as agent:
         statuses: Counter[bytes] = Counter()
         for _ in range(200):
@@ -141,25 +143,25 @@ def test_oversize_heads_by_the_hundred() -> None:
                     client.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000)
                     statuses[client.recv(100).split(b" ")[1]] += 1
                 except (OSError, IndexError):
-                    statuses[b"cut off"] += 1
+                    statuses[b"disconnected"] += 1
         sys.stdout.write(f"200 oversize heads: {dict(statuses)}\n")
-        assert set(statuses) <= {b"431", b"cut off"}
-        assert agent.ask() == 200
+        assert set(statuses) <= {b"431", b"disconnected"}
+        assert agent.status() == 200
         assert agent.resident() < 64 * MIB
 
 
-def test_no_descriptors_left() -> None:
+def test_agent_recovers_when_it_runs_out_of_descriptors() -> None:
     with running(files=60) as agent, ExitStack() as stack:
-        assert agent.ask() == 200
+        assert agent.status() == 200
         for _ in range(100):
             stack.enter_context(agent.connect())
-        assert eventually_answers(agent, 10), "what waits longest is broken off"
+        assert eventually_responds(agent, 10), "the agent closes the connections that wait longest"
         stack.close()
-        assert eventually_answers(agent)
+        assert eventually_responds(agent)
         assert agent.open_files() <= 60
 
 
-def test_a_stop_in_the_middle_of_a_scrape() -> None:
+def test_stop_during_a_scrape_finishes_or_closes_cleanly() -> None:
     with running() as agent:
         stop = threading.Timer(0.01, agent.process.send_signal, (signal.SIGTERM,))
         with agent.connect() as client, agent.connect():

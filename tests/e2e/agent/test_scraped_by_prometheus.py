@@ -1,4 +1,4 @@
-"""A real Prometheus takes the agent's page: both formats, TLS, client certificates, passwords; promtool is content."""
+"""Prometheus scrapes the agent in both formats, with TLS, client certificates and passwords; promtool accepts it."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ scrape_configs:
   - job_name: openmetrics
     scrape_protocols: [OpenMetricsText1.0.0]
     static_configs: [{{targets: ["127.0.0.1:{plain}"]}}]
-  - job_name: guarded
+  - job_name: authenticated
     scheme: https
     tls_config: {{ca_file: server.crt, cert_file: client.crt, key_file: client.key, server_name: localhost}}
     basic_auth: {{username: anna, password: hunter2}}
-    static_configs: [{{targets: ["127.0.0.1:{guarded}"]}}]
-  - job_name: stranger
+    static_configs: [{{targets: ["127.0.0.1:{authenticated}"]}}]
+  - job_name: wrong-password
     scheme: https
     tls_config: {{ca_file: server.crt, cert_file: client.crt, key_file: client.key, server_name: localhost}}
     basic_auth: {{username: anna, password: wrong}}
-    static_configs: [{{targets: ["127.0.0.1:{guarded}"]}}]
+    static_configs: [{{targets: ["127.0.0.1:{authenticated}"]}}]
 """
 WEB = """
 tls_server_config:
@@ -67,21 +67,21 @@ def running(command: Sequence[str | Path], folder: Path) -> Iterator[None]:
 
 
 def query(port: int, text: str) -> dict[str, float]:
-    """The result of a query by job; nothing while Prometheus is not ready."""
+    """Return the result of a query by job; an empty dict while Prometheus is not ready."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(text)}", timeout=5) as answer:
-            found = json.load(answer)["data"]["result"]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/query?query={quote(text)}", timeout=5) as response:
+            found = json.load(response)["data"]["result"]
     except OSError:
         return {}
     return {series["metric"]["job"]: float(series["value"][1]) for series in found}
 
 
-def test_it_scrapes_both_formats_and_through_every_lock(tmp_path: Path) -> None:
+def test_prometheus_scrapes_both_formats_and_with_authentication(tmp_path: Path) -> None:
     for name in ("server", "client"):
         self_signed(tmp_path, name)
-    plain, guarded, own = free_port(), free_port(), free_port()
+    plain, authenticated, own = free_port(), free_port(), free_port()
     (tmp_path / "web.yaml").write_text(WEB)
-    (tmp_path / "prometheus.yml").write_text(CONFIG.format(plain=plain, guarded=guarded))
+    (tmp_path / "prometheus.yml").write_text(CONFIG.format(plain=plain, authenticated=authenticated))
     agent = [sys.executable, "-m", "metricat_agent"]
     prometheus = [
         *(str(ensure("prometheus")["prometheus"]), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
@@ -89,21 +89,21 @@ def test_it_scrapes_both_formats_and_through_every_lock(tmp_path: Path) -> None:
     ]
     with (
         running([*agent, f"--web.listen-address=127.0.0.1:{plain}"], tmp_path),
-        running([*agent, f"--web.listen-address=127.0.0.1:{guarded}", "--web.config.file=web.yaml"], tmp_path),
+        running([*agent, f"--web.listen-address=127.0.0.1:{authenticated}", "--web.config.file=web.yaml"], tmp_path),
         running(prometheus, tmp_path),
     ):
-        wanted = {"text": 1.0, "openmetrics": 1.0, "guarded": 1.0, "stranger": 0.0}
+        expected = {"text": 1.0, "openmetrics": 1.0, "authenticated": 1.0, "wrong-password": 0.0}
         deadline = time.monotonic() + 30
-        while query(own, "up") != wanted and time.monotonic() < deadline:
+        while query(own, "up") != expected and time.monotonic() < deadline:
             time.sleep(0.3)
-        assert query(own, "up") == wanted
+        assert query(own, "up") == expected
         samples = query(own, "scrape_samples_scraped")
         assert samples["text"] == pytest.approx(samples["openmetrics"], abs=20)
         assert samples["text"] > 300
-        assert set(query(own, "max by (job) (node_memory_MemTotal_bytes)")) == {"text", "openmetrics", "guarded"}
+        assert set(query(own, "max by (job) (node_memory_MemTotal_bytes)")) == {"text", "openmetrics", "authenticated"}
 
 
-def test_promtool_finds_fault_only_with_names_of_node_exporter() -> None:
+def test_promtool_rejects_only_names_of_node_exporter() -> None:
     promtool = ensure("promtool")["promtool"]
     page = subprocess.run(
         [sys.executable, "-m", "metricat_agent", "--once"], check=True, capture_output=True, timeout=60

@@ -1,4 +1,4 @@
-"""The unit in agent/packaging under a real systemd, which runs in namespaces of its own with no other unit."""
+"""The unit in agent/packaging under systemd, which runs in its own namespaces without other units."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ AGENT = ROOT / "agent"
 UNIT = AGENT / "packaging" / "metricat-agent.service"
 GROUP = f"metricat-unit-{os.getpid()}"
 TARGETS = ("sysinit", "basic", "multi-user", "network", "shutdown", "umount", "final")
-"""Empty ones in the place of the host's, which would set up the host."""
-ASK = """
+"""Empty targets replace those of the host, which would set up the host."""
+FETCH = """
 import ssl, sys, urllib.request as request
 context = ssl._create_unverified_context() if sys.argv[1].startswith("https") else None
 print(request.urlopen(sys.argv[1], timeout=10, context=context).read().decode())
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass
 class Node:
-    """A systemd, from outside: its process and the directory of its units."""
+    """A running systemd: its process and the directory of its units."""
 
     pid: int
     units: Path
@@ -59,11 +59,11 @@ class Node:
         )
         return done.stdout
 
-    def shows(self, name: str) -> str:
+    def unit_property(self, name: str) -> str:
         return self.run("systemctl", "show", "metricat-agent", f"--property={name}", "--value").strip()
 
     def configure(self, *lines: str) -> None:
-        """Start it anew with these lines beside the unit's own."""
+        """Restart the agent with these lines in addition to the unit's."""
         settings = self.units / "metricat-agent.service.d" / "test.conf"
         settings.parent.mkdir(exist_ok=True)
         settings.write_text("\n".join(("[Service]", "StandardError=append:/run/agent.log", *lines)))
@@ -71,19 +71,20 @@ class Node:
         self.run("systemctl", "restart", "metricat-agent", check=False)
 
     def page(self, scheme: str = "http") -> str:
-        return self.run(sys.executable, "-c", ASK, f"{scheme}://localhost:9100/metrics", check=False)
+        return self.run(sys.executable, "-c", FETCH, f"{scheme}://localhost:9100/metrics", check=False)
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    """Wait until a condition is true; return whether it is."""
     deadline = time.monotonic() + seconds
-    while not (found := true()) and time.monotonic() < deadline:
+    while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(0.1)
     return found
 
 
 @contextmanager
 def unified(place: Path) -> Iterator[Hierarchy]:
-    """The host's tree of control groups of version 2, or, where that has none, one mounted here."""
+    """Yield the host's cgroup v2 hierarchy; if the host has none, mount one."""
     if (found := next((tree for tree in hierarchies() if tree.unified), None)) is not None:
         yield found
         return
@@ -108,7 +109,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         boot = ("sh", str(HERE / "systemd.sh"), str(units), sys.base_prefix, str(AGENT / "src"))
         with subprocess.Popen(["sh", "-c", enter, "sh", *apart, *boot], stderr=subprocess.PIPE) as unshare:
             try:
-                assert eventually(lambda: bool(_children(unshare.pid))), "unshare makes a process of its own"
+                assert eventually(lambda: bool(_children(unshare.pid))), "unshare starts a process"
                 node = Node(_children(unshare.pid)[0], units)
                 ready = ("systemctl", "is-system-running")
                 assert eventually(lambda: node.run(*ready, check=False).strip() in ("running", "degraded"))
@@ -127,7 +128,7 @@ def families(page: str) -> set[str]:
     return set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE))
 
 
-def test_it_runs_without_any_right_and_tells_what_root_sees(node: Node) -> None:
+def test_agent_without_privileges_exposes_the_same_families_as_root(node: Node) -> None:
     node.configure()
     assert eventually(lambda: bool(node.page())), node.run("cat", "/run/agent.log")
     page = node.page()
@@ -136,32 +137,32 @@ def test_it_runs_without_any_right_and_tells_what_root_sees(node: Node) -> None:
     assert len(families(as_root)) > 200
     assert families(as_root) - families(page) == set()
     status = dict(
-        line.split(":\t", 1) for line in node.run("cat", f"/proc/{node.shows('MainPID')}/status").splitlines()
+        line.split(":\t", 1) for line in node.run("cat", f"/proc/{node.unit_property('MainPID')}/status").splitlines()
     )
     assert "0" not in status["Uid"].split()
     assert (status["CapEff"], status["NoNewPrivs"], status["Seccomp"]) == ("0" * 16, "1", "2")
 
 
-def test_it_comes_back_when_killed_and_stops_as_asked(node: Node) -> None:
+def test_agent_restarts_after_a_kill_and_stops_on_request(node: Node) -> None:
     node.configure()
     assert eventually(lambda: bool(node.page()))
-    node.run("kill", "-9", node.shows("MainPID"))
-    assert eventually(lambda: node.shows("NRestarts") == "1" and bool(node.page()))
+    node.run("kill", "-9", node.unit_property("MainPID"))
+    assert eventually(lambda: node.unit_property("NRestarts") == "1" and bool(node.page()))
     started = time.monotonic()
     node.run("systemctl", "stop", "metricat-agent")
     assert time.monotonic() - started < 5
-    assert (node.shows("Result"), node.shows("ExecMainStatus")) == ("success", "0")
+    assert (node.unit_property("Result"), node.unit_property("ExecMainStatus")) == ("success", "0")
 
 
-def test_a_setting_that_cannot_be_used_is_not_tried_again(node: Node) -> None:
+def test_agent_with_a_bad_setting_is_not_restarted(node: Node) -> None:
     node.configure("Environment=METRICAT_LOG_LEVEL=loud")
-    assert eventually(lambda: node.shows("ActiveState") == "failed")
+    assert eventually(lambda: node.unit_property("ActiveState") == "failed")
     time.sleep(2)
-    assert (node.shows("ExecMainStatus"), node.shows("NRestarts")) == ("2", "0")
+    assert (node.unit_property("ExecMainStatus"), node.unit_property("NRestarts")) == ("2", "0")
     assert "METRICAT_LOG_LEVEL=loud: unknown value" in node.run("cat", "/run/agent.log")
 
 
-def test_tls_by_credentials_that_only_root_may_read(node: Node, tmp_path: Path) -> None:
+def test_tls_works_with_credentials_that_only_root_can_read(node: Node, tmp_path: Path) -> None:
     self_signed(tmp_path, "tls")
     suggested = [
         line[1:] for line in UNIT.read_text().splitlines() if re.match(r"#(LoadCredential|Environment)=", line)
