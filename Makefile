@@ -1,7 +1,7 @@
 # Developer commands. `make help` lists them. Each target sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down demo-stop test test-e2e test-slow e2e slow bench bench-agent bench-alerts bench-operator \
+.PHONY: help demo demo-down demo-stop test test-e2e test-slow test-mutation e2e slow bench bench-agent bench-alerts bench-operator \
 	lint format generate verify images wheel deps-lock clean
 
 VENV := .venv
@@ -54,6 +54,9 @@ test-e2e: $(READY) ## Run end-to-end tests on a cluster with nodes (needs root)
 
 test-slow: $(READY) ## Run the tests that wait for minutes: broken links, TLS, notifications (needs root)
 	@$(BIN)/pytest -m slow tests/integration tests/e2e $(PYTEST)
+
+test-mutation: $(READY) ## Report code changes that the unit tests do not detect (ROOM=scrape, MUTANTS=0 for all, SEED=2)
+	@$(TOOLS) mutate $(if $(ROOM),--room $(ROOM)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED))
 
 ##@ Demo
 

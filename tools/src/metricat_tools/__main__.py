@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": "show an alert from start to end on a real cluster",
     "bench": "measure the agent, the operator and the predictive alerts",
     "generate": "write every generated file",
+    "mutate": "report code changes that the unit tests do not detect",
 }
 
 
