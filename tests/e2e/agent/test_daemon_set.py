@@ -29,7 +29,7 @@ def test_prometheus_scrapes_the_agent_of_every_node(demo: DemoCluster) -> None:
 
 
 def test_every_collector_succeeds(demo: DemoCluster) -> None:
-    """The pod's security context applies: user 65534 (nobody), the default seccomp profile."""
+    """The pod's security context applies: user 65534, the default seccomp profile."""
     succeeded = demo.prometheus.query(f"node_scrape_collector_success{SERIES}")
     assert {sample.labels["collector"] for sample in succeeded if sample.value == 0} == set()
     assert {sample.labels["collector"] for sample in succeeded} >= {"cpu", "meminfo", "netdev", "filesystem"}

@@ -8,7 +8,7 @@ worker; the executor does not start that job again until it returns. There is at
 States of a run (one scrape), all changed under `CollectorExecutor._lock`::
 
     open ── the last job returns ──▶ finished    `finished` is set, and `unfinished` is released once
-    open ── the timeout passes ────▶ closed      `closed` is set, and workers take no more of its jobs
+    open ── the timeout passes ────▶ closed      `closed` is set, and workers take none of its waiting jobs
 
 States of a worker::
 
@@ -47,7 +47,7 @@ class ExecutorLimits:
 
 
 class Outcome(NamedTuple, Generic[Result]):
-    """The result of one job, or the reason why there is none, with its duration and CPU time in seconds."""
+    """The result of one job, or the reason of its failure, with its duration and CPU time in seconds."""
 
     result: Result | None
     seconds: float
@@ -93,7 +93,9 @@ class CollectorExecutor(Generic[Result]):
                 now = self._timer()
                 hanging = {name: now - since for name, since in self._busy.items() if name in jobs}
             for name, waited in hanging.items():
-                outcomes[name] = Outcome(None, waited, why="hangs, and is left alone until it ends")
+                outcomes[name] = Outcome(
+                    None, waited, why="hangs since an earlier scrape; the agent starts it again after it returns"
+                )
             free = {name: job for name, job in jobs.items() if name not in hanging} if hanging else jobs
             run = _Run(free, now)
             if free:
@@ -106,7 +108,7 @@ class CollectorExecutor(Generic[Result]):
                 for name in free:
                     if name not in outcomes:
                         waited = now - run.running.get(name, now)
-                        outcomes[name] = Outcome(None, waited, why="did not end in time")
+                        outcomes[name] = Outcome(None, waited, why="timed out")
             return outcomes
 
     def _wait(self, run: _Run[Result], now: float) -> None:

@@ -56,7 +56,7 @@ class UnknownCollectorError(Exception):
 
 
 class ScrapeResult:
-    """One scrape as bytes. Requests that share it also share its compressed fmt."""
+    """One scrape as bytes. Requests that share it also share its compressed form."""
 
     def __init__(self, plain: bytes) -> None:
         self.plain = plain
@@ -99,9 +99,9 @@ class _Record:
         self._writer = Writer()
 
     def collected(self, fmt: Format) -> _Written:
-        """Collect and write in one go, while the data is in the CPU's cache; foreign metrics are written later.
+        """Collect and write in one go, while the data is in the CPU's cache.
 
-        Which names of a foreign collector are taken is known only after the other collectors have returned.
+        The registry writes the metrics of a collector that yields to others after all others have returned.
         """
         metrics = self.collector.collect()
         if self.collector.yields_to_others:
@@ -224,7 +224,7 @@ class Registry:
 
 
 def _without_taken_names(metrics: Metrics, outcomes: Mapping[str, Outcome[_Written]]) -> Metrics:
-    """Return foreign metrics without the families that the agent exposes itself."""
+    """Return the metrics without the families that the registry or another collector exposes."""
     taken = set(_OUR_NAMES)
     for outcome in outcomes.values():
         if outcome.result is not None and outcome.result.metrics is not metrics:

@@ -138,7 +138,7 @@ class Server:
         self._admission.add(connection, thread)
         try:
             thread.start()
-        except RuntimeError:  # the limit on processes allows no more threads
+        except RuntimeError:  # the limit on processes prevents a new thread
             self._admission.discard(connection)
             self._refuse(client)
 
