@@ -1,4 +1,4 @@
-"""The agent on itself. The only collector that looks at this process instead of the host."""
+"""Metrics of the agent's own process. The only collector that reads this process instead of the host."""
 
 from __future__ import annotations
 
@@ -20,22 +20,20 @@ BUILD_INFO = gauge(
 )
 EXPORTER = gauge(
     "node_exporter_build_info",
-    "1, labelled with the agent's version: dashboards of node_exporter look for it.",
+    "1, labelled with the agent's version. Dashboards of node_exporter query this metric.",
     *("branch", "goarch", "goos", "goversion", "revision", "tags", "version"),
 )
 CPU_SECONDS = counter("metricat_agent_cpu_seconds_total", "CPU time that the agent used, in seconds.")
-RESIDENT_MEMORY = gauge(
-    "metricat_agent_resident_memory_bytes", "Memory of the agent that is not swapped out, in bytes."
-)
+RESIDENT_MEMORY = gauge("metricat_agent_resident_memory_bytes", "Resident memory of the agent, in bytes.")
 
 
 def read(host: Host) -> tuple[str, int, float]:
-    """Read our own sizes in pages (``man 5 proc_pid_statm``), the size of a page, and our CPU time in seconds."""
+    """Read the agent's sizes in pages (``man 5 proc_pid_statm``), the page size in bytes, the CPU time in seconds."""
     return read_text(f"{host.self_proc}/statm"), os.sysconf("SC_PAGE_SIZE"), time.process_time()
 
 
 def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:
-    """Take the resident pages, the second number."""
+    """Convert the resident pages, the second number, to bytes."""
     python = ".".join(map(str, sys.version_info[:3]))
     return [
         (BUILD_INFO, [((__version__, python), 1)]),
@@ -46,7 +44,7 @@ def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:
 
 
 class Agent(Collector):
-    """What the agent itself costs."""
+    """Version, CPU time and memory of the agent."""
 
     name = "agent"
     summary = "the agent's own version, CPU time and memory"

@@ -1,4 +1,4 @@
-"""The host's neighbours, from ``/proc/1/net/arp`` (``man 5 proc_pid_net``)."""
+"""The host's ARP table, from ``/proc/1/net/arp`` (``man 5 proc_pid_net``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metricat_agent.exposition.model import Metrics, gauge
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
-ENTRIES = gauge("node_arp_entries", "Neighbours in the ARP table.", "device")
+ENTRIES = gauge("node_arp_entries", "Entries of the host's ARP table.", "device")
 
 
 def read(host: Host) -> str:
@@ -20,16 +20,16 @@ def read(host: Host) -> str:
 
 
 def parse(text: str, devices: Filter) -> Metrics:
-    """Count the lines of each device, which stands last."""
+    """Count the lines of each device, whose name is the last word."""
     counts = Counter(line.split()[-1] for line in text.splitlines()[1:])
     return [(ENTRIES, [((device,), count) for device, count in counts.items() if devices.keeps(device)])]
 
 
 class Arp(Collector):
-    """How many neighbours each device knows."""
+    """Number of ARP entries of each network device."""
 
     name = "arp"
-    summary = "neighbours in the host's ARP table"
+    summary = "entries of the host's ARP table"
     families = (ENTRIES,)
     filter_flags = (FilterFlags.of("device", "network devices", ""),)
 

@@ -1,6 +1,7 @@
-"""Caches of slow disks on fast ones, from ``/sys/fs/bcache`` (kernel: admin-guide/bcache.rst).
+"""bcache: caches of slow disks on fast ones, from ``/sys/fs/bcache`` (kernel: admin-guide/bcache.rst).
 
-The kernel tells sizes with one digit behind the point (``20.4G``): so fine are they here, and counters go in steps.
+The kernel prints sizes with one decimal place (``20.4G``). The metrics have the same precision, so counters grow in
+steps.
 """
 
 from __future__ import annotations
@@ -23,62 +24,79 @@ _DURATION = "internal/btree_read_average_duration_us"
 _OF_SET = {
     file: gauge(f"node_bcache_{name}", text, "uuid")
     for file, name, text in (
-        ("average_key_size", "average_key_size_sectors", "Mean of the data behind a key of the tree, in sectors."),
-        ("btree_cache_size", "btree_cache_size_bytes", "Memory that holds the tree, in bytes."),
-        ("cache_available_percent", "cache_available_percent", "Per cent of the cache that hold nothing unwritten."),
-        ("congested", "congested", "How much the cache is passed by because it is busy, in bytes."),
-        ("root_usage_percent", "root_usage_percent", "Per cent of the tree's root in use; it grows a level when full."),
-        ("tree_depth", "tree_depth", "Levels of the tree."),
-        ("internal/active_journal_entries", "active_journal_entries", "Entries of the journal newer than the tree."),
-        ("internal/btree_nodes", "btree_nodes", "Nodes of the tree."),
-        (_DURATION, "btree_read_average_duration_seconds", "Mean time to read a node of the tree, in seconds."),
+        ("average_key_size", "average_key_size_sectors", "Average data per key of the B-tree, in sectors."),
+        ("btree_cache_size", "btree_cache_size_bytes", "Memory used by the B-tree cache, in bytes."),
+        ("cache_available_percent", "cache_available_percent", "Percentage of the cache without dirty data."),
+        (
+            "congested",
+            "congested",
+            "Size from which sequential I/O bypasses the cache because of congestion, in bytes.",
+        ),
+        (
+            "root_usage_percent",
+            "root_usage_percent",
+            "Percentage of the B-tree's root in use; a full root adds a level.",
+        ),
+        ("tree_depth", "tree_depth", "Depth of the B-tree."),
+        (
+            "internal/active_journal_entries",
+            "active_journal_entries",
+            "Journal entries that are newer than the B-tree.",
+        ),
+        ("internal/btree_nodes", "btree_nodes", "Nodes of the B-tree."),
+        (_DURATION, "btree_read_average_duration_seconds", "Average time to read a node of the B-tree, in seconds."),
     )
 }
 _OF_SET["internal/cache_read_races"] = counter(
-    "node_bcache_cache_read_races_total", "Reads whose place in the cache was given away meanwhile.", "uuid"
+    "node_bcache_cache_read_races_total", "Reads from the cache whose bucket was reused during the read.", "uuid"
 )
 _BACKING = ("uuid", "backing_device")
 _OF_BACKING = {
     f"stats_total/{file}": counter(f"node_bcache_{name}_total", text, *_BACKING)
     for file, name, text in (
-        ("bypassed", "bypassed_bytes", "Bytes that went past the cache."),
-        ("cache_hits", "cache_hits", "Requests found in the cache."),
-        ("cache_misses", "cache_misses", "Requests not found in the cache."),
-        ("cache_bypass_hits", "cache_bypass_hits", "Requests meant to go past the cache and found there."),
-        ("cache_bypass_misses", "cache_bypass_misses", "Requests meant to go past the cache and not found there."),
-        ("cache_miss_collisions", "cache_miss_collisions", "Misses whose data a write had brought in meanwhile."),
-        ("cache_readaheads", "cache_readaheads", "Times more was read than was asked for."),
+        ("bypassed", "bypassed_bytes", "Bytes that bypassed the cache."),
+        ("cache_hits", "cache_hits", "Requests whose data was in the cache."),
+        ("cache_misses", "cache_misses", "Requests whose data was not in the cache."),
+        ("cache_bypass_hits", "cache_bypass_hits", "Bypassing requests whose data was in the cache."),
+        ("cache_bypass_misses", "cache_bypass_misses", "Bypassing requests whose data was not in the cache."),
+        ("cache_miss_collisions", "cache_miss_collisions", "Misses whose data a concurrent write had already cached."),
+        ("cache_readaheads", "cache_readaheads", "Times that more data was read than requested."),
     )
 }
-_OF_BACKING["dirty_data"] = gauge("node_bcache_dirty_data_bytes", "Data to be written back, in bytes.", *_BACKING)
+_OF_BACKING["dirty_data"] = gauge(
+    "node_bcache_dirty_data_bytes", "Dirty data that is not yet written back, in bytes.", *_BACKING
+)
 _RATES = "writeback_rate_debug"
 _OF_RATES = {
     word: gauge(f"node_bcache_{name}", text, *_BACKING)
     for word, name, text in (
-        ("target", "dirty_target_bytes", "Data to be written back that is aimed at, in bytes."),
-        ("rate", "writeback_rate", "Bytes per second written back at most."),
-        ("proportional", "writeback_rate_proportional_term", "The part of the rate by the distance from the target."),
-        ("integral", "writeback_rate_integral_term", "The part of the rate by that distance, added up over time."),
-        ("change", "writeback_change", "Change of the rate at the last step."),
+        ("target", "dirty_target_bytes", "Target for the amount of dirty data, in bytes."),
+        ("rate", "writeback_rate", "Upper limit of writeback, in bytes per second."),
+        ("proportional", "writeback_rate_proportional_term", "Part of the rate for the distance from the target."),
+        ("integral", "writeback_rate_integral_term", "Part of the rate for the distance added up over time."),
+        ("change", "writeback_change", "Last change of the writeback rate."),
     )
 }
 _CACHE = ("uuid", "cache_device")
 _OF_CACHE = {
-    "io_errors": gauge("node_bcache_io_errors", "Errors of late: they count for less as time goes by.", *_CACHE),
-    "metadata_written": counter("node_bcache_metadata_written_bytes_total", "Bytes written other than data.", *_CACHE),
+    "io_errors": gauge("node_bcache_io_errors", "Recent I/O errors, a number that decays over time.", *_CACHE),
+    "metadata_written": counter("node_bcache_metadata_written_bytes_total", "Bytes of metadata written.", *_CACHE),
     "written": counter("node_bcache_written_bytes_total", "Bytes of data written.", *_CACHE),
 }
 _PRIORITIES = "priority_stats"
 _OF_PRIORITIES = {
     word: gauge(f"node_bcache_priority_stats_{word.lower()}_percent", text, *_CACHE)
-    for word, text in (("Unused", "Per cent of the cache without data."), ("Metadata", "Per cent that are overhead."))
+    for word, text in (
+        ("Unused", "Percentage of the cache that holds no data."),
+        ("Metadata", "Percentage of the cache that holds metadata."),
+    )
 }
 PRIORITIES = switch("priorityStats", "expose how much of a cache is unused, for which the kernel sorts all of it")
 
 
 @dataclass(frozen=True, slots=True)
 class CacheSet:
-    """The directory of one set of caches: its files, and those of the devices behind and in it, by their links."""
+    """Files of one cache set, and of its backing devices and caches by the names of their links."""
 
     name: str
     files: Mapping[str, str]
@@ -87,7 +105,7 @@ class CacheSet:
 
 
 def read(host: Host, *, priorities: bool) -> list[CacheSet]:
-    """Read all sets; none where the kernel has no bcache. One that is stopped meanwhile is left out."""
+    """Read all cache sets, none if the kernel has no bcache. Skip a set that stops meanwhile."""
     found = host.sys_each(
         "fs/bcache", lambda entry: _cache_set(host, entry, priorities=priorities), lambda entry: "-" in entry
     )
@@ -114,7 +132,7 @@ def _rows(text: str) -> Iterator[tuple[str, str]]:
 
 
 def parse(sets: Iterable[CacheSet]) -> Metrics:
-    """Turn what people read into numbers."""
+    """Convert the kernel's human-readable numbers."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Bcache.families}
 
     def take(labels: tuple[str, ...], families: Mapping[str, Family], texts: Iterable[tuple[str, str]]) -> None:
@@ -135,10 +153,10 @@ def parse(sets: Iterable[CacheSet]) -> Metrics:
 
 
 class Bcache(Collector):
-    """How well caches serve the disks behind them, and what they still have to write back."""
+    """Hits, misses and dirty data of bcache."""
 
     name = "bcache"
-    summary = "hits, misses and what is to be written back of bcache"
+    summary = "hits, misses and dirty data of bcache"
     families = tuple(
         family for part in (_OF_SET, _OF_BACKING, _OF_RATES, _OF_CACHE, _OF_PRIORITIES) for family in part.values()
     )

@@ -1,4 +1,4 @@
-"""What bcachefs filesystems did, from ``/sys/fs/bcachefs`` (bcachefs: fs/sysfs.c)."""
+"""Counters and devices of bcachefs filesystems, from ``/sys/fs/bcachefs`` (bcachefs: fs/sysfs.c)."""
 
 from __future__ import annotations
 
@@ -16,43 +16,55 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-INFO = gauge("node_bcachefs_info", "1 for each filesystem that is mounted.", "uuid")
-CACHE = gauge("node_bcachefs_btree_cache_size_bytes", "Memory that holds trees, in bytes.", "uuid")
+INFO = gauge("node_bcachefs_info", "1 for each mounted filesystem.", "uuid")
+CACHE = gauge("node_bcachefs_btree_cache_size_bytes", "Memory used by the B-tree cache, in bytes.", "uuid")
 COMPRESSED, UNCOMPRESSED = (
-    gauge(f"node_bcachefs_compression_{what}_bytes", f"Size of such data {which}, in bytes.", "uuid", "algorithm")
-    for what, which in (("compressed", "on disk"), ("uncompressed", "before it was compressed"))
+    gauge(
+        f"node_bcachefs_compression_{what}_bytes",
+        f"Size of the data of a compression algorithm {which}, in bytes.",
+        "uuid",
+        "algorithm",
+    )
+    for what, which in (("compressed", "on disk"), ("uncompressed", "before compression"))
 )
-ERRORS = counter("node_bcachefs_errors_total", "Errors in the filesystem that were found.", "uuid", "error_type")
-WRITES = counter("node_bcachefs_btree_writes_total", "Writes of trees' nodes by their reason.", "uuid", "type")
+ERRORS = counter("node_bcachefs_errors_total", "Errors found in the filesystem.", "uuid", "error_type")
+WRITES = counter("node_bcachefs_btree_writes_total", "Writes of B-tree nodes by reason.", "uuid", "type")
 WRITE_SIZE = gauge(
-    "node_bcachefs_btree_write_average_size_bytes", "Mean size of such a write, in bytes.", "uuid", "type"
+    "node_bcachefs_btree_write_average_size_bytes",
+    "Average size of a write of a B-tree node, in bytes.",
+    "uuid",
+    "type",
 )
 _DEVICE = ("uuid", "device")
 DEVICE_INFO = gauge(
-    "node_bcachefs_device_info", "1, labelled with a device's name and state.", *_DEVICE, "label", "state"
+    "node_bcachefs_device_info", "1, labelled with a device's label and state.", *_DEVICE, "label", "state"
 )
 NUMBERS = {
     "bucket_size": gauge("node_bcachefs_device_bucket_size_bytes", "Size of a device's buckets, in bytes.", *_DEVICE),
     "nbuckets": gauge("node_bcachefs_device_buckets", "Buckets of a device.", *_DEVICE),
-    "durability": gauge("node_bcachefs_device_durability", "As how many copies one on this device counts.", *_DEVICE),
+    "durability": gauge(
+        "node_bcachefs_device_durability", "Number of replicas that a copy on this device counts as.", *_DEVICE
+    ),
 }
 DONE = counter(
     "node_bcachefs_device_io_done_bytes_total",
-    "Bytes read and written by their use.",
+    "Bytes read and written by type of data.",
     *_DEVICE,
     "operation",
     "data_type",
 )
-FAILED = counter("node_bcachefs_device_io_errors_total", "Requests that failed, since it was made.", *_DEVICE, "type")
+FAILED = counter(
+    "node_bcachefs_device_io_errors_total", "Requests that failed since the filesystem was created.", *_DEVICE, "type"
+)
 FILES = ("btree_cache_size", "compression_stats", "errors", "btree_write_stats")
 _DEVICE_FILES = (*NUMBERS, "label", "state", "io_done", "io_errors")
 _SINCE = "since filesystem creation"
-"""Other numbers of the same files begin anew at each mount, or when somebody says so."""
+"""Other numbers of the same files restart at each mount, or when an administrator resets them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """The directory of one filesystem: its files, those below ``counters``, and those of its devices by number."""
+    """Files of one filesystem, its files below ``counters``, and the files of its devices by number."""
 
     uuid: str
     files: Mapping[str, str]
@@ -62,12 +74,12 @@ class Filesystem:
 
 @lru_cache(maxsize=512)
 def family_of(name: str) -> Family:
-    """Return the family of a counter that the filesystem has."""
+    """Return the family of one of the filesystem's counters."""
     return counter(f"node_bcachefs_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_total", f"The counter {name}.", "uuid")
 
 
 def read(host: Host) -> list[Filesystem]:
-    """Read all that are mounted; none where the kernel has no bcachefs. One unmounted meanwhile is left out."""
+    """Read all mounted filesystems, none if the kernel has no bcachefs. Skip one that is unmounted meanwhile."""
     return list(host.sys_each("fs/bcachefs", lambda entry: _filesystem(host, entry)).values())
 
 
@@ -86,7 +98,7 @@ def _filesystem(host: Host, entry: str) -> Filesystem:
 
 
 def table_rows(text: str, width: int) -> Iterator[list[str]]:
-    """Give the words of lines that have so many or more, without colons behind the first."""
+    """Yield the words of lines with at least ``width`` words, without a colon after the first word."""
     for line in text.splitlines():
         words = line.split()
         if len(words) >= width:
@@ -94,7 +106,7 @@ def table_rows(text: str, width: int) -> Iterator[list[str]]:
 
 
 def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
-    """Give heading, key and number of lines ``KEY: NUMBER`` below headings that have none."""
+    """Yield heading, key and number of lines ``KEY: NUMBER``. A heading is a line without a number."""
     heading = ""
     for line in text.splitlines():
         key, _, value = line.partition(":")
@@ -105,7 +117,7 @@ def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def parse(filesystems: Iterable[Filesystem]) -> Metrics:
-    """Turn what people read into numbers."""
+    """Convert the kernel's human-readable numbers."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Bcachefs.families}
     for one in filesystems:
         uuid, files = one.uuid, one.files
@@ -121,16 +133,16 @@ def parse(filesystems: Iterable[Filesystem]) -> Metrics:
             columns[WRITES].append(((uuid, kind), parse_size(count)))
             columns[WRITE_SIZE].append(((uuid, kind), parse_size(size)))
         for name, text in one.counters.items():
-            told = {key: value for _, key, value in keyed_lines(text)}
-            columns.setdefault(family_of(name), []).append(((uuid,), parse_size(told[_SINCE])))
+            numbers = {key: value for _, key, value in keyed_lines(text)}
+            columns.setdefault(family_of(name), []).append(((uuid,), parse_size(numbers[_SINCE])))
         for device, texts in one.devices.items():
-            for family, sample in of_device((uuid, device), texts):
+            for family, sample in device_samples((uuid, device), texts):
                 columns[family].append(sample)
     return list(columns.items())
 
 
-def of_device(labels: tuple[str, str], texts: Mapping[str, str]) -> Iterator[tuple[Family, Sample]]:
-    """Give what the files of a device tell."""
+def device_samples(labels: tuple[str, str], texts: Mapping[str, str]) -> Iterator[tuple[Family, Sample]]:
+    """Yield the samples of a device's files."""
     yield DEVICE_INFO, ((*labels, texts.get("label", "").strip(), texts.get("state", "").strip()), 1)
     for file, family in NUMBERS.items():
         if file in texts:
@@ -143,7 +155,7 @@ def of_device(labels: tuple[str, str], texts: Mapping[str, str]) -> Iterator[tup
 
 
 class Bcachefs(Collector):
-    """What bcachefs filesystems read, write, compress and lose."""
+    """I/O, compression and errors of bcachefs filesystems."""
 
     name = "bcachefs"
     summary = "devices, compression, errors and every counter of bcachefs"

@@ -1,4 +1,7 @@
-"""Bonded links, from ``/sys/class/net`` (kernel: networking/bonding.rst). The trap of `netclass` holds here too."""
+"""Bonded links, from ``/sys/class/net`` (kernel: networking/bonding.rst).
+
+As in `netclass`, the mount of sysfs may show another network namespace than the host's.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-SLAVES = gauge("node_bonding_slaves", "Links that a bond should have.", "master")
+SLAVES = gauge("node_bonding_slaves", "Links that are configured for a bond.", "master")
 ACTIVE = gauge("node_bonding_active", "Links of a bond that are up.", "master")
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
-    """Read the state of each link of each bond that the host's process 1 sees."""
+    """Read the state of each link of the bonds in the network namespace of the host's process 1."""
     try:
         masters = host.sys_names("class/net")
         if "bonding_masters" not in masters:
@@ -30,7 +33,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
 
 
 def links(host: Host, master: str) -> Mapping[str, str]:
-    """Return whether each link of a bond is up, as the bond sees it."""
+    """Read the MII status of each link of a bond."""
     found = {}
     for link in host.sys_attributes(f"class/net/{master}/bonding", ("slaves",)).get("slaves", "").split():
         place = f"class/net/{master}/lower_{link}"
@@ -40,7 +43,7 @@ def links(host: Host, master: str) -> Mapping[str, str]:
 
 
 def parse(bonds: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Count links."""
+    """Count the links of each bond."""
     return [
         (SLAVES, [((master,), len(states)) for master, states in bonds.items()]),
         (ACTIVE, [((master,), sum(state == "up" for state in states.values())) for master, states in bonds.items()]),
@@ -48,10 +51,10 @@ def parse(bonds: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 class Bonds(Collector):
-    """Whether bonded links have lost one."""
+    """Number of configured and active links of bonds."""
 
     name = "bonding"
-    summary = "links of bonds, and how many are up"
+    summary = "configured and active links of bonds"
     families = (SLAVES, ACTIVE)
 
     def collect(self) -> Metrics:

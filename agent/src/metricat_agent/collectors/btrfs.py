@@ -1,7 +1,7 @@
 """Space and commits of Btrfs filesystems, from ``/sys/fs/btrfs`` (kernel: fs/btrfs/sysfs.c).
 
-Errors by device are there since Linux 5.14, by the device's number: which name belongs to which only an ioctl on the
-mounted filesystem tells, and sysfs where there is but one. What an ioctl alone tells is left out.
+Since Linux 5.14, sysfs has the errors of each device by the device's number. Only an ioctl on the mounted filesystem
+maps numbers to names, except where the filesystem has a single device. Data that only an ioctl returns is left out.
 """
 
 from __future__ import annotations
@@ -18,20 +18,33 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 _GROUP = ("uuid", "block_group_type")
-INFO = gauge("node_btrfs_info", "1, labelled with the name that somebody gave a filesystem.", "uuid", "label")
-RESERVE = gauge("node_btrfs_global_rsv_size_bytes", "Space kept so that deleting is always possible, in bytes.", "uuid")
+INFO = gauge("node_btrfs_info", "1, labelled with the label of a filesystem.", "uuid", "label")
+RESERVE = gauge(
+    "node_btrfs_global_rsv_size_bytes", "Space reserved so that files can always be deleted, in bytes.", "uuid"
+)
 DEVICE_SIZE = gauge("node_btrfs_device_size_bytes", "Size of a device of a filesystem, in bytes.", "uuid", "device")
-RESERVED = gauge("node_btrfs_reserved_bytes", "Space promised to writes under way, in bytes.", *_GROUP)
-USED = gauge("node_btrfs_used_bytes", "Space in use, one copy counted, in bytes.", *_GROUP, "mode")
-SIZE = gauge("node_btrfs_size_bytes", "Space set apart for such blocks, one copy counted, in bytes.", *_GROUP, "mode")
-RATIO = gauge("node_btrfs_allocation_ratio", "Bytes on devices for each byte of such blocks.", *_GROUP, "mode")
+RESERVED = gauge("node_btrfs_reserved_bytes", "Space reserved for writes in progress, in bytes.", *_GROUP)
+USED = gauge("node_btrfs_used_bytes", "Space in use, in bytes; copies of a block count once.", *_GROUP, "mode")
+SIZE = gauge("node_btrfs_size_bytes", "Space allocated, in bytes; copies of a block count once.", *_GROUP, "mode")
+RATIO = gauge(
+    "node_btrfs_allocation_ratio", "Bytes on devices for each byte of data in this type and mode.", *_GROUP, "mode"
+)
 COMMITS: dict[str, tuple[Family, float]] = {
     "commits": (counter("node_btrfs_commits_total", "Commits.", "uuid"), 1),
-    "last_commit_ms": (gauge("node_btrfs_last_commit_seconds", "Time of the last commit, in seconds.", "uuid"), 0.001),
-    "max_commit_ms": (gauge("node_btrfs_max_commit_seconds", "Time of the longest, in seconds.", "uuid"), 0.001),
-    "total_commit_ms": (counter("node_btrfs_commit_seconds_total", "Time of all, in seconds.", "uuid"), 0.001),
+    "last_commit_ms": (
+        gauge("node_btrfs_last_commit_seconds", "Duration of the last commit, in seconds.", "uuid"),
+        0.001,
+    ),
+    "max_commit_ms": (
+        gauge("node_btrfs_max_commit_seconds", "Duration of the longest commit, in seconds.", "uuid"),
+        0.001,
+    ),
+    "total_commit_ms": (
+        counter("node_btrfs_commit_seconds_total", "Duration of all commits, in seconds.", "uuid"),
+        0.001,
+    ),
 }
-"""By the word in ``commit_stats`` (Linux 6.0 or newer), each with what one of its units is in the family's."""
+"""By the word in ``commit_stats`` (Linux 6.0 or newer): a family, and the factor that converts to its unit."""
 ERRORS = counter("node_btrfs_device_errors_total", "Errors of a device.", "uuid", "type", "device")
 GROUPS = ("data", "metadata", "system")
 _COPIES = {"single": 1, "raid0": 1, "dup": 2, "raid1": 2, "raid10": 2, "raid1c3": 3, "raid1c4": 4}
@@ -39,23 +52,23 @@ _PARITIES = {"raid5": 1, "raid6": 2}
 MODES = frozenset((*_COPIES, *_PARITIES))
 _FILES = ("label", "metadata_uuid", "commit_stats", "allocation/global_rsv_size")
 _SECTOR = 512
-"""The unit of a block device's `size`, whatever its blocks are (kernel: ABI/stable/sysfs-block)."""
+"""The unit of a block device's `size`, independent of its block size (kernel: ABI/stable/sysfs-block)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """The directory of one filesystem: its files, sizes of devices by name, and the files of block groups by type."""
+    """Files of one filesystem, the sizes of its devices by name, and the files of its block groups by type."""
 
     name: str
     files: Mapping[str, str]
     devices: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
-    """What ``error_stats`` says by the device's number."""
+    """The text of ``error_stats`` by the device's number."""
 
 
 def read(host: Host) -> list[Filesystem]:
-    """Read all that are mounted; none where the kernel has no Btrfs. One that is unmounted meanwhile is left out."""
+    """Read all mounted filesystems, none if the kernel has no Btrfs. Skip one that is unmounted meanwhile."""
     found = host.sys_each("fs/btrfs", lambda entry: _filesystem(host, entry), lambda entry: "-" in entry)
     return list(found.values())
 
@@ -88,7 +101,7 @@ def ratio(mode: str, devices: int) -> float:
 
 
 def errors(filesystem: Filesystem) -> Iterator[Sample]:
-    """Give errors by kind and device; none of a device whose counts the kernel has not read (``invalid``)."""
+    """Yield errors by kind and device. Skip a device whose counts the kernel has not read (``invalid``)."""
     alone = len(filesystem.errors) == len(filesystem.devices) == 1
     for number, text in filesystem.errors.items():
         device = next(iter(filesystem.devices)) if alone else f"devid {number}"
@@ -99,7 +112,7 @@ def errors(filesystem: Filesystem) -> Iterator[Sample]:
 
 
 def parse(filesystems: Iterable[Filesystem]) -> Metrics:
-    """Turn sectors into bytes and milliseconds into seconds."""
+    """Convert sectors to bytes and milliseconds to seconds."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Btrfs.families}
     for filesystem in filesystems:
         files = filesystem.files
@@ -129,7 +142,7 @@ def parse(filesystems: Iterable[Filesystem]) -> Metrics:
 
 
 class Btrfs(Collector):
-    """How full the parts of Btrfs filesystems are, which the filesystem's own size does not tell."""
+    """Space of Btrfs filesystems by type and mode, which the size of the filesystem does not show."""
 
     name = "btrfs"
     summary = "space of Btrfs filesystems by type and mode, commits, devices and their errors"

@@ -1,4 +1,4 @@
-"""Every collector there is on Linux, by name; nothing is found by looking around."""
+"""All collectors for Linux by name. The list is explicit: there is no discovery of modules."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ COLLECTORS: dict[str, type[Collector]] = {
 
 
 def collectors_for(platform: str) -> dict[str, type[Collector]]:
-    """Return the collectors of a system, named as `sys.platform` names it."""
+    """Return the collectors for a platform, a value of `sys.platform`."""
     if platform == "linux":
         return COLLECTORS
     from metricat_agent.collectors.portable import PORTABLE  # noqa: PLC0415 -- not on Linux

@@ -1,6 +1,7 @@
-"""Connections that the host's firewall follows, from ``/proc/1/net/stat/nf_conntrack``.
+"""Connection tracking of the host's firewall, from ``/proc/1/net/stat/nf_conntrack``.
 
-Through process 1, as ``/proc/sys/net`` is the reader's own network; the limit there is one for all networks.
+The table is read through process 1: ``/proc/sys/net`` shows the reader's own network namespace. The limit is the same
+in all network namespaces.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from metricat_agent.exposition.model import Metrics, gauge, single
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
-ENTRIES = gauge("node_nf_conntrack_entries", "Connections that the firewall follows.")
-LIMIT = gauge("node_nf_conntrack_entries_limit", "Connections that the firewall can follow at most.")
+ENTRIES = gauge("node_nf_conntrack_entries", "Connections in the firewall's tracking table.")
+LIMIT = gauge("node_nf_conntrack_entries_limit", "Size limit of the firewall's tracking table, in connections.")
 STATISTICS = {
-    "found": gauge("node_nf_conntrack_stat_found", "Entries looked up and found, since boot."),
-    "invalid": gauge("node_nf_conntrack_stat_invalid", "Packets that fit no connection, since boot."),
-    "ignore": gauge("node_nf_conntrack_stat_ignore", "Packets whose connection was known already, since boot."),
-    "insert": gauge("node_nf_conntrack_stat_insert", "Entries made, since boot."),
-    "insert_failed": gauge("node_nf_conntrack_stat_insert_failed", "Entries that could not be made, since boot."),
-    "drop": gauge("node_nf_conntrack_stat_drop", "Packets dropped for want of an entry, since boot."),
-    "early_drop": gauge("node_nf_conntrack_stat_early_drop", "Entries thrown out to make room, since boot."),
-    "search_restart": gauge("node_nf_conntrack_stat_search_restart", "Look-ups that began anew, since boot."),
+    "found": gauge("node_nf_conntrack_stat_found", "Lookups that found an entry, since boot."),
+    "invalid": gauge("node_nf_conntrack_stat_invalid", "Packets that match no connection, since boot."),
+    "ignore": gauge("node_nf_conntrack_stat_ignore", "Packets whose connection was already known, since boot."),
+    "insert": gauge("node_nf_conntrack_stat_insert", "Entries inserted, since boot."),
+    "insert_failed": gauge("node_nf_conntrack_stat_insert_failed", "Entries that could not be inserted, since boot."),
+    "drop": gauge("node_nf_conntrack_stat_drop", "Packets dropped because no entry could be created, since boot."),
+    "early_drop": gauge("node_nf_conntrack_stat_early_drop", "Entries evicted to make room, since boot."),
+    "search_restart": gauge("node_nf_conntrack_stat_search_restart", "Lookups that were restarted, since boot."),
 }
 
 
 def read(host: Host) -> tuple[str, str]:
-    """Read the table and the limit; both empty where the firewall follows none."""
+    """Read the table and the limit. Both are empty if the firewall does not track connections."""
     try:
         table = host.pid1("net/stat/nf_conntrack")
     except FileNotFoundError:
@@ -40,7 +41,7 @@ def read(host: Host) -> tuple[str, str]:
 
 
 def parse(table: str, limit: str) -> Metrics:
-    """Add up the rows, hexadecimal, one for each CPU; the first column, entries, is the same in all."""
+    """Add up the hexadecimal rows, one for each CPU. The first column, entries, is the same in all rows."""
     if not table:
         return []
     head, *rows = table.splitlines()
@@ -56,10 +57,10 @@ def parse(table: str, limit: str) -> Metrics:
 
 
 class ConnectionTracking(Collector):
-    """How near the firewall's table of connections is to being full."""
+    """Size, limit and events of the firewall's tracking table."""
 
     name = "conntrack"
-    summary = "connections that the host's firewall follows, and their limit"
+    summary = "connections tracked by the host's firewall, and their limit"
     families = (ENTRIES, LIMIT, *STATISTICS.values())
 
     def collect(self) -> Metrics:

@@ -11,20 +11,20 @@ from metricat_agent.host.hostfs import USER_HZ, Host
 
 SECONDS = counter(
     "node_cpu_seconds_total",
-    "Time a CPU spent in a mode, in seconds; user and nice contain the time given to virtual machines.",
+    "Time that a CPU spent in a mode, in seconds; user and nice include the time of virtual machines.",
     "cpu",
     "mode",
 )
 GUEST_SECONDS = counter(
     "node_cpu_guest_seconds_total",
-    "Time a CPU spent running virtual machines, in seconds; also contained in the user and nice modes.",
+    "Time that a CPU spent running virtual machines, in seconds; also included in the user and nice modes.",
     "cpu",
     "mode",
 )
 MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 GUEST_MODES = ("user", "nice")
 Ticks = Mapping[str, tuple[int, ...]]
-"""Per CPU number: the ticks of `MODES`, then of `GUEST_MODES`."""
+"""By CPU number: the ticks of `MODES`, then those of `GUEST_MODES`."""
 
 _TOLERANCE = 3 * USER_HZ
 _NOTHING = Filter(include=pattern("(?!)"))
@@ -36,7 +36,7 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Ticks:
-    """Take the lines of single CPUs; modes that an old kernel lacks are 0."""
+    """Parse the lines of single CPUs. Modes that an old kernel lacks are 0."""
     ticks = {}
     for line in text.splitlines():
         label, *values = line.split()
@@ -48,10 +48,10 @@ def parse(text: str) -> Ticks:
 
 
 def monotonic(before: Ticks, now: Ticks) -> Ticks:
-    """Hold counters that stepped back by less than 3 seconds.
+    """Keep the old value of counters that decreased by less than 3 seconds.
 
-    Idle, iowait and steal do (``man 5 proc``), and Prometheus would read any step back as a restart from zero, adding
-    days of idle time at once. A greater step is a real restart: a CPU that was offline.
+    Idle, iowait and steal may decrease (``man 5 proc``). Prometheus takes every decrease for a restart from zero, which
+    would add days of idle time at once. A larger decrease is a real restart: the CPU was offline.
     """
     return {
         number: tuple(
@@ -63,7 +63,7 @@ def monotonic(before: Ticks, now: Ticks) -> Ticks:
 
 
 def metrics(ticks: Ticks) -> Metrics:
-    """Turn ticks into seconds."""
+    """Convert ticks to seconds."""
     seconds = [
         ((number, mode), value / USER_HZ)
         for number, values in ticks.items()
@@ -82,7 +82,7 @@ def parse_include(text: str) -> Filter:
     return Filter(include=pattern(text)) if text else _NOTHING
 
 
-INFO = switch("info", "expose what the CPUs are, and how fast they run (/proc/cpuinfo)")
+INFO = switch("info", "expose model and frequency of the CPUs (/proc/cpuinfo)")
 FLAGS, BUGS = (
     CollectorOption(
         *(f"info.{what}-include", "", f"expose these {what} of the first CPU; switches info on", "REGEX"),
@@ -93,20 +93,20 @@ FLAGS, BUGS = (
 
 
 class Cpu(Collector):
-    """Where the CPUs' time went, and what slowed them down."""
+    """CPU time by mode, throttling, and on request the properties of CPUs."""
 
     name = "cpu"
-    summary = "time of each CPU by mode, throttling; on demand what the CPUs are"
+    summary = "time of each CPU by mode, throttling; on request the properties of CPUs"
     essential = True
     families = (SECONDS, GUEST_SECONDS, *cpusys.FAMILIES, *cpuinfo.FAMILIES)
     options = (INFO, FLAGS, BUGS)
 
     def setup(self) -> None:
-        """Begin with nothing to monotonic against."""
+        """Start without earlier counters."""
         self._last: Ticks = {}
 
     def collect(self) -> Metrics:
-        """Read, parse and monotonic."""
+        """Read and parse. Keep counters from decreasing."""
         self._last = monotonic(self._last, parse(read(self.host)))
         system = cpusys.read(self.host)
         found = metrics(self._last) + self.parse_if_changed(system, cpusys.parse)

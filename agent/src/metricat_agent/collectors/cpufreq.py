@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 COLUMNS: dict[str, Family] = {
     file: gauge(f"node_cpu_{name}_hertz", text, "cpu")
     for file, name, text in (
-        ("cpuinfo_cur_freq", "frequency", "Frequency of a CPU as the hardware says, in hertz."),
-        ("cpuinfo_min_freq", "frequency_min", "Lowest frequency that a CPU can have, in hertz."),
-        ("cpuinfo_max_freq", "frequency_max", "Highest frequency that a CPU can have, in hertz."),
-        ("cpuinfo_avg_freq", "frequency_avg", "Frequency of a CPU, its mean of late, in hertz."),
-        ("scaling_cur_freq", "scaling_frequency", "Frequency of a CPU as the kernel set it, in hertz."),
+        ("cpuinfo_cur_freq", "frequency", "Frequency of a CPU reported by the hardware, in hertz."),
+        ("cpuinfo_min_freq", "frequency_min", "Lowest frequency that a CPU supports, in hertz."),
+        ("cpuinfo_max_freq", "frequency_max", "Highest frequency that a CPU supports, in hertz."),
+        ("cpuinfo_avg_freq", "frequency_avg", "Recent average frequency of a CPU, in hertz."),
+        ("scaling_cur_freq", "scaling_frequency", "Frequency of a CPU set by the kernel, in hertz."),
         ("scaling_min_freq", "scaling_frequency_min", "Lowest frequency that the kernel may set, in hertz."),
         ("scaling_max_freq", "scaling_frequency_max", "Highest frequency that the kernel may set, in hertz."),
     )
 }
-GOVERNOR = gauge("node_cpu_scaling_governor", "1 for the governor in force, 0 for the others.", "cpu", "governor")
+GOVERNOR = gauge("node_cpu_scaling_governor", "1 for the active governor, 0 for the others.", "cpu", "governor")
 _FILES = (*COLUMNS, "scaling_governor", "scaling_available_governors")
 Cpus = Mapping[str, Mapping[str, str]]
 
 
 def read(host: Host) -> Cpus:
-    """Read the files of the CPUs that have them; a virtual machine's have none."""
+    """Read the files of the CPUs that have them. CPUs of a virtual machine have none."""
     found = {}
     for entry in host.sys_names("devices/system/cpu"):
         if re.fullmatch(r"cpu\d+", entry):
@@ -42,7 +42,7 @@ def read(host: Host) -> Cpus:
 
 
 def parse(cpus: Cpus) -> Metrics:
-    """Turn kHz into hertz."""
+    """Convert kHz to hertz."""
     columns: dict[str, list[Sample]] = {file: [] for file in COLUMNS}
     governors: list[Sample] = []
     for number, files in cpus.items():
@@ -56,7 +56,7 @@ def parse(cpus: Cpus) -> Metrics:
 
 
 class CpuFrequency(Collector):
-    """How fast the CPUs run."""
+    """Frequencies and governors of the CPUs."""
 
     name = "cpufreq"
     summary = "frequencies of the CPUs and their governors"

@@ -1,4 +1,4 @@
-"""The part of the collector ``cpu`` that says what the CPUs are, from ``/proc/cpuinfo``: long, so on demand only."""
+"""Properties of CPUs for the collector ``cpu``, from ``/proc/cpuinfo``. The file is long, so only on request."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _KEYS = {
     "stepping": "stepping",
     "cachesize": "cache size",
 }
-INFO = gauge("node_cpu_info", "1, labelled with what a CPU is.", *_KEYS)
-FLAG = gauge("node_cpu_flag_info", "1 for each flag of the first CPU that the setting finds.", "flag")
-BUG = gauge("node_cpu_bug_info", "1 for each bug of the first CPU that the setting finds.", "bug")
+INFO = gauge("node_cpu_info", "1, labelled with the properties of a CPU.", *_KEYS)
+FLAG = gauge("node_cpu_flag_info", "1 for each flag of the first CPU that the setting matches.", "flag")
+BUG = gauge("node_cpu_bug_info", "1 for each bug of the first CPU that the setting matches.", "bug")
 HERTZ = gauge(
-    "node_cpu_frequency_hertz", "Frequency of a CPU where the hardware does not say it, in hertz.", *list(_KEYS)[:3]
+    "node_cpu_frequency_hertz", "Frequency of a CPU if the hardware does not report it, in hertz.", *list(_KEYS)[:3]
 )
 FAMILIES = (INFO, FLAG, BUG, HERTZ)
 _BY_HARDWARE = "cpuinfo_cur_freq"
-"""What cpufreq tells under the same name; root alone may read it, and few drivers have it."""
+"""The file that cpufreq exposes under the same metric name. Only root may read it, and few drivers have it."""
 
 
 def from_hardware(host: Host, cpus: Iterable[str]) -> bool:
-    """Tell whether the hardware says how fast any of the CPUs runs, to us."""
+    """Return whether the hardware reports the frequency of any CPU and the agent may read it."""
     for cpu in cpus:
         try:
             if host.sys_attributes(f"devices/system/cpu/cpu{cpu}/cpufreq", (_BY_HARDWARE,)):
@@ -47,9 +47,9 @@ def from_hardware(host: Host, cpus: Iterable[str]) -> bool:
 
 
 def parse(text: str, flags: Filter, bugs: Filter, *, hertz: bool = True) -> Metrics:
-    """Take a paragraph for each CPU, its frequency if that is wanted, and the first's flags and bugs asked for."""
+    """Parse a paragraph for each CPU, its frequency on request, and the selected flags and bugs of the first CPU."""
     cpus = [_paragraph(part) for part in text.split("\n\n") if part.strip()]
-    cpus = [cpu for cpu in cpus if "processor" in cpu]  # others are of the whole machine (ARM)
+    cpus = [cpu for cpu in cpus if "processor" in cpu]  # the others describe the whole machine (ARM)
     first = cpus[0] if cpus else {}
     found: Metrics = [(INFO, [(tuple([cpu.get(key, "") for key in _KEYS.values()]), 1) for cpu in cpus])]
     for family, wanted in ((FLAG, flags), (BUG, bugs)):

@@ -1,4 +1,4 @@
-"""The part of the collector ``cpu`` that sysfs tells: throttling, isolation, and which CPUs are on.
+"""Throttling, isolation and online state of CPUs for the collector ``cpu``.
 
 From ``/sys/devices/system/cpu`` (kernel: admin-guide/cputopology.rst, ABI/testing/sysfs-devices-system-cpu).
 """
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-CORE = counter("node_cpu_core_throttles_total", "Times a core was slowed down as it was too hot.", "package", "core")
-PACKAGE = counter("node_cpu_package_throttles_total", "Times a package was slowed down as it was too hot.", "package")
-ISOLATED = gauge("node_cpu_isolated", "1 for each CPU that is kept free of the scheduler's work.", "cpu")
-ONLINE = gauge("node_cpu_online", "1 if a CPU is on, else 0; absent where none can be switched off.", "cpu")
+CORE = counter(
+    "node_cpu_core_throttles_total", "Times that a core was throttled because of its temperature.", "package", "core"
+)
+PACKAGE = counter(
+    "node_cpu_package_throttles_total", "Times that a package was throttled because of its temperature.", "package"
+)
+ISOLATED = gauge("node_cpu_isolated", "1 for each CPU that is isolated from the scheduler.", "cpu")
+ONLINE = gauge("node_cpu_online", "1 if a CPU is online, 0 if not; absent if no CPU can be switched off.", "cpu")
 FAMILIES = (CORE, PACKAGE, ISOLATED, ONLINE)
 _PLACE = "devices/system/cpu"
 _CORE_FILE, _PACKAGE_FILE = (f"thermal_throttle/{what}_throttle_count" for what in ("core", "package"))
@@ -26,14 +30,14 @@ _TOPOLOGY = ("topology/physical_package_id", "topology/core_id")
 
 
 class System(NamedTuple):
-    """The list of isolated CPUs, and the files of each CPU by its number."""
+    """List of the isolated CPUs, and the files of each CPU by its number."""
 
     isolated: str
     cpus: Mapping[str, Mapping[str, str]]
 
 
 def read(host: Host) -> System:
-    """Read what there is; a virtual machine has little of it."""
+    """Read the existing files. A virtual machine has few of them."""
     try:
         entries = host.sys_names(_PLACE)
     except FileNotFoundError:
@@ -50,14 +54,14 @@ def read(host: Host) -> System:
 
 
 def numbers(text: str) -> Iterator[str]:
-    """Take a list such as ``1,3-5`` apart."""
+    """Yield the numbers of a list such as ``1,3-5``."""
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")
         yield from map(str, range(int(first), int(last or first) + 1))
 
 
 def parse(found: System) -> Metrics:
-    """Count each core and package once: all its CPUs tell the same."""
+    """Count each core and package once: all its CPUs have the same counts."""
     cores: dict[tuple[str, ...], int] = {}
     packages: dict[tuple[str, ...], int] = {}
     for files in found.cpus.values():

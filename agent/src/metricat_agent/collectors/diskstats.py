@@ -1,7 +1,7 @@
 """Reads and writes of the host's block devices.
 
-From ``/proc/diskstats`` (kernel: admin-guide/iostats.rst), whose sectors are 512 bytes whatever the disk's own are,
-and, for the name of the hardware, udev's data under the host's ``/run`` and ``/sys/block``.
+Counters come from ``/proc/diskstats`` (kernel: admin-guide/iostats.rst). Its sectors have 512 bytes, independent of the
+disk's own sectors. Names of the hardware come from udev's data under the host's ``/run`` and from ``/sys/block``.
 """
 
 from __future__ import annotations
@@ -30,32 +30,34 @@ def _device(name: str, text: str) -> Family:
 
 
 COLUMNS: tuple[tuple[Family, float], ...] = (
-    (_device("reads_completed_total", "Reads that ended well."), 1),
-    (_device("reads_merged_total", "Reads joined with a neighbour before they were sent to the device."), 1),
+    (_device("reads_completed_total", "Reads completed successfully."), 1),
+    (_device("reads_merged_total", "Reads merged with an adjacent read before they were sent to the device."), 1),
     (_device("read_bytes_total", "Bytes read."), SECTOR),
-    (_device("read_time_seconds_total", "Time that reads took, all of them added up, in seconds."), 0.001),
-    (_device("writes_completed_total", "Writes that ended well."), 1),
-    (_device("writes_merged_total", "Writes joined with a neighbour before they were sent to the device."), 1),
+    (_device("read_time_seconds_total", "Sum of the durations of all reads, in seconds."), 0.001),
+    (_device("writes_completed_total", "Writes completed successfully."), 1),
+    (_device("writes_merged_total", "Writes merged with an adjacent write before they were sent to the device."), 1),
     (_device("written_bytes_total", "Bytes written."), SECTOR),
-    (_device("write_time_seconds_total", "Time that writes took, all of them added up, in seconds."), 0.001),
-    (gauge("node_disk_io_now", "Requests that the device is working at.", "device"), 1),
-    (_device("io_time_seconds_total", "Time during which the device had requests to work at, in seconds."), 0.001),
+    (_device("write_time_seconds_total", "Sum of the durations of all writes, in seconds."), 0.001),
+    (gauge("node_disk_io_now", "Requests in progress on the device.", "device"), 1),
+    (_device("io_time_seconds_total", "Time during which the device had requests in progress, in seconds."), 0.001),
     (
-        _device("io_time_weighted_seconds_total", "The same, times the number of requests: the queue, in seconds."),
+        _device(
+            "io_time_weighted_seconds_total", "Time with requests in progress, multiplied by their number, in seconds."
+        ),
         0.001,
     ),
-    (_device("discards_completed_total", "Discards (trims) that ended well."), 1),
-    (_device("discards_merged_total", "Discards joined with a neighbour before they were sent to the device."), 1),
+    (_device("discards_completed_total", "Discards (trims) completed successfully."), 1),
+    (_device("discards_merged_total", "Discards merged with an adjacent one before they were sent to the device."), 1),
     (_device("discarded_sectors_total", "Sectors of 512 bytes discarded."), 1),
-    (_device("discard_time_seconds_total", "Time that discards took, all of them added up, in seconds."), 0.001),
-    (_device("flush_requests_total", "Flushes of the device's cache that ended well."), 1),
-    (_device("flush_requests_time_seconds_total", "Time that flushes took, all added up, in seconds."), 0.001),
+    (_device("discard_time_seconds_total", "Sum of the durations of all discards, in seconds."), 0.001),
+    (_device("flush_requests_total", "Flushes of the device's cache completed successfully."), 1),
+    (_device("flush_requests_time_seconds_total", "Sum of the durations of all flushes, in seconds."), 0.001),
 )
-"""In the order of the file's columns after the name, each with what one of its units is in the family's."""
+"""In the order of the file's columns after the name: a family, and the factor that converts to its unit."""
 
 INFO = gauge(
     "node_disk_info",
-    "1, labelled with the hardware behind a block device as udev knows it.",
+    "1, labelled with the hardware of a block device, from udev.",
     "device",
     "major",
     "minor",
@@ -68,27 +70,34 @@ INFO = gauge(
 )
 FILESYSTEM = gauge(
     "node_disk_filesystem_info",
-    "1, labelled with the filesystem that udev found on a block device.",
+    "1, labelled with the filesystem on a block device, from udev.",
     *("device", "type", "usage", "uuid", "version"),
 )
 MAPPER = gauge(
     "node_disk_device_mapper_info",
-    "1, labelled with what the device mapper (LVM, multipath, encryption) calls a block device.",
+    "1, labelled with the device mapper's names of a block device (LVM, multipath, encryption), from udev.",
     *("device", "name", "uuid", "vg_name", "lv_name", "lv_layer"),
 )
 UDEV_INFOS = (
     (FILESYSTEM, ("ID_FS_TYPE", "ID_FS_USAGE", "ID_FS_UUID", "ID_FS_VERSION")),
     (MAPPER, ("DM_NAME", "DM_UUID", "DM_VG_NAME", "DM_LV_NAME", "DM_LV_LAYER")),
 )
-"""Shown where udev knows the first of each."""
+"""Families, and the udev properties of their labels. A device without the first property has no series."""
 ATA = (
-    (gauge("node_disk_ata_write_cache", "1 if an ATA disk has a write cache, else 0.", "device"), "ID_ATA_WRITE_CACHE"),
     (
-        gauge("node_disk_ata_write_cache_enabled", "1 if an ATA disk's write cache is on, else 0.", "device"),
+        gauge("node_disk_ata_write_cache", "1 if an ATA disk has a write cache, 0 if not.", "device"),
+        "ID_ATA_WRITE_CACHE",
+    ),
+    (
+        gauge("node_disk_ata_write_cache_enabled", "1 if an ATA disk's write cache is enabled, 0 if not.", "device"),
         "ID_ATA_WRITE_CACHE_ENABLED",
     ),
     (
-        gauge("node_disk_ata_rotation_rate_rpm", "Turns a minute of an ATA disk; 0 if nothing turns.", "device"),
+        gauge(
+            "node_disk_ata_rotation_rate_rpm",
+            "Rotations per minute of an ATA disk; 0 for a solid-state disk.",
+            "device",
+        ),
         "ID_ATA_ROTATION_RATE_RPM",
     ),
 )
@@ -103,7 +112,10 @@ UDEV_LABELS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One device's line: its numbers in the file's units and order, fewer on kernels before 5.5 (flush, discard)."""
+    """The line of one device: its numbers in the file's units and order.
+
+    Kernels before 5.5 have fewer numbers: they lack flushes, older ones also discards.
+    """
 
     device: str
     major: str
@@ -113,14 +125,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What udev (a text, empty if it knows nothing) and sysfs ("1", "0" or empty) say of a device."""
+    """udev's data of a device (empty if there is none), and ``rotational`` from sysfs ("1", "0" or empty)."""
 
     udev: str = ""
     rotational: str = ""
 
 
 def rows(text: str, devices: Filter) -> list[Row]:
-    """Take the lines of the devices we look at."""
+    """Parse the lines of the selected devices."""
     found = []
     for line in text.splitlines():
         major, minor, device, numbers = line.split(None, 3)
@@ -136,7 +148,7 @@ def read(host: Host, devices: Filter) -> tuple[list[Row], Mapping[str, Hardware]
 
 
 def read_hardware(host: Host, row: Row) -> Hardware:
-    """Read what is known; a node without udev, or without a mount of its root, tells less, not an error."""
+    """Read udev's data and sysfs. Missing files (no udev, no mount of the node's root) are not an error."""
     try:
         udev = host.udev(f"b{row.major}:{row.minor}")
     except OSError:
@@ -150,20 +162,20 @@ def read_hardware(host: Host, row: Row) -> Hardware:
 
 @lru_cache(maxsize=512)
 def properties(udev: str) -> Mapping[str, str]:
-    """Take the ``E:KEY=value`` lines of a file of udev's data. Disks keep their names: remembered."""
+    """Parse the ``E:KEY=value`` lines of a file of udev's data. Cache the result: disks keep their names."""
     pairs = (line[2:].partition("=") for line in udev.splitlines() if line.startswith("E:"))
     return {key: value for key, _, value in pairs}
 
 
 def info(row: Row, hardware: Hardware) -> Sample:
-    """Return the sample that names a device's hardware; what udev does not know is empty."""
+    """Return the sample with a device's hardware. Labels without a udev property are empty."""
     known = properties(hardware.udev)
     named = [next((known[key] for key in keys if key in known), "") for keys in UDEV_LABELS]
     return (row.device, row.major, row.minor, *named, hardware.rotational), 1
 
 
 def udev_metrics(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Return what else udev knows of some devices: filesystem, device mapper, the cache and turns of ATA disks."""
+    """Return more metrics from udev: filesystem, device mapper, write cache and rotation rate of ATA disks."""
     infos: Metrics = [
         (
             family,
@@ -184,7 +196,7 @@ def udev_metrics(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 def parse(found: list[Row], hardware: Mapping[str, Hardware]) -> Metrics:
-    """Turn sectors and milliseconds into bytes and seconds."""
+    """Convert sectors to bytes and milliseconds to seconds."""
     columns: list[list[Sample]] = [[] for _ in COLUMNS]
     for row in found:
         labels = (row.device,)
@@ -199,7 +211,7 @@ def parse(found: list[Row], hardware: Mapping[str, Hardware]) -> Metrics:
 
 
 class Disks(Collector):
-    """What the host's disks did, and for how long."""
+    """I/O counters and hardware of the host's block devices."""
 
     name = "diskstats"
     summary = "reads, writes, discards, flushes and queues of block devices"

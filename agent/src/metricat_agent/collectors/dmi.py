@@ -1,4 +1,7 @@
-"""What the machine is, from ``/sys/class/dmi/id`` (kernel: ABI/testing/sysfs-devices-virtual-dmi-id)."""
+"""Vendor, model and firmware of the machine, from ``/sys/class/dmi/id``.
+
+Kernel: ABI/testing/sysfs-devices-virtual-dmi-id.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,11 @@ LABELS = (
     *("product_family", "product_name", "product_serial", "product_sku", "product_uuid", "product_version"),
     "system_vendor",
 )
-DMI = gauge("node_dmi_info", "1, labelled with what the firmware says of the machine.", *LABELS)
+DMI = gauge("node_dmi_info", "1, labelled with the properties of the machine from its firmware.", *LABELS)
 
 
 def read(host: Host) -> Mapping[str, str]:
-    """Read what may be read: serial numbers are for root alone."""
+    """Read the readable files. Only root may read serial numbers."""
     files = ["sys_vendor" if label == "system_vendor" else label for label in LABELS]
     try:
         return host.sys_attributes("class/dmi/id", files)
@@ -32,7 +35,7 @@ def read(host: Host) -> Mapping[str, str]:
 
 
 def parse(files: Mapping[str, str]) -> Metrics:
-    """Make labels of the files."""
+    """Convert the files to labels."""
     if not files:
         return []
     known = {**files, "system_vendor": files.get("sys_vendor", "")}
@@ -40,10 +43,10 @@ def parse(files: Mapping[str, str]) -> Metrics:
 
 
 class Dmi(Collector):
-    """Who made the machine."""
+    """Vendor, model and firmware of the machine."""
 
     name = "dmi"
-    summary = "maker, model and firmware of the machine"
+    summary = "vendor, model and firmware of the machine"
     families = (DMI,)
 
     def collect(self) -> Metrics:

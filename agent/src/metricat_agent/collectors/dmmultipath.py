@@ -1,4 +1,4 @@
-"""Disks that are reached by several paths (multipath), from ``/sys/block`` (kernel: device-mapper/dm-mpath)."""
+"""Multipath devices: disks with several paths, from ``/sys/block`` (kernel: device-mapper/dm-mpath)."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 _SECTOR = 512
 _NAMES = ("device", "sysfs_name")
-INFO = gauge("node_dmmultipath_device_info", "1, labelled with the number that a device is known by.", *_NAMES, "uuid")
-ACTIVE = gauge("node_dmmultipath_device_active", "1 if the device is in use, 0 if it is suspended.", *_NAMES)
+INFO = gauge("node_dmmultipath_device_info", "1, labelled with the UUID of a multipath device.", *_NAMES, "uuid")
+ACTIVE = gauge("node_dmmultipath_device_active", "1 if the device is active, 0 if it is suspended.", *_NAMES)
 SIZE = gauge("node_dmmultipath_device_size_bytes", "Size of the device, in bytes.", *_NAMES)
 PATHS = gauge("node_dmmultipath_device_paths", "Paths to the device.", *_NAMES)
-PATHS_ACTIVE = gauge("node_dmmultipath_device_paths_active", "Paths that work.", *_NAMES)
-PATHS_FAILED = gauge("node_dmmultipath_device_paths_failed", "Paths that do not work.", *_NAMES)
+PATHS_ACTIVE = gauge("node_dmmultipath_device_paths_active", "Paths to the device that work.", *_NAMES)
+PATHS_FAILED = gauge("node_dmmultipath_device_paths_failed", "Paths to the device that do not work.", *_NAMES)
 STATE = gauge("node_dmmultipath_path_state", "1, labelled with the state of a path.", "device", "path", "state")
 FAMILIES = (INFO, ACTIVE, SIZE, PATHS, PATHS_ACTIVE, PATHS_FAILED, STATE)
 _WORKS = ("running", "live")
-"""What SCSI and NVMe call it."""
+"""States of a path that works: of SCSI, and of NVMe."""
 
 
 class Device(NamedTuple):
-    """One device: its entry in sysfs, the files of it, and the state of each path."""
+    """One device: its entry in sysfs, its files, its size in sectors, and the state of each path."""
 
     entry: str
     files: Mapping[str, str]
@@ -36,7 +36,7 @@ class Device(NamedTuple):
 
 
 def read(host: Host) -> list[Device]:
-    """Read each device that has paths; none where there are none."""
+    """Read each multipath device."""
     try:
         entries = host.sys_names("block")
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def read(host: Host) -> list[Device]:
 
 
 def paths_of(host: Host, entry: str) -> Mapping[str, str]:
-    """Read the state of each disk below a device; empty where it has just gone."""
+    """Read the state of each disk below a device. A disk that was just removed has an empty state."""
     states = {}
     for disk in host.sys_names(f"block/{entry}/slaves"):
         try:
@@ -66,7 +66,7 @@ def paths_of(host: Host, entry: str) -> Mapping[str, str]:
 
 
 def parse(devices: Iterable[Device]) -> Metrics:
-    """Count the paths of each."""
+    """Count the paths of each device by state."""
     columns: list[list[Sample]] = [[] for _ in FAMILIES]
     infos, active, sizes, paths, working, failed, states = columns
     for device in devices:
@@ -84,10 +84,10 @@ def parse(devices: Iterable[Device]) -> Metrics:
 
 
 class Multipath(Collector):
-    """Whether disks that are reached by several paths have them all."""
+    """Devices with several paths, and the state of the paths."""
 
     name = "dmmultipath"
-    summary = "disks that are reached by several paths, and which of them work"
+    summary = "multipath devices and the state of their paths"
     families = FAMILIES
 
     def collect(self) -> Metrics:

@@ -1,4 +1,4 @@
-"""Memory errors that the hardware found, from ``/sys/devices/system/edac`` (kernel: driver-api/edac.rst)."""
+"""Memory errors detected by the hardware, from ``/sys/devices/system/edac`` (kernel: driver-api/edac.rst)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-_KINDS = (("ce", "correctable", "that were mended"), ("ue", "uncorrectable", "that could not be mended"))
+_KINDS = (("ce", "correctable"), ("ue", "uncorrectable"))
 CONTROLLER = {
-    kind: counter(f"node_edac_{name}_errors_total", f"Memory errors {text}.", "controller")
-    for kind, name, text in _KINDS
+    kind: counter(f"node_edac_{name}_errors_total", f"{name.capitalize()} memory errors of a controller.", "controller")
+    for kind, name in _KINDS
 }
 ROW = {
-    kind: counter(f"node_edac_csrow_{name}_errors_total", f"Memory errors {text}, of a row.", "controller", "csrow")
-    for kind, name, text in _KINDS
+    kind: counter(
+        f"node_edac_csrow_{name}_errors_total", f"{name.capitalize()} memory errors of a row.", "controller", "csrow"
+    )
+    for kind, name in _KINDS
 }
 CHANNEL = {
     kind: counter(
         f"node_edac_channel_{name}_errors_total",
-        f"Memory errors {text}, of a channel.",
+        f"{name.capitalize()} memory errors of a channel.",
         *("controller", "csrow", "channel", "dimm_label"),
     )
-    for kind, name, text in _KINDS
+    for kind, name in _KINDS
 }
 _ROOT = "devices/system/edac/mc"
 _CHANNEL = re.compile(r"ch(\d+)_(ce|ue)_count$")
@@ -37,7 +39,7 @@ _CHANNEL = re.compile(r"ch(\d+)_(ce|ue)_count$")
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """One memory controller: its own files, and those of its rows by number."""
+    """One memory controller: its own files, and the files of its rows by number."""
 
     number: str
     files: Mapping[str, str]
@@ -45,7 +47,7 @@ class Controller:
 
 
 def read(host: Host) -> list[Controller]:
-    """Read all controllers; none where the hardware has no such memory."""
+    """Read all controllers, none if the hardware does not detect memory errors."""
     try:
         entries = [entry for entry in host.sys_names(_ROOT) if re.fullmatch(r"mc\d+", entry)]
     except FileNotFoundError:
@@ -64,7 +66,7 @@ def read(host: Host) -> list[Controller]:
 
 
 def parse(controllers: Iterable[Controller]) -> Metrics:
-    """Take the counts; errors whose row nobody knows belong to the row ``unknown``."""
+    """Parse the counts. Errors whose row the hardware does not report are in the row ``unknown``."""
     whole: dict[str, list[Sample]] = {"ce": [], "ue": []}
     rows: dict[str, list[Sample]] = {"ce": [], "ue": []}
     channels: dict[str, list[Sample]] = {"ce": [], "ue": []}
@@ -87,16 +89,16 @@ def parse(controllers: Iterable[Controller]) -> Metrics:
 
 
 def dimm_label(text: str) -> str:
-    """Return the name of a module: ``CPU_SrcID#0_Ha#0_Chan#1`` without the signs that only separate."""
+    """Return the name of a module, such as ``CPU_SrcID#0_Ha#0_Chan#1``, without its separators."""
     plain = text.strip().replace("#", "")
     return plain.replace("csrow", "_csrow").replace("channel", "_channel") or "unknown"
 
 
 class MemoryErrors(Collector):
-    """Whether memory modules break."""
+    """Memory errors by controller, row and channel."""
 
     name = "edac"
-    summary = "memory errors that the hardware found"
+    summary = "memory errors detected by the hardware"
     families = (*CONTROLLER.values(), *ROW.values(), *CHANNEL.values())
 
     def collect(self) -> Metrics:

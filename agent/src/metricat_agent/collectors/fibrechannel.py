@@ -13,37 +13,37 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 _HEXADECIMAL = ("port_id", "port_name", "fabric_name")
-"""Shown without their ``0x``."""
+"""Exposed without the prefix ``0x``."""
 LABELS = (
     *("speed", "port_state", "port_type", *_HEXADECIMAL, "symbolic_name"),
     *("supported_classes", "supported_speeds", "dev_loss_tmo"),
 )
-INFO = gauge("node_fibrechannel_info", "1, labelled with what a port says of itself.", "fc_host", *LABELS)
+INFO = gauge("node_fibrechannel_info", "1, labelled with the properties of a port.", "fc_host", *LABELS)
 COUNTERS: dict[str, Family] = {
     file: counter(f"node_fibrechannel_{name}_total", text, "fc_host")
     for file, name, text in (
-        ("dumped_frames", "dumped_frames", "Frames thrown away for want of room."),
+        ("dumped_frames", "dumped_frames", "Frames dropped because buffers were full."),
         ("error_frames", "error_frames", "Frames with errors."),
-        ("invalid_crc_count", "invalid_crc", "Frames whose checksum was wrong."),
+        ("invalid_crc_count", "invalid_crc", "Frames with a wrong checksum."),
         ("rx_frames", "rx_frames", "Frames received."),
         ("rx_words", "rx_words", "Words received."),
         ("tx_frames", "tx_frames", "Frames sent."),
         ("tx_words", "tx_words", "Words sent."),
         ("seconds_since_last_reset", "seconds_since_last_reset", "Time since the counters were reset, in seconds."),
-        ("invalid_tx_word_count", "invalid_tx_words", "Words that were none."),
-        ("link_failure_count", "link_failure", "Times the link failed."),
-        ("loss_of_sync_count", "loss_of_sync", "Times the port lost the bounds of words."),
-        ("loss_of_signal_count", "loss_of_signal", "Times the port lost the signal."),
-        ("nos_count", "nos", "Times the other end said that it is not operational."),
-        ("fcp_packet_aborts", "fcp_packet_aborts", "Packets broken off."),
+        ("invalid_tx_word_count", "invalid_tx_words", "Invalid transmission words."),
+        ("link_failure_count", "link_failure", "Times that the link failed."),
+        ("loss_of_sync_count", "loss_of_sync", "Times that the port lost synchronization."),
+        ("loss_of_signal_count", "loss_of_signal", "Times that the port lost the signal."),
+        ("nos_count", "nos", "Not-operational sequences (NOS) received."),
+        ("fcp_packet_aborts", "fcp_packet_aborts", "FCP packets aborted."),
     )
 }
 _NOT_COUNTED = (1 << 64) - 1
-"""What adapters say that do not count this."""
+"""Value of counters that the adapter does not support."""
 
 
 class Port(NamedTuple):
-    """One port: its name, what it says of itself, and its counters."""
+    """One port: its name, its files, and its counters."""
 
     name: str
     files: Mapping[str, str]
@@ -51,7 +51,7 @@ class Port(NamedTuple):
 
 
 def read(host: Host) -> list[Port]:
-    """Read each port; none where there are none."""
+    """Read each port."""
 
     def port(entry: str) -> Port:
         files = host.sys_attributes(f"class/fc_host/{entry}", LABELS)
@@ -61,7 +61,7 @@ def read(host: Host) -> list[Port]:
 
 
 def parse(ports: Iterable[Port]) -> Metrics:
-    """Give what each counts, which is written in hexadecimal."""
+    """Parse the hexadecimal counters of each port."""
     infos: list[Sample] = []
     columns: dict[str, list[Sample]] = {file: [] for file in COUNTERS}
     for port in ports:
@@ -76,7 +76,7 @@ def parse(ports: Iterable[Port]) -> Metrics:
 
 
 class FibreChannel(Collector):
-    """Whether the links to the storage are well."""
+    """State and counters of Fibre Channel ports."""
 
     name = "fibrechannel"
     summary = "ports of Fibre Channel adapters"

@@ -1,4 +1,4 @@
-"""Open files, from ``/proc/sys/fs/file-nr`` (``man 5 proc``; not bound to a namespace)."""
+"""Open files, from ``/proc/sys/fs/file-nr`` (``man 5 proc``; the same in all namespaces)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from metricat_agent.exposition.model import Metrics, gauge, single
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
-ALLOCATED = gauge("node_filefd_allocated", "File handles that the kernel has handed out.")
-MAXIMUM = gauge("node_filefd_maximum", "File handles that the kernel will hand out at most.")
+ALLOCATED = gauge("node_filefd_allocated", "File handles allocated by the kernel.")
+MAXIMUM = gauge("node_filefd_maximum", "Maximum number of file handles.")
 
 
 def read(host: Host) -> str:
@@ -20,13 +20,13 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Metrics:
-    """Take the first and the last."""
+    """Parse the first and the last number."""
     allocated, _, maximum = text.split()
     return [single(ALLOCATED, int(allocated)), single(MAXIMUM, int(maximum))]
 
 
 class FileDescriptors(Collector):
-    """How near the node is to having no file handle left."""
+    """Allocated file handles and their limit."""
 
     name = "filefd"
     summary = "file handles allocated and their limit"

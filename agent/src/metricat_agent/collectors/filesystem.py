@@ -1,9 +1,12 @@
 """Space and inodes of the host's filesystems, from ``/proc/1/mountinfo`` and statvfs(3) through the host's root.
 
-Four traps. A mount that did not propagate into the container shows what lies *under* it, mostly the root filesystem,
-so a filesystem is believed only if the path leads to the device that mountinfo names. The container's mount of the host
-is read-only, so whether a filesystem is, comes from the host's own options. A path is never opened: that would keep the
-host from unmounting it. A mount of a dead server hangs whoever looks at it, so a child does (`prober`).
+Four rules:
+
+- A mount that did not propagate into the container shows the filesystem *under* it, mostly the root filesystem. So a
+  result counts only if the path leads to the device in mountinfo.
+- The container's mount of the host is read-only. So the read-only state comes from the host's mount options.
+- Never open a path: an open file prevents the host from unmounting the filesystem.
+- statvfs(3) hangs on the mount of a server that does not respond. So a subprocess calls it (`mount_prober`).
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ NO_STORAGE_PATHS = (
     r"|^/var/lib/(docker|containers/storage|containerd|rancher/k3s/agent/containerd|lxcfs)/"
     r"|^/var/lib/kubelet/(pods|plugins)($|/)"
 )
-"""Mounts of the kernel, of containers and of pods (those in a directory we may not enter, and each with its pod)."""
+"""Mounts of the kernel, of containers and of pods. Pods' mounts are unreadable for the agent, and come and go."""
 
 NO_STORAGE_TYPES = (
     r"^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fuse\.lxcfs|fusectl|hugetlbfs|iso9660"
@@ -44,7 +47,7 @@ LOCAL_FSTYPES = frozenset(
         *("fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore", "securityfs", "selinuxfs", "sysfs", "tracefs"),
     )
 )
-"""Types that answer statfs(2) from the kernel's own memory. All others are asked by a child."""
+"""Types for which statfs(2) uses only the kernel's memory. A subprocess calls statfs(2) for all others."""
 
 
 def _labelled(name: str, text: str) -> Family:
@@ -52,15 +55,15 @@ def _labelled(name: str, text: str) -> Family:
 
 
 SIZE = _labelled("size_bytes", "Size of the filesystem, in bytes.")
-FREE = _labelled("free_bytes", "Free space, what is kept for root included, in bytes.")
-AVAILABLE = _labelled("avail_bytes", "Free space that anybody may use, in bytes.")
-FILES = _labelled("files", "Inodes of the filesystem; 0 where it makes them as needed.")
-FILES_FREE = _labelled("files_free", "Inodes not in use.")
-READ_ONLY = _labelled("readonly", "1 if the host mounted it read-only, else 0.")
-DEVICE_ERROR = _labelled("device_error", "1 if its size could not be read, or not from the right device, else 0.")
+FREE = _labelled("free_bytes", "Free space, including the space reserved for root, in bytes.")
+AVAILABLE = _labelled("avail_bytes", "Free space available to unprivileged users, in bytes.")
+FILES = _labelled("files", "Inodes of the filesystem; 0 if it creates them on demand.")
+FILES_FREE = _labelled("files_free", "Free inodes of the filesystem.")
+READ_ONLY = _labelled("readonly", "1 if the host mounted the filesystem read-only, 0 if not.")
+DEVICE_ERROR = _labelled("device_error", "1 if the size could not be read, or came from another device; 0 if not.")
 MOUNT_INFO = gauge(
     "node_filesystem_mount_info",
-    "1, labelled with the numbers of its device.",
+    "1, labelled with the major and minor number of the device.",
     "device",
     "major",
     "minor",
@@ -70,7 +73,7 @@ MOUNT_INFO = gauge(
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What statvfs says, in bytes and inodes."""
+    """Result of statvfs(3), in bytes and inodes."""
 
     size: int
     free: int
@@ -80,10 +83,11 @@ class Usage:
 
 
 def reads_right_device(mount: Mount, path: str, device: int, own_mounts: Callable[[], Mapping[str, Mount]]) -> bool:
-    """Tell whether ``path``, which leads to this device, leads into ``mount``.
+    """Return whether ``path``, which is on this device, is in ``mount``.
 
-    The device is the mount's, as a rule. Btrfs makes up another for each subvolume; then our own table of mounts, which
-    speaks of superblocks as the host's does, must have the same one on top at that path.
+    The device is usually that of the mount. Btrfs uses another device for each subvolume. Then the agent's own mount
+    table decides: like the host's table, it has the device of the superblock. Its topmost mount at that path must have
+    the device of ``mount``.
     """
     if device == mount.device_number:
         return True
@@ -92,14 +96,14 @@ def reads_right_device(mount: Mount, path: str, device: int, own_mounts: Callabl
 
 
 def statvfs(path: str) -> MountAnswer:
-    """Ask the filesystem ourselves; blocks are counted in fragments (``man 3 statvfs``)."""
+    """Read a filesystem's usage in this process. Its unit is the fragment size (``man 3 statvfs``)."""
     found = os.statvfs(path)
     numbers = (found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree)
     return MountAnswer(device_of(path), *numbers)
 
 
 def risky_mounts(mounts: Iterable[Mount]) -> frozenset[int]:
-    """Return the mounts that may hang: those whose type is not known to answer from memory, and all below them."""
+    """Return the numbers of mounts that may hang: those not in `LOCAL_FSTYPES`, and all mounts below them."""
     found: set[int] = set()
     for mount in sorted(mounts, key=lambda mount: len(mount.mount_point)):
         if mount.fstype not in LOCAL_FSTYPES or mount.parent in found:
@@ -109,7 +113,7 @@ def risky_mounts(mounts: Iterable[Mount]) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True)
 class MountPlan:
-    """The mounts that a table holds, those we look at, and the numbers of those that may hang."""
+    """The mounts in a table, the selected mounts, and the numbers of mounts that may hang."""
 
     table: tuple[Mount, ...] = ()
     chosen: tuple[Mount, ...] = ()
@@ -117,13 +121,13 @@ class MountPlan:
 
 
 def plan_mounts(table: tuple[Mount, ...], mount_points: Filter, types: Filter) -> MountPlan:
-    """Choose from a table of mounts."""
+    """Select mounts from a table."""
     chosen = tuple(mount for mount in table if mount_points.keeps(mount.mount_point) and types.keeps(mount.fstype))
     return MountPlan(table, chosen, risky_mounts(table))
 
 
 def read(host: Host, plan: MountPlan, prober: Prober) -> list[tuple[Mount, Usage | None]]:
-    """Read the usage of the mounts; None where it cannot be had, or only from another device."""
+    """Read the usage of the selected mounts. It is None if statvfs(3) fails or returns another device."""
     own: dict[str, Mount] = {}
 
     def own_mounts() -> Mapping[str, Mount]:
@@ -145,13 +149,13 @@ def read(host: Host, plan: MountPlan, prober: Prober) -> list[tuple[Mount, Usage
 
 
 def usage(answer: MountAnswer) -> Usage:
-    """Turn blocks into bytes."""
+    """Convert blocks to bytes."""
     block = answer.block
     return Usage(answer.blocks * block, answer.free * block, answer.available * block, answer.files, answer.files_free)
 
 
 def parse(found: list[tuple[Mount, Usage | None]]) -> Metrics:
-    """Label each by device, mount point (as the host names it) and type; no size where there was an error."""
+    """Label filesystems by device, the host's mount point and type. After an error there is no size."""
     columns: dict[Family, list[Sample]] = {family: [] for family in FileSystems.families}
     for mount, used in found:
         labels = (mount.source, mount.mount_point, mount.fstype)
@@ -169,7 +173,7 @@ def parse(found: list[tuple[Mount, Usage | None]]) -> Metrics:
 
 
 class FileSystems(Collector):
-    """How full the host's filesystems are."""
+    """Space and inodes of the host's filesystems."""
 
     name = "filesystem"
     summary = "space and inodes of the host's filesystems"
@@ -181,12 +185,12 @@ class FileSystems(Collector):
     )
 
     def setup(self) -> None:
-        """Begin without a child: most nodes need none."""
+        """Start without a subprocess: most nodes do not need it."""
         self._prober = Prober()
         self._plan = MountPlan()
 
     def collect(self) -> Metrics:
-        """Read and parse; choose anew when a mount came or went."""
+        """Read and parse. Select the mounts again if the mount table has changed."""
         table = visible_mounts(self.host.pid1("mountinfo"))
         if table is not self._plan.table:
             self._plan = plan_mounts(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-CHIPS = gauge("node_hwmon_chip_names", "1, labelled with the name that a chip gives itself.", "chip", "chip_name")
-LABEL = gauge("node_hwmon_sensor_label", "1, labelled with what a sensor measures.", "chip", "sensor", "label")
+CHIPS = gauge("node_hwmon_chip_names", "1, labelled with the name of a chip.", "chip", "chip_name")
+LABEL = gauge("node_hwmon_sensor_label", "1, labelled with the label of a sensor.", "chip", "sensor", "label")
 _SENSOR = re.compile(r"(in|cpu|fan|pwm|temp|curr|power|energy|humidity|intrusion|freq)(\d+)(?:_(\w+))?$")
 _OF_CHIP = {
-    # Files of the chip as a whole: their family, and the unit's share of a kernel's number.
+    # Files of the whole chip: their family, and the factor that converts to its unit.
     file: (gauge(f"node_hwmon_{name}", text, "chip", "sensor"), share)
     for file, name, share, text in (
-        ("beep_enable", "beep_enabled", 1, "1 if the chip may beep, else 0."),
-        ("update_interval", "update_interval_seconds", 0.001, "Time between two readings of a chip, in seconds."),
-        ("vrm", "voltage_regulator_version", 1, "Version of the rules for voltages that a chip knows."),
+        ("beep_enable", "beep_enabled", 1, "1 if the chip may beep, 0 if not."),
+        ("update_interval", "update_interval_seconds", 0.001, "Time between two measurements of a chip, in seconds."),
+        ("vrm", "voltage_regulator_version", 1, "Version of the voltage regulator module (VRM) specification."),
     )
 }
 _UNITS = {
-    # Kind of sensor: what stands after the name, and the unit's share of a kernel's number.
+    # Kind of sensor: the suffix of the metric name, and the factor that converts to its unit.
     "in": ("_volts", 0.001),
     "cpu": ("_volts", 0.001),
     "temp": ("_celsius", 0.001),
@@ -43,12 +43,12 @@ _UNITS = {
 }
 _NO_UNIT = ("fault", "alarm")
 _IN_TURNS = ("", "input", "min", "max", "target")
-"""Of a fan, what is counted in turns a minute."""
+"""Elements of a fan that are in rotations per minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One chip: its place, which tells it from most others, its entry, its own name, and the texts of its files."""
+    """One chip: the path of its device (unique for most chips), its entry, its name, and its files."""
 
     place: str
     entry: str
@@ -57,12 +57,12 @@ class Chip:
 
 
 def clean(name: str) -> str:
-    """Return a name as it stands in a label or a metric: small letters, digits and underscores."""
+    """Return a name for labels and metrics: lower-case letters, digits and underscores."""
     return re.sub(r"[^a-z0-9:_]", "_", name.lower()).strip("_")
 
 
 def read(host: Host) -> list[Chip]:
-    """Read all sensors; some chips keep them in the directory of their device."""
+    """Read all sensors. Some chips have them in the directory of their device."""
     found = []
     for entry in names_in(host, "class/hwmon"):
         directory = f"class/hwmon/{entry}"
@@ -76,7 +76,7 @@ def read(host: Host) -> list[Chip]:
 
 
 def place_of(host: Host, directory: str) -> str:
-    """Return the last two directories on the way to a chip's device: they stay, while its number does not."""
+    """Return the last two directories of a chip's device. They are stable; the number of the chip is not."""
     try:
         way = os.path.realpath(f"{host.sysfs}/{directory}/device", strict=True)
     except OSError:
@@ -85,7 +85,7 @@ def place_of(host: Host, directory: str) -> str:
 
 
 def keys(chips: Sequence[Chip]) -> list[str]:
-    """Return how each chip is called: by its place, and where several have one, by its name or entry too."""
+    """Return the key of each chip: the place, and for chips with the same place also the name or entry."""
     places = Counter([chip.place for chip in chips])
     names = Counter([(chip.place, chip.name) for chip in chips])
     return [
@@ -97,7 +97,7 @@ def keys(chips: Sequence[Chip]) -> list[str]:
 
 
 def names_in(host: Host, directory: str) -> list[str]:
-    """Return the names in a directory; none where it is missing."""
+    """Return the names in a directory, none if it is missing."""
     try:
         return host.sys_names(directory)
     except OSError:
@@ -105,7 +105,7 @@ def names_in(host: Host, directory: str) -> list[str]:
 
 
 def attributes(host: Host, directory: str, names: Iterable[str]) -> Mapping[str, str]:
-    """Return the attributes that can be read now."""
+    """Return the readable attributes."""
     try:
         return host.sys_attributes(directory, names)
     except OSError:
@@ -114,12 +114,12 @@ def attributes(host: Host, directory: str, names: Iterable[str]) -> Mapping[str,
 
 @lru_cache(maxsize=512)
 def family_of(kind: str, element: str) -> tuple[Family, float]:
-    """Return the family of a sensor's number, and the share of its unit."""
+    """Return the family of a sensor's number, and the factor that converts to its unit."""
     name = f"node_hwmon_{kind}" + (f"_{clean(element)}" if element not in ("", "input") else "")
     what = f"{element or 'input'} of the sensors called {kind}"
     labels = ("chip", "sensor")
     if element == "beep":
-        return gauge(f"{name}_enabled", f"1 if the sensors called {kind} may beep, else 0.", *labels), 1
+        return gauge(f"{name}_enabled", f"1 if the sensors called {kind} may beep, 0 if not.", *labels), 1
     plain = element in _NO_UNIT or kind in ("pwm", "intrusion") or (kind, element) == ("temp", "type")
     if plain or (kind == "fan" and element not in _IN_TURNS) or (kind == "freq" and element != "input"):
         return gauge(name, f"The {what}.", *labels), 1
@@ -133,7 +133,7 @@ def family_of(kind: str, element: str) -> tuple[Family, float]:
 
 
 def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sample]]:
-    """Give the numbers of a chip in base units."""
+    """Yield the samples of a chip in base units."""
     for file, text in chip.files.items():
         found = _SENSOR.match(file)
         sensor, element = (f"{found[1]}{found[2]}", found[3] or "") if found else (f"{file}0", "")
@@ -142,7 +142,7 @@ def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sam
         if found is None:
             family, share = _OF_CHIP[file]
         elif element == "input" and sensor in chip.files:
-            continue  # the same, under its other name
+            continue  # the same number under its other name
         else:
             family, share = family_of(found[1], element)
         if family.name == "node_hwmon_freq_freq_mhz":
@@ -151,7 +151,7 @@ def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sam
 
 
 def parse(chips: Sequence[Chip], sensors: Filter, wanted: Filter) -> Metrics:
-    """Turn the kernel's thousandths and millionths into base units."""
+    """Convert the kernel's thousandths and millionths to base units."""
     names: list[Sample] = []
     labels: list[Sample] = []
     columns: dict[Family, list[Sample]] = {}
@@ -170,7 +170,7 @@ def parse(chips: Sequence[Chip], sensors: Filter, wanted: Filter) -> Metrics:
 
 
 class HardwareSensors(Collector):
-    """How warm the hardware is, and what it draws."""
+    """Temperatures, fans, voltages and power of the hardware."""
 
     name = "hwmon"
     summary = "temperatures, fans, voltages, power"

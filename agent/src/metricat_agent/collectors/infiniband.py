@@ -1,7 +1,7 @@
 """Ports of InfiniBand and RoCE adapters, from ``/sys/class/infiniband`` (kernel: ABI/stable/sysfs-class-infiniband).
 
-A port's counters are files of one number each, in ``counters`` and, as the adapter's driver has them, in
-``hw_counters``; kernels before 4.5 had the wide ones in ``counters_ext``.
+A port's counters are files with one number each, in ``counters`` and, depending on the driver, in ``hw_counters``.
+Kernels before 4.5 have the 64-bit counters in ``counters_ext``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PORT = ("device", "port")
 INFO = gauge(
-    *("node_infiniband_info", "1, labelled with what an InfiniBand adapter says of itself."),
+    *("node_infiniband_info", "1, labelled with the properties of an InfiniBand adapter."),
     *("device", "board_id", "firmware_version", "hca_type"),
 )
 STATE = gauge(
@@ -30,8 +30,10 @@ PHYSICAL = gauge(
     "Physical state of a port: 1 sleep, 2 polling, 3 disabled, 4 training, 5 up, 6 recovering, 7 test.",
     *_PORT,
 )
-RATE = gauge("node_infiniband_rate_bytes_per_second", "The fastest that a port can transfer.", *_PORT)
-LIFESPAN = gauge("node_infiniband_lifespan_seconds", "For how long the adapter keeps its counters as read.", *_PORT)
+RATE = gauge("node_infiniband_rate_bytes_per_second", "Maximum transfer rate of a port, in bytes per second.", *_PORT)
+LIFESPAN = gauge(
+    "node_infiniband_lifespan_seconds", "Time for which the adapter caches its counters, in seconds.", *_PORT
+)
 _NAMES = {
     "counters": {
         "excessive_buffer_overrun_errors": "excessive_buffer_overrun_errors",
@@ -100,10 +102,10 @@ _NAMES = {
     },
 }
 _LANES = 4
-"""Data is counted per lane, in the standard's units of four octets."""
+"""Factor of data counters: the standard counts data in units of four octets, one for each lane."""
 COUNTERS: dict[tuple[str, str], Family] = {
     (directory, file): counter(
-        f"node_infiniband_{name}_total", f"The port's counter {file}{', in bytes' * ('data' in file)}.", *_PORT
+        f"node_infiniband_{name}_total", f"Counter {file} of the port{', in bytes' * ('data' in file)}.", *_PORT
     )
     for directory, names in _NAMES.items()
     for file, name in names.items()
@@ -113,7 +115,7 @@ _GBIT = 1_000_000_000 / 8
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One port: its own files, and those of its directories of counters."""
+    """One port: its own files, and the files of its counter directories."""
 
     device: str
     number: str
@@ -131,7 +133,7 @@ class Adapter:
 
 
 def read(host: Host, devices: Filter) -> list[Adapter]:
-    """Read all adapters; none where there are none. One that goes away meanwhile is left out."""
+    """Read all adapters. Skip one that is removed meanwhile."""
     try:
         entries = host.sys_names("class/infiniband")
     except FileNotFoundError:
@@ -154,13 +156,13 @@ def _port(host: Host, device: str, number: str) -> Port:
     for directory, names in _NAMES.items():
         try:
             counters[directory] = host.sys_attributes(f"{place}/{directory}", (*names, "lifespan"))
-        except FileNotFoundError:  # as the kernel and the driver have it
+        except FileNotFoundError:  # depends on the kernel and the driver
             continue
     return Port(device, number, host.sys_attributes(place, ("state", "phys_state", "rate")), counters)
 
 
 def parse(adapters: Iterable[Adapter]) -> Metrics:
-    """Take the numbers; a counter that the adapter has not (``N/A (no PMA)``) is left out."""
+    """Parse the numbers. Skip counters that the adapter lacks (``N/A (no PMA)``)."""
     infos: list[Sample] = []
     gauges: dict[Family, list[Sample]] = {STATE: [], PHYSICAL: [], RATE: [], LIFESPAN: []}
     counts: dict[tuple[str, str], list[Sample]] = {key: [] for key in COUNTERS}
@@ -185,7 +187,7 @@ def parse(adapters: Iterable[Adapter]) -> Metrics:
 
 
 class InfiniBand(Collector):
-    """What the ports of InfiniBand and RoCE adapters carry, and lose."""
+    """State, traffic and errors of InfiniBand and RoCE ports."""
 
     name = "infiniband"
     summary = "state and counters of InfiniBand and RoCE ports"

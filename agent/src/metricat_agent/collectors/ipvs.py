@@ -1,4 +1,4 @@
-"""Load balancing in the kernel (kube-proxy's mode IPVS uses it), from ``/proc/1/net/ip_vs`` and ``ip_vs_stats``.
+"""Load balancing in the kernel (used by kube-proxy in IPVS mode), from ``/proc/1/net/ip_vs`` and ``ip_vs_stats``.
 
 Kernel: net/netfilter/ipvs/ip_vs_ctl.c.
 """
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 TOTALS = (
-    counter("node_ipvs_connections_total", "Connections made."),
-    counter("node_ipvs_incoming_packets_total", "Packets that came in."),
-    counter("node_ipvs_outgoing_packets_total", "Packets that went out."),
-    counter("node_ipvs_incoming_bytes_total", "Bytes that came in."),
-    counter("node_ipvs_outgoing_bytes_total", "Bytes that went out."),
+    counter("node_ipvs_connections_total", "Connections handled by IPVS."),
+    counter("node_ipvs_incoming_packets_total", "Packets received by virtual servers."),
+    counter("node_ipvs_outgoing_packets_total", "Packets sent by virtual servers."),
+    counter("node_ipvs_incoming_bytes_total", "Bytes received by virtual servers."),
+    counter("node_ipvs_outgoing_bytes_total", "Bytes sent by virtual servers."),
 )
 """In the order of the third line of ``ip_vs_stats``, whose numbers are hexadecimal."""
 LABELS = ("local_address", "local_port", "remote_address", "remote_port", "proto", "local_mark")
-WEIGHT = gauge("node_ipvs_backend_weight", "Weight of a server.", *LABELS)
-ACTIVE = gauge("node_ipvs_backend_connections_active", "Open connections to a server.", *LABELS)
-INACTIVE = gauge("node_ipvs_backend_connections_inactive", "Connections to a server that are over.", *LABELS)
+WEIGHT = gauge("node_ipvs_backend_weight", "Weight of a backend server.", *LABELS)
+ACTIVE = gauge("node_ipvs_backend_connections_active", "Active connections to a backend server.", *LABELS)
+INACTIVE = gauge("node_ipvs_backend_connections_inactive", "Inactive connections to a backend server.", *LABELS)
 BACKENDS = (WEIGHT, ACTIVE, INACTIVE)
 """In the order of the columns of ``ip_vs``."""
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
 def read(host: Host) -> tuple[str, str]:
-    """Read both files; empty without the module."""
+    """Read both files. They are empty without the kernel module."""
     try:
         return host.pid1("net/ip_vs_stats"), host.pid1("net/ip_vs")
     except FileNotFoundError:
@@ -50,7 +50,7 @@ def endpoint(text: str) -> tuple[str, str]:
 
 
 def backends(text: str) -> Iterator[tuple[Mapping[str, str], tuple[int, ...]]]:
-    """Take each server's labels, weight, active and inactive connections; a service stands above its servers."""
+    """Yield labels, weight, active and inactive connections of each server. Servers follow their service."""
     service: dict[str, str] = {}
     for line in text.splitlines():
         words = line.split()
@@ -67,7 +67,7 @@ def backends(text: str) -> Iterator[tuple[Mapping[str, str], tuple[int, ...]]]:
 
 
 def parse(stats: str, table: str, wanted: tuple[str, ...] = LABELS) -> Metrics:
-    """Add up the servers that the wanted labels do not tell apart."""
+    """Add up the servers that have equal values of the wanted labels."""
     if not stats:
         return []
     totals = [int(word, 16) for word in stats.splitlines()[2].split()]
@@ -87,7 +87,7 @@ def parse_labels(text: str) -> tuple[str, ...]:
     """Return the labels of a comma-separated list."""
     given = tuple([label for label in text.split(",") if label])
     if unknown := [label for label in given if label not in LABELS]:
-        raise ValueError(f"there is no label {unknown[0]}; choose from {', '.join(LABELS)}")
+        raise ValueError(f"unknown label {unknown[0]}; choose from {', '.join(LABELS)}")
     return given
 
 
@@ -100,7 +100,7 @@ BACKEND_LABELS = CollectorOption(
 
 
 class VirtualServers(Collector):
-    """Where the kernel sends the connections of virtual servers."""
+    """Connections and backend servers of virtual servers."""
 
     name = "ipvs"
     summary = "connections and servers of the kernel's load balancing (IPVS)"

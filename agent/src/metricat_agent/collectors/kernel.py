@@ -1,4 +1,4 @@
-"""Single numbers of the kernel: entropy, tasks found hung, SELinux."""
+"""Single numbers of the kernel: entropy, hung tasks, SELinux."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-ENTROPY = gauge("node_entropy_available_bits", "Entropy that the kernel holds, in bits.")
-POOL = gauge("node_entropy_pool_size_bits", "Entropy that the kernel can hold, in bits.")
-HUNG = counter("node_kernel_hung_tasks_total", "Tasks that the kernel found hung.")
-SELINUX = gauge("node_selinux_enabled", "1 if SELinux is at work, else 0.")
-SELINUX_MODE = gauge("node_selinux_current_mode", "1 if SELinux enforces, 0 if it only warns.")
+ENTROPY = gauge("node_entropy_available_bits", "Entropy available in the kernel, in bits.")
+POOL = gauge("node_entropy_pool_size_bits", "Size of the kernel's entropy pool, in bits.")
+HUNG = counter("node_kernel_hung_tasks_total", "Hung tasks detected by the kernel.")
+SELINUX = gauge("node_selinux_enabled", "1 if SELinux is enabled, 0 if not.")
+SELINUX_MODE = gauge("node_selinux_current_mode", "1 if SELinux is in enforcing mode, 0 if it is permissive.")
 
 
 class Entropy(Collector):
-    """How much chance the kernel holds."""
+    """Entropy of the kernel."""
 
     name = "entropy"
-    summary = "entropy that the kernel holds"
+    summary = "entropy available in the kernel"
     families = (ENTROPY, POOL)
 
     def collect(self) -> Metrics:
-        """Read two files of one number each."""
+        """Read two files with one number each."""
         names = ("entropy_avail", "poolsize")
         return self.parse_if_changed([self.host.proc(f"sys/kernel/random/{name}") for name in names], parse_entropy)
 
 
 def parse_entropy(texts: Iterable[str]) -> Metrics:
-    """Take a number of each file."""
+    """Parse the number of each file."""
     return [single(family, int(text)) for family, text in zip((ENTROPY, POOL), texts, strict=True)]
 
 
 class KernelHung(Collector):
-    """Whether tasks hang in the kernel."""
+    """Hung tasks detected by the kernel."""
 
     name = "kernel_hung"
-    summary = "tasks that the kernel found hung (Linux 6.13 or newer)"
+    summary = "hung tasks detected by the kernel (Linux 6.13 or newer)"
     families = (HUNG,)
 
     def collect(self) -> Metrics:
-        """Read one number; older kernels do not count."""
+        """Read the count. Older kernels do not have it."""
         try:
             text = self.host.proc("sys/kernel/hung_task_detect_count")
         except FileNotFoundError:
@@ -54,19 +54,19 @@ class KernelHung(Collector):
 
 
 class SeLinux(Collector):
-    """Whether SELinux protects the node."""
+    """State and mode of SELinux."""
 
     name = "selinux"
-    summary = "whether SELinux is at work"
+    summary = "state and mode of SELinux"
     families = (SELINUX, SELINUX_MODE)
 
     def collect(self) -> Metrics:
-        """Look for its filesystem."""
+        """Read and parse."""
         return self.parse_if_changed(read_selinux(self.host), parse_selinux)
 
 
 def read_selinux(host: Host) -> Mapping[str, str]:
-    """Read its mode; nothing where it is not at work."""
+    """Read the mode, nothing if SELinux is disabled."""
     try:
         return {"enforce": host.sys("fs/selinux/enforce")}
     except OSError:
@@ -74,7 +74,7 @@ def read_selinux(host: Host) -> Mapping[str, str]:
 
 
 def parse_selinux(found: Mapping[str, str]) -> Metrics:
-    """Tell whether it is there, and if so its mode."""
+    """Return whether SELinux is enabled, and its mode."""
     if "enforce" not in found:
         return [single(SELINUX, 0)]
     return [single(SELINUX, 1), single(SELINUX_MODE, int(found["enforce"]))]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 LOADS = tuple(
-    gauge(f"node_load{minutes}", f"Tasks running, waiting for a CPU or for a disk: mean of about {minutes} min.")
+    gauge(f"node_load{minutes}", f"Load average over {minutes} min: tasks that run or wait for a CPU or a disk.")
     for minutes in (1, 5, 15)
 )
 
@@ -22,13 +22,13 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Metrics:
-    """Take its first three numbers."""
+    """Parse the first three numbers."""
     one, five, fifteen, *_ = text.split()
     return [single(family, float(value)) for family, value in zip(LOADS, (one, five, fifteen), strict=True)]
 
 
 class LoadAverage(Collector):
-    """How many tasks want to run."""
+    """Load averages."""
 
     name = "loadavg"
     summary = "load averages over 1, 5 and 15 minutes"

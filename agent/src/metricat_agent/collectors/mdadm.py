@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-STATE = gauge("node_md_state", "1 for the state that a RAID is in, 0 for the others.", "device", "state")
-DISKS = gauge("node_md_disks", "Disks of a RAID by their state.", "device", "state")
-REQUIRED = gauge("node_md_disks_required", "Disks that a RAID should have.", "device")
-BLOCKS = gauge("node_md_blocks", "Blocks of 1024 bytes of a RAID.", "device")
-SYNCED = gauge("node_md_blocks_synced", "Blocks that are in step on all disks.", "device")
-RAID_DISKS = gauge("node_md_raid_disks", "Disks of a RAID as sysfs has it.", "device")
-DEGRADED = gauge("node_md_degraded", "Disks that a RAID lacks, as sysfs has it.", "device")
+STATE = gauge("node_md_state", "1 for the current state of a RAID, 0 for the others.", "device", "state")
+DISKS = gauge("node_md_disks", "Disks of a RAID by state.", "device", "state")
+REQUIRED = gauge("node_md_disks_required", "Number of disks required by a RAID.", "device")
+BLOCKS = gauge("node_md_blocks", "Size of a RAID, in blocks of 1024 bytes.", "device")
+SYNCED = gauge("node_md_blocks_synced", "Synchronized blocks of a RAID, of 1024 bytes.", "device")
+RAID_DISKS = gauge("node_md_raid_disks", "Number of disks of a RAID, from sysfs.", "device")
+DEGRADED = gauge("node_md_degraded", "Number of disks that a RAID lacks, from sysfs.", "device")
 _STATES = ("active", "inactive", "recovering", "resync", "check")
 _ACTIVITIES = {"recovery": "recovering", "resync": "resync", "check": "check", "reshape": "recovering"}
 _HEAD = re.compile(r"(md\S*) : (active|inactive)\s?(?:\((?:auto-)?read-only\) )?(.*)$")
@@ -31,7 +31,7 @@ _PENDING = re.compile(r"(recovery|resync|check|reshape)\s*=\s*(PENDING|DELAYED)"
 
 @dataclass(frozen=True, slots=True)
 class Raid:
-    """One RAID: what its lines say."""
+    """The parsed lines of one RAID."""
 
     device: str
     state: str
@@ -44,7 +44,7 @@ class Raid:
 
 
 def raids(text: str) -> list[Raid]:
-    """Take each RAID's lines, up to an empty one."""
+    """Parse the RAIDs, which are separated by empty lines."""
     return [raid for part in re.split(r"\n\s*\n", text) if (raid := _raid(part)) is not None]
 
 
@@ -76,7 +76,7 @@ def _raid(part: str) -> Raid | None:
 
 
 def read(host: Host) -> tuple[str, Mapping[str, Mapping[str, str]]]:
-    """Read the table, empty without the driver, and what sysfs has of each RAID."""
+    """Read the table (empty without the driver) and the sysfs files of each RAID."""
     try:
         text = host.proc("mdstat")
     except FileNotFoundError:
@@ -92,7 +92,7 @@ def read(host: Host) -> tuple[str, Mapping[str, Mapping[str, str]]]:
 
 
 def parse(text: str, sysfs: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Give every state of every RAID, so that an alert need not know what is absent."""
+    """Return a series for every state of every RAID, so that alerts need not handle absent series."""
     found = raids(text)
     disks: list[Sample] = []
     for raid in found:
@@ -115,7 +115,7 @@ def parse(text: str, sysfs: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 class SoftwareRaids(Collector):
-    """Whether software RAIDs have all their disks."""
+    """State, disks and synchronization of software RAIDs."""
 
     name = "mdadm"
     summary = "state and disks of software RAIDs"

@@ -12,55 +12,55 @@ if TYPE_CHECKING:
 
 _KIB = " kB"
 MEANINGS = {
-    "MemTotal": "usable by the kernel and by programs",
-    "MemFree": "used for nothing at all",
-    "MemAvailable": "that new programs could have without swapping, as the kernel estimates",
-    "Buffers": "holding blocks of raw disks",
-    "Cached": "holding contents of files, tmpfs and shared memory included",
-    "SwapCached": "in swap and in memory at once",
-    "Active": "used lately",
-    "Inactive": "not used lately, the first to be reclaimed",
-    "Active(anon)": "of programs, used lately",
-    "Inactive(anon)": "of programs, not used lately",
-    "Active(file)": "of files, used lately",
-    "Inactive(file)": "of files, not used lately",
+    "MemTotal": "usable by the kernel and programs",
+    "MemFree": "that is free",
+    "MemAvailable": "available to new programs without swapping, as estimated by the kernel",
+    "Buffers": "that caches blocks of raw disks",
+    "Cached": "that caches contents of files, including tmpfs and shared memory",
+    "SwapCached": "that is also in swap",
+    "Active": "used recently",
+    "Inactive": "not used recently, reclaimed first",
+    "Active(anon)": "of programs, used recently",
+    "Inactive(anon)": "of programs, not used recently",
+    "Active(file)": "of files, used recently",
+    "Inactive(file)": "of files, not used recently",
     "Unevictable": "that cannot be reclaimed",
     "Mlocked": "locked by programs",
     "SwapTotal": "of swap space",
-    "SwapFree": "of swap space not used",
-    "Zswap": "holding compressed pages of zswap",
-    "Zswapped": "of pages compressed by zswap, their size before",
+    "SwapFree": "of swap space that is free",
+    "Zswap": "that holds the compressed pages of zswap",
+    "Zswapped": "of pages in zswap, before compression",
     "Dirty": "waiting to be written to disk",
     "Writeback": "being written to disk",
     "AnonPages": "of programs, mapped",
     "Mapped": "of files, mapped by programs",
-    "Shmem": "shared between programs, and tmpfs",
-    "KReclaimable": "of the kernel, reclaimable",
+    "Shmem": "shared between programs, including tmpfs",
+    "KReclaimable": "of the kernel that is reclaimable",
     "Slab": "of the kernel's data structures",
-    "SReclaimable": "of the kernel's data structures, reclaimable",
-    "SUnreclaim": "of the kernel's data structures, not reclaimable",
+    "SReclaimable": "of the kernel's data structures that is reclaimable",
+    "SUnreclaim": "of the kernel's data structures that is not reclaimable",
     "KernelStack": "of the kernel's stacks",
     "PageTables": "of page tables",
     "SecPageTables": "of page tables of virtual machines and IOMMUs",
-    "NFS_Unstable": "sent to an NFS server and not yet on its disk",
+    "NFS_Unstable": "sent to an NFS server, not yet on its disk",
     "Bounce": "of bounce buffers for old devices",
-    "WritebackTmp": "of FUSE, being written",
-    "CommitLimit": "that may be promised to programs under strict overcommit",
-    "Committed_AS": "promised to programs",
-    "VmallocTotal": "of addresses for vmalloc",
-    "VmallocUsed": "of vmalloc in use",
-    "VmallocChunk": "of the greatest free part of vmalloc",
-    "Percpu": "of the kernel, one copy for each CPU",
-    "HardwareCorrupted": "found broken by the hardware and set aside",
+    "WritebackTmp": "of FUSE that is being written",
+    "CommitLimit": "that can be committed to programs under strict overcommit",
+    "Committed_AS": "committed to programs",
+    "VmallocTotal": "of the address space for vmalloc",
+    "VmallocUsed": "of vmalloc that is used",
+    "VmallocChunk": "of the largest free block of vmalloc",
+    "Percpu": "of the kernel's per-CPU data",
+    "HardwareCorrupted": "taken out of use because of hardware errors",
     "AnonHugePages": "of programs, in transparent huge pages",
-    "ShmemHugePages": "shared, in huge pages",
-    "ShmemPmdMapped": "shared, mapped in huge pages",
+    "ShmemHugePages": "shared or of tmpfs, in huge pages",
+    "ShmemPmdMapped": "shared or of tmpfs, mapped with huge pages",
     "FileHugePages": "of files, in huge pages",
-    "FilePmdMapped": "of files, mapped in huge pages",
+    "FilePmdMapped": "of files, mapped with huge pages",
     "Unaccepted": "not yet accepted by a confidential guest",
-    "Balloon": "given back to the hypervisor",
-    "CmaTotal": "kept for the contiguous memory allocator",
-    "CmaFree": "of the contiguous memory allocator, free",
+    "Balloon": "returned to the hypervisor",
+    "CmaTotal": "reserved for the contiguous memory allocator",
+    "CmaFree": "of the contiguous memory allocator that is free",
     "GPUActive": "held by graphics drivers for running jobs",
     "GPUReclaim": "held by graphics drivers, reclaimable",
     "Hugepagesize": "of one huge page of the default size",
@@ -72,14 +72,14 @@ MEANINGS = {
 }
 COUNTS = {
     "HugePages_Total": "Huge pages of the default size.",
-    "HugePages_Free": "Huge pages of the default size that nobody uses.",
-    "HugePages_Rsvd": "Huge pages of the default size promised and not yet used.",
-    "HugePages_Surp": "Huge pages of the default size beyond the number set.",
+    "HugePages_Free": "Free huge pages of the default size.",
+    "HugePages_Rsvd": "Huge pages of the default size that are reserved and not yet used.",
+    "HugePages_Surp": "Huge pages of the default size above the configured number.",
 }
 
 
 def metric_name(field: str, unit: str) -> str:
-    """Return a field's metric name: ``Active(anon)`` and kB give ``node_memory_Active_anon_bytes``."""
+    """Return a field's metric name. ``Active(anon)`` in kB becomes ``node_memory_Active_anon_bytes``."""
     plain = field.replace("(", "_").replace(")", "").replace("-", "_").replace(" ", "_")
     return f"node_memory_{plain}_bytes" if unit else f"node_memory_{plain}"
 
@@ -91,7 +91,7 @@ FAMILIES = {
 
 
 def family_of(field: str, value: str) -> Family:
-    """Return a field's family: declared, or made for a field of a kernel newer than this list."""
+    """Return a field's family: declared, or made for a field of a newer kernel."""
     unit = _KIB if value.endswith(_KIB) else ""
     return FAMILIES.get(field) or gauge(metric_name(field, unit), f"The field {field} of /proc/meminfo.")
 
@@ -102,7 +102,7 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Metrics:
-    """Take every line, ``NAME: NUMBER`` with or without `` kB``, which are 1024 bytes."""
+    """Parse every line ``NAME: NUMBER``, with or without the unit `` kB`` (1024 bytes)."""
     return [
         (
             FAMILIES.get(field) or family_of(field, value),
@@ -113,7 +113,7 @@ def parse(text: str) -> Metrics:
 
 
 class Memory(Collector):
-    """What memory is used for."""
+    """Use of memory and swap."""
 
     name = "meminfo"
     summary = "memory and swap, field by field"

@@ -1,9 +1,9 @@
 """State of the host's network devices, from ``/sys/class/net`` (kernel: ABI/testing/sysfs-class-net).
 
-A mount of sysfs shows the network namespace of whoever mounted it. The host's ``/sys`` bound into a pod shows the
-host's devices, a ``/sys`` that the container runtime mounted afresh shows the pod's, and the two may well have an
-``eth0`` each. So it is believed only if it is the very filesystem that the host's process 1 has on ``/sys``, and only
-for devices that process 1 sees. A tree of files that is no sysfs at all, a recording, shows whatever was recorded.
+A mount of sysfs shows the network namespace in which it was mounted. The host's ``/sys``, bind-mounted into a pod,
+shows the host's devices. A ``/sys`` mounted by the container runtime shows the pod's devices, and both may have an
+``eth0``. So the collector accepts only the filesystem that the host's process 1 has on ``/sys``, and only devices that
+process 1 has. A tree of files that is not a sysfs (a recording) is accepted as it is.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from metricat_agent.host.cached_files import read_text
 from metricat_agent.host.hostfs import Host, device_of
 from metricat_agent.host.mountinfo import all_mounts
 
-UP = gauge("node_network_up", "1 if the device is operational, else 0.", "device")
+UP = gauge("node_network_up", "1 if the device is operational, 0 if not.", "device")
 INFO = gauge(
     "node_network_info",
-    "1, labelled with addresses and state of a device.",
+    "1, labelled with the addresses and state of a device.",
     "device",
     "address",
     "broadcast",
@@ -29,50 +29,55 @@ INFO = gauge(
     "adminstate",
     "ifalias",
 )
-SPEED = gauge("node_network_speed_bytes", "Speed of the link, in bytes per second, where the link knows it.", "device")
+SPEED = gauge("node_network_speed_bytes", "Speed of the link, in bytes per second, if the link reports it.", "device")
 NUMBERS: dict[str, Family] = {
     name: make(f"node_network_{metric}", text, "device")
     for name, make, metric, text in (
-        ("addr_assign_type", gauge, "address_assign_type", "How the address came: 0 own, 1 random, 2 stolen, 3 set."),
-        ("carrier", gauge, "carrier", "1 if the link is up, else 0."),
-        ("carrier_changes", counter, "carrier_changes_total", "Times the link went up or down."),
-        ("carrier_down_count", counter, "carrier_down_changes_total", "Times the link went down."),
-        ("carrier_up_count", counter, "carrier_up_changes_total", "Times the link went up."),
-        ("dev_id", gauge, "device_id", "Number that tells devices with one address apart."),
-        ("dormant", gauge, "dormant", "1 if the link is up but waits, as for 802.1X, else 0."),
+        (
+            "addr_assign_type",
+            gauge,
+            "address_assign_type",
+            "Origin of the address: 0 permanent, 1 random, 2 of another device, 3 set.",
+        ),
+        ("carrier", gauge, "carrier", "1 if the link is up, 0 if not."),
+        ("carrier_changes", counter, "carrier_changes_total", "Times that the link went up or down."),
+        ("carrier_down_count", counter, "carrier_down_changes_total", "Times that the link went down."),
+        ("carrier_up_count", counter, "carrier_up_changes_total", "Times that the link went up."),
+        ("dev_id", gauge, "device_id", "Number that distinguishes devices with the same address."),
+        ("dormant", gauge, "dormant", "1 if the link is up but waits (for 802.1X, for example), 0 if not."),
         ("flags", gauge, "flags", "Flags of the device (man 7 netdevice), as a number."),
-        ("ifindex", gauge, "iface_id", "Number of the device."),
-        ("iflink", gauge, "iface_link", "Number of the device below it, or its own."),
+        ("ifindex", gauge, "iface_id", "Index of the device."),
+        ("iflink", gauge, "iface_link", "Index of the device below this one, or its own."),
         ("link_mode", gauge, "iface_link_mode", "Link mode: 0 default, 1 dormant."),
-        ("mtu", gauge, "mtu_bytes", "Greatest packet it takes, in bytes."),
+        ("mtu", gauge, "mtu_bytes", "Largest packet of the device (MTU), in bytes."),
         (
             "name_assign_type",
             gauge,
             "name_assign_type",
-            "How the name came: 1 counted, 2 predicted, 3 chosen, 4 renamed.",
+            "Origin of the name: 1 enumerated, 2 predictable, 3 chosen by a user, 4 renamed.",
         ),
         ("netdev_group", gauge, "net_dev_group", "Group of the device."),
         (
             "statistics/rx_nohandler",
             counter,
             "receive_nohandler_total",
-            "Packets received that no protocol wanted.",
+            "Packets received without a protocol handler.",
         ),
-        ("tx_queue_len", gauge, "transmit_queue_length", "Packets that its send queue holds."),
-        ("type", gauge, "protocol_type", "Kind of the device (ARPHRD_*), as a number."),
+        ("tx_queue_len", gauge, "transmit_queue_length", "Length of the transmit queue, in packets."),
+        ("type", gauge, "protocol_type", "Type of the device (ARPHRD_*), as a number."),
     )
 }
 FIXED = ("ifindex", "iflink", "dev_id", "name_assign_type")
-"""The kernel never changes these while the device is there under its name."""
+"""The kernel does not change these files while the device exists under its name."""
 TEXTS = ("address", "broadcast", "duplex", "operstate", "ifalias", "speed")
 _CHANGING = (*(name for name in NUMBERS if name not in FIXED), *TEXTS)
 IFF_UP = 1
 Attributes = Mapping[str, Mapping[str, str]]
-"""Per device: the files of its directory that could be read, each with its text."""
+"""By device: the readable files of its directory and their texts."""
 
 
 def is_host_sysfs(host: Host) -> bool:
-    """Tell whether our mount of /sys is the one of the host's process 1, hence of its network namespace."""
+    """Return whether the agent's mount of /sys is that of the host's process 1, hence of its network namespace."""
     device = device_of(host.sysfs)
     ours = all_mounts(read_text(f"{host.self_proc}/mountinfo"))
     if not any(mount.fstype == "sysfs" and mount.device_number == device for mount in ours):
@@ -84,27 +89,27 @@ def is_host_sysfs(host: Host) -> bool:
 
 
 def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]:
-    """Return those of the devices in our /sys that are the host's and that we look at."""
+    """Return the selected devices of the agent's /sys that the host has."""
     if not is_host_sysfs(host):
         raise NotHostNetworkError(
-            f"{host.sysfs} is not the mount of sysfs that the host has on /sys, so its network devices may be those of "
-            f"this container: mount the host's /sys and name it in --path.sysfs, or pass --no-collector.netclass"
+            f"{host.sysfs} is not the host's mount of /sys, so its network devices may be those of this container. "
+            f"Mount the host's /sys and pass its path in --path.sysfs, or pass --no-collector.netclass"
         )
     seen = {line.rpartition(":")[0].strip(" ") for line in host.pid1("net/dev").split("\n")[2:]}
     return [device for device in names if device in seen and devices.keeps(device)]
 
 
 def read(host: Host, devices: Iterable[str]) -> Attributes:
-    """Read the attributes of devices; a link that is down, or an old kernel, lacks some."""
+    """Read the attributes of devices. A link that is down, or an old kernel, lacks some."""
     found = {}
     for device in devices:
-        with suppress(FileNotFoundError):  # it went away just now
+        with suppress(FileNotFoundError):  # the device was just removed
             found[device] = host.sys_attributes(f"class/net/{device}", _CHANGING, FIXED)
     return found
 
 
 def parse(attributes: Attributes) -> Metrics:
-    """Turn texts into numbers; megabits into bytes; a speed of -1 or 0 means that the link does not know it."""
+    """Convert texts to numbers, and megabits to bytes. A speed of -1 or 0 is unknown."""
     up: list[Sample] = []
     infos: list[Sample] = []
     speeds: list[Sample] = []
@@ -131,11 +136,11 @@ def _info(device: str, known: Mapping[str, str]) -> tuple[str, ...]:
 
 
 class NotHostNetworkError(Exception):
-    """The mount of sysfs that we were given shows some other network than the host's."""
+    """The mount of sysfs shows another network namespace than the host's."""
 
 
 class NetworkClass(Collector):
-    """Whether the host's network devices are up, and how fast."""
+    """State, speed and addresses of the host's network devices."""
 
     name = "netclass"
     summary = "state, speed and MTU of the host's network devices"
@@ -143,14 +148,14 @@ class NetworkClass(Collector):
     filter_flags = (FilterFlags("network devices", "ignored-devices", "", POD_DEVICES),)
 
     def setup(self) -> None:
-        """Nothing has been read yet."""
+        """Start without devices."""
         self._names: tuple[int, list[str]] | None = None
         self._devices: list[str] = []
         self._found: Attributes = {}
         self._metrics: Metrics = []
 
     def collect(self) -> Metrics:
-        """Read all; look anew whose devices they are when one came or went, and parse when anything is different."""
+        """Read all files. Select the devices again if one came or went, and parse if any file has changed."""
         names = device_of(self.host.sysfs), self.host.sys_names("class/net")
         if names != self._names:
             self._devices = host_devices(self.host, names[1], self.filter("ignored-devices"))

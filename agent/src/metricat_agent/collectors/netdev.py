@@ -1,6 +1,6 @@
 """Traffic of the host's network devices, from ``/proc/1/net/dev`` (``man 5 proc_pid_net``).
 
-Through process 1: ``/proc/net`` is the reader's own network, in a pod the pod's.
+The table is read through process 1: ``/proc/net`` shows the reader's own network namespace, in a pod the pod's.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 RECEIVE = {
     "bytes": "Bytes received.",
     "packets": "Packets received.",
-    "errs": "Packets received broken.",
-    "drop": "Packets received and thrown away.",
-    "fifo": "Packets lost because the device's receive buffer ran over.",
-    "frame": "Packets received with a broken frame.",
+    "errs": "Packets received with errors.",
+    "drop": "Packets received and dropped.",
+    "fifo": "Packets lost because the device's receive buffer overflowed.",
+    "frame": "Packets received with frame alignment errors.",
     "compressed": "Compressed packets received.",
     "multicast": "Multicast packets received.",
 }
 TRANSMIT = {
     "bytes": "Bytes sent.",
     "packets": "Packets sent.",
-    "errs": "Packets that could not be sent.",
-    "drop": "Packets thrown away before they were sent.",
-    "fifo": "Packets lost because the device's send buffer ran over or under.",
-    "colls": "Collisions met while sending.",
+    "errs": "Packets that could not be sent because of errors.",
+    "drop": "Packets dropped before they were sent.",
+    "fifo": "Packets lost because the device's send buffer overflowed or underflowed.",
+    "colls": "Collisions detected while sending.",
     "carrier": "Packets not sent because the carrier was lost.",
     "compressed": "Compressed packets sent.",
 }
@@ -37,7 +37,7 @@ COLUMNS: tuple[Family, ...] = (
     *(counter(f"node_network_receive_{field}_total", text, "device") for field, text in RECEIVE.items()),
     *(counter(f"node_network_transmit_{field}_total", text, "device") for field, text in TRANSMIT.items()),
 )
-"""In the order of the file's columns, which has not changed since Linux 2.2."""
+"""In the order of the file's columns, which is the same since Linux 2.2."""
 
 
 def read(host: Host) -> str:
@@ -46,7 +46,7 @@ def read(host: Host) -> str:
 
 
 def parse(text: str, devices: Filter) -> Metrics:
-    """Take a row for each device; a colon may touch its first number, and an alias has one in its name."""
+    """Parse a row for each device. Its first number may follow the colon directly; an alias has a colon in its name."""
     columns: list[list[Sample]] = [[] for _ in COLUMNS]
     for line in text.rstrip("\n").split("\n")[2:]:
         device, _, numbers = line.rpartition(":")
@@ -60,7 +60,7 @@ def parse(text: str, devices: Filter) -> Metrics:
 
 
 class NetworkDevices(Collector):
-    """What the host's network devices carried and lost."""
+    """Traffic, errors and drops of the host's network devices."""
 
     name = "netdev"
     summary = "traffic, errors and drops of the host's network devices"

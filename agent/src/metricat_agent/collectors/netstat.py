@@ -1,4 +1,4 @@
-"""What the host's network protocols did, from ``/proc/1/net/{netstat,snmp,snmp6}`` (``man 5 proc_pid_net``)."""
+"""Counters of the host's network protocols, from ``/proc/1/net/{netstat,snmp,snmp6}`` (``man 5 proc_pid_net``)."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ FIELDS = fields_option(
     r"|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|SndbufErrors))$"
 )
 MEANINGS = {
-    "Icmp_InErrors": "ICMP messages received with an error.",
+    "Icmp_InErrors": "ICMP messages received with errors.",
     "Icmp_InMsgs": "ICMP messages received.",
     "Icmp_OutMsgs": "ICMP messages sent.",
-    "Icmp6_InErrors": "ICMPv6 messages received with an error.",
+    "Icmp6_InErrors": "ICMPv6 messages received with errors.",
     "Icmp6_InMsgs": "ICMPv6 messages received.",
     "Icmp6_OutMsgs": "ICMPv6 messages sent.",
-    "Ip_Forwarding": "1 if IPv4 packets are forwarded, 2 if not.",
+    "Ip_Forwarding": "1 if the host forwards IPv4 packets, 2 if not.",
     "IpExt_InOctets": "Bytes received in IPv4 packets.",
     "IpExt_OutOctets": "Bytes sent in IPv4 packets.",
     "Ip6_InOctets": "Bytes received in IPv6 packets.",
     "Ip6_OutOctets": "Bytes sent in IPv6 packets.",
-    "Tcp_ActiveOpens": "TCP connections opened from here.",
-    "Tcp_CurrEstab": "TCP connections that are established, half closed ones included.",
-    "Tcp_InErrs": "TCP segments received broken.",
+    "Tcp_ActiveOpens": "TCP connections opened by the host.",
+    "Tcp_CurrEstab": "Established TCP connections, including half-closed ones.",
+    "Tcp_InErrs": "TCP segments received with errors.",
     "Tcp_InSegs": "TCP segments received.",
     "Tcp_OutRsts": "TCP resets sent.",
-    "Tcp_OutSegs": "TCP segments sent, without repetitions.",
-    "Tcp_PassiveOpens": "TCP connections opened from elsewhere.",
-    "Tcp_RetransSegs": "TCP segments sent again.",
-    "TcpExt_ListenDrops": "Connections that a listening socket refused.",
-    "TcpExt_ListenOverflows": "Connections refused because nobody accepted the earlier ones.",
-    "TcpExt_SyncookiesFailed": "SYN cookies that came back wrong.",
-    "TcpExt_SyncookiesRecv": "SYN cookies that came back.",
+    "Tcp_OutSegs": "TCP segments sent, without retransmissions.",
+    "Tcp_PassiveOpens": "TCP connections opened by other hosts.",
+    "Tcp_RetransSegs": "TCP segments retransmitted.",
+    "TcpExt_ListenDrops": "Connections dropped by listening sockets.",
+    "TcpExt_ListenOverflows": "Connections dropped because the accept queue of the socket was full.",
+    "TcpExt_SyncookiesFailed": "Invalid SYN cookies received.",
+    "TcpExt_SyncookiesRecv": "SYN cookies received.",
     "TcpExt_SyncookiesSent": "SYN cookies sent.",
-    "TcpExt_TCPOFOQueue": "TCP segments that came out of order and were kept.",
-    "TcpExt_TCPRcvQDrop": "TCP segments thrown away because the receive queue was full.",
-    "TcpExt_TCPSynRetrans": "SYN segments sent again.",
-    "TcpExt_TCPTimeouts": "TCP timers that ran out.",
+    "TcpExt_TCPOFOQueue": "TCP segments received out of order and queued.",
+    "TcpExt_TCPRcvQDrop": "TCP segments dropped because the receive queue was full.",
+    "TcpExt_TCPSynRetrans": "TCP SYN segments retransmitted.",
+    "TcpExt_TCPTimeouts": "TCP timeouts.",
     "Udp_InDatagrams": "UDP datagrams delivered.",
-    "Udp_InErrors": "UDP datagrams that could not be delivered, for other reasons than a missing port.",
-    "Udp_NoPorts": "UDP datagrams to ports where nobody listens.",
+    "Udp_InErrors": "UDP datagrams not delivered for other reasons than a missing listener.",
+    "Udp_NoPorts": "UDP datagrams to ports without a listener.",
     "Udp_OutDatagrams": "UDP datagrams sent.",
     "Udp_RcvbufErrors": "UDP datagrams lost because a receive buffer was full.",
     "Udp_SndbufErrors": "UDP datagrams lost because a send buffer was full.",
     "Udp6_InDatagrams": "UDP datagrams over IPv6 delivered.",
     "Udp6_InErrors": "UDP datagrams over IPv6 that could not be delivered.",
-    "Udp6_NoPorts": "UDP datagrams over IPv6 to ports where nobody listens.",
+    "Udp6_NoPorts": "UDP datagrams over IPv6 to ports without a listener.",
     "Udp6_OutDatagrams": "UDP datagrams over IPv6 sent.",
     "Udp6_RcvbufErrors": "UDP datagrams over IPv6 lost because a receive buffer was full.",
     "Udp6_SndbufErrors": "UDP datagrams over IPv6 lost because a send buffer was full.",
@@ -71,7 +71,7 @@ Columns = list[tuple[int, Family]]
 
 
 def read(host: Host) -> tuple[str, str]:
-    """Read the tables of IPv4 and of extensions, and the list of IPv6, empty where that is switched off."""
+    """Read the tables of IPv4 and extensions, and the list of IPv6 (empty if IPv6 is disabled)."""
     tables = "".join(host.pid1(name) for name in TABLES)
     try:
         return tables, host.pid1(LIST)
@@ -80,7 +80,7 @@ def read(host: Host) -> tuple[str, str]:
 
 
 def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) -> Metrics:
-    """Take pairs of lines, names and values; `known` remembers which columns of a line of names are wanted."""
+    """Parse pairs of lines, names and values. `known` caches the selected columns of a line of names."""
     found: Metrics = []
     lines = text.splitlines()
     for names, values in zip(lines[::2], lines[1::2], strict=True):
@@ -94,7 +94,7 @@ def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) 
 
 
 def select_columns(names: str, fields: re.Pattern[str]) -> Columns:
-    """Return the columns that the expression finds."""
+    """Return the columns that the expression matches."""
     protocol, *rest = names.split()
     protocol = protocol.removesuffix(":")
     keys = ((number, f"{protocol}_{name}") for number, name in enumerate(rest, 1))
@@ -102,19 +102,19 @@ def select_columns(names: str, fields: re.Pattern[str]) -> Columns:
 
 
 def select6(name: str, fields: re.Pattern[str]) -> Family | None:
-    """Return the family if the expression finds its key: what stands before and after the 6."""
+    """Return the family of a field of IPv6 if the expression matches its key: ``Udp6_NoPorts`` for ``Udp6NoPorts``."""
     protocol, six, rest = name.partition("6")
     key = f"{protocol}{six}_{rest}"
     return family_of(key) if protocol + six in _PROTOCOLS6 and fields.search(key) else None
 
 
 def family_of(key: str) -> Family:
-    """Return a field's family: declared, or made for one that somebody asked for."""
+    """Return a field's family: declared, or made for a field of the user's choice."""
     return FAMILIES.get(key) or untyped(f"node_netstat_{key}", f"The field {key} of the kernel's network statistics.")
 
 
 class NetworkStatistics(Collector):
-    """Errors, retransmissions and connections of the host's protocols."""
+    """Traffic, errors and connections of the host's network protocols."""
 
     name = "netstat"
     summary = "segments, datagrams, errors and connections of the host's network protocols"

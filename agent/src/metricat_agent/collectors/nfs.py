@@ -1,6 +1,7 @@
-"""Requests to NFS servers and of the host's own, from ``/proc/1/net/rpc/nfs`` and ``nfsd``.
+"""Requests of the host's NFS client and NFS server, from ``/proc/1/net/rpc/nfs`` and ``nfsd``.
 
-Kernel: net/sunrpc/stats.c, fs/nfs/nfs4proc.c, fs/nfsd/stats.c. Through process 1: both belong to a network namespace.
+Kernel: net/sunrpc/stats.c, fs/nfs/nfs4proc.c, fs/nfsd/stats.c. Both belong to a network namespace, so they are
+read through process 1.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ _V4_OPERATIONS = _names(
     RestoreFH SaveFH SecInfo SetAttr SetClientID SetClientIDConfirm Verify Write RelLockOwner
     """
 )
-"""Procedures in the kernel's order, which only grows."""
+"""Procedures in the kernel's order. Newer kernels only append to it."""
 _SILENT = ("-", "Null")
-"""Operations of a server that are none, or do nothing."""
+"""Unused numbers, and operations of a server that do nothing."""
 _PROTOCOLS = ("udp", "tcp")
 
 
@@ -67,38 +68,38 @@ REQUESTS = _nfs("requests", "Requests to NFS servers, by version and procedure."
 PACKETS = _nfs("packets", "Packets of the NFS client.", "protocol")
 CONNECTIONS = _nfs("connections", "TCP connections of the NFS client.")
 RPCS = {
-    0: _nfs("rpcs", "Remote calls to NFS servers."),
-    1: _nfs("rpc_retransmissions", "Remote calls sent again."),
-    2: _nfs("rpc_authentication_refreshes", "Credentials renewed for remote calls."),
+    0: _nfs("rpcs", "RPCs to NFS servers."),
+    1: _nfs("rpc_retransmissions", "RPCs retransmitted to NFS servers."),
+    2: _nfs("rpc_authentication_refreshes", "Credentials refreshed for RPCs."),
 }
-SERVED = _nfsd("requests", "Requests that the NFS server answered, by version and procedure.", "proto", "method")
+SERVED = _nfsd("requests", "Requests served by the NFS server, by version and procedure.", "proto", "method")
 SERVER_PACKETS = _nfsd("packets", "Packets of the NFS server.", "proto")
-SERVER_ERRORS = _nfsd("rpc_errors", "Remote calls that the NFS server could not take, by what was wrong.", "error")
+SERVER_ERRORS = _nfsd("rpc_errors", "RPCs rejected by the NFS server, by error.", "error")
 SERVER: dict[str, dict[int, Family]] = {
     "rc": {
-        0: _nfsd("reply_cache_hits", "Replies given again, to clients that had lost them."),
-        1: _nfsd("reply_cache_misses", "Replies kept in case the client loses them."),
-        2: _nfsd("reply_cache_nocache", "Replies that need not be kept."),
+        0: _nfsd("reply_cache_hits", "Replies served from the reply cache to retransmitted requests."),
+        1: _nfsd("reply_cache_misses", "Requests whose reply was stored in the reply cache."),
+        2: _nfsd("reply_cache_nocache", "Requests whose reply need not be cached."),
     },
-    "fh": {0: _nfsd("file_handles_stale", "File handles of clients that led nowhere.")},
+    "fh": {0: _nfsd("file_handles_stale", "Stale file handles received from clients.")},
     "io": {
         0: _nfsd("disk_bytes_read", "Bytes read for clients."),
         1: _nfsd("disk_bytes_written", "Bytes written for clients."),
     },
     "th": {0: gauge("node_nfsd_server_threads", "Threads of the NFS server.")},
     "ra": {
-        0: gauge("node_nfsd_read_ahead_cache_size_blocks", "Blocks of the cache of reads ahead."),
-        11: _nfsd("read_ahead_cache_not_found", "Reads that the cache of reads ahead did not help."),
+        0: gauge("node_nfsd_read_ahead_cache_size_blocks", "Size of the read-ahead cache, in blocks."),
+        11: _nfsd("read_ahead_cache_not_found", "Reads not found in the read-ahead cache."),
     },
     "net": {3: _nfsd("connections", "TCP connections of the NFS server.")},
-    "rpc": {0: _nfsd("server_rpcs", "Remote calls to the NFS server.")},
+    "rpc": {0: _nfsd("server_rpcs", "RPCs to the NFS server.")},
 }
 _RPC_ERRORS = ((2, "fmt"), (3, "auth"), (4, "cInt"))
 Lines = dict[str, list[str]]
 
 
 def read(host: Host, name: str) -> str:
-    """Read the client's or the server's statistics; empty where there is none."""
+    """Read the statistics of the client or the server, empty if there is none."""
     try:
         return host.pid1(f"net/rpc/{name}")
     except FileNotFoundError:
@@ -106,18 +107,18 @@ def read(host: Host, name: str) -> str:
 
 
 def lines(text: str) -> Lines:
-    """Take lines apart: a word and its numbers."""
+    """Split each line into a word and its numbers."""
     return {words[0]: words[1:] for line in text.splitlines() if (words := line.split())}
 
 
 def requests(version: str, methods: tuple[str, ...], numbers: list[str], silent: tuple[str, ...] = ()) -> list[Sample]:
-    """Take the counts of procedures, after their number; older kernels have fewer, newer ones more."""
+    """Parse the counts of procedures, which follow their number. Kernels differ in how many they have."""
     pairs = zip(methods, numbers[1:], strict=False)
     return [((version, method), int(number)) for method, number in pairs if method not in silent]
 
 
 def parse_client(text: str) -> Metrics:
-    """Take the client's lines; a version that the kernel does not speak has none."""
+    """Parse the client's lines. A version that the kernel does not support has no line."""
     found = lines(text)
     if not found:
         return []
@@ -134,7 +135,7 @@ def parse_client(text: str) -> Metrics:
 
 
 def parse_server(text: str) -> Metrics:
-    """Take the server's lines, those that there are."""
+    """Parse the existing lines of the server."""
     found = lines(text)
     if not found:
         return []
@@ -161,7 +162,7 @@ def _declared(server: Mapping[str, Mapping[int, Family]]) -> tuple[Family, ...]:
 
 
 class NfsClient(Collector):
-    """What the host asks of NFS servers."""
+    """Requests of the host's NFS client."""
 
     name = "nfs"
     summary = "requests to NFS servers"
@@ -173,7 +174,7 @@ class NfsClient(Collector):
 
 
 class NfsServer(Collector):
-    """What others ask of the host's NFS server."""
+    """Requests to the host's NFS server."""
 
     name = "nfsd"
     summary = "requests to the host's own NFS server"

@@ -15,29 +15,31 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 LABELS = ("device", "firmware_revision", "model", "serial", "state", "cntlid")
-INFO = gauge("node_nvme_info", "1, labelled with what an NVMe controller says of itself.", *LABELS)
+INFO = gauge("node_nvme_info", "1, labelled with the properties of an NVMe controller.", *LABELS)
 _PLACE = ("device", "nsid")
 NAMESPACE = gauge("node_nvme_namespace_info", "1, labelled with the state of an NVMe namespace.", *_PLACE, "ana_state")
-CAPACITY = gauge("node_nvme_namespace_capacity_bytes", "What an NVMe namespace may hold, in bytes.", *_PLACE)
+CAPACITY = gauge("node_nvme_namespace_capacity_bytes", "Capacity of an NVMe namespace, in bytes.", *_PLACE)
 SIZE = gauge("node_nvme_namespace_size_bytes", "Size of an NVMe namespace, in bytes.", *_PLACE)
-USED = gauge("node_nvme_namespace_used_bytes", "What of an NVMe namespace is in use, in bytes.", *_PLACE)
-BLOCK = gauge("node_nvme_namespace_logical_block_size_bytes", "Logical block of an NVMe namespace, in bytes.", *_PLACE)
+USED = gauge("node_nvme_namespace_used_bytes", "Used part of an NVMe namespace, in bytes.", *_PLACE)
+BLOCK = gauge(
+    "node_nvme_namespace_logical_block_size_bytes", "Logical block size of an NVMe namespace, in bytes.", *_PLACE
+)
 _FILES = ("firmware_rev", "model", "serial", "state", "cntlid")
 _NAMESPACE_FILES = ("nuse", "size", "queue/logical_block_size", "ana_state")
 _SECTOR = 512
-"""The unit of a block device's `size`, whatever its blocks are (kernel: ABI/stable/sysfs-block)."""
+"""The unit of a block device's `size`, independent of its block size (kernel: ABI/stable/sysfs-block)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """The files of one controller, and those of its namespaces by number."""
+    """The files of one controller, and the files of its namespaces by number."""
 
     files: Mapping[str, str]
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def read(host: Host) -> dict[str, Controller]:
-    """Read each controller; none where there are none. One that goes away meanwhile is left out."""
+    """Read each controller. Skip one that is removed meanwhile."""
     try:
         entries = host.sys_names("class/nvme")
     except FileNotFoundError:
@@ -57,7 +59,7 @@ def read(host: Host) -> dict[str, Controller]:
 
 
 def parse(controllers: Mapping[str, Controller]) -> Metrics:
-    """Make labels of the controllers, and bytes of their namespaces' sectors and blocks."""
+    """Convert the controllers' files to labels, and the namespaces' sectors and blocks to bytes."""
     infos: list[Sample] = []
     spaces: list[Sample] = []
     sizes: list[Sample] = []
@@ -77,7 +79,7 @@ def parse(controllers: Mapping[str, Controller]) -> Metrics:
 
 
 class Nvme(Collector):
-    """Which NVMe controllers there are, and how full their namespaces."""
+    """Properties of NVMe controllers and sizes of their namespaces."""
 
     name = "nvme"
     summary = "model, firmware and state of NVMe controllers, sizes of their namespaces"

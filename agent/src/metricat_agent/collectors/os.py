@@ -1,4 +1,4 @@
-"""Which system the node runs, from the host's ``/etc/os-release`` (``man 5 os-release``)."""
+"""Operating system of the node, from the host's ``/etc/os-release`` (``man 5 os-release``)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ LABELS = (
     *("build_id", "id", "id_like", "image_id", "image_version", "name", "pretty_name"),
     *("variant", "variant_id", "version", "version_codename", "version_id"),
 )
-INFO = gauge("node_os_info", "1, labelled with what the system says of itself.", *LABELS)
-VERSION = gauge("node_os_version", "Version of the system, major and minor, as a number.", "id", "id_like", "name")
+INFO = gauge("node_os_info", "1, labelled with the properties of the operating system.", *LABELS)
+VERSION = gauge(
+    "node_os_version", "Major and minor version of the operating system, as a number.", "id", "id_like", "name"
+)
 _LINE = re.compile(r"""([A-Z_0-9]+)=(["']?)(.*)\2$""")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def read(host: Host) -> str:
-    """Read the file where the system has it; empty if it has none."""
+    """Read the first file that exists. The result is empty if none does."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
             return host.root_text(path)
@@ -34,7 +36,7 @@ def read(host: Host) -> str:
 
 
 def variables(text: str) -> Mapping[str, str]:
-    """Take ``NAME=value`` lines, the value quoted as in a shell or not at all."""
+    """Parse ``NAME=value`` lines. The value may be quoted as in a shell."""
     found = {}
     for line in text.splitlines():
         if match := _LINE.match(line.strip()):
@@ -43,7 +45,7 @@ def variables(text: str) -> Mapping[str, str]:
 
 
 def parse(text: str) -> Metrics:
-    """Make labels of the known variables, and a number of the version's beginning."""
+    """Convert the known variables to labels, and the beginning of the version to a number."""
     known = variables(text)
     if not known:
         return []
@@ -55,19 +57,19 @@ def parse(text: str) -> Metrics:
 
 
 class OperatingSystem(Collector):
-    """Which distribution, in which version."""
+    """Name and version of the distribution."""
 
     name = "os"
-    summary = "name and version of the node's system"
+    summary = "name and version of the node's operating system"
     families = (INFO, VERSION)
 
     def setup(self) -> None:
-        """Nothing has been read yet."""
+        """Start without metrics."""
         self._stamp: tuple[int, int] | None = None
         self._metrics: Metrics = []
 
     def collect(self) -> Metrics:
-        """Read and parse, if the file is another than the last time."""
+        """Read and parse if the file has changed."""
         stamp = self.host.root_stamp("/etc/os-release")
         if stamp is None or stamp != self._stamp:
             self._metrics, self._stamp = parse(read(self.host)), stamp

@@ -1,7 +1,7 @@
-"""What psutil tells on systems that are not Linux: under the same names where the meaning is the same.
+"""Collectors for systems that are not Linux, from psutil. Metrics with the same meaning have the same names.
 
-What psutil does not know there is quietly absent. Each collector has the name of the one for Linux, so that settings,
-dashboards and alerts need not know the system.
+Metrics that psutil does not provide are absent. Each collector has the name of its counterpart on Linux, so settings,
+dashboards and alerts do not depend on the system.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ MEMORY: dict[str, Family] = {
     field: gauge(f"node_memory_{name}_bytes", f"Memory {text}, in bytes.")
     for field, name, text in (
         ("total", "total", "of the machine"),
-        ("available", "available", "that new programs could have without swapping"),
-        ("free", "free", "used for nothing at all"),
-        ("active", "active", "used lately"),
-        ("inactive", "inactive", "not used lately"),
+        ("available", "available", "available to new programs without swapping"),
+        ("free", "free", "that is free"),
+        ("active", "active", "used recently"),
+        ("inactive", "inactive", "not used recently"),
         ("wired", "wired", "that cannot be moved to disk"),
     )
 }
@@ -37,7 +37,7 @@ SWAP: dict[str, Family] = {
     field: gauge(f"node_memory_swap_{field}_bytes", f"Swap space {text}, in bytes.")
     for field, text in (("total", "of the machine"), ("used", "in use"))
 }
-BATTERY = gauge("node_power_supply_capacity", "Charge of the battery, in per cent.", "power_supply")
+BATTERY = gauge("node_power_supply_capacity", "Charge of the battery, in percent.", "power_supply")
 _DISKS = {
     "read_count": "node_disk_reads_completed_total",
     "write_count": "node_disk_writes_completed_total",
@@ -60,14 +60,14 @@ _KNOWN = {family.name: family for family in (*(family for family, _ in diskstats
 
 
 def psutil() -> Any:
-    """Import psutil: on Linux nobody does."""
+    """Import psutil, which the agent does not need on Linux."""
     import psutil as module  # noqa: PLC0415 -- see above
 
     return module
 
 
 def parse_cpu(times: Iterable[Any]) -> Metrics:
-    """Take the modes that the system has, in seconds; Windows calls its interrupts otherwise."""
+    """Parse the modes that the system has, in seconds. Windows has other names for interrupts."""
     samples: list[Sample] = []
     for number, one in enumerate(times):
         values = {"irq": getattr(one, "interrupt", None), "softirq": getattr(one, "dpc", None)}
@@ -79,7 +79,7 @@ def parse_cpu(times: Iterable[Any]) -> Metrics:
 
 
 def parse_fields(families: Mapping[str, Family], found: Any) -> Metrics:
-    """Take the fields that the system has."""
+    """Parse the fields that the system has."""
     return [
         single(family, value)
         for field, family in families.items()
@@ -88,7 +88,7 @@ def parse_fields(families: Mapping[str, Family], found: Any) -> Metrics:
 
 
 def parse_devices(names: Mapping[str, str], found: Mapping[str, Any], devices: Filter) -> Metrics:
-    """Take the counters of each device; psutil's times are milliseconds."""
+    """Parse the counters of each device. psutil's times are in milliseconds."""
     metrics: Metrics = []
     for field, name in names.items():
         samples: list[Sample] = []
@@ -101,7 +101,7 @@ def parse_devices(names: Mapping[str, str], found: Mapping[str, Any], devices: F
 
 
 def parse_filesystems(found: Iterable[tuple[Any, Any]], points: Filter, types: Filter) -> Metrics:
-    """Take pairs of a partition and its usage, None where it cannot be read, as an empty drive."""
+    """Parse pairs of a partition and its usage. The usage is None if it cannot be read (an empty drive)."""
     columns: dict[Family, list[Sample]] = {
         family: []
         for family in (
@@ -123,12 +123,12 @@ def parse_filesystems(found: Iterable[tuple[Any, Any]], points: Filter, types: F
 
 
 class PortableAgent(Collector):
-    """What the agent itself costs."""
+    """Version, CPU time and memory of the agent."""
 
     name, summary, families, essential = agent.Agent.name, agent.Agent.summary, agent.Agent.families, True
 
     def collect(self) -> Metrics:
-        """Ask for this process."""
+        """Read this process."""
         python = ".".join(map(str, sys.version_info[:3]))
         return [
             (agent.BUILD_INFO, [((__version__, python), 1)]),
@@ -139,64 +139,64 @@ class PortableAgent(Collector):
 
 
 class PortableCpu(Collector):
-    """Where the CPUs' time went."""
+    """CPU time by mode."""
 
     name, summary, families, essential = cpu.Cpu.name, cpu.Cpu.summary, (cpu.SECONDS,), True
 
     def collect(self) -> Metrics:
-        """Ask and parse."""
+        """Read and parse."""
         return parse_cpu(psutil().cpu_times(percpu=True))
 
 
 class PortableMemory(Collector):
-    """What memory is used for."""
+    """Use of memory and swap."""
 
     name, summary, essential = "meminfo", "memory and swap", True
     families = (*MEMORY.values(), *SWAP.values())
 
     def collect(self) -> Metrics:
-        """Ask and parse."""
+        """Read and parse."""
         return parse_fields(MEMORY, psutil().virtual_memory()) + parse_fields(SWAP, psutil().swap_memory())
 
 
 class PortableLoadAverage(Collector):
-    """How many tasks want to run."""
+    """Load averages."""
 
     name, summary, families, essential = "loadavg", loadavg.LoadAverage.summary, loadavg.LOADS, True
 
     def collect(self) -> Metrics:
-        """Ask; psutil makes it up on Windows."""
+        """Read the load averages. On Windows psutil emulates them."""
         return [single(family, value) for family, value in zip(loadavg.LOADS, psutil().getloadavg(), strict=True)]
 
 
 class PortableDisks(Collector):
-    """What the disks did."""
+    """I/O counters of disks."""
 
     name, summary, essential = "diskstats", "reads and writes of disks", True
     families = tuple(_KNOWN[name] for name in _DISKS.values())
     filter_flags = (FilterFlags.of("device", "disks", ""),)
 
     def collect(self) -> Metrics:
-        """Ask for raw counters and parse."""
+        """Read raw counters and parse."""
         found = psutil().disk_io_counters(perdisk=True, nowrap=False) or {}
         return parse_devices(_DISKS, found, self.filter("device-exclude"))
 
 
 class PortableNetworkDevices(Collector):
-    """What the network devices carried and lost."""
+    """Traffic, errors and drops of network devices."""
 
     name, summary, essential = "netdev", "traffic, errors and drops of network devices", True
     families = tuple(_KNOWN[name] for name in _NETWORK.values())
     filter_flags = (FilterFlags.of("device", "network devices", ""),)
 
     def collect(self) -> Metrics:
-        """Ask for raw counters and parse."""
+        """Read raw counters and parse."""
         found = psutil().net_io_counters(pernic=True, nowrap=False) or {}
         return parse_devices(_NETWORK, found, self.filter("device-exclude"))
 
 
 class PortableFileSystems(Collector):
-    """How full the filesystems are."""
+    """Space of filesystems."""
 
     name, summary, essential = "filesystem", "space of filesystems", True
     families = (
@@ -209,7 +209,7 @@ class PortableFileSystems(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Ask for each and parse."""
+        """Read each filesystem and parse."""
         found = []
         for partition in psutil().disk_partitions(all=False):
             try:
@@ -220,45 +220,45 @@ class PortableFileSystems(Collector):
 
 
 class PortableStat(Collector):
-    """When the machine booted."""
+    """Boot time of the machine."""
 
     name, summary, essential = "stat", "boot time", True
     families = (totals.FIELDS["btime"],)
 
     def collect(self) -> Metrics:
-        """Ask."""
+        """Read."""
         return [single(totals.FIELDS["btime"], psutil().boot_time())]
 
 
 class PortableTime(Collector):
-    """What time the machine thinks it is."""
+    """The machine's clock."""
 
     name, summary, families, essential = "time", "the machine's clock", (clock.TIME,), True
 
     def collect(self) -> Metrics:
-        """Ask."""
+        """Read."""
         return [single(clock.TIME, time.time())]
 
 
 class PortableUname(Collector):
-    """Which system runs."""
+    """Name and version of the system."""
 
     name, summary, families, essential = "uname", kernel.Uname.summary, (kernel.INFO,), True
 
     def collect(self) -> Metrics:
-        """Ask."""
+        """Read."""
         found = platform.uname()
         node = self.host.node_name or found.node
         return [(kernel.INFO, [((found.system, found.release, found.version, found.machine, node, ""), 1)])]
 
 
 class PortableBattery(Collector):
-    """How long a laptop lasts."""
+    """Charge of the battery."""
 
     name, summary, families = "powersupplyclass", "charge of the battery", (BATTERY,)
 
     def collect(self) -> Metrics:
-        """Ask; most machines have none."""
+        """Read the battery. Most machines have none."""
         sensor = getattr(psutil(), "sensors_battery", None)
         found = sensor() if sensor is not None else None
         return [] if found is None else [(BATTERY, [(("battery",), found.percent)])]

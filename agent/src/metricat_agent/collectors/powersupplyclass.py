@@ -1,4 +1,4 @@
-"""Batteries and mains, from ``/sys/class/power_supply`` (kernel: ABI/testing/sysfs-class-power)."""
+"""Batteries and mains adapters, from ``/sys/class/power_supply`` (kernel: ABI/testing/sysfs-class-power)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ LABELS = (
     *("power_supply", "capacity_level", "charge_type", "health", "manufacturer", "model_name"),
     *("serial_number", "status", "technology", "type", "usb_type", "scope"),
 )
-INFO = gauge("node_power_supply_info", "1, labelled with what a battery or the mains says of itself.", *LABELS)
+INFO = gauge("node_power_supply_info", "1, labelled with the properties of a power supply.", *LABELS)
 
 
 def _column(file: str, name: str, share: float) -> tuple[str, tuple[Family, float]]:
-    return file, (gauge(f"node_power_supply_{name}", f"The file {file} of it, in base units.", "power_supply"), share)
+    return file, (
+        gauge(f"node_power_supply_{name}", f"The file {file} of a power supply, in base units.", "power_supply"),
+        share,
+    )
 
 
 _PLAIN = (
@@ -49,7 +52,7 @@ _CALLED = {
     "time_to_empty_seconds": "time_to_empty_now",
     "time_to_full_seconds": "time_to_full_now",
 }
-"""Where the family is called otherwise than the file."""
+"""Files whose family has another name."""
 COLUMNS: dict[str, tuple[Family, float]] = dict(
     [
         *(_column(_CALLED.get(name, name), name, 1) for name in _PLAIN),
@@ -60,7 +63,7 @@ COLUMNS: dict[str, tuple[Family, float]] = dict(
 
 
 def read(host: Host, supplies: Filter) -> Mapping[str, Mapping[str, str]]:
-    """Read the files of each; none where there are none."""
+    """Read the files of each power supply."""
     files = (*COLUMNS, *LABELS[1:])
     return host.sys_each(
         "class/power_supply", lambda entry: host.sys_attributes(f"class/power_supply/{entry}", files), supplies.keeps
@@ -68,7 +71,7 @@ def read(host: Host, supplies: Filter) -> Mapping[str, Mapping[str, str]]:
 
 
 def parse(supplies: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Turn millionths and tenths into base units."""
+    """Convert millionths and tenths to base units."""
     columns: dict[str, list[Sample]] = {file: [] for file in COLUMNS}
     infos: list[Sample] = []
     for name, files in supplies.items():
@@ -80,10 +83,10 @@ def parse(supplies: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 class PowerSupplies(Collector):
-    """Whether the node runs on batteries, and for how long it can."""
+    """State and charge of batteries and mains adapters."""
 
     name = "powersupplyclass"
-    summary = "batteries and mains"
+    summary = "batteries and mains adapters"
     families = (INFO, *(family for family, _ in COLUMNS.values()))
     filter_flags = (FilterFlags("power supplies", "ignored-supplies", ""),)
 

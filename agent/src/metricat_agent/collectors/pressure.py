@@ -1,4 +1,4 @@
-"""Time that tasks waited for CPU, memory, disks: ``/proc/pressure`` (kernel: accounting/psi.rst)."""
+"""Time that tasks waited for CPU, memory and I/O, from ``/proc/pressure`` (kernel: accounting/psi.rst)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,31 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 FAMILIES: dict[tuple[str, str], Family] = {
-    ("cpu", "some"): counter("node_pressure_cpu_waiting_seconds_total", "Time in which a task waited for a CPU."),
-    ("io", "some"): counter("node_pressure_io_waiting_seconds_total", "Time in which a task waited for a disk."),
-    ("io", "full"): counter("node_pressure_io_stalled_seconds_total", "Time in which all tasks waited for disks."),
+    ("cpu", "some"): counter(
+        "node_pressure_cpu_waiting_seconds_total", "Time during which at least one task waited for a CPU, in seconds."
+    ),
+    ("io", "some"): counter(
+        "node_pressure_io_waiting_seconds_total", "Time during which at least one task waited for I/O, in seconds."
+    ),
+    ("io", "full"): counter(
+        "node_pressure_io_stalled_seconds_total", "Time during which all tasks waited for I/O, in seconds."
+    ),
     ("memory", "some"): counter(
-        "node_pressure_memory_waiting_seconds_total", "Time in which a task waited for memory."
+        "node_pressure_memory_waiting_seconds_total",
+        "Time during which at least one task waited for memory, in seconds.",
     ),
     ("memory", "full"): counter(
-        "node_pressure_memory_stalled_seconds_total", "Time in which all tasks waited for memory."
+        "node_pressure_memory_stalled_seconds_total", "Time during which all tasks waited for memory, in seconds."
     ),
     ("irq", "full"): counter(
-        "node_pressure_irq_stalled_seconds_total", "Time in which interrupts kept all tasks from running."
+        "node_pressure_irq_stalled_seconds_total", "Time during which interrupts stopped all tasks, in seconds."
     ),
 }
 RESOURCES = ("cpu", "io", "memory", "irq")
 
 
 def read(host: Host, resources: Iterable[str] = RESOURCES) -> Mapping[str, str]:
-    """Read the files that there are; a kernel without them, or with them switched off, tells nothing."""
+    """Read the existing files, none if the kernel lacks pressure stall information or has it switched off."""
     found = {}
     for resource in resources:
         try:
@@ -43,7 +50,7 @@ def read(host: Host, resources: Iterable[str] = RESOURCES) -> Mapping[str, str]:
 
 
 def parse(texts: Mapping[str, str]) -> Metrics:
-    """Take the totals, microseconds, of lines such as ``some avg10=0.00 avg60=0.00 avg300=0.00 total=12``."""
+    """Parse the totals, in microseconds, of lines such as ``some avg10=0.00 avg60=0.00 avg300=0.00 total=12``."""
     found = []
     for resource, text in texts.items():
         for line in text.splitlines():
@@ -54,18 +61,18 @@ def parse(texts: Mapping[str, str]) -> Metrics:
 
 
 class Pressure(Collector):
-    """How much work stands still for want of CPU, memory, disks."""
+    """Time that tasks waited for CPU, memory and I/O."""
 
     name = "pressure"
-    summary = "time that tasks waited for CPU, memory and disks"
+    summary = "time that tasks waited for CPU, memory and I/O"
     families = tuple(FAMILIES.values())
 
     def setup(self) -> None:
-        """Ask for all."""
+        """Start with all resources."""
         self._resources: tuple[str, ...] = RESOURCES
 
     def collect(self) -> Metrics:
-        """Read and parse; what the kernel does not have it will not have before it boots."""
+        """Read and parse. Do not try missing files again: the kernel gets them at boot only."""
         found = read(self.host, self._resources)
         self._resources = tuple(found)
         return self.parse_if_changed(found, parse)

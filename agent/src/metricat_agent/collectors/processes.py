@@ -1,6 +1,6 @@
-"""The few processes that use most CPU or memory, with pod and container, and the number of all.
+"""The processes that use most CPU or memory, with pod and container, and the number of all processes.
 
-Never a command line, never an environment.
+The collector never exposes command lines or environments.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ def _process(name: str, text: str) -> Family:
     return gauge(f"metricat_process_{name}", text, "pid", "name", "pod_uid", "container_id")
 
 
-CPU = _process("cpu_ratio", "CPUs that a process used, its mean over some 10 s; 1 is one whole CPU.")
-MEMORY = _process("resident_memory_bytes", "Memory of a process that is not swapped out, in bytes.")
+CPU = _process("cpu_ratio", "CPU usage of a process, averaged over about 10 s; 1 is one whole CPU.")
+MEMORY = _process("resident_memory_bytes", "Resident memory of a process, in bytes.")
 THREADS = _process("threads", "Threads of a process.")
-PROCESSES = gauge("node_processes_pids", "Processes.")
-STATES = gauge("node_processes_state", "Processes by state, a letter of man 5 proc_pid_stat.", "state")
+PROCESSES = gauge("node_processes_pids", "Number of processes.")
+STATES = gauge("node_processes_state", "Processes by state, which is a letter of man 5 proc_pid_stat.", "state")
 ALL_THREADS = gauge("node_processes_threads", "Threads of all processes.")
 THREAD_STATES = gauge("node_processes_threads_state", "Threads by state.", "thread_state")
 LIMITS = {
-    "threads-max": gauge("node_processes_max_threads", "Threads that the kernel lets be at most."),
-    "pid_max": gauge("node_processes_max_processes", "Numbers of processes that the kernel has at most."),
+    "threads-max": gauge("node_processes_max_threads", "Maximum number of threads in the kernel."),
+    "pid_max": gauge("node_processes_max_processes", "Maximum number of process IDs in the kernel."),
 }
-"""By the file below ``/proc/sys/kernel``; the second shows the reader's PID namespace since Linux 6.14."""
+"""By the file below ``/proc/sys/kernel``. Since Linux 6.14, ``pid_max`` is that of the reader's PID namespace."""
 _MOST = 100
 _MASKS = ("none", "hash")
 
 
 def mask_name(name: str, mask: str) -> str:
-    """Return the name, or what tells it from others without saying it."""
+    """Return the name, or its hash if ``mask`` is ``hash``."""
     if mask != "hash":
         return name
-    import hashlib  # noqa: PLC0415 -- OpenSSL comes with it, 3.7 MiB, for those who ask for it
+    import hashlib  # noqa: PLC0415 -- imports OpenSSL (3.7 MiB), only needed with this option
 
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
-    """Give three series of each process."""
+    """Return three series for each process."""
     labelled = [
         (
             (
@@ -72,7 +72,7 @@ def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
 
 
 def parse_totals(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
-    """Give the number of all; nothing where the system tells no states."""
+    """Return the totals, nothing if the system does not report states."""
     if not totals.states:
         return []
     return [
@@ -99,24 +99,23 @@ def parse_mask(text: str) -> str:
 
 
 TOP = CollectorOption(
-    *("top", "10", f"processes by CPU, and as many by memory, {_MOST} at most", "NUMBER"), parse=parse_top
+    *("top", "10", f"number of processes by CPU, and the same number by memory; at most {_MOST}", "NUMBER"),
+    parse=parse_top,
 )
-MASK = CollectorOption(
-    *("mask", "none", "how names are shown: none (as they are) or hash", "none|hash"), parse=parse_mask
-)
-EACH_THREAD = switch("thread-states", "count threads by state too, for which the agent reads each thread")
+MASK = CollectorOption(*("mask", "none", "mask of process names: none or hash", "none|hash"), parse=parse_mask)
+EACH_THREAD = switch("thread-states", "count threads by state too, which reads every thread")
 
 
 class Processes(Collector):
-    """Who uses the CPUs and the memory."""
+    """The processes that use most CPU or memory, and the number of all processes."""
 
     name = "processes"
-    summary = "the processes that use most CPU or memory, and the number of all"
+    summary = "the processes that use most CPU or memory, and the number of all processes"
     families = (CPU, MEMORY, THREADS, PROCESSES, STATES, ALL_THREADS, THREAD_STATES, *LIMITS.values())
     options = (TOP, MASK, EACH_THREAD)
 
     def setup(self) -> None:
-        """Begin to walk at the first scrape, not before."""
+        """Create the sampler. It starts at the first scrape."""
         source = ProcSource(self.host) if sys.platform == "linux" else PsutilSource()
         self._sampler = ProcessSampler(source, self.option(TOP), each_thread=self.option(EACH_THREAD))
 

@@ -1,6 +1,7 @@
-"""Energy that the CPUs and their memory used, from ``/sys/class/powercap`` (kernel: power/powercap/powercap.rst).
+"""Energy used by CPUs and memory, from ``/sys/class/powercap`` (kernel: power/powercap/powercap.rst).
 
-Kernels since 5.10 show it to root alone (energy tells secrets apart); others get no series, not an error.
+Since Linux 5.10 only root may read it, because energy measurements can reveal secrets. Without the right to read, there
+are no series and no error.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-_TEXT = "Energy used so far, in joules; begins anew at the counter's end."
+_TEXT = "Energy used, in joules; restarts when the hardware counter overflows."
 ZONES = counter("node_rapl_joules_total", _TEXT, "index", "path", "rapl_zone")
-ZONE_LABEL = switch("enable-zone-label", "one family for all zones, with a label for each")
+ZONE_LABEL = switch("enable-zone-label", "use one family for all zones, with the label rapl_zone")
 _PLACE = "class/powercap"
 _INDEX = re.compile(r"([^-]*)-(\d+)")
 
 
 class Zone(NamedTuple):
-    """One zone: its directory, its name (package-0, core), its counter in millionths of a joule."""
+    """One zone: its directory, its name (package-0, core), and its counter in microjoules."""
 
     path: str
     name: str
@@ -34,12 +35,12 @@ class Zone(NamedTuple):
 
 
 def family_of(name: str) -> Family:
-    """Return the family of all zones of a name."""
+    """Return the family of the zones with this name."""
     return counter(f"node_rapl_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_joules_total", _TEXT, "index", "path")
 
 
 def read(host: Host) -> list[Zone]:
-    """Read each zone; none where there are none, or none that we may read."""
+    """Read each zone that the agent may read."""
     zones = host.sys_each(
         _PLACE, lambda entry: host.sys_attributes(f"{_PLACE}/{entry}", ("energy_uj",), fixed=("name",))
     )
@@ -51,7 +52,7 @@ def read(host: Host) -> list[Zone]:
 
 
 def parse(zones: Iterable[Zone], *, labelled: bool) -> Metrics:
-    """Tell zones of the same name apart by the number at its end, or by their order."""
+    """Distinguish zones of the same name by the number at its end, or by their order."""
     seen: Counter[str] = Counter()
     columns: dict[Family, list[Sample]] = {}
     for zone in zones:
@@ -65,10 +66,10 @@ def parse(zones: Iterable[Zone], *, labelled: bool) -> Metrics:
 
 
 class Energy(Collector):
-    """What the CPUs draw."""
+    """Energy used by CPUs and memory."""
 
     name = "rapl"
-    summary = "energy that CPUs and memory used (root alone may read it)"
+    summary = "energy used by CPUs and memory (only root may read it)"
     families = (ZONES, *(family_of(name) for name in ("package", "core", "uncore", "dram", "psys")))
     options = (ZONE_LABEL,)
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 RUNNING = counter("node_schedstat_running_seconds_total", "Time that tasks ran on a CPU, in seconds.", "cpu")
 WAITING = counter("node_schedstat_waiting_seconds_total", "Time that tasks waited for a CPU, in seconds.", "cpu")
-SLICES = counter("node_schedstat_timeslices_total", "Turns that tasks had on a CPU.", "cpu")
+SLICES = counter("node_schedstat_timeslices_total", "Timeslices that tasks ran on a CPU.", "cpu")
 
 
 def read(host: Host) -> str:
-    """Read the statistics; a kernel without them tells nothing."""
+    """Read the statistics. They are empty if the kernel lacks them."""
     try:
         return host.proc("schedstat")
     except FileNotFoundError:
@@ -24,7 +24,7 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Metrics:
-    """Take the last three numbers, nanoseconds and turns, of the lines of CPUs."""
+    """Parse the last three numbers of the lines of CPUs: two times in nanoseconds, and the timeslices."""
     columns: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
     for line in text.splitlines():
         if line.startswith("cpu"):
@@ -37,7 +37,7 @@ def parse(text: str) -> Metrics:
 
 
 class Scheduler(Collector):
-    """How long tasks wait for a CPU."""
+    """Time that tasks ran and waited on each CPU."""
 
     name = "schedstat"
     summary = "time that tasks ran and waited on each CPU"

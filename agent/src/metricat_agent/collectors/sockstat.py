@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 _FIELDS = {
-    "inuse": "Sockets of {} in use.",
-    "orphan": "Sockets of {} that no process holds any more.",
-    "tw": "Sockets of {} that wait for late packets (TIME_WAIT).",
-    "alloc": "Sockets of {} allocated, closing ones included.",
-    "mem": "Pages of memory that the buffers of {} take.",
-    "memory": "Bytes of memory that {} takes.",
+    "inuse": "{} sockets in use.",
+    "orphan": "{} sockets that no process holds.",
+    "tw": "{} sockets in the state TIME_WAIT.",
+    "alloc": "{} sockets allocated, including those that are closing.",
+    "mem": "Memory used by the buffers of {} sockets, in pages.",
+    "memory": "Memory used by {}, in bytes.",
 }
 _PROTOCOLS = {
     "TCP": ("inuse", "orphan", "tw", "alloc", "mem"),
@@ -37,15 +37,17 @@ FAMILIES: dict[str, Family] = {
     for protocol, fields in _PROTOCOLS.items()
     for field in fields
 }
-USED = gauge("node_sockstat_sockets_used", "Sockets of all kinds in use.")
+USED = gauge("node_sockstat_sockets_used", "Sockets of all protocols in use.")
 MEMORY = {
-    protocol: gauge(f"node_sockstat_{protocol}_mem_bytes", f"Memory that the buffers of {protocol} take, in bytes.")
+    protocol: gauge(
+        f"node_sockstat_{protocol}_mem_bytes", f"Memory used by the buffers of {protocol} sockets, in bytes."
+    )
     for protocol in ("TCP", "UDP")
 }
 
 
 def read(host: Host) -> tuple[str, int]:
-    """Read both tables, the second empty where IPv6 is switched off, and the size of a page."""
+    """Read both tables (the second is absent without IPv6) and the page size."""
     tables = host.pid1("net/sockstat")
     with contextlib.suppress(FileNotFoundError):
         tables += host.pid1("net/sockstat6")
@@ -53,7 +55,7 @@ def read(host: Host) -> tuple[str, int]:
 
 
 def parse(text: str, page: int) -> Metrics:
-    """Take lines such as ``TCP: inuse 3 orphan 0``; fields that we do not know are left out."""
+    """Parse lines such as ``TCP: inuse 3 orphan 0``. Skip undeclared fields."""
     found = []
     for line in text.splitlines():
         protocol, *pairs = line.split()
@@ -69,10 +71,10 @@ def parse(text: str, page: int) -> Metrics:
 
 
 class Sockets(Collector):
-    """How many sockets the host has, and what they weigh."""
+    """Number and memory of the host's sockets."""
 
     name = "sockstat"
-    summary = "sockets of the host by protocol"
+    summary = "sockets of the host by protocol, and their memory"
     families = (USED, *FAMILIES.values(), *MEMORY.values())
 
     def collect(self) -> Metrics:

@@ -1,4 +1,4 @@
-"""Packets that each CPU took from the network, from ``/proc/1/net/softnet_stat`` (kernel: net/core/net-procfs.c)."""
+"""Received packets that each CPU processed, from ``/proc/1/net/softnet_stat`` (kernel: net/core/net-procfs.c)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 COLUMNS: dict[int, Family] = {
-    0: counter("node_softnet_processed_total", "Packets that a CPU took.", "cpu"),
-    1: counter("node_softnet_dropped_total", "Packets thrown away because a CPU's queue was full.", "cpu"),
-    2: counter("node_softnet_times_squeezed_total", "Times a CPU had no time to take all packets.", "cpu"),
-    8: counter("node_softnet_cpu_collision_total", "Times a CPU found a device's send queue locked.", "cpu"),
-    9: counter("node_softnet_received_rps_total", "Times another CPU woke this one to take packets.", "cpu"),
-    10: counter("node_softnet_flow_limit_count_total", "Packets thrown away because a flow was too great.", "cpu"),
+    0: counter("node_softnet_processed_total", "Packets processed by a CPU.", "cpu"),
+    1: counter("node_softnet_dropped_total", "Packets dropped because a CPU's queue was full.", "cpu"),
+    2: counter(
+        "node_softnet_times_squeezed_total", "Times that a CPU ran out of time or budget with packets left.", "cpu"
+    ),
+    8: counter("node_softnet_cpu_collision_total", "Times that a CPU found a device's send queue locked.", "cpu"),
+    9: counter(
+        "node_softnet_received_rps_total", "Times that another CPU woke this one to process packets (RPS).", "cpu"
+    ),
+    10: counter("node_softnet_flow_limit_count_total", "Packets dropped because a flow exceeded its limit.", "cpu"),
     11: gauge("node_softnet_backlog_len", "Packets in a CPU's queue.", "cpu"),
 }
 _NUMBER = 12
@@ -28,7 +32,7 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Metrics:
-    """Take a line for each CPU, hexadecimal; old kernels lack the last columns, the CPU's number among them."""
+    """Parse a hexadecimal line for each CPU. Old kernels lack the last columns, among them the CPU's number."""
     columns: dict[int, list[Sample]] = {column: [] for column in COLUMNS}
     for number, line in enumerate(text.splitlines()):
         values = line.split()
@@ -40,10 +44,10 @@ def parse(text: str) -> Metrics:
 
 
 class SoftNet(Collector):
-    """Whether the CPUs keep up with the network."""
+    """Packets that each CPU processed and dropped."""
 
     name = "softnet"
-    summary = "packets that each CPU took from the network, and lost"
+    summary = "received packets that each CPU processed and dropped"
     families = tuple(COLUMNS.values())
 
     def collect(self) -> Metrics:

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 FIELDS = {
-    "btime": gauge("node_boot_time_seconds", "When the node booted, in seconds since 1970 (UTC)."),
+    "btime": gauge("node_boot_time_seconds", "Boot time of the node, in seconds since 1970 (UTC)."),
     "ctxt": counter("node_context_switches_total", "Switches of a CPU from one task to another."),
     "processes": counter("node_forks_total", "Processes and threads created."),
-    "intr": counter("node_intr_total", "Interrupts served, those without a number included."),
-    "procs_blocked": gauge("node_procs_blocked", "Tasks waiting for input or output to end."),
-    "procs_running": gauge("node_procs_running", "Tasks running or ready to run."),
+    "intr": counter("node_intr_total", "Interrupts served, including those without a number."),
+    "procs_blocked": gauge("node_procs_blocked", "Tasks blocked, waiting for I/O."),
+    "procs_running": gauge("node_procs_running", "Tasks in the state running or ready to run."),
 }
 SOFTIRQS = counter("node_softirqs_total", "Soft interrupts served, by kind.", "vector")
 VECTORS = ("hi", "timer", "net_tx", "net_rx", "block", "block_iopoll", "tasklet", "sched", "hrtimer", "rcu")
-"""In the order of the line ``softirq``, after its total."""
-BY_KIND = switch("softirq", "expose soft interrupts by kind too")
+"""In the order of the numbers after the total in the line ``softirq``."""
+BY_KIND = switch("softirq", "expose soft interrupts by kind")
 
 
 def read(host: Host) -> str:
@@ -31,7 +31,7 @@ def read(host: Host) -> str:
 
 
 def parse(text: str, *, softirqs: bool = False) -> Metrics:
-    """Take the first number of each known line; all of soft interrupts, if asked for."""
+    """Parse the first number of each known line, and on request all numbers of soft interrupts."""
     found: Metrics = []
     for line in text.splitlines():
         label, _, rest = line.partition(" ")
@@ -44,7 +44,7 @@ def parse(text: str, *, softirqs: bool = False) -> Metrics:
 
 
 class Stat(Collector):
-    """Boot time, switches, interrupts and tasks."""
+    """Boot time, context switches, interrupts and tasks."""
 
     name = "stat"
     summary = "boot time, context switches, interrupts, forks, running and blocked tasks"

@@ -19,23 +19,23 @@ def _counter(name: str, text: str) -> Family:
 
 
 COLUMNS: dict[str, tuple[Family, float]] = {
-    "in_flight": (gauge("node_tape_io_now", "Requests that the drive is working at.", "device"), 1),
-    "io_ns": (_counter("io_time_seconds", "Time that all requests took, winding among them, in seconds."), 1e-9),
-    "other_cnt": (_counter("io_others", "Requests that neither read nor write."), 1),
+    "in_flight": (gauge("node_tape_io_now", "Requests in progress on the drive.", "device"), 1),
+    "io_ns": (_counter("io_time_seconds", "Duration of all requests, including winding, in seconds."), 1e-9),
+    "other_cnt": (_counter("io_others", "Requests that are neither reads nor writes."), 1),
     "read_byte_cnt": (_counter("read_bytes", "Bytes read."), 1),
-    "read_cnt": (_counter("reads_completed", "Requests to read."), 1),
-    "read_ns": (_counter("read_time_seconds", "Time that reads took, in seconds."), 1e-9),
-    "resid_cnt": (_counter("residual", "Requests that did not read or write all they should."), 1),
+    "read_cnt": (_counter("reads_completed", "Reads completed."), 1),
+    "read_ns": (_counter("read_time_seconds", "Duration of all reads, in seconds."), 1e-9),
+    "resid_cnt": (_counter("residual", "Requests that transferred less data than requested."), 1),
     "write_byte_cnt": (_counter("written_bytes", "Bytes written."), 1),
-    "write_cnt": (_counter("writes_completed", "Requests to write."), 1),
-    "write_ns": (_counter("write_time_seconds", "Time that writes took, in seconds."), 1e-9),
+    "write_cnt": (_counter("writes_completed", "Writes completed."), 1),
+    "write_ns": (_counter("write_time_seconds", "Duration of all writes, in seconds."), 1e-9),
 }
 _DRIVE = re.compile(r"st\d+")
-"""A drive, and not one of its other names (nst0 does not rewind)."""
+"""A drive under its main name. Other names have a prefix or suffix: nst0 does not rewind."""
 
 
 def read(host: Host, drives: Filter) -> Mapping[str, Mapping[str, str]]:
-    """Read the counters of each drive; none where there are none."""
+    """Read the counters of each drive."""
     return host.sys_each(
         "class/scsi_tape",
         lambda entry: host.sys_attributes(f"class/scsi_tape/{entry}/stats", COLUMNS),
@@ -44,7 +44,7 @@ def read(host: Host, drives: Filter) -> Mapping[str, Mapping[str, str]]:
 
 
 def parse(drives: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Turn nanoseconds into seconds."""
+    """Convert nanoseconds to seconds."""
     return [
         (family, [((name,), int(files[file]) * share) for name, files in drives.items() if file in files])
         for file, (family, share) in COLUMNS.items()
@@ -52,7 +52,7 @@ def parse(drives: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 class TapeDrives(Collector):
-    """What the tape drives did, and for how long."""
+    """I/O counters of tape drives."""
 
     name = "tapestats"
     summary = "reads and writes of tape drives"

@@ -1,4 +1,4 @@
-"""TCP connections by state, from ``/proc/1/net/tcp`` and ``tcp6``; its cost grows with the connections."""
+"""TCP connections by state, from ``/proc/1/net/tcp`` and ``tcp6``. The cost grows with the number of connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATE = 3
 
 
 def read(host: Host) -> list[str]:
-    """Read the tables of the protocols that there are."""
+    """Read the tables of the existing protocols."""
     found = []
     for name in ("net/tcp", "net/tcp6"):
         try:
@@ -40,7 +40,7 @@ def parse(tables: Iterable[str]) -> Metrics:
 
 
 class TcpStates(Collector):
-    """In which states the host's TCP connections are."""
+    """TCP connections by state."""
 
     name = "tcpstat"
     summary = "TCP connections of the host by state"

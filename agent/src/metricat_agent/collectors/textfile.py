@@ -1,7 +1,7 @@
-"""Metrics of others: the ``.prom`` files of directories, in Prometheus' text format.
+"""Metrics of other programs, from ``.prom`` files in Prometheus' text format.
 
-A file that cannot be read or parsed costs only itself, and is named in the log. Families that the agent has itself
-yield to the agent's.
+An unusable file does not affect other files; the agent logs its name. The agent's own families take precedence over
+families of the same name in files.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ from metricat_agent.host.cached_files import read_text
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-ERROR = gauge("node_textfile_scrape_error", "1 if a file could not be used, else 0.")
-MTIME = gauge("node_textfile_mtime_seconds", "When a file was written, in seconds since 1970 (UTC).", "file")
+ERROR = gauge("node_textfile_scrape_error", "1 if a file or directory could not be used, 0 if not.")
+MTIME = gauge("node_textfile_mtime_seconds", "Modification time of a file, in seconds since 1970 (UTC).", "file")
 _LOG = logging.getLogger(__name__)
 _LARGEST = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file (or directory): where it is, when it was written, what it says, or why it cannot be used."""
+    """One file or directory: its path and modification time, and its text or the reason why it is unusable."""
 
     path: str
     written: float
     text: str = ""
-    why: str = ""
+    error: str = ""
 
 
 def read(directories: Iterable[str]) -> list[File]:
-    """Read all files, sorted; a directory that is missing is an error of its own."""
+    """Read all files in alphabetical order. A missing directory is an error of its own."""
     found = []
     for directory in expanded(directories):
         try:
-            names = sorted(os.listdir(directory))  # noqa: PTH208 -- texts everywhere else
+            names = sorted(os.listdir(directory))  # noqa: PTH208 -- paths are strings here
         except OSError as error:
-            found.append(File(directory, 0, why=str(error.strerror)))
+            found.append(File(directory, 0, error=str(error.strerror)))
             continue
         found += [_file(f"{directory.rstrip('/')}/{name}") for name in names if name.endswith(".prom")]
     return found
 
 
 def expanded(directories: Iterable[str]) -> list[str]:
-    """Put what is there in the place of each pattern; what matches nothing stays, and is an error later."""
+    """Replace patterns by the directories that match. A pattern without a match stays, and causes an error later."""
     found: list[str] = []
     for directory in directories:
         if any(sign in directory for sign in "*?["):
-            from glob import glob  # noqa: PLC0415 -- for those who have patterns
+            from glob import glob  # noqa: PLC0415 -- only needed with patterns
 
-            found += sorted(glob(directory)) or [directory]  # noqa: PTH207 -- texts
+            found += sorted(glob(directory)) or [directory]  # noqa: PTH207 -- as below
         else:
             found.append(directory)
     return found
@@ -67,63 +67,64 @@ def _file(path: str) -> File:
     try:
         state = os.stat(path)  # noqa: PTH116 -- as above
         if not stat.S_ISREG(state.st_mode):
-            return File(path, 0, why="no regular file")  # to open a pipe would be to wait for its writer
+            return File(path, 0, error="not a regular file")  # opening a pipe would wait for its writer
         if state.st_size > _LARGEST:
-            return File(path, 0, why=f"larger than {_LARGEST >> 20} MiB")
+            return File(path, 0, error=f"larger than {_LARGEST >> 20} MiB")
         return File(path, state.st_mtime, read_text(path))
     except OSError as error:
-        return File(path, 0, why=str(error.strerror))
+        return File(path, 0, error=str(error.strerror))
 
 
 def parse(files: Iterable[File]) -> Metrics:
-    """Take all that can be used."""
+    """Return the metrics of all usable files."""
     return merge(files)[0]
 
 
 def merge(files: Iterable[File]) -> tuple[Metrics, dict[str, str]]:
-    """Return what the files say together, and what is wrong with which.
+    """Return the metrics of all files, and the errors by path.
 
-    A family may be spread over files that agree on its type and text; of two series that are the same the first counts.
+    A family may be spread over several files if its type and help text are the same. Of two equal series the first
+    counts.
     """
-    wrong: dict[str, str] = {}
+    errors: dict[str, str] = {}
     found: dict[str, tuple[Family, dict[Series, float]]] = {}
     times: list[Sample] = []
     for file in files:
         try:
-            if file.why:
-                raise FormatError(file.why)  # noqa: TRY301 -- told like the others
+            if file.error:
+                raise FormatError(file.error)  # noqa: TRY301 -- reported like the others
             parsed = families(file.text)
         except (FormatError, ValueError) as error:
-            wrong[file.path] = str(error)
+            errors[file.path] = str(error)
             continue
         times.append(((file.path,), file.written))
         for family, series in parsed:
             known, before = found.setdefault(family.name, (family, {}))
             if known != family:
-                wrong[file.path] = f"{family.name} has another type or text in another file"
+                errors[file.path] = f"{family.name} has another type or help text in another file"
             elif before.keys() & series.keys():
-                wrong[file.path] = f"{family.name} has a series that is in another file too"
+                errors[file.path] = f"{family.name} has a series that is also in another file"
             else:
                 before.update(series)
     metrics = [_metric(family, series, found) for family, series in found.values()]
-    return [*metrics, (MTIME, times), single(ERROR, int(bool(wrong)))], wrong
+    return [*metrics, (MTIME, times), single(ERROR, int(bool(errors)))], errors
 
 
-def _metric(family: Family, series: Mapping[Series, float], beside: Container[str]) -> tuple[Family, list[Sample]]:
-    """Give all series of a family the same labels, empty where they have none: the same to Prometheus.
+def _metric(family: Family, series: Mapping[Series, float], names: Container[str]) -> tuple[Family, list[Sample]]:
+    """Give all series of a family the same labels. Prometheus treats an empty label like a missing one.
 
-    OpenMetrics calls the family of a counter x_total x: where there is an x already, it is no counter.
+    OpenMetrics names the family of the counter x_total ``x``. If a family ``x`` exists, expose x_total as untyped.
     """
     if family.kind in BOUNDS:
         return _compound(family, series)
-    names = tuple(dict.fromkeys(label for key in series for label, _ in key))
-    clashes = family.kind == "counter" and family.name.endswith("_total") and family.name[: -len("_total")] in beside
-    shown = replace(family, labels=names, kind="untyped" if clashes else family.kind)
-    return shown, [(tuple(dict(key).get(label, "") for label in names), value) for key, value in series.items()]
+    labels = tuple(dict.fromkeys(label for key in series for label, _ in key))
+    clashes = family.kind == "counter" and family.name.endswith("_total") and family.name[: -len("_total")] in names
+    shown = replace(family, labels=labels, kind="untyped" if clashes else family.kind)
+    return shown, [(tuple(dict(key).get(label, "") for label in labels), value) for key, value in series.items()]
 
 
 def _compound(family: Family, series: Mapping[Series, float]) -> tuple[Family, list[Sample]]:
-    """Do the same for a histogram or summary: each one's buckets by their bounds, then sum and count."""
+    """Do the same for a histogram or summary. Order the buckets of each by bound, then sum and count."""
     bound = BOUNDS[family.kind]
     names = tuple(dict.fromkeys(label for key in series for label, _ in key if label not in (PART, bound)))
     groups: dict[tuple[str, ...], list[tuple[str, str, float]]] = {}
@@ -145,30 +146,30 @@ def parse_directories(text: str) -> tuple[str, ...]:
 
 
 DIRECTORY = CollectorOption(
-    *("directory", "", "directory of the files; may be given more than once, or as a pattern with *", "DIR"),
+    *("directory", "", "directory of .prom files; may be repeated, and may be a pattern with *", "DIR"),
     many=True,
     parse=parse_directories,
 )
 
 
 class TextFiles(Collector):
-    """What other programs of the node want to tell."""
+    """Metrics that other programs of the node write to files."""
 
     name = "textfile"
-    summary = "metrics of other programs, from the .prom files of a directory"
+    summary = "metrics of other programs, from .prom files"
     families = (ERROR, MTIME)
     yields_to_others = True
     options = (DIRECTORY,)
 
     def setup(self) -> None:
-        """Nothing has been found wrong yet."""
-        self._wrong: dict[str, str] = {}
+        """Start without logged errors."""
+        self._logged: dict[str, str] = {}
 
     def collect(self) -> Metrics:
-        """Read and parse; without a directory there is only the good news that nothing is wrong. Log what is news."""
-        metrics, wrong = merge(read(self.option(DIRECTORY)))
-        for path, why in wrong.items():
-            if self._wrong.get(path) != why:
-                _LOG.warning("textfile: %s cannot be used: %s", path, why)
-        self._wrong = wrong
+        """Read and parse. Log new errors. Without a directory, the only metric is an error count of 0."""
+        metrics, errors = merge(read(self.option(DIRECTORY)))
+        for path, error in errors.items():
+            if self._logged.get(path) != error:
+                _LOG.warning("textfile: %s cannot be used: %s", path, error)
+        self._logged = errors
         return metrics

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 TEMPERATURE = gauge("node_thermal_zone_temp", "Temperature of a zone, in degrees Celsius.", "zone", "type")
-STATE = gauge("node_cooling_device_cur_state", "How hard a device cools, 0 not at all.", "name", "type")
-GREATEST = gauge("node_cooling_device_max_state", "How hard a device can cool.", "name", "type")
+STATE = gauge("node_cooling_device_cur_state", "Current cooling level of a device; 0 means no cooling.", "name", "type")
+GREATEST = gauge("node_cooling_device_max_state", "Maximum cooling level of a device.", "name", "type")
 _FILES = ("type", "temp", "cur_state", "max_state")
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
-    """Read zones and devices; none where there are none."""
+    """Read zones and cooling devices."""
     return host.sys_each("class/thermal", lambda entry: host.sys_attributes(f"class/thermal/{entry}", _FILES))
 
 
 def parse(entries: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Turn thousandths into degrees; a zone that cannot measure now has no temperature."""
+    """Convert thousandths to degrees. A zone that cannot measure at the moment has no temperature."""
     zones: list[Sample] = []
     states: list[Sample] = []
     greatest: list[Sample] = []
@@ -42,7 +42,7 @@ def parse(entries: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 class ThermalZones(Collector):
-    """How warm the node is, and how hard it is cooled."""
+    """Temperatures of zones and states of cooling devices."""
 
     name = "thermal_zone"
     summary = "temperatures of zones and states of cooling devices"

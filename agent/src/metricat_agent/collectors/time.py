@@ -1,4 +1,4 @@
-"""The node's clock: the same for every container of a node; and what drives it, from ``/sys``."""
+"""The node's clock, which all containers share, and its clock source, from ``/sys``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 TIME = gauge("node_time_seconds", "The node's clock, in seconds since 1970 (UTC).")
-ZONE = gauge("node_time_zone_offset_seconds", "Time by which the node's zone is ahead of UTC, in seconds.", "time_zone")
-AVAILABLE = gauge("node_time_clocksource_available_info", "1 for each source of time.", "device", "clocksource")
-CURRENT = gauge("node_time_clocksource_current_info", "1 for the source of time in use.", "device", "clocksource")
+ZONE = gauge("node_time_zone_offset_seconds", "Offset of the node's time zone from UTC, in seconds.", "time_zone")
+AVAILABLE = gauge("node_time_clocksource_available_info", "1 for each available clock source.", "device", "clocksource")
+CURRENT = gauge("node_time_clocksource_current_info", "1 for the clock source in use.", "device", "clocksource")
 _DEVICE = "0"
-"""Linux has only ever made one."""
+"""Linux has only one."""
 _ROOT = f"devices/system/clocksource/clocksource{_DEVICE}"
 _FILES = ("available_clocksource", "current_clocksource")
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
-    """Read the sources of time by the number of their device."""
+    """Read the clock sources by the number of their device."""
     try:
         return {_DEVICE: host.sys_attributes(_ROOT, _FILES)}
     except OSError:
@@ -32,7 +32,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
 
 
 def parse(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Make a series of each word."""
+    """Return a series for each word."""
     columns: tuple[list[Sample], list[Sample]] = ([], [])
     for device, files in devices.items():
         for name, samples in zip(_FILES, columns, strict=True):
@@ -41,15 +41,15 @@ def parse(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 class Time(Collector):
-    """What time the node thinks it is."""
+    """The node's clock, time zone and clock source."""
 
     name = "time"
-    summary = "the node's clock, its zone and its source"
+    summary = "the node's clock, time zone and clock source"
     families = (TIME, ZONE, AVAILABLE, CURRENT)
     essential = True
 
     def collect(self) -> Metrics:
-        """Ask the kernel; a container has a zone of its own, which is not the node's."""
+        """Read and parse. Skip the time zone in a container, which may have another one than the node."""
         found = [single(TIME, time.time())]
         if self.host.is_local:
             here = time.localtime()

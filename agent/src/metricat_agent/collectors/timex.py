@@ -1,4 +1,4 @@
-"""How well the node's clock is kept, from adjtimex(2), which changes nothing when asked with no mode."""
+"""Synchronization of the node's clock, from adjtimex(2). Called with mode 0, it changes nothing."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _FORMAT = struct.Struct("@I llll i lll ll lll i lllll i 11i")
 _STA_NANO = 0x2000
 _TIME_ERROR = 5
 _PPM = 65536 * 1_000_000
-"""Frequencies are in millionths, with 16 bits after the point."""
+"""Frequencies are in parts per million, with 16 fractional bits."""
 
 
 def _timex(name: str, text: str) -> Family:
     return (counter if name.endswith("_total") else gauge)(f"node_timex_{name}", text)
 
 
-OFFSET = _timex("offset_seconds", "Time between the node's clock and its reference, in seconds.")
-FREQUENCY = _timex("frequency_adjustment_ratio", "Speed of the node's clock as it is set, 1 as it comes.")
-MAX_ERROR = _timex("maxerror_seconds", "Greatest error that the clock may have, in seconds.")
-ESTIMATED_ERROR = _timex("estimated_error_seconds", "Error that the clock is thought to have, in seconds.")
+OFFSET = _timex("offset_seconds", "Offset of the node's clock from its reference, in seconds.")
+FREQUENCY = _timex("frequency_adjustment_ratio", "Frequency adjustment of the node's clock; 1 is no adjustment.")
+MAX_ERROR = _timex("maxerror_seconds", "Maximum error of the clock, in seconds.")
+ESTIMATED_ERROR = _timex("estimated_error_seconds", "Estimated error of the clock, in seconds.")
 STATUS = _timex("status", "Bits of the clock's status (STA_*).")
-CONSTANT = _timex("loop_time_constant", "Time constant of the loop that sets the clock.")
+CONSTANT = _timex("loop_time_constant", "Time constant of the phase-locked loop that adjusts the clock.")
 TICK = _timex("tick_seconds", "Time between ticks of the clock, in seconds.")
-PPS_FREQUENCY = _timex("pps_frequency_hertz", "Frequency of the pulse per second.")
+PPS_FREQUENCY = _timex("pps_frequency_hertz", "Frequency of the pulse per second, in hertz.")
 PPS_JITTER = _timex("pps_jitter_seconds", "Jitter of the pulse per second, in seconds.")
-PPS_SHIFT = _timex("pps_shift_seconds", "Length of the intervals in which the pulse is measured.")
-PPS_STABILITY = _timex("pps_stability_hertz", "Stability of the pulse per second.")
-PPS_JITTERS = _timex("pps_jitter_total", "Times the jitter of the pulse was above its limit.")
-PPS_CALIBRATIONS = _timex("pps_calibration_total", "Intervals in which the pulse was measured.")
-PPS_ERRORS = _timex("pps_error_total", "Measurements of the pulse that failed.")
-PPS_EXCEEDED = _timex("pps_stability_exceeded_total", "Times the stability of the pulse was above its limit.")
-TAI = _timex("tai_offset_seconds", "Time between TAI and UTC, in seconds.")
-SYNC = _timex("sync_status", "1 if the clock is set by a reference, else 0.")
+PPS_SHIFT = _timex("pps_shift_seconds", "Duration of the calibration interval of the pulse, in seconds.")
+PPS_STABILITY = _timex("pps_stability_hertz", "Stability of the pulse per second, in hertz.")
+PPS_JITTERS = _timex("pps_jitter_total", "Times that the jitter of the pulse exceeded its limit.")
+PPS_CALIBRATIONS = _timex("pps_calibration_total", "Calibration intervals of the pulse.")
+PPS_ERRORS = _timex("pps_error_total", "Calibration errors of the pulse.")
+PPS_EXCEEDED = _timex("pps_stability_exceeded_total", "Times that the stability of the pulse exceeded its limit.")
+TAI = _timex("tai_offset_seconds", "Offset of TAI from UTC, in seconds.")
+SYNC = _timex("sync_status", "1 if the clock is synchronized to a reference, 0 if not.")
 FAMILIES = (
     *(OFFSET, FREQUENCY, MAX_ERROR, ESTIMATED_ERROR, STATUS, CONSTANT, TICK, PPS_FREQUENCY, PPS_JITTER, PPS_SHIFT),
     *(PPS_STABILITY, PPS_JITTERS, PPS_CALIBRATIONS, PPS_ERRORS, PPS_EXCEEDED, TAI, SYNC),
@@ -48,21 +48,21 @@ FAMILIES = (
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What adjtimex(2) returns: its state, and the struct as bytes."""
+    """Result of adjtimex(2): its state, and the struct as bytes."""
 
     state: int
     timex: bytes
 
 
 def reader() -> Callable[[], Clock]:
-    """Return what asks the kernel; it raises OSError where the sandbox forbids even to ask."""
-    import ctypes  # noqa: PLC0415 -- for this collector alone
+    """Return a function that calls adjtimex(2). It raises OSError if the sandbox forbids the call."""
+    import ctypes  # noqa: PLC0415 -- needed by this collector only
 
     adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
     buffer = ctypes.create_string_buffer(_FORMAT.size)
 
     def read() -> Clock:
-        ctypes.memset(buffer, 0, _FORMAT.size)  # the mode among them: nothing is changed
+        ctypes.memset(buffer, 0, _FORMAT.size)  # mode 0: change nothing
         state = adjtimex(buffer)
         if state < 0:
             raise OSError(ctypes.get_errno(), "adjtimex(2) is refused")
@@ -72,7 +72,7 @@ def reader() -> Callable[[], Clock]:
 
 
 def parse(clock: Clock) -> Metrics:
-    """Turn the kernel's units (``man 2 adjtimex``) into seconds."""
+    """Convert the kernel's units (``man 2 adjtimex``) to seconds."""
     fields = _FORMAT.unpack(clock.timex)
     _, offset, frequency, max_error, error, status, constant = fields[:7]
     tick, pps_frequency, jitter, shift, stability, jitters, calibrations, errors, exceeded, tai = fields[11:21]
@@ -86,16 +86,16 @@ def parse(clock: Clock) -> Metrics:
 
 
 class Timex(Collector):
-    """Whether the node's clock is right."""
+    """Offset, error and synchronization of the node's clock."""
 
     name = "timex"
     summary = "offset, error and reference of the node's clock"
     families = FAMILIES
 
     def setup(self) -> None:
-        """Find the call once."""
+        """Look up the system call once."""
         self._read = reader()
 
     def collect(self) -> Metrics:
-        """Ask and parse."""
+        """Read and parse."""
         return parse(self._read())

@@ -1,4 +1,4 @@
-"""Bytes that wait in UDP sockets, from ``/proc/1/net/udp`` and ``udp6``."""
+"""Bytes in the queues of UDP sockets, from ``/proc/1/net/udp`` and ``udp6``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-QUEUES = gauge("node_udp_queues", "Bytes that wait in the queues of UDP sockets.", "queue", "ip")
+QUEUES = gauge("node_udp_queues", "Bytes in the queues of UDP sockets.", "queue", "ip")
 _QUEUES = 4
 
 
 def read(host: Host) -> Mapping[str, str]:
-    """Read the tables of the protocols that there are."""
+    """Read the tables of the existing protocols."""
     found = {}
     for name, label in (("net/udp", "v4"), ("net/udp6", "v6")):
         try:
@@ -38,10 +38,10 @@ def parse(tables: Mapping[str, str]) -> Metrics:
 
 
 class UdpQueues(Collector):
-    """Whether programs keep up with their datagrams."""
+    """Bytes in the send and receive queues of UDP sockets."""
 
     name = "udp_queues"
-    summary = "bytes that wait in UDP sockets"
+    summary = "bytes in the queues of UDP sockets"
     families = (QUEUES,)
 
     def collect(self) -> Metrics:

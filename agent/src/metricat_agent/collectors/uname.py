@@ -1,7 +1,7 @@
 """Name and kernel of the node, from uname(2).
 
-The kernel is the host's in every container; the node name is the reader's own (its UTS namespace), so a pod is told
-the node's in NODE_NAME.
+In every container the kernel is the host's. The node name is that of the reader's UTS namespace, so a pod gets the
+node's name from NODE_NAME.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INFO = gauge(
     "node_uname_info",
-    "1, labelled with what uname(2) says of the node.",
+    "1, labelled with the node's kernel and name from uname(2).",
     "sysname",
     "release",
     "version",
@@ -28,18 +28,18 @@ INFO = gauge(
 
 
 def read(host: Host) -> tuple[os.uname_result, str]:
-    """Ask the kernel; Python's uname lacks the NIS domain, which /proc has (like uname(2), the reader's own)."""
+    """Call uname(2). Python's uname lacks the NIS domain; /proc has that of the reader's namespace."""
     return os.uname(), host.proc("sys/kernel/domainname").strip()
 
 
 def parse(uname: os.uname_result, domain: str, node_name: str) -> Metrics:
-    """Put the node's name, if known, in the place of the container's."""
+    """Replace the container's name by the node's name if it is known."""
     labels = (uname.sysname, uname.release, uname.version, uname.machine, node_name or uname.nodename, domain)
     return [(INFO, [(labels, 1)])]
 
 
 class Uname(Collector):
-    """Which kernel runs, on which node."""
+    """Kernel and name of the node."""
 
     name = "uname"
     summary = "kernel release, machine and node name"

@@ -1,4 +1,4 @@
-"""What the kernel's memory management did, from ``/proc/vmstat`` (kernel: filesystems/proc.rst)."""
+"""Counters of the kernel's memory management, from ``/proc/vmstat`` (kernel: filesystems/proc.rst)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 FIELDS = fields_option(r"^(oom_kill|pgpg(in|out)|pswp(in|out)|pg(maj)?fault)$")
 MEANINGS = {
     "oom_kill": "Processes killed because memory ran out.",
-    "pgfault": "Page faults, those without reading from disk included.",
-    "pgmajfault": "Page faults that read from disk.",
-    "pgpgin": "KiB read from disks.",
-    "pgpgout": "KiB written to disks.",
+    "pgfault": "Page faults, including those without a read from disk.",
+    "pgmajfault": "Page faults that needed a read from disk.",
+    "pgpgin": "Data read from disks, in KiB.",
+    "pgpgout": "Data written to disks, in KiB.",
     "pswpin": "Pages read from swap.",
     "pswpout": "Pages written to swap.",
 }
@@ -39,7 +39,7 @@ def select(name: str, fields: re.Pattern[str]) -> Family | None:
 
 
 class VirtualMemory(Collector):
-    """Paging, swapping and kills because memory ran out."""
+    """Paging, swapping and out-of-memory kills."""
 
     name = "vmstat"
     summary = "paging, swapping, out-of-memory kills"

@@ -1,4 +1,4 @@
-"""Watchdogs, which restart a node that hangs, from ``/sys/class/watchdog`` (kernel: watchdog/watchdog-api.rst)."""
+"""Watchdog timers, which restart a hung node, from ``/sys/class/watchdog`` (kernel: watchdog/watchdog-api.rst)."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ NUMBERS: dict[str, Family] = {
         (
             "bootstatus",
             "bootstatus",
-            "Why it restarted the node at last, as its driver counts such reasons; 0: it did not.",
+            "Driver-specific reason of the last restart by the watchdog; 0 if it did not restart the node.",
         ),
-        ("fw_version", "fw_version", "Version of its firmware."),
-        ("nowayout", "nowayout", "1 if nobody can stop it once it is started, else 0."),
-        ("timeleft", "timeleft_seconds", "Time until it restarts the node if nobody feeds it, in seconds."),
-        ("timeout", "timeout_seconds", "Time that it waits to be fed, in seconds."),
-        ("pretimeout", "pretimeout_seconds", "Time before its end at which it warns, in seconds."),
-        ("access_cs0", "access_cs0", "1 if it boots from the second chip, else 0."),
+        ("fw_version", "fw_version", "Firmware version of the watchdog."),
+        ("nowayout", "nowayout", "1 if the watchdog cannot be stopped once it is started, 0 if it can."),
+        ("timeleft", "timeleft_seconds", "Time left until the watchdog restarts the node, in seconds."),
+        ("timeout", "timeout_seconds", "Timeout of the watchdog, in seconds."),
+        ("pretimeout", "pretimeout_seconds", "Time between the warning and the restart, in seconds."),
+        ("access_cs0", "access_cs0", "1 if the node booted from the second chip, 0 if not."),
     )
 }
 LABELS = ("options", "identity", "state", "status", "pretimeout_governor")
-INFO = gauge("node_watchdog_info", "1, labelled with what a watchdog says of itself.", "name", *LABELS)
+INFO = gauge("node_watchdog_info", "1, labelled with the properties of a watchdog.", "name", *LABELS)
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
-    """Read the files of each; none where there are none."""
+    """Read the files of each watchdog."""
     files = (*NUMBERS, *LABELS)
     return host.sys_each("class/watchdog", lambda entry: host.sys_attributes(f"class/watchdog/{entry}", files))
 
 
 def parse(watchdogs: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Give what each has; drivers have some of the files."""
+    """Parse the existing files: drivers provide some of them."""
     infos = [((name, *(files.get(label, "") for label in LABELS)), 1) for name, files in watchdogs.items()]
     return [
         (INFO, infos),
@@ -51,10 +51,10 @@ def parse(watchdogs: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 class Watchdogs(Collector):
-    """Whether the node would be restarted if it hung."""
+    """State and timeouts of watchdog timers."""
 
     name = "watchdog"
-    summary = "watchdogs, which restart a node that hangs"
+    summary = "watchdog timers, which restart a hung node"
     families = (INFO, *NUMBERS.values())
 
     def collect(self) -> Metrics:

@@ -1,4 +1,4 @@
-"""What XFS filesystems did, from ``/sys/fs/xfs/DEVICE/stats/stats`` (kernel: fs/xfs/xfs_stats.c)."""
+"""Counters of XFS filesystems, from ``/sys/fs/xfs/DEVICE/stats/stats`` (kernel: fs/xfs/xfs_stats.c)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 _TREE = {
-    "lookups": "Lookups in the tree of {}.",
-    "compares": "Keys compared in the tree of {}.",
-    "records_inserted": "Records put into the tree of {}.",
-    "records_deleted": "Records taken out of the tree of {}.",
+    "lookups": "Lookups in the B-tree of {}.",
+    "compares": "Comparisons of keys in the B-tree of {}.",
+    "records_inserted": "Records inserted into the B-tree of {}.",
+    "records_deleted": "Records deleted from the B-tree of {}.",
 }
 _LINES: dict[str, tuple[str, dict[str, str]]] = {
     "extent_alloc": (
@@ -32,35 +32,35 @@ _LINES: dict[str, tuple[str, dict[str, str]]] = {
     "blk_map": (
         "block_mapping_",
         {
-            "reads": "Maps from a file's blocks to the disk's, made to read.",
-            "writes": "The same, made to write.",
-            "unmaps": "Blocks of files given up.",
-            "extent_list_insertions": "Extents put into lists of files.",
-            "extent_list_deletions": "Extents taken out of lists of files.",
-            "extent_list_lookups": "Extents looked up in lists of files.",
-            "extent_list_compares": "Extents compared in lists of files.",
+            "reads": "Block map operations for reads of files.",
+            "writes": "Block map operations for writes to files.",
+            "unmaps": "Block unmap operations for files.",
+            "extent_list_insertions": "Extents inserted into files' extent lists.",
+            "extent_list_deletions": "Extents deleted from files' extent lists.",
+            "extent_list_lookups": "Lookups in files' extent lists.",
+            "extent_list_compares": "Comparisons of extents in files' extent lists.",
         },
     ),
     "bmbt": ("block_map_btree_", {name: text.format("files' extents") for name, text in _TREE.items()}),
     "dir": (
         "directory_operation_",
         {
-            "lookup": "Names looked up that the kernel had not in memory.",
-            "create": "Names made.",
-            "remove": "Names removed.",
-            "getdents": "Directories listed.",
+            "lookup": "Names looked up that were not in the kernel's cache.",
+            "create": "Directory entries created.",
+            "remove": "Directory entries removed.",
+            "getdents": "Calls that list a directory.",
         },
     ),
     "ig": (
         "inode_operation_",
         {
-            "attempts": "Inodes looked up in memory.",
-            "found": "Inodes found in memory.",
-            "recycled": "Inodes found while they were thrown away.",
-            "missed": "Inodes not found in memory.",
-            "duplicates": "Inodes read by two at once.",
-            "reclaims": "Inodes thrown out of memory.",
-            "attribute_changes": "Changes of inodes' attributes.",
+            "attempts": "Lookups of inodes in the cache.",
+            "found": "Lookups of inodes that found the inode in the cache.",
+            "recycled": "Lookups of inodes that found an inode being recycled.",
+            "missed": "Lookups of inodes that did not find the inode in the cache.",
+            "duplicates": "Inodes that two tasks read at the same time.",
+            "reclaims": "Inodes removed from the cache.",
+            "attribute_changes": "Explicit changes of inodes' attributes.",
         },
     ),
     "rw": ("", {"write_calls": "Calls of write(2).", "read_calls": "Calls of read(2)."}),
@@ -68,12 +68,12 @@ _LINES: dict[str, tuple[str, dict[str, str]]] = {
         "vnode_",
         {
             "active": "Inodes in memory.",
-            "allocate": "Inodes given memory.",
-            "get": "Inodes got.",
-            "hold": "Inodes held.",
-            "release": "Inodes released.",
-            "reclaim": "Inodes whose memory was taken back.",
-            "remove": "Inodes removed.",
+            "allocate": "Allocations of inodes in memory.",
+            "get": "Get operations on inodes.",
+            "hold": "Hold operations on inodes.",
+            "release": "Release operations on inodes.",
+            "reclaim": "Reclaim operations on inodes.",
+            "remove": "Remove operations on inodes.",
         },
     ),
 }
@@ -81,11 +81,11 @@ LINES: dict[str, tuple[Family, ...]] = {
     label: tuple(counter(f"node_xfs_{prefix}{name}_total", text, "device") for name, text in columns.items())
     for label, (prefix, columns) in _LINES.items()
 }
-"""By the first word of a line: the families of its columns, in their order; the kernel may have more of both."""
+"""By the first word of a line: the families of its columns in order. The kernel may have more of both."""
 
 
 def read(host: Host) -> Mapping[str, str]:
-    """Read the statistics of each mounted filesystem by its device; none where there is none."""
+    """Read the statistics of each mounted filesystem, by device."""
     try:
         entries = [entry for entry in host.sys_names("fs/xfs") if entry != "stats"]
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def read(host: Host) -> Mapping[str, str]:
 
 
 def parse(texts: Mapping[str, str]) -> Metrics:
-    """Take the columns that have a family."""
+    """Parse the columns that have a family."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Xfs.families}
     for device, text in texts.items():
         for line in text.splitlines():
@@ -111,7 +111,7 @@ def parse(texts: Mapping[str, str]) -> Metrics:
 
 
 class Xfs(Collector):
-    """What XFS filesystems are busy with."""
+    """Operations of XFS filesystems."""
 
     name = "xfs"
     summary = "operations of XFS filesystems"

@@ -1,4 +1,4 @@
-"""What ZFS did, and the state of its pools, from ``/proc/spl/kstat/zfs`` (OpenZFS: module/os/linux/spl/spl-kstat.c)."""
+"""Counters of ZFS and states of its pools, from ``/proc/spl/kstat/zfs`` (OpenZFS: module/os/linux/spl/spl-kstat.c)."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ PARTS = {
     "zfetchstats": "zfetch",
     "zil": "zil",
 }
-"""The files of the whole module, and what they are called in names; each version of ZFS has some of them."""
+"""Files of the whole module, and their parts of metric names. Each version of ZFS has some of the files."""
 STATES = ("online", "degraded", "faulted", "offline", "removed", "unavail", "suspended")
-STATE = gauge("node_zfs_zpool_state", "1 for the state that a pool is in, 0 for the others.", "zpool", "state")
+STATE = gauge("node_zfs_zpool_state", "1 for the current state of a pool, 0 for the others.", "zpool", "state")
 _NUMBERS = ("3", "4")
-"""Types of 64 bits in a table, with and without sign; the others are texts."""
+"""Types of 64-bit numbers in a table, signed and unsigned. Other types are texts."""
 _COMMON = {"arc": ("size", "c", "c_max", "c_min", "hits", "misses", "memory_throttle_count")}
 _POOL = ("nread", "nwritten", "reads", "writes")
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The files of one pool's directory: its state, and tables of the pool and of each dataset (empty: none)."""
+    """Files of one pool: its state, its table, and the table of each dataset. A missing file is empty."""
 
     state: str = ""
     io: str = ""
@@ -47,8 +47,8 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What there is: the module's tables by file, and the pools by name."""
+class ZfsFiles:
+    """The module's tables by file, and the pools by name."""
 
     tables: Mapping[str, str] = field(default_factory=dict)
     pools: Mapping[str, Pool] = field(default_factory=dict)
@@ -56,17 +56,17 @@ class Found:
 
 @lru_cache(maxsize=2048)
 def family_of(part: str, name: str, *labels: str) -> Family:
-    """Return the family of a counter; what the module counts has no type, as it mixes both kinds."""
-    whose = {"zfs_zpool": "a pool", "zfs_zpool_dataset": "a dataset"}.get(part, "the whole module")
-    return untyped(f"node_{part}_{name.replace('-', '_')}", f"The counter {name} of {whose}.", *labels)
+    """Return the family of a counter. It is untyped because the module mixes counters and gauges."""
+    owner = {"zfs_zpool": "a pool", "zfs_zpool_dataset": "a dataset"}.get(part, "the whole module")
+    return untyped(f"node_{part}_{name.replace('-', '_')}", f"The counter {name} of {owner}.", *labels)
 
 
-def read(host: Host) -> Found:
-    """Read the tables that there are; nothing where there is no ZFS. A pool exported meanwhile is left out."""
+def read(host: Host) -> ZfsFiles:
+    """Read the existing tables, nothing without ZFS. Skip a pool that is exported meanwhile."""
     try:
         names = host.proc_names(_ROOT)
     except FileNotFoundError:
-        return Found()
+        return ZfsFiles()
     tables, pools = {}, {}
     for name in names:
         try:
@@ -74,9 +74,9 @@ def read(host: Host) -> Found:
                 tables[name] = host.proc(f"{_ROOT}/{name}")
             else:
                 pools[name] = _pool(host, f"{_ROOT}/{name}")
-        except OSError:  # a file that is no table, mostly
+        except OSError:  # mostly a file without a table
             continue
-    return Found(tables, pools)
+    return ZfsFiles(tables, pools)
 
 
 def _pool(host: Host, place: str) -> Pool:
@@ -86,20 +86,20 @@ def _pool(host: Host, place: str) -> Pool:
 
 
 def table_rows(text: str) -> Iterator[tuple[str, str, str]]:
-    """Give name, type and value of a table's rows, which stand below a line that says so."""
+    """Yield name, type and value of each row of a table. The rows follow the line ``name type data``."""
     lines = iter(text.splitlines())
     for line in lines:
         if line.split() == ["name", "type", "data"]:
             break
     else:
-        raise ValueError("no table of ZFS")
+        raise ValueError("not a ZFS table")
     for line in lines:
         name, kind, value = line.split(None, 2)
         yield name, kind, value
 
 
-def parse(found: Found) -> Metrics:
-    """Take every number, and tell each pool's state in as many series as there are states."""
+def parse(found: ZfsFiles) -> Metrics:
+    """Parse every number. Return a series for every possible state of each pool."""
     metrics: Metrics = [
         (family_of(f"zfs_{PARTS[file]}", name), [((), int(value))])
         for file, text in found.tables.items()
@@ -124,16 +124,16 @@ def parse(found: Found) -> Metrics:
 
 
 def pool_counters(text: str) -> list[tuple[str, int]]:
-    """Take a table of one row below its heads, as older ZFS has for each pool."""
+    """Parse a table with one row below its headings. Older ZFS has one for each pool."""
     heads, *values = [line.split() for line in text.splitlines() if line.strip()][1:] or [[]]
     return [(head, int(value)) for row in values for head, value in zip(heads, row, strict=True)]
 
 
 class Zfs(Collector):
-    """How ZFS uses memory, and whether its pools are whole."""
+    """Cache, pools and datasets of ZFS."""
 
     name = "zfs"
-    summary = "cache, pools and datasets of ZFS: every counter that it has"
+    summary = "cache, pools and datasets of ZFS: every counter"
     families = (
         STATE,
         *(family_of(f"zfs_{part}", name) for part, names in _COMMON.items() for name in names),

@@ -107,12 +107,12 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     "udp_queues": ("proc/1/net/udp", lambda text: udp_queues.parse({"v4": text})),
     "vmstat": ("proc/vmstat", lambda text: FieldList(lambda name: vmstat.select(name, EVERY)).parse(text)),
     "xfs": ("../hosts/file-server/sys/fs/xfs/sdb1/stats/stats", lambda text: xfs.parse({"sdb1": text})),
-    "zfs": (f"{_ZFS}/arcstats", lambda text: zfs.parse(zfs.Found({"arcstats": text}))),
+    "zfs": (f"{_ZFS}/arcstats", lambda text: zfs.parse(zfs.ZfsFiles({"arcstats": text}))),
     "zfs-dataset": (
         f"{_ZFS}/tank/objset-0x1a",
-        lambda text: zfs.parse(zfs.Found(pools={"tank": zfs.Pool(datasets=(text,))})),
+        lambda text: zfs.parse(zfs.ZfsFiles(pools={"tank": zfs.Pool(datasets=(text,))})),
     ),
-    "zfs-pool": (f"{_ZFS}/tank/io", lambda text: zfs.parse(zfs.Found(pools={"tank": zfs.Pool("ONLINE\n", text)}))),
+    "zfs-pool": (f"{_ZFS}/tank/io", lambda text: zfs.parse(zfs.ZfsFiles(pools={"tank": zfs.Pool("ONLINE\n", text)}))),
 }
 
 

@@ -118,7 +118,7 @@ def test_no_numbers(text: str) -> None:
 
 
 def test_a_pool_that_is_suspended_counts_nothing() -> None:
-    metrics = zfs.parse(zfs.Found(pools={"tank": zfs.Pool("SUSPENDED\n")}))
+    metrics = zfs.parse(zfs.ZfsFiles(pools={"tank": zfs.Pool("SUSPENDED\n")}))
     states = values(metrics, "node_zfs_zpool_state")
     assert states == {("tank", state): int(state == "suspended") for state in zfs.STATES}
 

@@ -63,9 +63,9 @@ def test_what_cannot_be_used_is_named_once(
         for name, why in (
             ("missing", "No such file or directory"),
             ("bad.prom", "no line of it"),
-            ("help.prom", "good has another type or text in another file"),
-            ("pipe.prom", "no regular file"),
-            ("same.prom", "good has a series that is in another file too"),
+            ("help.prom", "good has another type or help text in another file"),
+            ("pipe.prom", "not a regular file"),
+            ("same.prom", "good has a series that is also in another file"),
         )
     )
 
