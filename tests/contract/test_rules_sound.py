@@ -122,8 +122,8 @@ def test_a_rate_is_of_a_counter_and_a_slope_of_a_gauge(rule: dict[str, Any]) -> 
 def test_a_selector_asks_for_labels_that_the_series_has(rule: dict[str, Any]) -> None:
     for selector in selectors(rule["expr"]):
         if family := DECLARED.get(metric(selector)):
-            asked = {matcher.name for matcher in selector.matchers.matchers}
-            assert asked <= PLACE | set(family.labels), metric(selector)
+            required = {matcher.name for matcher in selector.matchers.matchers}
+            assert required <= PLACE | set(family.labels), metric(selector)
 
 
 def test_what_is_recorded_has_one_name_of_the_usual_form_and_no_two_alerts_are_one() -> None:

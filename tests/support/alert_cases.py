@@ -638,8 +638,13 @@ OPERATOR_CASES: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "MetricatWatchStale": (
-        Case("silent", 6, WARNING, {'metricat_watch_age_seconds{kind="Node",pod="a"}': steady(200)}),
-        Case("a bookmark each minute", 30, NONE, {'metricat_watch_age_seconds{kind="Node",pod="a"}': steady(61)}),
+        Case("silent", 6, WARNING, {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': steady(200)}),
+        Case(
+            "a bookmark each minute",
+            30,
+            NONE,
+            {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': steady(61)},
+        ),
     ),
 }
 """The same for those that the chart brings."""

@@ -24,7 +24,7 @@ from metricat_tools.cluster.api import Api, ApiError
 from support import chart
 
 CHILD = "metricat-nodes"
-PATIENCE = 30.0
+SETTLE_SECONDS = 30.0
 
 Manifest = dict[str, Any]
 
@@ -114,7 +114,7 @@ def _path(kind: str, name: str, namespace: str) -> str:
     return f"{group}/namespaces/{namespace}/{plural}/{name}"
 
 
-def eventually(what: Callable[[], object], seconds: float = PATIENCE) -> None:
+def eventually(what: Callable[[], object], seconds: float = SETTLE_SECONDS) -> None:
     """Wait until it is true; an assertion inside counts as not yet."""
     deadline = time.monotonic() + seconds
     while True:

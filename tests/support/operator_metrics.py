@@ -2,7 +2,7 @@
 
 from metricat_operator.facts.model import Node
 from metricat_operator.metrics.nodes import node_families
-from metricat_operator.metrics.own import OperatorMetrics, leader, queue_depth, watch_ages
+from metricat_operator.metrics.own import OperatorMetrics, leader, watch_activity_ages, workqueue_depth
 from metricat_operator.metrics.targets import target_families
 
 
@@ -12,9 +12,14 @@ def names() -> set[str]:
     status = {"conditions": [{"type": "Ready", "status": "True"}], "nodes": counts, "uncovered": [node]}
     target = {"metadata": {"namespace": "monitoring", "name": "nodes"}, "status": status}
     metrics = OperatorMetrics()
-    metrics.asked("get", 200)
+    metrics.count_request("get", 200)
     metrics.errors.labels("Unreachable").inc()
-    families = [*leader(leads=True), *queue_depth(0), *watch_ages(0, [("Node", 0)]), *target_families([target])]
+    families = [
+        *leader(leads=True),
+        *workqueue_depth(0),
+        *watch_activity_ages(0, [("Node", 0)]),
+        *target_families([target]),
+    ]
     families += node_families([Node("n1", unschedulable=True, created=0.0)], now=0.0)
-    metrics.read(lambda: families)
+    metrics.collect_families(lambda: families)
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}

@@ -1,3 +1,3 @@
-"""The operator: keeps a DaemonSet of exporters, its monitors and its rules in step with each MonitoringTarget."""
+"""The operator: reconciles each MonitoringTarget into DaemonSets of agents, a Service, a ServiceMonitor and rules."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Brings CRDs up to date when the chart is upgraded: Helm itself only ever installs them."""
+"""Update of CRDs when the chart is upgraded: Helm itself installs CRDs and never updates them."""
 
 import sys
 from pathlib import Path
@@ -10,16 +10,16 @@ from metricat_operator.cluster.kinds import CRD
 from metricat_operator.facts.model import Manifest
 
 _HELM = "helm"
-"""Helm's own field manager: Helm 4 applies the CRDs at an install, and refuses to where they are another manager's."""
+"""Helm's field manager: Helm 4 applies the CRDs at install, and fails if another manager owns their fields."""
 
 
 def read(folder: Path) -> list[Manifest]:
-    """The manifests in the folder's YAML files."""
+    """Return the manifests in the YAML files of the folder."""
     return [yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))]
 
 
 async def apply(manifests: list[Manifest]) -> int:
-    """Server-side apply of each CRD; 1 where one was refused."""
+    """Apply each CRD server-side; return the exit code, 1 if the API server refused one."""
     client = await Client.connect()
     try:
         for manifest in manifests:

@@ -1,4 +1,4 @@
-"""Structured logs on standard error, one line each, also for what kopf and the client log."""
+"""Structured logging to stderr, one line per entry, including the entries of kopf and the Kubernetes client."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ import structlog
 
 
 def configure(*, form: str, level: str) -> None:
-    """Send everything through structlog, as JSON or as text for people."""
+    """Configure logging through structlog, as JSON or as text."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

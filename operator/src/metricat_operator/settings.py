@@ -1,4 +1,4 @@
-"""The only reader of the environment: what the chart tells the operator about itself."""
+"""Settings of the operator, read from the environment variables that the chart sets. No other module reads them."""
 
 import socket
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong; the message names the variable, the value and the way out."""
+    """A setting is missing or invalid; the message names the variable, the value and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class Settings:
     agent_image: str
     agent_image_pull_policy: str = "IfNotPresent"
     agent_image_pull_secrets: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()  # where targets are looked at; none stand for all
+    namespaces: tuple[str, ...] = ()  # whose targets are reconciled; empty: all
     lease: tuple[str, str] = ("default", "metricat-operator")  # namespace and name
-    pod_name: str = ""  # the name under which it is held
-    pod_uid: str = ""  # of the pod of that name; none where the process runs in no pod
+    pod_name: str = ""  # the identity that holds the Lease
+    pod_uid: str = ""  # UID of that pod; empty outside a pod
     workers: int = 4
     health_port: int = 8080
     prometheus_queries: bool = True
@@ -39,22 +39,22 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def read(environ: Mapping[str, str]) -> Settings:
-    """Settings from `METRICAT_*` variables.
+    """Return the settings from `METRICAT_*` variables.
 
     Raises:
-        SettingsError: a variable is missing or its value makes no sense.
+        SettingsError: a variable is missing or has an invalid value.
     """
 
     def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
         value = environ.get(name, default)
         if value not in allowed:
-            raise SettingsError(f"{name}={value!r} is not one of {', '.join(allowed)}")
+            raise SettingsError(f"{name}={value!r} is invalid; use one of {', '.join(allowed)}")
         return value
 
     def number(name: str, default: int, low: int, high: int) -> int:
         text = environ.get(name, str(default))
         if not text.isdecimal() or not low <= int(text) <= high:
-            raise SettingsError(f"{name}={text!r} is not a whole number from {low} to {high}")
+            raise SettingsError(f"{name}={text!r} is invalid; use a whole number from {low} to {high}")
         return int(text)
 
     def items(name: str) -> tuple[str, ...]:
@@ -63,12 +63,12 @@ def read(environ: Mapping[str, str]) -> Settings:
     def pair(name: str, default: str) -> tuple[str, str]:
         first, _, second = environ.get(name, default).partition("/")
         if not first or not second or "/" in second:
-            raise SettingsError(f"{name}={environ[name]!r} is not NAMESPACE/NAME")
+            raise SettingsError(f"{name}={environ[name]!r} is invalid; use NAMESPACE/NAME")
         return first, second
 
     image = environ.get("METRICAT_AGENT_IMAGE", "")
     if not image:
-        raise SettingsError("METRICAT_AGENT_IMAGE is not set; name the image that the DaemonSet runs, registry and tag")
+        raise SettingsError("METRICAT_AGENT_IMAGE is not set; set it to the image of the agents, with registry and tag")
     return Settings(
         agent_image=image,
         agent_image_pull_policy=choice("METRICAT_AGENT_IMAGE_PULL_POLICY", "IfNotPresent", _PULL_POLICIES),

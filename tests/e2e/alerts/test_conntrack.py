@@ -18,7 +18,7 @@ from support.promtool import rules
 pytestmark = pytest.mark.e2e
 
 AGENT, PROMETHEUS = "127.0.0.1:9100", "127.0.0.1:9090"
-PATIENCE = 120
+SETTLE_SECONDS = 120
 THRESHOLD = 0.2
 """Per cent: the size of the table is one for all networks of the machine, and large."""
 SETTINGS = {"NodeConntrackHigh": {"warning": {"threshold": THRESHOLD, "for": "0s"}, "critical": {"enabled": False}}}
@@ -100,10 +100,10 @@ def firing(inside: list[str]) -> list[dict[str, Any]]:
 def test_a_table_that_fills_up_is_told_of_until_it_is_empty(inside: list[str]) -> None:
     with subprocess.Popen([*inside, sys.executable, "-c", FILL]) as filler:
         try:
-            eventually(lambda: firing(inside), seconds=PATIENCE)
+            eventually(lambda: firing(inside), seconds=SETTLE_SECONDS)
             [alert] = firing(inside)
         finally:
             filler.kill()
     assert float(alert["value"]) > THRESHOLD
     assert "The connection table of n1 (pool default) is " in alert["annotations"]["description"]
-    eventually(lambda: not firing(inside), seconds=PATIENCE)
+    eventually(lambda: not firing(inside), seconds=SETTLE_SECONDS)

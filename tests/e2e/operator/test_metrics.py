@@ -7,7 +7,7 @@ from prometheus_client import generate_latest
 
 from metricat_operator.facts.model import Node
 from metricat_operator.metrics.nodes import node_families
-from metricat_operator.metrics.own import OperatorMetrics, queue_depth, watch_ages
+from metricat_operator.metrics.own import OperatorMetrics, watch_activity_ages, workqueue_depth
 from metricat_operator.metrics.targets import target_families
 from metricat_tools.demo.demo_cluster import TARGET, DemoCluster
 from metricat_tools.stack.apis import NAMESPACE
@@ -26,15 +26,15 @@ STATUS = {
 
 def test_promtool_has_nothing_to_object_to() -> None:
     metrics = OperatorMetrics()
-    metrics.asked("list", 200)
+    metrics.count_request("list", 200)
     metrics.errors.labels("Unreachable").inc()
     for families in (
-        lambda: queue_depth(1),
-        lambda: watch_ages(2.0, [("Pod", 1.0), ("Pod", 0.5)]),
+        lambda: workqueue_depth(1),
+        lambda: watch_activity_ages(2.0, [("Pod", 1.0), ("Pod", 0.5)]),
         lambda: target_families([{**target("monitoring"), "status": STATUS}]),
         lambda: node_families([Node("n1", created=60.0, unschedulable=True)], now=90.0),
     ):
-        metrics.read(families)
+        metrics.collect_families(families)
     page = generate_latest(metrics.registry)
     for name in (b"metricat_node_uncovered", b"metricat_node_cordoned", b"metricat_node_created_timestamp_seconds"):
         assert name + b"{" in page

@@ -24,14 +24,13 @@ class Candidate(Lease):
         self.now = 1000.0
         self.led = 0
         super().__init__(NAMESPACE, name, identity, clock=lambda: self.now)
-        self.gained = self._count
 
     def _count(self) -> None:
         self.led += 1
 
     async def tries(self, client: Client) -> bool:
         """One round; whether it may write afterwards."""
-        await self._attempt(client)
+        await self._attempt(client, self._count)
         return self.held()
 
 

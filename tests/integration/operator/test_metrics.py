@@ -37,7 +37,9 @@ def token(cluster: Cluster) -> str:
     return cluster.do("create", "token", "scraper", "-n", "monitoring").strip()
 
 
-def test_only_those_with_the_right_read_them(cluster: Cluster, operator: RunningOperator, token: str) -> None:
+def test_metrics_require_authentication_and_the_right_to_get(
+    cluster: Cluster, operator: RunningOperator, token: str
+) -> None:
     eventually(lambda: scrape(operator, token)[0] == 200)
     status, text = scrape(operator)
     assert (status, text) == (401, "send a bearer token that the API server knows, such as that of a ServiceAccount\n")
@@ -51,7 +53,7 @@ def test_only_those_with_the_right_read_them(cluster: Cluster, operator: Running
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10)
 
 
-def test_they_tell_what_the_status_tells(
+def test_metrics_report_the_status(
     cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane, token: str
 ) -> None:
     cluster.apply(target(namespace))
@@ -73,7 +75,7 @@ def test_they_tell_what_the_status_tells(
     eventually(lambda: namespace not in scrape(operator, token)[1])
 
 
-def test_what_fails_for_a_while_is_told_tried_again_and_counted(
+def test_temporary_failure_is_reported_retried_and_counted(
     cluster: Cluster, namespace: str, operator: RunningOperator, token: str
 ) -> None:
     """A webhook that is down, as after a bad upgrade of somebody else's."""
@@ -109,7 +111,7 @@ def test_what_fails_for_a_while_is_told_tried_again_and_counted(
     eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "True")
 
 
-def test_they_tell_of_the_operators_work(
+def test_metrics_report_the_operators_work(
     cluster: Cluster, namespace: str, operator: RunningOperator, token: str
 ) -> None:
     cluster.apply(target(namespace))
@@ -117,16 +119,16 @@ def test_they_tell_of_the_operators_work(
     _, text = scrape(operator, token)
     for name in (
         "metricat_reconcile_duration_seconds_count",
-        "metricat_queue_depth",
+        "metricat_workqueue_depth",
         "metricat_leader",
-        'metricat_watch_age_seconds{kind="Node"}',
-        'metricat_api_requests_total{code="200",verb="list"}',
+        'metricat_watch_last_activity_age_seconds{kind="Node"}',
+        'metricat_rest_client_requests_total{code="200",verb="list"}',
         "process_resident_memory_bytes",
     ):
         assert f"\n{name} " in text, name
 
 
-def test_they_tell_of_nodes_that_alerts_leave_alone(
+def test_metrics_report_cordoned_and_new_nodes(
     cluster: Cluster, operator: RunningOperator, control_plane: ControlPlane, token: str
 ) -> None:
     control_plane.simulate_nodes(["going"])

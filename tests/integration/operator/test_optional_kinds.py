@@ -69,10 +69,10 @@ def test_a_field_that_an_older_prometheus_operator_does_not_know(cluster: Cluste
         "metadata": {"name": "probe", "namespace": namespace},
         "spec": {"serviceDiscoveryRole": "EndpointSlice", "endpoints": [], "selector": {}},
     }
-    asked = ("apply", "--server-side", "--dry-run=server", "-f", "-")
+    command = ("apply", "--server-side", "--dry-run=server", "-f", "-")
     cluster.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(manifest))
     try:
-        eventually(lambda: cluster.run(*asked, stdin=yaml.safe_dump(monitor)).returncode != 0)
+        eventually(lambda: cluster.run(*command, stdin=yaml.safe_dump(monitor)).returncode != 0)
         cluster.apply(target(namespace, {"monitor": {"serviceDiscoveryRole": "EndpointSlice"}}))
         eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "False")
         message = cluster.condition(namespace, "nodes", "Applied")["message"]

@@ -20,10 +20,10 @@ class Answers(BaseHTTPRequestHandler):
 
     nodes: ClassVar[dict[str, str]] = {}
     groups: ClassVar[list[dict[str, Any]]] = []
-    asked: ClassVar[list[str]] = []
+    requests: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
-        self.asked.append(self.path)
+        self.requests.append(self.path)
         wanted = parse_qs(urlsplit(self.path).query).get("rule_group[]", [])
         query_results: dict[str, Any] = {
             "query": {"result": [{"metric": {"node": node}, "value": [1, up]} for node, up in self.nodes.items()]},
@@ -157,8 +157,8 @@ def test_the_status_follows_what_prometheus_answers(cluster: Cluster, namespace:
 
     # Asking again has no news: nothing is written.
     version = (cluster.get("mtarget", "nodes", namespace) or {})["metadata"]["resourceVersion"]
-    count = len(Answers.asked)
-    eventually(lambda: len(Answers.asked) > count, seconds=60)
+    count = len(Answers.requests)
+    eventually(lambda: len(Answers.requests) > count, seconds=60)
     assert (cluster.get("mtarget", "nodes", namespace) or {})["metadata"]["resourceVersion"] == version
 
     cluster.apply(event(rule))

@@ -43,7 +43,7 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         name="MetricatWatchStale",
         meaning="The operator has not heard from the API server about one kind of object, not even a bookmark, which "
         "comes every minute: it works with what it knew before.",
-        expr="max by (pod, kind) (metricat_watch_age_seconds) > <threshold>",
+        expr="max by (pod, kind) (metricat_watch_last_activity_age_seconds) > <threshold>",
         resource="operator watch {{ $labels.kind }}",
         summary="{{ $labels.pod }} hears nothing of {{ $labels.kind }}",
         description="The watch of {{ $labels.kind }} in {{ $labels.pod }} has been silent for "

@@ -1,4 +1,4 @@
-"""All Kubernetes I/O: the only room that speaks to the API server.
+"""All requests to the API server and to Prometheus, and the caches of the cluster's objects.
 
-Nothing here may decide what a target's children or status should be.
+Nothing here decides what the children or the status of a target should be.
 """

@@ -1,4 +1,4 @@
-"""Brings children to what they should be, writing only where they differ."""
+"""Apply, prune and repair of child objects, and writes of the status; only differences are written."""
 
 import structlog
 
@@ -13,17 +13,17 @@ from metricat_operator.naming import FIELD_MANAGER
 log = structlog.get_logger(__name__)
 
 _NO_VERSION = "1"
-"""A resource version that no object has: it is that of the empty store."""
+"""A resource version that no object has: that of the empty store."""
 
-_RACES = 3
-"""How often a write may find that the object was changed since it was looked at."""
+_MAX_CONFLICTS = 3
+"""Number of attempts at a write while other clients change the object between our read and our write."""
 
 
 class TemporaryChildError(Exception):
-    """Something failed in a way that may pass; the reconcile is to be tried again.
+    """A child object could not be written because of a temporary failure; the reconcile is retried.
 
     Attributes:
-        reason: machine-readable, that of the first trouble met.
+        reason: machine-readable, of the first failure.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -32,26 +32,26 @@ class TemporaryChildError(Exception):
 
 
 class TargetGoneError(Exception):
-    """The target was deleted, or another one has its name, and nobody said so: its watch missed it."""
+    """The target was deleted, or another object has its name; its watch missed the event."""
 
 
 class NameTakenError(Exception):
-    """An object of that name is somebody else's."""
+    """An object of that name belongs to another owner."""
 
 
 class Applier:
-    """Writes children and status; what a write returns goes into the caches, ahead of their watches."""
+    """Writes children and status, and stores the result of each write in the caches, ahead of their watches."""
 
     def __init__(self, client: Client, cluster: ClusterCache) -> None:
         self._client = client
-        self._observer = cluster
+        self._cluster = cluster
 
     async def ensure_exists(self, target: Manifest) -> None:
-        """Ask the API server whether the target is still there, before anything is created in its name.
+        """Check with the API server that the target still exists, before a child is created for it.
 
         Raises:
-            TargetGoneError: it is not.
-            TemporaryTroubleError: the API server could not be asked.
+            TargetGoneError: it no longer exists.
+            TemporaryChildError: the API server cannot be queried.
         """
         metadata = target["metadata"]
         try:
@@ -59,45 +59,45 @@ class Applier:
         except ApiError as error:
             if error.status == 404:
                 raise TargetGoneError from error
-            raise TemporaryChildError(error.reason, f"cannot look at the target: {error}") from error
+            raise TemporaryChildError(error.reason, f"cannot read the MonitoringTarget: {error}") from error
         if found["metadata"]["uid"] != metadata["uid"]:
             raise TargetGoneError
 
     async def apply(self, desired: Manifest, live: Manifest | None) -> ChildError | None:
-        """Create or mend one child. A failure is told, and never keeps the others from being written."""
+        """Create or update one child; return its error, so that the other children are still written."""
         kind = BY_NAME[desired["kind"]]
         name = desired["metadata"]["name"]
         try:
-            written = await (self._mend(kind, desired, live) if live else self._create(kind, desired))
+            written = await (self._update(kind, desired, live) if live else self._create(kind, desired))
         except NameTakenError as error:
             return ChildError(kind.name, name, "NameTaken", str(error))
         except ApiError as error:
             if error.status == 404:
-                self._observer.children[kind.name].relist()
-            return _trouble(error, kind, name)
+                self._cluster.children[kind.name].relist()
+            return _child_error(error, kind, name)
         if written is None:
             return None
-        self._observer.children[kind.name].put(written)
-        return _put_back(desired, written) if live else None
+        self._cluster.children[kind.name].put(written)
+        return _admission_mutation(desired, written) if live else None
 
     async def prune(self, key: ObjectKey, live: Manifest) -> ChildError | None:
-        """Delete a child that is no longer wanted; a failure is told."""
+        """Delete a child that is no longer desired; return its error."""
         kind, metadata = BY_NAME[key.kind], live["metadata"]
         if "deletionTimestamp" in metadata:
             return None
         try:
             await self._client.delete(kind, metadata["namespace"], metadata["name"], uid=metadata["uid"])
         except ApiError as error:
-            return _trouble(error, kind, key.name)
+            return _child_error(error, kind, key.name)
         log.info("pruned", kind=kind.name, name=key.name)
         return None
 
     async def write_status(self, target: Manifest, status: Manifest) -> Manifest:
-        """Replace the status; returns the target as it is now.
+        """Replace the status and return the current target.
 
         Raises:
-            TargetGoneError: there is no such target any more.
-            TemporaryTroubleError: the API server could not be asked, or asks to wait.
+            TargetGoneError: the target no longer exists.
+            TemporaryChildError: the API server cannot be queried or is overloaded.
         """
         metadata = target["metadata"]
         manifest = {
@@ -114,15 +114,15 @@ class Applier:
                 TARGET, metadata["namespace"], metadata["name"], operations, subresource="status"
             )
         except ApiError as error:
-            if error.status in {404, 409}:  # 409: the UID is another one's
+            if error.status in {404, 409}:  # 409: another object has the name, with another UID
                 raise TargetGoneError from error
             raise TemporaryChildError(error.reason, f"cannot write the status: {error}") from error
 
     async def _create(self, kind: Kind, desired: Manifest) -> Manifest:
-        """Create, unless somebody else has made an object of this name: an apply would merge ours into theirs.
+        """Create the object, unless an object of this name exists: an apply would merge ours into it.
 
-        The version that no object ever has keeps the apply from meeting one: where there is none, the API server
-        pays no heed to it.
+        The apply carries a resource version that no object has, so it fails on an existing object. If none exists, the
+        API server ignores the version.
         """
         metadata = desired["metadata"]
         try:
@@ -130,34 +130,35 @@ class Applier:
         except ApiError as error:
             if error.status != 409:
                 raise
-            there = await self._client.get(kind, metadata["namespace"], metadata["name"])
-            if other := _other_owner(there, desired):
+            existing = await self._client.get(kind, metadata["namespace"], metadata["name"])
+            if other := _other_owner(existing, desired):
                 raise NameTakenError(
-                    f"{kind.name} {metadata['name']} is that of the {other['kind']} {other['name']}; if that is this "
-                    "target's own name, it goes by itself with the former one, else rename the target or its pool"
+                    f"{kind.name} {metadata['name']} belongs to {other['kind']} {other['name']}. If that target was "
+                    "just deleted and recreated, the garbage collector deletes the old object; otherwise rename this "
+                    "target or its pool"
                 ) from error
-            if not _ours(there, desired):
+            if not _belongs_to_target(existing, desired):
                 raise NameTakenError(
-                    f"{kind.name} {metadata['name']} exists and is not Metricat's; rename or delete it"
+                    f"{kind.name} {metadata['name']} exists and does not belong to Metricat. Rename or delete it"
                 ) from error
-            desired = _with_version(desired, there["metadata"]["resourceVersion"])
+            desired = _with_version(desired, existing["metadata"]["resourceVersion"])
             written = await self._client.apply(kind, desired, force=True)
         log.info("applied", kind=kind.name, name=metadata["name"])
         return written
 
-    async def _mend(self, kind: Kind, desired: Manifest, live: Manifest) -> Manifest | None:
-        """Write what differs. The object may be changed by others between our look and our write: look again then."""
+    async def _update(self, kind: Kind, desired: Manifest, live: Manifest) -> Manifest | None:
+        """Write the differences. Read the object again if another client changed it between our read and our write."""
         metadata = live["metadata"]
-        for tries in range(1, _RACES + 1):
+        for tries in range(1, _MAX_CONFLICTS + 1):
             try:
-                return await self._mend_once(kind, desired, live)
+                return await self._update_once(kind, desired, live)
             except ApiError as error:
-                if error.status not in {409, 422} or tries == _RACES:
+                if error.status not in {409, 422} or tries == _MAX_CONFLICTS:
                     raise
                 live = await self._client.get(kind, metadata["namespace"], metadata["name"])
         return None
 
-    async def _mend_once(self, kind: Kind, desired: Manifest, live: Manifest) -> Manifest | None:
+    async def _update_once(self, kind: Kind, desired: Manifest, live: Manifest) -> Manifest | None:
         metadata = live["metadata"]
         written = None
         found = find_drift(desired, live)
@@ -175,7 +176,7 @@ class Applier:
             operations = found.patch((written or live)["metadata"]["resourceVersion"])
             written = await self._client.patch(kind, metadata["namespace"], metadata["name"], operations)
         if written is not None:
-            log.info("mended", kind=kind.name, name=metadata["name"], removed=[str(path) for path in found.remove])
+            log.info("updated", kind=kind.name, name=metadata["name"], removed=[str(path) for path in found.remove])
         return written
 
 
@@ -183,16 +184,16 @@ def _with_version(manifest: Manifest, version: str) -> Manifest:
     return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": version}}
 
 
-def _other_owner(there: Manifest, desired: Manifest) -> Manifest | None:
-    """Whose the object is, if it is another's: two targets may have pools whose children come to the same name."""
+def _other_owner(existing: Manifest, desired: Manifest) -> Manifest | None:
+    """Return another controller owner of the object: pools of two targets may lead to children of one name."""
     mine = desired["metadata"]["ownerReferences"][0]["uid"]
-    owners = there["metadata"].get("ownerReferences", [])
+    owners = existing["metadata"].get("ownerReferences", [])
     return next((one for one in owners if one.get("controller") and one["uid"] != mine), None)
 
 
-def _ours(there: Manifest, desired: Manifest) -> bool:
-    """Whether it is the target's, or was made by us: someone may have taken the owner reference away."""
-    metadata = there["metadata"]
+def _belongs_to_target(existing: Manifest, desired: Manifest) -> bool:
+    """Return whether the target owns the object or we applied it: a client may have removed the owner reference."""
+    metadata = existing["metadata"]
     owners = {owner["uid"] for owner in metadata.get("ownerReferences", [])}
     return desired["metadata"]["ownerReferences"][0]["uid"] in owners or any(
         entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply"
@@ -200,19 +201,19 @@ def _ours(there: Manifest, desired: Manifest) -> bool:
     )
 
 
-def _put_back(desired: Manifest, written: Manifest) -> ChildError | None:
-    """What is still not as desired in the very answer to our write: somebody changes it on its way."""
+def _admission_mutation(desired: Manifest, written: Manifest) -> ChildError | None:
+    """Return the error for a field that the response to our write shows changed, by an admission webhook or policy."""
     if not (field := first_difference(desired, written)):
         return None
     kind, name = desired["kind"], desired["metadata"]["name"]
     message = (
-        f"{field} is changed as it is written, most likely by an admission webhook or policy: let that leave objects "
-        f"labelled {naming.MANAGED} alone, or set the field in the target as it wants it"
+        f"{field} is changed on every write, most likely by an admission webhook or policy. Exclude objects labelled "
+        f"{naming.MANAGED} from it, or set the field in the target to the value that it enforces"
     )
     return ChildError(kind, name, "ChangedOnWrite", message, temporary=True)
 
 
-def _trouble(error: ApiError, kind: Kind, name: str) -> ChildError:
+def _child_error(error: ApiError, kind: Kind, name: str) -> ChildError:
     if "because it is being terminated" in str(error):
         return ChildError(kind.name, name, "NamespaceTerminating", str(error))
     if error.status == 404 and kind.optional:

@@ -1,4 +1,4 @@
-"""A thin, typed face over `kubernetes.aio`: a few verbs, plain JSON, and errors that say what to do."""
+"""Typed client of the API server on top of `kubernetes.aio`: a few verbs, plain JSON, and errors with remedies."""
 
 import json
 import re
@@ -19,10 +19,10 @@ from metricat_operator.naming import FENCED, FIELD_MANAGER
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _WATCH_SECONDS = 300
 _WATCH_SECONDS_WITHOUT_BOOKMARKS = 60
-# The API server sends a bookmark every minute; a longer silence means that the connection is dead.
+# The API server sends a bookmark every minute: longer silence means a dead connection.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=75)
 _PAGE = 50
-_BASIC = re.compile("[\x7f-\uffff]")
+_ESCAPED = re.compile("[\x7f-\uffff]")
 _JSON = "application/json"
 _METHODS = {
     **dict.fromkeys(("get", "list", "watch"), "GET"),
@@ -31,47 +31,47 @@ _METHODS = {
     "delete": "DELETE",
     "update": "PUT",
 }
-_LEADERS = frozenset({"apply", "patch", "delete"})
-"""Only the leader writes so; Leases and reviews are created and updated."""
+_LEADER_VERBS = frozenset({"apply", "patch", "delete"})
+"""Verbs for which the client must be the leader; Leases and reviews use create and update."""
 
-Asked = Callable[[str, int], None]
-"""Called with the verb of each request, and the status of its answer; 0: none came."""
+OnRequest = Callable[[str, int], None]
+"""Called with the verb of each request and the HTTP status of its response, 0 without a response."""
 
 
-def _uncounted(_verb: str, _status: int) -> None:
-    """Nobody wants to know."""
+def _ignore_request(_verb: str, _status: int) -> None:
+    """Ignore the request."""
 
 
 class Permit(Protocol):
-    """Whether this process may write."""
+    """The right of this process to write, held by the leader."""
 
     def held(self) -> bool:
-        """Whether it may, now."""
+        """Return whether this process may write now."""
 
-    def refused(self) -> None:
-        """Told that the API server says it may not."""
+    def lost(self) -> None:
+        """Handle a refusal by the API server: another process is the leader."""
 
 
-class _Always:
+class _AlwaysHeld:
     def held(self) -> bool:
         return True
 
-    def refused(self) -> None:
-        """Whoever needs no permit has none to lose."""
+    def lost(self) -> None:
+        """Ignore it: this process needs no permit."""
 
 
-_ALWAYS = _Always()
+_ALWAYS_HELD = _AlwaysHeld()
 
 
 class NotLeaderError(Exception):
-    """Another replica writes: this one must not, and did not."""
+    """The write was not made: another replica is the leader."""
 
 
 class ApiError(Exception):
-    """The API server refused or could not be asked.
+    """The API server refused a request or did not respond.
 
     Attributes:
-        status: HTTP status; 0 where no answer came.
+        status: HTTP status; 0 without a response.
         reason: machine-readable, as in `metav1.Status.reason`.
     """
 
@@ -82,32 +82,34 @@ class ApiError(Exception):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same request may succeed later without anybody's doing."""
+        """Whether the same request may succeed later without a change by a user."""
         return self.status in {0, 408, 409, 429} or self.status >= 500
 
 
 class Client:
-    """The API server, as the operator uses it. One per process; closed by `close`."""
+    """Client of the API server; one per process. `close` ends it."""
 
-    def __init__(self, configuration: Configuration, asked: Asked = _uncounted, permit: Permit = _ALWAYS) -> None:
-        self._asked = asked
+    def __init__(
+        self, configuration: Configuration, on_request: OnRequest = _ignore_request, permit: Permit = _ALWAYS_HELD
+    ) -> None:
+        self._on_request = on_request
         self._permit = permit
         self._api = ApiClient(configuration)
         self._dynamic = DynamicClient(self._api)
 
     @classmethod
-    async def connect(cls, asked: Asked = _uncounted, permit: Permit = _ALWAYS) -> Self:
-        """By the pod's ServiceAccount, or else by the kubeconfig (`$KUBECONFIG`).
+    async def connect(cls, on_request: OnRequest = _ignore_request, permit: Permit = _ALWAYS_HELD) -> Self:
+        """Connect with the pod's ServiceAccount or, outside a pod, with the kubeconfig (`$KUBECONFIG`).
 
-        Applies, patches and deletions need the permit at the moment that they are sent, and raise a `NotLeaderError`
-        without it, as they do where the API server refuses them for the lack of it.
+        Apply, patch and delete require the permit when they are sent. Without it, or if the API server refuses them for
+        lack of it, they raise `NotLeaderError`.
         """
         configuration = Configuration()
         try:
             config.load_incluster_config(configuration)
         except config.ConfigException:
             await config.load_kube_config(client_configuration=configuration)
-        return cls(configuration, asked, permit)
+        return cls(configuration, on_request, permit)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -116,9 +118,9 @@ class Client:
     async def pages(
         self, kind: Kind, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> AsyncIterator[tuple[list[Manifest], str]]:
-        """All objects of a kind, page by page, each with the resource version to watch from: that of the first page.
+        """Yield all objects of a kind by pages, each with the resource version to watch from, that of the first page.
 
-        Of a large cluster one page is large already; whoever empties it as he goes never holds two.
+        Empty each page while you read it: one page of a large cluster is large already, and two would be in memory.
         """
         token = None
         while True:
@@ -139,7 +141,7 @@ class Client:
     async def watch(
         self, kind: Kind, resource_version: str, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> AsyncIterator[Manifest]:
-        """Events since a resource version, bookmarks included, until the API server ends the stream, after minutes."""
+        """Yield events and bookmarks since a resource version, until the API server ends the stream after minutes."""
         query = [("allowWatchBookmarks", "true")]
         async with self._request(
             "watch",
@@ -162,16 +164,16 @@ class Client:
                     yield event
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
-        """One object."""
+        """Return one object."""
         return await self._json("get", kind.path(namespace, name))
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Create an object, or ask a question that the API server answers as one: a review."""
+        """Create an object or request a review (TokenReview, SubjectAccessReview)."""
         namespace = manifest.get("metadata", {}).get("namespace", "")
         return await self._json("create", kind.path(namespace), body=manifest, field_manager=FIELD_MANAGER)
 
     async def update(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Replace an object, if it is still of the resource version that the manifest has."""
+        """Replace an object if its resource version is still that of the manifest."""
         metadata = manifest["metadata"]
         path = kind.path(metadata["namespace"], metadata["name"])
         return await self._json("update", path, body=manifest, field_manager=FIELD_MANAGER)
@@ -179,13 +181,13 @@ class Client:
     async def apply(
         self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str = "", manager: str = FIELD_MANAGER
     ) -> Manifest:
-        """Server-side apply under our field manager; what comes back is the object as it is now."""
+        """Apply server-side with our field manager and return the current object."""
         metadata = manifest["metadata"]
         return await self._json(
             "apply",
             kind.path(metadata.get("namespace", ""), metadata["name"], subresource),
             body=as_yaml(manifest),
-            content_type="application/apply-patch+yaml; charset=utf-8",  # plain, it would be dumped once more
+            content_type="application/apply-patch+yaml; charset=utf-8",  # without charset, the library dumps it twice
             field_manager=manager,
             force_conflicts=str(force).lower(),
         )
@@ -193,7 +195,7 @@ class Client:
     async def patch(
         self, kind: Kind, namespace: str, name: str, operations: Sequence[Manifest], *, subresource: str = ""
     ) -> Manifest:
-        """JSON Patch (RFC 6902)."""
+        """Apply a JSON Patch (RFC 6902)."""
         return await self._json(
             "patch",
             kind.path(namespace, name, subresource),
@@ -203,7 +205,7 @@ class Client:
         )
 
     async def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete this very object; one that is gone, or was replaced by another of its name, is left alone."""
+        """Delete the object with this UID; do nothing if it no longer exists or another object has its name."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         try:
             await self._json("delete", kind.path(namespace, name), body=body, propagation_policy="Background")
@@ -222,23 +224,23 @@ class Client:
         params.setdefault("query_params", [])
         params["header_params"] = {"Accept": _JSON}
         method = _METHODS[verb]
-        if verb in _LEADERS and not self._permit.held():
-            raise NotLeaderError(f"{method} {path} is left to the holder of the Lease")
+        if verb in _LEADER_VERBS and not self._permit.held():
+            raise NotLeaderError(f"{method} {path}: only the holder of the Lease may write")
         try:
-            response = await self._answer(verb, method, path, params)
+            response = await self._send(verb, method, path, params)
             async with response:
                 yield response
         except DynamicApiError as error:
             found = _error(error.status or 0, error.body, f"{method} {path}")
             if FENCED in str(found):
-                self._permit.refused()
+                self._permit.lost()
                 raise NotLeaderError(str(found)) from error
             raise found from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             what = str(error) or type(error).__name__
-            raise ApiError(0, "Unreachable", f"the API server did not answer {method} {path}: {what}") from error
+            raise ApiError(0, "Unreachable", f"the API server did not respond to {method} {path}: {what}") from error
 
-    async def _answer(self, verb: str, method: str, path: str, params: dict[str, Any]) -> aiohttp.ClientResponse:
+    async def _send(self, verb: str, method: str, path: str, params: dict[str, Any]) -> aiohttp.ClientResponse:
         status = 0
         try:
             response: aiohttp.ClientResponse = await self._dynamic.request(method, path, serialize=False, **params)
@@ -247,17 +249,17 @@ class Client:
             status = error.status or 0
             raise
         finally:
-            self._asked(verb, status)
+            self._on_request(verb, status)
         return response
 
 
 def as_yaml(manifest: Manifest) -> str:
-    """JSON that is YAML as well, which an apply must be.
+    """Return JSON that is also valid YAML, which a server-side apply requires.
 
-    YAML has no pairs of surrogates, as JSON writes what is beyond the basic plane (most emoji); raw it takes those, but
-    not all that is below.
+    YAML has no surrogate pairs, by which JSON escapes characters beyond the basic plane (most emoji). YAML accepts
+    those characters unescaped, but not all characters of the basic plane, which are escaped here.
     """
-    return _BASIC.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(manifest, ensure_ascii=False))
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(manifest, ensure_ascii=False))
 
 
 def _error(status: int, body: str | bytes | None, request: str) -> ApiError:

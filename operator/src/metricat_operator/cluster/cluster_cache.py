@@ -1,4 +1,4 @@
-"""The cluster as the operator knows it: one cache per kind, and the facts about one target."""
+"""The state of the cluster: one cache per kind, and the facts about one target."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,71 +17,75 @@ from metricat_operator.cluster.watch import ALL_NAMESPACES, Cache, kept_metadata
 from metricat_operator.facts.model import Facts, Manifest, Node, ObjectKey, PrometheusInstance
 
 Enqueue = Callable[[str, str, float], None]
-"""Called with the namespace and the `metricat.dev/target` label of what changed (empty: any may have), and with the
-seconds that may pass before it is looked at, so that many changes become one look."""
+"""Called with the namespace and the `metricat.dev/target` label of a changed object (empty: any may have changed), and
+with the delay until the reconcile in seconds, which combines many changes into one reconcile."""
 
-_AT_ONCE = 0.05
-_SOON = 1.0
+_CHILD_DELAY = 0.05
+_CLUSTER_DELAY = 1.0
 
 
 class ClusterCache:
-    """Watches nodes, agent pods and children, and tells which targets each change concerns.
+    """Watches nodes, agent pods, children and Prometheus objects, and enqueues the targets that each change affects.
 
-    What is a target's own is watched in the given namespaces only, and the pods of Prometheus where they may be asked.
+    `namespaces` limits the watches of targets and their objects; `queried_namespaces` those of the pods of Prometheus.
     """
 
     def __init__(
-        self, enqueue: Enqueue, where: tuple[str, ...] = ALL_NAMESPACES, asked: tuple[str, ...] = ALL_NAMESPACES
+        self,
+        enqueue: Enqueue,
+        namespaces: tuple[str, ...] = ALL_NAMESPACES,
+        queried_namespaces: tuple[str, ...] = ALL_NAMESPACES,
     ) -> None:
         self._enqueue = enqueue
 
         def within(seconds: float) -> Callable[[Manifest], None]:
             def changed(manifest: Manifest) -> None:
                 metadata = manifest.get("metadata", {})
-                for label in _whose(metadata):
+                for label in _owners(metadata):
                     enqueue(metadata.get("namespace", ""), label, seconds)
 
             return changed
 
-        children, pods = within(_AT_ONCE), within(_SOON)
-        self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _SOON), trim=trim_node)
-        self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=trim_pod, namespaces=where)
+        children, pods = within(_CHILD_DELAY), within(_CLUSTER_DELAY)
+        self.nodes = Cache(NODE, changed=lambda _: enqueue("", "", _CLUSTER_DELAY), trim=trim_node)
+        self.pods = Cache(POD, changed=pods, labels=naming.MANAGED, trim=trim_pod, namespaces=namespaces)
         self.children = {
-            kind.name: Cache(kind, changed=children, labels=naming.MANAGED, trim=pack, namespaces=where)
+            kind.name: Cache(kind, changed=children, labels=naming.MANAGED, trim=pack, namespaces=namespaces)
             for kind in CHILDREN
         }
         self.namespaces = Cache(
             NAMESPACE,
-            changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _SOON),
+            changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _CLUSTER_DELAY),
             trim=lambda namespace: {"metadata": kept_metadata(namespace)},
         )
-        self.targets = Cache(TARGET, changed=self._claimed, trim=target_claims.trim, namespaces=where)
+        self.targets = Cache(TARGET, changed=self._on_target_changed, trim=target_claims.trim, namespaces=namespaces)
         self.rejections = Cache(
             EVENT,
-            changed=lambda event: enqueue(event.get("metadata", {}).get("namespace", ""), "", _SOON),
+            changed=lambda event: enqueue(event.get("metadata", {}).get("namespace", ""), "", _CLUSTER_DELAY),
             fields=prometheus_objects.REJECTIONS,
             trim=prometheus_objects.trim_rejection,
-            namespaces=where,
+            namespaces=namespaces,
         )
         self.servers = Cache(
             POD,
-            changed=lambda _: enqueue("", "", _SOON),
-            labels=prometheus_objects.MADE_BY_THE_PROMETHEUS_OPERATOR,
+            changed=lambda _: enqueue("", "", _CLUSTER_DELAY),
+            labels=prometheus_objects.PROMETHEUS_PODS,
             trim=_trim_server,
-            namespaces=asked,
+            namespaces=queried_namespaces,
         )
         self.operators = Cache(
             POD,
-            changed=lambda _: enqueue("", "", _SOON),
+            changed=lambda _: enqueue("", "", _CLUSTER_DELAY),
             labels=prometheus_objects.PROMETHEUS_OPERATORS,
             trim=prometheus_objects.trim_operator,
-            namespaces=asked,
+            namespaces=queried_namespaces,
         )
         self._nodes = Derived(self.nodes, NodeIndex)
         self._agents = Derived(self.pods, _by_target)
         self._owned = [Derived(cache, _by_owner) for cache in self.children.values()]
         self.instances = [
-            Cache(kind, changed=lambda _: enqueue("", "", _SOON), trim=trim_instance) for kind in INSTANCE_KINDS
+            Cache(kind, changed=lambda _: enqueue("", "", _CLUSTER_DELAY), trim=trim_instance)
+            for kind in INSTANCE_KINDS
         ]
 
     @property
@@ -90,35 +94,35 @@ class ClusterCache:
         others = (self.nodes, self.pods, self.targets, self.namespaces, self.rejections, self.servers, self.operators)
         return (*others, *self.instances, *self.children.values())
 
-    def older(self, target: Manifest) -> tuple[Claim, ...]:
-        """What older targets claim, the oldest first."""
-        return target_claims.older(self.targets, target)
+    def older_claims(self, target: Manifest) -> tuple[Claim, ...]:
+        """Return the claims of older targets, the oldest first."""
+        return target_claims.older_claims(self.targets, target)
 
-    def _claimed(self, target: Manifest) -> None:
-        """What a target leaves or takes matters to younger ones only; the newest, as most that appear are, has none."""
+    def _on_target_changed(self, target: Manifest) -> None:
+        """Enqueue all targets if a younger one exists: a change of a target's nodes affects younger targets only."""
         if target and target_claims.has_younger(self.targets, target):
-            self._enqueue("", "", _SOON)
+            self._enqueue("", "", _CLUSTER_DELAY)
 
-    def known_nodes(self) -> tuple[Node, ...]:
-        """All nodes, by name."""
+    def all_nodes(self) -> tuple[Node, ...]:
+        """Return all nodes, ordered by name."""
         return self._nodes().matching(())
 
-    def remind(self, namespace: str, name: str, delay: float) -> None:
-        """Have a target looked at again in so many seconds, though nothing may have changed that is watched."""
+    def requeue_after(self, namespace: str, name: str, delay: float) -> None:
+        """Enqueue a target in `delay` seconds, whether or not a watched object changes."""
         self._enqueue(namespace, naming.fit(name), delay)
 
     async def run(self, client: Client) -> None:
-        """Follow everything for ever."""
+        """Watch all kinds until cancelled."""
         async with asyncio.TaskGroup() as group:
             for cache in self.caches:
                 group.create_task(cache.run(client))
 
     async def synced(self) -> None:
-        """Wait until everything was listed once."""
+        """Wait until every kind is listed once."""
         await asyncio.gather(*(cache.synced.wait() for cache in self.caches))
 
     def facts(self, namespace: str, name: str, uid: str, wanted: All = ()) -> Facts:
-        """What is known now about the target, its children and the nodes that meet what it wants of them."""
+        """Return the current facts about the target, its children and the nodes that meet the requirements."""
         label = naming.fit(name)
         children = [unpack(child) for owned in self._owned for child in owned().get((namespace, uid), ())]
         return Facts(
@@ -139,14 +143,14 @@ class ClusterCache:
 Index = Mapping[tuple[str, str], Sequence[Manifest]]
 
 
-def _whose(metadata: Manifest) -> set[str]:
-    """The labels of the targets that an object may be about, by its owners and its own label: either may be edited."""
+def _owners(metadata: Manifest) -> set[str]:
+    """Return the labels of the targets that an object may belong to, by its owners and label: both can be edited."""
     owners = {naming.fit(one["name"]) for one in metadata.get("ownerReferences", []) if one.get("kind") == TARGET.name}
     return owners | {metadata.get("labels", {}).get(naming.LABEL_TARGET, "")} - ({""} if owners else set())
 
 
 def _by_target(pods: Iterable[Manifest]) -> Index:
-    """By namespace and the label of the target."""
+    """Return the pods by namespace and label of the target."""
     found: dict[tuple[str, str], list[Manifest]] = {}
     for pod in pods:
         metadata = pod["metadata"]
@@ -155,7 +159,7 @@ def _by_target(pods: Iterable[Manifest]) -> Index:
 
 
 def _by_owner(children: Iterable[Manifest]) -> Index:
-    """By namespace and the UID of the target."""
+    """Return the children by namespace and UID of the target."""
     found: dict[tuple[str, str], list[Manifest]] = {}
     for child in children:
         metadata = child["metadata"]
@@ -165,18 +169,18 @@ def _by_owner(children: Iterable[Manifest]) -> Index:
 
 
 _RETENTION = ("retention", "retentionSize")
-_KEPT_BY_DEFAULT = "24h"
-"""By the Prometheus Operator, where neither is set (API reference, PrometheusSpec.retention)."""
+_DEFAULT_RETENTION = "24h"
+"""The Prometheus Operator's default if neither is set (API reference, PrometheusSpec.retention)."""
 
 
 def _retention(kind: str, spec: Manifest) -> str:
     if kind != "Prometheus":
         return ""
-    return spec.get("retention") or ("" if spec.get("retentionSize") else _KEPT_BY_DEFAULT)
+    return spec.get("retention") or ("" if spec.get("retentionSize") else _DEFAULT_RETENTION)
 
 
 def trim_instance(manifest: Manifest) -> Manifest:
-    """A Prometheus or its like, cut to its selectors and to how it is asked."""
+    """Trim a Prometheus instance to its selectors and the fields that querying it needs."""
     fields = [field for both in _selector_fields(manifest["kind"]).values() for field in both] + [
         *prometheus_objects.WEB_FIELDS,
         *_RETENTION,
@@ -194,7 +198,7 @@ def _selector_fields(kind: str) -> Mapping[str, tuple[str, str]]:
 def instance(
     trimmed: Manifest, pods: Iterable[Manifest] = (), operators: Iterable[Manifest] = ()
 ) -> PrometheusInstance:
-    """What the cache keeps of a Prometheus or its like as a fact, with its pods, and who makes them."""
+    """Return a cached Prometheus instance as a fact, with its pods and the Prometheus Operators that manage it."""
     kind, spec = trimmed["kind"], trimmed["spec"]
     namespace, name = trimmed["metadata"]["namespace"], trimmed["metadata"]["name"]
     web = prometheus_objects.web(spec)

@@ -1,7 +1,7 @@
-"""Objects that are needed whole, but seldom: kept compressed, with the metadata beside.
+"""Compressed storage of objects that are needed in full, but seldom. The metadata stay uncompressed.
 
-A target's children are some 70 kB of JSON, most of it alert rules; as Python objects they take twice that, compressed
-a tenth. They are looked into only when their target is.
+The children of a target are some 70 kB of JSON, mostly alert rules. As Python objects they take twice that, compressed
+a tenth. They are read only when their target is reconciled. See docs/design/0016.
 """
 
 import json
@@ -15,7 +15,7 @@ _PACKED = "packed"
 
 
 def pack(manifest: Manifest) -> Manifest:
-    """What a cache keeps. Two states are packed the same where they differ by their resource version only."""
+    """Compress an object. Two states that differ only in their resource version give the same result."""
     metadata = dict(manifest["metadata"])
     metadata.pop("resourceVersion")
     text = json.dumps({**manifest, "metadata": metadata}, separators=(",", ":"))
@@ -24,7 +24,7 @@ def pack(manifest: Manifest) -> Manifest:
 
 
 def unpack(kept: Manifest) -> Manifest:
-    """The object, whole; the caller's own."""
+    """Return the full object as a new copy."""
     manifest: Manifest = json.loads(zlib.decompress(kept[_PACKED]))
     manifest["metadata"]["resourceVersion"] = kept["metadata"]["resourceVersion"]
     return manifest

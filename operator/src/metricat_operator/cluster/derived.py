@@ -1,4 +1,4 @@
-"""What is made of a cache's objects, for many to read."""
+"""Values that are computed from the objects of a cache and shared by all readers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 @dataclass
 class Derived(Generic[T]):
-    """Made anew only when it is asked for after the cache changed: one change of a node concerns every target."""
+    """Computed again only when read after a change of the cache: one change of a node affects every target."""
 
     cache: Cache
     make: Callable[[Cache], T]
     _made: tuple[int, T] | None = None
 
     def __call__(self) -> T:
-        """The view of the objects as they are now; not to be changed."""
+        """Return the value for the current objects. Callers must not modify it."""
         if self._made is None or self._made[0] != self.cache.revision:
             self._made = self.cache.revision, self.make(self.cache)
         return self._made[1]

@@ -1,7 +1,7 @@
-"""What controllers and kubelets say of objects: Kubernetes' events, asked for where nothing else can tell.
+"""Kubernetes events about single objects, fetched where nothing else explains a problem.
 
-All events of a cluster are many and short-lived, so they are not watched. They are listed about single objects, and
-only once a question has stood for a while: most answer themselves within seconds.
+The events of a cluster are many and short-lived, so they are not watched. They are listed for single objects, and only
+after a problem has lasted for a while: most problems disappear within seconds.
 """
 
 import time
@@ -16,66 +16,71 @@ from metricat_operator.facts.model import Event, Manifest
 
 log = structlog.get_logger(__name__)
 
-PATIENCE = 15.0
-"""For so many seconds a question has to stand unchanged before it is asked, and again before it is asked again."""
+SETTLE_SECONDS = 15.0
+"""Seconds that a state must stay unchanged before its events are fetched, and before they are fetched again."""
 
-_FORGOTTEN = 3600.0
+_EXPIRY_SECONDS = 3600.0
 
 
 @dataclass
-class _Question:
+class _Pending:
     state: Hashable
     next: float
-    answer: Event | None = None
+    event: Event | None = None
 
 
 class Events:
-    """The latest warnings about objects, by UID."""
+    """Fetches and keeps the latest warning events about objects, by UID."""
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
-        self._standing: dict[str, dict[str, _Question]] = {}
+        self._pending: dict[str, dict[str, _Pending]] = {}
 
-    async def about(self, asker: str, namespace: str, questions: Mapping[str, Hashable]) -> dict[str, Event]:
-        """What is known by now about the objects with these UIDs, in this namespace; one request each at most.
+    async def about(self, target_uid: str, namespace: str, states: Mapping[str, Hashable]) -> dict[str, Event]:
+        """Return the known events about the objects with these UIDs in this namespace; at most one request each.
 
-        A question's state is what would make it another question: while it changes, something is being done.
+        `states` maps a UID to the state of its problem. While a state changes, something is in progress, and no events
+        are fetched.
         """
         now = self._clock()
-        before = self._standing.pop(asker, {})
-        standing: dict[str, _Question] = {}
-        for uid, state in questions.items():
-            known = before.get(uid)
-            if known is None or known.state != state:
-                known = _Question(state, now + PATIENCE, known.answer if known else None)
-            elif known.next <= now:
-                known = _Question(state, now + PATIENCE, await self._latest(namespace, uid))
-            standing[uid] = known
-        if standing:
-            self._standing[asker] = standing
-            self._forget(now - _FORGOTTEN)
-        return {uid: one.answer for uid, one in standing.items() if one.answer}
+        before = self._pending.pop(target_uid, {})
+        kept: dict[str, _Pending] = {}
+        for uid, state in states.items():
+            pending = before.get(uid)
+            if pending is None or pending.state != state:
+                pending = _Pending(state, now + SETTLE_SECONDS, pending.event if pending else None)
+            elif pending.next <= now:
+                pending = _Pending(state, now + SETTLE_SECONDS, await self._latest(namespace, uid))
+            kept[uid] = pending
+        if kept:
+            self._pending[target_uid] = kept
+            self._forget(now - _EXPIRY_SECONDS)
+        return {uid: one.event for uid, one in kept.items() if one.event}
 
     async def _latest(self, namespace: str, uid: str) -> Event | None:
         fields = f"involvedObject.uid={uid},type=Warning"
         try:
             pages = self._client.pages(EVENT, namespace=namespace, fields=fields)
             found = [event async for events, _ in pages for event in events]
-        except ApiError as error:  # it only makes the status less telling
+        except ApiError as error:  # the status then lacks only this explanation
             log.warning("cannot list events", namespace=namespace, error=str(error))
             return None
         latest = max(found, key=_when, default=None)
         return Event(latest.get("reason", ""), latest.get("message", "")) if latest else None
 
     def _forget(self, before: float) -> None:
-        """Those who no longer ask: their targets are gone."""
-        old = [asker for asker, asked in self._standing.items() if all(one.next < before for one in asked.values())]
-        for asker in old:
-            del self._standing[asker]
+        """Remove the entries of targets that no longer request events: these targets were deleted."""
+        old = [
+            target_uid
+            for target_uid, asked in self._pending.items()
+            if all(one.next < before for one in asked.values())
+        ]
+        for target_uid in old:
+            del self._pending[target_uid]
 
 
 def _when(event: Manifest) -> str:
-    """RFC 3339, so that texts sort as times; which field holds it depends on who wrote the event."""
+    """Return the time of an event as RFC 3339, whose texts sort as times. Its field depends on the writer."""
     last = (event.get("series") or {}).get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
     return last or str(event["metadata"].get("creationTimestamp", ""))

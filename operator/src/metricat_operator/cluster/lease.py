@@ -3,12 +3,12 @@
 A candidate reads the LeaderFence before it takes the Lease. Afterwards it replaces the LeaderFence, but only if it is
 unchanged. A later holder has changed it by then, so the API server rejects a delayed write of an earlier holder.
 
-Times are durations on this machine's own monotonic clock, so clocks need not agree. A candidate takes the Lease when it
-has seen no renewal for `DURATION`; the holder stops `DEADLINE` after it *sent* the last renewal that was answered: that
-is earlier, however long a request hangs.
+Times are durations on this machine's monotonic clock, so clocks need not agree. A candidate takes the Lease after it
+has seen no renewal for `DURATION`. The holder stops `DEADLINE` after it *sent* the last successful renewal, which is
+earlier, however long a request hangs.
 
-The Lease belongs to the holder's pod: where that is gone before it could give the Lease back (an uninstall takes its
-rights first), the garbage collector takes the Lease along, and nobody waits for its end.
+The holder's pod owns the Lease: if the pod ends before it releases the Lease (an uninstall removes its rights first),
+the garbage collector deletes the Lease, and no candidate waits for its expiry.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ log = structlog.get_logger(__name__)
 
 DURATION = 15
 DEADLINE = 10.0
-_RENEW = 3.0
-_LOOK = 2.0
+_RENEW_INTERVAL = 3.0
+_CHECK_INTERVAL = 2.0
 _TIMEOUT = 3.0
 
 
 def _nothing() -> None:
-    """Nobody waits for it."""
+    """Ignore it."""
 
 
 class Lease:
-    """This process' part in the election. `gained` is called each time that it becomes the holder."""
+    """The part of this process in the election."""
 
     def __init__(
         self, namespace: str, name: str, identity: str, uid: str = "", clock: Callable[[], float] = time.monotonic
@@ -48,77 +48,76 @@ class Lease:
         self._until = float("-inf")
         self._lease: Manifest = {}
         self._changed = clock()
-        self.gained: Callable[[], None] = _nothing
 
     def held(self) -> bool:
-        """Whether this process may write now."""
+        """Return whether this process may write now."""
         return self._clock() < self._until
 
-    def refused(self) -> None:
-        """The API server says that another one holds it: write nothing until a renewal succeeds."""
+    def lost(self) -> None:
+        """Stop writing until a renewal succeeds: the API server reports another holder."""
         self._until = float("-inf")
 
-    async def run(self, client: Client) -> None:
-        """Take the Lease when it is free, and keep it; for ever."""
+    async def run(self, client: Client, gained: Callable[[], None] = _nothing) -> None:
+        """Take the Lease when it is free and renew it, until cancelled. Call `gained` at each start of leadership."""
         led = False
         while True:
-            delay = random.uniform(_LOOK / 2, _LOOK)  # noqa: S311 (jitter, not a secret)
+            delay = random.uniform(_CHECK_INTERVAL / 2, _CHECK_INTERVAL)  # noqa: S311 (jitter, not a secret)
             try:
                 async with asyncio.timeout(_TIMEOUT):
-                    await self._attempt(client)
-                delay = _RENEW if self.held() else delay
+                    await self._attempt(client, gained)
+                delay = _RENEW_INTERVAL if self.held() else delay
             except (ApiError, TimeoutError) as error:
                 if self.held():
-                    self._lease = {}  # look before the next try: somebody else may have written it
-                log.warning("the Lease cannot be read or written", lease=self._path, error=str(error) or "no answer")
+                    self._lease = {}  # read before the next attempt: another replica may have written it
+                log.warning("cannot read or write the Lease", lease=self._path, error=str(error) or "no response")
             if led and not self.held():
-                log.warning("leads no more", lease=self._path, identity=self._identity)
+                log.warning("lost leadership", lease=self._path, identity=self._identity)
             led = self.held()
             await asyncio.sleep(delay)
 
     async def release(self, client: Client) -> None:
-        """Give the Lease back, so that another need not wait until it ends. Call it after the last write."""
+        """Release the Lease, so that another replica need not wait for its expiry. Call it after the last write."""
         if not self.held():
             return
-        self.refused()
+        self.lost()
         try:
             async with asyncio.timeout(_TIMEOUT):
                 self._lease = await _find(client, LEASE, self._namespace, self._name)
                 if _holder(self._lease) != self._identity:
                     return
                 spec = {"leaseDurationSeconds": 1, "leaseTransitions": self._transitions}
-                await client.update(LEASE, {**self._claim(), "spec": spec})
+                await client.update(LEASE, {**self._lease_manifest(), "spec": spec})
         except (ApiError, TimeoutError) as error:
-            log.warning("the Lease could not be released, and ends by itself", lease=self._path, error=str(error))
+            log.warning("cannot release the Lease; it expires", lease=self._path, error=str(error))
         else:
             log.info("released the Lease", lease=self._path, identity=self._identity)
 
-    async def _attempt(self, client: Client) -> None:
-        """Renew what is held, with one request; else look, and take it where it is free."""
+    async def _attempt(self, client: Client, gained: Callable[[], None]) -> None:
+        """Renew a held Lease with one request; otherwise read it and take it if it is free."""
         led = self.held()
         if led and self._lease:
-            self._until = await self._claimed(client)
+            self._until = await self._write_lease(client)
             return
         fence = await _find(client, LEADER_FENCE, self._namespace, self._name)
-        self._look(await _find(client, LEASE, self._namespace, self._name))
+        self._observe(await _find(client, LEASE, self._namespace, self._name))
         if not self._free():
-            self.refused()
+            self.lost()
             return
-        until = await self._claimed(client)
+        until = await self._write_lease(client)
         if _holder(fence) != self._identity:
-            await _write(client, LEADER_FENCE, self._named(fence, LEADER_FENCE, {"holderIdentity": self._identity}))
+            await _write(client, LEADER_FENCE, self._manifest(fence, LEADER_FENCE, {"holderIdentity": self._identity}))
         self._until = until
         if not led:
-            log.info("leads", lease=self._path, identity=self._identity)
-            self.gained()
+            log.info("became leader", lease=self._path, identity=self._identity)
+            gained()
 
-    async def _claimed(self, client: Client) -> float:
-        """Until when the Lease is ours, by our clock, for it was just written."""
+    async def _write_lease(self, client: Client) -> float:
+        """Write the Lease and return until when it is ours, by our clock."""
         sent = self._clock()
-        self._lease = await _write(client, LEASE, self._claim())
+        self._lease = await _write(client, LEASE, self._lease_manifest())
         return sent + DEADLINE
 
-    def _look(self, found: Manifest) -> None:
+    def _observe(self, found: Manifest) -> None:
         if found.get("spec") != self._lease.get("spec"):
             self._changed = self._clock()
         self._lease = found
@@ -128,7 +127,7 @@ class Lease:
             return True
         return self._clock() - self._changed > (self._spec.get("leaseDurationSeconds") or DURATION)
 
-    def _claim(self) -> Manifest:
+    def _lease_manifest(self) -> Manifest:
         ours = _holder(self._lease) == self._identity
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {
@@ -138,13 +137,13 @@ class Lease:
             "renewTime": now,
             "leaseTransitions": self._transitions + (0 if ours or not self._lease else 1),
         }
-        claim = self._named(self._lease, LEASE, spec)
+        claim = self._manifest(self._lease, LEASE, spec)
         if self._uid:
             pod = {"apiVersion": "v1", "kind": "Pod", "name": self._identity, "uid": self._uid}
             claim["metadata"]["ownerReferences"] = [pod]
         return claim
 
-    def _named(self, found: Manifest, kind: Kind, spec: Manifest) -> Manifest:
+    def _manifest(self, found: Manifest, kind: Kind, spec: Manifest) -> Manifest:
         kept = {key: value for key, value in found.get("metadata", {}).items() if key != "managedFields"}
         metadata = {"namespace": self._namespace, "name": self._name, **kept}
         return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, "spec": spec}
@@ -167,7 +166,7 @@ def _holder(found: Manifest) -> str:
 
 
 async def _find(client: Client, kind: Kind, namespace: str, name: str) -> Manifest:
-    """The object, or an empty one where there is none."""
+    """Return the object, or an empty one if it does not exist."""
     try:
         return await client.get(kind, namespace, name)
     except ApiError as error:
@@ -177,6 +176,6 @@ async def _find(client: Client, kind: Kind, namespace: str, name: str) -> Manife
 
 
 async def _write(client: Client, kind: Kind, manifest: Manifest) -> Manifest:
-    """Replace the object if it is still as it was read; make it where there was none."""
+    """Replace the object if it is unchanged since it was read; create it if it did not exist."""
     known = "resourceVersion" in manifest["metadata"]
     return await (client.update(kind, manifest) if known else client.create(kind, manifest))

@@ -1,4 +1,4 @@
-"""Who may read the metrics: the API server says who bears a token, and what that one may do."""
+"""Authentication and authorization of scrapes of the operator, by the API server's reviews of the bearer token."""
 
 import asyncio
 import hashlib
@@ -10,46 +10,47 @@ from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import SUBJECT_ACCESS_REVIEW, TOKEN_REVIEW, Kind
 from metricat_operator.facts.model import Manifest
 
-REMEMBERED_SECONDS = 60.0
-_MOST = 64
+CACHE_SECONDS = 60.0
+_MAX_CACHED = 64
 
-UNKNOWN, FORBIDDEN, ALLOWED = 401, 403, 200
+UNAUTHENTICATED, FORBIDDEN, ALLOWED = 401, 403, 200
 
 
 @dataclass
 class MetricsAuthorizer:
-    """Answers, each kept for a minute, to: may the bearer of this token `get` this path?
+    """Decides whether the bearer of a token may `get` the path; each decision is cached for a minute.
 
-    One question is asked at a time, and few answers are kept, so that a flood of made-up tokens stays ours alone.
+    It reviews one token at a time and caches few decisions, so that a flood of invalid tokens cannot overload the API
+    server.
     """
 
     client: Client
     path: str
     clock: Callable[[], float] = time.monotonic
-    _answers: dict[bytes, tuple[float, int]] = field(default_factory=dict)
-    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _decisions: dict[bytes, tuple[float, int]] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def authorize(self, token: str) -> int:
-        """As an HTTP status: 200, 401 for a token that the API server does not know, 403 for one without the right.
+        """Return an HTTP status: 200, 401 for a token that the API server rejects, 403 for one without the right.
 
         Raises:
-            ApiError: the API server could not be asked.
+            ApiError: the API server cannot be queried.
         """
         key = hashlib.sha256(token.encode()).digest()
-        async with self._asking:
+        async with self._lock:
             now = self.clock()
-            until, answer = self._answers.get(key, (now, UNKNOWN))
+            until, decision = self._decisions.get(key, (now, UNAUTHENTICATED))
             if until <= now:
-                answer = await self._ask(token)
-                if len(self._answers) >= _MOST:
-                    del self._answers[next(iter(self._answers))]
-                self._answers[key] = (now + REMEMBERED_SECONDS, answer)
-            return answer
+                decision = await self._review_token(token)
+                if len(self._decisions) >= _MAX_CACHED:
+                    del self._decisions[next(iter(self._decisions))]
+                self._decisions[key] = (now + CACHE_SECONDS, decision)
+            return decision
 
-    async def _ask(self, token: str) -> int:
+    async def _review_token(self, token: str) -> int:
         status = await self._review(TOKEN_REVIEW, {"token": token})
         if not status.get("authenticated"):
-            return UNKNOWN
+            return UNAUTHENTICATED
         user = status["user"]
         subject = {
             "user": user["username"],
@@ -60,6 +61,6 @@ class MetricsAuthorizer:
         return ALLOWED if status.get("allowed") else FORBIDDEN
 
     async def _review(self, kind: Kind, spec: Manifest) -> Manifest:
-        answer = await self.client.create(kind, {"apiVersion": kind.api_version, "kind": kind.name, "spec": spec})
-        status: Manifest = answer.get("status", {})
+        decision = await self.client.create(kind, {"apiVersion": kind.api_version, "kind": kind.name, "spec": spec})
+        status: Manifest = decision.get("status", {})
         return status

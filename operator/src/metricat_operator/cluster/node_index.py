@@ -1,4 +1,4 @@
-"""The cluster's nodes, cut to what the facts need, and found by their labels."""
+"""Index of the cluster's nodes by their labels."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,19 +10,19 @@ from metricat_operator.facts.model import Manifest, Node, Taint
 
 
 class NodeIndex:
-    """All nodes; a target of a few does not look through thousands."""
+    """All nodes, indexed so that a target with few nodes does not scan thousands."""
 
     def __init__(self, trimmed: Iterable[Manifest]) -> None:
         self._all = tuple(sorted(map(_node, trimmed), key=_name))
-        self._bearing: dict[tuple[str, str], list[Node]] = {}
+        self._by_label: dict[tuple[str, str], list[Node]] = {}
         for node in self._all:
             for label in node.labels.items():
-                self._bearing.setdefault(label, []).append(node)
+                self._by_label.setdefault(label, []).append(node)
 
     def matching(self, wanted: All) -> tuple[Node, ...]:
-        """The nodes that meet all of these requirements, by name."""
+        """Return the nodes that meet all requirements, ordered by name."""
         named = [
-            [node for value in one.values for node in self._bearing.get((one.key, value), ())]
+            [node for value in one.values for node in self._by_label.get((one.key, value), ())]
             for one in wanted
             if one.operator == "In"
         ]
@@ -32,7 +32,7 @@ class NodeIndex:
 
 
 def trim_node(manifest: Manifest) -> Manifest:
-    """What the cache keeps of a node: nothing that changes with each of its heartbeats."""
+    """Trim a node to the fields in use, without those that change at each heartbeat."""
     ready = condition(manifest, "Ready")
     spec = manifest["spec"]
     return {

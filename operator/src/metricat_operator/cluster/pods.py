@@ -1,4 +1,4 @@
-"""An agent's pod, cut to what matters: its node, whether it is ready, and why not, in the words of those who know."""
+"""Agent pods, trimmed to their node, their readiness and the reason why they are not ready."""
 
 import re
 from typing import Any
@@ -8,7 +8,7 @@ from metricat_operator.facts.model import AgentPod, Manifest
 
 
 def trim_pod(manifest: Manifest) -> Manifest:
-    """What the cache keeps of a pod."""
+    """Trim an agent pod to the fields in use."""
     ready = condition(manifest, "Ready").get("status") == "True"
     reason, message = ("", "") if ready else why_not_ready(manifest)
     spec = manifest["spec"]
@@ -22,7 +22,7 @@ def trim_pod(manifest: Manifest) -> Manifest:
 
 
 def agent_pod(trimmed: Manifest) -> AgentPod:
-    """What the cache keeps of a pod, as a fact."""
+    """Return a trimmed pod as a fact."""
     metadata = trimmed["metadata"]
     gone = "deletionTimestamp" in metadata
     return AgentPod(
@@ -36,23 +36,22 @@ def agent_pod(trimmed: Manifest) -> AgentPod:
 
 
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", "CrashLoopBackOff"})
-"""What a container waits for that says less than how it ended before."""
+"""Waiting reasons of a container that are less specific than its previous termination."""
 
 _BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
 _SAID = 400
-"""Characters of an agent's last words that are repeated."""
+"""Longest part of an agent's termination message that is reported, in characters."""
 
 
 def why_not_ready(pod: Manifest) -> tuple[str, str]:
-    """A reason and a message, the most telling there are: of the container, the scheduler, or the pod itself.
+    """Return the most specific reason and message: of the container, the scheduler, or the pod itself.
 
-    What goes round in a circle (pulled and waited, ended and started again) is told by one reason: the status would
-    be written at each turn.
+    A cycle (pull and wait, end and restart) has one reason: otherwise the status would be written at each step.
     """
     status = pod.get("status", {})
     for container in status.get("containerStatuses", []):
-        if not _was_ready(container, pod) and (told := _of_container(container)):
-            return told
+        if not _was_ready(container, pod) and (cause := _of_container(container)):
+            return cause
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         return scheduled.get("reason", "Unschedulable"), scheduled.get("message", "")
@@ -62,9 +61,9 @@ def why_not_ready(pod: Manifest) -> tuple[str, str]:
 
 
 def _was_ready(status: Manifest, pod: Manifest) -> bool:
-    """Whether the container runs and has been ready since it started: then it does not matter how it ended before.
+    """Return whether the container runs and was ready since it started: then its previous termination is irrelevant.
 
-    Times are RFC 3339 in UTC, to the second, and sort as they follow one another.
+    Times are RFC 3339 in UTC with a precision of seconds, so their texts sort as times.
     """
     started = status.get("state", {}).get("running", {}).get("startedAt")
     return bool(started) and condition(pod, "Ready").get("lastTransitionTime", "") > started
@@ -84,13 +83,13 @@ def _of_container(status: Manifest) -> tuple[str, str] | None:
 def _ended(terminated: Manifest) -> tuple[str, str]:
     if terminated.get("reason") == "OOMKilled":
         return "OOMKilled", ""
-    message = f"it ended with exit code {terminated.get('exitCode')}"
+    message = f"the container ended with exit code {terminated.get('exitCode')}"
     said = " ".join(terminated.get("message", "").split())[-_SAID:]
     return "CrashLoopBackOff", f"{message}: {said}" if said else message
 
 
 def _wanted_node(spec: Manifest) -> str:
-    """The node that the DaemonSet controller pinned a pod to that the scheduler has not bound yet."""
+    """Return the node of a pod that is not bound yet, from the affinity set by the DaemonSet controller."""
     affinity: dict[str, Any] = spec.get("affinity", {}).get("nodeAffinity", {})
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
     for term in required.get("nodeSelectorTerms", []):
@@ -101,6 +100,6 @@ def _wanted_node(spec: Manifest) -> str:
 
 
 def condition(manifest: Manifest, name: str) -> Manifest:
-    """The condition of an object's status; empty where it has none of that type."""
+    """Return a condition of an object's status; an empty one if it has none of that type."""
     conditions = manifest.get("status", {}).get("conditions", [])
     return next((condition for condition in conditions if condition["type"] == name), {})

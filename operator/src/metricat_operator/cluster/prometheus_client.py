@@ -1,8 +1,8 @@
-"""One pod of a Prometheus is asked over HTTP; only what is parsed here leaves this module.
+"""HTTP queries to one pod of a Prometheus; only parsed values leave this module.
 
-Who may write a Prometheus object chooses whom the operator talks to. So it sends GET requests of its own making without
-credentials, follows no redirect, reads at most 1 MiB of an answer, and keeps short texts without control characters.
-Certificates are not verified: whom to trust is in secrets, which the operator does not read.
+A user who may write Prometheus objects chooses which address the operator queries. So the operator sends only its own
+GET requests without credentials, follows no redirect, reads at most 1 MiB of a response, and keeps short texts without
+control characters. It does not verify certificates: the CA is in a Secret, and the operator reads no Secrets.
 """
 
 import json
@@ -26,16 +26,16 @@ from metricat_operator.facts.prometheus_query import (
 )
 
 MAX_BYTES = 1 << 20
-"""Of one answer. 1,000 nodes make 80 kB of query result, Metricat's own rules 64 kB; but 160 targets fill it."""
+"""Longest response. 1,000 nodes give 80 kB of query result, Metricat's own rules 64 kB; 160 scrape targets fill it."""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 _GROUPS_AT_ONCE = 16
 _HEAD, _TAIL = 180, 120
-"""Characters that are kept of a longer text: what went wrong stands at its end as often as at its start."""
+"""Characters kept of the start and the end of a long text: the cause is at the end as often as at the start."""
 
 
 class QueryError(Exception):
-    """There is no answer; `reason` is for programs, the message for people."""
+    """The query failed; `reason` is machine-readable, the message is for people."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class QueryError(Exception):
 
 
 def session() -> aiohttp.ClientSession:
-    """Connections to Prometheus, and to nobody else: no proxy and no cookie of anybody's."""
+    """Return a session for connections to Prometheus, without proxy and cookies."""
     unverified = ssl.create_default_context()
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
@@ -58,21 +58,21 @@ def session() -> aiohttp.ClientSession:
 async def query_prometheus(
     connections: aiohttp.ClientSession, query: PrometheusQuery, server: PrometheusPod
 ) -> QueryResult:
-    """What this pod knows of what the question is about.
+    """Return the result of a query to this pod.
 
     Raises:
-        AskError: it does not say.
+        QueryError: the pod gives no valid response.
     """
     scheme = "https" if query.web.tls else "http"
     root = URL.build(scheme=scheme, host=server.address, port=server.port)
     api = _Api(connections, root, f"{query.web.prefix.rstrip('/')}/api/v1")
     try:
-        return await _answer(api, query)
+        return await _query(api, query)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise QueryError("NotUnderstood", f"{root} gives no answer of a Prometheus: {text(repr(error))}") from error
+        raise QueryError("NotUnderstood", f"{root} does not respond like a Prometheus: {text(repr(error))}") from error
 
 
-async def _answer(api: "_Api", query: PrometheusQuery) -> QueryResult:
+async def _query(api: "_Api", query: PrometheusQuery) -> QueryResult:
     nodes: Mapping[str, bool] = {}
     errors: Mapping[str, str] = {}
     if query.job:
@@ -82,20 +82,20 @@ async def _answer(api: "_Api", query: PrometheusQuery) -> QueryResult:
     unseen = query.job and not nodes
     if query.job and unseen:
         configured = query.job.pool in (await api.get("scrape_pools"))["scrapePools"]
-    reloaded = bool((await api.get("status/runtimeinfo")).get("reloadConfigSuccess", True))  # Thanos says nothing
+    reloaded = bool((await api.get("status/runtimeinfo")).get("reloadConfigSuccess", True))  # Thanos does not report it
     return QueryResult(query.instance, None, nodes, errors, rules, configured, reloaded)
 
 
 async def _scraped(api: "_Api", job: Job, *, can_query: bool) -> tuple[Mapping[str, bool], Mapping[str, str]]:
-    """Whether each node is up, and the last error of those that are not, as far as they fit."""
+    """Return whether each node is up, and the last error of nodes that are down, as far as they fit."""
     pool = {"state": "active", "scrapePool": job.pool}
-    if not can_query:  # an agent keeps no samples
+    if not can_query:  # a PrometheusAgent stores no samples
         targets = await api.get("targets", pool, elements="activeTargets")
         up = {_node(one) for one in targets if _up(one)}
         nodes = {node: node in up for node in map(_node, targets)}
         return nodes, _errors(targets, nodes)
     series = f'up{{namespace="{job.namespace}",service="{job.service}"}}'
-    # `up` alone would still tell of what was scraped five minutes ago, before Prometheus was started anew.
+    # `up` alone would still return series scraped five minutes ago, before Prometheus restarted.
     query = f"max by (node) ({series} and present_over_time({series}[{job.window_seconds}s]))"
     result = (await api.get("query", {"query": query}))["result"]
     nodes = {text(one["metric"].get("node", "")): float(one["value"][1]) == 1 for one in result}
@@ -117,7 +117,7 @@ def _up(target: Mapping[str, Any]) -> bool:
 
 
 async def _rules(api: "_Api", groups: tuple[RuleGroup, ...]) -> tuple[LoadedRule, ...]:
-    """The rules of these groups, without their alerts, of which there may be any number."""
+    """Return the rules of these groups without their active alerts, whose number is unlimited."""
     found = []
     for start in range(0, len(groups), _GROUPS_AT_ONCE):
         part = {(group.name, group.file): group for group in groups[start : start + _GROUPS_AT_ONCE]}
@@ -135,40 +135,40 @@ def _rule(group: RuleGroup, rule: Mapping[str, Any]) -> LoadedRule:
 
 
 def text(value: str) -> str:
-    """Somebody's words, fit to be shown: bounded, in one line; without the ports that differ at each connection."""
+    """Return a foreign text fit for a message: short, on one line, without the ports of single connections."""
     line = re.sub(r":\d+->", "->", "".join(letter if letter.isprintable() else " " for letter in value))
     return line if len(line) <= _HEAD + _TAIL else f"{line[: _HEAD - 5]} ... {line[-_TAIL:]}"
 
 
 @dataclass(frozen=True)
 class _Api:
-    """The HTTP API of one pod."""
+    """The HTTP API of one Prometheus pod."""
 
     connections: aiohttp.ClientSession
     root: URL
     prefix: str
 
     async def get(self, path: str, query: Any = None, *, elements: str = "", cut: bool = False) -> Any:
-        """The `data` of an answer; or the elements of a list in it, where it may be `cut` as many as fit."""
+        """Return the `data` of a response, or the elements of a list in it; with `cut`, as many as fit."""
         url = self.root.with_path(f"{self.prefix}/{path}")
         try:
             async with self.connections.get(url, params=query, allow_redirects=False) as response:
                 body, whole = await _read(response)
-                _check(response, body)
+                _raise_for_status(response, body)
             if not whole and not cut:
-                raise QueryError("TooLarge", f"{url} answers with more than {MAX_BYTES} bytes")
+                raise QueryError("TooLarge", f"{url} responds with more than {MAX_BYTES} bytes")
             if elements and not whole:
                 return list(_first_elements(body.decode(errors="replace"), elements))
             data = json.loads(body)["data"]
             return data[elements] if elements else data
         except TimeoutError as error:
-            raise QueryError("Timeout", f"{url} does not answer within {_TIMEOUT.total:.0f} s") from error
+            raise QueryError("Timeout", f"{url} does not respond within {_TIMEOUT.total:.0f} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise QueryError("Unreachable", f"{url}: {text(str(error) or type(error).__name__)}") from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-    """The body as far as it may be read, and whether that is all of it."""
+    """Return the body up to the size limit, and whether it is complete."""
     body = b""
     async for chunk in response.content.iter_chunked(1 << 16):
         body += chunk
@@ -177,23 +177,28 @@ async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
     return body, True
 
 
-def _check(response: aiohttp.ClientResponse, body: bytes) -> None:
-    """Raise what an answer that is none means."""
+def _raise_for_status(response: aiohttp.ClientResponse, body: bytes) -> None:
+    """Raise a QueryError for a response without a result."""
     if response.status == 200:
         return
     if response.status in {401, 403}:
-        raise QueryError("CredentialsWanted", f"{response.url.path} answers {response.status}, and Metricat sends none")
+        raise QueryError(
+            "CredentialsWanted",
+            f"{response.url.path} responds with {response.status}, and Metricat sends no credentials",
+        )
     if 300 <= response.status < 400:
-        raise QueryError("Redirected", f"{response.url.path} redirects, which is not followed: is routePrefix right?")
+        raise QueryError(
+            "Redirected", f"{response.url.path} redirects, which Metricat does not follow. Check spec.routePrefix"
+        )
     try:
         said = text(str(json.loads(body)["error"]))
     except (ValueError, KeyError, TypeError, RecursionError):
-        said = "is routePrefix right?"
-    raise QueryError("NotUnderstood", f"{response.url.path} answers {response.status}: {said}")
+        said = "check spec.routePrefix"
+    raise QueryError("NotUnderstood", f"{response.url.path} responds with {response.status}: {said}")
 
 
 def _first_elements(body: str, name: str) -> Iterator[Any]:
-    """The elements of the list of this name that are whole in a JSON text that was cut off."""
+    """Yield the complete elements of a list in a truncated JSON text."""
     decoder = json.JSONDecoder()
     start = body.index(f'"{name}":[') + len(name) + 4
     while True:

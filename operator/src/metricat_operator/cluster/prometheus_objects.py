@@ -1,4 +1,4 @@
-"""What the Prometheus Operator makes of a Prometheus and of our objects: pods to ask, and words of rejection."""
+"""Pods and flags of the Prometheus Operator and its instances, and its rejections of our objects."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,12 +8,12 @@ from metricat_operator.facts.model import Manifest
 from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator
 from metricat_operator.facts.prometheus_query import Endpoint, PrometheusPod, Rejection
 
-MADE_BY_THE_PROMETHEUS_OPERATOR = "app.kubernetes.io/managed-by=prometheus-operator"
+PROMETHEUS_PODS = "app.kubernetes.io/managed-by=prometheus-operator"
 PROMETHEUS_OPERATORS = "app.kubernetes.io/name in (prometheus-operator,kube-prometheus-stack-prometheus-operator)"
-"""The pods of the Prometheus Operator, as its own bundle, kube-prometheus and kube-prometheus-stack label them."""
+"""Label selector of Prometheus Operator pods, as its bundle, kube-prometheus and kube-prometheus-stack label them."""
 
 CONTROLLER = "operator.prometheus.io/controller-id"
-"""The annotation by which one Prometheus Operator of several is chosen."""
+"""Annotation that selects one of several Prometheus Operators."""
 
 REJECTIONS = "reason=InvalidConfiguration"
 
@@ -24,9 +24,9 @@ _POD_NAMES = {
     "ThanosRuler": "thanos-ruler",
     "Alertmanager": "alertmanager",
 }
-"""The label `app.kubernetes.io/name` of the pods of those that can be asked."""
+"""Label `app.kubernetes.io/name` of the pods of each kind of instance."""
 
-_KIND_OF_BINDING = {
+_KIND_OF_RESOURCE = {
     "prometheuses": "Prometheus",
     "prometheusagents": "PrometheusAgent",
     "thanosrulers": "ThanosRuler",
@@ -37,7 +37,7 @@ WEB_FIELDS = ("portName", "routePrefix", "listenLocal", "serviceAccountName", "w
 
 
 def web(spec: Manifest) -> Endpoint:
-    """How a taker serves its API."""
+    """Return how an instance serves its API."""
     return Endpoint(
         port_name=spec.get("portName") or "web",
         prefix=spec.get("routePrefix") or "/",
@@ -47,7 +47,7 @@ def web(spec: Manifest) -> Endpoint:
 
 
 def trim_server(manifest: Manifest, why_not_ready: tuple[str, str] | None) -> Manifest:
-    """A pod that the Prometheus Operator made, cut to what asking it needs."""
+    """Trim a pod of a Prometheus instance to the fields that querying it needs."""
     metadata = manifest["metadata"]
     reason, message = why_not_ready or ("", "")
     return {
@@ -66,7 +66,7 @@ def trim_server(manifest: Manifest, why_not_ready: tuple[str, str] | None) -> Ma
 
 
 def trim_operator(manifest: Manifest) -> Manifest:
-    """A pod of the Prometheus Operator, cut to the flags that say where it looks."""
+    """Trim a pod of the Prometheus Operator to the flags that limit its namespaces."""
     metadata, containers = manifest["metadata"], manifest["spec"]["containers"]
     words = [word for one in containers for word in _command_line(one)]
     ended = manifest.get("status", {}).get("phase") in {"Succeeded", "Failed"}
@@ -78,17 +78,17 @@ def trim_operator(manifest: Manifest) -> Manifest:
 
 
 def _command_line(container: Manifest) -> Iterator[str]:
-    """The words, with the variables that the container's own list of them tells (`$(NAME)`)."""
-    told = {one["name"]: one.get("value", "") for one in container.get("env") or [] if "valueFrom" not in one}
+    """Yield the command line with the container's variables (`$(NAME)`) expanded."""
+    variables = {one["name"]: one.get("value", "") for one in container.get("env") or [] if "valueFrom" not in one}
     for field in ("command", "args"):
         for word in container.get(field) or []:
-            yield _VARIABLE.sub(lambda found: told.get(found[1], found[0]), word)
+            yield _VARIABLE.sub(lambda found: variables.get(found[1], found[0]), word)
 
 
 def operators(
     pods: Iterable[Manifest], kind: str, namespace: str, controller: str
 ) -> tuple[PrometheusOperator, ...] | None:
-    """Those of the Prometheus Operators that configure an object; None where there is none, or one cannot be read."""
+    """Return the Prometheus Operators that manage an instance; None if none runs or the flags of one cannot be read."""
     found = [
         PrometheusOperator(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", pod["flags"])
         for pod in pods
@@ -99,7 +99,7 @@ def operators(
 
 
 def servers(pods: Iterable[Manifest], kind: str, namespace: str, name: str, port_name: str) -> Iterator[PrometheusPod]:
-    """The pods of one taker, of those that the Prometheus Operator made."""
+    """Yield the pods of one instance."""
     for pod in pods:
         labels, metadata = pod["labels"], pod["metadata"]
         whose = (labels.get("app.kubernetes.io/name"), labels.get("app.kubernetes.io/instance"))
@@ -117,7 +117,7 @@ def servers(pods: Iterable[Manifest], kind: str, namespace: str, name: str, port
 
 
 def trim_rejection(event: Manifest) -> Manifest:
-    """An event in which the Prometheus Operator says that it leaves an object out."""
+    """Trim an event by which the Prometheus Operator rejects an object."""
     metadata, involved, related = event["metadata"], event.get("involvedObject", {}), event.get("related") or {}
     by = "{kind} {namespace}/{name}".format(**{"kind": "", "namespace": "", "name": "", **related}) if related else ""
     return {
@@ -130,7 +130,7 @@ def trim_rejection(event: Manifest) -> Manifest:
 
 
 def rejections(children: Iterable[Manifest], events: Iterable[Manifest]) -> tuple[Rejection, ...]:
-    """What is said of the children as they are now: an event names the version of the object that it is about."""
+    """Return the rejections of the current children: an event names the resource version of its object."""
     versions = {child["metadata"]["uid"]: child["metadata"].get("resourceVersion") for child in children}
     found = {
         Rejection(event["uid"], event["message"], event["by"])
@@ -142,10 +142,10 @@ def rejections(children: Iterable[Manifest], events: Iterable[Manifest]) -> tupl
 
 
 def _by_bindings(child: Manifest) -> Iterator[Rejection]:
-    """What the status of the object says, where the Prometheus Operator writes it."""
+    """Yield the rejections in the object's status, if the Prometheus Operator writes it."""
     metadata = child["metadata"]
     for binding in (child.get("status") or {}).get("bindings") or []:
-        by = f"{_KIND_OF_BINDING.get(binding['resource'], '')} {binding['namespace']}/{binding['name']}"
+        by = f"{_KIND_OF_RESOURCE.get(binding['resource'], '')} {binding['namespace']}/{binding['name']}"
         for condition in binding.get("conditions") or []:
             newest = condition.get("observedGeneration", 0) >= metadata.get("generation", 0)
             if condition["type"] == "Accepted" and condition["status"] == "False" and newest:

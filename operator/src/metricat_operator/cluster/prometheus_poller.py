@@ -1,7 +1,6 @@
-"""Asking each Prometheus about each target that it serves, again and again, beside the reconciles.
+"""Periodic queries to each Prometheus about each target, apart from the reconciles.
 
-A reconcile says what is to be asked and takes the answers that there are; a Prometheus that is slow or dead holds up
-nothing but the answers about itself.
+A reconcile subscribes its queries and uses the latest results. A slow or dead Prometheus delays only its own results.
 """
 
 import asyncio
@@ -22,69 +21,72 @@ Key = tuple[str, str]
 """Namespace and name of a target."""
 
 _PERIOD_SECONDS = 20.0
-_AGAIN_SECONDS = 5.0
-_LOOKS = 2
-"""How many looks in a row must differ from what is told: a restart, or a rule before its first evaluation, passes."""
+_RETRY_SECONDS = 5.0
+_CONFIRMATIONS = 2
+"""Number of consecutive results that must differ before they replace the reported one: a restart of Prometheus, or a
+rule before its first evaluation, changes results only briefly."""
 
 
 class PrometheusPoller:
-    """Holds the newest answers about each target.
+    """Holds the latest results about each target.
 
-    Its owner sets `due`, which puts a target on the queue whose worker is `work`; `changed` is called when a target's
-    answers are others than before.
+    `changed` is called when the results of a target change. `enqueue` puts a target on the queue whose workers call
+    `work`.
     """
 
-    def __init__(self, connections: aiohttp.ClientSession, changed: Callable[[Key], None]) -> None:
-        self.enqueue: Callable[[Key], None]
+    def __init__(
+        self, connections: aiohttp.ClientSession, changed: Callable[[Key], None], enqueue: Callable[[Key], None]
+    ) -> None:
+        self._enqueue = enqueue
         self._connections = connections
         self._changed = changed
-        self._wanted: dict[Key, tuple[PrometheusQuery, ...]] = {}
-        self._told: dict[Key, tuple[QueryResult, ...]] = {}
-        self._doubts: dict[Key, int] = {}
+        self._queries: dict[Key, tuple[PrometheusQuery, ...]] = {}
+        self._results: dict[Key, tuple[QueryResult, ...]] = {}
+        self._differing: dict[Key, int] = {}
 
     def subscribe(self, key: Key, prometheus_queries: tuple[PrometheusQuery, ...]) -> tuple[QueryResult, ...]:
-        """Have these questions asked from now on; returns the answers so far, to the earlier ones perhaps."""
-        if self._wanted.get(key, ()) != prometheus_queries:
-            self._wanted[key] = prometheus_queries
-            self.enqueue(key)
-        return self._told.get(key, ())
+        """Run these queries from now on; return the latest results, which may be those of earlier queries."""
+        if self._queries.get(key, ()) != prometheus_queries:
+            self._queries[key] = prometheus_queries
+            self._enqueue(key)
+        return self._results.get(key, ())
 
     def forget(self, key: Key) -> None:
-        """The target is gone."""
-        for known in (self._wanted, self._told, self._doubts):
+        """Drop the queries and results of a deleted target."""
+        for known in (self._queries, self._results, self._differing):
             known.pop(key, None)
 
     async def work(self, key: Key) -> float | None:
-        """Ask everything about one target; returns in how many seconds to ask again, None where nothing is asked."""
-        prometheus_queries = self._wanted.get(key, ())
-        before = {query_result.instance: query_result for query_result in self._told.get(key, ())}
+        """Run all queries of one target; return the seconds until the next run, None without queries."""
+        prometheus_queries = self._queries.get(key, ())
+        before = {query_result.instance: query_result for query_result in self._results.get(key, ())}
         with structlog.contextvars.bound_contextvars(target="/".join(key)):
-            found = await asyncio.gather(*(_answered(self._connections, query) for query in prometheus_queries))
-        if self._wanted.get(key, ()) != prometheus_queries:
-            return _AGAIN_SECONDS if key in self._wanted else None  # it is on the queue already
-        query_results = tuple(_steady(query_result, before.get(query_result.instance)) for query_result in found)
-        if query_results == self._told.get(key, ()):
-            self._doubts.pop(key, None)
+            found = await asyncio.gather(*(_query_shards(self._connections, query) for query in prometheus_queries))
+        if self._queries.get(key, ()) != prometheus_queries:
+            return _RETRY_SECONDS if key in self._queries else None  # the key is on the queue already
+        query_results = tuple(_stable(query_result, before.get(query_result.instance)) for query_result in found)
+        if query_results == self._results.get(key, ()):
+            self._differing.pop(key, None)
         else:
-            self._doubts[key] = self._doubts.get(key, 0) + 1
+            self._differing[key] = self._differing.get(key, 0) + 1
             if (
                 before.keys() == {query_result.instance for query_result in query_results}
-                and self._doubts[key] < _LOOKS
+                and self._differing[key] < _CONFIRMATIONS
             ):
-                return _AGAIN_SECONDS
-            self._doubts.pop(key, None)
-            self._told[key] = query_results
+                return _RETRY_SECONDS
+            self._differing.pop(key, None)
+            self._results[key] = query_results
             self._changed(key)
         if all(query.blocked_by for query in prometheus_queries):
             return None
         return _PERIOD_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
 
 
-async def _answered(connections: aiohttp.ClientSession, query: PrometheusQuery) -> QueryResult:
-    """The answer of all shards, which know a part of the nodes each, and all of the rules."""
+async def _query_shards(connections: aiohttp.ClientSession, query: PrometheusQuery) -> QueryResult:
+    """Return the combined result of all shards: each scrapes a part of the nodes and has all rules."""
     if query.blocked_by:
         return QueryResult(query.instance, query.blocked_by)
-    parts = await asyncio.gather(*(_shard(connections, query, number) for number in range(len(query.shards))))
+    parts = await asyncio.gather(*(_query_shard(connections, query, number) for number in range(len(query.shards))))
     nodes: dict[str, bool] = {}
     errors: dict[str, str] = {}
     for part in parts:
@@ -96,37 +98,37 @@ async def _answered(connections: aiohttp.ClientSession, query: PrometheusQuery) 
         child_errors[0] if child_errors else None,
         nodes,
         {node: error for node, error in errors.items() if not nodes[node]},
-        min((part.rules for part in parts if not part.trouble), key=_worth, default=()),
+        min((part.rules for part in parts if not part.trouble), key=_rank, default=()),
         configured=any(part.configured for part in parts),
         reloaded=all(part.reloaded for part in parts),
     )
 
 
-def _worth(rules: tuple[LoadedRule, ...]) -> tuple[int, int]:
-    """The shard that has the fewest of the rules, or most of them failing, is the one to tell of."""
+def _rank(rules: tuple[LoadedRule, ...]) -> tuple[int, int]:
+    """Rank shards: the one with the fewest rules, or the most failing rules, is reported."""
     return len(rules), -sum(rule.health == "err" for rule in rules)
 
 
-async def _shard(connections: aiohttp.ClientSession, query: PrometheusQuery, number: int) -> QueryResult:
-    """The answer of the first of the shard's pods that gives one."""
+async def _query_shard(connections: aiohttp.ClientSession, query: PrometheusQuery, number: int) -> QueryResult:
+    """Return the result of the shard's first pod that responds."""
     trouble = None
     for server in query.shards[number]:
         if not server.address:
-            trouble = trouble or ("NotReady", f"its pod {server.name} {server.reason}")
+            trouble = trouble or ("NotReady", f"pod {server.name} {server.reason}")
             continue
         try:
             return await query_prometheus(connections, query, server)
         except QueryError as error:
-            log.debug("a Prometheus does not answer", pod=server.name, reason=error.reason, error=str(error))
+            log.debug("Prometheus does not respond", pod=server.name, reason=error.reason, error=str(error))
             advice = f"; {query.after_timeout}" if error.reason == "Timeout" else ""
             trouble = (error.reason, f"{error}{advice}")
-    return QueryResult(query.instance, trouble or ("NotReady", "it has no pod"))
+    return QueryResult(query.instance, trouble or ("NotReady", "no pod exists"))
 
 
-def _steady(query_result: QueryResult, before: QueryResult | None) -> QueryResult:
-    """The answer in the earlier one's words where both mean the same.
+def _stable(query_result: QueryResult, before: QueryResult | None) -> QueryResult:
+    """Return the result with the earlier texts where both mean the same.
 
-    The words of an error name a connection, or one of many pairs of series; each other pair would be a write.
+    An error text names a connection or one of many pairs of series; each new pair would cause a status write.
     """
     if before is None:
         return query_result
@@ -143,8 +145,8 @@ def _steady(query_result: QueryResult, before: QueryResult | None) -> QueryResul
 
 
 def _same(text: str, before: str) -> str:
-    return before if _gist(text) == _gist(before) else text
+    return before if _normalised(text) == _normalised(before) else text
 
 
-def _gist(text: str) -> str:
+def _normalised(text: str) -> str:
     return re.sub(r"\d+|\{[^}]*\}?", "", text)

@@ -1,7 +1,7 @@
-"""All targets, cut to the nodes that each claims and since when.
+"""The claims of all targets: the nodes that each selects, and its age.
 
-kopf watches whole targets, and hands them over one by one as it likes. Who is older has to be known of all of them
-before the first is worked on; so they are watched here, too, as everything else is.
+kopf watches full targets and passes them on one by one in any order. The ages of all targets must be known before the
+first reconcile, so the operator watches them here too.
 """
 
 import time
@@ -13,17 +13,17 @@ from metricat_operator.facts.model import Manifest
 
 
 def trim(target: Manifest) -> Manifest:
-    """What the cache keeps of a target; with the time, for kopf must tell of that state soon, or it hangs."""
+    """Trim a target to its claim, with the arrival time: if kopf does not report the state soon, its watch hangs."""
     return {"metadata": {**kept_metadata(target), RECEIVED_AT: time.monotonic()}, "claim": claim(target)}
 
 
-def older(targets: Iterable[Manifest], target: Manifest) -> tuple[Claim, ...]:
-    """The claims of those targets that are older than this one, the oldest first."""
+def older_claims(targets: Iterable[Manifest], target: Manifest) -> tuple[Claim, ...]:
+    """Return the claims of all targets older than this one, the oldest first."""
     mine = claim(target)
     return tuple(by_age(one["claim"] for one in targets if is_older(one["claim"], mine)))
 
 
 def has_younger(targets: Iterable[Manifest], target: Manifest) -> bool:
-    """Whether any of them is younger than this one, which may be cut already."""
+    """Return whether any target is younger than this one, which may be trimmed already."""
     mine: Claim = target.get("claim") or claim(target)
     return any(is_older(mine, one["claim"]) for one in targets)

@@ -1,7 +1,7 @@
 """Caches of the cluster's objects, kept up to date by watches.
 
-Each object is cut to the fields that are used before it is kept: a node of a real size weighs 20 kB, of which a few
-hundred bytes matter here. What is needed whole, is kept compressed.
+Each object is trimmed to the fields in use before it is stored: a node of realistic size has 20 kB, of which a few
+hundred bytes are used here. Objects that are needed in full are stored compressed.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ _FIRST_RETRY = 0.5
 _LAST_RETRY = 15.0
 _UNSERVED_RETRY = 5.0
 
-RECEIVED_AT = "heard"
-"""Where in its metadata a trim may keep when a state came, by the monotonic clock."""
+RECEIVED_AT = "receivedAt"
+"""Key in the metadata under which a trim function may store the arrival time of a state (monotonic clock)."""
 
 ALL_NAMESPACES = ("",)
-"""All namespaces, by one watch."""
+"""All namespaces, with one watch."""
 
 Trim = Callable[[Manifest], Manifest]
 Changed = Callable[[Manifest], None]
@@ -35,11 +35,11 @@ Changed = Callable[[Manifest], None]
 
 @dataclass
 class Cache:
-    """The objects of one kind, by namespace and name; all of them, or those of some namespaces.
+    """The objects of one kind, by namespace and name, of all or of some namespaces.
 
-    `changed` is called with each object that appears, changes or goes, and with an empty one when the kind begins or
-    ceases to be served: then anything may have changed. Where the labels or owners are others than before, it is called
-    with the former state too: it tells whose the object was.
+    `changed` is called with each object that is created, changed or deleted, and with an empty object when the API
+    server starts or stops serving the kind: then anything may have changed. If labels or owners changed, it is also
+    called with the previous state, which names the previous owner.
     """
 
     kind: Kind
@@ -51,40 +51,40 @@ class Cache:
     served: bool = True
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     revision: int = 0
-    """Grows with each change of what is kept of an object; a heartbeat of a node is none."""
-    _heard: dict[str, float] = field(default_factory=dict)
+    """Incremented at each change of a stored object; a heartbeat of a node changes nothing that is stored."""
+    _last_activity: dict[str, float] = field(default_factory=dict)
     _listed: set[str] = field(default_factory=set)
     _objects: dict[tuple[str, str], Manifest] = field(default_factory=dict)
     _streaming: dict[str, asyncio.Timeout] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """A watch has time to be heard of first."""
-        self._heard = dict.fromkeys(self.namespaces, time.monotonic())
+        """Count the silence of each watch from now."""
+        self._last_activity = dict.fromkeys(self.namespaces, time.monotonic())
 
     @property
-    def last_heard(self) -> float:
-        """When the watch, or of several the most silent one, was last heard of, by the monotonic clock."""
-        return min(self._heard.values())
+    def last_activity(self) -> float:
+        """Time of the last activity of the watch (monotonic clock); of several watches, the oldest."""
+        return min(self._last_activity.values())
 
     def __iter__(self) -> Iterator[Manifest]:
-        """The objects, in no order."""
+        """Iterate over the objects, in no particular order."""
         return iter(tuple(self._objects.values()))
 
     def get(self, namespace: str, name: str) -> Manifest:
-        """The object; empty where there is none."""
+        """Return the object; an empty one if it does not exist."""
         return self._objects.get((namespace, name), {})
 
     def put(self, manifest: Manifest) -> None:
-        """Take in what a write of our own returned, ahead of the watch; an older state never replaces a newer one."""
+        """Store the result of our own write ahead of the watch; an older state never replaces a newer one."""
         self._store(_stripped(manifest, self.kind))
 
     def relist(self) -> None:
-        """List anew: a request has shown that the kind is not served, which its watch may not notice for a minute."""
+        """List again now: a request showed that the kind is not served, which its watch may notice late."""
         for stream in self._streaming.values():
             stream.reschedule(asyncio.get_running_loop().time())
 
     async def run(self, client: Client) -> None:
-        """Follow the kind for ever; the API server's errors never end it."""
+        """Watch the kind until cancelled, whatever errors the API server returns."""
         async with asyncio.TaskGroup() as group:
             for namespace in self.namespaces:
                 group.create_task(self._run(client, namespace))
@@ -99,12 +99,12 @@ class Cache:
                     await self._follow(client, namespace, version)
             except ApiError as error:
                 failures = 1 if time.monotonic() - began > _LAST_RETRY else failures + 1
-                self._heard[namespace] = time.monotonic()  # an answer, or its absence noticed: the watch itself lives
+                self._last_activity[namespace] = time.monotonic()  # a response or a timeout: the watch itself is active
                 delay = self._failed(error, failures)
                 await asyncio.sleep(delay)
 
     async def _follow(self, client: Client, namespace: str, version: str) -> None:
-        """Stream until an error or, as a `TimeoutError`, a doubt ends it."""
+        """Stream until an error, or until `relist` ends the stream with a `TimeoutError`."""
         try:
             async with asyncio.timeout(None) as self._streaming[namespace]:
                 while True:
@@ -113,7 +113,7 @@ class Cache:
             del self._streaming[namespace]
 
     def _failed(self, error: ApiError, failures: int) -> float:
-        """What to do about a failed list or watch, and how long to wait before the next try, in seconds."""
+        """Handle a failed list or watch and return the delay before the next attempt, in seconds."""
         if error.status == 404 and self.kind.optional:
             self._unserve()
             return _UNSERVED_RETRY * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
@@ -135,7 +135,7 @@ class Cache:
         seen, version = set(), ""
         pages = client.pages(self.kind, namespace=namespace, labels=self.labels, fields=self.fields)
         async for items, version in pages:  # noqa: B007 (the version is that of the list)
-            self._heard[namespace] = time.monotonic()
+            self._last_activity[namespace] = time.monotonic()
             if not self.served:
                 self.served = True
                 log.info("kind is served", kind=self.kind.name)
@@ -155,25 +155,25 @@ class Cache:
     async def _stream(self, client: Client, namespace: str, version: str) -> str:
         events = client.watch(self.kind, version, namespace=namespace, labels=self.labels, fields=self.fields)
         async for event in events:
-            self._heard[namespace] = time.monotonic()
+            self._last_activity[namespace] = time.monotonic()
             manifest = event["object"]
             version = manifest["metadata"]["resourceVersion"]
             if event["type"] == "BOOKMARK":
                 continue
             kept = _stripped(manifest, self.kind)
             if event["type"] == "DELETED":
-                self._forget(kept)
+                self._remove(kept)
             else:
                 self._store(kept)
-        self._heard[namespace] = time.monotonic()  # it is the API server that ended the stream
+        self._last_activity[namespace] = time.monotonic()  # the API server ended the stream
         return version
 
-    def _forget(self, manifest: Manifest) -> None:
+    def _remove(self, manifest: Manifest) -> None:
         before = self._objects.get(_key(manifest))
-        if before is None or newer(manifest, before):  # else it was made anew in the meantime, by us
+        if before is None or newer(manifest, before):  # otherwise we have recreated it in the meantime
             self._objects.pop(_key(manifest), None)
             self.revision += 1
-            self._tell(before, self.trim(manifest))
+            self._notify(before, self.trim(manifest))
 
     def _store(self, manifest: Manifest) -> None:
         kept = self.trim(manifest)
@@ -183,22 +183,22 @@ class Cache:
         self._objects[_key(kept)] = kept
         if before is None or _content(before) != _content(kept):
             self.revision += 1
-            self._tell(before, kept)
+            self._notify(before, kept)
 
-    def _tell(self, before: Manifest | None, now: Manifest) -> None:
+    def _notify(self, before: Manifest | None, now: Manifest) -> None:
         self.changed(now)
-        if before is not None and _whose(before) != _whose(now):
+        if before is not None and _owners(before) != _owners(now):
             self.changed(before)
 
 
 def kept_metadata(manifest: Manifest) -> Manifest:
-    """The metadata, cut to what the caches and the facts need."""
+    """Return the metadata, trimmed to the fields that caches and facts use."""
     kept = ("name", "namespace", "uid", "resourceVersion", "labels", "deletionTimestamp")
     return {key: manifest["metadata"][key] for key in kept if key in manifest["metadata"]}
 
 
 def _stripped(manifest: Manifest, kind: Kind) -> Manifest:
-    """Items of a list come without kind and apiVersion."""
+    """Add kind and apiVersion, which items of a list lack."""
     return {"apiVersion": kind.api_version, "kind": kind.name, **manifest}
 
 
@@ -208,7 +208,7 @@ def _key(manifest: Manifest) -> tuple[str, str]:
 
 
 def newer(manifest: Manifest, before: Manifest) -> bool:
-    """Whether the state is newer, or another object of the same name.
+    """Return whether the state is newer, or is another object of the same name.
 
     Resource versions of one kind are numbers that can be compared (kubernetes.io/docs/reference/using-api/api-concepts,
     since 1.35; in practice with every etcd before).
@@ -223,13 +223,13 @@ def _version(metadata: Manifest) -> str:
     return str(metadata.get("resourceVersion", ""))
 
 
-def _whose(manifest: Manifest) -> tuple[object, object]:
-    """What tells to whom an object belongs."""
+def _owners(manifest: Manifest) -> tuple[object, object]:
+    """Return the labels and owner references of an object, which determine its target."""
     return manifest["metadata"].get("labels") or {}, manifest["metadata"].get("ownerReferences") or []
 
 
 def _content(manifest: Manifest) -> Mapping[str, object]:
-    """The object without what changes at every write."""
+    """Return the object without the fields that change at every write."""
     metadata = {
         key: value for key, value in manifest["metadata"].items() if key not in {"resourceVersion", RECEIVED_AT}
     }

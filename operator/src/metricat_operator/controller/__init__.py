@@ -1,1 +1,1 @@
-"""The control loop: what changed becomes keys on a queue, and keys become reconciles."""
+"""The control loop: each change puts a key on a queue; a worker reconciles the target of each key."""

@@ -1,7 +1,7 @@
-"""The handlers that kopf calls: they hand what kopf saw to the operator, and do nothing else.
+"""kopf's handlers: they pass each event of a MonitoringTarget to the operator, and do nothing else.
 
-kopf watches MonitoringTargets only. Handlers of raw events are used because they store nothing in the object (no
-finalizer, no annotation): the operator is level-triggered and needs no memory.
+kopf watches MonitoringTargets only. The handlers receive raw events, because kopf then stores nothing in the object (no
+finalizer, no annotation): the operator is level-triggered and needs no stored state.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 
 
 class _EndlessBackoffs:
-    """1, 2, 4 ... 30 seconds for ever, jittered: kopf gives up, and goes deaf, where its backoffs end."""
+    """Jittered backoffs of 1, 2, 4 ... 30 seconds without end: kopf stops watching when its backoffs end."""
 
     def __iter__(self) -> Iterator[float]:
-        """A sequence of its own for each request."""
+        """Yield the delays of one request, in seconds."""
         ceiling = 1.0
         while True:
             yield random.uniform(ceiling / 2, ceiling)  # noqa: S311 (jitter, not a secret)
@@ -34,21 +34,21 @@ class _EndlessBackoffs:
 
 @dataclass
 class OperatorTask:
-    """Whether the operator's own work goes on. Its end ends kopf; by itself it never should."""
+    """State of the operator's main task. kopf stops when the task ends; only a cancellation should end it."""
 
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     crashed: bool = False
 
-    def watch(self, task: asyncio.Task[None]) -> None:
-        """Called when the work ended."""
+    def on_done(self, task: asyncio.Task[None]) -> None:
+        """Record that the main task ended."""
         if not task.cancelled():
             self.crashed = True
-            log.critical("the operator ended by itself", exc_info=task.exception())
+            log.critical("operator task exited unexpectedly", exc_info=task.exception())
         self.ended.set()
 
 
-def registry(operator: Operator, life: OperatorTask) -> kopf.OperatorRegistry:
-    """The handlers of one operator."""
+def registry(operator: Operator, operator_task: OperatorTask) -> kopf.OperatorRegistry:
+    """Return the kopf registry with the handlers of one operator."""
     handlers = kopf.OperatorRegistry()
     running: list[asyncio.Task[None]] = []
 
@@ -56,7 +56,7 @@ def registry(operator: Operator, life: OperatorTask) -> kopf.OperatorRegistry:
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         _configure(settings)
         task = asyncio.create_task(operator.run(), name="operator")
-        task.add_done_callback(life.watch)
+        task.add_done_callback(operator_task.on_done)
         running.append(task)
 
     @kopf.on.cleanup(registry=handlers)
@@ -74,15 +74,15 @@ def registry(operator: Operator, life: OperatorTask) -> kopf.OperatorRegistry:
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
         target: Manifest = dict(event["object"])
         if event["type"] == "DELETED":
-            operator.gone(target)
+            operator.on_deleted(target)
         else:
-            operator.seen(target, _poster())
+            operator.on_changed(target, _event_recorder())
 
     return handlers
 
 
-def _poster() -> Post:
-    """Events can be posted only from within a handler's context, so that context is kept for the workers."""
+def _event_recorder() -> Post:
+    """Return a function that posts events. kopf posts only in the context of a handler, so keep that context."""
     context = contextvars.copy_context()
 
     def post(target: Manifest, level: str, reason: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The running operator: what kopf and the watches report becomes keys on a queue, and keys become reconciles."""
+"""The running operator: kopf and the watches put keys on a queue; workers reconcile the targets of these keys."""
 
 import asyncio
 import random
@@ -21,7 +21,7 @@ from metricat_operator.controller.reconciler import Reconciler
 from metricat_operator.controller.workqueue import WorkQueue
 from metricat_operator.facts.model import Manifest
 from metricat_operator.metrics.nodes import node_families
-from metricat_operator.metrics.own import OperatorMetrics, leader, queue_depth, watch_ages
+from metricat_operator.metrics.own import OperatorMetrics, leader, watch_activity_ages, workqueue_depth
 from metricat_operator.metrics.targets import target_families
 from metricat_operator.settings import Settings
 
@@ -31,20 +31,19 @@ Key = tuple[str, str]
 """Namespace and name of a target."""
 
 Post = Callable[[Manifest, str, str, str], None]
-"""Posts a Kubernetes event: the object, the type (Normal or Warning), the reason, the message."""
+"""Posts a Kubernetes event. Arguments: object, type (Normal or Warning), reason, message."""
 
 _RESYNC_SECONDS = 600.0
-_ASKED_AT_ONCE = 4
+_CONCURRENT_POLLS = 4
 
 
 class Operator:
-    """Holds the targets that were seen, and works on them until it is stopped."""
+    """Holds all known targets and reconciles them until it is stopped."""
 
     def __init__(self, settings: Settings, client: Client, lease: Lease, metrics: OperatorMetrics) -> None:
         self._settings = settings
         self._client = client
         self._lease = lease
-        lease.gained = self._lead
         self._measures = metrics
         self._targets: dict[Key, Manifest] = {}
         self._post: Post | None = None
@@ -53,49 +52,49 @@ class Operator:
         self.cluster = ClusterCache(
             self._enqueue, where, settings.query_namespaces if settings.namespaces else ALL_NAMESPACES
         )
-        self._asker: PrometheusPoller | None = None
+        self._poller: PrometheusPoller | None = None
         self._reconciler: Reconciler | None = None
-        metrics.read(self._families)
+        metrics.collect_families(self._families)
 
     async def run(self) -> None:
-        """Watch for ever, and work while we lead; the Lease is given back when no worker can write any more."""
+        """Watch until cancelled and reconcile while this replica leads. At the end, release the Lease."""
         try:
             async with prometheus_client.session() as connections, asyncio.TaskGroup() as group:
-                asker = self._asker = PrometheusPoller(connections, self._queue.add)
-                asks = WorkQueue(asker.work, self._ask_failed)
-                asker.enqueue = asks.add
+                poller = PrometheusPoller(connections, self._queue.add, lambda key: polls.add(key))  # noqa: PLW0108 (polls is assigned below)
+                polls = WorkQueue(poller.work, self._poll_failed)
+                self._poller = poller
                 applier, events = Applier(self._client, self.cluster), Events(self._client)
-                self._reconciler = Reconciler(self._settings, self.cluster, applier, asker, events, self._report)
+                self._reconciler = Reconciler(self._settings, self.cluster, applier, poller, events, self._report)
                 group.create_task(self.cluster.run(self._client))
                 await self.cluster.synced()
-                log.info("watches are in step", kinds=[cache.kind.name for cache in self.cluster.caches])
-                group.create_task(self._lease.run(self._client))
+                log.info("caches synced", kinds=[cache.kind.name for cache in self.cluster.caches])
+                group.create_task(self._lease.run(self._client, self._on_leading))
                 group.create_task(self._queue.run(self._settings.workers))
-                group.create_task(asks.run(_ASKED_AT_ONCE))
+                group.create_task(polls.run(_CONCURRENT_POLLS))
         finally:
             await self._lease.release(self._client)
 
-    def seen(self, target: Manifest, post: Post) -> None:
-        """A target appeared or changed."""
+    def on_changed(self, target: Manifest, post: Post) -> None:
+        """Handle a target that was created or changed."""
         self._post = post
         key = _key(target)
         known = self._targets.get(key)
         if known is not None and not newer(target, known):
-            return  # the echo of what we wrote ourselves
+            return  # the event of our own write
         self._targets[key] = target
-        if known is None or _looked_at(known) != _looked_at(target):
+        if known is None or _trigger_fields(known) != _trigger_fields(target):
             self._queue.add(key)
 
-    def gone(self, target: Manifest) -> None:
-        """A target was deleted; its children are collected by their owner references."""
+    def on_deleted(self, target: Manifest) -> None:
+        """Handle the deletion of a target. The garbage collector deletes its children by their owner references."""
         known = self._targets.get(_key(target))
         if known is not None and known["metadata"]["uid"] == target["metadata"]["uid"]:
             del self._targets[_key(target)]
-            if self._asker:
-                self._asker.forget(_key(target))
+            if self._poller:
+                self._poller.forget(_key(target))
 
-    def unheard(self, seconds: float) -> list[str]:
-        """The targets of whose newest state kopf has said nothing for so long, while our own watch has."""
+    def missed_by_kopf(self, seconds: float) -> list[str]:
+        """Return the targets whose newest state our watch received at least `seconds` ago and kopf did not report."""
         since = time.monotonic() - seconds
         return [
             "/".join(_key(target))
@@ -104,8 +103,8 @@ class Operator:
             and (_key(target) not in self._targets or newer(target, self._targets[_key(target)]))
         ]
 
-    def _lead(self) -> None:
-        """Look at everything: what happened while another led, or nobody, was left to it."""
+    def _on_leading(self) -> None:
+        """Enqueue all targets: a replica that does not lead handles no changes."""
         for key in self._targets:
             self._queue.add(key)
 
@@ -122,14 +121,14 @@ class Operator:
             try:
                 written = await self._reconciler.reconcile(target)
             except TargetGoneError:
-                log.info("the target is gone, unseen by its watch")
-                self.gone(target)
+                log.info("target no longer exists; its delete event was missed")
+                self.on_deleted(target)
                 return None
             except NotLeaderError as error:
-                log.warning("stopped writing", error=str(error))
+                log.warning("stopped writing: this replica is not the leader", error=str(error))
                 return None
             log.debug("reconciled")
-        # A newer state may have come while this one was worked on; it is on the queue and must not be covered up.
+        # Keep a newer state that arrived during the reconcile: it is on the queue already.
         if self._targets.get(key) is target:
             self._targets[key] = written
         return _RESYNC_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 (jitter, not a secret)
@@ -138,20 +137,22 @@ class Operator:
         self._measures.errors.labels(getattr(error, "reason", type(error).__name__)).inc()
         about = {"target": "/".join(key), "error": str(error), "retry_seconds": round(delay, 1)}
         if isinstance(error, TemporaryChildError):
-            log.warning("reconcile is to be tried again", **about)
+            log.warning("reconcile failed temporarily", **about)
         else:
             log.error("reconcile failed", **about, exc_info=error)
 
-    def _ask_failed(self, key: Key, error: Exception, _: float) -> None:
-        log.error("asking Prometheus failed", target="/".join(key), error=str(error), exc_info=error)
+    def _poll_failed(self, key: Key, error: Exception, _: float) -> None:
+        log.error("querying Prometheus failed", target="/".join(key), error=str(error), exc_info=error)
 
     def _families(self) -> Iterator[Metric]:
-        """What is read at each scrape; the rest is counted as it happens."""
+        """Yield the families that are computed at each scrape."""
         yield from leader(self._lease.held())
-        yield from queue_depth(self._queue.overdue)
-        yield from watch_ages(time.monotonic(), [(one.kind.name, one.last_heard) for one in self.cluster.caches])
+        yield from workqueue_depth(self._queue.overdue)
+        yield from watch_activity_ages(
+            time.monotonic(), [(one.kind.name, one.last_activity) for one in self.cluster.caches]
+        )
         yield from target_families(self._targets.values())
-        yield from node_families(self.cluster.known_nodes(), time.time())
+        yield from node_families(self.cluster.all_nodes(), time.time())
 
     def _report(self, target: Manifest, condition: Manifest) -> None:
         if self._post:
@@ -163,7 +164,7 @@ def _key(target: Manifest) -> Key:
     return target["metadata"]["namespace"], target["metadata"]["name"]
 
 
-def _looked_at(target: Manifest) -> tuple[object, ...]:
-    """What makes a reconcile worth while when it changes; the status too, where somebody else has written it."""
+def _trigger_fields(target: Manifest) -> tuple[object, ...]:
+    """Return the fields whose change triggers a reconcile, the status included: another client may have written it."""
     metadata = target["metadata"]
     return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"), target.get("status")

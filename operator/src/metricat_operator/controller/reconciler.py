@@ -1,6 +1,6 @@
-"""The only orchestration: gather -> build -> apply -> prune -> status.
+"""Reconcile one target: gather facts, build children, apply, prune, write the status. Nothing else orchestrates.
 
-Level-triggered: everything desired is computed anew from what is there now, so it does not matter which event led here.
+Level-triggered: each pass computes all of the desired state from the current state, whichever event triggered it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +15,7 @@ from metricat_operator.api.pools import requirements
 from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryChildError
 from metricat_operator.cluster.client import NotLeaderError
 from metricat_operator.cluster.cluster_cache import ClusterCache
-from metricat_operator.cluster.events import PATIENCE, Events
+from metricat_operator.cluster.events import SETTLE_SECONDS, Events
 from metricat_operator.cluster.prometheus_poller import PrometheusPoller
 from metricat_operator.controller.status_throttle import StatusThrottle
 from metricat_operator.facts.model import ChildError, Event, Facts, Manifest, ObjectKey
@@ -33,85 +33,85 @@ from metricat_operator.verification import prometheus_queries
 
 log = structlog.get_logger(__name__)
 
-_LOOK_AGAIN = 60.0
-"""Seconds after which what was refused is tried once more: a role, a policy or a quota that is mended tells nobody."""
+_RETRY_REFUSED_SECONDS = 60.0
+"""Seconds until a refused write is retried: no event announces a corrected role, policy or quota."""
 
 Report = Callable[[Manifest, Manifest], None]
-"""Called with the target and a condition whose status or reason changed."""
+"""Called with the target and each condition whose status or reason changed."""
 
 
-def _fault(error: Exception) -> str:
-    return f"a fault of Metricat's own, of which its log tells more; please report it: {type(error).__name__}: {error}"
+def _internal_error_text(error: Exception) -> str:
+    return f"Internal error in Metricat: {type(error).__name__}: {error}. Please report it with the operator's log."
 
 
-async def _guarded(key: ObjectKey, work: Awaitable[ChildError | None]) -> ChildError | None:
-    """What is wrong with one child; whatever it is, the others are still written."""
+async def _capture_error(key: ObjectKey, work: Awaitable[ChildError | None]) -> ChildError | None:
+    """Return the error of one child, so that the other children are still written."""
     try:
         return await work
     except NotLeaderError:
         raise
     except Exception as error:
-        log.exception("a child could not be looked at or written", kind=key.kind, name=key.name)
-        return ChildError(key.kind, key.name, "InternalError", _fault(error), temporary=True)
+        log.exception("cannot read or write a child object", kind=key.kind, name=key.name)
+        return ChildError(key.kind, key.name, "InternalError", _internal_error_text(error), temporary=True)
 
 
-def _utc() -> str:
+def _utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
 class Reconciler:
-    """Brings one target's children and status to what they should be."""
+    """Brings the children and the status of a target to the desired state."""
 
     _settings: Settings
-    _observer: ClusterCache
+    _cluster: ClusterCache
     _applier: Applier
-    _asker: PrometheusPoller
+    _poller: PrometheusPoller
     _events: Events
     _report: Report
-    _pace: StatusThrottle = field(default_factory=StatusThrottle)
+    _throttle: StatusThrottle = field(default_factory=StatusThrottle)
 
     async def reconcile(self, target: Manifest) -> Manifest:
-        """One pass; returns the target, with its status as it is now.
+        """Run one pass and return the target with its current status.
 
         Raises:
-            TemporaryTroubleError: something failed that may pass, and the status says what; try again later.
-            TargetGoneError: the target is not there any more.
+            TemporaryChildError: a temporary failure, reported in the status; retry later.
+            TargetGoneError: the target no longer exists.
         """
         if "deletionTimestamp" in target["metadata"]:
-            return target  # its children are collected with it, by their owner references
+            return target  # the garbage collector deletes the children by their owner references
         try:
-            return await self._pass(target)
+            return await self._reconcile_once(target)
         except (TemporaryChildError, TargetGoneError, NotLeaderError):
             raise
         except Exception as error:
-            status = internal_error_status(target, _fault(error), _utc())
+            status = internal_error_status(target, _internal_error_text(error), _utc_now())
             if not is_unchanged(status, target.get("status", {})):
                 await self._applier.write_status(target, status)
             raise
 
-    async def _pass(self, target: Manifest) -> Manifest:
+    async def _reconcile_once(self, target: Manifest) -> Manifest:
         metadata = target["metadata"]
-        parsed = parse(target.get("spec") or {}, self._observer.older(target))
+        parsed = parse(target.get("spec") or {}, self._cluster.older_claims(target))
         child_errors: list[ChildError] = []
         if parsed.spec and not parsed.errors and not parsed.spec.paused:
-            child_errors = await self._bring_about(target, parsed)
-        written = await self._tell(target, parsed, child_errors)
+            child_errors = await self._apply_children(target, parsed)
+        written = await self._update_status(target, parsed, child_errors)
         if passing := [trouble for trouble in child_errors if trouble.temporary]:
-            told = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
-            raise TemporaryChildError(passing[0].reason, told)
+            message = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
+            raise TemporaryChildError(passing[0].reason, message)
         if any(trouble.reason != "NotServed" for trouble in child_errors):
-            self._observer.remind(metadata["namespace"], metadata["name"], _LOOK_AGAIN)
+            self._cluster.requeue_after(metadata["namespace"], metadata["name"], _RETRY_REFUSED_SECONDS)
         return written
 
     def _facts(self, target: Manifest, parsed: Parsed) -> Facts:
-        """Where the spec makes no sense, the nodes are those of what runs, which may be any."""
+        """Gather the facts about a target; for an invalid spec with all nodes, since agents may run on any of them."""
         metadata = target["metadata"]
         wanted = requirements(parsed.spec.node_selector) if parsed.spec and not parsed.errors else ()
-        return self._observer.facts(metadata["namespace"], metadata["name"], metadata["uid"], wanted)
+        return self._cluster.facts(metadata["namespace"], metadata["name"], metadata["uid"], wanted)
 
     def _context(self, target: Manifest, parsed: Parsed) -> Context:
-        assert parsed.spec is not None  # noqa: S101 (for the type checker; the caller looked)
+        assert parsed.spec is not None  # noqa: S101 (for the type checker; the caller checked it)
         metadata = target["metadata"]
         return Context(
             name=metadata["name"],
@@ -124,7 +124,7 @@ class Reconciler:
             older=selected(parsed.older),
         )
 
-    async def _bring_about(self, target: Manifest, parsed: Parsed) -> list[ChildError]:
+    async def _apply_children(self, target: Manifest, parsed: Parsed) -> list[ChildError]:
         facts = self._facts(target, parsed)
         wanted = {
             ObjectKey(one["kind"], one["metadata"]["name"]): one
@@ -132,42 +132,44 @@ class Reconciler:
         }
         served = {key: desired for key, desired in wanted.items() if key.kind not in facts.unserved}
         if target.get("status", {}).get("conditions") and not served.keys() <= facts.children.keys():
-            await self._applier.ensure_exists(target)  # a target without a status was only just heard of
+            await self._applier.ensure_exists(target)  # a target without a status was received a moment ago
         apply, prune = self._applier.apply, self._applier.prune
-        child_errors = [await _guarded(key, apply(one, facts.children.get(key))) for key, one in served.items()]
+        child_errors = [await _capture_error(key, apply(one, facts.children.get(key))) for key, one in served.items()]
         unwanted = [(key, live) for key, live in facts.children.items() if key not in wanted]
-        child_errors += [await _guarded(key, prune(key, live)) for key, live in unwanted]
+        child_errors += [await _capture_error(key, prune(key, live)) for key, live in unwanted]
         return [trouble for trouble in child_errors if trouble]
 
-    async def _tell(self, target: Manifest, parsed: Parsed, child_errors: list[ChildError]) -> Manifest:
+    async def _update_status(self, target: Manifest, parsed: Parsed, child_errors: list[ChildError]) -> Manifest:
         before = target.get("status", {})
         key = (target["metadata"]["namespace"], target["metadata"]["name"])
         facts = self._facts(target, parsed)
         facts = replace(
             facts,
-            query_results=self._asker.subscribe(
+            query_results=self._poller.subscribe(
                 key, prometheus_queries(facts, self._settings.may_query, self._settings.namespace)
             ),
         )
-        status = compute_status(target, parsed, facts, child_errors, _utc())
-        if events := await self._told(target, parsed, facts, uncovered=bool(status["uncovered"])):
-            status = compute_status(target, parsed, replace(facts, events=events), child_errors, _utc())
+        status = compute_status(target, parsed, facts, child_errors, _utc_now())
+        if events := await self._fetch_events(target, parsed, facts, uncovered=bool(status["uncovered"])):
+            status = compute_status(target, parsed, replace(facts, events=events), child_errors, _utc_now())
         uid, changed = target["metadata"]["uid"], changed_conditions(status, before)
         if is_unchanged(status, before):
-            self._pace.same(uid)
+            self._throttle.unchanged(uid)
             return target
-        if wait := self._pace.wait(uid, pressing=is_urgent(status, before)):
-            self._observer.remind(*key, wait)
+        if wait := self._throttle.wait(uid, urgent=is_urgent(status, before)):
+            self._cluster.requeue_after(*key, wait)
             return target
         written = await self._applier.write_status(target, status)
         for condition in changed:
             self._report(target, condition)
         return written
 
-    async def _told(self, target: Manifest, parsed: Parsed, facts: Facts, *, uncovered: bool) -> Mapping[str, Event]:
-        """What events say of that which nothing else explains; while that lasts, the target is looked at again."""
+    async def _fetch_events(
+        self, target: Manifest, parsed: Parsed, facts: Facts, *, uncovered: bool
+    ) -> Mapping[str, Event]:
+        """Fetch events about uncovered nodes that nothing else explains; requeue the target while any remain."""
         metadata = target["metadata"]
         asked = unexplained(parsed, facts) if uncovered else {}
         if asked:
-            self._observer.remind(metadata["namespace"], metadata["name"], PATIENCE)
+            self._cluster.requeue_after(metadata["namespace"], metadata["name"], SETTLE_SECONDS)
         return await self._events.about(metadata["uid"], metadata["namespace"], asked)

@@ -1,60 +1,59 @@
-"""When a status that changes again and again, as agents start one by one, is written."""
+"""Throttle of status writes: agents that start one by one change a status again and again."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_PRESSING_SECONDS = 3.0
-"""From one writing to the next, where a condition changed."""
+_URGENT_SECONDS = 3.0
+"""Least time between two writes of one status when a condition changed."""
 
 _COUNTS_SECONDS = 10.0
-"""From the first change on, where only the numbers of a rollout do: most rollouts are over by then, and one writing
-tells all."""
+"""Delay of a write when only the numbers of a rollout changed: most rollouts end within it and need one write."""
 
-_COUNTS_APART_SECONDS = 1.0
-"""Between two such writings of any: where hundreds of targets roll out at once, their numbers wait for one another."""
+_COUNTS_PER_ENTRY_SECONDS = 1.0
+"""Delay added for each waiting target: the numbers of simultaneous rollouts are written one after another."""
 
-_COUNTS_LATEST_SECONDS = 50.0
-"""But no longer, however many they are."""
+_COUNTS_MAX_SECONDS = 50.0
+"""Longest delay of a write of numbers, however many targets wait."""
 
-_FORGOTTEN_SECONDS = 60.0
+_EXPIRY_SECONDS = 60.0
 
 
 @dataclass
-class _Turn:
+class _Entry:
     written: float = float("-inf")
-    differs: float | None = None
-    """Since when what is written is not what would be."""
+    differs_since: float | None = None
+    """Time since when the written status differs from the computed one."""
 
     @property
     def latest(self) -> float:
-        return self.written if self.differs is None else max(self.written, self.differs)
+        return self.written if self.differs_since is None else max(self.written, self.differs_since)
 
 
 class StatusThrottle:
-    """Leaves time between two writings of a key; what comes between is done together at the next."""
+    """Spaces the writes of each key; the next write covers all changes in between."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._turns: dict[str, _Turn] = {}
+        self._entries: dict[str, _Entry] = {}
 
-    def same(self, key: str) -> None:
-        """There is nothing to write."""
-        if turn := self._turns.get(key):
-            turn.differs = None
+    def unchanged(self, key: str) -> None:
+        """Record that the key has nothing to write."""
+        if entry := self._entries.get(key):
+            entry.differs_since = None
 
-    def wait(self, key: str, *, pressing: bool) -> float:
-        """Seconds until the key may be written; 0 takes the turn."""
+    def wait(self, key: str, *, urgent: bool) -> float:
+        """Return the seconds until the key may be written. With 0 the caller must write now."""
         now = self._clock()
-        turn = self._turns.setdefault(key, _Turn())
-        turn.differs = now if turn.differs is None else turn.differs
-        due = turn.written + _PRESSING_SECONDS if pressing else turn.differs + self._patience()
+        entry = self._entries.setdefault(key, _Entry())
+        entry.differs_since = now if entry.differs_since is None else entry.differs_since
+        due = entry.written + _URGENT_SECONDS if urgent else entry.differs_since + self._counts_delay()
         if due > now:
             return due - now
-        self._turns[key] = _Turn(written=now)
-        self._turns = {one: turn for one, turn in self._turns.items() if turn.latest > now - _FORGOTTEN_SECONDS}
+        self._entries[key] = _Entry(written=now)
+        self._entries = {one: entry for one, entry in self._entries.items() if entry.latest > now - _EXPIRY_SECONDS}
         return 0.0
 
-    def _patience(self) -> float:
-        waiting = sum(turn.differs is not None for turn in self._turns.values())
-        return min(_COUNTS_LATEST_SECONDS, max(_COUNTS_SECONDS, _COUNTS_APART_SECONDS * waiting))
+    def _counts_delay(self) -> float:
+        waiting = sum(entry.differs_since is not None for entry in self._entries.values())
+        return min(_COUNTS_MAX_SECONDS, max(_COUNTS_SECONDS, _COUNTS_PER_ENTRY_SECONDS * waiting))

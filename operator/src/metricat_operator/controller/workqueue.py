@@ -1,6 +1,6 @@
-"""A queue of keys: each at most once, each handled by one worker at a time, failed ones again later.
+"""Work queue of keys: each key is queued at most once, one worker handles a key at a time, failed keys are retried.
 
-What happens between two runs of a key is coalesced into one. The clock is the event loop's.
+Changes between two runs of a key lead to one run. All times are those of the event loop's clock.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ _DOUBLINGS = 6
 
 @dataclass
 class WorkQueue(Generic[Key]):
-    """Runs `work(key)` for each key added. `work` returns when it wants the key again, in seconds, or None.
+    """Runs `work(key)` for each added key. `work` returns the seconds until the next run of the key, or None.
 
-    `failed` is told of every exception; the key is then tried again with growing, jittered delays.
+    `failed` receives every exception and the delay of the retry; delays grow and are jittered.
     """
 
     work: Callable[[Key], Awaitable[float | None]]
@@ -31,23 +31,23 @@ class WorkQueue(Generic[Key]):
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, key: Key, delay: float = 0.0) -> None:
-        """Have the key handled in `delay` seconds, or earlier where it is already due earlier."""
+        """Schedule the key in `delay` seconds, or keep an earlier time that is already set."""
         due = asyncio.get_running_loop().time() + delay
         self._due[key] = min(due, self._due.get(key, due))
         self._changed.set()
 
     def __len__(self) -> int:
-        """How many keys wait."""
+        """Return the number of waiting keys."""
         return len(self._due)
 
     @property
     def overdue(self) -> int:
-        """How many keys are due now, and wait for a worker or for their own last run to end."""
+        """The number of keys that are due now and wait for a worker or for the end of their previous run."""
         now = asyncio.get_running_loop().time()
         return sum(due <= now for due in self._due.values())
 
     async def run(self, workers: int) -> None:
-        """Work for ever, on at most `workers` keys at once."""
+        """Handle keys until cancelled, at most `workers` at once."""
         free = asyncio.Semaphore(workers)
         async with asyncio.TaskGroup() as group:
             while True:
@@ -77,7 +77,7 @@ class WorkQueue(Generic[Key]):
     async def _handle(self, key: Key, free: asyncio.Semaphore) -> None:
         try:
             again = await self.work(key)
-        except Exception as error:  # noqa: BLE001 (one key's fault must not stop the others; it is told and tried again)
+        except Exception as error:  # noqa: BLE001 (an error of one key must not stop the others; it is reported and retried)
             self._failures[key] = self._failures.get(key, 0) + 1
             ceiling = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self._failures[key] - 1, _DOUBLINGS))
             delay = random.uniform(ceiling / 2, ceiling)  # noqa: S311 (jitter, not a secret)

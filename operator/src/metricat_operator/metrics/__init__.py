@@ -1,1 +1,1 @@
-"""The operator's own metrics, as families. Nothing here serves them."""
+"""Metric families of the operator: its own work, the status of targets, and nodes. The `servers` room serves them."""

@@ -1,6 +1,6 @@
-"""What the operator knows of nodes that alerts should leave alone, as metrics. Pure: kube-state-metrics may be absent.
+"""Metrics of cordoned and new nodes, which silence alerts where kube-state-metrics is absent. Pure.
 
-Only of the nodes that it matters for, or each of 5,000 nodes would cost a line at every scrape.
+Only these nodes have series: a series for each of 5,000 nodes would cost too much at every scrape.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,15 +14,15 @@ _NEW_SECONDS = 3600
 
 
 def node_families(nodes: Iterable[Node], now: float) -> Iterator[Metric]:
-    """Cordoned nodes with the reason, and when the nodes of the last hour were created; `now` is Unix time."""
+    """Yield cordoned nodes with the reason, and creation times of nodes younger than an hour; `now` is Unix time."""
     cordoned = GaugeMetricFamily(
         "metricat_node_cordoned",
-        "A node that is cordoned or about to be deleted, with the reason, which may be a taint: always 1.",
+        "Always 1, for each node that is cordoned or about to be deleted. The reason may be a taint.",
         labels=["node", "reason"],
     )
     created = GaugeMetricFamily(
         "metricat_node_created_timestamp_seconds",
-        "When a node that came within the last hour was created.",
+        "Unix time at which a node was created, for nodes younger than an hour.",
         labels=["node"],
     )
     for node in nodes:

@@ -1,4 +1,4 @@
-"""What the operator counts about its own work, for Prometheus. Nothing here serves it."""
+"""Metrics of the operator's own work: reconciles, API requests, the work queue and watches."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,64 +18,66 @@ class OperatorMetrics:
         ProcessCollector(registry=self.registry)
         self.duration = Histogram(
             "metricat_reconcile_duration_seconds",
-            "How long a reconcile of one target took; its count is the number of reconciles.",
+            "Duration of a reconcile of one target, in seconds.",
             buckets=_SECONDS,
             registry=self.registry,
         )
         self.errors = Counter(
             "metricat_reconcile_errors",
-            "Reconciles that failed and are tried again, by the reason that the API server gave, or the error's name.",
+            "Failed reconciles, which are retried, by the reason of the API server or the name of the error.",
             ["reason"],
             registry=self.registry,
         )
         self._requests = Counter(
-            "metricat_api_requests",
-            "Answers of the API server by verb and HTTP status, `none` where none came; without kopf's own requests.",
+            "metricat_rest_client_requests",
+            "Requests to the API server by verb and HTTP status (`none` without a response), without those of kopf.",
             ["verb", "code"],
             registry=self.registry,
         )
 
-    def asked(self, verb: str, status: int) -> None:
-        """Count a request to the API server; status 0 stands for no answer."""
+    def count_request(self, verb: str, status: int) -> None:
+        """Count a request to the API server; status 0 means no response."""
         self._requests.labels(verb, str(status) if status else "none").inc()
 
-    def read(self, families: Callable[[], Iterable[Metric]]) -> None:
-        """Have these families read at each scrape."""
-        self.registry.register(_Read(families))
+    def collect_families(self, families: Callable[[], Iterable[Metric]]) -> None:
+        """Collect these families at each scrape."""
+        self.registry.register(_FamiliesCollector(families))
 
 
-@dataclass(eq=False)  # the registry keeps it in a dict
-class _Read(Collector):
+@dataclass(eq=False)  # hashable, as the registry requires
+class _FamiliesCollector(Collector):
     families: Callable[[], Iterable[Metric]]
 
     def collect(self) -> Iterator[Metric]:
         yield from self.families()
 
     def describe(self) -> list[Metric]:
-        return []  # or the registry would read them to learn their names, before there is anything to read
+        return []  # otherwise the registry collects them at registration, before any value exists
 
 
 def leader(leads: bool) -> Iterator[Metric]:  # noqa: FBT001 (the value of the metric)
-    """Which replica writes."""
-    yield GaugeMetricFamily("metricat_leader", "Whether this replica holds the Lease, and so writes.", value=leads)
-
-
-def queue_depth(overdue: int) -> Iterator[Metric]:
-    """How many targets wait."""
+    """Yield whether this replica leads."""
     yield GaugeMetricFamily(
-        "metricat_queue_depth", "Targets that are due to be reconciled and wait for a worker.", value=overdue
+        "metricat_leader", "1 if this replica holds the Lease and writes, otherwise 0.", value=leads
     )
 
 
-def watch_ages(now: float, heard: Iterable[tuple[str, float]]) -> Iterator[Metric]:
-    """How long each watch has been silent, by the kind that it watches; of several, the most silent one."""
+def workqueue_depth(overdue: int) -> Iterator[Metric]:
+    """Yield the number of waiting targets."""
+    yield GaugeMetricFamily(
+        "metricat_workqueue_depth", "Targets that are due for a reconcile and wait for a worker.", value=overdue
+    )
+
+
+def watch_activity_ages(now: float, last_activity: Iterable[tuple[str, float]]) -> Iterator[Metric]:
+    """Yield the time since the last activity of the watches of each kind; of several watches, the longest."""
     family = GaugeMetricFamily(
-        "metricat_watch_age_seconds",
-        "Time since the watch of this kind last heard from the API server, which sends a bookmark every minute.",
+        "metricat_watch_last_activity_age_seconds",
+        "Time since the watch of this kind last received data; the API server sends a bookmark every minute.",
         labels=["kind"],
     )
     oldest: dict[str, float] = {}
-    for kind, when in heard:
+    for kind, when in last_activity:
         oldest[kind] = min(when, oldest.get(kind, when))
     for kind, when in sorted(oldest.items()):
         family.add_metric([kind], now - when)

@@ -1,4 +1,4 @@
-"""What the targets' statuses say, as metrics. Pure: alerts join on what the status tells people."""
+"""Metrics of the targets' statuses, which alerts use. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,25 +7,25 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from metricat_operator.facts.model import Manifest
 
 _TARGET = ["target_namespace", "target"]
-"""Not `namespace`: Prometheus puts the scraped pod's own there."""
+"""Not `namespace`: Prometheus sets that label to the namespace of the scraped pod."""
 
 _COUNTS = {
     "desired": "Nodes that should have an agent.",
     "ready": "Nodes with a ready agent.",
     "updated": "Nodes with the newest agent.",
-    "uncovered": "Nodes that should have a ready agent and have none.",
+    "uncovered": "Nodes without the ready agent that they should have.",
 }
 
 
 def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
-    """Conditions, counts and uncovered nodes of all targets.
+    """Yield conditions, counts and uncovered nodes of all targets.
 
-    Every replica tells the same, what the API server holds: asked for by `max by`, no series ends when another leads.
-    A status lists at most 50 uncovered nodes, and so does `metricat_node_uncovered`; the count has all of them.
+    Every replica exports the same values, those of the API server: a query with `max by` continues when the leader
+    changes. A status lists at most 50 uncovered nodes, and so does `metricat_node_uncovered`; the count includes all.
     """
     conditions = GaugeMetricFamily(
         "metricat_target_condition",
-        "Whether a condition of the target has this status: 1 for the one it has, 0 for the others.",
+        "1 for the current status of a condition of the target, 0 for its other statuses.",
         labels=[*_TARGET, "type", "status"],
     )
     counts = {
@@ -33,7 +33,7 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
     }
     uncovered = GaugeMetricFamily(
         "metricat_node_uncovered",
-        "A node that should have a ready agent and has none, with the reason: always 1.",
+        "Always 1, for each node without the ready agent that it should have, with the reason.",
         labels=[*_TARGET, "node", "pool", "reason"],
     )
     for target in targets:

@@ -1,1 +1,1 @@
-"""What the operator serves over HTTP: probes and its own metrics."""
+"""HTTP servers of the operator: probes and its own metrics."""

@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz` for the kubelet: they prove that the watches are alive, not only that a port answers."""
+"""`/healthz` and `/readyz` for the kubelet: they check that the watches receive events."""
 
 import time
 from collections.abc import AsyncIterator
@@ -8,34 +8,41 @@ from aiohttp import web
 
 from metricat_operator.controller.operator import Operator
 
-SILENCE_SECONDS = 180.0
-"""A watch hears a bookmark every minute, or notices that it does not; a longer silence means that it hangs."""
+WATCH_SILENCE_SECONDS = 180.0
+"""Longest time without activity of a watch, in seconds. The API server sends a bookmark every minute; longer silence
+means that the watch hangs."""
 
-UNHEARD_SECONDS = 60.0
-"""kopf tells of a target within a second of our own watch. It goes deaf, for example, where its CRD was made anew and
-is served a moment later than its last event says; only a restart helps."""
+KOPF_DELAY_SECONDS = 60.0
+"""Longest delay of kopf's watch behind our own, in seconds; usually it is below one. kopf stops receiving events, for
+example, when its CRD was recreated and is served later than its last event says. Only a restart helps."""
 
 
 @asynccontextmanager
-async def serving(operator: Operator, port: int) -> AsyncIterator[None]:
-    """Answer probes on all addresses for as long as the context lasts."""
+async def serving(
+    operator: Operator,
+    port: int,
+    *,
+    watch_silence: float = WATCH_SILENCE_SECONDS,
+    kopf_delay: float = KOPF_DELAY_SECONDS,
+) -> AsyncIterator[None]:
+    """Serve probes on all addresses while the context is open."""
     cluster = operator.cluster
 
     async def healthz(_: web.Request) -> web.Response:
         now = time.monotonic()
-        silent = [cache.kind.name for cache in cluster.caches if now - cache.last_heard > SILENCE_SECONDS]
-        unheard = operator.unheard(UNHEARD_SECONDS)
-        return _answer(
+        silent = [cache.kind.name for cache in cluster.caches if now - cache.last_activity > watch_silence]
+        missed = operator.missed_by_kopf(kopf_delay)
+        return _response(
             "; ".join(
                 f"{what}: {', '.join(names)}"
-                for what, names in (("watches hang", silent), ("kopf does not tell of", unheard))
+                for what, names in (("watches hang", silent), ("kopf does not report", missed))
                 if names
             )
         )
 
     async def readyz(_: web.Request) -> web.Response:
         waiting = [cache.kind.name for cache in cluster.caches if not cache.synced.is_set()]
-        return _answer("not yet listed: " + ", ".join(waiting) if waiting else "")
+        return _response("not yet listed: " + ", ".join(waiting) if waiting else "")
 
     application = web.Application()
     application.router.add_get("/healthz", healthz)
@@ -49,5 +56,5 @@ async def serving(operator: Operator, port: int) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-def _answer(trouble: str) -> web.Response:
+def _response(trouble: str) -> web.Response:
     return web.Response(status=503 if trouble else 200, text=(trouble or "ok") + "\n")

@@ -1,7 +1,7 @@
-"""`/metrics` of the operator: over TLS, for whoever may `get` that path by the cluster's own RBAC.
+"""`/metrics` of the operator over TLS, for clients whose RBAC allows `get` on that path.
 
-The certificate is self-signed, so a scraper cannot tell us from an impostor in between; but its token does not cross
-the network in the clear. Leader and standby answer alike.
+The certificate is self-signed: a scraper cannot verify the server, but its token is encrypted on the network.
+Leader and standby replicas serve the same metrics.
 """
 
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, exposition
 
 from metricat_operator.cluster.client import ApiError, Client
-from metricat_operator.cluster.metrics_auth import ALLOWED, FORBIDDEN, UNKNOWN, MetricsAuthorizer
+from metricat_operator.cluster.metrics_auth import ALLOWED, FORBIDDEN, UNAUTHENTICATED, MetricsAuthorizer
 from metricat_operator.naming import FIELD_MANAGER
 from metricat_operator.servers.tls import self_signed
 
@@ -23,12 +23,12 @@ PATH = "/metrics"
 
 @asynccontextmanager
 async def serving(registry: CollectorRegistry, client: Client, port: int, reader: str) -> AsyncIterator[None]:
-    """Answer scrapes on all addresses, of those who may, while the context lasts; `reader` is the role for it."""
+    """Serve authorized scrapes on all addresses while the context is open; the ClusterRole `reader` allows them."""
     access = MetricsAuthorizer(client, PATH)
     why_not = {
-        UNKNOWN: "send a bearer token that the API server knows, such as that of a ServiceAccount\n",
+        UNAUTHENTICATED: "Authentication required. Send a bearer token of this cluster, such as a ServiceAccount's.\n",
         FORBIDDEN: (
-            f"this user may not get {PATH}; bind the ClusterRole of the chart that allows it: kubectl create "
+            f"This user may not get {PATH}. Bind the chart's ClusterRole that allows it: kubectl create "
             f"clusterrolebinding NAME --clusterrole={reader} --serviceaccount=NAMESPACE:NAME\n"
         ),
     }
@@ -36,12 +36,16 @@ async def serving(registry: CollectorRegistry, client: Client, port: int, reader
     async def metrics(request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         try:
-            status = await access.authorize(token.strip()) if scheme.lower() == "bearer" and token.strip() else UNKNOWN
+            status = (
+                await access.authorize(token.strip())
+                if scheme.lower() == "bearer" and token.strip()
+                else UNAUTHENTICATED
+            )
         except ApiError as error:
-            log.warning("cannot tell who asks for metrics", status=error.status, error=str(error))
-            return web.Response(status=503, text="the API server does not say who you are; try again later\n")
+            log.warning("cannot authenticate a scrape", status=error.status, error=str(error))
+            return web.Response(status=503, text="The API server did not answer the token review. Try again later.\n")
         if status != ALLOWED:
-            headers = {"WWW-Authenticate": "Bearer"} if status == UNKNOWN else {}
+            headers = {"WWW-Authenticate": "Bearer"} if status == UNAUTHENTICATED else {}
             return web.Response(status=status, text=why_not[status], headers=headers)
         encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _LIFE = dt.timedelta(days=3650)
-"""Longer than any process: whoever connects cannot verify the certificate anyway."""
+"""Longer than any process runs: clients cannot verify the certificate anyway."""
 
 
 def make(name: str) -> bytes:
-    """A certificate that its own key signed, and the key."""
+    """Return a self-signed certificate and its key as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = dt.datetime.now(dt.UTC)

@@ -1,6 +1,6 @@
-"""A TLS identity that lives in this process only.
+"""TLS context with a self-signed certificate that exists in this process only.
 
-A child makes it: the library that can would stay for good in the operator's memory, at 12 MiB, for the sake of one key.
+A subprocess generates it: the library that it needs would occupy 12 MiB of the operator's memory for one key.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ _MAKER = "metricat_operator.servers.self_signed"
 
 
 async def self_signed(name: str) -> ssl.SSLContext:
-    """A server's context with a fresh key and a certificate that it signed itself; neither is ever on a disk."""
+    """Return a server context with a new key and a self-signed certificate; neither is written to disk."""
     maker = await asyncio.create_subprocess_exec(sys.executable, "-m", _MAKER, name, stdout=PIPE)
     pem, _ = await maker.communicate()
     if maker.returncode:
-        raise RuntimeError(f"python -m {_MAKER} ended with {maker.returncode}; its last words are above")
+        raise RuntimeError(f"python -m {_MAKER} exited with {maker.returncode}; see its error output above")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # The ssl module reads files only, and the root file system is read-only: a file in memory.
+    # Use a file in memory: the ssl module reads files only, and the root file system is read-only.
     memory = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         os.write(memory, pem)

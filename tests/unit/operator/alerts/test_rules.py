@@ -40,8 +40,8 @@ def test_a_measure_has_one_name_and_what_is_recorded_is_recorded_once() -> None:
     assert len(MEASURES) == len(set(MEASURES.values())) == 47
     recorded = [recording.name for recording in (*RECORDINGS, *BASELINE)]
     assert len(recorded) == len(set(recorded))
-    asked = {name.split("{")[0] for name in MEASURES.values() if name.startswith("metricat:")}
-    assert asked <= set(recorded)
+    on_request = {name.split("{")[0] for name in MEASURES.values() if name.startswith("metricat:")}
+    assert on_request <= set(recorded)
 
 
 def test_what_several_levels_or_alerts_ask_is_recorded() -> None:

@@ -157,12 +157,12 @@ def test_no_node_is_asked_twice_for_one_level_of_an_alert() -> None:
     [rule] = [one for one in build_children(Context("n", "m", "u", spec, "i")) if one["kind"] == "PrometheusRule"]
     names = [group["name"] for group in rule["spec"]["groups"]]
     assert len(set(names)) == len(names)
-    asked = [one for group in rule["spec"]["groups"] for one in group["rules"]]
+    on_request = [one for group in rule["spec"]["groups"] for one in group["rules"]]
     warnings = {
         one["expr"].partition("pool")[2]
-        for one in asked
+        for one in on_request
         if one.get("alert") == "NodeCPUUsageHigh" and one["labels"]["severity"] == "warning"
     }
     assert warnings == {'=~"a|b"} >= 90', '=~"c|default"} >= 80', '="d"} >= 99'}
-    assert sum(one.get("alert") == "MetricatWatchdog" for one in asked) == 1
-    assert sum(one.get("record") == "metricat:node_cpu_usage:percent" for one in asked) == 2
+    assert sum(one.get("alert") == "MetricatWatchdog" for one in on_request) == 1
+    assert sum(one.get("record") == "metricat:node_cpu_usage:percent" for one in on_request) == 2

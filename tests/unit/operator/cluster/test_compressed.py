@@ -21,17 +21,17 @@ def service(version: str, spec: Any) -> dict[str, Any]:
 
 
 @given(JSON)
-def test_it_comes_out_as_it_went_in(spec: Any) -> None:
+def test_unpack_returns_the_packed_object(spec: Any) -> None:
     assert unpack(pack(service("7", spec))) == service("7", spec)
 
 
 @given(JSON, JSON)
-def test_versions_alone_make_no_difference(one: Any, other: Any) -> None:
+def test_pack_ignores_the_resource_version(one: Any, other: Any) -> None:
     first, second = pack(service("7", one)), pack(service("8", other))
     assert (first["packed"] == second["packed"]) == (repr(one) == repr(other))
     assert first["metadata"]["ownerReferences"] == [{"uid": "1", "name": "nodes"}]
 
 
-def test_rules_take_little_room() -> None:
+def test_rules_compress_well() -> None:
     groups = [{"name": "g", "rules": [{"alert": f"A{n}", "expr": "sum(rate(x[5m])) > 1"} for n in range(200)]}]
     assert len(pack(service("7", {"groups": groups}))["packed"]) < 2000

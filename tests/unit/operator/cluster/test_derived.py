@@ -30,7 +30,7 @@ def test_facts_share_the_nodes_until_one_changes() -> None:
     assert nodes(cluster, "one") == {"a": {"team": "x"}, "b": {}}
 
 
-def test_a_heartbeat_makes_nothing_anew() -> None:
+def test_heartbeat_causes_no_recomputation() -> None:
     cluster = ClusterCache(lambda *_: None)
     cluster.nodes.put(node("a", 1))
     first = cluster.facts("m", "one", "1").nodes
@@ -51,7 +51,7 @@ wishes = st.lists(
 
 
 @given(st.lists(labels, max_size=8), wishes)
-def test_the_nodes_that_a_target_wants_are_those_that_it_chooses(each: list[dict[str, str]], wanted: All) -> None:
+def test_node_index_agrees_with_the_selector(each: list[dict[str, str]], wanted: All) -> None:
     cluster = ClusterCache(lambda *_: None)
     for number, one in enumerate(each):
         cluster.nodes.put(node(f"n{number}", 1, **one))
@@ -59,7 +59,7 @@ def test_the_nodes_that_a_target_wants_are_those_that_it_chooses(each: list[dict
     assert [one.name for one in found] == [f"n{number}" for number, one in enumerate(each) if chosen(wanted, one)]
 
 
-def test_a_child_is_its_owners() -> None:
+def test_child_belongs_to_its_owner() -> None:
     cluster = ClusterCache(lambda *_: None)
 
     def put(version: int, *owners: str) -> None:

@@ -60,7 +60,7 @@ def answered(handle: Handle, query: PrometheusQuery = QUESTION) -> QueryResult:
     return asyncio.run(run())
 
 
-def test_nodes_errors_and_rules() -> None:
+def test_result_has_nodes_errors_and_rules() -> None:
     found = answered(recorded())
     assert found.nodes == {"n1": True, "n2": False}
     assert found.errors == {"n2": 'Get "http://127.0.0.1:1/metrics": dial tcp 127.0.0.1:1: connect: connection refused'}
@@ -72,11 +72,11 @@ def test_nodes_errors_and_rules() -> None:
     assert (found.configured, found.reloaded) == (True, True)
 
 
-def test_rules_of_the_right_names_may_be_those_of_an_older_configuration() -> None:
+def test_result_reports_a_failed_reload() -> None:
     assert answered(recorded(runtimeinfo='{"data": {"reloadConfigSuccess": false}}')).reloaded is False
 
 
-def test_only_what_is_needed_is_asked_and_the_prefix_is_respected() -> None:
+def test_query_sends_only_needed_requests_under_the_route_prefix() -> None:
     handle = recorded(query='{"data": {"result": [{"metric": {"node": "n1"}, "value": [1, "1"]}]}}')
     assert answered(handle).nodes == {"n1": True}
     query, rules, info = handle.requests  # type: ignore[attr-defined]
@@ -85,16 +85,16 @@ def test_only_what_is_needed_is_asked_and_the_prefix_is_respected() -> None:
     assert parse_qs(rules.partition("?")[2]) == {"exclude_alerts": ["true"], "rule_group[]": ["bad"]}
 
 
-def test_a_ruler_of_thanos_does_not_tell_of_its_configuration() -> None:
+def test_thanos_ruler_without_reload_status_counts_as_reloaded() -> None:
     found = answered(recorded(rules='{"data": {"groups": []}}', runtimeinfo='{"data": {"GOGC": ""}}'))
     assert (found.rules, found.reloaded) == ((), True)
 
 
-def test_a_group_of_the_same_name_in_another_file_is_not_ours() -> None:
+def test_group_of_the_same_name_in_another_file_is_ignored() -> None:
     assert answered(recorded(), replace(QUESTION, groups=(RuleGroup("uid9", "bad"),))).rules == ()
 
 
-def test_without_targets_it_is_asked_why() -> None:
+def test_missing_targets_lead_to_a_query_of_scrape_pools() -> None:
     empty = '{"data": {"result": []}}'
     assert answered(recorded(query=empty)).configured is True
     other = replace(QUESTION, job=replace(JOB, pool="serviceMonitor/monitoring/other/0"))
@@ -103,13 +103,13 @@ def test_without_targets_it_is_asked_why() -> None:
     assert answered(recorded(query=empty, runtimeinfo=refused)).reloaded is False
 
 
-def test_an_agent_is_asked_for_its_targets() -> None:
+def test_prometheus_agent_is_queried_by_its_targets() -> None:
     found = answered(recorded(query="no"), replace(QUESTION, can_query=False, groups=()))
     assert found.nodes == {"n1": True, "n2": False}
     assert "connection refused" in found.errors["n2"]
 
 
-def test_of_many_targets_the_errors_that_fit_are_told() -> None:
+def test_errors_of_many_targets_are_cut_to_what_fits() -> None:
     one = '{{"labels": {{"node": "n{0}"}}, "health": "down", "lastError": "e", "discoveredLabels": "{1}"}}'
     targets = ",".join(one.format(number, "x" * 3000) for number in range(1000))
     samples = ",".join(f'{{"metric": {{"node": "n{number}"}}, "value": [1, "0"]}}' for number in range(1000))
@@ -132,18 +132,18 @@ def test_of_many_targets_the_errors_that_fit_are_told() -> None:
         (404, {}, "NotUnderstood"),
     ],
 )
-def test_what_is_no_answer_is_told(status: int, headers: Mapping[str, str], reason: str) -> None:
-    asked = []
+def test_failed_response_gives_its_reason(status: int, headers: Mapping[str, str], reason: str) -> None:
+    on_request = []
 
     async def handle(request: web.Request) -> web.Response:
-        asked.append(request.headers)
+        on_request.append(request.headers)
         return web.Response(status=status, headers=headers)
 
     with pytest.raises(QueryError) as caught:
         answered(handle)
     assert caught.value.reason == reason
-    assert len(asked) == 1
-    assert not {"Authorization", "Cookie"} & asked[0].keys()
+    assert len(on_request) == 1
+    assert not {"Authorization", "Cookie"} & on_request[0].keys()
 
 
 @pytest.mark.parametrize(
@@ -158,13 +158,13 @@ def test_what_is_no_answer_is_told(status: int, headers: Mapping[str, str], reas
         "[" * 90_000,
     ],
 )
-def test_nonsense_is_survived(body: str) -> None:
+def test_garbage_response_is_an_invalid_response(body: str) -> None:
     with pytest.raises(QueryError) as caught:
         answered(recorded(query=body or " "))
     assert caught.value.reason == "NotUnderstood"
 
 
-def test_an_endless_answer_is_not_read() -> None:
+def test_endless_response_is_not_read() -> None:
     sent = 0
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -182,7 +182,7 @@ def test_an_endless_answer_is_not_read() -> None:
     assert sent < 10 * MAX_BYTES
 
 
-def test_a_port_where_nobody_listens() -> None:
+def test_closed_port_is_unreachable() -> None:
     async def run() -> None:
         async with session() as connections:
             await query_prometheus(connections, QUESTION, PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", 1))
@@ -192,7 +192,7 @@ def test_a_port_where_nobody_listens() -> None:
     assert caught.value.reason == "Unreachable"
 
 
-def test_a_change_is_told_when_it_is_seen_twice() -> None:
+def test_change_is_reported_after_two_equal_results() -> None:
     up = '{"data": {"result": [{"metric": {"node": "n1"}, "value": [1, "1"]}]}}'
     query_results = {"query": up}
     key = ("monitoring", "nodes")
@@ -206,51 +206,49 @@ def test_a_change_is_told_when_it_is_seen_twice() -> None:
         application = web.Application()
         application.router.add_get("/{path:.*}", handle)
         async with TestServer(application) as server, session() as connections:
-            asker = PrometheusPoller(connections, changed.append)
-            asker.enqueue = due.append
+            poller = PrometheusPoller(connections, changed.append, due.append)
             pod = PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", server.port or 0)
             query = replace(QUESTION, shards=((replace(pod, address="", reason="is not ready"), pod),))
-            assert asker.subscribe(key, (query,)) == ()
+            assert poller.subscribe(key, (query,)) == ()
             assert due == [key]
-            assert 16 <= (await asker.work(key) or 0) <= 24
+            assert 16 <= (await poller.work(key) or 0) <= 24
             assert changed == [key]
-            [first] = asker.subscribe(key, (query,))
+            [first] = poller.subscribe(key, (query,))
             assert (first.nodes, first.trouble) == ({"n1": True}, None)
             del query_results["query"]
-            assert await asker.work(key) == 5
-            assert asker.subscribe(key, (query,)) == (first,)
+            assert await poller.work(key) == 5
+            assert poller.subscribe(key, (query,)) == (first,)
             query_results["query"] = up  # it was but a moment
-            await asker.work(key)
+            await poller.work(key)
             del query_results["query"]
-            assert await asker.work(key) == 5
-            await asker.work(key)
-            [second] = asker.subscribe(key, (query,))
+            assert await poller.work(key) == 5
+            await poller.work(key)
+            [second] = poller.subscribe(key, (query,))
             assert second.nodes == {"n1": True, "n2": False}
             assert changed == [key, key]
-            assert asker.subscribe(key, ()) == (second,)
-            assert await asker.work(key) is None
-            assert asker.subscribe(key, ()) == ()
+            assert poller.subscribe(key, ()) == (second,)
+            assert await poller.work(key) is None
+            assert poller.subscribe(key, ()) == ()
             assert due == [key, key]
 
     asyncio.run(run())
 
 
-def test_who_does_not_answer_is_told_with_what_to_do() -> None:
+def test_timeout_and_unreachable_come_with_a_remedy() -> None:
     async def run() -> QueryResult:
         async with session() as connections:
-            asker = PrometheusPoller(connections, lambda _: None)
-            asker.enqueue = lambda _: None
+            poller = PrometheusPoller(connections, lambda _: None, lambda _: None)
             gone = PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", 1)
-            asker.subscribe(("a", "b"), (replace(QUESTION, shards=((gone,),)),))
-            await asker.work(("a", "b"))
-            return asker.subscribe(("a", "b"), (replace(QUESTION, shards=((gone,),)),))[0]
+            poller.subscribe(("a", "b"), (replace(QUESTION, shards=((gone,),)),))
+            await poller.work(("a", "b"))
+            return poller.subscribe(("a", "b"), (replace(QUESTION, shards=((gone,),)),))[0]
 
     trouble = asyncio.run(run()).trouble
     assert trouble is not None
     assert trouble[0] == "Unreachable"
 
 
-def test_words_of_others_are_one_short_line() -> None:
+def test_foreign_text_becomes_one_short_line() -> None:
     assert text("a\x1b[2J\nb") == "a [2J b"
     assert len(text("x" * 1000)) == 300
     assert (

@@ -23,7 +23,7 @@ def event(version: str) -> Manifest:
     )
 
 
-def test_an_event_counts_for_the_version_that_it_is_about() -> None:
+def test_event_rejects_only_the_resource_version_it_names() -> None:
     said = "PrometheusRule a was rejected due to invalid configuration: invalid rule"
     assert prometheus_objects.rejections([CHILD], [event("7"), event("7")]) == (
         Rejection("u", said, "Prometheus monitoring/k8s"),
@@ -35,7 +35,7 @@ def test_an_event_counts_for_the_version_that_it_is_about() -> None:
 @pytest.mark.parametrize(
     ("status", "generation", "rejected"), [("False", 3, True), ("False", 2, False), ("True", 3, False)]
 )
-def test_a_binding_counts_for_the_newest_generation(status: str, generation: int, rejected: bool) -> None:  # noqa: FBT001
+def test_binding_rejects_only_the_newest_generation(status: str, generation: int, rejected: bool) -> None:  # noqa: FBT001
     accepted: dict[str, Any] = {"type": "Accepted", "status": status, "reason": "InvalidConfiguration"}
     binding = {
         "group": "monitoring.coreos.com",
@@ -63,7 +63,7 @@ def pod(name: str, shard: str = "0", kind: str = "prometheus", **more: Any) -> M
     }
 
 
-def test_pods_that_can_be_asked_and_why_others_cannot() -> None:
+def test_servers_are_ready_pods_and_give_the_reason_otherwise() -> None:
     trimmed = [
         prometheus_objects.trim_server(pod("prometheus-k8s-0"), None),
         prometheus_objects.trim_server(pod("prometheus-k8s-shard-1-0", "1"), ("ImagePullBackOff", "no such image")),
@@ -80,7 +80,7 @@ def test_pods_that_can_be_asked_and_why_others_cannot() -> None:
     assert list(prometheus_objects.servers(trimmed, "Alertmanager", "monitoring", "k8s", "web")) == []
 
 
-def test_how_a_prometheus_serves() -> None:
+def test_endpoint_of_a_prometheus() -> None:
     assert prometheus_objects.web({}) == Endpoint("web", "/", tls=False, listen_local=False)
     spec = {"portName": "http", "routePrefix": "/p", "listenLocal": True, "web": {"tlsConfig": {"cert": {}}}}
     assert prometheus_objects.web(spec) == Endpoint("http", "/p", tls=True, listen_local=True)

@@ -66,7 +66,7 @@ def test_many_changes_become_one_run() -> None:
     run(test)
 
 
-def test_a_key_is_never_worked_on_twice_at_once_and_no_change_is_lost() -> None:
+def test_key_runs_once_at_a_time_and_no_change_is_lost() -> None:
     async def test() -> None:
         spans: list[tuple[float, float]] = []
 
@@ -85,7 +85,7 @@ def test_a_key_is_never_worked_on_twice_at_once_and_no_change_is_lost() -> None:
     run(test)
 
 
-def test_no_more_workers_than_allowed() -> None:
+def test_workers_do_not_exceed_the_limit() -> None:
     async def test() -> None:
         at_once: list[int] = []
         running = 0
@@ -107,7 +107,7 @@ def test_no_more_workers_than_allowed() -> None:
     run(test)
 
 
-def test_a_failed_key_comes_again_later_and_later_and_others_go_on() -> None:
+def test_failed_key_is_retried_with_growing_delay_and_others_continue() -> None:
     async def test() -> None:
         times: list[float] = []
         told: list[str] = []

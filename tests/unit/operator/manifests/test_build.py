@@ -36,13 +36,13 @@ def test_any_valid_spec_builds_and_the_same_bytes_twice(spec: dict[str, Any]) ->
 def test_each_level_of_each_alert_is_asked_once_of_each_pool_and_set_as_it_says(spec: dict[str, Any]) -> None:
     parsed = parse(spec)
     assert parsed.spec is not None
-    asked: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    on_request: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for one in json.loads(built(spec)):
         if one["kind"] == "PrometheusRule" and one["metadata"]["name"] != naming.extra_rules("nodes"):
             for rule in (rule for group in one["spec"]["groups"] for rule in group["rules"] if "alert" in rule):
                 named = re.search(r'pool=~?"([^"]*)"', rule["expr"])
                 for pool in named[1].split("|") if named else [pool.name for pool in parsed.pools]:
-                    asked.setdefault((rule["alert"], rule["labels"]["severity"], pool), []).append(rule)
+                    on_request.setdefault((rule["alert"], rule["labels"]["severity"], pool), []).append(rule)
     expected = set()
     for pool in parsed.pools if parsed.spec.alerts.enabled else ():
         by_alert = pool.rules.by_alert()
@@ -50,13 +50,13 @@ def test_each_level_of_each_alert_is_asked_once_of_each_pool_and_set_as_it_says(
             setting = by_alert[alert.name].levels[level.severity]
             if setting.enabled:
                 expected.add(key := (alert.name, level.severity, pool.name))
-                [rule] = asked[key]
+                [rule] = on_request[key]
                 assert rule["for"] == setting.duration
                 own = by_alert[alert.name].labels
                 assert own.keys() <= rule["labels"].keys()
                 if setting.threshold is not None:
                     assert number(setting.threshold) in rule["expr"]
-    assert asked.keys() == expected
+    assert on_request.keys() == expected
 
 
 def test_the_prometheus_operator_takes_the_rules_of_the_most_pools_with_settings_of_their_own() -> None:

@@ -28,11 +28,11 @@ def told(*nodes: Node) -> dict[str, dict[tuple[str, ...], float]]:
         (Node("a"), None),
     ],
 )
-def test_a_node_that_takes_no_more_pods_is_told_with_the_reason(node: Node, reason: str | None) -> None:
+def test_cordoned_node_is_exported_with_its_reason(node: Node, reason: str | None) -> None:
     assert told(node)["metricat_node_cordoned"] == ({("a", reason): 1} if reason else {})
 
 
-def test_of_when_nodes_were_created_only_the_last_hour_is_told() -> None:
+def test_creation_time_is_exported_for_an_hour() -> None:
     nodes = (Node("old", created=NOW - 3601), Node("new", created=NOW - 60), Node("unknown"))
     assert told(*nodes)["metricat_node_created_timestamp_seconds"] == {("new",): NOW - 60}
 
@@ -48,10 +48,10 @@ def test_of_when_nodes_were_created_only_the_last_hour_is_told() -> None:
         ),
     ],
 )
-def test_what_is_kept_of_a_node_tells_it(change: dict[str, Any], expected: Node) -> None:
+def test_trimmed_node_keeps_what_metrics_need(change: dict[str, Any], expected: Node) -> None:
     cluster = ClusterCache(lambda *_: None)
     metadata = {"name": "a", "uid": "a", "resourceVersion": "1", "creationTimestamp": "2023-11-14T22:13:20Z"}
     status = {"conditions": [{"type": "Ready", "status": "True"}]}
     node: dict[str, Any] = {"metadata": metadata, "spec": {}, "status": status}
     cluster.nodes.put({**node, **change, "metadata": metadata | change.get("metadata", {})})
-    assert cluster.known_nodes() == (expected,)
+    assert cluster.all_nodes() == (expected,)

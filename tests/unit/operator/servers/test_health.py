@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import aiohttp
-import pytest
 from kubernetes.aio.client import Configuration
 
 from metricat_operator.cluster.client import Client
@@ -23,47 +22,52 @@ TARGET: dict[str, Any] = {
 }
 
 
-async def _probed(path: str, heard: list[dict[str, Any]], told: list[dict[str, Any]]) -> tuple[int, str]:
-    """The answer of an operator whose own watch has heard of these targets, and to which kopf has told of those."""
+async def _probed(
+    path: str, watched: list[dict[str, Any]], reported: list[dict[str, Any]], limits: dict[str, float]
+) -> tuple[int, str]:
+    """The probe of an operator whose watch received the `watched` targets, and to which kopf reported the others."""
     client = Client(Configuration())
     operator = Operator(Settings("image"), client, Lease("a", "b", "c"), OperatorMetrics())
     port = free_port()
     try:
-        async with health.serving(operator, port), aiohttp.ClientSession() as session:
-            for target in heard:
+        async with health.serving(operator, port, **limits), aiohttp.ClientSession() as session:
+            for target in watched:
                 operator.cluster.targets.put(target)
-            for target in told:
-                operator.seen(target, lambda *_: None)
+            for target in reported:
+                operator.on_changed(target, lambda *_: None)
             await asyncio.sleep(0.1)
-            async with session.get(f"http://127.0.0.1:{port}/{path}") as answer:
-                return answer.status, await answer.text()
+            async with session.get(f"http://127.0.0.1:{port}/{path}") as response:
+                return response.status, await response.text()
     finally:
         await client.close()
 
 
-def probed(path: str, heard: list[dict[str, Any]] | None = None, told: list[dict[str, Any]] | None = None) -> Any:
-    return asyncio.run(_probed(path, heard or [], told or []))
+def probed(
+    path: str,
+    watched: list[dict[str, Any]] | None = None,
+    reported: list[dict[str, Any]] | None = None,
+    **limits: float,
+) -> Any:
+    return asyncio.run(_probed(path, watched or [], reported or [], limits))
 
 
-def test_a_watch_that_hears_nothing_for_too_long_fails_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_watch_fails_the_liveness_probe() -> None:
     assert probed("healthz") == (200, "ok\n")
-    monkeypatch.setattr(health, "SILENCE_SECONDS", 0.05)
-    status, text = probed("healthz")
+    status, text = probed("healthz", watch_silence=0.05)
     assert status == 503
     assert text.startswith("watches hang: Node, Pod, ")
 
 
-def test_a_kopf_that_went_deaf_fails_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stalled_kopf_watch_fails_the_liveness_probe() -> None:
     older = {**TARGET, "metadata": {**TARGET["metadata"], "resourceVersion": "6"}}
-    assert probed("healthz", heard=[TARGET]) == (200, "ok\n")  # it has a minute
-    monkeypatch.setattr(health, "UNHEARD_SECONDS", 0.05)
-    deaf = (503, "kopf does not tell of: monitoring/nodes\n")
-    assert probed("healthz", heard=[TARGET]) == deaf
-    assert probed("healthz", heard=[TARGET], told=[older]) == deaf
-    assert probed("healthz", heard=[TARGET], told=[TARGET]) == (200, "ok\n")
+    assert probed("healthz", watched=[TARGET]) == (200, "ok\n")  # within the limit of a minute
+    stalled = (503, "kopf does not report: monitoring/nodes\n")
+    assert probed("healthz", watched=[TARGET], kopf_delay=0.05) == stalled
+    assert probed("healthz", watched=[TARGET], reported=[older], kopf_delay=0.05) == stalled
+    assert probed("healthz", watched=[TARGET], reported=[TARGET], kopf_delay=0.05) == (200, "ok\n")
 
 
-def test_nobody_is_ready_before_everything_was_listed_once() -> None:
+def test_readiness_needs_every_kind_listed_once() -> None:
     status, text = probed("readyz")
     assert status == 503
     assert text.startswith("not yet listed: Node, Pod, ")

@@ -204,18 +204,18 @@ def test_while_agents_are_replaced_that_is_the_reason() -> None:
 
 
 def test_only_what_nothing_else_tells_is_asked() -> None:
-    def asked(given: Facts) -> dict[str, Any]:
+    def on_request(given: Facts) -> dict[str, Any]:
         return dict(unexplained(parse({}), given))
 
-    assert asked(facts()) == {"ds": 1}
-    assert asked(facts(waits("ContainerCreating"))) == {"pod": "ContainerCreating"}
-    assert asked(facts(waits("ImagePullBackOff"))) == {}
-    assert asked(facts(node=Node("a", ready=False))) == {}
+    assert on_request(facts()) == {"ds": 1}
+    assert on_request(facts(waits("ContainerCreating"))) == {"pod": "ContainerCreating"}
+    assert on_request(facts(waits("ImagePullBackOff"))) == {}
+    assert on_request(facts(node=Node("a", ready=False))) == {}
     unseen = daemon_set()
     unseen["metadata"]["generation"] = 2
-    assert asked(facts(live=unseen)) == {}
+    assert on_request(facts(live=unseen)) == {}
     nodes = tuple(Node(f"n{at}") for at in range(100))
     starting = waits("ContainerCreating")
     crowd = [{**pod(starting, uid=f"p{at}"), "spec": {"nodeName": f"n{at}"}} for at in range(100)]
     many = Facts(nodes=nodes, pods=tuple(agent_pod(trim_pod(one)) for one in crowd))
-    assert 0 < len(asked(many)) < 10
+    assert 0 < len(on_request(many)) < 10

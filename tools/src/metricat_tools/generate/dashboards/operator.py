@@ -20,11 +20,15 @@ BOARD = Board(
             (
                 Panel("Leaders", (Query(f"sum(metricat_leader{{{ANYWHERE}}})"),), "stat", width=6, height=4),
                 Panel(
-                    "Targets waiting", (Query(f"max(metricat_queue_depth{{{ANYWHERE}}})"),), "stat", width=6, height=4
+                    "Targets waiting",
+                    (Query(f"max(metricat_workqueue_depth{{{ANYWHERE}}})"),),
+                    "stat",
+                    width=6,
+                    height=4,
                 ),
                 Panel(
                     "Most silent watch",
-                    (Query(f"max(metricat_watch_age_seconds{{{ANYWHERE}}})"),),
+                    (Query(f"max(metricat_watch_last_activity_age_seconds{{{ANYWHERE}}})"),),
                     "stat",
                     "s",
                     6,
@@ -65,7 +69,7 @@ BOARD = Board(
                     "Requests to the API server",
                     (
                         Query(
-                            f"sum by (verb, code) (rate(metricat_api_requests_total{{{ANYWHERE}}}[{RATE}]))",
+                            f"sum by (verb, code) (rate(metricat_rest_client_requests_total{{{ANYWHERE}}}[{RATE}]))",
                             "{{verb}} {{code}}",
                         ),
                     ),
@@ -73,7 +77,7 @@ BOARD = Board(
                 ),
                 Panel(
                     "Watches",
-                    (Query(f"max by (kind) (metricat_watch_age_seconds{{{ANYWHERE}}})", "{{kind}}"),),
+                    (Query(f"max by (kind) (metricat_watch_last_activity_age_seconds{{{ANYWHERE}}})", "{{kind}}"),),
                     unit="s",
                 ),
             ),
