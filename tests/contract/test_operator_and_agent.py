@@ -24,22 +24,22 @@ EVERYTHING: dict[str, Any] = {
         "port": 0,
         "collectors": {
             "cpu": {"enabled": False},
-            "load": {"enabled": False},
-            "memory": {"enabled": False},
-            "disk": {"enabled": False, "excludeDevices": "^ram"},
-            "network": {"enabled": False, "excludeDevices": "^veth"},
+            "loadavg": {"enabled": False},
+            "meminfo": {"enabled": False},
+            "diskstats": {"enabled": False, "excludeDevices": "^ram"},
+            "netdev": {"enabled": False, "excludeDevices": "^veth"},
             "filesystem": {"enabled": False, "excludeMountPoints": "^/boot$", "excludeFSTypes": "^tmpfs$"},
-            "processes": {"enabled": False, "top": 3, "mask": "hash"},
+            "processes": {"enabled": False, "top": 3, "hashNames": True},
         },
     }
 }
 INCLUDES: dict[str, Any] = {
     "agent": {
         "collectors": {
-            "disk": {"includeDevices": "^nvme"},
-            "network": {"includeDevices": "^lo$"},
+            "diskstats": {"includeDevices": "^nvme"},
+            "netdev": {"includeDevices": "^lo$"},
             "filesystem": {"includeMountPoints": "^/$", "includeFSTypes": "^ext4$", "excludeFSTypes": ""},
-            "processes": {"top": 1, "mask": "hash"},
+            "processes": {"top": 1, "hashNames": True},
         },
     }
 }

@@ -130,6 +130,15 @@ def _string(schema: Schema) -> Values:
     return _TEXT.filter(lambda text: len(text) >= _least(schema))
 
 
+def _without_both_names(found: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """Remove each deprecated field whose new name is there too."""
+    for name, field in schema["properties"].items():
+        new = field.get("description", "").partition("Deprecated: use ")[2].removesuffix(".")
+        if name in found and new in found:
+            del found[name]
+    return found
+
+
 def _least(schema: Schema) -> int:
     least: int = schema.get("minLength", 0)
     return least
@@ -148,6 +157,6 @@ def _object(schema: Schema, path: str) -> Values:
     fields = {name: _values(sub, f"{path}.{name}") for name, sub in schema["properties"].items()}
     needed = {name: fields.pop(name) for name in schema.get("required", ())}
     if len(fields) < _MANY:
-        return st.fixed_dictionaries(needed, optional=fields)
+        return st.fixed_dictionaries(needed, optional=fields).map(lambda found: _without_both_names(found, schema))
     chosen = st.lists(st.sampled_from(sorted(fields)), max_size=_FEW, unique=True)
     return chosen.flatmap(lambda names: st.fixed_dictionaries({name: fields[name] for name in names}))

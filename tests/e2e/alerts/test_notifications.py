@@ -59,7 +59,7 @@ RECEIVERS: list[dict[str, Any]] = [
     {"name": "program", "webhook": {"url": f"{URL}/guarded", "token": secret("token")}},
     {"name": "others", "pools": ["other"], "webhook": {"urlSecret": secret("others")}},
     {"name": "asleep", "webhook": {"url": f"{URL}/asleep"}, "quietHours": [{"from": "00:00", "to": "24:00"}]},
-    {"name": "heartbeat", "severities": ["info"], "repeat": "1m", "webhook": {"url": f"{URL}/heartbeat"}},
+    {"name": "heartbeat", "severities": ["info"], "repeatInterval": "1m", "webhook": {"url": f"{URL}/heartbeat"}},
 ]
 
 

@@ -4,10 +4,16 @@ from typing import Any
 
 import pytest
 
+from metricat_operator import naming
 from metricat_tools.cluster.api import ApiError
 from support.harness import CHILD, Cluster, Manifest, eventually, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
+
+
+def _both(old: str, new: str) -> str:
+    return f"{old} is the deprecated name of {new}. Remove {old}."
+
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown field": ({"agent": {"prot": 9100}}, 'unknown field "spec.agent.prot"'),
@@ -21,7 +27,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "bad series label": ({"agent": {"extraLabels": {"my-env": "x"}}}, "key my-env is not a Prometheus label name"),
     "reserved label": ({"agent": {"extraLabels": {"node": "x"}}}, "are set by Metricat; choose another label name"),
-    "bad regex": ({"agent": {"collectors": {"network": {"excludeDevices": "(veth"}}}}, "missing closing )"),
+    "bad regex": ({"agent": {"collectors": {"netdev": {"excludeDevices": "(veth"}}}}, "missing closing )"),
     "bad duration": ({"monitor": {"interval": "often"}}, "spec.monitor.interval"),
     "impossible quantity": (
         {"agent": {"resources": {"limits": {"memory": "much"}}}},
@@ -94,7 +100,7 @@ REFUSED |= {
             "In and NotIn need values",
         ),
         ("bad port", {"agent": {"port": 0}}, "spec.pools[0].agent.port"),
-        ("bad regex", {"agent": {"collectors": {"disk": {"excludeDevices": "("}}}}, "missing closing )"),
+        ("bad regex", {"agent": {"collectors": {"diskstats": {"excludeDevices": "("}}}}, "missing closing )"),
         ("unknown field", {"agent": {"prot": 1}}, 'unknown field "spec.pools[0].agent.prot"'),
         ("bad quantity", {"agent": {"resources": {"limits": {"memory": "much"}}}}, "limits.memory in body should"),
         ("none unavailable", {"agent": {"updateStrategy": {"maxUnavailable": 0}}}, "greater than or equal to 1"),
@@ -190,15 +196,29 @@ REFUSED |= {
     )
 }
 REFUSED["both ways in a pool"] = (
-    {"pools": [OF_A_POOL | {"agent": {"collectors": {"disk": {"excludeDevices": "a", "includeDevices": "b"}}}}]},
+    {"pools": [OF_A_POOL | {"agent": {"collectors": {"diskstats": {"excludeDevices": "a", "includeDevices": "b"}}}}]},
     "excludeDevices and includeDevices do not go together; give one of the two",
 )
 REFUSED["no role"] = ({"monitor": {"serviceDiscoveryRole": "endpoints"}}, "Unsupported value")
 REFUSED["both ways"] = (
-    {"agent": {"collectors": {"network": {"excludeDevices": "^veth", "includeDevices": "^eth"}}}},
+    {"agent": {"collectors": {"netdev": {"excludeDevices": "^veth", "includeDevices": "^eth"}}}},
     "excludeDevices and includeDevices do not go together; give one of the two",
 )
 REFUSED["no way to mask"] = ({"agent": {"collectors": {"processes": {"mask": "rot13"}}}}, "Unsupported value")
+REFUSED |= {
+    f"both names of a collector's field: {old}": ({"agent": {"collectors": collectors}}, _both(old, new))
+    for old, new, collectors in (
+        ("load", "loadavg", {"load": {}, "loadavg": {}}),
+        ("memory", "meminfo", {"memory": {}, "meminfo": {}}),
+        ("disk", "diskstats", {"disk": {}, "diskstats": {}}),
+        ("network", "netdev", {"network": {}, "netdev": {}}),
+        ("mask", "hashNames", {"processes": {"mask": "none", "hashNames": False}}),
+    )
+}
+REFUSED["both names of a collector in a pool"] = (
+    {"pools": [OF_A_POOL | {"agent": {"collectors": {"load": {}, "loadavg": {}}}}]},
+    _both("load", "loadavg"),
+)
 REFUSED["relabelling of targets"] = ({"monitor": {"relabelings": []}}, 'unknown field "spec.monitor.relabelings"')
 SECRET = {"name": "on-call", "key": "it"}
 REFUSED |= {
@@ -206,7 +226,17 @@ REFUSED |= {
     for what, change, message in (
         ("no way to tell", {"slack": None}, "say how to tell the receiver: set email, slack, pagerDuty or webhook"),
         ("our own name", {"name": "Nobody"}, "spec.notifications.receivers[0].name"),
-        ("too often", {"repeat": "10s"}, "repeat is the time between two messages about the same; 1m or more"),
+        (
+            "repeat interval below 1m",
+            {"repeatInterval": "10s"},
+            "receivers[0].repeatInterval: Invalid value: must be 1m",
+        ),
+        ("deprecated repeat below 1m", {"repeat": "10s"}, "receivers[0].repeat: Invalid value: must be 1m or more"),
+        (
+            "both names of the repeat interval",
+            {"repeat": "4h", "repeatInterval": "4h"},
+            "repeat is the deprecated name of repeatInterval. Remove repeat.",
+        ),
         ("a secret itself", {"slack": {"url": "https://hooks.slack.com/x"}}, "receivers[0].slack.url"),
         ("unknown severity", {"severities": ["page"]}, "Unsupported value"),
         ("no URL", {"webhook": {}}, "a webhook has either url or urlSecret, and not both"),
@@ -257,14 +287,14 @@ def test_what_is_left_out_or_off_contradicts_nothing(cluster: Cluster) -> None:
 def test_a_refused_edit_is_seen_at_a_glance(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    cluster.apply(target(namespace, {"agent": {"collectors": {"disk": {"excludeDevices": r"sd\z"}}}}))
+    cluster.apply(target(namespace, {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}))
     eventually(lambda: accepted(cluster, namespace).get("status") == "False")
     names, values = (line.split() for line in cluster.do("get", "mtarget", "-n", namespace).splitlines())
     assert values[names.index("ACCEPTED") - 1] == "False"  # of whom to ask there is nobody, so SCRAPED is empty
 
 
 def test_a_refused_target_says_that_nothing_runs(cluster: Cluster, namespace: str) -> None:
-    cluster.apply(target(namespace, {"agent": {"collectors": {"disk": {"excludeDevices": r"sd\z"}}}}))
+    cluster.apply(target(namespace, {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}))
     eventually(lambda: accepted(cluster, namespace).get("status") == "False")
     assert accepted(cluster, namespace)["message"].endswith("; until then nothing runs")
     assert cluster.get("daemonset", CHILD, namespace) is None
@@ -279,17 +309,41 @@ def test_a_pattern_that_only_the_agent_refuses(cluster: Cluster, namespace: str)
     wait_ready(cluster, namespace)
     before = cluster.get("daemonset", CHILD, namespace)
     # \\z is RE2's, which the API server speaks; the agent's engine calls that \\Z.
-    cluster.apply(target(namespace, {"agent": {"port": 9200, "collectors": {"disk": {"excludeDevices": r"sd\z"}}}}))
+    cluster.apply(
+        target(namespace, {"agent": {"port": 9200, "collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}})
+    )
     eventually(lambda: accepted(cluster, namespace).get("status") == "False")
     said = accepted(cluster, namespace)
     assert said["message"].startswith(
-        "spec.agent.collectors.disk.excludeDevices: 'sd\\\\z' is not a regular expression"
+        "spec.agent.collectors.diskstats.excludeDevices: 'sd\\\\z' is not a regular expression"
     )
     assert "what runs already stays as it was" in said["message"]
     after = cluster.get("daemonset", CHILD, namespace)
     assert before
     assert after
     assert after["spec"] == before["spec"]
+
+
+def test_deprecated_names_are_accepted_with_a_warning(cluster: Cluster, namespace: str) -> None:
+    receiver = {"name": "chat", "slack": {"url": SECRET}, "repeat": "1h"}
+    pool = OF_A_POOL | {"agent": {"collectors": {"processes": {"mask": "hash"}}}}
+    old = {
+        "agent": {"collectors": {"load": {"enabled": False}}},
+        "pools": [pool],
+        "notifications": {"receivers": [receiver]},
+    }
+    cluster.apply(target(namespace, old))
+    eventually(lambda: accepted(cluster, namespace).get("reason") == "AcceptedWithWarnings")
+    assert accepted(cluster, namespace)["status"] == "True"
+    message = accepted(cluster, namespace)["message"]
+    for warning in (
+        "spec.agent.collectors.load is deprecated. Use loadavg.",
+        "spec.pools[0].agent.collectors.processes.mask is deprecated. Use hashNames.",
+        "spec.notifications.receivers[0].repeat is deprecated. Use repeatInterval.",
+    ):
+        assert warning in message
+    eventually(lambda: "--no-collector.loadavg" in str(cluster.get("daemonset", CHILD, namespace)))
+    eventually(lambda: "mask=hash" in str(cluster.get("daemonset", naming.pool_child("nodes", "a"), namespace)))
 
 
 def test_malformed_promql_is_told_and_ours_is_not_touched(cluster: Cluster, namespace: str) -> None:

@@ -5,7 +5,7 @@ import time
 
 from support.harness import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
 
-BAD = {"agent": {"collectors": {"disk": {"excludeDevices": r"sd\z"}}}}
+BAD = {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}
 """What only the operator refuses."""
 SPEAKERS = {f"metricat_operator.{module}" for module in ("app", "reconcile", "cluster.apply", "cluster.prometheus")}
 

@@ -367,7 +367,7 @@ UNUSUAL: dict[str, Any] = {
         "resources": {"requests": {"cpu": "0.05", "memory": "1024Ki"}, "limits": {"memory": "1024Mi"}},
         "updateStrategy": {"maxUnavailable": 2},
         "extraLabels": {"env": "a$b"},
-        "collectors": {"disk": {"excludeDevices": "^(ram|loop)$"}},
+        "collectors": {"diskstats": {"excludeDevices": "^(ram|loop)$"}},
     },
     "monitor": {"labels": {"release": "kps"}, "jobName": "a$1b", "sampleLimit": 10},
     "alerts": {"extraGroups": [{"name": "own", "rules": [{"record": "own:up", "expr": "up"}]}]},

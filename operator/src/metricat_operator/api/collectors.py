@@ -1,11 +1,11 @@
 """The agent's collectors that a target sets: which run, and what they leave out."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from metricat_operator.api.fields import Model, Regex, cel, given, rule
+from metricat_operator.api.fields import DeprecatedName, Model, Regex, cel, given, rule
 
 
 class Collector(Model):
@@ -66,30 +66,37 @@ class ProcessCollector(Collector):
     """The processes that use most CPU or memory: alerts name them."""
 
     top: int = Field(default=10, ge=1, le=100, description="How many processes by CPU, and as many by memory.")
-    mask: Literal["none", "hash"] = Field(
-        default="none", description="How the processes' names are shown: none (as they are) or hash."
-    )
+    hash_names: bool = Field(default=False, description="Whether processes are reported by a hash of their name.")
+
+    deprecated_names = (DeprecatedName("mask", "hashNames", {"none": False, "hash": True}),)
 
 
 class Collectors(Model):
     """What the agent reads."""
 
     cpu: Collector = Field(default=Collector(), description="Time of each core by mode.")
-    load: Collector = Field(default=Collector(), description="Load averages.")
-    memory: Collector = Field(default=Collector(), description="Memory and swap.")
-    disk: DeviceCollector = Field(default=DeviceCollector(), description="Counters of block devices.")
-    network: DeviceCollector = Field(default=DeviceCollector(), description="Counters of network devices.")
+    loadavg: Collector = Field(default=Collector(), description="Load averages.")
+    meminfo: Collector = Field(default=Collector(), description="Memory and swap.")
+    diskstats: DeviceCollector = Field(default=DeviceCollector(), description="Counters of block devices.")
+    netdev: DeviceCollector = Field(default=DeviceCollector(), description="Counters of network devices.")
     filesystem: FilesystemCollector = Field(default=FilesystemCollector(), description="Space and inodes.")
     processes: ProcessCollector = Field(
         default=ProcessCollector(), description="The processes that use most CPU or memory: alerts name them."
+    )
+
+    deprecated_names = (
+        DeprecatedName("load", "loadavg"),
+        DeprecatedName("memory", "meminfo"),
+        DeprecatedName("disk", "diskstats"),
+        DeprecatedName("network", "netdev"),
     )
 
 
 def ambiguities(collectors: Collectors) -> Iterator[str]:
     """Patterns that the agent would refuse together. A pool's may meet the target's, which no rule of the CRD sees."""
     patterns = {
-        "disk": {"Devices": (collectors.disk.exclude_devices, collectors.disk.include_devices)},
-        "network": {"Devices": (collectors.network.exclude_devices, collectors.network.include_devices)},
+        "diskstats": {"Devices": (collectors.diskstats.exclude_devices, collectors.diskstats.include_devices)},
+        "netdev": {"Devices": (collectors.netdev.exclude_devices, collectors.netdev.include_devices)},
         "filesystem": {
             "MountPoints": (collectors.filesystem.exclude_mount_points, collectors.filesystem.include_mount_points),
             "FSTypes": (collectors.filesystem.exclude_fs_types, collectors.filesystem.include_fs_types),

@@ -2,19 +2,63 @@
 
 import contextlib
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from metricat_operator.durations import SPEC_PATTERN, spec_seconds
+
+
+@dataclass(frozen=True)
+class DeprecatedName:
+    """An old name of a field. The schema keeps it beside the new one; `deprecations` replaces it in a spec."""
+
+    old: str
+    new: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    """The values of the old field with those that replace them; empty where both fields have the same values."""
+
+    @property
+    def clash(self) -> str:
+        """The message for a spec that has both names."""
+        return f"{self.old} is the deprecated name of {self.new}. Remove {self.old}."
+
+    def add_to(self, schema: JsonSchemaValue) -> None:
+        """Add the old field to the schema of an object that has the new one."""
+        same = {key: value for key, value in schema["properties"][self.new].items() if key != "default"}
+        old = {"type": "string", "enum": list(self.values)} if self.values else same
+        schema["properties"][self.old] = old | {"description": f"Deprecated: use {self.new}."}
+        check = rule(f"!(has(self.{self.old}) && has(self.{self.new}))", self.clash)
+        schema["x-kubernetes-validations"] = [*schema.get("x-kubernetes-validations", ()), check]
 
 
 class Model(BaseModel):
     """The base of every API type: camelCase outside, frozen, and nothing unknown goes in."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid", frozen=True)
+
+    deprecated_names: ClassVar[tuple[DeprecatedName, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the JSON schema, with the deprecated names of fields."""
+        schema = handler(core_schema)
+        for name in cls.deprecated_names:
+            name.add_to(handler.resolve_ref_schema(schema))
+        return schema
 
 
 def rule(check: str, message: str, **more: str) -> dict[str, str]:
@@ -29,17 +73,18 @@ def cel(*rules: dict[str, str]) -> dict[str, Any]:
 
 def checked(*rules: dict[str, str]) -> type[Model]:
     """A base for models that are made from data: the API server checks these rules."""
-    return _with(cel(*rules) if rules else {})
+    return _with(cel(*rules) if rules else {}, ())
 
 
 def checked_as(model: type[Model]) -> type[Model]:
-    """A base for models that are made from this one: the API server checks the same."""
-    return _with(model.model_config.get("json_schema_extra") or {})
+    """A base for models that are made from this one: the API server checks the same, under the same old names."""
+    return _with(model.model_config.get("json_schema_extra") or {}, model.deprecated_names)
 
 
-def _with(extra: Any) -> type[Model]:
+def _with(extra: Any, old_names: tuple[DeprecatedName, ...]) -> type[Model]:
     class Checked(Model):
         model_config = Model.model_config | {"json_schema_extra": extra}
+        deprecated_names = old_names
 
     return Checked
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, StringConstraints
 
 from metricat_operator.alerts.alert import Severity
-from metricat_operator.api.fields import Duration, Model, cel, rule
+from metricat_operator.api.fields import DeprecatedName, Duration, Model, cel, rule
 from metricat_operator.api.labels import ChildLabels
 from metricat_operator.durations import spec_seconds
 from metricat_operator.naming import DEFAULT_POOL
@@ -146,7 +146,11 @@ class Receiver(Model):
         "about no single node too.",
         json_schema_extra=_LISTED,
     )
-    repeat: Duration = Field(default="4h", description="How often to tell again of what goes on; 1m or more.")
+    repeat_interval: Duration = Field(
+        default="4h",
+        description="How often to repeat a message while its alerts keep firing; 1m or more.",
+        json_schema_extra=cel(rule(f"duration(self) >= duration('{_SHORTEST_REPEAT}s')", "must be 1m or more")),
+    )
     quiet_hours: tuple[QuietHours, ...] = Field(
         default=(), max_length=8, description="When not to tell. Default: tell at any time."
     )
@@ -157,19 +161,17 @@ class Receiver(Model):
                 "has(self.email) || has(self.slack) || has(self.pagerDuty) || has(self.webhook)",
                 "say how to tell the receiver: set email, slack, pagerDuty or webhook",
             ),
-            rule(
-                f"!has(self.repeat) || duration(self.repeat) >= duration('{_SHORTEST_REPEAT}s')",
-                "repeat is the time between two messages about the same; 1m or more",
-            ),
         )
     }
+
+    deprecated_names = (DeprecatedName("repeat", "repeatInterval"),)
 
     def faults(self) -> Iterator[str]:
         """What the API server refuses too, each with the field and the way out."""
         if not (self.email or self.slack or self.pager_duty or self.webhook):
             yield f": say how to tell {self.name}: set email, slack, pagerDuty or webhook"
-        if spec_seconds(self.repeat) < _SHORTEST_REPEAT:
-            yield f".repeat: {self.repeat} is too often; 1m or more"
+        if spec_seconds(self.repeat_interval) < _SHORTEST_REPEAT:
+            yield f".repeatInterval: {self.repeat_interval} is too short. Use 1m or more."
         if self.email and bool(self.email.username) != bool(self.email.password):
             yield ".email: username and password go together; set both, or neither"
         if self.webhook and bool(self.webhook.url) == bool(self.webhook.url_secret):

@@ -12,6 +12,7 @@ from metricat_operator import naming
 from metricat_operator.api import thresholds
 from metricat_operator.api.alerts import ALERTS_ONLY
 from metricat_operator.api.collectors import ambiguities
+from metricat_operator.api.deprecations import Place, replace_deprecated
 from metricat_operator.api.fields import quantity
 from metricat_operator.api.notifications import contradictions
 from metricat_operator.api.overlap import Claim, selected
@@ -45,32 +46,55 @@ class Parsed:
 def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
     """A target's spec, beside the claims of older targets. Never raises.
 
-    A field that this version does not know is left out with a warning: a newer CRD may have it.
+    A field that this version does not know is left out with a warning: a newer CRD may have it. A deprecated name of a
+    field counts as the new one, with a warning.
     """
-    known, warnings = _without_nulls(spec), []
+    known = _without_nulls(spec)
+    replaced = list(replace_deprecated(known, Spec))
+    old_names = {one.place: one.name.old for one in replaced}
+    warnings = [f"{_path(one.place, old_names)} {one.warning}" for one in replaced]
+    if errors := tuple(f"{_path(one.place, old_names)}: {one.error}" for one in replaced if one.error):
+        return Parsed(None, errors, tuple(warnings))
+    try:
+        model, ignored = _validated(known)
+    except ValidationError as error:
+        errors = tuple(f"{_path(one['loc'], old_names)}: {_said(one)}" for one in _details(error))
+        return Parsed(None, errors, tuple(warnings))
+    warnings += [
+        f"{_path(place, old_names)}: unknown to this version of the operator, and ignored" for place in ignored
+    ]
+    try:
+        pools = resolve(model)
+    except MergeError as error:
+        return Parsed(None, tuple(map(str, error.args)), tuple(warnings))
+    warnings += [*_doubts(model), *_disorder(model, pools)]
+    found = Parsed(model, tuple(_contradictions(model, pools)), tuple(warnings), tuple(older))
+    if found.errors or not (crowd := _crowd(found)):
+        return found
+    return replace(found, errors=crowd, too_many_terms=True)
+
+
+def _validated(known: Any) -> tuple[Spec, list[Place]]:
+    """Return the spec, and the places of unknown fields, which are removed from `known`.
+
+    Raises:
+        ValidationError: the spec is invalid for another reason.
+    """
+    ignored: list[Place] = []
     while True:
         try:
-            model = Spec.model_validate(known)
+            return Spec.model_validate(known), ignored
         except ValidationError as error:
-            details = error.errors(include_url=False, include_context=False)
-            unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+            unknown = [one["loc"] for one in _details(error) if one["type"] == "extra_forbidden"]
             if not unknown:
-                return Parsed(None, errors=tuple(f"{_path(d['loc'])}: {_said(d)}" for d in details))
+                raise
             for place in unknown:
                 _drop(known, place)
-                warnings.append(f"{_path(place)}: unknown to this version of the operator, and ignored")
-        else:
-            try:
-                pools = resolve(model)
-            except MergeError as error:
-                return Parsed(None, errors=tuple(map(str, error.args)), warnings=tuple(warnings))
-            errors, doubts = _contradictions(model, pools), [*_doubts(model), *_disorder(model, pools)]
-            found = Parsed(model, tuple(errors), (*warnings, *doubts), tuple(older))
-            return (
-                found
-                if found.errors or not (crowd := _crowd(found))
-                else replace(found, errors=crowd, too_many_terms=True)
-            )
+            ignored += unknown
+
+
+def _details(error: ValidationError) -> Sequence[Any]:
+    return error.errors(include_url=False, include_context=False)
 
 
 def _crowd(parsed: Parsed) -> tuple[str, ...]:
@@ -190,10 +214,11 @@ def _said(detail: Any) -> str:
     return message if told else f"{message} (it is {value!r})"
 
 
-def _path(place: tuple[str | int, ...]) -> str:
+def _path(place: Place, old_names: Mapping[Place, str]) -> str:
+    """Return the path of a field as the spec has it, with the deprecated names that it uses."""
     path = "spec"
-    for part in place:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    for depth, part in enumerate(place, 1):
+        path += f"[{part}]" if isinstance(part, int) else f".{old_names.get(place[:depth], part)}"
     return path
 
 
@@ -204,7 +229,7 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _drop(value: Any, place: tuple[str | int, ...]) -> None:
+def _drop(value: Any, place: Place) -> None:
     for part in place[:-1]:
         value = value[part]
     del value[place[-1]]

@@ -84,7 +84,7 @@ def _route(receiver: Receiver) -> Manifest:
     return {
         "receiver": receiver.name,
         "matchers": _matchers(*wanted),
-        "repeatInterval": receiver.repeat,
+        "repeatInterval": receiver.repeat_interval,
         **_looked_at(receiver),
         "continue": True,
         **({"muteTimeIntervals": [receiver.name]} if receiver.quiet_hours else {}),
@@ -93,7 +93,7 @@ def _route(receiver: Receiver) -> Manifest:
 
 def _looked_at(receiver: Receiver) -> Manifest:
     """How often Alertmanager looks whether to tell again: at its five minutes, what is told every five takes ten."""
-    often = int(spec_seconds(receiver.repeat) / 10)
+    often = int(spec_seconds(receiver.repeat_interval) / 10)
     return {"groupInterval": f"{often}s"} if often < _GROUP_INTERVAL else {}
 
 

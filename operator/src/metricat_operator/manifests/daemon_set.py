@@ -143,19 +143,19 @@ def arguments(agent: Agent) -> list[str]:
     collectors = agent.collectors
     switches = {
         "cpu": collectors.cpu,
-        "loadavg": collectors.load,
-        "meminfo": collectors.memory,
-        "diskstats": collectors.disk,
-        "netdev": collectors.network,
+        "loadavg": collectors.loadavg,
+        "meminfo": collectors.meminfo,
+        "diskstats": collectors.diskstats,
+        "netdev": collectors.netdev,
         "filesystem": collectors.filesystem,
         "processes": collectors.processes,
     }
     patterns = {
-        "--collector.diskstats.device-exclude": collectors.disk.exclude_devices,
-        "--collector.diskstats.device-include": collectors.disk.include_devices,
-        "--collector.netdev.device-exclude": collectors.network.exclude_devices,
-        "--collector.netclass.ignored-devices": collectors.network.exclude_devices,
-        "--collector.netdev.device-include": collectors.network.include_devices,
+        "--collector.diskstats.device-exclude": collectors.diskstats.exclude_devices,
+        "--collector.diskstats.device-include": collectors.diskstats.include_devices,
+        "--collector.netdev.device-exclude": collectors.netdev.exclude_devices,
+        "--collector.netclass.ignored-devices": collectors.netdev.exclude_devices,
+        "--collector.netdev.device-include": collectors.netdev.include_devices,
         "--collector.filesystem.mount-points-exclude": collectors.filesystem.exclude_mount_points,
         "--collector.filesystem.mount-points-include": collectors.filesystem.include_mount_points,
         "--collector.filesystem.fs-types-exclude": collectors.filesystem.exclude_fs_types,
@@ -168,7 +168,7 @@ def arguments(agent: Agent) -> list[str]:
         f"--web.listen-address=:{agent.port}",
         *web.arguments(agent.web),
         f"--collector.processes.top={collectors.processes.top}",
-        f"--collector.processes.mask={collectors.processes.mask}",
+        f"--collector.processes.mask={'hash' if collectors.processes.hash_names else 'none'}",
         *(f"--no-collector.{name}" for name, collector in switches.items() if not collector.enabled),
         # Kubernetes expands $(NAME) in arguments; $$ stands for one $.
         *(f"{flag}={pattern.replace('$', '$$')}" for flag, pattern in patterns.items() if pattern is not None),

@@ -32,10 +32,10 @@ def test_null_means_nothing() -> None:
     [
         ({"agent": {"port": 0}}, "spec.agent.port: Input should be greater than or equal to 1 (it is 0)"),
         (
-            {"agent": {"collectors": {"disk": {"excludeDevices": "("}}}},
+            {"agent": {"collectors": {"diskstats": {"excludeDevices": "("}}}},
             (
-                "spec.agent.collectors.disk.excludeDevices: '(' is not a regular expression: missing ), unterminated "
-                "subpattern at position 0; correct it or leave the field out"
+                "spec.agent.collectors.diskstats.excludeDevices: '(' is not a regular expression: missing ), "
+                "unterminated subpattern at position 0; correct it or leave the field out"
             ),
         ),
         (
@@ -52,9 +52,9 @@ def test_null_means_nothing() -> None:
             "spec.agent.web: serverName needs tlsSecretName: it is the name in the agents' certificate",
         ),
         (
-            {"agent": {"collectors": {"disk": {"excludeDevices": "^ram", "includeDevices": "^sd"}}}},
-            "spec.agent.collectors.disk: excludeDevices and includeDevices do not go together; give one of the two, "  # noqa: ISC004 (one text)
-            "and '' for one that spec.agent gives",
+            {"agent": {"collectors": {"diskstats": {"excludeDevices": "^ram", "includeDevices": "^sd"}}}},
+            "spec.agent.collectors.diskstats: excludeDevices and includeDevices do not go together; give one of the "  # noqa: ISC004 (one text)
+            "two, and '' for one that spec.agent gives",
         ),
         ({"monitor": {"labels": {"a b": "c"}}}, "spec.monitor.labels: 'a b' is not a Kubernetes label key"),
         (

@@ -102,10 +102,10 @@ def test_a_pool_overrides_field_by_field() -> None:
 def test_a_pattern_to_leave_out_may_meet_one_to_take_only_where_a_pool_adds_it() -> None:
     def errors(**network: str) -> tuple[str, ...]:
         pool = {"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}}
-        own = {"agent": {"collectors": {"network": {"includeDevices": "^ib", **network}}}}
-        return parse({"agent": {"collectors": {"network": {"excludeDevices": "^veth"}}}, "pools": [pool | own]}).errors
+        own = {"agent": {"collectors": {"netdev": {"includeDevices": "^ib", **network}}}}
+        return parse({"agent": {"collectors": {"netdev": {"excludeDevices": "^veth"}}}, "pools": [pool | own]}).errors
 
-    assert [error.partition(":")[0] for error in errors()] == ["spec.pools[0].agent.collectors.network"]
+    assert [error.partition(":")[0] for error in errors()] == ["spec.pools[0].agent.collectors.netdev"]
     assert errors(excludeDevices="") == ()
 
 

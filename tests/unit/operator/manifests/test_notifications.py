@@ -76,7 +76,7 @@ def offset(time: str) -> timedelta:
     ("change", "message"),
     [
         ({"slack": None}, "receivers[0]: say how to tell chat: set email, slack, pagerDuty or webhook"),
-        ({"repeat": "30s"}, "receivers[0].repeat: 30s is too often; 1m or more"),
+        ({"repeatInterval": "30s"}, "receivers[0].repeatInterval: 30s is too short. Use 1m or more."),
         ({"pools": ["gpu", "cpu"]}, "receivers[0].pools: there is no pool cpu; the target's are gpu, default"),
         ({"webhook": {}}, "receivers[0].webhook: set either url or urlSecret, and not both"),
         (
@@ -101,7 +101,7 @@ def test_what_makes_no_sense_is_told_with_its_place(change: dict[str, Any], mess
 )
 def test_alertmanager_looks_often_enough_to_tell_as_often_as_asked(repeat: str, looked_at: str | None) -> None:
     """It tells again at the first look after the time is over: with one every five minutes, 1m would be five."""
-    [route] = config({"name": "chat", "slack": SLACK, "repeat": repeat})["route"]["routes"]
+    [route] = config({"name": "chat", "slack": SLACK, "repeatInterval": repeat})["route"]["routes"]
     assert route["repeatInterval"] == repeat
     assert route.get("groupInterval") == looked_at
 

@@ -50,7 +50,7 @@ def _sections(path: str, schema: Schema) -> Iterator[str]:
     yield "\n".join(["| field | type | default | what it says |", "| --- | --- | --- | --- |", *rows]) + "\n"
     for name, field in schema["properties"].items():
         inner, below = _inner(field)
-        if "properties" in inner:
+        if "properties" in inner and not _is_deprecated(field):
             yield from _sections(f"{path}.{name}{below}", inner)
 
 
@@ -61,8 +61,13 @@ def _row(path: str, name: str, field: Schema, *, needed: bool) -> str:
         text = f"{text} {_split(inner)[0]}".strip()
     if ("properties" not in inner or inner is not field) and (refusals := "; ".join(_refusals(field))):
         text = f"{text} Refused with: {refusals}."
-    where = f"[`{name}`](#{_anchor(f'{path}.{name}{below}')})" if "properties" in inner else f"`{name}`"
+    has_section = "properties" in inner and not _is_deprecated(field)
+    where = f"[`{name}`](#{_anchor(f'{path}.{name}{below}')})" if has_section else f"`{name}`"
     return f"| {where} | {_cell(_kind(field))} | {'*needed*' if needed else _cell(default)} | {_cell(text)} |"
+
+
+def _is_deprecated(field: Schema) -> bool:
+    return str(field.get("description", "")).startswith("Deprecated: ")
 
 
 def _alerts(schema: Schema) -> str:
