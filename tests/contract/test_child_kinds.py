@@ -11,7 +11,7 @@ from metricat_operator.child_kinds import CHILD_KINDS, ChildKind
 from metricat_operator.manifests.build import BUILDERS
 from metricat_tools.generate import golden
 from support.chart import render
-from support.paths import GOLDEN
+from support.paths import FIXTURES, GOLDEN
 
 WRITES = {"get", "list", "watch", "create", "patch", "delete"}
 OPERATIONS = {"CREATE", "UPDATE", "DELETE"}
@@ -58,6 +58,11 @@ def test_children_are_applied_in_the_order_of_the_registry() -> None:
     for case in golden.cases(GOLDEN):
         places = [order.index(one["kind"]) for one in yaml.safe_load_all((case / "manifests.yaml").read_text())]
         assert places == sorted(places), case.name
+
+
+def test_a_recorded_object_exists_for_every_kind() -> None:
+    """`tests/unit/operator/test_drift.py` needs it; tests/integration/operator/test_recorded_children.py records it."""
+    assert {path.stem for path in (FIXTURES / "children").glob("*.yaml")} == {kind.name for kind in CHILD_KINDS}
 
 
 @pytest.mark.parametrize("namespaces", [[], ["a", "b"]])

@@ -71,26 +71,26 @@ class Cluster:
         """Server-side, as `kubectl apply --server-side --force-conflicts` does it."""
         for manifest in manifests:
             metadata = manifest["metadata"]
-            path = _path(manifest["kind"].lower(), metadata["name"], metadata["namespace"])
+            path = api_path(manifest["kind"].lower(), metadata["name"], metadata["namespace"])
             query = f"fieldManager=kubectl&force=true&fieldValidation=Strict{'&dryRun=All' if dry_run else ''}"
             self.api.call("PATCH", f"{path}?{query}", manifest, "application/apply-patch+yaml")
 
     def create(self, manifest: Manifest) -> None:
         """As `kubectl create` does it: a field that nobody knows is an error."""
-        path = _path(manifest["kind"].lower(), "", manifest["metadata"]["namespace"]).rstrip("/")
+        path = api_path(manifest["kind"].lower(), "", manifest["metadata"]["namespace"]).rstrip("/")
         self.api.call("POST", f"{path}?fieldManager=kubectl&fieldValidation=Strict", manifest)
 
     def patch(self, kind: str, name: str, namespace: str, operations: list[dict[str, Any]]) -> None:
         """A JSON patch (RFC 6902)."""
-        self.api.call("PATCH", _path(kind, name, namespace), operations, "application/json-patch+json")
+        self.api.call("PATCH", api_path(kind, name, namespace), operations, "application/json-patch+json")
 
     def delete(self, kind: str, name: str, namespace: str) -> None:
         """Without waiting until it is gone."""
-        self.api.call("DELETE", _path(kind, name, namespace))
+        self.api.call("DELETE", api_path(kind, name, namespace))
 
     def get(self, kind: str, name: str, namespace: str) -> Manifest | None:
         try:
-            found: Manifest = self.api.get(_path(kind, name, namespace))
+            found: Manifest = self.api.get(api_path(kind, name, namespace))
         except ApiError as error:
             if f'"{name}" not found' in str(error):
                 return None
@@ -109,7 +109,7 @@ class Cluster:
         return found[0] if found else {}
 
 
-def _path(kind: str, name: str, namespace: str) -> str:
+def api_path(kind: str, name: str, namespace: str) -> str:
     group, plural = PATHS[kind]
     return f"{group}/namespaces/{namespace}/{plural}/{name}"
 

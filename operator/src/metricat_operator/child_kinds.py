@@ -41,7 +41,7 @@ class ChildKind:
     merge_keys: tuple[str, ...] = ()
     """Keys of the kind's associative lists (`x-kubernetes-list-map-keys`), the most specific first.
 
-    A list whose items have none of these keys is atomic.
+    A list whose items have none of these keys is compared as an atomic list.
     """
 
     defaults: Mapping[FieldPath, object] = field(default_factory=dict, compare=False)
@@ -113,6 +113,7 @@ ALERTMANAGER_CONFIG = ChildKind(
     "alertmanagerconfigs",
     optional=True,
     wanted=lambda spec: bool(spec.notifications.receivers),
+    merge_keys=("name",),
 )
 
 CHILD_KINDS = (SERVICE_ACCOUNT, DAEMON_SET, SERVICE, SERVICE_MONITOR, PROMETHEUS_RULE, ALERTMANAGER_CONFIG)

@@ -5,16 +5,19 @@ edit and delete children on the real one.
 """
 
 import copy
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
+from metricat_operator.child_kinds import BY_NAME, CHILD_KINDS
 from metricat_operator.drift import find_drift, first_difference, foreign_fields
 from support.paths import FIXTURES
 
 CHILDREN = FIXTURES / "children"
-KINDS = ["ServiceAccount", "DaemonSet", "Service", "ServiceMonitor", "PrometheusRule"]
+KINDS = [kind.name for kind in CHILD_KINDS]
 
 
 def load(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -39,6 +42,23 @@ def put(document: Any, path: tuple[str | int, ...], value: Any) -> None:
     for step in path[:-1]:
         document = document[step]
     document[path[-1]] = value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_merge_keys_are_those_of_the_api_server(kind: str) -> None:
+    """`managedFields` names an item of an associative list by its keys: `k:{"port":9100,"protocol":"TCP"}`."""
+    _, live = load(kind)
+    [entry] = [one for one in live["metadata"]["managedFields"] if one["manager"] == "metricat-operator"]
+    assert set(associative(entry["fieldsV1"])) == {*BY_NAME[kind].merge_keys, "uid"}
+
+
+def associative(fields: dict[str, Any]) -> Iterator[str]:
+    """The first merge key of each item of an associative list."""
+    for name, inner in fields.items():
+        form, _, rest = name.partition(":")
+        if form == "k":
+            yield next(iter(json.loads(rest)))
+        yield from associative(inner)
 
 
 @pytest.mark.parametrize("kind", KINDS)
