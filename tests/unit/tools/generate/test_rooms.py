@@ -22,9 +22,9 @@ def test_page_has_the_layers_and_the_first_line_of_each_docstring(tmp_path: Path
     (package / "upper" / "__init__.py").write_text('"""Holds the upper part.\n\nMore.\n"""\n')
     (package / "left.py").write_text('"""Left | first."""\n')
     (package / "right.py").write_text("x = 1\n")
-    before = f"# Title\n{rooms.BEGIN}old\n{rooms.END}The end.\n"
+    before = f"# Title\n{rooms.BEGIN}obsolete\n{rooms.END}The end.\n"
     page = rooms.page(before, tmp_path)
-    assert "old" not in page
+    assert "obsolete" not in page
     assert page.startswith("# Title\n")
     assert page.endswith("The end.\n")
     assert "### metricat_cli" in page
