@@ -18,7 +18,7 @@ import yaml
 
 from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster, target
 from metricat_tools.stack.apis import NAMESPACE, ActiveAlert
-from metricat_tools.stack.wait import pods_in_trouble, until
+from metricat_tools.stack.wait import pod_problems, until
 from support import sink
 from support.certificates import self_signed
 
@@ -155,7 +155,7 @@ def told(demo_and_nodes: tuple[Any, DemoCluster], tmp_path_factory: pytest.TempP
     demo.kubectl.run("label", "node", "n2", f"{POOL}=other", "--overwrite")
     on_both = {"warning": {"threshold": 0.1, "for": "0s"}, "critical": {"threshold": 0.2, "for": "0s"}}
     try:
-        until("the sink", lambda: isinstance(taken(demo), list), why=lambda: pods_in_trouble(demo.kubectl, NAMESPACE))
+        until("the sink", lambda: isinstance(taken(demo), list), why=lambda: pod_problems(demo.kubectl, NAMESPACE))
         spec(demo, pools=[OTHER])
         # An alert of the time before the node changed its pool would go on for minutes.
         until("the pools", lambda: pools(demo) == {("n1", "default"), ("n2", "other")})

@@ -113,7 +113,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
     """The faults, from their beginning to when the last alert is gone."""
     cluster, demo = demo_and_nodes
     found = History()
-    demo.wait_answers()
+    demo.wait_recorded()
     with faults.volumes(cluster.node("n1"), "full", "crowded", "frozen") as (full, crowded, frozen):
         changed = yaml.safe_load(target())
         # The agents must be able to tell while the CPUs are all taken.

@@ -1,4 +1,4 @@
-"""`ensure` takes what is at hand, makes what is missing once, and says in one sentence what a person must do."""
+"""`ensure` uses available programs, builds missing ones once, and its errors contain the remedy."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from metricat_tools.errors import ToolError
 
 FAKE_GO = """#!/bin/sh
 echo build >>"$LOG"
-{said}
+{script}
 for word; do case $prev in -o) out=$word ;; esac; prev=$word; done
 printf '#!/bin/sh\\n' >"$out/pause"
 """
@@ -29,7 +29,7 @@ def executable(path: Path, text: str) -> Path:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with an empty cache, and with nothing on PATH but what a test puts in `bin`."""
+    """A machine with an empty cache, where PATH has only the test's own folder `bin`."""
     monkeypatch.setenv("METRICAT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("LOG", str(tmp_path / "log"))
@@ -38,15 +38,15 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def go(machine: Path, said: str = "") -> None:
-    executable(machine / "bin" / "go", FAKE_GO.format(said=said))
+def go(machine: Path, script: str = "") -> None:
+    executable(machine / "bin" / "go", FAKE_GO.format(script=script))
 
 
 def builds(machine: Path) -> int:
     return len((machine / "log").read_text().splitlines()) if (machine / "log").exists() else 0
 
 
-def test_a_program_is_built_once_and_then_taken_from_the_cache(machine: Path) -> None:
+def test_program_is_built_once_and_then_comes_from_the_cache(machine: Path) -> None:
     go(machine)
     first = ensure("pause")["pause"]
     assert first.is_relative_to(machine / "cache")
@@ -56,16 +56,16 @@ def test_a_program_is_built_once_and_then_taken_from_the_cache(machine: Path) ->
     assert not list((machine / "cache").glob(".new-*"))
 
 
-def test_two_processes_that_want_the_same_program_build_it_once(machine: Path) -> None:
+def test_two_processes_build_the_same_program_once(machine: Path) -> None:
     go(machine, "sleep 0.5")
     program = "from metricat_tools.binaries import ensure; print(ensure('pause')['pause'])"
-    asking = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]
-    paths = [process.communicate()[0] for process in asking]
+    processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]
+    paths = [process.communicate()[0] for process in processes]
     assert paths[0] == paths[1] != b""
     assert builds(machine) == 1
 
 
-def test_a_build_that_fails_leaves_nothing_and_shows_the_end_of_its_log(machine: Path) -> None:
+def test_failed_build_leaves_nothing_and_shows_the_end_of_its_log(machine: Path) -> None:
     go(machine, "echo the reason; exit 1")
     with pytest.raises(ToolError, match=r"building pause v0 failed; the end of .*pause.log is:\n    the reason"):
         ensure("pause")
@@ -75,65 +75,65 @@ def test_a_build_that_fails_leaves_nothing_and_shows_the_end_of_its_log(machine:
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("output", "message"),
     [
-        ("write /x: no space left on device", "the disk is full: free some space"),
-        ("go: go.mod requires go >= 1.26.8 (running go 1.19)", "the Go on PATH is too old: install Go 1.26"),
-        ("dial tcp: lookup proxy on 1.1.1.1:53: no such host", "connect to the network, or set GOPROXY"),
+        ("write /x: no space left on device", "the disk is full. Free some space"),
+        ("go: go.mod requires go >= 1.26.8 (running go 1.19)", "the Go on PATH is too old. Install Go 1.26"),
+        ("dial tcp: lookup proxy on 1.1.1.1:53: no such host", "Connect to the network, or set GOPROXY"),
         ("cannot find seccomp: libseccomp.pc", "apt-get install gcc libseccomp-dev"),
     ],
 )
-def test_a_known_failure_is_one_sentence_with_a_way_out(machine: Path, said: str, sentence: str) -> None:
-    go(machine, f"echo '{said}'; exit 1")
+def test_known_failure_has_a_message_with_the_remedy(machine: Path, output: str, message: str) -> None:
+    go(machine, f"echo '{output}'; exit 1")
     with pytest.raises(ToolError) as caught:
         ensure("pause")
-    assert sentence in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_without_go_it_says_what_to_install(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_go_error_names_the_version_to_install(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(machine / "bin"))
-    with pytest.raises(ToolError, match=r"there is no `go` on PATH: install Go 1.26 or newer"):
+    with pytest.raises(ToolError, match=r"`go` is not on PATH\. Install Go 1.26 or newer"):
         ensure("pause")
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
-def test_a_cache_that_cannot_be_written_is_named(machine: Path, number: int) -> None:
+def test_error_names_a_cache_that_cannot_be_written(machine: Path, number: int) -> None:
     with pytest.raises(ToolError, match="METRICAT_CACHE") as caught, cache.writable():
         raise OSError(number, os.strerror(number))
     assert str(machine / "cache") in str(caught.value)
 
 
-def test_kubebuilder_assets_win_whatever_their_version(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kubebuilder_assets_come_first_with_any_version(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = executable(machine / "assets" / "etcd", "#!/bin/sh\n")
     monkeypatch.setenv("KUBEBUILDER_ASSETS", str(given.parent))
     executable(machine / "bin" / "etcd", "#!/bin/sh\necho etcd Version: 3.7.0\n")
     assert ensure("etcd") == {"etcd": given}
 
 
-def test_a_program_on_path_is_taken_if_its_version_fits(machine: Path) -> None:
-    obtain._says.cache_clear()
+def test_program_on_path_is_used_if_its_version_is_suitable(machine: Path) -> None:
+    obtain._version_output.cache_clear()
     fits = executable(machine / "bin" / "kubectl", "#!/bin/sh\necho Client Version: v1.36.1\n")
     assert ensure("kubectl") == {"kubectl": fits}
-    obtain._says.cache_clear()
+    obtain._version_output.cache_clear()
     executable(fits, "#!/bin/sh\necho Client Version: v1.25.0\n")
     assert obtain.find(PROGRAMS["kubectl"]) is None
 
 
-def test_an_unknown_name_lists_the_known() -> None:
-    with pytest.raises(ToolError, match=r"unknown program kubelett: choose from .*kubelet"):
+def test_unknown_program_error_lists_the_known_programs() -> None:
+    with pytest.raises(ToolError, match=r"unknown program kubelett\. Choose from .*kubelet"):
         ensure("kubelett")
 
 
-def test_a_missing_package_is_installed_only_by_root(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_root_installs_a_missing_package(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", str(machine / "bin"))
     executable(machine / "bin" / "apt-get", "#!/bin/sh\nexit 1\n")
-    with pytest.raises(ToolError, match="nftables missing: run `sudo apt-get install nftables`"):
+    with pytest.raises(ToolError, match=r"nftables missing\. Run `sudo apt-get install nftables`"):
         debian.ensure_debian("nftables")
 
 
-def test_a_long_step_says_how_long_it_has_taken(capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_step_prints_the_elapsed_time(capsys: pytest.CaptureFixture[str]) -> None:
     clock = iter([100.0, 100.5, 101.5, 101.5, 110.0, 117.0, 117.0, 118.0])
     ticker = progress.Ticker("building x", clock=lambda: next(clock))
     for _ in range(4):
@@ -142,6 +142,6 @@ def test_a_long_step_says_how_long_it_has_taken(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == "building x ... 2 s\nbuilding x ... 17 s\nbuilding x ... 18 s done\n"
 
 
-def test_a_short_step_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_short_step_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     progress.run("quick", ["true"], log=tmp_path / "log")
     assert capsys.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""The pinned list: versions come from go.mod alone, and a cached program is never one of another build."""
+"""The pinned list: versions come only from go.mod, and another build has another cache folder."""
 
 import re
 
@@ -16,7 +16,7 @@ MODULES = sorted(
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.folder)
 def test_every_module_is_pinned_with_hashes(module: GoModule) -> None:
     text = (module.directory / "go.mod").read_text()
-    if module.version != "v0":  # a module of our own, without dependencies
+    if module.version != "v0":  # our own module, without dependencies
         assert f"{module.module} {module.version}" in text
         assert f"{module.module} {module.version} h1:" in (module.directory / "go.sum").read_text()
     for program in PROGRAMS.values():
@@ -24,21 +24,21 @@ def test_every_module_is_pinned_with_hashes(module: GoModule) -> None:
             assert re.search(rf"^(tool )?\s*{re.escape(program.member)}$", text, re.MULTILINE), program
 
 
-def test_kubernetes_says_its_version() -> None:
+def test_kubernetes_is_built_with_its_version() -> None:
     version = table.KUBERNETES.version
     flags = " ".join(table.KUBERNETES.flags())
     assert f"gitVersion={version}" in flags
     assert f"gitMajor=1 -X {'k8s.io/component-base/version'}.gitMinor={version.split('.')[1]}" in flags
 
 
-def test_prometheus_release_is_the_one_its_module_stands_for() -> None:
+def test_prometheus_release_equals_its_module_version() -> None:
     release = int(table.PROMETHEUS.version.split(".")[1])
     assert (
         f"Version={release // 100}.{release % 100}.{table.PROMETHEUS.version.split('.')[2]}" in table.PROMETHEUS.ldflags
     )
 
 
-def test_what_decides_a_build_names_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_folder_depends_on_every_build_input(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = GoModule("etcd", table.ETCD.module)
     folders = {golang.folder(one) for one in (plain, GoModule("etcd", table.ETCD.module, tags=("x",)))}
     folders.add(golang.folder(GoModule("etcd", table.ETCD.module, cgo=True)))
@@ -52,7 +52,7 @@ def test_what_decides_a_build_names_its_folder(monkeypatch: pytest.MonkeyPatch) 
     ("name", "expected"),
     [("etcd", "server"), ("prometheus-operator", "operator"), ("kubelet", "kubelet"), ("coredns", "coredns")],
 )
-def test_go_names_a_program_after_its_package(name: str, expected: str) -> None:
+def test_binary_name_comes_from_its_package(name: str, expected: str) -> None:
     program = PROGRAMS[name]
     assert isinstance(program.source, GoModule)
     assert golang.binary(program, program.source) == expected

@@ -10,7 +10,7 @@ NAME = "example.org/team/thing:1"
 
 
 def opened(archive: Path) -> tuple[dict[str, Any], dict[str, Any], tarfile.TarFile]:
-    """The manifest, the configuration and the only layer."""
+    """Return the manifest, the configuration and the only layer."""
     with tarfile.open(archive) as tar:
         contents = {member.name: tar.extractfile(member) for member in tar}
         data = {name: stream.read() for name, stream in contents.items() if stream}
@@ -27,13 +27,13 @@ def make(tmp_path: Path, name: str = "image.tar") -> Path:
     return docker_archive(tmp_path / name, image, {"/bin/thing": program, "/etc/passwd": b"nobody"})
 
 
-def test_same_input_same_bytes_whenever_it_is_made(tmp_path: Path) -> None:
+def test_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     first = make(tmp_path, "a.tar").read_bytes()
     (tmp_path / "program").unlink()
     assert make(tmp_path, "b.tar").read_bytes() == first
 
 
-def test_layer_holds_programs_for_everybody_and_parents_before_children(tmp_path: Path) -> None:
+def test_layer_has_executable_programs_and_parents_before_children(tmp_path: Path) -> None:
     _, _, layer = opened(make(tmp_path))
     assert [(member.name, oct(member.mode)) for member in layer] == [
         ("bin", "0o755"),
@@ -54,7 +54,7 @@ def test_configuration_runs_the_program_as_nobody(tmp_path: Path) -> None:
     assert config["rootfs"]["diff_ids"] == [f"sha256:{manifest['Layers'][0].removesuffix('.tar')}"]
 
 
-def test_a_failure_leaves_no_half_archive(tmp_path: Path) -> None:
+def test_failure_leaves_no_partial_archive(tmp_path: Path) -> None:
     image = Image(tags=[NAME], entrypoint=["/bin/thing"])
     try:
         docker_archive(tmp_path / "out" / "image.tar", image, {"/bin/thing": tmp_path / "absent"})
@@ -64,7 +64,7 @@ def test_a_failure_leaves_no_half_archive(tmp_path: Path) -> None:
         raise AssertionError
 
 
-def test_retag_changes_names_and_nothing_else(tmp_path: Path) -> None:
+def test_retag_changes_only_the_names(tmp_path: Path) -> None:
     before, config, layer = opened(make(tmp_path))
     after, same_config, same_layer = opened(retag(tmp_path / "image.tar", tmp_path / "new.tar", ["a/b:1", "a/b:2"]))
     assert after["RepoTags"] == ["a/b:1", "a/b:2"]

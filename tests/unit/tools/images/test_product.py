@@ -43,12 +43,12 @@ def built_before(checkout: Path) -> str:
     return image.exact
 
 
-def test_names_are_normalised_and_carry_version_and_content(checkout: Path) -> None:
+def test_name_is_normalised_and_has_version_and_content(checkout: Path) -> None:
     exact = built_before(checkout)
     assert exact.startswith("docker.io/metricat/agent:1.2.3-")
 
 
-def test_a_change_of_any_source_makes_another_image(checkout: Path) -> None:
+def test_changed_source_gives_another_image(checkout: Path) -> None:
     names = {built_before(checkout)}
     for name in product.sources("agent", checkout):
         path = checkout / name
@@ -57,7 +57,7 @@ def test_a_change_of_any_source_makes_another_image(checkout: Path) -> None:
     assert len(names) == 1 + len(product.sources("agent", checkout))
 
 
-def test_bytecode_and_other_programs_are_no_sources(checkout: Path) -> None:
+def test_bytecode_and_other_packages_are_not_sources(checkout: Path) -> None:
     before = built_before(checkout)
     (checkout / "agent/src/metricat_agent/__pycache__/y.pyc").write_text("compiled")
     (checkout / "operator").mkdir()
@@ -72,7 +72,7 @@ def test_old_archives_are_removed(checkout: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache/images").glob("agent-*.tar"))) == KEPT
 
 
-def test_a_missing_file_is_named(checkout: Path) -> None:
+def test_error_names_a_missing_file(checkout: Path) -> None:
     (checkout / "requirements/agent.txt").unlink()
     with pytest.raises(ToolError, match=r"requirements/agent\.txt is missing"):
         product.sources("agent", checkout)

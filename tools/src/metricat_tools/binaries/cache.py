@@ -1,4 +1,4 @@
-"""The cache of programs: where it is, and how a thing gets into it whole or not at all."""
+"""The cache of built files: its folder, its locks, and atomic installation into it."""
 
 import errno
 import fcntl
@@ -15,14 +15,14 @@ from metricat_tools.errors import ToolError
 
 
 def root() -> Path:
-    """The cache's folder: $METRICAT_CACHE, else `metricat` in the user's cache."""
+    """Return the cache's folder: $METRICAT_CACHE, or `metricat` in the user's cache folder."""
     if chosen := os.environ.get("METRICAT_CACHE"):
         return Path(chosen).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metricat"
 
 
 def key(*parts: str | bytes) -> str:
-    """A short digest of everything that decides what a build gives, this machine's architecture included."""
+    """Return a short digest of everything that determines a build's result, including this machine's architecture."""
     digest = hashlib.sha256(platform.machine().encode())
     for part in parts:
         digest.update(b"\0" + (part if isinstance(part, bytes) else part.encode()))
@@ -31,7 +31,7 @@ def key(*parts: str | bytes) -> str:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the cache's lock of this name: two processes that want the same thing make it once."""
+    """Hold the cache's lock with this name, so that two processes build the same thing only once."""
     with writable():
         folder = root() / "locks"
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def locked(name: str) -> Iterator[None]:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder beside the cache's things, gone at the end: a rename from it into the cache is atomic."""
+    """Yield a temporary folder on the cache's file system, so that a rename into the cache is atomic."""
     with writable():
         root().mkdir(parents=True, exist_ok=True)
         path = Path(tempfile.mkdtemp(prefix=".new-", dir=root()))
@@ -54,7 +54,7 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def writable() -> Iterator[None]:
-    """Turn the two ways in which a cache cannot be written into a sentence with a way out."""
+    """Convert the errors of a cache that cannot be written to errors with a remedy."""
     try:
         yield
     except OSError as error:
@@ -62,18 +62,20 @@ def writable() -> Iterator[None]:
             raise disk_full() from error
         if error.errno in {errno.EACCES, errno.EROFS, errno.EPERM}:
             raise ToolError(
-                f"cannot write the cache {root()} ({error}): set METRICAT_CACHE to another folder"
+                f"cannot write the cache {root()} ({error}). Set METRICAT_CACHE to another folder."
             ) from error
         raise
 
 
 def disk_full() -> ToolError:
-    """The sentence for a disk without space."""
-    return ToolError(f"the disk is full: free some space, or set METRICAT_CACHE ({root()}) and GOCACHE to another disk")
+    """Return the error for a full disk."""
+    return ToolError(
+        f"the disk is full. Free some space, or set METRICAT_CACHE ({root()}) and GOCACHE to another disk."
+    )
 
 
 def install(made: Path, final: Path) -> None:
-    """Rename a finished program into its place, executable for all."""
+    """Rename a finished program to its final path, executable for all users."""
     made.chmod(0o755)
     final.parent.mkdir(parents=True, exist_ok=True)
     made.replace(final)

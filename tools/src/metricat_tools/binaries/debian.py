@@ -1,4 +1,4 @@
-"""Debian's packages: installed when a program needs them to run, or only unpacked where that is enough."""
+"""Debian packages: installed if a program needs them to run, otherwise only unpacked."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ from metricat_tools.binaries.table import DebianPackage, Program
 from metricat_tools.errors import ToolError
 
 SBIN = "/usr/sbin:/sbin"
-# What tells that a package is there, on any distribution: a program on PATH, or a file.
+# What shows on any distribution that a package is installed: a program on PATH, or a file.
 _EVIDENCE = {
     "nftables": "nft",
     "iptables": "iptables",
@@ -30,39 +30,39 @@ _EVIDENCE = {
 
 
 def path() -> str:
-    """PATH with the folders of the administrator's programs, which a plain user's PATH lacks."""
+    """Return PATH with the folders of administration programs, which the PATH of ordinary users lacks."""
     return f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
 
 
 def ensure_debian(*packages: str) -> dict[str, Path]:
-    """Install the packages that are missing (as root, with apt-get) and tell each one's program or file."""
+    """Install the missing packages (as root, with apt-get) and return each one's program or file."""
     if unknown := [package for package in packages if package not in _EVIDENCE]:
-        raise ToolError(f"unknown Debian package {unknown[0]}: add it to {__name__}")
+        raise ToolError(f"unknown Debian package {unknown[0]}. Add it to {__name__}.")
     if missing := [package for package in packages if not _present(package)]:
         with cache.locked("apt"):
             _install(missing)
     found = {package: _present(package) for package in packages}
     if lacking := [package for package, where in found.items() if where is None]:
-        raise ToolError(f"{lacking[0]} is installed, yet {_EVIDENCE[lacking[0]]} is not there: reinstall {lacking[0]}")
+        raise ToolError(f"{lacking[0]} is installed, but {_EVIDENCE[lacking[0]]} is missing. Reinstall {lacking[0]}.")
     return {package: where for package, where in found.items() if where is not None}
 
 
 def folder(package: DebianPackage) -> Path:
-    """Where an unpacked package's programs lie in the cache, named by the distribution's release."""
+    """Return the cache folder of an unpacked package's programs. Its name has the distribution's release."""
     release = platform.freedesktop_os_release()
     version = f"{release.get('ID', 'linux')}{release.get('VERSION_ID', '')}"
     return cache.root() / "programs" / f"{package.package}-{version}-{cache.key()}"
 
 
 def unpack(package: DebianPackage, programs: Sequence[Program]) -> None:
-    """Download the package and take these programs out of it, with nothing installed and no service started."""
+    """Download the package and extract these programs. This installs nothing and starts no service."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         names = ", ".join(program.name for program in programs)
         raise ToolError(
-            f"{names} come from Debian's {package.package} and this machine has no apt-get: put them on PATH"
+            f"{names} come from Debian's {package.package}, but this machine has no apt-get. Put them on PATH."
         )
     with cache.scratch() as made:
-        made.chmod(0o755)  # apt downloads as a user of its own
+        made.chmod(0o755)  # apt downloads as its own user
         log = cache.root() / "log" / f"{package.package}.log"
         label = f"unpacking {package.package}"
         try:
@@ -77,17 +77,17 @@ def unpack(package: DebianPackage, programs: Sequence[Program]) -> None:
 
 
 class StaleListsError(ToolError):
-    """Apt's lists are absent or older than the archive: an update mends it."""
+    """Apt's package lists are missing or older than the archive. `apt-get update` corrects that."""
 
 
 def explain(output: str) -> ToolError | None:
-    """The sentence for a known way in which apt fails."""
+    """Return the error for a known failure of apt."""
     if re.search(r"No space left", output):
         return cache.disk_full()
     if re.search(r"Unable to locate package|404|No candidate|Can't find a source|Can't select candidate", output):
-        return StaleListsError("apt knows no such package: run `apt-get update`")
+        return StaleListsError("apt does not find the package. Run `apt-get update`.")
     if re.search(r"Temporary failure resolving|Could not connect|Network is unreachable", output):
-        return ToolError("apt-get could not reach its archive: connect to the network")
+        return ToolError("apt-get cannot reach its archive. Connect to the network.")
     return None
 
 
@@ -102,9 +102,11 @@ def _present(package: str) -> Path | None:
 def _install(packages: Sequence[str]) -> None:
     words = " ".join(packages)
     if shutil.which("apt-get") is None:
-        raise ToolError(f"{words} missing, and this machine has no apt-get: install your distribution's like")
+        raise ToolError(
+            f"{words} missing, and this machine has no apt-get. Install the equivalent packages of your distribution."
+        )
     if os.geteuid() != 0:
-        raise ToolError(f"{words} missing: run `sudo apt-get install {words}`")
+        raise ToolError(f"{words} missing. Run `sudo apt-get install {words}`.")
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     log = cache.root() / "log" / "apt.log"
@@ -117,5 +119,5 @@ def _install(packages: Sequence[str]) -> None:
 
 def _update(words: str) -> None:
     if os.geteuid() != 0:
-        raise ToolError(f"apt has no list that knows {words}: run `sudo apt-get update`")
+        raise ToolError(f"apt's lists do not contain {words}. Run `sudo apt-get update`.")
     progress.run("updating apt's lists", ["apt-get", "update"], log=cache.root() / "log" / "apt.log", explain=explain)

@@ -1,4 +1,4 @@
-"""Programs built from Go modules: one `go build` for all that are missing of a module."""
+"""Programs built from Go modules: one `go build` for all missing programs of a module."""
 
 import json
 import os
@@ -18,29 +18,29 @@ _REMEDIES = (
     (r"no space left on device", cache.disk_full),
     (
         r"requires go >= (\S+)",
-        lambda: ToolError(f"the Go on PATH is too old: install Go {_MINIMUM} or newer and put it on PATH"),
+        lambda: ToolError(f"the Go on PATH is too old. Install Go {_MINIMUM} or newer and put it on PATH."),
     ),
     (
         r"dial tcp|no such host|i/o timeout|connection refused|network is unreachable|TLS handshake timeout",
-        lambda: ToolError(
-            "a Go module could not be downloaded: connect to the network, or set GOPROXY to a proxy in reach"
-        ),
+        lambda: ToolError("cannot download a Go module. Connect to the network, or set GOPROXY to a reachable proxy."),
     ),
     (
         r"x509: certificate",
-        lambda: ToolError("a download was refused for want of certificates: apt-get install ca-certificates"),
+        lambda: ToolError(
+            "a download failed because CA certificates are missing. Run `apt-get install ca-certificates`."
+        ),
     ),
     (
         r"libseccomp|gcc.*not found|executable file not found.*gcc",
         lambda: ToolError(
-            "runc needs a C compiler and libseccomp's headers: apt-get install gcc libseccomp-dev pkg-config"
+            "runc needs a C compiler and libseccomp's headers. Run `apt-get install gcc libseccomp-dev pkg-config`."
         ),
     ),
 )
 
 
 def folder(module: GoModule) -> Path:
-    """Where a module's programs lie in the cache: named by version and by all that decides the build."""
+    """Return the cache folder of a module's programs. Its name has the version and a digest of the build's inputs."""
     sources = [
         path.read_bytes() for path in sorted(module.directory.iterdir()) if path.suffix in {".mod", ".sum", ".go"}
     ]
@@ -66,16 +66,16 @@ def build(module: GoModule, programs: Sequence[Program]) -> None:
 
 
 def binary(program: Program, module: GoModule) -> str:
-    """What `go build` calls a package's program: the last part of its path that is no major version."""
+    """Return the file name that `go build` gives a program: the last part of its path that is not a major version."""
     path = f"/{module.folder}" if program.member == "." else program.member
     return re.sub(r"/v\d+$", "", path).rpartition("/")[2]
 
 
 def module_dir(folder_name: str, module: str) -> Path:
-    """The folder of an unpacked Go module that `tools/programs/FOLDER/go.mod` pins, downloaded when missing."""
+    """Return the folder of the Go module that `tools/programs/FOLDER/go.mod` pins. Download it if it is missing."""
     directory = GO_MODULES / folder_name
     if not (directory / "go.mod").is_file():
-        raise ToolError(f"there is no Go module {folder_name} in {GO_MODULES}")
+        raise ToolError(f"{GO_MODULES} has no Go module {folder_name}")
     done = subprocess.run(
         [go(), "mod", "download", "-json", module],
         cwd=directory,
@@ -91,18 +91,18 @@ def module_dir(folder_name: str, module: str) -> Path:
 
 
 def go() -> str:
-    """The Go command; its absence is an error with a way out."""
+    """Return the path of the Go command."""
     if found := shutil.which("go"):
         return found
-    raise ToolError(f"there is no `go` on PATH: install Go {_MINIMUM} or newer, it builds the programs the tests run")
+    raise ToolError(f"`go` is not on PATH. Install Go {_MINIMUM} or newer, which builds the programs for the tests.")
 
 
 def environment(*, cgo: bool) -> dict[str, str]:
-    """Go's environment: our go.mod decides everything, and the Go at hand is the one that builds."""
+    """Return Go's environment: our go.mod pins every version, and the installed Go builds."""
     ours = {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": str(int(cgo))}
     return {**os.environ, **ours}
 
 
 def explain(output: str) -> ToolError | None:
-    """The sentence for a known way in which Go fails."""
+    """Return the error for a known failure of Go."""
     return next((error() for pattern, error in _REMEDIES if re.search(pattern, output)), None)

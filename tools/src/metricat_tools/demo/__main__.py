@@ -10,23 +10,25 @@ NAME, CURRENT = "demo", "current"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Set the demo, show it, let an alert fire and resolve, and leave everything up."""
+    """Set up the demo, print its results, let an alert fire and resolve, and keep the cluster running."""
     parser = argparse.ArgumentParser(prog="python -m metricat_tools demo", description=__doc__)
     parser.add_argument(
         "--cluster",
         default=NAME,
         metavar="NAME",
-        help=f"`{CURRENT}`: the cluster of the current kubeconfig context; else our own of this name (default {NAME})",
+        help=f"`{CURRENT}`: the cluster of the current kubeconfig context; otherwise our own with this name ({NAME})",
     )
-    parser.add_argument("--registry", default="", help="where the nodes get Metricat's images, for somebody's cluster")
-    parser.add_argument("--stop", action="store_true", help="take our own cluster down again")
+    parser.add_argument(
+        "--registry", default="", help="registry from which the nodes of your cluster pull Metricat's images"
+    )
+    parser.add_argument("--stop", action="store_true", help="stop the demo's own cluster")
     chosen = parser.parse_args(arguments)
     steps = Steps()
     if chosen.stop:
         with steps.step(f"cluster `{chosen.cluster}` down"):
             setup.stop(chosen.cluster)
         return
-    print("Metricat on a real cluster, end to end:\n")
+    print("Metricat on a real cluster, from installation to a resolved alert:\n")
     if chosen.cluster == CURRENT:
         demo = setup.current_cluster(chosen.registry, steps)
         stop = "helm uninstall metricat -n monitoring    # the targets and their CRD stay"
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str]) -> None:
         _, demo = setup.own_cluster(chosen.cluster, steps)
         stop = "make demo-down"
     show.object_and_agents(demo, demo.wait_scraped())
-    show.answers(demo)
-    show.alert_comes_and_goes(demo)
-    show.where_to_look(demo, stop)
+    show.recorded(demo)
+    show.alert_fires_and_resolves(demo)
+    show.next_commands(demo, stop)
     print(f"\nDone in {steps.total:.0f} s.")

@@ -1,4 +1,4 @@
-"""The demo: a cluster with the monitoring stack, Metricat, and one MonitoringTarget, and the questions to ask it."""
+"""A cluster with the monitoring stack, Metricat and one MonitoringTarget, and queries about its state."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from metricat_tools.stack import AlertmanagerApi, Kubectl, PrometheusApi, instal
 from metricat_tools.stack.apis import NAMESPACE, ActiveAlert, Sample, ScrapeTarget
 from metricat_tools.stack.install import reload_now
 from metricat_tools.stack.kubectl import Object
-from metricat_tools.stack.wait import pods_in_trouble, until
+from metricat_tools.stack.wait import pod_problems, until
 
 TARGET = "nodes"
 SERVICE = f"metricat-{TARGET}"
 ALERT = "NodeCPUUsageHigh"
 CALM_PERCENT = 70
-"""Setting the demo is work too: above this, it would be a coincidence which of the two fires the alert."""
+"""The setup uses CPU time too. Above this percentage, the setup itself could fire the alert."""
 RECORDED = (
     "metricat:node_cpu_usage:percent",
     "metricat:node_memory_usage:percent",
     "topk by (node) (1, metricat:node_filesystem_usage:percent)",
 )
-"""CPU, memory and the fullest file system of each node, by the rules that Metricat ships."""
+"""CPU, memory and the fullest file system of each node, from Metricat's recording rules."""
 
 
 @dataclass(frozen=True)
 class DemoCluster:
-    """A cluster, by its kubeconfig, and the names of Metricat's images on it (`operator`, `agent`)."""
+    """A cluster with its kubeconfig, and the names of Metricat's images (`operator`, `agent`)."""
 
     kubectl: Kubectl
     images: Mapping[str, str]
@@ -49,47 +49,47 @@ class DemoCluster:
         install_metricat(self.kubectl, self.images)
 
     def apply_target(self) -> None:
-        """Apply the MonitoringTarget and wait until it says Ready."""
+        """Apply the MonitoringTarget and wait until its condition Ready is true."""
         self.kubectl.apply(target())
         until("waiting for the agents", self.ready, why=self._why)
 
     def wait_scraped(self) -> list[ScrapeTarget]:
-        """The agents' scrape targets, once Prometheus scrapes one on every node that should have one."""
+        """Wait until Prometheus scrapes an agent on every desired node, and return the agents' scrape targets."""
         return until("waiting for the first samples", self._all_up, why=self._scrape_errors)
 
     def wait_monitored(self) -> None:
-        """Return when the target itself says that the monitoring works: rules loaded, every node scraped."""
+        """Wait until the target's condition Monitored is true: rules loaded, every node scraped."""
         reload_now(self.kubectl)
-        until("waiting for the target to say so", self.monitored, why=self._why)
+        until("waiting for the condition Monitored", self.monitored, why=self._why)
 
-    def wait_answers(self) -> dict[str, dict[str, Sample]]:
-        """The recorded measures by query and node, once every node has them all (a rate needs two scrapes)."""
-        return until("waiting for the recording rules", self._answers)
+    def wait_recorded(self) -> dict[str, dict[str, Sample]]:
+        """Wait until every node has all recorded series (a rate needs two scrapes). Return them by query and node."""
+        return until("waiting for the recording rules", self._recorded)
 
     def target(self) -> Object:
-        """The MonitoringTarget as it is now."""
+        """Return the MonitoringTarget's current object."""
         return self.kubectl.get("monitoringtarget", TARGET, "--namespace", NAMESPACE)
 
     def ready(self) -> bool:
-        """Whether the target's status is about its newest spec, and says Ready."""
+        """Return whether the condition Ready is true for the target's newest spec."""
         found = self.target()
         seen: int = found.get("status", {}).get("observedGeneration", -1)
         return seen == found["metadata"]["generation"] and self._holds("Ready")
 
     def monitored(self) -> bool:
-        """Whether the target's status says Monitored."""
+        """Return whether the target's condition Monitored is true."""
         return self._holds("Monitored")
 
     def nodes(self) -> list[str]:
-        """The names of the nodes, in order."""
+        """Return the names of the nodes, in order."""
         return sorted(node["metadata"]["name"] for node in self.kubectl.items("nodes"))
 
     def scrape_targets(self) -> list[ScrapeTarget]:
-        """What Prometheus knows of the agents."""
+        """Return Prometheus' scrape targets for the agents."""
         return [found for found in self.prometheus.targets() if found.labels.get("service") == SERVICE]
 
     def warned(self, node: str, *states: str) -> list[ActiveAlert]:
-        """The CPU warnings of all nodes, once Prometheus has this node's in one of these states."""
+        """Return the CPU warnings of all nodes if Prometheus has this node's in one of these states, otherwise none."""
         found = [
             alert
             for alert in self.prometheus.alerts()
@@ -98,16 +98,16 @@ class DemoCluster:
         return found if node in {alert.labels["node"] for alert in found} else []
 
     def wait_calm(self) -> None:
-        """Return when no CPU alert is about and the CPUs have room for a load that is seen."""
+        """Wait until no CPU alert is active and the CPUs are idle enough to show the load."""
         until(
             "waiting for the CPUs to calm down",
             self._calm,
             seconds=300.0,
-            why=lambda: "something else keeps them busy: end it and try again",
+            why=lambda: "another program keeps them busy. End it and try again",
         )
 
     def notified(self, node: str = "") -> list[ActiveAlert]:
-        """The CPU alerts that Alertmanager holds as active, once this node's is among them."""
+        """Return Alertmanager's active CPU alerts. If a node is given and has none, return an empty list."""
         found = [alert for alert in self.alertmanager.alerts(ALERT) if alert.state == "active"]
         return found if not node or node in {alert.labels["node"] for alert in found} else []
 
@@ -126,20 +126,20 @@ class DemoCluster:
         desired = self.target()["status"]["nodes"]["desired"]
         return found if len(found) == desired and all(one.health == "up" for one in found) else None
 
-    def _answers(self) -> dict[str, dict[str, Sample]] | None:
+    def _recorded(self) -> dict[str, dict[str, Sample]] | None:
         nodes = {one.labels["node"] for one in self.scrape_targets()}
         found = {query: {sample.node: sample for sample in self.prometheus.query(query)} for query in RECORDED}
         return found if nodes and all(set(by_node) >= nodes for by_node in found.values()) else None
 
     def _why(self) -> str:
         conditions = self.target().get("status", {}).get("conditions", [])
-        told = [f"{one['type']}={one['status']}: {one['message']}" for one in conditions if one["status"] != "True"]
-        return "; ".join([*told, pods_in_trouble(self.kubectl, NAMESPACE)])
+        false = [f"{one['type']}={one['status']}: {one['message']}" for one in conditions if one["status"] != "True"]
+        return "; ".join([*false, pod_problems(self.kubectl, NAMESPACE)])
 
     def _scrape_errors(self) -> str:
         return "; ".join(f"{one.url}: {one.error or one.health}" for one in self.scrape_targets() if one.health != "up")
 
 
 def target() -> str:
-    """The MonitoringTarget that the demo applies, as YAML."""
+    """Return the demo's MonitoringTarget as YAML."""
     return files(__package__).joinpath("target.yaml").read_text()

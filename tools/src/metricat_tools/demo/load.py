@@ -1,4 +1,4 @@
-"""Real load: a pod that keeps every core of one node busy for a while, and ends by itself."""
+"""CPU load: a pod that keeps every core of one node busy for a limited time."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from metricat_tools.stack.kubectl import Kubectl
 
 POD = "cpu-load"
 SECONDS = 240
-# One process per core; the time limit inside holds even where nobody is left to delete the pod.
+# One process per core. The time limit inside applies even if no process deletes the pod.
 _BURN = f"""\
 import os, time
 end = time.monotonic() + {SECONDS}
@@ -23,7 +23,7 @@ while time.monotonic() < end:
 
 @contextmanager
 def cpu_load(kubectl: Kubectl, image: str, node: str) -> Iterator[None]:
-    """Keep the node's cores busy inside the context, with an image that has Python and is there already."""
+    """Keep the node's cores busy inside the context. The image must have Python and be on the node."""
     kubectl.apply(json.dumps(pod(image, node)))
     try:
         yield
@@ -32,7 +32,7 @@ def cpu_load(kubectl: Kubectl, image: str, node: str) -> Iterator[None]:
 
 
 def pod(image: str, node: str) -> dict[str, object]:
-    """The pod: few CPU shares, so that it takes what is idle and yields to whoever needs it."""
+    """Return the pod. It has few CPU shares, so it uses idle CPU time and yields to other processes."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -1,4 +1,4 @@
-"""Where the demo is set: on a cluster of our own, or on the one that the current kubeconfig context names."""
+"""Set up the demo on its own cluster, or on the cluster of the current kubeconfig context."""
 
 import tomllib
 from pathlib import Path
@@ -22,14 +22,14 @@ PROGRAMS = ("kubectl", "helm")
 
 
 def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, DemoCluster]:
-    """Set the demo on our own cluster of this name, taking the one that runs already where it is healthy."""
+    """Set up the demo on its own cluster with this name. A running cluster is used if it is healthy."""
     preflight.check()
-    with steps.step("programs: Kubernetes, containerd, kubectl, helm"):
+    with steps.step("binaries: Kubernetes, containerd, kubectl, helm"):
         ensure(*PROGRAMS, *node_cluster.PROGRAMS)
     with steps.step("images: Metricat, Prometheus Operator, Prometheus, Alertmanager"):
         built = images.ensure_images(*TARGETS, images.STACK)
     if cluster := running(name, nodes):
-        steps.line(f"cluster `{name}` of {nodes} nodes", "runs already")
+        steps.line(f"cluster `{name}` of {nodes} nodes", "already running")
     else:
         with steps.step(f"cluster `{name}` of {nodes} nodes"):
             cluster = NodeCluster.up(name, nodes=nodes)
@@ -41,13 +41,15 @@ def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, D
 
 
 def current_cluster(registry: str, steps: Steps) -> DemoCluster:
-    """Set the demo on somebody's cluster; images come from the registry, or are on its nodes already."""
+    """Set up the demo on the user's cluster. Its images are in the registry or on the nodes."""
     kubectl = Kubectl()
     try:
         context = kubectl.run("config", "current-context").strip()
         kubectl.run("get", "--raw", "/readyz", "--request-timeout=10s")
     except KubectlError as error:
-        raise ToolError(f"no cluster answers in the current kubeconfig context: set KUBECONFIG ({error})") from error
+        raise ToolError(
+            f"the cluster of the current kubeconfig context does not respond. Set KUBECONFIG ({error})"
+        ) from error
     steps.line("cluster of the current context", context)
     demo = DemoCluster(kubectl, {target: _released(target, registry) for target in TARGETS})
     install_all(demo, steps)
@@ -55,20 +57,20 @@ def current_cluster(registry: str, steps: Steps) -> DemoCluster:
 
 
 def install_all(demo: DemoCluster, steps: Steps) -> None:
-    """Install the stack, Metricat and the target; whatever is there already stays."""
-    for label, act in (
+    """Install the stack, Metricat and the target. Existing objects stay."""
+    for label, action in (
         ("Prometheus Operator, a Prometheus, an Alertmanager", demo.install_stack),
         ("Metricat: helm install", demo.install_metricat),
-        ("one MonitoringTarget: an agent ready on every node", demo.apply_target),
+        ("one MonitoringTarget: a ready agent on every node", demo.apply_target),
         ("Prometheus scrapes every agent", demo.wait_scraped),
-        ("Monitored: the target says that it works", demo.wait_monitored),
+        ("the target's condition Monitored is true", demo.wait_monitored),
     ):
         with steps.step(label):
-            act()
+            action()
 
 
 def running(name: str, nodes: int) -> NodeCluster | None:
-    """The cluster of this name, if it runs with so many nodes and is in good health."""
+    """Return the cluster with this name if it runs, is healthy and has this number of nodes."""
     try:
         cluster = NodeCluster.find(name)
     except ToolError:
@@ -84,14 +86,18 @@ def running(name: str, nodes: int) -> NodeCluster | None:
 
 
 def stop(name: str) -> None:
-    """Take our own cluster down, running or crashed; an error where there is none."""
+    """Remove the demo's own cluster, running or crashed.
+
+    Raises:
+        ToolError: the cluster does not exist.
+    """
     if name not in names():
-        raise ToolError(f"there is no cluster `{name}`: nothing is to be stopped")
+        raise ToolError(f"cluster `{name}` does not exist. There is nothing to stop")
     remove(name)
 
 
 def remove(name: str) -> None:
-    """Remove whatever there is of our own cluster of this name, running or crashed."""
+    """Remove the demo's own cluster with this name, running or crashed, if it exists."""
     state = State(name)
     with state.locked():
         cleanup.remove(state)

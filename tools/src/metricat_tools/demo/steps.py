@@ -1,4 +1,4 @@
-"""A job in steps: each says what it was and how long it took, in a line of its own."""
+"""A job in steps, with a line for each step and its duration."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,15 +8,15 @@ _WIDTH = 68
 
 
 class Steps:
-    """Prints a line for each step that is done."""
+    """Prints a line for each finished step."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, say: Callable[[str], None] = print) -> None:
-        self._clock, self._say = clock, say
+    def __init__(self, clock: Callable[[], float] = time.monotonic, output: Callable[[str], None] = print) -> None:
+        self._clock, self._output = clock, output
         self._started = clock()
 
     @contextmanager
     def step(self, label: str) -> Iterator[None]:
-        """Time what is done inside; a step that fails says so before its error goes on."""
+        """Measure the time of the block. If the block fails, print that and raise its error."""
         started = self._clock()
         try:
             yield
@@ -26,8 +26,8 @@ class Steps:
         self.line(label, f"{self._clock() - started:.1f} s")
 
     def line(self, label: str, ending: str) -> None:
-        """One line, its ending at the right."""
-        self._say(f"  {label} {'.' * max(2, _WIDTH - len(label) - len(ending))} {ending}")
+        """Print one line, with the ending at the right."""
+        self._output(f"  {label} {'.' * max(2, _WIDTH - len(label) - len(ending))} {ending}")
 
     @property
     def total(self) -> float:

@@ -1,4 +1,4 @@
-"""Neat tables on a terminal: columns as wide as their widest cell, numbers to the right."""
+"""Tables for a terminal: columns as wide as their widest cell, numbers aligned to the right."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ Cell = str | float
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """The rows under their header, indented by two; a float has one digit after its point."""
+    """Return the rows below their header, indented by two columns. Floats have one decimal."""
     lines = [[_text(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     numeric = [all(isinstance(row[column], float) for row in rows) for column in range(len(header))]

@@ -1,1 +1,1 @@
-"""Writers of the files that are made from code: the CRD, its copy in the chart, the golden manifests, the runbooks."""
+"""Generators: CRDs, chart dashboards and rules, golden manifests, runbooks and reference pages."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _HEAD = """# Metrics of the agent
 
 Generated from the declarations in `agent/src/metricat_agent/collectors/` by `make generate`.
-Names and labels are node_exporter's wherever it has the family. A series is there only while the kernel tells its
+Names and labels are node_exporter's if it has the same family. A series exists only while the kernel reports its
 value.
 """
 
@@ -29,10 +29,10 @@ def page(table: Mapping[str, type[Collector]]) -> str:
             given = f" (`{option.default}`)" if option.default else ""
             parts.append(f"\n`--collector.{name}.{option.name}`: {option.what}{given}\n")
         for flags in collector.filter_flags:
-            parts.append(f"\n`--collector.{name}.{flags.exclude}`: leaves out these {flags.what}; by default\n")
+            parts.append(f"\n`--collector.{name}.{flags.exclude}`: excludes these {flags.what}. Default:\n")
             parts.append(f"\n    {flags.default_exclude}\n")
             if flags.include:
-                parts.append(f"\n`--collector.{name}.{flags.include}`: takes these {flags.what} only.\n")
+                parts.append(f"\n`--collector.{name}.{flags.include}`: includes only these {flags.what}.\n")
         parts.append(_rows(collector.families))
     parts.append("\n## Every scrape\n")
     parts.append(_rows(FAMILIES))

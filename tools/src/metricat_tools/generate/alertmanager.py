@@ -1,4 +1,4 @@
-"""The inhibitions for those who write Alertmanager's configuration themselves, from the same source as ours."""
+"""Generate the inhibition rules for users who write Alertmanager's configuration, from the source of ours."""
 
 import yaml
 
@@ -10,13 +10,13 @@ _OURS = Matcher("service", "=~", "metricat-.+")
 
 
 def page(before: str) -> str:
-    """The page with the generated part in its place."""
+    """Return the page with the generated part replaced."""
     head, _, rest = before.partition(BEGIN)
     return f"{head}{BEGIN}\n```yaml\n{snippet()}```\n\n{END}{rest.partition(END)[2]}"
 
 
 def snippet() -> str:
-    """`inhibit_rules` of an Alertmanager's configuration, with why each is there."""
+    """Return `inhibit_rules` of an Alertmanager configuration, with the reason of each as a comment."""
     return "inhibit_rules:\n" + "".join(_rule(rule) for rule in INHIBITIONS)
 
 

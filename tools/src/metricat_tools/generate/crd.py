@@ -1,7 +1,7 @@
-"""The CustomResourceDefinitions; that of MonitoringTarget is made from the operator's API types.
+"""Generate the CustomResourceDefinitions; that of MonitoringTarget comes from the operator's API types.
 
-Pydantic writes JSON Schema; the API server takes only a *structural* schema: no `$ref`, no `anyOf` with types in it, no
-`additionalProperties: false` beside properties (unknown fields are pruned, or refused where the client asks for it).
+Pydantic writes JSON Schema. The API server accepts only a *structural* schema: no `$ref`, no `anyOf` with types in it,
+no `additionalProperties: false` beside properties (the API server prunes or rejects unknown fields).
 See "Specifying a structural schema" on the CustomResourceDefinition page of kubernetes.io.
 """
 
@@ -20,7 +20,7 @@ _NAME_LENGTH = 253
 
 
 def definitions() -> list[Schema]:
-    """Every CustomResourceDefinition, ready for `kubectl apply`."""
+    """Return every CustomResourceDefinition, ready for `kubectl apply`."""
     target = {"additionalPrinterColumns": _columns(), "subresources": {"status": {}}}
     return [
         _definition(naming.KIND, naming.PLURAL, _root(), target, shortNames=["mtarget"], categories=["metricat"]),
@@ -87,34 +87,34 @@ def _columns() -> list[Schema]:
         column(
             "Uncovered", ".status.nodes.uncovered", "integer", "Nodes that should have a ready agent and have none."
         ),
-        column("Scraped", ".status.nodes.scraped", "integer", "Nodes of which Prometheus has samples."),
-        column("Accepted", condition("Accepted", "status"), "string", "Whether the newest spec makes sense."),
+        column("Scraped", ".status.nodes.scraped", "integer", "Nodes with samples in Prometheus."),
+        column("Accepted", condition("Accepted", "status"), "string", "Whether the newest spec is valid."),
         column("Monitored", condition("Monitored", "status"), "string", "Whether the monitoring works."),
-        column("Status", condition("Ready", "reason"), "string", "Why the agents are ready, or why not.", 1),
-        column("Agents", condition("Ready", "message"), "string", "The same in words.", 1),
-        column("Why", condition("Monitored", "message"), "string", "Why it works or not, in words.", 1),
-        column("Age", ".metadata.creationTimestamp", "date", "Time since the target was made."),
+        column("Status", condition("Ready", "reason"), "string", "Reason of the condition Ready.", 1),
+        column("Agents", condition("Ready", "message"), "string", "Message of the condition Ready.", 1),
+        column("Why", condition("Monitored", "message"), "string", "Message of the condition Monitored.", 1),
+        column("Age", ".metadata.creationTimestamp", "date", "Time since the target was created."),
     ]
 
 
 def _root() -> Schema:
     return {
         "type": "object",
-        "description": "A set of nodes to watch, and how.",
+        "description": "A set of nodes to monitor, and the settings.",
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            # With a default, because a spec that loses its last field in a server-side apply becomes null.
+            # It needs a default: a spec that loses its last field in a server-side apply becomes null.
             "spec": {**structural(Spec), "default": {}},
-            # Until the operator has looked at it, a target is in progress to all who wait for it (Helm, GitOps tools).
+            # Until the operator has processed a target, tools that wait for it (Helm, GitOps tools) see it in progress.
             "status": {**structural(Status), "default": {"observedGeneration": -1}},
         },
     }
 
 
 def structural(model: type[Model]) -> Schema:
-    """The structural schema of a model."""
+    """Return the structural schema of a model."""
     schema = model.model_json_schema(by_alias=True)
     return _structural(schema, schema.get("$defs", {}))
 
@@ -146,18 +146,18 @@ def _structural(schema: Schema, definitions: dict[str, Schema], *, in_list: bool
 
 
 def _property(schema: Schema, definitions: dict[str, Schema], *, in_list: bool) -> Schema:
-    """A field. One that is a map may be null: server-side apply leaves that where a map loses its last field."""
+    """Return the schema of a field. A map may be null: server-side apply leaves that after its last field is gone."""
     found = _structural(schema, definitions, in_list=in_list)
     return found | ({"nullable": True} if found.get("type") == "object" else {})
 
 
 def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    """Without references and without choices; what stands beside them is of the field, and weighs more."""
+    """Return the schema with references and choices resolved. The field's own keywords take precedence."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
         schema = {**definitions[name], **{key: value for key, value in schema.items() if key != "$ref"}}
     if options := [option for option in schema.get("anyOf", []) if option != {"type": "null"}]:
-        # Two real choices are int-or-string, which is no choice to the API server.
+        # Two real choices are int-or-string. The API server has a keyword for that instead of a choice.
         single = options[0] if len(options) == 1 else {}
         schema = {**single, **{key: value for key, value in schema.items() if key != "anyOf"}}
         return _resolved(schema, definitions)
@@ -165,7 +165,7 @@ def _resolved(schema: Schema, definitions: dict[str, Schema]) -> Schema:
 
 
 def _described(text: str, schema: Schema) -> str:
-    """The description, with the default in words: the schema itself holds none."""
+    """Return the description with the default as text, because the schema has no defaults."""
     default = schema.get("default")
     simple = isinstance(default, (str, int, float)) and default != ""
     join_words = isinstance(default, list) and default

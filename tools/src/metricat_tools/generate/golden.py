@@ -1,4 +1,4 @@
-"""The golden manifests: what a target becomes, for each feature of the spec, beside the target itself."""
+"""Generate the golden manifests: the managed objects of a target, for each feature of the spec."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ IMAGE = "metricat/agent:golden"
 
 
 def manifests(target: dict[str, Any]) -> list[dict[str, Any]]:
-    """The children of a target, as a freshly installed operator builds them.
+    """Return the managed objects of a target, as a newly installed operator builds them.
 
     Raises:
-        ValueError: the target is not acceptable; the message says why.
+        ValueError: the target is not valid; the message has the reason.
     """
     parsed = parse(target["spec"])
     if parsed.spec is None or parsed.errors:
@@ -26,11 +26,11 @@ def manifests(target: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def cases(root: Path) -> list[Path]:
-    """The folders that hold a `target.yaml`."""
+    """Return the folders with a `target.yaml`."""
     return sorted(path.parent for path in root.glob("*/target.yaml"))
 
 
 def text(case: Path) -> str:
-    """What the case's `manifests.yaml` should hold."""
+    """Return the content of the case's `manifests.yaml`."""
     found = manifests(yaml.safe_load((case / "target.yaml").read_text()))
     return "---\n".join(yaml.safe_dump(manifest, sort_keys=False, width=120) for manifest in found)

@@ -1,7 +1,7 @@
-"""The monitoring stack on a cluster: Prometheus Operator, one Prometheus, one Alertmanager, and Metricat itself.
+"""The monitoring stack on a cluster: Prometheus Operator, one Prometheus, one Alertmanager, and Metricat.
 
-Everything is applied to whatever cluster a kubeconfig names and is the same when applied again; nothing here starts a
-cluster or builds an image.
+Everything is applied to the cluster of a kubeconfig, and may be applied again. Nothing here starts a cluster or builds
+an image.
 """
 
 from metricat_tools.stack.apis import AlertmanagerApi, PrometheusApi

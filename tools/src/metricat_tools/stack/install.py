@@ -1,4 +1,4 @@
-"""The Prometheus Operator from its own bundle, then one Prometheus and one Alertmanager as its objects."""
+"""Install the Prometheus Operator from its own bundle, then one Prometheus and one Alertmanager as its objects."""
 
 import re
 import time
@@ -9,7 +9,7 @@ import yaml
 from metricat_tools.binaries import module_dir
 from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.kubectl import FIELD_MANAGER, Kubectl
-from metricat_tools.stack.wait import pods_in_trouble, until
+from metricat_tools.stack.wait import pod_problems, until
 
 _BUNDLE_NAMESPACE = "default"
 _EVIDENCE = ("customresourcedefinition", "prometheuses.monitoring.coreos.com")
@@ -17,9 +17,9 @@ _DEPLOYMENT = ("deployment", "prometheus-operator", "--namespace", NAMESPACE)
 
 
 def install_stack(kubectl: Kubectl) -> None:
-    """Apply the stack and return when Prometheus and Alertmanager are ready; nothing changes where all is there.
+    """Apply the stack and return when Prometheus and Alertmanager are ready. An existing stack stays unchanged.
 
-    A Prometheus Operator that somebody else installed is left alone, and serves ours as well.
+    An existing Prometheus Operator of the user stays unchanged, and manages our objects too.
     """
     kubectl.apply(namespace())
     if not foreign_operator(kubectl) and not _operator_works(kubectl):
@@ -29,20 +29,20 @@ def install_stack(kubectl: Kubectl) -> None:
         until(
             f"waiting for {what}",
             lambda kind=kind: _available(kubectl, f"{kind}.monitoring.coreos.com", "demo", "--namespace", NAMESPACE),  # type: ignore[misc] # mypy: defaults of a lambda
-            why=lambda: pods_in_trouble(kubectl, NAMESPACE),
+            why=lambda: pod_problems(kubectl, NAMESPACE),
         )
 
 
 def reload_now(kubectl: Kubectl) -> None:
-    """Let kubelet look at Prometheus' configuration now: it does so once a minute, and whenever the pod changes."""
+    """Make kubelet update Prometheus' configuration now: it does so once a minute and when the pod changes."""
     kubectl.run(
         *("annotate", "pods", "--namespace", NAMESPACE, "--selector=prometheus=demo", "--overwrite"),
-        f"metricat.dev/look-again={time.monotonic_ns()}",
+        f"metricat.dev/reloaded-at={time.monotonic_ns()}",
     )
 
 
 def namespace() -> str:
-    """The namespace of it all; the agents read the node by hostPath, which only `privileged` allows."""
+    """Return the stack's namespace. The agents need hostPath volumes, which only `privileged` allows."""
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
@@ -53,12 +53,12 @@ def namespace() -> str:
 
 
 def manifest(name: str) -> str:
-    """A manifest file of this package."""
+    """Return a manifest file of this package."""
     return files(__package__).joinpath(name).read_text()
 
 
 def foreign_operator(kubectl: Kubectl) -> bool:
-    """Whether the Prometheus Operator's CRDs are there and somebody else applied them."""
+    """Return whether the Prometheus Operator's CRDs exist and another field manager applied them."""
     if not kubectl.exists(*_EVIDENCE):
         return False
     managers = kubectl.get(*_EVIDENCE, "--show-managed-fields")["metadata"]["managedFields"]
@@ -66,7 +66,7 @@ def foreign_operator(kubectl: Kubectl) -> bool:
 
 
 def adapted(bundle: str) -> tuple[str, str]:
-    """The bundle's CRDs, as they are, and the rest, moved into our namespace."""
+    """Return the bundle's CRDs unchanged, and its other objects moved to our namespace."""
     documents = bundle.split("\n---\n")
     crds = [
         document for document in documents if re.search(r"^kind: CustomResourceDefinition$", document, re.MULTILINE)
@@ -83,13 +83,13 @@ def _install_operator(kubectl: Kubectl) -> None:
     module = module_dir("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
     crds, rest = adapted((module / "bundle.yaml").read_text())
     kubectl.apply(crds)
-    # The operator looks once, when it starts, which kinds are served.
+    # The operator checks only at its start which kinds the API server serves.
     kubectl.run("wait", "--for=condition=Established", "--timeout=60s", *_EVIDENCE)
     kubectl.apply(rest)
     until(
         "waiting for the Prometheus Operator",
         lambda: _operator_works(kubectl),
-        why=lambda: pods_in_trouble(kubectl, NAMESPACE),
+        why=lambda: pod_problems(kubectl, NAMESPACE),
     )
 
 
@@ -98,7 +98,7 @@ def _operator_works(kubectl: Kubectl) -> bool:
 
 
 def _available(kubectl: Kubectl, *what: str) -> bool:
-    """Whether the object's condition `Available` is true for its newest generation."""
+    """Return whether the object's condition `Available` is true for its newest generation."""
     found = kubectl.get(*what)
     return any(
         condition["type"] == "Available"

@@ -1,4 +1,4 @@
-"""kubectl, typed: the only way in which the stack, the demo and the e2e tests talk to a cluster."""
+"""kubectl with types: the stack, the demo and the e2e tests access a cluster only through it."""
 
 import json
 import os
@@ -14,42 +14,42 @@ from metricat_tools.errors import ToolError
 
 FIELD_MANAGER = "metricat-tools"
 Object = dict[str, Any]
-"""A Kubernetes object, or any JSON object, as it came over the wire."""
+"""A Kubernetes object, or any JSON object, as received."""
 
 
 class KubectlError(ToolError):
-    """The API server's refusal, or kubectl's."""
+    """kubectl or the API server reported an error."""
 
 
 @dataclass(frozen=True)
 class Kubectl:
-    """kubectl for the cluster of one kubeconfig; without one, for that of the current context."""
+    """kubectl for the cluster of a kubeconfig, or without one for the cluster of the current context."""
 
     kubeconfig: Path | None = None
 
     def run(self, *arguments: str, stdin: str | None = None) -> str:
-        """The output of `kubectl ARGUMENTS...`.
+        """Return the output of `kubectl ARGUMENTS...`.
 
         Raises:
-            KubectlError: it failed; the message is what it said.
+            KubectlError: it failed; the message contains its output.
         """
         return self._run(ensure("kubectl")["kubectl"], arguments, stdin)
 
     def helm(self, *arguments: str) -> str:
-        """The output of `helm ARGUMENTS...` on the same cluster."""
+        """Return the output of `helm ARGUMENTS...` on the same cluster."""
         return self._run(ensure("helm")["helm"], arguments, None)
 
     def get(self, *arguments: str) -> Object:
-        """The object, or the list, that `kubectl get ARGUMENTS...` finds."""
+        """Return the object or the list that `kubectl get ARGUMENTS...` finds."""
         found: Object = json.loads(self.run("get", *arguments, "--output=json"))
         return found
 
     def items(self, *arguments: str) -> list[Object]:
-        """The objects of a list."""
+        """Return the objects of a list."""
         return list(self.get(*arguments)["items"])
 
     def exists(self, *arguments: str) -> bool:
-        """Whether `kubectl get ARGUMENTS...` finds anything."""
+        """Return whether `kubectl get ARGUMENTS...` finds an object."""
         try:
             return bool(self.run("get", *arguments, "--ignore-not-found", "--output=name").strip())
         except KubectlError as error:
@@ -58,19 +58,19 @@ class Kubectl:
             raise
 
     def apply(self, manifests: str, *, manager: str = FIELD_MANAGER) -> None:
-        """Apply YAML documents, server-side, as this field manager."""
+        """Apply YAML documents server-side, as this field manager."""
         self.run(
             "apply", "--server-side", "--force-conflicts", f"--field-manager={manager}", "-f", "-", stdin=manifests
         )
 
     def through(self, namespace: str, service: str, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """GET a page of a Service through the API server's proxy, parsed; `service` is `name:port`."""
+        """Return the parsed JSON of a Service's page, through the API server's proxy. `service` is `name:port`."""
         proxy = f"/api/v1/namespaces/{namespace}/services/{service}/proxy{path}"
         return json.loads(self.run("get", "--raw", f"{proxy}?{urlencode(query)}" if query else proxy))
 
     @property
     def words(self) -> str:
-        """How a person calls this kubectl in a shell."""
+        """The shell command for this kubectl."""
         return f"KUBECONFIG={self.kubeconfig} kubectl" if self.kubeconfig else "kubectl"
 
     def _run(self, program: Path, arguments: Sequence[str], stdin: str | None) -> str:
@@ -79,6 +79,6 @@ class Kubectl:
             [program, *arguments], input=stdin, env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            said = done.stderr.strip() or done.stdout.strip()
-            raise KubectlError(f"`{program.name} {' '.join(arguments[:4])}` failed: {said}")
+            output = done.stderr.strip() or done.stdout.strip()
+            raise KubectlError(f"`{program.name} {' '.join(arguments[:4])}` failed: {output}")
         return done.stdout

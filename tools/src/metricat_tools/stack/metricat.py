@@ -1,4 +1,4 @@
-"""Metricat on a cluster, as its users install it: by its Helm chart."""
+"""Install Metricat on a cluster as users do: with its Helm chart."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.kubectl import Kubectl
-from metricat_tools.stack.wait import pods_in_trouble, until
+from metricat_tools.stack.wait import pod_problems, until
 
 CHART = Path(__file__).resolve().parents[4] / "charts" / "metricat"
 RELEASE = "metricat"
@@ -15,11 +15,11 @@ SCRAPED = tuple(
     for kind in ("serviceMonitor", "prometheusRule")
     for value in ("enabled=true", "labels.release=demo")
 )
-"""Has the stack's Prometheus scrape the operator itself, and alert on it."""
+"""Chart values that make the stack's Prometheus scrape the operator, and alert about it."""
 
 
 def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
-    """Install or upgrade the release with these images (`operator` and `agent` -> name), and wait until it is ready."""
+    """Install or upgrade the release with these images (`operator` and `agent` -> name) and wait until it is ready."""
     values = {"defaultTarget.enabled": "false"}
     for component, image in images.items():
         repository, tag = split(image)
@@ -33,24 +33,22 @@ def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
             for word in ("--set-string" if "image" in key else "--set", f"{key}={value}")
         ),
     )
-    until(
-        "waiting for Metricat's operator", lambda: _rolled_out(kubectl), why=lambda: pods_in_trouble(kubectl, NAMESPACE)
-    )
+    until("waiting for Metricat's operator", lambda: _rolled_out(kubectl), why=lambda: pod_problems(kubectl, NAMESPACE))
 
 
 def uninstall_metricat(kubectl: Kubectl) -> None:
-    """Remove the release; its CRD, and so every MonitoringTarget, stays."""
+    """Remove the release. Its CRD stays, and so does every MonitoringTarget."""
     kubectl.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
 
 
 def split(image: str) -> tuple[str, str]:
-    """An image's repository and its tag; a registry's port is no tag."""
+    """Return an image's repository and tag. The port of a registry is not a tag."""
     found = re.fullmatch(r"(.+?)(?::([^:/]+))?", image)
     return (found[1], found[2] or "latest") if found else (image, "latest")
 
 
 def _rolled_out(kubectl: Kubectl) -> bool:
-    """Whether every operator Deployment of the release runs its newest template."""
+    """Return whether every operator Deployment of the release runs its newest template."""
     found = kubectl.items("deployments", "--namespace", NAMESPACE, f"--selector=app.kubernetes.io/instance={RELEASE}")
     return bool(found) and all(
         deployment["status"].get("observedGeneration") == deployment["metadata"]["generation"]

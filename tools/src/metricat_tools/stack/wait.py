@@ -1,4 +1,4 @@
-"""Waiting for a cluster to become what was asked, with progress, and with the reason where it does not."""
+"""Wait for a state of the cluster, with progress, and with the reason if it is not reached."""
 
 import time
 from collections.abc import Callable
@@ -19,17 +19,17 @@ def until(
     seconds: float = 180.0,
     why: Callable[[], str] = lambda: "",
 ) -> T:
-    """The first answer of `probe` that is true; a failing probe is asked again.
+    """Call `probe` until its result is true, and return that result. A failing probe is called again.
 
     Raises:
-        ToolError: there was none within `seconds`; says what `why` finds out, and the probe's last error.
+        ToolError: no true result within `seconds`. The message has the result of `why` and the probe's last error.
     """
     ticker, deadline, last = Ticker(label), time.monotonic() + seconds, ""
     while True:
         try:
-            if answer := probe():
+            if result := probe():
                 ticker.done()
-                return answer
+                return result
             last = ""
         except KubectlError as error:
             last = str(error)
@@ -41,27 +41,27 @@ def until(
         time.sleep(_POLL)
 
 
-def pods_in_trouble(kubectl: Kubectl, namespace: str) -> str:
-    """What keeps the namespace's pods from running: kubelet's and the scheduler's words, and a crash's last one."""
-    troubles = []
+def pod_problems(kubectl: Kubectl, namespace: str) -> str:
+    """Return why the namespace's pods do not run: kubelet's and the scheduler's messages, and a crash's last line."""
+    problems = []
     for pod in kubectl.items("pods", "--namespace", namespace):
         name = pod["metadata"]["name"]
         for container in pod["status"].get("containerStatuses", []):
             waiting = container["state"].get("waiting", {})
             if waiting.get("reason") == "CrashLoopBackOff":
-                troubles.append(f"pod {name} crashes: {last_words(kubectl, namespace, name, container['name'])}")
+                problems.append(f"pod {name} crashes: {last_log_line(kubectl, namespace, name, container['name'])}")
             elif waiting.get("reason", "ContainerCreating") != "ContainerCreating":
-                troubles.append(f"pod {name}: {waiting['reason']} {waiting.get('message', '')}".rstrip())
-        troubles += [
+                problems.append(f"pod {name}: {waiting['reason']} {waiting.get('message', '')}".rstrip())
+        problems += [
             f"pod {name}: {condition.get('message', '')}"
             for condition in pod["status"].get("conditions", [])
             if condition["type"] == "PodScheduled" and condition["status"] == "False"
         ]
-    return "; ".join(troubles)
+    return "; ".join(problems)
 
 
-def last_words(kubectl: Kubectl, namespace: str, pod: str, container: str) -> str:
-    """The last line that a container logged before it ended."""
+def last_log_line(kubectl: Kubectl, namespace: str, pod: str, container: str) -> str:
+    """Return the last line that a container logged before it ended."""
     try:
         return kubectl.run(
             "logs", pod, f"--container={container}", f"--namespace={namespace}", "--previous", "--tail=1"

@@ -10,7 +10,7 @@ from metricat_tools.errors import ToolError
 from metricat_tools.stack import install
 
 
-def test_a_table_is_as_wide_as_its_cells() -> None:
+def test_table_columns_are_as_wide_as_their_cells() -> None:
     assert table(("NODE", "CPU %"), [("n1", 3.14159), ("node-17", 100.0)]) == (
         "  NODE      CPU %\n"
         "  n1          3.1\n"
@@ -18,9 +18,9 @@ def test_a_table_is_as_wide_as_its_cells() -> None:
     )  # fmt: skip
 
 
-def test_every_step_tells_how_long_it_took() -> None:
+def test_every_step_prints_its_duration() -> None:
     times, lines = iter([0.0, 10.0, 12.5, 20.0, 21.0]), list[str]()
-    steps = Steps(clock=lambda: next(times), say=lines.append)
+    steps = Steps(clock=lambda: next(times), output=lines.append)
     with steps.step("build"):
         pass
     with pytest.raises(ToolError), steps.step("install"):
@@ -32,7 +32,7 @@ def test_every_step_tells_how_long_it_took() -> None:
     assert len({len(line) for line in lines}) == 1
 
 
-def test_load_ends_by_itself_and_has_no_rights() -> None:
+def test_load_has_a_time_limit_and_no_rights() -> None:
     pod = load.pod("docker.io/metricat/agent:1", "n2")
     spec = pod["spec"]
     assert isinstance(spec, dict)
@@ -41,7 +41,7 @@ def test_load_ends_by_itself_and_has_no_rights() -> None:
     compile(spec["containers"][0]["command"][2], "burn", "exec")
 
 
-def test_the_target_bears_the_labels_that_the_prometheus_asks_for() -> None:
+def test_target_has_the_labels_that_prometheus_selects() -> None:
     spec = yaml.safe_load(demo_cluster.target())["spec"]
     (prometheus,) = (
         document
@@ -52,7 +52,7 @@ def test_the_target_bears_the_labels_that_the_prometheus_asks_for() -> None:
     assert spec["alerts"]["labels"] == prometheus["spec"]["ruleSelector"]["matchLabels"]
 
 
-def test_overlay_may_be_there_or_be_loadable(tmp_path: Path) -> None:
+def test_overlay_may_be_loaded_or_loadable(tmp_path: Path) -> None:
     assert preflight.overlay("nodev\tsysfs\nnodev\toverlay\n\text4\n", tmp_path)
     assert not preflight.overlay("nodev\tsysfs\n", tmp_path)
     module = tmp_path / "kernel/fs/overlayfs/overlay.ko.xz"
@@ -61,15 +61,15 @@ def test_overlay_may_be_there_or_be_loadable(tmp_path: Path) -> None:
     assert preflight.overlay("nodev\tsysfs\n", tmp_path)
 
 
-def test_available_memory_is_read() -> None:
+def test_available_memory() -> None:
     assert preflight.available("MemTotal: 10 kB\nMemAvailable:    2048 kB\n") == 2048 * 1024
 
 
-def test_without_root_another_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_without_root_has_two_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    with pytest.raises(ToolError, match="needs root: run `sudo make demo`, or run `make demo CLUSTER=current`"):
+    with pytest.raises(ToolError, match=r"needs root\. Run `sudo make demo`, or run `make demo CLUSTER=current`"):
         preflight.check()
 
 
-def test_disk_is_looked_at_where_the_cache_will_be(tmp_path: Path) -> None:
+def test_existing_parent_of_the_cache(tmp_path: Path) -> None:
     assert preflight.existing(tmp_path / "a" / "b") == tmp_path

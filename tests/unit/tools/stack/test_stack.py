@@ -27,22 +27,22 @@ metadata:
 """
 
 
-def test_bundle_is_moved_and_its_crds_are_left_as_they_are() -> None:
+def test_bundle_is_moved_except_its_crds() -> None:
     crds, rest = install.adapted(BUNDLE)
     assert "namespace: default" in crds
     assert yaml.safe_load(rest)["metadata"]["namespace"] == "monitoring"
 
 
-def test_manifests_ask_for_the_images_that_we_make() -> None:
+def test_manifests_use_the_images_that_we_build() -> None:
     documents = [
         document
         for name in ("prometheus.yaml", "alertmanager.yaml")
         for document in yaml.safe_load_all(install.manifest(name))
     ]
-    asked = {document["spec"]["image"] for document in documents if "image" in document.get("spec", {})}
-    made = {component.tag for component in images.COMPONENTS.values()}
-    assert len(asked) == 2
-    assert asked < made
+    used = {document["spec"]["image"] for document in documents if "image" in document.get("spec", {})}
+    built = {component.tag for component in images.COMPONENTS.values()}
+    assert len(used) == 2
+    assert used < built
 
 
 @pytest.mark.parametrize(
@@ -58,28 +58,30 @@ def test_image_is_split_at_its_tag(image: str, parts: tuple[str, str]) -> None:
 
 
 class Recorded(Kubectl):
-    """A cluster that has one answer."""
+    """A cluster with one response."""
 
-    def __init__(self, answer: Any) -> None:
+    def __init__(self, response: Any) -> None:
         super().__init__()
-        object.__setattr__(self, "answer", answer)
+        object.__setattr__(self, "response", response)
 
     def through(self, *_: Any) -> Any:
-        return self.__dict__["answer"]
+        return self.__dict__["response"]
 
 
-def test_an_instant_vector_is_read() -> None:
-    answer = {"data": {"resultType": "vector", "result": [{"metric": {"node": "n1"}, "value": [1700000000.1, "12.5"]}]}}
-    (sample,) = PrometheusApi(Recorded(answer)).query("x")
+def test_query_returns_the_samples() -> None:
+    response = {
+        "data": {"resultType": "vector", "result": [{"metric": {"node": "n1"}, "value": [1700000000.1, "12.5"]}]}
+    }
+    (sample,) = PrometheusApi(Recorded(response)).query("x")
     assert (sample.node, sample.value) == ("n1", 12.5)
 
 
-def test_alertmanagers_alerts_are_read() -> None:
-    answer = [{"labels": {"alertname": "A"}, "annotations": {"summary": "s"}, "status": {"state": "active"}}]
-    (alert,) = AlertmanagerApi(Recorded(answer)).alerts("A")
+def test_alertmanager_alerts() -> None:
+    response = [{"labels": {"alertname": "A"}, "annotations": {"summary": "s"}, "status": {"state": "active"}}]
+    (alert,) = AlertmanagerApi(Recorded(response)).alerts("A")
     assert (alert.name, alert.state) == ("A", "active")
 
 
-def test_waiting_ends_with_the_reason() -> None:
+def test_timeout_error_has_the_reason() -> None:
     with pytest.raises(Exception, match=r"waiting: not within 0 s \(no node\)"):
         until("waiting", lambda: None, seconds=0, why=lambda: "no node")
