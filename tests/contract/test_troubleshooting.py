@@ -1,37 +1,83 @@
-"""The page for people knows every reason and every condition that a status may hold."""
+"""Every condition type and every reason is in the registry, and docs/troubleshooting.md has a row for each."""
 
 import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from metricat_operator.conditions import ConditionType, Reason
+from metricat_operator.conditions.condition import Condition
+from metricat_operator.conditions.reasons import FORMER_REASONS
+from metricat_operator.conditions.types import FORMER_TYPES
+from metricat_tools.generate import condition_tables
 from support.paths import ROOT
 
 OPERATOR = ROOT / "operator" / "src" / "metricat_operator"
-SPEAKERS = ("status", "verification", "cluster/prometheus_client.py", "cluster/prometheus_poller.py")
-NO_REASONS = {
-    *("True", "False", "Unknown", "Prometheus", "PrometheusAgent", "ThanosRuler", "Alertmanager", "NetworkPolicy"),
-    *("ServiceMonitor", "PrometheusRule", "AlertmanagerConfig", "DaemonSet", "MonitoringTarget", "No"),
-    *("In", "NotIn", "Exists", "DoesNotExist", "NoSchedule", "NoExecute", "PreferNoSchedule"),
+PAGE = ROOT / "docs" / "troubleshooting.md"
+REGISTRY = OPERATOR / "conditions"
+OF_OTHER_OBJECTS = {
+    ("cluster/pods.py", "Ready"),  # the condition of a pod
+    ("cluster/node_index.py", "Ready"),  # the condition of a node
+    ("cluster/cluster_cache.py", "Ready"),  # the condition of a node
+    ("cluster/prometheus_objects.py", "Ready"),
+    ("cluster/prometheus_objects.py", "Accepted"),  # the condition that the Prometheus Operator writes
 }
+"""Literals that are the words of Kubernetes about other objects, by module."""
 
 
-def words(path: Path) -> Iterator[str]:
-    """The strings in the code that look like a reason."""
+def literals(path: Path) -> Iterator[str]:
+    """Yield the string constants of a module, also those in f-strings."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and re.fullmatch(r"[A-Z][A-Za-z]*[a-z]", node.value)
-        ):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
-def test_every_reason_has_its_line() -> None:
-    files = [
-        file for name in SPEAKERS for file in ([OPERATOR / name], (OPERATOR / name).rglob("*.py"))[name[-3:] != ".py"]
-    ]
-    reasons = {word for file in files for word in words(file)} - NO_REASONS
-    assert {"LabelMissing", "RuleFails", "Timeout", "NoPods", "TaintNotTolerated", "Monitored"} <= reasons
-    page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    assert sorted(reason for reason in reasons if f"`{reason}`" not in page) == []
+def test_no_module_repeats_a_name_of_the_registry() -> None:
+    names = {str(one) for one in (*ConditionType, *Reason)} | FORMER_TYPES.keys() | FORMER_REASONS.keys()
+    found = {
+        (str(path.relative_to(OPERATOR)), word)
+        for path in OPERATOR.rglob("*.py")
+        if REGISTRY not in path.parents
+        for word in literals(path)
+        if word in names
+    }
+    assert sorted(found - OF_OTHER_OBJECTS) == []
+
+
+def test_page_has_every_table_once() -> None:
+    assert sorted(condition_tables.tables(PAGE.read_text())) == sorted(condition_tables.TABLES)
+
+
+def test_page_is_generated() -> None:
+    page = PAGE.read_text()
+    assert page == condition_tables.page(page), "run: make generate"
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_its_row(reason: Reason) -> None:
+    page = PAGE.read_text()
+    assert reason.notes
+    for note in reason.notes:
+        if note.where in condition_tables.TABLES:
+            assert re.search(rf"^\|.*`{reason}`.*\| {re.escape(note.meaning)} \|", page, re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", ConditionType)
+def test_every_type_has_its_row(kind: ConditionType) -> None:
+    assert f"| `{kind}` | {kind.about.question} |" in PAGE.read_text()
+    assert kind.about.summary in {"", *ConditionType}
+
+
+def test_remedies_have_no_period_after_a_command() -> None:
+    """A person copies the command from the message up to its end."""
+    assert [one for one in Reason for note in one.notes if re.search("`kubectl[^`]*`[.]$", note.remedy)] == []
+
+
+def test_no_former_name_is_in_use() -> None:
+    assert not FORMER_TYPES.keys() & set(ConditionType)
+    assert not FORMER_REASONS.keys() & set(Reason)
+    former = Condition.parse({"type": "Notified", "status": "False", "reason": "SelectsNone"})
+    assert former is not None
+    assert (former.type, former.reason) == (ConditionType.NOTIFICATIONS_CONFIGURED, Reason.SELECTOR_NOT_SET)

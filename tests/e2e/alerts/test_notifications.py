@@ -202,7 +202,7 @@ def fired(demo: DemoCluster, way: str, alert: str) -> set[tuple[str, str]]:
 
 def condition(demo: DemoCluster) -> dict[str, str]:
     found: list[dict[str, str]] = demo.target()["status"]["conditions"]
-    return next((one for one in found if one["type"] == "Notified"), {"reason": "", "status": ""})
+    return next((one for one in found if one["type"] == "NotificationsConfigured"), {"reason": "", "status": ""})
 
 
 def receivers(demo: DemoCluster) -> set[str]:

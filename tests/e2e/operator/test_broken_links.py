@@ -67,18 +67,18 @@ def no_extra_rule(demo: DemoCluster) -> None:
 def test_a_monitor_that_nobody_selects(demo: DemoCluster) -> None:
     with broken(demo, as_before(demo)):
         patch(demo, "mtarget", "nodes", {"spec": {"monitor": {"labels": None}}})
-        message = named(demo, "Discovered", "LabelMissing", "it asks for release=demo")
+        message = named(demo, "Selected", "LabelMissing", "it requires release=demo")
         named(demo, "Monitored", "LabelMissing")
-        _, *words = shlex.split(message.rpartition("; ")[2])
+        _, *words = shlex.split(message.rpartition("run: ")[2])
         demo.kubectl.run(*words)
-        until("the printed command to mend it", lambda: condition(demo, "Discovered")["status"] == "True", seconds=60)
+        until("the printed command to mend it", lambda: condition(demo, "Selected")["status"] == "True", seconds=60)
 
 
 def test_a_prometheus_that_may_not_discover(demo: DemoCluster) -> None:
     with broken(demo, lambda: demo.kubectl.apply(manifest("prometheus.yaml"))):
         demo.kubectl.run("delete", "clusterrolebinding", "prometheus-demo")
         demo.kubectl.run("delete", "pod", "prometheus-demo-0", *PLACE)  # a running one keeps what it has found
-        message = named(demo, "Scraped", "NoTargets", "it must be allowed to list")
+        message = named(demo, "Scraped", "NoTargets", "Check that it may list")
         _, *words = shlex.split(message.rpartition(": ")[2])
         with pytest.raises(KubectlError, match=r"can-i.*failed: no$"):
             demo.kubectl.run(*words)
@@ -95,7 +95,7 @@ def test_a_rule_that_fails_in_evaluation(demo: DemoCluster) -> None:
         extra_rule(demo, "up * on (job) group_left () up")
         until("the Prometheus Operator to pass it on", lambda: handed_on(demo), seconds=30)
         reload_now(demo.kubectl)
-        named(demo, "RulesLoaded", "RuleFails", "own:rule in group own", "many-to-many matching not allowed")
+        named(demo, "RulesLoaded", "RuleEvaluationFailed", "own:rule in group own", "many-to-many matching not allowed")
     reload_now(demo.kubectl)
 
 
@@ -121,16 +121,16 @@ def test_a_prometheus_that_the_operator_does_not_reach(demo: DemoCluster, cluste
     node = cluster.node(prometheus["spec"]["nodeName"])
     between = f"ip saddr {operator['status']['podIP']} ip daddr {prometheus['status']['podIP']}"
     with dropped(demo, node, between):
-        message = named(demo, "Scraped", "Timeout", "if a NetworkPolicy keeps Metricat out, let it in")
+        message = named(demo, "Scraped", "Timeout", "If a NetworkPolicy blocks Metricat, allow it: ")
         assert condition(demo, "Monitored")["status"] == "Unknown"
-        policy = shlex.split(message.rpartition("let it in: ")[2])[1]
+        policy = shlex.split(message.rpartition("allow it: ")[2])[1]
         demo.kubectl.run("apply", "--dry-run=server", "-f", "-", stdin=policy)
 
 
 def test_no_prometheus_runs(demo: DemoCluster) -> None:
     with broken(demo, lambda: patch(demo, "prometheus", "demo", {"spec": {"replicas": 1}})):
         patch(demo, "prometheus", "demo", {"spec": {"replicas": 0}})
-        named(demo, "Scraped", "NoPods", "it has no pod")
+        named(demo, "Scraped", "NoPods", "It has no pod")
         named(demo, "RulesLoaded", "NoPods")
 
 

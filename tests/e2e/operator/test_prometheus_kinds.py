@@ -94,7 +94,7 @@ def test_shards_divide_the_nodes_and_all_of_them_are_asked(demo: DemoCluster, cl
         patch(demo, "prometheus", "demo", {"spec": {"shards": 2}})
         both = until("each shard to have a node", lambda: divided(demo), seconds=600)
         wait_says(demo, "Scraped", f"2/2 nodes are up in {DEMO}")
-        wait_says(demo, "RulesLoaded", f"{DEMO} has the")
+        wait_says(demo, "RulesLoaded", f"{DEMO} has loaded the")
         assert demo.target()["status"]["nodes"]["scraped"] == 2
 
         # One that cannot be asked leaves open whether its nodes are scraped.
@@ -139,10 +139,10 @@ def test_a_prometheus_agent_is_asked_for_its_targets(demo: DemoCluster) -> None:
     spec = {key: server["spec"][key] for key in (*same, *chosen)}
     mine = f"PrometheusAgent {NAMESPACE}/beside"
     with another(demo, "PrometheusAgent", "v1alpha1", spec):
-        wait_says(demo, "Discovered", f"{DEMO}, {mine} select the ServiceMonitor")
+        wait_says(demo, "Selected", f"{DEMO}, {mine} select the ServiceMonitor")
         wait_says(demo, "Scraped", f"2/2 nodes are up in {DEMO}", f"2/2 nodes are up in {mine}")
         with deaf(demo, "serviceMonitorSelector"):
-            wait_says(demo, "Discovered", f"{mine} selects the ServiceMonitor; {DEMO} selects the PrometheusRule")
+            wait_says(demo, "Selected", f"{mine} selects the ServiceMonitor; {DEMO} selects the PrometheusRule")
             until("the agent alone", lambda: condition(demo, "Scraped")["message"] == f"2/2 nodes are up in {mine}")
             assert demo.target()["status"]["nodes"]["scraped"] == 2
             delete_agent(demo, "n2")  # what it does not reach, it names, too
@@ -160,13 +160,13 @@ def test_a_thanos_ruler_takes_rules(demo: DemoCluster) -> None:
         return any(key.startswith(f"{NAMESPACE}-{SERVICE}-") for one in found for key in one.get("data", {}))
 
     with another(demo, "ThanosRuler", "v1", spec):
-        wait_says(demo, "Discovered", f"{DEMO} selects the ServiceMonitor; {DEMO}, {mine} select the PrometheusRule")
+        wait_says(demo, "Selected", f"{DEMO} selects the ServiceMonitor; {DEMO}, {mine} select the PrometheusRule")
         until("the Prometheus Operator to give it the rules", given, seconds=60)
-        wait_says(demo, "RulesLoaded", f"{DEMO} has the")  # one that works is enough
+        wait_says(demo, "RulesLoaded", f"{DEMO} has loaded the")  # one that works is enough
         with deaf(demo, "ruleSelector"):
-            wait_says(demo, "Discovered", f"{DEMO} selects the ServiceMonitor; {mine} selects the PrometheusRule")
-            named(demo, "RulesLoaded", "NoPods", f"{mine}: it has no pod")
+            wait_says(demo, "Selected", f"{DEMO} selects the ServiceMonitor; {mine} selects the PrometheusRule")
+            named(demo, "RulesLoaded", "NoPods", f"{mine}: It has no pod")
         group = {"name": "own", "rules": [{"record": "own:rule", "expr": "sum("}]}
         with broken(demo, lambda: patch(demo, "mtarget", "nodes", {"spec": {"alerts": {"extraGroups": None}}})):
             patch(demo, "mtarget", "nodes", {"spec": {"alerts": {"extraGroups": [group]}}})
-            named(demo, "RulesLoaded", "RuleRejected", f"out of {DEMO}: ", f"out of {mine}: ")
+            named(demo, "RulesLoaded", "RuleRejected", f"for {DEMO}: ", f"for {mine}: ")

@@ -49,10 +49,10 @@ def given(demo: DemoCluster) -> bool:
 
 
 def says(demo: DemoCluster, reason: str) -> str | None:
-    """What the target's `Discovered` says, if that is its reason."""
+    """What the target's `Selected` says, if that is its reason."""
     status = demo.kubectl.get("mtarget", "aside", "--namespace", UNSEEN).get("status", {})
     found: dict[str, str] = {
-        one["reason"]: one["message"] for one in status.get("conditions", []) if one["type"] == "Discovered"
+        one["reason"]: one["message"] for one in status.get("conditions", []) if one["type"] == "Selected"
     }
     return found.get(reason)
 
@@ -72,19 +72,19 @@ def restart(demo: DemoCluster, *more: str) -> None:
 
 @pytest.mark.usefixtures("selected")
 def test_a_namespace_that_the_prometheus_operator_does_not_look_into(demo: DemoCluster) -> None:
-    until("the monitor to be given", lambda: given(demo) and says(demo, "Discovered"), seconds=CLEARED_SECONDS)
+    until("the monitor to be given", lambda: given(demo) and says(demo, "Selected"), seconds=CLEARED_SECONDS)
 
     with broken(demo, lambda: restart(demo)):
         restart(demo, DENIED)
         told = until("its limits to be named", lambda: says(demo, "NamespaceNotWatched"), seconds=NAMED_SECONDS)
         assert (
-            f"the Prometheus Operator does not look into namespace {UNSEEN}: {NAMESPACE}/prometheus-operator-" in told
+            f"the Prometheus Operator does not watch the namespace {UNSEEN} ({NAMESPACE}/prometheus-operator-" in told
         )
         assert f"has {DENIED}" in told
         until("the monitor to be left out", lambda: not given(demo), seconds=CLEARED_SECONDS)
 
         restart(demo, BINDINGS)
-        until("the monitor to be given", lambda: given(demo) and says(demo, "Discovered"), seconds=CLEARED_SECONDS)
+        until("the monitor to be given", lambda: given(demo) and says(demo, "Selected"), seconds=CLEARED_SECONDS)
 
         def bound() -> list[str]:
             monitor = demo.kubectl.get("servicemonitor", "metricat-aside", "--namespace", UNSEEN)
@@ -92,5 +92,5 @@ def test_a_namespace_that_the_prometheus_operator_does_not_look_into(demo: DemoC
 
         assert until("its binding", bound, seconds=CLEARED_SECONDS) == ["demo"]
         assert (
-            says(demo, "Discovered") == f"Prometheus {NAMESPACE}/demo selects the ServiceMonitor and the PrometheusRule"
+            says(demo, "Selected") == f"Prometheus {NAMESPACE}/demo selects the ServiceMonitor and the PrometheusRule"
         )

@@ -92,7 +92,7 @@ def settled(query: PrometheusQuery, port: int) -> QueryResult:
             if found.nodes.get("n1") and found.errors and "unknown" not in health:
                 return found
         except QueryError as error:
-            assert error.reason in {"Unreachable", "NotUnderstood"}, error  # noqa: PT017 (it is still starting)
+            assert error.reason in {"Unreachable", "InvalidResponse"}, error  # noqa: PT017 (it is still starting)
         assert time.monotonic() < deadline, "it does not settle"
         time.sleep(0.5)
 

@@ -13,7 +13,7 @@ import pytest
 from metricat_operator.cluster.cluster_cache import instance, trim_instance
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
 from metricat_operator.facts.model import Manifest, Selector
-from metricat_operator.verification.selection import Subject, why_not_selected
+from metricat_operator.verification.selection import Subject, selection_problem
 from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster
 from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.wait import until
@@ -127,7 +127,7 @@ def test_the_verdict_is_the_prometheus_operators(demo: DemoCluster, case: Case, 
     written = given(demo, case)
     theirs = {str(one): written[name] for one, name in zip(made, names, strict=True)}
     assert {
-        str(one): why_not_selected("nodes", subject, instance(trim_instance(one))) is None for one in made
+        str(one): selection_problem("nodes", subject, instance(trim_instance(one))) is None for one in made
     } == theirs
     assert set(theirs.values()) == {True, False}
 
@@ -135,16 +135,16 @@ def test_the_verdict_is_the_prometheus_operators(demo: DemoCluster, case: Case, 
 def test_a_label_that_is_missing_is_named_and_the_patch_mends_it(demo: DemoCluster) -> None:
     def told() -> dict[str, str]:
         conditions = demo.kubectl.get("mtarget", "nodes", "--namespace", NAMESPACE)["status"]["conditions"]
-        found: dict[str, str] = next(one for one in conditions if one["type"] == "Discovered")
+        found: dict[str, str] = next(one for one in conditions if one["type"] == "Selected")
         return found
 
     until("a Prometheus to select us", lambda: told()["status"] == "True", seconds=60)
     patch = '{"spec": {"monitor": {"labels": null}}}'
     demo.kubectl.run("patch", "mtarget", "nodes", "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
     until("the missing label to be named", lambda: told()["reason"] == "LabelMissing", seconds=60)
-    start = f"Prometheus {NAMESPACE}/demo does not select the ServiceMonitor: it asks for release=demo; kubectl patch"
+    start = f"Prometheus {NAMESPACE}/demo does not select the ServiceMonitor: it requires release=demo."
     assert told()["message"].startswith(start)
-    _, *words = shlex.split(told()["message"].rpartition("; ")[2])
+    _, *words = shlex.split(told()["message"].rpartition("run: ")[2])
     demo.kubectl.run(*words)
     until("a Prometheus to select us", lambda: told()["status"] == "True", seconds=60)
     until("both to be scraped", lambda: len(demo.prometheus.query(f'up{{service="{SERVICE}"}} == 1')) == 2)

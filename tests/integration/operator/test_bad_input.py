@@ -296,7 +296,7 @@ def test_a_refused_edit_is_seen_at_a_glance(cluster: Cluster, namespace: str) ->
 def test_a_refused_target_says_that_nothing_runs(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace, {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}))
     eventually(lambda: accepted(cluster, namespace).get("status") == "False")
-    assert accepted(cluster, namespace)["message"].endswith("; until then nothing runs")
+    assert accepted(cluster, namespace)["message"].endswith("; No objects are written until this is corrected")
     assert cluster.get("daemonset", CHILD, namespace) is None
 
 
@@ -317,7 +317,7 @@ def test_a_pattern_that_only_the_agent_refuses(cluster: Cluster, namespace: str)
     assert said["message"].startswith(
         "spec.agent.collectors.diskstats.excludeDevices: 'sd\\\\z' is not a regular expression"
     )
-    assert "what runs already stays as it was" in said["message"]
+    assert "Existing objects stay unchanged" in said["message"]
     after = cluster.get("daemonset", CHILD, namespace)
     assert before
     assert after

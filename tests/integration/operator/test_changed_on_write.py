@@ -58,7 +58,7 @@ def test_a_policy_that_changes_what_is_written_is_named(cluster: Cluster, namesp
         return cluster.condition(namespace, "nodes", "Applied")
 
     cluster.apply(target(namespace))
-    eventually(lambda: applied().get("reason") == "ChangedOnWrite")
+    eventually(lambda: applied().get("reason") == "MutatedByAdmission")
     assert applied()["message"] == (
         "DaemonSet metricat-nodes: /spec/template/spec/containers/0/image is changed as it is written, most likely by "
         "an admission webhook or policy: let that leave objects labelled app.kubernetes.io/managed-by="

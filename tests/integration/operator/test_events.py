@@ -1,4 +1,4 @@
-"""What the operator says beside the status: events when a condition changes, and logs that name their target."""
+"""Events for changed conditions, and log lines that name their target."""
 
 import json
 import time
@@ -6,11 +6,14 @@ import time
 from support.harness import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
 
 BAD = {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}
-"""What only the operator refuses."""
-SPEAKERS = {f"metricat_operator.{module}" for module in ("app", "reconcile", "cluster.apply", "cluster.prometheus")}
+"""A spec that only the operator rejects, not the API server."""
+LOGGERS = {
+    f"metricat_operator.{module}"
+    for module in ("controller.operator", "controller.reconciler", "cluster.apply", "cluster.prometheus_poller")
+}
 
 
-def told(cluster: Cluster, namespace: str, kind: str) -> list[tuple[str, str]]:
+def events(cluster: Cluster, namespace: str, kind: str) -> list[tuple[str, str]]:
     """Type and reason of each event about a condition of the target, in their order."""
     found = cluster.api.get(f"/api/v1/namespaces/{namespace}/events")["items"]
     about = [one for one in found if one["involvedObject"]["kind"] == "MonitoringTarget"]
@@ -18,31 +21,29 @@ def told(cluster: Cluster, namespace: str, kind: str) -> list[tuple[str, str]]:
     return [(one["type"], one["reason"]) for one in ordered if one["message"].startswith(f"{kind}: ")]
 
 
-def test_a_refused_spec_is_an_event_once_and_so_is_its_end(
+def test_rejected_spec_and_its_correction_are_one_event_each(
     cluster: Cluster, namespace: str, operator: RunningOperator
 ) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    assert told(cluster, namespace, "Accepted") == []
+    assert events(cluster, namespace, "Accepted") == []
     cluster.apply(target(namespace, BAD))
-    refused = [("Warning", "Invalid")]
-    eventually(lambda: told(cluster, namespace, "Accepted") == refused)
+    rejected = [("Warning", "Invalid")]
+    eventually(lambda: events(cluster, namespace, "Accepted") == rejected)
 
-    looks = operator.log.read_text().count('"event": "reconciled"')
-    for verb in ("cordon", "uncordon"):  # a change of a node has every target looked at again
+    reconciles = operator.log.read_text().count('"event": "reconciled"')
+    for verb in ("cordon", "uncordon"):  # a change of a node makes the operator reconcile every target
         cluster.do(verb, "sim-0001")
-        time.sleep(
-            1.5
-        )  # the look comes a second after the change; nothing more may be told, which cannot be waited for
-    assert operator.log.read_text().count('"event": "reconciled"') > looks
-    assert told(cluster, namespace, "Accepted") == refused
+        time.sleep(1.5)  # the reconcile follows after a second, and must write no event
+    assert operator.log.read_text().count('"event": "reconciled"') > reconciles
+    assert events(cluster, namespace, "Accepted") == rejected
 
     cluster.apply(target(namespace, {"agent": {}}))
-    eventually(lambda: told(cluster, namespace, "Accepted") == [*refused, ("Normal", "Accepted")])
-    assert told(cluster, namespace, "Ready") == []  # which only sums up others
+    eventually(lambda: events(cluster, namespace, "Accepted") == [*rejected, ("Normal", "Accepted")])
+    assert events(cluster, namespace, "Ready") == []  # a summary
 
 
-def test_every_line_about_a_target_has_its_name(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:
+def test_every_log_line_about_a_target_names_it(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     before = len(operator.log.read_text())
@@ -60,6 +61,6 @@ def test_every_line_about_a_target_has_its_name(cluster: Cluster, namespace: str
     work = {"applied", "mended", "pruned", "reconciled"}
     eventually(lambda: work <= {str(line["event"]) for line in lines()})
     assert [line for line in lines() if not {"event", "level", "logger", "timestamp"} <= line.keys()] == []
-    assert [line for line in lines() if line["logger"] in SPEAKERS and "target" not in line] == []
+    assert [line for line in lines() if line["logger"] in LOGGERS and "target" not in line] == []
     done = [line for line in lines() if line["event"] in {"applied", "mended", "pruned"}]
     assert {line["target"] for line in done if line["name"] == CHILD} == {f"{namespace}/nodes"}

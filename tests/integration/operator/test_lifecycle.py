@@ -40,7 +40,7 @@ def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str)
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
     assert {c["type"]: c["status"] for c in found["status"]["conditions"]} == {
         **dict.fromkeys(("Accepted", "Applied", "AgentsReady", "Ready"), "True"),
-        "Discovered": "False",  # there is no Prometheus
+        "Selected": "False",  # there is no Prometheus
         "RulesLoaded": "Unknown",
         "Scraped": "Unknown",
         "Monitored": "False",
@@ -317,7 +317,7 @@ def test_a_name_that_is_taken_is_told_and_not_taken_over(cluster: Cluster, names
     }
     cluster.apply(theirs)
     cluster.apply(target(namespace))
-    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NameTaken")
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NameConflict")
     assert "exists and is not Metricat's" in cluster.condition(namespace, "nodes", "Applied")["message"]
     service = cluster.get("service", CHILD, namespace)
     assert service
@@ -341,7 +341,7 @@ def test_what_bears_our_name_and_is_not_ours_is_never_merged_into(cluster: Clust
     cluster.apply(*theirs.values())
     before = {kind: cluster.get(kind, CHILD, namespace) for kind in theirs}
     cluster.apply(target(namespace))
-    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NameTaken")
+    eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NameConflict")
     assert {kind: cluster.get(kind, CHILD, namespace) for kind in theirs} == before
 
 
@@ -353,7 +353,7 @@ def test_a_pool_never_takes_over_the_pool_of_another_target(cluster: Cluster, na
         one["metadata"]["name"] = name
         cluster.apply(one)
         eventually(partial(cluster.condition, namespace, name, "Applied"))
-    eventually(lambda: cluster.condition(namespace, "b-metricat-c", "Applied").get("reason") == "NameTaken")
+    eventually(lambda: cluster.condition(namespace, "b-metricat-c", "Applied").get("reason") == "NameConflict")
     told = cluster.condition(namespace, "b-metricat-c", "Applied")["message"]
     assert "DaemonSet a-metricat-b-metricat-c is that of the MonitoringTarget c" in told
     daemon_set = cluster.get("daemonset", "a-metricat-b-metricat-c", namespace)

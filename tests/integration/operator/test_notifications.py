@@ -1,4 +1,4 @@
-"""Receivers become an AlertmanagerConfig, repaired and pruned like any child, and the status says who selects it."""
+"""Receivers become an AlertmanagerConfig, and the status reports which Alertmanager selects it."""
 
 import shlex
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ def alertmanager_kind(cluster: Cluster) -> Iterator[None]:
         yield
 
 
-def notified(cluster: Cluster, namespace: str) -> dict[str, Any]:
-    return cluster.condition(namespace, "nodes", "Notified")
+def notifications_configured(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    return cluster.condition(namespace, "nodes", "NotificationsConfigured")
 
 
-def test_a_config_comes_is_repaired_stays_the_same_and_goes(cluster: Cluster, namespace: str) -> None:
+def test_config_is_created_repaired_kept_and_deleted(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    assert not notified(cluster, namespace)
+    assert not notifications_configured(cluster, namespace)
     assert cluster.get(KIND, CHILD, namespace) is None
 
     cluster.apply(target(namespace, {"notifications": {"receivers": RECEIVERS}}))
@@ -39,7 +39,7 @@ def test_a_config_comes_is_repaired_stays_the_same_and_goes(cluster: Cluster, na
     assert made is not None
     assert [one["name"] for one in made["spec"]["receivers"]] == ["Nobody", "chat", "mail"]
 
-    # A foreign label to group by, and a receiver of somebody else's, are taken out again.
+    # The operator removes a foreign label in groupBy.
     patch = '[{"op": "add", "path": "/spec/route/groupBy/-", "value": "instance"}]'
     cluster.do("patch", KIND, CHILD, "-n", namespace, "--type=json", f"-p={patch}")
     eventually(lambda: (cluster.get(KIND, CHILD, namespace) or {})["spec"] == made["spec"], 10)
@@ -54,12 +54,12 @@ def test_a_config_comes_is_repaired_stays_the_same_and_goes(cluster: Cluster, na
 
     cluster.apply(target(namespace))
     eventually(lambda: cluster.get(KIND, CHILD, namespace) is None)
-    eventually(lambda: not notified(cluster, namespace))
+    eventually(lambda: not notifications_configured(cluster, namespace))
 
 
-def test_the_patch_that_the_message_tells_makes_an_alertmanager_select_us(cluster: Cluster, namespace: str) -> None:
+def test_patch_in_the_message_makes_an_alertmanager_select_the_config(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace, {"notifications": {"receivers": RECEIVERS}}))
-    eventually(lambda: notified(cluster, namespace).get("reason") == "NoAlertmanager")
+    eventually(lambda: notifications_configured(cluster, namespace).get("reason") == "NoAlertmanager")
     cluster.apply(
         {
             "apiVersion": "monitoring.coreos.com/v1",
@@ -68,22 +68,25 @@ def test_the_patch_that_the_message_tells_makes_an_alertmanager_select_us(cluste
             "spec": {"alertmanagerConfigSelector": {"matchLabels": {"release": "kps"}}},
         }
     )
-    eventually(lambda: notified(cluster, namespace).get("reason") == "LabelMissing")
-    kubectl, *words = shlex.split(notified(cluster, namespace)["message"].rpartition("; ")[2])
+    eventually(lambda: notifications_configured(cluster, namespace).get("reason") == "LabelMissing")
+    kubectl, *words = shlex.split(notifications_configured(cluster, namespace)["message"].rpartition("run: ")[2])
     assert kubectl == "kubectl"
     cluster.do(*words)
-    eventually(lambda: notified(cluster, namespace).get("status") == "True")
-    assert notified(cluster, namespace)["message"] == f"Alertmanager {namespace}/main selects the AlertmanagerConfig"
+    eventually(lambda: notifications_configured(cluster, namespace).get("status") == "True")
+    assert (
+        notifications_configured(cluster, namespace)["message"]
+        == f"Alertmanager {namespace}/main selects the AlertmanagerConfig"
+    )
 
 
 @pytest.mark.slow
-def test_a_kind_that_is_not_served(cluster: Cluster, namespace: str) -> None:
+def test_status_is_unknown_if_the_kind_is_not_served(cluster: Cluster, namespace: str) -> None:
     cluster.do("delete", "crd", "alertmanagerconfigs.monitoring.coreos.com")
     try:
         cluster.apply(target(namespace, {"notifications": {"receivers": RECEIVERS}}))
         wait_ready(cluster, namespace)
-        eventually(lambda: notified(cluster, namespace).get("reason") == "NotServed")
-        assert notified(cluster, namespace)["status"] == "Unknown"
+        eventually(lambda: notifications_configured(cluster, namespace).get("reason") == "NotServed")
+        assert notifications_configured(cluster, namespace)["status"] == "Unknown"
         assert cluster.get("prometheusrule", CHILD, namespace)
     finally:
         cluster.do("apply", "--server-side", "-f", str(crd_file("alertmanagerconfigs")))

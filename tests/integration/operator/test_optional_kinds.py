@@ -22,7 +22,7 @@ def test_kinds_that_go_while_there_are_objects_of_them(
     try:
         eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NotServed", seconds=90)
         message = cluster.condition(namespace, "nodes", "Applied")["message"]
-        assert "does not serve AlertmanagerConfig, PrometheusRule and ServiceMonitor; install" in message
+        assert "does not serve AlertmanagerConfig, PrometheusRule and ServiceMonitor. Install" in message
         assert cluster.condition(namespace, "nodes", "Ready")["status"] == "True"
         assert cluster.condition(namespace, "nodes", "Monitored")["status"] == "Unknown"
         cluster.delete("service", CHILD, namespace)  # what is served is repaired all the same
@@ -46,7 +46,7 @@ def test_kinds_that_go_and_come(cluster: Cluster, namespace: str, operator: Runn
         wait_ready(cluster, namespace)
         eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NotServed")
         message = cluster.condition(namespace, "nodes", "Applied")["message"]
-        assert message.startswith("the cluster does not serve PrometheusRule; install the Prometheus Operator")
+        assert message.startswith("The cluster does not serve PrometheusRule. Install the Prometheus Operator")
         assert cluster.get("servicemonitor", CHILD, namespace)
     finally:
         cluster.do("apply", "--server-side", "-f", str(crd_file("prometheusrules")))

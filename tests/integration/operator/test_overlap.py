@@ -86,7 +86,7 @@ def test_the_older_target_owns_the_nodes_that_both_select(cluster: Cluster, name
         eventually(lambda: owners(cluster) == {first: "nodes", **dict.fromkeys(rest, YOUNGER)})
         eventually(lambda: accepted(cluster, namespace) == "Overlaps")
         message = cluster.condition(namespace, YOUNGER, "Accepted")["message"]
-        assert f"keep them: {namespace}/nodes (1 node)" in message
+        assert f"older MonitoringTargets: {namespace}/nodes (1 node)" in message
 
         cluster.apply(target(namespace, every))  # the older one is edited
         eventually(lambda: owners(cluster) == dict.fromkeys(nodes, "nodes"))

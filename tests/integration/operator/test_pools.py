@@ -92,7 +92,7 @@ def test_a_taint_that_only_one_pool_tolerates_is_told(cluster: Cluster, namespac
     eventually(lambda: status(cluster, namespace).get("nodes", {}).get("ready") == len(nodes) - 1)
     [uncovered] = status(cluster, namespace)["uncovered"]
     assert (uncovered["node"], uncovered["reason"]) == (nodes[0], "TaintNotTolerated")
-    assert f"the node has the taint {KEY}=yes:NoSchedule" in uncovered["message"]
+    assert f"The node has the taint {KEY}=yes:NoSchedule" in uncovered["message"]
     cluster.do("taint", "node", nodes[0], f"{KEY}-")
     wait_ready(cluster, namespace)
 

@@ -1,4 +1,4 @@
-"""The status says whether a Prometheus selects the monitor and the rules, and what is missing."""
+"""The status reports whether a Prometheus selects the ServiceMonitor and the PrometheusRules, and what is missing."""
 
 import shlex
 from collections.abc import Iterator
@@ -25,34 +25,34 @@ def prometheus(namespace: str, **spec: object) -> Manifest:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prometheus_kind")
-def test_the_patch_that_the_message_tells_makes_a_prometheus_select_us(cluster: Cluster, namespace: str) -> None:
-    def told() -> Manifest:
-        return cluster.condition(namespace, "nodes", "Discovered")
+def test_patch_in_the_message_makes_a_prometheus_select_the_objects(cluster: Cluster, namespace: str) -> None:
+    def selected() -> Manifest:
+        return cluster.condition(namespace, "nodes", "Selected")
 
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    eventually(lambda: told().get("reason") == "NoPrometheus")
+    eventually(lambda: selected().get("reason") == "NoPrometheus")
 
     label = {"matchLabels": {"release": "kps"}}
     cluster.apply(prometheus(namespace, serviceMonitorSelector=label, ruleSelector=label))
 
     def lacks(section: str) -> bool:
-        return told().get("reason") == "LabelMissing" and f'"{section}"' in told()["message"]
+        return selected().get("reason") == "LabelMissing" and f'"{section}"' in selected()["message"]
 
     for section in ("monitor", "alerts"):
         eventually(partial(lacks, section))
-        kubectl, *words = shlex.split(told()["message"].rpartition("; ")[2])
+        kubectl, *words = shlex.split(selected()["message"].rpartition("run: ")[2])
         assert kubectl == "kubectl"
         cluster.do(*words)
-    eventually(lambda: told().get("status") == "True")
-    assert told()["message"] == f"Prometheus {namespace}/k8s selects the ServiceMonitor and the PrometheusRule"
+    eventually(lambda: selected().get("status") == "True")
+    assert selected()["message"] == f"Prometheus {namespace}/k8s selects the ServiceMonitor and the PrometheusRule"
 
     cluster.do("delete", "prometheus", "k8s", "-n", namespace)
-    eventually(lambda: told().get("reason") == "NoPrometheus")
+    eventually(lambda: selected().get("reason") == "NoPrometheus")
 
 
 @pytest.mark.usefixtures("prometheus_kind")
-def test_a_namespace_that_is_not_selected(cluster: Cluster, namespace: str) -> None:
+def test_label_command_in_the_message_makes_a_prometheus_select_the_namespace(cluster: Cluster, namespace: str) -> None:
     cluster.do("label", "namespace", namespace, "scraped=no")
     spaces = {"matchLabels": {"scraped": "yes"}}
     spec = {
@@ -60,7 +60,7 @@ def test_a_namespace_that_is_not_selected(cluster: Cluster, namespace: str) -> N
         **dict.fromkeys(("serviceMonitorNamespaceSelector", "ruleNamespaceSelector"), spaces),
     }
     cluster.apply(prometheus("monitoring", **spec), target(namespace))
-    eventually(lambda: cluster.condition(namespace, "nodes", "Discovered").get("reason") == "NamespaceNotSelected")
-    _, *words = shlex.split(cluster.condition(namespace, "nodes", "Discovered")["message"].rpartition("; ")[2])
+    eventually(lambda: cluster.condition(namespace, "nodes", "Selected").get("reason") == "NamespaceNotSelected")
+    _, *words = shlex.split(cluster.condition(namespace, "nodes", "Selected")["message"].rpartition("run: ")[2])
     cluster.do(*words)
-    eventually(lambda: cluster.condition(namespace, "nodes", "Discovered").get("status") == "True")
+    eventually(lambda: cluster.condition(namespace, "nodes", "Selected").get("status") == "True")

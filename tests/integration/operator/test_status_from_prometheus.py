@@ -1,4 +1,4 @@
-"""The status says what a Prometheus answers; here one that answers as the test wants, at the address of a pod."""
+"""The status follows the responses of a Prometheus; here a fake one at the address of a pod."""
 
 import json
 import threading
@@ -15,8 +15,8 @@ from support.harness import CHILD, Cluster, Manifest, eventually, served, target
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.slow]
 
 
-class Answers(BaseHTTPRequestHandler):
-    """Prometheus' HTTP API, in the form of its own answers."""
+class Responses(BaseHTTPRequestHandler):
+    """The HTTP API of Prometheus with its response format."""
 
     nodes: ClassVar[dict[str, str]] = {}
     groups: ClassVar[list[dict[str, Any]]] = []
@@ -58,7 +58,7 @@ def prometheus_kind(cluster: Cluster) -> Iterator[None]:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Responses) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_address[1]
@@ -67,7 +67,7 @@ def port() -> Iterator[int]:
 
 
 def pod(namespace: str, port: int) -> Manifest:
-    """As the Prometheus Operator makes one; nobody schedules it."""
+    """Return a pod like those of the Prometheus Operator; no scheduler binds it."""
     labels = {
         "app.kubernetes.io/managed-by": "prometheus-operator",
         "app.kubernetes.io/name": "prometheus",
@@ -78,12 +78,12 @@ def pod(namespace: str, port: int) -> Manifest:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "prometheus-k8s-0", "namespace": namespace, "labels": labels},
-        "spec": {"schedulerName": "nobody", "containers": [container]},
+        "spec": {"schedulerName": "none", "containers": [container]},
     }
 
 
 def loaded(rule: Manifest) -> list[dict[str, Any]]:
-    """The groups of a PrometheusRule as Prometheus tells of them."""
+    """Return the groups of a PrometheusRule as Prometheus reports them."""
     file = f"/etc/prometheus/rules/0/{rule['metadata']['name']}-{rule['metadata']['uid']}.yaml"
     return [
         {
@@ -104,7 +104,7 @@ def loaded(rule: Manifest) -> list[dict[str, Any]]:
 
 
 def event(rule: Manifest) -> Manifest:
-    """As the Prometheus Operator writes it."""
+    """Return the event of a rejected rule, as the Prometheus Operator writes it."""
     metadata = rule["metadata"]
     about = {
         "kind": "PrometheusRule",
@@ -123,8 +123,8 @@ def event(rule: Manifest) -> Manifest:
 
 
 @pytest.mark.usefixtures("prometheus_kind")
-def test_the_status_follows_what_prometheus_answers(cluster: Cluster, namespace: str, port: int) -> None:
-    def told(kind: str) -> tuple[str, str]:
+def test_status_follows_the_responses_of_prometheus(cluster: Cluster, namespace: str, port: int) -> None:
+    def condition(kind: str) -> tuple[str, str]:
         found = cluster.condition(namespace, "nodes", kind)
         return found.get("status", ""), found.get("reason", "")
 
@@ -133,35 +133,37 @@ def test_the_status_follows_what_prometheus_answers(cluster: Cluster, namespace:
     rule = cluster.get("prometheusrule", CHILD, namespace)
     assert rule is not None
     names = [node["metadata"]["name"] for node in json.loads(cluster.do("get", "nodes", "-o", "json"))["items"]]
-    Answers.nodes, Answers.groups = dict.fromkeys(names, "1"), loaded(rule)
+    Responses.nodes, Responses.groups = dict.fromkeys(names, "1"), loaded(rule)
 
     every: dict[str, object] = {"serviceMonitorSelector": {}, "ruleSelector": {}}
     metadata = {"name": "k8s", "namespace": namespace}
     prometheus = {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": metadata, "spec": every}
     cluster.apply(prometheus)
-    eventually(lambda: told("Scraped") == ("Unknown", "NoPods"))
+    eventually(lambda: condition("Scraped") == ("Unknown", "NoPods"))
     cluster.apply(pod(namespace, port))
-    eventually(lambda: told("Scraped") == ("Unknown", "NotReady"))
+    eventually(lambda: condition("Scraped") == ("Unknown", "NotReady"))
     ready = {"status": {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
     patch = ("--subresource=status", "--type=merge", "-p", json.dumps(ready))
     cluster.do("patch", "pod", "prometheus-k8s-0", "-n", namespace, *patch)
-    eventually(lambda: told("Monitored") == ("True", "Monitored"))
+    eventually(lambda: condition("Monitored") == ("True", "Monitored"))
     columns = cluster.do("get", "mtarget", "nodes", "-n", namespace).splitlines()
     assert columns[0].split() == ["NAME", "NODES", "READY", "UNCOVERED", "SCRAPED", "ACCEPTED", "MONITORED", "AGE"]
     assert columns[1].split()[1:7] == [str(len(names)), str(len(names)), "0", str(len(names)), "True", "True"]
 
-    Answers.nodes = {**Answers.nodes, names[0]: "0"}
-    eventually(lambda: told("Scraped") == ("False", "TargetsDown"), seconds=60)
+    Responses.nodes = {**Responses.nodes, names[0]: "0"}
+    eventually(lambda: condition("Scraped") == ("False", "TargetsDown"), seconds=60)
     assert f"{names[0]}: no route to host" in cluster.condition(namespace, "nodes", "Scraped")["message"]
-    assert told("Monitored") == ("False", "TargetsDown")
+    assert condition("Monitored") == ("False", "TargetsDown")
 
-    # Asking again has no news: nothing is written.
+    # The next query has the same result: nothing is written.
     version = (cluster.get("mtarget", "nodes", namespace) or {})["metadata"]["resourceVersion"]
-    count = len(Answers.requests)
-    eventually(lambda: len(Answers.requests) > count, seconds=60)
+    count = len(Responses.requests)
+    eventually(lambda: len(Responses.requests) > count, seconds=60)
     assert (cluster.get("mtarget", "nodes", namespace) or {})["metadata"]["resourceVersion"] == version
 
     cluster.apply(event(rule))
-    eventually(lambda: told("RulesLoaded") == ("False", "RuleRejected"))
-    cluster.do("annotate", "prometheusrule", CHILD, "-n", namespace, "mended=yes")  # another version than it was about
-    eventually(lambda: told("RulesLoaded") == ("True", "RulesLoaded"))
+    eventually(lambda: condition("RulesLoaded") == ("False", "RuleRejected"))
+    cluster.do(
+        "annotate", "prometheusrule", CHILD, "-n", namespace, "changed=yes"
+    )  # the event is about an earlier version
+    eventually(lambda: condition("RulesLoaded") == ("True", "RulesLoaded"))

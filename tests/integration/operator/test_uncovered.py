@@ -1,4 +1,4 @@
-"""Why agents are missing where the cluster refuses to make their pods: only the events of the DaemonSet tell."""
+"""Causes of missing agents if the cluster rejects their pods: only events of the DaemonSet report them."""
 
 import pytest
 
@@ -14,21 +14,21 @@ def reasons(cluster: Cluster, namespace: str) -> dict[str, str]:
     return {one["reason"]: one["message"] for one in found.get("uncovered", [])}
 
 
-def test_pod_security_is_named_and_its_remedy_mends(cluster: Cluster, namespace: str) -> None:
+def test_pod_security_is_reported_and_its_remedy_works(cluster: Cluster, namespace: str) -> None:
     cluster.do("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     cluster.apply(target(namespace))
     eventually(lambda: reasons(cluster, namespace).keys() == {"PodSecurity"}, SOON)
     message = reasons(cluster, namespace)["PodSecurity"]
     assert 'violates PodSecurity "restricted:latest"' in message
 
-    words = message.partition("kubectl ")[2].split(", then at once: kubectl ")  # typed as it is printed
+    words = message.partition("kubectl ")[2].split(", then immediately: kubectl ")  # as printed
     for command in words:
         cluster.do(*command.split())
     wait_ready(cluster, namespace)
     assert reasons(cluster, namespace) == {}
 
 
-def test_a_quota_is_named(cluster: Cluster, namespace: str) -> None:
+def test_exceeded_quota_is_reported(cluster: Cluster, namespace: str) -> None:
     cluster.do("create", "quota", "few", "-n", namespace, "--hard=pods=1")
     cluster.apply(target(namespace))
     eventually(lambda: reasons(cluster, namespace).keys() == {"QuotaExceeded"}, SOON)
@@ -38,9 +38,7 @@ def test_a_quota_is_named(cluster: Cluster, namespace: str) -> None:
     wait_ready(cluster, namespace)
 
 
-def test_what_a_quota_refused_is_tried_again_though_nobody_tells_that_it_is_gone(
-    cluster: Cluster, namespace: str
-) -> None:
+def test_write_rejected_by_a_quota_is_retried_without_an_event(cluster: Cluster, namespace: str) -> None:
     cluster.do("create", "quota", "none", "-n", namespace, "--hard=count/daemonsets.apps=0")
     cluster.apply(target(namespace))
     eventually(lambda: "quota" in cluster.condition(namespace, "nodes", "Applied").get("message", ""))

@@ -6,6 +6,7 @@ from metricat_operator import naming
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.kinds import BY_NAME, TARGET, Kind
+from metricat_operator.conditions import Reason
 from metricat_operator.drift import find_drift, first_difference, foreign_fields, replacement
 from metricat_operator.facts.model import ChildError, Manifest, ObjectKey
 from metricat_operator.naming import FIELD_MANAGER
@@ -70,7 +71,7 @@ class Applier:
         try:
             written = await (self._update(kind, desired, live) if live else self._create(kind, desired))
         except NameTakenError as error:
-            return ChildError(kind.name, name, "NameTaken", str(error))
+            return ChildError(kind.name, name, Reason.NAME_CONFLICT, str(error))
         except ApiError as error:
             if error.status == 404:
                 self._cluster.children[kind.name].relist()
@@ -210,12 +211,12 @@ def _admission_mutation(desired: Manifest, written: Manifest) -> ChildError | No
         f"{field} is changed on every write, most likely by an admission webhook or policy. Exclude objects labelled "
         f"{naming.MANAGED} from it, or set the field in the target to the value that it enforces"
     )
-    return ChildError(kind, name, "ChangedOnWrite", message, temporary=True)
+    return ChildError(kind, name, Reason.MUTATED_BY_ADMISSION, message, temporary=True)
 
 
 def _child_error(error: ApiError, kind: Kind, name: str) -> ChildError:
     if "because it is being terminated" in str(error):
-        return ChildError(kind.name, name, "NamespaceTerminating", str(error))
+        return ChildError(kind.name, name, Reason.NAMESPACE_TERMINATING, str(error))
     if error.status == 404 and kind.optional:
-        return ChildError(kind.name, name, "NotServed", str(error))
+        return ChildError(kind.name, name, Reason.NOT_SERVED, str(error))
     return ChildError(kind.name, name, error.reason, str(error), temporary=error.temporary)

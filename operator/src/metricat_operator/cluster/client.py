@@ -13,6 +13,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from metricat_operator.cluster.kinds import Kind
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Manifest
 from metricat_operator.naming import FENCED, FIELD_MANAGER
 
@@ -238,7 +239,9 @@ class Client:
             raise found from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             what = str(error) or type(error).__name__
-            raise ApiError(0, "Unreachable", f"the API server did not respond to {method} {path}: {what}") from error
+            raise ApiError(
+                0, Reason.UNREACHABLE, f"the API server did not respond to {method} {path}: {what}"
+            ) from error
 
     async def _send(self, verb: str, method: str, path: str, params: dict[str, Any]) -> aiohttp.ClientResponse:
         status = 0

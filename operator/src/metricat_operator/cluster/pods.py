@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from metricat_operator.cluster.watch import kept_metadata
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import AgentPod, Manifest
 
 
@@ -29,13 +30,13 @@ def agent_pod(trimmed: Manifest) -> AgentPod:
         name=metadata["name"],
         node=trimmed["node"],
         ready=trimmed["ready"] and not gone,
-        reason="Terminating" if gone else trimmed["reason"],
+        reason=Reason.TERMINATING if gone else trimmed["reason"],
         message="" if gone else trimmed["message"],
         uid=metadata.get("uid", ""),
     )
 
 
-_STARTING = frozenset({"ContainerCreating", "PodInitializing", "CrashLoopBackOff"})
+_STARTING = frozenset({Reason.CONTAINER_CREATING, Reason.POD_INITIALIZING, Reason.CRASH_LOOP_BACK_OFF})
 """Waiting reasons of a container that are less specific than its previous termination."""
 
 _BACK_OFF = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
@@ -54,10 +55,10 @@ def why_not_ready(pod: Manifest) -> tuple[str, str]:
             return cause
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
-        return scheduled.get("reason", "Unschedulable"), scheduled.get("message", "")
+        return scheduled.get("reason", Reason.UNSCHEDULABLE), scheduled.get("message", "")
     if status.get("reason"):
         return status["reason"], status.get("message", "")
-    return "NotReady" if status.get("phase") == "Running" else status.get("phase") or "Pending", ""
+    return Reason.NOT_READY if status.get("phase") == "Running" else status.get("phase") or Reason.PENDING, ""
 
 
 def _was_ready(status: Manifest, pod: Manifest) -> bool:
@@ -73,19 +74,19 @@ def _of_container(status: Manifest) -> tuple[str, str] | None:
     state = status.get("state", {})
     waiting = state.get("waiting", {})
     ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
-    if waiting.get("reason") in {"ErrImagePull", "ImagePullBackOff"}:
-        return "ImagePullBackOff", _BACK_OFF.sub("", waiting.get("message", ""))
+    if waiting.get("reason") in {Reason.ERR_IMAGE_PULL, Reason.IMAGE_PULL_BACK_OFF}:
+        return Reason.IMAGE_PULL_BACK_OFF, _BACK_OFF.sub("", waiting.get("message", ""))
     if ended and (not waiting or waiting.get("reason") in _STARTING):
         return _ended(ended)
-    return (waiting.get("reason", "Waiting"), waiting.get("message", "")) if waiting else None
+    return (waiting.get("reason", Reason.WAITING), waiting.get("message", "")) if waiting else None
 
 
 def _ended(terminated: Manifest) -> tuple[str, str]:
-    if terminated.get("reason") == "OOMKilled":
-        return "OOMKilled", ""
+    if terminated.get("reason") == Reason.OOM_KILLED:
+        return Reason.OOM_KILLED, ""
     message = f"the container ended with exit code {terminated.get('exitCode')}"
     said = " ".join(terminated.get("message", "").split())[-_SAID:]
-    return "CrashLoopBackOff", f"{message}: {said}" if said else message
+    return Reason.CRASH_LOOP_BACK_OFF, f"{message}: {said}" if said else message
 
 
 def _wanted_node(spec: Manifest) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.prometheus_query import (
     Job,
     LoadedRule,
@@ -37,7 +38,7 @@ _HEAD, _TAIL = 180, 120
 class QueryError(Exception):
     """The query failed; `reason` is machine-readable, the message is for people."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -69,7 +70,9 @@ async def query_prometheus(
     try:
         return await _query(api, query)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise QueryError("NotUnderstood", f"{root} does not respond like a Prometheus: {text(repr(error))}") from error
+        raise QueryError(
+            Reason.INVALID_RESPONSE, f"{root} does not respond like a Prometheus: {text(repr(error))}"
+        ) from error
 
 
 async def _query(api: "_Api", query: PrometheusQuery) -> QueryResult:
@@ -156,15 +159,15 @@ class _Api:
                 body, whole = await _read(response)
                 _raise_for_status(response, body)
             if not whole and not cut:
-                raise QueryError("TooLarge", f"{url} responds with more than {MAX_BYTES} bytes")
+                raise QueryError(Reason.RESPONSE_TOO_LARGE, f"{url} responds with more than {MAX_BYTES} bytes")
             if elements and not whole:
                 return list(_first_elements(body.decode(errors="replace"), elements))
             data = json.loads(body)["data"]
             return data[elements] if elements else data
         except TimeoutError as error:
-            raise QueryError("Timeout", f"{url} does not respond within {_TIMEOUT.total:.0f} s") from error
+            raise QueryError(Reason.TIMEOUT, f"{url} does not respond within {_TIMEOUT.total:.0f} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise QueryError("Unreachable", f"{url}: {text(str(error) or type(error).__name__)}") from error
+            raise QueryError(Reason.UNREACHABLE, f"{url}: {text(str(error) or type(error).__name__)}") from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
@@ -183,18 +186,18 @@ def _raise_for_status(response: aiohttp.ClientResponse, body: bytes) -> None:
         return
     if response.status in {401, 403}:
         raise QueryError(
-            "CredentialsWanted",
+            Reason.AUTHENTICATION_REQUIRED,
             f"{response.url.path} responds with {response.status}, and Metricat sends no credentials",
         )
     if 300 <= response.status < 400:
         raise QueryError(
-            "Redirected", f"{response.url.path} redirects, which Metricat does not follow. Check spec.routePrefix"
+            Reason.REDIRECTED, f"{response.url.path} redirects, which Metricat does not follow. Check spec.routePrefix"
         )
     try:
         said = text(str(json.loads(body)["error"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         said = "check spec.routePrefix"
-    raise QueryError("NotUnderstood", f"{response.url.path} responds with {response.status}: {said}")
+    raise QueryError(Reason.INVALID_RESPONSE, f"{response.url.path} responds with {response.status}: {said}")
 
 
 def _first_elements(body: str, name: str) -> Iterator[Any]:

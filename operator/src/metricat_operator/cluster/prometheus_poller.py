@@ -13,6 +13,7 @@ import aiohttp
 import structlog
 
 from metricat_operator.cluster.prometheus_client import QueryError, query_prometheus
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.prometheus_query import LoadedRule, PrometheusQuery, QueryResult
 
 log = structlog.get_logger(__name__)
@@ -114,15 +115,15 @@ async def _query_shard(connections: aiohttp.ClientSession, query: PrometheusQuer
     trouble = None
     for server in query.shards[number]:
         if not server.address:
-            trouble = trouble or ("NotReady", f"pod {server.name} {server.reason}")
+            trouble = trouble or (Reason.NOT_READY, f"pod {server.name} {server.reason}")
             continue
         try:
             return await query_prometheus(connections, query, server)
         except QueryError as error:
             log.debug("Prometheus does not respond", pod=server.name, reason=error.reason, error=str(error))
-            advice = f"; {query.after_timeout}" if error.reason == "Timeout" else ""
+            advice = f". {query.after_timeout}" if error.reason == Reason.TIMEOUT else ""
             trouble = (error.reason, f"{error}{advice}")
-    return QueryResult(query.instance, trouble or ("NotReady", "no pod exists"))
+    return QueryResult(query.instance, trouble or (Reason.NOT_READY, "no pod exists"))
 
 
 def _stable(query_result: QueryResult, before: QueryResult | None) -> QueryResult:

@@ -17,6 +17,7 @@ from metricat_operator.cluster.events import Events
 from metricat_operator.cluster.lease import Lease
 from metricat_operator.cluster.prometheus_poller import PrometheusPoller
 from metricat_operator.cluster.watch import ALL_NAMESPACES, RECEIVED_AT, newer
+from metricat_operator.conditions import Condition
 from metricat_operator.controller.reconciler import Reconciler
 from metricat_operator.controller.workqueue import WorkQueue
 from metricat_operator.facts.model import Manifest
@@ -154,10 +155,10 @@ class Operator:
         yield from target_families(self._targets.values())
         yield from node_families(self.cluster.all_nodes(), time.time())
 
-    def _report(self, target: Manifest, condition: Manifest) -> None:
+    def _report(self, target: Manifest, condition: Condition) -> None:
         if self._post:
-            level = "Warning" if condition["status"] == "False" else "Normal"
-            self._post(target, level, condition["reason"], f"{condition['type']}: {condition['message']}")
+            level = "Warning" if condition.holds is False else "Normal"
+            self._post(target, level, str(condition.reason), f"{condition.type}: {condition.message}")
 
 
 def _key(target: Manifest) -> Key:

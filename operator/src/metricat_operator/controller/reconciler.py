@@ -17,6 +17,7 @@ from metricat_operator.cluster.client import NotLeaderError
 from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.events import SETTLE_SECONDS, Events
 from metricat_operator.cluster.prometheus_poller import PrometheusPoller
+from metricat_operator.conditions import Condition, Reason
 from metricat_operator.controller.status_throttle import StatusThrottle
 from metricat_operator.facts.model import ChildError, Event, Facts, Manifest, ObjectKey
 from metricat_operator.manifests import Context, build_children
@@ -36,7 +37,7 @@ log = structlog.get_logger(__name__)
 _RETRY_REFUSED_SECONDS = 60.0
 """Seconds until a refused write is retried: no event announces a corrected role, policy or quota."""
 
-Report = Callable[[Manifest, Manifest], None]
+Report = Callable[[Manifest, Condition], None]
 """Called with the target and each condition whose status or reason changed."""
 
 
@@ -52,7 +53,7 @@ async def _capture_error(key: ObjectKey, work: Awaitable[ChildError | None]) -> 
         raise
     except Exception as error:
         log.exception("cannot read or write a child object", kind=key.kind, name=key.name)
-        return ChildError(key.kind, key.name, "InternalError", _internal_error_text(error), temporary=True)
+        return ChildError(key.kind, key.name, Reason.INTERNAL_ERROR, _internal_error_text(error), temporary=True)
 
 
 def _utc_now() -> str:
@@ -100,7 +101,7 @@ class Reconciler:
         if passing := [trouble for trouble in child_errors if trouble.temporary]:
             message = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
             raise TemporaryChildError(passing[0].reason, message)
-        if any(trouble.reason != "NotServed" for trouble in child_errors):
+        if any(trouble.reason != Reason.NOT_SERVED for trouble in child_errors):
             self._cluster.requeue_after(metadata["namespace"], metadata["name"], _RETRY_REFUSED_SECONDS)
         return written
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from metricat_operator.conditions import Reason
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -57,7 +59,7 @@ class PrometheusQuery:
     job: Job | None = None
     groups: tuple[RuleGroup, ...] = ()
     can_query: bool = True
-    blocked_by: tuple[str, str] | None = None
+    blocked_by: tuple[Reason, str] | None = None
     after_timeout: str = ""
 
 
@@ -91,7 +93,7 @@ class QueryResult:
     """
 
     instance: str
-    trouble: tuple[str, str] | None = None
+    trouble: tuple[Reason, str] | None = None
     nodes: Mapping[str, bool] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[LoadedRule, ...] = ()

@@ -11,11 +11,9 @@ from metricat_operator.status.compute import (
     is_unchanged,
     is_urgent,
 )
-from metricat_operator.status.conditions import MAX_MESSAGE
 from metricat_operator.status.coverage import unexplained
 
 __all__ = [
-    "MAX_MESSAGE",
     "MAX_UNCOVERED",
     "changed_conditions",
     "compute_status",

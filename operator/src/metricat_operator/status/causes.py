@@ -1,132 +1,115 @@
-"""Why a node has no ready agent: a short reason, and a message that says how to mend it.
+"""Why a node has no ready agent: a reason, and a message that quotes the cause and adds the remedy.
 
-The words of those who know (the scheduler, a kubelet, an admission plugin) are kept; a remedy is put after them.
+The messages of the scheduler, a kubelet or an admission plugin are quoted unchanged.
 """
 
 import re
 
+from metricat_operator.conditions import Group, Note, Reason
+from metricat_operator.conditions.reasons import REASONS
 from metricat_operator.facts.model import AgentPod, Event, Manifest, Node, Taint
 
 Cause = tuple[str, str]
-"""A reason, and a message."""
+"""A reason (a `Reason` or that of a kubelet) and a message."""
 
-_STARTING = frozenset({"ContainerCreating", "PodInitializing", "Pending"})
+_STARTING = frozenset({Reason.CONTAINER_CREATING, Reason.POD_INITIALIZING, Reason.PENDING})
 
-ON_THE_WAY = _STARTING | {"NoPod", "NotReady", "RolloutInProgress", "Terminating", "VirtualNode"}
-"""What every node that gets an agent passes through, or what nobody waits for."""
-
-_REMEDIES = {
-    "ImagePullBackOff": "see that the image exists and the node reaches its registry; a private one needs the "
-    "chart's imagePullSecrets, in this namespace too",
-    "InvalidImageName": "mend the chart's image.agent",
-    "ErrImageNeverPull": "load the image onto the node, or set the chart's image.agent.pullPolicy: IfNotPresent",
-    "CrashLoopBackOff": "see kubectl logs -n {namespace} {pod} --previous",
-    "OOMKilled": "the agent needed more memory than its limit; raise spec.agent.resources.limits.memory, or the pool's",
-    "Unschedulable": "make room on the node, lower spec.agent.resources, or set spec.agent.priorityClassName",
-    "Overlaps": "the agent of another target or pool still runs there; it goes by itself, unless that target is paused "
-    "or not accepted: kubectl get mtarget -A",
-    "CreateContainerConfigError": "see kubectl describe pod -n {namespace} {pod}",
-    "Evicted": "the node ran short of something; the DaemonSet controller tries again by itself",
-    "NotReady": "the agent runs, but its readiness probe fails; see kubectl logs -n {namespace} {pod}",
-    "Terminating": "its pod is being deleted; if it stays so, the node cannot end it: once that is known to be down, "
-    "kubectl delete pod -n {namespace} {pod} --force",
-    "ContainerCreating": "the node prepares the agent's pod; if it stays so: kubectl describe pod -n {namespace} {pod}",
-    "PodInitializing": "the node prepares the agent's pod; if it stays so: kubectl describe pod -n {namespace} {pod}",
-    "Pending": "the pod was not taken up by the node yet; if it stays so: kubectl describe pod -n {namespace} {pod}",
-    "ObjectNotFound": "create it in the namespace {namespace}, or mend its name in the spec",
-    "HungMount": "a mount of the node does not answer: look there for a dead network file system (mount, df, dmesg)",
-    "FailedMount": "see kubectl describe pod -n {namespace} {pod}",
-    "FailedCreatePodSandBox": "the node's container runtime or network plugin fails; look at the kubelet's log there",
-    "PodSecurity": "the agents read the node through hostPath volumes; allow it: kubectl label namespace {namespace} "
-    "pod-security.kubernetes.io/enforce=privileged --overwrite, then at once: kubectl rollout restart -n {namespace} "
-    "daemonset {daemon_set}",
-    "QuotaExceeded": "raise the ResourceQuota of the namespace {namespace}, or move the target into one of its own",
-    "FailedCreate": "an admission rule of the cluster refuses the agent's pods; let it pass those of the DaemonSet "
-    "{daemon_set} in {namespace}",
+EXPECTED = _STARTING | {
+    Reason.NO_POD,
+    Reason.NOT_READY,
+    Reason.ROLLOUT_IN_PROGRESS,
+    Reason.TERMINATING,
+    Reason.VIRTUAL_NODE,
 }
+"""Reasons that every new agent passes through, or that need no action."""
+
+_UNKNOWN = Note(Group.NODE, "", "See: `kubectl describe pod -n NAMESPACE POD`")
+"""For a reason that is not registered."""
 
 _NOT_FOUND = re.compile(r'\b(?:secret|configmap) "?([^"\s]+)"? not found')
 _TIMED_OUT = re.compile(r"timed out|deadline exceeded")
 
 
 def node_not_ready(node: Node) -> Cause:
-    """Nothing can be said of an agent there."""
-    return "NodeNotReady", f"the node itself is not ready{': ' if node.why else ''}{node.why}"
+    """Return the cause for a node that is not ready: the state of its agent is unknown."""
+    return Reason.NODE_NOT_READY, f"The node itself is not ready{': ' if node.why else '.'}{node.why}"
 
 
-def taint(found: Taint) -> Cause:
-    """The DaemonSet controller makes no pod for such a node."""
-    return "TaintNotTolerated", (
-        f"the node has the taint {found}; tolerate it in spec.agent.tolerations or the pool's, or leave the node out "
-        "by spec.nodeSelector"
+def taint_not_tolerated(taint: Taint) -> Cause:
+    """Return the cause for a node with such a taint: the DaemonSet controller creates no pod for it."""
+    return Reason.TAINT_NOT_TOLERATED, (
+        f"The node has the taint {taint}. Tolerate it in spec.agent.tolerations or in the pool's, or exclude the node "
+        "in spec.nodeSelector."
     )
 
 
-def not_meant(daemon_set: Manifest) -> Cause:
-    """The pool has the node by the spec, and the live DaemonSet not yet: the spec is not applied."""
+def not_selected(daemon_set: Manifest) -> Cause:
+    """Return the cause for a node that the spec selects and the live DaemonSet does not: the spec is not applied."""
     name = daemon_set.get("metadata", {}).get("name", "")
-    return "NotApplied", f"the DaemonSet {name} does not select this node yet: see the condition Applied"
+    return Reason.NOT_APPLIED, f"The DaemonSet {name} does not select this node yet. See the condition Applied."
 
 
 def no_pod(daemon_set: Manifest, event: Event | None) -> Cause:
-    """There is no pod on the node; the DaemonSet controller's event says why it made none."""
-    metadata = daemon_set.get("metadata", {})
-    if unseen(daemon_set):
-        return "RolloutInProgress", "the DaemonSet controller has not taken up the newest DaemonSet yet"
-    refused = event is not None and event.reason == "FailedCreate"
-    if rolling(daemon_set) and not refused:
-        return "RolloutInProgress", _progress(daemon_set)
-    if event is None or not refused:
-        again = f"kubectl describe daemonset -n {metadata.get('namespace', '')} {metadata.get('name', '')}"
-        return "NoPod", f"the DaemonSet controller made no pod for this node yet; if it stays so: {again}"
-    said = event.message.removeprefix("(combined from similar events): ").removeprefix("Error creating: ")
-    if "violates PodSecurity" in said:
-        return _mend("PodSecurity", said, daemon_set)
-    if "exceeded quota" in said or "failed quota" in said:
-        return _mend("QuotaExceeded", said, daemon_set)
-    return _mend("FailedCreate", said, daemon_set)
+    """Return the cause for a node without a pod; the DaemonSet controller's event says why it created none."""
+    if not_observed(daemon_set):
+        return Reason.ROLLOUT_IN_PROGRESS, "The DaemonSet controller has not processed the newest DaemonSet yet."
+    failed = event is not None and event.reason == Reason.FAILED_CREATE
+    if rolling_out(daemon_set) and not failed:
+        return Reason.ROLLOUT_IN_PROGRESS, _progress(daemon_set)
+    if event is None or not failed:
+        return _with_remedy(Reason.NO_POD, "The DaemonSet controller has not created a pod for this node", daemon_set)
+    error = event.message.removeprefix("(combined from similar events): ").removeprefix("Error creating: ")
+    if "violates PodSecurity" in error:
+        return _with_remedy(Reason.POD_SECURITY, error, daemon_set)
+    if "exceeded quota" in error or "failed quota" in error:
+        return _with_remedy(Reason.QUOTA_EXCEEDED, error, daemon_set)
+    return _with_remedy(Reason.FAILED_CREATE, error, daemon_set)
 
 
-def pod(found: AgentPod, daemon_set: Manifest, event: Event | None) -> Cause:
-    """There is a pod on the node that is not ready."""
-    if found.reason == "Terminating" and rolling(daemon_set):
-        return "RolloutInProgress", _progress(daemon_set)
-    if event is not None and starting(found):
+def pod_not_ready(pod: AgentPod, daemon_set: Manifest, event: Event | None) -> Cause:
+    """Return the cause for a node whose pod is not ready."""
+    if pod.reason == Reason.TERMINATING and rolling_out(daemon_set):
+        return Reason.ROLLOUT_IN_PROGRESS, _progress(daemon_set)
+    if event is not None and starting(pod):
         if _NOT_FOUND.search(event.message):
-            return _mend("ObjectNotFound", event.message, daemon_set, found)
-        hangs = event.reason == "FailedMount" and _TIMED_OUT.search(event.message)
-        return _mend("HungMount" if hangs else event.reason, event.message, daemon_set, found)
-    if found.reason == "Unschedulable" and "anti-affinity" in found.message:
-        return _mend("Overlaps", found.message, daemon_set, found)
-    return _mend(found.reason, found.message, daemon_set, found)
+            return _with_remedy(Reason.OBJECT_NOT_FOUND, event.message, daemon_set, pod)
+        hangs = event.reason == Reason.FAILED_MOUNT and _TIMED_OUT.search(event.message)
+        return _with_remedy(Reason.HUNG_MOUNT if hangs else event.reason, event.message, daemon_set, pod)
+    if pod.reason == Reason.UNSCHEDULABLE and "anti-affinity" in pod.message:
+        return _with_remedy(Reason.OVERLAPS, pod.message, daemon_set, pod)
+    return _with_remedy(pod.reason, pod.message, daemon_set, pod)
 
 
-def starting(found: AgentPod) -> bool:
-    """Whether the pod's own status says no more than that it is on its way."""
-    return not found.ready and found.reason in _STARTING
+def starting(pod: AgentPod) -> bool:
+    """Whether the pod's own status only says that it is starting."""
+    return not pod.ready and pod.reason in _STARTING
 
 
-def unseen(daemon_set: Manifest) -> bool:
-    """Whether the DaemonSet controller has not looked at the newest DaemonSet, or there is none."""
-    seen = daemon_set.get("status", {}).get("observedGeneration")
-    return bool(seen is None or seen != daemon_set.get("metadata", {}).get("generation"))
+def not_observed(daemon_set: Manifest) -> bool:
+    """Whether the DaemonSet controller has not observed the newest DaemonSet, or there is no DaemonSet."""
+    observed = daemon_set.get("status", {}).get("observedGeneration")
+    return bool(observed is None or observed != daemon_set.get("metadata", {}).get("generation"))
 
 
-def rolling(daemon_set: Manifest) -> bool:
-    """Whether pods are being replaced: not every one that there is, is of the newest kind."""
+def rolling_out(daemon_set: Manifest) -> bool:
+    """Whether pods are being replaced: some existing pods are not of the newest version."""
     status = daemon_set.get("status", {})
     return int(status.get("updatedNumberScheduled", 0)) < int(status.get("currentNumberScheduled", 0))
 
 
 def _progress(daemon_set: Manifest) -> str:
     status = daemon_set.get("status", {})
-    newest, meant = status.get("updatedNumberScheduled", 0), status.get("desiredNumberScheduled", 0)
-    return f"the agent is being replaced: {newest} of {meant} nodes of the pool have the newest"
+    newest, desired = status.get("updatedNumberScheduled", 0), status.get("desiredNumberScheduled", 0)
+    return f"The agent is being replaced: {newest} of {desired} nodes of the pool have the newest version."
 
 
-def _mend(reason: str, said: str, daemon_set: Manifest, found: AgentPod | None = None) -> Cause:
+def _with_remedy(reason: str, message: str, daemon_set: Manifest, pod: AgentPod | None = None) -> Cause:
+    """Return the cause with the remedy of the registry, or the general one for a reason that is not registered."""
+    registered = REASONS.get(reason)
+    note = (registered.note(Group.NODE) if registered else None) or _UNKNOWN
     metadata = daemon_set.get("metadata", {})
-    remedy = _REMEDIES.get(reason, "see kubectl describe pod -n {namespace} {pod}" if found else "").format(
-        namespace=metadata.get("namespace", ""), daemon_set=metadata.get("name", ""), pod=found.name if found else ""
+    remedy = note.fill(
+        namespace=metadata.get("namespace", ""), daemon_set=metadata.get("name", ""), pod=pod.name if pod else ""
     )
-    return reason, "; ".join(filter(None, (said.strip().rstrip("."), remedy)))
+    text = message.strip().rstrip(".") or note.meaning.rstrip(".")
+    return reason, ". ".join(filter(None, (text, remedy)))

@@ -1,66 +1,62 @@
-"""What a target's status says: from the facts, the troubles met, and the status before."""
+"""The status of a target, computed from the facts, the errors of its children, and the earlier status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from metricat_operator import verification
 from metricat_operator.api.parse import Parsed
+from metricat_operator.conditions import Condition, ConditionType, Reason
+from metricat_operator.conditions.types import TYPES
 from metricat_operator.facts.model import ChildError, Facts, Manifest
-from metricat_operator.status.causes import ON_THE_WAY
+from metricat_operator.status.causes import EXPECTED
 from metricat_operator.status.conditions import (
     accepted,
     agents_ready,
     applied,
-    condition,
-    discovered,
+    from_finding,
     monitored,
     ready,
     rules_loaded,
-    told,
+    selected,
 )
 from metricat_operator.status.coverage import Uncovered, coverage
-from metricat_operator.status.members import members, taken, updated, virtual
-from metricat_operator.status.notifications import notified
+from metricat_operator.status.members import members, owned_by_older, updated, virtual
+from metricat_operator.status.notifications import notifications_configured
 
 MAX_UNCOVERED = 50
 
-_OURS = frozenset({"Accepted", "AgentsReady", "Discovered", "RulesLoaded", "Scraped", "Notified", "Ready"})
-"""The conditions that stay as they were where a fault of our own ends a pass."""
-
-_SUMS = frozenset({"Ready", "Monitored"})
-"""Conditions that repeat others."""
-
-_VIRTUAL = "a virtual node runs no DaemonSets; what runs on it can be measured by its provider only"
+_VIRTUAL = "A virtual node runs no DaemonSets. Only its provider can measure the programs on it."
 
 
 def compute_status(
     target: Manifest, parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError], now: str
 ) -> Manifest:
-    """The whole status. `now` is RFC 3339, in UTC; a condition keeps its time while its status stays the same."""
+    """Return the whole status. `now` is RFC 3339 in UTC; a condition keeps its time while its status stays the same."""
     pools = members(parsed, facts)
     wanted = [node for pool in pools for node in pool.nodes]
     uncovered = coverage(pools, facts)
-    lost = taken(parsed, facts)
+    lost = owned_by_older(parsed, facts)
     without = {node.node for node in uncovered}
-    # A virtual node cannot have an agent: it is told, and keeps nothing from being ready.
-    fronts = [Uncovered(node, pool, "VirtualNode", _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
+    # A virtual node cannot have an agent: it is listed, and does not keep the target from being ready.
+    fronts = [Uncovered(node, pool, Reason.VIRTUAL_NODE, _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
+    scraping = verification.scraped(
+        facts, [node.name for node in wanted], {node.node: node.reason for node in uncovered}
+    )
     conditions = [
         accepted(parsed, lost, running=bool(facts.children)),
         applied(parsed, facts, child_errors),
         agents_ready(wanted, uncovered, lost, facts, child_errors),
-    ]
-    reasons = {node.node: node.reason for node in uncovered}
-    scraping = verification.scraped(facts, [node.name for node in wanted], reasons)
-    conditions += [
-        discovered(target, parsed, facts),
+        selected(target, parsed, facts),
         rules_loaded(target, parsed, facts, child_errors),
-        told("Scraped", scraping.finding),
+        from_finding(ConditionType.SCRAPED, scraping.finding),
+        *notifications_configured(target, parsed, facts),
     ]
-    conditions += [*notified(target, parsed, facts), ready(conditions), monitored(conditions)]
+    conditions += [ready(conditions), monitored(conditions)]
     generation = target["metadata"]["generation"]
-    before = {condition["type"]: condition for condition in target.get("status", {}).get("conditions", [])}
+    before = _conditions(target.get("status", {}))
     found: Manifest = {
         "observedGeneration": generation,
-        "conditions": [_stamped(condition, before, generation, now) for condition in conditions],
+        "conditions": [_stamped(one, before, generation, now).manifest() for one in conditions],
         "nodes": {
             "desired": len(wanted),
             "ready": len(wanted) - len(uncovered),
@@ -69,7 +65,7 @@ def compute_status(
             **({} if scraping.up is None else {"scraped": scraping.up}),
         },
         "uncovered": [
-            {"node": node.node, "pool": node.pool, "reason": node.reason, "message": node.message}
+            {"node": node.node, "pool": node.pool, "reason": str(node.reason), "message": node.message}
             for node in [*uncovered, *fronts][:MAX_UNCOVERED]
         ],
     }
@@ -86,63 +82,80 @@ def compute_status(
 
 
 def internal_error_status(target: Manifest, message: str, now: str) -> Manifest:
-    """The status as it was, but for what a fault of our own keeps us from knowing."""
+    """Return the earlier status after an internal error.
+
+    Conditions that the error makes uncertain become Unknown; the others stay as they were.
+    """
     before, generation = target.get("status", {}), target["metadata"]["generation"]
-    known = {one["type"]: one for one in before.get("conditions", [])}
+    known = _conditions(before)
+    kept = [one for kind, one in known.items() if kind.about.survives_internal_error]
     unknown = [
-        condition(kind, status=None, reason="InternalError", message=message) for kind in ("Applied", "Monitored")
+        Condition(kind, holds=None, reason=Reason.INTERNAL_ERROR, message=message)
+        for kind in ConditionType
+        if not kind.about.survives_internal_error
     ]
-    found = [one for one in known.values() if one["type"] in _OURS] + [
-        _stamped(one, known, generation, now) for one in unknown
-    ]
-    return {**before, "observedGeneration": generation, "conditions": found}
+    conditions = [*kept, *(_stamped(one, known, generation, now) for one in unknown)]
+    return {**before, "observedGeneration": generation, "conditions": [one.manifest() for one in conditions]}
 
 
 def is_unchanged(status: Manifest, before: Manifest) -> bool:
-    """Whether the status is already written; conditions of others, and the order of all, do not count."""
+    """Whether the status is already written; the order, and conditions of other writers, do not count."""
 
     def content(of: Manifest) -> Manifest:
-        ours = {one["type"]: one for one in of.get("conditions", []) if one["type"] in types}
-        return {**of, "conditions": ours}
+        return {**of, "conditions": {one["type"]: one for one in of.get("conditions", []) if one["type"] in types}}
 
-    types = {condition["type"] for condition in status["conditions"]}
+    types = {one["type"] for one in status["conditions"]}
     return content(status) == content(before)
 
 
-def changed_conditions(status: Manifest, before: Manifest) -> list[Manifest]:
-    """The conditions that are worth an event: their status or reason changed.
+def changed_conditions(status: Manifest, before: Manifest) -> list[Condition]:
+    """Return the conditions that need an event: their status or reason changed.
 
-    What only sums up others is not; nor is it news that Prometheus is being asked, or that a target's first agents are
-    still to come.
+    Summaries need none, nor does a pending query. For a new target, the agents to come need none either.
     """
-    known = {one["type"]: (one["status"], one["reason"]) for one in before.get("conditions", [])}
+    known = _conditions(before)
     found = [
         one
-        for one in status["conditions"]
-        if one["type"] not in _SUMS
-        and one["reason"] != "Asking"
-        and known.get(one["type"]) != (one["status"], one["reason"])
+        for kind, one in _conditions(status).items()
+        if not kind.parts and one.reason != Reason.QUERY_PENDING and _verdict(known.get(kind)) != _verdict(one)
     ]
-    return found if known else [one for one in found if one["status"] == "False" and one["type"] != "AgentsReady"]
+    if known:
+        return found
+    return [one for one in found if one.holds is False and one.type is not ConditionType.AGENTS_READY]
 
 
 def is_urgent(status: Manifest, before: Manifest) -> bool:
-    """Whether it is news that cannot wait: more than how far a target's agents have come on their way."""
+    """Whether the status must be written at once: it holds more than the progress of a rollout of agents."""
     if status["observedGeneration"] != before.get("observedGeneration"):
-        return True  # whoever wrote the spec waits for it
-    if _troubles(status) - _troubles(before):
+        return True  # the author of the spec waits for it
+    if _problems(status) - _problems(before):
         return True
-    known = {one["type"]: one["status"] for one in before.get("conditions", [])}
-    changed = changed_conditions(status, before)
-    return any(one["type"] != "AgentsReady" or known.get("AgentsReady") != one["status"] for one in changed)
+    agents = ConditionType.AGENTS_READY
+    known = _conditions(before).get(agents)
+    return any(
+        one.type is not agents or known is None or known.holds is not one.holds
+        for one in changed_conditions(status, before)
+    )
 
 
-def _troubles(status: Manifest) -> set[str]:
-    """Why nodes have no ready agent, apart from those whose agents are on their way."""
-    return {one["reason"] for one in status.get("uncovered", [])} - ON_THE_WAY
+def _conditions(status: Manifest) -> dict[ConditionType, Condition]:
+    """Return the conditions of a status that Metricat owns; a current name wins over a former one."""
+    former_first = sorted(status.get("conditions", []), key=lambda one: one["type"] in TYPES)
+    found = map(Condition.parse, former_first)
+    return {one.type: one for one in found if one}
 
 
-def _stamped(condition: Manifest, before: dict[str, Manifest], generation: int, now: str) -> Manifest:
-    old = before.get(condition["type"], {})
-    since = old["lastTransitionTime"] if old.get("status") == condition["status"] else now
-    return {**condition, "observedGeneration": generation, "lastTransitionTime": since}
+def _verdict(condition: Condition | None) -> tuple[bool | None, str] | None:
+    return None if condition is None else (condition.holds, condition.reason)
+
+
+def _problems(status: Manifest) -> set[str]:
+    """Return why nodes have no ready agent, without the reasons of a normal rollout."""
+    return {one["reason"] for one in status.get("uncovered", [])} - EXPECTED
+
+
+def _stamped(condition: Condition, before: Mapping[ConditionType, Condition], generation: int, now: str) -> Condition:
+    """Return the condition with its generation, and with its earlier time if its status stays the same."""
+    old = before.get(condition.type)
+    since = old.last_transition_time if old and old.holds is condition.holds else ""
+    return replace(condition, observed_generation=generation, last_transition_time=since or now)

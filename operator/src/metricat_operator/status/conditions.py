@@ -1,81 +1,77 @@
-"""The conditions of a target: each one question, answered in words."""
+"""The conditions of a target, each computed from the facts."""
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from metricat_operator import naming, verification
 from metricat_operator.api.parse import Parsed
 from metricat_operator.child_kinds import wanted_kinds
+from metricat_operator.conditions import Condition, ConditionType, Reason
 from metricat_operator.facts.model import ChildError, Facts, Manifest, Node
 from metricat_operator.status.coverage import Uncovered
 from metricat_operator.status.members import daemon_sets, updated
 from metricat_operator.verification import selection
 from metricat_operator.verification.selection import Finding
 
-MAX_MESSAGE = 4096
-
 _INSTALL_OPERATOR = (
-    "the cluster does not serve {kinds}; install the Prometheus Operator, for example: helm install kps "
+    "The cluster does not serve {kinds}. Install the Prometheus Operator, for example: helm install kps "
     "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack -n monitoring"
 )
+_NOT_ACCEPTED = "The spec is rejected (see Accepted). No objects are written until it is accepted."
 
 
-def condition(kind: str, *, status: bool | None, reason: str, message: str) -> Manifest:
-    """One condition, still without its times."""
-    text = {True: "True", False: "False", None: "Unknown"}[status]
-    return {"type": kind, "status": text, "reason": reason, "message": _cut(message)}
+def from_finding(kind: ConditionType, finding: Finding) -> Condition:
+    """Return the finding as a condition of this type."""
+    return Condition(kind, finding.holds, finding.reason, finding.message)
 
 
-def _cut(message: str) -> str:
-    """No more than a person reads; the API server takes 32,768 characters."""
-    return message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 4]} ..."
+def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Condition:
+    """Return whether the spec is valid.
 
-
-def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Manifest:
-    """Whether the spec makes sense; `lost` counts the nodes that it selects and older targets own.
-
-    `running` is whether an earlier spec has become anything.
+    `lost` counts, by older target, the selected nodes that it owns. `running` is whether objects of an earlier spec
+    exist.
     """
     if parsed.errors:
-        rest = "what runs already stays as it was" if running else "until then nothing runs"
-        message = "; ".join([*parsed.errors, rest])
-        return condition(
-            "Accepted", status=False, reason="Overlaps" if parsed.too_many_terms else "Invalid", message=message
-        )
-    told = list(parsed.warnings)
+        rest = "Existing objects stay unchanged" if running else "No objects are written until this is corrected"
+        reason = Reason.OVERLAPS if parsed.too_many_terms else Reason.INVALID
+        return Condition(ConditionType.ACCEPTED, holds=False, reason=reason, message="; ".join([*parsed.errors, rest]))
+    notes = list(parsed.warnings)
     if lost:
-        told.append(f"older targets own nodes that this one selects too, and keep them: {_shares(lost)}; {_APART}")
-    reason = "AcceptedWithWarnings" if parsed.warnings else "Overlaps" if lost else "Accepted"
-    return condition("Accepted", status=True, reason=reason, message="; ".join(told) or "the spec makes sense")
+        notes.append(f"Some selected nodes belong to older MonitoringTargets: {_shares(lost)}. {_SEPARATE}")
+    reason = Reason.ACCEPTED_WITH_WARNINGS if parsed.warnings else Reason.OVERLAPS if lost else Reason.ACCEPTED
+    message = "; ".join(notes) or "The spec is valid."
+    return Condition(ConditionType.ACCEPTED, holds=True, reason=reason, message=message)
 
 
-_APART = (
-    "leave them out by spec.nodeSelector of the one or the other, or give them settings of their own as a pool of the "
-    "older target"
+_SEPARATE = (
+    "Exclude them in spec.nodeSelector of either target, or give them settings of their own as a pool of the older one."
 )
 
 
 def _shares(lost: Counter[str]) -> str:
-    """Which target has how many, those with most first."""
+    """Return the older targets with their number of nodes, the largest first."""
     most = [f"{name} ({count} node{'s' if count > 1 else ''})" for name, count in lost.most_common(3)]
     return ", ".join(most) + (f" and {len(lost) - 3} more targets" if len(lost) > 3 else "")
 
 
-def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Manifest:
-    """Whether every child is as it should be."""
+def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Condition:
+    """Return whether every child object matches the spec."""
+    kind = ConditionType.APPLIED
     if parsed.errors:
-        return condition("Applied", status=None, reason="NotAccepted", message="nothing is written until Accepted")
+        return Condition(kind, holds=None, reason=Reason.NOT_ACCEPTED, message=_NOT_ACCEPTED)
     if parsed.spec and parsed.spec.paused:
-        return condition("Applied", status=None, reason="Paused", message="spec.paused is true: nothing is written")
-    other = [trouble for trouble in child_errors if trouble.reason != "NotServed"]
+        message = "spec.paused is true, so no objects are written."
+        return Condition(kind, holds=None, reason=Reason.PAUSED, message=message)
+    other = [error for error in child_errors if error.reason != Reason.NOT_SERVED]
     if other:
-        told = "; ".join(f"{trouble.kind} {trouble.name}: {trouble.message}" for trouble in other)
-        return condition("Applied", status=False, reason=other[0].reason, message=told)
-    unserved = sorted({trouble.kind for trouble in child_errors} | (facts.unserved & _wanted_kinds(parsed)))
+        message = "; ".join(f"{error.kind} {error.name}: {error.message}" for error in other)
+        return Condition(kind, holds=False, reason=other[0].reason, message=message)
+    unserved = sorted({error.kind for error in child_errors} | (facts.unserved & _wanted_kinds(parsed)))
     if unserved:
         message = _INSTALL_OPERATOR.format(kinds=_and(unserved))
-        return condition("Applied", status=False, reason="NotServed", message=message)
-    return condition("Applied", status=True, reason="Applied", message="every child is as it should be")
+        return Condition(kind, holds=False, reason=Reason.NOT_SERVED, message=message)
+    return Condition(kind, holds=True, reason=Reason.APPLIED, message="Every managed object matches the spec.")
 
 
 def _wanted_kinds(parsed: Parsed) -> set[str]:
@@ -87,96 +83,103 @@ def _and(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-_RUNS_ALL_THE_SAME = "ChangedOnWrite"
-"""A policy may want another registry, or one more label: the agents are there, if not quite as they were meant."""
-
-
 def agents_ready(
     wanted: Sequence[Node],
     uncovered: Sequence[Uncovered],
     lost: Counter[str],
     facts: Facts,
     child_errors: Sequence[ChildError],
-) -> Manifest:
-    """Whether every node that should have a ready agent has the newest."""
+) -> Condition:
+    """Return whether every node that should have an agent has a ready one of the newest version.
+
+    `MutatedByAdmission` does not count: a policy that sets another registry or one more label does not stop agents.
+    """
+    kind = ConditionType.AGENTS_READY
     counts = f"{len(wanted) - len(uncovered)}/{len(wanted)} nodes"
-    if refused := [one for one in child_errors if one.kind == "DaemonSet" and one.reason != _RUNS_ALL_THE_SAME]:
-        return condition("AgentsReady", status=False, reason=refused[0].reason, message=refused[0].message)
+    failed = [one for one in child_errors if one.kind == "DaemonSet" and one.reason != Reason.MUTATED_BY_ADMISSION]
+    if failed:
+        return Condition(kind, holds=False, reason=failed[0].reason, message=failed[0].message)
     if not daemon_sets(facts):
-        return condition("AgentsReady", status=False, reason="NoDaemonSet", message="the agents are not deployed")
+        return Condition(
+            kind, holds=False, reason=Reason.NO_DAEMON_SET, message="The agents are not deployed. See Applied."
+        )
     if not wanted:
         return _no_nodes(lost)
     if uncovered:
-        told = ", ".join(f"{node.node}: {node.reason}" for node in uncovered[:3])
+        first = ", ".join(f"{node.node}: {node.reason}" for node in uncovered[:3])
         more = f" and {len(uncovered) - 3} more" if len(uncovered) > 3 else ""
-        return condition("AgentsReady", status=False, reason="NodesUncovered", message=f"{counts}; {told}{more}")
+        return Condition(kind, holds=False, reason=Reason.NODES_UNCOVERED, message=f"{counts}; {first}{more}")
     if updated(facts) < len(wanted):
-        message = f"{counts}; the newest agent is on {updated(facts)} of them"
-        return condition("AgentsReady", status=False, reason="RolloutInProgress", message=message)
-    return condition("AgentsReady", status=True, reason="AgentsReady", message=counts)
+        message = f"{counts}; {updated(facts)} of them have the newest agent"
+        return Condition(kind, holds=False, reason=Reason.ROLLOUT_IN_PROGRESS, message=message)
+    return Condition(kind, holds=True, reason=Reason.AGENTS_READY, message=counts)
 
 
-def _no_nodes(lost: Counter[str]) -> Manifest:
-    """Nothing is to be waited for; but a target that can do nothing has its reason in the table of all targets."""
-    reason, message = "NoNodes", "no Linux node is meant: the cluster has none yet, or spec.nodeSelector selects none"
+def _no_nodes(lost: Counter[str]) -> Condition:
+    """Return the condition of a target without nodes: true, because there is no agent to wait for.
+
+    `kubectl get` prints the reason, so a target without effect is visible in the table of all targets.
+    """
+    reason, message = Reason.NO_NODES, "No Linux nodes match: the cluster has none, or spec.nodeSelector matches none."
     if lost:
-        reason, message = "Overlaps", f"every node that it selects is an older target's: {_shares(lost)}; {_APART}"
-    return condition("AgentsReady", status=True, reason=reason, message=message)
+        reason = Reason.OVERLAPS
+        message = f"Every selected node belongs to an older MonitoringTarget: {_shares(lost)}. {_SEPARATE}"
+    return Condition(ConditionType.AGENTS_READY, holds=True, reason=reason, message=message)
 
 
-def discovered(target: Manifest, parsed: Parsed, facts: Facts) -> Manifest:
-    """Whether a Prometheus selects our monitor, and one our rules."""
-    found = verification.subjects(facts)
+def selected(target: Manifest, parsed: Parsed, facts: Facts) -> Condition:
+    """Return whether a Prometheus selects the ServiceMonitor, and one the PrometheusRules."""
+    subjects = verification.subjects(facts)
     if unserved := sorted(facts.unserved & _wanted_kinds(parsed) & {"ServiceMonitor", "PrometheusRule"}):
-        finding = Finding(None, "NotServed", f"the cluster does not serve {_and(unserved)}")
-    elif not any(subject.what == "ServiceMonitor" for subject in found):
-        finding = Finding(None, "NoMonitor", "there is no ServiceMonitor yet")
+        finding = Finding(None, Reason.NOT_SERVED, f"The cluster does not serve {_and(unserved)}. See Applied.")
+    elif not any(subject.kind == "ServiceMonitor" for subject in subjects):
+        finding = Finding(None, Reason.NO_MONITOR, "No ServiceMonitor exists yet. See Applied.")
     else:
-        finding = selection.discovered(target["metadata"]["name"], found, facts.instances, facts.rejections)
-    return told("Discovered", finding)
+        finding = selection.find_selection(target["metadata"]["name"], subjects, facts.instances, facts.rejections)
+    return from_finding(ConditionType.SELECTED, finding)
 
 
-def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Manifest:
-    """Whether a Prometheus has each of the rules that the spec asks for, and none of them fails.
+def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Condition:
+    """Return whether a Prometheus has loaded every rule of the spec, and none of them fails.
 
-    Of a spec that is refused nothing is expected: those that there are were written for an earlier one.
+    A rejected spec sets no expectation: existing rules were written for an earlier spec.
     """
     name = target["metadata"]["name"]
     if parsed.errors and not any(key.kind == "PrometheusRule" for key in facts.children):
-        return condition("RulesLoaded", status=None, reason="NotAccepted", message="nothing is written until Accepted")
+        return Condition(ConditionType.RULES_LOADED, holds=None, reason=Reason.NOT_ACCEPTED, message=_NOT_ACCEPTED)
     alerts = parsed.spec.alerts if parsed.spec and not parsed.errors else None
+    failed = [error for error in child_errors if error.kind == "PrometheusRule" and error.reason != Reason.NOT_SERVED]
     expected = {
-        **{one.name: "" for one in child_errors if one.kind == "PrometheusRule" and one.reason != "NotServed"},
+        **dict.fromkeys((error.name for error in failed), ""),
         **({naming.rules(name): ""} if alerts and alerts.enabled else {}),
         **({naming.extra_rules(name): "; ".join(parsed.warnings)} if alerts and alerts.extra_groups else {}),
     }
-    return told("RulesLoaded", verification.rules_loaded(facts, expected))
+    return from_finding(ConditionType.RULES_LOADED, verification.rules_loaded(facts, expected))
 
 
-def told(kind: str, finding: Finding) -> Manifest:
-    """A finding of the doctor as a condition."""
-    return condition(kind, status=finding.holds, reason=finding.reason, message=finding.message)
+def ready(conditions: Sequence[Condition]) -> Condition:
+    """Summarize Accepted and AgentsReady for `helm --wait` and GitOps tools."""
+    parts = [one for one in conditions if one.type in ConditionType.READY.parts]
+    if missing := [one for one in parts if not one.holds]:
+        return replace(missing[0], type=ConditionType.READY)
+    agents = next(one for one in parts if one.type is ConditionType.AGENTS_READY)
+    reason = Reason.READY if agents.reason == Reason.AGENTS_READY else agents.reason
+    return replace(agents, type=ConditionType.READY, reason=reason)
 
 
-def ready(conditions: Sequence[Manifest]) -> Manifest:
-    """Accepted and AgentsReady: what `helm --wait` and GitOps tools look at."""
-    wanting = [c for c in conditions if c["type"] in {"Accepted", "AgentsReady"} and c["status"] != "True"]
-    if wanting:
-        return {**wanting[0], "type": "Ready"}
-    agents = next(condition for condition in conditions if condition["type"] == "AgentsReady")
-    reason = "Ready" if agents["reason"] == "AgentsReady" else agents["reason"]
-    return condition("Ready", status=True, reason=reason, message=agents["message"])
+_EARLIER = "Reported for the last accepted spec; the newest spec is rejected (see Accepted). "
 
 
-_EARLIER = "by an earlier spec, for the newest is refused (see Accepted): "
+def monitored(conditions: Sequence[Condition]) -> Condition:
+    """Summarize Selected, RulesLoaded and Scraped: whether the monitoring works.
 
-
-def monitored(conditions: Sequence[Manifest]) -> Manifest:
-    """Discovered, RulesLoaded and Scraped: whether the monitoring works; also that of a spec before a refused one."""
-    parts = [c for c in conditions if c["type"] in {"Discovered", "RulesLoaded", "Scraped"}]
-    for status in ("False", "Unknown"):
-        if wanting := [part for part in parts if part["status"] == status]:
-            return {**wanting[0], "type": "Monitored", "message": f"{wanting[0]['type']}: {wanting[0]['message']}"}
-    refused = any(one["type"] == "Accepted" and one["status"] == "False" for one in conditions)
-    message = "; ".join(part["message"] for part in parts[1:])
-    return condition("Monitored", status=True, reason="Monitored", message=f"{_EARLIER if refused else ''}{message}")
+    If the newest spec is rejected, the condition is about what the last accepted spec created.
+    """
+    kind = ConditionType.MONITORED
+    parts = [one for one in conditions if one.type in kind.parts]
+    for holds in (False, None):
+        if missing := [part for part in parts if part.holds is holds]:
+            return replace(missing[0], type=kind, message=f"{missing[0].type}: {missing[0].message}")
+    rejected = any(one.type is ConditionType.ACCEPTED and one.holds is False for one in conditions)
+    message = "; ".join(part.message for part in parts[1:])
+    return Condition(kind, holds=True, reason=Reason.MONITORED, message=f"{_EARLIER if rejected else ''}{message}")

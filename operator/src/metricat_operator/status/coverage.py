@@ -51,7 +51,7 @@ def unexplained(parsed: Parsed, facts: Facts) -> Mapping[str, Hashable]:
         missing = sum(
             node.name not in pods and not any(_not_tolerated(node.taints, pool.tolerations)) for node in without
         )
-        if missing and not causes.unseen(daemon_set):
+        if missing and not causes.not_observed(daemon_set):
             found[daemon_set["metadata"].get("uid", "")] = missing
     for pod in sorted(idle, key=lambda pod: pod.node)[:_MOST_PODS]:
         found[pod.uid] = pod.reason
@@ -78,11 +78,11 @@ def _why(node: Node, pod: AgentPod | None, pool: Members, facts: Facts) -> tuple
         return causes.node_not_ready(node)
     daemon_set = _of(pool, facts)
     if pod is not None:
-        return causes.pod(pod, daemon_set, facts.events.get(pod.uid))
+        return causes.pod_not_ready(pod, daemon_set, facts.events.get(pod.uid))
     if taint := next(_not_tolerated(node.taints, pool.tolerations), None):
-        return causes.taint(taint)
+        return causes.taint_not_tolerated(taint)
     if daemon_set and not runs_on(daemon_set, node):
-        return causes.not_meant(daemon_set)
+        return causes.not_selected(daemon_set)
     event: Event | None = facts.events.get(daemon_set.get("metadata", {}).get("uid", ""))
     return causes.no_pod(daemon_set, event)
 

@@ -48,7 +48,7 @@ def virtual(parsed: Parsed, facts: Facts) -> dict[str, str]:
     return {node: pool.name for node, pool in found.items() if pool}
 
 
-def taken(parsed: Parsed, facts: Facts) -> Counter[str]:
+def owned_by_older(parsed: Parsed, facts: Facts) -> Counter[str]:
     """How many of the nodes that the target selects each older one owns."""
     mine = requirements(parsed.spec.node_selector) if parsed.spec else ()
     if parsed.spec is None or not disjoint_filter(mine, selected(parsed.older)):

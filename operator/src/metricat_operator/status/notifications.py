@@ -1,27 +1,28 @@
-"""Whether somebody is told of a target's alerts: which Alertmanager takes its AlertmanagerConfig, or why none."""
+"""Whether alerts of a target reach an Alertmanager: which one selects its AlertmanagerConfig, or why none does."""
 
 from metricat_operator.api.parse import Parsed
+from metricat_operator.conditions import Condition, ConditionType, Reason
 from metricat_operator.facts.model import Facts, Manifest
-from metricat_operator.status.conditions import told
-from metricat_operator.verification.selection import Finding, Subject, discovered
+from metricat_operator.status.conditions import from_finding
+from metricat_operator.verification.selection import Finding, Subject, find_selection
 
 KIND = "AlertmanagerConfig"
 
 
-def notified(target: Manifest, parsed: Parsed, facts: Facts) -> list[Manifest]:
-    """The condition `Notified`; none where the target has no receivers."""
+def notifications_configured(target: Manifest, parsed: Parsed, facts: Facts) -> list[Condition]:
+    """Return the condition `NotificationsConfigured`; an empty list if the target has no receivers."""
     if parsed.spec is None or not parsed.spec.notifications.receivers:
         return []
-    return [told("Notified", finding(target["metadata"]["name"], facts))]
+    return [from_finding(ConditionType.NOTIFICATIONS_CONFIGURED, finding(target["metadata"]["name"], facts))]
 
 
 def finding(target: str, facts: Facts) -> Finding:
-    """What is known of a target that has receivers."""
+    """Return the finding for a target that has receivers."""
     if KIND in facts.unserved:
-        return Finding(None, "NotServed", f"the cluster does not serve {KIND}")
+        return Finding(None, Reason.NOT_SERVED, f"The cluster does not serve {KIND}. See Applied.")
     config = next((child for key, child in facts.children.items() if key.kind == KIND), None)
     if config is None:
-        return Finding(None, "NoConfig", f"there is no {KIND} yet")
+        return Finding(None, Reason.NO_CONFIG, f"No {KIND} exists yet. See Applied.")
     subject = Subject(KIND, "notifications.labels", config, facts.namespace_labels, instance="Alertmanager")
-    selected = discovered(target, [subject], facts.instances, facts.rejections)
-    return Finding(holds=True, reason="Selected", message=selected.message) if selected.holds else selected
+    found = find_selection(target, [subject], facts.instances, facts.rejections)
+    return Finding(holds=True, reason=Reason.NOTIFICATIONS_CONFIGURED, message=found.message) if found.holds else found

@@ -1,6 +1,6 @@
-"""Whether the chain works from the agents to the alerts: what each Prometheus is asked, and what its answers mean.
+"""Whether the monitoring works from agents to alerts: the queries for each Prometheus, and what the results mean.
 
-Pure: what is asked over the network, and when, is not known here.
+Pure: sending the queries is the task of the room cluster.
 """
 
 from metricat_operator.verification.queries import prometheus_queries, subjects

@@ -1,4 +1,4 @@
-"""What is read of our objects as they live: those of a paused target may hold whatever their schemas let pass."""
+"""Rules and intervals of live child objects. Those of a paused target may hold anything that their schemas accept."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from metricat_operator.facts.model import Manifest
 
 
 def groups(rules: Manifest) -> dict[str, Sequence[Manifest]]:
-    """The rules of each group of a PrometheusRule, by its name; a rule without a name is none."""
+    """Return the rules of a PrometheusRule by the name of their group, without those that have no name."""
     found = rules["spec"].get("groups") or []
     return {group["name"]: [one for one in group.get("rules") or [] if name_of(one)] for group in found}
 
 
 def name_of(rule: Manifest) -> str:
-    """The name of an alert or of what is recorded; empty where there is none."""
+    """Return the name of the alert or of the recorded series; empty if the rule has none."""
     return str(rule.get("alert") or rule.get("record") or "")
 
 

@@ -1,24 +1,25 @@
-"""What each Prometheus that selects a target's objects is asked about it."""
+"""The queries for each Prometheus that selects objects of a target."""
 
 import json
 from collections.abc import Callable
 
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Facts, Manifest, PrometheusInstance
 from metricat_operator.facts.prometheus_query import Job, PrometheusPod, PrometheusQuery, RuleGroup
 from metricat_operator.verification.live_rules import groups, interval_seconds
-from metricat_operator.verification.selection import Subject, why_not_selected
+from metricat_operator.verification.selection import Subject, selection_problem
 
 _FIELDS = {"ServiceMonitor": "monitor.labels", "PrometheusRule": "alerts.labels"}
 _MOST_SHARDS = 16
 _LEAST_WINDOW_SECONDS = 60.0
 _MISSED_SCRAPES = 4
 
-Asks = Callable[[str], bool]
-"""Whether a Prometheus in this namespace may be asked."""
+MayQuery = Callable[[str], bool]
+"""Whether a Prometheus in this namespace may be queried."""
 
 
 def subjects(facts: Facts) -> list[Subject]:
-    """The target's objects that a Prometheus should take, the ServiceMonitor first."""
+    """Return the target's objects that a Prometheus should select, the ServiceMonitor first."""
     return [
         Subject(key.kind, _FIELDS[key.kind], child, facts.namespace_labels)
         for kind in _FIELDS
@@ -27,21 +28,23 @@ def subjects(facts: Facts) -> list[Subject]:
     ]
 
 
-def prometheus_queries(facts: Facts, asks: Asks, own_namespace: str = "") -> tuple[PrometheusQuery, ...]:
-    """One for each that selects any of the target's objects."""
+def prometheus_queries(facts: Facts, may_query: MayQuery, own_namespace: str = "") -> tuple[PrometheusQuery, ...]:
+    """Return one query for each Prometheus that selects any of the target's objects."""
     found = []
     for instance in facts.instances:
-        taken = [
+        selected = [
             subject
             for subject in subjects(facts)
-            if subject.what in instance.selectors and why_not_selected("", subject, instance) is None
+            if subject.kind in instance.selectors and selection_problem("", subject, instance) is None
         ]
-        if taken:
-            found.append(_question(instance, taken, asks, own_namespace))
+        if selected:
+            found.append(_query(instance, selected, may_query, own_namespace))
     return tuple(found)
 
 
-def _question(instance: PrometheusInstance, taken: list[Subject], asks: Asks, own_namespace: str) -> PrometheusQuery:
+def _query(
+    instance: PrometheusInstance, selected: list[Subject], may_query: MayQuery, own_namespace: str
+) -> PrometheusQuery:
     shards: dict[str, list[PrometheusPod]] = {}
     for server in sorted(instance.servers):
         shards.setdefault(server.shard, []).append(server)
@@ -49,16 +52,16 @@ def _question(instance: PrometheusInstance, taken: list[Subject], asks: Asks, ow
         instance=str(instance),
         web=instance.web,
         shards=tuple(map(tuple, shards.values())),
-        job=next((_job(subject.manifest) for subject in taken if subject.what == "ServiceMonitor"), None),
+        job=next((_job(subject.manifest) for subject in selected if subject.kind == "ServiceMonitor"), None),
         groups=tuple(
             RuleGroup(subject.manifest["metadata"]["uid"], name)
-            for subject in taken
-            if subject.what == "PrometheusRule"
+            for subject in selected
+            if subject.kind == "PrometheusRule"
             for name in groups(subject.manifest)
         ),
         can_query=instance.kind != "PrometheusAgent",
-        blocked_by=_blocked_by(instance, len(shards), asks),
-        after_timeout=_policy(instance, own_namespace),
+        blocked_by=_blocked_by(instance, len(shards), may_query),
+        after_timeout=_network_policy(instance, own_namespace),
     )
 
 
@@ -72,22 +75,24 @@ def _job(monitor: Manifest) -> Job:
     )
 
 
-def _blocked_by(instance: PrometheusInstance, shards: int, asks: Asks) -> tuple[str, str] | None:
-    if not asks(instance.namespace):
-        where = f"namespace {instance.namespace}"
-        return "NotAsked", f"Metricat's chart does not let it be asked: operator.prometheusQueries leaves out {where}"
+def _blocked_by(instance: PrometheusInstance, shards: int, may_query: MayQuery) -> tuple[Reason, str] | None:
+    if not may_query(instance.namespace):
+        return Reason.QUERYING_DISABLED, (
+            f"The chart value operator.prometheusQueries disables querying in the namespace {instance.namespace}. "
+            "Enable it, or add the namespace to its list namespaces."
+        )
     if not shards:
-        look = f"kubectl describe {instance.resource} {instance.name} -n {instance.namespace}"
-        return "NoPods", f"it has no pod: are its replicas 0? {look}"
+        command = f"kubectl describe {instance.resource} {instance.name} -n {instance.namespace}"
+        return Reason.NO_PODS, f"It has no pod. Check that its replicas are not 0: {command}"
     if instance.web.listen_local:
-        return "ListensLocally", "spec.listenLocal keeps everybody outside its pod from asking it"
+        return Reason.LISTENS_LOCALLY, "spec.listenLocal is set, so it cannot be queried from outside its pod."
     if shards > _MOST_SHARDS:
-        return "TooManyShards", f"of its {shards} shards no more than {_MOST_SHARDS} would be asked"
+        return Reason.TOO_MANY_SHARDS, f"It has {shards} shards. Metricat queries at most {_MOST_SHARDS}."
     return None
 
 
-def _policy(instance: PrometheusInstance, own_namespace: str) -> str:
-    """The command that lets the operator in, past the NetworkPolicies that kube-prometheus installs."""
+def _network_policy(instance: PrometheusInstance, own_namespace: str) -> str:
+    """Return the command that admits the operator despite the NetworkPolicies that kube-prometheus installs."""
     peer = {
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": own_namespace}} if own_namespace else {},
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": "metricat-operator"}},
@@ -97,7 +102,7 @@ def _policy(instance: PrometheusInstance, own_namespace: str) -> str:
     policy = {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": {"name": f"metricat-asks-{instance.name}", "namespace": instance.namespace},
+        "metadata": {"name": f"metricat-queries-{instance.name}", "namespace": instance.namespace},
         "spec": {"podSelector": {"matchLabels": labels}, "ingress": [{"from": [peer], "ports": ports}]},
     }
-    return f"if a NetworkPolicy keeps Metricat out, let it in: echo '{json.dumps(policy)}' | kubectl apply -f -"
+    return f"If a NetworkPolicy blocks Metricat, allow it: echo '{json.dumps(policy)}' | kubectl apply -f -"

@@ -1,69 +1,77 @@
-"""What the answers of Prometheus mean for a person who wants to know whether the cluster is monitored."""
+"""What the query results of each Prometheus mean: whether rules are loaded and nodes are scraped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Facts, Manifest, PrometheusInstance
 from metricat_operator.facts.prometheus_query import QueryResult, RuleGroup, fingerprint
 from metricat_operator.verification.live_rules import groups, hold_seconds, name_of
 from metricat_operator.verification.queries import subjects
-from metricat_operator.verification.retention import forgotten
-from metricat_operator.verification.selection import Finding, Subject, join_words, why_not_selected
+from metricat_operator.verification.retention import beyond_retention
+from metricat_operator.verification.selection import Finding, Subject, join_words, selection_problem
 
-_KUBELET = "a change is there within two minutes"
+_WAIT = "Changes normally load within two minutes"
 _RELOADER = "kubectl logs -n {0.namespace} -l app.kubernetes.io/instance={0.name} -c config-reloader"
-_REFUSED = (
-    "its newest configuration is refused, whosever fault that is: "
+_CONFIG_REJECTED = (
+    "Prometheus rejects its newest configuration (the cause may be another object). See: "
     "kubectl logs -n {0.namespace} -l app.kubernetes.io/instance={0.name} -c prometheus"
 )
 _PAUSED = (
-    "its spec.paused keeps the Prometheus Operator from giving it anything new: "
+    "Its spec.paused is true, so the Prometheus Operator does not update it. To resume, run: "
     """kubectl patch {0.resource} {0.name} -n {0.namespace} --type merge -p '{{"spec": {{"paused": false}}}}'"""
 )
 
 
 @dataclass(frozen=True)
 class Scraping:
-    """Whether samples arrive, and of how many nodes; `up` is None where nobody could be asked."""
+    """Whether Prometheus has samples, and of how many nodes; `up` is None if no Prometheus could be queried."""
 
     finding: Finding
     up: int | None = None
 
 
 def rules_loaded(facts: Facts, expected: Mapping[str, str]) -> Finding:
-    """Whether each PrometheusRule is loaded by somebody and no rule of it fails.
+    """Return whether a Prometheus has loaded each PrometheusRule, and no rule fails.
 
-    `expected` are the names of those that there should be, with what our own parser doubts of each.
+    `expected` holds the names of the PrometheusRules that should exist, with the warnings of Metricat's parser on each.
     """
     if expected and "PrometheusRule" in facts.unserved:
-        return Finding(None, "NotServed", "the cluster does not serve PrometheusRule")
-    rules = {one.manifest["metadata"]["name"]: one for one in subjects(facts) if one.what == "PrometheusRule"}
+        return Finding(None, Reason.NOT_SERVED, "The cluster does not serve PrometheusRule. See Applied.")
+    rules = {one.manifest["metadata"]["name"]: one for one in subjects(facts) if one.kind == "PrometheusRule"}
     if absent := sorted(expected.keys() - rules):
         return Finding(
-            holds=False, reason="NoRules", message=f"there is no PrometheusRule {join_words(absent)}: see Applied"
+            holds=False, reason=Reason.NO_RULES, message=f"No PrometheusRule {join_words(absent)} exists. See Applied."
         )
     if not rules:
-        return Finding(holds=True, reason="NoRules", message="there are none to load: spec.alerts has none")
+        return Finding(
+            holds=True, reason=Reason.NO_RULES, message="No PrometheusRules are expected: spec.alerts defines none."
+        )
     found = [
         _best([_rule(facts, rule, instance, expected.get(name, "")) for instance in _instances(facts, rule)], rule)
         for name, rule in rules.items()
     ]
     wrong = [one for one in found if not one.holds]
-    told = wrong or found
-    worst = min(told, key=lambda one: (one.holds is None, one.holds is True))
-    return Finding(worst.holds, worst.reason, join_words(list(dict.fromkeys(one.message for one in told)), "; "))
+    reported = wrong or found
+    worst = min(reported, key=lambda one: (one.holds is None, one.holds is True))
+    return Finding(worst.holds, worst.reason, join_words(list(dict.fromkeys(one.message for one in reported)), "; "))
 
 
 def scraped(facts: Facts, wanted: Iterable[str], without: Mapping[str, str]) -> Scraping:
-    """Whether a Prometheus has samples of every node that is wanted; `without` says why nodes have no ready agent."""
+    """Return whether a Prometheus has samples of all `wanted` nodes.
+
+    `without` holds the reason of each node that has no ready agent.
+    """
     nodes = sorted(wanted)
     if "ServiceMonitor" in facts.unserved:
-        return Scraping(Finding(None, "NotServed", "the cluster does not serve ServiceMonitor"))
-    monitor = next((subject for subject in subjects(facts) if subject.what == "ServiceMonitor"), None)
+        return Scraping(Finding(None, Reason.NOT_SERVED, "The cluster does not serve ServiceMonitor. See Applied."))
+    monitor = next((subject for subject in subjects(facts) if subject.kind == "ServiceMonitor"), None)
     if monitor is None:
-        return Scraping(Finding(None, "NoMonitor", "there is no ServiceMonitor yet"))
+        return Scraping(Finding(None, Reason.NO_MONITOR, "No ServiceMonitor exists yet. See Applied."))
     if not nodes:
-        return Scraping(Finding(holds=True, reason="NoNodes", message="no node is to be scraped"), 0)
+        return Scraping(
+            Finding(holds=True, reason=Reason.NO_NODES, message="No Linux nodes match, so no node is scraped."), 0
+        )
     found = [
         (_up(facts, nodes, instance), _scraping(facts, nodes, without, instance))
         for instance in _instances(facts, monitor)
@@ -77,14 +85,14 @@ def _instances(facts: Facts, subject: Subject) -> list[PrometheusInstance]:
     return [
         instance
         for instance in facts.instances
-        if subject.what in instance.selectors and why_not_selected("", subject, instance) is None
+        if subject.kind in instance.selectors and selection_problem("", subject, instance) is None
     ]
 
 
 def _best(findings: Sequence[Finding], subject: Subject) -> Finding:
-    """One for which it holds is enough; else what is known to be wrong, and then what is not known."""
+    """Return the best finding: one that holds is enough; otherwise a known problem comes before an unknown state."""
     if not findings:
-        return Finding(None, "NotDiscovered", f"nobody selects the {subject.what}: see Discovered")
+        return Finding(None, Reason.NOT_SELECTED, f"No Prometheus selects the {subject.kind}. See Selected.")
     for wanted in (True, False, None):
         if same := [finding for finding in findings if finding.holds is wanted]:
             rest = [] if wanted else [finding for finding in findings if finding.holds is not wanted]
@@ -92,47 +100,50 @@ def _best(findings: Sequence[Finding], subject: Subject) -> Finding:
     raise AssertionError(findings)
 
 
-def _answer(facts: Facts, instance: PrometheusInstance) -> QueryResult:
-    asking = QueryResult(str(instance), ("Asking", "it is being asked"))
-    return next(
-        (query_result for query_result in facts.query_results if query_result.instance == str(instance)), asking
-    )
+def _result(facts: Facts, instance: PrometheusInstance) -> QueryResult:
+    pending = QueryResult(str(instance), (Reason.QUERY_PENDING, "Waiting for the first response from this Prometheus."))
+    return next((result for result in facts.query_results if result.instance == str(instance)), pending)
 
 
-def _rule(facts: Facts, rule: Subject, instance: PrometheusInstance, doubts: str) -> Finding:
-    """What one Prometheus makes of one PrometheusRule."""
+def _rule(facts: Facts, rule: Subject, instance: PrometheusInstance, warnings: str) -> Finding:
+    """Return the state of one PrometheusRule in one Prometheus."""
     metadata = rule.manifest["metadata"]
     name = f"PrometheusRule {metadata['name']}"
     for rejection in facts.rejections:
         if rejection.uid == metadata["uid"] and rejection.instance in {"", str(instance)}:
-            message = f"the Prometheus Operator leaves {name} out of {instance}: {rejection.message}"
-            return Finding(holds=False, reason="RuleRejected", message=f"{message}; {doubts}" if doubts else message)
-    query_result = _answer(facts, instance)
-    if query_result.trouble:
-        return Finding(None, query_result.trouble[0], f"{instance}: {query_result.trouble[1]}")
+            message = f"The Prometheus Operator rejects {name} for {instance}: {rejection.message}"
+            message = "; ".join(filter(None, (message, warnings)))
+            return Finding(holds=False, reason=Reason.RULE_REJECTED, message=message)
+    result = _result(facts, instance)
+    if result.trouble:
+        return Finding(None, result.trouble[0], f"{instance}: {result.trouble[1]}")
     rules = {RuleGroup(metadata["uid"], group): its for group, its in groups(rule.manifest).items()}
     wanted = {group: sorted(map(name_of, its)) for group, its in rules.items()}
-    loaded = {group: sorted(one.name for one in query_result.rules if one.group == group) for group in wanted}
+    loaded = {group: sorted(one.name for one in result.rules if one.group == group) for group in wanted}
     if missing := [group.name for group in wanted if loaded[group] != wanted[group]]:
         counts = f"{len(wanted) - len(missing)} of {len(wanted)} groups of {name}"
-        message = f"{instance} has {counts}; not {join_words(missing)} as they are now: {_due(query_result, instance)}"
-        return Finding(holds=False, reason="RulesNotLoaded", message=message)
-    failing = [one for one in query_result.rules if one.group in wanted and one.health == "err"]
+        message = (
+            f"{instance} has loaded {counts}. Not current: {join_words(missing)}. {_when_loaded(result, instance)}"
+        )
+        return Finding(holds=False, reason=Reason.RULES_NOT_LOADED, message=message)
+    failing = [one for one in result.rules if one.group in wanted and one.health == "err"]
     if failing:
-        told = [f"{one.name} in group {one.group.name} of {name} fails: {one.error}" for one in failing]
-        return Finding(holds=False, reason="RuleFails", message=f"{instance}: {join_words(told, '; ')}")
-    older = _older(rules, query_result)
-    counted = f"{instance} has the {sum(map(len, rules.values()))} rules of {name}"
-    if older or not query_result.reloaded:
-        how = f"but as they were before: {join_words(older)}" if older else "perhaps as they were before"
-        return Finding(None, "NotReloaded", f"{counted}, {how}: {_due(query_result, instance)}")
-    message = f"{counted}{forgotten([one for its in rules.values() for one in its], instance)}"
-    return Finding(holds=True, reason="RulesLoaded", message=message)
+        errors = [f"{one.name} in group {one.group.name} of {name} fails: {one.error}" for one in failing]
+        message = f"{instance}: {join_words(errors, '; ')}"
+        return Finding(holds=False, reason=Reason.RULE_EVALUATION_FAILED, message=message)
+    older = _older(rules, result)
+    counts = f"{instance} has loaded the {sum(map(len, rules.values()))} rules of {name}"
+    if older or not result.reloaded:
+        version = f"but an earlier version of {join_words(older)}" if older else "but possibly an earlier version"
+        reason = Reason.RELOAD_PENDING if result.reloaded else Reason.CONFIG_REJECTED_BY_PROMETHEUS
+        return Finding(None, reason, f"{counts}, {version}. {_when_loaded(result, instance)}")
+    message = f"{counts}{beyond_retention([one for its in rules.values() for one in its], instance)}"
+    return Finding(holds=True, reason=Reason.RULES_LOADED, message=message)
 
 
-def _older(rules: Mapping[RuleGroup, Sequence[Manifest]], query_result: QueryResult) -> list[str]:
-    """The alerts that are loaded with other texts, or with another `for`, than they have now."""
-    loaded = {(one.group, one.name, one.fingerprint) for one in query_result.rules}
+def _older(rules: Mapping[RuleGroup, Sequence[Manifest]], result: QueryResult) -> list[str]:
+    """Return the alerts whose loaded texts or `for` differ from the current ones."""
+    loaded = {(one.group, one.name, one.fingerprint) for one in result.rules}
     alerts = [(group, rule) for group, its in rules.items() for rule in its if "alert" in rule]
 
     def is_loaded(group: RuleGroup, rule: Manifest) -> bool:
@@ -144,58 +155,60 @@ def _older(rules: Mapping[RuleGroup, Sequence[Manifest]], query_result: QueryRes
     return sorted({rule["alert"] for group, rule in alerts if not is_loaded(group, rule)})
 
 
-def _due(query_result: QueryResult, instance: PrometheusInstance) -> str:
-    """When the newest rules will be loaded, or what keeps them from it."""
+def _when_loaded(result: QueryResult, instance: PrometheusInstance) -> str:
+    """Return when the newest rules will be loaded, or what prevents it."""
+    if not result.reloaded:
+        return _CONFIG_REJECTED.format(instance)
     if instance.paused:
         return _PAUSED.format(instance)
-    return f"{_KUBELET}; if not: {_RELOADER.format(instance)}" if query_result.reloaded else _REFUSED.format(instance)
+    return f"{_WAIT}. If not, check: {_RELOADER.format(instance)}"
 
 
 def _up(facts: Facts, nodes: Sequence[str], instance: PrometheusInstance) -> int:
-    query_result = _answer(facts, instance)
-    return sum(query_result.nodes.get(node, False) for node in nodes)
+    result = _result(facts, instance)
+    return sum(result.nodes.get(node, False) for node in nodes)
 
 
 def _scraping(facts: Facts, nodes: Sequence[str], without: Mapping[str, str], instance: PrometheusInstance) -> Finding:
-    """What one Prometheus has of the nodes."""
-    query_result = _answer(facts, instance)
+    """Return which nodes one Prometheus scrapes."""
+    result = _result(facts, instance)
     counts = f"{_up(facts, nodes, instance)}/{len(nodes)} nodes are up in {instance}"
-    lacking = [node for node in nodes if not query_result.nodes.get(node, False)]
+    lacking = [node for node in nodes if not result.nodes.get(node, False)]
     if not lacking:
-        return Finding(holds=True, reason="Scraped", message=counts)
-    if query_result.trouble:
-        return Finding(None, query_result.trouble[0], f"{instance}: {query_result.trouble[1]}")
-    if not query_result.nodes:
-        return Finding(
-            holds=False, reason="NoTargets", message=f"{counts}: {_no_targets(query_result, instance, facts)}"
-        )
+        return Finding(holds=True, reason=Reason.SCRAPED, message=counts)
+    if result.trouble:
+        return Finding(None, result.trouble[0], f"{instance}: {result.trouble[1]}")
+    if not result.nodes:
+        message = f"{counts}. {_no_targets(result, instance, facts)}"
+        return Finding(holds=False, reason=Reason.NO_TARGETS, message=message)
 
     def why(node: str) -> str:
         if node in without:
             return f"no ready agent: {without[node]}"
-        return query_result.errors.get(node, "down") if node in query_result.nodes else "no target"
+        return result.errors.get(node, "down") if node in result.nodes else "no target"
 
-    down = any(node in query_result.nodes for node in lacking)
-    told = join_words([f"{node}: {why(node)}" for node in lacking], "; ")
-    return Finding(holds=False, reason="TargetsDown" if down else "TargetsMissing", message=f"{counts}; {told}")
+    down = any(node in result.nodes for node in lacking)
+    causes = join_words([f"{node}: {why(node)}" for node in lacking], "; ")
+    reason = Reason.TARGETS_DOWN if down else Reason.TARGETS_MISSING
+    return Finding(holds=False, reason=reason, message=f"{counts}; {causes}")
 
 
-def _no_targets(query_result: QueryResult, instance: PrometheusInstance, facts: Facts) -> str:
-    """Why a Prometheus that selects the monitor scrapes nothing for it."""
-    if not query_result.reloaded:
-        return _REFUSED.format(instance)
+def _no_targets(result: QueryResult, instance: PrometheusInstance, facts: Facts) -> str:
+    """Return why a Prometheus that selects the ServiceMonitor scrapes no agent."""
+    if not result.reloaded:
+        return _CONFIG_REJECTED.format(instance)
     monitor = next(key.name for key in facts.children if key.kind == "ServiceMonitor")
     namespace = next(child["metadata"]["namespace"] for child in facts.children.values())
-    if not query_result.configured and instance.paused:
+    if not result.configured and instance.paused:
         return _PAUSED.format(instance)
-    if not query_result.configured:
+    if not result.configured:
         return (
-            f"its configuration lacks serviceMonitor/{namespace}/{monitor}: {_KUBELET}; if not, does the Prometheus "
-            "Operator look into the namespace (its --namespaces and --deny-namespaces)? and: "
+            f"Its configuration lacks serviceMonitor/{namespace}/{monitor}. {_WAIT}. If not, check whether the "
+            "Prometheus Operator watches the namespace (its flags --namespaces and --deny-namespaces), and: "
             f"{_RELOADER.format(instance)}"
         )
     account = f"system:serviceaccount:{instance.namespace}:{instance.account}"
     return (
-        f"it discovers no agent; it must be allowed to list services, pods and endpointslices in {namespace}: "
+        f"It discovers no agent. Check that it may list services, pods and endpointslices in {namespace}: "
         f"kubectl auth can-i list pods -n {namespace} --as {account}"
     )

@@ -1,4 +1,4 @@
-"""Which rules look further back than a Prometheus remembers."""
+"""Which rules look further back than a Prometheus keeps samples."""
 
 import re
 from collections.abc import Iterable
@@ -8,24 +8,22 @@ from metricat_operator.verification.live_rules import name_of, seconds
 from metricat_operator.verification.selection import join_words
 
 _DURATION = r"((?:\d+(?:ms|[ywdhms]))+)"
-_LOOKS_BACK = re.compile(rf"\boffset\s+{_DURATION}|\[{_DURATION}[:\]]")
+_LOOKBACK = re.compile(rf"\boffset\s+{_DURATION}|\[{_DURATION}[:\]]")
 
 
-def forgotten(rules: Iterable[Manifest], instance: PrometheusInstance) -> str:
-    """A sentence on the rules that want samples which this one has deleted by then; empty where there are none.
+def beyond_retention(rules: Iterable[Manifest], instance: PrometheusInstance) -> str:
+    """Return a clause on the rules that read samples which the instance has already deleted; empty if there are none.
 
-    Such a rule is silent, or about less than it says; nothing else tells.
+    Such a rule returns nothing, or a result of fewer samples than it states; no other check detects it.
     """
     kept = seconds(instance.retention)
     far: dict[str, str] = {}
     for rule in rules:
-        found = ["".join(both) for both in _LOOKS_BACK.findall(str(rule["expr"]))]
+        found = ["".join(both) for both in _LOOKBACK.findall(str(rule["expr"]))]
         length, furthest = max(((seconds(text) or 0, text) for text in found), default=(0, ""))
         if kept and length > kept:
             far[name_of(rule)] = furthest
     if not far:
         return ""
-    told = join_words([f"{name} ({how_far})" for name, how_far in far.items()])
-    return (
-        f", but keeps samples for {instance.retention} only (its spec.retention), and these look further back: {told}"
-    )
+    names = join_words([f"{name} ({duration})" for name, duration in far.items()])
+    return f", but keeps samples for {instance.retention} only (its spec.retention); these look further back: {names}"

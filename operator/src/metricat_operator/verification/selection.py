@@ -1,8 +1,9 @@
-"""Which Prometheus takes our monitor and our rules, and which Alertmanager our notifications, or what is missing. Pure.
+"""Which Prometheus selects the ServiceMonitor and PrometheusRules, which Alertmanager the AlertmanagerConfig. Pure.
 
-The Prometheus Operator looks into the namespaces that its own flags leave it. Its rules, by its API reference
-(prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a selector that is left out selects nothing, an empty
-one everything; a namespace selector that is left out means the Prometheus' own namespace, an empty one all namespaces.
+If none does: why, and what to do. The Prometheus Operator watches the namespaces that its flags allow. Its rules for
+selectors, by its API reference (prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a missing selector
+selects nothing, an empty one everything. A missing namespace selector means the namespace of the Prometheus, an empty
+one all namespaces.
 """
 
 import json
@@ -12,31 +13,35 @@ from typing import Any
 
 from metricat_operator import naming
 from metricat_operator.api.selectors import Requirement
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Manifest, PrometheusInstance
 from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator
 from metricat_operator.facts.prometheus_query import Rejection
 
-_MOST_TOLD = 3
+_MOST_LISTED = 3
 _OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
-_KNOWN = "In, NotIn, Exists and DoesNotExist"
-_NAME_OF_A_NAMESPACE = "kubernetes.io/metadata.name"
+_OPERATORS_TEXT = "In, NotIn, Exists and DoesNotExist"
+_NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What holds of discovery, as a condition says it; `holds` is None where it cannot be known."""
+    """The result of a check, as a condition reports it; `holds` is None where it is unknown."""
 
     holds: bool | None
-    reason: str
+    reason: Reason
     message: str
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An object of ours that a Prometheus, or another `taker`, should take, and where the target sets its labels."""
+    """An object that a Prometheus, or another kind of instance, should select.
 
-    what: str
-    field: str
+    `label_field` is the field of the target that sets its labels.
+    """
+
+    kind: str
+    label_field: str
     manifest: Manifest
     namespace_labels: Mapping[str, str]
     instance: str = "Prometheus"
@@ -53,164 +58,196 @@ class Subject:
         return str(self.manifest["metadata"]["namespace"])
 
 
-def discovered(
+def find_selection(
     target: str,
     subjects: Sequence[Subject],
     instances: Sequence[PrometheusInstance],
     rejections: Sequence[Rejection] = (),
 ) -> Finding:
-    """Whether somebody selects each of the objects; else what is missing, and the command that mends it."""
-    told: dict[str, list[str]] = {}
-    verdicts: list[tuple[Subject, dict[PrometheusInstance, Finding | None]]] = []
+    """Return whether an instance selects each of the objects; if not, why, with the command that helps."""
+    selecting: dict[str, list[str]] = {}
+    problems: list[tuple[Subject, dict[PrometheusInstance, Finding | None]]] = []
     for subject in subjects:
-        able = [instance for instance in instances if subject.what in instance.selectors]
+        able = [instance for instance in instances if subject.kind in instance.selectors]
         if not able:
-            return Finding(
-                holds=False,
-                reason=f"No{subject.instance}",
-                message=f"nothing takes a {subject.what}: the Prometheus Operator runs no {subject.instance} yet",
+            reason = Reason.NO_ALERTMANAGER if subject.instance == "Alertmanager" else Reason.NO_PROMETHEUS
+            return _no(
+                reason,
+                f"No {subject.instance} object exists in the cluster, so nothing can select the {subject.kind}. "
+                "Create one, or install kube-prometheus-stack.",
             )
-        obstacles = {
-            instance: _rejected(subject, instance, rejections) or why_not_selected(target, subject, instance)
+        found = {
+            instance: _rejected(subject, instance, rejections) or selection_problem(target, subject, instance)
             for instance in able
         }
-        verdicts.append((subject, obstacles))
-        if takes := [str(instance) for instance, missing in obstacles.items() if missing is None]:
-            whats = told.setdefault(f"{join_words(takes)} select{'' if len(takes) > 1 else 's'}", [])
-            whats += [subject.what] if subject.what not in whats else []
+        problems.append((subject, found))
+        if names := [str(instance) for instance, problem in found.items() if problem is None]:
+            kinds = selecting.setdefault(f"{join_words(names)} select{'' if len(names) > 1 else 's'}", [])
+            kinds += [subject.kind] if subject.kind not in kinds else []
             continue
-        first = next(missing for missing in obstacles.values() if missing)
-        words = [missing.message for missing in obstacles.values() if missing]
-        return Finding(holds=False, reason=first.reason, message=join_words(words, "; "))
-    message = "; ".join(f"{instances} the {' and the '.join(whats)}" for instances, whats in told.items())
-    if apart := _apart(verdicts):
-        return Finding(None, "RulesElsewhere", f"{message}; {apart}")
-    return Finding(holds=True, reason="Discovered", message=message)
+        first = next(problem for problem in found.values() if problem)
+        messages = [problem.message for problem in found.values() if problem]
+        return _no(first.reason, join_words(messages, "; "))
+    message = "; ".join(f"{names} the {' and the '.join(kinds)}" for names, kinds in selecting.items())
+    if separate := _rules_on_other_prometheus(problems):
+        return Finding(None, Reason.RULES_ON_OTHER_PROMETHEUS, f"{message}. {separate}")
+    return Finding(holds=True, reason=Reason.SELECTED, message=message)
 
 
-def _apart(verdicts: Sequence[tuple[Subject, Mapping[PrometheusInstance, Finding | None]]]) -> str:
-    """What to do where none of those that have the rules has the samples: empty where one has, or may well have.
+def _rules_on_other_prometheus(
+    problems: Sequence[tuple[Subject, Mapping[PrometheusInstance, Finding | None]]],
+) -> str:
+    """Return what to do where no Prometheus with the rules has the samples; empty where one has, or may have.
 
-    A PrometheusAgent keeps no samples but sends them on, and a ThanosRuler asks others for them.
+    A PrometheusAgent keeps no samples but sends them on, and a ThanosRuler queries others for them.
     """
     scraping = {
         instance
-        for subject, obstacles in verdicts
-        for instance, missing in obstacles.items()
-        if subject.what == "ServiceMonitor" and missing is None
+        for subject, found in problems
+        for instance, problem in found.items()
+        if subject.kind == "ServiceMonitor" and problem is None
     }
     if any(instance.kind != "Prometheus" for instance in scraping):
         return ""
-    for subject, obstacles in verdicts:
-        takes = {instance for instance, missing in obstacles.items() if missing is None}
-        if subject.what == "PrometheusRule" and not any(one in scraping or one.kind == "ThanosRuler" for one in takes):
-            lacking = [missing.message for instance, missing in obstacles.items() if missing and instance in scraping]
+    for subject, found in problems:
+        selecting = {instance for instance, problem in found.items() if problem is None}
+        if subject.kind == "PrometheusRule" and not any(
+            one in scraping or one.kind == "ThanosRuler" for one in selecting
+        ):
+            missing = [problem.message for instance, problem in found.items() if problem and instance in scraping]
             return (
-                "so unless samples are sent on by remote write, alerts are evaluated where there are none: "
-                f"{join_words(lacking, '; ')}"
+                "Alerts are evaluated where no samples are, unless remote write sends the samples on. Otherwise: "
+                f"{join_words(missing, '; ')}"
             )
     return ""
 
 
-_REJECTED = {"ServiceMonitor": "MonitorRejected", "AlertmanagerConfig": "ConfigRejected"}
-_MENDED_SINCE = " (where a Secret was mended, this is said for up to an hour more)"
-"""Nothing is said of an object that is taken again because a Secret that it names came or changed."""
+_REJECTED = {"ServiceMonitor": Reason.MONITOR_REJECTED, "AlertmanagerConfig": Reason.CONFIG_REJECTED}
+_UP_TO_AN_HOUR = " (after the Secret is corrected, this message stays for up to an hour)"
+"""The Prometheus Operator does not report that it accepts an object again because of a changed Secret."""
 
 
 def _rejected(subject: Subject, instance: PrometheusInstance, rejections: Sequence[Rejection]) -> Finding | None:
-    """What the Prometheus Operator says of an object that it leaves out; a rejected rule is a matter of RulesLoaded."""
-    if subject.what not in _REJECTED:
+    """Return why the Prometheus Operator rejects the object; rejected rules are the matter of RulesLoaded."""
+    if subject.kind not in _REJECTED:
         return None
     uid = subject.manifest["metadata"].get("uid")
-    said = [one.message for one in rejections if one.uid == uid and one.instance in {"", str(instance)}]
-    if not said:
+    messages = [one.message for one in rejections if one.uid == uid and one.instance in {"", str(instance)}]
+    if not messages:
         return None
-    more = _MENDED_SINCE if "secret" in said[0].lower() else ""
+    delay = _UP_TO_AN_HOUR if "secret" in messages[0].lower() else ""
     return _no(
-        _REJECTED[subject.what], f"the Prometheus Operator leaves the {subject.what} out of {instance}: {said[0]}{more}"
+        _REJECTED[subject.kind],
+        f"The Prometheus Operator rejects the {subject.kind} for {instance}: {messages[0]}{delay}",
     )
 
 
-def why_not_selected(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
-    """Why this taker is not given the object, with the command that mends it; None where it is."""
-    unseen = None if instance.operators is None else _unseen(subject, instance, instance.operators)
-    return unseen or _not_selected(target, subject, instance) or _not_bound(subject, instance)
+def selection_problem(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
+    """Return why this instance does not get the object, with the command that helps; None if it does."""
+    not_watched = None if instance.operators is None else _not_watched(subject, instance, instance.operators)
+    return not_watched or _not_selected(target, subject, instance) or _not_in_bindings(subject, instance)
 
 
 def _not_selected(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
-    """Which selector of the taker leaves the object out."""
-    chosen, spaces = instance.selectors[subject.what]
-    what = f"{instance} does not select the {subject.what}"
-    operators = {one.operator for selector in (chosen, spaces) for one in requirements(selector or {})}
+    """Return which selector of the instance excludes the object."""
+    labels_selector, namespace_selector = instance.selectors[subject.kind]
+    what = f"{instance} does not select the {subject.kind}"
+    selectors = (labels_selector, namespace_selector)
+    operators = {one.operator for selector in selectors for one in requirements(selector or {})}
     if unknown := sorted(operators - _OPERATORS):
-        return _no("InvalidSelector", f"{what}: {', '.join(unknown)} is no operator of a selector; it knows {_KNOWN}")
-    if spaces is None and instance.namespace != subject.namespace:
-        mended = _command(
-            f"kubectl patch {instance.resource} {instance.name} -n {instance.namespace} --type merge -p",
-            {"spec": {instance.fields[subject.what][1]: {}}},
+        return _no(
+            Reason.INVALID_SELECTOR,
+            f"{what}: unknown selector operator {', '.join(unknown)}. Use one of {_OPERATORS_TEXT}.",
         )
-        why = f"it looks in its own namespace only, and the target is in {subject.namespace}"
-        return _no("NamespaceNotSelected", f"{what}: {why}; to have it look everywhere: {mended}")
-    if unmet := _unmet(spaces or {}, subject.namespace_labels):
-        words = " and ".join(map(_said, unmet))
-        mended = f"kubectl label --overwrite namespace {subject.namespace} {' '.join(map(_label, unmet))}"
-        if any(one.key == _NAME_OF_A_NAMESPACE for one in unmet):  # the API server puts it back, and says nothing
-            mended = (
-                f"the API server keeps {_NAME_OF_A_NAMESPACE} as it is: create the target in a namespace that it asks "
-                f"for, or let spec.{instance.fields[subject.what][1]} of {instance} select {subject.namespace} too"
-            )
-        return _no("NamespaceNotSelected", f"{what}: it asks for namespaces with {words}; {mended}")
-    if chosen is None:
-        mended = _command(
-            f"kubectl patch {instance.resource} {instance.name} -n {instance.namespace} --type merge -p",
-            {"spec": {instance.fields[subject.what][0]: {}}},
-        )
-        return _no("SelectsNone", f"{what}: without {instance.fields[subject.what][0]} it selects none; {mended}")
-    if unmet := _unmet(chosen, subject.labels):
-        words = " and ".join(map(_said, unmet))
-        labels = {one.key: _wanted(one) for one in unmet}
-        if ours := [key for key in labels if naming.is_own_label(key)]:
-            mended = f"{join_words(ours)} is Metricat's to set and stays; have {instance} select by another label"
+    if (problem := _namespace_not_selected(subject, instance, namespace_selector)) is not None:
+        return _no(Reason.NAMESPACE_NOT_SELECTED, f"{what}: {problem}")
+    if labels_selector is None:
+        field = instance.fields[subject.kind][0]
+        command = _patch_instance(instance, field)
+        return _no(Reason.SELECTOR_NOT_SET, f"{what}: its {field} is not set. To select all, run: {command}")
+    if unmet := _unmet(labels_selector, subject.labels):
+        required = " and ".join(map(_requirement_text, unmet))
+        labels = {one.key: _required_value(one) for one in unmet}
+        if own := [key for key in labels if naming.is_own_label(key)]:
+            remedy = f"Metricat sets {join_words(own)}, so select by another label in {instance}."
         else:
-            section, _, name = subject.field.partition(".")
+            section, _, name = subject.label_field.partition(".")
             patch = {"spec": {section: {name: labels}}}
-            mended = _command(f"kubectl patch mtarget {target} -n {subject.namespace} --type merge -p", patch)
-        return _no("LabelMissing", f"{what}: it asks for {words}; {mended}")
+            command = _command(f"kubectl patch mtarget {target} -n {subject.namespace} --type merge -p", patch)
+            remedy = f"To set it, run: {command}"
+        return _no(Reason.LABEL_MISSING, f"{what}: it requires {required}. {remedy}")
     return None
 
 
-def _unseen(subject: Subject, instance: PrometheusInstance, operators: Sequence[PrometheusOperator]) -> Finding | None:
-    """Why no Prometheus Operator gives the object to this taker, whatever that one selects."""
-    if not operators:
-        return _no(
-            "NotReconciled",
-            f"no running Prometheus Operator manages {instance}. Check its flags --prometheus-instance-namespaces and "
-            "--controller-id",
+def _namespace_not_selected(
+    subject: Subject, instance: PrometheusInstance, selector: Mapping[str, Any] | None
+) -> str | None:
+    """Return how the namespace selector of the instance excludes the object's namespace, and what to do."""
+    field = instance.fields[subject.kind][1]
+    if selector is None and instance.namespace != subject.namespace:
+        return (
+            f"it selects only in its own namespace, and the target is in {subject.namespace}. "
+            f"To select in all namespaces, run: {_patch_instance(instance, field)}"
         )
-    if any(one.watches(subject.what, subject.namespace) for one in operators):
+    unmet = _unmet(selector or {}, subject.namespace_labels)
+    if not unmet:
         return None
-    told = join_words([f"{one.name} has {one.namespace_flags()}" for one in operators])
-    return _no(
-        "NamespaceNotWatched",
-        f"{instance} is not given the {subject.what}: the Prometheus Operator does not look into namespace "
-        f"{subject.namespace}: {told}; let it, or create the target in a namespace that it looks into",
+    required = " and ".join(map(_requirement_text, unmet))
+    if any(one.key == _NAMESPACE_NAME_LABEL for one in unmet):  # the API server reverts a change of it silently
+        return (
+            f"it requires namespaces with {required}, and {_NAMESPACE_NAME_LABEL} cannot be changed. Create the target "
+            f"in such a namespace, or let spec.{field} of {instance} select {subject.namespace} too."
+        )
+    arguments = " ".join(map(_label_argument, unmet))
+    return (
+        f"it requires namespaces with {required}. "
+        f"To label it, run: kubectl label --overwrite namespace {subject.namespace} {arguments}"
     )
 
 
-def _not_bound(subject: Subject, instance: PrometheusInstance) -> Finding | None:
-    """Where the Prometheus Operator writes down to whom it gives the object, in status.bindings, it must say so."""
+def _patch_instance(instance: PrometheusInstance, field: str) -> str:
+    """Return the command that sets a selector of the instance to select everything."""
+    return _command(
+        f"kubectl patch {instance.resource} {instance.name} -n {instance.namespace} --type merge -p",
+        {"spec": {field: {}}},
+    )
+
+
+def _not_watched(
+    subject: Subject, instance: PrometheusInstance, operators: Sequence[PrometheusOperator]
+) -> Finding | None:
+    """Return why no Prometheus Operator gives the object to this instance, whatever the instance selects."""
+    if not operators:
+        return _no(
+            Reason.NO_MANAGING_OPERATOR,
+            f"No running Prometheus Operator manages {instance}. Check its flags --prometheus-instance-namespaces and "
+            "--controller-id.",
+        )
+    if any(one.watches(subject.kind, subject.namespace) for one in operators):
+        return None
+    flags = join_words([f"{one.name} has {one.namespace_flags()}" for one in operators])
+    return _no(
+        Reason.NAMESPACE_NOT_WATCHED,
+        f"{instance} does not get the {subject.kind}: the Prometheus Operator does not watch the namespace "
+        f"{subject.namespace} ({flags}). Add the namespace to the flag, or create the target in a namespace that it "
+        "watches.",
+    )
+
+
+def _not_in_bindings(subject: Subject, instance: PrometheusInstance) -> Finding | None:
+    """Return that the object's `status.bindings`, if the Prometheus Operator writes them, lack the instance."""
     bindings = (subject.manifest.get("status") or {}).get("bindings") or []
     bound = [f"{one['resource']} {one['namespace']}/{one['name']}" for one in bindings]
     if not bound or f"{instance.resource.partition('.')[0]} {instance.namespace}/{instance.name}" in bound:
         return None
     return _no(
-        "NotBound",
-        f"{instance} selects the {subject.what}, but by its status.bindings the Prometheus Operator gives it to "
-        f"{join_words(bound)} only: a change is there within a minute; if not, see the Prometheus Operator's log",
+        Reason.NOT_IN_BINDINGS,
+        f"{instance} selects the {subject.kind}, but the Prometheus Operator has bound it to {join_words(bound)} only "
+        "(status.bindings). Wait a minute; if this persists, read the Prometheus Operator's log.",
     )
 
 
-def _no(reason: str, message: str) -> Finding:
+def _no(reason: Reason, message: str) -> Finding:
     return Finding(holds=False, reason=reason, message=message)
 
 
@@ -223,14 +260,14 @@ def _unmet(selector: Mapping[str, Any], labels: Mapping[str, str]) -> list[Requi
 
 
 def requirements(selector: Mapping[str, Any]) -> Iterable[Requirement]:
-    """What a label selector (metav1.LabelSelector) asks for."""
+    """Yield the requirements of a label selector (metav1.LabelSelector)."""
     for key, value in sorted((selector.get("matchLabels") or {}).items()):
         yield Requirement(key, "In", (value,))
     for one in selector.get("matchExpressions") or []:
         yield Requirement(one["key"], one["operator"], tuple(one.get("values") or ()))
 
 
-def _said(requirement: Requirement) -> str:
+def _requirement_text(requirement: Requirement) -> str:
     values = ", ".join(requirement.values)
     return {
         "In": f"{requirement.key}={values}" if len(requirement.values) == 1 else f"{requirement.key} in ({values})",
@@ -240,20 +277,20 @@ def _said(requirement: Requirement) -> str:
     }[requirement.operator]
 
 
-def _wanted(requirement: Requirement) -> str | None:
-    """A value that meets the requirement; None where the label must go."""
+def _required_value(requirement: Requirement) -> str | None:
+    """Return a value that meets the requirement; None if the label must be removed."""
     if requirement.operator == "In":
         return requirement.values[0] if requirement.values else None
     return "true" if requirement.operator == "Exists" else None
 
 
-def _label(requirement: Requirement) -> str:
-    """As an argument of `kubectl label`."""
-    wanted = _wanted(requirement)
-    return f"{requirement.key}-" if wanted is None else f"{requirement.key}={wanted}"
+def _label_argument(requirement: Requirement) -> str:
+    """Return the requirement as an argument of `kubectl label`."""
+    value = _required_value(requirement)
+    return f"{requirement.key}-" if value is None else f"{requirement.key}={value}"
 
 
 def join_words(words: Sequence[str], between: str = ", ") -> str:
-    """The first few, and how many more there are."""
-    more = f" and {len(words) - _MOST_TOLD} more" if len(words) > _MOST_TOLD else ""
-    return between.join(words[:_MOST_TOLD]) + more
+    """Return the first words, and how many more there are."""
+    more = f" and {len(words) - _MOST_LISTED} more" if len(words) > _MOST_LISTED else ""
+    return between.join(words[:_MOST_LISTED]) + more

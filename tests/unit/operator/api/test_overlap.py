@@ -106,7 +106,7 @@ def test_the_younger_target_says_which_nodes_it_leaves_to_whom() -> None:
     assert found["nodes"]["desired"] == 2
     accepted = found["conditions"][0]
     assert (accepted["status"], accepted["reason"]) == ("True", "Overlaps")
-    assert "keep them: m/t1 (1 node); leave them out by spec.nodeSelector" in accepted["message"]
+    assert "older MonitoringTargets: m/t1 (1 node). Exclude them in spec.nodeSelector" in accepted["message"]
 
 
 def test_no_term_is_too_many_to_say_what_to_do() -> None:

@@ -127,9 +127,9 @@ def test_errors_of_many_targets_are_cut_to_what_fits() -> None:
     ("status", "headers", "reason"),
     [
         (302, {"Location": "http://169.254.169.254/secret"}, "Redirected"),
-        (401, {}, "CredentialsWanted"),
-        (403, {}, "CredentialsWanted"),
-        (404, {}, "NotUnderstood"),
+        (401, {}, "AuthenticationRequired"),
+        (403, {}, "AuthenticationRequired"),
+        (404, {}, "InvalidResponse"),
     ],
 )
 def test_failed_response_gives_its_reason(status: int, headers: Mapping[str, str], reason: str) -> None:
@@ -161,7 +161,7 @@ def test_failed_response_gives_its_reason(status: int, headers: Mapping[str, str
 def test_garbage_response_is_an_invalid_response(body: str) -> None:
     with pytest.raises(QueryError) as caught:
         answered(recorded(query=body or " "))
-    assert caught.value.reason == "NotUnderstood"
+    assert caught.value.reason == "InvalidResponse"
 
 
 def test_endless_response_is_not_read() -> None:
@@ -178,7 +178,7 @@ def test_endless_response_is_not_read() -> None:
 
     with pytest.raises(QueryError) as caught:
         answered(handle)
-    assert caught.value.reason == "TooLarge"
+    assert caught.value.reason == "ResponseTooLarge"
     assert sent < 10 * MAX_BYTES
 
 

@@ -169,7 +169,7 @@ def test_the_alertmanager_that_selects_is_named_and_so_is_what_is_missing() -> N
         """'{"spec": {"notifications": {"labels": {"release": "kps"}}}}'"""
     )
     none = finding("nodes", facts(alertmanager()))
-    assert none.reason == "SelectsNone"
+    assert none.reason == "SelectorNotSet"
     assert """-p '{"spec": {"alertmanagerConfigSelector": {}}}'""" in none.message
     assert finding("nodes", Facts(unserved=frozenset({KIND}))).holds is None
 
@@ -177,7 +177,7 @@ def test_the_alertmanager_that_selects_is_named_and_so_is_what_is_missing() -> N
 def test_what_the_prometheus_operator_says_of_a_missing_secret_is_told() -> None:
     found = finding("nodes", facts(alertmanager(alertmanagerConfigSelector={}), said='secret "on-call" not found'))
     assert (found.holds, found.reason) == (False, "ConfigRejected")
-    assert 'leaves the AlertmanagerConfig out of Alertmanager ns/main: secret "on-call" not found' in found.message
+    assert 'rejects the AlertmanagerConfig for Alertmanager ns/main: secret "on-call" not found' in found.message
 
 
 def test_every_taker_can_be_told_with_its_pods() -> None:

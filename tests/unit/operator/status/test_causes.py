@@ -1,6 +1,6 @@
-"""Each way in which a node can be without a ready agent has a reason of its own, and words that help to mend it.
+"""Each cause of a missing agent has its own reason, and a message with the remedy.
 
-The pods and events are as a kubelet, the scheduler and the controllers of Kubernetes 1.36 write them.
+The pods and events are those of the kubelet, the scheduler and the controllers of Kubernetes 1.36.
 """
 
 from typing import Any
@@ -63,59 +63,59 @@ MOUNT = 'MountVolume.SetUp failed for volume "web" : '
 ENDED = {"exitCode": 2, "reason": "Error", "message": "metricat_agent: error:\n  no such collector: cpuu\n"}
 
 PODS: dict[str, tuple[Manifest, Event | None, str, str]] = {
-    "an image that is not there": (
+    "an image that cannot be pulled": (
         waits("ErrImagePull", "failed to pull image: not found"),
         None,
         "ImagePullBackOff",
-        "failed to pull image: not found; see that the image exists",
+        "failed to pull image: not found. Check that the image exists",
     ),
-    "the same, while it waits": (
+    "an image that cannot be pulled, during back-off": (
         waits("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: failed to pull image: not found'),
         None,
         "ImagePullBackOff",
-        "failed to pull image: not found; see that the image exists",
+        "failed to pull image: not found. Check that the image exists",
     ),
-    "an agent that ends": (
+    "an agent that exits, during back-off": (
         waits("CrashLoopBackOff", "back-off 5m0s restarting failed container", ENDED),
         None,
         "CrashLoopBackOff",
-        "exit code 2: metricat_agent: error: no such collector: cpuu; see kubectl logs -n monitoring metricat-nodes-x",
+        "error: no such collector: cpuu. See: kubectl logs -n monitoring metricat-nodes-x --previous",
     ),
-    "the same, just ended": (
+    "an agent that has just exited": (
         container({"terminated": ENDED}),
         None,
         "CrashLoopBackOff",
-        "exit code 2: metricat_agent: error: no such collector: cpuu; see kubectl logs",
+        "exit code 2: metricat_agent: error: no such collector: cpuu. See: kubectl logs",
     ),
     "too little memory": (
         waits("CrashLoopBackOff", "back-off", {"exitCode": 137, "reason": "OOMKilled"}),
         None,
         "OOMKilled",
-        "raise spec.agent.resources.limits.memory",
+        "The agent exceeded its memory limit. Raise spec.agent.resources.limits.memory",
     ),
-    "a secret that is not there": (
+    "a missing secret": (
         waits("ContainerCreating"),
         Event("FailedMount", MOUNT + 'secret "agent-tls" not found'),
         "ObjectNotFound",
-        'secret "agent-tls" not found; create it in the namespace monitoring',
+        'secret "agent-tls" not found. Create it in the namespace monitoring',
     ),
     "a mount that hangs": (
         waits("ContainerCreating"),
         Event("FailedMount", "Unable to attach or mount volumes: unmounted volumes=[root]: timed out waiting"),
         "HungMount",
-        "a mount of the node does not answer",
+        "timed out waiting. Check the node for an unreachable network file system",
     ),
-    "a path that is not there": (
+    "a missing path": (
         waits("ContainerCreating"),
         Event("FailedMount", MOUNT + "hostPath type check failed: /host is not a directory"),
         "FailedMount",
-        "is not a directory; see kubectl describe pod -n monitoring metricat-nodes-x",
+        "is not a directory. Check the node, and: kubectl describe pod -n monitoring metricat-nodes-x",
     ),
-    "no network for pods": (
+    "a network plugin that fails": (
         waits("ContainerCreating"),
         Event("FailedCreatePodSandBox", 'plugin type="bridge" failed'),
         "FailedCreatePodSandBox",
-        "network plugin fails",
+        """plugin type="bridge" failed. Read the kubelet's log""",
     ),
     "a full node": (
         {
@@ -131,20 +131,20 @@ PODS: dict[str, tuple[Manifest, Event | None, str, str]] = {
         },
         None,
         "Unschedulable",
-        "0/3 nodes are available: 1 Insufficient memory; make room on the node",
+        "0/3 nodes are available: 1 Insufficient memory. Free resources on the node",
     ),
     "an agent that is not ready": ({"phase": "Running"}, None, "NotReady", "its readiness probe fails"),
-    "what nobody thought of": (
+    "an unknown reason": (
         waits("SomethingNew", "whatever"),
         None,
         "SomethingNew",
-        "whatever; see kubectl describe",
+        "whatever. See: kubectl describe",
     ),
 }
 
 
 @pytest.mark.parametrize("case", PODS)
-def test_a_pod_that_is_not_ready(case: str) -> None:
+def test_pod_that_is_not_ready_has_reason_and_remedy(case: str) -> None:
     status, event, reason, words = PODS[case]
     found = why(facts(status, event))
     assert found[0] == reason
@@ -161,13 +161,13 @@ REFUSALS = {
     FORBIDDEN + "failed quota: few: must specify limits.cpu for: agent": ("QuotaExceeded", "must specify limits.cpu"),
     'Error creating: admission webhook "policy.example" denied the request: no hostPath': (
         "FailedCreate",
-        "no hostPath; an admission rule of the cluster refuses",
+        "no hostPath. Exempt the pods of the DaemonSet metricat-nodes in the namespace monitoring",
     ),
 }
 
 
 @pytest.mark.parametrize("message", REFUSALS)
-def test_a_pod_that_may_not_be_made(message: str) -> None:
+def test_rejected_pod_has_reason_and_remedy(message: str) -> None:
     reason, words = REFUSALS[message]
     found = why(facts(event=Event("FailedCreate", message)))
     assert found[0] == reason
@@ -178,23 +178,23 @@ def test_a_pod_that_may_not_be_made(message: str) -> None:
 @pytest.mark.parametrize(
     ("since", "reason"), [("2030-01-02T00:00:09Z", "NotReady"), ("2030-01-01T23:00:00Z", "CrashLoopBackOff")]
 )
-def test_an_old_end_is_not_why_an_agent_is_no_longer_ready(since: str, reason: str) -> None:
+def test_earlier_exit_is_not_the_reason_of_a_running_agent(since: str, reason: str) -> None:
     status = container({"running": {"startedAt": "2030-01-02T00:00:00Z"}}, {"terminated": {"exitCode": 1}})
     status |= {"phase": "Running", "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": since}]}
     assert why(facts(status))[0] == reason
 
 
-def test_a_node_tells_itself_why_it_is_not_ready() -> None:
+def test_message_of_a_node_that_is_not_ready_is_quoted() -> None:
     node = Node("a", ready=False, why="Kubelet stopped posting node status.")
     assert why(facts({"phase": "Running"}, node=node))[1].endswith("Kubelet stopped posting node status.")
 
 
-def test_while_agents_are_replaced_that_is_the_reason() -> None:
+def test_rollout_is_the_reason_while_agents_are_replaced() -> None:
     rolling = daemon_set(updatedNumberScheduled=1, currentNumberScheduled=3, desiredNumberScheduled=3)
     going: dict[str, Any] = {"deletionTimestamp": "2030-01-02T03:04:05Z"}
     assert why(facts(live=rolling)) == (
         "RolloutInProgress",
-        "the agent is being replaced: 1 of 3 nodes of the pool have the newest",
+        "The agent is being replaced: 1 of 3 nodes of the pool have the newest version.",
     )
     assert why(facts({"phase": "Running"}, live=rolling, **going))[0] == "RolloutInProgress"
     assert why(facts({"phase": "Running"}, **going))[0] == "Terminating"
@@ -203,19 +203,19 @@ def test_while_agents_are_replaced_that_is_the_reason() -> None:
     assert why(facts(event=Event("SuccessfulDelete", "Deleted pod"), live=rolling))[0] == "RolloutInProgress"
 
 
-def test_only_what_nothing_else_tells_is_asked() -> None:
-    def on_request(given: Facts) -> dict[str, Any]:
+def test_events_are_requested_only_for_unexplained_objects() -> None:
+    def requested(given: Facts) -> dict[str, Any]:
         return dict(unexplained(parse({}), given))
 
-    assert on_request(facts()) == {"ds": 1}
-    assert on_request(facts(waits("ContainerCreating"))) == {"pod": "ContainerCreating"}
-    assert on_request(facts(waits("ImagePullBackOff"))) == {}
-    assert on_request(facts(node=Node("a", ready=False))) == {}
-    unseen = daemon_set()
-    unseen["metadata"]["generation"] = 2
-    assert on_request(facts(live=unseen)) == {}
+    assert requested(facts()) == {"ds": 1}
+    assert requested(facts(waits("ContainerCreating"))) == {"pod": "ContainerCreating"}
+    assert requested(facts(waits("ImagePullBackOff"))) == {}
+    assert requested(facts(node=Node("a", ready=False))) == {}
+    not_observed = daemon_set()
+    not_observed["metadata"]["generation"] = 2
+    assert requested(facts(live=not_observed)) == {}
     nodes = tuple(Node(f"n{at}") for at in range(100))
-    starting = waits("ContainerCreating")
-    crowd = [{**pod(starting, uid=f"p{at}"), "spec": {"nodeName": f"n{at}"}} for at in range(100)]
-    many = Facts(nodes=nodes, pods=tuple(agent_pod(trim_pod(one)) for one in crowd))
-    assert 0 < len(on_request(many)) < 10
+    creating = waits("ContainerCreating")
+    pods = [{**pod(creating, uid=f"p{at}"), "spec": {"nodeName": f"n{at}"}} for at in range(100)]
+    many = Facts(nodes=nodes, pods=tuple(agent_pod(trim_pod(one)) for one in pods))
+    assert 0 < len(requested(many)) < 10

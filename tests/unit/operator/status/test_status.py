@@ -1,12 +1,14 @@
-"""The status tells the truth about each node, in words, and keeps its times."""
+"""The status reports each node and each condition, and keeps transition times."""
 
 from dataclasses import replace
 from typing import Any
 
 from metricat_operator.api.parse import parse
+from metricat_operator.conditions import Condition, ConditionType, Reason
+from metricat_operator.conditions.condition import MAX_MESSAGE
+from metricat_operator.conditions.types import FORMER_TYPES
 from metricat_operator.facts.model import AgentPod, ChildError, Facts, Manifest, Node, ObjectKey, Taint
 from metricat_operator.status import (
-    MAX_MESSAGE,
     MAX_UNCOVERED,
     changed_conditions,
     compute_status,
@@ -53,7 +55,7 @@ def test_all_is_well() -> None:
         "Accepted": "True",
         "Applied": "True",
         "AgentsReady": "True",
-        "Discovered": "Unknown",
+        "Selected": "Unknown",
         "RulesLoaded": "False",
         "Scraped": "Unknown",
         "Ready": "True",
@@ -61,12 +63,12 @@ def test_all_is_well() -> None:
     }
 
 
-def test_a_node_without_a_ready_agent_is_named_with_the_reason() -> None:
-    internal_error_status = AgentPod("p2", "b", ready=False, reason="ImagePullBackOff", message="no such image")
-    found = status(facts(READY[0], internal_error_status))
+def test_uncovered_node_is_listed_with_the_reason() -> None:
+    broken = AgentPod("p2", "b", ready=False, reason="ImagePullBackOff", message="no such image")
+    found = status(facts(READY[0], broken))
     [uncovered] = found["uncovered"]
     assert (uncovered["node"], uncovered["reason"]) == ("b", "ImagePullBackOff")
-    assert uncovered["message"].startswith("no such image; see that the image exists")
+    assert uncovered["message"].startswith("no such image. Check that the image exists")
     assert condition(found, "Ready") == {
         "status": "False",
         "reason": "NodesUncovered",
@@ -74,34 +76,34 @@ def test_a_node_without_a_ready_agent_is_named_with_the_reason() -> None:
     }
 
 
-def test_a_node_that_is_not_ready_itself_says_so_first() -> None:
+def test_node_that_is_not_ready_comes_before_other_causes() -> None:
     found = status(facts(READY[0], nodes=(Node("a"), Node("b", ready=False))))
     assert found["uncovered"][0]["reason"] == "NodeNotReady"
 
 
-def test_windows_nodes_are_not_ours() -> None:
+def test_windows_nodes_do_not_count() -> None:
     found = status(facts(READY[0], nodes=(Node("a"), Node("w", linux=False)), updated=1))
     assert found["nodes"]["desired"] == 1
     assert condition(found, "Ready")["status"] == "True"
 
 
-def test_a_ready_pod_counts_beside_one_that_goes() -> None:
+def test_ready_pod_counts_beside_a_terminating_one() -> None:
     going = AgentPod("old", "b", ready=False, reason="Terminating")
     assert status(facts(*READY, going))["nodes"]["uncovered"] == 0
     assert status(facts(going, *READY))["nodes"]["uncovered"] == 0
 
 
-def test_a_rollout_is_not_ready_until_every_node_has_the_newest_agent() -> None:
+def test_agents_are_ready_only_after_the_rollout() -> None:
     assert condition(status(facts(*READY, updated=1)), "AgentsReady")["reason"] == "RolloutInProgress"
-    unseen = Facts(
+    not_observed = Facts(
         children={ObjectKey("DaemonSet", "metricat-nodes"): daemon_set(2, seen=False)},
         nodes=(Node("a"), Node("b")),
         pods=READY,
     )
-    assert condition(status(unseen), "AgentsReady")["reason"] == "RolloutInProgress"
+    assert condition(status(not_observed), "AgentsReady")["reason"] == "RolloutInProgress"
 
 
-def test_the_list_of_uncovered_nodes_is_bounded_and_the_count_is_not() -> None:
+def test_list_of_uncovered_nodes_is_limited_and_the_count_is_not() -> None:
     nodes = tuple(Node(f"n{number:03}") for number in range(200))
     found = status(facts(nodes=nodes))
     assert len(found["uncovered"]) == MAX_UNCOVERED
@@ -109,7 +111,7 @@ def test_the_list_of_uncovered_nodes_is_bounded_and_the_count_is_not() -> None:
     assert condition(found, "AgentsReady")["message"].endswith("n002: NoPod and 197 more")
 
 
-def test_an_invalid_spec_keeps_the_counts() -> None:
+def test_invalid_spec_keeps_the_counts() -> None:
     found = status(facts(*READY), {"agent": {"port": 0}})
     assert condition(found, "Accepted")["status"] == "False"
     assert condition(found, "Applied")["status"] == "Unknown"
@@ -117,30 +119,31 @@ def test_an_invalid_spec_keeps_the_counts() -> None:
     assert found["nodes"]["ready"] == 2
 
 
-def test_what_a_refused_spec_leaves_running_is_said_to_be_of_an_earlier_one() -> None:
+def test_rejected_spec_reports_objects_of_the_earlier_spec() -> None:
     bad = {"agent": {"port": 0}}
     message = condition(status(facts(*READY), bad), "Accepted")["message"]
-    assert message.endswith("; what runs already stays as it was")
+    assert message.endswith("; Existing objects stay unchanged")
     message = condition(status(Facts(nodes=(Node("a"),)), bad), "Accepted")["message"]
-    assert message.endswith("; until then nothing runs")
+    assert message.endswith("; No objects are written until this is corrected")
 
-    parts = [{"type": kind, "status": "True", "message": kind} for kind in ("Discovered", "RulesLoaded", "Scraped")]
-    for query_result, start in (("True", "RulesLoaded"), ("False", "by an earlier spec, for the newest is refused")):
-        found = monitored([{"type": "Accepted", "status": query_result}, *parts])
-        assert (found["status"], found["message"].startswith(start)) == ("True", True)
+    parts = [Condition(kind, holds=True, reason=kind, message=kind) for kind in ConditionType.MONITORED.parts]
+    for holds, start in ((True, "RulesLoaded"), (False, "Reported for the last accepted spec; the newest spec is")):
+        accepted = Condition(ConditionType.ACCEPTED, holds=holds, reason=Reason.INVALID, message="")
+        found = monitored([accepted, *parts])
+        assert (found.holds, found.message.startswith(start)) == (True, True)
 
 
-def test_nothing_is_claimed_of_rules_that_were_never_written() -> None:
+def test_rules_of_a_rejected_new_spec_are_unknown() -> None:
     refused = condition(status(facts(*READY), {"agent": {"port": 0}}), "RulesLoaded")
     assert (refused["status"], refused["reason"]) == ("Unknown", "NotAccepted")
 
 
-def test_a_part_of_the_rules_that_could_not_be_written_is_missed() -> None:
-    trouble = ChildError("PrometheusRule", "part-2-metricat-nodes", "NameTaken", "it exists")
+def test_prometheus_rule_that_could_not_be_written_is_missing() -> None:
+    error = ChildError("PrometheusRule", "part-2-metricat-nodes", "NameConflict", "it exists")
     rule = {"metadata": {"name": "metricat-nodes", "namespace": "monitoring", "uid": "r"}, "spec": {"groups": []}}
     given = facts(*READY)
     given = replace(given, children={**given.children, ObjectKey("PrometheusRule", "metricat-nodes"): rule})
-    found = condition(status(given, None, trouble), "RulesLoaded")
+    found = condition(status(given, None, error), "RulesLoaded")
     assert (found["status"], found["reason"]) == ("False", "NoRules")
     assert "part-2-metricat-nodes" in found["message"]
 
@@ -148,7 +151,7 @@ def test_a_part_of_the_rules_that_could_not_be_written_is_missed() -> None:
     assert condition(status(given, refused), "RulesLoaded")["reason"] != "NoRules"
 
 
-def test_nodes_that_only_a_spec_means_that_is_not_applied_say_so() -> None:
+def test_node_of_a_paused_spec_is_not_applied() -> None:
     running = daemon_set(1) | {"spec": {"template": {"spec": {"nodeSelector": {"zone": "eu"}}}}}
     given = replace(facts(READY[0]), children={ObjectKey("DaemonSet", "metricat-nodes"): running})
     given = replace(given, nodes=(Node("a", labels={"zone": "eu"}), Node("b", labels={"zone": "us"})))
@@ -156,48 +159,48 @@ def test_nodes_that_only_a_spec_means_that_is_not_applied_say_so() -> None:
     assert [(one["node"], one["reason"]) for one in found["uncovered"]] == [("b", "NotApplied")]
 
 
-def test_absent_kinds_are_told_with_the_command() -> None:
+def test_missing_kinds_are_reported_with_the_install_command() -> None:
     given = Facts(**{**vars(facts(*READY)), "unserved": frozenset({"ServiceMonitor", "PrometheusRule"})})
     found = condition(status(given), "Applied")
     assert found["reason"] == "NotServed"
-    assert found["message"].startswith("the cluster does not serve PrometheusRule and ServiceMonitor; install")
+    assert found["message"].startswith("The cluster does not serve PrometheusRule and ServiceMonitor. Install")
     assert "helm install" in found["message"]
     assert condition(status(given), "Ready")["status"] == "True"
 
 
-def test_a_kind_that_is_not_asked_for_is_not_missed() -> None:
+def test_kind_that_the_spec_does_not_need_may_be_missing() -> None:
     given = Facts(**{**vars(facts(*READY)), "unserved": frozenset({"AlertmanagerConfig"})})
     assert condition(status(given), "Applied")["status"] == "True"
     receivers = [{"name": "a", "webhook": {"url": "http://example.com"}}]
     assert condition(status(given, {"notifications": {"receivers": receivers}}), "Applied")["reason"] == "NotServed"
     given = Facts(**{**vars(facts(*READY)), "unserved": frozenset({"PrometheusRule"})})
-    silent = status(given, {"alerts": {"enabled": False}})
-    assert condition(silent, "Applied")["status"] == "True"
-    assert condition(silent, "RulesLoaded")["reason"] == "NoRules"
-    assert condition(silent, "Discovered")["reason"] == "NoMonitor"
-    assert condition(status(given), "Discovered")["reason"] == "NotServed"
+    without_alerts = status(given, {"alerts": {"enabled": False}})
+    assert condition(without_alerts, "Applied")["status"] == "True"
+    assert condition(without_alerts, "RulesLoaded")["reason"] == "NoRules"
+    assert condition(without_alerts, "Selected")["reason"] == "NoMonitor"
+    assert condition(status(given), "Selected")["reason"] == "NotServed"
 
 
-def test_a_refused_daemon_set_keeps_the_target_from_being_ready() -> None:
-    trouble = ChildError("DaemonSet", "metricat-nodes", "Invalid", "maxUnavailable: Invalid value")
-    assert condition(status(facts(*READY), None, trouble), "Ready")["reason"] == "Invalid"
+def test_rejected_daemon_set_makes_the_target_not_ready() -> None:
+    error = ChildError("DaemonSet", "metricat-nodes", "Invalid", "maxUnavailable: Invalid value")
+    assert condition(status(facts(*READY), None, error), "Ready")["reason"] == "Invalid"
 
 
-def test_no_message_is_longer_than_the_api_server_takes() -> None:
-    trouble = ChildError("Service", "metricat-nodes", "Invalid", "x" * 100_000)
-    assert len(condition(status(facts(*READY), None, trouble), "Applied")["message"]) <= MAX_MESSAGE
+def test_message_length_is_limited() -> None:
+    error = ChildError("Service", "metricat-nodes", "Invalid", "x" * 100_000)
+    assert len(condition(status(facts(*READY), None, error), "Applied")["message"]) <= MAX_MESSAGE
 
 
-def test_conditions_of_others_and_the_order_do_not_make_a_write() -> None:
+def test_foreign_conditions_and_order_are_not_a_change() -> None:
     found = status(facts(*READY))
     other = {"type": "Theirs", "status": "True"}
     assert is_unchanged(found, {**found, "conditions": [other, *reversed(found["conditions"])]})
     assert not is_unchanged(found, {**found, "nodes": {}})
 
 
-def test_a_refused_child_is_told() -> None:
-    trouble = ChildError("Service", "metricat-nodes", "Forbidden", 'cannot patch resource "services"')
-    found = condition(status(facts(*READY), None, trouble), "Applied")
+def test_child_error_is_reported_in_applied() -> None:
+    error = ChildError("Service", "metricat-nodes", "Forbidden", 'cannot patch resource "services"')
+    found = condition(status(facts(*READY), None, error), "Applied")
     assert found == {
         "status": "False",
         "reason": "Forbidden",
@@ -205,7 +208,7 @@ def test_a_refused_child_is_told() -> None:
     }
 
 
-def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
+def test_condition_keeps_its_time_while_its_status_is_the_same() -> None:
     first = status(facts(*READY))
     target = {**TARGET, "status": first}
     again = compute_status(target, parse({}), facts(*READY), (), "2031-01-01T00:00:00Z")
@@ -215,7 +218,7 @@ def test_a_condition_keeps_its_time_while_its_status_stays() -> None:
     assert times == {
         "Accepted": NOW,
         "Applied": NOW,
-        "Discovered": NOW,
+        "Selected": NOW,
         "RulesLoaded": NOW,
         "Scraped": NOW,
         "Monitored": NOW,
@@ -234,23 +237,23 @@ def test_nodes_are_counted_by_pool() -> None:
     assert "pools" not in status(facts(*READY))
 
 
-def test_a_taint_that_the_pool_does_not_tolerate_is_named() -> None:
+def test_taint_that_the_pool_does_not_tolerate_is_reported() -> None:
     taints = (Taint("node.kubernetes.io/unschedulable"), Taint("nice", effect="PreferNoSchedule"), Taint("gpu", "yes"))
     nodes = (Node("a", taints=taints), Node("b", labels={"gpu": "yes"}, taints=taints))
     [uncovered] = status(facts(READY[0], nodes=nodes), POOLS)["uncovered"]
     assert (uncovered["node"], uncovered["reason"]) == ("b", "TaintNotTolerated")
-    assert "taint gpu=yes:NoSchedule; tolerate it in spec.agent.tolerations" in uncovered["message"]
+    assert "taint gpu=yes:NoSchedule. Tolerate it in spec.agent.tolerations" in uncovered["message"]
     [uncovered] = status(facts(READY[0], nodes=(nodes[0], Node("b", taints=taints[:2]))))["uncovered"]
     assert uncovered["reason"] == "NoPod"
 
 
-def test_nodes_that_the_target_does_not_select_are_not_ours() -> None:
+def test_nodes_outside_the_selector_do_not_count() -> None:
     nodes = (Node("a", labels={"zone": "eu"}), Node("b", labels={"zone": "us"}))
     found = status(facts(READY[0], nodes=nodes, updated=1), {"nodeSelector": {"matchLabels": {"zone": "eu"}}})
     assert found["nodes"] == {"desired": 1, "ready": 1, "updated": 1, "uncovered": 0}
 
 
-def test_a_virtual_node_is_told_and_keeps_nothing_from_being_ready() -> None:
+def test_virtual_node_is_listed_and_does_not_affect_ready() -> None:
     nodes = (Node("a"), Node("b"), Node("v", labels={"type": "virtual-kubelet"}))
     found = status(facts(*READY, nodes=nodes))
     assert found["nodes"] == {"desired": 2, "ready": 2, "updated": 2, "uncovered": 1}
@@ -258,7 +261,7 @@ def test_a_virtual_node_is_told_and_keeps_nothing_from_being_ready() -> None:
     assert condition(found, "Ready")["status"] == "True"
 
 
-def test_an_invalid_spec_counts_the_nodes_that_the_running_agents_are_for() -> None:
+def test_invalid_spec_counts_the_nodes_of_running_agents() -> None:
     running = daemon_set(1) | {"spec": {"template": {"spec": {"nodeSelector": {"zone": "eu"}}}}}
     given = Facts(
         children={ObjectKey("DaemonSet", "metricat-nodes"): running},
@@ -268,19 +271,17 @@ def test_an_invalid_spec_counts_the_nodes_that_the_running_agents_are_for() -> N
     assert status(given, {"agent": {"port": 0}})["nodes"]["desired"] == 1
 
 
-def test_events_tell_changes_and_not_what_every_new_target_goes_through() -> None:
+def test_events_report_changes_but_not_the_start_of_a_new_target() -> None:
     starting, running = status(facts()), status(facts(*READY))
-    assert [one["type"] for one in changed_conditions(running, starting)] == ["AgentsReady"]
+    assert [one.type for one in changed_conditions(running, starting)] == ["AgentsReady"]
     assert changed_conditions(running, running) == []
     assert [
-        one
-        for one in changed_conditions(starting, {})
-        if one["type"] in {"Accepted", "Applied", "AgentsReady", "Ready"}
+        one for one in changed_conditions(starting, {}) if one.type in {"Accepted", "Applied", "AgentsReady", "Ready"}
     ] == []
-    assert [one["type"] for one in changed_conditions(status(facts(), {"agent": {"port": 0}}), {})] == ["Accepted"]
+    assert [one.type for one in changed_conditions(status(facts(), {"agent": {"port": 0}}), {})] == ["Accepted"]
 
 
-def test_a_fault_of_our_own_is_told_and_the_rest_stays_as_it_was() -> None:
+def test_internal_error_changes_only_applied_and_monitored() -> None:
     before = status(facts(*READY))
     found = internal_error_status({**TARGET, "status": before}, "a fault", NOW)
     assert condition(found, "Applied") == {"status": "Unknown", "reason": "InternalError", "message": "a fault"}
@@ -289,3 +290,53 @@ def test_a_fault_of_our_own_is_told_and_the_rest_stays_as_it_was() -> None:
     assert found["nodes"] == before["nodes"]
     assert is_unchanged(found, internal_error_status({**TARGET, "status": found}, "a fault", "2031-01-01T00:00:00Z"))
     assert internal_error_status(TARGET, "a fault", NOW)["observedGeneration"] == 3
+
+
+RECEIVERS = {"notifications": {"receivers": [{"name": "a", "webhook": {"url": "http://example.com"}}]}}
+
+
+def test_every_registered_type_is_in_the_status() -> None:
+    """A new type must be computed, and an optional one only if the spec needs it."""
+    always = {one for one in ConditionType if not one.about.optional}
+    assert {one["type"] for one in status(facts(*READY))["conditions"]} == always
+    assert {one["type"] for one in status(facts(*READY), RECEIVERS)["conditions"]} == set(ConditionType)
+
+
+def test_internal_error_keeps_every_condition() -> None:
+    before = status(facts(*READY), RECEIVERS)
+    found = internal_error_status({**TARGET, "status": before}, "a fault", NOW)
+    assert {one["type"] for one in found["conditions"]} == set(ConditionType)
+    kept = [one for one in before["conditions"] if one["type"] not in {"Applied", "Monitored"}]
+    assert [one for one in found["conditions"] if one in kept] == kept
+
+
+def test_summaries_have_their_parts() -> None:
+    parts = {one: one.parts for one in ConditionType if one.parts}
+    assert parts == {
+        "Ready": ("Accepted", "AgentsReady"),
+        "Monitored": ("Selected", "RulesLoaded", "Scraped"),
+    }
+
+
+def former(found: Manifest) -> Manifest:
+    """Return a status as the operator wrote it before its types and reasons were renamed."""
+    types = {str(new): old for old, new in FORMER_TYPES.items()}
+    reasons = {"NotificationsConfigured": "Selected", "Selected": "Discovered", "NameConflict": "NameTaken"}
+    conditions = [
+        {**one, "type": types.get(one["type"], one["type"]), "reason": reasons.get(one["reason"], one["reason"])}
+        for one in found["conditions"]
+    ]
+    return {**found, "conditions": conditions}
+
+
+def test_former_names_are_replaced_without_events_and_keep_their_times() -> None:
+    error = ChildError("Service", "metricat-nodes", "NameConflict", "it exists")
+    before = former(status(facts(*READY), RECEIVERS, error))
+    assert {"Discovered", "Notified"} < {one["type"] for one in before["conditions"]}
+    target = {**TARGET, "status": before}
+    found = compute_status(target, parse(RECEIVERS), facts(*READY), [error], "2031-01-01T00:00:00Z")
+    assert changed_conditions(found, before) == []
+    assert {one["lastTransitionTime"] for one in found["conditions"]} == {NOW}
+    assert not is_unchanged(found, before)
+    after_error = internal_error_status(target, "a fault", NOW)
+    assert {one["type"] for one in after_error["conditions"]} == set(ConditionType)

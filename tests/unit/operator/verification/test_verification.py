@@ -1,4 +1,4 @@
-"""What the answers of Prometheus mean, and what is asked in the first place."""
+"""The queries for each Prometheus, and what the results mean."""
 
 import json
 import shlex
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Facts, Manifest, ObjectKey, PrometheusInstance, Selector
 from metricat_operator.facts.prometheus_query import (
     Endpoint,
@@ -82,8 +83,8 @@ def test_all_is_well() -> None:
     found = rules_loaded(facts(ANSWER), NAMES)
     assert found.holds
     assert found.message == (
-        "Prometheus monitoring/k8s has the 2 rules of PrometheusRule metricat-nodes; "
-        "Prometheus monitoring/k8s has the 1 rules of PrometheusRule extra-metricat-nodes"
+        "Prometheus monitoring/k8s has loaded the 2 rules of PrometheusRule metricat-nodes; "
+        "Prometheus monitoring/k8s has loaded the 1 rules of PrometheusRule extra-metricat-nodes"
     )
     scraping = scraped(facts(ANSWER), ["n2", "n1"], {})
     assert (scraping.finding.holds, scraping.up) == (True, 2)
@@ -91,7 +92,7 @@ def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expr", "retention", "told"),
+    ("expr", "retention", "names"),
     [
         ("a offset 7d", "24h", "Far (7d)"),
         ("avg_over_time(a[2d]) - a offset 1h", "1d12h", "Far (2d)"),
@@ -104,45 +105,50 @@ def test_all_is_well() -> None:
         ('a{b="offset 7"} > 1', "24h", ""),
     ],
 )
-def test_rules_that_look_further_back_than_samples_are_kept(expr: str, retention: str, told: str) -> None:
+def test_rules_that_look_further_back_than_samples_are_kept(expr: str, retention: str, names: str) -> None:
     rule = child("PrometheusRule", "r", "uid9", {"groups": [{"name": "g", "rules": [{"alert": "Far", "expr": expr}]}]})
     query_result = replace(ANSWER, rules=(LoadedRule(RuleGroup("uid9", "g"), "Far"),))
     instance = replace(prometheus(), retention=retention)
     given = replace(facts(query_result, instances=(instance,)), children={ObjectKey("PrometheusRule", "r"): rule})
     found = rules_loaded(given, {"r": ""})
     assert found.holds
-    assert found.message.partition("has the 1 rules of PrometheusRule r")[2] == (
-        f", but keeps samples for {retention} only (its spec.retention), and these look further back: {told}"
-        if told
+    assert found.message.partition("has loaded the 1 rules of PrometheusRule r")[2] == (
+        f", but keeps samples for {retention} only (its spec.retention); these look further back: {names}"
+        if names
         else ""
     )
 
 
-def test_nothing_is_claimed_before_an_answer() -> None:
+def test_status_is_unknown_before_the_first_result() -> None:
     assert rules_loaded(facts(), NAMES).holds is None
     scraping = scraped(facts(), ["n1"], {})
-    assert (scraping.finding.holds, scraping.finding.reason, scraping.up) == (None, "Asking", None)
+    assert (scraping.finding.holds, scraping.finding.reason, scraping.up) == (None, "QueryPending", None)
 
 
 @pytest.mark.parametrize("loaded", [(), RULES[1:], (*RULES, LoadedRule(GROUPS[0], "old"))])
-def test_rules_that_are_not_loaded_as_they_are_now(loaded: tuple[LoadedRule, ...]) -> None:
+def test_missing_or_different_rules_are_not_loaded(loaded: tuple[LoadedRule, ...]) -> None:
     found = rules_loaded(facts(replace(ANSWER, rules=loaded)), NAMES)
     assert (found.holds, found.reason) == (False, "RulesNotLoaded")
-    assert "has 0 of 1 groups of PrometheusRule metricat-nodes; not ours as they are now" in found.message
+    assert "has loaded 0 of 1 groups of PrometheusRule metricat-nodes. Not current: ours." in found.message
     assert "kubectl logs -n monitoring -l app.kubernetes.io/instance=k8s -c config-reloader" in found.message
 
 
-def test_alerts_that_are_loaded_with_older_texts_are_not_taken_for_ours() -> None:
+def test_reload_is_pending_while_alerts_have_earlier_texts() -> None:
     old = [LoadedRule(GROUPS[0], "NodeDown", fingerprint=fingerprint(0, {"summary": "above 90 %"})), *RULES[1:]]
     found = rules_loaded(facts(replace(ANSWER, rules=tuple(old))), NAMES)
-    assert (found.holds, found.reason) == (None, "NotReloaded")
-    assert "2 rules of PrometheusRule metricat-nodes, but as they were before: NodeDown: a change is" in found.message
+    assert (found.holds, found.reason) == (None, "ReloadPending")
+    assert "rules of PrometheusRule metricat-nodes, but an earlier version of NodeDown. Changes" in found.message
     assert fingerprint(60, {}) != fingerprint(0, {}) == 0
 
 
 @pytest.mark.parametrize(
     ("written", "loaded_seconds", "reason"),
-    [("1d", 86_400, "RulesLoaded"), ("1d", 0, "NotReloaded"), ("1d", 3_600, "NotReloaded"), ("soon", 0, "NotReloaded")],
+    [
+        ("1d", 86_400, "RulesLoaded"),
+        ("1d", 0, "ReloadPending"),
+        ("1d", 3_600, "ReloadPending"),
+        ("soon", 0, "ReloadPending"),
+    ],
 )
 def test_hold_of_a_hand_edited_alert_is_compared(written: str, loaded_seconds: float, reason: str) -> None:
     rule = {"alert": "NodeDown", "expr": "a", "for": written}
@@ -163,7 +169,7 @@ def test_window_follows_the_interval_of_the_live_monitor(interval: str | None, w
     assert query.job.window_seconds == window
 
 
-def test_what_is_missing_in_a_paused_prometheus_is_that_pause() -> None:
+def test_paused_prometheus_gets_the_command_to_resume() -> None:
     instance = replace(prometheus(), paused=True)
     resume = """k8s -n monitoring --type merge -p '{"spec": {"paused": false}}'"""
     assert resume in rules_loaded(facts(replace(ANSWER, rules=()), instances=(instance,)), NAMES).message
@@ -171,8 +177,8 @@ def test_what_is_missing_in_a_paused_prometheus_is_that_pause() -> None:
     assert resume in scraped(facts(lost, instances=(instance,)), ["n1"], {}).finding.message
 
 
-def test_odd_children_of_a_paused_target_are_no_riddle() -> None:
-    """What their schemas let pass, though no operator of ours ever wrote it."""
+def test_unusual_children_of_a_paused_target_are_accepted() -> None:
+    """Objects that their schemas accept and that Metricat never writes."""
     nameless = {"groups": [{"name": "ours", "rules": [{"expr": 1}]}, {"name": "empty"}]}
     odd = [
         child("ServiceMonitor", "metricat-nodes", "uid0", {"endpoints": []}),
@@ -188,35 +194,45 @@ def test_odd_children_of_a_paused_target_are_no_riddle() -> None:
     assert scraped(given, ["n1"], {}).finding.holds
 
 
-def test_a_configuration_that_prometheus_refuses_is_the_reason_told() -> None:
+def test_rejected_configuration_is_reported() -> None:
     query_result = replace(ANSWER, rules=(), nodes={}, reloaded=False)
-    assert "its newest configuration is refused" in rules_loaded(facts(query_result), NAMES).message
-    assert "its newest configuration is refused" in scraped(facts(query_result), ["n1"], {}).finding.message
+    rejected = "Prometheus rejects its newest configuration (the cause may be another object). See: kubectl logs"
+    assert rejected in rules_loaded(facts(query_result), NAMES).message
+    assert rejected in scraped(facts(query_result), ["n1"], {}).finding.message
 
 
-def test_a_rule_that_fails_is_named_with_the_error() -> None:
+@pytest.mark.parametrize("paused", [True, False])
+def test_rules_may_be_outdated_if_prometheus_rejects_its_configuration(paused: bool) -> None:  # noqa: FBT001
+    instance = replace(prometheus(), paused=paused)
+    found = rules_loaded(facts(replace(ANSWER, reloaded=False), instances=(instance,)), NAMES)
+    assert (found.holds, found.reason) == (None, "ConfigRejectedByPrometheus")
+    assert "2 rules of PrometheusRule metricat-nodes, but possibly an earlier version." in found.message
+    assert "kubectl logs -n monitoring -l app.kubernetes.io/instance=k8s -c prometheus" in found.message
+
+
+def test_failing_rule_is_reported_with_its_error() -> None:
     bad = replace(RULES[2], health="err", error="many-to-many matching not allowed")
     found = rules_loaded(facts(replace(ANSWER, rules=(*RULES[:2], bad))), NAMES)
-    assert (found.holds, found.reason) == (False, "RuleFails")
+    assert (found.holds, found.reason) == (False, "RuleEvaluationFailed")
     assert found.message == (
         "Prometheus monitoring/k8s: Mine in group theirs of PrometheusRule extra-metricat-nodes fails: "
         "many-to-many matching not allowed"
     )
 
 
-def test_a_rule_that_the_prometheus_operator_leaves_out_comes_with_our_own_doubts() -> None:
-    said = Rejection("uid2", "invalid rule", "Prometheus monitoring/k8s")
-    found = rules_loaded(facts(ANSWER, rejections=(said,)), NAMES)
+def test_rejected_rule_is_reported_with_parser_warnings() -> None:
+    rejection = Rejection("uid2", "invalid rule", "Prometheus monitoring/k8s")
+    found = rules_loaded(facts(ANSWER, rejections=(rejection,)), NAMES)
     assert (found.holds, found.reason) == (False, "RuleRejected")
     assert found.message == (
-        "the Prometheus Operator leaves PrometheusRule extra-metricat-nodes out of Prometheus monitoring/k8s: "
+        "The Prometheus Operator rejects PrometheusRule extra-metricat-nodes for Prometheus monitoring/k8s: "
         "invalid rule; spec.alerts.extraGroups[0]: does not look like PromQL"
     )
-    elsewhere = replace(said, instance="Prometheus other/x")
+    elsewhere = replace(rejection, instance="Prometheus other/x")
     assert rules_loaded(facts(ANSWER, rejections=(elsewhere,)), NAMES).holds is True
 
 
-def test_a_rule_that_was_refused_at_the_door_is_not_taken_for_no_rule() -> None:
+def test_missing_prometheus_rule_is_reported_only_if_expected() -> None:
     given = facts(ANSWER)
     without = replace(given, children={key: one for key, one in CHILDREN.items() if key.kind != "PrometheusRule"})
     assert rules_loaded(without, NAMES).holds is False
@@ -224,9 +240,9 @@ def test_a_rule_that_was_refused_at_the_door_is_not_taken_for_no_rule() -> None:
     assert rules_loaded(without, {}).holds is True
 
 
-def test_one_prometheus_that_works_is_enough_and_a_known_fault_weighs_more_than_silence() -> None:
+def test_one_working_prometheus_is_enough_and_problems_come_before_unknown() -> None:
     instances = (prometheus(), prometheus("dev"))
-    silent = QueryResult("Prometheus monitoring/dev", ("Unreachable", "http://10.0.0.9:9090: refused"))
+    silent = QueryResult("Prometheus monitoring/dev", (Reason.UNREACHABLE, "http://10.0.0.9:9090: refused"))
     assert scraped(facts(ANSWER, silent, instances=instances), ["n1"], {}).finding.holds is True
     assert rules_loaded(facts(ANSWER, silent, instances=instances), NAMES).holds is True
     down = replace(ANSWER, nodes={"n1": False}, errors={"n1": "connection refused"})
@@ -238,7 +254,7 @@ def test_one_prometheus_that_works_is_enough_and_a_known_fault_weighs_more_than_
     )
 
 
-def test_each_node_without_samples_is_told_why() -> None:
+def test_each_node_without_samples_has_a_cause() -> None:
     query_result = replace(ANSWER, nodes={"n1": True, "n2": False}, errors={"n2": "no route to host"})
     found = scraped(facts(query_result), ["n1", "n2", "n3", "n4"], {"n3": "ImagePullBackOff"})
     assert found.up == 1
@@ -248,24 +264,24 @@ def test_each_node_without_samples_is_told_why() -> None:
     )
 
 
-def test_no_target_at_all_asks_for_the_right_to_find_them() -> None:
+def test_no_targets_has_the_permission_check() -> None:
     query_result = replace(ANSWER, nodes={})
-    told = scraped(facts(query_result), ["n1"], {}).finding
-    assert told.reason == "NoTargets"
-    assert told.message.endswith(
+    found = scraped(facts(query_result), ["n1"], {}).finding
+    assert found.reason == "NoTargets"
+    assert found.message.endswith(
         "kubectl auth can-i list pods -n monitoring --as system:serviceaccount:monitoring:prometheus-k8s"
     )
-    told = scraped(facts(replace(query_result, configured=False)), ["n1"], {}).finding
-    assert "its configuration lacks serviceMonitor/monitoring/metricat-nodes" in told.message
+    found = scraped(facts(replace(query_result, configured=False)), ["n1"], {}).finding
+    assert "Its configuration lacks serviceMonitor/monitoring/metricat-nodes" in found.message
 
 
-def test_a_shard_that_is_silent_leaves_open_what_is_missing() -> None:
-    partly = replace(ANSWER, nodes={"n1": True}, trouble=("Timeout", "no answer"))
+def test_shard_without_result_leaves_missing_nodes_unknown() -> None:
+    partly = replace(ANSWER, nodes={"n1": True}, trouble=(Reason.TIMEOUT, "no answer"))
     assert scraped(facts(partly), ["n1", "n2"], {}).finding.holds is None
     assert scraped(facts(partly), ["n1"], {}).finding.holds is True
 
 
-def test_what_is_asked_of_whom() -> None:
+def test_queries_for_each_selecting_instance() -> None:
     other = prometheus("other", {"matchLabels": {"no": "such"}})
     agent = replace(prometheus("edge", kind="PrometheusAgent"), selectors={"ServiceMonitor": ({}, {})})
     first, second = prometheus_queries(facts(instances=(prometheus(), other, agent)), everywhere)
@@ -277,7 +293,7 @@ def test_what_is_asked_of_whom() -> None:
     assert (first.job.pool, first.job.window_seconds) == ("serviceMonitor/monitoring/metricat-nodes/0", 80)
 
 
-def test_of_each_shard_one_pod_is_asked() -> None:
+def test_pods_are_grouped_by_shard() -> None:
     pods = (POD, replace(POD, name="prometheus-k8s-1"), replace(POD, shard="1", name="prometheus-k8s-shard-1-0"))
     [query] = prometheus_queries(facts(instances=(prometheus(servers=pods),)), everywhere)
     assert [len(shard) for shard in query.shards] == [2, 1]
@@ -286,19 +302,19 @@ def test_of_each_shard_one_pod_is_asked() -> None:
 @pytest.mark.parametrize(
     ("instance", "allowed", "reason"),
     [
-        (prometheus(), False, "NotAsked"),
+        (prometheus(), False, "QueryingDisabled"),
         (prometheus(servers=()), True, "NoPods"),
         (replace(prometheus(), web=Endpoint(listen_local=True)), True, "ListensLocally"),
         (prometheus(servers=tuple(replace(POD, shard=str(shard)) for shard in range(17))), True, "TooManyShards"),
     ],
 )
-def test_who_cannot_be_asked_is_told(instance: PrometheusInstance, allowed: bool, reason: str) -> None:  # noqa: FBT001
+def test_query_is_blocked_with_a_reason(instance: PrometheusInstance, allowed: bool, reason: str) -> None:  # noqa: FBT001
     [query] = prometheus_queries(facts(instances=(instance,)), lambda _: allowed)
     assert query.blocked_by is not None
     assert query.blocked_by[0] == reason
 
 
-def test_the_policy_that_lets_the_operator_in_is_a_command() -> None:
+def test_network_policy_is_a_command() -> None:
     [query] = prometheus_queries(facts(), everywhere, "metricat-system")
     words = shlex.split(query.after_timeout.partition(": ")[2])
     assert (words[0], words[2:]) == ("echo", ["|", "kubectl", "apply", "-f", "-"])

@@ -15,6 +15,7 @@ from metricat_tools.generate import (
     alertmanager,
     chart,
     cli,
+    condition_tables,
     crd,
     dashboards,
     fields,
@@ -65,6 +66,8 @@ def generate() -> None:
     _write(inhibitions, alertmanager.page(inhibitions.read_text()))
     architecture = ROOT / "docs" / "architecture.md"
     _write(architecture, rooms.page(architecture.read_text(), ROOT))
+    troubleshooting = ROOT / "docs" / "troubleshooting.md"
+    _write(troubleshooting, condition_tables.page(troubleshooting.read_text()))
     for board in dashboards.BOARDS:
         _write(ROOT / "charts" / "metricat" / "dashboards" / f"{board.name}.json", dashboards.text(board))
     rules = yaml.dump(operator_rules.groups(), Dumper=_Dumper, sort_keys=False, width=120)

@@ -1,0 +1,581 @@
+"""The reasons of conditions and of nodes without a ready agent, each with its meaning and its remedy."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from metricat_operator.conditions.types import ConditionType
+
+
+class Group(StrEnum):
+    """A table of reasons that is not that of one condition."""
+
+    NODE = "status.uncovered"
+    """Why a node has no ready agent."""
+    QUERY = "RulesLoaded and Scraped"
+    """Why a Prometheus could not be queried."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a reason means in a condition or group, and what to do."""
+
+    where: ConditionType | Group
+    meaning: str
+    remedy: str = ""
+    """May hold NAMESPACE, POD and DAEMONSET. Ends without a period after a command, so that it can be copied."""
+
+    def fill(self, *, namespace: str, pod: str, daemon_set: str) -> str:
+        """Return the remedy for one pod, as plain text."""
+        names = {"NAMESPACE": namespace, "POD": pod, "DAEMONSET": daemon_set}
+        return re.sub(r"\b(NAMESPACE|POD|DAEMONSET)\b", lambda found: names[found[0]], self.remedy.replace("`", ""))
+
+
+def _accepted(meaning: str, remedy: str = "") -> Note:
+    return Note(ConditionType.ACCEPTED, meaning, remedy)
+
+
+def _applied(meaning: str, remedy: str = "") -> Note:
+    return Note(ConditionType.APPLIED, meaning, remedy)
+
+
+def _agents(meaning: str, remedy: str = "") -> Note:
+    return Note(ConditionType.AGENTS_READY, meaning, remedy)
+
+
+def _node(meaning: str, remedy: str = "") -> Note:
+    return Note(Group.NODE, meaning, remedy)
+
+
+def _selected(meaning: str, remedy: str = "") -> Note:
+    return Note(ConditionType.SELECTED, meaning, remedy)
+
+
+def _rules(meaning: str, remedy: str = "") -> Note:
+    return Note(ConditionType.RULES_LOADED, meaning, remedy)
+
+
+def _scraped(meaning: str, remedy: str = "") -> Note:
+    return Note(ConditionType.SCRAPED, meaning, remedy)
+
+
+def _notified(meaning: str, remedy: str = "") -> Note:
+    return Note(ConditionType.NOTIFICATIONS_CONFIGURED, meaning, remedy)
+
+
+def _query(meaning: str, remedy: str = "") -> Note:
+    return Note(Group.QUERY, meaning, remedy)
+
+
+_DESCRIBE_POD = "If this persists: `kubectl describe pod -n NAMESPACE POD`"
+_PATCH = "Run the patch in the message."
+_IMAGE = (
+    "Check that the image exists and that the node can reach its registry. A private registry needs the chart's "
+    "`imagePullSecrets`, and the Secret in the target's namespace too."
+)
+
+
+class Reason(StrEnum):
+    """A reason that the operator sets. A condition or a node may also hold a reason of the API server or a kubelet."""
+
+    notes: tuple[Note, ...]
+
+    # Accepted
+    ACCEPTED = "Accepted", _accepted("True: the spec is valid.")
+    ACCEPTED_WITH_WARNINGS = (
+        "AcceptedWithWarnings",
+        _accepted(
+            "True: a field is unknown to this version, an expression of yours does not look like PromQL, or a critical "
+            "threshold is on the wrong side of the default of its warning.",
+            "Check it. For PromQL the Prometheus Operator decides, see `RuleRejected`.",
+        ),
+    )
+    INVALID = (
+        "Invalid",
+        _accepted(
+            "A field is invalid or contradicts another field. Nothing is written, and existing objects stay unchanged.",
+            "Change the field that the message names.",
+        ),
+        _applied("The API server or an admission webhook rejects an object.", "Read the server's message."),
+    )
+    OVERLAPS = (
+        "Overlaps",
+        _accepted(
+            "True: some selected nodes belong to older MonitoringTargets. False: the selectors cannot be compared.",
+            "Exclude the nodes in `spec.nodeSelector` of either target. The message names the older targets.",
+        ),
+        _agents(
+            "True: every selected node belongs to an older MonitoringTarget.",
+            "Exclude the nodes in `spec.nodeSelector` of either target.",
+        ),
+        _node(
+            "An agent of another target or pool still runs on the node.",
+            "Wait for that agent to stop, unless its target is paused or rejected. To check, run: "
+            "`kubectl get mtarget -A`",
+        ),
+    )
+
+    # Applied
+    APPLIED = "Applied", _applied("True: every managed object matches the spec.")
+    NOT_ACCEPTED = (
+        "NotAccepted",
+        _applied("The spec is rejected, so no object is written.", "See `Accepted`."),
+        _rules("The spec was rejected before any rules existed.", "See `Accepted`."),
+    )
+    PAUSED = (
+        "Paused",
+        _applied(
+            "`spec.paused` is true, so no object is written.",
+            """`kubectl patch mtarget NAME -n NAMESPACE --type merge -p '{"spec": {"paused": false}}'`""",
+        ),
+    )
+    NOT_SERVED = (
+        "NotServed",
+        _applied(
+            "The custom resources of the Prometheus Operator are not installed.",
+            "Run the `helm install` in the message. Agents run meanwhile. The missing objects follow automatically.",
+        ),
+        _selected("The custom resources of the Prometheus Operator are not installed.", "See `Applied`."),
+        _rules("The custom resource PrometheusRule is not installed.", "See `Applied`."),
+        _scraped("The custom resource ServiceMonitor is not installed.", "See `Applied`."),
+        _notified("The custom resource AlertmanagerConfig is not installed.", "See `Applied`."),
+    )
+    NAME_CONFLICT = (
+        "NameConflict",
+        _applied("An object of this name exists and belongs to another owner.", "Rename or delete that object."),
+    )
+    MUTATED_BY_ADMISSION = (
+        "MutatedByAdmission",
+        _applied(
+            "An admission webhook or policy changes an object at each write. The message names the first field. "
+            "The agents run meanwhile.",
+            "Exempt objects labelled `app.kubernetes.io/managed-by=metricat-operator`, or set the field in the target "
+            "as the policy requires.",
+        ),
+    )
+    INTERNAL_ERROR = (
+        "InternalError",
+        _applied(
+            "An error in Metricat itself. All conditions except `Applied` and `Monitored` stay as they were.",
+            "Report it, with the operator's log. The operator keeps trying.",
+        ),
+    )
+    NAMESPACE_TERMINATING = "NamespaceTerminating", _applied("The namespace is being deleted.", "Nothing.")
+    FORBIDDEN = (
+        "Forbidden",
+        _applied(
+            "The operator lacks a permission, or an admission policy rejects an object.",
+            "Check the chart's ClusterRole: the message names the verb and the resource.",
+        ),
+    )
+
+    # AgentsReady
+    AGENTS_READY = "AgentsReady", _agents("True: every node has a ready agent of the newest version.")
+    NODES_UNCOVERED = (
+        "NodesUncovered",
+        _agents(
+            "Some nodes have no ready agent. The message counts them and names the first ones.",
+            "See `status.uncovered`, which lists up to 50 nodes with a reason each.",
+        ),
+    )
+    ROLLOUT_IN_PROGRESS = (
+        "RolloutInProgress",
+        _agents("Some nodes still run an older agent.", "Wait."),
+        _node("The agent is being replaced.", _DESCRIBE_POD),
+    )
+    NO_NODES = (
+        "NoNodes",
+        _agents("True: no Linux node matches.", "Check `spec.nodeSelector`."),
+        _scraped("True: no Linux node matches.", "Check `spec.nodeSelector`."),
+    )
+    NO_DAEMON_SET = "NoDaemonSet", _agents("The agents are not deployed.", "See `Applied`.")
+
+    # Nodes without a ready agent
+    NODE_NOT_READY = "NodeNotReady", _node("The node itself is not ready.", "`kubectl describe node NODE`")
+    TAINT_NOT_TOLERATED = (
+        "TaintNotTolerated",
+        _node(
+            "The node has a taint that the agents of its pool do not tolerate.",
+            "Add the toleration to `spec.agent.tolerations` or to the pool's, or exclude the node.",
+        ),
+    )
+    ERR_IMAGE_PULL = "ErrImagePull", _node("The node cannot pull the image.", _IMAGE)
+    IMAGE_PULL_BACK_OFF = "ImagePullBackOff", _node("The node cannot pull the image.", _IMAGE)
+    INVALID_IMAGE_NAME = (
+        "InvalidImageName",
+        _node("The name of the image is invalid.", "Correct the chart's `image.agent`."),
+    )
+    ERR_IMAGE_NEVER_PULL = (
+        "ErrImageNeverPull",
+        _node(
+            "The image is not on the node, and the pull policy is `Never`.",
+            "Load the image onto the node, or set the chart's `image.agent.pullPolicy: IfNotPresent`.",
+        ),
+    )
+    CRASH_LOOP_BACK_OFF = (
+        "CrashLoopBackOff",
+        _node("The agent exits and is restarted.", "See: `kubectl logs -n NAMESPACE POD --previous`"),
+    )
+    NOT_READY = (
+        "NotReady",
+        _node("The agent runs, but its readiness probe fails.", "See: `kubectl logs -n NAMESPACE POD`"),
+        _query("No pod of the Prometheus is ready.", "`kubectl describe prometheus NAME -n NAMESPACE`"),
+    )
+    OOM_KILLED = (
+        "OOMKilled",
+        _node(
+            "The agent exceeded its memory limit.",
+            "Raise `spec.agent.resources.limits.memory`, or the pool's.",
+        ),
+    )
+    EVICTED = (
+        "Evicted",
+        _node("The node ran out of a resource.", "Wait: the DaemonSet controller retries automatically."),
+    )
+    UNSCHEDULABLE = (
+        "Unschedulable",
+        _node(
+            "The scheduler finds no room on the node.",
+            "Free resources on the node, lower `spec.agent.resources`, or set `spec.agent.priorityClassName`.",
+        ),
+    )
+    POD_SECURITY = (
+        "PodSecurity",
+        _node(
+            "Pod Security rejects the `hostPath` volumes, through which the agent reads the node. "
+            "The DaemonSet controller waits longer after each rejection.",
+            "Allow `hostPath` volumes: `kubectl label namespace NAMESPACE "
+            "pod-security.kubernetes.io/enforce=privileged --overwrite`, "
+            "then immediately: `kubectl rollout restart -n NAMESPACE daemonset DAEMONSET`",
+        ),
+    )
+    QUOTA_EXCEEDED = (
+        "QuotaExceeded",
+        _node(
+            "A ResourceQuota rejects the pod.",
+            "Raise the ResourceQuota of the namespace `NAMESPACE`, or create the target in a namespace of its own.",
+        ),
+    )
+    FAILED_CREATE = (
+        "FailedCreate",
+        _node(
+            "An admission rule rejects the pod.",
+            "Exempt the pods of the DaemonSet `DAEMONSET` in the namespace `NAMESPACE` from that rule.",
+        ),
+    )
+    OBJECT_NOT_FOUND = (
+        "ObjectNotFound",
+        _node(
+            "A Secret or ConfigMap that the spec names does not exist.",
+            "Create it in the namespace `NAMESPACE`, or correct its name in the spec.",
+        ),
+    )
+    CREATE_CONTAINER_CONFIG_ERROR = (
+        "CreateContainerConfigError",
+        _node(
+            "The kubelet cannot configure the container, for example because a Secret lacks a key.",
+            "See: `kubectl describe pod -n NAMESPACE POD`",
+        ),
+    )
+    FAILED_MOUNT = (
+        "FailedMount",
+        _node("The node cannot mount a volume.", "Check the node, and: `kubectl describe pod -n NAMESPACE POD`"),
+    )
+    HUNG_MOUNT = (
+        "HungMount",
+        _node(
+            "A mount on the node does not respond.",
+            "Check the node for an unreachable network file system (`mount`, `df`, `dmesg`).",
+        ),
+    )
+    FAILED_CREATE_POD_SANDBOX = (
+        "FailedCreatePodSandBox",
+        _node("The container runtime or the network plugin of the node fails.", "Read the kubelet's log on the node."),
+    )
+    CONTAINER_CREATING = "ContainerCreating", _node("The node is preparing the pod.", _DESCRIBE_POD)
+    POD_INITIALIZING = "PodInitializing", _node("The node is preparing the pod.", _DESCRIBE_POD)
+    PENDING = "Pending", _node("The node has not started the pod yet.", _DESCRIBE_POD)
+    WAITING = "Waiting", _node("The container waits, and the kubelet gives no reason.", _DESCRIBE_POD)
+    TERMINATING = (
+        "Terminating",
+        _node(
+            "The pod is being deleted.",
+            "If this persists, its node cannot stop it. After confirming that the node is down, run: "
+            "`kubectl delete pod -n NAMESPACE POD --force`",
+        ),
+    )
+    NO_POD = (
+        "NoPod",
+        _node(
+            "The DaemonSet controller has not created a pod yet.",
+            "If this persists: `kubectl describe daemonset -n NAMESPACE DAEMONSET`",
+        ),
+    )
+    NOT_APPLIED = (
+        "NotApplied",
+        _node(
+            "The DaemonSet does not select the node yet: the spec is not applied.",
+            "See `Applied`. `spec.paused` prevents it.",
+        ),
+    )
+    VIRTUAL_NODE = (
+        "VirtualNode",
+        _node("A virtual node runs no DaemonSets. It does not affect `Ready`.", "Nothing."),
+    )
+
+    # Selected, and NotificationsConfigured of Alertmanagers
+    SELECTED = "Selected", _selected("True: the message names the Prometheus.")
+    NO_PROMETHEUS = (
+        "NoPrometheus",
+        _selected("No Prometheus object exists.", "Create one, or install kube-prometheus-stack."),
+    )
+    LABEL_MISSING = (
+        "LabelMissing",
+        _selected(
+            "No Prometheus selects the labels of the object.",
+            f"{_PATCH} A label that Metricat sets (`app.kubernetes.io/name`, ...) cannot be changed: select by another "
+            "label in that Prometheus.",
+        ),
+    )
+    SELECTOR_NOT_SET = (
+        "SelectorNotSet",
+        _selected("The Prometheus has no selector for the kind of object, so it selects none.", _PATCH),
+    )
+    INVALID_SELECTOR = (
+        "InvalidSelector",
+        _selected("A selector of the Prometheus has an unknown operator.", "Use one of the operators in the message."),
+    )
+    NAMESPACE_NOT_SELECTED = (
+        "NamespaceNotSelected",
+        _selected("The Prometheus does not select the namespace.", "Run the label or patch command in the message."),
+    )
+    NAMESPACE_NOT_WATCHED = (
+        "NamespaceNotWatched",
+        _selected(
+            "The Prometheus Operator does not watch the namespace, because of its flags `--namespaces`, "
+            "`--deny-namespaces` or similar.",
+            "Add the namespace to the flag, or create the target in a namespace that it watches.",
+        ),
+    )
+    NO_MANAGING_OPERATOR = (
+        "NoManagingOperator",
+        _selected(
+            "No running Prometheus Operator manages that Prometheus.",
+            "Check the flags `--prometheus-instance-namespaces` and `--controller-id` of the Prometheus Operators, or "
+            "use another Prometheus.",
+        ),
+    )
+    NOT_IN_BINDINGS = (
+        "NotInBindings",
+        _selected(
+            "The Prometheus selects the object, but the Prometheus Operator has bound the object to others only "
+            "(`status.bindings`).",
+            "Wait a minute. If this persists, read the Prometheus Operator's log.",
+        ),
+    )
+    MONITOR_REJECTED = (
+        "MonitorRejected",
+        _selected(
+            "The Prometheus Operator rejects the ServiceMonitor. The message quotes it.",
+            "Often a Secret that `spec.agent.web` names is missing. After you create it, this reason stays for up to "
+            "an hour; `Scraped` shows whether scraping works.",
+        ),
+    )
+    RULES_ON_OTHER_PROMETHEUS = (
+        "RulesOnOtherPrometheus",
+        _selected(
+            "Unknown: one Prometheus has the samples and another one the rules.",
+            "Nothing if remote write sends the samples on. Otherwise run the patch in the message.",
+        ),
+    )
+    NO_MONITOR = (
+        "NoMonitor",
+        _selected("The ServiceMonitor does not exist.", "See `Applied`."),
+        _scraped("The ServiceMonitor does not exist.", "See `Applied`."),
+    )
+    NOTIFICATIONS_CONFIGURED = (
+        "NotificationsConfigured",
+        _notified("True: the message names the Alertmanager."),
+    )
+    NO_ALERTMANAGER = (
+        "NoAlertmanager",
+        _notified("No Alertmanager object exists.", "Create one, or install kube-prometheus-stack."),
+    )
+    NO_CONFIG = "NoConfig", _notified("The AlertmanagerConfig does not exist.", "See `Applied`.")
+    CONFIG_REJECTED = (
+        "ConfigRejected",
+        _notified(
+            "The Prometheus Operator rejects the AlertmanagerConfig. The message quotes it.",
+            "Often a Secret, or a key in it, is missing: create it. The receivers then work immediately, but this "
+            "reason stays for up to an hour.",
+        ),
+    )
+
+    # RulesLoaded
+    RULES_LOADED = (
+        "RulesLoaded",
+        _rules(
+            "True: every rule is loaded. The message also names rules that look further back than the Prometheus keeps "
+            "samples.",
+            "Raise `spec.retention` of the Prometheus (`8d` is enough for all shipped rules), or disable those rules "
+            "in `spec.alerts.rules`.",
+        ),
+    )
+    NO_RULES = (
+        "NoRules",
+        _rules("True: no rules are expected. False: a PrometheusRule does not exist.", "See `Applied`."),
+    )
+    RULES_NOT_LOADED = (
+        "RulesNotLoaded",
+        _rules(
+            "Rule groups are missing, or do not hold the current rules.",
+            "Wait two minutes, then: `kubectl logs -n NAMESPACE -l app.kubernetes.io/instance=NAME -c "
+            "config-reloader`. If Prometheus rejects its configuration: `-c prometheus`.",
+        ),
+    )
+    RULE_REJECTED = (
+        "RuleRejected",
+        _rules(
+            "The Prometheus Operator rejects the whole PrometheusRule because of a rule in `spec.alerts.extraGroups`. "
+            "The shipped rules are in another PrometheusRule and stay.",
+            "Correct the rule. Metricat names it where it can, otherwise: "
+            "`kubectl logs -n NAMESPACE deploy/prometheus-operator`",
+        ),
+    )
+    RULE_EVALUATION_FAILED = (
+        "RuleEvaluationFailed",
+        _rules(
+            "Prometheus has loaded the rule and cannot evaluate it. The message quotes the error.",
+            "For `many-to-many matching`, add an `on (...)` that is unique on one side.",
+        ),
+    )
+    RELOAD_PENDING = (
+        "ReloadPending",
+        _rules(
+            "Unknown: Prometheus has loaded rules of these names, but still in an earlier version.",
+            "Wait two minutes, then read the log that the message names.",
+        ),
+    )
+    CONFIG_REJECTED_BY_PROMETHEUS = (
+        "ConfigRejectedByPrometheus",
+        _rules(
+            "Unknown: Prometheus has loaded rules of these names, but rejects its newest configuration. The cause may "
+            "be another object.",
+            "`kubectl logs -n NAMESPACE -l app.kubernetes.io/instance=NAME -c prometheus`",
+        ),
+    )
+    NOT_SELECTED = (
+        "NotSelected",
+        _rules("No Prometheus selects the PrometheusRule.", "See `Selected`."),
+        _scraped("No Prometheus selects the ServiceMonitor.", "See `Selected`."),
+    )
+
+    # Scraped
+    SCRAPED = "Scraped", _scraped("True: Prometheus has samples of every node.")
+    TARGETS_DOWN = (
+        "TargetsDown",
+        _scraped(
+            "Prometheus fails to scrape some nodes. The message quotes the last error of each.",
+            "For a timeout, check the network and the NetworkPolicies between Prometheus and the agent. For 401 and "
+            "`x509`, check `spec.agent.web`.",
+        ),
+    )
+    TARGETS_MISSING = (
+        "TargetsMissing",
+        _scraped(
+            "Some nodes have no scrape target: they have no ready agent, Prometheus has not found them yet, or it lost "
+            "them a minute ago.",
+            "Fix the nodes without a ready agent first. With more than 1,000 nodes, set "
+            "`spec.monitor.serviceDiscoveryRole: EndpointSlice`: without it, Prometheus finds the first 1,000.",
+        ),
+    )
+    NO_TARGETS = (
+        "NoTargets",
+        _scraped(
+            "Prometheus found no agent.",
+            "Check its permission to list pods with the `kubectl auth can-i` in the message. If the job is missing "
+            "from its configuration, check `--namespaces` and `--deny-namespaces` of the Prometheus Operator.",
+        ),
+    )
+
+    # Queries
+    QUERY_PENDING = "QueryPending", _query("The first response has not arrived yet.", "Nothing.")
+    QUERYING_DISABLED = (
+        "QueryingDisabled",
+        _query("The chart disables queries.", "`operator.prometheusQueries: {enabled: true, namespaces: [...]}`"),
+    )
+    NO_PODS = "NoPods", _query("The Prometheus has no pod.", "`kubectl describe prometheus NAME -n NAMESPACE`")
+    TIMEOUT = (
+        "Timeout",
+        _query(
+            "The Prometheus does not respond within 5 seconds.",
+            "kube-prometheus installs NetworkPolicies that admit only known clients: run the command in the message, "
+            "or apply [the policy](#the-networkpolicy).",
+        ),
+    )
+    UNREACHABLE = (
+        "Unreachable",
+        _applied("The API server did not respond.", "Wait: the operator retries automatically."),
+        _query("The connection is refused or breaks.", "Check whether another program listens on its port."),
+    )
+    LISTENS_LOCALLY = "ListensLocally", _query("`spec.listenLocal` is set.", "Nothing: it cannot be queried.")
+    AUTHENTICATION_REQUIRED = (
+        "AuthenticationRequired",
+        _query("A proxy requires a password or token.", "Nothing: Metricat sends no credentials."),
+    )
+    REDIRECTED = "Redirected", _query("The response is a redirect.", "Check `spec.routePrefix`.")
+    INVALID_RESPONSE = (
+        "InvalidResponse",
+        _query("The response under that path is not one of Prometheus.", "Check `spec.routePrefix`."),
+    )
+    RESPONSE_TOO_LARGE = (
+        "ResponseTooLarge",
+        _query("The response exceeds 1 MiB (a PrometheusAgent with more than 160 nodes).", "Nothing."),
+    )
+    TOO_MANY_SHARDS = "TooManyShards", _query("The Prometheus has more than 16 shards.", "Nothing.")
+
+    # Summaries
+    READY = (
+        "Ready",
+        Note(ConditionType.READY, "True. Otherwise `Ready` has the reason of `Accepted` or `AgentsReady`."),
+    )
+    MONITORED = (
+        "Monitored",
+        Note(
+            ConditionType.MONITORED,
+            "True. Otherwise `Monitored` has the reason of `Selected`, `RulesLoaded` or `Scraped`.",
+        ),
+    )
+
+    def __new__(cls, value: str, *notes: Note) -> Self:
+        """Create a member that is its value and holds its notes."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.notes = notes
+        return member
+
+    def note(self, where: ConditionType | Group) -> Note | None:
+        """Return what the reason means there; None if it does not occur there."""
+        return next((one for one in self.notes if one.where == where), None)
+
+
+FORMER_REASONS: dict[str, Reason] = {
+    "ChangedOnWrite": Reason.MUTATED_BY_ADMISSION,
+    "NameTaken": Reason.NAME_CONFLICT,
+    "NotAsked": Reason.QUERYING_DISABLED,
+    "Asking": Reason.QUERY_PENDING,
+    "NotUnderstood": Reason.INVALID_RESPONSE,
+    "CredentialsWanted": Reason.AUTHENTICATION_REQUIRED,
+    "TooLarge": Reason.RESPONSE_TOO_LARGE,
+    "RuleFails": Reason.RULE_EVALUATION_FAILED,
+    "RulesElsewhere": Reason.RULES_ON_OTHER_PROMETHEUS,
+    "SelectsNone": Reason.SELECTOR_NOT_SET,
+    "NotReconciled": Reason.NO_MANAGING_OPERATOR,
+    "NotBound": Reason.NOT_IN_BINDINGS,
+    "NotReloaded": Reason.RELOAD_PENDING,
+    "NotDiscovered": Reason.NOT_SELECTED,
+}
+"""Former names of reasons, as a status that an earlier version wrote holds them."""
+
+REASONS = {str(one): one for one in Reason}
