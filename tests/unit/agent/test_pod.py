@@ -1,4 +1,4 @@
-"""The agent in a pod, as the user nobody in its own namespaces, exposes the node's numbers and not the pod's.
+"""The agent in a pod, as an unprivileged user in its own namespaces, exposes the node's numbers and not the pod's.
 
 One process in namespaces simulates the node, and another one below it the pod. Nothing outside of them is changed.
 """
@@ -86,9 +86,7 @@ def test_pod_lacks_only_the_documented_metrics(in_pod: Pod) -> None:
         for name, pairs in root.series.keys() - in_pod.scrape.series.keys()
         if (labels := dict(pairs)).get("mountpoint", "").startswith("/mnt/")
     }
-    assert {point for _, point in hidden} == {"/mnt/closed/inner"}, (
-        "below a directory that the user nobody may not enter"
-    )
+    assert {point for _, point in hidden} == {"/mnt/closed/inner"}, "below a directory that only root may enter"
 
 
 def test_network_metrics_are_those_of_the_node(in_pod: Pod) -> None:

@@ -36,9 +36,9 @@ def test_once_prints_a_scrape(scrape_of: Callable[[str], Scrape]) -> None:
 
 def test_version_and_help_are_printed() -> None:
     assert run("--version").stdout == f"metricat-agent {__version__}\n"
-    said = run("--help").stdout
+    page = run("--help").stdout
     for flag in ("--path.procfs", "--web.listen-address", "--no-collector.cpu", "--collector.netdev.device-exclude"):
-        assert flag in said
+        assert flag in page
 
 
 def test_bad_setting_prints_one_line_and_exits_with_2() -> None:
@@ -55,8 +55,8 @@ def test_port_in_use_prints_one_line_and_exits_with_1() -> None:
     assert "another process listens there; free the address or choose another with --web.listen-address" in done.stderr
 
 
-@pytest.mark.parametrize(("to", "said"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
-def test_unwritable_output_prints_one_line_and_exits_with_1(to: str, said: str) -> None:
+@pytest.mark.parametrize(("to", "message"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")])
+def test_unwritable_output_prints_one_line_and_exits_with_1(to: str, message: str) -> None:
     command = f'exec "$@" {to}'
     done = subprocess.run(
         ["sh", "-c", command, "sh", *AGENT, "--once", "--collector.disable-defaults", "--collector.loadavg"],
@@ -67,7 +67,7 @@ def test_unwritable_output_prints_one_line_and_exits_with_1(to: str, said: str) 
     )
     assert (done.returncode, done.stderr) == (
         1,
-        f"metricat-agent: standard output: {said}; redirect it to a writable file or pipe\n",
+        f"metricat-agent: standard output: {message}; redirect it to a writable file or pipe\n",
     )
 
 

@@ -72,7 +72,7 @@ def test_doubled_dollar_before_braces_is_a_literal_dollar(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("log: {level: loud}", r"^log\.level: loud in .*agent\.yaml: .*write debug"),
         ("log: {levl: info}", r"log\.levl in .*: unknown setting"),
@@ -93,8 +93,8 @@ def test_doubled_dollar_before_braces_is_a_literal_dollar(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_bad_file_is_rejected_without_showing_secrets(tmp_path: Path, content: str, said: str) -> None:
-    with pytest.raises(SettingError, match=said) as caught:
+def test_bad_file_is_rejected_without_showing_secrets(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message) as caught:
         settings(tmp_path, content, TOKEN="s3cr3t")
     assert "s3cr3t" not in str(caught.value)
 

@@ -73,7 +73,7 @@ def test_filters_replace_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--web.listen-address=9100"], r"--web\.listen-address=9100: .*write \[IP\]:PORT"),
         (["--web.listen-address=::1:9100"], r"--web\.listen-address=::1:9100: .*\[::1\]:9100"),
@@ -115,18 +115,18 @@ def test_filters_replace_the_defaults() -> None:
         (["--path.procfs"], r"^--path\.procfs: missing value; write --path\.procfs=VALUE$"),
     ],
 )
-def test_error_names_the_setting_its_value_and_the_remedy(arguments: list[str], said: str) -> None:
-    with pytest.raises(SettingError, match=said):
+def test_error_names_the_setting_its_value_and_the_remedy(arguments: list[str], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
         settings(*arguments)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--web.tls-secret=/t", "--web.config.file=/w"), r"--web\.config\.file=/w: cannot be combined with --web"),
         (("--web.client-ca-secret=/c",), r"--web\.client-ca-secret=/c: .* give --web\.tls-secret too"),
     ],
 )
-def test_conflicting_secrets_are_rejected(arguments: tuple[str, ...], said: str) -> None:
-    with pytest.raises(SettingError, match=said):
+def test_conflicting_secrets_are_rejected(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
         settings(*arguments)

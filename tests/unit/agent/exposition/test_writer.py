@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from metricat_agent.exposition.model import Metrics
     from metricat_agent.exposition.writer import Format
 
-LINK = gauge("node_link", 'Says "hi"\nand \\ more.', "device", "alias")
+LINK = gauge("node_link", 'Has "quotes"\nand \\ escapes.', "device", "alias")
 
 
 def test_family_is_written_with_help_type_and_escaped_labels() -> None:
     text = Writer().text([(LINK, [(("eth0", 'a"b\\c\nd'), 1.5), (("lo", ""), 2)]), single(counter("n_total", "N."), 3)])
     assert text == (
-        '# HELP node_link Says "hi"\\nand \\\\ more.\n'
+        '# HELP node_link Has "quotes"\\nand \\\\ escapes.\n'
         "# TYPE node_link gauge\n"
         'node_link{device="eth0",alias="a\\"b\\\\c\\nd"} 1.5\n'
         'node_link{device="lo",alias=""} 2\n'

@@ -210,15 +210,15 @@ def test_all_processes_are_counted_and_threads_by_state_on_request() -> None:
 
 
 def test_totals_match_this_host(scrape_of: Callable[[str], Scrape]) -> None:
-    with subprocess.Popen([sys.executable, "-c", THREADED], stdout=subprocess.PIPE) as child:
+    with subprocess.Popen([sys.executable, "-c", THREADED], stdout=subprocess.PIPE) as program:
         try:
-            assert child.stdout is not None
-            child.stdout.read(1)
-            assert len(ProcSource(Host()).thread_states(child.pid)) == 4
+            assert program.stdout is not None
+            program.stdout.read(1)
+            assert len(ProcSource(Host()).thread_states(program.pid)) == 4
             settings: dict[str, object] = {"top": 1, "mask": "none", "thread-states": True}
             scrape = scrape_of(Registry([Processes(Host(), None, settings)]).scrape())
         finally:
-            child.kill()
+            program.kill()
     threads, processes = scrape.get("node_processes_threads"), scrape.get("node_processes_pids")
     assert processes is not None
     assert threads is not None
@@ -235,13 +235,13 @@ def test_no_totals_on_systems_without_process_states() -> None:
 
 
 def test_names_can_be_hashed_and_command_lines_are_never_exposed() -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "--password=s3cr3t"]) as child:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "--password=s3cr3t"]) as program:
         try:
-            stat = ProcSource(Host()).read(child.pid)
+            stat = ProcSource(Host()).read(program.pid)
             assert stat is not None
             assert "s3cr3t" not in repr(stat)
         finally:
-            child.kill()
+            program.kill()
     process = TopProcess(ProcessStat(7, "postgres", 0, 0, 4096, 2), 0.25, PodRef(UID, CONTAINER))
     [(_, [(plain, ratio)]), *_] = parse([process], "none")
     [(_, [(hashed, _)]), *_] = parse([process], "hash")
