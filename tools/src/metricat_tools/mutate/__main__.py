@@ -1,8 +1,8 @@
 """`python -m metricat_tools mutate`: report the mutants that the unit tests of each room do not detect."""
 
 import argparse
+import hashlib
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -90,11 +90,19 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def sample(room: Room, size: int, seed: int) -> list[tuple[Path, Mutant]]:
-    """Return the mutants of a room, or `size` of them; the same seed selects the same ones of the same code."""
+    """Return the mutants of a room, or `size` of them.
+
+    The seed and the text of each mutant select it, so a change elsewhere in the room keeps most of the sample.
+    """
     found = [(module, mutant) for module in room.modules() for mutant in mutants((room.source / module).read_bytes())]
     if not found:
         raise ToolError(f"{room.code} has no mutants; correct ROOMS in metricat_tools/mutate/__main__.py")
-    return random.Random(seed).sample(found, size) if 0 < size < len(found) else found
+    return sorted(found, key=lambda pair: _rank(seed, *pair))[: size or None]
+
+
+def _rank(seed: int, module: Path, mutant: Mutant) -> bytes:
+    text = f"{seed} {module.as_posix()} {mutant.before} -> {mutant.after}"
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _test(room: Room, selected: Sequence[tuple[Path, Mutant]], jobs: int) -> list[Result]:
