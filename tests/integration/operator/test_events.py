@@ -3,7 +3,10 @@
 import json
 import time
 
-from support.harness import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
+import pytest
+
+from metricat_operator.naming import FIELD_MANAGER
+from support.harness import CHILD, Cluster, RunningOperator, api_path, eventually, target, wait_ready
 
 BAD = {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}
 """A spec that only the operator rejects, not the API server."""
@@ -58,9 +61,45 @@ def test_every_log_line_about_a_target_names_it(cluster: Cluster, namespace: str
         whole = operator.log.read_text()[before:].rpartition("\n")[0]
         return [json.loads(line) for line in whole.splitlines()]
 
-    work = {"applied", "mended", "pruned", "reconciled"}
+    work = {"applied", "updated", "pruned", "reconciled"}
     eventually(lambda: work <= {str(line["event"]) for line in lines()})
     assert [line for line in lines() if not {"event", "level", "logger", "timestamp"} <= line.keys()] == []
     assert [line for line in lines() if line["logger"] in LOGGERS and "target" not in line] == []
-    done = [line for line in lines() if line["event"] in {"applied", "mended", "pruned"}]
+    done = [line for line in lines() if line["event"] in {"applied", "updated", "pruned"}]
     assert {line["target"] for line in done if line["name"] == CHILD} == {f"{namespace}/nodes"}
+
+
+FORMER = {"Selected": "Discovered", "NotificationsConfigured": "Notified"}
+
+
+@pytest.mark.usefixtures("operator")
+def test_status_under_former_names_is_replaced_without_events(cluster: Cluster, namespace: str) -> None:
+    """A status that an operator wrote before its condition types were renamed loses them at the next reconcile."""
+    receivers = [{"name": "chat", "webhook": {"url": "http://example.com"}}]
+    cluster.apply(target(namespace, {"notifications": {"receivers": receivers}}))
+    wait_ready(cluster, namespace)
+    eventually(lambda: cluster.condition(namespace, "nodes", "NotificationsConfigured"))
+    settled = cluster.get("mtarget", "nodes", namespace)
+    assert settled is not None
+    counts = {kind: events(cluster, namespace, kind) for kind in FORMER}
+
+    # The former operator was the same field manager and applied the whole status.
+    conditions = [{**one, "type": FORMER.get(one["type"], one["type"])} for one in settled["status"]["conditions"]]
+    written = {
+        "apiVersion": settled["apiVersion"],
+        "kind": settled["kind"],
+        "metadata": {"name": "nodes", "namespace": namespace},
+        "status": {**settled["status"], "conditions": conditions},
+    }
+    path = f"{api_path('mtarget', 'nodes', namespace)}/status?fieldManager={FIELD_MANAGER}&force=true"
+    former = cluster.api.call("PATCH", path, written, "application/apply-patch+yaml")
+    assert {one["type"] for one in former["status"]["conditions"]} >= set(FORMER.values())
+
+    eventually(lambda: cluster.condition(namespace, "nodes", "NotificationsConfigured"))
+    found = cluster.get("mtarget", "nodes", namespace)
+    assert found is not None
+    by_type = {one["type"]: one for one in found["status"]["conditions"]}
+    assert by_type == {one["type"]: one for one in settled["status"]["conditions"]}, "the times stay"
+    assert not any(name in str(found["metadata"]["managedFields"]) for name in FORMER.values())
+    time.sleep(1.5)  # an event would be written within a second
+    assert {kind: events(cluster, namespace, kind) for kind in FORMER} == counts
