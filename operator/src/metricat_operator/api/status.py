@@ -1,23 +1,26 @@
-"""What the status of a target holds."""
+"""The status of a MonitoringTarget."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from metricat_operator.api.fields import Model
+from metricat_operator.conditions import ConditionType
 
 
 class Condition(Model):
-    """As `metav1.Condition`."""
+    """A condition (`metav1.Condition`)."""
 
-    type: Annotated[str, Field(max_length=316)] = Field(description="What is said.")
-    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
-    observed_generation: int | None = Field(default=None, description="The generation that it was said of.")
-    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] = Field(
-        description="When the status last changed."
+    type: Annotated[str, Field(max_length=316)] = Field(
+        description=f"Type of the condition: {', '.join(ConditionType)}."
     )
-    reason: str = Field(max_length=1024, description="Why, as one word for programs.")
-    message: str = Field(max_length=32_768, description="Why, for people.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
+    observed_generation: int | None = Field(default=None, description="Generation that the condition describes.")
+    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] = Field(
+        description="Time of the last change of the status."
+    )
+    reason: str = Field(max_length=1024, description="Reason in CamelCase, for programs.")
+    message: str = Field(max_length=32_768, description="Cause and remedy, for people.")
 
 
 class NodeCounts(Model):
@@ -28,7 +31,7 @@ class NodeCounts(Model):
     updated: int = Field(default=0, description="Nodes with the newest agent.")
     uncovered: int = Field(default=0, description="Nodes that should have a ready agent and have none.")
     scraped: int | None = Field(
-        default=None, description="Nodes of which Prometheus has samples; left out where none could be asked."
+        default=None, description="Nodes with samples in Prometheus; not set if no Prometheus could be queried."
     )
 
 
@@ -45,23 +48,23 @@ class UncoveredNode(Model):
 
     node: str = Field(description="The node's name.")
     pool: str = Field(default="", description="The pool that owns it.")
-    reason: str = Field(description="Why, as one word for programs.")
-    message: str = Field(default="", description="Why, for people.")
+    reason: str = Field(description="Reason in CamelCase, for programs.")
+    message: str = Field(default="", description="Cause and remedy, for people.")
 
 
 class Status(Model):
-    """What is true of the target."""
+    """The status of a target."""
 
-    observed_generation: int | None = Field(default=None, description="The generation that the status is about.")
+    observed_generation: int | None = Field(default=None, description="Generation that the status describes.")
     conditions: Annotated[
         tuple[Condition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
-    ] = Field(default=(), description="What holds and what does not, with the reason.")
+    ] = Field(default=(), description="Conditions with their reasons.")
     nodes: NodeCounts | None = Field(default=None, description="Nodes by the state of their agent.")
     pools: Annotated[
         tuple[PoolCounts, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
-    ] = Field(default=(), description="The same for each pool, where there are pools.")
+    ] = Field(default=(), description="Nodes of each pool by the state of their agent, if the spec defines pools.")
     uncovered: tuple[UncoveredNode, ...] = Field(
-        default=(), description="The first 50 nodes that should have a ready agent and have none."
+        default=(), description="First 50 nodes without a ready agent, with the reason."
     )

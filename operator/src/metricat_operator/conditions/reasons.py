@@ -102,7 +102,8 @@ class Reason(StrEnum):
     OVERLAPS = (
         "Overlaps",
         _accepted(
-            "True: some selected nodes belong to older MonitoringTargets. False: the selectors cannot be compared.",
+            "True: some selected nodes belong to older MonitoringTargets. False: excluding the nodes of older "
+            "targets takes more than 64 node affinity terms.",
             "Exclude the nodes in `spec.nodeSelector` of either target. The message names the older targets.",
         ),
         _agents(

@@ -12,6 +12,7 @@ from metricat_operator import naming
 from metricat_operator.api.fields import IN_LIST, Model
 from metricat_operator.api.status import Status
 from metricat_operator.api.v1alpha1 import Spec
+from metricat_operator.conditions import ConditionType
 
 Schema = dict[str, Any]
 
@@ -78,7 +79,7 @@ def _columns() -> list[Schema]:
         found = {"name": name, "type": kind, "jsonPath": path, "description": about}
         return found | ({"priority": priority} if priority else {})
 
-    def condition(name: str, field: str) -> str:
+    def condition(name: ConditionType, field: str) -> str:
         return f'.status.conditions[?(@.type=="{name}")].{field}'
 
     return [
@@ -88,11 +89,13 @@ def _columns() -> list[Schema]:
             "Uncovered", ".status.nodes.uncovered", "integer", "Nodes that should have a ready agent and have none."
         ),
         column("Scraped", ".status.nodes.scraped", "integer", "Nodes with samples in Prometheus."),
-        column("Accepted", condition("Accepted", "status"), "string", "Whether the newest spec is valid."),
-        column("Monitored", condition("Monitored", "status"), "string", "Whether the monitoring works."),
-        column("Status", condition("Ready", "reason"), "string", "Reason of the condition Ready.", 1),
-        column("Agents", condition("Ready", "message"), "string", "Message of the condition Ready.", 1),
-        column("Why", condition("Monitored", "message"), "string", "Message of the condition Monitored.", 1),
+        column("Accepted", condition(ConditionType.ACCEPTED, "status"), "string", "Whether the newest spec is valid."),
+        column("Monitored", condition(ConditionType.MONITORED, "status"), "string", "Whether the monitoring works."),
+        column("Status", condition(ConditionType.READY, "reason"), "string", "Reason of the condition Ready.", 1),
+        column("Agents", condition(ConditionType.READY, "message"), "string", "Message of the condition Ready.", 1),
+        column(
+            "Why", condition(ConditionType.MONITORED, "message"), "string", "Message of the condition Monitored.", 1
+        ),
         column("Age", ".metadata.creationTimestamp", "date", "Time since the target was created."),
     ]
 
