@@ -93,13 +93,13 @@ async def _query_shards(connections: aiohttp.ClientSession, query: PrometheusQue
     for part in parts:
         nodes |= {node: up or nodes.get(node, False) for node, up in part.nodes.items()}
         errors |= part.errors
-    child_errors = [part.trouble for part in parts if part.trouble]
+    problems = [part.problem for part in parts if part.problem]
     return QueryResult(
         query.instance,
-        child_errors[0] if child_errors else None,
+        problems[0] if problems else None,
         nodes,
         {node: error for node, error in errors.items() if not nodes[node]},
-        min((part.rules for part in parts if not part.trouble), key=_rank, default=()),
+        min((part.rules for part in parts if not part.problem), key=_rank, default=()),
         configured=any(part.configured for part in parts),
         reloaded=all(part.reloaded for part in parts),
     )
@@ -112,18 +112,18 @@ def _rank(rules: tuple[LoadedRule, ...]) -> tuple[int, int]:
 
 async def _query_shard(connections: aiohttp.ClientSession, query: PrometheusQuery, number: int) -> QueryResult:
     """Return the result of the shard's first pod that responds."""
-    trouble = None
+    problem = None
     for server in query.shards[number]:
         if not server.address:
-            trouble = trouble or (Reason.NOT_READY, f"pod {server.name} {server.reason}")
+            problem = problem or (Reason.NOT_READY, f"pod {server.name} {server.reason}")
             continue
         try:
             return await query_prometheus(connections, query, server)
         except QueryError as error:
             log.debug("Prometheus does not respond", pod=server.name, reason=error.reason, error=str(error))
             advice = f". {query.after_timeout}" if error.reason == Reason.TIMEOUT else ""
-            trouble = (error.reason, f"{error}{advice}")
-    return QueryResult(query.instance, trouble or (Reason.NOT_READY, "no pod exists"))
+            problem = (error.reason, f"{error}{advice}")
+    return QueryResult(query.instance, problem or (Reason.NOT_READY, "no pod exists"))
 
 
 def _stable(query_result: QueryResult, before: QueryResult | None) -> QueryResult:
@@ -139,10 +139,10 @@ def _stable(query_result: QueryResult, before: QueryResult | None) -> QueryResul
         replace(rule, error=_same(rule.error, known.get((rule.group, rule.name), ""))) if rule.error else rule
         for rule in query_result.rules
     )
-    trouble = query_result.trouble
-    if trouble and before.trouble and trouble[0] == before.trouble[0]:
-        trouble = (trouble[0], _same(trouble[1], before.trouble[1]))
-    return replace(query_result, trouble=trouble, errors=errors, rules=rules)
+    problem = query_result.problem
+    if problem and before.problem and problem[0] == before.problem[0]:
+        problem = (problem[0], _same(problem[1], before.problem[1]))
+    return replace(query_result, problem=problem, errors=errors, rules=rules)
 
 
 def _same(text: str, before: str) -> str:

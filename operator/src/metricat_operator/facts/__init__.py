@@ -1,1 +1,1 @@
-"""Facts gathered from the cluster, as plain frozen types. Pure."""
+"""Facts about the cluster, as frozen types without behaviour. Pure."""

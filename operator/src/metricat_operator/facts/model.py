@@ -1,4 +1,4 @@
-"""Facts gathered from the cluster, as plain frozen types. Pure: how they are gathered is not known here."""
+"""Facts about the cluster, as frozen types. Pure: the room cluster gathers them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True, order=True)
 class ObjectKey:
-    """What names an object in its namespace."""
+    """The kind and name of an object in its namespace."""
 
     kind: str
     name: str
@@ -28,7 +28,7 @@ class Taint:
     effect: str = "NoSchedule"
 
     def __str__(self) -> str:
-        """As kubectl writes it."""
+        """Return the taint as kubectl writes it."""
         return f"{self.key}{'=' if self.value else ''}{self.value}:{self.effect}"
 
 
@@ -40,18 +40,18 @@ class Node:
     linux: bool = True
     ready: bool = True
     why: str = ""
-    """What the node says of itself while it is not ready."""
+    """The message of the node's Ready condition while it is not ready."""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     created: float = 0.0
     """Unix time."""
     unschedulable: bool = False
     deleted: bool = False
-    """Whether it is being deleted."""
+    """Whether the node is being deleted."""
 
     @property
     def virtual(self) -> bool:
-        """Whether it is a front of something that runs no DaemonSets."""
+        """Whether the node is virtual, for example Fargate: it runs no DaemonSets."""
         return (
             self.labels.get("type") == "virtual-kubelet"
             or self.labels.get("eks.amazonaws.com/compute-type") == "fargate"
@@ -60,7 +60,7 @@ class Node:
 
 @dataclass(frozen=True)
 class AgentPod:
-    """An agent's pod; `reason` says why it is not ready."""
+    """The pod of an agent; `reason` is why it is not ready."""
 
     name: str
     node: str
@@ -72,7 +72,7 @@ class AgentPod:
 
 @dataclass(frozen=True)
 class Event:
-    """What a controller or a kubelet said of an object, and will say again while it lasts."""
+    """The latest event of a controller or a kubelet about an object; the writer repeats it while the cause persists."""
 
     reason: str
     message: str
@@ -80,7 +80,7 @@ class Event:
 
 @dataclass(frozen=True)
 class ChildError:
-    """Why a child is not as it should be."""
+    """Why a child object could not be applied. `reason` is a `Reason`, or that of the API server."""
 
     kind: str
     name: str
@@ -90,17 +90,18 @@ class ChildError:
 
 
 Selector = Mapping[str, Any] | None
-"""A metav1.LabelSelector; None where it is left out, which is not the same as an empty one."""
+"""A metav1.LabelSelector. None means that it is not set, which differs from an empty selector."""
 
 
 @dataclass(frozen=True, eq=False)
 class PrometheusInstance:
-    """What the Prometheus Operator collects others for: a Prometheus, an agent, a ThanosRuler, an Alertmanager.
+    """An object that the Prometheus Operator runs: a Prometheus, PrometheusAgent, ThanosRuler or Alertmanager.
 
-    `selectors` holds, by the kind that it takes, the selector of objects and that of namespaces; `fields` their names.
-    `servers` are its pods, which `web` says how to ask; `account` is the ServiceAccount that it discovers targets by;
-    `retention` how long it keeps samples, as Prometheus writes it, where time is what bounds them; `overseers` are the
-    Prometheus Operators that configure it, None where not one of them is known in the whole cluster.
+    `selectors` holds, by selected kind, the selector of objects and the selector of namespaces. `fields` holds the
+    names of both fields. `servers` are its pods, and `web` is how to query them. `account` is the ServiceAccount with
+    which it discovers targets. `retention` is how long it keeps samples, in Prometheus' notation; it is empty if only
+    size limits them. `operators` are the Prometheus Operators that manage it; None if no Prometheus Operator was found
+    in the cluster.
     """
 
     kind: str
@@ -115,21 +116,22 @@ class PrometheusInstance:
     retention: str = ""
     operators: tuple[PrometheusOperator, ...] | None = None
     paused: bool = False
-    """The Prometheus Operator leaves it as it is."""
+    """Whether the Prometheus Operator does not update it (`spec.paused`)."""
 
     def __str__(self) -> str:
-        """As a message names it."""
+        """Return the kind, namespace and name, as messages show them."""
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the cluster holds that matters to one target.
+    """The facts that are relevant to one target.
 
-    `children` are the live objects that the target owns; `unserved` the optional kinds that the API server lacks;
-    `takers` all for which the Prometheus Operator collects, `namespace_labels` the labels of the target's namespace;
-    `rejections` what it says of children as they are now, `answers` what those of them that were asked have answered;
-    `events` are the latest warnings about some of them, by UID, where they were asked for.
+    `children` are the live objects that the target owns. `unserved` are the optional kinds that the API server lacks.
+    `instances` are all objects that the Prometheus Operator runs. `namespace_labels` are the labels of the target's
+    namespace. `rejections` are those of the current children by the Prometheus Operator. `query_results` are the
+    results of the instances that were queried. `events` are the latest warnings about some objects, by UID, if they
+    were requested.
     """
 
     children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)

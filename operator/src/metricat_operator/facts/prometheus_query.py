@@ -1,4 +1,4 @@
-"""What a Prometheus is asked about a target, and what it answers: plain frozen types. Pure."""
+"""Queries to a Prometheus about a target, and their results, as frozen types. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from metricat_operator.conditions import Reason
 
 @dataclass(frozen=True)
 class Endpoint:
-    """How the Prometheus Operator lets a Prometheus serve its API."""
+    """How a Prometheus serves its API, by its spec."""
 
     port_name: str = "web"
     prefix: str = ""
@@ -18,7 +18,7 @@ class Endpoint:
 
 @dataclass(frozen=True, order=True)
 class PrometheusPod:
-    """A pod of a Prometheus; `reason` says why there is no address to ask."""
+    """A pod of a Prometheus; `reason` is why it has no address to query."""
 
     shard: str
     name: str
@@ -29,7 +29,7 @@ class PrometheusPod:
 
 @dataclass(frozen=True)
 class Job:
-    """What a Prometheus should scrape for a target; a sample older than the window is no evidence any more."""
+    """The scrape job of a target; samples older than the window do not count."""
 
     namespace: str
     service: str
@@ -39,7 +39,7 @@ class Job:
 
 @dataclass(frozen=True)
 class RuleGroup:
-    """A rule group: its name, and what the path of its rule file must contain."""
+    """A rule group: its name, and a text that the path of its rule file contains."""
 
     file: str
     name: str
@@ -47,10 +47,10 @@ class RuleGroup:
 
 @dataclass(frozen=True)
 class PrometheusQuery:
-    """What one Prometheus is asked about one target.
+    """The queries to one Prometheus about one target.
 
-    Of each shard one pod is asked, the first that answers. With a `hindrance` (reason, message) nobody is asked;
-    `after_timeout` is what a person may do where nobody answers.
+    Of each shard, the first pod that responds is queried. `blocked_by` (reason, message) prevents all queries.
+    `after_timeout` is what a person can do if no pod responds.
     """
 
     instance: str
@@ -65,35 +65,37 @@ class PrometheusQuery:
 
 @dataclass(frozen=True)
 class LoadedRule:
-    """A rule that is loaded; `health` is Prometheus' word: ok, err, or unknown before the first evaluation."""
+    """A loaded rule; `health` is that of Prometheus: ok, err, or unknown before the first evaluation."""
 
     group: RuleGroup
     name: str
     health: str = "ok"
     error: str = ""
     fingerprint: int = 0
-    """See `wording`."""
+    """See `fingerprint`."""
 
 
 def fingerprint(duration: float, annotations: Mapping[str, str]) -> int:
-    """Tells one version of an alert from another by what Prometheus repeats to the letter; 0 where that is nothing.
+    """Return a hash that distinguishes versions of an alert; 0 if it has neither a duration nor annotations.
 
-    Expressions come back in its own spelling. The texts of the shipped alerts tell their thresholds.
+    It covers only what Prometheus returns unchanged. Expressions are returned reformatted, but the annotations of the
+    shipped alerts contain their thresholds.
     """
     return hash((float(duration), frozenset(annotations.items()))) if duration or annotations else 0
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """What one Prometheus answered; `trouble` (reason, message) where it did not, or a shard of it.
+    """The result of the queries to one Prometheus.
 
-    `nodes` holds for each node that it scrapes whether it is up, `errors` the last error of some that are not.
-    `configured` is whether its configuration has the job, `reloaded` whether it took its newest configuration; both
-    are asked only where something is missing.
+    `problem` (reason, message) is why it, or one of its shards, did not respond. `nodes` holds, for each scraped node,
+    whether it is up. `errors` holds the last error of some nodes that are not. `configured` is whether its
+    configuration has the job; it is queried only if no node is scraped. `reloaded` is whether it accepted its newest
+    configuration.
     """
 
     instance: str
-    trouble: tuple[Reason, str] | None = None
+    problem: tuple[Reason, str] | None = None
     nodes: Mapping[str, bool] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     rules: tuple[LoadedRule, ...] = ()
@@ -103,7 +105,7 @@ class QueryResult:
 
 @dataclass(frozen=True)
 class Rejection:
-    """What the Prometheus Operator says of an object that it leaves out, for one Prometheus (empty: for some)."""
+    """Why the Prometheus Operator rejects an object for one instance; an empty `instance` means any."""
 
     uid: str
     message: str

@@ -1,6 +1,6 @@
-"""What a target's status says. Pure: from the facts, the troubles met, and the status before.
+"""The status of a target, computed from facts, errors of child objects, and the earlier status. Pure.
 
-Nothing here may read a clock or the cluster: the same facts give the same status.
+No module here may read a clock or the cluster: the same facts give the same status.
 """
 
 from metricat_operator.status.compute import (

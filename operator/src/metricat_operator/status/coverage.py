@@ -1,4 +1,4 @@
-"""Every node that should have a ready agent and has none, and why."""
+"""Nodes without a ready agent, and the cause of each."""
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from metricat_operator.status import causes
 from metricat_operator.status.members import Members, daemon_sets, members, runs_on
 
 _MOST_PODS = 8
-"""So many pods that do not start are asked about at a time; the others most likely have the same cause."""
+"""Pods that do not start whose events are requested at once; the others most likely have the same cause."""
 
 
 @dataclass(frozen=True)
 class Uncovered:
-    """A node that should have a ready agent and has none, and why."""
+    """A node that should have a ready agent and has none, with the cause."""
 
     node: str
     pool: str
@@ -25,10 +25,10 @@ class Uncovered:
 
 
 def coverage(pools: Sequence[Members], facts: Facts) -> list[Uncovered]:
-    """Every node that should have a ready agent and has none, with the reason."""
+    """Return the nodes without a ready agent, with the cause of each."""
     pods = _pods(facts)
     found = [
-        Uncovered(node.name, pool.pool, *_why(node, pods.get(node.name), pool, facts))
+        Uncovered(node.name, pool.pool, *_cause(node, pods.get(node.name), pool, facts))
         for pool in pools
         for node in pool.nodes
         if not (node.name in pods and pods[node.name].ready)
@@ -37,29 +37,29 @@ def coverage(pools: Sequence[Members], facts: Facts) -> list[Uncovered]:
 
 
 def unexplained(parsed: Parsed, facts: Facts) -> Mapping[str, Hashable]:
-    """What only events can tell, by the UID that they are about: DaemonSets that get no pods, pods that do not start.
+    """Return the UIDs of objects whose problem only events explain, with the state of each.
 
-    With each the state that it is in: while that changes, something is being done.
+    They are DaemonSets that get no pods and pods that do not start. While a state changes, a controller makes progress.
     """
     found: dict[str, Hashable] = {}
     pods = _pods(facts)
-    idle: list[AgentPod] = []
+    not_starting: list[AgentPod] = []
     for pool in members(parsed, facts):
-        daemon_set = _of(pool, facts)
+        daemon_set = _daemon_set(pool, facts)
         without = [node for node in pool.nodes if node.ready and not (node.name in pods and pods[node.name].ready)]
-        idle += [pods[node.name] for node in without if node.name in pods and causes.starting(pods[node.name])]
+        not_starting += [pods[node.name] for node in without if node.name in pods and causes.starting(pods[node.name])]
         missing = sum(
             node.name not in pods and not any(_not_tolerated(node.taints, pool.tolerations)) for node in without
         )
         if missing and not causes.not_observed(daemon_set):
             found[daemon_set["metadata"].get("uid", "")] = missing
-    for pod in sorted(idle, key=lambda pod: pod.node)[:_MOST_PODS]:
+    for pod in sorted(not_starting, key=lambda pod: pod.node)[:_MOST_PODS]:
         found[pod.uid] = pod.reason
     return found
 
 
 def _pods(facts: Facts) -> Mapping[str, AgentPod]:
-    """The agent's pod of each node; a ready one where there are two."""
+    """Return the agent's pod of each node; of two pods, the ready one."""
     pods: dict[str, AgentPod] = {}
     for pod in facts.pods:
         if pod.node not in pods or pod.ready:
@@ -67,16 +67,16 @@ def _pods(facts: Facts) -> Mapping[str, AgentPod]:
     return pods
 
 
-def _of(pool: Members, facts: Facts) -> Manifest:
-    """The DaemonSet of the pool; empty where there is none."""
+def _daemon_set(pool: Members, facts: Facts) -> Manifest:
+    """Return the DaemonSet of the pool; an empty one if it does not exist."""
     mine = [one for one in daemon_sets(facts) if one["metadata"].get("labels", {}).get(naming.LABEL_POOL) == pool.pool]
     return mine[0] if mine else {}
 
 
-def _why(node: Node, pod: AgentPod | None, pool: Members, facts: Facts) -> tuple[str, str]:
+def _cause(node: Node, pod: AgentPod | None, pool: Members, facts: Facts) -> tuple[str, str]:
     if not node.ready:
         return causes.node_not_ready(node)
-    daemon_set = _of(pool, facts)
+    daemon_set = _daemon_set(pool, facts)
     if pod is not None:
         return causes.pod_not_ready(pod, daemon_set, facts.events.get(pod.uid))
     if taint := next(_not_tolerated(node.taints, pool.tolerations), None):

@@ -1,4 +1,4 @@
-"""Which nodes a target means, and what runs on them."""
+"""The nodes that a target selects, and the DaemonSets that run on them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from metricat_operator.facts.model import Facts, Manifest, Node
 
 @dataclass(frozen=True)
 class Members:
-    """A pool's nodes that should have an agent, and the taints that its agents tolerate."""
+    """The nodes of a pool that should have an agent, and the tolerations of its agents."""
 
     pool: str
     nodes: tuple[Node, ...]
@@ -23,14 +23,14 @@ class Members:
 
 
 def members(parsed: Parsed, facts: Facts) -> list[Members]:
-    """Every pool with its nodes, by the spec; by the DaemonSets that run, where the spec makes no sense."""
+    """Return every pool with its nodes, by the spec; if the spec is invalid, by the live DaemonSets."""
     real = [node for node in facts.nodes if node.linux and not node.virtual]
     if parsed.spec is None or parsed.errors:
         return [
             Members(
                 one["metadata"].get("labels", {}).get(naming.LABEL_POOL, naming.DEFAULT_POOL),
                 tuple(node for node in real if runs_on(one, node)),
-                (Toleration(operator="Exists"),),  # what it tolerates is in the spec that is not understood
+                (Toleration(operator="Exists"),),  # its tolerations are in the invalid spec
             )
             for one in daemon_sets(facts)
         ]
@@ -43,13 +43,13 @@ def members(parsed: Parsed, facts: Facts) -> list[Members]:
 
 
 def virtual(parsed: Parsed, facts: Facts) -> dict[str, str]:
-    """The virtual nodes that the target selects, with the pool of each: none of them can have an agent."""
+    """Return the selected virtual nodes with the pool of each; a virtual node cannot have an agent."""
     found = {node.name: owner(parsed.pools, node.labels) for node in facts.nodes if node.linux and node.virtual}
     return {node: pool.name for node, pool in found.items() if pool}
 
 
 def owned_by_older(parsed: Parsed, facts: Facts) -> Counter[str]:
-    """How many of the nodes that the target selects each older one owns."""
+    """Return how many of the selected nodes each older target owns."""
     mine = requirements(parsed.spec.node_selector) if parsed.spec else ()
     if parsed.spec is None or not disjoint_filter(mine, selected(parsed.older)):
         return Counter()
@@ -58,18 +58,18 @@ def owned_by_older(parsed: Parsed, facts: Facts) -> Counter[str]:
 
 
 def daemon_sets(facts: Facts) -> list[Manifest]:
-    """The live DaemonSets that the target owns."""
+    """Return the live DaemonSets that the target owns."""
     return [child for key, child in sorted(facts.children.items()) if key.kind == "DaemonSet"]
 
 
 def runs_on(daemon_set: Manifest, node: Node) -> bool:
-    """Whether the live DaemonSet means the node."""
+    """Whether the live DaemonSet selects the node."""
     pod = daemon_set.get("spec", {}).get("template", {}).get("spec", {})
     return in_affinity(pod, {"kubernetes.io/os": "linux", **node.labels})
 
 
 def updated(facts: Facts) -> int:
-    """Nodes that run the newest agent; none of a DaemonSet whose controller has not seen its newest spec."""
+    """Return how many nodes run the newest agent; 0 for a DaemonSet whose newest spec is not observed yet."""
 
     def of(daemon_set: Mapping[str, Manifest]) -> int:
         status = daemon_set.get("status", {})

@@ -115,8 +115,8 @@ def _rule(facts: Facts, rule: Subject, instance: PrometheusInstance, warnings: s
             message = "; ".join(filter(None, (message, warnings)))
             return Finding(holds=False, reason=Reason.RULE_REJECTED, message=message)
     result = _result(facts, instance)
-    if result.trouble:
-        return Finding(None, result.trouble[0], f"{instance}: {result.trouble[1]}")
+    if result.problem:
+        return Finding(None, result.problem[0], f"{instance}: {result.problem[1]}")
     rules = {RuleGroup(metadata["uid"], group): its for group, its in groups(rule.manifest).items()}
     wanted = {group: sorted(map(name_of, its)) for group, its in rules.items()}
     loaded = {group: sorted(one.name for one in result.rules if one.group == group) for group in wanted}
@@ -176,8 +176,8 @@ def _scraping(facts: Facts, nodes: Sequence[str], without: Mapping[str, str], in
     lacking = [node for node in nodes if not result.nodes.get(node, False)]
     if not lacking:
         return Finding(holds=True, reason=Reason.SCRAPED, message=counts)
-    if result.trouble:
-        return Finding(None, result.trouble[0], f"{instance}: {result.trouble[1]}")
+    if result.problem:
+        return Finding(None, result.problem[0], f"{instance}: {result.problem[1]}")
     if not result.nodes:
         message = f"{counts}. {_no_targets(result, instance, facts)}"
         return Finding(holds=False, reason=Reason.NO_TARGETS, message=message)

@@ -214,7 +214,7 @@ def test_change_is_reported_after_two_equal_results() -> None:
             assert 16 <= (await poller.work(key) or 0) <= 24
             assert changed == [key]
             [first] = poller.subscribe(key, (query,))
-            assert (first.nodes, first.trouble) == ({"n1": True}, None)
+            assert (first.nodes, first.problem) == ({"n1": True}, None)
             del query_results["query"]
             assert await poller.work(key) == 5
             assert poller.subscribe(key, (query,)) == (first,)
@@ -243,9 +243,9 @@ def test_timeout_and_unreachable_come_with_a_remedy() -> None:
             await poller.work(("a", "b"))
             return poller.subscribe(("a", "b"), (replace(QUESTION, shards=((gone,),)),))[0]
 
-    trouble = asyncio.run(run()).trouble
-    assert trouble is not None
-    assert trouble[0] == "Unreachable"
+    problem = asyncio.run(run()).problem
+    assert problem is not None
+    assert problem[0] == "Unreachable"
 
 
 def test_foreign_text_becomes_one_short_line() -> None:

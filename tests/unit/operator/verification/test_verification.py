@@ -276,7 +276,7 @@ def test_no_targets_has_the_permission_check() -> None:
 
 
 def test_shard_without_result_leaves_missing_nodes_unknown() -> None:
-    partly = replace(ANSWER, nodes={"n1": True}, trouble=(Reason.TIMEOUT, "no answer"))
+    partly = replace(ANSWER, nodes={"n1": True}, problem=(Reason.TIMEOUT, "no answer"))
     assert scraped(facts(partly), ["n1", "n2"], {}).finding.holds is None
     assert scraped(facts(partly), ["n1"], {}).finding.holds is True
 
