@@ -1,4 +1,4 @@
-"""The chain from agents to alerts on a cluster with nodes: what its status says, and breaking and mending a link."""
+"""The pipeline from agents to alerts on a cluster with nodes: its status, and faults that a test makes and removes."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from metricat_tools.stack.wait import until
 
 NAMED_SECONDS = 60
 CLEARED_SECONDS = 180
-"""Longer: what mends a link may have to start a pod, and Prometheus to find it."""
+"""Longer: after a fault is removed, a pod may have to start, and Prometheus to find it."""
 PLACE = ("--namespace", NAMESPACE)
 _TABLE = "broken-link"
 
@@ -23,25 +23,25 @@ def condition(demo: DemoCluster, kind: str) -> dict[str, str]:
 
 
 def named(demo: DemoCluster, kind: str, reason: str, *words: str, seconds: float = NAMED_SECONDS) -> str:
-    """The condition's message, once it is not true for this reason and holds these words."""
+    """Wait until the condition is not True for this reason, and return its message, which contains these words."""
 
-    def told() -> str | None:
+    def message() -> str | None:
         found = condition(demo, kind)
         holds = found["status"] != "True" and found["reason"] == reason
         return found["message"] if holds and all(word in found["message"] for word in words) else None
 
-    return until(f"{kind}: {reason}", told, seconds=seconds, why=lambda: str(condition(demo, kind)))
+    return until(f"{kind}: {reason}", message, seconds=seconds, why=lambda: str(condition(demo, kind)))
 
 
 def uncovered(demo: DemoCluster, node: str, reason: str) -> str:
-    """What the status says of a node without a ready agent, once it gives this reason."""
+    """Wait until the status lists the node with this reason, and return the message."""
 
-    def told() -> str | None:
+    def message() -> str | None:
         found = {one["node"]: one for one in demo.target()["status"]["uncovered"]}
         return found[node]["message"] if node in found and found[node]["reason"] == reason else None
 
     return until(
-        f"{node}: {reason}", told, seconds=NAMED_SECONDS, why=lambda: str(demo.target()["status"]["uncovered"])
+        f"{node}: {reason}", message, seconds=NAMED_SECONDS, why=lambda: str(demo.target()["status"]["uncovered"])
     )
 
 
@@ -50,14 +50,14 @@ def monitored(demo: DemoCluster) -> bool:
 
 
 @contextmanager
-def broken(demo: DemoCluster, mend: Callable[[], object]) -> Iterator[None]:
-    """What is broken inside is mended after, and the status clears."""
+def broken(demo: DemoCluster, repair: Callable[[], object]) -> Iterator[None]:
+    """Repair after the context what a test breaks in it, and wait until the status reports no problem."""
     try:
         yield
     finally:
-        mend()
+        repair()
     why = lambda: str([condition(demo, kind) for kind in ("Ready", "Monitored")])  # noqa: E731 (it is two words)
-    until("it to clear", lambda: monitored(demo), seconds=CLEARED_SECONDS, why=why)
+    until("the status to clear", lambda: monitored(demo), seconds=CLEARED_SECONDS, why=why)
     assert demo.target()["status"]["nodes"]["scraped"] == 2
 
 
@@ -80,7 +80,7 @@ def delete_agent(demo: DemoCluster, node: str) -> None:
 
 @contextmanager
 def dropped(demo: DemoCluster, node: Node, match: str) -> Iterator[None]:
-    """Packets between pods that match are dropped on this node; each pod hangs on its node by a link of its own."""
+    """Drop matching packets between pods on this node; each pod is connected to its node by its own link."""
     with broken(demo, lambda: node.run("nft", "delete", "table", "ip", _TABLE)):
         node.run("nft", "add", "table", "ip", _TABLE)
         node.run("nft", f"add chain ip {_TABLE} forward {{ type filter hook forward priority -200; }}")

@@ -1,4 +1,4 @@
-"""The operator's own metrics are as promtool wants them, and a Prometheus with the right to read them has them."""
+"""The operator's own metrics pass promtool, and a Prometheus with the permission scrapes them."""
 
 import subprocess
 
@@ -24,7 +24,7 @@ STATUS = {
 }
 
 
-def test_promtool_has_nothing_to_object_to() -> None:
+def test_metrics_pass_promtool() -> None:
     metrics = OperatorMetrics()
     metrics.count_request("list", 200)
     metrics.errors.labels("Unreachable").inc()
@@ -42,12 +42,12 @@ def test_promtool_has_nothing_to_object_to() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_prometheus_has_them_of_both_replicas_and_one_leads(demo: DemoCluster) -> None:
+def test_prometheus_scrapes_both_replicas_and_one_leads(demo: DemoCluster) -> None:
     def values(query: str) -> list[float]:
         return [sample.value for sample in demo.prometheus.query(query)]
 
     until("both replicas to be scraped", lambda: values('up{service="metricat-metrics"}') == [1, 1])
-    until("one to lead", lambda: sorted(values("metricat_leader")) == [0, 1])
+    until("one replica to lead", lambda: sorted(values("metricat_leader")) == [0, 1])
     mine = f'target_namespace="{NAMESPACE}",target="{TARGET}"'
     desired = demo.target()["status"]["nodes"]["desired"]
     assert values(f"max(metricat_target_nodes_desired{{{mine}}})") == [desired]

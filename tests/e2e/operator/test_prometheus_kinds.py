@@ -1,4 +1,4 @@
-"""Takers of our objects that are not one Prometheus in one pod: shards, a PrometheusAgent, a ThanosRuler."""
+"""Instances that are not one Prometheus in one pod: shards, a PrometheusAgent, a ThanosRuler."""
 
 import json
 from collections.abc import Iterator
@@ -34,24 +34,24 @@ NODES = {"n1", "n2"}
 
 
 @pytest.fixture(autouse=True)
-def whole(demo: DemoCluster) -> None:
-    """Every link is whole before another taker comes."""
+def monitoring_works(demo: DemoCluster) -> None:
+    """Wait until the monitoring works."""
     until("the monitoring to work", lambda: monitored(demo), seconds=CLEARED_SECONDS, why=lambda: str(demo.target()))
 
 
-def says(demo: DemoCluster, kind: str, *words: str) -> bool:
-    """Whether the condition is true and its message holds all these words."""
+def holds(demo: DemoCluster, kind: str, *words: str) -> bool:
+    """Whether the condition is True and its message contains all these words."""
     found = condition(demo, kind)
     return found["status"] == "True" and all(word in found["message"] for word in words)
 
 
-def wait_says(demo: DemoCluster, kind: str, *words: str) -> None:
+def wait_holds(demo: DemoCluster, kind: str, *words: str) -> None:
     why = lambda: str(condition(demo, kind))  # noqa: E731 (it is two words)
-    until(f"{kind}: {words}", lambda: says(demo, kind, *words), seconds=CLEARED_SECONDS, why=why)
+    until(f"{kind}: {words}", lambda: holds(demo, kind, *words), seconds=CLEARED_SECONDS, why=why)
 
 
 def shards(demo: DemoCluster) -> list[Object]:
-    """The ready pods of the Prometheus, the first shard's first."""
+    """Return the ready pods of the Prometheus, those of the first shard first."""
     found = [
         pod
         for pod in pods(demo, "prometheus=demo")
@@ -61,15 +61,15 @@ def shards(demo: DemoCluster) -> list[Object]:
 
 
 def up_in(demo: DemoCluster, pod: Object) -> set[str]:
-    """The nodes that this pod alone scrapes."""
+    """Return the nodes that this pod scrapes."""
     query = quote(f'up{{service="{SERVICE}"}} == 1')
     proxy = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}:9090/proxy"
     query_result = json.loads(demo.kubectl.run("get", "--raw", f"{proxy}/api/v1/query?query={query}"))
     return {one["metric"]["node"] for one in query_result["data"]["result"]}
 
 
-def divided(demo: DemoCluster) -> list[Object] | None:
-    """The two shards, once each has one of the nodes. By which one is a matter of the agents' addresses."""
+def one_node_each(demo: DemoCluster) -> list[Object] | None:
+    """Return the two shards once each scrapes one node; the agents' addresses decide which shard scrapes which."""
 
     def settled() -> list[set[str]] | None:
         reload_now(demo.kubectl)
@@ -84,20 +84,20 @@ def divided(demo: DemoCluster) -> list[Object] | None:
     return None
 
 
-def test_shards_divide_the_nodes_and_all_of_them_are_asked(demo: DemoCluster, cluster: NodeCluster) -> None:
-    def mend() -> None:
+def test_every_shard_is_queried(demo: DemoCluster, cluster: NodeCluster) -> None:
+    def repair() -> None:
         patch(demo, "prometheus", "demo", {"spec": {"shards": 1}})
         until("one shard", lambda: len(pods(demo, "prometheus=demo")) == 1, seconds=CLEARED_SECONDS)
         reload_now(demo.kubectl)
 
-    with broken(demo, mend):
+    with broken(demo, repair):
         patch(demo, "prometheus", "demo", {"spec": {"shards": 2}})
-        both = until("each shard to have a node", lambda: divided(demo), seconds=600)
-        wait_says(demo, "Scraped", f"2/2 nodes are up in {DEMO}")
-        wait_says(demo, "RulesLoaded", f"{DEMO} has loaded the")
+        both = until("each shard to have a node", lambda: one_node_each(demo), seconds=600)
+        wait_holds(demo, "Scraped", f"2/2 nodes are up in {DEMO}")
+        wait_holds(demo, "RulesLoaded", f"{DEMO} has loaded the")
         assert demo.target()["status"]["nodes"]["scraped"] == 2
 
-        # One that cannot be asked leaves open whether its nodes are scraped.
+        # If one shard cannot be queried, it is unknown whether its nodes are scraped.
         leader = demo.kubectl.get("lease", "metricat", *PLACE)["spec"]["holderIdentity"]
         operator = demo.kubectl.get("pod", leader, *PLACE)["status"]["podIP"]
         second = both[1]
@@ -109,8 +109,8 @@ def test_shards_divide_the_nodes_and_all_of_them_are_asked(demo: DemoCluster, cl
 
 
 @contextmanager
-def another(demo: DemoCluster, kind: str, version: str, spec: Object) -> Iterator[None]:
-    """One more taker, named `beside`, for as long as the context lasts."""
+def second_instance(demo: DemoCluster, kind: str, version: str, spec: Object) -> Iterator[None]:
+    """Create one more instance, named `beside`, and delete it after the context."""
     resource = f"{kind.lower()}.monitoring.coreos.com"
     metadata = {"name": "beside", "namespace": NAMESPACE}
     made = {"apiVersion": f"monitoring.coreos.com/{version}", "kind": kind, "metadata": metadata, "spec": spec}
@@ -120,51 +120,51 @@ def another(demo: DemoCluster, kind: str, version: str, spec: Object) -> Iterato
 
 
 @contextmanager
-def deaf(demo: DemoCluster, field: str) -> Iterator[None]:
-    """The Prometheus takes nothing by this selector."""
+def selecting_nothing(demo: DemoCluster, field: str) -> Iterator[None]:
+    """Let this selector of the Prometheus select nothing within the context."""
 
-    def by(labels: Object) -> None:
+    def select(labels: Object) -> None:
         patch(demo, "prometheus", "demo", {"spec": {field: {"matchLabels": labels}}})
 
-    with broken(demo, lambda: by({"no": None, "release": "demo"})):
-        by({"no": "such", "release": None})
+    with broken(demo, lambda: select({"no": None, "release": "demo"})):
+        select({"no": "such", "release": None})
         yield
 
 
-def test_a_prometheus_agent_is_asked_for_its_targets(demo: DemoCluster) -> None:
-    """It keeps no samples and has no rules: what it tells is whether its last scrapes went well."""
+def test_prometheus_agent_is_queried_for_its_targets(demo: DemoCluster) -> None:
+    """It keeps no samples and has no rules: it reports only whether its last scrapes succeeded."""
     [server] = [one for one in yaml.safe_load_all(manifest("prometheus.yaml")) if one["kind"] == "Prometheus"]
     same = ("image", "version", "imagePullPolicy", "serviceAccountName", "securityContext", "scrapeInterval")
     chosen = ("serviceDiscoveryRole", "serviceMonitorSelector", "serviceMonitorNamespaceSelector", "resources")
     spec = {key: server["spec"][key] for key in (*same, *chosen)}
     mine = f"PrometheusAgent {NAMESPACE}/beside"
-    with another(demo, "PrometheusAgent", "v1alpha1", spec):
-        wait_says(demo, "Selected", f"{DEMO}, {mine} select the ServiceMonitor")
-        wait_says(demo, "Scraped", f"2/2 nodes are up in {DEMO}", f"2/2 nodes are up in {mine}")
-        with deaf(demo, "serviceMonitorSelector"):
-            wait_says(demo, "Selected", f"{mine} selects the ServiceMonitor; {DEMO} selects the PrometheusRule")
+    with second_instance(demo, "PrometheusAgent", "v1alpha1", spec):
+        wait_holds(demo, "Selected", f"{DEMO}, {mine} select the ServiceMonitor")
+        wait_holds(demo, "Scraped", f"2/2 nodes are up in {DEMO}", f"2/2 nodes are up in {mine}")
+        with selecting_nothing(demo, "serviceMonitorSelector"):
+            wait_holds(demo, "Selected", f"{mine} selects the ServiceMonitor; {DEMO} selects the PrometheusRule")
             until("the agent alone", lambda: condition(demo, "Scraped")["message"] == f"2/2 nodes are up in {mine}")
             assert demo.target()["status"]["nodes"]["scraped"] == 2
-            delete_agent(demo, "n2")  # what it does not reach, it names, too
+            delete_agent(demo, "n2")  # it also reports targets that it cannot reach
             until("n2 to come back", lambda: agents(demo).keys() == NODES and demo.ready())
-            wait_says(demo, "Scraped", f"2/2 nodes are up in {mine}")
+            wait_holds(demo, "Scraped", f"2/2 nodes are up in {mine}")
 
 
-def test_a_thanos_ruler_takes_rules(demo: DemoCluster) -> None:
-    """Without a pod: there is no image of it here. What it is given is all the same the Prometheus Operator's doing."""
-    spec = {"replicas": 0, "queryEndpoints": ["http://nobody"], "ruleSelector": {"matchLabels": {"release": "demo"}}}
+def test_thanos_ruler_selects_rules(demo: DemoCluster) -> None:
+    """Without a pod, because there is no image of it here. The Prometheus Operator writes its rule files anyway."""
+    spec = {"replicas": 0, "queryEndpoints": ["http://none"], "ruleSelector": {"matchLabels": {"release": "demo"}}}
     mine = f"ThanosRuler {NAMESPACE}/beside"
 
     def given() -> bool:
         found = demo.kubectl.items("configmaps", *PLACE, "--selector=thanos-ruler-name=beside")
         return any(key.startswith(f"{NAMESPACE}-{SERVICE}-") for one in found for key in one.get("data", {}))
 
-    with another(demo, "ThanosRuler", "v1", spec):
-        wait_says(demo, "Selected", f"{DEMO} selects the ServiceMonitor; {DEMO}, {mine} select the PrometheusRule")
+    with second_instance(demo, "ThanosRuler", "v1", spec):
+        wait_holds(demo, "Selected", f"{DEMO} selects the ServiceMonitor; {DEMO}, {mine} select the PrometheusRule")
         until("the Prometheus Operator to give it the rules", given, seconds=60)
-        wait_says(demo, "RulesLoaded", f"{DEMO} has loaded the")  # one that works is enough
-        with deaf(demo, "ruleSelector"):
-            wait_says(demo, "Selected", f"{DEMO} selects the ServiceMonitor; {mine} selects the PrometheusRule")
+        wait_holds(demo, "RulesLoaded", f"{DEMO} has loaded the")  # one working instance is enough
+        with selecting_nothing(demo, "ruleSelector"):
+            wait_holds(demo, "Selected", f"{DEMO} selects the ServiceMonitor; {mine} selects the PrometheusRule")
             named(demo, "RulesLoaded", "NoPods", f"{mine}: It has no pod")
         group = {"name": "own", "rules": [{"record": "own:rule", "expr": "sum("}]}
         with broken(demo, lambda: patch(demo, "mtarget", "nodes", {"spec": {"alerts": {"extraGroups": None}}})):

@@ -1,4 +1,4 @@
-"""The Prometheus Operator's own limits: what it may not look into, nobody is given, whatever a Prometheus selects."""
+"""Flags that limit the Prometheus Operator to namespaces apply whatever a Prometheus selects."""
 
 import base64
 import gzip
@@ -14,43 +14,43 @@ from metricat_tools.stack.wait import until
 from support.pipeline import CLEARED_SECONDS, NAMED_SECONDS, PLACE, broken, patch
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-UNSEEN = "unseen"
-DENIED = f"--deny-namespaces={UNSEEN}"
+UNWATCHED = "unwatched"
+DENIED = f"--deny-namespaces={UNWATCHED}"
 BINDINGS = "--feature-gates=StatusForConfigurationResources=true"
 ALL_NAMESPACES: Object = {"serviceMonitorNamespaceSelector": {}, "ruleNamespaceSelector": {}}
 
 
 @pytest.fixture
 def selected(demo: DemoCluster) -> Iterator[None]:
-    """A target in a namespace of its own, which the Prometheus selects; of no node, for it is about the wiring only."""
+    """A target without nodes in another namespace, which the Prometheus selects."""
     spec = {
         "nodeSelector": {"matchLabels": {"no-such": "node"}},
         "monitor": {"labels": {"release": "demo"}},
         "alerts": {"labels": {"release": "demo"}},
     }
-    metadata = {"name": "aside", "namespace": UNSEEN}
+    metadata = {"name": "aside", "namespace": UNWATCHED}
     target = {"apiVersion": "metricat.dev/v1alpha1", "kind": "MonitoringTarget", "metadata": metadata, "spec": spec}
 
-    def mend() -> None:
-        demo.kubectl.run("delete", "namespace", UNSEEN)
+    def repair() -> None:
+        demo.kubectl.run("delete", "namespace", UNWATCHED)
         patch(demo, "prometheus", "demo", {"spec": dict.fromkeys(ALL_NAMESPACES)})
 
-    with broken(demo, mend):
+    with broken(demo, repair):
         patch(demo, "prometheus", "demo", {"spec": ALL_NAMESPACES})
-        demo.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": UNSEEN}}))
+        demo.kubectl.apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": UNWATCHED}}))
         demo.kubectl.apply(json.dumps(target))
         yield
 
 
-def given(demo: DemoCluster) -> bool:
-    """Whether the Prometheus Operator has put the target's monitor into what it gives the Prometheus."""
+def configured(demo: DemoCluster) -> bool:
+    """Whether the configuration that the Prometheus Operator wrote has the target's ServiceMonitor."""
     data = demo.kubectl.get("secret", "prometheus-demo", *PLACE)["data"]["prometheus.yaml.gz"]
-    return f"serviceMonitor/{UNSEEN}/metricat-aside/0" in gzip.decompress(base64.b64decode(data)).decode()
+    return f"serviceMonitor/{UNWATCHED}/metricat-aside/0" in gzip.decompress(base64.b64decode(data)).decode()
 
 
-def says(demo: DemoCluster, reason: str) -> str | None:
-    """What the target's `Selected` says, if that is its reason."""
-    status = demo.kubectl.get("mtarget", "aside", "--namespace", UNSEEN).get("status", {})
+def selected_message(demo: DemoCluster, reason: str) -> str | None:
+    """Return the message of the target's condition `Selected` if it has this reason."""
+    status = demo.kubectl.get("mtarget", "aside", "--namespace", UNWATCHED).get("status", {})
     found: dict[str, str] = {
         one["reason"]: one["message"] for one in status.get("conditions", []) if one["type"] == "Selected"
     }
@@ -58,7 +58,7 @@ def says(demo: DemoCluster, reason: str) -> str | None:
 
 
 def restart(demo: DemoCluster, *more: str) -> None:
-    """The Prometheus Operator with these flags besides its own."""
+    """Restart the Prometheus Operator with these flags in addition to its own."""
     deployment = demo.kubectl.get("deployment", "prometheus-operator", *PLACE)
     own = [
         word
@@ -71,26 +71,38 @@ def restart(demo: DemoCluster, *more: str) -> None:
 
 
 @pytest.mark.usefixtures("selected")
-def test_a_namespace_that_the_prometheus_operator_does_not_look_into(demo: DemoCluster) -> None:
-    until("the monitor to be given", lambda: given(demo) and says(demo, "Selected"), seconds=CLEARED_SECONDS)
+def test_namespace_that_the_prometheus_operator_does_not_watch_is_reported(demo: DemoCluster) -> None:
+    until(
+        "the monitor to be configured",
+        lambda: configured(demo) and selected_message(demo, "Selected"),
+        seconds=CLEARED_SECONDS,
+    )
 
     with broken(demo, lambda: restart(demo)):
         restart(demo, DENIED)
-        told = until("its limits to be named", lambda: says(demo, "NamespaceNotWatched"), seconds=NAMED_SECONDS)
-        assert (
-            f"the Prometheus Operator does not watch the namespace {UNSEEN} ({NAMESPACE}/prometheus-operator-" in told
+        message = until(
+            "the flag to be reported", lambda: selected_message(demo, "NamespaceNotWatched"), seconds=NAMED_SECONDS
         )
-        assert f"has {DENIED}" in told
-        until("the monitor to be left out", lambda: not given(demo), seconds=CLEARED_SECONDS)
+        assert (
+            f"the Prometheus Operator does not watch the namespace {UNWATCHED} ({NAMESPACE}/prometheus-operator-"
+            in message
+        )
+        assert f"has {DENIED}" in message
+        until("the monitor to be removed", lambda: not configured(demo), seconds=CLEARED_SECONDS)
 
         restart(demo, BINDINGS)
-        until("the monitor to be given", lambda: given(demo) and says(demo, "Selected"), seconds=CLEARED_SECONDS)
+        until(
+            "the monitor to be configured",
+            lambda: configured(demo) and selected_message(demo, "Selected"),
+            seconds=CLEARED_SECONDS,
+        )
 
         def bound() -> list[str]:
-            monitor = demo.kubectl.get("servicemonitor", "metricat-aside", "--namespace", UNSEEN)
+            monitor = demo.kubectl.get("servicemonitor", "metricat-aside", "--namespace", UNWATCHED)
             return [one["name"] for one in monitor.get("status", {}).get("bindings", [])]
 
         assert until("its binding", bound, seconds=CLEARED_SECONDS) == ["demo"]
         assert (
-            says(demo, "Selected") == f"Prometheus {NAMESPACE}/demo selects the ServiceMonitor and the PrometheusRule"
+            selected_message(demo, "Selected")
+            == f"Prometheus {NAMESPACE}/demo selects the ServiceMonitor and the PrometheusRule"
         )

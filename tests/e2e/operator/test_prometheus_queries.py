@@ -1,4 +1,4 @@
-"""A real Prometheus is asked, with and without TLS, under a path, and as an agent: its answers are what they seem."""
+"""Queries to a real Prometheus, with and without TLS, under a path, and as an agent."""
 
 import asyncio
 import signal
@@ -50,7 +50,7 @@ groups:
       - {record: bad, expr: up * on (job) group_left () up}
 """
 OURS = RuleGroup("monitoring-metricat-nodes-uid", "ours")
-QUESTION = PrometheusQuery(
+QUERY = PrometheusQuery(
     "Prometheus monitoring/k8s",
     Endpoint(prefix="/prom", tls=True),
     job=Job("monitoring", "metricat-nodes", POOL, 60),
@@ -83,7 +83,7 @@ def query_result(query: PrometheusQuery, port: int) -> QueryResult:
 
 
 def settled(query: PrometheusQuery, port: int) -> QueryResult:
-    """Its answer, once it has scraped both and looked at the rules."""
+    """Wait until it has scraped both targets and evaluated the rules, and return the result."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -92,40 +92,40 @@ def settled(query: PrometheusQuery, port: int) -> QueryResult:
             if found.nodes.get("n1") and found.errors and "unknown" not in health:
                 return found
         except QueryError as error:
-            assert error.reason in {"Unreachable", "InvalidResponse"}, error  # noqa: PT017 (it is still starting)
-        assert time.monotonic() < deadline, "it does not settle"
+            assert error.reason in {"Unreachable", "InvalidResponse"}, error  # noqa: PT017 (Prometheus is still starting)
+        assert time.monotonic() < deadline, "no complete result within 60 s"
         time.sleep(0.5)
 
 
 @pytest.mark.slow
-def test_a_prometheus_behind_tls_and_a_path(tmp_path: Path) -> None:
+def test_query_prometheus_with_tls_and_path(tmp_path: Path) -> None:
     port = free_port()
     config = CONFIG.format(port=port) + "rule_files: [rules-*.yaml]\n"
     (tmp_path / "rules-monitoring-metricat-nodes-uid.yaml").write_text(RULES)
     with prometheus(tmp_path, port, "--storage.tsdb.path=data", config=config) as program:
-        found = settled(QUESTION, port)
+        found = settled(QUERY, port)
         assert found.nodes == {"n1": True, "n2": False}
         assert "connection refused" in found.errors["n2"]
         assert {rule.name: rule.health for rule in found.rules} == {"fine": "ok", "bad": "err"}
         assert any(rule.error.startswith("found duplicate series") for rule in found.rules)
-        empty = replace(QUESTION, job=Job("monitoring", "empty", "serviceMonitor/monitoring/empty/0", 60), groups=())
+        empty = replace(QUERY, job=Job("monitoring", "empty", "serviceMonitor/monitoring/empty/0", 60), groups=())
         assert (query_result(empty, port).nodes, query_result(empty, port).configured) == ({}, True)
         other = replace(empty, job=Job("monitoring", "other", "serviceMonitor/monitoring/other/0", 60))
         assert query_result(other, port).configured is False
         (tmp_path / "prometheus.yml").write_text("no: configuration")
         program.send_signal(signal.SIGHUP)
-        until("it to refuse", lambda: not query_result(other, port).reloaded, seconds=30)
+        until("it to reject the configuration", lambda: not query_result(other, port).reloaded, seconds=30)
         with pytest.raises(QueryError, match="routePrefix"):
-            query_result(replace(QUESTION, web=Endpoint(tls=True)), port)
+            query_result(replace(QUERY, web=Endpoint(tls=True)), port)
         with pytest.raises(QueryError):
-            query_result(replace(QUESTION, web=Endpoint(prefix="/prom")), port)
+            query_result(replace(QUERY, web=Endpoint(prefix="/prom")), port)
 
 
-def test_a_prometheus_agent_tells_of_its_targets(tmp_path: Path) -> None:
+def test_query_prometheus_agent(tmp_path: Path) -> None:
     port = free_port()
     options = ("--agent", "--storage.agent.path=data")
     with prometheus(tmp_path, port, *options, config=CONFIG.format(port=port)):
-        found = settled(replace(QUESTION, can_query=False, groups=()), port)
+        found = settled(replace(QUERY, can_query=False, groups=()), port)
         assert found.nodes == {"n1": True, "n2": False}
         with pytest.raises(QueryError, match="unavailable with Prometheus Agent"):
-            query_result(replace(QUESTION, groups=()), port)
+            query_result(replace(QUERY, groups=()), port)

@@ -1,4 +1,4 @@
-"""What breaks comes back: a pod by its DaemonSet, a child by the operator."""
+"""Deleted objects are recreated: a pod by its DaemonSet, a child object by the operator."""
 
 import time
 
@@ -19,7 +19,7 @@ def uid(demo: DemoCluster, kind: str) -> str:
 
 
 def ready_agents(demo: DemoCluster) -> dict[str, str]:
-    """The names of the ready agents' pods by node."""
+    """Return the names of the ready agents' pods by node."""
     pods = demo.kubectl.items("pods", "--namespace", NAMESPACE, "--selector=metricat.dev/target=nodes")
     return {
         pod["spec"]["nodeName"]: pod["metadata"]["name"]
@@ -29,7 +29,7 @@ def ready_agents(demo: DemoCluster) -> dict[str, str]:
     }
 
 
-def test_a_deleted_agent_comes_back_and_is_scraped(demo: DemoCluster) -> None:
+def test_deleted_agent_is_recreated_and_scraped(demo: DemoCluster) -> None:
     before = ready_agents(demo)
     demo.kubectl.run("delete", "pod", before["n1"], "--namespace", NAMESPACE)
     until("another agent on n1", lambda: ready_agents(demo).get("n1", before["n1"]) != before["n1"])
@@ -40,7 +40,7 @@ def test_a_deleted_agent_comes_back_and_is_scraped(demo: DemoCluster) -> None:
 
 
 @pytest.mark.parametrize("kind", WANTED_CHILDREN)
-def test_a_deleted_child_is_made_again(demo: DemoCluster, kind: str) -> None:
+def test_deleted_child_is_recreated(demo: DemoCluster, kind: str) -> None:
     before = uid(demo, kind)
     demo.kubectl.run("delete", kind, SERVICE, "--namespace", NAMESPACE, "--wait=false")
     until(f"another {kind}", lambda: uid(demo, kind) not in {"", before}, seconds=30)
@@ -48,7 +48,7 @@ def test_a_deleted_child_is_made_again(demo: DemoCluster, kind: str) -> None:
     until("the target to be ready", demo.ready)
 
 
-def test_an_edited_child_is_put_right(demo: DemoCluster) -> None:
+def test_edited_child_is_repaired(demo: DemoCluster) -> None:
     patch = '{"spec": {"template": {"spec": {"hostNetwork": true}}}}'
     demo.kubectl.run("patch", "daemonset", SERVICE, "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
 
@@ -56,6 +56,6 @@ def test_an_edited_child_is_put_right(demo: DemoCluster) -> None:
         found = demo.kubectl.get("daemonset", SERVICE, "--namespace", NAMESPACE)
         return not found["spec"]["template"]["spec"].get("hostNetwork", False)
 
-    until("hostNetwork to be taken out", gone, seconds=30)
+    until("hostNetwork to be removed", gone, seconds=30)
     until("the agents", lambda: ready_agents(demo).keys() == {"n1", "n2"})
     until("the target to be ready", demo.ready)

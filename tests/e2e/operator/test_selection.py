@@ -1,4 +1,4 @@
-"""The doctor's verdict is the Prometheus Operator's own, and a broken link is named and mended as it says."""
+"""Metricat and the Prometheus Operator agree on which instance selects an object, and the printed patch works."""
 
 import base64
 import gzip
@@ -19,7 +19,7 @@ from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.wait import until
 
 pytestmark = pytest.mark.e2e
-ELSEWHERE = "doctor"
+ELSEWHERE = "elsewhere"
 SELECTORS: tuple[Selector, ...] = (
     None,
     {},
@@ -41,22 +41,22 @@ NAMESPACES: tuple[Selector, ...] = (
 
 @dataclass(frozen=True)
 class Case:
-    """What takes which of our objects, and where the Prometheus Operator writes down what it is given."""
+    """A kind of instance, the kind of object that it selects, and what the Prometheus Operator writes for it."""
 
     kind: str
     version: str
-    what: str
+    object_kind: str
     fields: tuple[str, str]
     written: str
     spec: Mapping[str, object]
 
 
-# A pod monitor selector beside: one without any selector is not configured by the Prometheus Operator at all.
-_BESIDE = {"podMonitorSelector": {"matchLabels": {"no": "such"}}}
+# The Prometheus Operator does not configure an instance without any selector, so each also selects pod monitors.
+_OTHER_SELECTOR = {"podMonitorSelector": {"matchLabels": {"no": "such"}}}
 CASES = (
-    Case("Prometheus", "v1", "ServiceMonitor", MONITOR_FIELDS, "prometheus-{}", _BESIDE),
-    Case("Prometheus", "v1", "PrometheusRule", RULE_FIELDS, "prometheus-{}-rulefiles-0", _BESIDE),
-    Case("PrometheusAgent", "v1alpha1", "ServiceMonitor", MONITOR_FIELDS, "prom-agent-{}", _BESIDE),
+    Case("Prometheus", "v1", "ServiceMonitor", MONITOR_FIELDS, "prometheus-{}", _OTHER_SELECTOR),
+    Case("Prometheus", "v1", "PrometheusRule", RULE_FIELDS, "prometheus-{}-rulefiles-0", _OTHER_SELECTOR),
+    Case("PrometheusAgent", "v1alpha1", "ServiceMonitor", MONITOR_FIELDS, "prom-agent-{}", _OTHER_SELECTOR),
     Case("ThanosRuler", "v1", "PrometheusRule", RULE_FIELDS, "thanos-ruler-{}-rulefiles-0", {"queryEndpoints": ["x"]}),
 )
 Made = list[Manifest]
@@ -64,7 +64,7 @@ Made = list[Manifest]
 
 @pytest.fixture(
     params=[
-        pytest.param(case, id=f"{case.kind} of {case.what}s", marks=[pytest.mark.slow] if number else [])
+        pytest.param(case, id=f"{case.kind} of {case.object_kind}s", marks=[pytest.mark.slow] if number else [])
         for number, case in enumerate(CASES)
     ]
 )
@@ -75,7 +75,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def made(demo: DemoCluster, case: Case) -> Iterator[Made]:
-    """One for each combination, without a pod: the Prometheus Operator writes what it would be given all the same."""
+    """Create an instance for each combination, without pods: the Prometheus Operator writes configurations anyway."""
     combinations = [
         *product((ELSEWHERE,), SELECTORS[:4], NAMESPACES),
         *product((NAMESPACE,), SELECTORS, NAMESPACES[:1]),
@@ -85,11 +85,15 @@ def made(demo: DemoCluster, case: Case) -> Iterator[Made]:
         {
             "apiVersion": f"monitoring.coreos.com/{case.version}",
             "kind": case.kind,
-            "metadata": {"name": f"{case.what.lower()}-{number}", "namespace": namespace},
+            "metadata": {"name": f"{case.object_kind.lower()}-{number}", "namespace": namespace},
             "spec": {
                 "replicas": 0,
                 **case.spec,
-                **{field: said for field, said in zip(case.fields, selectors, strict=True) if said is not None},
+                **{
+                    field: selector
+                    for field, selector in zip(case.fields, selectors, strict=True)
+                    if selector is not None
+                },
             },
         }
         for number, (namespace, *selectors) in enumerate(combinations)
@@ -102,9 +106,9 @@ def made(demo: DemoCluster, case: Case) -> Iterator[Made]:
     demo.kubectl.run("delete", "namespace", ELSEWHERE)
 
 
-def given(demo: DemoCluster, case: Case) -> dict[tuple[str, str], bool]:
-    """Whether ours is in what the Prometheus Operator wrote, by namespace and name of what it wrote."""
-    monitors = case.what == "ServiceMonitor"
+def configured(demo: DemoCluster, case: Case) -> dict[tuple[str, str], bool]:
+    """Return, by namespace and name of each written configuration, whether it has the target's object."""
+    monitors = case.object_kind == "ServiceMonitor"
     found = {}
     for one in demo.kubectl.items("secrets" if monitors else "configmaps", "--all-namespaces"):
         data, metadata = one.get("data") or {}, one["metadata"]
@@ -117,14 +121,14 @@ def given(demo: DemoCluster, case: Case) -> dict[tuple[str, str], bool]:
     return found
 
 
-def test_the_verdict_is_the_prometheus_operators(demo: DemoCluster, case: Case, made: Made) -> None:
+def test_selection_agrees_with_the_prometheus_operator(demo: DemoCluster, case: Case, made: Made) -> None:
     assert len(made) >= 20
     names = [(one["metadata"]["namespace"], case.written.format(one["metadata"]["name"])) for one in made]
-    until("what each is given", lambda: given(demo, case).keys() >= set(names), seconds=120)
-    ours = demo.kubectl.get(case.what.lower(), SERVICE, "--namespace", NAMESPACE)
+    until("every configuration", lambda: configured(demo, case).keys() >= set(names), seconds=120)
+    ours = demo.kubectl.get(case.object_kind.lower(), SERVICE, "--namespace", NAMESPACE)
     labels = demo.kubectl.get("namespace", NAMESPACE)["metadata"]["labels"]
-    subject = Subject(case.what, "", ours, labels)
-    written = given(demo, case)
+    subject = Subject(case.object_kind, "", ours, labels)
+    written = configured(demo, case)
     theirs = {str(one): written[name] for one, name in zip(made, names, strict=True)}
     assert {
         str(one): selection_problem("nodes", subject, instance(trim_instance(one))) is None for one in made
@@ -132,19 +136,19 @@ def test_the_verdict_is_the_prometheus_operators(demo: DemoCluster, case: Case, 
     assert set(theirs.values()) == {True, False}
 
 
-def test_a_label_that_is_missing_is_named_and_the_patch_mends_it(demo: DemoCluster) -> None:
-    def told() -> dict[str, str]:
+def test_missing_label_is_reported_and_the_patch_works(demo: DemoCluster) -> None:
+    def selected() -> dict[str, str]:
         conditions = demo.kubectl.get("mtarget", "nodes", "--namespace", NAMESPACE)["status"]["conditions"]
         found: dict[str, str] = next(one for one in conditions if one["type"] == "Selected")
         return found
 
-    until("a Prometheus to select us", lambda: told()["status"] == "True", seconds=60)
+    until("a Prometheus to select the monitor", lambda: selected()["status"] == "True", seconds=60)
     patch = '{"spec": {"monitor": {"labels": null}}}'
     demo.kubectl.run("patch", "mtarget", "nodes", "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
-    until("the missing label to be named", lambda: told()["reason"] == "LabelMissing", seconds=60)
+    until("the missing label to be reported", lambda: selected()["reason"] == "LabelMissing", seconds=60)
     start = f"Prometheus {NAMESPACE}/demo does not select the ServiceMonitor: it requires release=demo."
-    assert told()["message"].startswith(start)
-    _, *words = shlex.split(told()["message"].rpartition("run: ")[2])
+    assert selected()["message"].startswith(start)
+    _, *words = shlex.split(selected()["message"].rpartition("run: ")[2])
     demo.kubectl.run(*words)
-    until("a Prometheus to select us", lambda: told()["status"] == "True", seconds=60)
+    until("a Prometheus to select the monitor", lambda: selected()["status"] == "True", seconds=60)
     until("both to be scraped", lambda: len(demo.prometheus.query(f'up{{service="{SERVICE}"}} == 1')) == 2)

@@ -1,4 +1,4 @@
-"""Agents behind TLS, client certificates and a password: the real Prometheus scrapes them, and nobody else can."""
+"""Agents with TLS, client certificates and a password: the real Prometheus can scrape them, other clients cannot."""
 
 import json
 import time
@@ -22,10 +22,10 @@ WEB = {
     "prometheusClientSecretName": "prometheus-tls",
     "basicAuthSecretName": "scrape-login",
 }
-ASK = """
+REQUESTS_SCRIPT = """
 import base64, http.client, json, os, ssl, sys
 
-def held(pem):
+def file_of(pem):
     place = os.memfd_create("pem")
     os.write(place, pem.encode())
     return f"/proc/self/fd/{place}"
@@ -34,7 +34,7 @@ def status(address, path="/metrics", certificate="", key="", login="", ca=""):
     context = ssl.create_default_context(cadata=ca)
     context.check_hostname = False
     if certificate:
-        context.load_cert_chain(held(certificate), held(key))
+        context.load_cert_chain(file_of(certificate), file_of(key))
     headers = {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
     try:
         client = http.client.HTTPSConnection(address, 9100, timeout=10, context=context)
@@ -45,7 +45,7 @@ def status(address, path="/metrics", certificate="", key="", login="", ca=""):
 
 print(json.dumps([status(**one) for one in json.load(sys.stdin)]))
 """
-"""Asks from inside an agent's pod, which has Python and the network of pods."""
+"""A script for an agent's pod, which has Python and the pod network: it sends requests and prints their results."""
 
 
 def pods(demo: DemoCluster) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ def set_web(demo: DemoCluster, web: dict[str, str] | None) -> None:
 
 
 def all_up(demo: DemoCluster, scheme: str) -> list[ScrapeTarget] | None:
-    """The agents' scrape targets, once each is up over this scheme."""
+    """Return the agents' scrape targets if each is up over this scheme."""
     reload_now(demo.kubectl)
     found = demo.scrape_targets()
     right = [one for one in found if one.health == "up" and one.url.startswith(f"{scheme}://")]
@@ -104,9 +104,9 @@ def test_prometheus_scrapes_with_its_certificate_and_password(demo: DemoCluster)
 
 
 @pytest.mark.usefixtures("guarded")
-def test_a_kubelet_without_either_finds_the_agents_ready(demo: DemoCluster) -> None:
+def test_probes_succeed_without_certificate_and_password(demo: DemoCluster) -> None:
     until("the agents to be ready", demo.ready)
-    time.sleep(45)  # two probes of liveness, and as many of readiness as make a pod unready
+    time.sleep(45)  # two liveness probes, and enough readiness probes to make a pod unready
     assert demo.ready()
     for pod in pods(demo):
         [container] = pod["status"]["containerStatuses"]
@@ -115,7 +115,7 @@ def test_a_kubelet_without_either_finds_the_agents_ready(demo: DemoCluster) -> N
         assert (container["ready"], container["restartCount"]) == (True, 0)
 
 
-def test_nobody_else_is_answered(demo: DemoCluster, guarded: Path) -> None:
+def test_requests_without_credentials_are_rejected(demo: DemoCluster, guarded: Path) -> None:
     until("the agents to be ready", demo.ready)
     text = {file.name: file.read_text() for file in guarded.iterdir()}
     first, second = pods(demo)
@@ -123,7 +123,7 @@ def test_nobody_else_is_answered(demo: DemoCluster, guarded: Path) -> None:
     ours = {"certificate": text["prometheus.crt"], "key": text["prometheus.key"]}
     theirs = {"certificate": text["stranger.crt"], "key": text["stranger.key"]}
     login = {"login": "prometheus:wünsch dir was"}
-    asked = [
+    requests = [
         base | ours | login,
         base | ours,
         base | ours | {"login": "prometheus:guess"},
@@ -132,17 +132,17 @@ def test_nobody_else_is_answered(demo: DemoCluster, guarded: Path) -> None:
         base | {"path": "/-/ready"},
     ]
     name = first["metadata"]["name"]
-    command = ("exec", "--stdin", "--namespace", NAMESPACE, name, "--", "python3", "-c", ASK)
+    command = ("exec", "--stdin", "--namespace", NAMESPACE, name, "--", "python3", "-c", REQUESTS_SCRIPT)
     [right, no_password, wrong_password, no_certificate, stranger, probe] = json.loads(
-        demo.kubectl.run(*command, stdin=json.dumps(asked))
+        demo.kubectl.run(*command, stdin=json.dumps(requests))
     )
     assert (right, no_password, wrong_password, no_certificate, probe) == (200, 401, 401, 403, 200)
     assert "alert" in stranger.lower() or "EOF" in stranger
 
 
 @pytest.mark.usefixtures("guarded")
-def test_a_secret_that_is_not_there_is_named(demo: DemoCluster) -> None:
+def test_missing_secret_is_reported(demo: DemoCluster) -> None:
     set_web(demo, {**WEB, "basicAuthSecretName": "forgotten"})
-    until("the missing Secret to be named", lambda: "forgotten" in json.dumps(demo.target()["status"]), seconds=90)
+    until("the missing Secret to be reported", lambda: "forgotten" in json.dumps(demo.target()["status"]), seconds=90)
     set_web(demo, WEB)
     until("both to be scraped over TLS", lambda: all_up(demo, "https"), seconds=240, why=lambda: why(demo))
