@@ -1,7 +1,7 @@
 """Alerts about the watching itself."""
 
 from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.node_lifecycle import SPARED
+from metricat_operator.alerts.node_lifecycle import SILENCED_BY
 from metricat_operator.alerts.recording import KEYS
 
 _WHY = (
@@ -10,7 +10,7 @@ _WHY = (
 )
 _LOST = (
     f"metricat:node_agent:up{{<selector>}} == 0 "
-    f'unless on ({KEYS}) ALERTS{{alertname=~"{SPARED}",alertstate="firing",<selector>}}'
+    f'unless on ({KEYS}) ALERTS{{alertname=~"{SILENCED_BY}",alertstate="firing",<selector>}}'
 )
 
 ALERTS: tuple[Alert, ...] = (
@@ -36,7 +36,7 @@ ALERTS: tuple[Alert, ...] = (
                 10,
                 "5m",
                 f"100 * count({_LOST}) / count(metricat:node_agent:up{{<selector>}}) > <threshold>",
-                fleet=True,
+                per_target=True,
             ),
         ),
     ),
@@ -59,6 +59,6 @@ ALERTS: tuple[Alert, ...] = (
         summary="The alerting chain works",
         description="This alert always fires. Its silence means that Prometheus or Alertmanager does not work.",
         action="nothing, while it comes.",
-        levels=(Level("info", None, "0s", fleet=True),),
+        levels=(Level("info", None, "0s", per_target=True),),
     ),
 )

@@ -21,7 +21,7 @@ class Level:
     threshold: float | None
     duration: str
     expr: str = ""
-    fleet: bool = False
+    per_target: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Alert:
     action: str
     levels: tuple[Level, ...]
     unit: str = ""
-    lingers: bool = False
+    keep_firing: bool = False
 
     @property
     def per_node(self) -> bool:

@@ -39,7 +39,7 @@ ALERTS: tuple[Alert, ...] = (
         action="give the pods named here CPU limits, or move them to other nodes; end what should not run.",
         unit="%",
         levels=(Level("warning", 80, "5m"), Level("critical", 95, "1m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeLoadHigh",
@@ -53,7 +53,7 @@ ALERTS: tuple[Alert, ...] = (
         "grep ^D on the node.",
         unit="tasks per core",
         levels=(Level("warning", 2, "15m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodePressureCPU",
@@ -66,7 +66,7 @@ ALERTS: tuple[Alert, ...] = (
         action="move some of the pods named here to other nodes, or raise CPU limits that hold them back.",
         unit="%",
         levels=(Level("warning", 25, "10m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeMemoryUsageHigh",
@@ -79,7 +79,7 @@ ALERTS: tuple[Alert, ...] = (
         action="look whether one of the processes named here grows; restart its pod, or give it a memory limit.",
         unit="%",
         levels=(Level("warning", 85, "5m"), Level("critical", 95, "5m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeOOMKill",
@@ -109,7 +109,7 @@ ALERTS: tuple[Alert, ...] = (
         action="free memory on the node: move away the pods of the processes named here.",
         unit="faults per second",
         levels=(Level("warning", 500, "15m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeSwapUsageHigh",
@@ -123,7 +123,7 @@ ALERTS: tuple[Alert, ...] = (
         "processes named here.",
         unit="%",
         levels=(Level("warning", 80, "15m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodePressureMemory",
@@ -136,6 +136,6 @@ ALERTS: tuple[Alert, ...] = (
         action="move away a pod of the processes named here at once, before the kernel kills something.",
         unit="%",
         levels=(Level("warning", 10, "10m"), Level("critical", 30, "5m")),
-        lingers=True,
+        keep_firing=True,
     ),
 )

@@ -16,7 +16,7 @@ ALERTS: tuple[Alert, ...] = (
         action="lsof -n | awk '{print $1}' | sort | uniq -c | sort -n | tail on the node shows who has so many.",
         unit="%",
         levels=(Level("warning", 70, "15m"), Level("critical", 90, "15m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeClockSkew",
@@ -29,7 +29,7 @@ ALERTS: tuple[Alert, ...] = (
         action="chronyc tracking or timedatectl timesync-status on the node shows the reference and the offset.",
         unit="seconds",
         levels=(Level("warning", 0.05, "10m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeClockNotSynchronising",
@@ -53,7 +53,7 @@ ALERTS: tuple[Alert, ...] = (
         action="take load off the node, and look for fans that stand still or a hot room.",
         unit="°C below the critical temperature, or less",
         levels=(Level("warning", 5, "10m"), Level("critical", 0, "1m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeRebooted",

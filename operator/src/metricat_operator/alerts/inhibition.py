@@ -8,7 +8,7 @@ equal to Alertmanager, so each side is made to have what it is compared by.
 from dataclasses import dataclass
 from typing import Literal
 
-from metricat_operator.alerts.node_lifecycle import SPARED
+from metricat_operator.alerts.node_lifecycle import SILENCED_BY
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ INHIBITIONS: tuple[Inhibition, ...] = (
     ),
     Inhibition(
         why="A node that is cordoned, about to be deleted or brand-new calls nobody.",
-        source=(Matcher("alertname", "=~", SPARED), Matcher("node", "!=", "")),
-        target=(Matcher("alertname", "!~", SPARED), Matcher("node", "!=", "")),
+        source=(Matcher("alertname", "=~", SILENCED_BY), Matcher("node", "!=", "")),
+        target=(Matcher("alertname", "!~", SILENCED_BY), Matcher("node", "!=", "")),
         equal=_NODE,
     ),
 )

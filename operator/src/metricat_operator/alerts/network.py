@@ -22,7 +22,7 @@ ALERTS: tuple[Alert, ...] = (
         action="the kubelet's container_network_receive_bytes_total and ..._transmit_bytes_total tell which pod it is.",
         unit="%",
         levels=(Level("warning", 80, "5m"), Level("critical", 95, "5m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeNetworkDropsHigh",
@@ -35,7 +35,7 @@ ALERTS: tuple[Alert, ...] = (
         action="ethtool -S {{ $labels.device }} | grep -iE 'drop|miss|fifo' on the node says where they are dropped.",
         unit="% of packets",
         levels=(Level("warning", 1, "15m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeNetworkErrorsHigh",
@@ -50,7 +50,7 @@ ALERTS: tuple[Alert, ...] = (
         "transceiver or port.",
         unit="% of packets",
         levels=(Level("warning", 1, "15m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeConntrackHigh",
@@ -64,7 +64,7 @@ ALERTS: tuple[Alert, ...] = (
         "nf_conntrack_max meanwhile.",
         unit="%",
         levels=(Level("warning", 75, "5m"), Level("critical", 90, "5m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeBondDegraded",
@@ -90,6 +90,6 @@ ALERTS: tuple[Alert, ...] = (
         "driver says.",
         unit="changes within 2 minutes",
         levels=(Level("warning", 3, "2m"),),
-        lingers=True,
+        keep_firing=True,
     ),
 )

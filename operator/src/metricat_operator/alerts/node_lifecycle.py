@@ -23,7 +23,9 @@ _MISSING = (
     '"namespace", "<namespace>", "", ""), "service", "<service>", "", "")'
 )
 _TAINTS = "|".join(taint.replace(".", "[.]") for taint in BEFORE_DELETION)
-_PARTING = f'kube_node_spec_unschedulable == 1 or kube_node_spec_taint{{key=~"{_TAINTS}"}} or metricat_node_cordoned'
+_OUT_OF_SERVICE = (
+    f'kube_node_spec_unschedulable == 1 or kube_node_spec_taint{{key=~"{_TAINTS}"}} or metricat_node_cordoned'
+)
 _CREATED = "(kube_node_created or metricat_node_created_timestamp_seconds)"
 
 
@@ -35,11 +37,11 @@ def _of(facts: str) -> str:
 RECORDED: tuple[Recording, ...] = (
     # 1 where the agent is scraped, 0 where it is not, or the operator says that there is none.
     Recording("metricat:node_agent:up", f"{_UP} == 0 or on (node) {_MISSING} or on (node) {_UP}"),
-    Recording("metricat:node:cordoned", _of(_PARTING)),
+    Recording("metricat:node:cordoned", _of(_OUT_OF_SERVICE)),
     Recording("metricat:node:new", _of(f"time() - {_CREATED} < 900")),
 )
 
-SPARED = "NodeCordoned|NodeNew"
+SILENCED_BY = "NodeCordoned|NodeNew"
 """The alerts below. Where one is switched off, its nodes are like the others in every respect."""
 
 _CORDONED = "max_over_time(metricat:node:cordoned{<selector>}[%s]) > 0"
@@ -51,7 +53,7 @@ _WHY = (
     "{{ with printf `topk(1, metricat_node_cordoned{node=%q})` $labels.node | query }}"
     " ({{ (first .).Labels.reason }}){{ end }}"
 )
-_QUIET = "While this fires, Alertmanager tells of no other alert about the node."
+_SILENCED_NOTE = "While this fires, Alertmanager tells of no other alert about the node."
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -63,7 +65,7 @@ ALERTS: tuple[Alert, ...] = (
         'unless on (namespace, service, node) metricat:node_agent:up{namespace="<namespace>",service="<service>"}',
         resource="cordoned",
         summary="{{ $labels.node }} takes no new pods",
-        description=f"{NODE} is cordoned, drained or deleted{_WHY}, or was so until now. {_QUIET}",
+        description=f"{NODE} is cordoned, drained or deleted{_WHY}, or was so until now. {_SILENCED_NOTE}",
         action="nothing, if it was expected; kubectl uncordon {{ $labels.node }} puts the node back.",
         levels=(Level("info", None, "0s"),),
     ),
@@ -75,7 +77,7 @@ ALERTS: tuple[Alert, ...] = (
         expr="metricat:node:new{<selector>} > 0",
         resource="new",
         summary="{{ $labels.node }} is new",
-        description=f"{NODE} came to the cluster within the last 15 minutes. {_QUIET}",
+        description=f"{NODE} came to the cluster within the last 15 minutes. {_SILENCED_NOTE}",
         action="nothing: it ends by itself.",
         levels=(Level("info", None, "0s"),),
     ),

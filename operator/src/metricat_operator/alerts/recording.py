@@ -63,7 +63,7 @@ _FILES_FREE = _raw("node_filesystem_files_free", FILESYSTEM)
 _FS_USED = "node_filesystem_used:bytes"
 _RUNTIME_DIRECTORIES = "/var/lib/(containerd|docker|containers|containers/storage|rancher|k0s)(/.*)?"
 
-COMPUTE: tuple[Recording, ...] = (
+CPU_MEMORY: tuple[Recording, ...] = (
     Recording(
         "metricat:node_cpu_mode:percent",
         f"100 * avg by ({KEYS}, mode) ({_rate(_CPU_TIME, f'{KEYS}, cpu, mode')})",
@@ -192,7 +192,7 @@ FILESYSTEMS: tuple[Recording, ...] = (
     ),
 )
 
-RECORDINGS: tuple[Recording, ...] = (*COMPUTE, *DEVICES, *FILESYSTEMS)
+RECORDINGS: tuple[Recording, ...] = (*CPU_MEMORY, *DEVICES, *FILESYSTEMS)
 
 
 def _directions(what: str) -> dict[str, str]:

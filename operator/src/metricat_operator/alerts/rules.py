@@ -9,8 +9,8 @@ from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS, Alert, Lev
 from metricat_operator.alerts.recording import Recording
 from metricat_operator.alerts.settings import LevelSettings, SettingsByAlert
 
-Group = dict[str, Any]
-Rule = dict[str, Any]
+GroupManifest = dict[str, Any]
+RuleManifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Scope:
     def _pools(self) -> str:
         return f',pool{"=~" if len(self.pools) > 1 else "="}"{"|".join(self.pools)}"' if self.pools else ""
 
-    def filled(self, text: str, threshold: str = "") -> str:
+    def render(self, text: str, threshold: str = "") -> str:
         """The text with what is meant in place of what it is called."""
         for placeholder, value in (
             ("<selector>", self.selector),
@@ -62,28 +62,28 @@ def _literal(labels: Mapping[str, str]) -> dict[str, str]:
     return {name: value.replace("{{", '{{ "{{" }}') for name, value in sorted(labels.items())}
 
 
-def recording_group(name: str, scope: Scope) -> Group:
+def recording_group(name: str, scope: Scope) -> GroupManifest:
     """The recording rules over the scope's series."""
     return {"name": name, "rules": _recorded(RECORDINGS, scope)}
 
 
-def baseline_group(name: str, scope: Scope) -> Group:
+def baseline_group(name: str, scope: Scope) -> GroupManifest:
     """What is usual for the hour."""
     return {"name": name, "interval": anomaly.INTERVAL, "rules": _recorded(anomaly.BASELINE, scope)}
 
 
-def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[Rule]:
+def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[RuleManifest]:
     return [
         {
             "record": recording.name,
-            "expr": scope.filled(recording.expr),
+            "expr": scope.render(recording.expr),
             **({"labels": dict(sorted(scope.extra_labels.items()))} if scope.extra_labels else {}),
         }
         for recording in recordings
     ]
 
 
-def alert_group(name: str, scope: Scope, settings: SettingsByAlert, runbook_base_url: str) -> Group:
+def alert_group(name: str, scope: Scope, settings: SettingsByAlert, runbook_base_url: str) -> GroupManifest:
     """Return the alerts of the catalogue, at the levels that `settings` has and enables."""
     rules = []
     for alert in (alert for alert in CATALOGUE if alert.name in settings):
@@ -98,14 +98,14 @@ def alert_group(name: str, scope: Scope, settings: SettingsByAlert, runbook_base
     return {"name": name, "rules": rules}
 
 
-def _rule(alert: Alert, level: Level, scope: Scope, settings: LevelSettings, labels: Mapping[str, str]) -> Rule:
+def _rule(alert: Alert, level: Level, scope: Scope, settings: LevelSettings, labels: Mapping[str, str]) -> RuleManifest:
     threshold = "" if settings.threshold is None else number(settings.threshold)
-    description = scope.filled(alert.description, threshold)
+    description = scope.render(alert.description, threshold)
     return {
         "alert": alert.name,
-        "expr": scope.filled(level.expr or alert.expr, threshold),
+        "expr": scope.render(level.expr or alert.expr, threshold),
         "for": settings.duration,
-        **({"keep_firing_for": settings.duration} if alert.lingers else {}),
+        **({"keep_firing_for": settings.duration} if alert.keep_firing else {}),
         "labels": {
             **scope.alert_labels,
             **_literal(labels),
@@ -123,7 +123,7 @@ def _runbook(base_url: str, alert: str) -> str:
     return base_url.replace("{alert}", alert) if "{alert}" in base_url else f"{base_url.rstrip('/')}/{alert}"
 
 
-def sharded(group: Group, most: int = 20) -> list[Group]:
+def sharded(group: GroupManifest, most: int = 20) -> list[GroupManifest]:
     """The group as several of at most `most` rules: Prometheus evaluates a group's rules one after another."""
     rules = group["rules"]
     parts = [rules[start : start + most] for start in range(0, len(rules), most)]

@@ -35,7 +35,7 @@ ALERTS: tuple[Alert, ...] = (
         action="du -xh --max-depth=2 {{ $labels.mountpoint }} | sort -h | tail on the node finds what is large.",
         unit="%",
         levels=(Level("warning", 80, "30m"), Level("critical", 90, "30m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeImageFilesystemUsageHigh",
@@ -50,7 +50,7 @@ ALERTS: tuple[Alert, ...] = (
         "why the kubelet frees nothing.",
         unit="%",
         levels=(Level("warning", 88, "30m"), Level("critical", 93, "30m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeFilesystemFillsUp",
@@ -75,7 +75,7 @@ ALERTS: tuple[Alert, ...] = (
                 f"{_FULL_6H} and metricat:node_filesystem_usage:percent{{<selector>}} > 85 unless {_CLEANED}",
             ),
         ),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeInodeUsageHigh",
@@ -89,7 +89,7 @@ ALERTS: tuple[Alert, ...] = (
         "with the many files.",
         unit="%",
         levels=(Level("warning", 80, "30m"), Level("critical", 95, "30m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeInodesFillUp",
@@ -105,7 +105,7 @@ ALERTS: tuple[Alert, ...] = (
         "where files are made.",
         unit="hours or less",
         levels=(Level("warning", 24, "1h"), Level("critical", 4, "1h")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeFilesystemReadOnly",
@@ -133,7 +133,7 @@ ALERTS: tuple[Alert, ...] = (
         action="iotop -oPa or pidstat -d 5 on the node shows who reads and writes.",
         unit="%",
         levels=(Level("warning", 80, "5m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeDiskAwaitHigh",
@@ -147,7 +147,7 @@ ALERTS: tuple[Alert, ...] = (
         "$labels.device }} tells whether it dies.",
         unit="milliseconds",
         levels=(Level("warning", 100, "5m"), Level("critical", 500, "5m")),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodePressureIO",
@@ -160,7 +160,7 @@ ALERTS: tuple[Alert, ...] = (
         action="metricat:node_disk_await:milliseconds and metricat:node_disk_queue:length tell which disk it is.",
         unit="%",
         levels=(Level("warning", 10, "10m"),),
-        lingers=True,
+        keep_firing=True,
     ),
     Alert(
         name="NodeRAIDDegraded",

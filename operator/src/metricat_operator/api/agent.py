@@ -14,11 +14,11 @@ from metricat_operator.api.fields import (
     ObjectName,
     Quantity,
     cel,
-    given,
+    is_given,
     rule,
 )
 from metricat_operator.api.labels import SeriesLabels
-from metricat_operator.api.web import Web
+from metricat_operator.api.web import WebSettings
 
 _KEYLESS = "a toleration without a key is for every taint, and needs operator Exists"
 _EXISTS = "operator Exists asks for no value; leave it out, or write operator Equal"
@@ -45,7 +45,7 @@ class Toleration(Model):
     model_config = Model.model_config | {
         "json_schema_extra": cel(
             rule("has(self.key) || (has(self.operator) && self.operator == 'Exists')", _KEYLESS),
-            rule(f"!{given('value')} || !has(self.operator) || self.operator == 'Equal'", _EXISTS),
+            rule(f"!{is_given('value')} || !has(self.operator) || self.operator == 'Equal'", _EXISTS),
             rule(
                 "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
                 _NOT_FOR_EVER,
@@ -65,7 +65,7 @@ class Toleration(Model):
         return self
 
 
-class Amounts(Model):
+class ResourceAmounts(Model):
     """Amounts of what a node has to share."""
 
     cpu: Quantity | None = Field(default=None, description="Cores, such as 100m.")
@@ -85,13 +85,13 @@ def _within_limit(name: str) -> dict[str, str]:
 class Resources(Model):
     """CPU and memory of one agent."""
 
-    requests: Amounts = Field(
-        default=Amounts(cpu="20m", memory="40Mi"),
+    requests: ResourceAmounts = Field(
+        default=ResourceAmounts(cpu="20m", memory="40Mi"),
         description="What the scheduler sets aside. Default: cpu 20m, memory 40Mi; "
         "what is set here takes the place of both.",
     )
-    limits: Amounts = Field(
-        default=Amounts(memory="128Mi"),
+    limits: ResourceAmounts = Field(
+        default=ResourceAmounts(memory="128Mi"),
         description="What the agent may not exceed. Default: memory 128Mi; what is set here takes its place.",
     )
 
@@ -108,7 +108,7 @@ class UpdateStrategy(Model):
     )
 
 
-class PerPool(Model):
+class AgentPoolSettings(Model):
     """How the exporter runs on each node."""
 
     collectors: Collectors = Field(default=Collectors(), description="What the agent reads.")
@@ -128,12 +128,13 @@ class PerPool(Model):
     )
 
 
-class Agent(PerPool):
+class AgentSettings(AgentPoolSettings):
     """How the exporter runs on each node.
 
     What a pool may not set is here: Prometheus is told once for all agents how to ask them.
     """
 
-    web: Web = Field(
-        default=Web(), description="TLS, client certificates and a password, by names of Secrets. Not set by pools."
+    web: WebSettings = Field(
+        default=WebSettings(),
+        description="TLS, client certificates and a password, by names of Secrets. Not set by pools.",
     )

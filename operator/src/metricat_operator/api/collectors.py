@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from metricat_operator.api.fields import DeprecatedName, Model, Regex, cel, given, rule
+from metricat_operator.api.fields import DeprecatedName, Model, Regex, cel, is_given, rule
 
 
 class Collector(Model):
@@ -14,11 +14,11 @@ class Collector(Model):
     enabled: bool = Field(default=True, description="Whether the collector runs.")
 
 
-def _either(*things: str) -> dict[str, Any]:
+def _exclusive(*things: str) -> dict[str, Any]:
     """A pattern to leave out or a pattern to take: the agent cannot follow both."""
     rules = [
         rule(
-            f"!({given(f'exclude{thing}')} && {given(f'include{thing}')})",
+            f"!({is_given(f'exclude{thing}')} && {is_given(f'include{thing}')})",
             f"exclude{thing} and include{thing} do not go together; give one of the two",
         )
         for thing in things
@@ -46,7 +46,7 @@ class FilesystemCollector(Collector):
         description="File system types to take, and no others, as a regular expression. Default: all.",
     )
 
-    model_config = Model.model_config | {"json_schema_extra": _either("MountPoints", "FSTypes")}
+    model_config = Model.model_config | {"json_schema_extra": _exclusive("MountPoints", "FSTypes")}
 
 
 class DeviceCollector(Collector):
@@ -59,7 +59,7 @@ class DeviceCollector(Collector):
         default=None, description="Devices to take, and no others, as a regular expression. Default: all."
     )
 
-    model_config = Model.model_config | {"json_schema_extra": _either("Devices")}
+    model_config = Model.model_config | {"json_schema_extra": _exclusive("Devices")}
 
 
 class ProcessCollector(Collector):
@@ -92,7 +92,7 @@ class Collectors(Model):
     )
 
 
-def ambiguities(collectors: Collectors) -> Iterator[str]:
+def pattern_conflicts(collectors: Collectors) -> Iterator[str]:
     """Patterns that the agent would refuse together. A pool's may meet the target's, which no rule of the CRD sees."""
     patterns = {
         "diskstats": {"Devices": (collectors.diskstats.exclude_devices, collectors.diskstats.include_devices)},

@@ -89,7 +89,7 @@ def _with(extra: Any, old_names: tuple[DeprecatedName, ...]) -> type[Model]:
     return Checked
 
 
-def given(field: str) -> str:
+def is_given(field: str) -> str:
     """CEL for whether a text field says anything: empty is as good as left out."""
     return f"(has(self.{field}) && self.{field} != '')"
 

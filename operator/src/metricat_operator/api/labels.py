@@ -17,19 +17,19 @@ PrometheusLabels = Annotated[
     Field(max_length=32, json_schema_extra=cel(_KEYS)),
 ]
 
-WHERE = ("namespace", "service", "node", "pool", "instance", "job", "pod", "container", "endpoint")
+SCRAPE_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod", "container", "endpoint")
 """Labels that say where a series comes from."""
 
-WHAT = (
+IDENTITY_LABELS = (
     *("chip", "collector", "cpu", "day", "device", "direction", "fstype", "master", "measure", "mode"),
     *("mountpoint", "name", "pid", "pod_uid", "sensor", "state"),
 )
 """Labels by which the rules tell series apart: all with one value would be one series, which is an error."""
 
-OWN = tuple(naming.labels("", ""))
+OBJECT_LABELS = tuple(naming.labels("", ""))
 """Labels that every object of Metricat's has."""
 
-_OF_SERIES = (*WHERE, *WHAT)
+_OF_SERIES = (*SCRAPE_LABELS, *IDENTITY_LABELS)
 _OF_ALERTS = (*_OF_SERIES, "alertname", "severity", "resource")
 
 
@@ -57,13 +57,13 @@ SeriesLabels = Annotated[
 ]
 ChildLabels = Annotated[
     KubernetesLabels,
-    _not_of(OWN),
+    _not_of(OBJECT_LABELS),
     Field(
         json_schema_extra=cel(
             key_rule(LABEL_KEY, "Kubernetes label key"),
             rule(
-                f"self.all(key, !(key in {list(OWN)!r}))",
-                f"{', '.join(OWN)} are set by Metricat; choose another label name",
+                f"self.all(key, !(key in {list(OBJECT_LABELS)!r}))",
+                f"{', '.join(OBJECT_LABELS)} are set by Metricat; choose another label name",
             ),
         )
     ),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from metricat_operator.api.nodes import NodeSelector
 from metricat_operator.api.pools import requirements
-from metricat_operator.api.selectors import All, chosen
+from metricat_operator.api.selectors import Requirements, matches
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Claim:
     created: str
     namespace: str
     name: str
-    selects: All | None
+    selects: Requirements | None
 
     def __str__(self) -> str:
         """As a message names the target."""
@@ -42,16 +42,16 @@ def claim(target: Mapping[str, Any]) -> Claim:
     return Claim(metadata.get("creationTimestamp", ""), metadata["namespace"], metadata["name"], selects)
 
 
-def selected(claims: Iterable[Claim]) -> tuple[All, ...]:
+def selected(claims: Iterable[Claim]) -> tuple[Requirements, ...]:
     """The selectors of the claims that have one."""
     return tuple(one.selects for one in claims if one.selects is not None)
 
 
-def owners(wanted: All, older: Iterable[Claim], nodes: Iterable[Mapping[str, str]]) -> Counter[str]:
+def owners(wanted: Requirements, older: Iterable[Claim], nodes: Iterable[Mapping[str, str]]) -> Counter[str]:
     """Of the nodes with these labels that meet `wanted`, how many each older target owns."""
     ranked = [(str(one), one.selects) for one in by_age(older) if one.selects is not None]
-    meant = [labels for labels in nodes if chosen(wanted, labels)]
-    owners = (next((name for name, selects in ranked if chosen(selects, labels)), None) for labels in meant)
+    meant = [labels for labels in nodes if matches(wanted, labels)]
+    owners = (next((name for name, selects in ranked if matches(selects, labels)), None) for labels in meant)
     return Counter(name for name in owners if name is not None)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from metricat_operator import naming
 from metricat_operator.api import thresholds
 from metricat_operator.api.alerts import ALERTS_ONLY
-from metricat_operator.api.collectors import ambiguities
+from metricat_operator.api.collectors import pattern_conflicts
 from metricat_operator.api.deprecations import Place, replace_deprecated
 from metricat_operator.api.fields import quantity
 from metricat_operator.api.notifications import contradictions
@@ -58,7 +58,7 @@ def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
     try:
         model, ignored = _validated(known)
     except ValidationError as error:
-        errors = tuple(f"{_path(one['loc'], old_names)}: {_said(one)}" for one in _details(error))
+        errors = tuple(f"{_path(one['loc'], old_names)}: {_error_text(one)}" for one in _details(error))
         return Parsed(None, errors, tuple(warnings))
     warnings += [
         f"{_path(place, old_names)}: unknown to this version of the operator, and ignored" for place in ignored
@@ -67,9 +67,9 @@ def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
         pools = resolve(model)
     except MergeError as error:
         return Parsed(None, tuple(map(str, error.args)), tuple(warnings))
-    warnings += [*_doubts(model), *_disorder(model, pools)]
+    warnings += [*_promql_warnings(model), *_threshold_warnings(model, pools)]
     found = Parsed(model, tuple(_contradictions(model, pools)), tuple(warnings), tuple(older))
-    if found.errors or not (crowd := _crowd(found)):
+    if found.errors or not (crowd := _too_many_terms(found)):
         return found
     return replace(found, errors=crowd, too_many_terms=True)
 
@@ -97,7 +97,7 @@ def _details(error: ValidationError) -> Sequence[Any]:
     return error.errors(include_url=False, include_context=False)
 
 
-def _crowd(parsed: Parsed) -> tuple[str, ...]:
+def _too_many_terms(parsed: Parsed) -> tuple[str, ...]:
     """Where what older targets claim is more than a node affinity can leave out."""
     number = max(count(pool.unwanted) for pool in parsed.pools)
     if number <= MAX_TERMS:
@@ -127,7 +127,7 @@ def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
         found += thresholds.contradictions(rules.by_alert(written_only=True), f"{place}.alerts.rules")
     for place, pool in zip(_places(spec), resolved, strict=True):
         where = f"{place}.agent"
-        found += [f"{where}.collectors.{said}" for said in ambiguities(pool.agent.collectors)]
+        found += [f"{where}.collectors.{said}" for said in pattern_conflicts(pool.agent.collectors)]
         resources = pool.agent.resources
         for name in ("cpu", "memory"):
             request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
@@ -155,7 +155,7 @@ def _places(spec: Spec) -> list[str]:
     return [*(f"spec.pools[{place}]" for place in range(len(spec.pools))), "spec"]
 
 
-def _disorder(spec: Spec, pools: Sequence[Pool]) -> list[str]:
+def _threshold_warnings(spec: Spec, pools: Sequence[Pool]) -> list[str]:
     """Thresholds in force that contradict each other; a pool has only those that are its own."""
     *places, last = _places(spec)
     *special, default = pools
@@ -193,7 +193,7 @@ def _node_contradictions(spec: Spec) -> list[str]:
     return found
 
 
-def _doubts(spec: Spec) -> list[str]:
+def _promql_warnings(spec: Spec) -> list[str]:
     """PromQL that our parser does not take. The Prometheus Operator's verdict counts: parsers differ at the edges."""
     found = []
     for place, group in enumerate(spec.alerts.extra_groups):
@@ -207,7 +207,7 @@ def _doubts(spec: Spec) -> list[str]:
     return found
 
 
-def _said(detail: Any) -> str:
+def _error_text(detail: Any) -> str:
     message = str(detail["msg"]).removeprefix("Value error, ")
     value = detail.get("input")
     told = not isinstance(value, (str, int, float)) or repr(value) in message

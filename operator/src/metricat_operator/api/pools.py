@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from metricat_operator import naming
-from metricat_operator.api.agent import Agent
+from metricat_operator.api.agent import AgentSettings
 from metricat_operator.api.alerts import AlertRules
 from metricat_operator.api.fields import Model
 from metricat_operator.api.nodes import NodeSelector
-from metricat_operator.api.selectors import All, Requirement, chosen, disjoint_filter
+from metricat_operator.api.selectors import Requirement, Requirements, disjoint_filter, matches
 from metricat_operator.api.v1alpha1 import Spec
 
 ModelT = TypeVar("ModelT", bound=Model)
@@ -26,17 +26,17 @@ class Pool:
     """Nodes that meet `wanted` and none of the selectors `unwanted`, and how their agents run."""
 
     name: str
-    agent: Agent
+    agent: AgentSettings
     rules: AlertRules
-    wanted: All = ()
-    unwanted: tuple[All, ...] = ()
+    wanted: Requirements = ()
+    unwanted: tuple[Requirements, ...] = ()
 
     def owns(self, labels: Mapping[str, str]) -> bool:
         """Whether a node with these labels is the pool's."""
-        return chosen(self.wanted, labels) and not any(chosen(selector, labels) for selector in self.unwanted)
+        return matches(self.wanted, labels) and not any(matches(selector, labels) for selector in self.unwanted)
 
 
-def resolve(spec: Spec, older: Sequence[All] = ()) -> tuple[Pool, ...]:
+def resolve(spec: Spec, older: Sequence[Requirements] = ()) -> tuple[Pool, ...]:
     """Every pool in order, and the default one, which owns the target's nodes that no other does, last.
 
     `older` are the selectors of older targets, whose nodes are theirs.
@@ -46,13 +46,13 @@ def resolve(spec: Spec, older: Sequence[All] = ()) -> tuple[Pool, ...]:
     """
     ours = requirements(spec.node_selector)
     pools: list[Pool] = []
-    before: tuple[All, ...] = ()
+    before: tuple[Requirements, ...] = ()
     for place, pool in enumerate(spec.pools):
         own = requirements(pool.node_selector)
         pools.append(
             Pool(
                 name=pool.name,
-                agent=_merged(f"spec.pools[{place}].agent", Agent, spec.agent, pool.agent),
+                agent=_merged(f"spec.pools[{place}].agent", AgentSettings, spec.agent, pool.agent),
                 rules=_merged(f"spec.pools[{place}].alerts.rules", AlertRules, spec.alerts.rules, pool.alerts.rules),
                 wanted=(*ours, *own),
                 unwanted=(*before, *disjoint_filter((*ours, *own), older)),
@@ -65,7 +65,7 @@ def resolve(spec: Spec, older: Sequence[All] = ()) -> tuple[Pool, ...]:
     return tuple(pools)
 
 
-def requirements(selector: NodeSelector) -> All:
+def requirements(selector: NodeSelector) -> Requirements:
     """The selector's requirements, in an order that does not depend on how it is written."""
     labels = [Requirement(key, "In", (value,)) for key, value in selector.match_labels.items()]
     expressions = [

@@ -77,13 +77,13 @@ class Relabeling(Model):
     @model_validator(mode="after")
     def _fits_its_action(self) -> Self:
         """The same as the rules above."""
-        given = self.model_fields_set
-        if self.action in _WRITING and "target_label" not in given:
+        written = self.model_fields_set
+        if self.action in _WRITING and "target_label" not in written:
             raise ValueError(_NO_TARGET)
-        if self.action == "hashmod" and "modulus" not in given:
+        if self.action == "hashmod" and "modulus" not in written:
             raise ValueError(_NO_MODULUS)
-        if self.action in _LABELS and given - {"action", "regex"}:
+        if self.action in _LABELS and written - {"action", "regex"}:
             raise ValueError(_MORE_THAN_REGEX)
-        if self.action in _EQUAL and given - {"action", "source_labels", "target_label"}:
+        if self.action in _EQUAL and written - {"action", "source_labels", "target_label"}:
             raise ValueError(_MORE_THAN_LABELS)
         return self

@@ -37,16 +37,16 @@ class Requirement:
         return found | ({"values": list(self.values)} if self.values else {})
 
 
-All = tuple[Requirement, ...]
+Requirements = tuple[Requirement, ...]
 """Requirements that must hold together; none at all holds for every node."""
 
 
-def chosen(requirements: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
+def matches(requirements: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
     """Whether a node with these labels meets all of them."""
     return all(requirement.holds(labels) for requirement in requirements)
 
 
-def terms(wanted: All, unwanted: Sequence[All]) -> list[All]:
+def terms(wanted: Requirements, unwanted: Sequence[Requirements]) -> list[Requirements]:
     """Terms of which one must hold, for the nodes that meet `wanted` and none of the selectors `unwanted`.
 
     "Not that selector" means that one of its requirements fails, so there are as many terms as the product of the
@@ -69,7 +69,7 @@ def contradict(one: Requirement, other: Requirement) -> bool:
     return other.operator == "DoesNotExist" or (other.operator == "NotIn" and set(one.values) <= set(other.values))
 
 
-def disjoint_filter(wanted: All, others: Iterable[All]) -> tuple[All, ...]:
+def disjoint_filter(wanted: Requirements, others: Iterable[Requirements]) -> tuple[Requirements, ...]:
     """What of the other selectors matters to nodes that meet `wanted`: as few as possible, and as short.
 
     Selectors that share no node with it are left out, as are requirements that all its nodes meet. Where one of the
@@ -77,7 +77,7 @@ def disjoint_filter(wanted: All, others: Iterable[All]) -> tuple[All, ...]:
     label become one, so any number of targets that divide the nodes by a label is a single term.
     """
     values: dict[str, set[str]] = {}
-    found: set[All] = set()
+    found: set[Requirements] = set()
     for selector in others:
         if any(contradict(mine, theirs) for mine in wanted for theirs in selector):
             continue
@@ -92,7 +92,7 @@ def disjoint_filter(wanted: All, others: Iterable[All]) -> tuple[All, ...]:
     return (*merged, *sorted(found))
 
 
-def count(unwanted: Sequence[All]) -> int:
+def count(unwanted: Sequence[Requirements]) -> int:
     """How many terms `terms` makes at most."""
     number = 1
     for selector in unwanted:
@@ -109,7 +109,7 @@ def in_affinity(pod: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     if required is None:
         return True
     return any(
-        chosen((Requirement(m["key"], m["operator"], tuple(m.get("values", ()))) for m in _known(term)), labels)
+        matches((Requirement(m["key"], m["operator"], tuple(m.get("values", ()))) for m in _known(term)), labels)
         for term in required
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
-from metricat_operator.api.agent import Agent, PerPool
+from metricat_operator.api.agent import AgentPoolSettings, AgentSettings
 from metricat_operator.api.alerts import Alerts, NodeRules, RuleSettings
 from metricat_operator.api.fields import Model, cel, checked_as, rule
 from metricat_operator.api.monitor import Monitor
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         """The fields of `NodeRules`, each of which may be left out."""
 
 else:
-    PoolAgent = _override(PerPool, "PoolAgent")
+    PoolAgent = _override(AgentPoolSettings, "PoolAgent")
     PoolRules = _override(NodeRules, "PoolRules", RuleSettings)
 
 
@@ -58,7 +58,7 @@ MAX_POOLS = 16
 MAX_TERMS = 64
 
 
-class Pool(Model):
+class PoolSpec(Model):
     """One pool; what it leaves out is as the target says."""
 
     name: str = Field(
@@ -113,9 +113,9 @@ class Spec(Model):
             )
         ),
     ] = Field(default=NodeSelector(), description="The nodes to watch. Default: all Linux nodes.")
-    agent: Agent = Field(default=Agent(), description="How the exporter runs on each node.")
+    agent: AgentSettings = Field(default=AgentSettings(), description="How the exporter runs on each node.")
     pools: Annotated[
-        tuple[Pool, ...],
+        tuple[PoolSpec, ...],
         Field(
             json_schema_extra={
                 "x-kubernetes-list-type": "map",

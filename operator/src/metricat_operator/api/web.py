@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from metricat_operator.api.fields import Model, ObjectName, cel, given, rule
+from metricat_operator.api.fields import Model, ObjectName, cel, is_given, rule
 
 _CA_WITHOUT_TLS = "clientCASecretName needs tlsSecretName: there are no client certificates without TLS"
 _ONE_END = (
@@ -14,7 +14,7 @@ _ONE_END = (
 _NAME_WITHOUT_TLS = "serverName needs tlsSecretName: it is the name in the agents' certificate"
 
 
-class Web(Model):
+class WebSettings(Model):
     """TLS, client certificates and a password, each by the name of a Secret in the target's namespace."""
 
     tls_secret_name: ObjectName = Field(
@@ -45,9 +45,9 @@ class Web(Model):
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
-            rule(f"!{given('clientCASecretName')} || {given('tlsSecretName')}", _CA_WITHOUT_TLS),
-            rule(f"{given('clientCASecretName')} == {given('prometheusClientSecretName')}", _ONE_END),
-            rule(f"!{given('serverName')} || {given('tlsSecretName')}", _NAME_WITHOUT_TLS),
+            rule(f"!{is_given('clientCASecretName')} || {is_given('tlsSecretName')}", _CA_WITHOUT_TLS),
+            rule(f"{is_given('clientCASecretName')} == {is_given('prometheusClientSecretName')}", _ONE_END),
+            rule(f"!{is_given('serverName')} || {is_given('tlsSecretName')}", _NAME_WITHOUT_TLS),
         )
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from metricat_operator import naming
 from metricat_operator.api.overlap import Claim
-from metricat_operator.api.selectors import All
+from metricat_operator.api.selectors import Requirements
 from metricat_operator.cluster import prometheus_objects, target_claims
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.compressed import pack, unpack
@@ -121,7 +121,7 @@ class ClusterCache:
         """Wait until every kind is listed once."""
         await asyncio.gather(*(cache.synced.wait() for cache in self.caches))
 
-    def facts(self, namespace: str, name: str, uid: str, wanted: All = ()) -> Facts:
+    def facts(self, namespace: str, name: str, uid: str, wanted: Requirements = ()) -> Facts:
         """Return the current facts about the target, its children and the nodes that meet the requirements."""
         label = naming.fit(name)
         children = [unpack(child) for owned in self._owned for child in owned().get((namespace, uid), ())]

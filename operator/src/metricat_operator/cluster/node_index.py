@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from metricat_operator.api.selectors import All, chosen
+from metricat_operator.api.selectors import Requirements, matches
 from metricat_operator.cluster.pods import condition
 from metricat_operator.cluster.watch import kept_metadata
 from metricat_operator.facts.model import Manifest, Node, Taint
@@ -19,7 +19,7 @@ class NodeIndex:
             for label in node.labels.items():
                 self._by_label.setdefault(label, []).append(node)
 
-    def matching(self, wanted: All) -> tuple[Node, ...]:
+    def matching(self, wanted: Requirements) -> tuple[Node, ...]:
         """Return the nodes that meet all requirements, ordered by name."""
         named = [
             [node for value in one.values for node in self._by_label.get((one.key, value), ())]
@@ -27,8 +27,8 @@ class NodeIndex:
             if one.operator == "In"
         ]
         if not named:
-            return tuple(node for node in self._all if chosen(wanted, node.labels)) if wanted else self._all
-        return tuple(sorted((node for node in min(named, key=len) if chosen(wanted, node.labels)), key=_name))
+            return tuple(node for node in self._all if matches(wanted, node.labels)) if wanted else self._all
+        return tuple(sorted((node for node in min(named, key=len) if matches(wanted, node.labels)), key=_name))
 
 
 def trim_node(manifest: Manifest) -> Manifest:

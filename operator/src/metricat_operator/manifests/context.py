@@ -5,7 +5,7 @@ from functools import cached_property
 
 from metricat_operator import naming
 from metricat_operator.api.pools import Pool, resolve
-from metricat_operator.api.selectors import All
+from metricat_operator.api.selectors import Requirements
 from metricat_operator.api.v1alpha1 import Spec
 from metricat_operator.facts.model import Manifest
 
@@ -21,7 +21,7 @@ class Context:
     agent_image: str
     agent_image_pull_policy: str = "IfNotPresent"
     agent_image_pull_secrets: tuple[str, ...] = ()
-    older: tuple[All, ...] = ()
+    older: tuple[Requirements, ...] = ()
     """The selectors of older targets, whose nodes are theirs."""
 
     @cached_property

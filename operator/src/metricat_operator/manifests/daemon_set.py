@@ -1,7 +1,7 @@
 """The DaemonSet that runs an agent on every node of a pool."""
 
 from metricat_operator import naming
-from metricat_operator.api.agent import Agent, Amounts
+from metricat_operator.api.agent import AgentSettings, ResourceAmounts
 from metricat_operator.api.pools import Pool
 from metricat_operator.api.selectors import Requirement, terms
 from metricat_operator.facts.model import Manifest
@@ -108,7 +108,7 @@ def _pod_spec(context: Context, pool: Pool) -> Manifest:
     return pod
 
 
-def _container(context: Context, agent: Agent) -> Manifest:
+def _container(context: Context, agent: AgentSettings) -> Manifest:
     return {
         "name": naming.AGENT_CONTAINER,
         "image": context.agent_image,
@@ -138,7 +138,7 @@ def _container(context: Context, agent: Agent) -> Manifest:
     }
 
 
-def arguments(agent: Agent) -> list[str]:
+def arguments(agent: AgentSettings) -> list[str]:
     """The agent's command line. Its flags are the agent's own; a contract test holds both ends together."""
     collectors = agent.collectors
     switches = {
@@ -185,8 +185,8 @@ def _probe(path: str, scheme: str, *, period: int) -> Manifest:
     }
 
 
-def _resources(agent: Agent) -> Manifest:
-    def amounts(wanted: Amounts) -> Manifest:
+def _resources(agent: AgentSettings) -> Manifest:
+    def amounts(wanted: ResourceAmounts) -> Manifest:
         return wanted.model_dump(exclude_none=True)
 
     named = {"requests": amounts(agent.resources.requests), "limits": amounts(agent.resources.limits)}

@@ -33,11 +33,11 @@ def prometheus_rules(context: Context) -> list[Manifest]:
         scope = _scope(context, labels, pools)
         groups += rules.sharded(rules.recording_group(_group_name(context, "recording", scope), scope))
         groups.append(rules.baseline_group(_group_name(context, "baseline", scope), scope))
-        for settings, members in _by_settings(pools, fleet=False):
+        for settings, members in _by_settings(pools, per_target=False):
             scope = _scope(context, labels, members)
             name = _group_name(context, "alerts", scope)
             groups += rules.sharded(rules.alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
-    for settings, members in _by_settings(context.pools, fleet=True):
+    for settings, members in _by_settings(context.pools, per_target=True):
         scope = _scope(context, _common(members), members)
         name = _group_name(context, "fleet", scope)
         groups += rules.sharded(rules.alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
@@ -72,7 +72,7 @@ def _common(pools: Sequence[Pool]) -> Mapping[str, str]:
     return {name: value for name, value in first.items() if all(labels.get(name) == value for labels in others)}
 
 
-def _by_settings(pools: Sequence[Pool], *, fleet: bool) -> list[tuple[SettingsByAlert, list[Pool]]]:
+def _by_settings(pools: Sequence[Pool], *, per_target: bool) -> list[tuple[SettingsByAlert, list[Pool]]]:
     """The settings of the alerts, each for the pools in which it is set so.
 
     A level of an alert is asked once for all pools that set it alike, so no node is asked twice for it. Those levels
@@ -81,7 +81,7 @@ def _by_settings(pools: Sequence[Pool], *, fleet: bool) -> list[tuple[SettingsBy
     found: dict[frozenset[str], dict[str, AlertSettings]] = {frozenset(pool.name for pool in pools): {}}
     by_pool = {pool.name: pool.rules.by_alert() for pool in pools}
     for alert in CATALOGUE:
-        for level in (level for level in alert.levels if level.fleet == fleet):
+        for level in (level for level in alert.levels if level.per_target == per_target):
             alike: dict[tuple[LevelSettings, tuple[tuple[str, str], ...]], set[str]] = {}
             for name, settings in by_pool.items():
                 own = settings[alert.name]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from metricat_operator import naming
-from metricat_operator.api.web import Web
+from metricat_operator.api.web import WebSettings
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
 
@@ -12,7 +12,7 @@ _KEYS = {"tls": ("tls.crt", "tls.key"), "client-ca": ("ca.crt",), "basic-auth": 
 """What of each Secret is mounted, and no more: an authority's Secret holds its private key too."""
 
 
-def _mounted(web: Web) -> Iterator[tuple[str, str]]:
+def _mounted(web: WebSettings) -> Iterator[tuple[str, str]]:
     """Give volume and Secret, for each that is named."""
     names = {
         "tls": web.tls_secret_name,
@@ -22,17 +22,17 @@ def _mounted(web: Web) -> Iterator[tuple[str, str]]:
     return ((volume, name) for volume, name in names.items() if name)
 
 
-def scheme(web: Web) -> str:
+def scheme(web: WebSettings) -> str:
     """How the agents speak."""
     return "https" if web.tls_secret_name else "http"
 
 
-def arguments(web: Web) -> list[str]:
+def arguments(web: WebSettings) -> list[str]:
     """The agent's flags that name the directories of the Secrets."""
     return [f"--web.{volume}-secret={_FOLDER}/{volume}" for volume, _ in _mounted(web)]
 
 
-def volumes(web: Web) -> list[Manifest]:
+def volumes(web: WebSettings) -> list[Manifest]:
     """A volume for each Secret. The kubelet waits for a Secret that is not there, and says so in an event."""
     return [
         {"name": volume, "secret": {"secretName": name, "items": [{"key": key, "path": key} for key in _KEYS[volume]]}}
@@ -40,7 +40,7 @@ def volumes(web: Web) -> list[Manifest]:
     ]
 
 
-def mounts(web: Web) -> list[Manifest]:
+def mounts(web: WebSettings) -> list[Manifest]:
     """Whole directories: a mount of a single file would never see it change."""
     return [{"name": volume, "mountPath": f"{_FOLDER}/{volume}", "readOnly": True} for volume, _ in _mounted(web)]
 

@@ -10,7 +10,7 @@ from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
 from metricat_operator.alerts.recording import MEASURES
 from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, number, recording_group, sharded
 from metricat_operator.api.alerts import AlertRules
-from metricat_operator.api.labels import WHAT, WHERE
+from metricat_operator.api.labels import IDENTITY_LABELS, SCRAPE_LABELS
 
 SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "{{ x }}"})
 SETTINGS = AlertRules().by_alert()
@@ -65,10 +65,10 @@ def test_a_group_is_cut_into_shards_that_together_hold_the_same_rules() -> None:
     assert sharded(group, most=1000) == [group]
 
 
-def test_an_alert_that_lingers_does_so_as_long_as_it_waits() -> None:
+def test_keep_firing_for_equals_for() -> None:
     rules = alert_group("a", SCOPE, SETTINGS, "")["rules"]
-    lingers = {alert.name for alert in CATALOGUE if alert.lingers}
-    assert {rule["alert"] for rule in rules if "keep_firing_for" in rule} == lingers
+    keep_firing = {alert.name for alert in CATALOGUE if alert.keep_firing}
+    assert {rule["alert"] for rule in rules if "keep_firing_for" in rule} == keep_firing
     assert all(rule.get("keep_firing_for", rule["for"]) == rule["for"] for rule in rules)
 
 
@@ -121,7 +121,7 @@ def test_what_rules_tell_series_apart_by_is_no_label_of_a_users() -> None:
     told |= {label for text in texts for label in re.findall(r'"(\w+)", "[^"]*", "[^"]*", "[^"]*"\)', text)}
     told |= {label for text in texts for label in re.findall(r"abels\.(\w+)", text)}
     assert {"device", "mode", "direction", "pod_uid"} <= told
-    assert told - {"reason"} <= {*WHERE, *WHAT}, "reason is the operator's own"
+    assert told - {"reason"} <= {*SCRAPE_LABELS, *IDENTITY_LABELS}, "reason is the operator's own"
 
 
 def test_a_text_tells_the_value_the_threshold_and_the_node() -> None:

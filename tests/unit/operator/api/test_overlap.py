@@ -9,7 +9,7 @@ from metricat_operator.api.nodes import NodeSelector
 from metricat_operator.api.overlap import by_age, claim, owners, selected
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.api.pools import owner, requirements
-from metricat_operator.api.selectors import Requirement, chosen, contradict, disjoint_filter, in_affinity
+from metricat_operator.api.selectors import Requirement, contradict, disjoint_filter, in_affinity, matches
 from metricat_operator.api.v1alpha1 import MAX_TERMS
 from metricat_operator.facts.model import Facts, Manifest, Node
 from metricat_operator.manifests import Context, build_children
@@ -62,7 +62,7 @@ def test_a_node_runs_the_agent_of_the_oldest_target_and_no_other(
     if any(found.errors for _, found in ranked):
         assert all(str(MAX_TERMS) in error for _, found in ranked for error in found.errors)
         return
-    selecting = [one for one, _ in ranked if chosen(claim(one).selects or (), labels)]
+    selecting = [one for one, _ in ranked if matches(claim(one).selects or (), labels)]
     for one, found in ranked:
         runs = admits(one, found, labels)
         assert len(runs) == (1 if selecting and one is selecting[0] else 0)

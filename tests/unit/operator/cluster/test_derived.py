@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metricat_operator.api.selectors import All, Requirement, chosen
+from metricat_operator.api.selectors import Requirement, Requirements, matches
 from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.facts.model import Manifest
 
@@ -51,12 +51,12 @@ wishes = st.lists(
 
 
 @given(st.lists(labels, max_size=8), wishes)
-def test_node_index_agrees_with_the_selector(each: list[dict[str, str]], wanted: All) -> None:
+def test_node_index_agrees_with_the_selector(each: list[dict[str, str]], wanted: Requirements) -> None:
     cluster = ClusterCache(lambda *_: None)
     for number, one in enumerate(each):
         cluster.nodes.put(node(f"n{number}", 1, **one))
     found = cluster.facts("m", "one", "1", wanted).nodes
-    assert [one.name for one in found] == [f"n{number}" for number, one in enumerate(each) if chosen(wanted, one)]
+    assert [one.name for one in found] == [f"n{number}" for number, one in enumerate(each) if matches(wanted, one)]
 
 
 def test_child_belongs_to_its_owner() -> None:

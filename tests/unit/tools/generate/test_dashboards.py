@@ -23,7 +23,7 @@ PROMETHEUS_OWN = {"up", "ALERTS", "scrape_duration_seconds", "scrape_samples_scr
 METRIC = re.compile(r"([a-zA-Z_:][\w:]*)\{")
 
 
-def filled(expr: str) -> str:
+def render(expr: str) -> str:
     for name, value in VARIABLES.items():
         expr = expr.replace(name, value)
     return expr
@@ -42,8 +42,8 @@ def known() -> set[str]:
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_every_expression_is_promql_over_metrics_that_there_are(board: Board) -> None:
     for expr in expressions(board):
-        promql_parser.parse(filled(expr))
-        assert "$" not in filled(expr)
+        promql_parser.parse(render(expr))
+        assert "$" not in render(expr)
         asked = set(METRIC.findall(expr))
         assert asked, expr
         assert asked <= known(), expr

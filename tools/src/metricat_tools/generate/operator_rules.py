@@ -1,13 +1,13 @@
 """The PrometheusRule groups that the chart brings: what the operator tells of itself and of its targets."""
 
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
-from metricat_operator.alerts.rules import Group, number
+from metricat_operator.alerts.rules import GroupManifest, number
 
 _OF_ITS_TARGET = {"namespace": "{{ $labels.target_namespace }}", "service": "metricat-{{ $labels.target }}"}
 """As the target's own alerts have them, so that it reaches the same people; a name that was cut to fit is another."""
 
 
-def groups() -> list[Group]:
+def groups() -> list[GroupManifest]:
     """One group, with every alert of the operator's."""
     return [
         {
@@ -15,7 +15,7 @@ def groups() -> list[Group]:
             "rules": [
                 {
                     "alert": alert.name,
-                    "expr": _filled(level.expr or alert.expr, level.threshold),
+                    "expr": _render(level.expr or alert.expr, level.threshold),
                     "for": level.duration,
                     "labels": {
                         **(_OF_ITS_TARGET if "$labels.target" in alert.resource else {}),
@@ -24,7 +24,7 @@ def groups() -> list[Group]:
                     },
                     "annotations": {
                         "summary": alert.summary,
-                        "description": _filled(alert.description, level.threshold),
+                        "description": _render(alert.description, level.threshold),
                         "action": alert.action,
                     },
                 }
@@ -35,5 +35,5 @@ def groups() -> list[Group]:
     ]
 
 
-def _filled(text: str, threshold: float | None) -> str:
+def _render(text: str, threshold: float | None) -> str:
     return text if threshold is None else text.replace("<threshold>", number(threshold))

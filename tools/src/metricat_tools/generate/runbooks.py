@@ -34,7 +34,7 @@ def page(alert: Alert, before: str) -> str:
 def _defaults(alert: Alert) -> str:
     rows = [
         f"| {level.severity} | {_threshold(alert, level)} | {level.duration} | "
-        f"{level.duration if alert.lingers else 'not at all'} |"
+        f"{level.duration if alert.keep_firing else 'not at all'} |"
         for level in alert.levels
     ]
     head = "| level | threshold | must hold for | goes on firing for |\n| --- | --- | --- | --- |\n"
