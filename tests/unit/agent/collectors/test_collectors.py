@@ -1,4 +1,4 @@
-"""What each collector makes of a recorded host."""
+"""Collectors on the recorded host, and parsers of single files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def values(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
     return {labels: value for family, samples in metrics if family.name == name for labels, value in samples}
 
 
-def test_load(host: Host) -> None:
+def test_load_averages(host: Host) -> None:
     metrics = loadavg.parse(loadavg.read(host))
     assert [(family.name, samples) for family, samples in metrics] == [
         ("node_load1", [((), 0.52)]),
@@ -50,7 +50,7 @@ def test_load(host: Host) -> None:
     ]
 
 
-def test_cpu_seconds_of_every_cpu_that_is_online(host: Host) -> None:
+def test_cpu_seconds_of_online_cpus(host: Host) -> None:
     seconds = values(cpu.Cpu(host).collect(), "node_cpu_seconds_total")
     assert {number for number, _ in seconds} == {"0", "3"}
     assert {mode: seconds["0", mode] for mode in cpu.MODES} == {
@@ -65,7 +65,7 @@ def test_cpu_seconds_of_every_cpu_that_is_online(host: Host) -> None:
     }
 
 
-def test_guest_time_is_a_family_of_its_own(host: Host) -> None:
+def test_guest_time_has_its_own_family(host: Host) -> None:
     assert values(cpu.Cpu(host).collect(), "node_cpu_guest_seconds_total") == {
         ("0", "user"): 0.9,
         ("0", "nice"): 0.07,
@@ -74,19 +74,19 @@ def test_guest_time_is_a_family_of_its_own(host: Host) -> None:
     }
 
 
-def test_old_kernels_without_steal_and_guest() -> None:
+def test_cpu_modes_that_an_old_kernel_lacks_are_zero() -> None:
     assert cpu.parse("cpu  1 2 3 4\ncpu0 1 2 3 4 5 6 7\nintr 1\n") == {"0": (1, 2, 3, 4, 5, 6, 7, 0, 0, 0)}
 
 
-def test_a_counter_that_steps_back_a_little_is_held() -> None:
+def test_small_decrease_of_a_cpu_counter_is_ignored() -> None:
     assert cpu.monotonic({"0": (100, 500)}, {"0": (110, 480)}) == {"0": (110, 500)}
 
 
-def test_a_cpu_that_came_back_starts_anew() -> None:
+def test_cpu_that_came_back_online_restarts_its_counters() -> None:
     assert cpu.monotonic({"0": (900,)}, {"0": (3,), "1": (5,)}) == {"0": (3,), "1": (5,)}
 
 
-def test_a_cpu_that_went_away_takes_its_series_with_it() -> None:
+def test_offline_cpu_has_no_series() -> None:
     assert cpu.monotonic({"0": (1,), "1": (1,)}, {"0": (2,)}) == {"0": (2,)}
 
 
@@ -105,15 +105,15 @@ Hardware\t: a board
 """
 
 
-def test_what_the_cpus_are_and_how_fast_they_run() -> None:
+def test_cpuinfo_properties_and_frequencies() -> None:
     metrics = cpuinfo.parse(CPUS, Filter(include=re.compile("^a")), Filter(include=re.compile("(?!)")))
     assert values(metrics, "node_cpu_frequency_hertz") == {("0", "4", "0"): 799_998_000, ("1", "5", "1"): 3_401_005_000}
     assert values(metrics, "node_cpu_flag_info") == {("aes",): 1, ("avx",): 1}
     assert [labels[:3] for labels in values(metrics, "node_cpu_info")] == [("0", "4", "0"), ("1", "5", "1")]
 
 
-def test_a_frequency_is_told_once(tmp_path: Path) -> None:
-    """By the hardware where it says so, to which cpufreq listens, else by /proc/cpuinfo if that is asked for."""
+def test_cpu_frequency_has_one_source(tmp_path: Path) -> None:
+    """If the hardware reports it, cpufreq exposes it. Otherwise cpu exposes that of /proc/cpuinfo on request."""
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/stat").write_text("cpu  1 2 3 4\ncpu0 1 2 3 4\n")
     (tmp_path / "proc/cpuinfo").write_text(CPUS)
@@ -123,17 +123,17 @@ def test_a_frequency_is_told_once(tmp_path: Path) -> None:
     arguments = ["--collector.disable-defaults", "--collector.cpu", "--collector.cpu.info", "--collector.cpufreq"]
     chosen = parse(arguments, {}, COLLECTORS).collectors
 
-    def told() -> list[tuple[str, ...]]:
+    def frequencies() -> list[tuple[str, ...]]:
         host = Host(procfs=f"{tmp_path}/proc", sysfs=f"{tmp_path}/sys")
         metrics = [COLLECTORS[name](host, None, one.options).collect() for name, one in chosen.items()]
         return sorted(labels for one in metrics for labels in values(one, "node_cpu_frequency_hertz"))
 
-    assert told() == [("0", "4", "0"), ("1", "5", "1")]
+    assert frequencies() == [("0", "4", "0"), ("1", "5", "1")]
     (files / "cpuinfo_cur_freq").write_text("801000\n")
-    assert told() == [("0",)]
+    assert frequencies() == [("0",)]
 
 
-def test_totals_since_boot(host: Host) -> None:
+def test_stat_totals_since_boot(host: Host) -> None:
     assert {family.name: samples for family, samples in stat.parse(stat.read(host))} == {
         "node_intr_total": [((), 1237827)],
         "node_context_switches_total": [((), 1747262)],
@@ -144,17 +144,17 @@ def test_totals_since_boot(host: Host) -> None:
     }
 
 
-def test_soft_interrupts_if_asked_for() -> None:
+def test_soft_interrupts_on_request() -> None:
     text = "ctxt 7\nsoftirq 55 1 2 3 4 5 6 7 8 9 10\n"
     assert values(stat.parse(text), "node_softirqs_total") == {}
     found = values(stat.parse(text, softirqs=True), "node_softirqs_total")
     assert found == {(kind,): number for number, kind in enumerate(stat.VECTORS, 1)}
 
 
-def test_soft_interrupts_as_a_flag(host: Host) -> None:
-    for flag, told in (("--collector.stat.softirq", True), ("--no-collector.stat.softirq", False), ("", False)):
+def test_softirq_flag(host: Host) -> None:
+    for flag, expected in (("--collector.stat.softirq", True), ("--no-collector.stat.softirq", False), ("", False)):
         chosen = parse([flag] if flag else [], {}, COLLECTORS).collectors["stat"]
-        assert bool(values(stat.Stat(host, None, chosen.options).collect(), "node_softirqs_total")) is told
+        assert bool(values(stat.Stat(host, None, chosen.options).collect(), "node_softirqs_total")) is expected
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_soft_interrupts_as_a_flag(host: Host) -> None:
         ("node_memory_NewInLinux99_bytes", 12 * 1024),
     ],
 )
-def test_memory(host: Host, name: str, value: float) -> None:
+def test_meminfo_fields(host: Host, name: str, value: float) -> None:
     assert values(meminfo.parse(meminfo.read(host)), name) == {(): value}
 
 
@@ -179,26 +179,26 @@ def test_file_handles(host: Host) -> None:
     assert values(metrics, "node_filefd_maximum") == {(): 9223372036854775807}
 
 
-def test_uname_says_the_node_name_it_was_told() -> None:
+def test_uname_has_the_node_name_if_known() -> None:
     machine = os.uname_result(("Linux", "the-pod", "6.1", "#1", "x86_64"))
-    [(_, told)] = uname.parse(machine, "(none)", "node-7")
-    [(_, untold)] = uname.parse(machine, "(none)", "")
-    assert told == [(("Linux", "6.1", "#1", "x86_64", "node-7", "(none)"), 1)]
-    assert untold == [(("Linux", "6.1", "#1", "x86_64", "the-pod", "(none)"), 1)]
+    [(_, named)] = uname.parse(machine, "(none)", "node-7")
+    [(_, unnamed)] = uname.parse(machine, "(none)", "")
+    assert named == [(("Linux", "6.1", "#1", "x86_64", "node-7", "(none)"), 1)]
+    assert unnamed == [(("Linux", "6.1", "#1", "x86_64", "the-pod", "(none)"), 1)]
 
 
-def test_the_agent_on_itself() -> None:
+def test_memory_and_cpu_of_the_agent() -> None:
     metrics = parse_agent("9000 4000 1500 1 0 2000 0", 4096, 1.5)
     assert values(metrics, "metricat_agent_resident_memory_bytes") == {(): 4000 * 4096}
     assert values(metrics, "metricat_agent_cpu_seconds_total") == {(): 1.5}
 
 
-def test_disks_without_their_partitions_and_loops(host: Host) -> None:
+def test_default_filter_excludes_partitions_and_loop_devices(host: Host) -> None:
     metrics = diskstats.parse(*diskstats.read(host, DISKS))
     assert set(values(metrics, "node_disk_reads_completed_total")) == {("sda",), ("cciss/c0d0",), ("nvme0n1",)}
 
 
-def test_every_column_of_a_disk(host: Host) -> None:
+def test_all_columns_of_a_disk(host: Host) -> None:
     metrics = diskstats.parse(*diskstats.read(host, Filter(include=re.compile("^sda$"))))
     assert {family.name.removeprefix("node_disk_"): samples[0][1] for family, samples in metrics[1:] if samples} == {
         "reads_completed_total": 25354,
@@ -221,13 +221,13 @@ def test_every_column_of_a_disk(host: Host) -> None:
     }
 
 
-def test_kernels_without_discards_and_flushes_have_no_such_series(host: Host) -> None:
+def test_disks_of_old_kernels_have_no_series_of_discards_and_flushes(host: Host) -> None:
     metrics = diskstats.parse(*diskstats.read(host, DISKS))
     assert set(values(metrics, "node_disk_discards_completed_total")) == {("sda",), ("nvme0n1",)}
     assert set(values(metrics, "node_disk_flush_requests_total")) == {("sda",)}
 
 
-def test_the_hardware_behind_a_disk(host: Host) -> None:
+def test_disk_info_has_the_hardware_of_a_disk(host: Host) -> None:
     infos = values(diskstats.parse(*diskstats.read(host, DISKS)), "node_disk_info")
     path, wwn = "pci-0000:00:1f.2-ata-1", "0x5002538e40a1b2c3"
     assert infos == {
@@ -237,7 +237,7 @@ def test_the_hardware_behind_a_disk(host: Host) -> None:
     }
 
 
-def test_traffic_in_and_out_of_every_column(host: Host) -> None:
+def test_all_columns_of_a_network_device(host: Host) -> None:
     metrics = netdev.parse(netdev.read(host), Filter(include=re.compile("^eth0$")))
     assert {family.name.removeprefix("node_network_"): samples for family, samples in metrics} == {
         f"{name}_total": [(("eth0",), value)]
@@ -262,7 +262,7 @@ def test_traffic_in_and_out_of_every_column(host: Host) -> None:
     }
 
 
-def test_devices_without_the_pods_ends(host: Host) -> None:
+def test_default_filter_excludes_devices_of_pods(host: Host) -> None:
     received = values(netdev.parse(netdev.read(host), NO_PODS), "node_network_receive_bytes_total")
     assert received == {("lo",): 3293, ("eth0",): 919210635, ("eth0:1",): 100, ("bond0",): 2**64 - 1}
 
@@ -272,7 +272,7 @@ def attributes(host: Host, monkeypatch: pytest.MonkeyPatch) -> Metrics:
     return netclass.parse(netclass.read(host, netclass.host_devices(host, host.sys_names("class/net"), NO_PODS)))
 
 
-def test_state_of_devices_when_sysfs_is_the_hosts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_of_devices_from_the_hosts_sysfs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = attributes(host, monkeypatch)
     assert values(metrics, "node_network_up") == {("bond0",): 0, ("eth0",): 1, ("lo",): 0}
     assert values(metrics, "node_network_mtu_bytes")["eth0",] == 9001
@@ -282,19 +282,21 @@ def test_state_of_devices_when_sysfs_is_the_hosts(host: Host, monkeypatch: pytes
     )
 
 
-def test_no_speed_and_no_carrier_where_the_link_knows_none(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_without_speed_and_carrier_has_no_such_series(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = attributes(host, monkeypatch)
     assert values(metrics, "node_network_speed_bytes") == {("eth0",): 1_250_000_000}
     assert set(values(metrics, "node_network_carrier")) == {("eth0",), ("lo",)}
 
 
-def test_a_device_that_came_and_went(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_netclass_follows_added_and_removed_devices(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
     for name in ("proc", "sys"):
         shutil.copytree(Path(host.procfs).parent / name, tmp_path / name)
     collector = netclass.NetworkClass(replace(host, procfs=f"{tmp_path}/proc", sysfs=f"{tmp_path}/sys"))
     first = collector.collect()
-    assert collector.collect() is first, "nothing is parsed or written anew while every file says the same"
+    assert collector.collect() is first, "the same object while no file changes"
     eth0 = tmp_path / "sys" / "class" / "net" / "eth0"
     (eth0 / "mtu").write_text("1500\n")
     assert values(collector.collect(), "node_network_mtu_bytes")["eth0",] == 1500
@@ -306,7 +308,7 @@ def test_a_device_that_came_and_went(host: Host, tmp_path: Path, monkeypatch: py
     assert ("eth9",) not in values(collector.collect(), "node_network_up")
 
 
-def test_a_sysfs_that_may_be_the_pods_is_refused_and_a_recording_believed(host: Host, tmp_path: Path) -> None:
+def test_netclass_rejects_the_sysfs_of_a_pod_and_accepts_a_recording(host: Host, tmp_path: Path) -> None:
     assert netclass.is_host_sysfs(host)
     device = Path(host.sysfs).stat().st_dev
     mounted = f"9 1 {os.major(device)}:{os.minor(device)} / /host/sys ro - sysfs sysfs ro\n"

@@ -1,7 +1,7 @@
-"""Hosts that are not like most: each a small tree of files under `tests/fixtures/hosts`, and the page it must give.
+"""Unusual hosts: each is a small tree of files under `tests/fixtures/hosts` with the page that it must give.
 
-Only the collectors that find a file of theirs in the tree are asked. `METRICAT_RECORD=1 pytest` of this file writes the
-pages anew. What is big is made here: hundreds of CPUs, thousands of devices.
+Only collectors with files in the tree run. `METRICAT_RECORD=1 pytest` of this file records the pages again. The tests
+themselves create large hosts: hundreds of CPUs, thousands of devices.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from unit.agent.conftest import Scrape
 
-ASKED = {
+SELECTED = {
     "bonded-links": ("bonding", "netclass", "netdev"),
     "cgroup-v1": ("processes",),
     "cgroup-v2": ("processes",),
@@ -45,7 +45,7 @@ ASKED = {
     ),
     "lvm": ("diskstats", "filesystem"),
     "rdma-and-nvme": ("infiniband", "nvme"),
-    "names-that-are-no-utf8": ("filesystem", "processes"),
+    "names-that-are-not-utf8": ("filesystem", "processes"),
     "no-swap": ("meminfo", "vmstat"),
     "read-only-root": ("filesystem", "os"),
     "storage-area-network": (
@@ -61,34 +61,36 @@ def registry(root: Path, *arguments: str) -> Registry:
     return Registry(
         (COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
         series_limit=given.series_limit,
-        limits=ExecutorLimits(timeout=60),  # not of speed
+        limits=ExecutorLimits(timeout=60),  # only the content matters
     )
 
 
-def told(page: str) -> str:
-    """The host's series, without the agent's own account; sizes of memory in pages of 4 KiB, paths as on the host."""
+def host_series(page: str) -> str:
+    """Return the host's series, without the agent's own metrics and with paths as on the host."""
     kept = [
         line for line in page.splitlines(keepends=True) if not re.search(r"metricat_(collector|agent)_|_scrape_", line)
     ]
     return re.sub(f"{HOSTS}/[^/]+", "", "".join(kept))
 
 
-def test_every_tree_is_asked() -> None:
-    assert {path.name for path in HOSTS.iterdir() if path.is_dir()} == set(ASKED)
+def test_every_tree_has_a_test() -> None:
+    assert {path.name for path in HOSTS.iterdir() if path.is_dir()} == set(SELECTED)
 
 
-@pytest.mark.parametrize("name", sorted(ASKED))
-def test_a_host_and_its_page(name: str, monkeypatch: pytest.MonkeyPatch, scrape_of: Callable[[str], Scrape]) -> None:
+@pytest.mark.parametrize("name", sorted(SELECTED))
+def test_host_gives_its_recorded_page(
+    name: str, monkeypatch: pytest.MonkeyPatch, scrape_of: Callable[[str], Scrape]
+) -> None:
     monkeypatch.setattr(os, "sysconf", lambda _: 4096)
-    page = registry(HOSTS / name, *(f"--collector.{one}" for one in ASKED[name])).scrape()
-    assert scrape_of(page).of("node_scrape_collector_success") == {(one,): 1 for one in ASKED[name]}
+    page = registry(HOSTS / name, *(f"--collector.{one}" for one in SELECTED[name])).scrape()
+    assert scrape_of(page).of("node_scrape_collector_success") == {(one,): 1 for one in SELECTED[name]}
     recorded = HOSTS / f"{name}.prom"
     if os.environ.get("METRICAT_RECORD"):
-        recorded.write_text(told(page))
-    assert told(page) == recorded.read_text()
+        recorded.write_text(host_series(page))
+    assert host_series(page) == recorded.read_text()
 
 
-def test_256_cpus_of_which_some_are_offline(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
+def test_256_cpus_with_some_offline(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
     online = [number for number in range(256) if number % 64 != 63]
     (tmp_path / "proc/1/net").mkdir(parents=True)
     rows = "".join(f"cpu{number} {number * 100} 0 0 200 0 0 0 0 0 0\n" for number in online)
@@ -104,10 +106,10 @@ def test_256_cpus_of_which_some_are_offline(tmp_path: Path, scrape_of: Callable[
     assert scrape.get("node_cpu_seconds_total", cpu="255", mode="user") is None
     assert scrape.get("node_schedstat_running_seconds_total", cpu="254") == 254
     assert scrape.get("node_softnet_processed_total", cpu="254") == 254
-    assert not scrape.of("metricat_collector_dropped_series_total"), "so many CPUs are within every budget"
+    assert not scrape.of("metricat_collector_dropped_series_total"), "256 CPUs are within every limit of series"
 
 
-def test_veth_by_the_thousand(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
+def test_thousands_of_veth_devices_are_excluded_or_limited(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
     (tmp_path / "proc/1/net").mkdir(parents=True)
     table = tmp_path / "proc/1/net/dev"
 
@@ -121,7 +123,9 @@ def test_veth_by_the_thousand(tmp_path: Path, scrape_of: Callable[[str], Scrape]
         table.write_text(devices(5000 * churn))
         assert set(scrape_of(by_default.scrape()).of("node_network_receive_bytes_total")) == {("eth0",)}
         scrape = scrape_of(every.scrape())
-        assert scrape.get("metricat_collector_series", collector="netdev") == 312 * 16, "whole devices, 5,000 series"
+        assert scrape.get("metricat_collector_series", collector="netdev") == 312 * 16, (
+            "whole devices, at most 5,000 series"
+        )
         assert scrape.get("node_network_receive_bytes_total", device="eth0") == 5
         dropped = scrape.get("metricat_collector_dropped_series_total", collector="netdev")
         assert dropped == (churn + 1) * (5001 - 312) * 16

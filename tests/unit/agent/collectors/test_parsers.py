@@ -1,4 +1,4 @@
-"""Garbage in: a parser gives a page that Prometheus reads, or raises; it never hangs, and others are served."""
+"""Parsers of garbled files return metrics that the writer accepts, or raise. They never hang."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
 @pytest.mark.parametrize("name", sorted(PARSERS))
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_garbled_files(name: str, data: st.DataObject) -> None:
+def test_garbled_file_gives_metrics_or_raises(name: str, data: st.DataObject) -> None:
     path, parse = PARSERS[name]
     text = (RECORDED / path).read_text()
     for _ in range(data.draw(st.integers(1, 4))):
@@ -134,14 +134,14 @@ def test_garbled_files(name: str, data: st.DataObject) -> None:
 
 
 @given(st.text(max_size=300))
-def test_any_table_of_mounts(text: str) -> None:
+def test_parser_of_mounts_raises_only_value_index_and_key_errors(text: str) -> None:
     try:
         visible_mounts(text)
     except (ValueError, IndexError, KeyError):
         return
 
 
-def test_a_garbled_file_fails_its_collector_alone(scrape_of: Callable[[str], Scrape], tmp_path: Path) -> None:
+def test_garbled_file_fails_only_its_collector(scrape_of: Callable[[str], Scrape], tmp_path: Path) -> None:
     for name, text in (("loadavg", "no numbers here"), ("stat", (RECORDED / "proc/stat").read_text())):
         (tmp_path / name).write_text(text)
     host = Host(procfs=str(tmp_path))
@@ -151,7 +151,7 @@ def test_a_garbled_file_fails_its_collector_alone(scrape_of: Callable[[str], Scr
 
 
 class Reference:
-    """The same families for prometheus_client."""
+    """Collector that gives the same families to prometheus_client."""
 
     def __init__(self, rows: Iterable[tuple[str, str, list[tuple[str, float]]]]) -> None:
         self.rows = list(rows)
@@ -177,7 +177,7 @@ ROWS = st.lists(
 
 @given(ROWS)
 @settings(deadline=None)
-def test_our_page_is_prometheus_clients(rows: list[tuple[str, dict[str, float]]]) -> None:
+def test_writer_and_prometheus_client_give_the_same_page(rows: list[tuple[str, dict[str, float]]]) -> None:
     named = [
         (f"node_{at}{'_total' * (kind == 'counter')}", kind, list(found.items()))
         for at, (kind, found) in enumerate(rows)
@@ -193,8 +193,8 @@ def test_our_page_is_prometheus_clients(rows: list[tuple[str, dict[str, float]]]
         )
         for name, kind, samples in named
     ]
-    theirs = read(generate_latest(registry).decode())
-    assert read(Writer().text(metrics)) == theirs
+    expected = read(generate_latest(registry).decode())
+    assert read(Writer().text(metrics)) == expected
 
 
 def read(text: str) -> list[object]:

@@ -1,4 +1,4 @@
-"""Other systems, from samples as psutil gives them there; and psutil on this one."""
+"""Collectors for other systems, with samples as psutil returns them there, and with psutil on this system."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_memory_of_macos_and_windows() -> None:
     assert ("node_memory_wired_bytes",) not in values(portable.parse_fields(portable.MEMORY, windows))
 
 
-def test_disks_and_networks() -> None:
+def test_disks_and_network_devices() -> None:
     disk = Sample(read_count=1, write_count=2, read_bytes=3, write_bytes=4, read_time=1500, write_time=10)
     found = values(portable.parse_devices(portable._DISKS, {"disk0": disk, "disk9": disk}, Filter(re.compile("0$"))))
     assert found["node_disk_read_time_seconds_total", "disk0"] == 1.5
@@ -71,13 +71,13 @@ def test_filesystems() -> None:
 
 
 @pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_other_systems_have_collectors_of_their_own(platform: str) -> None:
+def test_other_systems_have_their_own_collectors(platform: str) -> None:
     assert collectors_for(platform) is PORTABLE
     assert collectors_for("linux") is COLLECTORS
-    assert set(PORTABLE) <= set(COLLECTORS), "settings need not know the system"
+    assert set(PORTABLE) <= set(COLLECTORS), "the same settings work on every system"
 
 
-def test_psutil_works_here_too(scrape_of: Callable[[str], Scrape]) -> None:
+def test_portable_collectors_work_on_this_system(scrape_of: Callable[[str], Scrape]) -> None:
     given = parse([], {}, PORTABLE)
     registry = Registry(PORTABLE[name](Host(), one.filters, one.options) for name, one in given.collectors.items())
     scrape = scrape_of(registry.scrape())

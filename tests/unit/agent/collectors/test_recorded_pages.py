@@ -1,6 +1,6 @@
-"""A recorded tree gives a recorded page: nothing is read elsewhere.
+"""A recorded tree gives a recorded page: the collectors read no other files.
 
-`METRICAT_RECORD=1 pytest tests/unit/agent/collectors/test_recorded_pages.py` writes the page anew.
+`METRICAT_RECORD=1 pytest tests/unit/agent/collectors/test_recorded_pages.py` records the page again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PAGE = FIXTURES / "host.prom"
 LIVE = ("agent", "filesystem", "processes", "timex", "uname")
-"""What asks the kernel and not a file: this host's answers are in no recording."""
+"""Collectors that call the kernel or read this process: no recording has their data."""
 
 
 @pytest.fixture
@@ -34,21 +34,21 @@ def registry(host: Host) -> Registry:
     given = parse([f"--collector.textfile.directory={directory}", "--collector.tcpstat"], {}, COLLECTORS)
     chosen = {name: one for name, one in given.collectors.items() if name not in LIVE}
     made = (COLLECTORS[name](host, one.filters, one.options) for name, one in chosen.items())
-    return Registry(made, limits=ExecutorLimits(timeout=60))  # not of speed
+    return Registry(made, limits=ExecutorLimits(timeout=60))  # only the content matters
 
 
-def settled(text: str) -> str:
-    """Leave out what is different at every scrape."""
-    moving = r"node_time_seconds|node_scrape_collector_duration|metricat_collector_last_success|node_textfile_mtime"
-    return "".join(line for line in text.splitlines(keepends=True) if not re.match(moving, line))
+def without_changing_lines(text: str) -> str:
+    """Remove the lines that differ at every scrape."""
+    changing = r"node_time_seconds|node_scrape_collector_duration|metricat_collector_last_success|node_textfile_mtime"
+    return "".join(line for line in text.splitlines(keepends=True) if not re.match(changing, line))
 
 
 def test_the_recorded_page(registry: Registry) -> None:
-    found = settled(registry.scrape())
+    found = without_changing_lines(registry.scrape())
     if os.environ.get("METRICAT_RECORD"):
         PAGE.write_text(found)
     assert found == PAGE.read_text()
-    assert settled(registry.scrape()) == found, "a second scrape, from kept descriptors, is the same"
+    assert without_changing_lines(registry.scrape()) == found, "the second scrape, from kept descriptors, is the same"
 
 
 def test_no_collector_fails_on_it(registry: Registry) -> None:
@@ -56,7 +56,7 @@ def test_no_collector_fails_on_it(registry: Registry) -> None:
     assert failed == []
 
 
-def test_both_formats_say_the_same(registry: Registry) -> None:
+def test_both_formats_have_the_same_series(registry: Registry) -> None:
     texts = {fmt: registry.page(fmt).plain.decode() for fmt in ("text", "openmetrics")}
     assert texts["openmetrics"].endswith("# EOF\n")
     found = {

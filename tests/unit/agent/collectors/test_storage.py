@@ -1,4 +1,4 @@
-"""Filesystems and servers of files that few nodes have: what their recorded page does not show."""
+"""Filesystems and NFS: cases that their recorded page does not cover."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def values(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
 
 
 @pytest.mark.parametrize("collector", ALL)
-def test_a_node_without_it_is_told_nothing(collector: type[Collector], tmp_path: Path) -> None:
+def test_node_without_the_files_has_no_series(collector: type[Collector], tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     metrics = collector(Host(procfs=str(tmp_path), sysfs=str(tmp_path))).collect()
     assert [samples for _, samples in metrics if samples] == []
 
 
 @pytest.mark.parametrize("collector", ALL)
-def test_no_two_series_are_the_same(collector: type[Collector]) -> None:
+def test_series_are_unique(collector: type[Collector]) -> None:
     metrics = collector(Host(procfs=f"{SERVER}/proc", sysfs=f"{SERVER}/sys")).collect()
     names = [family.name for family, _ in metrics]
     assert len(names) == len(set(names)) > 0
     assert all(len(samples) == len(dict(samples)) for _, samples in metrics)
 
 
-def test_a_version_that_the_kernel_does_not_speak() -> None:
+def test_nfs_version_that_the_kernel_does_not_support_has_no_series() -> None:
     client = nfs.parse_client("net 0 0 0 0\nrpc 1 2 3\nproc4 3 7 8 9\n")
     assert values(client, "node_nfs_requests_total") == {("4", "Null"): 7, ("4", "Read"): 8, ("4", "Write"): 9}
     server = nfs.parse_server("net 0 0 0 5\nrpc 1 2 3 4 5\n")
@@ -58,7 +58,7 @@ def test_a_version_that_the_kernel_does_not_speak() -> None:
     ("mode", "devices", "bytes_on_devices"),
     [("single", 3, 1), ("dup", 1, 2), ("raid1c4", 4, 4), ("raid5", 4, 4 / 3), ("raid6", 4, 2), ("raid5", 1, 1)],
 )
-def test_what_a_byte_costs_on_btrfs(mode: str, devices: int, bytes_on_devices: float) -> None:
+def test_btrfs_ratio_of_bytes_on_devices(mode: str, devices: int, bytes_on_devices: float) -> None:
     assert btrfs.ratio(mode, devices) == pytest.approx(bytes_on_devices)
 
 
@@ -70,7 +70,7 @@ def test_btrfs_before_linux_6() -> None:
     assert values(metrics, "node_btrfs_used_bytes") == {("aa-bb", "data", "single"): 5}
 
 
-def test_errors_of_the_only_device_of_btrfs_are_told_by_its_name() -> None:
+def test_btrfs_errors_of_a_single_device_have_its_name() -> None:
     texts = {"3": "write_errs 1\nread_errs 2\nnew_in_linux_99 7\n"}
     alone = btrfs.parse([btrfs.Filesystem("aa-bb", {}, {"sda": "8"}, {}, texts)])
     assert values(alone, "node_btrfs_device_errors_total") == {
@@ -81,22 +81,22 @@ def test_errors_of_the_only_device_of_btrfs_are_told_by_its_name() -> None:
     assert ("aa-bb", "read", "devid 3") in values(missing, "node_btrfs_device_errors_total")
 
 
-def test_a_cache_without_caches_and_disks() -> None:
+def test_bcache_set_without_devices() -> None:
     [one] = bcache.parse([bcache.CacheSet("aa-bb", {"congested": "1.5k"})])[3:4]
     assert (one[0].name, list(one[1])) == ("node_bcache_congested", [(("aa-bb",), 1536)])
 
 
-def test_how_full_a_cache_is_only_if_asked() -> None:
+def test_bcache_priority_stats_on_request() -> None:
     host = Host(sysfs=f"{SERVER}/sys")
-    for asked in (True, False):
-        metrics = bcache.Bcache(host, None, {"priorityStats": asked}).collect()
-        assert bool(values(metrics, "node_bcache_priority_stats_unused_percent")) is asked
+    for requested in (True, False):
+        metrics = bcache.Bcache(host, None, {"priorityStats": requested}).collect()
+        assert bool(values(metrics, "node_bcache_priority_stats_unused_percent")) is requested
 
 
-def test_bcachefs_as_it_was_at_first() -> None:
+def test_bcachefs_of_its_first_kernel() -> None:
     metrics = bcachefs.parse([bcachefs.Filesystem("aa-bb", {"btree_cache_size": "1.00M"}, {}, {"0": {}})])
-    told = {family.name: list(samples) for family, samples in metrics if samples}
-    assert told == {
+    found = {family.name: list(samples) for family, samples in metrics if samples}
+    assert found == {
         "node_bcachefs_info": [(("aa-bb",), 1)],
         "node_bcachefs_btree_cache_size_bytes": [(("aa-bb",), 1 << 20)],
         "node_bcachefs_device_info": [(("aa-bb", "0", "", ""), 1)],
@@ -107,24 +107,24 @@ def test_bcachefs_as_it_was_at_first() -> None:
     ("text", "value"),
     [("0", 0), ("512\n", 512), ("0.0k", 0), ("20.4G", 20.4 * (1 << 30)), ("-1.5k", -1536), ("1.50G", 1.5 * (1 << 30))],
 )
-def test_numbers_for_people(text: str, value: float) -> None:
+def test_parse_size(text: str, value: float) -> None:
     assert parse_size(text) == int(value)
 
 
 @pytest.mark.parametrize("text", ["", "k", "1.k", "1,5k", "1.5x", "1.5kk", "N/A", "nan", "--1"])
-def test_no_numbers(text: str) -> None:
+def test_parse_size_rejects_other_texts(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)
 
 
-def test_a_pool_that_is_suspended_counts_nothing() -> None:
+def test_suspended_zfs_pool_has_only_its_state() -> None:
     metrics = zfs.parse(zfs.ZfsFiles(pools={"tank": zfs.Pool("SUSPENDED\n")}))
     states = values(metrics, "node_zfs_zpool_state")
     assert states == {("tank", state): int(state == "suspended") for state in zfs.STATES}
 
 
 @given(st.dictionaries(st.text(max_size=8), st.text(max_size=20), max_size=4), st.text(max_size=8))
-def test_any_files_of_btrfs(files: dict[str, str], mode: str) -> None:
+def test_btrfs_parser_raises_only_value_and_key_errors(files: dict[str, str], mode: str) -> None:
     named = {"commit_stats": "".join(files), "allocation/global_rsv_size": mode, **files}
     groups = {"data": {f"{mode}/{name}": text for name, text in files.items()}}
     try:

@@ -1,4 +1,4 @@
-"""Files of other programs: what can be used is served, what cannot is named, and neither stops the other."""
+"""Files of other programs: usable files are exposed, unusable ones are logged, and they do not affect each other."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def registry(*directories: Path | str) -> Registry:
     return Registry([TextFiles(Host(), None, {"directory": tuple(map(str, directories))})])
 
 
-def test_a_family_may_be_spread_over_files(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
+def test_family_may_span_several_files(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
     for name, labels in (("a", 'job="a"'), ("b", 'job="b",zone="z"')):
         (tmp_path / f"{name}.prom").write_text(f"# TYPE backup_ok gauge\nbackup_ok{{{labels}}} 1\n")
     scrape = scrape_of(registry(tmp_path).scrape())
@@ -43,7 +43,7 @@ def test_a_family_may_be_spread_over_files(tmp_path: Path, scrape_of: Callable[[
     assert scrape.get("node_textfile_scrape_error") == 0
 
 
-def test_what_cannot_be_used_is_named_once(
+def test_unusable_files_are_logged_once(
     tmp_path: Path, scrape_of: Callable[[str], Scrape], caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "good.prom").write_text("good 1\n")
@@ -70,7 +70,7 @@ def test_what_cannot_be_used_is_named_once(
     )
 
 
-def test_a_directory_may_be_a_pattern(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
+def test_directory_may_be_a_pattern(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.prom").write_text(f"{name} 1\n")
@@ -126,7 +126,7 @@ def test_histograms_and_summaries_keep_their_types(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoilt",
+    "invalid",
     [
         HISTOGRAM.replace('wait_bucket{job="a",le="+Inf"} 4\n', ""),
         HISTOGRAM.replace('wait_sum{job="a"} 31.5\n', ""),
@@ -137,17 +137,17 @@ def test_histograms_and_summaries_keep_their_types(tmp_path: Path) -> None:
         HISTOGRAM.replace('wait_bucket{job="a",le="10"} 3', 'wait_bucket{job="b",le="10"} 3'),
     ],
 )
-def test_a_histogram_that_is_none_is_told_by_its_parts(
-    tmp_path: Path, spoilt: str, scrape_of: Callable[[str], Scrape]
+def test_invalid_histogram_is_exposed_as_separate_untyped_families(
+    tmp_path: Path, invalid: str, scrape_of: Callable[[str], Scrape]
 ) -> None:
-    (tmp_path / "a.prom").write_text(spoilt)
+    (tmp_path / "a.prom").write_text(invalid)
     page = registry(tmp_path).page("openmetrics").plain.decode()
     kinds = {family.name: family.type for family in openmetrics(page)}
     assert (kinds["wait_bucket"], kinds.get("wait")) == ("unknown", None)
     assert scrape_of(registry(tmp_path).scrape()).of("wait_bucket")
 
 
-def test_a_counter_beside_a_gauge_of_its_name_is_valid_openmetrics(tmp_path: Path) -> None:
+def test_gauge_and_counter_of_the_same_name_give_valid_openmetrics(tmp_path: Path) -> None:
     (tmp_path / "x.prom").write_text("# TYPE foo gauge\nfoo 1\n# TYPE foo_total counter\nfoo_total 2\n")
     page = registry(tmp_path).page("openmetrics").plain.decode()
     found = {sample.name: sample.value for family in openmetrics(page) for sample in family.samples}

@@ -1,4 +1,4 @@
-"""The real host: what we say against psutil and against the files themselves."""
+"""Collectors on the real host, compared with psutil and with the files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def scrape(registry: Registry, scrape_of: Callable[[str], Scrape]) -> Scrape:
     return scrape_of(registry.scrape())
 
 
-def test_cpu_between_two_readings_of_psutil(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:
+def test_cpu_is_between_two_readings_of_psutil(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:
     before = psutil.cpu_times(percpu=True)
     scrape = scrape_of(registry.scrape())
     after = psutil.cpu_times(percpu=True)
@@ -76,7 +76,8 @@ def test_filesystems(scrape: Scrape) -> None:
     sizes = scrape.of("node_filesystem_size_bytes")
     for (_, _, mount_point), value in sizes.items():
         assert value == psutil.disk_usage(mount_point).total
-    assert set(scrape.of("node_filesystem_device_error").values()) <= {0, 1}
+    errors = scrape.of("node_filesystem_device_error")
+    assert set(sizes) == {labels for labels, error in errors.items() if not error}, "a size, or an error"
 
 
 def test_boot_time_load_and_clock(scrape: Scrape) -> None:
@@ -86,14 +87,14 @@ def test_boot_time_load_and_clock(scrape: Scrape) -> None:
     assert (scrape.get("node_procs_running") or 0) >= 1
 
 
-def test_the_kernel_and_every_field_of_memory(scrape: Scrape) -> None:
+def test_kernel_release_and_every_field_of_meminfo(scrape: Scrape) -> None:
     [labels] = scrape.of("node_uname_info")
     assert os.uname().release in labels
     fields = Path("/proc/meminfo").read_text().splitlines()
     assert sum(name.startswith("node_memory_") for name in scrape.names) == len(fields)
 
 
-def test_the_agent_itself(scrape: Scrape) -> None:
+def test_memory_and_cpu_of_the_agent(scrape: Scrape) -> None:
     here = psutil.Process()
     assert scrape.get("metricat_agent_resident_memory_bytes") == pytest.approx(here.memory_info().rss, rel=0.1)
     assert scrape.get("metricat_agent_cpu_seconds_total") == pytest.approx(sum(here.cpu_times()[:2]), abs=2)
