@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from metricat_operator.conditions import ConditionType, Reason
+from metricat_operator.conditions import ConditionType, Group, Reason
 from metricat_operator.conditions.condition import Condition
 from metricat_operator.conditions.reasons import FORMER_REASONS
 from metricat_operator.conditions.types import FORMER_TYPES
@@ -81,3 +81,34 @@ def test_no_former_name_is_in_use() -> None:
     former = Condition.parse({"type": "Notified", "status": "False", "reason": "SelectsNone"})
     assert former is not None
     assert (former.type, former.reason) == (ConditionType.NOTIFICATIONS_CONFIGURED, Reason.SELECTOR_NOT_SET)
+
+
+OF_THE_API_SERVER = {Reason.INVALID, Reason.FORBIDDEN}
+
+
+def test_every_reason_of_a_condition_is_set_somewhere() -> None:
+    """A kubelet sets most reasons of nodes; the code sets all other reasons, or the API server returns them."""
+    texts = "".join(path.read_text() for path in OPERATOR.rglob("*.py") if REGISTRY not in path.parents)
+    unused = {one for one in Reason if not re.search(rf"Reason[.]{one.name}\b", texts)}
+    assert {one for one in unused if {note.where for note in one.notes} != {Group.NODE}} <= OF_THE_API_SERVER
+
+
+NAMED = re.compile(r'(?:metricat_target_condition\{[^}]*type=|@\.type==|--for=condition=)\\?"?([A-Za-z]+)')
+"""The name of a type in PromQL, in a JSON path, or in a command."""
+
+
+def test_alerts_dashboards_and_commands_name_registered_types() -> None:
+    folders = ("operator/src", "tools/src", "charts", "crds", "docs", "tests/support")
+    files = [
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".yaml", ".json", ".md"}
+    ]
+    found = {
+        (str(path.relative_to(ROOT)), name)
+        for path in files
+        for name in NAMED.findall(path.read_text())
+        if name not in {*ConditionType, "Established", "Available"}
+    }
+    assert sorted(found) == []

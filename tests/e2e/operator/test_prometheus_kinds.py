@@ -151,7 +151,7 @@ def test_prometheus_agent_is_queried_for_its_targets(demo: DemoCluster) -> None:
 
 
 def test_thanos_ruler_selects_rules(demo: DemoCluster) -> None:
-    """Without a pod, because there is no image of it here. The Prometheus Operator writes its rule files anyway."""
+    """Without a pod: the test cluster has no image of it. The Prometheus Operator writes its rule files anyway."""
     spec = {"replicas": 0, "queryEndpoints": ["http://none"], "ruleSelector": {"matchLabels": {"release": "demo"}}}
     mine = f"ThanosRuler {NAMESPACE}/beside"
 

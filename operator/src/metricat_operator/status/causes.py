@@ -86,7 +86,7 @@ def starting(pod: AgentPod) -> bool:
 
 
 def not_observed(daemon_set: Manifest) -> bool:
-    """Whether the DaemonSet controller has not observed the newest DaemonSet, or there is no DaemonSet."""
+    """Whether the DaemonSet controller has not observed the newest DaemonSet, or the DaemonSet is missing."""
     observed = daemon_set.get("status", {}).get("observedGeneration")
     return bool(observed is None or observed != daemon_set.get("metadata", {}).get("generation"))
 

@@ -116,7 +116,7 @@ def agents_ready(
 
 
 def _no_nodes(lost: Counter[str]) -> Condition:
-    """Return the condition of a target without nodes: true, because there is no agent to wait for.
+    """Return the condition of a target without nodes: true, because it needs no agents.
 
     `kubectl get` prints the reason, so a target without effect is visible in the table of all targets.
     """

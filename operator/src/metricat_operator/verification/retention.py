@@ -12,7 +12,7 @@ _LOOKBACK = re.compile(rf"\boffset\s+{_DURATION}|\[{_DURATION}[:\]]")
 
 
 def beyond_retention(rules: Iterable[Manifest], instance: PrometheusInstance) -> str:
-    """Return a clause on the rules that read samples which the instance has already deleted; empty if there are none.
+    """Return a clause on the rules that read samples which the instance has already deleted; empty if no rule does.
 
     Such a rule returns nothing, or a result of fewer samples than it states; no other check detects it.
     """

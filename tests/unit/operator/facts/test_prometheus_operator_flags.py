@@ -1,4 +1,4 @@
-"""Where a Prometheus Operator looks, by its flags; beside the real one in tests/e2e."""
+"""The namespaces that a Prometheus Operator watches, by its flags; tests/e2e compares with the real one."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from metricat_operator.facts.model import Manifest
 from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator, parse
 
 
-def overseer(*words: str) -> PrometheusOperator:
+def prometheus_operator(*words: str) -> PrometheusOperator:
     return PrometheusOperator("monitoring/prometheus-operator", parse(words))
 
 
 @pytest.mark.parametrize(
-    ("words", "what", "namespaces"),
+    ("words", "kind", "namespaces"),
     [
         ((), "ServiceMonitor", "a b c"),
         (("--namespaces=a,b",), "ServiceMonitor", "a b"),
@@ -28,8 +28,8 @@ def overseer(*words: str) -> PrometheusOperator:
         (("--namespaces=a", "--prometheus-instance-namespaces=c"), "ServiceMonitor", "a"),
     ],
 )
-def test_it_looks_where_its_flags_let_it(words: tuple[str, ...], what: str, namespaces: str) -> None:
-    assert [name for name in "abc" if overseer(*words).watches(what, name)] == namespaces.split()
+def test_watched_namespaces_follow_the_flags(words: tuple[str, ...], kind: str, namespaces: str) -> None:
+    assert [name for name in "abc" if prometheus_operator(*words).watches(kind, name)] == namespaces.split()
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_it_looks_where_its_flags_let_it(words: tuple[str, ...], what: str, name
         (("--controller-id=x",), "Prometheus", ""),
     ],
 )
-def test_it_configures_what_its_flags_let_it(words: tuple[str, ...], kind: str, namespaces: str) -> None:
-    assert [name for name in "abc" if overseer(*words).manages(kind, name)] == namespaces.split()
+def test_managed_instances_follow_the_flags(words: tuple[str, ...], kind: str, namespaces: str) -> None:
+    assert [name for name in "abc" if prometheus_operator(*words).manages(kind, name)] == namespaces.split()
 
 
-def test_of_several_the_annotation_chooses() -> None:
-    assert overseer("--controller-id", "x").manages("Prometheus", "a", "x")
-    assert not overseer().manages("Prometheus", "a", "x")
+def test_controller_id_must_match_the_annotation() -> None:
+    assert prometheus_operator("--controller-id", "x").manages("Prometheus", "a", "x")
+    assert not prometheus_operator().manages("Prometheus", "a", "x")
 
 
 def pod(name: str, *arguments: str, **more: Any) -> Manifest:
@@ -59,7 +59,7 @@ def pod(name: str, *arguments: str, **more: Any) -> Manifest:
     return prometheus_objects.trim_operator({"metadata": metadata, "spec": {"containers": containers}})
 
 
-def test_nothing_is_said_where_none_is_known() -> None:
+def test_operators_are_unknown_if_none_is_found() -> None:
     assert prometheus_objects.operators([], "Prometheus", "a", "") is None
     assert (
         prometheus_objects.operators([pod("old", "--namespaces=b", deletionTimestamp="now")], "Prometheus", "a", "")
@@ -70,7 +70,7 @@ def test_nothing_is_said_where_none_is_known() -> None:
     assert found.name == "monitoring/two"
 
 
-def test_variables_are_read_where_the_pod_tells_them() -> None:
+def test_variables_are_resolved_from_the_pod() -> None:
     def looks(variable: Manifest) -> bool | None:
         container = {"name": "operator", "args": ["--namespaces=$(WHERE)"], "env": [variable]}
         metadata = {"name": "one", "namespace": "monitoring", "uid": "one", "resourceVersion": "1"}
