@@ -1,4 +1,4 @@
-"""What counts as found, missed, and crying wolf, and how soon; and scenarios that are what they say."""
+"""Scores of the alerts benchmark, and properties of its scenarios."""
 
 import random
 
@@ -25,46 +25,46 @@ def fired(*hours: tuple[float, float]) -> list[Episode]:
     ("episodes", "score"),
     [
         ([], Score(missed=2)),
-        ([(12, 13), (31, 32)], Score(found=2, right=2, hours=[2, 1])),
-        ([(5, 11)], Score(found=1, missed=1, right=1, hours=[0])),
-        ([(12, 13), (14, 15)], Score(found=1, missed=1, right=2, hours=[2])),
-        ([(8, 35)], Score(found=2, right=1, hours=[0, 0])),
-        ([(20.5, 22)], Score(found=1, missed=1, right=1, hours=[10.5])),
-        ([(22, 24), (50, 51)], Score(missed=2, cried=2)),
+        ([(12, 13), (31, 32)], Score(found=2, true_positives=2, hours=[2, 1])),
+        ([(5, 11)], Score(found=1, missed=1, true_positives=1, hours=[0])),
+        ([(12, 13), (14, 15)], Score(found=1, missed=1, true_positives=2, hours=[2])),
+        ([(8, 35)], Score(found=2, true_positives=1, hours=[0, 0])),
+        ([(20.5, 22)], Score(found=1, missed=1, true_positives=1, hours=[10.5])),
+        ([(22, 24), (50, 51)], Score(missed=2, false_positives=2)),
     ],
 )
-def test_found_missed_right_and_cried(episodes: list[tuple[float, float]], score: Score) -> None:
+def test_scores(episodes: list[tuple[float, float]], score: Score) -> None:
     assert table()._judge(WRONG, fired(*episodes)) == score
 
 
-def test_what_will_be_is_told_before_it_is() -> None:
+def test_prediction_counts_hours_before_the_end() -> None:
     score = table(ahead=True, grace=0)._judge(WRONG, fired((12, 13), (40, 41)))
-    assert score == Score(found=1, missed=1, right=1, cried=1, hours=[8])
+    assert score == Score(found=1, missed=1, true_positives=1, false_positives=1, hours=[8])
 
 
-def test_a_cell_and_a_sum() -> None:
-    score = Score(found=3, missed=1, right=3, cried=1, hours=[1, 2, 9])
+def test_cell_and_sum() -> None:
+    score = Score(found=3, missed=1, true_positives=3, false_positives=1, hours=[1, 2, 9])
     assert (score.cell(), score.sum()) == ("3/4 (2.0 h), 1", "0.75, 0.75")
     assert (Score().cell(), Score().sum()) == ("0/0, 0", "-, -")
 
 
 @pytest.mark.parametrize("scenario", [*MEMORY, *FILE_SYSTEMS], ids=lambda scenario: scenario.name)
-def test_a_scene_stays_within_bounds_and_says_what_is_wrong_within_its_days(scenario: Scenario) -> None:
+def test_scenario_and_its_problems_are_within_bounds(scenario: Scenario) -> None:
     noise = random.Random(1)
     hours = range(24 * synthetic.DAYS)
     assert all(0 < scenario.percent(hour, noise) < 100 for hour in hours)
-    assert all(0 <= begin < end <= 24 * synthetic.DAYS for begin, end in scenario.wrong)
+    assert all(0 <= begin < end <= 24 * synthetic.DAYS for begin, end in scenario.problems)
 
 
-def test_a_file_system_that_fills_is_full_where_what_is_wrong_ends() -> None:
+def test_file_system_is_full_at_the_end_of_its_problem() -> None:
     for scenario in FILE_SYSTEMS:
-        for begin, end in scenario.wrong:
+        for begin, end in scenario.problems:
             assert scenario.shape(end) >= 99 > scenario.shape(end - 1)
             assert end - begin <= 168
             assert scenario.shape(end + 6) < 60
 
 
-def test_the_recorded_disk_lasts_as_long_as_it_is_played() -> None:
+def test_recorded_disk_covers_the_whole_replay() -> None:
     for scenario in recorded.builds():
         percents = [scenario.shape(hour / 12) for hour in range(24 * 12 * recorded.BUILDS_DAYS)]
         assert min(percents) > 50

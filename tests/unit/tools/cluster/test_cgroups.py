@@ -1,4 +1,4 @@
-"""Control groups of both versions, on trees made of plain files: the kernel's files are stand-ins that remember."""
+"""Control groups of both versions, on trees of ordinary files in place of the kernel's."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ V2 = "30 25 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdele
 
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a new folder hold the files that the kernel puts into a new control group."""
+    """Add the files of a new control group to every new folder, as the kernel does."""
     plain = Path.mkdir
 
     def mkdir(self: Path, *arguments: object, **options: object) -> None:
         new = not self.exists()
-        plain(self, *arguments, **options)  # type: ignore[arg-type] # handed on
+        plain(self, *arguments, **options)  # type: ignore[arg-type] # passed on
         if new and (self.parent / "cgroup.controllers").exists():
             fill(self, (self.parent / "cgroup.subtree_control").read_text())
         if new and (self.parent / "cpuset.cpus").exists():
@@ -46,12 +46,12 @@ def fill(group: Path, controllers: str) -> None:
         (V2, [("/sys/fs/cgroup", True)]),
     ],
 )
-def test_the_mounted_trees_are_found(mountinfo: str, expected: list[tuple[str, bool]]) -> None:
+def test_mounted_trees_are_found(mountinfo: str, expected: list[tuple[str, bool]]) -> None:
     assert [(str(one.path), one.unified) for one in cgroups.hierarchies(mountinfo)] == expected
 
 
 @pytest.mark.usefixtures("kernel")
-def test_version_2_hands_every_controller_down_to_the_kubelets_group(tmp_path: Path) -> None:
+def test_version_2_enables_every_controller_down_to_the_kubelets_group(tmp_path: Path) -> None:
     fill(tmp_path, "cpuset cpu io memory pids")
     cgroups.create("metricat/c/n1", [Hierarchy(tmp_path, unified=True)])
     for group in (tmp_path, tmp_path / "metricat", tmp_path / "metricat/c", tmp_path / "metricat/c/n1"):
@@ -59,14 +59,14 @@ def test_version_2_hands_every_controller_down_to_the_kubelets_group(tmp_path: P
 
 
 @pytest.mark.usefixtures("kernel")
-def test_version_2_asks_only_for_what_is_missing(tmp_path: Path) -> None:
+def test_version_2_enables_only_missing_controllers(tmp_path: Path) -> None:
     fill(tmp_path, "cpu memory")
     (tmp_path / "cgroup.subtree_control").write_text("cpu memory\n")
     cgroups.create("metricat", [Hierarchy(tmp_path, unified=True)])
     assert (tmp_path / "cgroup.subtree_control").read_text() == "cpu memory\n"
 
 
-def test_version_2_in_a_container_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_2_error_in_a_container_has_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, "cpu")
     busy = OSError(16, "Device or resource busy")
 
@@ -74,12 +74,12 @@ def test_version_2_in_a_container_says_what_to_do(tmp_path: Path, monkeypatch: p
         raise busy
 
     monkeypatch.setattr(Path, "write_text", refuse)
-    with pytest.raises(ToolError, match=r"takes no controllers \(Device or resource busy\).*child group first"):
+    with pytest.raises(ToolError, match=r"does not accept controllers \(Device or resource busy\).*child group"):
         cgroups.create("metricat", [Hierarchy(tmp_path, unified=True)])
 
 
 @pytest.mark.usefixtures("kernel")
-def test_a_cpuset_of_version_1_inherits_processors_and_memory(tmp_path: Path) -> None:
+def test_cpuset_of_version_1_inherits_processors_and_memory(tmp_path: Path) -> None:
     (tmp_path / "cpuset.cpus").write_text("0-3\n")
     (tmp_path / "cpuset.mems").write_text("0\n")
     cgroups.create("metricat/c/n1", [Hierarchy(tmp_path, unified=False)])
@@ -87,7 +87,7 @@ def test_a_cpuset_of_version_1_inherits_processors_and_memory(tmp_path: Path) ->
     assert (tmp_path / "metricat/c/n1/cpuset.mems").read_text() == "0\n"
 
 
-def test_removing_one_clusters_groups_leaves_anothers_empty_ones(tmp_path: Path) -> None:
+def test_removal_keeps_empty_groups_of_other_clusters(tmp_path: Path) -> None:
     tree = [Hierarchy(tmp_path, unified=False)]
     (tmp_path / "metricat/one/n1/kubepods/burstable").mkdir(parents=True)
     (tmp_path / "metricat/two/n1").mkdir(parents=True)
@@ -98,6 +98,6 @@ def test_removing_one_clusters_groups_leaves_anothers_empty_ones(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_tree_at_all_is_said() -> None:
-    with pytest.raises(ToolError, match="mount cgroup2"):
+def test_error_without_a_mounted_tree() -> None:
+    with pytest.raises(ToolError, match="Mount cgroup2"):
         cgroups.create("metricat", [])

@@ -1,4 +1,4 @@
-"""What the components are told: pure functions, and files that only their owner may read."""
+"""Configuration of the components: pure functions, and files that only their owner can read."""
 
 import asyncio
 import base64
@@ -37,23 +37,23 @@ def layout(tmp_path: Path, *, loopback: bool = True, audit: bool = False) -> com
     )
 
 
-def test_rbac_is_always_on_and_the_audit_log_only_when_asked_for(tmp_path: Path) -> None:
+def test_rbac_is_always_on_and_the_audit_log_is_optional(tmp_path: Path) -> None:
     plain = components.kube_apiserver(layout(tmp_path))
     assert "--authorization-mode=Node,RBAC" in plain
     assert not any("audit" in str(word) for word in plain)
     assert f"--audit-log-path={tmp_path}/audit.log" in components.kube_apiserver(layout(tmp_path, audit=True))
 
 
-def test_only_a_cluster_with_nodes_offers_its_address_to_pods(tmp_path: Path) -> None:
+def test_only_a_cluster_with_nodes_advertises_its_address(tmp_path: Path) -> None:
     assert "--advertise-address=198.51.100.1" in components.kube_apiserver(layout(tmp_path, loopback=False))
     assert "--endpoint-reconciler-type=none" in components.kube_apiserver(layout(tmp_path))
 
 
-def test_etcd_listens_on_no_port(tmp_path: Path) -> None:
+def test_etcd_listens_only_on_a_socket(tmp_path: Path) -> None:
     assert not any("http" in str(word) for word in components.etcd(layout(tmp_path)))
 
 
-def test_certificates_name_a_user_and_its_groups_and_keys_are_private(tmp_path: Path) -> None:
+def test_certificates_have_user_and_groups_and_keys_are_private(tmp_path: Path) -> None:
     authority = Authority(tmp_path / "pki")
     authority.create()
     pair = authority.issue("n1", "system:node:n1", ["system:nodes"], hosts=["198.51.100.11", "n1"])
@@ -68,7 +68,7 @@ def test_certificates_name_a_user_and_its_groups_and_keys_are_private(tmp_path: 
     assert stat.S_IMODE(authority.folder.stat().st_mode) == 0o700
 
 
-def test_a_kubeconfig_holds_all_that_a_client_needs(tmp_path: Path) -> None:
+def test_kubeconfig_embeds_credentials(tmp_path: Path) -> None:
     for name in ("ca", "crt", "key"):
         (tmp_path / name).write_text(name)
     pair = Pair(tmp_path / "crt", tmp_path / "key")
@@ -82,7 +82,7 @@ def test_a_kubeconfig_holds_all_that_a_client_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("restrict", [True, False])
-def test_containerd_writes_below_the_nodes_folder_only(*, restrict: bool) -> None:
+def test_containerd_writes_only_below_the_nodes_folder(*, restrict: bool) -> None:
     programs = {name: Path("/c") / name for name in ("ptp", "containerd-shim-runc-v2", "runc")}
     text = node_files.containerd(Path("/f"), programs, restrict_oom_score=restrict)
     assert f"restrict_oom_score_adj = {str(restrict).lower()}\n" in text
@@ -91,7 +91,7 @@ def test_containerd_writes_below_the_nodes_folder_only(*, restrict: bool) -> Non
             assert '"/f/' in line
 
 
-def test_kubelet_asks_for_the_control_groups_of_both_versions() -> None:
+def test_kubelet_accepts_control_groups_of_both_versions() -> None:
     settings = node_files.kubelet(Path("/f"), "metricat/c/n1", Path("ca"), Path("crt"), Path("key"))
     assert (settings["cgroupRoot"], settings["cgroupDriver"], settings["failCgroupV1"]) == (
         "/metricat/c/n1",
@@ -100,7 +100,7 @@ def test_kubelet_asks_for_the_control_groups_of_both_versions() -> None:
     )
 
 
-def test_pods_of_nodes_never_share_an_address() -> None:
+def test_pod_ranges_of_nodes_are_different() -> None:
     ranges = [
         json.dumps(node_files.cni(Path("/f"), number)["plugins"][0]["ipam"]["ranges"]) for number in range(1, 201)
     ]
@@ -108,21 +108,21 @@ def test_pods_of_nodes_never_share_an_address() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a/b", "..", "a" * 31])
-def test_a_name_that_does_not_fit_into_a_path_is_refused(name: str) -> None:
+def test_unsuitable_cluster_name_is_refused(name: str) -> None:
     with pytest.raises(ToolError, match="cannot name a cluster"):
         State(name)
 
 
-def test_the_longest_socket_of_the_longest_name_fits() -> None:
+def test_longest_socket_path_of_the_longest_name_fits() -> None:
     folder = State("a" * 30).folder
     assert len(f"{folder}/nodes/n200/kubelet/pod-resources/kubelet.sock") < 108
 
 
-def test_names_of_simulated_nodes_fill_gaps_and_go_on() -> None:
+def test_names_of_simulated_nodes_fill_gaps_first() -> None:
     assert simulated.free_names(3, {"sim-0001", "sim-0003"}) == ["sim-0002", "sim-0004", "sim-0005"]
 
 
-def test_a_simulated_node_carries_its_labels_and_taints() -> None:
+def test_simulated_node_has_its_labels_and_taints() -> None:
     taint = {"key": "gpu", "effect": "NoSchedule"}
     made = simulated.node("a", {"pool": "gpu"}, [taint])
     assert made["metadata"]["labels"]["pool"] == "gpu"
@@ -130,7 +130,7 @@ def test_a_simulated_node_carries_its_labels_and_taints() -> None:
     assert made["status"]["conditions"][0]["status"] == "True"
 
 
-def test_audited_requests_are_read_once_and_watches_counted_once(tmp_path: Path) -> None:
+def test_audited_requests_and_watches_are_returned_once(tmp_path: Path) -> None:
     def event(verb: str, stage: str = "ResponseComplete") -> str:
         target = {"apiGroup": "apps", "resource": "daemonsets", "subresource": "status", "name": "a", "namespace": "b"}
         return json.dumps({"verb": verb, "stage": stage, "user": {"username": "u"}, "objectRef": target}) + "\n"
@@ -153,13 +153,13 @@ def test_audited_requests_are_read_once_and_watches_counted_once(tmp_path: Path)
     assert [one.verb for one in log.read()] == ["get"]
 
 
-def test_the_door_forwards_both_ways_and_hands_on_the_end() -> None:
-    asyncio.run(_through_the_door())
+def test_port_forward_copies_both_directions_and_their_end() -> None:
+    asyncio.run(_forward_and_check())
 
 
-async def _through_the_door() -> None:
+async def _forward_and_check() -> None:
     async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write((await reader.read()).upper())  # `read` returns only when the other side has said its end
+        writer.write((await reader.read()).upper())  # `read` returns only when the other side has ended its direction
         writer.close()
 
     inner = await asyncio.start_server(shout, "127.0.0.1", 0)
@@ -176,7 +176,7 @@ async def _through_the_door() -> None:
     inner.close()
 
 
-def test_folders_that_no_two_nodes_may_share_are_absolute_and_not_nested() -> None:
+def test_private_folders_are_absolute_and_not_nested() -> None:
     paths = [Path(path) for path in mounts.PRIVATE]
     assert all(path.is_absolute() for path in paths)
     assert not any(one != other and one.is_relative_to(other) for one in paths for other in paths)

@@ -1,4 +1,4 @@
-"""Processes are known by their environment: ours are found and ended, others never."""
+"""Processes are identified by their environment: ours are found and killed, others never."""
 
 import signal
 import subprocess
@@ -23,15 +23,15 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     made.kill_all()
 
 
-def test_a_process_is_found_by_another_that_did_not_start_it(processes: Processes) -> None:
+def test_process_is_found_by_a_process_that_did_not_start_it(processes: Processes) -> None:
     pid = processes.start("sleeper", SLEEP)
-    stranger = Processes(processes.folder)
-    assert stranger.find("sleeper") == pid
-    stranger.kill("sleeper")
-    assert stranger.running() == {}
+    other = Processes(processes.folder)
+    assert other.find("sleeper") == pid
+    other.kill("sleeper")
+    assert other.running() == {}
 
 
-def test_only_ours_are_ended_with_their_children(processes: Processes, tmp_path: Path) -> None:
+def test_kill_all_kills_only_the_clusters_processes_and_their_children(processes: Processes, tmp_path: Path) -> None:
     (tmp_path / "other" / "log").mkdir(parents=True)
     other = Processes(tmp_path / "other")
     survivor = other.start("sleeper", SLEEP)
@@ -46,7 +46,7 @@ def test_only_ours_are_ended_with_their_children(processes: Processes, tmp_path:
     other.kill_all()
 
 
-def test_a_crash_of_one_leaves_its_children(processes: Processes) -> None:
+def test_killed_process_leaves_its_children(processes: Processes) -> None:
     processes.start("parent", ["sh", "-c", "sleep 1000 & wait"])
     while len(processes.running()) < 2:
         time.sleep(0.01)
@@ -56,37 +56,37 @@ def test_a_crash_of_one_leaves_its_children(processes: Processes) -> None:
     processes.start("parent", SLEEP)
 
 
-def test_a_process_that_ends_early_shows_the_end_of_its_log(processes: Processes) -> None:
+def test_early_end_error_has_the_end_of_the_log(processes: Processes) -> None:
     processes.start("failing", ["sh", "-c", "echo first; echo last words >&2; exit 3"])
     with pytest.raises(ToolError, match=r"failing ended with status 3; .*:\n    first\n    last words$"):
         processes.wait("failing", lambda: False)
 
 
-def test_a_process_that_is_never_ready_is_not_waited_for_for_ever(processes: Processes) -> None:
+def test_wait_has_a_time_limit(processes: Processes) -> None:
     processes.start("slow", SLEEP)
     with pytest.raises(ToolError, match="slow was not ready after 0 s"):
         processes.wait("slow", lambda: False, 0.1)
 
 
-def test_a_full_disk_is_named(processes: Processes) -> None:
+def test_full_disk_error(processes: Processes) -> None:
     processes.start("etcd", ["sh", "-c", "echo write: no space left on device; exit 1"])
-    with pytest.raises(ToolError, match="etcd ended with status 1: the disk is full, free some space"):
+    with pytest.raises(ToolError, match=r"etcd ended with status 1\. The disk is full; free some space"):
         processes.wait("etcd", lambda: False)
 
 
-def test_nothing_starts_while_it_is_taken_down(processes: Processes) -> None:
+def test_closed_cluster_starts_no_process(processes: Processes) -> None:
     processes.close()
-    with pytest.raises(ToolError, match="is being taken down"):
+    with pytest.raises(ToolError, match="is being removed"):
         processes.start("late", SLEEP)
 
 
-def test_a_role_is_taken_once(processes: Processes) -> None:
+def test_role_is_unique(processes: Processes) -> None:
     processes.start("one", SLEEP)
-    with pytest.raises(ToolError, match=r"one of .* runs already"):
+    with pytest.raises(ToolError, match=r"one of .* is already running"):
         processes.start("one", SLEEP)
 
 
-def test_a_tied_process_ends_with_its_owner_however_that_ends(tmp_path: Path) -> None:
+def test_tied_process_ends_with_its_killed_owner(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     program = f"""
 import os, pathlib, signal
@@ -103,7 +103,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.01)
 
 
-def test_proxies_are_not_for_a_cluster(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_has_no_proxies(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://203.0.113.1")
     monkeypatch.setenv("no_proxy", "x")
     processes.start("shows", ["env"])
@@ -111,7 +111,7 @@ def test_proxies_are_not_for_a_cluster(processes: Processes, monkeypatch: pytest
     assert "_proxy" not in processes.log("shows").read_text().lower()
 
 
-def test_namespaces_are_entered_through_the_process_that_holds_them() -> None:
+def test_namespaces_are_entered_through_their_holder() -> None:
     assert HERE.enter(["ip", "link"]) == ["ip", "link"]
     assert Namespaces(7).enter(["ip"]) == ["nsenter", "--net=/proc/7/ns/net", "--", "ip"]
     assert "--mount=/proc/7/ns/mnt" in Namespaces(7, mounts=True).enter([Path("mount")])

@@ -1,1 +1,1 @@
-"""Measurements, side by side in one run: the agent against node_exporter, the operator against a bare loop."""
+"""Benchmarks: the agent against node_exporter, the operator against a bare loop, the predictive alerts."""

@@ -7,21 +7,27 @@ from metricat_tools.bench import agent, alerts, operator
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure and print a table of ratios."""
+    """Run a benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m metricat_tools bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     against = commands.add_parser("agent", help="the agent against node_exporter: CPU, latency, memory, bytes")
-    against.add_argument("--scrapes", type=int, default=1000, help="scrapes that are measured (%(default)s)")
-    against.add_argument("--growth", type=int, default=0, help="scrapes after that, to see memory grow (%(default)s)")
-    against.add_argument("--all", action="store_true", help="every collector of each that is on by default")
+    against.add_argument("--scrapes", type=int, default=1000, help="measured scrapes (default %(default)s)")
+    against.add_argument(
+        "--growth", type=int, default=0, help="further scrapes, which show memory growth (default %(default)s)"
+    )
+    against.add_argument("--all", action="store_true", help="use every collector that is on by default in each program")
     simulated = commands.add_parser(
         "operator", help="the operator on simulated clusters, against a bare loop of applies"
     )
-    simulated.add_argument("--nodes", type=int, nargs="+", default=[1000, 5000], help="sizes, in turn (%(default)s)")
-    simulated.add_argument("--targets", type=int, default=200, help="targets of five nodes each (%(default)s)")
-    simulated.add_argument("--drifts", type=int, default=500, help="random edits and deletions (%(default)s)")
-    simulated.add_argument("--idle", type=float, default=600, help="seconds of nothing to do (%(default)s)")
-    commands.add_parser("alerts", help="the alerts that guess, on series of which it is known what is wrong")
+    simulated.add_argument(
+        "--nodes", type=int, nargs="+", default=[1000, 5000], help="sizes of the clusters (default %(default)s)"
+    )
+    simulated.add_argument(
+        "--targets", type=int, default=200, help="targets with five nodes each (default %(default)s)"
+    )
+    simulated.add_argument("--drifts", type=int, default=500, help="random edits and deletions (default %(default)s)")
+    simulated.add_argument("--idle", type=float, default=600, help="seconds without changes (default %(default)s)")
+    commands.add_parser("alerts", help="precision and recall of the predictive alerts, on series with known problems")
     chosen = parser.parse_args(arguments)
     if chosen.command == "agent":
         agent.bench(chosen.scrapes, chosen.growth, everything=chosen.all)

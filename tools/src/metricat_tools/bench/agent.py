@@ -1,4 +1,4 @@
-"""The agent against node_exporter: interleaved scrapes of both, the same collectors, on this host."""
+"""Benchmark of the agent against node_exporter: alternating scrapes, the same collectors, on this host."""
 
 import os
 import re
@@ -14,7 +14,7 @@ COLLECTORS = (
     *("netdev", "netstat", "os", "pressure", "sockstat", "softnet", "stat", "time", "timex", "udp_queues", "uname"),
     "vmstat",
 )
-"""Those that both have and that find something on any Linux host."""
+"""Collectors that both have and that return series on any Linux host."""
 _FILES = (
     *(
         "stat",
@@ -32,13 +32,13 @@ _FILES = (
 )
 _WARM = 50
 _PARTS = 4
-"""A program that grows grows in each part alike; one that only warms up, in the first."""
+"""A program with a leak grows in every part. A program that only warms up grows in the first."""
 _UNBOUND = "--agent.cpu-limit=100"
-"""So many scrapes a second are above any budget: it would shed collectors, and do less than node_exporter."""
+"""This many scrapes a second exceed any limit: the agent would pause collectors and do less than node_exporter."""
 
 
 def bench(scrapes: int, growth: int, *, everything: bool) -> None:
-    """Run both, scrape them in turn, print the table."""
+    """Run both, scrape them alternately, and print the table."""
     chosen = [] if everything else ["--collector.disable-defaults", *(f"--collector.{name}" for name in COLLECTORS)]
     node_exporter: list[str | Path] = [
         ensure("node_exporter")["node_exporter"],
@@ -87,8 +87,8 @@ def _report(both: tuple[Exporter, Exporter], used: list[float], resident: list[i
         ("bytes on the wire", both[0].size / 1024, both[1].size / 1024, "KiB"),
     ]
     print(f"{'':<20}{both[0].name:>16}{both[1].name:>16}{'ratio':>8}")
-    for what, theirs, ours, unit in rows:
-        print(f"{what:<20}{theirs:>12.2f} {unit:<3}{ours:>12.2f} {unit:<3}{ours / theirs:>8.2f}")
+    for name, theirs, ours, unit in rows:
+        print(f"{name:<20}{theirs:>12.2f} {unit:<3}{ours:>12.2f} {unit:<3}{ours / theirs:>8.2f}")
     print(f"reading {len(_FILES)} of the files without parsing: {1000 * floor():.2f} ms of CPU")
     print(f"families: theirs {len(names[0])}, ours {len(names[1])}, common {len(names[0] & names[1])}")
 
@@ -98,7 +98,7 @@ def _quantile(exporter: Exporter, share: float) -> float:
 
 
 def floor(rounds: int = 200) -> float:
-    """Return the CPU seconds that one reading of the files takes, through kept descriptors."""
+    """Return the CPU seconds to read the files once through open descriptors."""
     paths = [Path("/proc") / name for name in _FILES]
     opened = [os.open(path, os.O_RDONLY) for path in paths if path.exists()]
     started = time.process_time()

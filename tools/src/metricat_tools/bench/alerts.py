@@ -1,9 +1,9 @@
-"""How well the alerts that guess do, on series of which it is known what is wrong with them, and when.
+"""Benchmark of the predictive alerts, on series with known problems at known times.
 
-The rules are the shipped ones, to the letter: promtool works out what they record, pass by pass, and a real Prometheus
-answers for the alerts. Beside them, on the same series, are what people use else: a fixed threshold, and for file
-systems the warning of node-mixin (github.com/prometheus/node_exporter, docs/node-mixin: a straight line through the
-last 6 hours reaches zero within 24 hours, and less than 40 % is free).
+The rules are exactly the shipped ones: promtool evaluates the recording rules, level by level, and a real Prometheus
+evaluates the alerts. For comparison, the same series are evaluated with common alternatives: a fixed threshold, and for
+file systems the warning of node-mixin (github.com/prometheus/node_exporter, docs/node-mixin: a straight line through
+the last 6 hours reaches zero within 24 hours, and less than 40 % is free).
 """
 
 import statistics
@@ -29,42 +29,43 @@ _MIXIN = (
 
 @dataclass
 class Score:
-    """What became of what was wrong, and of the times that an alert fired."""
+    """Counts of found and missed problems, and of true and false alerts."""
 
     found: int = 0
     missed: int = 0
-    cried: int = 0
-    """Wolf: fired where nothing was wrong."""
-    right: int = 0
+    false_positives: int = 0
+    """Times that the alert fired without a problem."""
+    true_positives: int = 0
     hours: list[float] = field(default_factory=list)
-    """Of each that was found, how many hours after its beginning, or before its end."""
+    """For each found problem, the hours after its start or before its end."""
 
     def __add__(self, other: "Score") -> "Score":
-        """Both together."""
+        """Return the sum of both."""
         return Score(
             self.found + other.found,
             self.missed + other.missed,
-            self.cried + other.cried,
-            self.right + other.right,
+            self.false_positives + other.false_positives,
+            self.true_positives + other.true_positives,
             self.hours + other.hours,
         )
 
     def cell(self) -> str:
-        """Of one scenario: found of wrong and how soon, and how often it cried wolf."""
+        """Return the cell of one scenario: found problems of all, the median hours, and false positives."""
         soon = f" ({statistics.median(self.hours):.1f} h)" if self.hours else ""
-        return f"{self.found}/{self.found + self.missed}{soon}, {self.cried}"
+        return f"{self.found}/{self.found + self.missed}{soon}, {self.false_positives}"
 
     def sum(self) -> str:
-        """Precision and recall; a dash where nothing fired, or nothing was wrong."""
-        return f"{_share(self.right, self.right + self.cried)}, {_share(self.found, self.found + self.missed)}"
+        """Return precision and recall, with a dash if no alert fired or no problem existed."""
+        precision = _share(self.true_positives, self.true_positives + self.false_positives)
+        return f"{precision}, {_share(self.found, self.found + self.missed)}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rules beside each other on the same scenarios.
+    """A comparison of rules on the same scenarios.
 
-    What is wrong is told in time until `grace` seconds after its end; `ahead` of its end if that is what counts, as it
-    does for what will be full.
+    An alert counts as true if it fires up to `grace` seconds after the problem's end. With `ahead`, the hours before
+    the end count instead of those after the start, as for a file system that will be full.
     """
 
     title: str
@@ -74,7 +75,7 @@ class Table:
     ahead: bool = False
 
     def print(self) -> None:
-        """Replay it, and print what each rule made of it."""
+        """Replay the scenarios and print each rule's scores."""
         with replayed(self.replay) as prometheus:
             fired = {name: self._by_node(prometheus, rule) for name, rule in self.rules.items()}
         print(f"\n{self.title}\n\n| scenario | {' | '.join(self.rules)} |\n|{' --- |' * (len(self.rules) + 1)}")
@@ -96,20 +97,20 @@ class Table:
 
     def _judge(self, scenario: Scenario, fired: Sequence[Episode]) -> Score:
         score = Score()
-        told = set[Episode]()
-        for begin, end in ((BEGIN + 3600 * first, BEGIN + 3600 * last) for first, last in scenario.wrong):
-            right = [one for one in fired if one.start < end + self.grace and one.end > begin]
-            told |= set(right)
-            if right:
-                first = max(begin, min(one.start for one in right))
+        true_episodes = set[Episode]()
+        for begin, end in ((BEGIN + 3600 * first, BEGIN + 3600 * last) for first, last in scenario.problems):
+            matching = [one for one in fired if one.start < end + self.grace and one.end > begin]
+            true_episodes |= set(matching)
+            if matching:
+                first = max(begin, min(one.start for one in matching))
                 score += Score(found=1, hours=[(end - first if self.ahead else first - begin) / 3600])
             else:
                 score += Score(missed=1)
-        return score + Score(right=len(told), cried=len(fired) - len(told))
+        return score + Score(true_positives=len(true_episodes), false_positives=len(fired) - len(true_episodes))
 
 
 def bench() -> None:
-    """Replay every scenario, and print what each alert made of it."""
+    """Replay every scenario and print the scores of each alert."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "target.yaml")
         file.write_text(yaml.safe_dump(history.TARGET))
@@ -118,7 +119,7 @@ def bench() -> None:
     daily = AlertRule("daily", "info", "abs(metricat:node_memory_usage:daily_deviation) > 3", unusual.timing)
     usage = {
         "NodeUnusual": unusual,
-        "the days alone": daily,
+        "daily baseline only": daily,
         "85 % for 5 min": rules["NodeMemoryUsageHigh", "warning"],
     }
     full = {
@@ -129,26 +130,26 @@ def bench() -> None:
     memory, file_systems = "node_memory_(used|usage)", "node_(image_)?filesystem_"
     for table in (
         Table(
-            "What is unusual, made up; in brackets, after how long",
+            "Anomalies, synthetic series (in brackets: median hours until the alert)",
             Replay(synthetic.MEMORY, history.MEMORY, synthetic.DAYS, memory),
             usage,
             grace=5400,
         ),
         Table(
-            "What is unusual, recorded; in brackets, after how long",
+            "Anomalies, recorded series (in brackets: median hours until the alert)",
             Replay(recorded.rides(), history.MEMORY, recorded.RIDES_DAYS, memory),
             usage,
             grace=5400,
         ),
         Table(
-            "What will be full, made up; in brackets, how long before",
+            "File systems that will be full, synthetic series (in brackets: median hours before)",
             Replay(synthetic.FILE_SYSTEMS, history.FILE_SYSTEM, synthetic.DAYS, file_systems),
             full,
             grace=0,
             ahead=True,
         ),
         Table(
-            "What will be full, recorded",
+            "File systems that will be full, recorded series",
             Replay(recorded.builds(), history.FILE_SYSTEM, recorded.BUILDS_DAYS, file_systems),
             full,
             grace=0,

@@ -1,4 +1,4 @@
-"""One exporter under measurement: a process that is scraped over loopback, and what it used."""
+"""An exporter under measurement: a process that is scraped over loopback, and its resource use."""
 
 import http.client
 import os
@@ -17,7 +17,7 @@ _HEADERS = {"Accept": "text/plain;version=0.0.4", "Accept-Encoding": "gzip"}
 
 @dataclass
 class Exporter:
-    """A running exporter, and the seconds that each scrape of it took."""
+    """A running exporter, and the seconds that each scrape took."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -30,15 +30,15 @@ class Exporter:
         self._client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
 
     def scrape(self) -> None:
-        """Scrape as Prometheus does, and note time and size."""
+        """Scrape as Prometheus does, and record time and size."""
         started = time.perf_counter()
         self._client.request("GET", "/metrics", headers=_HEADERS)
-        answer = self._client.getresponse()
-        body = answer.read()
+        response = self._client.getresponse()
+        body = response.read()
         self.took.append(time.perf_counter() - started)
         self.size = len(body)
-        if answer.status != http.client.OK:
-            raise ToolError(f"{self.name} answered {answer.status}: look at what it logs")
+        if response.status != http.client.OK:
+            raise ToolError(f"{self.name} returned {response.status}. Look at its log")
 
     def page(self) -> str:
         """Return a scrape as text."""
@@ -49,7 +49,7 @@ class Exporter:
         return text
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all its threads, in nanoseconds' resolution."""
+        """Return the CPU time of all its threads, with nanosecond resolution."""
         threads = Path(f"/proc/{self.process.pid}/task").iterdir()
         running = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads if thread.exists())
         if running:
@@ -57,7 +57,7 @@ class Exporter:
         return self.ticks()
 
     def ticks(self) -> float:
-        """Return the CPU time of the whole process, ended threads included, in clock ticks' resolution."""
+        """Return the CPU time of the whole process, including ended threads, with clock-tick resolution."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -68,7 +68,7 @@ class Exporter:
 
 @contextmanager
 def running(name: str, command: Sequence[str | Path], env: dict[str, str] | None = None) -> Iterator[Exporter]:
-    """Start an exporter on a free port; it ends with the block."""
+    """Start an exporter on a free port, and stop it at the end of the block."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
@@ -96,4 +96,4 @@ def _await(exporter: Exporter) -> None:
             time.sleep(0.05)
         else:
             return
-    raise ToolError(f"{exporter.name} does not start: run it by hand to see why")
+    raise ToolError(f"{exporter.name} does not start. Run it by hand to see the reason")

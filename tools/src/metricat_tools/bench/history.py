@@ -29,12 +29,12 @@ TARGET = {
     "metadata": {"name": "nodes", "namespace": "monitoring"},
 }
 _BLOCK = "336h"
-"""How much promtool writes into a block: many small ones are slow to open."""
+"""Time range of the blocks that promtool writes: many small blocks are slow to open."""
 _PLACE = 'namespace="monitoring",service="metricat-nodes",pool="default"'
 _MOUNT = 'device="/dev/sdb",mountpoint="/data",fstype="ext4"'
 
 Family = tuple[str, str, Callable[[float], float]]
-"""A metric, its labels after those of the place, and its value as a function of the percentage that is used."""
+"""A metric, its own labels, and its value as a function of the used percentage."""
 
 MEMORY: tuple[Family, ...] = (
     ("node_memory_MemTotal_bytes", "", lambda _: 100),
@@ -50,7 +50,7 @@ FILE_SYSTEM: tuple[Family, ...] = (
 
 @dataclass(frozen=True)
 class Replay:
-    """Scenes of so many days, of what these families tell; the rules that match `recorded` are worked out for them."""
+    """Scenarios as series of these families. The recording rules whose names match `recorded` are evaluated."""
 
     scenarios: Sequence[Scenario]
     families: tuple[Family, ...]
@@ -59,13 +59,13 @@ class Replay:
 
     @property
     def end(self) -> int:
-        """In seconds since 1970."""
+        """The end, in seconds since 1970."""
         return BEGIN + self.days * 86400
 
 
 @contextmanager
 def replayed(replay: Replay) -> Iterator[PrometheusClient]:
-    """A Prometheus that has seen it all, for as long as the context lasts."""
+    """Run a Prometheus with all series of the replay until the context ends."""
     with tempfile.TemporaryDirectory(prefix="metricat-history-") as name:
         folder = Path(name)
         _write(replay, folder)
@@ -92,7 +92,7 @@ def _write(replay: Replay, folder: Path) -> None:
 
 
 def _record(replay: Replay, folder: Path) -> None:
-    """First the rules that read the agent's series, then those that read what these recorded, and so on."""
+    """Evaluate the rules that read the agent's series, then the rules that read those results, and so on."""
     [manifest] = [one for one in golden.manifests({**TARGET, "spec": {}}) if one["kind"] == "PrometheusRule"]
     rules = [rule for group in manifest["spec"]["groups"] for rule in group["rules"] if "record" in rule]
     wanted = [rule for rule in rules if re.search(replay.recorded, rule["record"])]
@@ -142,7 +142,7 @@ def _await(url: str) -> None:
             time.sleep(0.2)
         else:
             return
-    raise ToolError("Prometheus did not become ready within a minute; is the disk full?")
+    raise ToolError("Prometheus was not ready within a minute. Check whether the disk is full")
 
 
 def _blocks(*arguments: str) -> None:

@@ -1,4 +1,4 @@
-"""The operator on a simulated cluster of a real size: what it costs, and how fast it is, beside a bare loop."""
+"""Benchmark of the operator on a simulated cluster: its resource use and speed, against a bare loop."""
 
 import os
 import time
@@ -27,11 +27,11 @@ _SETTLE = 15.0
 _CREATED = 201
 
 Figures = dict[str, tuple[float, str, str]]
-"""By what was measured: the figure, its unit, and the mark."""
+"""Measurement -> value, unit and limit."""
 
 
 def bench(sizes: list[int], targets: int, drifts: int, idle: float) -> None:
-    """Measure with each number of nodes, and print the figures side by side."""
+    """Measure with each number of nodes, and print the results side by side."""
     columns: list[Figures] = []
     for nodes in sizes:
         print(
@@ -39,7 +39,7 @@ def bench(sizes: list[int], targets: int, drifts: int, idle: float) -> None:
         )
         with bench_cluster(f"bench-{os.getpid()}", nodes, min(targets, nodes // GROUP)) as cluster:
             columns.append(_measure(cluster, nodes, drifts, idle))
-    print(f"{'':<44}" + "".join(f"{f'{nodes} nodes':>16}" for nodes in sizes) + "   mark")
+    print(f"{'':<44}" + "".join(f"{f'{nodes} nodes':>16}" for nodes in sizes) + "   limit")
     for what, (_, unit, mark) in columns[0].items():
         print(f"{what:<44}" + "".join(f"{column[what][0]:>10.2f} {unit:<5}" for column in columns) + f"   {mark}")
 
@@ -53,14 +53,14 @@ def _measure(cluster: BenchCluster, nodes: int, drifts: int, idle: float) -> Fig
 
     bare = operator_bare.seconds(cluster)
     note("bare loop of the same applies", bare, "s")
-    until("the bare loop's agents to go", lambda: not cluster.agents())
+    until("removal of the bare loop's agents", lambda: not cluster.agents())
     with operator(cluster) as running:
         time.sleep(_SETTLE)
         note("memory without targets", running.memory(), "MiB")
         _create(cluster, _EVERY, {})
-        note("one target over all nodes, ready", until("all agents", lambda: _ready(cluster, _EVERY) == nodes), "s")
+        note("one target for all nodes, ready", until("all agents", lambda: _ready(cluster, _EVERY) == nodes), "s")
         cluster.plane.api.call("DELETE", f"{_TARGETS}/{_EVERY}")
-        until("its agents to go", lambda: not cluster.agents())
+        until("removal of its agents", lambda: not cluster.agents())
         _converge(cluster, nodes, bare, running, note)
         took = sorted(repairs(cluster, drifts))
         note("drift repair p50", took[len(took) // 2], "s")
@@ -69,38 +69,38 @@ def _measure(cluster: BenchCluster, nodes: int, drifts: int, idle: float) -> Fig
         audit, cpu = AuditLog(cluster.plane.audit_log), running.cpu()
         audit.skip()
         time.sleep(idle)
-        asked = _own(audit)
-        note("idle requests", len(asked) / idle, "/s", "2")
+        requests = _own(audit)
+        note("idle requests", len(requests) / idle, "/s", "2")
         note(
-            "idle writes besides the Lease",
-            len([one for one in asked if one.writes and "lease" not in one.resource]),
+            "idle writes except to the Lease",
+            len([one for one in requests if one.writes and "lease" not in one.resource]),
             "",
             "0",
         )
         note("idle CPU", 100 * (running.cpu() - cpu) / idle, "%")
         note("memory", running.memory(), "MiB", "150")
-        note("memory, highest", running.memory("VmHWM"), "MiB")
+        note("memory, maximum", running.memory("VmHWM"), "MiB")
     return found
 
 
 def _converge(cluster: BenchCluster, nodes: int, bare: float, running: OperatorProcess, note: Any) -> None:
-    """All small targets at once, and after them the one over all nodes, which leaves theirs alone."""
+    """Create all small targets at once, then a target for all nodes, which leaves their nodes to them."""
     audit, cpu = AuditLog(cluster.plane.audit_log), running.cpu()
     audit.skip()
-    asked: list[Request] = []
+    requests: list[Request] = []
 
     def made() -> bool:
-        """By the log: to list them all, five times a second, would be most of the work that is done meanwhile."""
-        asked.extend(one for one in _own(audit) if one.namespace == NAMESPACE)
-        return sum(_kind(one) == "child" and one.code == _CREATED for one in asked) == cluster.targets * _CHILDREN
+        """Use the audit log: listing all children five times a second would be most of the measured work."""
+        requests.extend(one for one in _own(audit) if one.namespace == NAMESPACE)
+        return sum(_kind(one) == "child" and one.code == _CREATED for one in requests) == cluster.targets * _CHILDREN
 
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda team: _create(cluster, f"t{team}", operator_bare.spec(team)), range(cluster.targets)))
     until("every child", made)
     took = time.monotonic() - began
-    note("every child of every target is there", took, "s")
-    note("the same, against the bare loop", took / bare, "x", "1.5")
+    note("every child of every target exists", took, "s")
+    note("ratio to the bare loop", took / bare, "x", "1.5")
     until(
         "every small target",
         lambda: all(_ready(cluster, f"t{team}") == GROUP for team in range(cluster.targets)),
@@ -110,14 +110,14 @@ def _converge(cluster: BenchCluster, nodes: int, bare: float, running: OperatorP
     time.sleep(_SETTLE)
     note("CPU per target", 1000 * (running.cpu() - cpu) / cluster.targets, "ms")
     made()
-    counts = Counter(map(_kind, asked))
+    counts = Counter(map(_kind, requests))
     note("requests per target, without events", (counts.total() - counts["event"]) / cluster.targets, "", "7")
     for what in ("child", "status", "event", "other"):
         note(f"  of which for: {what}", counts[what] / cluster.targets)
     _create(cluster, _EVERY, {})
     rest = nodes - cluster.targets * GROUP
-    until("the target over all nodes", lambda: _ready(cluster, _EVERY) == rest and _reason(cluster) == "Overlaps")
-    note("nodes left to the younger target over all", rest)
+    until("the target for all nodes", lambda: _ready(cluster, _EVERY) == rest and _reason(cluster) == "Overlaps")
+    note("nodes of the newer target for all nodes", rest)
 
 
 def _create(cluster: BenchCluster, name: str, spec: dict[str, Any]) -> None:

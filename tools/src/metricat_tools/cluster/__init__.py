@@ -1,8 +1,7 @@
-"""Test clusters: real Kubernetes on a plain machine, without Docker, in two sizes.
+"""Test clusters: real Kubernetes on one machine, without Docker, in two sizes.
 
-`ControlPlane` needs no root and has simulated nodes only; `NodeCluster` runs containers. Everything of a cluster
-carries its name and vanishes with it;
-nothing here may touch a process, a namespace or a file that is not the cluster's own.
+`ControlPlane` needs no root and has only simulated nodes. `NodeCluster` runs containers. Everything of a cluster has
+its name and is removed with it. Nothing here may touch a process, a namespace or a file outside the cluster.
 """
 
 from metricat_tools.cluster.control_plane import ControlPlane

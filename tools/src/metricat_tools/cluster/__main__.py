@@ -19,7 +19,7 @@ from metricat_tools.errors import ToolError
 
 
 def up(chosen: argparse.Namespace) -> None:
-    """Start a cluster, and leave nothing behind if that is interrupted."""
+    """Start a cluster. Remove everything if the start is interrupted."""
     began = time.monotonic()
     if chosen.control_plane_only:
         plane = ControlPlane.start(chosen.name, audit=chosen.audit, keep=True)
@@ -33,22 +33,22 @@ def up(chosen: argparse.Namespace) -> None:
         plane.stop()
         raise
     plane.detach()
-    _say(f"{chosen.name} is up after {time.monotonic() - began:.1f} s; use it with")
+    _say(f"{chosen.name} is running after {time.monotonic() - began:.1f} s; use it with")
     print(f"export KUBECONFIG={plane.kubeconfig}")
 
 
 def down(chosen: argparse.Namespace) -> None:
-    """Take clusters down, crashed ones too."""
+    """Remove clusters, including crashed ones."""
     if bool(chosen.names) == chosen.all:
-        raise ToolError("say which cluster to take down, or --all")
+        raise ToolError("no cluster is named. Name a cluster, or use --all")
     started = {folder.name for folder in marked_folders() if folder.parent == root()}
     for name in sorted(started | set(names())) if chosen.all else chosen.names:
         began = time.monotonic()
         state = State(name)
         with state.locked():
             existed = cleanup.remove(state)
-        took = f"is down after {time.monotonic() - began:.1f} s; nothing of it is left"
-        _say(f"{name} {took if existed else 'is not there: nothing to take down'}")
+        took = f"is removed after {time.monotonic() - began:.1f} s"
+        _say(f"{name} {took if existed else 'does not exist. There is nothing to remove'}")
 
 
 def show(_: argparse.Namespace) -> None:
@@ -57,7 +57,7 @@ def show(_: argparse.Namespace) -> None:
         state = State(name)
         facts, roles = state.load(), set(Processes(state.folder).running().values())
         kind = f"{facts['nodes']} nodes" if facts["kind"] == "nodes" else "control plane only"
-        health = "crashed" if "kube-apiserver" not in roles else f"{len(roles)} programs run"
+        health = "crashed" if "kube-apiserver" not in roles else f"{len(roles)} programs running"
         print(f"{name:<24} {kind:<20} {health:<20} {facts['url']}")
 
 
@@ -77,7 +77,7 @@ def load(chosen: argparse.Namespace) -> None:
     """Import images into every node."""
     archives = [Path(name) for name in chosen.archives]
     if missing := [path for path in archives if not path.is_file()]:
-        raise ToolError(f"there is no file {missing[0]}: build the images first, or name a docker archive")
+        raise ToolError(f"file {missing[0]} does not exist. Build the images first, or name a docker archive")
     NodeCluster.find(chosen.name).load_image(*archives)
 
 
@@ -89,8 +89,10 @@ def enter(chosen: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = argparse.ArgumentParser(prog="python -m metricat_tools cluster", description="Real test clusters, no Docker.")
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m metricat_tools cluster", description="Start and stop real test clusters without Docker."
+    )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], None], text: str) -> argparse.ArgumentParser:
@@ -98,13 +100,13 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    one = command("up", up, "start a cluster; one of the same name, running or crashed, is removed first")
+    one = command("up", up, "start a cluster; an existing one with the same name, running or crashed, is removed first")
     one.add_argument("name", metavar="NAME")
     one.add_argument("--nodes", type=int, default=2, metavar="N", help="nodes that run containers (default 2)")
-    one.add_argument("--control-plane-only", action="store_true", help="no such nodes; needs no root")
-    one.add_argument("--simulated", type=int, default=0, metavar="N", help="add so many simulated nodes")
+    one.add_argument("--control-plane-only", action="store_true", help="start no such nodes; needs no root")
+    one.add_argument("--simulated", type=int, default=0, metavar="N", help="number of simulated nodes to add")
     one.add_argument("--audit", action="store_true", help="log the metadata of every request")
-    one = command("down", down, "take clusters down and remove all that is left of them")
+    one = command("down", down, "remove clusters and all their files")
     one.add_argument("names", nargs="*", metavar="NAME")
     one.add_argument("--all", action="store_true", help="every cluster of this user")
     command("list", show, "list the clusters")
@@ -124,7 +126,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run a command; a request to terminate is an interrupt, so that cleaning up happens for both."""
+    """Run a command. SIGTERM acts like an interrupt, so that both clean up."""
     chosen = parser().parse_args(arguments)
     if getattr(chosen, "words", [])[:1] == ["--"]:
         chosen.words = chosen.words[1:]
@@ -135,7 +137,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _interrupt(_: int, __: FrameType | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # an impatient second one must not stop the cleaning up
+        signal.signal(number, signal.SIG_IGN)  # a second signal must not stop the cleanup
     raise KeyboardInterrupt
 
 

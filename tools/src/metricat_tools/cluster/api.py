@@ -1,4 +1,4 @@
-"""The few calls that a test cluster makes of its own API server, over connections that stay open."""
+"""Minimal client of a test cluster's API server, with persistent connections."""
 
 import contextlib
 import http.client
@@ -15,11 +15,11 @@ from metricat_tools.cluster.pki import Pair
 
 _ALREADY = 409
 _IDLE = 60.0
-"""Seconds after which a connection is not used again: the API server closes one after 90."""
+"""Seconds after which an idle connection is not used again: the API server closes it after 90."""
 
 
 class ApiError(Exception):
-    """The API server's refusal: its status code and message."""
+    """An error of the API server, with its status code and message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}")
@@ -28,7 +28,7 @@ class ApiError(Exception):
 
 @dataclass
 class Api:
-    """A client of one API server; each thread has its own connection."""
+    """A client of one API server. Each thread has its own connection."""
 
     url: str
     authority: Path
@@ -38,7 +38,7 @@ class Api:
     _open: list[http.client.HTTPSConnection] = field(default_factory=list, repr=False)
 
     def ready(self) -> bool:
-        """Whether the API server says that it is ready."""
+        """Return whether the API server reports that it is ready."""
         try:
             self.call("GET", "/readyz")
         except (OSError, http.client.HTTPException, ApiError):
@@ -46,27 +46,27 @@ class Api:
         return True
 
     def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:
-        """One request; the parsed answer, or its text where it is no JSON."""
+        """Send one request. Return the parsed response, or its text if it is not JSON."""
         try:
             status, text = self._send(method, path, body, kind)
         except (http.client.HTTPException, ConnectionError):
-            # The server closed a connection that was idle, or was restarted.
+            # The server closed an idle connection, or was restarted.
             self._drop()
             status, text = self._send(method, path, body, kind)
         try:
-            answer = json.loads(text)
+            result = json.loads(text)
         except ValueError:
-            answer = text.decode(errors="replace")
+            result = text.decode(errors="replace")
         if status >= http.client.BAD_REQUEST:
-            raise ApiError(status, answer.get("message", "") if isinstance(answer, dict) else answer)
-        return answer
+            raise ApiError(status, result.get("message", "") if isinstance(result, dict) else result)
+        return result
 
     def get(self, path: str) -> Any:
-        """Read an object, a list or a page of text."""
+        """Return an object, a list or a page of text."""
         return self.call("GET", path)
 
     def create(self, path: str, body: object) -> Any:
-        """Create an object, or leave the one that is there."""
+        """Create an object, or leave an existing one unchanged."""
         try:
             return self.call("POST", path, body)
         except ApiError as error:

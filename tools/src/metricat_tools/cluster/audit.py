@@ -1,4 +1,4 @@
-"""The API server's audit log, read: who asked for what, so that a test can count requests and name each write."""
+"""Reader of the API server's audit log, so that a test can count requests and identify each write."""
 
 import json
 from collections.abc import Iterator
@@ -17,32 +17,32 @@ class Request:
     agent: str
     verb: str
     resource: str
-    """Group, resource and subresource: `apps/daemonsets`, `nodes/status`; empty for a path that is no resource."""
+    """Group, resource and subresource: `apps/daemonsets`, `nodes/status`. Empty for other paths."""
     namespace: str
     name: str
     code: int
     pod: str = ""
-    """The pod whose token it came with."""
+    """The pod whose token the request had."""
 
     @property
     def writes(self) -> bool:
-        """Whether it could have changed something."""
+        """Whether the request could have changed something."""
         return self.verb in WRITES
 
 
 @dataclass
 class AuditLog:
-    """Reads the requests that were logged since the last look."""
+    """Reads the requests that were logged since the last call."""
 
     path: Path
     _offset: int = field(default=0, repr=False)
 
     def skip(self) -> None:
-        """Forget everything so far."""
+        """Skip everything that is logged so far."""
         self._offset = self.path.stat().st_size
 
     def read(self) -> list[Request]:
-        """The requests since the last look, in the order in which they finished."""
+        """Return the requests since the last call, in the order in which they finished."""
         with self.path.open("rb") as file:
             file.seek(self._offset)
             lines = file.read().splitlines(keepends=True)
@@ -54,7 +54,7 @@ class AuditLog:
 def _requests(lines: list[bytes]) -> Iterator[Request]:
     for line in lines:
         event: dict[str, Any] = json.loads(line)
-        # A watch is logged when it starts and when it ends: count it once.
+        # A watch is logged at its start and at its end: count it once.
         if event["stage"] == "ResponseComplete" and event["verb"] == "watch":
             continue
         target = event.get("objectRef", {})

@@ -1,11 +1,11 @@
-"""What this process may do: a container's root is often a root in name only (capabilities(7))."""
+"""Capabilities of this process: root in a container often lacks some (capabilities(7))."""
 
 from enum import IntEnum
 from pathlib import Path
 
 
 class Capability(IntEnum):
-    """The bits that matter to a cluster with nodes."""
+    """The bits that a cluster with nodes needs."""
 
     CAP_NET_ADMIN = 12
     CAP_SYS_ADMIN = 21
@@ -13,7 +13,7 @@ class Capability(IntEnum):
 
 
 def have(capability: Capability, status: str | None = None) -> bool:
-    """Whether a process, by default this one, has the capability; `status` is the text of /proc/PID/status."""
+    """Return whether a process, by default this one, has the capability. `status` is the text of /proc/PID/status."""
     text = Path("/proc/self/status").read_text() if status is None else status
     effective = next(line.split()[1] for line in text.splitlines() if line.startswith("CapEff:"))
     return bool(int(effective, 16) >> capability & 1)

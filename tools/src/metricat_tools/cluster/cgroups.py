@@ -1,7 +1,7 @@
-"""The control groups of a cluster: made for kubelets, and emptied and removed with everything in them.
+"""The control groups of a cluster: created for kubelets, and removed with every process in them.
 
-Version 1 has a tree for each controller (Documentation/admin-guide/cgroup-v1 in the kernel), version 2 has one tree, in
-which a parent must hand its controllers down (Documentation/admin-guide/cgroup-v2.rst).
+Version 1 has a tree for each controller (Documentation/admin-guide/cgroup-v1 in the kernel). Version 2 has one tree,
+where a parent must enable its controllers for its children (Documentation/admin-guide/cgroup-v2.rst).
 """
 
 import contextlib
@@ -25,11 +25,11 @@ class Hierarchy:
 
     path: Path
     unified: bool
-    """Version 2; beside version 1's trees (systemd's hybrid) it has no controllers of its own."""
+    """Version 2. Next to trees of version 1 (systemd's hybrid mode), it has no controllers."""
 
 
 def hierarchies(mountinfo: str | None = None) -> list[Hierarchy]:
-    """The trees that are mounted here (proc(5), /proc/PID/mountinfo)."""
+    """Return the mounted trees (proc(5), /proc/PID/mountinfo)."""
     text = _MOUNTS.read_text() if mountinfo is None else mountinfo
     found: dict[Path, Hierarchy] = {}
     for line in text.splitlines():
@@ -42,24 +42,24 @@ def hierarchies(mountinfo: str | None = None) -> list[Hierarchy]:
 
 
 def create(group: str, trees: Sequence[Hierarchy] | None = None) -> None:
-    """Make a group such as `metricat/NAME/n1` in every tree, ready for a kubelet to make its own below it."""
+    """Create a group such as `metricat/NAME/n1` in every tree, so that a kubelet can create its own below it."""
     chosen = hierarchies() if trees is None else trees
     if not chosen:
-        raise ToolError("no cgroup tree is mounted: mount cgroup2 on /sys/fs/cgroup")
+        raise ToolError("no cgroup tree is mounted. Mount cgroup2 on /sys/fs/cgroup")
     for tree in chosen:
         steps = [tree.path.joinpath(*Path(group).parts[:depth]) for depth in range(len(Path(group).parts) + 1)]
         for parent, child in itertools.pairwise(steps):
             if tree.unified:
-                _hand_down(parent)
+                _enable_controllers(parent)
             child.mkdir(exist_ok=True)
             if not tree.unified:
                 _inherit_cpuset(parent, child)
         if tree.unified:
-            _hand_down(steps[-1])
+            _enable_controllers(steps[-1])
 
 
 def remove(group: str, trees: Sequence[Hierarchy] | None = None, seconds: float = 10.0) -> None:
-    """End every process in the group, at whatever depth, and remove the group; no group is fine."""
+    """Kill every process in the group and its subgroups, and remove the group if it exists."""
     deadline = time.monotonic() + seconds
     for tree in hierarchies() if trees is None else trees:
         root = tree.path / group
@@ -70,15 +70,15 @@ def remove(group: str, trees: Sequence[Hierarchy] | None = None, seconds: float 
                 _remove_empty(root)
             if root.exists():
                 if time.monotonic() > deadline:
-                    raise ToolError(f"the control group {root} cannot be emptied: processes {pids} do not end")
+                    raise ToolError(f"the control group {root} cannot be emptied. Processes {pids} do not end")
                 time.sleep(0.02)
         for parent in list(root.parents)[: len(Path(group).parts) - 1]:
-            with contextlib.suppress(OSError):  # another cluster's groups are in it, empty as they may be
+            with contextlib.suppress(OSError):  # it contains groups of another cluster
                 parent.rmdir()
 
 
-def _hand_down(parent: Path) -> None:
-    """Let the children of a group of version 2 use all of its controllers."""
+def _enable_controllers(parent: Path) -> None:
+    """Let the children of a group of version 2 use all its controllers."""
     control = parent / "cgroup.subtree_control"
     available = (parent / "cgroup.controllers").read_text().split()
     missing = sorted(set(available) - set(control.read_text().split()))
@@ -87,12 +87,12 @@ def _hand_down(parent: Path) -> None:
     try:
         control.write_text(" ".join(f"+{name}" for name in missing))
     except OSError as error:
-        remedy = "in a container, move its processes into a child group first"
-        raise ToolError(f"{control} takes no controllers ({error.strerror}): {remedy}") from error
+        remedy = "In a container, first move its processes into a child group"
+        raise ToolError(f"{control} does not accept controllers ({error.strerror}). {remedy}") from error
 
 
 def _inherit_cpuset(parent: Path, child: Path) -> None:
-    """A new cpuset of version 1 is empty, and no process may enter it before it has processors and memory."""
+    """Copy the parent's cpuset: a new one of version 1 is empty, and no process can enter an empty one."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         source, target = parent / name, child / name
         if source.exists() and target.exists() and not target.read_text().strip():
@@ -104,14 +104,14 @@ def _processes(root: Path) -> list[int]:
     for file in root.rglob("cgroup.procs"):
         try:
             pids += [int(line) for line in file.read_text().split()]
-        except OSError:  # the group is gone meanwhile, or is a threaded one of version 2
+        except OSError:  # the group was removed meanwhile, or is a threaded group of version 2
             continue
     return pids
 
 
 def _kill(pids: Iterable[int]) -> None:
     for pid in pids:
-        if pid > 0:  # a process of another PID namespace shows as 0
+        if pid > 0:  # a process of another PID namespace appears as 0
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -119,7 +119,7 @@ def _kill(pids: Iterable[int]) -> None:
 
 
 def _remove_empty(root: Path) -> None:
-    """Remove a tree of groups from the leaves up; one that is in use stays."""
+    """Remove a tree of groups from the leaves up. Groups in use stay."""
     for folder, _, _ in os.walk(root, topdown=False):
         try:
             Path(folder).rmdir()

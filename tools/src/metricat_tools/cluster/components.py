@@ -1,4 +1,4 @@
-"""PURE: the command lines of the control plane's components; nothing here reads a file or starts a process."""
+"""The command lines of the control plane's components. Pure: reads no file and starts no process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ SERVER_NAMES = (
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
 )
-# A client of tests must never wait for its own limit: the controllers' default is 20 requests a second.
+# Tests must not wait for a client's rate limit: the controllers' default is 20 requests a second.
 _FAST = ("--kube-api-qps=1000", "--kube-api-burst=2000")
 
 AUDIT_POLICY = {
@@ -30,7 +30,7 @@ AUDIT_POLICY = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a control plane listens, and where its files are."""
+    """Where a control plane listens, and its files."""
 
     folder: Path
     programs: Mapping[str, Path]
@@ -42,18 +42,18 @@ class Layout:
     kubelet_client: Pair
     audit: bool
     grace: int
-    """Seconds of silence after which a node is no longer Ready."""
+    """Seconds without a heartbeat after which a node is no longer Ready."""
     loopback: bool
-    """Only processes of this machine reach it, so it offers no address to pods."""
+    """Only processes of this machine reach the API server, so it advertises no address to pods."""
 
     @property
     def etcd_socket(self) -> str:
-        """Etcd listens on a unix socket: no port to find, and nobody else gets in."""
+        """Etcd listens on a unix socket: it needs no free port, and no other program has access."""
         return f"unix://{self.folder}/etcd.sock"
 
 
 def etcd(layout: Layout) -> list[str | Path]:
-    """Etcd without syncing to the disk: a test cluster need not survive a power cut."""
+    """Return etcd's command, without syncing to the disk: a test cluster need not survive a power cut."""
     return [
         layout.programs["etcd"],
         f"--data-dir={layout.folder}/etcd",
@@ -66,12 +66,12 @@ def etcd(layout: Layout) -> list[str | Path]:
 
 
 def kube_apiserver(layout: Layout) -> list[str | Path]:
-    """The API server with RBAC, the Node authorizer, tokens for service accounts and, if asked, an audit log."""
+    """Return the API server's command, with RBAC, Node authorizer, service account tokens and an optional audit log."""
     where = (
-        # Nobody but loopback can reach it: no endpoints for the service `kubernetes`, and a port that stays reserved.
+        # Only loopback reaches it: no endpoints for the service `kubernetes`, and a port that stays reserved.
         ["--endpoint-reconciler-type=none", "--permit-port-sharing=true", "--external-hostname=127.0.0.1"]
         if layout.loopback
-        # Webhooks and aggregated APIs are reached by their pods' addresses: there is no kube-proxy beside us.
+        # Without kube-proxy here, webhooks and aggregated APIs are reached at their pods' addresses.
         else ["--enable-aggregator-routing=true", f"--advertise-address={layout.address}"]
     )
     audit = [
@@ -106,7 +106,7 @@ def kube_apiserver(layout: Layout) -> list[str | Path]:
 
 
 def kube_controller_manager(layout: Layout, kubeconfig: Path) -> list[str | Path]:
-    """All controllers, each under its own service account, with no limit that tests would wait for."""
+    """Return the command of all controllers, each with its own service account, without limits that delay tests."""
     return [
         layout.programs["kube-controller-manager"],
         f"--kubeconfig={kubeconfig}",
@@ -118,14 +118,14 @@ def kube_controller_manager(layout: Layout, kubeconfig: Path) -> list[str | Path
         f"--cluster-signing-cert-file={layout.authority.certificate}",
         f"--cluster-signing-key-file={layout.authority.key}",
         f"--node-monitor-grace-period={layout.grace}s",
-        # Its retries are delayed more and more: on a busy machine 1,000 ready pods are never counted.
+        # Its retries have growing delays: on a busy machine, 1,000 ready pods are never counted.
         "--feature-gates=StaleControllerConsistencyDaemonSet=false",
         *_FAST,
     ]
 
 
 def kube_scheduler(layout: Layout, kubeconfig: Path) -> list[str | Path]:
-    """The scheduler."""
+    """Return the scheduler's command."""
     return [
         layout.programs["kube-scheduler"],
         f"--kubeconfig={kubeconfig}",

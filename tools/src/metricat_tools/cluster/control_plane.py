@@ -1,7 +1,7 @@
-"""The control plane: etcd, API server, controller manager and scheduler, and nodes that are simulated.
+"""The control plane: etcd, API server, controller manager and scheduler, with optional simulated nodes.
 
-By itself it needs no root: everything listens on loopback, at a free port. Put inside a network namespace it is the
-control plane of a cluster with nodes.
+Alone, it needs no root: everything listens on loopback, on a free port. Inside a network namespace, it is the control
+plane of a cluster with nodes.
 """
 
 import json
@@ -27,12 +27,12 @@ from metricat_tools.errors import ToolError
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _MASTERS = "system:masters"
 GRACE = 40
-"""Seconds of silence after which a node is no longer Ready, as a kubelet is given them."""
+"""Seconds without a heartbeat after which a node is no longer Ready, also for real nodes."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where a control plane listens, inside which namespaces, and how this machine's programs reach it."""
+    """Where a control plane listens, in which namespaces, and how this machine's programs reach it."""
 
     address: str
     port: int
@@ -48,7 +48,7 @@ class Site:
 
 @dataclass
 class ControlPlane:
-    """A running control plane; leaving its context stops it and removes its files."""
+    """A running control plane. Leaving its context stops it and removes its files."""
 
     state: State
     processes: Processes
@@ -60,9 +60,9 @@ class ControlPlane:
 
     @classmethod
     def start(cls, name: str, *, audit: bool = True, keep: bool = False, grace: int = GRACE) -> Self:
-        """Start a control plane on loopback; whatever of an earlier one of this name is left is removed first.
+        """Start a control plane on loopback. The rest of an earlier one with this name is removed first.
 
-        Unless it is to `keep`, the kernel ends its processes with the thread that starts it, however that ends.
+        Unless `keep` is set, the kernel kills its processes when the thread that started it ends for any reason.
         """
         programs = ensure(*PROGRAMS)
         state = State(name)
@@ -85,7 +85,7 @@ class ControlPlane:
 
     @classmethod
     def find(cls, name: str) -> Self:
-        """The running control plane of this name, started by another process."""
+        """Return the running control plane with this name, started by another process."""
         state = State(name)
         facts = state.load()
         if facts["kind"] != "control-plane":
@@ -95,7 +95,7 @@ class ControlPlane:
         return cls(state, Processes(state.folder), site, Authority(state.folder / "pki"), facts["audit"])
 
     def launch(self, programs: Mapping[str, Path]) -> None:
-        """Start the components and return when the API server and the controllers work."""
+        """Start the components and wait until the API server and the controllers work."""
         self.authority.create()
         hosts = [*components.SERVER_NAMES, self.site.address]
         layout = components.Layout(
@@ -154,17 +154,17 @@ class ControlPlane:
         return Api(self.url, self.ca, self._admin)
 
     def component_kubeconfig(self, role: str, user: str, groups: Sequence[str] = ()) -> Path:
-        """A kubeconfig, for use inside the cluster's namespaces, of a client with a certificate of its own."""
+        """Return a kubeconfig for use inside the cluster's namespaces, with a client certificate."""
         pair = self.authority.issue(role, user, groups)
         return kubeconfig.write(self.state.folder / f"{role}.kubeconfig", self.site.inside, self.ca, pair)
 
     def user_kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
-        """A kubeconfig, for this machine's programs, of a user who has no rights but those that RBAC gives."""
+        """Return a kubeconfig, for this machine's programs, of a user who has only the rights that RBAC grants."""
         pair = self.authority.issue(f"user-{user}", user, groups)
         return kubeconfig.write(self.state.folder / f"user-{user}.kubeconfig", self.url, self.ca, pair)
 
     def service_account_kubeconfig(self, namespace: str, account: str, *, pod: str = "", seconds: int = 86400) -> Path:
-        """A kubeconfig, for this machine's programs, with a token of a service account, bound to a pod if named."""
+        """Return a kubeconfig for this machine's programs, with a service account's token, bound to `pod` if given."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
         spec: dict[str, object] = {"expirationSeconds": seconds}
         if pod:
@@ -182,9 +182,9 @@ class ControlPlane:
         taints: Sequence[Mapping[str, str]] = (),
         seconds: float = 120.0,
     ) -> list[str]:
-        """Add nodes that kwok simulates, so many or with these names, and return their names when all are Ready."""
+        """Add nodes that kwok simulates, by number or by name. Wait until all are Ready and return their names."""
         if self.processes.find("kwok") is None:
-            config = self.component_kubeconfig("kwok", "kwok", [_MASTERS])  # it plays every part of a node
+            config = self.component_kubeconfig("kwok", "kwok", [_MASTERS])  # it acts as every component of a node
             command = simulated.kwok(self.state.folder, config, 2 * self.grace)
             self.start_component("kwok", command)
         created = simulated.create(self.api, names, labels or {}, taints)
@@ -192,54 +192,54 @@ class ControlPlane:
         return created
 
     def start_component(self, role: str, command: Sequence[str | Path], namespaces: Namespaces | None = None) -> None:
-        """Start a component, in the control plane's namespaces or in others, so that it can be started again."""
+        """Start a component, in the control plane's namespaces or in others, and save its command for a restart."""
         spaces = namespaces or self.site.namespaces
         words = spaces.enter(command)
         (self.state.folder / f"{role}.command.json").write_text(json.dumps(words))
         self.processes.start(role, words)
 
     def wait_ready(self, seconds: float = 60.0) -> None:
-        """Return when the API server is ready."""
+        """Wait until the API server is ready."""
         self.processes.wait("kube-apiserver", self.api.ready, seconds)
 
     def pause(self, role: str) -> None:
-        """Freeze a component: its connections stay open and nothing answers."""
+        """Freeze a component: its connections stay open, but it does not respond."""
         self.processes.send(role, signal.SIGSTOP)
 
     def resume(self, role: str) -> None:
-        """Let a frozen component go on."""
+        """Let a frozen component continue."""
         self.processes.send(role, signal.SIGCONT)
 
     def kill(self, role: str) -> None:
-        """End a component as a crash would."""
+        """Kill a component, as in a crash."""
         self.processes.kill(role)
 
     def restart(self, role: str) -> None:
-        """Crash a component, unless it is down already, and start it again as it was; the API server is ready after."""
+        """Kill a component if it runs, start it again with the same command, and wait until the API server is ready."""
         self.kill(role)
         command: list[str] = json.loads((self.state.folder / f"{role}.command.json").read_text())
         self.processes.start(role, command)
         self.wait_ready()
 
     def stop(self) -> None:
-        """End all processes and remove all files; nothing is left."""
+        """Kill all processes and remove all files."""
         with self.state.locked():
             self._remove()
 
     def detach(self) -> None:
-        """Let go of a control plane that is to be kept: it goes on by itself."""
+        """Close this process's connections to a control plane that keeps running."""
         self.api.close()
         if self._reservation is not None:
             self._reservation.close()
 
     def __enter__(self) -> Self:
-        """The control plane itself."""
+        """Return the control plane."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it, whatever happened."""
+        """Stop it in any case."""
         self.stop()
 
     @property
@@ -247,7 +247,7 @@ class ControlPlane:
         return Pair(self.authority.folder / "admin.crt", self.authority.folder / "admin.key")
 
     def _controllers_work(self) -> bool:
-        """Pods can be created once the controllers have made the namespace's service account."""
+        """Return whether the controllers have created the namespace's service account, which pods need."""
         try:
             self.api.get("/api/v1/namespaces/default/serviceaccounts/default")
         except ApiError:
@@ -256,12 +256,12 @@ class ControlPlane:
 
     def _remove(self) -> None:
         cleanup.remove(self.state)
-        self.processes.kill_all()  # reaps what were children of this process
+        self.processes.kill_all()  # reaps the children of this process
         self.detach()
 
 
 def reserve_port() -> tuple[socket.socket, int]:
-    """A free port of loopback, ours while the socket is open: only a listener that shares ports may bind it."""
+    """Return a free loopback port, reserved while the socket is open: only a listener that shares ports may bind it."""
     reservation = socket.socket()
     reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     reservation.bind(("127.0.0.1", 0))

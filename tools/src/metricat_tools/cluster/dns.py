@@ -1,4 +1,4 @@
-"""Names inside a cluster: CoreDNS beside the control plane, at the address that kubelets give to pods."""
+"""DNS inside a cluster: CoreDNS in the control plane's namespace, at the address that kubelets give to pods."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 def grant(api: Api) -> None:
-    """Let CoreDNS read what it serves, and nothing else."""
+    """Grant CoreDNS read access to the objects it serves."""
     verbs = ["list", "watch"]
     rules = [
         {"apiGroups": [""], "resources": ["services", "namespaces"], "verbs": verbs},

@@ -1,4 +1,4 @@
-"""Kubeconfig files, with certificates and tokens inside, so that one file is all that a client needs."""
+"""Kubeconfig files with embedded certificates and tokens, so that a client needs only one file."""
 
 import base64
 from pathlib import Path
@@ -9,7 +9,7 @@ from metricat_tools.cluster.pki import Pair, write_private
 
 
 def write(path: Path, server: str, authority: Path, credentials: Pair | str) -> Path:
-    """Write a kubeconfig for a client that shows a certificate, or a bearer token."""
+    """Write a kubeconfig for a client with a certificate or a bearer token."""
     if isinstance(credentials, str):
         user = {"token": credentials}
     else:

@@ -1,7 +1,7 @@
-"""A node's view of the file system: the machine's own, with a few folders that no two nodes may share.
+"""A node's file systems: those of the machine, except a few folders that nodes must not share.
 
-It is a mount namespace of the node: whatever kubelet and containerd mount is gone with the node's last process. What
-the machine mounts later shows in it where the machine shares its mounts, and `HostToContainer` works inside of it.
+Each node has its own mount namespace. All mounts of kubelet and containerd end with the node's last process. Later
+mounts of the machine appear in the namespace if the machine shares its mounts, and `HostToContainer` works inside.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from pathlib import Path
 from metricat_tools.cluster.processes import Namespaces, run
 from metricat_tools.cluster.state import State, names, root
 
-# Folders whose paths containerd, its shims and kubelet have built in.
+# Folders with fixed paths in containerd, its shims and kubelet.
 PRIVATE = ("/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers")
-# What kubelet would change for the whole machine, with the values it wants to see.
+# Settings that kubelet would change for the whole machine, with the values that it requires.
 _TUNABLES = {
     "vm/overcommit_memory": "1",
     "kernel/panic": "10",
@@ -28,7 +28,7 @@ _MADE = "made-folders"
 
 
 def prepare(node: Namespaces, folder: Path) -> None:
-    """Make the node's mounts its own: shared among its processes, hidden from the machine."""
+    """Separate the node's mounts from the machine's: its processes share them, the machine does not see them."""
     tunables = folder / "sysctl"
     script = ["set -e", "mount --make-rshared /"]
     script += [f"mount -t tmpfs -o mode=755 metricat {private}" for private in PRIVATE]
@@ -44,7 +44,7 @@ def prepare(node: Namespaces, folder: Path) -> None:
 
 
 def forget(state: State) -> None:
-    """After the last cluster, remove the folders that were made on the machine to mount upon."""
+    """After the last cluster, remove the mount points that were created on the machine."""
     made = root() / _MADE
     if not made.exists():
         return
@@ -52,13 +52,13 @@ def forget(state: State) -> None:
         if any((root() / name / "nodes").exists() for name in names() if name != state.name):
             return
         for line in reversed(made.read_text().splitlines()):
-            with contextlib.suppress(OSError):  # not empty: somebody else uses it by now
+            with contextlib.suppress(OSError):  # not empty: another program uses it
                 Path(line).rmdir()
         made.unlink()
 
 
 def unmount_below(folder: Path) -> None:
-    """Unmount what is mounted below a folder in this mount namespace, the deepest first."""
+    """Unmount everything below a folder in this mount namespace, the deepest first."""
     points = [line.split()[1].encode().decode("unicode_escape") for line in _mounts()]
     for point in sorted((point for point in points if Path(point).is_relative_to(folder)), reverse=True):
         run(["umount", "--lazy", point])
@@ -79,7 +79,7 @@ def _make_folders() -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One at a time: a folder must not vanish between the look and the mount."""
+    """Hold a lock: a folder must not be removed between the check and the mount."""
     descriptor = os.open(root(), os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""A node that runs containers: containerd, kubelet and kube-proxy in namespaces of the node's own."""
+"""A node that runs containers: containerd, kubelet and kube-proxy in the node's own namespaces."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Node:
 
     @property
     def folder(self) -> Path:
-        """Where the node's files are."""
+        """The folder of the node's files."""
         return nodes_folder(self.plane) / self.name
 
     @property
@@ -53,7 +53,7 @@ class Node:
         return f"{cgroups.TOP}/{self.plane.name}/{self.name}"
 
     def prepare(self, sandbox: Path) -> None:
-        """Start containerd and give it the sandbox image: all that needs no API server."""
+        """Start containerd and import the sandbox image: every step that needs no API server."""
         self.folder.mkdir(parents=True)
         mounts.prepare(self.namespaces, self.folder)
         cgroups.create(self.group)
@@ -61,15 +61,14 @@ class Node:
         restrict = not have(Capability.CAP_SYS_RESOURCE)
         text = node_files.containerd(self.folder, self.programs, restrict_oom_score=restrict)
         toml = self._write("containerd.toml", text)
-        path = (
-            f"PATH={self.programs['runc'].parent}:{search_path()}"  # a shim asked what it can do looks for runc there
-        )
+        # A shim searches for runc in its PATH to report its features.
+        path = f"PATH={self.programs['runc'].parent}:{search_path()}"
         self._start("containerd", ["env", path, self.programs["containerd"], "--config", toml])
-        self._processes.wait(self._role("containerd"), self._containerd_answers)
+        self._processes.wait(self._role("containerd"), self._containerd_responds)
         self.load(sandbox)
 
     def register(self) -> None:
-        """Start kubelet and kube-proxy, which make the node known to the API server."""
+        """Start kubelet, which registers the node at the API server, and kube-proxy."""
         plane = self.plane
         user, groups = f"system:node:{self.name}", ["system:nodes"]
         server = plane.authority.issue(f"{self.name}-server", user, groups, hosts=[self.address, self.name])
@@ -93,20 +92,20 @@ class Node:
         self._start("kube-proxy", [self.programs["kube-proxy"], f"--config={proxy_config}"])
 
     def ready(self) -> bool:
-        """Whether the API server says that the node is Ready."""
+        """Return whether the node is Ready in the API."""
         items = self.plane.api.get(f"/api/v1/nodes?fieldSelector=metadata.name%3D{self.name}")["items"]
         conditions = [condition for item in items for condition in item["status"].get("conditions", ())]
         return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
     def wait_ready(self, seconds: float = 60.0) -> None:
-        """Return when the node is Ready; an error that holds the end of kubelet's log if it takes too long."""
+        """Wait until the node is Ready. After `seconds`, raise an error with the end of kubelet's log."""
         self._processes.wait(self._role("kubelet"), self.ready, seconds)
 
     def restart(self, program: str) -> None:
-        """Crash `containerd`, `kubelet` or `kube-proxy` and start it again, as systemd would; it works after."""
+        """Kill `containerd`, `kubelet` or `kube-proxy`, start it again as systemd would, and wait until it works."""
         self.plane.restart(self._role(program))
         if program == "containerd":
-            self._processes.wait(self._role(program), self._containerd_answers)
+            self._processes.wait(self._role(program), self._containerd_responds)
         self.wait_ready()
 
     def load(self, archive: Path) -> None:
@@ -115,7 +114,7 @@ class Node:
             self.ctr("images", "import", "--local", "-", stdin=file)
 
     def ctr(self, *arguments: str, stdin: Any = None) -> str:
-        """Run containerd's own client on the node, in the namespace of Kubernetes' images and containers."""
+        """Run containerd's client on the node, in the namespace of Kubernetes' images and containers."""
         command: list[str | Path] = [
             self.programs["ctr"],
             "--address",
@@ -127,7 +126,7 @@ class Node:
         return run(command, self.namespaces, stdin=stdin)
 
     def run(self, *command: str) -> str:
-        """Run a command on the node: with its network, its mounts and the machine's programs."""
+        """Run a command on the node, with its network, its mounts and the machine's programs."""
         return run(command, self.namespaces)
 
     @property
@@ -146,7 +145,7 @@ class Node:
         path.write_text(content)
         return path
 
-    def _containerd_answers(self) -> bool:
+    def _containerd_responds(self) -> bool:
         try:
             self.ctr("version")
         except ToolError:
@@ -155,5 +154,5 @@ class Node:
 
 
 def nodes_folder(plane: ControlPlane) -> Path:
-    """The folder of all nodes' files."""
+    """Return the folder of all nodes' files."""
     return plane.state.folder / "nodes"

@@ -1,4 +1,4 @@
-"""A cluster with nodes that run containers, and simulated nodes on demand; it needs root."""
+"""A cluster with nodes that run containers, and optional simulated nodes. It needs root."""
 
 import os
 import time
@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class NodeCluster:
-    """A running cluster with nodes; leaving its context takes it down."""
+    """A running cluster with nodes. Leaving its context removes it."""
 
     state: State
     control_plane: ControlPlane
@@ -36,16 +36,16 @@ class NodeCluster:
 
     @classmethod
     def up(cls, name: str, nodes: int = 2, *, audit: bool = False, say: Say = lambda _: None) -> Self:
-        """Start a cluster; whatever of an earlier one of this name is left, running or crashed, is removed first."""
+        """Start a cluster. An earlier one with this name, running or crashed, is removed first."""
         check_rights()
         if not 0 < nodes <= network.MAX_NODES:
-            raise ToolError(f"{nodes} nodes are not possible: choose from 1 to {network.MAX_NODES}")
+            raise ToolError(f"{nodes} nodes are not possible. Choose from 1 to {network.MAX_NODES}")
         ensure_debian(*DEBIAN)
         programs = ensure(*PROGRAMS)
         state = State(name)
         with state.locked():
             if cleanup.remove(state):
-                say(f"removed what was left of an earlier {name}")
+                say(f"removed an earlier {name}")
             processes = Processes(state.folder)
             try:
                 state.create()
@@ -85,7 +85,7 @@ class NodeCluster:
                     future.result()
                     one.register()
             except BaseException:
-                processes.close()  # whoever waits for a process in a thread need not wait any longer
+                processes.close()  # threads that wait for a process stop waiting
                 raise
         for one in cluster.nodes:
             one.wait_ready()
@@ -94,11 +94,11 @@ class NodeCluster:
 
     @classmethod
     def find(cls, name: str) -> Self:
-        """The running cluster of this name, started by another process."""
+        """Return the running cluster with this name, started by another process."""
         state = State(name)
         facts = state.load()
         if facts["kind"] != "nodes":
-            raise ToolError(f"{name} is a control plane only, it has no nodes of its own")
+            raise ToolError(f"{name} is a control plane without nodes")
         processes = Processes(state.folder)
         site = Site(network.BRIDGE, _PORT, facts["url"], _spaces(processes, network.CONTROL, mounts=False))
         plane = ControlPlane(state, processes, site, Authority(state.folder / "pki"), facts["audit"])
@@ -118,11 +118,11 @@ class NodeCluster:
         return self.control_plane.kubeconfig
 
     def node(self, name: str) -> Node:
-        """The node with this name."""
+        """Return the node with this name."""
         for one in self.nodes:
             if one.name == name:
                 return one
-        raise ToolError(f"{self.name} has no node {name}: choose from {', '.join(one.name for one in self.nodes)}")
+        raise ToolError(f"{self.name} has no node {name}. Choose from {', '.join(one.name for one in self.nodes)}")
 
     def load_image(self, *archives: Path) -> None:
         """Import docker or OCI archives into every node's image store."""
@@ -135,24 +135,24 @@ class NodeCluster:
         labels: Mapping[str, str] | None = None,
         taints: Sequence[Mapping[str, str]] = (),
     ) -> list[str]:
-        """Add simulated nodes beside the real ones; see `ControlPlane.simulate_nodes`."""
+        """Add simulated nodes to the real ones; see `ControlPlane.simulate_nodes`."""
         return self.control_plane.simulate_nodes(names, labels, taints)
 
     def down(self) -> None:
-        """End everything of the cluster; no process, namespace, mount, control group or file is left."""
+        """Remove the cluster: its processes, namespaces, mounts, control groups and files."""
         with self.state.locked():
             self.control_plane.processes.close()
             cleanup.remove(self.state)
             self.control_plane.detach()
 
     def __enter__(self) -> Self:
-        """The cluster itself."""
+        """Return the cluster."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Take it down, whatever happened."""
+        """Remove it in any case."""
         self.down()
 
     def _serve_names(self, programs: Mapping[str, Path]) -> None:
@@ -163,16 +163,16 @@ class NodeCluster:
 
 
 def check_rights() -> None:
-    """Refuse to begin what only root may do, and a root that is one in name only."""
+    """Raise an error if this process is not root or lacks a needed capability."""
     if os.geteuid() != 0:
-        raise ToolError("nodes that run containers need root: use sudo, or --control-plane-only")
+        raise ToolError("nodes that run containers need root. Use sudo or --control-plane-only")
     for needed in (Capability.CAP_SYS_ADMIN, Capability.CAP_NET_ADMIN):
         if not have(needed):
-            raise ToolError(f"this root lacks {needed.name}: use a privileged container, or --control-plane-only")
+            raise ToolError(f"root lacks {needed.name} here. Use a privileged container or --control-plane-only")
 
 
 def _spaces(processes: Processes, owner: str, *, mounts: bool) -> Namespaces:
     pid = processes.find(network.netns_holder(owner))
     if pid is None:
-        raise ToolError(f"{processes.folder.name} has crashed: run `cluster up {processes.folder.name}` again")
+        raise ToolError(f"{processes.folder.name} has crashed. Run `cluster up {processes.folder.name}` again")
     return Namespaces(pid, mounts=mounts)

@@ -1,4 +1,4 @@
-"""PURE: the configuration files of a node's programs; nothing here reads a file or starts a process."""
+"""The configuration files of a node's programs. Pure: reads no file and starts no process."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ _TEMPLATE = """\
 version = 3
 root = "{folder}/containerd"
 state = "{folder}/run"
-# What listens or writes outside of the node's folder and is of no use here.
+# These plugins listen or write outside the node's folder and are not needed.
 disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
 
 [grpc]
@@ -41,11 +41,11 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
 
 
 def containerd(folder: Path, programs: Mapping[str, Path], *, restrict_oom_score: bool) -> str:
-    """Containerd's configuration, with everything it writes in the node's folder."""
+    """Return containerd's configuration. It writes only into the node's folder."""
     return _TEMPLATE.format(
         folder=folder,
         sandbox=SANDBOX,
-        # Without CAP_SYS_RESOURCE no process may lower its score, and every sandbox would die of the attempt.
+        # Without CAP_SYS_RESOURCE, a process cannot lower its score, and every sandbox would fail.
         restrict="true" if restrict_oom_score else "false",
         plugins=programs["ptp"].parent,
         shim=programs["containerd-shim-runc-v2"],
@@ -54,7 +54,7 @@ def containerd(folder: Path, programs: Mapping[str, Path], *, restrict_oom_score
 
 
 def cni(folder: Path, number: int) -> dict[str, Any]:
-    """The network of pods: each on a link of its own, routed, so that a service reaches pods of the same node too."""
+    """Return the CNI configuration: each pod has its own routed link, so a Service also reaches pods of its node."""
     ipam = {
         "type": "host-local",
         "dataDir": f"{folder}/ipam",
@@ -69,7 +69,7 @@ def cni(folder: Path, number: int) -> dict[str, Any]:
 
 
 def kubelet(folder: Path, group: str, authority: Path, certificate: Path, key: Path) -> dict[str, Any]:
-    """Kubelet's configuration; `group` is the control group below which it makes those of its pods."""
+    """Return kubelet's configuration. It creates its pods' control groups below `group`."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -108,7 +108,7 @@ def kubelet(folder: Path, group: str, authority: Path, certificate: Path, key: P
 
 
 def kube_proxy(node: str, kubeconfig: Path) -> dict[str, Any]:
-    """Kube-proxy's configuration; the limits of connection tracking belong to the machine and stay as they are."""
+    """Return kube-proxy's configuration. It leaves the machine's limits of connection tracking unchanged."""
     unchanged = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",

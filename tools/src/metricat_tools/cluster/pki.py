@@ -1,4 +1,4 @@
-"""A cluster's certificates: one authority, and for each component a certificate of its own, so that RBAC is real."""
+"""A cluster's certificates: one authority, and a certificate for each component, so that RBAC applies to each."""
 
 import datetime as dt
 import ipaddress
@@ -25,7 +25,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Authority:
-    """Signs a cluster's certificates; its files are in one folder that only the owner can read."""
+    """Signs a cluster's certificates. Its files are in one folder that only the owner can read."""
 
     folder: Path
 
@@ -40,7 +40,7 @@ class Authority:
         return self.folder / "service-accounts.key"
 
     def create(self) -> None:
-        """Make the authority's key and certificate, and the key for service accounts."""
+        """Create the authority's key and certificate, and the key for service accounts."""
         self.folder.mkdir(mode=0o700)
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name("metricat-test-cluster", ())
@@ -55,11 +55,11 @@ class Authority:
         write_private(self.service_account_key, _pem(ec.generate_private_key(ec.SECP256R1())))
 
     def issue(self, file: str, user: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> Pair:
-        """A certificate for a client (`user` in `groups`), and for a server too if it has `hosts`."""
+        """Return a certificate for a client (`user` in `groups`). With `hosts`, it is also a server certificate."""
         authority = x509.load_pem_x509_certificate(self.pair.certificate.read_bytes())
         signer = serialization.load_pem_private_key(self.pair.key.read_bytes(), password=None)
         if not isinstance(signer, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{self.pair.key} is no key of ours")
+            raise TypeError(f"{self.pair.key} is not an elliptic-curve key")
         key = ec.generate_private_key(ec.SECP256R1())
         uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
         builder = (
@@ -85,7 +85,7 @@ class Authority:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may ever read."""
+    """Write a file that only its owner can read at any time."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
 

@@ -1,8 +1,8 @@
-"""The processes of a cluster: started, watched, found again, and ended without touching anybody else's.
+"""The processes of a cluster: start, wait, find and kill them, without touching other processes.
 
-Each process carries its cluster's folder and its own role in its environment, and so does whatever it starts. A process
-is ours if its environment says so: no record can go stale, no crash comes between a start and its record, and a number
-that the kernel gave to somebody else is never taken for ours.
+Each process has its cluster's folder and its role in its environment, and its child processes inherit both. The
+environment alone identifies a process of the cluster: no record can be stale, no crash can happen between a start and
+its record, and a process ID that the kernel has reused is never mistaken for ours.
 """
 
 import os
@@ -24,15 +24,15 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Namespaces:
-    """The namespaces a process runs in: those of a process that holds them, or this one's own."""
+    """The namespaces of a process: those of the process `holder`, or this process's own."""
 
     holder: int | None = None
     mounts: bool = False
 
     def enter(self, command: Sequence[str | Path]) -> list[str]:
-        """The command that runs this one inside.
+        """Return the command that runs this command inside the namespaces.
 
-        `nsenter`, not `ip netns exec`: the latter remounts /sys and hides the cgroups.
+        It uses `nsenter`: `ip netns exec` remounts /sys and hides the cgroups.
         """
         words = [str(word) for word in command]
         if self.holder is None:
@@ -52,7 +52,7 @@ class Processes:
 
     folder: Path
     die_with_us: bool = False
-    """The kernel ends each process when the one that started it ends, however that ends."""
+    """The kernel kills each process when the process that started it ends for any reason."""
     _closed: bool = False
     _children: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -65,11 +65,11 @@ class Processes:
         pass_fds: Sequence[int] = (),
         environment: Mapping[str, str] | None = None,
     ) -> int:
-        """Start a process in a session of its own, its output in a log named by its role; its process ID."""
+        """Start a process in its own session, with its output in a log named by its role. Return its process ID."""
         if self._closed:
-            raise ToolError(f"{self.folder.name} is being taken down")
+            raise ToolError(f"{self.folder.name} is being removed")
         if existing := self.find(role):
-            raise ToolError(f"{role} of {self.folder.name} runs already, as process {existing}")
+            raise ToolError(f"{role} of {self.folder.name} is already running, as process {existing}")
         words = namespaces.enter(command)
         if self.die_with_us:
             words = ["setpriv", "--pdeathsig=KILL", "--", *words]
@@ -77,7 +77,7 @@ class Processes:
         log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         for descriptor in pass_fds:
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - takes no keyword
-        # Not `subprocess`: it minds a child that is meant to go on when this process ends.
+        # Not `subprocess`: it warns about a child that continues after this process ends.
         pid = self._children[role] = os.posix_spawnp(
             words[0],
             words,
@@ -94,7 +94,7 @@ class Processes:
         return pid
 
     def _await_marks(self, role: str) -> None:
-        """Return when the process can be found: its environment shows a moment after the kernel says it was started."""
+        """Wait until the process can be found: its environment is visible a moment after its start."""
         deadline = time.monotonic() + 1.0
         ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
         while self.find(role) is None and time.monotonic() < deadline:
@@ -103,26 +103,26 @@ class Processes:
             time.sleep(0.001)
 
     def log(self, role: str) -> Path:
-        """The log file of a process."""
+        """Return the log file of a process."""
         return self.folder / "log" / f"{role}.log"
 
     def running(self) -> dict[int, str]:
-        """The cluster's living processes, each with its role (which its children share)."""
+        """Return the cluster's running processes with their roles. Child processes have the same role."""
         return dict(_marked(self.folder))
 
     def find(self, role: str) -> int | None:
-        """The process that was started with this role; its children share the role, but do not lead the session."""
+        """Return the process that was started with this role. Its children have the role, but do not lead a session."""
         return next((pid for pid, its in self.running().items() if its == role and _leads(pid)), None)
 
     def send(self, role: str, number: signal.Signals) -> None:
         """Send a signal to the process with this role."""
         pid = self.find(role)
         if pid is None:
-            raise ToolError(f"{role} of {self.folder.name} does not run: see {self.log(role)}")
+            raise ToolError(f"{role} of {self.folder.name} does not run. See {self.log(role)}")
         self._kill(pid, number)
 
     def kill(self, role: str) -> None:
-        """End the process with this role as a crash would, and return when it has ended; its children go on."""
+        """Kill the process with this role, as in a crash, and wait until it has ended. Its child processes continue."""
 
         def remaining() -> dict[int, str]:
             pid = self.find(role)
@@ -131,11 +131,11 @@ class Processes:
         self._kill_until(remaining)
 
     def kill_all(self) -> None:
-        """End every process of the cluster at once: a throw-away cluster has nothing to save."""
+        """Kill every process of the cluster at once: a temporary cluster has nothing to save."""
         self._kill_until(self.running)
 
     def close(self) -> None:
-        """End every process, and let none start any more, whichever thread is about to."""
+        """Kill every process, and refuse new ones from any thread."""
         self._closed = True
         self.kill_all()
 
@@ -152,11 +152,11 @@ class Processes:
         self._reap()
 
     def wait(self, role: str, ready: Callable[[], bool], seconds: float = 60.0) -> None:
-        """Return when `ready` says so; an error with the log's end if the process ends or takes too long."""
+        """Wait until `ready` is true. Raise an error with the log's end if the process ends or takes too long."""
         deadline = time.monotonic() + seconds
         while not ready():
             if self._closed:
-                raise ToolError(f"{self.folder.name} is being taken down")
+                raise ToolError(f"{self.folder.name} is being removed")
             if (status := self._ended(role)) is not None:
                 raise self._failure(role, f"ended with status {status}")
             if time.monotonic() > deadline:
@@ -167,11 +167,11 @@ class Processes:
         log = self.log(role)
         text = log.read_text(errors="replace") if log.exists() else ""
         if "no space left on device" in text:
-            return ToolError(f"{role} {what}: the disk is full, free some space")
+            return ToolError(f"{role} {what}. The disk is full; free some space")
         return ToolError(f"{role} {what}; the end of its log is:\n{tail(text)}")
 
     def _kill(self, pid: int, number: signal.Signals) -> None:
-        """Signal a process through a descriptor, after a second look: its number may be somebody else's by now."""
+        """Signal a process through a descriptor, after a second check: its ID may belong to another process now."""
         try:
             descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -185,13 +185,13 @@ class Processes:
             os.close(descriptor)
 
     def _ended(self, role: str) -> int | None:
-        """The exit status of a child that has ended; None for one that runs, or that another process started."""
+        """Return the exit status of an ended child, or None for a running one or one of another process."""
         if role not in self._children:
             return None
         try:
             pid, status = os.waitpid(self._children[role], os.WNOHANG)
         except ChildProcessError:
-            pid, status = self._children[role], 0  # somebody else in this process waited for it
+            pid, status = self._children[role], 0  # another thread of this process waited for it
         if pid == 0:
             return None
         del self._children[role]
@@ -203,7 +203,7 @@ class Processes:
 
 
 def run(command: Sequence[str | Path], namespaces: Namespaces = HERE, *, stdin: IO[bytes] | None = None) -> str:
-    """Run a short command to its end and give its output; an error that holds what it said when it fails."""
+    """Run a short command and return its output. If it fails, raise an error with its output."""
     words = namespaces.enter(command)
     done = subprocess.run(
         words,
@@ -213,13 +213,13 @@ def run(command: Sequence[str | Path], namespaces: Namespaces = HERE, *, stdin: 
         env={**os.environ, "PATH": search_path()},
     )
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise ToolError(f"`{' '.join(str(word) for word in command)}` failed: {said}")
+        output = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise ToolError(f"`{' '.join(str(word) for word in command)}` failed: {output}")
     return done.stdout.decode(errors="replace")
 
 
 def marked_folders() -> set[Path]:
-    """The folders of all clusters that have living processes."""
+    """Return the folders of all clusters with running processes."""
     found = (_environment(pid) for pid in _pids())
     return {Path(os.fsdecode(marks[_FOLDER.encode()])) for marks in found if _FOLDER.encode() in marks}
 
@@ -239,7 +239,7 @@ def _mark(pid: int, folder: Path) -> str | None:
 
 
 def _environment(pid: int) -> dict[bytes, bytes]:
-    """The environment a process was started with; empty for one that has ended or is not ours to read."""
+    """Return a process's initial environment. It is empty if the process has ended or may not be read."""
     try:
         pairs = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:
@@ -252,7 +252,7 @@ def _pids() -> list[int]:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Our own environment but for proxies: a cluster's addresses are not behind one."""
+    """Return our environment without proxy settings: a cluster's addresses need no proxy."""
     return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
@@ -264,7 +264,7 @@ def _leads(pid: int) -> bool:
 
 
 def started_at(pid: int) -> int:
-    """A process's start in clock ticks since boot (field 22 of stat, proc(5)); far in the future if it has ended."""
+    """Return a process's start in clock ticks since boot (field 22 of stat, proc(5)); a huge number if it has ended."""
     try:
         return int((_PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()[19])
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""Simulated nodes: kwok plays the kubelet for nodes and pods that exist in the API only."""
+"""Simulated nodes: kwok acts as the kubelet of nodes and pods that exist only in the API."""
 
 import datetime as dt
 import time
@@ -15,7 +15,7 @@ from metricat_tools.cluster.api import Api
 
 ANNOTATION = "kwok.x-k8s.io/node"
 BROKEN = "broken-"
-"""On a simulated node whose name begins so, no image can ever be pulled."""
+"""Prefix of simulated nodes on which no image can be pulled."""
 _STAGES = (
     "node/fast/node-initialize.yaml",
     "node/heartbeat-with-lease/node-heartbeat-with-lease.yaml",
@@ -50,7 +50,7 @@ _PARALLEL = 8
 
 
 def kwok(folder: Path, kubeconfig: Path, lease: int) -> list[str | Path]:
-    """Write kwok's stages into the cluster's folder, and give its command line; a Lease lasts `lease` seconds."""
+    """Write kwok's stages into the cluster's folder and return its command. A Lease lasts `lease` seconds."""
     config = folder / "kwok.yaml"
     config.write_text(
         yaml.safe_dump_all([_OPTIONS, *stages(module_dir("kwok", "sigs.k8s.io/kwok") / "kustomize" / "stage")])
@@ -67,7 +67,7 @@ def kwok(folder: Path, kubeconfig: Path, lease: int) -> list[str | Path]:
 
 
 def stages(folder: Path) -> list[dict[str, Any]]:
-    """Kwok's own stages, with pods on broken nodes waiting for their image for ever."""
+    """Return kwok's own stages, changed so that pods on broken nodes wait for their image without end."""
     loaded = [yaml.safe_load((folder / name).read_text()) for name in _STAGES]
     for stage in loaded:
         if stage["metadata"]["name"] == "pod-ready":
@@ -120,7 +120,7 @@ phase: Pending
 
 
 def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]], images: int = 0) -> dict[str, Any]:
-    """The node object, Ready from the start, that kwok then keeps alive; 50 images make it as heavy as a real one."""
+    """Return a node object that is Ready at once. kwok keeps it Ready. With 50 images, it is as large as a real one."""
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     size = {"cpu": "32", "memory": "256Gi", "pods": "110"}
     return {
@@ -148,7 +148,7 @@ def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str
                     "type": kind,
                     "status": str(kind == "Ready"),
                     "reason": "Simulated",
-                    "message": "kwok plays this node's kubelet",
+                    "message": "kwok acts as this node's kubelet",
                     "lastHeartbeatTime": now,
                     "lastTransitionTime": now,
                 }
@@ -161,13 +161,13 @@ def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str
 
 
 def _image(number: int) -> dict[str, Any]:
-    """An image as a kubelet tells of it, some 400 bytes."""
+    """Return an image as a kubelet reports it, about 400 bytes."""
     name = f"registry.example.com/a-team-of-some-size/a-service-with-a-name-{number:03}"
     return {"names": [f"{name}@sha256:{number:064x}", f"{name}:v1.2.{number}"], "sizeBytes": 200_000_000 + number}
 
 
 def address(name: str) -> str:
-    """A node's address out of the range for benchmarks (RFC 2544), by its name."""
+    """Return a node's address from the range for benchmarks (RFC 2544), derived from its name."""
     digest = zlib.crc32(name.encode())
     return f"198.{18 + (digest >> 16 & 1)}.{digest >> 8 & 255}.{digest & 255}"
 
@@ -179,7 +179,7 @@ def create(
     taints: Sequence[Mapping[str, str]],
     images: int = 0,
 ) -> list[str]:
-    """Create the nodes; a count gives names that no node has yet: sim-0001, sim-0002, ..."""
+    """Create nodes with these names, or this number of nodes with unused names: sim-0001, sim-0002, ..."""
     chosen = list(names) if not isinstance(names, int) else free_names(names, _names(api))
     with ThreadPoolExecutor(_PARALLEL) as pool:
         list(pool.map(lambda name: api.create("/api/v1/nodes", node(name, labels, taints, images)), chosen))
@@ -187,7 +187,7 @@ def create(
 
 
 def free_names(count: int, taken: set[str]) -> list[str]:
-    """So many names that are not taken, in order."""
+    """Return this number of unused names, in order."""
     free: list[str] = []
     number = 0
     while len(free) < count:
@@ -198,7 +198,7 @@ def free_names(count: int, taken: set[str]) -> list[str]:
 
 
 def ready(api: Api, names: Sequence[str]) -> bool:
-    """Whether all of these nodes are Ready; takes its time between looks, since a look at many nodes costs."""
+    """Return whether all these nodes are Ready, after a delay in proportion to their number: listing is expensive."""
     time.sleep(0.002 * len(names))
     items = api.get("/api/v1/nodes?resourceVersion=0")["items"]
     up = {item["metadata"]["name"] for item in items if _schedulable(item)}
@@ -206,7 +206,7 @@ def ready(api: Api, names: Sequence[str]) -> bool:
 
 
 def _schedulable(item: Mapping[str, Any]) -> bool:
-    """Ready, and no longer tainted as a new node is until a controller has seen that it is Ready."""
+    """Return whether the node is Ready and a controller has removed the taint of new nodes."""
     conditions = {one["type"]: one["status"] for one in item["status"].get("conditions", ())}
     taints = {one["key"] for one in item["spec"].get("taints", ())}
     return conditions.get("Ready") == "True" and "node.kubernetes.io/not-ready" not in taints

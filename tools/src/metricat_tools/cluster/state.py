@@ -1,4 +1,4 @@
-"""Where a cluster's files lie: one folder per cluster, whose name everything that belongs to the cluster carries."""
+"""A cluster's files: one folder for each cluster. Everything that belongs to the cluster has its name."""
 
 import contextlib
 import fcntl
@@ -19,25 +19,27 @@ _NEEDED = 512 * 1024 * 1024
 
 
 def root() -> Path:
-    """The folder of this user's clusters: short, since unix sockets' paths are limited to 108 bytes."""
+    """Return the folder of this user's clusters. Its path is short: unix socket paths are limited to 108 bytes."""
     return Path(f"/var/tmp/metricat-{os.geteuid()}")
 
 
 def names() -> list[str]:
-    """The clusters that have a folder, running or crashed."""
+    """Return the names of the clusters with a folder, running or crashed."""
     return sorted(path.parent.name for path in root().glob("*/cluster.json"))
 
 
 @dataclass(frozen=True)
 class State:
-    """One cluster's folder and the little that is remembered in it."""
+    """One cluster's folder and the settings stored in it."""
 
     name: str
 
     def __post_init__(self) -> None:
-        """Refuse a name that would not fit into paths."""
+        """Refuse a name that is not suitable for paths."""
         if not _NAME.fullmatch(self.name):
-            raise ToolError(f"{self.name!r} cannot name a cluster: at most 30 small letters, digits and hyphens")
+            raise ToolError(
+                f"{self.name!r} cannot name a cluster. Use at most 30 lowercase letters, digits and hyphens"
+            )
 
     @property
     def folder(self) -> Path:
@@ -50,10 +52,10 @@ class State:
         return self.folder / "log"
 
     def create(self) -> None:
-        """Make the folder, where the disk has room for a cluster."""
+        """Create the folder if the disk has space for a cluster."""
         _own(root())
         if shutil.disk_usage(root()).free < _NEEDED:
-            raise ToolError(f"the disk of {root()} is full: a cluster needs {_NEEDED >> 20} MiB free there")
+            raise ToolError(f"the disk of {root()} is full. A cluster needs {_NEEDED >> 20} MiB free there")
         self.log.mkdir(parents=True)
 
     def save(self, **facts: object) -> None:
@@ -71,20 +73,20 @@ class State:
         except FileNotFoundError:
             known = ", ".join(names()) or "none"
             raise ToolError(
-                f"there is no cluster {self.name} (there is {known}): run `cluster up {self.name}`"
+                f"cluster {self.name} does not exist (existing clusters: {known}). Run `cluster up {self.name}`"
             ) from None
         return facts
 
     def remove(self) -> None:
-        """Delete the folder, and the folder of all clusters after the last one."""
+        """Delete the folder, and with the last cluster also the folder of all clusters."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self.folder.exists():  # something wrote while we deleted, or a mount is left: say which
+        if self.folder.exists():  # a program wrote meanwhile, or a mount is left: the error names it
             shutil.rmtree(self.folder)
         _remove_if_empty(root())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Refuse a second `up` or `down` of the same cluster at the same time."""
+        """Hold the cluster's lock. Refuse a second `up` or `down` of the same cluster at the same time."""
         _own(root())
         path = root() / f"{self.name}.lock"
         while True:
@@ -93,10 +95,10 @@ class State:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lock.close()
-                raise ToolError(f"another process is starting or stopping {self.name}: wait for it") from None
+                raise ToolError(f"another process is starting or stopping {self.name}. Wait for it") from None
             if path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino:
                 break
-            lock.close()  # the holder before us removed this file after we had opened it
+            lock.close()  # the previous holder removed this file after we opened it
         with lock:
             try:
                 yield
@@ -106,10 +108,10 @@ class State:
 
 
 def _own(base: Path) -> None:
-    """Make the folder of all clusters; others may look through it (pods do), but not list it."""
+    """Create the folder of all clusters. Other users (such as pods) may traverse it, but not list it."""
     base.mkdir(mode=0o711, exist_ok=True)
     if base.is_symlink() or base.stat().st_uid != os.geteuid():
-        raise ToolError(f"{base} belongs to somebody else: remove it")
+        raise ToolError(f"{base} belongs to another user. Remove it")
 
 
 def _remove_if_empty(folder: Path) -> None:
