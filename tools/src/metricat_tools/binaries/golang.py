@@ -72,7 +72,7 @@ def binary(program: Program, module: GoModule) -> str:
 
 
 def module_dir(folder_name: str, module: str) -> Path:
-    """Return the folder of the Go module that `tools/programs/FOLDER/go.mod` pins. Download it if it is missing."""
+    """Return the folder of the Go module that `tools/binaries/FOLDER/go.mod` pins. Download it if it is missing."""
     directory = GO_MODULES / folder_name
     if not (directory / "go.mod").is_file():
         raise ToolError(f"{GO_MODULES} has no Go module {folder_name}")

@@ -1,6 +1,6 @@
 """The pinned list of external programs: their names, versions and sources.
 
-`tools/programs/FOLDER/go.mod` pins the version of a Go program, and go.sum has the hashes of its dependencies. The
+`tools/binaries/FOLDER/go.mod` pins the version of a Go program, and go.sum has the hashes of its dependencies. The
 table contains only the package to build and the build options.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-GO_MODULES = Path(__file__).resolve().parents[3] / "programs"
+GO_MODULES = Path(__file__).resolve().parents[3] / "binaries"
 
 
 @dataclass(frozen=True)
