@@ -116,7 +116,14 @@ ALERTMANAGER_CONFIG = ChildKind(
     merge_keys=("name",),
 )
 
-CHILD_KINDS = (SERVICE_ACCOUNT, DAEMON_SET, SERVICE, SERVICE_MONITOR, PROMETHEUS_RULE, ALERTMANAGER_CONFIG)
+CHILD_KINDS = (
+    SERVICE_ACCOUNT,
+    DAEMON_SET,
+    SERVICE,
+    SERVICE_MONITOR,
+    PROMETHEUS_RULE,
+    ALERTMANAGER_CONFIG,
+)
 """Every kind of child object, in the order in which the operator applies them."""
 
 BY_NAME: Mapping[str, ChildKind] = {kind.name: kind for kind in CHILD_KINDS}

@@ -1,13 +1,20 @@
-"""How a live child differs from what it should be. Pure.
+"""Drift: the difference between a live child object and the desired one. Pure. See docs/design/0002.
 
-Server-side apply is the repair, but asking the API server whether there is anything to repair is a write too. So the
-question is answered here, from the live object and its `managedFields`
-(kubernetes.io/docs/reference/using-api/server-side-apply):
+Server-side apply repairs drift, but an apply without changes is still a write request. So this module finds drift from
+the live object and its `managedFields` (kubernetes.io/docs/reference/using-api/server-side-apply):
 
-- *ours*: something we want is missing or different, or we still own something that we no longer want -> apply;
-- *foreign*: someone else added a field to the `spec` that is neither ours nor the API's default (hostPID, a second
-  container, a node selector) -> a forced apply would leave it, so it is removed by a patch. Labels and annotations that
-  others add stay, also on the pod template: `kubectl rollout restart` works that way.
+- *ours*: a desired field is missing or different, or Metricat owns a field that is no longer desired. Repair: apply.
+- *foreign*: another manager added a field to `spec` that is neither desired nor an API default (hostPID, a second
+  container, a node selector). A forced apply would keep it. Repair: a patch that removes it.
+
+Labels and annotations of other managers stay, also on the pod template, because `kubectl rollout restart` needs them.
+
+A path is a tuple of keys and list positions. The position in an associative list is that of the live object, because
+`managedFields` names its items by merge key:
+
+    managedFields   f:spec -> f:template -> f:spec -> f:containers -> k:{"name":"agent"} -> f:image
+    path            ("spec", "template", "spec", "containers", 0, "image")
+    JSON pointer    /spec/template/spec/containers/0/image
 """
 
 import json
@@ -24,38 +31,38 @@ Path = tuple[str | int, ...]
 Keys = tuple[str, ...]
 _NO_DEFAULT = object()
 _IDENTITY: frozenset[Path] = frozenset({("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")})
-"""What names an object is never a managed field."""
+"""The fields that identify an object. `managedFields` never holds them."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """What keeps a live object from being as desired: `apply` mends ours, `remove` lists foreign fields."""
+    """The repairs of a live object: whether to apply the desired one, and the foreign fields to remove."""
 
     apply: bool = False
     remove: tuple[Path, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether anything is to be done."""
+        """Return whether there is any drift."""
         return self.apply or bool(self.remove)
 
     def patch(self, resource_version: str) -> list[dict[str, Any]]:
-        """JSON Patch (RFC 6902) that removes the foreign fields, if the object is still the one that was looked at."""
-        # Items of a list are removed from its end, so that the places before them stay right.
+        """Return a JSON Patch (RFC 6902) that removes the foreign fields if the object still has this version."""
+        # Remove the items of a list from its end, so that the positions before them stay valid.
         ordered = sorted(self.remove, key=lambda path: [(isinstance(part, int), str(part).zfill(8)) for part in path])
         return [_guard(resource_version), *({"op": "remove", "path": _pointer(path)} for path in reversed(ordered))]
 
 
 def replacement(desired: Manifest, live: Manifest) -> list[dict[str, Any]]:
-    """JSON Patch that makes the whole `spec` as desired, for when a foreign item makes every apply invalid.
+    """Return a JSON Patch that replaces the whole `spec`, for foreign items that make every apply invalid.
 
-    So it is with a Service's port whose number was edited: the list merges by number, and two ports
-    of one name are refused.
+    Example: another manager edits the number of a Service's port. The list merges by number, so an apply adds a
+    second port with the same name, and the API server rejects it.
     """
     return [_guard(live["metadata"]["resourceVersion"]), {"op": "replace", "path": "/spec", "value": desired["spec"]}]
 
 
 def find_drift(desired: Manifest, live: Manifest) -> Drift:
-    """Compare a child with what it should be."""
+    """Compare a live child object with the desired one."""
     keys = _merge_keys(desired["kind"])
     owned: set[Path] = set()
     foreign: set[Path] = set()
@@ -66,10 +73,10 @@ def find_drift(desired: Manifest, live: Manifest) -> Drift:
         if entry.get("manager") != FIELD_MANAGER:
             paths = _owned_paths(fields, live, (), places=True)
             foreign |= {path for path in paths if path[0] == "spec" and not _is_metadata(path)}
-        elif entry.get("operation") == "Apply":  # else it is what our own patches gave back to the API's defaults
+        elif entry.get("operation") == "Apply":  # an Update holds the API defaults that our own patches restored
             owned.update(_owned_paths(fields, live, (), places=False))
     wanted = set(_leaves(desired, live, (), keys)) - _IDENTITY
-    # A field that another manager changed is no longer ours, whatever it holds now.
+    # A field that another manager changed is no longer ours, whatever its value.
     lost = any(not any(path[:size] in owned for size in range(1, len(path) + 1)) for path in wanted)
     stale = any(not _related(path, wanted) for path in owned)
     strange = {
@@ -93,14 +100,14 @@ def _is_metadata(path: Path) -> bool:
 
 
 def first_difference(desired: Manifest, live: Manifest) -> str:
-    """The first field that is not as desired, or should not be there, as a JSON pointer; empty where all is well."""
+    """Return the JSON pointer of the first missing, different or foreign field; empty if there is none."""
     keys = _merge_keys(desired["kind"])
     found = next(_differing(desired, live, (), keys), None) or next(iter(find_drift(desired, live).remove), None)
     return "" if found is None else _pointer(found)
 
 
 def foreign_fields(status: Manifest, written: Manifest) -> list[dict[str, Any]]:
-    """JSON Patch that takes away what others wrote into a status beside ours, which an apply lets stand."""
+    """Return a JSON Patch that removes other managers' fields from a status, because an apply keeps them."""
     found = [
         {"op": "replace", "path": f"/status/{key}", "value": status[key]}
         if key in status
@@ -112,7 +119,7 @@ def foreign_fields(status: Manifest, written: Manifest) -> list[dict[str, Any]]:
 
 
 def _differing(desired: Any, live: Any, at: Path, keys: Keys) -> Iterator[Path]:
-    """The paths of what is desired and not so in the live object, which may hold more (defaults, others' fields)."""
+    """Yield the paths of desired fields that are missing or different in the live object. It may have more fields."""
     if isinstance(desired, dict) and isinstance(live, dict):
         for key, item in desired.items():
             yield from _differing(item, live[key], (*at, key), keys) if key in live else [(*at, key)]
@@ -132,7 +139,7 @@ def _differing(desired: Any, live: Any, at: Path, keys: Keys) -> Iterator[Path]:
 
 
 def _same_quantity(desired: Any, live: Any) -> bool:
-    """The API server writes quantities its own way: 1024Mi becomes 1Gi."""
+    """Return whether both are the same quantity: the API server normalizes 1024Mi to 1Gi."""
     try:
         return isinstance(live, str) and quantity(str(desired)) == quantity(live)
     except ValueError:
@@ -157,9 +164,13 @@ def _same_item(desired: Manifest, live: Manifest, keys: Keys) -> bool:
 
 
 def _owned_paths(fields: Any, live: Any, at: Path, *, places: bool) -> Iterator[Path]:
-    """The paths that a `fieldsV1` set names; `places`: also the maps and list items that the owner brought as such.
+    """Yield the paths that a `fieldsV1` set owns.
 
-    Items of lists are named by their place in the live object.
+    Args:
+        fields: the set.
+        live: the part of the live object that the set describes; it gives the positions of list items.
+        at: the path of that part.
+        places: also yield the maps and list items that the manager created (marked by a dot).
     """
     if at and (not fields or (places and "." in fields)):
         yield at
@@ -183,14 +194,14 @@ def _place(kind: str, text: str, items: list[Any]) -> int | None:
     for index, item in enumerate(items):
         if kind == "v" and item == value:
             return index
-        # A key that the API server defaulted may be named here and be absent from the object.
+        # The set may name a merge key that the API server defaulted and the object lacks.
         if kind == "k" and isinstance(item, dict) and all(item.get(name, part) == part for name, part in value.items()):
             return index
     return None
 
 
 def _leaves(desired: Any, live: Any, at: Path, keys: Keys) -> Iterator[Path]:
-    """The paths of what is desired; places in associative lists are those of the live object."""
+    """Yield the paths of the desired fields, with the live object's positions in associative lists."""
     if isinstance(desired, dict) and desired:
         for key, item in desired.items():
             yield from _leaves(item, _step(live, key), (*at, key), keys)
@@ -200,13 +211,13 @@ def _leaves(desired: Any, live: Any, at: Path, keys: Keys) -> Iterator[Path]:
                 if _same_item(item, other, keys):
                     yield from _leaves(item, other, (*at, place), keys)
     elif isinstance(desired, list) and desired and isinstance(live, list) and all(item in live for item in desired):
-        yield from ((*at, live.index(item)) for item in desired)  # it may be a set, whose items have owners each
+        yield from ((*at, live.index(item)) for item in desired)  # in a set, each item has its own owner
     else:
         yield at
 
 
 def _related(path: Path, wanted: set[Path]) -> bool:
-    """Whether the path is a wanted one, lies inside one (an atomic list is wanted whole), or above one."""
+    """Return whether the path is a wanted one, lies inside one (of an atomic list, for example), or above one."""
     return any(path[: len(other)] == other or other[: len(path)] == path for other in wanted)
 
 
@@ -219,7 +230,7 @@ def _step(value: Any, step: str | int) -> Any:
 
 
 def _outermost(path: Path, wanted: set[Path]) -> Path:
-    """The map or list around the path that holds nothing wanted: emptied only, it would stay behind."""
+    """Return the outermost map or list around the path without a wanted field. Otherwise an empty one would remain."""
     return next(path[:size] for size in range(1, len(path) + 1) if not _related(path[:size], wanted))
 
 

@@ -1,4 +1,4 @@
-"""Every name and label in one place."""
+"""All names and labels of objects."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ LEADER_FENCE_PLURAL = "leaderfences"
 FIELD_MANAGER = "metricat-operator"
 
 FENCED = "does not hold the Lease"
-"""What the API server says to a writer that another has replaced: the words of the chart's admission policy."""
+"""Part of the message with which the chart's admission policy rejects a replica that is not the leader."""
 
 LABEL_NAME = "app.kubernetes.io/name"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -23,7 +23,7 @@ LABEL_TARGET = f"{GROUP}/target"
 LABEL_POOL = f"{GROUP}/pool"
 
 DEFAULT_POOL = "default"
-"""The pool of the nodes that no other pool owns."""
+"""The pool of the nodes that match no other pool."""
 
 AGENT_CONTAINER = "agent"
 METRICS_PORT = "metrics"
@@ -33,7 +33,7 @@ _HASH = 8
 
 
 def fit(name: str, limit: int = _DNS_LABEL) -> str:
-    """A DNS label (RFC 1123) for any object name: the name itself where it fits, else cut and told apart by a hash."""
+    """Return a DNS label (RFC 1123) for an object name: the name if valid, otherwise a shortened name with a hash."""
     label = re.sub(r"[^a-z0-9-]", "-", name.lower()).strip("-")
     if label == name and len(label) <= limit:
         return label
@@ -42,27 +42,27 @@ def fit(name: str, limit: int = _DNS_LABEL) -> str:
 
 
 def child(target: str) -> str:
-    """The name that a target's children share; room is left for the suffixes that DaemonSets and pods grow."""
+    """Return the common name of a target's child objects, short enough for the suffixes of DaemonSets and pods."""
     return fit(f"metricat-{target}", 46)
 
 
 def pool_child(target: str, pool: str) -> str:
-    """The DaemonSet of a pool; that of the default pool has the children's common name."""
+    """Return the name of a pool's DaemonSet. The default pool's has the common name of the child objects."""
     return child(target) if pool == DEFAULT_POOL else fit(f"{pool}-{child(target)}", 46)
 
 
 def rules(target: str, part: int = 0) -> str:
-    """A PrometheusRule that holds our groups; all are in the first, where there are not very many."""
+    """Return the name of a PrometheusRule with Metricat's groups. Usually there is only part 0."""
     return f"part-{part + 1}-{child(target)}" if part else child(target)
 
 
 def extra_rules(target: str) -> str:
-    """The PrometheusRule that holds the user's own groups, apart from ours: a bad one never takes ours down."""
-    return f"extra-{child(target)}"  # in front, or it would be a child's name of the target `<target>-extra`
+    """Return the name of the PrometheusRule with the user's groups. Separate: an invalid group breaks only it."""
+    return f"extra-{child(target)}"  # with a suffix, it would be the child name of the target `<target>-extra`
 
 
 def labels(target: str, component: str) -> dict[str, str]:
-    """The labels of a child."""
+    """Return the labels of a child object."""
     return {
         LABEL_NAME: "metricat",
         "app.kubernetes.io/instance": fit(target),
@@ -75,26 +75,26 @@ def labels(target: str, component: str) -> dict[str, str]:
 
 
 def is_own_label(key: str) -> bool:
-    """Whether a child's label of this key is set by us, over whatever the target says."""
+    """Return whether Metricat sets the label itself, so that a target cannot set it."""
     return key in labels("", "")
 
 
 AGENTS = {LABEL_NAME: "metricat", "app.kubernetes.io/component": "agent"}
-"""The labels that choose the agents of every target."""
+"""The labels that select the agents of all targets."""
 
 
 def agent_selector(target: str) -> dict[str, str]:
-    """The labels that choose a target's agent pods; a DaemonSet's selector can never change, so these must not."""
+    """Return the labels that select a target's agent pods. Never change them: a DaemonSet's selector is immutable."""
     return {**AGENTS, LABEL_TARGET: fit(target)}
 
 
 def pool_selector(target: str, pool: str) -> dict[str, str]:
-    """The labels that choose the agent pods of one pool."""
+    """Return the labels that select the agent pods of one pool."""
     return {**agent_selector(target), LABEL_POOL: pool}
 
 
 def pod_labels(target: str, pool: str) -> dict[str, str]:
-    """The labels of an agent pod. No version among them: an upgrade must not roll pods that stay the same."""
+    """Return the labels of an agent pod, without a version: an upgrade must not restart unchanged pods."""
     return {
         **agent_selector(target),
         "app.kubernetes.io/part-of": "metricat",
@@ -104,9 +104,9 @@ def pod_labels(target: str, pool: str) -> dict[str, str]:
 
 
 def metrics_reader(lease: str) -> str:
-    """The chart's ClusterRole for those who read the operator's metrics; the Lease's name is that of the release."""
+    """Return the name of the chart's ClusterRole for reading metrics. The Lease has the name of the release."""
     return f"{lease}-metrics-reader"
 
 
 MANAGED = f"{LABEL_MANAGED_BY}={FIELD_MANAGER}"
-"""The label selector that finds every child and every agent pod."""
+"""The label selector of all child objects and agent pods."""

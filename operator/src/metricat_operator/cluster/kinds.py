@@ -1,4 +1,4 @@
-"""The kinds that the operator reads and writes, and where the API server serves them."""
+"""The kinds that the operator reads and writes, and their API paths."""
 
 from dataclasses import dataclass
 
@@ -10,8 +10,10 @@ from metricat_operator.child_kinds import CHILD_KINDS
 class Kind:
     """A kind of object.
 
-    An optional one may not be served: its CRD comes and goes. Without bookmarks a watch may be silent for
-    ever: the API server keeps no cache of such a kind.
+    Attributes:
+        optional: the API server may not serve it, because its CRD may be missing.
+        bookmarks: whether watches get bookmarks. Without them (the API server has no cache of the kind), a watch may
+            stay silent for any time.
     """
 
     api_version: str
@@ -22,7 +24,7 @@ class Kind:
     bookmarks: bool = True
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The URL path of the collection or the object; without a namespace, of all namespaces."""
+        """Return the URL path of the collection or of one object. Without a namespace, it covers all namespaces."""
         root = "api" if self.api_version == "v1" else "apis"
         parts = [root, self.api_version]
         if namespace:
@@ -31,7 +33,7 @@ class Kind:
 
     @property
     def resource(self) -> str:
-        """The resource as RBAC names it: `daemonsets.apps`."""
+        """The resource and group as in `kubectl auth can-i`: `daemonsets.apps`."""
         group = self.api_version.rpartition("/")[0]
         return f"{self.plural}.{group}" if group else self.plural
 
@@ -66,8 +68,8 @@ INSTANCE_KINDS = {
         "AlertmanagerConfig": CONFIG_FIELDS,
     },
 }
-"""The kinds for which the Prometheus Operator collects, with what each takes: the fields that select objects and
-namespaces."""
+"""The kinds of instances that the Prometheus Operator manages. For each kind of object that they select: the selector
+fields for objects and for namespaces."""
 
 CHILDREN = tuple(Kind(kind.api_version, kind.name, kind.plural, optional=kind.optional) for kind in CHILD_KINDS)
 """Every kind of child object, in the order in which the operator applies them."""

@@ -1,7 +1,7 @@
-"""The AlertmanagerConfig that has the alerts told, and silences those that others make needless.
+"""The AlertmanagerConfig that routes the alerts to receivers, and inhibits alerts that other alerts make redundant.
 
-Alertmanager adds `namespace="..."` to its routes and to both sides of its inhibitions, unless it is told otherwise;
-every alert of ours carries that label. `service` keeps them to this target's alerts, whatever else is in the namespace.
+By default, the Prometheus Operator adds `namespace="..."` to its routes and to both sides of its inhibitions. Every
+alert of Metricat has this label. The matcher `service` limits both to this target's alerts.
 """
 
 import re
@@ -14,10 +14,10 @@ from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
 
 NOBODY = "Nobody"
-"""The receiver of what no other wants; a user's may not be called so, for the capital letter."""
+"""The receiver of alerts that match no other receiver. The capital letter keeps users from taking the name."""
 
 _GROUP_INTERVAL = 300
-"""Alertmanager's own, in seconds."""
+"""Alertmanager's default, in seconds."""
 
 _TITLE = (
     "[{{ .Status | toUpper }}] {{ .CommonLabels.alertname }} ({{ .CommonLabels.severity }})"
@@ -40,11 +40,11 @@ _HTML = (
     '{{ with .GeneratorURL }}<br>\n<a href="{{ . }}">In Prometheus</a>{{ end }}</p>\n{{ end }}'
     '<p><a href="{{ .ExternalURL }}">Alertmanager</a></p>\n</body></html>\n'
 )
-"""The same as hypertext, which most mail programs show; Alertmanager's own says nothing of when."""
+"""The same text as HTML, for mail. Alertmanager's default lacks the start time."""
 
 
 def alertmanager_config(context: Context) -> Manifest:
-    """Each receiver with its own route, so that an alert reaches all who want it."""
+    """Return the AlertmanagerConfig. Each receiver has its own route, so that an alert can reach several receivers."""
     notifications = context.spec.notifications
     ours = Matcher("service", "=", naming.child(context.name))
     quiet = [_quiet(receiver) for receiver in notifications.receivers if receiver.quiet_hours]
@@ -92,7 +92,7 @@ def _route(receiver: Receiver) -> Manifest:
 
 
 def _looked_at(receiver: Receiver) -> Manifest:
-    """How often Alertmanager looks whether to tell again: at its five minutes, what is told every five takes ten."""
+    """Return the group interval: at Alertmanager's default of 5 minutes, a repeat interval of 5 would become 10."""
     often = int(spec_seconds(receiver.repeat_interval) / 10)
     return {"groupInterval": f"{often}s"} if often < _GROUP_INTERVAL else {}
 
@@ -143,7 +143,7 @@ def _pager_duty(pager: PagerDuty) -> Manifest:
         "sendResolved": True,
         "description": _TITLE,
         "details": [{"key": "alerts", "value": _TEXT}],
-        "severity": "{{ .CommonLabels.severity }}",  # PagerDuty's severities have our names
+        "severity": "{{ .CommonLabels.severity }}",  # PagerDuty has the same severities
     }
 
 
@@ -167,7 +167,7 @@ def _quiet(receiver: Receiver) -> Manifest:
 
 
 def _intervals(quiet: QuietHours) -> list[Manifest]:
-    """As Alertmanager has them: an interval ends on the day on which it begins, so what goes past midnight is two."""
+    """Return Alertmanager's time intervals. Each ends on the day it begins, so quiet hours past midnight become two."""
 
     def interval(begin: str, end: str, later: int) -> Manifest:
         days = sorted((DAYS.index(day) + later) % 7 for day in set(quiet.days))

@@ -1,4 +1,4 @@
-"""What every manifest is made from."""
+"""The input of every manifest."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from metricat_operator.facts.model import Manifest
 
 @dataclass(frozen=True)
 class Context:
-    """A target that was accepted, and how this operator was installed."""
+    """An accepted target, and the settings of this operator."""
 
     name: str
     namespace: str
@@ -22,15 +22,15 @@ class Context:
     agent_image_pull_policy: str = "IfNotPresent"
     agent_image_pull_secrets: tuple[str, ...] = ()
     older: tuple[Requirements, ...] = ()
-    """The selectors of older targets, whose nodes are theirs."""
+    """The node selectors of older targets, which own the nodes that they match."""
 
     @cached_property
     def pools(self) -> tuple[Pool, ...]:
-        """The target's pools, the default one last."""
+        """The target's pools, the default pool last."""
         return resolve(self.spec, self.older)
 
     def metadata(self, component: str, name: str = "", labels: dict[str, str] | None = None) -> Manifest:
-        """The metadata of a child: owned by the target, so that it is collected with it. Our labels win."""
+        """Return the metadata of a child object. The target owns it, and Metricat's labels override the given ones."""
         return {
             "name": name or naming.child(self.name),
             "namespace": self.namespace,

@@ -22,11 +22,11 @@ _REAL = (
     Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
     Requirement("type", "NotIn", ("virtual-kubelet",)),
 )
-"""Not a virtual node: those run no DaemonSets, and a pod that waits for one would wait for ever."""
+"""Excludes virtual nodes: they run no DaemonSets, so a pod for one would stay pending."""
 
 
 def daemon_set(context: Context, pool: Pool) -> Manifest:
-    """One agent per Linux node of the pool, as nobody, without capabilities, credentials, or the node's namespaces."""
+    """Return the DaemonSet of a pool. Agents run as nobody, without capabilities, credentials and host namespaces."""
     agent = pool.agent
     return {
         "apiVersion": "apps/v1",
@@ -49,7 +49,7 @@ def daemon_set(context: Context, pool: Pool) -> Manifest:
 
 
 _NOWHERE = (Requirement("kubernetes.io/os", "Exists"), Requirement("kubernetes.io/os", "DoesNotExist"))
-"""No node: all that are meant belong to older targets. A term is needed, and an empty list is refused."""
+"""Matches no node: all nodes of the pool belong to older targets. The API server rejects an empty list of terms."""
 
 _ALONE = {
     "requiredDuringSchedulingIgnoredDuringExecution": [
@@ -60,11 +60,11 @@ _ALONE = {
         }
     ]
 }
-"""While a node changes hands, the next agent waits until the last one is gone, also where no operator runs."""
+"""At most one agent per node: while a node moves to another target, the new agent waits, also without the operator."""
 
 
 def _affinity(pool: Pool) -> Manifest:
-    """The pool's nodes, and no others: a node that changes its labels changes its pool. Never two agents on one."""
+    """Return the affinity to the pool's nodes, one agent per node. A node that changes its labels changes its pool."""
     found = [
         {"matchExpressions": [requirement.manifest() for requirement in term]}
         for term in terms((*pool.wanted, *_REAL), pool.unwanted) or [_NOWHERE]
@@ -116,7 +116,7 @@ def _container(context: Context, agent: AgentSettings) -> Manifest:
         "args": arguments(agent),
         "env": [{"name": "NODE_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}}],
         "ports": [{"name": naming.METRICS_PORT, "containerPort": agent.port, "protocol": "TCP"}],
-        "terminationMessagePolicy": "FallbackToLogsOnError",  # its last words reach the status
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # the status reports the last log lines
         "readinessProbe": _probe("/-/ready", web.scheme(agent.web), period=5),
         "livenessProbe": _probe("/-/healthy", web.scheme(agent.web), period=20),
         "resources": _resources(agent),
@@ -176,7 +176,7 @@ def arguments(agent: AgentSettings) -> list[str]:
 
 
 def _probe(path: str, scheme: str, *, period: int) -> Manifest:
-    """The agent asks neither a password nor a certificate for these paths: a kubelet has none."""
+    """Return an HTTP probe. The agent requires no password and no certificate for it, because the kubelet has none."""
     return {
         "httpGet": {"path": path, "port": naming.METRICS_PORT, "scheme": scheme.upper()},
         "periodSeconds": period,

@@ -1,4 +1,4 @@
-"""The PrometheusRules: Metricat's own, and the user's."""
+"""The PrometheusRules with Metricat's groups, and the one with the user's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
 
 _MOST = 400 * 1024
-"""Bytes of JSON in one PrometheusRule: the Prometheus Operator refuses one whose rules are 512 KiB of YAML."""
+"""Maximum bytes of JSON in one PrometheusRule. The Prometheus Operator rejects rules of 512 KiB of YAML or more."""
 
 
 def all_prometheus_rules(context: Context) -> list[Manifest]:
@@ -24,9 +24,9 @@ def all_prometheus_rules(context: Context) -> list[Manifest]:
 
 
 def prometheus_rules(context: Context) -> list[Manifest]:
-    """The recording rules and the catalogue's alerts, set as the target says, over this target's series only.
+    """Return the recording rules and the alerts with the target's settings, for this target's series only.
 
-    One object, and more where pools have so many settings of their own that the Prometheus Operator would refuse it.
+    They are one object, or several if the pools' own settings make it too large for the Prometheus Operator.
     """
     groups: list[Manifest] = []
     for labels, pools in _by_extra_labels(context):
@@ -45,7 +45,7 @@ def prometheus_rules(context: Context) -> list[Manifest]:
 
 
 def _parts(groups: Sequence[Manifest]) -> list[list[Manifest]]:
-    """The groups in order, in as few parts as are small enough."""
+    """Split the groups, in order, into as few parts as possible."""
     parts: list[list[Manifest]] = [[]]
     room = _MOST
     for group in groups:
@@ -59,7 +59,7 @@ def _parts(groups: Sequence[Manifest]) -> list[list[Manifest]]:
 
 
 def _by_extra_labels(context: Context) -> list[tuple[Mapping[str, str], list[Pool]]]:
-    """The pools by the labels that their series carry; those of the default pool first."""
+    """Return the pools by the extra labels of their series, those of the default pool first."""
     found: dict[tuple[tuple[str, str], ...], list[Pool]] = {}
     for pool in reversed(context.pools):
         found.setdefault(tuple(sorted(pool.agent.extra_labels.items())), []).append(pool)
@@ -67,16 +67,16 @@ def _by_extra_labels(context: Context) -> list[tuple[Mapping[str, str], list[Poo
 
 
 def _common(pools: Sequence[Pool]) -> Mapping[str, str]:
-    """The labels that the series of all these pools carry."""
+    """Return the extra labels that all pools share."""
     first, *others = (pool.agent.extra_labels for pool in pools)
     return {name: value for name, value in first.items() if all(labels.get(name) == value for labels in others)}
 
 
 def _by_settings(pools: Sequence[Pool], *, per_target: bool) -> list[tuple[SettingsByAlert, list[Pool]]]:
-    """The settings of the alerts, each for the pools in which it is set so.
+    """Return the settings of the alerts, each with the pools that have it.
 
-    A level of an alert is asked once for all pools that set it alike, so no node is asked twice for it. Those levels
-    that are about nodes together are apart: what share of them is lost does not depend on the labels of their pools.
+    Pools with the same setting of a level share one rule, so that each rule covers a node once. `fleet` selects the
+    levels about all nodes together; the share of lost nodes does not depend on the labels of the pools.
     """
     found: dict[frozenset[str], dict[str, AlertSettings]] = {frozenset(pool.name for pool in pools): {}}
     by_pool = {pool.name: pool.rules.by_alert() for pool in pools}
@@ -94,7 +94,7 @@ def _by_settings(pools: Sequence[Pool], *, per_target: bool) -> list[tuple[Setti
 
 
 def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -> rules.Scope:
-    """These pools' series; without naming the pools where it is all of them."""
+    """Return the scope of these pools' series, without pool names if these are all pools."""
     return rules.Scope(
         namespace=context.namespace,
         target=context.name,
@@ -106,12 +106,12 @@ def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -
 
 
 def _group_name(context: Context, what: str, scope: rules.Scope) -> str:
-    """Unique, also with the numbers that shards get: no pool's name has a colon."""
+    """Return a unique name, also with the numbers of shards: no pool name has a colon."""
     return ":".join([f"metricat-{context.name}", *scope.pools, what])
 
 
 def extra_prometheus_rule(context: Context) -> Manifest:
-    """The user's own groups, as they were written."""
+    """Return the PrometheusRule with the user's groups, unchanged."""
     groups = [
         group.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True, mode="json")
         for group in context.spec.alerts.extra_groups

@@ -1,4 +1,4 @@
-"""The Service by which Prometheus finds the agents."""
+"""The Service through which Prometheus discovers the agents."""
 
 from metricat_operator import naming
 from metricat_operator.facts.model import Manifest
@@ -6,7 +6,7 @@ from metricat_operator.manifests.context import Context
 
 
 def service(context: Context) -> Manifest:
-    """Headless: it only lists the agents. Not-ready ones too, or a failing agent would vanish from `up` unnoticed."""
+    """Return a headless Service. It also lists agents that are not ready: otherwise `up` would lose them."""
     return {
         "apiVersion": "v1",
         "kind": "Service",

@@ -5,7 +5,7 @@ from metricat_operator.manifests.context import Context
 
 
 def service_account(context: Context) -> Manifest:
-    """An account without any rights and without a token: the agent never speaks to the API server."""
+    """Return an account without permissions and token: the agent sends no requests to the API server."""
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",

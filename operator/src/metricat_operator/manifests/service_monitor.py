@@ -1,4 +1,4 @@
-"""The ServiceMonitor that makes the Prometheus Operator scrape the agents."""
+"""The ServiceMonitor that configures the scrape of the agents."""
 
 from metricat_operator import naming
 from metricat_operator.api.relabeling import Relabeling
@@ -10,7 +10,7 @@ _POD_LABEL_POOL = "__meta_kubernetes_pod_label_" + naming.LABEL_POOL.replace("."
 
 
 def service_monitor(context: Context) -> Manifest:
-    """Scrapes each agent; `node` and `instance` are the node's name, because a pod's address does not last."""
+    """Return the ServiceMonitor. `node` and `instance` are the node's name, because a pod's address changes."""
     monitor = context.spec.monitor
     relabelings: list[Manifest] = [
         {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"},
@@ -40,7 +40,7 @@ def service_monitor(context: Context) -> Manifest:
         "namespaceSelector": {"matchNames": [context.namespace]},
         "endpoints": [endpoint],
     }
-    if monitor.service_discovery_role:  # else left out, as a Prometheus Operator before 0.86 does not know it
+    if monitor.service_discovery_role:  # the Prometheus Operator before 0.86 does not know the field
         spec["serviceDiscoveryRole"] = monitor.service_discovery_role
     if monitor.sample_limit:
         spec["sampleLimit"] = monitor.sample_limit
@@ -57,5 +57,5 @@ def _relabeling(one: Relabeling) -> Manifest:
 
 
 def _literal(value: str) -> str:
-    """A relabelling's replacement in which nothing is expanded."""
+    """Return a replacement for a relabelling without `$` references."""
     return value.replace("$", "$$")

@@ -1,4 +1,4 @@
-"""Both ends of a protected scrape: the Secrets that an agent's pod mounts, and those that Prometheus is given."""
+"""Both ends of a protected scrape: the Secrets that agent pods mount, and those that Prometheus uses."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from metricat_operator.manifests.context import Context
 
 _FOLDER = "/etc/metricat"
 _KEYS = {"tls": ("tls.crt", "tls.key"), "client-ca": ("ca.crt",), "basic-auth": ("username", "password")}
-"""What of each Secret is mounted, and no more: an authority's Secret holds its private key too."""
+"""The mounted keys of each Secret. No others: the Secret of a certificate authority also holds its private key."""
 
 
 def _mounted(web: WebSettings) -> Iterator[tuple[str, str]]:
-    """Give volume and Secret, for each that is named."""
+    """Return the volume name and the Secret name of each configured Secret."""
     names = {
         "tls": web.tls_secret_name,
         "client-ca": web.client_ca_secret_name,
@@ -23,17 +23,17 @@ def _mounted(web: WebSettings) -> Iterator[tuple[str, str]]:
 
 
 def scheme(web: WebSettings) -> str:
-    """How the agents speak."""
+    """Return the URL scheme of the agents."""
     return "https" if web.tls_secret_name else "http"
 
 
 def arguments(web: WebSettings) -> list[str]:
-    """The agent's flags that name the directories of the Secrets."""
+    """Return the agent's flags for the directories of the Secrets."""
     return [f"--web.{volume}-secret={_FOLDER}/{volume}" for volume, _ in _mounted(web)]
 
 
 def volumes(web: WebSettings) -> list[Manifest]:
-    """A volume for each Secret. The kubelet waits for a Secret that is not there, and says so in an event."""
+    """Return a volume for each Secret. The kubelet waits for a missing Secret and reports it in an event."""
     return [
         {"name": volume, "secret": {"secretName": name, "items": [{"key": key, "path": key} for key in _KEYS[volume]]}}
         for volume, name in _mounted(web)
@@ -41,18 +41,18 @@ def volumes(web: WebSettings) -> list[Manifest]:
 
 
 def mounts(web: WebSettings) -> list[Manifest]:
-    """Whole directories: a mount of a single file would never see it change."""
+    """Return mounts of whole directories: the mount of a single file never gets updates."""
     return [{"name": volume, "mountPath": f"{_FOLDER}/{volume}", "readOnly": True} for volume, _ in _mounted(web)]
 
 
 def endpoint(context: Context) -> Manifest:
-    """How Prometheus speaks to the agents: fields of a ServiceMonitor's endpoint."""
+    """Return the fields of a ServiceMonitor's endpoint for TLS and authentication."""
     web = context.spec.agent.web
     found: Manifest = {"scheme": scheme(web)}
     if web.tls_secret_name:
         tls: Manifest = {
             "ca": {"secret": _key(web.tls_secret_name, "ca.crt")},
-            # Agents are scraped by their pods' addresses, which no certificate knows.
+            # Prometheus scrapes pod addresses, which are in no certificate.
             "serverName": web.server_name or f"{naming.child(context.name)}.{context.namespace}.svc",
         }
         if own := web.prometheus_client_secret_name:
