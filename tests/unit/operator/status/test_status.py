@@ -214,17 +214,8 @@ def test_condition_keeps_its_time_while_its_status_is_the_same() -> None:
     again = compute_status(target, parse({}), facts(*READY), (), "2031-01-01T00:00:00Z")
     assert again == first
     worse = compute_status(target, parse({}), facts(READY[0]), (), "2031-01-01T00:00:00Z")
-    times = {c["type"]: c["lastTransitionTime"] for c in worse["conditions"]}
-    assert times == {
-        "Accepted": NOW,
-        "Applied": NOW,
-        "Selected": NOW,
-        "RulesLoaded": NOW,
-        "Scraped": NOW,
-        "Monitored": NOW,
-        "AgentsReady": "2031-01-01T00:00:00Z",
-        "Ready": "2031-01-01T00:00:00Z",
-    }
+    changed = {c["type"] for c in worse["conditions"] if c["lastTransitionTime"] != NOW}
+    assert changed == {"AgentsReady", "Ready"}
 
 
 POOLS = {"pools": [{"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}, "agent": {"tolerations": []}}]}
