@@ -1,4 +1,4 @@
-"""Rules put to the test by the real promtool, over series that are written as functions of time."""
+"""Tests of rules with the real promtool, on series that are functions of time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Values = Callable[[float], float | None]
-    """The value of a series at so many seconds; None: no sample."""
+    """The value of a series after a number of seconds. None means no sample."""
 
 DAY = 24 * 60
 """In minutes."""
@@ -33,7 +33,7 @@ def promtool() -> Path:
 
 
 def rules(window_seconds: int = 60, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The rule file of a target."""
+    """Return the rule file of a target."""
     scope = Scope("monitoring", "nodes", "metricat-nodes", window_seconds, {"team": "a"})
     chosen = AlertRules.model_validate(settings or {}).by_alert()
     return {
@@ -46,7 +46,7 @@ def rules(window_seconds: int = 60, settings: Mapping[str, Any] | None = None) -
 
 
 def only(alert: str, file: Mapping[str, Any]) -> dict[str, Any]:
-    """The alert, and what is recorded for it and for those it asks for: the rest would be evaluated for nothing."""
+    """Return only the alert, the alerts in its expression, and their recording rules, to save evaluations."""
     rules = [rule for group in file["groups"] for rule in group["rules"]]
     texts = [rule["expr"] for rule in rules if rule.get("alert") == alert]
     alerts = {alert}.union(*(found.split("|") for text in texts for found in re.findall(r'alertname=~"(.*?)"', text)))
@@ -74,16 +74,16 @@ def rate(per_second: float) -> Values:
 
 
 def change(before: Values, minute: float, after: Values) -> Values:
-    """The one until the minute, then the other; counters go on from where they are if `after` counts from zero."""
+    """Return `before` until the minute, then `after`. A counter continues if `after` counts from zero."""
     return lambda at: before(at) if at < 60 * minute else after(at)
 
 
 @dataclass(frozen=True)
 class Case:
-    """Which severities of an alert fire after so many minutes, for these series.
+    """The severities of an alert that fire after a number of minutes, for these series.
 
-    A series without the label `node` is n1's, one without `service` is the target's;
-    what is not the agent's (`kube_...`) stays as it is.
+    A series without the label `node` belongs to n1, one without `service` to the target. Series of other exporters
+    (`kube_...`) stay unchanged.
     """
 
     what: str
@@ -92,7 +92,7 @@ class Case:
     series: Mapping[str, Values] = field(default_factory=dict)
 
     def test(self, alert: str, sample_seconds: int) -> dict[str, Any]:
-        """The case as promtool has it."""
+        """Return the case in promtool's format."""
         count = int(self.minutes * 60 / sample_seconds) + 1
         firing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
         return {
@@ -126,7 +126,7 @@ class Case:
 
 @cache
 def named(alert: str) -> tuple[str, ...]:
-    """The labels that the alert's texts name without asking whether they are there."""
+    """Return the labels that the alert's texts use without a check that they exist."""
     [found] = [one for one in (*CATALOGUE, *OPERATOR_ALERTS) if one.name == alert]
     texts = f"{found.summary} {found.description} {found.action} {found.resource}"
     if re.search(r"{{ ?if \$labels", texts):
@@ -139,7 +139,7 @@ def _text(value: float | None) -> str:
 
 
 def labelled(series: str) -> str:
-    """The series as Prometheus has it after relabelling."""
+    """Return the series as it is in Prometheus after relabelling."""
     name, _, own = series.rstrip("}").partition("{")
     if name.startswith("kube_"):
         return series
@@ -154,7 +154,7 @@ def labelled(series: str) -> str:
 
 
 def run(folder: Path, tests: list[dict[str, Any]], evaluation: str = "30s", of: Mapping[str, Any] | None = None) -> str:
-    """What promtool objects to; nothing where all is as expected."""
+    """Return promtool's errors, or an empty string."""
     file = dict(of or rules())
     (folder / "rules.yaml").write_text(yaml.safe_dump(file))
     document = {

@@ -1,4 +1,4 @@
-"""The control plane by itself: it is real, it is quick, it needs no privilege, and it leaves nothing."""
+"""The control plane alone: it is real and fast, needs no privilege, and leaves nothing behind."""
 
 import json
 import os
@@ -42,7 +42,7 @@ def control_plane() -> Iterator[ControlPlane]:
 def eventually(ready: Callable[[], bool], seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
-        assert time.monotonic() < deadline, "gave up waiting"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.1)
 
 
@@ -75,11 +75,11 @@ def test_daemon_set_pods_become_ready_on_simulated_nodes(control_plane: ControlP
     assert [node["metadata"]["name"] for node in nodes] == names[:3]
 
 
-def test_a_service_account_may_do_only_what_rbac_grants(control_plane: ControlPlane) -> None:
-    control_plane.api.create("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "nobody"}})
-    config = control_plane.service_account_kubeconfig("default", "nobody")
+def test_service_account_has_only_the_rights_that_rbac_grants(control_plane: ControlPlane) -> None:
+    control_plane.api.create("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "powerless"}})
+    config = control_plane.service_account_kubeconfig("default", "powerless")
     who = json.loads(kubectl(config, "auth", "whoami", "-ojson").stdout)
-    assert who["status"]["userInfo"]["username"] == "system:serviceaccount:default:nobody"
+    assert who["status"]["userInfo"]["username"] == "system:serviceaccount:default:powerless"
     refused = kubectl(config, "get", "nodes")
     assert refused.returncode != 0
     assert "Forbidden" in refused.stderr
@@ -87,7 +87,7 @@ def test_a_service_account_may_do_only_what_rbac_grants(control_plane: ControlPl
     assert "Forbidden" in kubectl(user, "get", "secrets").stderr
 
 
-def test_the_audit_log_counts_requests_by_user(control_plane: ControlPlane) -> None:
+def test_audit_log_has_the_requests_by_user(control_plane: ControlPlane) -> None:
     log = AuditLog(control_plane.audit_log)
     log.skip()
     body = {"metadata": {"name": "counted"}, "data": {"secret": "never logged"}}
@@ -103,8 +103,8 @@ def test_the_audit_log_counts_requests_by_user(control_plane: ControlPlane) -> N
     assert log.read() == [] or all(request.name != "counted" for request in log.read())
 
 
-def test_it_works_without_any_privilege_and_beside_another() -> None:
-    """Run with every capability dropped: a call that only root may make would fail."""
+def test_second_control_plane_starts_without_any_privilege() -> None:
+    """It runs with every capability dropped, so a call that needs root would fail."""
     name = f"unprivileged-{os.getpid()}"
     program = f"""
 import time
@@ -126,20 +126,20 @@ with ControlPlane.start({name!r}) as plane:
     assert leftovers(name) == []
 
 
-def test_the_servers_survive_a_restart_and_a_pause(control_plane: ControlPlane) -> None:
+def test_api_server_survives_a_restart_and_a_pause(control_plane: ControlPlane) -> None:
     before = control_plane.api.get("/api/v1/namespaces/default")["metadata"]["uid"]
     control_plane.restart("kube-apiserver")
     assert control_plane.api.get("/api/v1/namespaces/default")["metadata"]["uid"] == before
     control_plane.pause("kube-apiserver")
-    impatient = Api(control_plane.url, control_plane.ca, control_plane.api.credentials, timeout=0.5)
-    assert not impatient.ready()
-    impatient.close()
+    hasty = Api(control_plane.url, control_plane.ca, control_plane.api.credentials, timeout=0.5)
+    assert not hasty.ready()
+    hasty.close()
     control_plane.resume("kube-apiserver")
     control_plane.wait_ready()
 
 
 @pytest.mark.slow
-def test_a_killed_owner_leaves_no_process_and_its_files_go_at_the_next_start() -> None:
+def test_killed_owner_leaves_no_process_and_the_next_start_removes_its_files() -> None:
     name = f"orphan-{os.getpid()}"
     program = f"""
 import time
@@ -162,7 +162,7 @@ time.sleep(600)
 
 
 @pytest.mark.slow
-def test_a_kept_one_is_found_again_and_a_crashed_one_is_cleaned_before_the_next() -> None:
+def test_kept_cluster_is_found_and_a_crashed_one_is_removed_by_the_next_start() -> None:
     name = f"kept-{os.getpid()}"
     first = ControlPlane.start(name, keep=True)
     found = ControlPlane.find(name)

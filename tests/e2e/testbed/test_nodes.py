@@ -1,4 +1,4 @@
-"""The cluster with nodes: it runs containers as a real one does, and it leaves nothing, however it ended."""
+"""The cluster with nodes: it runs containers like a real cluster, and leaves nothing behind, even after a crash."""
 
 import functools
 import json
@@ -27,12 +27,12 @@ IMAGE = "localhost/busybox:test"
 TUNABLES = ("kernel/panic", "kernel/panic_on_oops", "vm/overcommit_memory")
 
 
-def eventually(look: Callable[[], Any], seconds: float = 30.0) -> Any:
+def eventually(probe: Callable[[], Any], seconds: float = 30.0) -> Any:
     deadline = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "gave up waiting"
+    while not (result := probe()):
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.2)
-    return seen
+    return result
 
 
 def busybox(folder: Path) -> Path:
@@ -75,9 +75,9 @@ def inside(cluster: NodeCluster, pod: str, *command: str) -> str:
 
 @dataclass(frozen=True)
 class Namespaces:
-    """The namespaces of a cluster's processes and pods but the machine's own, and when they were seen.
+    """The namespaces of a cluster's processes and pods, except the machine's, and the time when they were read.
 
-    The kernel gives the number of one that is gone to the next that is made, so only processes of before count.
+    The kernel reuses the number of a removed namespace, so only earlier processes count.
     """
 
     numbers: frozenset[str]
@@ -105,7 +105,7 @@ def spaces(process: Path) -> list[str]:
 
 
 def leftovers(name: str, *namespaces: Namespaces) -> list[str]:
-    """What is left of a cluster: processes, namespaces, mounts, control groups, files."""
+    """Return what remains of a cluster: processes, namespaces, mounts, control groups, files."""
     state = State(name)
     found = [f"process {role}" for role in Processes(state.folder).running().values()]
     marks = (f"{state.folder}/".encode(), f"/{cgroups.TOP}/{name}/".encode())
@@ -123,8 +123,8 @@ def leftovers(name: str, *namespaces: Namespaces) -> list[str]:
     return found
 
 
-def gone(name: str, *namespaces: Namespaces) -> None:
-    """Nothing is left, at the latest when the kernel has cleaned up behind processes that have ended."""
+def assert_gone(name: str, *namespaces: Namespaces) -> None:
+    """Assert that nothing remains, after time for the kernel to clean up ended processes."""
     deadline = time.monotonic() + 10
     while (left := leftovers(name, *namespaces)) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -132,7 +132,7 @@ def gone(name: str, *namespaces: Namespaces) -> None:
 
 
 def traces() -> set[str]:
-    """Folders of a cluster's programs on the machine, but for those that are mounted upon while a cluster is up."""
+    """Return the folders of a cluster's programs on the machine, except the mount points of running clusters."""
     parents = ("/", "/run", "/var/lib", "/var/log", "/var/run", "/etc", "/opt", "/usr/libexec")
     known = ("kube", "containerd", "cni", "containers", "nri", "metricat")
     found = {str(path) for parent in parents for path in Path(parent).iterdir()}
@@ -155,12 +155,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeCluster]:
         empty = Namespaces.of(started)
         yield started
         full = Namespaces.of(started)
-    gone(name, empty, full)
+    assert_gone(name, empty, full)
     assert tunables() == before, "kubelet changed the machine's own settings"
     assert traces() - files == set()
 
 
-def test_pods_reach_services_by_name_on_the_same_and_on_the_other_node(cluster: NodeCluster) -> None:
+def test_pods_reach_services_by_name_on_both_nodes(cluster: NodeCluster) -> None:
     script = "mkdir /tmp/w; echo I am $ME >/tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w"
     for node in cluster.nodes:
         env = [{"name": "ME", "value": f"web-{node.name}"}]
@@ -174,7 +174,7 @@ def test_pods_reach_services_by_name_on_the_same_and_on_the_other_node(cluster: 
         kubectl(cluster, "label", "pod", f"web-{node.name}", f"pod={node.name}")
     wait_running(cluster, *(f"web-{node.name}" for node in cluster.nodes))
 
-    def answers(client: str, server: str) -> bool:
+    def responds(client: str, server: str) -> bool:
         words = ("timeout", "2", "wget", "-q", "-O-", f"http://web-{server}.default.svc.cluster.local/")
         try:
             return inside(cluster, f"web-{client}", *words) == f"I am web-{server}\n"
@@ -183,13 +183,13 @@ def test_pods_reach_services_by_name_on_the_same_and_on_the_other_node(cluster: 
 
     for client in cluster.nodes:
         for server in cluster.nodes:
-            eventually(functools.partial(answers, client.name, server.name))
+            eventually(functools.partial(responds, client.name, server.name))
     assert "kubernetes.default.svc.cluster.local" in inside(
         cluster, "web-n1", "nslookup", "kubernetes.default.svc.cluster.local"
     )
 
 
-def test_logs_come_through_the_door_and_nothing_gets_out(cluster: NodeCluster) -> None:
+def test_logs_are_readable_and_pods_have_no_route_out(cluster: NodeCluster) -> None:
     start(cluster, "talker", "n2", container={"command": ["/bin/sh", "-c", "echo hello from a pod; exec sleep 1000"]})
     wait_running(cluster, "talker")
     assert kubectl(cluster, "logs", "talker") == "hello from a pod\n"
@@ -197,7 +197,7 @@ def test_logs_come_through_the_door_and_nothing_gets_out(cluster: NodeCluster) -
         inside(cluster, "talker", "timeout", "4", "wget", "-q", "-O-", "http://203.0.113.1/")
 
 
-def test_a_pod_sees_the_machines_mounts_and_those_that_come_later(cluster: NodeCluster) -> None:
+def test_pod_sees_the_machines_present_and_later_mounts(cluster: NodeCluster) -> None:
     node = cluster.node("n1")
     start(
         cluster,
@@ -226,13 +226,13 @@ def test_a_pod_sees_the_machines_mounts_and_those_that_come_later(cluster: NodeC
     eventually(lambda: f"/host{later}" not in inside(cluster, "host", "cat", "/proc/self/mounts"))
 
 
-def test_a_node_may_read_only_the_secrets_of_its_own_pods(cluster: NodeCluster) -> None:
+def test_node_can_read_only_the_secrets_of_its_pods(cluster: NodeCluster) -> None:
     plane = cluster.control_plane
     secret = {"metadata": {"name": "mine"}, "stringData": {"a": "b"}}
     plane.api.create("/api/v1/namespaces/default/secrets", secret)
     start(cluster, "owner", "n1", volumes=[{"name": "s", "secret": {"secretName": "mine"}}])
     wait_running(cluster, "owner")
-    answers = {}
+    statuses = {}
     for node in cluster.nodes:
         pair = Pair(
             plane.authority.folder / f"{node.name}-kubelet.crt", plane.authority.folder / f"{node.name}-kubelet.key"
@@ -240,15 +240,15 @@ def test_a_node_may_read_only_the_secrets_of_its_own_pods(cluster: NodeCluster) 
         api = Api(plane.url, plane.ca, pair)
         try:
             api.get("/api/v1/namespaces/default/secrets/mine")
-            answers[node.name] = 200
+            statuses[node.name] = 200
         except ApiError as error:
-            answers[node.name] = error.status
+            statuses[node.name] = error.status
         api.close()
-    assert answers == {"n1": 200, "n2": 403}
+    assert statuses == {"n1": 200, "n2": 403}
 
 
-def test_a_limit_of_memory_holds(cluster: NodeCluster) -> None:
-    """The kubelet's control groups are real: a pod that takes too much is killed for it."""
+def test_memory_limit_is_enforced(cluster: NodeCluster) -> None:
+    """The kubelet's control groups are real: a pod above its limit is killed."""
     start(
         cluster,
         "greedy",
@@ -268,7 +268,7 @@ def test_a_limit_of_memory_holds(cluster: NodeCluster) -> None:
     assert eventually(reason) == "OOMKilled"
 
 
-def test_a_container_lives_through_a_crash_of_containerd_and_kubelet(cluster: NodeCluster) -> None:
+def test_container_survives_a_crash_of_containerd_and_kubelet(cluster: NodeCluster) -> None:
     start(cluster, "steady", "n1")
     wait_running(cluster, "steady")
     before = json.loads(kubectl(cluster, "get", "pod", "steady", "-ojson"))["status"]["containerStatuses"][0]
@@ -280,14 +280,16 @@ def test_a_container_lives_through_a_crash_of_containerd_and_kubelet(cluster: No
     assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
 
 
-def test_simulated_nodes_stand_beside_the_real_ones(cluster: NodeCluster) -> None:
+def test_simulated_nodes_in_a_cluster_with_real_ones(cluster: NodeCluster) -> None:
     names = cluster.simulate_nodes(2, labels={"pool": "simulated"})
     listed = kubectl(cluster, "get", "nodes", "-l", "pool=simulated", "-oname").split()
     assert listed == [f"node/{name}" for name in names]
 
 
-def test_another_cluster_at_once_and_again_after_everything_was_killed(cluster: NodeCluster, tmp_path: Path) -> None:
-    """The second has the same addresses inside; what happens to it never touches the first."""
+def test_second_cluster_restarts_after_a_crash_without_effect_on_the_first(
+    cluster: NodeCluster, tmp_path: Path
+) -> None:
+    """Both clusters use the same addresses inside."""
     name = f"other-{os.getpid()}"
     uid = cluster.control_plane.api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
     other = NodeCluster.up(name, nodes=1)
@@ -299,20 +301,20 @@ def test_another_cluster_at_once_and_again_after_everything_was_killed(cluster: 
     for pid in other.control_plane.processes.running():
         os.kill(pid, signal.SIGKILL)
     other.control_plane.detach()
-    assert leftovers(name), "the crash left nothing to clean: this test shows nothing"
+    assert leftovers(name), "the crash left nothing to remove, so this test proves nothing"
 
     began = time.monotonic()
     with NodeCluster.up(name, nodes=1) as again:
         sys.stdout.write(f"up again after a crash in {time.monotonic() - began:.1f} s\n")
         assert again.control_plane.api.get("/api/v1/namespaces/default/pods")["items"] == []
         second = Namespaces.of(again)
-    gone(name, first, second)
+    assert_gone(name, first, second)
     assert cluster.control_plane.api.get("/api/v1/namespaces/kube-system")["metadata"]["uid"] == uid
     assert all(node.ready() for node in cluster.nodes)
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.5, 3.5])
-def test_an_interrupt_in_the_middle_of_up_leaves_nothing(seconds: float) -> None:
+def test_interrupt_during_up_leaves_nothing(seconds: float) -> None:
     name = f"stopped-{os.getpid()}"
     command = [sys.executable, "-m", "metricat_tools", "cluster", "up", name]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
@@ -320,10 +322,10 @@ def test_an_interrupt_in_the_middle_of_up_leaves_nothing(seconds: float) -> None
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
-    gone(name)
+    assert_gone(name)
 
 
-def test_the_command_line_finds_what_another_process_started(cluster: NodeCluster) -> None:
+def test_command_line_finds_a_cluster_of_another_process(cluster: NodeCluster) -> None:
     def run(*words: str) -> str:
         command = [sys.executable, "-m", "metricat_tools", "cluster", *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""The dashboards ask only for what there is, in PromQL, and keep their names."""
+"""The dashboards query only existing metrics, with valid PromQL, and keep their names."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def known() -> set[str]:
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
-def test_every_expression_is_promql_over_metrics_that_there_are(board: Board) -> None:
+def test_every_expression_is_promql_on_existing_metrics(board: Board) -> None:
     for expr in expressions(board):
         promql_parser.parse(render(expr))
         assert "$" not in render(expr)
-        asked = set(METRIC.findall(expr))
-        assert asked, expr
-        assert asked <= known(), expr
+        queried = set(METRIC.findall(expr))
+        assert queried, expr
+        assert queried <= known(), expr
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
@@ -66,7 +66,7 @@ def test_uids_and_files_never_change() -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
-def test_panels_fill_the_width_and_none_lies_on_another(board: Board) -> None:
+def test_panels_fit_the_width_and_do_not_overlap(board: Board) -> None:
     made = json.loads(text(board))
     assert made["templating"]["list"][0]["type"] == "datasource"
     taken: set[tuple[int, int]] = set()

@@ -1,4 +1,4 @@
-"""The page of fields leaves none out, and its links lead somewhere."""
+"""The page of fields has every field, and its links have a target."""
 
 import re
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def test_every_link_has_its_section() -> None:
     assert links <= sections
 
 
-def test_defaults_and_refusals_are_told() -> None:
+def test_page_has_defaults_and_rejections() -> None:
     assert "| `port` | integer, 1 to 65535 | 9100 |" in PAGE
     assert "- serverName needs tlsSecretName" in PAGE
     assert "| [`NodeCPUUsageHigh`](../runbooks/NodeCPUUsageHigh.md) | `warning: {enabled: true" in PAGE

@@ -1,4 +1,4 @@
-"""Each alert has its page, as the catalogue says, and a person wrote what to do."""
+"""Each alert has its runbook, from the catalogue, with a hand-written remedy."""
 
 import pytest
 
@@ -12,20 +12,20 @@ ALERTS = (*CATALOGUE, *OPERATOR_ALERTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-def test_page_is_as_the_catalogue_says_and_tells_what_to_do(alert: Alert) -> None:
+def test_page_is_up_to_date_and_has_a_remedy(alert: Alert) -> None:
     text = (PAGES / f"{alert.name}.md").read_text()
     assert text == page(alert, text)
     assert len(text.partition(BY_HAND)[2].split()) > 20
 
 
-def test_no_page_is_left_of_an_alert_that_is_gone() -> None:
+def test_no_page_remains_of_a_removed_alert() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} == {alert.name for alert in ALERTS}
 
 
-def test_what_is_written_by_hand_is_kept_and_the_rest_is_not() -> None:
+def test_hand_written_part_is_kept_and_the_rest_is_replaced() -> None:
     [alert] = [alert for alert in CATALOGUE if alert.name == "NodeDiskAwaitHigh"]
-    new = page(alert, f"stale words\n\n{BY_HAND}\nAsk the disk.\n")
-    assert new.endswith(f"{BY_HAND}\nAsk the disk.\n")
+    new = page(alert, f"stale words\n\n{BY_HAND}\nLook at the disk.\n")
+    assert new.endswith(f"{BY_HAND}\nLook at the disk.\n")
     assert "stale words" not in new
     assert "| critical | 500 milliseconds | 5m | 5m |" in new
     assert "rate(node_disk_reads_completed_total[1m])" in new

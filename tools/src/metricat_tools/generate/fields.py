@@ -1,4 +1,4 @@
-"""The page of all fields of a MonitoringTarget, from the same schema that the API server is given."""
+"""Generate the reference page of a MonitoringTarget's fields, from the schema of the CRD."""
 
 from collections.abc import Iterator
 
@@ -10,22 +10,23 @@ _NOTE = """# MonitoringTarget: every field
 
 <!-- Generated from operator/src/metricat_operator/api by `make generate`; do not edit. -->
 
-`metricat.dev/v1alpha1`, short name `mtarget`. Every field may be left out, but those that are marked *needed*. Defaults
-are the operator's: the API server does not write them into your object
-([why](../design/0001-no-defaults-in-the-schema.md)). `kubectl explain mtarget.spec --recursive` tells the same. What is
-said to be refused is refused by the API server at apply, in these words.
+`metricat.dev/v1alpha1`, short name `mtarget`. Every field is optional, except those marked *required*. The operator
+applies the defaults: the API server does not write them into your object
+([why](../design/0001-no-defaults-in-the-schema.md)). `kubectl explain mtarget.spec --recursive` prints the same. The
+API server rejects an invalid object with the message after *Rejected with*.
 """
 _AS_ELSEWHERE = {
-    "spec.pools[].agent": "The fields of [`spec.agent`](#specagent) but `web`: what is left out is as there.",
-    "spec.pools[].alerts": "`rules`, as in [`spec.alerts.rules`](#specalertsrules) for alerts about nodes: what is "
-    "left out is as there.",
+    "spec.pools[].agent": "The fields of [`spec.agent`](#specagent) except `web`. "
+    "A field that is not set has the value there.",
+    "spec.pools[].alerts": "`rules`, as in [`spec.alerts.rules`](#specalertsrules) for alerts about nodes. "
+    "A field that is not set has the value there.",
 }
 """Sections that would only repeat another."""
 _RULES = "spec.alerts.rules"
 
 
 def page() -> str:
-    """The page, a section for each object."""
+    """Return the page, with a section for each object."""
     parts = [_NOTE]
     for name, model in (("spec", Spec), ("status", Status)):
         parts += _sections(name, structural(model))
@@ -33,21 +34,21 @@ def page() -> str:
 
 
 def _sections(path: str, schema: Schema) -> Iterator[str]:
-    """The section of an object, then those of the objects in it."""
+    """Yield the section of an object, then those of the objects in it."""
     yield f"## {path}\n"
     if path in _AS_ELSEWHERE:
         yield f"{_AS_ELSEWHERE[path]}\n"
         return
     if text := _cell(_split(schema)[0]):
         yield f"{text}\n"
-    if refusals := [f"- {said}" for said in _refusals(schema)]:
-        yield "Refused with:\n\n" + "\n".join(refusals) + "\n"
+    if rejections := [f"- {message}" for message in _rejections(schema)]:
+        yield "Rejected with:\n\n" + "\n".join(rejections) + "\n"
     if path == _RULES:
         yield _alerts(schema)
         return
     needed = schema.get("required", ())
     rows = [_row(path, name, field, needed=name in needed) for name, field in schema["properties"].items()]
-    yield "\n".join(["| field | type | default | what it says |", "| --- | --- | --- | --- |", *rows]) + "\n"
+    yield "\n".join(["| field | type | default | meaning |", "| --- | --- | --- | --- |", *rows]) + "\n"
     for name, field in schema["properties"].items():
         inner, below = _inner(field)
         if "properties" in inner and not _is_deprecated(field):
@@ -59,11 +60,11 @@ def _row(path: str, name: str, field: Schema, *, needed: bool) -> str:
     text, default = _split(field)
     if field is not inner and "properties" not in inner:
         text = f"{text} {_split(inner)[0]}".strip()
-    if ("properties" not in inner or inner is not field) and (refusals := "; ".join(_refusals(field))):
-        text = f"{text} Refused with: {refusals}."
+    if ("properties" not in inner or inner is not field) and (rejections := "; ".join(_rejections(field))):
+        text = f"{text} Rejected with: {rejections}."
     has_section = "properties" in inner and not _is_deprecated(field)
     where = f"[`{name}`](#{_anchor(f'{path}.{name}{below}')})" if has_section else f"`{name}`"
-    return f"| {where} | {_cell(_kind(field))} | {'*needed*' if needed else _cell(default)} | {_cell(text)} |"
+    return f"| {where} | {_cell(_kind(field))} | {'*required*' if needed else _cell(default)} | {_cell(text)} |"
 
 
 def _is_deprecated(field: Schema) -> bool:
@@ -71,10 +72,11 @@ def _is_deprecated(field: Schema) -> bool:
 
 
 def _alerts(schema: Schema) -> str:
-    """The shipped alerts: each has fields of the same names, so their defaults tell more than fields would."""
+    """Return the table of the shipped alerts. All have the same fields, so the table shows their defaults."""
     labels = next(iter(schema["properties"].values()))["properties"]["labels"]
+    rejected = f"Rejected with: {'; '.join(_rejections(labels))}"
     rows = [
-        f"Each also has `labels`, a {_kind(labels)}. {_split(labels)[0]} Refused with: {'; '.join(_refusals(labels))}.",
+        f"Each also has `labels`, a {_kind(labels)}. {_split(labels)[0]} {rejected}.",
         "",
         "| alert | fields, with their defaults |",
         "| --- | --- |",
@@ -90,7 +92,7 @@ def _alerts(schema: Schema) -> str:
 
 
 def _inner(field: Schema) -> tuple[Schema, str]:
-    """What a list is of, and how a path says so."""
+    """Return the schema of a list's items and the suffix of their path, or the field itself."""
     return (field["items"], "[]") if "items" in field else (field, "")
 
 
@@ -108,21 +110,21 @@ def _kind(field: Schema) -> str:
 
 
 def _split(schema: Schema) -> tuple[str, str]:
-    """The description and the default at its end."""
+    """Return the description, and the default at its end."""
     text, _, default = str(schema.get("description", "")).partition("Default: ")
     return text.strip(), default.strip().removesuffix(".")
 
 
-def _refusals(schema: Schema) -> list[str]:
-    """What the API server says, without the patterns, which people do not read."""
+def _rejections(schema: Schema) -> list[str]:
+    """Return the API server's messages, without the patterns, which are hard to read."""
     return [rule["message"].partition(", matching ^")[0] for rule in schema.get("x-kubernetes-validations", [])]
 
 
 def _cell(text: str) -> str:
-    """Text in a table of Markdown, none of whose signs it means."""
+    """Return the text escaped for a Markdown table."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("__", "\\_\\_")
 
 
 def _anchor(path: str) -> str:
-    """As the common renderers of Markdown make it of a heading."""
+    """Return the anchor that common Markdown renderers make from a heading."""
     return "".join(letter for letter in path.lower() if letter.isalnum() or letter in "-_")

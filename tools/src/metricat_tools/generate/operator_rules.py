@@ -1,14 +1,14 @@
-"""The PrometheusRule groups that the chart brings: what the operator tells of itself and of its targets."""
+"""Generate the chart's PrometheusRule groups: alerts about the operator and its targets."""
 
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.rules import GroupManifest, number
 
 _OF_ITS_TARGET = {"namespace": "{{ $labels.target_namespace }}", "service": "metricat-{{ $labels.target }}"}
-"""As the target's own alerts have them, so that it reaches the same people; a name that was cut to fit is another."""
+"""The labels of the target's own alerts, so that the same receivers get them. A shortened name differs."""
 
 
 def groups() -> list[GroupManifest]:
-    """One group, with every alert of the operator's."""
+    """Return one group with every alert about the operator."""
     return [
         {
             "name": "metricat-operator",

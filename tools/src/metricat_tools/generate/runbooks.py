@@ -1,4 +1,4 @@
-"""The page of each alert: what it means, asks and defaults to, from the catalogue; what to do is written by hand."""
+"""Generate the runbook of each alert: meaning, expression and defaults. The part "What to do" is written by hand."""
 
 import textwrap
 
@@ -8,22 +8,22 @@ from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.rules import number
 
 BY_HAND = "## What to do\n"
-"""From here on a page is written by hand, and kept."""
+"""From here on, a page is written by hand and kept."""
 
-_NOTE = '<!-- Generated from the catalogue of alerts by `make generate`, down to "What to do", which is kept. -->'
-_CHART = "The chart brings it, with `operator.prometheusRule.enabled`; its threshold and time are fixed."
-_MORE = "`enabled: false` switches a level off; `labels`, beside the levels, adds labels to route by."
-_WHERE = "In the MonitoringTarget, for all nodes as here; or for some, the same under `alerts` of one of `spec.pools`."
+_NOTE = '<!-- Generated from the alert catalogue by `make generate`. The part "What to do" is written by hand. -->'
+_CHART = "The chart installs this alert with `operator.prometheusRule.enabled`. Its threshold and duration are fixed."
+_MORE = "`enabled: false` disables a level. `labels`, next to the levels, adds labels for routing."
+_WHERE = "In the MonitoringTarget, for all nodes as here, or for some nodes under `alerts` of an entry in `spec.pools`."
 
 
 def page(alert: Alert, before: str) -> str:
-    """The page; `before` is what it held, of which the part that was written by hand stays."""
+    """Return the page. The part of `before` that was written by hand stays."""
     by_hand = before.partition(BY_HAND)[2]
     parts = [
         f"# {alert.name}\n\n{_NOTE}",
         textwrap.fill(alert.meaning, 120),
         _defaults(alert),
-        f"## What it asks\n\n```promql\n{_expressions(alert)}\n```",
+        f"## Expression\n\n```promql\n{_expressions(alert)}\n```",
         _recorded(alert),
         f"## How to change it\n\n{_CHART if alert in OPERATOR_ALERTS else _settings(alert)}",
         f"{BY_HAND}{by_hand or chr(10)}",
@@ -34,10 +34,10 @@ def page(alert: Alert, before: str) -> str:
 def _defaults(alert: Alert) -> str:
     rows = [
         f"| {level.severity} | {_threshold(alert, level)} | {level.duration} | "
-        f"{level.duration if alert.keep_firing else 'not at all'} |"
+        f"{level.duration if alert.keep_firing else '0s'} |"
         for level in alert.levels
     ]
-    head = "| level | threshold | must hold for | goes on firing for |\n| --- | --- | --- | --- |\n"
+    head = "| level | threshold | fires after | keeps firing for |\n| --- | --- | --- | --- |\n"
     return head + "\n".join(rows)
 
 
@@ -46,7 +46,7 @@ def _threshold(alert: Alert, level: Level) -> str:
 
 
 def _unscoped(expr: str) -> str:
-    """Without the matchers that keep a rule to its target, which would tell a reader nothing."""
+    """Return the expression without the matchers for one target, which do not help a reader."""
     names = (("<window>", "1m"), ("<namespace>", "NAMESPACE"), ("<service>", "SERVICE"))
     for text, instead in (("{<selector>}", ""), (",<selector>", ""), ("<coverage>,", ""), *names):
         expr = expr.replace(text, instead)
@@ -54,14 +54,14 @@ def _unscoped(expr: str) -> str:
 
 
 def _expressions(alert: Alert) -> str:
-    """One expression where the levels share it, else each with its level."""
+    """Return the common expression of the levels, or each level's expression."""
     if len({level.expr for level in alert.levels}) == 1:
         return _unscoped(alert.levels[0].expr or alert.expr)
     return "\n".join(f"# {level.severity}\n{_unscoped(level.expr or alert.expr)}" for level in alert.levels)
 
 
 def _recorded(alert: Alert) -> str:
-    """What the recorded series in it are made of, and theirs in turn."""
+    """Return the expressions of all recorded series in the alert, directly or indirectly."""
     wanted: list[str] = [level.expr or alert.expr for level in alert.levels]
     found: dict[str, str] = {}
     for text in wanted:
@@ -72,7 +72,9 @@ def _recorded(alert: Alert) -> str:
     if not found:
         return ""
     lines = "\n".join(f"{name} =\n  {expr}" for name, expr in found.items())
-    return f"where, with a rate window of four scrapes and 1 minute at least,\n\n```promql\n{lines}\n```"
+    return (
+        f"with these recorded series (the rate window is four scrapes, at least 1 minute):\n\n```promql\n{lines}\n```"
+    )
 
 
 def _settings(alert: Alert) -> str:

@@ -1,4 +1,4 @@
-"""Grafana's dashboards, made from code: no panel asks for what nobody gives."""
+"""Grafana dashboards as code. Every panel queries only existing metrics."""
 
 from metricat_tools.generate.dashboards import coverage, fleet, node, operator, processes
 from metricat_tools.generate.dashboards.grafana import Board, text

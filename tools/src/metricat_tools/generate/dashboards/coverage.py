@@ -1,6 +1,6 @@
-"""Whether every node is watched."""
+"""Dashboard: whether every node is monitored."""
 
-from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, Board, Panel, Query, Row
+from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, Board, Panel, PanelRow, Query
 from metricat_tools.generate.dashboards.series import ANYWHERE, CLUSTER, NODE, NODES, PLACE, RATE, TARGET
 
 _UNCOVERED = f"max by (target_namespace, target, node, pool, reason) (metricat_node_uncovered{{{ANYWHERE}}})"
@@ -8,10 +8,10 @@ _CONDITIONS = f'metricat_target_condition{{status="True",{ANYWHERE}}}'
 BOARD = Board(
     "coverage",
     "Coverage",
-    "Whether every node is watched, and whether what watches them works.",
+    "Whether every node is monitored, and whether the monitoring works.",
     (CLUSTER, TARGET, NODE),
     (
-        Row(
+        PanelRow(
             "Targets",
             (
                 Panel(
@@ -24,8 +24,8 @@ BOARD = Board(
                     what="Needs the operator's own metrics: operator.serviceMonitor in the chart.",
                 ),
                 Panel(
-                    "Conditions that do not hold",
-                    (Query(f"max by (target_namespace, target, type) ({_CONDITIONS}) == 0", "Holds"),),
+                    "Conditions that are not true",
+                    (Query(f"max by (target_namespace, target, type) ({_CONDITIONS}) == 0", "True"),),
                     "table",
                     "none",
                     10,
@@ -50,7 +50,7 @@ BOARD = Board(
                     ),
                 ),
                 Panel(
-                    "Nodes whose agent does not answer",
+                    "Nodes whose agent does not respond",
                     (Query(f"max by (node, pool, service) (up{{{NODES}}}) == 0", "Up"),),
                     "table",
                     "none",
@@ -58,11 +58,11 @@ BOARD = Board(
                 Panel("Scraped", (Query(f"sum by (service) (up{{{NODES}}})", "{{service}}"),)),
             ),
         ),
-        Row(
+        PanelRow(
             "Agents",
             (
                 Panel(
-                    "Collectors that fail",
+                    "Failing collectors",
                     (Query(f"max by (node, collector) (node_scrape_collector_success{{{NODES}}}) == 0", "Works"),),
                     "table",
                     "none",
@@ -87,14 +87,16 @@ BOARD = Board(
                         ),
                     ),
                     unit="percentunit",
-                    what="Of one CPU.",
+                    what="As a share of one CPU.",
                 ),
                 Panel(
                     "Memory of the agents",
                     (Query(f"topk(10, max by (node) (metricat_agent_resident_memory_bytes{{{NODES}}}))", "{{node}}"),),
                     unit="bytes",
                 ),
-                Panel("Scrapes take", (Query(f"topk(10, scrape_duration_seconds{{{NODES}}})", "{{node}}"),), unit="s"),
+                Panel(
+                    "Scrape duration", (Query(f"topk(10, scrape_duration_seconds{{{NODES}}})", "{{node}}"),), unit="s"
+                ),
                 Panel("Series", (Query(f"topk(10, scrape_samples_scraped{{{NODES}}})", "{{node}}"),)),
             ),
         ),

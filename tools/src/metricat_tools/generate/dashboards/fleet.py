@@ -1,6 +1,6 @@
-"""All nodes at a glance."""
+"""Dashboard: all nodes."""
 
-from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, GREEN_TO_RED, Board, Panel, Query, Row
+from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, GREEN_TO_RED, Board, Panel, PanelRow, Query
 from metricat_tools.generate.dashboards.series import CLUSTER, CPU, NODE, NODES, PLACE, TARGET, WITHIN, recorded
 
 _NETWORK = recorded("node_network_bytes:rate", "node, device, direction")
@@ -8,10 +8,10 @@ _NETWORK = recorded("node_network_bytes:rate", "node, device, direction")
 BOARD = Board(
     "fleet",
     "Fleet",
-    "All nodes: which are short of something, and what is firing.",
+    "All nodes: which lack a resource, and which alerts are firing.",
     (CLUSTER, TARGET, NODE),
     (
-        Row(
+        PanelRow(
             "Now",
             (
                 Panel(
@@ -70,7 +70,7 @@ BOARD = Board(
                 ),
             ),
         ),
-        Row(
+        PanelRow(
             "Nodes",
             (
                 Panel(
@@ -101,7 +101,7 @@ BOARD = Board(
                 ),
             ),
         ),
-        Row(
+        PanelRow(
             "The ten highest",
             (
                 Panel(

@@ -1,4 +1,4 @@
-"""As much of Grafana's dashboard JSON (schema 39, Grafana 11 and 12) as ours need."""
+"""The part of Grafana's dashboard JSON (schema 39, Grafana 11 and 12) that our dashboards need."""
 
 import json
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH = 24
 Levels = tuple[tuple[float | None, str], ...]
 GREEN_TO_RED: Levels = ((None, "green"), (80, "orange"), (95, "red"))
-"""As the alerts about percentages are set by default."""
+"""The default thresholds of the alerts about percentages."""
 BAD_IF_ANY: Levels = ((None, "green"), (1, "red"))
 PLAIN: Levels = ((None, "text"),)
 
 
 @dataclass(frozen=True)
 class Query:
-    """PromQL, and what its series are called in a legend or a column."""
+    """PromQL, and the name of its series in a legend or a column."""
 
     expr: str
     legend: str = ""
@@ -25,7 +25,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel; `unit` is one of Grafana's, `width` of 24 columns, `height` of rows of 30 pixels."""
+    """One panel. `unit` is Grafana's name, `width` in columns of 24, `height` in rows of 30 pixels."""
 
     title: str
     queries: tuple[Query, ...]
@@ -38,10 +38,10 @@ class Panel:
     most: float | None = None
     levels: Levels = PLAIN
     hidden: tuple[str, ...] = ()
-    """Columns of a table that are not shown."""
+    """Hidden columns of a table."""
 
     def json(self, number: int, x: int, y: int) -> Json:
-        """As Grafana has it, at its place."""
+        """Return Grafana's JSON for this panel at this position."""
         defaults: Json = {"unit": self.unit, "thresholds": _thresholds(self.levels), "custom": {}}
         if self.most is not None:
             defaults |= {"min": 0, "max": self.most}
@@ -83,7 +83,7 @@ class Panel:
         }
 
     def _transformations(self) -> list[Json]:
-        """One row for each set of labels, a column for each query."""
+        """Return the transformations to one row for each set of labels and one column for each query."""
         if len(self.queries) == 1:
             columns = {"Value": self.queries[0].legend}
         else:
@@ -102,7 +102,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Variable:
-    """What a person chooses above a dashboard: a label's values, all of them unless `single`."""
+    """A variable of a dashboard: the user selects values of a label, or only one if `single`."""
 
     name: str
     label: str
@@ -110,7 +110,7 @@ class Variable:
     single: bool = False
 
     def json(self) -> Json:
-        """As Grafana has it. All is `.*`, which a label that is not there meets too."""
+        """Return Grafana's JSON. All is `.*`, which also matches a missing label."""
         query = f"label_values({self.metric}, {self.label})"
         return {
             "name": self.name,
@@ -127,8 +127,8 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Row:
-    """Panels under a heading."""
+class PanelRow:
+    """Panels below a heading."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -136,21 +136,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """A dashboard. Its `name` is its file's, and its uid, which links point to: it never changes."""
+    """A dashboard. Its `name` is part of its file name and its uid. Links use the uid, so the name never changes."""
 
     name: str
     title: str
     what: str
     variables: tuple[Variable, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[PanelRow, ...]
 
     @property
     def panels(self) -> Sequence[Panel]:
-        """All of them."""
+        """All panels."""
         return [panel for row in self.rows for panel in row.panels]
 
     def json(self) -> Json:
-        """As Grafana has it."""
+        """Return Grafana's JSON."""
         chosen = {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data source"}
         return {
             "uid": f"metricat-{self.name}",
@@ -172,7 +172,7 @@ class Board:
         }
 
     def _placed(self) -> list[Json]:
-        """The panels from left to right, and in lines as they fit."""
+        """Return the panels with their positions, from left to right and then in the next line."""
         found: list[Json] = []
         y = 0
         for row in self.rows:
@@ -193,5 +193,5 @@ def _thresholds(levels: Levels) -> Json:
 
 
 def text(board: Board) -> str:
-    """The file."""
+    """Return the content of the file."""
     return json.dumps(board.json(), indent=2, ensure_ascii=False) + "\n"

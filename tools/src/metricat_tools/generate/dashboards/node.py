@@ -1,11 +1,11 @@
-"""One node."""
+"""Dashboard: one node."""
 
-from metricat_tools.generate.dashboards.grafana import GREEN_TO_RED, Board, Panel, Query, Row
+from metricat_tools.generate.dashboards.grafana import GREEN_TO_RED, Board, Panel, PanelRow, Query
 from metricat_tools.generate.dashboards.series import CLUSTER, NODES, ONE_NODE, RATE, TARGET, both_ways, recorded
 
 
-def _fullness(title: str, name: str) -> Panel:
-    """How full each mount is."""
+def _usage(title: str, name: str) -> Panel:
+    """Return a panel with the usage of each mount."""
     query = Query(recorded(name, "mountpoint"), "{{mountpoint}}")
     return Panel(title, (query,), "bargauge", "percent", most=100, levels=GREEN_TO_RED)
 
@@ -13,10 +13,10 @@ def _fullness(title: str, name: str) -> Panel:
 BOARD = Board(
     "node",
     "Node",
-    "One node, from its CPUs to its clock.",
+    "One node: CPU, memory, storage, network, limits, clock.",
     (CLUSTER, TARGET, ONE_NODE),
     (
-        Row(
+        PanelRow(
             "CPU and memory",
             (
                 Panel(
@@ -55,10 +55,10 @@ BOARD = Board(
                         Query(recorded("node_pressure_io_stalled:percent"), "all wait for I/O"),
                     ),
                     unit="percent",
-                    what="Share of time (pressure stall information). More telling than load.",
+                    what="Share of time (pressure stall information). More precise than load.",
                 ),
                 Panel(
-                    "Memory trouble",
+                    "Memory problems",
                     (
                         Query(recorded("node_memory_major_faults:rate"), "major faults a second"),
                         Query(recorded("node_oom_kills:increase5m"), "OOM kills in 5 m"),
@@ -66,11 +66,11 @@ BOARD = Board(
                 ),
             ),
         ),
-        Row(
+        PanelRow(
             "Storage",
             (
-                _fullness("File systems", "node_filesystem_usage:percent"),
-                _fullness("Inodes", "node_inode_usage:percent"),
+                _usage("File systems", "node_filesystem_usage:percent"),
+                _usage("Inodes", "node_inode_usage:percent"),
                 Panel(
                     "Read and written",
                     (
@@ -84,13 +84,13 @@ BOARD = Board(
                     (Query(recorded("node_disk_io_util:percent", "device"), "{{device}}"),),
                     unit="percent",
                     most=100,
-                    what="Share of time with a request under way. Disks with many queues are not full at 100 %.",
+                    what="Share of time with a request in progress. Disks with many queues are not saturated at 100 %.",
                 ),
                 Panel("Await", (Query(recorded("node_disk_await:milliseconds", "device"), "{{device}}"),), unit="ms"),
                 Panel("Queue", (Query(recorded("node_disk_queue:length", "device"), "{{device}}"),)),
             ),
         ),
-        Row(
+        PanelRow(
             "Network",
             (
                 Panel("Bytes", both_ways("bytes"), unit="Bps"),
@@ -103,13 +103,13 @@ BOARD = Board(
                         Query(f"max(node_netstat_Tcp_CurrEstab{{{NODES}}})", "connections"),
                         Query(
                             f"max(rate(node_netstat_Tcp_RetransSegs{{{NODES}}}[{RATE}]))",
-                            "segments sent again a second",
+                            "retransmitted segments a second",
                         ),
                     ),
                 ),
             ),
         ),
-        Row(
+        PanelRow(
             "Limits and clock",
             (
                 Panel(

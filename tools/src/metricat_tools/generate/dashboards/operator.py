@@ -1,6 +1,6 @@
-"""The operator's own work."""
+"""Dashboard: the operator's work."""
 
-from metricat_tools.generate.dashboards.grafana import Board, Panel, Query, Row, Variable
+from metricat_tools.generate.dashboards.grafana import Board, Panel, PanelRow, Query, Variable
 from metricat_tools.generate.dashboards.series import ANYWHERE, RATE
 
 
@@ -12,10 +12,10 @@ def _quantile(share: float) -> str:
 BOARD = Board(
     "operator",
     "Operator",
-    "The operator's own work. Needs its metrics: operator.serviceMonitor in the chart.",
+    "The operator's work. Needs its metrics: operator.serviceMonitor in the chart.",
     (Variable("cluster", "cluster", "metricat_leader"),),
     (
-        Row(
+        PanelRow(
             "Now",
             (
                 Panel("Leaders", (Query(f"sum(metricat_leader{{{ANYWHERE}}})"),), "stat", width=6, height=4),
@@ -27,7 +27,7 @@ BOARD = Board(
                     height=4,
                 ),
                 Panel(
-                    "Most silent watch",
+                    "Longest silence of a watch",
                     (Query(f"max(metricat_watch_last_activity_age_seconds{{{ANYWHERE}}})"),),
                     "stat",
                     "s",
@@ -46,7 +46,7 @@ BOARD = Board(
                 ),
             ),
         ),
-        Row(
+        PanelRow(
             "Work",
             (
                 Panel(
@@ -61,7 +61,7 @@ BOARD = Board(
                     unit="ops",
                 ),
                 Panel(
-                    "A reconcile takes",
+                    "Reconcile duration",
                     tuple(Query(_quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)),
                     unit="s",
                 ),

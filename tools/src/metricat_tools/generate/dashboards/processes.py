@@ -1,6 +1,6 @@
-"""The guilty."""
+"""Dashboard: the processes with the highest usage."""
 
-from metricat_tools.generate.dashboards.grafana import Board, Panel, Query, Row
+from metricat_tools.generate.dashboards.grafana import Board, Panel, PanelRow, Query
 from metricat_tools.generate.dashboards.series import CLUSTER, NODE, NODES, PLACE, TARGET
 
 
@@ -12,10 +12,10 @@ _CALLED = "{{name}} ({{pid}}) on {{node}}"
 BOARD = Board(
     "processes",
     "Processes",
-    "The processes that use most, of those that the agents name: the ten by CPU and by memory of each node.",
+    "Processes with the highest usage: of each node, the ten highest by CPU and by memory.",
     (CLUSTER, TARGET, NODE),
     (
-        Row(
+        PanelRow(
             "The ten highest",
             (
                 Panel("CPUs", (Query(_process("cpu_ratio"), _CALLED),), what="1 is one whole CPU."),
@@ -30,7 +30,7 @@ BOARD = Board(
                     "table",
                     "none",
                     hidden=PLACE,
-                    what="pod_uid is that of the pod's metadata; kube_pod_info of kube-state-metrics has its name.",
+                    what="pod_uid is the uid in the pod's metadata. kube-state-metrics' kube_pod_info has its name.",
                 ),
             ),
         ),

@@ -1,4 +1,4 @@
-"""What the dashboards ask for, as PromQL over the series of chosen targets and nodes."""
+"""PromQL of the dashboards, for the series of the selected targets and nodes."""
 
 from metricat_tools.generate.dashboards.grafana import Query, Variable
 
@@ -12,16 +12,16 @@ NODE = Variable("node", "node", f"{CPU}{{{WITHIN}}}")
 ONE_NODE = Variable("node", "node", f"{CPU}{{{WITHIN}}}", single=True)
 RATE = "$__rate_interval"
 PLACE = ("cluster", "namespace", "service", "pool", "prometheus", "instance", "job", "endpoint", "container", "pod")
-"""Labels that say the same in every row of a table."""
+"""Labels with the same value in every row of a table."""
 
 
 def recorded(name: str, keys: str = "node") -> str:
-    """A recorded series; two agents may tell of one node for a moment."""
+    """Return the query of a recorded series, with max: two agents may report one node for a moment."""
     return f"max by ({keys}) (metricat:{name}{{{NODES}}})"
 
 
 def both_ways(name: str) -> tuple[Query, ...]:
-    """What comes in above, what goes out below."""
+    """Return queries for received (positive) and transmitted (negative) data."""
 
     def direction(way: str) -> str:
         return f'max by (device) (metricat:node_network_{name}:rate{{direction="{way}",{NODES}}})'
