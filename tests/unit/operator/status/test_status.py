@@ -331,3 +331,23 @@ def test_former_names_are_replaced_without_events_and_keep_their_times() -> None
     assert not is_unchanged(found, before)
     after_error = internal_error_status(target, "a fault", NOW)
     assert {one["type"] for one in after_error["conditions"]} == set(ConditionType)
+
+
+def test_current_name_wins_over_a_former_one() -> None:
+    before = status(facts(*READY))
+    [current] = [one for one in before["conditions"] if one["type"] == "Selected"]
+    lingering = {**current, "type": "Discovered", "status": "True", "lastTransitionTime": "2020-01-01T00:00:00Z"}
+    target = {**TARGET, "status": {**before, "conditions": [*before["conditions"], lingering]}}
+    found = internal_error_status(target, "a fault", NOW)
+    assert [one for one in found["conditions"] if one["type"] == "Selected"] == [current]
+
+
+def test_pending_query_needs_no_event() -> None:
+    before = status(facts(*READY))
+    pending = [
+        {**one, "reason": "QueryPending", "status": "Unknown"} if one["type"] in {"RulesLoaded", "Scraped"} else one
+        for one in before["conditions"]
+    ]
+    found = {**before, "conditions": pending}
+    assert changed_conditions(found, before) == []
+    assert {one.type for one in changed_conditions(before, found)} == {"RulesLoaded", "Scraped"}
