@@ -32,7 +32,8 @@ _TIMED_OUT = re.compile(r"timed out|deadline exceeded")
 
 def node_not_ready(node: Node) -> Cause:
     """Return the cause for a node that is not ready: the state of its agent is unknown."""
-    return Reason.NODE_NOT_READY, f"The node itself is not ready{': ' if node.why else '.'}{node.why}"
+    why = ": ".join(filter(None, ("The node itself is not ready", node.why.strip().rstrip("."))))
+    return Reason.NODE_NOT_READY, f"{why}. See: kubectl describe node {node.name}"
 
 
 def taint_not_tolerated(taint: Taint) -> Cause:

@@ -23,6 +23,6 @@ def finding(target: str, facts: Facts) -> Finding:
     config = next((child for key, child in facts.children.items() if key.kind == KIND), None)
     if config is None:
         return Finding(None, Reason.NO_CONFIG, f"No {KIND} exists yet. See Applied.")
-    subject = Subject(KIND, "notifications.labels", config, facts.namespace_labels, instance="Alertmanager")
+    subject = Subject(KIND, "notifications.labels", config, facts.namespace_labels, instance_kind="Alertmanager")
     found = find_selection(target, [subject], facts.instances, facts.rejections)
     return Finding(holds=True, reason=Reason.NOTIFICATIONS_CONFIGURED, message=found.message) if found.holds else found

@@ -44,7 +44,7 @@ class Subject:
     label_field: str
     manifest: Manifest
     namespace_labels: Mapping[str, str]
-    instance: str = "Prometheus"
+    instance_kind: str = "Prometheus"
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -68,17 +68,17 @@ def find_selection(
     selecting: dict[str, list[str]] = {}
     problems: list[tuple[Subject, dict[PrometheusInstance, Finding | None]]] = []
     for subject in subjects:
-        able = [instance for instance in instances if subject.kind in instance.selectors]
-        if not able:
-            reason = Reason.NO_ALERTMANAGER if subject.instance == "Alertmanager" else Reason.NO_PROMETHEUS
+        candidates = [instance for instance in instances if subject.kind in instance.selectors]
+        if not candidates:
+            reason = Reason.NO_ALERTMANAGER if subject.instance_kind == "Alertmanager" else Reason.NO_PROMETHEUS
             return _no(
                 reason,
-                f"No {subject.instance} object exists in the cluster, so nothing can select the {subject.kind}. "
+                f"No {subject.instance_kind} object exists in the cluster, so nothing can select the {subject.kind}. "
                 "Create one, or install kube-prometheus-stack.",
             )
         found = {
             instance: _rejected(subject, instance, rejections) or selection_problem(target, subject, instance)
-            for instance in able
+            for instance in candidates
         }
         problems.append((subject, found))
         if names := [str(instance) for instance, problem in found.items() if problem is None]:

@@ -186,7 +186,9 @@ def test_earlier_exit_is_not_the_reason_of_a_running_agent(since: str, reason: s
 
 def test_message_of_a_node_that_is_not_ready_is_quoted() -> None:
     node = Node("a", ready=False, why="Kubelet stopped posting node status.")
-    assert why(facts({"phase": "Running"}, node=node))[1].endswith("Kubelet stopped posting node status.")
+    assert why(facts({"phase": "Running"}, node=node))[1] == (
+        "The node itself is not ready: Kubelet stopped posting node status. See: kubectl describe node a"
+    )
 
 
 def test_rollout_is_the_reason_while_agents_are_replaced() -> None:
