@@ -1,4 +1,4 @@
-"""Each target becomes exactly the manifests beside it; `make generate` writes them, a person reads the difference."""
+"""Each `target.yaml` gives exactly the `manifests.yaml` next to it, which `make generate` writes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +12,12 @@ from metricat_tools.generate import crd, golden
 
 CASES = golden.cases(Path(__file__).parent)
 WHOLE = ("alerts.rules", "pools.agent", "pools.alerts")
-"""Fields that repeat others: one for each alert, and those that a pool overrides."""
+"""Fields whose inner fields need no case: settings of each alert, and the overrides of a pool."""
 WITHOUT_MANIFESTS = ("paused",)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_target_becomes_its_manifests(case: Path) -> None:
+def test_a_target_gives_the_golden_manifests(case: Path) -> None:
     assert (case / "manifests.yaml").read_text() == golden.text(case)
 
 
@@ -46,7 +46,7 @@ def fields(schema: dict[str, Any], at: str = "") -> Iterator[str]:
 
 
 def paths(value: Any, at: str = "") -> Iterator[str]:
-    """The paths of all that an object sets."""
+    """The paths of all fields that are set."""
     yield at
     for item in value if isinstance(value, list) else ():
         yield from paths(item, at)

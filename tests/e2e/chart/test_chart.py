@@ -1,4 +1,4 @@
-"""The chart's whole life: no step of it may delete the CRD, and every target with it; an upgrade changes it."""
+"""Install, upgrade, rollback and uninstall of the chart. No step may delete the CRD; an upgrade changes it."""
 
 import json
 import shutil
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.e2e
 
 CRD = "monitoringtargets.metricat.dev"
 FIRST = "first"
-"""The target that comes with the release."""
+"""Name of the release's own target (defaultTarget)."""
 
 
 @pytest.fixture
 def newer_chart(tmp_path: Path) -> Path:
-    """The chart as a later version might be: the CRD knows one field more."""
+    """A newer chart, with one more field in the CRD."""
     chart = tmp_path / "metricat"
     shutil.copytree(CHART, chart)
     path = chart / "crds" / "metricat.dev_monitoringtargets.yaml"
@@ -35,7 +35,7 @@ def newer_chart(tmp_path: Path) -> Path:
 
 
 def uids(demo: DemoCluster) -> tuple[str, str]:
-    """Of the CRD and of the target that the user applied."""
+    """Return the UIDs of the CRD and of the target that the user applied."""
     crd = demo.kubectl.get("crd", CRD)
     target = demo.kubectl.get("mtarget", TARGET, "--namespace", NAMESPACE)
     return crd["metadata"]["uid"], target["metadata"]["uid"]
@@ -52,7 +52,7 @@ def first(demo: DemoCluster) -> Object:
 
 
 def agents_of_first(demo: DemoCluster) -> bool:
-    """Its DaemonSet: the demo's target is older, and owns all nodes."""
+    """Return whether the DaemonSet of the release's target exists. The demo's target is older and owns all nodes."""
     return demo.kubectl.exists("daemonsets", "--namespace", NAMESPACE, f"--selector=metricat.dev/target={FIRST}")
 
 

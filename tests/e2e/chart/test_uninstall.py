@@ -1,4 +1,4 @@
-"""`helm uninstall` takes the operator, and nothing of its users'. (The last file: it runs after the others.)"""
+"""`helm uninstall` removes the operator and no object of a user. This file runs after the others."""
 
 import pytest
 

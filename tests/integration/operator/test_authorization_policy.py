@@ -1,4 +1,4 @@
-"""Whoever writes a MonitoringTarget must be allowed to do by hand what Metricat does for it."""
+"""The author of a MonitoringTarget needs the permissions to create its objects."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ NEEDED = {kind.resource: "create" for kind in CHILDREN if kind.name in _NAMES}
 
 @pytest.fixture
 def grant(cluster: Cluster, control_plane: ControlPlane, namespace: str) -> Any:
-    """A user with these verbs on these resources in the test's namespace, as kubectl."""
+    """Kubectl as a user with these verbs on these resources in the test's namespace."""
 
     def granted(name: str, rights: Mapping[str, str]) -> Cluster:
         for number, (resource, verbs) in enumerate(rights.items()):
@@ -42,7 +42,9 @@ def grant(cluster: Cluster, control_plane: ControlPlane, namespace: str) -> Any:
 
 
 @pytest.mark.parametrize("missing", NEEDED)
-def test_each_right_is_needed_and_named(grant: Any, cluster: Cluster, namespace: str, missing: str) -> None:
+def test_each_missing_permission_is_rejected_with_a_remedy(
+    grant: Any, cluster: Cluster, namespace: str, missing: str
+) -> None:
     name = f"no-{missing.partition('.')[0]}"
     rights = {**TARGETS, **{resource: verbs for resource, verbs in NEEDED.items() if resource != missing}}
     author = grant(name, rights)
@@ -51,11 +53,11 @@ def test_each_right_is_needed_and_named(grant: Any, cluster: Cluster, namespace:
     assert f"{name} may not create {missing} in namespace {namespace}, which Metricat would do" in refused.stderr
 
     remedy = refused.stderr.partition("run: kubectl ")[2].split()
-    cluster.do(*remedy)  # what the message says is all that it takes
+    cluster.do(*remedy)  # the remedy in the message is sufficient
     author.do("create", "-f", "-", stdin=as_text(namespace))
 
 
-def test_rights_are_asked_for_the_spec_only(grant: Any, cluster: Cluster, namespace: str) -> None:
+def test_only_changes_of_the_spec_need_permissions(grant: Any, cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     other = grant("labels-only", TARGETS)
     mine = ["mtarget", "nodes", "-n", namespace]
@@ -66,7 +68,7 @@ def test_rights_are_asked_for_the_spec_only(grant: Any, cluster: Cluster, namesp
     assert "may not create daemonsets.apps" in refused.stderr
 
 
-def test_the_policies_are_understood_by_the_api_server(cluster: Cluster) -> None:
+def test_the_api_server_type_checks_the_policies(cluster: Cluster) -> None:
     for name in ("metricat-author", "metricat-leader-fencing"):
         policy = json.loads(cluster.do("get", "validatingadmissionpolicy", name, "-o", "json"))
         assert policy

@@ -1,4 +1,4 @@
-"""A policy changes what the operator writes: the status names the field, and does not go on as if all were well."""
+"""If an admission policy mutates the operator's writes, the status names the field."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ MIRRORED = '[JSONPatch{op: "replace", path: "/spec/template/spec/containers/0/im
 
 @pytest.fixture
 def mirror(cluster: Cluster, namespace: str) -> Iterator[None]:
-    """Every DaemonSet of the namespace has its images from elsewhere, as Kyverno and its like are made to do."""
+    """A policy that replaces the image registry in every DaemonSet of the namespace, as with Kyverno."""
     policy: Manifest = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingAdmissionPolicy",
@@ -53,7 +53,7 @@ def mirror(cluster: Cluster, namespace: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("mirror")
-def test_a_policy_that_changes_what_is_written_is_named(cluster: Cluster, namespace: str) -> None:
+def test_a_field_mutated_by_admission_is_reported(cluster: Cluster, namespace: str) -> None:
     def applied() -> Manifest:
         return cluster.condition(namespace, "nodes", "Applied")
 

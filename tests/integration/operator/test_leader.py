@@ -1,4 +1,4 @@
-"""Two replicas on the real API server: one writes, the other takes over, and whoever was replaced is refused."""
+"""Two replicas on a real API server: only the leader writes, and a replaced leader is rejected."""
 
 import json
 import signal
@@ -22,9 +22,9 @@ LEASE = "/apis/coordination.k8s.io/v1/namespaces/monitoring/leases/metricat"
 LEADER_FENCE = "/apis/metricat.dev/v1alpha1/namespaces/monitoring/leaderfences/metricat"
 BESIDE = {"coordination.k8s.io/leases", "metricat.dev/leaderfences", "events"}
 KNOWN = 60.0
-"""What an API server may need to find the kind of a policy's parameter after it was defined."""
+"""Seconds that an API server may need to find a new kind of a policy's parameter."""
 START = 120.0
-"""What a busy machine may need to start a process."""
+"""Seconds that a busy machine may need to start a process."""
 ACCOUNT = "system:serviceaccount:monitoring:metricat"
 
 
@@ -46,7 +46,7 @@ def writes(audit: AuditLog) -> list[Request]:
 
 @pytest.fixture
 def standby(cluster: Cluster, operator: RunningOperator, replica: Any) -> Iterator[RunningOperator]:
-    """A second operator, ready, while the first one leads; afterwards the first one leads again, alone."""
+    """A second, ready operator while the first one leads. Afterwards the first one leads again, alone."""
     eventually(lambda: holder(cluster) == A, START)
     other: RunningOperator = replica(B)
     other.start()
@@ -65,7 +65,7 @@ def standby(cluster: Cluster, operator: RunningOperator, replica: Any) -> Iterat
 
 
 @pytest.mark.slow
-def test_one_of_two_writes(
+def test_only_the_leader_of_two_replicas_writes(
     cluster: Cluster, namespace: str, standby: RunningOperator, control_plane: ControlPlane
 ) -> None:
     audit = AuditLog(control_plane.audit_log)
@@ -82,7 +82,7 @@ def test_one_of_two_writes(
 
 
 @pytest.mark.slow
-def test_a_lease_that_is_given_back_is_taken_at_once(
+def test_a_released_lease_is_taken_within_seconds(
     cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator
 ) -> None:
     began = time.monotonic()
@@ -97,7 +97,7 @@ def test_a_lease_that_is_given_back_is_taken_at_once(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("standby")
-def test_a_leader_that_is_killed_is_replaced_and_what_happened_meanwhile_repaired(
+def test_a_killed_leader_is_replaced_and_drift_since_then_is_repaired(
     cluster: Cluster, namespace: str, operator: RunningOperator
 ) -> None:
     cluster.apply(target(namespace))
@@ -110,10 +110,10 @@ def test_a_leader_that_is_killed_is_replaced_and_what_happened_meanwhile_repaire
 
 
 @pytest.mark.slow
-def test_the_lease_of_a_pod_that_is_gone_goes_with_it(
+def test_the_lease_is_deleted_with_the_pod_of_its_holder(
     cluster: Cluster, operator: RunningOperator, standby: RunningOperator, replica: Any
 ) -> None:
-    """As after an uninstall, which takes the right to give the Lease back before the pod."""
+    """As after an uninstall, which removes the permission to release the Lease before the pod."""
     assert standby.process is not None
     operator.kill()
     cluster.do("delete", "pod", A, "-n", "monitoring", "--grace-period=0", "--force")
@@ -124,7 +124,7 @@ def test_the_lease_of_a_pod_that_is_gone_goes_with_it(
 
 
 @pytest.mark.slow
-def test_a_leader_that_was_frozen_is_refused_and_stands_by(
+def test_writes_of_a_suspended_leader_are_rejected_and_it_stands_by(
     cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator, control_plane: ControlPlane
 ) -> None:
     cluster.apply(target(namespace))
@@ -134,7 +134,7 @@ def test_a_leader_that_was_frozen_is_refused_and_stands_by(
     operator.process.send_signal(signal.SIGSTOP)
     try:
         until_held_by(cluster, B, within=DURATION + 5)
-        # What the frozen one would send had it looked at its clock just before.
+        # The write that the suspended leader would send if it had checked its deadline just before.
         refused = as_pod(cluster, operator).run(*annotate(namespace))
         assert refused.returncode != 0
         assert f"pod {A} does not hold the Lease monitoring/metricat: {B} does" in refused.stderr
@@ -151,7 +151,7 @@ def test_a_leader_that_was_frozen_is_refused_and_stands_by(
 
 
 @pytest.mark.slow
-def test_a_leader_that_does_not_know_of_its_end_hears_it_from_the_api_server(
+def test_a_replaced_leader_stops_writing_after_the_first_rejection(
     cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane
 ) -> None:
     cluster.apply(target(namespace))
@@ -168,13 +168,13 @@ def test_a_leader_that_does_not_know_of_its_end_hears_it_from_the_api_server(
     control_plane.api.call("DELETE", f"/api/v1/namespaces/{namespace}/services/{CHILD}")  # before the next renewal
     eventually(lambda: "stopped writing" in operator.log.read_text()[before:])
     assert {one.code for one in writes(audit)} == {403}
-    # That one never renews, so the Lease ends, and what was left undone is done.
+    # The other holder never renews, so the Lease expires, and the operator makes the missing repair.
     until_held_by(cluster, A, within=DURATION + 5)
     eventually(lambda: cluster.get("service", CHILD, namespace))
 
 
 @pytest.mark.slow
-def test_the_fence_follows_the_leader_also_after_it_was_taken_away_and_put_up_again(
+def test_the_fencing_policy_works_after_its_bindings_are_deleted_and_restored(
     cluster: Cluster, namespace: str, operator: RunningOperator, standby: RunningOperator
 ) -> None:
     eventually(lambda: refuses(cluster, standby), KNOWN)
@@ -191,7 +191,7 @@ def test_the_fence_follows_the_leader_also_after_it_was_taken_away_and_put_up_ag
 
 
 @pytest.mark.parametrize("kind", CHILDREN, ids=lambda kind: kind.name)
-def test_every_kind_of_child_is_fenced(cluster: Cluster, kind: Kind) -> None:
+def test_the_fencing_policy_covers_every_child_kind(cluster: Cluster, kind: Kind) -> None:
     policy = json.loads(cluster.do("get", "validatingadmissionpolicy", "metricat-leader-fencing", "-o", "json"))
     group = kind.api_version.rpartition("/")[0]
     verbs = {
@@ -204,7 +204,7 @@ def test_every_kind_of_child_is_fenced(cluster: Cluster, kind: Kind) -> None:
 
 
 @pytest.mark.slow
-def test_others_than_the_operator_are_not_fenced(cluster: Cluster, namespace: str) -> None:
+def test_the_fencing_policy_does_not_affect_other_users(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     cluster.do(*annotate(namespace))
@@ -213,12 +213,12 @@ def test_others_than_the_operator_are_not_fenced(cluster: Cluster, namespace: st
 
 
 def as_pod(cluster: Cluster, operator: RunningOperator) -> Cluster:
-    """Kubectl with the operator's own token."""
+    """Kubectl with the operator's token."""
     return Cluster(Path(operator.environment["KUBECONFIG"]), cluster.kubectl, cluster.api)
 
 
 def refuses(cluster: Cluster, operator: RunningOperator) -> bool:
-    """Whether the API server would refuse a child that this replica writes."""
+    """Return whether the API server would reject a child object from this replica."""
     labels = {"app.kubernetes.io/managed-by": "metricat-operator"}
     child = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "tried", "labels": labels}}
     done = as_pod(cluster, operator).run(

@@ -1,4 +1,4 @@
-"""The election itself, each candidate with a clock of its own, on the real API server."""
+"""The leader election on a real API server. Each candidate has its own clock."""
 
 import asyncio
 import secrets
@@ -18,7 +18,7 @@ NAMESPACE = "monitoring"
 
 
 class Candidate(Lease):
-    """A replica whose time stands still until the test moves it."""
+    """A replica with a clock that only the test moves."""
 
     def __init__(self, name: str, identity: str) -> None:
         self.now = 1000.0
@@ -29,7 +29,7 @@ class Candidate(Lease):
         self.led += 1
 
     async def tries(self, client: Client) -> bool:
-        """One round; whether it may write afterwards."""
+        """Try once, and return whether it may write afterwards."""
         await self._attempt(client, self._count)
         return self.held()
 
@@ -53,13 +53,13 @@ def play(cluster: Cluster) -> Callable[[Play], None]:
 
 
 async def named(client: Client, one: Candidate) -> tuple[str, str]:
-    """Whom Lease and Fence name."""
+    """Return the holders in the Lease and in the LeaderFence."""
     _, _, name = one._path.partition("/")
     found: list[dict[str, Any]] = [await client.get(kind, NAMESPACE, name) for kind in (LEASE, LEADER_FENCE)]
     return found[0]["spec"]["holderIdentity"], found[1]["spec"]["holderIdentity"]
 
 
-def test_the_holder_stops_before_another_may_begin(play: Callable[[Play], None]) -> None:
+def test_the_holder_stops_before_another_candidate_may_take_the_lease(play: Callable[[Play], None]) -> None:
     async def scene(client: Client, a: Candidate, b: Candidate) -> None:
         assert await a.tries(client)
         assert not await b.tries(client)
@@ -76,7 +76,7 @@ def test_the_holder_stops_before_another_may_begin(play: Callable[[Play], None])
     play(scene)
 
 
-def test_renewals_keep_it_and_the_other_out(play: Callable[[Play], None]) -> None:
+def test_renewals_keep_the_lease(play: Callable[[Play], None]) -> None:
     async def scene(client: Client, a: Candidate, b: Candidate) -> None:
         for _ in range(5):
             assert await a.tries(client)
@@ -88,7 +88,7 @@ def test_renewals_keep_it_and_the_other_out(play: Callable[[Play], None]) -> Non
     play(scene)
 
 
-def test_a_request_that_failed_makes_the_holder_look_again_and_is_no_new_beginning(
+def test_after_a_failed_request_the_holder_reads_the_lease_and_keeps_its_term(
     play: Callable[[Play], None],
 ) -> None:
     async def scene(client: Client, a: Candidate, b: Candidate) -> None:
@@ -111,7 +111,7 @@ def test_a_request_that_failed_makes_the_holder_look_again_and_is_no_new_beginni
     play(scene)
 
 
-def test_what_is_given_back_is_free_at_once(play: Callable[[Play], None]) -> None:
+def test_a_released_lease_is_free_immediately(play: Callable[[Play], None]) -> None:
     async def scene(client: Client, a: Candidate, b: Candidate) -> None:
         assert await a.tries(client)
         assert not await b.tries(client)
@@ -123,9 +123,9 @@ def test_what_is_given_back_is_free_at_once(play: Callable[[Play], None]) -> Non
     play(scene)
 
 
-def test_one_that_was_frozen_between_lease_and_fence_does_not_put_its_name_there(play: Callable[[Play], None]) -> None:
+def test_a_candidate_suspended_between_lease_and_fence_does_not_write_the_fence(play: Callable[[Play], None]) -> None:
     async def scene(client: Client, a: Candidate, b: Candidate) -> None:
-        assert await b.tries(client)  # so that there is a Fence
+        assert await b.tries(client)  # creates the LeaderFence
         await b.release(client)
         update = client.update
 

@@ -1,4 +1,4 @@
-"""A target's life on the real API server: made, changed, tampered with, deleted."""
+"""A target on a real API server: created, changed, repaired and deleted."""
 
 import json
 import time
@@ -30,7 +30,7 @@ def gone(cluster: Cluster, kind: str, namespace: str) -> bool:
     return cluster.get(kind, CHILD, namespace) is None
 
 
-def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str) -> None:
+def test_a_target_gets_agents_on_every_node(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
 
@@ -64,7 +64,7 @@ def test_a_target_becomes_agents_on_every_node(cluster: Cluster, namespace: str)
     ]  # of whom to ask there is nobody
 
 
-def test_an_edit_reaches_the_children_and_what_is_switched_off_goes(cluster: Cluster, namespace: str) -> None:
+def test_an_edit_changes_the_children_and_deletes_disabled_ones(cluster: Cluster, namespace: str) -> None:
     group = {"name": "own", "rules": [{"record": "own:up", "expr": "count(up)"}]}
     cluster.apply(target(namespace, {"alerts": {"extraGroups": [group]}}))
     wait_ready(cluster, namespace)
@@ -179,7 +179,7 @@ EDITS: dict[str, tuple[str, list[dict[str, Any]]]] = {
 
 
 def essence(child: Manifest | None) -> Manifest:
-    """What the operator answers for: everything but what the API server and others write."""
+    """The part of an object that the operator manages, without the fields of the API server and others."""
     assert child is not None
     kept = {key: child["metadata"].get(key) for key in ("labels", "ownerReferences")}
     return {"metadata": kept, **{key: child[key] for key in child if key not in {"metadata", "status"}}}
@@ -219,7 +219,7 @@ def test_every_deletion_by_hand_is_repaired(cluster: Cluster, namespace: str) ->
         eventually(back, seconds=5)
 
 
-def test_what_others_add_beside_the_spec_stays(cluster: Cluster, namespace: str) -> None:
+def test_labels_and_annotations_of_others_stay(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     cluster.do("annotate", "daemonset", CHILD, "-n", namespace, "example.com/note=kept")
@@ -245,7 +245,7 @@ def test_what_others_add_beside_the_spec_stays(cluster: Cluster, namespace: str)
     cluster.patch("serviceaccount", CHILD, namespace, [{"op": "remove", "path": "/metadata/finalizers"}])
 
 
-def test_a_paused_target_leaves_its_children_alone(cluster: Cluster, namespace: str) -> None:
+def test_the_operator_does_not_write_children_of_a_paused_target(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     cluster.apply(target(namespace, {"paused": True}))
@@ -258,7 +258,7 @@ def test_a_paused_target_leaves_its_children_alone(cluster: Cluster, namespace: 
     eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("status") == "True")
 
 
-def test_what_was_set_can_be_left_out_again(cluster: Cluster, namespace: str) -> None:
+def test_removing_a_field_from_the_spec_restores_its_default(cluster: Cluster, namespace: str) -> None:
     spec: dict[str, Any] = {"agent": {"port": 9101}, "monitor": {"interval": "30s"}, "alerts": {"enabled": False}}
     cluster.apply(target(namespace, spec))
     wait_ready(cluster, namespace)
@@ -269,7 +269,7 @@ def test_what_was_set_can_be_left_out_again(cluster: Cluster, namespace: str) ->
     wait_ready(cluster, namespace)
 
 
-def test_deleting_a_target_takes_its_children_along(cluster: Cluster, namespace: str) -> None:
+def test_deleting_a_target_deletes_its_children(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     cluster.do("delete", "mtarget", "nodes", "-n", namespace)
@@ -277,7 +277,7 @@ def test_deleting_a_target_takes_its_children_along(cluster: Cluster, namespace:
         eventually(partial(gone, cluster, kind, namespace))
 
 
-def test_a_target_deleted_while_the_operator_is_down(
+def test_children_of_a_target_deleted_while_the_operator_is_down_are_deleted(
     cluster: Cluster, namespace: str, operator: RunningOperator
 ) -> None:
     cluster.apply(target(namespace))
@@ -292,7 +292,7 @@ def test_a_target_deleted_while_the_operator_is_down(
     wait_ready(cluster, namespace)
 
 
-def test_a_status_that_somebody_else_wrote_is_put_right(cluster: Cluster, namespace: str) -> None:
+def test_edits_of_the_status_by_others_are_repaired(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     pools = [{"name": "ghost", "desired": 1, "ready": 1}]
@@ -308,7 +308,7 @@ def test_a_status_that_somebody_else_wrote_is_put_right(cluster: Cluster, namesp
     wait_ready(cluster, namespace)
 
 
-def test_a_name_that_is_taken_is_told_and_not_taken_over(cluster: Cluster, namespace: str) -> None:
+def test_a_name_conflict_is_reported_and_the_object_is_not_changed(cluster: Cluster, namespace: str) -> None:
     theirs = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -325,8 +325,8 @@ def test_a_name_that_is_taken_is_told_and_not_taken_over(cluster: Cluster, names
     wait_ready(cluster, namespace)  # the agents run all the same
 
 
-def test_what_bears_our_name_and_is_not_ours_is_never_merged_into(cluster: Cluster, namespace: str) -> None:
-    """Neither of these conflicts with a field of ours, so an apply would go through."""
+def test_an_object_of_others_with_the_same_name_is_not_merged(cluster: Cluster, namespace: str) -> None:
+    """Neither object conflicts with a field of Metricat, so an apply would succeed."""
     metadata = {"name": CHILD, "namespace": namespace}
     groups = [{"name": "theirs", "rules": [{"record": "theirs:up", "expr": "up"}]}]
     theirs = {
@@ -345,8 +345,8 @@ def test_what_bears_our_name_and_is_not_ours_is_never_merged_into(cluster: Clust
     assert {kind: cluster.get(kind, CHILD, namespace) for kind in theirs} == before
 
 
-def test_a_pool_never_takes_over_the_pool_of_another_target(cluster: Cluster, namespace: str) -> None:
-    """Two names of a pool and a target that come to the same name of a DaemonSet."""
+def test_a_pool_does_not_take_over_the_daemon_set_of_another_target(cluster: Cluster, namespace: str) -> None:
+    """Two pairs of pool and target give the same name of a DaemonSet."""
     for team, name, pool in (("x", "c", "a-metricat-b"), ("y", "b-metricat-c", "a")):
         labels = {"matchLabels": {"team": team}}
         one = target(namespace, {"nodeSelector": labels, "pools": [{"name": pool, "nodeSelector": labels}]})
@@ -372,13 +372,13 @@ UNUSUAL: dict[str, Any] = {
     "monitor": {"labels": {"release": "kps"}, "jobName": "a$1b", "sampleLimit": 10},
     "alerts": {"extraGroups": [{"name": "own", "rules": [{"record": "own:up", "expr": "up"}]}]},
 }
-"""What the API server writes in its own way."""
+"""Fields that the API server normalizes."""
 
 
 @pytest.mark.parametrize(
     "spec", [pytest.param({}, marks=pytest.mark.slow, id="defaults"), pytest.param(UNUSUAL, id="unusual")]
 )
-def test_a_restart_and_a_reconcile_with_nothing_to_do_write_nothing(
+def test_a_restart_and_a_reconcile_without_drift_write_nothing(
     cluster: Cluster, spec: dict[str, Any], namespace: str, operator: RunningOperator, control_plane: ControlPlane
 ) -> None:
     cluster.apply(target(namespace, spec))
@@ -404,7 +404,7 @@ def test_a_restart_and_a_reconcile_with_nothing_to_do_write_nothing(
     assert [request for request in ours if request.writes and request.resource != "coordination.k8s.io/leases"] == []
 
 
-def test_a_child_takes_one_request_to_make(cluster: Cluster, namespace: str, control_plane: ControlPlane) -> None:
+def test_creating_a_child_takes_one_request(cluster: Cluster, namespace: str, control_plane: ControlPlane) -> None:
     audit = AuditLog(control_plane.audit_log)
     audit.skip()
     cluster.apply(target(namespace))

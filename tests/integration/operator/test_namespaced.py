@@ -1,4 +1,4 @@
-"""An operator for some namespaces: it writes nowhere else, and has no right to."""
+"""An operator for some namespaces writes only there, and has no other permissions."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -26,7 +26,7 @@ ANYWHERE = frozenset(
 
 @pytest.fixture
 def team(cluster: Cluster, namespace: str, operator: RunningOperator, replica: Any) -> Iterator[RunningOperator]:
-    """The operator of the test's namespace and one more, alone: that of the whole cluster is stopped meanwhile."""
+    """The operator of the test's namespace and a second one. The cluster-wide operator is stopped meanwhile."""
     other = f"{namespace}-2"
     cluster.do("create", "namespace", other)
     install_chart(cluster, "team", f"operator.namespaces={{{namespace},{other}}}")
@@ -42,7 +42,7 @@ def team(cluster: Cluster, namespace: str, operator: RunningOperator, replica: A
 
 
 @pytest.mark.slow
-def test_only_its_own_namespaces(
+def test_a_namespaced_operator_reads_and_writes_only_its_namespaces(
     cluster: Cluster, namespace: str, team: RunningOperator, control_plane: ControlPlane
 ) -> None:
     audit = AuditLog(control_plane.audit_log)

@@ -1,4 +1,4 @@
-"""The Prometheus Operator's kinds may be absent, come and go; the agents run all the same."""
+"""The agents run whether or not the cluster serves the Prometheus Operator's kinds."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ RECEIVER = {"name": "on-call", "webhook": {"url": "http://example.com"}}
 
 
 @pytest.mark.slow
-def test_kinds_that_go_while_there_are_objects_of_them(
+def test_agents_run_after_the_crds_of_existing_objects_are_deleted(
     cluster: Cluster, namespace: str, operator: RunningOperator
 ) -> None:
     kinds = ("servicemonitor", "prometheusrule", "alertmanagerconfig")
@@ -39,7 +39,9 @@ def test_kinds_that_go_while_there_are_objects_of_them(
     assert operator.process.poll() is None
 
 
-def test_kinds_that_go_and_come(cluster: Cluster, namespace: str, operator: RunningOperator) -> None:
+def test_objects_are_created_again_after_their_crd_returns(
+    cluster: Cluster, namespace: str, operator: RunningOperator
+) -> None:
     cluster.do("delete", "crd", "prometheusrules.monitoring.coreos.com")
     try:
         cluster.apply(target(namespace))
@@ -59,7 +61,7 @@ def test_kinds_that_go_and_come(cluster: Cluster, namespace: str, operator: Runn
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("operator")
-def test_a_field_that_an_older_prometheus_operator_does_not_know(cluster: Cluster, namespace: str) -> None:
+def test_a_field_unknown_to_an_older_prometheus_operator_is_reported(cluster: Cluster, namespace: str) -> None:
     manifest = yaml.safe_load(crd_file("servicemonitors").read_text())
     for version in manifest["spec"]["versions"]:
         del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["serviceDiscoveryRole"]

@@ -1,4 +1,4 @@
-"""Whether a live child needs a write: never when it is as desired, always when it is not.
+"""Drift of live child objects.
 
 The live objects are what a real API server made of our own manifests, managedFields included; the integration tests
 edit and delete children on the real one.
@@ -26,7 +26,7 @@ def load(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_the_api_server_made_of_our_manifest_needs_nothing(kind: str) -> None:
+def test_a_newly_applied_object_has_no_drift(kind: str) -> None:
     assert not find_drift(*load(kind))
 
 
@@ -62,7 +62,7 @@ def associative(fields: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_field_that_we_want_otherwise_needs_an_apply(kind: str) -> None:
+def test_a_different_value_of_any_field_needs_an_apply(kind: str) -> None:
     desired, live = load(kind)
     identity = {("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")}
     changed = set(leaves(desired)) - identity
@@ -74,7 +74,7 @@ def test_any_field_that_we_want_otherwise_needs_an_apply(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_field_that_we_no_longer_want_needs_an_apply(kind: str) -> None:
+def test_an_owned_field_that_is_no_longer_desired_needs_an_apply(kind: str) -> None:
     desired, live = load(kind)
     del desired["metadata"]["labels"]["app.kubernetes.io/version"]
     assert find_drift(desired, live).apply
@@ -93,7 +93,7 @@ def edited(live: dict[str, Any], fields: dict[str, Any], manager: str = "kubectl
     return live
 
 
-def test_a_foreign_field_is_removed_and_ours_beside_it_stays() -> None:
+def test_foreign_fields_are_removed_and_ours_stay() -> None:
     desired, live = load("DaemonSet")
     pod = live["spec"]["template"]["spec"]
     pod["hostPID"] = True
@@ -129,7 +129,7 @@ def test_foreign_items_of_a_list_are_removed_from_its_end() -> None:
 @pytest.mark.parametrize(
     ("where", "item"), [("initContainers", {"name": "theirs", "image": "x"}), ("imagePullSecrets", {"name": "theirs"})]
 )
-def test_a_list_that_others_began_goes_whole(where: str, item: dict[str, str]) -> None:
+def test_a_list_created_by_others_is_removed_whole(where: str, item: dict[str, str]) -> None:
     desired, live = load("DaemonSet")
     live["spec"]["template"]["spec"][where] = [item]
     fields: dict[str, Any] = {".": {}, 'k:{"name":"theirs"}': {".": {}, **{f"f:{key}": {} for key in item}}}
@@ -144,12 +144,12 @@ def test_a_finalizer_of_others_stays() -> None:
 
 
 def all_fields(value: Any) -> Any:
-    """The `fieldsV1` of who owns all of it; lists are taken whole, but for the containers."""
+    """Return the `fieldsV1` of a manager that owns all fields, with lists as a whole."""
     return {f"f:{key}": all_fields(item) for key, item in value.items()} if isinstance(value, dict) else {}
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
-def test_the_api_servers_defaults_may_be_anybodys(kind: str) -> None:
+def test_api_defaults_owned_by_others_are_not_drift(kind: str) -> None:
     desired, live = load(kind)
     fields = all_fields(live["spec"])
     if kind == "DaemonSet":
@@ -159,7 +159,7 @@ def test_the_api_servers_defaults_may_be_anybodys(kind: str) -> None:
     assert not find_drift(desired, edited(live, {"f:spec": fields}, "velero"))
 
 
-def test_the_default_mode_of_a_secret_may_be_anybodys() -> None:
+def test_the_default_mode_of_a_secret_owned_by_others_is_not_drift() -> None:
     desired, live = load("DaemonSet")
     volume = {"name": "tls", "secret": {"secretName": "tls"}}
     desired["spec"]["template"]["spec"]["volumes"].append(volume)
@@ -169,14 +169,14 @@ def test_the_default_mode_of_a_secret_may_be_anybodys() -> None:
     assert find_drift(desired, live).remove == ()
 
 
-def test_a_default_that_others_changed_goes_back() -> None:
+def test_a_changed_default_is_removed() -> None:
     desired, live = load("DaemonSet")
     live["spec"]["template"]["spec"]["dnsPolicy"] = "Default"
     edited(live, {"f:spec": {"f:template": {"f:spec": {"f:dnsPolicy": {}}}}})
     assert find_drift(desired, live).remove == (("spec", "template", "spec", "dnsPolicy"),)
 
 
-def test_what_others_wrote_into_a_status_is_taken_away() -> None:
+def test_foreign_fields_of_a_status_are_removed() -> None:
     status = {"nodes": {"ready": 1}, "conditions": []}
     written: dict[str, Any] = {
         "metadata": {"resourceVersion": "7"},
@@ -201,7 +201,7 @@ def test_foreign_labels_and_annotations_stay() -> None:
     assert not find_drift(desired, live)
 
 
-def test_what_our_own_patch_gave_back_to_the_defaults_is_not_foreign() -> None:
+def test_defaults_restored_by_our_own_patch_are_not_foreign() -> None:
     desired, live = load("Service")
     edited(live, {"f:spec": {"f:sessionAffinity": {}}}, manager="metricat-operator")
     assert not find_drift(desired, live)
@@ -213,7 +213,7 @@ def test_a_status_written_by_a_controller_is_not_drift() -> None:
     assert not find_drift(desired, live)
 
 
-def test_the_first_field_that_differs_is_named_for_a_person() -> None:
+def test_the_first_different_field_is_a_json_pointer() -> None:
     desired, live = load("DaemonSet")
     assert first_difference(desired, live) == ""
     container = live["spec"]["template"]["spec"]["containers"][0]

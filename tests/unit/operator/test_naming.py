@@ -1,4 +1,4 @@
-"""Every target's children get a name that Kubernetes takes, and no two targets the same one."""
+"""Names of child objects are valid and different for each target."""
 
 import re
 
@@ -11,7 +11,7 @@ NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", fullmatch=True)
 
 
 @given(NAMES)
-def test_a_child_is_a_dns_label_with_room_for_suffixes(name: str) -> None:
+def test_a_child_name_is_a_dns_label_short_enough_for_suffixes(name: str) -> None:
     child = naming.child(name)
     assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", child)
     assert len(child) <= 46
@@ -21,17 +21,17 @@ def test_a_child_is_a_dns_label_with_room_for_suffixes(name: str) -> None:
 
 
 @given(NAMES, NAMES)
-def test_different_targets_have_different_children(one: str, other: str) -> None:
+def test_different_targets_have_different_child_names(one: str, other: str) -> None:
     assert (naming.child(one) == naming.child(other)) == (one == other)
     assert (naming.fit(one) == naming.fit(other)) == (one == other)
 
 
-def test_the_extra_rules_of_one_are_never_a_child_of_another() -> None:
+def test_the_extra_rules_of_a_target_have_no_child_name_of_another() -> None:
     assert naming.extra_rules("nodes") != naming.child("nodes-extra")
     assert naming.extra_rules("nodes") != naming.child("extra-nodes")
     assert naming.rules("nodes", 1) not in {naming.child("part-2-nodes"), naming.extra_rules("nodes")}
     assert naming.rules("nodes") == naming.child("nodes")
 
 
-def test_an_ordinary_name_stays_readable() -> None:
+def test_a_valid_name_is_not_shortened() -> None:
     assert naming.child("nodes") == "metricat-nodes"

@@ -1,4 +1,4 @@
-"""Any valid spec becomes manifests, and always the same."""
+"""Manifests of generated valid specs."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def built(spec: dict[str, Any]) -> str:
 
 @settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
-def test_any_valid_spec_builds_and_the_same_bytes_twice(spec: dict[str, Any]) -> None:
+def test_the_same_valid_spec_gives_the_same_bytes(spec: dict[str, Any]) -> None:
     first = built(spec)
     assert first == built(json.loads(json.dumps(spec)))
     assert len({(one["kind"], one["metadata"]["name"]) for one in json.loads(first)}) == len(json.loads(first))
@@ -33,7 +33,7 @@ def test_any_valid_spec_builds_and_the_same_bytes_twice(spec: dict[str, Any]) ->
 
 @settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
-def test_each_level_of_each_alert_is_asked_once_of_each_pool_and_set_as_it_says(spec: dict[str, Any]) -> None:
+def test_each_pool_has_one_rule_for_each_level_with_its_settings(spec: dict[str, Any]) -> None:
     parsed = parse(spec)
     assert parsed.spec is not None
     on_request: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
@@ -59,8 +59,8 @@ def test_each_level_of_each_alert_is_asked_once_of_each_pool_and_set_as_it_says(
     assert on_request.keys() == expected
 
 
-def test_the_prometheus_operator_takes_the_rules_of_the_most_pools_with_settings_of_their_own() -> None:
-    """It refuses a PrometheusRule of more than 512 KiB."""
+def test_rules_of_the_maximum_number_of_pools_fit_the_prometheus_operator() -> None:
+    """The Prometheus Operator rejects a PrometheusRule of more than 512 KiB."""
     pools = [
         {
             "name": f"pool-{number}",
@@ -83,7 +83,7 @@ def test_the_prometheus_operator_takes_the_rules_of_the_most_pools_with_settings
     assert sum(name.endswith("baseline") for name in groups) == 17
 
 
-def test_the_rules_of_a_usual_target_are_one_object() -> None:
+def test_an_empty_spec_gives_one_prometheus_rule() -> None:
     assert [one["metadata"]["name"] for one in json.loads(built({})) if one["kind"] == "PrometheusRule"] == [
         "metricat-nodes"
     ]

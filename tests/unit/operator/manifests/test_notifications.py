@@ -1,4 +1,4 @@
-"""Receivers become an AlertmanagerConfig; what contradicts itself is told; who selects it is told."""
+"""The AlertmanagerConfig of the receivers, the rejection of invalid ones, and the condition about its selection."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ def config(*receivers: dict[str, Any]) -> dict[str, Any]:
 
 
 def muted(intervals: list[dict[str, Any]], now: datetime) -> bool:
-    """As Alertmanager has it (its package `timeinterval`): on these days, from start to before end."""
+    """Return whether Alertmanager (package `timeinterval`) mutes: on these days, from start until before end."""
     days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
     return any(
         days[now.weekday()] in one.get("weekdays", days)
@@ -48,12 +48,12 @@ def muted(intervals: list[dict[str, Any]], now: datetime) -> bool:
         (["sunday", "saturday"], "00:00", "24:00"),
     ],
 )
-def test_quiet_hours_hold_where_they_should_and_only_there(days: list[str] | None, begin: str, end: str) -> None:
+def test_quiet_hours_mute_exactly_their_times(days: list[str] | None, begin: str, end: str) -> None:
     quiet = {"from": begin, "to": end} | ({"days": days} if days else {})
     [named] = config({"name": "chat", "slack": SLACK, "quietHours": [quiet]})["muteTimeIntervals"]
 
     def meant(now: datetime) -> bool:
-        """By instants: some day's quiet hours began, and did not end."""
+        """Return whether the quiet hours of any day have begun and not ended."""
         for midnight in (SUNDAY + DAY * number for number in range(-1, 9)):
             if days and f"{midnight:%A}".lower() not in days:
                 continue
@@ -89,7 +89,7 @@ def offset(time: str) -> timedelta:
         ({"slack": {"url": "https://hooks.slack.com/T0/B0/secret"}}, "receivers[0].slack.url"),
     ],
 )
-def test_what_makes_no_sense_is_told_with_its_place(change: dict[str, Any], message: str) -> None:
+def test_invalid_receivers_are_rejected_with_the_path(change: dict[str, Any], message: str) -> None:
     receiver = {"name": "chat", "slack": SLACK, **change}
     pools = [{"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}}]
     [error] = parse({"pools": pools, "notifications": {"receivers": [receiver]}}).errors
@@ -99,28 +99,28 @@ def test_what_makes_no_sense_is_told_with_its_place(change: dict[str, Any], mess
 @pytest.mark.parametrize(
     ("repeat", "looked_at"), [("1m", "6s"), ("5m", "30s"), ("49m", "294s"), ("50m", None), ("4h", None)]
 )
-def test_alertmanager_looks_often_enough_to_tell_as_often_as_asked(repeat: str, looked_at: str | None) -> None:
-    """It tells again at the first look after the time is over: with one every five minutes, 1m would be five."""
+def test_the_group_interval_allows_the_repeat_interval(repeat: str, looked_at: str | None) -> None:
+    """Alertmanager repeats at the first group interval after the repeat interval: at 5 minutes, 1m would become 5m."""
     [route] = config({"name": "chat", "slack": SLACK, "repeatInterval": repeat})["route"]["routes"]
     assert route["repeatInterval"] == repeat
     assert route.get("groupInterval") == looked_at
 
 
-def test_two_receivers_of_one_name_are_refused() -> None:
+def test_two_receivers_with_one_name_are_rejected() -> None:
     twice = [{"name": "chat", "slack": SLACK}] * 2
     [error] = parse({"notifications": {"receivers": twice}}).errors
     assert error == "spec.notifications.receivers[1].name: chat is an earlier receiver's; choose another name"
 
 
-def test_no_value_of_a_secret_can_be_in_the_object() -> None:
-    """All that is secret is a reference: the only texts are names, addresses and URLs."""
+def test_the_object_contains_no_secret_value() -> None:
+    """Secrets are references: the only texts are names, addresses and URLs."""
     text = yaml.safe_dump(config({"name": "chat", "slack": SLACK}))
     assert "on-call" in text
     assert "apiURL" in text
 
 
-def test_every_alert_carries_what_alertmanager_routes_by() -> None:
-    """Alertmanager adds `namespace` to our routes and inhibitions; ours match `service`, and compare `resource`."""
+def test_every_alert_has_the_labels_of_routes_and_inhibitions() -> None:
+    """The Prometheus Operator adds `namespace` to routes and inhibitions. Ours use `service` and `resource`."""
     target = {"metadata": {"name": "nodes", "namespace": "ns"}, "spec": {}}
     [rule] = [child for child in golden.manifests(target) if child["kind"] == "PrometheusRule"]
     alerts = [one for group in rule["spec"]["groups"] for one in group["rules"] if "alert" in one]
@@ -131,8 +131,8 @@ def test_every_alert_carries_what_alertmanager_routes_by() -> None:
         assert labels["resource"]
 
 
-def test_a_critical_silences_its_own_warning_only() -> None:
-    """By resource: so alerts of different names share one only where the one is the other's graver form."""
+def test_a_critical_alert_inhibits_only_its_own_warning() -> None:
+    """Alerts with different names share a resource only if one is the more severe form of the other."""
     by_resource: dict[str, set[str]] = {}
     for alert in CATALOGUE:
         by_resource.setdefault(alert.resource, set()).add(alert.name)
@@ -158,7 +158,7 @@ def facts(*instances: PrometheusInstance, said: str = "") -> Facts:
     return Facts(children={ObjectKey(KIND, "metricat-nodes"): child}, instances=instances, rejections=rejections)
 
 
-def test_the_alertmanager_that_selects_is_named_and_so_is_what_is_missing() -> None:
+def test_the_selecting_alertmanager_or_the_missing_label_is_reported() -> None:
     assert finding("nodes", facts()).reason == "NoAlertmanager"
     chosen = finding("nodes", facts(alertmanager(alertmanagerConfigSelector={})))
     assert (chosen.holds, chosen.message) == (True, "Alertmanager ns/main selects the AlertmanagerConfig")
@@ -174,13 +174,13 @@ def test_the_alertmanager_that_selects_is_named_and_so_is_what_is_missing() -> N
     assert finding("nodes", Facts(unserved=frozenset({KIND}))).holds is None
 
 
-def test_what_the_prometheus_operator_says_of_a_missing_secret_is_told() -> None:
+def test_a_rejection_for_a_missing_secret_is_reported() -> None:
     found = finding("nodes", facts(alertmanager(alertmanagerConfigSelector={}), said='secret "on-call" not found'))
     assert (found.holds, found.reason) == (False, "ConfigRejected")
     assert 'rejects the AlertmanagerConfig for Alertmanager ns/main: secret "on-call" not found' in found.message
 
 
-def test_every_taker_can_be_told_with_its_pods() -> None:
+def test_only_alertmanagers_have_the_pods_of_an_alertmanager() -> None:
     pod = {"labels": {"app.kubernetes.io/name": "alertmanager", "app.kubernetes.io/instance": "main"}, "gone": False}
     pod |= {"metadata": {"namespace": "ns", "name": "alertmanager-main-0"}, "trouble": "", "address": "10.0.0.9"}
     for kind in INSTANCE_KINDS:
