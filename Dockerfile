@@ -62,7 +62,7 @@ LABEL org.opencontainers.image.title="metricat-operator" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build-operator /opt/metricat /opt/metricat
 ENV PATH=/opt/metricat/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# kopf asks for the user's name, and /etc/passwd need not know the number.
+# kopf requires the user's name, and /etc/passwd may lack the number.
 ENV LOGNAME=metricat
 WORKDIR /
 USER 65532:65532

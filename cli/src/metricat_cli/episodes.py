@@ -54,5 +54,5 @@ def episodes(evaluations: Iterable[float], timing: Timing, until: float) -> Iter
 
 
 def _end(missed: float, timing: Timing) -> float:
-    """Return the time of the evaluation that ends a firing alert, if there is no result from `missed` on."""
+    """Return the time of the evaluation that ends a firing alert without results from `missed` on."""
     return missed + math.ceil(timing.keep_firing_for / timing.step) * timing.step

@@ -78,7 +78,7 @@ def test_failed_build_leaves_nothing_and_shows_the_end_of_its_log(machine: Path)
     ("output", "message"),
     [
         ("write /x: no space left on device", "the disk is full. Free some space"),
-        ("go: go.mod requires go >= 1.26.8 (running go 1.19)", "the Go on PATH is too old. Install Go 1.26"),
+        ("go: go.mod requires go >= 1.26.8 (running go 1.19)", "Go in PATH is too old. Install Go 1.26"),
         ("dial tcp: lookup proxy on 1.1.1.1:53: no such host", "Connect to the network, or set GOPROXY"),
         ("cannot find seccomp: libseccomp.pc", "apt-get install gcc libseccomp-dev"),
     ],

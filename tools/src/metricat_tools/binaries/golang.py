@@ -18,7 +18,7 @@ _REMEDIES = (
     (r"no space left on device", cache.disk_full),
     (
         r"requires go >= (\S+)",
-        lambda: ToolError(f"the Go on PATH is too old. Install Go {_MINIMUM} or newer and put it on PATH."),
+        lambda: ToolError(f"Go in PATH is too old. Install Go {_MINIMUM} or newer and put it on PATH."),
     ),
     (
         r"dial tcp|no such host|i/o timeout|connection refused|network is unreachable|TLS handshake timeout",

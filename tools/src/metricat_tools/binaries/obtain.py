@@ -45,8 +45,8 @@ def stored(program: Program) -> Path:
 
 def find(program: Program) -> Path | None:
     """Return the path of an available program, or None."""
-    at_hand = given(program.name) or (on_path(program) if program.ask_version else None)
-    return at_hand or (cached(program) if cached(program).exists() else None)
+    installed = given(program.name) or (on_path(program) if program.ask_version else None)
+    return installed or (cached(program) if cached(program).exists() else None)
 
 
 def given(name: str) -> Path | None:

@@ -8,7 +8,7 @@ STACK = "stack"
 
 
 def ensure_images(*names: str, base_image: str = "") -> dict[str, StoredImage]:
-    """Return the images with these names, in order. `stack` stands for all images of the monitoring stack."""
+    """Return the images with these names, in order. `stack` means all images of the monitoring stack."""
     wanted = [one for name in names for one in (stack.COMPONENTS if name == STACK else [name])]
     known = (*product.TARGETS, *stack.COMPONENTS)
     if unknown := [name for name in wanted if name not in known]:
