@@ -71,6 +71,25 @@ def test_limiter_resumes_a_collector_after_calm_windows(clock: Clock, limiter: C
     assert list(limiter.paused) == ["netclass"]
 
 
+def test_window_at_exactly_the_limit_pauses_nothing(clock: Clock) -> None:
+    limits = CpuLimits(limit=0.25, calm_windows=1)
+    limiter = CpuLimiter(("arp",), limits, clock=lambda: clock.now, cpu=lambda: clock.used)
+    for share, paused in ((0.25, []), (0.375, ["arp"]), (0.25, ["arp"]), (0.125, ["arp"]), (0.1, [])):
+        clock.now += 64
+        clock.used += 64 * share
+        limiter.record({"arp": 1.0})
+        assert list(limiter.paused) == paused, share
+
+
+def test_limiter_logs_the_used_share_when_it_resumes_a_collector(
+    clock: Clock, limiter: CpuLimiter, caplog: pytest.LogCaptureFixture
+) -> None:
+    for share in (0.9, 0.9, 0.009, 0.009, 0.009):
+        clock.pass_minute(limiter, share)
+    assert "used 90.0 % of a CPU, more than --agent.cpu-limit=2: pausing collector netclass" in caplog.text
+    assert "used 0.9 % of a CPU: resuming collector netclass" in caplog.text
+
+
 def test_short_burst_pauses_no_collector(clock: Clock, limiter: CpuLimiter) -> None:
     for _ in range(50):
         clock.now += 1
@@ -119,6 +138,15 @@ def test_limiter_charges_background_work_but_not_waiting() -> None:
     assert walking.paused
     registry.page(collect=["waiting"])
     assert registry._cpu_limiter.paused == ("walking",)
+
+
+def test_background_work_is_charged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = Registry([Walking(Host())])
+    charged: list[dict[str, float]] = []
+    monkeypatch.setattr(registry._cpu_limiter, "record", charged.append)
+    for _ in range(3):
+        registry.page()
+    assert [round(seconds["walking"]) for seconds in charged] == [1, 1, 1]
 
 
 def test_paused_collector_is_reported_and_can_be_selected_by_name(scrape_of: Callable[[str], Scrape]) -> None:

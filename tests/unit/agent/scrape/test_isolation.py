@@ -122,6 +122,39 @@ def test_workers_that_finish_together_release_the_caller_once() -> None:
         assert {outcome.result for outcome in outcomes.values()} == {number}
 
 
+def test_jobs_that_wait_at_the_timeout_are_not_run_later() -> None:
+    free = threading.Event()
+    ran: list[str] = []
+    executor: CollectorExecutor[object] = CollectorExecutor(ExecutorLimits(soft_timeout=5, timeout=0.1))
+    outcomes = executor.run({"hanging": lambda: free.wait(10), "waiting": lambda: ran.append("waiting")})
+    assert [outcome.why for outcome in outcomes.values()] == ["timed out"] * 2
+    free.set()
+    deadline = time.monotonic() + 5
+    while executor._busy and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    assert ran == []
+
+
+def test_idle_worker_runs_the_next_jobs() -> None:
+    executor: CollectorExecutor[threading.Thread] = CollectorExecutor(ExecutorLimits(soft_timeout=20, timeout=20))
+    first, second = (executor.run({"job": threading.current_thread})["job"].result for _ in range(2))
+    assert first is not None
+    assert first is second
+
+
+def test_each_job_is_charged_with_its_own_cpu_time() -> None:
+    def work() -> None:
+        started = time.thread_time()
+        while time.thread_time() - started < 0.05:
+            pass
+
+    executor: CollectorExecutor[None] = CollectorExecutor(ExecutorLimits(soft_timeout=20, timeout=20))
+    outcomes = executor.run({"work": work, "rest": lambda: None})
+    assert outcomes["work"].cpu_seconds >= 0.05
+    assert outcomes["rest"].cpu_seconds < 0.05
+
+
 class Moving(Collector):
     """Exposes the number that it is given, as if read from a file."""
 

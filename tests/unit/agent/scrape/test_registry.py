@@ -11,7 +11,7 @@ from metricat_agent.collectors import Collector
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.exposition.model import gauge, single
 from metricat_agent.host.hostfs import Host
-from metricat_agent.scrape.registry import Registry
+from metricat_agent.scrape.registry import SERIES, Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +101,33 @@ def test_invalid_sample_fails_its_own_collector_only(
     assert not scrape.of("node_labelled"), "a failed collector exposes none of its series"
     fixed.given = []
     assert scrape_of(registry.page(fmt).plain.decode()).get("node_scrape_collector_success", collector="fixed") == 1
+
+
+class Yielding(Fickle):
+    """Exposes families of its own, of another collector, and of the registry."""
+
+    name = "yielding"
+    summary = "yields to the others"
+    yields_to_others = True
+    why: str | None = None
+
+    def collect(self) -> Metrics:
+        super().collect()
+        return [(GOOD, [((), 2)]), (gauge("node_extra", "Extra."), [((), 3)]), (SERIES, [(("extra",), 4)])]
+
+
+def test_collector_that_yields_loses_families_that_others_expose(scrape_of: Callable[[str], Scrape]) -> None:
+    scrape = scrape_of(Registry([Yielding(Host()), Good(Host())]).scrape())
+    assert scrape.get("node_good") == 1
+    assert scrape.get("node_extra") == 3
+    assert scrape.of("metricat_collector_series") == {("good",): 1, ("yielding",): 1}
+
+
+def test_failing_collector_that_yields_reports_its_own_error(caplog: pytest.LogCaptureFixture) -> None:
+    yielding = Yielding(Host())
+    yielding.why = "no such file"
+    Registry([yielding, Good(Host())]).scrape()
+    assert "collector yielding fails: ZeroDivisionError: no such file" in caplog.text
 
 
 def test_bytes_that_are_not_utf8_are_escaped(scrape_of: Callable[[str], Scrape]) -> None:
