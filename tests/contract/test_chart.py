@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,22 @@ def test_values_yaml_sets_every_value_that_is_not_deprecated() -> None:
     assert {path for path in missing if not path.startswith("operator.askPrometheus")} == {"global"}
 
 
+def test_a_template_uses_every_value_of_the_schema() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    texts = "".join(path.read_text() for path in (CHART / "templates").iterdir())
+    used = {name.removeprefix(".") for name in re.findall(r"\.Values((?:\.\w+)+)", texts)}
+    unused = [path for path in _schema_paths(schema, schema["$defs"]) if not _is_used(path, used)]
+    assert unused == ["global"]
+
+
+def test_the_chart_sets_the_settings_that_the_operator_reads() -> None:
+    source = (ROOT / "operator" / "src" / "metricat_operator" / "settings.py").read_text()
+    renders = "".join(path.read_text() for path in RENDERS.glob("*.yaml"))
+    read, given = set(re.findall(r'"(METRICAT_\w+)"', source)), set(re.findall(r"name: (METRICAT_\w+)", renders))
+    assert sorted(given - read) == []
+    assert sorted(read - given) == ["METRICAT_HEALTH_PORT", "METRICAT_METRICS_PORT", "METRICAT_WORKERS"]
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -74,6 +91,11 @@ def test_the_schema_rejects_a_wrong_value(value: str, message: str) -> None:
     done = chart.helm("template", chart.RELEASE, CHART, f"--set={value}")
     assert done.returncode != 0
     assert message in done.stderr
+
+
+def _is_used(path: str, used: set[str]) -> bool:
+    """Return whether a template uses the value, a part of it, or the map that holds it."""
+    return any(one == path or one.startswith(f"{path}.") or path.startswith(f"{one}.") for one in used)
 
 
 def _set_paths(value: Any, at: str = "") -> Iterator[str]:
