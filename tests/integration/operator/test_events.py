@@ -78,10 +78,10 @@ def test_status_under_former_names_is_replaced_without_events(cluster: Cluster, 
     receivers = [{"name": "chat", "webhook": {"url": "http://example.com"}}]
     cluster.apply(target(namespace, {"notifications": {"receivers": receivers}}))
     wait_ready(cluster, namespace)
-    eventually(lambda: cluster.condition(namespace, "nodes", "NotificationsConfigured"))
+    first = {"Selected": [("Warning", "NoPrometheus")], "NotificationsConfigured": [("Warning", "NoAlertmanager")]}
+    eventually(lambda: {kind: events(cluster, namespace, kind) for kind in FORMER} == first)
     settled = cluster.get("mtarget", "nodes", namespace)
     assert settled is not None
-    counts = {kind: events(cluster, namespace, kind) for kind in FORMER}
 
     # The former operator was the same field manager and applied the whole status.
     conditions = [{**one, "type": FORMER.get(one["type"], one["type"])} for one in settled["status"]["conditions"]]
@@ -102,4 +102,4 @@ def test_status_under_former_names_is_replaced_without_events(cluster: Cluster, 
     assert by_type == {one["type"]: one for one in settled["status"]["conditions"]}, "the times stay"
     assert not any(name in str(found["metadata"]["managedFields"]) for name in FORMER.values())
     time.sleep(1.5)  # an event would be written within a second
-    assert {kind: events(cluster, namespace, kind) for kind in FORMER} == counts
+    assert {kind: events(cluster, namespace, kind) for kind in FORMER} == first
