@@ -229,9 +229,13 @@ REFUSED |= {
         (
             "repeat interval below 1m",
             {"repeatInterval": "10s"},
-            "receivers[0].repeatInterval: Invalid value: must be 1m",
+            'receivers[0].repeatInterval: Invalid value: "10s": must be 1m or more',
         ),
-        ("deprecated repeat below 1m", {"repeat": "10s"}, "receivers[0].repeat: Invalid value: must be 1m or more"),
+        (
+            "deprecated repeat below 1m",
+            {"repeat": "10s"},
+            'receivers[0].repeat: Invalid value: "10s": must be 1m or more',
+        ),
         (
             "both names of the repeat interval",
             {"repeat": "4h", "repeatInterval": "4h"},
