@@ -101,8 +101,8 @@ _NAMES = {
         "rx_write_requests": "rx_write_requests",
     },
 }
-_LANES = 4
-"""Factor of data counters: the standard counts data in units of four octets, one for each lane."""
+_OCTETS = 4
+"""Factor of data counters: the standard counts data in units of four octets."""
 COUNTERS: dict[tuple[str, str], Family] = {
     (directory, file): counter(
         f"node_infiniband_{name}_total", f"Counter {file} of the port{', in bytes' * ('data' in file)}.", *_PORT
@@ -181,8 +181,8 @@ def parse(adapters: Iterable[Adapter]) -> Metrics:
                     if file == "lifespan":
                         gauges[LIFESPAN].append((place, int(text) / 1000))
                     else:
-                        lanes = _LANES if "data" in file else 1
-                        counts[directory, file].append((place, int(text) * lanes))
+                        factor = _OCTETS if "data" in file else 1
+                        counts[directory, file].append((place, int(text) * factor))
     return [(INFO, infos), *gauges.items(), *((COUNTERS[key], samples) for key, samples in counts.items())]
 
 
