@@ -1,4 +1,4 @@
-"""All collectors for Linux by name. The list is explicit: there is no discovery of modules."""
+"""All collectors for Linux by name. The list is explicit; modules are not discovered."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """udev's data of a device (empty if there is none), and ``rotational`` from sysfs ("1", "0" or empty)."""
+    """udev's data of a device (empty without udev), and ``rotational`` from sysfs ("1", "0" or empty)."""
 
     udev: str = ""
     rotational: str = ""

@@ -155,7 +155,7 @@ def usage(answer: MountAnswer) -> Usage:
 
 
 def parse(found: list[tuple[Mount, Usage | None]]) -> Metrics:
-    """Label filesystems by device, the host's mount point and type. After an error there is no size."""
+    """Label filesystems by device, the host's mount point and type. After an error, omit the size."""
     columns: dict[Family, list[Sample]] = {family: [] for family in FileSystems.families}
     for mount, used in found:
         labels = (mount.source, mount.mount_point, mount.fstype)

@@ -99,7 +99,7 @@ Lines = dict[str, list[str]]
 
 
 def read(host: Host, name: str) -> str:
-    """Read the statistics of the client or the server, empty if there is none."""
+    """Read the statistics of the client or the server, empty if it does not exist."""
     try:
         return host.pid1(f"net/rpc/{name}")
     except FileNotFoundError:

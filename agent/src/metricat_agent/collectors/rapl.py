@@ -1,7 +1,7 @@
 """Energy used by CPUs and memory, from ``/sys/class/powercap`` (kernel: power/powercap/powercap.rst).
 
-Since Linux 5.10 only root may read it, because energy measurements can reveal secrets. Without the right to read, there
-are no series and no error.
+Since Linux 5.10 only root may read it, because energy measurements can reveal secrets. Without the right to read,
+the collector returns nothing and does not fail.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def _timex(name: str, text: str) -> Family:
 
 
 OFFSET = _timex("offset_seconds", "Offset of the node's clock from its reference, in seconds.")
-FREQUENCY = _timex("frequency_adjustment_ratio", "Frequency adjustment of the node's clock; 1 is no adjustment.")
+FREQUENCY = _timex("frequency_adjustment_ratio", "Frequency adjustment of the node's clock; 1 means no adjustment.")
 MAX_ERROR = _timex("maxerror_seconds", "Maximum error of the clock, in seconds.")
 ESTIMATED_ERROR = _timex("estimated_error_seconds", "Estimated error of the clock, in seconds.")
 STATUS = _timex("status", "Bits of the clock's status (STA_*).")
