@@ -21,7 +21,7 @@ def rendered(*settings: str) -> list[dict[str, Any]]:
     return [one for one in yaml.safe_load_all(text) if one and "-dashboard-" in one["metadata"]["name"]]
 
 
-def test_without_the_value_there_are_none() -> None:
+def test_no_dashboard_without_the_value() -> None:
     assert rendered() == []
 
 

@@ -1,4 +1,4 @@
-"""Real faults, each small, bounded and undone: in a pod of their own, and in file systems in files."""
+"""Real faults, each small, bounded and reverted: in a pod of their own, and in file systems in files."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from metricat_tools.stack import Kubectl
 
 SECONDS = 600
-"""After so long each fault in a pod ends by itself."""
+"""Each fault in a pod ends automatically after this time."""
 MEBIBYTES = 768
-"""Many, so that whatever else comes and goes meanwhile is little beside it."""
+"""Large enough that other changes of memory meanwhile are small in comparison."""
 FILES = 45_000
 
-# Each container names its process, as a culprit is named.
+# Each container sets the name of its process, which alerts report.
 _START = f"""
 import os, signal, time
 signal.alarm({SECONDS})
@@ -41,7 +41,7 @@ while True:
     pass
 """.replace("SECONDS", str(SECONDS)),
     "memory-hog": f"called('memory-hog')\nheld = b'x' * ({MEBIBYTES} << 20)\ntime.sleep({SECONDS})\n",
-    # Many processes, because each may open a thousand files only.
+    # Many processes, because each may open only a thousand files.
     "file-hoarder": f"""called('file-hoarder')
 for _ in range({FILES // 900}):
     if os.fork() == 0:
@@ -56,7 +56,7 @@ _LIMITS = {"memory-hog": f"{MEBIBYTES + 64}Mi", "file-hoarder": "512Mi", "oom-vi
 
 
 def pod(image: str, node: str, namespace: str) -> dict[str, Any]:
-    """The pod in which the culprits run, on this node."""
+    """Return the pod that runs the faulty processes on this node."""
 
     def container(name: str) -> dict[str, Any]:
         return {
@@ -90,23 +90,23 @@ class Volume:
     mountpoint: Path
 
     def fill(self) -> None:
-        """Take all its space."""
+        """Use all its space."""
         with suppress(OSError), (self.mountpoint / "filler").open("wb", buffering=0) as filler:
             while True:
                 filler.write(bytes(1 << 16))
 
     def crowd(self) -> None:
-        """Take all its inodes."""
+        """Use all its inodes."""
         with suppress(OSError):
             for number in range(1000):
                 (self.mountpoint / f"f{number}").touch()
 
     def freeze(self) -> None:
-        """Make it read-only, as the kernel does after an error of the disk."""
+        """Remount it read-only, as the kernel does after a disk error."""
         self._remount("ro")
 
-    def mend(self) -> None:
-        """Undo all of that."""
+    def repair(self) -> None:
+        """Revert all faults."""
         self._remount("rw")
         for path in self.mountpoint.iterdir():
             if path.is_file():
@@ -118,10 +118,10 @@ class Volume:
 
 @contextmanager
 def volumes(node: Node, *names: str) -> Iterator[list[Volume]]:
-    """A volume of each name, in the machine's mount namespace, whose table agents read, and in the node's."""
+    """Mount a volume of each name in the mount namespaces of the machine, whose table agents read, and of the node."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metricat-faults-", dir="/var/tmp")))
-        folder.chmod(0o755)  # the agents are nobody
+        folder.chmod(0o755)  # agents run as nobody
         yield [stack.enter_context(_volume(node, folder, name)) for name in names]
 
 

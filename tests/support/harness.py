@@ -1,4 +1,4 @@
-"""What the tests of the operator on a real API server share: kubectl, targets, waiting, the operator's process."""
+"""Helpers of the operator's tests on a real API server: kubectl, targets, waiting, the operator process."""
 
 import json
 import socket
@@ -47,7 +47,7 @@ WANTED_CHILDREN = tuple(kind.name.lower() for kind in wanted_kinds(Spec()))
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster and somebody in it: kubectl is that person's; the client, for all the rest, the administrator's."""
+    """A cluster with a user: kubectl has the rights of the user, the API client those of the administrator."""
 
     kubeconfig: Path
     kubectl: Path
@@ -68,7 +68,7 @@ class Cluster:
         return done.stdout
 
     def apply(self, *manifests: Manifest, dry_run: bool = False) -> None:
-        """Server-side, as `kubectl apply --server-side --force-conflicts` does it."""
+        """Apply server-side, as `kubectl apply --server-side --force-conflicts` does."""
         for manifest in manifests:
             metadata = manifest["metadata"]
             path = api_path(manifest["kind"].lower(), metadata["name"], metadata["namespace"])
@@ -76,16 +76,16 @@ class Cluster:
             self.api.call("PATCH", f"{path}?{query}", manifest, "application/apply-patch+yaml")
 
     def create(self, manifest: Manifest) -> None:
-        """As `kubectl create` does it: a field that nobody knows is an error."""
+        """Create, as `kubectl create` does: an unknown field is an error."""
         path = api_path(manifest["kind"].lower(), "", manifest["metadata"]["namespace"]).rstrip("/")
         self.api.call("POST", f"{path}?fieldManager=kubectl&fieldValidation=Strict", manifest)
 
     def patch(self, kind: str, name: str, namespace: str, operations: list[dict[str, Any]]) -> None:
-        """A JSON patch (RFC 6902)."""
+        """Apply a JSON Patch (RFC 6902)."""
         self.api.call("PATCH", api_path(kind, name, namespace), operations, "application/json-patch+json")
 
     def delete(self, kind: str, name: str, namespace: str) -> None:
-        """Without waiting until it is gone."""
+        """Delete, without waiting for the deletion to finish."""
         self.api.call("DELETE", api_path(kind, name, namespace))
 
     def get(self, kind: str, name: str, namespace: str) -> Manifest | None:
@@ -94,11 +94,11 @@ class Cluster:
         except ApiError as error:
             if f'"{name}" not found' in str(error):
                 return None
-            raise AssertionError(f"{kind} {name}: {error}") from error  # to `eventually`, not yet
+            raise AssertionError(f"{kind} {name}: {error}") from error  # `eventually` retries it
         return found
 
     def pods(self, namespace: str = "", selector: str = "") -> list[Manifest]:
-        """Those of one namespace, or of all."""
+        """Return the pods of one namespace, or of all."""
         place = f"/namespaces/{namespace}" if namespace else ""
         found: list[Manifest] = self.api.get(f"/api/v1{place}/pods?labelSelector={quote(selector)}")["items"]
         return found
@@ -115,7 +115,7 @@ def api_path(kind: str, name: str, namespace: str) -> str:
 
 
 def eventually(what: Callable[[], object], seconds: float = SETTLE_SECONDS) -> None:
-    """Wait until it is true; an assertion inside counts as not yet."""
+    """Wait until `what` returns true; an AssertionError in it counts as false."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -130,7 +130,7 @@ def eventually(what: Callable[[], object], seconds: float = SETTLE_SECONDS) -> N
 
 @contextmanager
 def served(cluster: Cluster, plural: str) -> Iterator[None]:
-    """A kind of the Prometheus Operator's, for as long as the context lasts."""
+    """Serve a kind of the Prometheus Operator while the context is open."""
     cluster.do("apply", "--server-side", "-f", str(crd_file(plural)))
     eventually(lambda: cluster.run("get", plural).returncode == 0)
     yield
@@ -138,14 +138,14 @@ def served(cluster: Cluster, plural: str) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """A TCP port that is free now."""
+    """Return a TCP port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def crd_file(plural: str) -> Path:
-    """A CRD of the Prometheus Operator."""
+    """Return the path of a CRD of the Prometheus Operator."""
     module = module_dir("prometheus-operator", "github.com/prometheus-operator/prometheus-operator")
     return module / "example" / "prometheus-operator-crd" / f"monitoring.coreos.com_{plural}.yaml"
 
@@ -160,7 +160,7 @@ def install_chart(cluster: Cluster, release: str, *values: str) -> None:
 
 @dataclass
 class RunningOperator:
-    """The operator's process."""
+    """A process of the operator."""
 
     environment: dict[str, str]
     log: Path
@@ -172,7 +172,7 @@ class RunningOperator:
             self.process = subprocess.Popen(command, env=self.environment, stderr=log)
 
     def ready(self) -> bool:
-        """What its readiness probe says."""
+        """Return whether the readiness probe succeeds."""
         return self._probe("readyz") == 200
 
     def _probe(self, path: str) -> int:
@@ -187,7 +187,7 @@ class RunningOperator:
             return 0
 
     def errors(self) -> list[Manifest]:
-        """What it logged as its own errors; kopf calls a request that it will try again one, too."""
+        """Return the errors that the operator itself logged; kopf logs retried requests as errors too."""
         events = map(json.loads, self.log.read_text().splitlines())
         return [
             event
@@ -197,7 +197,7 @@ class RunningOperator:
 
     @contextmanager
     def alive(self) -> Iterator[None]:
-        """Running for as long as the context lasts; it must end well, and log no error of its own."""
+        """Run while the context is open; the process must exit with 0 and log no error of its own."""
         self.start()
         try:
             yield
@@ -205,7 +205,7 @@ class RunningOperator:
             assert self.errors() == []
         finally:
             self.kill()
-            sys.stderr.write(self.log.read_text()[-20_000:])  # pytest shows it where a test failed
+            sys.stderr.write(self.log.read_text()[-20_000:])  # pytest shows it for a failed test
 
     def stop(self) -> int:
         assert self.process is not None

@@ -1,7 +1,7 @@
-"""A program that takes notifications as their real takers do, and tells over HTTP what it took.
+"""A program that receives notifications like the real services, and lists over HTTP what it received.
 
-It runs in a pod: `python3 sink.py FOLDER`, where FOLDER holds `sink.crt` and `sink.key`. Mail comes by SMTP, after
-STARTTLS and with a password; HTTP requests are refused where Slack, PagerDuty or a webhook with a token would.
+It runs in a pod: `python3 sink.py FOLDER`, where FOLDER holds `sink.crt` and `sink.key`. It receives mail by SMTP after
+STARTTLS and with a password, and refuses the HTTP requests that Slack, PagerDuty or a webhook with a token refuse.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ ROUTING_KEY = "0123456789abcdef0123456789abcdef"
 _SEVERITIES = {"critical", "error", "warning", "info"}
 _ACTIONS = {"trigger", "acknowledge", "resolve"}
 
-TAKEN: list[dict[str, Any]] = []
+RECEIVED: list[dict[str, Any]] = []
 
 
 class Mail:
-    """What the SMTP server does with a message."""
+    """Handler of the SMTP server."""
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 (aiosmtpd's)
-        """Keep it."""
+        """Store the message."""
         content = envelope.content
         message = email.message_from_bytes(content if isinstance(content, bytes) else b"", policy=email.policy.default)
         body, page = (message.get_body((kind,)) for kind in ("plain", "html"))
-        TAKEN.append(
+        RECEIVED.append(
             {
                 "way": "email",
                 "tls": session.ssl is not None,
@@ -55,14 +55,14 @@ class Mail:
 
 
 def log_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object) -> AuthResult:  # noqa: ARG001 (aiosmtpd's)
-    """Let the one user in."""
+    """Accept the one user."""
     if isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode()):
         return AuthResult(success=True, auth_data=data.login)
     return AuthResult(success=False, handled=False)
 
 
 def refusal(way: str, headers: Any, body: dict[str, Any]) -> tuple[int, str]:
-    """Why the real taker would not have it, with the status that it would give; 0: it would."""
+    """Return the HTTP status and reason with which the real service refuses the request; 0 if it accepts it."""
     if way == "slack" and not all("title" in one and "text" in one for one in body.get("attachments", [{}])):
         return 400, "invalid_payload"
     if way == "pagerduty":
@@ -76,26 +76,26 @@ def refusal(way: str, headers: Any, body: dict[str, Any]) -> tuple[int, str]:
 
 
 class Web(BaseHTTPRequestHandler):
-    """POST /WAY takes a notification; GET tells all that were taken."""
+    """POST /WAY receives a notification; GET lists all received ones."""
 
     def do_POST(self) -> None:
-        """Take it, or refuse it."""
+        """Store the notification, or refuse it."""
         way = self.path.strip("/").partition("/")[0]
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         status, why = refusal(way, self.headers, body)
         if status:
             self._answer(status, why)
-            TAKEN.append({"way": f"refused by {way}", "why": why, "body": body})
+            RECEIVED.append({"way": f"refused by {way}", "why": why, "body": body})
             return
-        TAKEN.append({"way": way, "body": body})
+        RECEIVED.append({"way": way, "body": body})
         if way == "pagerduty":
             self._answer(202, json.dumps({"status": "success", "dedup_key": body["dedup_key"]}))
         else:
             self._answer(200, "ok")
 
     def do_GET(self) -> None:
-        """Tell what was taken."""
-        self._answer(200, json.dumps(TAKEN))
+        """List the received notifications."""
+        self._answer(200, json.dumps(RECEIVED))
 
     def _answer(self, status: int, text: str) -> None:
         self.send_response(status)
@@ -105,18 +105,18 @@ class Web(BaseHTTPRequestHandler):
 
 
 def main(folder: Path) -> None:
-    """Serve for ever."""
+    """Serve until killed."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "sink.crt", folder / "sink.key")
     Controller(
         Mail(),
-        hostname="0.0.0.0",  # a pod's own address
+        hostname="0.0.0.0",  # the address of the pod
         port=SMTP_PORT,
         tls_context=context,
         require_starttls=True,
         authenticator=log_in,
         auth_required=True,
-        auth_exclude_mechanism=["LOGIN"],  # each server asks for the name in other words, and Alertmanager knows few
+        auth_exclude_mechanism=["LOGIN"],  # Alertmanager supports few of the prompts that servers use
     ).start()
     ThreadingHTTPServer(("", HTTP_PORT), Web).serve_forever()
 

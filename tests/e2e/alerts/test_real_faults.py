@@ -141,7 +141,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
         finally:
             demo.kubectl.run("delete", "pod", "faults", "--namespace", NAMESPACE, "--ignore-not-found")
             for volume in (full, crowded, frozen):
-                volume.mend()
+                volume.repair()
         try:
             ended = time.monotonic()
 

@@ -17,14 +17,14 @@ NODES = 3
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """One for each worker; each test makes namespaces of its own."""
+    """One control plane per worker; each test creates its own namespaces."""
     with ControlPlane.start(f"operator-{os.getpid()}") as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def cluster(control_plane: ControlPlane) -> Cluster:
-    """The control plane with simulated nodes, all CRDs, and what the chart brings besides the Deployment."""
+    """The control plane with simulated nodes, all CRDs, and all objects of the chart except the Deployment."""
     cluster = Cluster(control_plane.kubeconfig, ensure("kubectl")["kubectl"], control_plane.api)
     cluster.do("apply", "--server-side", "-f", str(ROOT / "crds"))
     for kind in (kind for kind in CHILD_KINDS if kind.optional):

@@ -1,4 +1,4 @@
-"""The operator's own metrics: who may read them, and that they say what the statuses say."""
+"""The operator's own metrics: access by RBAC, and their agreement with the statuses."""
 
 import http.client
 import ssl
@@ -23,12 +23,12 @@ def scrape(operator: RunningOperator, token: str = "") -> tuple[int, str]:
         with error:
             return error.code, error.read().decode()
     except OSError as error:
-        return 0, str(error)  # it has not started yet
+        return 0, str(error)  # not started yet
 
 
 @pytest.fixture(scope="session")
 def token(cluster: Cluster) -> str:
-    """Of a ServiceAccount that the chart's ClusterRole is bound to, as the message for a refused one says."""
+    """The token of a ServiceAccount with the chart's ClusterRole, bound as the message of a 403 says."""
     cluster.do("create", "serviceaccount", "scraper", "-n", "monitoring")
     cluster.do(
         *("create", "clusterrolebinding", "scraper", "--clusterrole=metricat-metrics-reader"),
@@ -42,14 +42,17 @@ def test_metrics_require_authentication_and_the_right_to_get(
 ) -> None:
     eventually(lambda: scrape(operator, token)[0] == 200)
     status, text = scrape(operator)
-    assert (status, text) == (401, "send a bearer token that the API server knows, such as that of a ServiceAccount\n")
+    assert (status, text) == (
+        401,
+        "Authentication required. Send a bearer token of this cluster, such as a ServiceAccount's.\n",
+    )
     assert scrape(operator, "made-up")[0] == 401
-    nobody = cluster.do("create", "token", "default", "-n", "monitoring").strip()
-    status, text = scrape(operator, nobody)
+    unauthorized = cluster.do("create", "token", "default", "-n", "monitoring").strip()
+    status, text = scrape(operator, unauthorized)
     assert status == 403
     assert "--clusterrole=metricat-metrics-reader" in text
     port = operator.environment["METRICAT_METRICS_PORT"]
-    with pytest.raises((OSError, http.client.HTTPException)):  # in the clear there is no answer at all
+    with pytest.raises((OSError, http.client.HTTPException)):  # the port speaks TLS only
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10)
 
 
@@ -60,17 +63,17 @@ def test_metrics_report_the_status(
     wait_ready(cluster, namespace)
     control_plane.simulate_nodes(["broken-metrics"])
     mine = f'target="nodes",target_namespace="{namespace}"'
-    told = [
+    expected = [
         f'metricat_node_uncovered{{node="broken-metrics",pool="default",reason="ImagePullBackOff",{mine}}} 1.0',
         f"metricat_target_nodes_uncovered{{{mine}}} 1.0",
         f'metricat_target_condition{{status="False",{mine},type="Ready"}} 1.0',
         f'metricat_target_condition{{status="True",{mine},type="Ready"}} 0.0',
     ]
     try:
-        eventually(lambda: set(told) <= set(scrape(operator, token)[1].splitlines()))
+        eventually(lambda: set(expected) <= set(scrape(operator, token)[1].splitlines()))
     finally:
         cluster.do("delete", "node", "broken-metrics")
-    eventually(lambda: not {told[0], *told[2:]} & set(scrape(operator, token)[1].splitlines()))
+    eventually(lambda: not {expected[0], *expected[2:]} & set(scrape(operator, token)[1].splitlines()))
     cluster.do("delete", "mtarget", "nodes", "-n", namespace)
     eventually(lambda: namespace not in scrape(operator, token)[1])
 
@@ -78,7 +81,7 @@ def test_metrics_report_the_status(
 def test_temporary_failure_is_reported_retried_and_counted(
     cluster: Cluster, namespace: str, operator: RunningOperator, token: str
 ) -> None:
-    """A webhook that is down, as after a bad upgrade of somebody else's."""
+    """A webhook is down, as after a failed upgrade of another product."""
     webhook = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
@@ -103,7 +106,7 @@ def test_temporary_failure_is_reported_retried_and_counted(
         cluster.apply(target(namespace))
         eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "InternalError")
         assert "failed calling webhook" in cluster.condition(namespace, "nodes", "Applied")["message"]
-        wait_ready(cluster, namespace)  # the others are made all the same
+        wait_ready(cluster, namespace)  # the other children are created
         eventually(lambda: '\nmetricat_reconcile_errors_total{reason="InternalError"} ' in scrape(operator, token)[1])
     finally:
         cluster.api.call("DELETE", f"{path}/{namespace}")
@@ -133,9 +136,9 @@ def test_metrics_report_cordoned_and_new_nodes(
 ) -> None:
     control_plane.simulate_nodes(["going"])
     cluster.do("cordon", "going")
-    told = ('\nmetricat_node_cordoned{node="going",reason="Cordoned"} 1.0', "\nmetricat_node_created_timestamp")
+    expected = ('\nmetricat_node_cordoned{node="going",reason="Cordoned"} 1.0', "\nmetricat_node_created_timestamp")
     try:
-        eventually(lambda: all(one in scrape(operator, token)[1] for one in told))
+        eventually(lambda: all(one in scrape(operator, token)[1] for one in expected))
     finally:
         cluster.do("delete", "node", "going")
     eventually(lambda: 'node="going"' not in scrape(operator, token)[1])

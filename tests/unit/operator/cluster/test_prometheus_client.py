@@ -1,4 +1,4 @@
-"""One pod is asked, by answers that a real Prometheus gave; and what else may come back is survived."""
+"""Queries to one pod, with recorded responses of a real Prometheus, and every other response is survived."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -44,7 +44,7 @@ def recorded(**instead: str) -> Handle:
         return response
 
     requests: list[str] = []
-    handle.requests = requests  # type: ignore[attr-defined]  # what was asked
+    handle.requests = requests  # type: ignore[attr-defined]  # the received requests
     return handle
 
 

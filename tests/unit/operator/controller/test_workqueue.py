@@ -110,7 +110,7 @@ def test_workers_do_not_exceed_the_limit() -> None:
 def test_failed_key_is_retried_with_growing_delay_and_others_continue() -> None:
     async def test() -> None:
         times: list[float] = []
-        told: list[str] = []
+        reported: list[str] = []
         others: list[float] = []
 
         async def work(key: str) -> float | None:
@@ -120,7 +120,7 @@ def test_failed_key_is_retried_with_growing_delay_and_others_continue() -> None:
             times.append(now())
             raise ValueError("bad")
 
-        queue = WorkQueue(work, lambda key, error, delay: told.append(f"{key} {error} {delay > 0}"))
+        queue = WorkQueue(work, lambda key, error, delay: reported.append(f"{key} {error} {delay > 0}"))
         queue.add("bad")
         queue.add("good")
         await working(queue, 100_000)
@@ -129,7 +129,7 @@ def test_failed_key_is_retried_with_growing_delay_and_others_continue() -> None:
         ceilings = [1, 2, 4, 8, 16, 32, 60, 60]
         assert all(most / 2 <= gap <= most for gap, most in zip(gaps, ceilings, strict=False))
         assert max(gaps) <= 60
-        assert told[0] == "bad bad True"
+        assert reported[0] == "bad bad True"
         assert others == pytest.approx([10.0 * number for number in range(len(others))])
         assert len(others) >= 99
 

@@ -1,4 +1,4 @@
-"""The operator tells of nodes that alerts should leave alone, and of no others."""
+"""Metrics of nodes cover cordoned and new nodes, and no others."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from metricat_operator.metrics.nodes import node_families
 NOW = 1_800_000_000.0
 
 
-def told(*nodes: Node) -> dict[str, dict[tuple[str, ...], float]]:
+def exported(*nodes: Node) -> dict[str, dict[tuple[str, ...], float]]:
     return {
         family.name: {tuple(sample.labels.values()): sample.value for sample in family.samples}
         for family in node_families(nodes, NOW)
@@ -29,12 +29,12 @@ def told(*nodes: Node) -> dict[str, dict[tuple[str, ...], float]]:
     ],
 )
 def test_cordoned_node_is_exported_with_its_reason(node: Node, reason: str | None) -> None:
-    assert told(node)["metricat_node_cordoned"] == ({("a", reason): 1} if reason else {})
+    assert exported(node)["metricat_node_cordoned"] == ({("a", reason): 1} if reason else {})
 
 
 def test_creation_time_is_exported_for_an_hour() -> None:
     nodes = (Node("old", created=NOW - 3601), Node("new", created=NOW - 60), Node("unknown"))
-    assert told(*nodes)["metricat_node_created_timestamp_seconds"] == {("new",): NOW - 60}
+    assert exported(*nodes)["metricat_node_created_timestamp_seconds"] == {("new",): NOW - 60}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The probes: a watch that hangs, and a kopf that went deaf, are told to kubelet."""
+"""The probes report a hanging watch and a stalled kopf to the kubelet."""
 
 import asyncio
 from typing import Any
