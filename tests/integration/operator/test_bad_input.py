@@ -23,10 +23,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "bad label value": ({"monitor": {"labels": {"release": "k p s"}}}, "spec.monitor.labels.release"),
     "Metricat's own label": (
         {"monitor": {"labels": {"app.kubernetes.io/instance": "kps"}}},
-        "are set by Metricat; choose another label name",
+        ". Choose another label name.",
     ),
     "bad series label": ({"agent": {"extraLabels": {"my-env": "x"}}}, "key my-env is not a Prometheus label name"),
-    "reserved label": ({"agent": {"extraLabels": {"node": "x"}}}, "are set by Metricat; choose another label name"),
+    "reserved label": ({"agent": {"extraLabels": {"node": "x"}}}, ". Choose another label name."),
     "bad regex": ({"agent": {"collectors": {"netdev": {"excludeDevices": "(veth"}}}}, "missing closing )"),
     "bad duration": ({"monitor": {"interval": "often"}}, "spec.monitor.interval"),
     "impossible quantity": (
@@ -41,27 +41,27 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "timeout over interval": (
         {"monitor": {"interval": "5s"}},
-        "scrapeTimeout (default 10s) must not be longer than interval (default 15s); set both",
+        "scrapeTimeout (default 10s) must not be longer than interval (default 15s). Set both.",
     ),
     "unknown alert": ({"alerts": {"rules": {"NodeIsSad": {}}}}, 'unknown field "spec.alerts.rules.NodeIsSad"'),
     "alert and record": (
         {"alerts": {"extraGroups": [{"name": "g", "rules": [{"alert": "A", "record": "b", "expr": "1"}]}]}},
-        "a rule has either alert or record, and not both",
+        "a rule has either alert or record, not both",
     ),
     "a rule that records, with what only an alert has": (
         {"alerts": {"extraGroups": [{"name": "g", "rules": [{"record": "a:b", "expr": "1", "for": "5m"}]}]}},
-        "a rule that records has none: leave them out",
+        "a recording rule takes no for, keep_firing_for or annotations. Remove them.",
     ),
     "request over limit": (
         {"agent": {"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "500M"}}}},
-        "requests.memory is more than limits.memory; raise the limit or ask for less",
+        "requests.memory is more than limits.memory. Raise the limit or lower the request.",
     ),
     "two groups of one name": (
         {"alerts": {"extraGroups": [{"name": "g", "rules": []}, {"name": "g", "rules": []}]}},
         "Duplicate value",
     ),
 }
-OF_AN_ALERT = "every key must be a Prometheus label name, and none that Metricat sets, such as severity"
+OF_AN_ALERT = "every key must be a Prometheus label name that Metricat does not set (as it does severity"
 REFUSED |= {
     f"an alert's label: {what}": (spec, OF_AN_ALERT)
     for what, spec in (
@@ -91,9 +91,9 @@ FIVE = {"matchLabels": {f"k{number}": "v" for number in range(5)}}
 REFUSED |= {
     f"pool: {what}": ({"pools": [{"name": "gpu", "nodeSelector": {"matchLabels": {"a": "b"}}} | change]}, message)
     for what, change, message in (
-        ("of the default's name", {"name": "default"}, "default is the pool of the nodes that no other pool owns"),
+        ("of the default's name", {"name": "default"}, "default is the name of the pool of all other nodes"),
         ("without a name", {"name": ""}, "spec.pools[0].name"),
-        ("for all nodes", {"nodeSelector": {}}, "a pool needs a label or an expression to select nodes by"),
+        ("for all nodes", {"nodeSelector": {}}, "a pool needs a label or an expression that selects nodes"),
         (
             "In without values",
             {"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
@@ -104,7 +104,7 @@ REFUSED |= {
         ("unknown field", {"agent": {"prot": 1}}, 'unknown field "spec.pools[0].agent.prot"'),
         ("bad quantity", {"agent": {"resources": {"limits": {"memory": "much"}}}}, "limits.memory in body should"),
         ("none unavailable", {"agent": {"updateStrategy": {"maxUnavailable": 0}}}, "greater than or equal to 1"),
-        ("reserved label", {"agent": {"extraLabels": {"pool": "x"}}}, "are set by Metricat; choose another label"),
+        ("reserved label", {"agent": {"extraLabels": {"pool": "x"}}}, ". Choose another label name."),
     )
 }
 REFUSED |= {
@@ -115,8 +115,8 @@ REFUSED |= {
         ("bad label", {"action": "drop", "sourceLabels": ["a-b"]}, "metricRelabelings[0].sourceLabels[0]"),
         ("replace what", {"sourceLabels": ["device"]}, "replace (the default), hashmod, lowercase, uppercase"),
         ("hashmod by what", {"action": "hashmod", "targetLabel": "part"}, "hashmod needs modulus"),
-        ("labeldrop of what", {"action": "labeldrop", "sourceLabels": ["a"]}, "take regex and nothing else"),
-        ("keepequal", {"action": "keepequal", "targetLabel": "a", "regex": "b"}, "sourceLabels and targetLabel and"),
+        ("labeldrop of what", {"action": "labeldrop", "sourceLabels": ["a"]}, "take only regex"),
+        ("keepequal", {"action": "keepequal", "targetLabel": "a", "regex": "b"}, "take only sourceLabels and"),
     )
 }
 REFUSED |= {
@@ -131,7 +131,7 @@ REFUSED |= {
         (
             "none for Prometheus",
             {"tlsSecretName": "tls", "clientCASecretName": "ca"},
-            "clientCASecretName and prometheusClientSecretName go together",
+            "clientCASecretName and prometheusClientSecretName must be set together",
         ),
         ("a name without TLS", {"serverName": "agents.example.com"}, "serverName needs tlsSecretName"),
     )
@@ -143,8 +143,8 @@ REFUSED["web of a pool"] = (
 REFUSED |= {
     f"toleration: {what}": ({"agent": {"tolerations": [one]}}, message)
     for what, one, message in (
-        ("of nothing", {"effect": "NoSchedule"}, "a toleration without a key is for every taint, and needs operator"),
-        ("of a value", {"key": "a", "operator": "Exists", "value": "b"}, "operator Exists asks for no value"),
+        ("of nothing", {"effect": "NoSchedule"}, "a toleration without a key matches every taint and needs operator"),
+        ("of a value", {"key": "a", "operator": "Exists", "value": "b"}, "operator Exists takes no value"),
         ("for a time", {"operator": "Exists", "tolerationSeconds": 5}, "tolerationSeconds needs effect NoExecute"),
         ("bad key", {"key": "a b"}, "spec.agent.tolerations[0].key"),
     )
@@ -177,7 +177,7 @@ REFUSED |= {
         (
             "the wrong way round",
             {"alerts": {"rules": {"NodeCPUUsageHigh": TURNED}}},
-            "critical.threshold must be at least warning.threshold, for NodeCPUUsageHigh is worse the higher its value",
+            "critical.threshold must be at least warning.threshold, because higher values of NodeCPUUsageHigh",
         ),
         (
             "of hours that are left",
@@ -186,7 +186,7 @@ REFUSED |= {
                     "rules": {"NodeFilesystemFillsUp": {"warning": {"threshold": 4}, "critical": {"threshold": 5}}}
                 }
             },
-            "critical.threshold must be at most warning.threshold, for NodeFilesystemFillsUp is worse the lower its",
+            "critical.threshold must be at most warning.threshold, because lower values of NodeFilesystemFillsUp",
         ),
         (
             "of a pool",
@@ -197,12 +197,12 @@ REFUSED |= {
 }
 REFUSED["both ways in a pool"] = (
     {"pools": [OF_A_POOL | {"agent": {"collectors": {"diskstats": {"excludeDevices": "a", "includeDevices": "b"}}}}]},
-    "excludeDevices and includeDevices do not go together; give one of the two",
+    "excludeDevices and includeDevices cannot be combined. Set one of them.",
 )
 REFUSED["no role"] = ({"monitor": {"serviceDiscoveryRole": "endpoints"}}, "Unsupported value")
 REFUSED["both ways"] = (
     {"agent": {"collectors": {"netdev": {"excludeDevices": "^veth", "includeDevices": "^eth"}}}},
-    "excludeDevices and includeDevices do not go together; give one of the two",
+    "excludeDevices and includeDevices cannot be combined. Set one of them.",
 )
 REFUSED["no way to mask"] = ({"agent": {"collectors": {"processes": {"mask": "rot13"}}}}, "Unsupported value")
 REFUSED |= {
@@ -224,7 +224,7 @@ SECRET = {"name": "on-call", "key": "it"}
 REFUSED |= {
     f"receiver: {what}": ({"notifications": {"receivers": [{"name": "a", "slack": {"url": SECRET}} | change]}}, message)
     for what, change, message in (
-        ("no way to tell", {"slack": None}, "say how to tell the receiver: set email, slack, pagerDuty or webhook"),
+        ("no way to tell", {"slack": None}, "a receiver needs an address. Set email, slack, pagerDuty or webhook."),
         ("our own name", {"name": "Nobody"}, "spec.notifications.receivers[0].name"),
         (
             "repeat interval below 1m",
@@ -243,24 +243,24 @@ REFUSED |= {
         ),
         ("a secret itself", {"slack": {"url": "https://hooks.slack.com/x"}}, "receivers[0].slack.url"),
         ("unknown severity", {"severities": ["page"]}, "Unsupported value"),
-        ("no URL", {"webhook": {}}, "a webhook has either url or urlSecret, and not both"),
+        ("no URL", {"webhook": {}}, "a webhook has either url or urlSecret, not both"),
         (
             "a user without a password",
             {"email": {"to": "a@b.c", "from": "d@e.f", "server": "mail:587", "username": "me"}},
-            "username and password go together",
+            "username and password must be set together",
         ),
         ("no port", {"email": {"to": "a@b.c", "from": "d@e.f", "server": "mail"}}, "receivers[0].email.server"),
         (
             "no time",
             {"quietHours": [{"from": "20:00", "to": "20:00"}]},
-            "from and to are the same time; for a whole day write from 00:00 to 24:00",
+            "from and to are the same time. For a whole day, use from 00:00 to 24:00.",
         ),
-        ("no such pool", {"pools": ["gpu"]}, "a receiver asks for a pool that does not exist; name one of spec.pools"),
+        ("no such pool", {"pools": ["gpu"]}, "a receiver names a pool that does not exist. Use a name from spec.pools"),
     )
 }
 REFUSED["too many terms"] = (
     {"pools": [{"name": name, "nodeSelector": FIVE} for name in "abc"]},
-    "the numbers of labels and expressions of all pools, multiplied, must be 64 or less",
+    "the product of the pools' numbers of labels and expressions must be at most 64",
 )
 REFUSED["two pools of one name"] = (
     {"pools": [{"name": "a", "nodeSelector": {"matchLabels": {"a": value}}} for value in "xy"]},
@@ -341,9 +341,9 @@ def test_deprecated_names_are_accepted_with_a_warning(cluster: Cluster, namespac
     assert accepted(cluster, namespace)["status"] == "True"
     message = accepted(cluster, namespace)["message"]
     for warning in (
-        "spec.agent.collectors.load is deprecated. Use loadavg.",
-        "spec.pools[0].agent.collectors.processes.mask is deprecated. Use hashNames.",
-        "spec.notifications.receivers[0].repeat is deprecated. Use repeatInterval.",
+        "spec.agent.collectors.load is deprecated. Use loadavg",
+        "spec.pools[0].agent.collectors.processes.mask is deprecated. Use hashNames",
+        "spec.notifications.receivers[0].repeat is deprecated. Use repeatInterval",
     ):
         assert warning in message
     eventually(lambda: "--no-collector.loadavg" in str(cluster.get("daemonset", CHILD, namespace)))

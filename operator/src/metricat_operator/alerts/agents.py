@@ -1,4 +1,4 @@
-"""Alerts about the watching itself."""
+"""Alerts about the monitoring itself: agents, collectors and the alerting chain."""
 
 from metricat_operator.alerts.alert import NODE, Alert, Level
 from metricat_operator.alerts.node_lifecycle import SILENCED_BY
@@ -16,9 +16,9 @@ _LOST = (
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeAgentDown",
-        meaning="Prometheus cannot scrape the agent of the node, or the operator says that there is none (where "
-        "Prometheus scrapes the operator). Critical: so it is on many nodes. Nodes for which NodeCordoned or NodeNew "
-        "fires are left out.",
+        meaning="Prometheus cannot scrape the agent of the node, or the operator reports that the node has no agent "
+        "(if Prometheus scrapes the operator). Critical: this is the case on many nodes. Nodes for which "
+        "NodeCordoned or NodeNew fires do not count.",
         expr=_LOST,
         resource="agent",
         summary="{{ if $labels.node }}The agent on {{ $labels.node }}{{ else }}Many agents{{ end }} cannot be scraped",
@@ -26,8 +26,8 @@ ALERTS: tuple[Alert, ...] = (
         f"(pool {{{{ $labels.pool }}}}){_WHY}"
         '{{ else }}{{ $value | printf "%.1f" }} % of the agents (threshold <threshold> %)'
         "{{ end }}.",
-        action="kubectl get mtarget -A -o wide names the nodes without a ready agent and why; Prometheus' page "
-        "of targets has the last error.",
+        action="Run kubectl get mtarget -A -o wide to list the nodes without a ready agent and the causes. "
+        "Prometheus' page of targets shows the last error.",
         unit="% of the nodes",
         levels=(
             Level("warning", None, "5m"),
@@ -42,23 +42,23 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeCollectorFailing",
-        meaning="A part of the agent cannot read its part of the node.",
+        meaning="A collector of the agent cannot read its part of the node.",
         expr=f"max by ({KEYS}, collector) (node_scrape_collector_success{{<selector>}}) == 0",
         resource="collector {{ $labels.collector }}",
         summary="Collector {{ $labels.collector }} on {{ $labels.node }} fails",
-        description=f"Collector {{{{ $labels.collector }}}} of the agent on {NODE} fails at every scrape; "
-        "its log says why.",
-        action="kubectl logs of the agent's pod on the node says what could not be read, and why.",
+        description=f"Collector {{{{ $labels.collector }}}} of the agent on {NODE} fails at every scrape. "
+        "The agent's log shows the cause.",
+        action="Run kubectl logs for the agent's pod on the node: it shows what could not be read, and why.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(
         name="MetricatWatchdog",
-        meaning="Always fires, so that a receiver can notice when the chain from Prometheus to it is broken.",
+        meaning="Always fires, so that a receiver can detect when the chain from Prometheus to the receiver is broken.",
         expr="vector(1)",
         resource="chain",
         summary="The alerting chain works",
-        description="This alert always fires. Its silence means that Prometheus or Alertmanager does not work.",
-        action="nothing, while it comes.",
+        description="This alert always fires. If it stops, Prometheus or Alertmanager does not work.",
+        action="No action: this alert fires continuously by design.",
         levels=(Level("info", None, "0s", per_target=True),),
     ),
 )

@@ -1,4 +1,4 @@
-"""What an alert is, as data."""
+"""Alerts as data."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,10 +11,10 @@ NODE = "{{ $labels.node }} (pool {{ $labels.pool }})"
 
 @dataclass(frozen=True)
 class Level:
-    """One severity of an alert: fires when the expression is true for `duration`.
+    """One severity of an alert: it fires when the expression has been true for `duration`.
 
-    `expr` is there where the level asks something else than the alert's other levels do. One about the `fleet` is about
-    a target's nodes together, whatever labels their pools have.
+    `expr` replaces the alert's expression for this level. A level that is `per_target` is about all nodes of a target
+    together, whatever labels their pools have.
     """
 
     severity: Severity
@@ -28,12 +28,13 @@ class Level:
 class Alert:
     """An alert.
 
-    In `expr`, `<threshold>` becomes the level's threshold, `<selector>` the label matchers that keep it to one
-    target's series, `<coverage>` those that keep it to what the operator tells of the target; texts may hold them too.
-    `resource` says what the alert is about on the node, and is a template: a critical silences its own warning on the
-    same node and resource. An alert that `lingers` goes on firing, after it was last true, for as long as it had to be
-    true before: so a value that sways about the threshold does not flap. `action` is the first thing to do: the message
-    says so itself, for it has a link to more only where somebody keeps the pages at a URL.
+    `expr` and the texts may hold placeholders: `<threshold>` becomes the level's threshold, `<selector>` the label
+    matchers that restrict series to one target, and `<coverage>` those that restrict the operator's series to it.
+    `<namespace>`, `<service>` and `<window>` become the target's namespace, its Service and its rate window.
+    `resource` is a template for the part of the node that the alert is about: a critical alert silences its own warning
+    on the same node and resource. An alert with `keep_firing` keeps firing, after its expression was last true, for as
+    long as it had to be true before. So a value that oscillates around the threshold does not make it flap. `action` is
+    the first step for the reader of a message: not every installation has a URL for its runbooks.
     """
 
     name: str
@@ -49,5 +50,5 @@ class Alert:
 
     @property
     def per_node(self) -> bool:
-        """Whether it is asked of a target's series; else it is about the chain as a whole."""
+        """Return whether the alert reads a target's series; otherwise it is about the alerting chain as a whole."""
         return any("<selector>" in (level.expr or self.expr) for level in self.levels)

@@ -1,11 +1,12 @@
-"""What is unusual for the hour: the last hour beside the same hour of days before, in PromQL only.
+"""Values that are unusual for the hour: the last hour compared with the same hour of earlier days, in PromQL only.
 
-It is unusual where it is unlike both the seven days before, of which most are working days, and the same day a week
-before: a Saturday is like the Saturday before, and the Monday after a bad Monday is like the days between.
+A value is unusual if it differs both from the seven days before, most of which are working days, and from the same day
+a week before. So a Saturday is compared with the Saturday before, and the Monday after a bad Monday with the days
+between.
 
-Usual is the median of those days, which one bad day does not move, and the spread around it is their median absolute
-deviation, scaled to be a standard deviation where the days are normally distributed (Rousseeuw and Croux 1993). Below a
-floor that a person would not look at, nothing is unusual, however steady the node was.
+The usual value is the median of those days, which one bad day does not change. The spread is their median absolute
+deviation, scaled to a standard deviation of normally distributed days (Rousseeuw and Croux 1993). The spread has a
+floor: smaller differences are never unusual, however steady the node was.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ DAYS = 7
 _ENOUGH_DAYS = 4
 _NORMAL = 1.4826
 INTERVAL = "5m"
-"""How often it is worked out; nothing about an hour changes sooner."""
+"""Evaluation interval; averages over an hour do not change faster."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class _Watched:
     measure: str
     recorded: str
     floor: float
-    """The least spread that is believed, in the measure's own unit."""
+    """The smallest spread, in the measure's unit."""
 
 
 _WATCHED = (
@@ -54,7 +55,7 @@ def _of(watched: _Watched) -> tuple[Recording, ...]:
         Recording(f"{name}:spread", f"clamp_min({_NORMAL} * quantile by ({KEYS}) (0.5, {away}), {watched.floor:g})"),
         Recording(f"{name}:daily_deviation", f"({hour} - on ({KEYS}) {usual}) / on ({KEYS}) {spread}"),
         Recording(f"{name}:weekly_deviation", f"({hour} - on ({KEYS}) {week_before}) / on ({KEYS}) {spread}"),
-        # The lesser of both; there is none until there is a week before.
+        # The smaller of both; absent until there is a week of history.
         Recording(
             f"{name}:deviation",
             f"max by ({KEYS}) ({daily} and on ({KEYS}) (abs({weekly}) >= on ({KEYS}) abs({daily})) "
@@ -74,16 +75,16 @@ _DEVIATIONS = " or ".join(
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeUnusual",
-        meaning="For an hour the node has used far more, or far less, CPU or memory than in the same hour both of the "
-        "seven days before and of the same day a week before: by so many of the usual deviations. It needs eight days "
-        "of history, and so a Prometheus that keeps more than the default of 24 hours; until then it is silent.",
+        meaning="For an hour the node has used far more, or far less, CPU or memory than in the same hour of the seven "
+        "days before, and of the same day a week before. The threshold counts usual deviations. The alert needs eight "
+        "days of history, so Prometheus must keep more than the default of 24 hours. Until then it does not fire.",
         expr=f"abs({_DEVIATIONS}) > <threshold>",
         resource="unusual {{ $labels.measure }}",
-        summary="{{ $labels.measure }} on {{ $labels.node }} is not what it is at this hour on other days",
+        summary="{{ $labels.measure }} on {{ $labels.node }} is unusual for this hour",
         description=f"{{{{ $labels.measure }}}} on {NODE} is "
-        '{{ $value | printf "%.1f" }} usual deviations away from what it was in the same hour of the days before '
+        '{{ $value | printf "%.1f" }} usual deviations away from its value in the same hour of the days before '
         "(threshold <threshold>).",
-        action="the node's dashboard shows the processes that use most now; ask what has changed since yesterday.",
+        action="Look at the processes that use most on the node's dashboard, and find what changed since yesterday.",
         unit="deviations",
         levels=(Level("info", 3, "30m"),),
     ),

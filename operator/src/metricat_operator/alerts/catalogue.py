@@ -1,4 +1,4 @@
-"""Every alert that Metricat ships: what it watches, its levels and their defaults; and what is recorded for them."""
+"""Every alert that Metricat ships, with its levels and defaults, and the recording rules for them."""
 
 from metricat_operator.alerts import agents, anomaly, cpu_memory, hardware, network, node_lifecycle, recording, storage
 from metricat_operator.alerts.alert import Alert, Level, Severity
@@ -17,4 +17,4 @@ CATALOGUE: tuple[Alert, ...] = (
 )
 
 RECORDINGS: tuple[Recording, ...] = (*recording.RECORDINGS, *node_lifecycle.RECORDED)
-"""All that is recorded besides the baseline."""
+"""All recording rules except the baseline."""

@@ -4,9 +4,9 @@ from metricat_operator.alerts.alert import NODE, Alert, Level
 
 
 def _top(metric: str, amount: str) -> str:
-    """Template text: the three processes that use most, each with its pod where it has one.
+    """Return the template of the three processes that use most, each with its pod if it has one.
 
-    The pod's name comes from kube-state-metrics where Prometheus has it; else its UID is shown.
+    The pod's name comes from kube-state-metrics. Without it, the text shows the pod's UID.
     """
     processes = f"sort_desc(topk(3, max by (pid, name, pod_uid) ({metric}{{<selector>,node=%q}})))"
     pod = (
@@ -31,12 +31,12 @@ _OOM_KILLS = "metricat:node_oom_kills:increase5m{<selector>} >= 1"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeCPUUsageHigh",
-        meaning="All cores of the node together are busy: neither idle, nor waiting for I/O, nor stolen.",
+        meaning="The cores of the node are busy: not idle, not waiting for I/O, not stolen by the hypervisor.",
         expr="metricat:node_cpu_usage:percent{<selector>} >= <threshold>",
         resource="cpu",
         summary="CPU usage on {{ $labels.node }} is high",
         description=f'CPU usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).{_TOP_CPU}',
-        action="give the pods named here CPU limits, or move them to other nodes; end what should not run.",
+        action="Give the pods named here CPU limits, or move them to other nodes. Stop what should not run.",
         unit="%",
         levels=(Level("warning", 80, "5m"), Level("critical", 95, "1m")),
         keep_firing=True,
@@ -49,7 +49,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="The load of {{ $labels.node }} is high",
         description=f'The 1-minute load of {NODE} is {{{{ $value | printf "%.1f" }}}} per core (threshold <threshold>).'
         f"{_TOP_CPU}",
-        action="see whether the CPUs are busy (NodeCPUUsageHigh) or tasks wait for a disk: ps -eo stat,comm | "
+        action="Check whether the CPUs are busy (NodeCPUUsageHigh) or tasks wait for a disk: ps -eo stat,comm | "
         "grep ^D on the node.",
         unit="tasks per core",
         levels=(Level("warning", 2, "15m"),),
@@ -57,42 +57,43 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodePressureCPU",
-        meaning="Tasks wait for a CPU: the share of time in which at least one did (pressure stall information).",
+        meaning="Tasks wait for a CPU: the share of time in which at least one task waited (pressure stall "
+        "information).",
         expr="metricat:node_pressure_cpu_waiting:percent{<selector>} > <threshold>",
         resource="cpu pressure",
         summary="Tasks on {{ $labels.node }} wait for a CPU",
         description=f'On {NODE}, tasks waited for a CPU {{{{ $value | printf "%.1f" }}}} % of the time '
         f"(threshold <threshold> %).{_TOP_CPU}",
-        action="move some of the pods named here to other nodes, or raise CPU limits that hold them back.",
+        action="Move some of the pods named here to other nodes, or raise CPU limits that throttle them.",
         unit="%",
         levels=(Level("warning", 25, "10m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodeMemoryUsageHigh",
-        meaning="Little memory is available without swapping (MemAvailable), caches counted as available.",
+        meaning="Little memory is available without swapping (MemAvailable). Caches count as available.",
         expr="metricat:node_memory_usage:percent{<selector>} >= <threshold>",
         resource="memory",
         summary="Memory usage on {{ $labels.node }} is high",
         description=f'Memory usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
         f"{_TOP_MEMORY}",
-        action="look whether one of the processes named here grows; restart its pod, or give it a memory limit.",
+        action="Check whether one of the processes named here grows. Restart its pod, or give it a memory limit.",
         unit="%",
         levels=(Level("warning", 85, "5m"), Level("critical", 95, "5m")),
         keep_firing=True,
     ),
     Alert(
         name="NodeOOMKill",
-        meaning="The kernel killed a process for want of memory. Critical: the node had none left. Info: it had, "
-        "so a container met its own limit, which is normal on Kubernetes. The kernel counts both as one; they are "
-        "told apart by whether 90 % of the node's memory was in use in the last 5 minutes.",
+        meaning="The kernel killed a process because memory ran out. Critical: the node ran out of memory. Info: a "
+        "container reached its own limit, which is normal on Kubernetes. The kernel counts both together. The alert is "
+        "critical if 90 % of the node's memory was in use in the last 5 minutes.",
         expr="",
         resource="oom",
-        summary="A process on {{ $labels.node }} was killed for want of memory",
-        description=f'On {NODE}, the kernel killed {{{{ $value | printf "%.0f" }}}} processes within 5 minutes for '
-        f"want of memory.{_TOP_MEMORY}",
-        action="kubectl get pods -A --field-selector spec.nodeName={{ $labels.node }}, look for restarts, and "
-        "for OOMKilled in kubectl describe pod.",
+        summary="The kernel killed a process on {{ $labels.node }} because memory ran out",
+        description=f'On {NODE}, the kernel killed {{{{ $value | printf "%.0f" }}}} processes within 5 minutes '
+        f"because memory ran out.{_TOP_MEMORY}",
+        action="Run kubectl get pods -A --field-selector spec.nodeName={{ $labels.node }} and look for restarts. "
+        "Then look for OOMKilled in kubectl describe pod.",
         levels=(
             Level("info", None, "0s", f"{_OOM_KILLS} unless {_EXHAUSTED}"),
             Level("critical", None, "0s", f"{_OOM_KILLS} and {_EXHAUSTED}"),
@@ -100,40 +101,40 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeMemoryMajorFaults",
-        meaning="Pages are read from disk over and over, mostly because memory is short.",
+        meaning="Memory pages are read from disk continuously, mostly because memory is short.",
         expr="metricat:node_memory_major_faults:rate{<selector>} > <threshold>",
         resource="memory faults",
-        summary="{{ $labels.node }} reads memory pages from disk all the time",
+        summary="{{ $labels.node }} reads memory pages from disk continuously",
         description=f'{NODE} has {{{{ $value | printf "%.0f" }}}} major page faults a second (threshold <threshold>).'
         f"{_TOP_MEMORY}",
-        action="free memory on the node: move away the pods of the processes named here.",
+        action="Free memory on the node: move the pods of the processes named here to other nodes.",
         unit="faults per second",
         levels=(Level("warning", 500, "15m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodeSwapUsageHigh",
-        meaning="The swap space is nearly full; only on nodes that have some.",
+        meaning="The swap space is nearly full. Only nodes with swap space have this alert.",
         expr="metricat:node_swap_usage:percent{<selector>} >= <threshold>",
         resource="swap",
         summary="Swap usage on {{ $labels.node }} is high",
         description=f'Swap usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
         f"{_TOP_MEMORY}",
-        action="look whether it is used, by rate(node_vmstat_pswpin[5m]); if so, move away the pods of the "
-        "processes named here.",
+        action="Check with rate(node_vmstat_pswpin[5m]) whether pages are swapped in. If so, move the pods of the "
+        "processes named here to other nodes.",
         unit="%",
         levels=(Level("warning", 80, "15m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodePressureMemory",
-        meaning="All tasks at once wait for memory: the share of time (pressure stall information, full).",
+        meaning="All tasks wait for memory at the same time: the share of time (pressure stall information, full).",
         expr="metricat:node_pressure_memory_stalled:percent{<selector>} > <threshold>",
         resource="memory pressure",
-        summary="{{ $labels.node }} stalls for want of memory",
+        summary="Tasks on {{ $labels.node }} stall because memory is short",
         description=f'On {NODE}, all tasks waited for memory {{{{ $value | printf "%.1f" }}}} % of the time '
         f"(threshold <threshold> %).{_TOP_MEMORY}",
-        action="move away a pod of the processes named here at once, before the kernel kills something.",
+        action="Move a pod of the processes named here to another node now, before the kernel kills a process.",
         unit="%",
         levels=(Level("warning", 10, "10m"), Level("critical", 30, "5m")),
         keep_firing=True,

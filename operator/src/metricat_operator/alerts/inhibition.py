@@ -1,8 +1,8 @@
-"""Which alert silences which: the one source of the AlertmanagerConfig's rules and of those in docs/alertmanager.md.
+"""Inhibition rules: the source of those in the AlertmanagerConfig and in docs/alertmanager.md.
 
-Nothing silences what is graver than itself, but a node that is out of service, or new, all that is about it; nor
-anything of another node. Two labels that are both absent count as
-equal to Alertmanager, so each side is made to have what it is compared by.
+An alert does not silence alerts of a higher severity or of another node. NodeCordoned and NodeNew are the exception:
+they silence all alerts about their node. Alertmanager treats two absent labels as equal, so the matchers require the
+compared labels on both sides.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from metricat_operator.alerts.node_lifecycle import SILENCED_BY
 
 @dataclass(frozen=True)
 class Matcher:
-    """What an alert's label must be like."""
+    """A requirement on one label of an alert."""
 
     name: str
     match: Literal["=", "!=", "=~", "!~"]
     value: str
 
     def __str__(self) -> str:
-        """As Alertmanager's configuration has it."""
+        """Return the matcher in the syntax of Alertmanager's configuration."""
         return f'{self.name}{self.match}"{self.value}"'
 
 
 @dataclass(frozen=True)
 class Inhibition:
-    """While a source fires, targets that have these labels in common with it are not told."""
+    """A rule: while a source alert fires, no messages are sent for target alerts with the same values of `equal`."""
 
     why: str
     source: tuple[Matcher, ...]
@@ -36,7 +36,7 @@ class Inhibition:
 
 _LESSER = Matcher("severity", "=~", "warning|info")
 _NODE = ("cluster", "namespace", "service", "node")
-"""`cluster` is the external label by which people tell their Prometheuses apart; without it, nothing changes."""
+"""`cluster` is the usual external label that distinguishes Prometheus servers. Without it, nothing changes."""
 
 INHIBITIONS: tuple[Inhibition, ...] = (
     Inhibition(
@@ -46,13 +46,13 @@ INHIBITIONS: tuple[Inhibition, ...] = (
         equal=(*_NODE, "resource"),
     ),
     Inhibition(
-        why="Without its agent nothing new is known of a node: what still fires there, lingers.",
+        why="Without an agent, a node has no new samples: its other alerts only keep firing.",
         source=(Matcher("alertname", "=", "NodeAgentDown"), Matcher("node", "!=", "")),
         target=(_LESSER, Matcher("alertname", "!=", "NodeAgentDown"), Matcher("node", "!=", "")),
         equal=_NODE,
     ),
     Inhibition(
-        why="A node that is cordoned, about to be deleted or brand-new calls nobody.",
+        why="A node that is cordoned, about to be deleted or new sends no messages.",
         source=(Matcher("alertname", "=~", SILENCED_BY), Matcher("node", "!=", "")),
         target=(Matcher("alertname", "!~", SILENCED_BY), Matcher("node", "!=", "")),
         equal=_NODE,

@@ -5,7 +5,7 @@ from metricat_operator.alerts.recording import KEYS
 
 VIRTUAL = "lo|veth.*|br-.*|docker.*|cni.*|cali.*|cilium.*|lxc.*|flannel.*|vxlan.*|geneve.*|tun.*|tap.*|virbr.*|kube-.*|"
 VIRTUAL += "nodelocaldns|dummy.*|ifb.*|wg.*"
-"""Devices that are no physical links, by the names that they have by custom."""
+"""Names of devices that are not physical links, by convention."""
 
 _DEVICE = f"{{{{ $labels.device }}}} on {NODE}"
 _PACKETS = "metricat:node_network_packets:rate{<selector>} >= 10"
@@ -13,40 +13,43 @@ _PACKETS = "metricat:node_network_packets:rate{<selector>} >= 10"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeNetworkBandwidthHigh",
-        meaning="A physical link is nearly full in one direction; only where the link knows its speed.",
+        meaning="A physical link is nearly full in one direction. Only links that report their speed have this alert.",
         expr=f'metricat:node_network_bandwidth:percent{{device!~"{VIRTUAL}",<selector>}} >= <threshold>',
         resource="bandwidth {{ $labels.device }}",
         summary="Link {{ $labels.device }} on {{ $labels.node }} is nearly full",
         description=f'{_DEVICE} uses {{{{ $value | printf "%.1f" }}}} % of its speed to {{{{ $labels.direction }}}} '
         "(threshold <threshold> %).",
-        action="the kubelet's container_network_receive_bytes_total and ..._transmit_bytes_total tell which pod it is.",
+        action="Find the pod with the kubelet's container_network_receive_bytes_total and ..._transmit_bytes_total.",
         unit="%",
         levels=(Level("warning", 80, "5m"), Level("critical", 95, "5m")),
         keep_firing=True,
     ),
     Alert(
         name="NodeNetworkDropsHigh",
-        meaning="A device drops packets for want of room or of a taker; at least 10 packets a second.",
+        meaning="A device drops packets because a buffer is full or nothing receives them. Devices with fewer than 10 "
+        "packets a second do not count.",
         expr=f"100 * metricat:node_network_drop:ratio{{<selector>}} >= <threshold> and {_PACKETS}",
         resource="drops {{ $labels.device }}",
         summary="{{ $labels.device }} on {{ $labels.node }} drops packets",
         description=f'{_DEVICE} drops {{{{ $value | printf "%.2f" }}}} % of the packets to {{{{ $labels.direction }}}} '
         "(threshold <threshold> %).",
-        action="ethtool -S {{ $labels.device }} | grep -iE 'drop|miss|fifo' on the node says where they are dropped.",
+        action="Run ethtool -S {{ $labels.device }} | grep -iE 'drop|miss|fifo' on the node to see where they are "
+        "dropped.",
         unit="% of packets",
         levels=(Level("warning", 1, "15m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodeNetworkErrorsHigh",
-        meaning="Packets of a device are broken: a bad cable, port or driver; at least 10 packets a second.",
+        meaning="A device has packets with errors: a bad cable, port or driver. Devices with fewer than 10 packets a "
+        "second do not count.",
         expr=f"100 * metricat:node_network_error:ratio{{<selector>}} >= <threshold> and {_PACKETS}",
         resource="errors {{ $labels.device }}",
-        summary="{{ $labels.device }} on {{ $labels.node }} has broken packets",
-        description=f"Of the packets that {_DEVICE} had to {{{{ $labels.direction }}}}, "
+        summary="{{ $labels.device }} on {{ $labels.node }} has packets with errors",
+        description=f"{_DEVICE} has errors in "
         '{{ $value | printf "%.2f" }} % '
-        "were broken (threshold <threshold> %).",
-        action="ethtool -S {{ $labels.device }} | grep -iE 'err|crc' on the node; CRC errors mean cable, "
+        "of the packets to {{ $labels.direction }} (threshold <threshold> %).",
+        action="Run ethtool -S {{ $labels.device }} | grep -iE 'err|crc' on the node. CRC errors mean a bad cable, "
         "transceiver or port.",
         unit="% of packets",
         levels=(Level("warning", 1, "15m"),),
@@ -54,27 +57,27 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeConntrackHigh",
-        meaning="The table of followed connections is nearly full; then new connections are dropped.",
+        meaning="The connection tracking table is nearly full. When it is full, the kernel drops new connections.",
         expr="metricat:node_conntrack_usage:percent{<selector>} > <threshold>",
         resource="conntrack",
-        summary="The connection table of {{ $labels.node }} is nearly full",
-        description=f'The connection table of {NODE} is {{{{ $value | printf "%.1f" }}}} % full '
+        summary="The connection tracking table of {{ $labels.node }} is nearly full",
+        description=f'The connection tracking table of {NODE} is {{{{ $value | printf "%.1f" }}}} % full '
         "(threshold <threshold> %).",
-        action="conntrack -S, and conntrack -L by source address, on the node show who opens so many; raise "
-        "nf_conntrack_max meanwhile.",
+        action="Run conntrack -S, and conntrack -L by source address, on the node to find who opens so many. Meanwhile "
+        "raise nf_conntrack_max.",
         unit="%",
         levels=(Level("warning", 75, "5m"), Level("critical", 90, "5m")),
         keep_firing=True,
     ),
     Alert(
         name="NodeBondDegraded",
-        meaning="A bond has fewer links up than it has links.",
+        meaning="Links of a bond are down.",
         expr=f"max by ({KEYS}, master) (node_bonding_slaves{{<selector>}}) "
         f"- max by ({KEYS}, master) (node_bonding_active{{<selector>}}) > 0",
         resource="bond {{ $labels.master }}",
         summary="Bond {{ $labels.master }} on {{ $labels.node }} is degraded",
         description=f'{{{{ $value | printf "%.0f" }}}} links of bond {{{{ $labels.master }}}} on {NODE} are down.',
-        action="cat /proc/net/bonding/{{ $labels.master }} on the node names the link that is down.",
+        action="Run cat /proc/net/bonding/{{ $labels.master }} on the node to find the link that is down.",
         levels=(Level("warning", None, "5m"),),
     ),
     Alert(
@@ -86,8 +89,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="Link {{ $labels.device }} on {{ $labels.node }} flaps",
         description=f'{_DEVICE} went up or down {{{{ $value | printf "%.0f" }}}} times within 2 minutes '
         "(threshold <threshold>).",
-        action="dmesg -T | grep {{ $labels.device }} on the node shows when the link went down, and what the "
-        "driver says.",
+        action="Run dmesg -T | grep {{ $labels.device }} on the node to see when the link went down, and the driver's "
+        "messages.",
         unit="changes within 2 minutes",
         levels=(Level("warning", 3, "2m"),),
         keep_firing=True,

@@ -1,7 +1,7 @@
-"""Nodes as the cluster knows them: which should have an agent that answers, and which nobody need be told of.
+"""Nodes by their state in the cluster: which should have a working agent, and which send no messages.
 
-What is told by kube-state-metrics, or by the operator where Prometheus scrapes it, counts alike; where both are, they
-agree, and where neither is, every node is one like the others. The operator's status lists 50 uncovered nodes at most.
+Series of kube-state-metrics and of the operator (if Prometheus scrapes it) count alike. If Prometheus has both, they
+agree. If it has neither, no node counts as cordoned or new. The operator reports at most 50 uncovered nodes.
 """
 
 from metricat_operator.alerts.alert import NODE, Alert, Level
@@ -15,7 +15,7 @@ BEFORE_DELETION = (
     "node.cloudprovider.kubernetes.io/shutdown",
     "node.kubernetes.io/out-of-service",
 )
-"""Taints of nodes that are about to be deleted or shut down, by those who scale or run clusters."""
+"""Taints of nodes that are about to be deleted or shut down, set by autoscalers and cloud providers."""
 
 _UP = f"max by ({KEYS}) (up{{<selector>}})"
 _MISSING = (
@@ -30,55 +30,55 @@ _CREATED = "(kube_node_created or metricat_node_created_timestamp_seconds)"
 
 
 def _of(facts: str) -> str:
-    """1 for each of the target's nodes that is among these."""
+    """Return the expression that is 1 for each of the target's nodes in `facts`."""
     return f"count by ({KEYS}) (metricat:node_agent:up{{<selector>}} and on (node) ({facts}))"
 
 
 RECORDED: tuple[Recording, ...] = (
-    # 1 where the agent is scraped, 0 where it is not, or the operator says that there is none.
+    # 1 if the agent is scraped; 0 if it is not, or if the operator reports that the node has none.
     Recording("metricat:node_agent:up", f"{_UP} == 0 or on (node) {_MISSING} or on (node) {_UP}"),
     Recording("metricat:node:cordoned", _of(_OUT_OF_SERVICE)),
     Recording("metricat:node:new", _of(f"time() - {_CREATED} < 900")),
 )
 
 SILENCED_BY = "NodeCordoned|NodeNew"
-"""The alerts below. Where one is switched off, its nodes are like the others in every respect."""
+"""The alerts below. If one is disabled, its nodes are treated like all others."""
 
 _CORDONED = "max_over_time(metricat:node:cordoned{<selector>}[%s]) > 0"
-"""Within so long. Its alerts linger when a node is taken away, and nobody is left to say that it was cordoned: so it
-counts as such unless it comes back, in whatever pool, for as long as any of them may. The minutes are until its agent
-is missed too."""
+"""Cordoned within this time. When a node is removed, its alerts keep firing, but no series reports any longer that it
+was cordoned. So it counts as cordoned for as long as any of its alerts can keep firing, unless it returns in any pool.
+The 5 minutes last until its agent counts as missing."""
 
 _WHY = (
     "{{ with printf `topk(1, metricat_node_cordoned{node=%q})` $labels.node | query }}"
     " ({{ (first .).Labels.reason }}){{ end }}"
 )
-_SILENCED_NOTE = "While this fires, Alertmanager tells of no other alert about the node."
+_SILENCED_NOTE = "While this alert fires, Alertmanager sends no other alert about the node."
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeCordoned",
-        meaning="The node is cordoned, drained or about to be deleted, or was so 5 minutes ago or when it went. While "
-        "this fires, Alertmanager tells of no other alert about the node: whoever took it out of service knows. "
-        "kube-state-metrics or the operator tell so, where Prometheus scrapes them.",
+        meaning="The node is cordoned, drained or about to be deleted, or was so in the last 5 minutes or when it was "
+        "removed. While this alert fires, Alertmanager sends no other alert about the node: it is out of service on "
+        "purpose. The alert needs kube-state-metrics or the operator to be scraped by Prometheus.",
         expr=f"{_CORDONED % '5m'} or {_CORDONED % '2h'} "
         'unless on (namespace, service, node) metricat:node_agent:up{namespace="<namespace>",service="<service>"}',
         resource="cordoned",
-        summary="{{ $labels.node }} takes no new pods",
+        summary="{{ $labels.node }} accepts no new pods",
         description=f"{NODE} is cordoned, drained or deleted{_WHY}, or was so until now. {_SILENCED_NOTE}",
-        action="nothing, if it was expected; kubectl uncordon {{ $labels.node }} puts the node back.",
+        action="No action if this was expected. kubectl uncordon {{ $labels.node }} puts the node back into service.",
         levels=(Level("info", None, "0s"),),
     ),
     Alert(
         name="NodeNew",
-        meaning="The node came to the cluster within the last 15 minutes. While this fires, Alertmanager tells of no "
-        "other alert about the node: it pulls images, and its agents start. kube-state-metrics or the operator tell "
-        "so, where Prometheus scrapes them.",
+        meaning="The node joined the cluster within the last 15 minutes. While this alert fires, Alertmanager sends no "
+        "other alert about the node: it pulls images, and its agents start. The alert needs kube-state-metrics or the "
+        "operator to be scraped by Prometheus.",
         expr="metricat:node:new{<selector>} > 0",
         resource="new",
         summary="{{ $labels.node }} is new",
-        description=f"{NODE} came to the cluster within the last 15 minutes. {_SILENCED_NOTE}",
-        action="nothing: it ends by itself.",
+        description=f"{NODE} joined the cluster within the last 15 minutes. {_SILENCED_NOTE}",
+        action="No action: the alert ends automatically.",
         levels=(Level("info", None, "0s"),),
     ),
 )

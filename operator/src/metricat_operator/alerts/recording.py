@@ -1,9 +1,9 @@
-"""The recording rules, and the measures: one series each that a person may ask for by name."""
+"""The recording rules, and the measures: series that people query by name."""
 
 from dataclasses import dataclass
 
 KEYS = "namespace, service, node, pool"
-"""What names one node of one target. A node that moves between pools may run two agents for a moment."""
+"""Labels that identify a node of a target. A node that moves between pools may run two agents for a moment."""
 
 DEVICE = f"{KEYS}, device"
 FILESYSTEM = f"{DEVICE}, mountpoint, fstype"
@@ -12,10 +12,10 @@ _SENSOR = f"{KEYS}, chip, sensor"
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording rule; `<selector>` keeps it to one target's series, `<window>` becomes its rate window.
+    """A recording rule. `<selector>` restricts it to one target's series, `<window>` becomes the target's rate window.
 
-    Raw series are aggregated to what they are about: for a moment, an agent that was replaced still has series beside
-    those of the next. What is recorded carries the target's extra labels, so it meets raw series by `on` only.
+    Raw series are aggregated by what they describe: for a moment, a replaced agent still has series beside those of its
+    successor. Recorded series carry the target's extra labels, so they are joined with raw series with `on` only.
     """
 
     name: str
@@ -27,12 +27,12 @@ def _raw(metric: str, keys: str = KEYS) -> str:
 
 
 def _rate(metric: str, keys: str = KEYS) -> str:
-    """Per second, over the rate window."""
+    """Return the rate per second over the rate window."""
     return f"max by ({keys}) (rate({metric}{{<selector>}}[<window>]))"
 
 
 def _own(name: str) -> str:
-    """A series that was recorded before."""
+    """Return the selector of a recorded series."""
     return f"metricat:{name}{{<selector>}}"
 
 
@@ -41,7 +41,7 @@ def _disk(name: str, metric: str, factor: str = "") -> Recording:
 
 
 def _network(name: str, metric: str) -> Recording:
-    """The rate in both directions, told apart by the label `direction`."""
+    """Return the rates in both directions, with the label `direction`."""
     ways = (
         f'label_replace({_rate(f"node_network_{way}_{metric}", DEVICE)}, "direction", "{way}", "", "")'
         for way in ("receive", "transmit")
@@ -50,7 +50,10 @@ def _network(name: str, metric: str) -> Recording:
 
 
 def _hours_until(left: str, used: str) -> str:
-    """Hours until nothing is left, at the pace of the last 6 hours; with 3 hours of history, and while it grows."""
+    """Return the hours until nothing is left at the growth rate of the last 6 hours.
+
+    There is no value without 3 hours of history, or without growth.
+    """
     growth = f"(3600 * deriv({_own(used)}[6h]) > 0)"
     return f"{left} / on ({FILESYSTEM}) {growth} and on ({FILESYSTEM}) ({_own(used)} offset 3h)"
 
@@ -114,7 +117,7 @@ CPU_MEMORY: tuple[Recording, ...] = (
         "metricat:node_conntrack_usage:percent",
         f"100 * {_raw('node_nf_conntrack_entries')} / ({_raw('node_nf_conntrack_entries_limit')} > 0)",
     ),
-    # Some sensors say 0, or thousands, where they have no critical temperature.
+    # Some sensors report 0, or thousands, if they have no critical temperature.
     Recording(
         "metricat:node_temperature_margin:celsius",
         f"({_raw('node_hwmon_temp_crit_celsius', _SENSOR)} > 0 < 200) - {_raw('node_hwmon_temp_celsius', _SENSOR)}",
@@ -163,7 +166,7 @@ FILESYSTEMS: tuple[Recording, ...] = (
         "metricat:node_filesystem_usage:percent",
         f"100 * (1 - {_FS_AVAILABLE} / {_raw('node_filesystem_size_bytes', FILESYSTEM)}) and {_FS_WRITABLE}",
     ),
-    # The nearest mount above the images: that of the runtime's directory, else of the directories over it.
+    # The nearest mount above the images: that of the runtime's directory, or of a directory above it.
     Recording(
         "metricat:node_image_filesystem_usage:percent",
         f" or on ({KEYS}) ".join(
@@ -245,4 +248,4 @@ MEASURES: dict[str, str] = {
     "inodes free": "node_filesystem_files_free",
     "inode usage": "metricat:node_inode_usage:percent",
 }
-"""The measures by what people call them, each with the name to ask Prometheus for: recorded, or the agent's own."""
+"""Measures by their common name, each with the series to query: recorded, or the agent's own."""

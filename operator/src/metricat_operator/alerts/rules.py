@@ -1,4 +1,4 @@
-"""Rule groups of one target, from the catalogue and the target's settings."""
+"""Rule groups of one target, made from the catalogue and the target's settings."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ RuleManifest = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scope:
-    """Which series are meant: those scraped through the target's Service; and the labels that its rules carry."""
+    """The series of one target, scraped through its Service, and the labels of its rules."""
 
     namespace: str
     target: str
@@ -26,12 +26,12 @@ class Scope:
 
     @property
     def selector(self) -> str:
-        """Label matchers for PromQL; no pools stand for all. Every name is a DNS label: nothing to escape."""
+        """Return label matchers for PromQL; no pools means all pools. Names are DNS labels and need no escaping."""
         return f'namespace="{self.namespace}",service="{self.service}"{self._pools}'
 
     @property
     def coverage(self) -> str:
-        """The same for what the operator tells of the target."""
+        """Return label matchers for the operator's series about the target."""
         return f'target_namespace="{self.namespace}",target="{self.target}"{self._pools}'
 
     @property
@@ -39,7 +39,7 @@ class Scope:
         return f',pool{"=~" if len(self.pools) > 1 else "="}"{"|".join(self.pools)}"' if self.pools else ""
 
     def render(self, text: str, threshold: str = "") -> str:
-        """The text with what is meant in place of what it is called."""
+        """Return the text with its placeholders replaced."""
         for placeholder, value in (
             ("<selector>", self.selector),
             ("<coverage>", self.coverage),
@@ -53,22 +53,22 @@ class Scope:
 
     @property
     def alert_labels(self) -> dict[str, str]:
-        """The labels of an alert."""
+        """Return the target's extra labels, escaped for an alert."""
         return _literal(self.extra_labels)
 
 
 def _literal(labels: Mapping[str, str]) -> dict[str, str]:
-    """Labels of an alert; unlike a recorded series', they are templates, so braces are escaped."""
+    """Return labels with escaped braces: an alert's labels are templates, those of a recorded series are not."""
     return {name: value.replace("{{", '{{ "{{" }}') for name, value in sorted(labels.items())}
 
 
 def recording_group(name: str, scope: Scope) -> GroupManifest:
-    """The recording rules over the scope's series."""
+    """Return the recording rules over the scope's series."""
     return {"name": name, "rules": _recorded(RECORDINGS, scope)}
 
 
 def baseline_group(name: str, scope: Scope) -> GroupManifest:
-    """What is usual for the hour."""
+    """Return the recording rules of the values that are usual for the hour."""
     return {"name": name, "interval": anomaly.INTERVAL, "rules": _recorded(anomaly.BASELINE, scope)}
 
 
@@ -109,7 +109,7 @@ def _rule(alert: Alert, level: Level, scope: Scope, settings: LevelSettings, lab
         "labels": {
             **scope.alert_labels,
             **_literal(labels),
-            # Alertmanager routes by both, also where an expression has lost them.
+            # Alertmanager routes by both, and some expressions drop them.
             "namespace": scope.namespace,
             "service": scope.service,
             "resource": alert.resource,
@@ -124,7 +124,7 @@ def _runbook(base_url: str, alert: str) -> str:
 
 
 def sharded(group: GroupManifest, most: int = 20) -> list[GroupManifest]:
-    """The group as several of at most `most` rules: Prometheus evaluates a group's rules one after another."""
+    """Split the group into groups of at most `most` rules: Prometheus evaluates the rules of a group sequentially."""
     rules = group["rules"]
     parts = [rules[start : start + most] for start in range(0, len(rules), most)]
     if len(parts) < 2:
@@ -133,5 +133,5 @@ def sharded(group: GroupManifest, most: int = 20) -> list[GroupManifest]:
 
 
 def number(value: float) -> str:
-    """A number as PromQL and people write it: 80, not 80.0."""
+    """Return a number as PromQL and people write it: 80, not 80.0."""
     return str(int(value)) if float(value).is_integer() else repr(float(value))

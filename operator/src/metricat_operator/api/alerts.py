@@ -1,4 +1,4 @@
-"""`spec.alerts`: settings of the shipped alerts, a field for each of the catalogue, and the user's own rules."""
+"""`spec.alerts`: settings of the shipped alerts, a field for each alert of the catalogue, and the user's own rules."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,12 +49,16 @@ def _level_model(alert: Alert, level_index: int) -> type[Model]:
         "enabled": (bool, Field(default=True, description="Whether this level can fire.")),
         "duration": (
             Duration,
-            Field(default=level.duration, alias="for", description="How long it must be true before it fires."),
+            Field(
+                default=level.duration,
+                alias="for",
+                description="How long the expression must be true before the level fires.",
+            ),
         ),
     }
     if level.threshold is not None:
         unit = f", in {alert.unit}" if alert.unit else ""
-        text = f"The value from which it fires{unit}."
+        text = f"The value at which the level fires{unit}."
         least, most = (0, 100) if alert.unit.startswith("%") else (None, None)
         fields["threshold"] = (float, Field(default=float(level.threshold), description=text, ge=least, le=most))
     return create_model(
@@ -62,7 +66,7 @@ def _level_model(alert: Alert, level_index: int) -> type[Model]:
     )
 
 
-_LABELS = "Labels to add to this alert, such as one to route by."
+_LABELS = "Labels to add to this alert, for example for routing."
 
 
 def _alert_model(alert: Alert) -> type[Model]:
@@ -97,7 +101,7 @@ else:
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
 
 
-ALERTS_ONLY = "for, keep_firing_for and annotations are for alerts; a rule that records has none: leave them out"
+ALERTS_ONLY = "a recording rule takes no for, keep_firing_for or annotations. Remove them."
 
 
 class UserRule(Model):
@@ -107,17 +111,21 @@ class UserRule(Model):
     record: str | None = Field(
         default=None, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=256, description="The recorded series' name."
     )
-    expr: PromQL = Field(description="PromQL.")
-    duration: Duration | None = Field(default=None, alias="for", description="How long it must be true to fire.")
+    expr: PromQL = Field(description="The PromQL expression.")
+    duration: Duration | None = Field(
+        default=None, alias="for", description="How long the expression must be true before the alert fires."
+    )
     keep_firing_for: Duration | None = Field(
-        default=None, alias="keep_firing_for", description="How long it goes on firing after it was last true."
+        default=None,
+        alias="keep_firing_for",
+        description="How long the alert keeps firing after the expression was last true.",
     )
     labels: PrometheusLabels = Field(default={}, description="Labels to add.")
-    annotations: PrometheusLabels = Field(default={}, description="Texts to add.")
+    annotations: PrometheusLabels = Field(default={}, description="Annotations to add.")
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
-            rule("has(self.alert) != has(self.record)", "a rule has either alert or record, and not both"),
+            rule("has(self.alert) != has(self.record)", "a rule has either alert or record, not both"),
             rule(
                 "!has(self.record) || !(has(self.__for__) || has(self.keep_firing_for) || has(self.annotations))",
                 ALERTS_ONLY,
@@ -130,24 +138,27 @@ class UserGroup(Model):
     """A group of the user's own rules."""
 
     name: str = Field(min_length=1, max_length=253, description="The group's name, unique in the list.")
-    interval: Interval | None = Field(default=None, description="Time between two evaluations.")
+    interval: Interval | None = Field(
+        default=None, description="Time between two evaluations. Default: Prometheus' own."
+    )
     rules: tuple[UserRule, ...] = Field(default=(), max_length=200, description="The rules, evaluated in order.")
 
 
 class Alerts(Model):
     """The alert rules and recording rules."""
 
-    enabled: bool = Field(default=True, description="Whether Metricat ships its rules.")
+    enabled: bool = Field(default=True, description="Whether to create Metricat's rules.")
     labels: ChildLabels = Field(
-        default={}, description="Labels of the PrometheusRules, such as the one a Prometheus selects rules by."
+        default={}, description="Labels of the PrometheusRules, such as the label by which a Prometheus selects rules."
     )
     runbook_base_url: str = Field(
         default="",
         alias="runbookBaseURL",
         max_length=1024,
         pattern=r"^(https?://[^{}\s]*(\{alert\}[^{}\s]*)?)?$",
-        description="Where the alerts' runbook_url points; the alert's name takes the place of {alert}, or is added, "
-        "as in https://git.example.com/ops/metricat/blob/main/docs/runbooks/{alert}.md. Default: no runbook_url.",
+        description="URL of the runbooks, for the annotation runbook_url. The alert's name replaces {alert} or is "
+        "appended. Example: https://git.example.com/ops/metricat/blob/main/docs/runbooks/{alert}.md. Default: no "
+        "runbook_url.",
     )
     rules: AlertRules = Field(default=AlertRules(), description="Settings of the shipped alerts, by name.")
     extra_groups: Annotated[
@@ -156,5 +167,5 @@ class Alerts(Model):
     ] = Field(
         default=(),
         max_length=50,
-        description="Your own rules, in a PrometheusRule of their own: a bad one never takes the shipped ones down.",
+        description="Your own rules, in a separate PrometheusRule: an invalid rule does not affect the shipped rules.",
     )

@@ -1,4 +1,4 @@
-"""The agent's collectors that a target sets: which run, and what they leave out."""
+"""The agent's collectors that a target configures: which run, and what they exclude."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,17 +9,17 @@ from metricat_operator.api.fields import DeprecatedName, Model, Regex, cel, is_g
 
 
 class Collector(Model):
-    """One part of the agent that reads one part of the node."""
+    """A part of the agent, which reads one part of the node."""
 
     enabled: bool = Field(default=True, description="Whether the collector runs.")
 
 
 def _exclusive(*things: str) -> dict[str, Any]:
-    """A pattern to leave out or a pattern to take: the agent cannot follow both."""
+    """Return the rules that allow an exclude pattern or an include pattern of each thing, not both."""
     rules = [
         rule(
             f"!({is_given(f'exclude{thing}')} && {is_given(f'include{thing}')})",
-            f"exclude{thing} and include{thing} do not go together; give one of the two",
+            f"exclude{thing} and include{thing} cannot be combined. Set one of them.",
         )
         for thing in things
     ]
@@ -30,20 +30,20 @@ class FilesystemCollector(Collector):
     """Space and inodes of mounted file systems."""
 
     exclude_mount_points: Regex | None = Field(
-        default=None, description="Mount points to leave out, as a regular expression. Default: the agent's own."
+        default=None, description="Regular expression of mount points to exclude. Default: the agent's own."
     )
     include_mount_points: Regex | None = Field(
-        default=None, description="Mount points to take, and no others, as a regular expression. Default: all."
+        default=None, description="Regular expression of the only mount points to include. Default: all."
     )
     exclude_fs_types: Regex | None = Field(
         default=None,
         alias="excludeFSTypes",
-        description="File system types to leave out, as a regular expression. Default: the agent's own.",
+        description="Regular expression of file system types to exclude. Default: the agent's own.",
     )
     include_fs_types: Regex | None = Field(
         default=None,
         alias="includeFSTypes",
-        description="File system types to take, and no others, as a regular expression. Default: all.",
+        description="Regular expression of the only file system types to include. Default: all.",
     )
 
     model_config = Model.model_config | {"json_schema_extra": _exclusive("MountPoints", "FSTypes")}
@@ -53,35 +53,37 @@ class DeviceCollector(Collector):
     """Counters of devices."""
 
     exclude_devices: Regex | None = Field(
-        default=None, description="Devices to leave out, as a regular expression. Default: the agent's own."
+        default=None, description="Regular expression of devices to exclude. Default: the agent's own."
     )
     include_devices: Regex | None = Field(
-        default=None, description="Devices to take, and no others, as a regular expression. Default: all."
+        default=None, description="Regular expression of the only devices to include. Default: all."
     )
 
     model_config = Model.model_config | {"json_schema_extra": _exclusive("Devices")}
 
 
 class ProcessCollector(Collector):
-    """The processes that use most CPU or memory: alerts name them."""
+    """The processes that use the most CPU or memory, which alerts name."""
 
-    top: int = Field(default=10, ge=1, le=100, description="How many processes by CPU, and as many by memory.")
-    hash_names: bool = Field(default=False, description="Whether processes are reported by a hash of their name.")
+    top: int = Field(
+        default=10, ge=1, le=100, description="How many processes to report by CPU, and how many by memory."
+    )
+    hash_names: bool = Field(default=False, description="Whether to report hashes in place of the processes' names.")
 
     deprecated_names = (DeprecatedName("mask", "hashNames", {"none": False, "hash": True}),)
 
 
 class Collectors(Model):
-    """What the agent reads."""
+    """The agent's collectors."""
 
-    cpu: Collector = Field(default=Collector(), description="Time of each core by mode.")
+    cpu: Collector = Field(default=Collector(), description="CPU time of each core by mode.")
     loadavg: Collector = Field(default=Collector(), description="Load averages.")
     meminfo: Collector = Field(default=Collector(), description="Memory and swap.")
     diskstats: DeviceCollector = Field(default=DeviceCollector(), description="Counters of block devices.")
     netdev: DeviceCollector = Field(default=DeviceCollector(), description="Counters of network devices.")
     filesystem: FilesystemCollector = Field(default=FilesystemCollector(), description="Space and inodes.")
     processes: ProcessCollector = Field(
-        default=ProcessCollector(), description="The processes that use most CPU or memory: alerts name them."
+        default=ProcessCollector(), description="The processes that use the most CPU or memory, which alerts name."
     )
 
     deprecated_names = (
@@ -93,7 +95,10 @@ class Collectors(Model):
 
 
 def pattern_conflicts(collectors: Collectors) -> Iterator[str]:
-    """Patterns that the agent would refuse together. A pool's may meet the target's, which no rule of the CRD sees."""
+    """Return messages about exclude and include patterns that the agent refuses together.
+
+    No rule of the CRD can check a pool's pattern against the target's.
+    """
     patterns = {
         "diskstats": {"Devices": (collectors.diskstats.exclude_devices, collectors.diskstats.include_devices)},
         "netdev": {"Devices": (collectors.netdev.exclude_devices, collectors.netdev.include_devices)},
@@ -106,6 +111,6 @@ def pattern_conflicts(collectors: Collectors) -> Iterator[str]:
         for thing, (exclude, include) in things.items():
             if exclude and include:
                 yield (
-                    f"{collector}: exclude{thing} and include{thing} do not go together; give one of the two, "
-                    "and '' for one that spec.agent gives"
+                    f"{collector}: exclude{thing} and include{thing} cannot be combined. Set one of them. "
+                    "In a pool, set the one that it inherits from spec.agent to ''."
                 )

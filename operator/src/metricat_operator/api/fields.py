@@ -1,4 +1,4 @@
-"""The kinds of value that the API's fields hold, each with its schema and its check."""
+"""The types of the API's fields, each with its schema and its check."""
 
 import contextlib
 import re
@@ -46,7 +46,7 @@ class DeprecatedName:
 
 
 class Model(BaseModel):
-    """The base of every API type: camelCase outside, frozen, and nothing unknown goes in."""
+    """The base of every API type: camelCase in YAML, frozen, unknown fields refused."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid", frozen=True)
 
@@ -62,22 +62,22 @@ class Model(BaseModel):
 
 
 def rule(check: str, message: str, **more: str) -> dict[str, str]:
-    """A CEL rule that the API server checks at apply; see `cel` below."""
+    """Return a CEL rule that the API server checks at apply; see `cel` below."""
     return {"rule": check, "message": message, **more}
 
 
 def cel(*rules: dict[str, str]) -> dict[str, Any]:
-    """Schema extension: validations in CEL (kubernetes.io/docs/reference/using-api/cel)."""
+    """Return the schema extension for validations in CEL (kubernetes.io/docs/reference/using-api/cel)."""
     return {"x-kubernetes-validations": list(rules)}
 
 
 def checked(*rules: dict[str, str]) -> type[Model]:
-    """A base for models that are made from data: the API server checks these rules."""
+    """Return a base for models that are made from data: the API server checks these rules."""
     return _with(cel(*rules) if rules else {}, ())
 
 
 def checked_as(model: type[Model]) -> type[Model]:
-    """A base for models that are made from this one: the API server checks the same, under the same old names."""
+    """Return a base for models that are made from this one, with its rules and its deprecated names."""
     return _with(model.model_config.get("json_schema_extra") or {}, model.deprecated_names)
 
 
@@ -90,7 +90,7 @@ def _with(extra: Any, old_names: tuple[DeprecatedName, ...]) -> type[Model]:
 
 
 def is_given(field: str) -> str:
-    """CEL for whether a text field says anything: empty is as good as left out."""
+    """Return the CEL expression for a text field that is set and not empty."""
     return f"(has(self.{field}) && self.{field} != '')"
 
 
@@ -109,7 +109,7 @@ Interval = Annotated[
     AfterValidator(_longer_than_zero),
     Field(json_schema_extra=cel(rule("self.matches('[1-9]')", _NOT_ZERO))),
 ]
-"""A duration that must not be zero, which Prometheus would take for its own default."""
+"""A duration that must not be zero, because Prometheus replaces zero by its own default."""
 
 _SUFFIX = {
     "n": Decimal("1e-9"),
@@ -122,21 +122,21 @@ _SUFFIX = {
 
 
 def quantity(text: str) -> Decimal:
-    """The value of a Kubernetes quantity such as `100m`, `0.5` or `64Mi`.
+    """Return the value of a Kubernetes quantity such as `100m`, `0.5` or `64Mi`.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: the text is not a quantity.
     """
     found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)", text)
     if found and found[2] in _SUFFIX:
         with contextlib.suppress(InvalidOperation):
             return Decimal(found[1]) * _SUFFIX[found[2]]
-    raise ValueError(f"{text!r} is not a quantity; write it like 100m, 0.5 or 64Mi")
+    raise ValueError(f"{text!r} is not a quantity; use for example 100m, 0.5 or 64Mi")
 
 
 def _quantity(value: str | int) -> str:
     if quantity(str(value)) < 0:
-        raise ValueError(f"{str(value)!r} is negative; a quantity of a resource is zero or more")
+        raise ValueError(f"{str(value)!r} is negative. Use zero or more.")
     return str(value)
 
 
@@ -160,7 +160,7 @@ Quantity = Annotated[
             **cel(
                 rule(
                     "isQuantity(string(self)) && quantity(string(self)).compareTo(quantity('0')) >= 0",
-                    "must be a quantity such as 100m, 0.5 or 64Mi, and not below zero",
+                    "must be a quantity such as 100m, 0.5 or 64Mi, not below zero",
                 )
             ),
             IN_LIST: {"pattern": _QUANTITY, "minimum": 0},
@@ -189,7 +189,7 @@ def _regex(value: str) -> str:
     try:
         re.compile(value)
     except re.error as error:
-        raise ValueError(f"{value!r} is not a regular expression: {error}; correct it or leave the field out") from None
+        raise ValueError(f"{value!r} is not a regular expression: {error}. Correct it or remove the field.") from None
     return value
 
 
@@ -198,7 +198,7 @@ Regex = Annotated[
     AfterValidator(_regex),
     Field(
         max_length=1024,
-        # The API server has no test for a valid pattern, but evaluating one names its fault in the error.
+        # CEL has no test for a valid pattern, but the error of evaluating an invalid one describes the fault.
         json_schema_extra=cel(rule("''.matches(self) ? true : true", "must be a regular expression")),
     ),
 ]
@@ -210,7 +210,7 @@ ObjectName = Annotated[
         max_length=253,
     ),
 ]
-"""The name of a Kubernetes object (an RFC 1123 subdomain); empty: of none."""
+"""The name of a Kubernetes object (an RFC 1123 subdomain); empty: no object."""
 
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
@@ -218,7 +218,7 @@ PROMETHEUS_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 
 def keys(pattern: str, what: str) -> AfterValidator:
-    """A check of a map's keys."""
+    """Return a validator of a map's keys."""
 
     def check(mapping: dict[str, str]) -> dict[str, str]:
         for key in mapping:
@@ -230,7 +230,7 @@ def keys(pattern: str, what: str) -> AfterValidator:
 
 
 def key_rule(pattern: str, what: str) -> dict[str, str]:
-    """The same as CEL."""
+    """Return the same check in CEL."""
     return rule(
         f"self.all(key, key.matches('{pattern}'))",
         f"every key must be a {what}, matching {pattern}",

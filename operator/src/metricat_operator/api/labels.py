@@ -1,4 +1,4 @@
-"""Labels of series, alerts and objects that a user may add; those that Metricat lives by are not among them."""
+"""Labels that a user may add to series, alerts and objects, and those that Metricat reserves."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from metricat_operator import naming
 from metricat_operator.api.fields import LABEL_KEY, KubernetesLabels, cel, key_rule, keys, rule
 
 _FREE = r"^([a-zA-Z]|_[a-zA-Z0-9])[a-zA-Z0-9_]*$"
-"""Without those that begin with `__`, which are Prometheus' own: it refuses all rules for one labelled `__name__`."""
+"""Without names that begin with `__`. Prometheus reserves them, and refuses all rules if one has a label `__name__`."""
 _KEYS = key_rule(_FREE, "Prometheus label name")
 
 PrometheusLabels = Annotated[
@@ -18,16 +18,16 @@ PrometheusLabels = Annotated[
 ]
 
 SCRAPE_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod", "container", "endpoint")
-"""Labels that say where a series comes from."""
+"""Labels that identify the source of a series."""
 
 IDENTITY_LABELS = (
     *("chip", "collector", "cpu", "day", "device", "direction", "fstype", "master", "measure", "mode"),
     *("mountpoint", "name", "pid", "pod_uid", "sensor", "state"),
 )
-"""Labels by which the rules tell series apart: all with one value would be one series, which is an error."""
+"""Labels that distinguish series in the rules. One value for all series would make them duplicates: an error."""
 
 OBJECT_LABELS = tuple(naming.labels("", ""))
-"""Labels that every object of Metricat's has."""
+"""Labels of every object that Metricat creates."""
 
 _OF_SERIES = (*SCRAPE_LABELS, *IDENTITY_LABELS)
 _OF_ALERTS = (*_OF_SERIES, "alertname", "severity", "resource")
@@ -36,7 +36,7 @@ _OF_ALERTS = (*_OF_SERIES, "alertname", "severity", "resource")
 def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
     def check(mapping: dict[str, str]) -> dict[str, str]:
         if taken := [key for key in mapping if key in reserved]:
-            raise ValueError(f"{', '.join(taken)} are set by Metricat; choose another label name")
+            raise ValueError(f"Metricat sets {', '.join(taken)}. Choose another label name.")
         return mapping
 
     return AfterValidator(check)
@@ -50,7 +50,7 @@ SeriesLabels = Annotated[
             _KEYS,
             rule(
                 f"self.all(key, !(key in {list(_OF_SERIES)!r}))",
-                f"{', '.join(_OF_SERIES)} are set by Metricat; choose another label name",
+                f"Metricat sets {', '.join(_OF_SERIES)}. Choose another label name.",
             ),
         )
     ),
@@ -63,12 +63,12 @@ ChildLabels = Annotated[
             key_rule(LABEL_KEY, "Kubernetes label key"),
             rule(
                 f"self.all(key, !(key in {list(OBJECT_LABELS)!r}))",
-                f"{', '.join(OBJECT_LABELS)} are set by Metricat; choose another label name",
+                f"Metricat sets {', '.join(OBJECT_LABELS)}. Choose another label name.",
             ),
         )
     ),
 ]
-"""Labels for an object of Metricat's, besides its own."""
+"""Labels for an object that Metricat creates, in addition to those of Metricat."""
 
 AlertLabels = Annotated[
     PrometheusLabels,
@@ -76,9 +76,9 @@ AlertLabels = Annotated[
     Field(
         max_length=8,
         json_schema_extra=cel(
-            rule(  # one, and short, for the CRD has it for each alert
+            rule(  # one short rule, because the CRD repeats it for each alert
                 f"self.all(key, key.matches('{_FREE}') && !(key in {list(_OF_ALERTS)!r}))",
-                "every key must be a Prometheus label name, and none that Metricat sets, such as severity or device",
+                "every key must be a Prometheus label name that Metricat does not set (as it does severity and device)",
             )
         ),
     ),

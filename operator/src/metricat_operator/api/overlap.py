@@ -1,6 +1,6 @@
-"""Two targets that select one node: the older one owns it. Pure.
+"""Targets that select the same node: the oldest one owns it. Pure.
 
-Older is the one with the earlier creationTimestamp; of two of one second, the one whose namespace and name come first.
+The older target has the earlier creationTimestamp. If the timestamps are equal, namespace and name decide.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from metricat_operator.api.selectors import Requirements, matches
 
 @dataclass(frozen=True)
 class Claim:
-    """The nodes that a target selects, and since when. `selects` is None where its selector makes no sense."""
+    """The nodes that a target selects, and since when. `selects` is None if its selector is invalid."""
 
     created: str
     namespace: str
@@ -25,12 +25,12 @@ class Claim:
     selects: Requirements | None
 
     def __str__(self) -> str:
-        """As a message names the target."""
+        """Return the target's name for messages."""
         return f"{self.namespace}/{self.name}"
 
 
 def claim(target: Mapping[str, Any]) -> Claim:
-    """What a target claims, whether it is paused, or accepted, or not: what it once deployed may still run."""
+    """Return what a target claims. Paused and rejected targets claim too, because their agents may still run."""
     metadata = target["metadata"]
     written = (target.get("spec") or {}).get("nodeSelector") or {}
     try:
@@ -43,12 +43,12 @@ def claim(target: Mapping[str, Any]) -> Claim:
 
 
 def selected(claims: Iterable[Claim]) -> tuple[Requirements, ...]:
-    """The selectors of the claims that have one."""
+    """Return the valid selectors of the claims."""
     return tuple(one.selects for one in claims if one.selects is not None)
 
 
 def owners(wanted: Requirements, older: Iterable[Claim], nodes: Iterable[Mapping[str, str]]) -> Counter[str]:
-    """Of the nodes with these labels that meet `wanted`, how many each older target owns."""
+    """Return how many of the nodes that match `wanted` each older target owns; `nodes` are the labels of each node."""
     ranked = [(str(one), one.selects) for one in by_age(older) if one.selects is not None]
     meant = [labels for labels in nodes if matches(wanted, labels)]
     owners = (next((name for name, selects in ranked if matches(selects, labels)), None) for labels in meant)
@@ -56,12 +56,12 @@ def owners(wanted: Requirements, older: Iterable[Claim], nodes: Iterable[Mapping
 
 
 def is_older(one: Claim, other: Claim) -> bool:
-    """Whether the one comes before the other."""
+    """Return whether `one` is older than `other`."""
     return _age(one) < _age(other)
 
 
 def by_age(claims: Iterable[Claim]) -> list[Claim]:
-    """The oldest first."""
+    """Return the claims, the oldest first."""
     return sorted(claims, key=_age)
 
 

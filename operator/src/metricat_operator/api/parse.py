@@ -1,4 +1,4 @@
-"""From the object as the API server holds it to a spec, with errors and warnings in a person's words."""
+"""Parse a MonitoringTarget's spec, with errors and warnings for people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,31 +22,31 @@ from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
 from metricat_operator.durations import spec_seconds
 
 _SHOWN = 200
-"""Characters of an expression that a message repeats."""
+"""Maximum number of characters of an expression in a message."""
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A spec, or the errors that keep it from being one. Warnings do not."""
+    """A parsed spec with its warnings, or the errors because of which it is invalid."""
 
     spec: Spec | None
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     older: tuple[Claim, ...] = ()
-    """What older targets claim."""
+    """The claims of older targets."""
     too_many_terms: bool = False
-    """Whether the only error is that older targets claim too much."""
+    """Whether the only error is that the claims of older targets need too many terms."""
 
     @cached_property
     def pools(self) -> tuple[Pool, ...]:
-        """The target's pools, without the nodes of older targets; none where there is no spec."""
+        """Return the target's pools without the nodes of older targets; empty without a spec."""
         return resolve(self.spec, selected(self.older)) if self.spec else ()
 
 
 def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
-    """A target's spec, beside the claims of older targets. Never raises.
+    """Parse a target's spec, given the claims of older targets. Never raises.
 
-    A field that this version does not know is left out with a warning: a newer CRD may have it. A deprecated name of a
+    An unknown field is ignored with a warning: a newer CRD may have it. A deprecated name of a
     field counts as the new one, with a warning.
     """
     known = _without_nulls(spec)
@@ -61,7 +61,8 @@ def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
         errors = tuple(f"{_path(one['loc'], old_names)}: {_error_text(one)}" for one in _details(error))
         return Parsed(None, errors, tuple(warnings))
     warnings += [
-        f"{_path(place, old_names)}: unknown to this version of the operator, and ignored" for place in ignored
+        f"{_path(place, old_names)}: unknown to this version of the operator. The field is ignored."
+        for place in ignored
     ]
     try:
         pools = resolve(model)
@@ -98,27 +99,27 @@ def _details(error: ValidationError) -> Sequence[Any]:
 
 
 def _too_many_terms(parsed: Parsed) -> tuple[str, ...]:
-    """Where what older targets claim is more than a node affinity can leave out."""
+    """Return an error if a node affinity cannot exclude the nodes of all older targets."""
     number = max(count(pool.unwanted) for pool in parsed.pools)
     if number <= MAX_TERMS:
         return ()
     names = [str(one) for one in parsed.older]
-    told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     message = (
-        f"spec.nodeSelector: older targets ({told}) select nodes that this one selects too, by so many labels and "
-        f"expressions that leaving them out takes {number} terms, more than {MAX_TERMS}; leave those nodes out by "
-        "spec.nodeSelector, or have the older targets select theirs by one label each"
+        f"spec.nodeSelector: older targets ({listed}) also select nodes of this target. A node affinity that excludes "
+        f"their nodes needs {number} terms, more than {MAX_TERMS}. Exclude these nodes in spec.nodeSelector, or let "
+        "the older targets select their nodes by one label each."
     )
     return (message,)
 
 
 def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
-    """What the API server refuses too, where it runs the CRD's rules; here for those that do not pass through it."""
+    """Return the errors that the API server also finds with the CRD's rules; a file for the CLI does not pass it."""
     found = []
     if spec_seconds(spec.monitor.scrape_timeout) > spec_seconds(spec.monitor.interval):
         found.append(
             f"spec.monitor.scrapeTimeout: {spec.monitor.scrape_timeout} is longer than the interval, "
-            f"{spec.monitor.interval}; shorten the one or lengthen the other"
+            f"{spec.monitor.interval}. Shorten the timeout or lengthen the interval."
         )
     found += _node_contradictions(spec)
     found += contradictions(spec.notifications, [pool.name for pool in spec.pools])
@@ -133,12 +134,12 @@ def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
             request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
             if request is not None and limit is not None and quantity(request) > quantity(limit):
                 found.append(
-                    f"{where}.resources.requests.{name}: {request} is more than the limit, {limit}; raise "
-                    f"{where}.resources.limits.{name} with it"
+                    f"{where}.resources.requests.{name}: {request} is more than the limit, {limit}. Raise "
+                    f"{where}.resources.limits.{name} too."
                 )
     for index, group in enumerate(spec.alerts.extra_groups):
         found += [
-            f"spec.alerts.extraGroups[{index}].rules[{number}]: a rule has either alert or record, and not both"
+            f"spec.alerts.extraGroups[{index}].rules[{number}]: a rule has either alert or record, not both"
             for number, rule in enumerate(group.rules)
             if (rule.alert is None) == (rule.record is None)
         ]
@@ -151,12 +152,12 @@ def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
 
 
 def _places(spec: Spec) -> list[str]:
-    """Where the settings of each pool are written, those of the default pool last."""
+    """Return the paths of the pools' settings; those of the default pool are last."""
     return [*(f"spec.pools[{place}]" for place in range(len(spec.pools))), "spec"]
 
 
 def _threshold_warnings(spec: Spec, pools: Sequence[Pool]) -> list[str]:
-    """Thresholds in force that contradict each other; a pool has only those that are its own."""
+    """Return warnings about effective thresholds that contradict each other; inherited ones only for the target."""
     *places, last = _places(spec)
     *special, default = pools
     found = [*thresholds.contradictions(default.rules.by_alert(), f"{last}.alerts.rules")]
@@ -173,28 +174,30 @@ def _node_contradictions(spec: Spec) -> list[str]:
     selectors = [(f"spec.pools[{place}].nodeSelector", pool.node_selector) for place, pool in enumerate(spec.pools)]
     for place, name in enumerate(names):
         if name in names[:place]:
-            found.append(f"spec.pools[{place}].name: {name} is an earlier pool's; choose another name")
+            found.append(f"spec.pools[{place}].name: an earlier pool has the name {name}. Choose another name.")
         if name == naming.DEFAULT_POOL:
-            found.append(f"spec.pools[{place}].name: default is the pool of all other nodes; choose another name")
+            found.append(
+                f"spec.pools[{place}].name: default is the name of the pool of all other nodes. Choose another name."
+            )
     for where, selector in [("spec.nodeSelector", spec.node_selector), *selectors]:
         found += [
-            f"{where}.matchExpressions[{number}]: In and NotIn need values; Exists and DoesNotExist take none"
+            f"{where}.matchExpressions[{number}]: In and NotIn need values. Exists and DoesNotExist take none."
             for number, one in enumerate(selector.match_expressions)
             if (one.operator in {"In", "NotIn"}) != bool(one.values)
         ]
     for where, selector in selectors:
         if not requirements(selector):
-            found.append(f"{where}: a pool needs a label or an expression to select nodes by")
+            found.append(f"{where}: a pool needs a label or an expression that selects nodes.")
     if (number := count([requirements(selector) for _, selector in selectors])) > MAX_TERMS:
         found.append(
-            f"spec.pools: the numbers of labels and expressions of all pools, multiplied, are {number}, more than "
-            f"{MAX_TERMS}; select by fewer"
+            f"spec.pools: the product of the pools' numbers of labels and expressions is {number}, more than "
+            f"{MAX_TERMS}. Select by fewer."
         )
     return found
 
 
 def _promql_warnings(spec: Spec) -> list[str]:
-    """PromQL that our parser does not take. The Prometheus Operator's verdict counts: parsers differ at the edges."""
+    """Return warnings about PromQL that our parser refuses. Only warnings: the Prometheus Operator's parser decides."""
     found = []
     for place, group in enumerate(spec.alerts.extra_groups):
         for number, rule in enumerate(group.rules):
@@ -210,8 +213,8 @@ def _promql_warnings(spec: Spec) -> list[str]:
 def _error_text(detail: Any) -> str:
     message = str(detail["msg"]).removeprefix("Value error, ")
     value = detail.get("input")
-    told = not isinstance(value, (str, int, float)) or repr(value) in message
-    return message if told else f"{message} (it is {value!r})"
+    has_value = not isinstance(value, (str, int, float)) or repr(value) in message
+    return message if has_value else f"{message} (it is {value!r})"
 
 
 def _path(place: Place, old_names: Mapping[Place, str]) -> str:
@@ -223,7 +226,7 @@ def _path(place: Place, old_names: Mapping[Place, str]) -> str:
 
 
 def _without_nulls(value: Any) -> Any:
-    """A copy. Where a map loses its last field, server-side apply leaves null, which means the same as nothing."""
+    """Return a copy without nulls: server-side apply leaves null where a map loses its last field."""
     if isinstance(value, Mapping):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value

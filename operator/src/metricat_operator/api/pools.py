@@ -1,4 +1,4 @@
-"""The pools of a target, resolved: which nodes each owns, and its settings with the target's merged in. Pure."""
+"""The resolved pools of a target: the nodes of each, and its settings merged with the target's. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 
 class MergeError(ValueError):
-    """What a pool sets is right, and what the target sets, but not both together; the arguments are the errors."""
+    """The settings of a pool and of the target are valid alone but not merged. The arguments are the messages."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Nodes that meet `wanted` and none of the selectors `unwanted`, and how their agents run."""
+    """The nodes that match `wanted` and no selector of `unwanted`, and the settings of their agents and alerts."""
 
     name: str
     agent: AgentSettings
@@ -32,17 +32,17 @@ class Pool:
     unwanted: tuple[Requirements, ...] = ()
 
     def owns(self, labels: Mapping[str, str]) -> bool:
-        """Whether a node with these labels is the pool's."""
+        """Return whether the pool owns a node with these labels."""
         return matches(self.wanted, labels) and not any(matches(selector, labels) for selector in self.unwanted)
 
 
 def resolve(spec: Spec, older: Sequence[Requirements] = ()) -> tuple[Pool, ...]:
-    """Every pool in order, and the default one, which owns the target's nodes that no other does, last.
+    """Return every pool in order, then the default pool, which owns the target's remaining nodes.
 
-    `older` are the selectors of older targets, whose nodes are theirs.
+    `older` are the selectors of older targets. Their nodes are in no pool.
 
     Raises:
-        MergeError: what a pool and the target set is too much together.
+        MergeError: the merged settings of a pool are invalid.
     """
     ours = requirements(spec.node_selector)
     pools: list[Pool] = []
@@ -66,7 +66,7 @@ def resolve(spec: Spec, older: Sequence[Requirements] = ()) -> tuple[Pool, ...]:
 
 
 def requirements(selector: NodeSelector) -> Requirements:
-    """The selector's requirements, in an order that does not depend on how it is written."""
+    """Return the selector's requirements, sorted."""
     labels = [Requirement(key, "In", (value,)) for key, value in selector.match_labels.items()]
     expressions = [
         Requirement(one.key, one.operator, tuple(sorted(set(one.values)))) for one in selector.match_expressions
@@ -75,16 +75,17 @@ def requirements(selector: NodeSelector) -> Requirements:
 
 
 def _merged(where: str, model: type[ModelT], base: ModelT, override: Model) -> ModelT:
-    """The base with the fields that the override sets; maps are merged field by field, lists replaced whole."""
-    said = override.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+    """Return the base with the override's fields. Maps are merged field by field, lists are replaced."""
+    written = override.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
     try:
-        return model.model_validate(_over(base.model_dump(by_alias=True, exclude_none=True), said))
+        return model.model_validate(_over(base.model_dump(by_alias=True, exclude_none=True), written))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
-        told = (
-            f"{'.'.join([where, *map(str, one['loc'])])}: together with the target's own: {one['msg']}" for one in found
+        messages = (
+            f"{'.'.join([where, *map(str, one['loc'])])}: merged with the target's settings: {one['msg']}"
+            for one in found
         )
-        raise MergeError(*told) from error
+        raise MergeError(*messages) from error
 
 
 def _over(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,5 +99,5 @@ def _over(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any
 
 
 def owner(pools: Sequence[Pool], labels: Mapping[str, str]) -> Pool | None:
-    """The pool that owns a node with these labels; None where the target's own selector leaves it out."""
+    """Return the pool that owns a node with these labels; None if the target does not select the node."""
     return next((pool for pool in pools if pool.owns(labels)), None)

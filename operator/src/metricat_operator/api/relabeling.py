@@ -1,6 +1,6 @@
-"""A relabelling of scraped samples, as in a ServiceMonitor.
+"""Relabelling of scraped samples, as in a ServiceMonitor.
 
-There is none of targets: it could send Prometheus, with its credentials, to any address.
+Relabelling of targets is not offered: it could send Prometheus, with its credentials, to any address.
 """
 
 from typing import Annotated, Literal, Self
@@ -12,36 +12,40 @@ from metricat_operator.api.fields import PROMETHEUS_LABEL, Model, cel, rule
 LabelName = Annotated[str, StringConstraints(pattern=PROMETHEUS_LABEL, max_length=128)]
 
 _TARGET = r"^([a-zA-Z_]|\$(\{\w+\}|\w+))+\w*$"
-"""A label's name, in which groups of the expression may stand."""
+"""A label's name, which may contain groups of the regular expression."""
 _WRITING = ("replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal")
 _NO_TARGET = "replace (the default), hashmod, lowercase, uppercase, keepequal and dropequal need targetLabel"
 _NO_MODULUS = "hashmod needs modulus, the number of parts"
 _LABELS = ("labeldrop", "labelkeep")
-_MORE_THAN_REGEX = "labeldrop and labelkeep take regex and nothing else"
+_MORE_THAN_REGEX = "labeldrop and labelkeep take only regex"
 _EQUAL = ("keepequal", "dropequal")
-_MORE_THAN_LABELS = "keepequal and dropequal take sourceLabels and targetLabel and nothing else"
+_MORE_THAN_LABELS = "keepequal and dropequal take only sourceLabels and targetLabel"
 _ACTION = "(has(self.action) ? self.action : 'replace')"
 
 
 class Relabeling(Model):
-    """Changes or drops samples by their labels (prometheus.io/docs, relabel_config)."""
+    """A change to samples by their labels (prometheus.io/docs, relabel_config)."""
 
     source_labels: tuple[LabelName, ...] = Field(
-        default=(), max_length=16, description="Labels whose values, joined, are looked at; __name__ is the metric."
+        default=(),
+        max_length=16,
+        description="Labels whose values are joined and compared; __name__ is the metric's name.",
     )
-    separator: str | None = Field(default=None, max_length=16, description="What joins the values. Default: ;.")
+    separator: str | None = Field(
+        default=None, max_length=16, description="Text between the joined values. Default: ;."
+    )
     regex: str | None = Field(
         default=None,
         max_length=1024,
-        description="What the whole joined value must match, in RE2's syntax. Default: (.*).",
+        description="Regular expression (RE2) that must match the whole joined value. Default: (.*).",
         json_schema_extra=cel(rule("''.matches(self) ? true : true", "must be a regular expression")),
     )
-    modulus: int | None = Field(default=None, ge=1, description="Into how many parts hashmod divides.")
+    modulus: int | None = Field(default=None, ge=1, description="Number of parts for hashmod.")
     target_label: str | None = Field(
-        default=None, pattern=_TARGET, max_length=128, description="The label that is written, or compared with."
+        default=None, pattern=_TARGET, max_length=128, description="The label to write or to compare with."
     )
     replacement: str | None = Field(
-        default=None, max_length=1024, description="What is written; $1 is the first group of regex. Default: $1."
+        default=None, max_length=1024, description="The value to write; $1 is the first group of regex. Default: $1."
     )
     action: Literal[
         "replace",
@@ -55,7 +59,7 @@ class Relabeling(Model):
         "uppercase",
         "keepequal",
         "dropequal",
-    ] = Field(default="replace", description="What is done to a sample that matches.")
+    ] = Field(default="replace", description="What happens to a matching sample.")
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
@@ -76,7 +80,7 @@ class Relabeling(Model):
 
     @model_validator(mode="after")
     def _fits_its_action(self) -> Self:
-        """The same as the rules above."""
+        """Apply the rules above in Python."""
         written = self.model_fields_set
         if self.action in _WRITING and "target_label" not in written:
             raise ValueError(_NO_TARGET)

@@ -1,8 +1,8 @@
-"""Choosing nodes by their labels: requirements, their negation, and the terms of a node affinity. Pure.
+"""Selection of nodes by labels: requirements, their negation, and the terms of a node affinity. Pure.
 
 A requirement means what it means in a pod's node affinity (kubernetes.io/docs/concepts/scheduling-eviction/
-assign-pod-node): `NotIn` and `DoesNotExist` hold for a node that lacks the label, too. So each requirement has an exact
-negation, and "not chosen by that selector" can be said in terms of requirements.
+assign-pod-node): `NotIn` and `DoesNotExist` also hold for a node without the label. So each requirement has an exact
+negation, and "not selected by that selector" can be expressed as requirements.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,49 +15,49 @@ _NEGATION = {"In": "NotIn", "NotIn": "In", "Exists": "DoesNotExist", "DoesNotExi
 
 @dataclass(frozen=True, order=True)
 class Requirement:
-    """What a node's labels must say about one key; `values` is empty for Exists and DoesNotExist."""
+    """A requirement on one label of a node; `values` is empty for Exists and DoesNotExist."""
 
     key: str
     operator: str
     values: tuple[str, ...] = ()
 
     def holds(self, labels: Mapping[str, str]) -> bool:
-        """Whether a node with these labels meets it."""
+        """Return whether a node with these labels meets the requirement."""
         if self.operator in {"Exists", "DoesNotExist"}:
             return (self.key in labels) == (self.operator == "Exists")
         return (labels.get(self.key) in self.values) == (self.operator == "In")
 
     def negated(self) -> "Requirement":
-        """The requirement that holds where this one does not."""
+        """Return the requirement that holds exactly where this one does not."""
         return Requirement(self.key, _NEGATION[self.operator], self.values)
 
     def manifest(self) -> dict[str, Any]:
-        """As in a node selector term."""
+        """Return the requirement as in a node selector term."""
         found: dict[str, Any] = {"key": self.key, "operator": self.operator}
         return found | ({"values": list(self.values)} if self.values else {})
 
 
 Requirements = tuple[Requirement, ...]
-"""Requirements that must hold together; none at all holds for every node."""
+"""Requirements that must all hold. An empty tuple holds for every node."""
 
 
 def matches(requirements: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
-    """Whether a node with these labels meets all of them."""
+    """Return whether a node with these labels meets all requirements."""
     return all(requirement.holds(labels) for requirement in requirements)
 
 
 def terms(wanted: Requirements, unwanted: Sequence[Requirements]) -> list[Requirements]:
-    """Terms of which one must hold, for the nodes that meet `wanted` and none of the selectors `unwanted`.
+    """Return alternative terms for the nodes that match `wanted` and no selector of `unwanted`.
 
-    "Not that selector" means that one of its requirements fails, so there are as many terms as the product of the
-    numbers of requirements. An empty selector among the unwanted leaves no term: no node is meant then.
+    A node does not match a selector if one of its requirements fails. So the number of terms is the product of the
+    numbers of requirements. An empty selector in `unwanted` leaves no term: it matches every node.
     """
     ways = product(*[[requirement.negated() for requirement in selector] for selector in unwanted])
     return list(dict.fromkeys(tuple(dict.fromkeys((*wanted, *way))) for way in ways))
 
 
 def contradict(one: Requirement, other: Requirement) -> bool:
-    """Whether no node at all meets both; only what two requirements of one key tell is seen."""
+    """Return whether no node can meet both; only requirements on the same key are compared."""
     if one.key != other.key:
         return False
     if other.operator == "In" != one.operator:
@@ -70,11 +70,11 @@ def contradict(one: Requirement, other: Requirement) -> bool:
 
 
 def disjoint_filter(wanted: Requirements, others: Iterable[Requirements]) -> tuple[Requirements, ...]:
-    """What of the other selectors matters to nodes that meet `wanted`: as few as possible, and as short.
+    """Return the other selectors reduced to what matters for nodes that match `wanted`.
 
-    Selectors that share no node with it are left out, as are requirements that all its nodes meet. Where one of the
-    others takes every node, nothing but an empty selector is left. Several that each ask for values of one and the same
-    label become one, so any number of targets that divide the nodes by a label is a single term.
+    Selectors that share no node with `wanted` are dropped, and so are requirements that all its nodes meet. If another
+    selector takes every node, the result is one empty selector. Selectors that each require values of one same label
+    become one, so any number of targets that divide the nodes by a label is a single term.
     """
     values: dict[str, set[str]] = {}
     found: set[Requirements] = set()
@@ -93,7 +93,7 @@ def disjoint_filter(wanted: Requirements, others: Iterable[Requirements]) -> tup
 
 
 def count(unwanted: Sequence[Requirements]) -> int:
-    """How many terms `terms` makes at most."""
+    """Return the maximum number of terms that `terms` returns."""
     number = 1
     for selector in unwanted:
         number *= len(selector)
@@ -101,7 +101,7 @@ def count(unwanted: Sequence[Requirements]) -> int:
 
 
 def in_affinity(pod: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a pod of this spec may run on a node with these labels, by its nodeSelector and its node affinity."""
+    """Return whether nodeSelector and node affinity of a pod's spec allow a node with these labels."""
     if any(labels.get(key) != value for key, value in pod.get("nodeSelector", {}).items()):
         return False
     affinity = pod.get("affinity", {}).get("nodeAffinity", {})

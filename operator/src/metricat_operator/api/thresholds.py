@@ -1,6 +1,6 @@
-"""Thresholds of two levels that contradict each other: the critical alert would fire before its warning.
+"""Thresholds that contradict each other: the critical alert would fire before its warning.
 
-Which way an alert grows worse is what its own two thresholds say: of free hours the critical is the lower one.
+The two default thresholds of an alert define which direction is worse. For remaining hours, the critical one is lower.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ _LEVELS: tuple[Literal["warning"], Literal["critical"]] = ("warning", "critical"
 
 
 def rules(alert: Alert) -> Iterator[dict[str, str]]:
-    """CEL for an alert's settings: two thresholds that are both written must not contradict each other.
+    """Return the CEL rule of an alert's settings: two written thresholds must not contradict each other.
 
-    A default is no word of the user's: a later one must not make a spec invalid that was valid.
+    Defaults are not compared: a changed default must not make a valid spec invalid.
     """
     if not _has_both(alert):
         return
@@ -27,8 +27,8 @@ def rules(alert: Alert) -> Iterator[dict[str, str]]:
     relation, words, worse = ("<=", "at most", "lower") if _falls(alert) else (">=", "at least", "higher")
     yield rule(
         f"!({written}) || self.critical.threshold {relation} self.warning.threshold",
-        f"critical.threshold must be {words} warning.threshold, for {alert.name} is worse the {worse} its value is; "
-        "change one of them, or switch one level off with enabled: false",
+        f"critical.threshold must be {words} warning.threshold, because {worse} values of {alert.name} are worse. "
+        "Change one of them, or disable one level with enabled: false.",
     )
 
 
@@ -46,8 +46,8 @@ def contradictions(settings: SettingsByAlert, where: str) -> Iterator[str]:
         if critical > warning if _falls(alert) else critical < warning:
             yield (
                 f"{where}.{alert.name}: critical.threshold {critical:g} is {'above' if _falls(alert) else 'below'} "
-                f"warning.threshold {warning:g}, so that the critical alert fires first and silences its warning; "
-                "change one of them, or switch one level off with enabled: false"
+                f"warning.threshold {warning:g}, so the critical alert fires first and silences its warning. "
+                "Change one of them, or disable one level with enabled: false."
             )
 
 
@@ -60,6 +60,6 @@ def _has_both(alert: Alert) -> bool:
 
 
 def _falls(alert: Alert) -> bool:
-    """Whether the alert is worse the lower its value is."""
+    """Return whether lower values of the alert are worse."""
     by_level = {level.severity: level.threshold or 0 for level in alert.levels}
     return by_level["critical"] < by_level["warning"]

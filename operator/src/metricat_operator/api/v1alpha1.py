@@ -1,7 +1,8 @@
-"""MonitoringTarget v1alpha1: the spec, and in it the pools; its parts are in the modules beside.
+"""MonitoringTarget v1alpha1: the spec with its pools. The other modules of this package define its parts.
 
-No field has a default in the schema: the API server would write it into every object, and a later default could not
-reach it, nor could a more special setting tell "left out" from "set". Defaults are here, and in the descriptions.
+No field has a default in the schema: the API server would write it into every object, and a later default would not
+reach these objects. A pool could not distinguish an omitted field from a set one. Defaults are in these models and in
+the descriptions.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +19,7 @@ from metricat_operator.api.notifications import Notifications
 
 
 def _override(model: type[Model], name: str, base: type[Model] = Model) -> type[Model]:
-    """The same fields, each of which may be left out, at every depth: what is left out follows the target."""
+    """Return a model with the same fields, all optional at every depth. An omitted field follows the target."""
 
     def optional(field: FieldInfo, field_name: str) -> tuple[Any, Any]:
         kind = field.annotation
@@ -49,9 +50,11 @@ else:
 
 
 class PoolAlerts(Model):
-    """The pool's own settings of alerts."""
+    """Settings of alerts for the pool."""
 
-    rules: PoolRules = Field(default=PoolRules(), description="Settings of the shipped alerts, over the target's.")
+    rules: PoolRules = Field(
+        default=PoolRules(), description="Settings of the shipped alerts. They override those of the target."
+    )
 
 
 MAX_POOLS = 16
@@ -59,29 +62,33 @@ MAX_TERMS = 64
 
 
 class PoolSpec(Model):
-    """One pool; what it leaves out is as the target says."""
+    """A pool of nodes. Omitted settings follow the target."""
 
     name: str = Field(
         pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         max_length=40,
-        description="The pool's name, the series' pool label; not default, which is the pool of all other nodes.",
-        json_schema_extra=cel(rule("self != 'default'", "default is the pool of the nodes that no other pool owns")),
+        description="The pool's name and the series' pool label. default is reserved for the pool of all other nodes.",
+        json_schema_extra=cel(
+            rule("self != 'default'", "default is the name of the pool of all other nodes. Choose another name.")
+        ),
     )
     node_selector: NodeSelector = Field(
         description="The pool's nodes. A node that several pools select belongs to the first of them.",
         json_schema_extra=cel(
             rule(
                 f"{size('self')} > 0",
-                "a pool needs a label or an expression to select nodes by; settings for all nodes belong in spec.agent",
+                "a pool needs a label or an expression that selects nodes. Set spec.agent for all nodes.",
             ),
             rule(
                 f"{size('self')} <= {MAX_REQUIREMENTS}",
-                f"a pool takes at most {MAX_REQUIREMENTS} labels and expressions",
+                f"a pool can have at most {MAX_REQUIREMENTS} labels and expressions",
             ),
         ),
     )
-    agent: PoolAgent = Field(default=PoolAgent(), description="How the exporter runs there, over spec.agent.")
-    alerts: PoolAlerts = Field(default=PoolAlerts(), description="The pool's own settings of alerts.")
+    agent: PoolAgent = Field(
+        default=PoolAgent(), description="How the exporter runs on the pool's nodes. It overrides spec.agent."
+    )
+    alerts: PoolAlerts = Field(default=PoolAlerts(), description="Settings of alerts for the pool.")
 
 
 # The API server's CEL has sums and no products, so the limit is on the sum of logarithms (base 2, in thousandths).
@@ -89,7 +96,7 @@ _LOG2 = [0, 0, 1000, 1585, 2000, 2322, 2585, 2808, 3000]
 _TERMS = rule(
     f"self.map(pool, {size('pool.nodeSelector')})"
     f".map(size, {_LOG2}[size <= {MAX_REQUIREMENTS} ? size : {MAX_REQUIREMENTS}]).sum() <= 6000",
-    f"the numbers of labels and expressions of all pools, multiplied, must be {MAX_TERMS} or less; select by fewer",
+    f"the product of the pools' numbers of labels and expressions must be at most {MAX_TERMS}. Select by fewer.",
 )
 
 _RECEIVERS = "(has(self.notifications) && has(self.notifications.receivers) ? self.notifications.receivers : [])"
@@ -97,10 +104,10 @@ _KNOWN_POOL = "name == 'default' || (has(self.pools) && self.pools.exists(pool, 
 
 
 class Spec(Model):
-    """What to watch, and how."""
+    """Which nodes to monitor, and how."""
 
     paused: bool = Field(
-        default=False, description="Leave agents, monitors and rules as they are, and keep reporting status."
+        default=False, description="Whether to stop changing agents, monitors and rules. The status is still reported."
     )
     node_selector: Annotated[
         NodeSelector,
@@ -108,11 +115,11 @@ class Spec(Model):
             json_schema_extra=cel(
                 rule(
                     f"{size('self')} <= {MAX_REQUIREMENTS}",
-                    f"a target takes at most {MAX_REQUIREMENTS} labels and expressions",
+                    f"a target can have at most {MAX_REQUIREMENTS} labels and expressions",
                 )
             )
         ),
-    ] = Field(default=NodeSelector(), description="The nodes to watch. Default: all Linux nodes.")
+    ] = Field(default=NodeSelector(), description="The nodes to monitor. Default: all Linux nodes.")
     agent: AgentSettings = Field(default=AgentSettings(), description="How the exporter runs on each node.")
     pools: Annotated[
         tuple[PoolSpec, ...],
@@ -126,19 +133,19 @@ class Spec(Model):
     ] = Field(
         default=(),
         max_length=MAX_POOLS,
-        description="Nodes with settings of their own, in order: a node belongs to the first pool that selects it.",
+        description="Groups of nodes with their own settings. A node belongs to the first pool that selects it.",
     )
     monitor: Monitor = Field(default=Monitor(), description="How Prometheus scrapes the agents.")
     alerts: Alerts = Field(default=Alerts(), description="The alert rules and recording rules.")
     notifications: Notifications = Field(
-        default=Notifications(), description="Who is told of the alerts, through Alertmanager."
+        default=Notifications(), description="Receivers of the alerts, through Alertmanager."
     )
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
             rule(
                 f"{_RECEIVERS}.all(one, !has(one.pools) || one.pools.all(name, {_KNOWN_POOL}))",
-                "a receiver asks for a pool that does not exist; name one of spec.pools, or default",
+                "a receiver names a pool that does not exist. Use a name from spec.pools, or default.",
             )
         )
     }

@@ -1,4 +1,4 @@
-"""Who may ask the agents for metrics, and over what: Secrets by name, which the operator itself never reads."""
+"""TLS and authentication of the agents, by names of Secrets. The operator never reads these Secrets."""
 
 from typing import Self
 
@@ -6,12 +6,12 @@ from pydantic import Field, model_validator
 
 from metricat_operator.api.fields import Model, ObjectName, cel, is_given, rule
 
-_CA_WITHOUT_TLS = "clientCASecretName needs tlsSecretName: there are no client certificates without TLS"
-_ONE_END = (
-    "clientCASecretName and prometheusClientSecretName go together: the agents ask for a certificate, and Prometheus "
-    "must have one"
+_CA_WITHOUT_TLS = "clientCASecretName needs tlsSecretName, because client certificates need TLS"
+_BOTH_SECRETS = (
+    "clientCASecretName and prometheusClientSecretName must be set together: the agents require a certificate, and "
+    "Prometheus must have one"
 )
-_NAME_WITHOUT_TLS = "serverName needs tlsSecretName: it is the name in the agents' certificate"
+_NAME_WITHOUT_TLS = "serverName needs tlsSecretName, because it is the name in the agents' certificate"
 
 
 class WebSettings(Model):
@@ -19,45 +19,46 @@ class WebSettings(Model):
 
     tls_secret_name: ObjectName = Field(
         default="",
-        description="The agents' certificate: tls.crt and tls.key, and the ca.crt by which Prometheus knows it, as "
-        "cert-manager writes them. Default: no TLS.",
+        description="Secret with the agents' certificate (tls.crt, tls.key) and the ca.crt with which Prometheus "
+        "verifies it, as cert-manager writes them. Default: no TLS.",
     )
     client_ca_secret_name: ObjectName = Field(
         default="",
         alias="clientCASecretName",
-        description="ca.crt: metrics are given only to clients whose certificate it signed. Default: to any client.",
+        description="Secret with ca.crt. Only clients with a certificate signed by it get metrics. Default: all "
+        "clients.",
     )
     prometheus_client_secret_name: ObjectName = Field(
         default="",
-        description="Prometheus' own certificate, signed by clientCASecretName's: tls.crt and tls.key. Default: none.",
+        description="Secret with Prometheus' client certificate (tls.crt, tls.key), signed by that CA. Default: none.",
     )
     basic_auth_secret_name: ObjectName = Field(
         default="",
-        description="username and password (type kubernetes.io/basic-auth): the agents ask for them, Prometheus gives "
-        "them; without TLS the network can read them. Default: none.",
+        description="Secret with username and password (type kubernetes.io/basic-auth). The agents require them and "
+        "Prometheus sends them. Without TLS they are readable on the network. Default: none.",
     )
     server_name: str = Field(
         default="",
         pattern=r"^([A-Za-z0-9]([-A-Za-z0-9.:]*[A-Za-z0-9])?)?$",
         max_length=253,
-        description="The name in the agents' certificate. Default: their Service's, metricat-NAME.NAMESPACE.svc.",
+        description="The name in the agents' certificate. Default: the Service's name, metricat-NAME.NAMESPACE.svc.",
     )
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
             rule(f"!{is_given('clientCASecretName')} || {is_given('tlsSecretName')}", _CA_WITHOUT_TLS),
-            rule(f"{is_given('clientCASecretName')} == {is_given('prometheusClientSecretName')}", _ONE_END),
+            rule(f"{is_given('clientCASecretName')} == {is_given('prometheusClientSecretName')}", _BOTH_SECRETS),
             rule(f"!{is_given('serverName')} || {is_given('tlsSecretName')}", _NAME_WITHOUT_TLS),
         )
     }
 
     @model_validator(mode="after")
-    def _both_ends(self) -> Self:
-        """The same as the rules above."""
+    def _check_combination(self) -> Self:
+        """Apply the rules above in Python."""
         if self.client_ca_secret_name and not self.tls_secret_name:
             raise ValueError(_CA_WITHOUT_TLS)
         if bool(self.client_ca_secret_name) != bool(self.prometheus_client_secret_name):
-            raise ValueError(_ONE_END)
+            raise ValueError(_BOTH_SECRETS)
         if self.server_name and not self.tls_secret_name:
             raise ValueError(_NAME_WITHOUT_TLS)
         return self

@@ -35,18 +35,24 @@ def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Condition:
     if parsed.errors:
         rest = "Existing objects stay unchanged" if running else "No objects are written until this is corrected"
         reason = Reason.OVERLAPS if parsed.too_many_terms else Reason.INVALID
-        return Condition(ConditionType.ACCEPTED, holds=False, reason=reason, message="; ".join([*parsed.errors, rest]))
+        return Condition(ConditionType.ACCEPTED, holds=False, reason=reason, message=_sentences([*parsed.errors, rest]))
     notes = list(parsed.warnings)
     if lost:
         notes.append(f"Some selected nodes belong to older MonitoringTargets: {_shares(lost)}. {_SEPARATE}")
     reason = Reason.ACCEPTED_WITH_WARNINGS if parsed.warnings else Reason.OVERLAPS if lost else Reason.ACCEPTED
-    message = "; ".join(notes) or "The spec is valid."
+    message = _sentences(notes) or "The spec is valid."
     return Condition(ConditionType.ACCEPTED, holds=True, reason=reason, message=message)
 
 
 _SEPARATE = (
     "Exclude them in spec.nodeSelector of either target, or give them settings of their own as a pool of the older one."
 )
+
+
+def _sentences(messages: Sequence[str]) -> str:
+    """Join messages, some of which end with a full stop."""
+    *others, last = messages or [""]
+    return "; ".join([*(message.removesuffix(".") for message in others), last])
 
 
 def _shares(lost: Counter[str]) -> str:

@@ -95,7 +95,7 @@ def test_old_name_of_a_pool_overrides_the_new_name_of_the_target() -> None:
         (
             agent(disk={"excludeDevices": "("}),
             "spec.agent.collectors.disk.excludeDevices: '(' is not a regular expression: missing ), unterminated "  # noqa: ISC004 (one text)
-            "subpattern at position 0; correct it or leave the field out",
+            "subpattern at position 0. Correct it or remove the field.",
         ),
     ],
 )
@@ -108,7 +108,7 @@ def test_errors_name_the_field_that_is_written(spec: dict[str, Any], error: str)
 def test_unknown_field_in_a_deprecated_one_is_reported_under_the_written_name() -> None:
     assert parse(agent(load={"colour": "blue"})).warnings == (
         "spec.agent.collectors.load is deprecated. Use loadavg.",
-        "spec.agent.collectors.load.colour: unknown to this version of the operator, and ignored",
+        "spec.agent.collectors.load.colour: unknown to this version of the operator. The field is ignored.",
     )
 
 

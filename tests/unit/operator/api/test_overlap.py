@@ -114,8 +114,8 @@ def test_no_term_is_too_many_to_say_what_to_do() -> None:
     found = status({}, *older)
     accepted = found["conditions"][0]
     assert (accepted["status"], accepted["reason"]) == ("False", "Overlaps")
-    assert "older targets (m/t0, m/t1, m/t2 and 4 more) select nodes" in accepted["message"]
-    assert "takes 128 terms, more than 64" in accepted["message"]
+    assert "older targets (m/t0, m/t1, m/t2 and 4 more) also select nodes" in accepted["message"]
+    assert "needs 128 terms, more than 64" in accepted["message"]
     assert status({}, *older[:6])["conditions"][0]["reason"] == "Accepted"
 
 

@@ -35,31 +35,31 @@ def test_null_means_nothing() -> None:
             {"agent": {"collectors": {"diskstats": {"excludeDevices": "("}}}},
             (
                 "spec.agent.collectors.diskstats.excludeDevices: '(' is not a regular expression: missing ), "
-                "unterminated subpattern at position 0; correct it or leave the field out"
+                "unterminated subpattern at position 0. Correct it or remove the field."
             ),
         ),
         (
             {"agent": {"web": {"tlsSecretName": "", "clientCASecretName": "a", "prometheusClientSecretName": "b"}}},
-            "spec.agent.web: clientCASecretName needs tlsSecretName: there are no client certificates without TLS",
+            "spec.agent.web: clientCASecretName needs tlsSecretName, because client certificates need TLS",
         ),
         (
             {"agent": {"web": {"tlsSecretName": "a", "prometheusClientSecretName": "b"}}},
-            "spec.agent.web: clientCASecretName and prometheusClientSecretName go together: the agents ask for a "  # noqa: ISC004 (one text)
-            "certificate, and Prometheus must have one",
+            "spec.agent.web: clientCASecretName and prometheusClientSecretName must be set together: the agents "  # noqa: ISC004 (one text)
+            "require a certificate, and Prometheus must have one",
         ),
         (
             {"agent": {"web": {"serverName": "agents.example.com"}}},
-            "spec.agent.web: serverName needs tlsSecretName: it is the name in the agents' certificate",
+            "spec.agent.web: serverName needs tlsSecretName, because it is the name in the agents' certificate",
         ),
         (
             {"agent": {"collectors": {"diskstats": {"excludeDevices": "^ram", "includeDevices": "^sd"}}}},
-            "spec.agent.collectors.diskstats: excludeDevices and includeDevices do not go together; give one of the "  # noqa: ISC004 (one text)
-            "two, and '' for one that spec.agent gives",
+            "spec.agent.collectors.diskstats: excludeDevices and includeDevices cannot be combined. Set one of them. "  # noqa: ISC004 (one text)
+            "In a pool, set the one that it inherits from spec.agent to ''.",
         ),
         ({"monitor": {"labels": {"a b": "c"}}}, "spec.monitor.labels: 'a b' is not a Kubernetes label key"),
         (
             {"agent": {"extraLabels": {"job": "x"}}},
-            "spec.agent.extraLabels: job are set by Metricat; choose another label name",
+            "spec.agent.extraLabels: Metricat sets job. Choose another label name.",
         ),
         (
             {"agent": {"extraLabels": {"__name__": "x"}}},
@@ -67,11 +67,12 @@ def test_null_means_nothing() -> None:
         ),
         (
             {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"severity": "page"}}}}},
-            "spec.alerts.rules.NodeLoadHigh.labels: severity are set by Metricat; choose another label name",
+            "spec.alerts.rules.NodeLoadHigh.labels: Metricat sets severity. Choose another label name.",
         ),
         (
             {"monitor": {"interval": "5s", "scrapeTimeout": "6s"}},
-            "spec.monitor.scrapeTimeout: 6s is longer than the interval, 5s; shorten the one or lengthen the other",
+            "spec.monitor.scrapeTimeout: 6s is longer than the interval, 5s. Shorten the timeout or lengthen the "  # noqa: ISC004 (one text)
+            "interval.",
         ),
         (
             {"monitor": {"interval": "0m0s", "scrapeTimeout": "1s"}},
@@ -84,29 +85,29 @@ def test_null_means_nothing() -> None:
         ),
         (
             {"alerts": {"rules": {"NodeCPUUsageHigh": thresholds(90, 70)}}},
-            "spec.alerts.rules.NodeCPUUsageHigh: critical.threshold 70 is below warning.threshold 90, so that the "  # noqa: ISC004 (one text)
-            "critical alert fires first and silences its warning; change one of them, or switch one level off with "
-            "enabled: false",
+            "spec.alerts.rules.NodeCPUUsageHigh: critical.threshold 70 is below warning.threshold 90, so the "  # noqa: ISC004 (one text)
+            "critical alert fires first and silences its warning. Change one of them, or disable one level with "
+            "enabled: false.",
         ),
         (
             {"pools": [SSD | {"alerts": {"rules": {"NodeInodesFillUp": thresholds(24, 48)}}}]},
-            "spec.pools[0].alerts.rules.NodeInodesFillUp: critical.threshold 48 is above warning.threshold 24, so that "  # noqa: ISC004 (one text)
-            "the critical alert fires first and silences its warning; change one of them, or switch one level off with "
-            "enabled: false",
+            "spec.pools[0].alerts.rules.NodeInodesFillUp: critical.threshold 48 is above warning.threshold 24, so "  # noqa: ISC004 (one text)
+            "the critical alert fires first and silences its warning. Change one of them, or disable one level with "
+            "enabled: false.",
         ),
         (
             {"agent": {"resources": {"requests": {"memory": "1Gi"}}}},
-            "spec.agent.resources.requests.memory: 1Gi is more than the limit, 128Mi; raise "  # noqa: ISC004 (one text)
-            "spec.agent.resources.limits.memory with it",
+            "spec.agent.resources.requests.memory: 1Gi is more than the limit, 128Mi. Raise "  # noqa: ISC004 (one text)
+            "spec.agent.resources.limits.memory too.",
         ),
         (
             {"alerts": {"extraGroups": [{"name": "g", "rules": [{"expr": "1"}]}]}},
-            "spec.alerts.extraGroups[0].rules[0]: a rule has either alert or record, and not both",
+            "spec.alerts.extraGroups[0].rules[0]: a rule has either alert or record, not both",
         ),
         (
             {"alerts": {"extraGroups": [{"name": "g", "rules": [{"record": "a:b", "expr": "1", "for": "5m"}]}]}},
-            "spec.alerts.extraGroups[0].rules[0]: for, keep_firing_for and annotations are for alerts; a rule that "  # noqa: ISC004 (one text)
-            "records has none: leave them out",
+            "spec.alerts.extraGroups[0].rules[0]: a recording rule takes no for, keep_firing_for or "  # noqa: ISC004 (one text)
+            "annotations. Remove them.",
         ),
     ],
 )
@@ -124,8 +125,8 @@ def test_an_unknown_field_is_ignored_with_a_warning() -> None:
     assert parsed.spec.agent.port == 9101
     assert parsed.errors == ()
     assert sorted(parsed.warnings) == [
-        "spec.agent.colour: unknown to this version of the operator, and ignored",
-        "spec.later: unknown to this version of the operator, and ignored",
+        "spec.agent.colour: unknown to this version of the operator. The field is ignored.",
+        "spec.later: unknown to this version of the operator. The field is ignored.",
     ]
 
 
@@ -143,7 +144,7 @@ def doubted(rules: dict[str, Any], pool: dict[str, Any] | None = None) -> list[s
     pools = [SSD | {"alerts": {"rules": {"NodeMemoryUsageHigh": pool}}}] if pool else []
     parsed = parse({"alerts": {"rules": {"NodeMemoryUsageHigh": rules}}, "pools": pools})
     assert parsed.errors == ()
-    return [said.partition(", so that")[0] for said in parsed.warnings]
+    return [said.partition(", so the critical")[0] for said in parsed.warnings]
 
 
 def test_thresholds_that_contradict_a_default_or_the_targets_own_are_a_warning() -> None:

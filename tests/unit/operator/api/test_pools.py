@@ -120,11 +120,11 @@ def test_errors_name_the_pool_and_the_remedy() -> None:
         {"name": "empty", "nodeSelector": {}},
     ]
     errors = "\n".join(parse({"pools": pools[:5]}).errors)
-    assert "spec.pools[0].name: default is the pool of all other nodes" in errors
+    assert "spec.pools[0].name: default is the name of the pool of all other nodes" in errors
     assert "spec.pools[1].agent.resources.requests.memory: 1Gi is more than the limit, 128Mi" in errors
-    assert "spec.pools[2].name: same is an earlier pool's" in errors
+    assert "spec.pools[2].name: an earlier pool has the name same" in errors
     assert "spec.pools[4].nodeSelector.matchExpressions[0]: In and NotIn need values" in errors
-    assert "multiplied, are 125, more than 64" in errors
+    assert "expressions is 125, more than 64" in errors
     assert "spec.pools[0].nodeSelector: a pool needs a label" in "\n".join(parse({"pools": pools[5:]}).errors)
 
 
@@ -136,7 +136,7 @@ def test_maps_that_only_together_are_too_large_are_an_error_of_the_pool() -> Non
         "alerts": {"rules": {"NodeCPUUsageHigh": {"labels": {"team": "gpu"}}}},
     }
     [error] = parse({"alerts": {"rules": {"NodeCPUUsageHigh": {"labels": labels}}}, "pools": [pool]}).errors
-    assert error.startswith("spec.pools[0].alerts.rules.NodeCPUUsageHigh.labels: together with the target's own: ")
+    assert error.startswith("spec.pools[0].alerts.rules.NodeCPUUsageHigh.labels: merged with the target's settings: ")
     assert "8 items" in error
 
 

@@ -75,16 +75,16 @@ def offset(time: str) -> timedelta:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"slack": None}, "receivers[0]: say how to tell chat: set email, slack, pagerDuty or webhook"),
+        ({"slack": None}, "receivers[0]: receiver chat needs an address. Set email, slack, pagerDuty or webhook."),
         ({"repeatInterval": "30s"}, "receivers[0].repeatInterval: 30s is too short. Use 1m or more."),
-        ({"pools": ["gpu", "cpu"]}, "receivers[0].pools: there is no pool cpu; the target's are gpu, default"),
-        ({"webhook": {}}, "receivers[0].webhook: set either url or urlSecret, and not both"),
+        ({"pools": ["gpu", "cpu"]}, "receivers[0].pools: pool cpu does not exist. The target's pools: gpu, default."),
+        ({"webhook": {}}, "receivers[0].webhook: set either url or urlSecret, not both."),
         (
             {"email": {"to": "a@b", "from": "c@d", "server": "mail:25", "username": "me"}},
-            "receivers[0].email: username and password go together; set both, or neither",
+            "receivers[0].email: username and password must be set together. Set both, or neither",
         ),
         ({"email": {"to": "a@b", "from": "c@d", "server": "mail"}}, "receivers[0].email.server"),
-        ({"quietHours": [{"from": "20:00", "to": "20:00"}]}, "for a whole day write from 00:00 to 24:00"),
+        ({"quietHours": [{"from": "20:00", "to": "20:00"}]}, "for a whole day, use from 00:00 to 24:00."),
         ({"name": "Nobody"}, "receivers[0].name"),
         ({"slack": {"url": "https://hooks.slack.com/T0/B0/secret"}}, "receivers[0].slack.url"),
     ],
@@ -109,7 +109,7 @@ def test_the_group_interval_allows_the_repeat_interval(repeat: str, looked_at: s
 def test_two_receivers_with_one_name_are_rejected() -> None:
     twice = [{"name": "chat", "slack": SLACK}] * 2
     [error] = parse({"notifications": {"receivers": twice}}).errors
-    assert error == "spec.notifications.receivers[1].name: chat is an earlier receiver's; choose another name"
+    assert error == "spec.notifications.receivers[1].name: an earlier receiver has the name chat. Choose another name."
 
 
 def test_the_object_contains_no_secret_value() -> None:
