@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from metricat_tools.cluster.node import Node
+    from metricat_tools.cluster.node import ClusterNode
     from metricat_tools.stack import Kubectl
 
 SECONDS = 600
@@ -117,7 +117,7 @@ class Volume:
 
 
 @contextmanager
-def volumes(node: Node, *names: str) -> Iterator[list[Volume]]:
+def volumes(node: ClusterNode, *names: str) -> Iterator[list[Volume]]:
     """Mount a volume of each name in the mount namespaces of the machine, whose table agents read, and of the node."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="metricat-faults-", dir="/var/tmp")))
@@ -126,7 +126,7 @@ def volumes(node: Node, *names: str) -> Iterator[list[Volume]]:
 
 
 @contextmanager
-def _volume(node: Node, folder: Path, name: str) -> Iterator[Volume]:
+def _volume(node: ClusterNode, folder: Path, name: str) -> Iterator[Volume]:
     file, mountpoint = folder / f"{name}.img", folder / name
     mountpoint.mkdir()
     with file.open("wb") as image:
@@ -145,7 +145,7 @@ def _unmount(mountpoint: Path) -> None:
     subprocess.run(["umount", "--lazy", mountpoint], check=True)
 
 
-def kill_agent(kubectl: Kubectl, node: Node, namespace: str) -> None:
+def kill_agent(kubectl: Kubectl, node: ClusterNode, namespace: str) -> None:
     """Kill the node's agent, if it runs now."""
     query = ("pods", "--namespace", namespace, "--selector=app.kubernetes.io/component=agent")
     for one in kubectl.items(*query, f"--field-selector=spec.nodeName={node.name}"):

@@ -20,7 +20,7 @@ from metricat_operator.api.v1alpha1 import Spec
 from metricat_operator.child_kinds import wanted_kinds
 from metricat_operator.cluster.kinds import CHILDREN
 from metricat_tools.binaries import module_dir
-from metricat_tools.cluster.api import Api, ApiError
+from metricat_tools.cluster.api import Api, ClusterApiError
 from support import chart
 
 CHILD = "metricat-nodes"
@@ -91,7 +91,7 @@ class Cluster:
     def get(self, kind: str, name: str, namespace: str) -> Manifest | None:
         try:
             found: Manifest = self.api.get(api_path(kind, name, namespace))
-        except ApiError as error:
+        except ClusterApiError as error:
             if f'"{name}" not found' in str(error):
                 return None
             raise AssertionError(f"{kind} {name}: {error}") from error  # `eventually` retries it

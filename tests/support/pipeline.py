@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from metricat_tools.cluster.node import Node
+from metricat_tools.cluster.node import ClusterNode
 from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.stack.apis import NAMESPACE
 from metricat_tools.stack.kubectl import Object
@@ -79,7 +79,7 @@ def delete_agent(demo: DemoCluster, node: str) -> None:
 
 
 @contextmanager
-def dropped(demo: DemoCluster, node: Node, match: str) -> Iterator[None]:
+def dropped(demo: DemoCluster, node: ClusterNode, match: str) -> Iterator[None]:
     """Drop matching packets between pods on this node; each pod is connected to its node by its own link."""
     with broken(demo, lambda: node.run("nft", "delete", "table", "ip", _TABLE)):
         node.run("nft", "add", "table", "ip", _TABLE)

@@ -14,9 +14,9 @@ import pytest
 
 from metricat_tools.binaries import ensure
 from metricat_tools.cluster import ControlPlane
-from metricat_tools.cluster.api import Api, ApiError
+from metricat_tools.cluster.api import Api, ClusterApiError
 from metricat_tools.cluster.audit import AuditLog
-from metricat_tools.cluster.processes import Processes
+from metricat_tools.cluster.processes import ClusterProcesses
 from metricat_tools.cluster.state import State
 
 pytestmark = pytest.mark.e2e
@@ -48,7 +48,7 @@ def eventually(ready: Callable[[], bool], seconds: float = 90.0) -> None:
 
 def leftovers(name: str) -> list[str]:
     state = State(name)
-    return [*Processes(state.folder).running().values(), *([str(state.folder)] if state.folder.exists() else [])]
+    return [*ClusterProcesses(state.folder).running().values(), *([str(state.folder)] if state.folder.exists() else [])]
 
 
 def kubectl(kubeconfig: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -155,7 +155,7 @@ time.sleep(600)
     owner.wait()
     owner.stdout.close()
     state = State(name)
-    eventually(lambda: not Processes(state.folder).running())
+    eventually(lambda: not ClusterProcesses(state.folder).running())
     assert state.folder.exists()
     with ControlPlane.start(f"next-{os.getpid()}", audit=False):
         assert not state.folder.exists()
@@ -172,7 +172,7 @@ def test_kept_cluster_is_found_and_a_crashed_one_is_removed_by_the_next_start() 
     found.detach()
     first.detach()
     with ControlPlane.start(name) as second:
-        with pytest.raises(ApiError, match="not found"):
+        with pytest.raises(ClusterApiError, match="not found"):
             second.api.get("/api/v1/namespaces/none")
         assert second.processes.find("etcd")
     assert leftovers(name) == []

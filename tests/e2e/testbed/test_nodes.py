@@ -16,9 +16,9 @@ import pytest
 
 from metricat_tools.binaries import ensure
 from metricat_tools.cluster import NodeCluster, cgroups, mounts
-from metricat_tools.cluster.api import Api, ApiError
+from metricat_tools.cluster.api import Api, ClusterApiError
 from metricat_tools.cluster.pki import Pair
-from metricat_tools.cluster.processes import Processes, started_at
+from metricat_tools.cluster.processes import ClusterProcesses, started_at
 from metricat_tools.cluster.state import State, root
 from metricat_tools.images.archive import Image, docker_archive
 
@@ -107,7 +107,7 @@ def spaces(process: Path) -> list[str]:
 def leftovers(name: str, *namespaces: Namespaces) -> list[str]:
     """Return what remains of a cluster: processes, namespaces, mounts, control groups, files."""
     state = State(name)
-    found = [f"process {role}" for role in Processes(state.folder).running().values()]
+    found = [f"process {role}" for role in ClusterProcesses(state.folder).running().values()]
     marks = (f"{state.folder}/".encode(), f"/{cgroups.TOP}/{name}/".encode())
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -241,7 +241,7 @@ def test_node_can_read_only_the_secrets_of_its_pods(cluster: NodeCluster) -> Non
         try:
             api.get("/api/v1/namespaces/default/secrets/mine")
             statuses[node.name] = 200
-        except ApiError as error:
+        except ClusterApiError as error:
             statuses[node.name] = error.status
         api.close()
     assert statuses == {"n1": 200, "n2": 403}

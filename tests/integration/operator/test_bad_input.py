@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from metricat_operator import naming
-from metricat_tools.cluster.api import ApiError
+from metricat_tools.cluster.api import ClusterApiError
 from support.harness import CHILD, Cluster, Manifest, eventually, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -271,7 +271,7 @@ REFUSED["two pools of one name"] = (
 @pytest.mark.parametrize("what", REFUSED)
 def test_refused_at_apply(cluster: Cluster, what: str) -> None:
     spec, message = REFUSED[what]
-    with pytest.raises(ApiError) as refused:
+    with pytest.raises(ClusterApiError) as refused:
         cluster.create(target("monitoring", spec))
     assert message in str(refused.value)
 

@@ -12,7 +12,7 @@ import pytest
 from metricat_operator.cluster.kinds import CHILDREN, Kind
 from metricat_operator.cluster.lease import DURATION
 from metricat_tools.cluster import ControlPlane
-from metricat_tools.cluster.audit import AuditLog, Request
+from metricat_tools.cluster.audit import AuditedRequest, AuditLog
 from support.harness import CHILD, Cluster, RunningOperator, eventually, install_chart, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -40,7 +40,7 @@ def until_held_by(cluster: Cluster, pod: str, within: float) -> float:
     return time.monotonic() - began
 
 
-def writes(audit: AuditLog) -> list[Request]:
+def writes(audit: AuditLog) -> list[AuditedRequest]:
     return [one for one in audit.read() if one.user == ACCOUNT and one.writes and one.resource not in BESIDE]
 
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
-from metricat_tools.cluster.api import ApiError
+from metricat_tools.cluster.api import ClusterApiError
 from metricat_tools.generate import golden
 from support.harness import CHILD, Cluster, Manifest, eventually, target
 from support.paths import GOLDEN
@@ -40,7 +40,7 @@ def test_an_unknown_field_would_be_refused(cluster: Cluster, kind: str) -> None:
     manifests = [wanted, *yaml.safe_load_all((case / "manifests.yaml").read_text())]
     manifest = next(one for one in manifests if one["kind"] == kind)
     manifest["spec"]["colour"] = "blue"
-    with pytest.raises(ApiError, match="colour"):
+    with pytest.raises(ClusterApiError, match="colour"):
         cluster.apply(manifest, dry_run=True)
 
 

@@ -9,31 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from metricat_tools.cluster.processes import HERE, Namespaces, Processes
+from metricat_tools.cluster.processes import HERE, ClusterProcesses, Namespaces
 from metricat_tools.errors import ToolError
 
 SLEEP = ["sleep", "1000"]
 
 
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
+def processes(tmp_path: Path) -> Iterator[ClusterProcesses]:
     (tmp_path / "log").mkdir()
-    made = Processes(tmp_path)
+    made = ClusterProcesses(tmp_path)
     yield made
     made.kill_all()
 
 
-def test_process_is_found_by_a_process_that_did_not_start_it(processes: Processes) -> None:
+def test_process_is_found_by_a_process_that_did_not_start_it(processes: ClusterProcesses) -> None:
     pid = processes.start("sleeper", SLEEP)
-    other = Processes(processes.folder)
+    other = ClusterProcesses(processes.folder)
     assert other.find("sleeper") == pid
     other.kill("sleeper")
     assert other.running() == {}
 
 
-def test_kill_all_kills_only_the_clusters_processes_and_their_children(processes: Processes, tmp_path: Path) -> None:
+def test_kill_all_kills_only_the_clusters_processes_and_their_children(
+    processes: ClusterProcesses, tmp_path: Path
+) -> None:
     (tmp_path / "other" / "log").mkdir(parents=True)
-    other = Processes(tmp_path / "other")
+    other = ClusterProcesses(tmp_path / "other")
     survivor = other.start("sleeper", SLEEP)
     processes.start("parent", ["sh", "-c", "sleep 1000 & sleep 1000"])
     deadline = time.monotonic() + 5
@@ -46,7 +48,7 @@ def test_kill_all_kills_only_the_clusters_processes_and_their_children(processes
     other.kill_all()
 
 
-def test_killed_process_leaves_its_children(processes: Processes) -> None:
+def test_killed_process_leaves_its_children(processes: ClusterProcesses) -> None:
     processes.start("parent", ["sh", "-c", "sleep 1000 & wait"])
     while len(processes.running()) < 2:
         time.sleep(0.01)
@@ -56,31 +58,31 @@ def test_killed_process_leaves_its_children(processes: Processes) -> None:
     processes.start("parent", SLEEP)
 
 
-def test_early_end_error_has_the_end_of_the_log(processes: Processes) -> None:
+def test_early_end_error_has_the_end_of_the_log(processes: ClusterProcesses) -> None:
     processes.start("failing", ["sh", "-c", "echo first; echo last words >&2; exit 3"])
     with pytest.raises(ToolError, match=r"failing ended with status 3; .*:\n    first\n    last words$"):
         processes.wait("failing", lambda: False)
 
 
-def test_wait_has_a_time_limit(processes: Processes) -> None:
+def test_wait_has_a_time_limit(processes: ClusterProcesses) -> None:
     processes.start("slow", SLEEP)
     with pytest.raises(ToolError, match="slow was not ready after 0 s"):
         processes.wait("slow", lambda: False, 0.1)
 
 
-def test_full_disk_error(processes: Processes) -> None:
+def test_full_disk_error(processes: ClusterProcesses) -> None:
     processes.start("etcd", ["sh", "-c", "echo write: no space left on device; exit 1"])
     with pytest.raises(ToolError, match=r"etcd ended with status 1\. The disk is full; free some space"):
         processes.wait("etcd", lambda: False)
 
 
-def test_closed_cluster_starts_no_process(processes: Processes) -> None:
+def test_closed_cluster_starts_no_process(processes: ClusterProcesses) -> None:
     processes.close()
     with pytest.raises(ToolError, match="is being removed"):
         processes.start("late", SLEEP)
 
 
-def test_role_is_unique(processes: Processes) -> None:
+def test_role_is_unique(processes: ClusterProcesses) -> None:
     processes.start("one", SLEEP)
     with pytest.raises(ToolError, match=r"one of .* is already running"):
         processes.start("one", SLEEP)
@@ -90,20 +92,20 @@ def test_tied_process_ends_with_its_killed_owner(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     program = f"""
 import os, pathlib, signal
-from metricat_tools.cluster.processes import Processes
-tied = Processes(pathlib.Path({str(tmp_path)!r}), die_with_us=True)
+from metricat_tools.cluster.processes import ClusterProcesses
+tied = ClusterProcesses(pathlib.Path({str(tmp_path)!r}), die_with_us=True)
 pid = tied.start("tied", ["sleep", "1000"])
 tied.wait("tied", lambda: pathlib.Path(f"/proc/{{pid}}/comm").read_text() == "sleep\\n")
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
     deadline = time.monotonic() + 5
-    while Processes(tmp_path).running():
+    while ClusterProcesses(tmp_path).running():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def test_environment_has_no_proxies(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_has_no_proxies(processes: ClusterProcesses, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://203.0.113.1")
     monkeypatch.setenv("no_proxy", "x")
     processes.start("shows", ["env"])

@@ -17,7 +17,7 @@ from metricat_tools.bench.operator_cluster import (
     until,
 )
 from metricat_tools.bench.operator_drift import repairs
-from metricat_tools.cluster.audit import AuditLog, Request
+from metricat_tools.cluster.audit import AuditedRequest, AuditLog
 
 _USER = "system:serviceaccount:monitoring:metricat"
 _TARGETS = f"/apis/metricat.dev/v1alpha1/namespaces/{NAMESPACE}/monitoringtargets"
@@ -87,7 +87,7 @@ def _converge(cluster: BenchCluster, nodes: int, bare: float, running: OperatorP
     """Create all small targets at once, then a target for all nodes, which leaves their nodes to them."""
     audit, cpu = AuditLog(cluster.plane.audit_log), running.cpu()
     audit.skip()
-    requests: list[Request] = []
+    requests: list[AuditedRequest] = []
 
     def made() -> bool:
         """Use the audit log: listing all children five times a second would be most of the measured work."""
@@ -142,11 +142,11 @@ def _is(status: dict[str, Any], kind: str) -> bool:
     return any(one["type"] == kind and one["status"] == "True" for one in status.get("conditions", []))
 
 
-def _own(audit: AuditLog) -> list[Request]:
+def _own(audit: AuditLog) -> list[AuditedRequest]:
     return [one for one in audit.read() if one.user == _USER]
 
 
-def _kind(one: Request) -> str:
+def _kind(one: AuditedRequest) -> str:
     last = one.resource.rpartition("/")[2]
     if last in {"status", "events"}:
         return last.removesuffix("s") if last == "events" else last

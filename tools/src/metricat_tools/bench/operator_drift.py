@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metricat_tools.bench.operator_cluster import NAMESPACE, BenchCluster
-from metricat_tools.cluster.api import ApiError
+from metricat_tools.cluster.api import ClusterApiError
 from metricat_tools.errors import ToolError
 
 _AT_ONCE = 5
@@ -76,7 +76,7 @@ def _repair(cluster: BenchCluster, edit: Edit) -> float:
 def _seen(cluster: BenchCluster, path: str, done: Callable[[Any], bool]) -> bool:
     try:
         return done(cluster.plane.api.get(path))
-    except ApiError as error:
+    except ClusterApiError as error:
         if error.status != 404:
             raise
         return False

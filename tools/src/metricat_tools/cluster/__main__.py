@@ -13,7 +13,7 @@ from metricat_tools.binaries import ensure
 from metricat_tools.cluster import cleanup
 from metricat_tools.cluster.control_plane import ControlPlane
 from metricat_tools.cluster.node_cluster import NodeCluster
-from metricat_tools.cluster.processes import Processes, marked_folders
+from metricat_tools.cluster.processes import ClusterProcesses, marked_folders
 from metricat_tools.cluster.state import State, names, root
 from metricat_tools.errors import ToolError
 
@@ -55,7 +55,7 @@ def show(_: argparse.Namespace) -> None:
     """List the clusters."""
     for name in names():
         state = State(name)
-        facts, roles = state.load(), set(Processes(state.folder).running().values())
+        facts, roles = state.load(), set(ClusterProcesses(state.folder).running().values())
         kind = f"{facts['nodes']} nodes" if facts["kind"] == "nodes" else "control plane only"
         health = "crashed" if "kube-apiserver" not in roles else f"{len(roles)} programs running"
         print(f"{name:<24} {kind:<20} {health:<20} {facts['url']}")

@@ -18,7 +18,7 @@ _IDLE = 60.0
 """Seconds after which an idle connection is not used again: the API server closes it after 90."""
 
 
-class ApiError(Exception):
+class ClusterApiError(Exception):
     """An error of the API server, with its status code and message."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -41,7 +41,7 @@ class Api:
         """Return whether the API server reports that it is ready."""
         try:
             self.call("GET", "/readyz")
-        except (OSError, http.client.HTTPException, ApiError):
+        except (OSError, http.client.HTTPException, ClusterApiError):
             return False
         return True
 
@@ -58,7 +58,7 @@ class Api:
         except ValueError:
             result = text.decode(errors="replace")
         if status >= http.client.BAD_REQUEST:
-            raise ApiError(status, result.get("message", "") if isinstance(result, dict) else result)
+            raise ClusterApiError(status, result.get("message", "") if isinstance(result, dict) else result)
         return result
 
     def get(self, path: str) -> Any:
@@ -69,7 +69,7 @@ class Api:
         """Create an object, or leave an existing one unchanged."""
         try:
             return self.call("POST", path, body)
-        except ApiError as error:
+        except ClusterApiError as error:
             if error.status != _ALREADY:
                 raise
             return None

@@ -10,7 +10,7 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 
 @dataclass(frozen=True)
-class Request:
+class AuditedRequest:
     """One finished request."""
 
     user: str
@@ -41,7 +41,7 @@ class AuditLog:
         """Skip everything that is logged so far."""
         self._offset = self.path.stat().st_size
 
-    def read(self) -> list[Request]:
+    def read(self) -> list[AuditedRequest]:
         """Return the requests since the last call, in the order in which they finished."""
         with self.path.open("rb") as file:
             file.seek(self._offset)
@@ -51,7 +51,7 @@ class AuditLog:
         return list(_requests(whole))
 
 
-def _requests(lines: list[bytes]) -> Iterator[Request]:
+def _requests(lines: list[bytes]) -> Iterator[AuditedRequest]:
     for line in lines:
         event: dict[str, Any] = json.loads(line)
         # A watch is logged at its start and at its end: count it once.
@@ -59,7 +59,7 @@ def _requests(lines: list[bytes]) -> Iterator[Request]:
             continue
         target = event.get("objectRef", {})
         parts = (target.get("apiGroup"), target.get("resource"), target.get("subresource"))
-        yield Request(
+        yield AuditedRequest(
             user=event["user"].get("username", ""),
             agent=event.get("userAgent", ""),
             verb=event["verb"],

@@ -6,7 +6,7 @@ A cluster that is tied to a process leaves its files behind when that process is
 import os
 
 from metricat_tools.cluster import cgroups, mounts
-from metricat_tools.cluster.processes import Processes, marked_folders, started_at
+from metricat_tools.cluster.processes import ClusterProcesses, marked_folders, started_at
 from metricat_tools.cluster.state import State, names
 from metricat_tools.errors import ToolError
 
@@ -16,8 +16,8 @@ def remove(state: State) -> bool:
 
     Return whether anything of the cluster existed.
     """
-    existed = state.folder.exists() or bool(Processes(state.folder).running())
-    Processes(state.folder).kill_all()
+    existed = state.folder.exists() or bool(ClusterProcesses(state.folder).running())
+    ClusterProcesses(state.folder).kill_all()
     # A pod's processes have their own environment. Only their control group shows which cluster they belong to.
     cgroups.remove(f"{cgroups.TOP}/{state.name}")
     mounts.unmount_below(state.folder)

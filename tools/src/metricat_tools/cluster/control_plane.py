@@ -18,9 +18,9 @@ import yaml
 
 from metricat_tools.binaries import ensure
 from metricat_tools.cluster import cleanup, components, kubeconfig, simulated
-from metricat_tools.cluster.api import Api, ApiError
+from metricat_tools.cluster.api import Api, ClusterApiError
 from metricat_tools.cluster.pki import Authority, Pair
-from metricat_tools.cluster.processes import HERE, Namespaces, Processes
+from metricat_tools.cluster.processes import HERE, ClusterProcesses, Namespaces
 from metricat_tools.cluster.state import State
 from metricat_tools.errors import ToolError
 
@@ -51,7 +51,7 @@ class ControlPlane:
     """A running control plane. Leaving its context stops it and removes its files."""
 
     state: State
-    processes: Processes
+    processes: ClusterProcesses
     site: Site
     authority: Authority
     audit: bool
@@ -73,7 +73,7 @@ class ControlPlane:
             reservation, port = reserve_port()
             url = f"https://127.0.0.1:{port}"
             state.save(kind="control-plane", url=url, audit=audit, owner=None if keep else cleanup.owner())
-            processes = Processes(state.folder, die_with_us=not keep)
+            processes = ClusterProcesses(state.folder, die_with_us=not keep)
             site = Site("127.0.0.1", port, url)
             plane = cls(state, processes, site, Authority(state.folder / "pki"), audit, grace, reservation)
             try:
@@ -92,7 +92,7 @@ class ControlPlane:
             raise ToolError(f"{name} is a cluster with nodes, not a control plane only")
         port = int(facts["url"].rpartition(":")[2])
         site = Site("127.0.0.1", port, facts["url"])
-        return cls(state, Processes(state.folder), site, Authority(state.folder / "pki"), facts["audit"])
+        return cls(state, ClusterProcesses(state.folder), site, Authority(state.folder / "pki"), facts["audit"])
 
     def launch(self, programs: Mapping[str, Path]) -> None:
         """Start the components and wait until the API server and the controllers work."""
@@ -250,7 +250,7 @@ class ControlPlane:
         """Return whether the controllers have created the namespace's service account, which pods need."""
         try:
             self.api.get("/api/v1/namespaces/default/serviceaccounts/default")
-        except ApiError:
+        except ClusterApiError:
             return False
         return True
 

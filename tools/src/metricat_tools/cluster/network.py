@@ -6,7 +6,7 @@ the namespaces, links, routes and rules.
 
 from pathlib import Path
 
-from metricat_tools.cluster.processes import Namespaces, Processes, run
+from metricat_tools.cluster.processes import ClusterProcesses, Namespaces, run
 
 # Addresses for documentation (RFC 5737): never in use outside, and the same in every cluster.
 BRIDGE = "198.51.100.1"
@@ -30,7 +30,7 @@ def netns_holder(owner: str) -> str:
     return f"{owner}-namespaces"
 
 
-def hold_namespaces(processes: Processes, owner: str, pause: Path, *, mounts: bool) -> Namespaces:
+def hold_namespaces(processes: ClusterProcesses, owner: str, pause: Path, *, mounts: bool) -> Namespaces:
     """Create namespaces and a process that holds them."""
     flags = ["--net", *(["--mount", "--propagation=slave"] if mounts else [])]
     pid = processes.start(netns_holder(owner), ["unshare", *flags, "--", pause])

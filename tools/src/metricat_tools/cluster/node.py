@@ -12,14 +12,14 @@ from metricat_tools.binaries.debian import path as search_path
 from metricat_tools.cluster import cgroups, mounts, network, node_files
 from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane
-from metricat_tools.cluster.processes import Namespaces, Processes, run
+from metricat_tools.cluster.processes import ClusterProcesses, Namespaces, run
 from metricat_tools.errors import ToolError
 
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "kubelet", "kube-proxy", "pause")
 
 
 @dataclass(frozen=True)
-class Node:
+class ClusterNode:
     """One node of a cluster, by its number from 1."""
 
     number: int
@@ -130,7 +130,7 @@ class Node:
         return run(command, self.namespaces)
 
     @property
-    def _processes(self) -> Processes:
+    def _processes(self) -> ClusterProcesses:
         return self.plane.processes
 
     def _role(self, program: str) -> str:

@@ -13,9 +13,9 @@ from metricat_tools.binaries import ensure, ensure_debian
 from metricat_tools.cluster import cleanup, control_plane, dns, network, node, node_files, port_forward
 from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane, Site
-from metricat_tools.cluster.node import Node
+from metricat_tools.cluster.node import ClusterNode
 from metricat_tools.cluster.pki import Authority
-from metricat_tools.cluster.processes import Namespaces, Processes
+from metricat_tools.cluster.processes import ClusterProcesses, Namespaces
 from metricat_tools.cluster.state import State
 from metricat_tools.errors import ToolError
 from metricat_tools.images.archive import Image, docker_archive
@@ -32,7 +32,7 @@ class NodeCluster:
 
     state: State
     control_plane: ControlPlane
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[ClusterNode] = field(default_factory=list)
 
     @classmethod
     def up(cls, name: str, nodes: int = 2, *, audit: bool = False, say: Say = lambda _: None) -> Self:
@@ -46,7 +46,7 @@ class NodeCluster:
         with state.locked():
             if cleanup.remove(state):
                 say(f"removed an earlier {name}")
-            processes = Processes(state.folder)
+            processes = ClusterProcesses(state.folder)
             try:
                 state.create()
                 return cls._start(state, processes, programs, nodes, audit=audit, say=say)
@@ -57,7 +57,14 @@ class NodeCluster:
 
     @classmethod
     def _start(  # noqa: PLR0913 - the parts of `up`
-        cls, state: State, processes: Processes, programs: Mapping[str, Path], count: int, *, audit: bool, say: Say
+        cls,
+        state: State,
+        processes: ClusterProcesses,
+        programs: Mapping[str, Path],
+        count: int,
+        *,
+        audit: bool,
+        say: Say,
     ) -> Self:
         began = time.monotonic()
         control = network.hold_namespaces(processes, network.CONTROL, programs["pause"], mounts=False)
@@ -71,7 +78,7 @@ class NodeCluster:
         for number in range(1, count + 1):
             spaces = network.hold_namespaces(processes, f"n{number}", programs["pause"], mounts=True)
             network.join(control, spaces, number)
-            cluster.nodes.append(Node(number, plane, programs, spaces))
+            cluster.nodes.append(ClusterNode(number, plane, programs, spaces))
         sandbox = docker_archive(
             state.folder / "pause.tar", Image([node_files.SANDBOX], ["/pause"]), {"/pause": programs["pause"]}
         )
@@ -99,12 +106,14 @@ class NodeCluster:
         facts = state.load()
         if facts["kind"] != "nodes":
             raise ToolError(f"{name} is a control plane without nodes")
-        processes = Processes(state.folder)
+        processes = ClusterProcesses(state.folder)
         site = Site(network.BRIDGE, _PORT, facts["url"], _spaces(processes, network.CONTROL, mounts=False))
         plane = ControlPlane(state, processes, site, Authority(state.folder / "pki"), facts["audit"])
         programs = ensure(*PROGRAMS)
         numbers = range(1, facts["nodes"] + 1)
-        found = [Node(number, plane, programs, _spaces(processes, f"n{number}", mounts=True)) for number in numbers]
+        found = [
+            ClusterNode(number, plane, programs, _spaces(processes, f"n{number}", mounts=True)) for number in numbers
+        ]
         return cls(state, plane, found)
 
     @property
@@ -117,7 +126,7 @@ class NodeCluster:
         """The administrator's kubeconfig, for this machine's programs."""
         return self.control_plane.kubeconfig
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str) -> ClusterNode:
         """Return the node with this name."""
         for one in self.nodes:
             if one.name == name:
@@ -171,7 +180,7 @@ def check_rights() -> None:
             raise ToolError(f"root lacks {needed.name} here. Use a privileged container or --control-plane-only")
 
 
-def _spaces(processes: Processes, owner: str, *, mounts: bool) -> Namespaces:
+def _spaces(processes: ClusterProcesses, owner: str, *, mounts: bool) -> Namespaces:
     pid = processes.find(network.netns_holder(owner))
     if pid is None:
         raise ToolError(f"{processes.folder.name} has crashed. Run `cluster up {processes.folder.name}` again")

@@ -11,13 +11,13 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from metricat_tools.cluster.processes import Namespaces, Processes
+from metricat_tools.cluster.processes import ClusterProcesses, Namespaces
 
 ROLE = "port-forward"
 _CHUNK = 1 << 16
 
 
-def start(processes: Processes, inside: Namespaces, address: str, port: int) -> int:
+def start(processes: ClusterProcesses, inside: Namespaces, address: str, port: int) -> int:
     """Start a forwarder to a server inside the namespaces and return its port on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         descriptor = listener.fileno()

@@ -47,7 +47,7 @@ HERE = Namespaces()
 
 
 @dataclass
-class Processes:
+class ClusterProcesses:
     """The processes of the cluster whose files are in `folder`."""
 
     folder: Path
