@@ -47,10 +47,10 @@ class Room:
 
 
 ROOMS = (
-    Room("operator/src/metricat_operator/drift.py", "tests/unit/operator/test_drift.py", 0),
-    Room("operator/src/metricat_operator/status", "tests/unit/operator/status", 0),
-    Room("operator/src/metricat_operator/verification", "tests/unit/operator/verification", 0),
-    Room("agent/src/metricat_agent/scrape", "tests/unit/agent/scrape", 0),
+    Room("operator/src/metricat_operator/drift.py", "tests/unit/operator/test_drift.py", 75),
+    Room("operator/src/metricat_operator/status", "tests/unit/operator/status", 80),
+    Room("operator/src/metricat_operator/verification", "tests/unit/operator/verification", 85),
+    Room("agent/src/metricat_agent/scrape", "tests/unit/agent/scrape", 87),
 )
 
 
