@@ -45,7 +45,7 @@ class ChildKind:
     """
 
     defaults: Mapping[FieldPath, object] = field(default_factory=dict, compare=False)
-    """Values that the API server adds to the kind's `spec`; `ANY_VALUE` stands for every value."""
+    """Values that the API server adds to the kind's `spec`; `ANY_VALUE` matches every value."""
 
 
 _POD: FieldPath = ("spec", "template", "spec")

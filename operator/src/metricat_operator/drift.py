@@ -100,7 +100,7 @@ def _is_metadata(path: Path) -> bool:
 
 
 def first_difference(desired: Manifest, live: Manifest) -> str:
-    """Return the JSON pointer of the first missing, different or foreign field; empty if there is none."""
+    """Return the JSON pointer of the first missing, different or foreign field; empty without drift."""
     keys = _merge_keys(desired["kind"])
     found = next(_differing(desired, live, (), keys), None) or next(iter(find_drift(desired, live).remove), None)
     return "" if found is None else _pointer(found)

@@ -20,7 +20,7 @@ def test_uninstall_leaves_the_crd_the_targets_and_their_agents(demo: DemoCluster
     assert demo.kubectl.exists("mtarget", TARGET, "--namespace", NAMESPACE)
     daemon_set = demo.kubectl.get("daemonset", SERVICE, "--namespace", NAMESPACE)
     assert daemon_set["status"]["numberReady"] == 2
-    # Or the next install would wait for the Lease of a pod that is gone, and had lost the right to give it back.
+    # Otherwise the next install would wait for the Lease of a deleted pod that had no permission to release it.
     until("the Lease to go", lambda: not demo.kubectl.exists("lease", RELEASE, "--namespace", NAMESPACE), seconds=30)
 
 

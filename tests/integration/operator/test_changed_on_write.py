@@ -47,7 +47,7 @@ def mirror(cluster: Cluster, namespace: str) -> Iterator[None]:
         }
     )
     probe = ("create", "--dry-run=server", "-o", "json", "-f", "-")
-    eventually(lambda: "mirror.example" in cluster.do(*probe, stdin=daemon_set))  # else the policy is not in force yet
+    eventually(lambda: "mirror.example" in cluster.do(*probe, stdin=daemon_set))  # until the policy is in force
     yield
     cluster.do("delete", "--ignore-not-found", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", namespace)
 
@@ -64,6 +64,6 @@ def test_a_field_mutated_by_admission_is_reported(cluster: Cluster, namespace: s
         "an admission webhook or policy: let that leave objects labelled app.kubernetes.io/managed-by="
         "metricat-operator alone, or set the field in the target as it wants it"
     )
-    wait_ready(cluster, namespace)  # agents of another registry are agents
+    wait_ready(cluster, namespace)  # agents with an image of another registry also count
     cluster.do("delete", "mutatingadmissionpolicybinding", namespace)
     eventually(lambda: applied().get("status") == "True", seconds=90)

@@ -40,7 +40,7 @@ def test_a_target_gets_agents_on_every_node(cluster: Cluster, namespace: str) ->
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
     assert {c["type"]: c["status"] for c in found["status"]["conditions"]} == {
         **dict.fromkeys(("Accepted", "Applied", "AgentsReady", "Ready"), "True"),
-        "Selected": "False",  # there is no Prometheus
+        "Selected": "False",  # no Prometheus exists
         "RulesLoaded": "Unknown",
         "Scraped": "Unknown",
         "Monitored": "False",
@@ -61,7 +61,7 @@ def test_a_target_gets_agents_on_every_node(cluster: Cluster, namespace: str) ->
         "0",
         "True",
         "False",
-    ]  # of whom to ask there is nobody
+    ]  # Monitored is False: no Prometheus exists
 
 
 def test_an_edit_changes_the_children_and_deletes_disabled_ones(cluster: Cluster, namespace: str) -> None:
@@ -194,7 +194,8 @@ def test_every_edit_by_hand_is_repaired(cluster: Cluster, namespace: str) -> Non
         before = cluster.get(kind, CHILD, namespace)
         assert before is not None
         cluster.patch(kind, CHILD, namespace, patch)
-        after = cluster.get(kind, CHILD, namespace)  # collected by now, where it was given an owner that is not there
+        # The garbage collector may have deleted the object, if the edit set an owner that does not exist.
+        after = cluster.get(kind, CHILD, namespace)
         assert after is None or after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"], what
 
         def repaired(kind: str = kind) -> bool:
@@ -227,10 +228,11 @@ def test_labels_and_annotations_of_others_stay(cluster: Cluster, namespace: str)
     finalizer = [{"op": "add", "path": "/metadata/finalizers", "value": ["example.com/kept"]}]
     cluster.patch("serviceaccount", CHILD, namespace, finalizer)
     limit = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": CHILD, "namespace": namespace}}
-    limit["spec"] = {"revisionHistoryLimit": 10}  # what it is anyway
+    limit["spec"] = {"revisionHistoryLimit": 10}  # the same as the API default
     cluster.do("apply", "--server-side", "--field-manager=theirs", "-f", "-", stdin=json.dumps(limit))
     cluster.do("rollout", "restart", "daemonset", CHILD, "-n", namespace)
-    cluster.do("delete", "servicemonitor", CHILD, "-n", namespace)  # a reconcile surely happens after all that
+    # The repair of the deleted object shows that a reconcile ran after the edits.
+    cluster.do("delete", "servicemonitor", CHILD, "-n", namespace)
     eventually(lambda: cluster.get("servicemonitor", CHILD, namespace))
     wait_ready(cluster, namespace)
 
@@ -251,7 +253,7 @@ def test_the_operator_does_not_write_children_of_a_paused_target(cluster: Cluste
     cluster.apply(target(namespace, {"paused": True}))
     eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "Paused")
     cluster.delete("service", CHILD, namespace)
-    time.sleep(2)  # nothing may happen, which cannot be waited for
+    time.sleep(2)  # no event shows that nothing happens
     assert cluster.get("service", CHILD, namespace) is None
     cluster.apply(target(namespace, {"agent": {}}))
     eventually(lambda: cluster.get("service", CHILD, namespace), seconds=5)
@@ -318,11 +320,11 @@ def test_a_name_conflict_is_reported_and_the_object_is_not_changed(cluster: Clus
     cluster.apply(theirs)
     cluster.apply(target(namespace))
     eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "NameConflict")
-    assert "exists and is not Metricat's" in cluster.condition(namespace, "nodes", "Applied")["message"]
+    assert "exists and does not belong to Metricat" in cluster.condition(namespace, "nodes", "Applied")["message"]
     service = cluster.get("service", CHILD, namespace)
     assert service
     assert service["spec"]["selector"] == {"app": "theirs"}
-    wait_ready(cluster, namespace)  # the agents run all the same
+    wait_ready(cluster, namespace)  # the agents run nevertheless
 
 
 def test_an_object_of_others_with_the_same_name_is_not_merged(cluster: Cluster, namespace: str) -> None:
@@ -354,8 +356,8 @@ def test_a_pool_does_not_take_over_the_daemon_set_of_another_target(cluster: Clu
         cluster.apply(one)
         eventually(partial(cluster.condition, namespace, name, "Applied"))
     eventually(lambda: cluster.condition(namespace, "b-metricat-c", "Applied").get("reason") == "NameConflict")
-    told = cluster.condition(namespace, "b-metricat-c", "Applied")["message"]
-    assert "DaemonSet a-metricat-b-metricat-c is that of the MonitoringTarget c" in told
+    message = cluster.condition(namespace, "b-metricat-c", "Applied")["message"]
+    assert "DaemonSet a-metricat-b-metricat-c belongs to MonitoringTarget c" in message
     daemon_set = cluster.get("daemonset", "a-metricat-b-metricat-c", namespace)
     assert daemon_set
     assert [owner["name"] for owner in daemon_set["metadata"]["ownerReferences"]] == ["c"]
@@ -394,7 +396,7 @@ def test_a_restart_and_a_reconcile_without_drift_write_nothing(
 
     operator.start()
     eventually(lambda: reconciles() >= 1)
-    for verb in ("cordon", "uncordon"):  # a change of a node has every target looked at again
+    for verb in ("cordon", "uncordon"):  # a change of a node reconciles every target
         done = reconciles()
         cluster.do(verb, "sim-0001")
         eventually(partial(lambda done: reconciles() > done, done))
@@ -413,4 +415,4 @@ def test_creating_a_child_takes_one_request(cluster: Cluster, namespace: str, co
     asked = sorted((one.verb, one.resource.rpartition("/")[2], one.code) for one in mine)
     made = [one for one in asked if one[1] not in {"events", "status"}]
     assert [(verb, code) for verb, _, code in made] == [("patch", 201)] * len(WANTED_CHILDREN), made
-    assert asked.count(("patch", "status", 200)) <= 3  # at once, and when the agents run
+    assert asked.count(("patch", "status", 200)) <= 3  # after the creation, and when the agents run

@@ -15,7 +15,7 @@ ACCOUNT = "system:serviceaccount:monitoring:team-metricat"
 INSTANCE_KINDS = ("prometheuses", "prometheusagents", "thanosrulers", "alertmanagers")
 ANYWHERE = frozenset(
     {
-        "",  # which groups there are
+        "",  # API discovery
         "nodes",
         "namespaces",
         "apiextensions.k8s.io/customresourcedefinitions",
@@ -56,7 +56,8 @@ def test_a_namespaced_operator_reads_and_writes_only_its_namespaces(
             wait_ready(cluster, place)
             cluster.do("delete", "service", CHILD, "-n", place)
             eventually(partial(cluster.get, "service", CHILD, place), seconds=5)
-            cluster.do("delete", "mtarget", "nodes", "-n", place)  # or the next one would be the younger on its nodes
+            # Otherwise the next target would be the younger one on these nodes.
+            cluster.do("delete", "mtarget", "nodes", "-n", place)
         assert cluster.get("daemonset", CHILD, outside) is None
     finally:
         cluster.do("delete", "namespace", outside, "--wait=false")

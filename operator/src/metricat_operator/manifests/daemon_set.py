@@ -170,7 +170,7 @@ def arguments(agent: AgentSettings) -> list[str]:
         f"--collector.processes.top={collectors.processes.top}",
         f"--collector.processes.mask={'hash' if collectors.processes.hash_names else 'none'}",
         *(f"--no-collector.{name}" for name, collector in switches.items() if not collector.enabled),
-        # Kubernetes expands $(NAME) in arguments; $$ stands for one $.
+        # Kubernetes expands $(NAME) in arguments; $$ is a literal $.
         *(f"{flag}={pattern.replace('$', '$$')}" for flag, pattern in patterns.items() if pattern is not None),
     ]
 

@@ -40,7 +40,7 @@ def service_monitor(context: Context) -> Manifest:
         "namespaceSelector": {"matchNames": [context.namespace]},
         "endpoints": [endpoint],
     }
-    if monitor.service_discovery_role:  # the Prometheus Operator before 0.86 does not know the field
+    if monitor.service_discovery_role:  # Prometheus Operators before 0.86 reject the field
         spec["serviceDiscoveryRole"] = monitor.service_discovery_role
     if monitor.sample_limit:
         spec["sampleLimit"] = monitor.sample_limit
