@@ -11,21 +11,20 @@ import yaml
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_tools.generate import golden, operator_rules
-from support import alert_cases
+from rules.cases import CASES, OPERATOR_CASES, SLOW, samples
 from support.paths import GOLDEN
 from support.promtool import Case, only, promtool, rate, rules, run, steady
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CASES = alert_cases.CASES
 ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew"}
 """Alerts whose series are of several nodes already."""
 
 
 @pytest.mark.parametrize("alert", sorted(CASES))
 def test_alert(alert: str, tmp_path: Path) -> None:
-    sample_seconds, evaluation, window_seconds = alert_cases.SLOW.get(alert, (15, "30s", 60))
+    sample_seconds, evaluation, window_seconds = SLOW.get(alert, (15, "30s", 60))
     tests = [case.test(alert, sample_seconds) for case in CASES[alert]]
     assert run(tmp_path, tests, evaluation, only(alert, rules(window_seconds))) == ""
 
@@ -39,14 +38,14 @@ def test_every_level_of_every_alert_is_seen_to_fire_and_to_be_silent() -> None:
         assert silent or alert.name == "MetricatWatchdog", alert.name
 
 
-@pytest.mark.parametrize("alert", sorted(alert_cases.OPERATOR_CASES))
+@pytest.mark.parametrize("alert", sorted(OPERATOR_CASES))
 def test_alert_of_the_operator(alert: str, tmp_path: Path) -> None:
-    tests = [case.test(alert, 30) for case in alert_cases.OPERATOR_CASES[alert]]
+    tests = [case.test(alert, 30) for case in OPERATOR_CASES[alert]]
     assert run(tmp_path, tests, of={"groups": operator_rules.groups()}) == ""
 
 
 def test_that_a_target_is_not_monitored_reaches_those_who_get_its_alerts(tmp_path: Path) -> None:
-    case = Case("routed", 16, frozenset(), alert_cases.monitored("False")).test("MetricatNotMonitored", 30)
+    case = Case("routed", 16, frozenset(), samples.monitored("False")).test("MetricatNotMonitored", 30)
     case["promql_expr_test"] = [
         {
             "expr": 'count by (namespace, service) (ALERTS{alertname="MetricatNotMonitored",alertstate="firing"})',
@@ -58,8 +57,8 @@ def test_that_a_target_is_not_monitored_reaches_those_who_get_its_alerts(tmp_pat
 
 
 def test_every_alert_of_the_operator_is_seen_to_fire_and_to_be_silent() -> None:
-    assert alert_cases.OPERATOR_CASES.keys() == {alert.name for alert in OPERATOR_ALERTS}
-    for cases in alert_cases.OPERATOR_CASES.values():
+    assert OPERATOR_CASES.keys() == {alert.name for alert in OPERATOR_ALERTS}
+    for cases in OPERATOR_CASES.values():
         assert {bool(case.fires) for case in cases} == {True, False}
 
 
@@ -100,15 +99,15 @@ def test_settings_move_threshold_and_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("alert", ["NodeCordoned", "NodeNew"])
 def test_a_node_is_spared_only_while_the_alert_that_says_so_is_on(tmp_path: Path, alert: str) -> None:
     settings = {alert: {"info": {"enabled": False}}}
-    told = {"NodeCordoned": alert_cases.cordoned("n1"), "NodeNew": {'kube_node_created{node="n1"}': steady(0)}}
-    series = {**alert_cases.agents(1, 3), **told[alert]}
-    fires = Case(f"{alert} is off", 10, alert_cases.BOTH, series).test("NodeAgentDown", 30)
+    told = {"NodeCordoned": samples.cordoned("n1"), "NodeNew": {'kube_node_created{node="n1"}': steady(0)}}
+    series = {**samples.agents(1, 3), **told[alert]}
+    fires = Case(f"{alert} is off", 10, samples.BOTH, series).test("NodeAgentDown", 30)
     assert run(tmp_path, [fires], of=only("NodeAgentDown", rules(settings=settings))) == ""
 
 
 def test_a_warning_of_one_device_is_no_resource_of_another(tmp_path: Path) -> None:
     """A critical silences warnings of the same node and resource only."""
-    series = {**alert_cases.filesystem("/data", 92), **alert_cases.filesystem("/srv", 85, device="/dev/sdc")}
+    series = {**samples.filesystem("/data", 92), **samples.filesystem("/srv", 85, device="/dev/sdc")}
     case = Case("two", 40, frozenset(), series).test("NodeFilesystemUsageHigh", 60)
     expected = [("critical", "/data"), ("warning", "/data"), ("warning", "/srv")]
     case["promql_expr_test"] = [
@@ -134,7 +133,7 @@ spec:
 """
 
 
-def of_node(series: alert_cases.Series, node: str, pool: str) -> alert_cases.Series:
+def of_node(series: samples.Series, node: str, pool: str) -> samples.Series:
     return {
         f'{name.rstrip("}")}{"," if "{" in name else "{"}node="{node}",pool="{pool}"}}': values
         for name, values in series.items()
@@ -144,12 +143,12 @@ def of_node(series: alert_cases.Series, node: str, pool: str) -> alert_cases.Ser
 @pytest.mark.parametrize(
     ("alert", "one", "minutes", "severity"),
     [
-        ("NodeCPUUsageHigh", alert_cases.cpu(90), 8, "warning"),
-        ("NodeOOMKill", {**alert_cases.memory(50), **alert_cases.kills(10)}, 12, "info"),
+        ("NodeCPUUsageHigh", samples.cpu(90), 8, "warning"),
+        ("NodeOOMKill", {**samples.memory(50), **samples.kills(10)}, 12, "info"),
     ],
 )
 def test_a_pool_has_settings_of_its_own_and_no_node_two_alerts(
-    tmp_path: Path, alert: str, one: alert_cases.Series, minutes: int, severity: str
+    tmp_path: Path, alert: str, one: samples.Series, minutes: int, severity: str
 ) -> None:
     [rule] = [child for child in golden.manifests(yaml.safe_load(POOLS)) if child["kind"] == "PrometheusRule"]
     series = {**of_node(one, "n1", "default"), **of_node(one, "n2", "gpu")}
@@ -164,7 +163,7 @@ def test_a_pool_has_settings_of_its_own_and_no_node_two_alerts(
     assert run(tmp_path, [case], of=rule["spec"]) == ""
 
 
-def of_both(alert: str) -> tuple[Case, alert_cases.Series]:
+def of_both(alert: str) -> tuple[Case, samples.Series]:
     """A case in which the alert fires, and its series as two nodes of different pools have them."""
     case = next(case for case in CASES[alert] if case.fires and not any("node=" in name for name in case.series))
     return case, {**of_node(case.series, "n1", "default"), **of_node(case.series, "n2", "gpu")}
@@ -176,7 +175,7 @@ def test_each_alert_is_set_for_a_pool_apart(tmp_path: Path, alert: str) -> None:
     case, series = of_both(alert)
     off = {level.severity: {"enabled": False} for one in CATALOGUE if one.name == alert for level in one.levels}
     pool = {"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}, "alerts": {"rules": {alert: off}}}
-    sample_seconds, evaluation, window_seconds = alert_cases.SLOW.get(alert, (15, "30s", 60))
+    sample_seconds, evaluation, window_seconds = SLOW.get(alert, (15, "30s", 60))
     spec = {"pools": [pool], "monitor": {"interval": f"{window_seconds // 4}s"}}
     made = golden.manifests({"metadata": {"name": "nodes", "namespace": "monitoring"}, "spec": spec})
     [rule] = [child for child in made if child["kind"] == "PrometheusRule"]
@@ -207,7 +206,7 @@ spec:
 
 def test_an_alert_has_labels_of_its_own_and_a_pool_over_them(tmp_path: Path) -> None:
     [rule] = [child for child in golden.manifests(yaml.safe_load(LABELLED)) if child["kind"] == "PrometheusRule"]
-    one = {**alert_cases.memory(50), **alert_cases.kills(10)}
+    one = {**samples.memory(50), **samples.kills(10)}
     series = {**of_node(one, "n1", "default"), **of_node(one, "n2", "gpu")}
     case = Case("labels", 12, frozenset(), series).test("NodeOOMKill", 15)
     case["promql_expr_test"] = [
@@ -267,7 +266,7 @@ def test_how_many_agents_are_down_is_asked_of_all_pools_that_count(
 
 
 def annotated(
-    series: alert_cases.Series, minutes: int, alert: str, resource: str, texts: dict[str, str]
+    series: samples.Series, minutes: int, alert: str, resource: str, texts: dict[str, str]
 ) -> dict[str, object]:
     case = Case(alert, minutes, frozenset(), series).test(alert, 15)
     del case["promql_expr_test"]
@@ -292,7 +291,7 @@ def annotated(
     return case
 
 
-PROCESSES: alert_cases.Series = {
+PROCESSES: samples.Series = {
     'metricat_process_cpu_ratio{pid="7",name="sh",pod_uid="",container_id=""}': steady(0.25),
     'metricat_process_cpu_ratio{pid="8",name="burn",pod_uid="u-1",container_id="c"}': steady(1.5),
     'metricat_process_cpu_ratio{pid="9",name="java",pod_uid="u-2",container_id="d"}': steady(0.5),
@@ -305,7 +304,7 @@ PROCESSES: alert_cases.Series = {
 
 def test_cpu_and_memory_name_the_processes_with_their_pods(tmp_path: Path) -> None:
     cpu = annotated(
-        {**alert_cases.cpu(90), **PROCESSES},
+        {**samples.cpu(90), **PROCESSES},
         10,
         "NodeCPUUsageHigh",
         "cpu",
@@ -316,7 +315,7 @@ def test_cpu_and_memory_name_the_processes_with_their_pods(tmp_path: Path) -> No
         },
     )
     memory = annotated(
-        {**alert_cases.memory(90), **PROCESSES},
+        {**samples.memory(90), **PROCESSES},
         10,
         "NodeMemoryUsageHigh",
         "memory",
@@ -334,7 +333,7 @@ def test_without_processes_the_text_ends_there(tmp_path: Path) -> None:
         "summary": "CPU usage on n1 is high",
         "description": "CPU usage on n1 (pool default) is 90.0 % (threshold 80 %).",
     }
-    assert run(tmp_path, [annotated(alert_cases.cpu(90), 10, "NodeCPUUsageHigh", "cpu", texts)]) == ""
+    assert run(tmp_path, [annotated(samples.cpu(90), 10, "NodeCPUUsageHigh", "cpu", texts)]) == ""
 
 
 FULL = "1970-01-02 03:12:00 +0000 UTC."
@@ -347,27 +346,30 @@ FULL = "1970-01-02 03:12:00 +0000 UTC."
             "NodeFilesystemFillsUp",
             "critical",
             "filesystem growth /data",
-            "will be full in 19.2 hours at the pace of late (threshold 24 hours). That is",
+            "At the current growth rate {place} is full in 19.2 hours (threshold 24 hours). That is",
         ),
         (
             "NodeFilesystemUsageHigh",
             "warning",
             "filesystem /data",
-            "is 88.0 % full (threshold 80 %). At the pace of the last 6 hours the rest lasts until",
+            "{place} is 88.0 % full (threshold 80 %). At the growth rate of the last 6 hours the rest lasts until",
         ),
         (
             "NodeInodeUsageHigh",
             "warning",
             "inodes /data",
-            "uses 88.0 % of its inodes (threshold 80 %). At the pace of the last 6 hours the rest lasts until",
+            (
+                "{place} uses 88.0 % of its inodes (threshold 80 %). At the growth rate of the last 6 hours the rest "
+                "lasts until"
+            ),
         ),
     ],
     ids=["forecast", "space", "inodes"],
 )
 def test_a_forecast_names_the_date(tmp_path: Path, alert: str, severity: str, resource: str, description: str) -> None:
     """At 88 % after 8 hours, 15 % more a day: full 19.2 hours later."""
-    growth = alert_cases.growth(83, 15)
-    case = Case("date", 8 * 60, frozenset(), {**alert_cases.filesystem("/data", growth), **alert_cases.inodes(growth)})
+    growth = samples.growth(83, 15)
+    case = Case("date", 8 * 60, frozenset(), {**samples.filesystem("/data", growth), **samples.inodes(growth)})
     test = case.test(alert, 120)
     labels = {
         "namespace": "monitoring",
@@ -388,7 +390,7 @@ def test_a_forecast_names_the_date(tmp_path: Path, alert: str, severity: str, re
     )
     annotations = {
         "summary": summary,
-        "description": f"/data (/dev/sdb) on n1 (pool default) {description} {FULL}",
+        "description": f"{description.format(place='/data (/dev/sdb) on n1 (pool default)')} {FULL}",
         "action": action,
         "runbook_url": f"https://r.example/{alert}",
     }

@@ -1,0 +1,22 @@
+"""Cases of every alert: series, and the severities that fire. One module for each module of the catalogue."""
+
+from rules.cases import agents, anomaly, cpu_memory, hardware, network, node_lifecycle, operator, storage
+from support.promtool import Case
+
+CASES: dict[str, tuple[Case, ...]] = {
+    **cpu_memory.CASES,
+    **storage.CASES,
+    **network.CASES,
+    **hardware.CASES,
+    **anomaly.CASES,
+    **node_lifecycle.CASES,
+    **agents.CASES,
+}
+OPERATOR_CASES: dict[str, tuple[Case, ...]] = operator.CASES
+
+SLOW = {
+    "NodeFilesystemFillsUp": (120, "4m", 480),
+    "NodeInodesFillUp": (120, "4m", 480),
+    "NodeUnusual": (900, "15m", 3600),
+}
+"""Alerts with cases of hours or days: seconds between samples, evaluation interval, rate window in seconds."""

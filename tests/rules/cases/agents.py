@@ -1,0 +1,40 @@
+"""Cases of the alerts about the monitoring itself."""
+
+from __future__ import annotations
+
+from rules.cases.samples import BOTH, INFO, NONE, WARNING, agents, spared, tainted, taking_turns, uncovered
+from support.promtool import Case, steady
+
+CASES: dict[str, tuple[Case, ...]] = {
+    "NodeAgentDown": (
+        Case("many", 10, BOTH, agents(1, 3)),
+        Case("one of many", 10, WARNING, agents(1, 19)),
+        Case("not for long enough", 4, NONE, agents(1, 3)),
+        Case("all well", 30, NONE, agents(0, 4)),
+        *(Case(f"{why}, says {who}", 12, NONE, {**agents(1, 3), **told}) for why, who, told in spared("n1")),
+        *(
+            Case(f"no agent, but {why}, says {who}", 12, NONE, {**agents(0, 4), **uncovered(), **told})
+            for why, who, told in spared("n99")
+        ),
+        *(Case(f"another is {why}, says {who}", 10, BOTH, {**agents(1, 3), **told}) for why, who, told in spared("n2")),
+        Case("not cordoned", 10, BOTH, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(0)}),
+        Case("another taint", 10, BOTH, {**agents(1, 3), **tainted("n1", "node.kubernetes.io/disk-pressure")}),
+        *(
+            Case(f"no longer new, says {who}", 21, BOTH, {**agents(1, 3), **told})
+            for why, who, told in spared("n1", created=0)
+            if why == "new"
+        ),
+        Case("of another target", 30, NONE, {'up{service="other"}': steady(0)}),
+        Case("no agent at all", 10, WARNING, {**agents(0, 10), **uncovered()}),
+        Case("no agent on many", 10, BOTH, {**agents(0, 8), **uncovered()}),
+        Case("no agent, for changing reasons", 10, WARNING, {**agents(0, 10), **taking_turns()}),
+        Case("virtual", 30, NONE, {**agents(0, 4), **uncovered(reason="VirtualNode")}),
+        Case("uncovered by another target", 30, NONE, {**agents(0, 4), **uncovered(target="other")}),
+    ),
+    "NodeCollectorFailing": (
+        Case("fails", 20, WARNING, {'node_scrape_collector_success{collector="hwmon"}': steady(0)}),
+        Case("not for long enough", 14, NONE, {'node_scrape_collector_success{collector="hwmon"}': steady(0)}),
+        Case("works", 30, NONE, {'node_scrape_collector_success{collector="hwmon"}': steady(1)}),
+    ),
+    "MetricatWatchdog": (Case("always", 2, INFO),),
+}

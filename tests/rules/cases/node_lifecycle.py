@@ -1,0 +1,37 @@
+"""Cases of the alerts about cordoned and new nodes."""
+
+from __future__ import annotations
+
+from rules.cases.samples import INFO, NONE, agents, cordoned, gone, in_pool, spared, uncovered, until
+from support.promtool import Case, steady
+
+CASES: dict[str, tuple[Case, ...]] = {
+    "NodeCordoned": (
+        *(
+            Case(f"{why}, says {who}", 2, NONE if why == "new" else INFO, {**agents(0, 4), **told})
+            for why, who, told in spared("n1")
+        ),
+        Case("no agent, and cordoned", 2, INFO, {**agents(0, 4), **uncovered(), **cordoned("n99")}),
+        Case("another target's", 2, NONE, {'up{service="other"}': steady(1), **cordoned("n1")}),
+        Case("until a moment ago", 33, INFO, {**agents(0, 4), **until(30, cordoned("n1"))}),
+        Case("no longer", 41, NONE, {**agents(0, 4), **until(30, cordoned("n1"))}),
+        Case("no longer, and without an agent", 41, NONE, {**agents(1, 3), **until(30, cordoned("n1"))}),
+        Case("when it was deleted", 100, INFO, until(30, {**agents(0, 4), **cordoned("n1")})),
+        Case("long ago, when it was deleted", 170, NONE, until(30, {**agents(0, 4), **cordoned("n1")})),
+        Case("when it was deleted, but is back", 100, NONE, {**gone(30, 90), **until(30, cordoned("n1"))}),
+        Case("in another pool since", 100, NONE, {**until(30, {**agents(0, 4), **cordoned("n1")}), **in_pool("other")}),
+        Case("not when it was deleted", 40, NONE, until(30, agents(0, 4))),
+        Case("nobody says", 30, NONE, agents(0, 4)),
+    ),
+    "NodeNew": (
+        *(
+            Case(f"{why}, says {who}", 14, INFO if why == "new" else NONE, {**agents(0, 4), **told})
+            for why, who, told in spared("n1", created=0)
+        ),
+        *(
+            Case(f"no longer new, or {why}, says {who}", 16, NONE, {**agents(0, 4), **told})
+            for why, who, told in spared("n1", created=0)
+        ),
+        Case("nobody says", 30, NONE, agents(0, 4)),
+    ),
+}

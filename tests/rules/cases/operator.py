@@ -1,0 +1,47 @@
+"""Cases of the alerts about the operator."""
+
+from __future__ import annotations
+
+from rules.cases.samples import NONE, WARNING, monitored
+from support.promtool import Case, change, rate, steady
+
+CASES: dict[str, tuple[Case, ...]] = {
+    "MetricatNotMonitored": (
+        Case("broken", 16, WARNING, monitored("False")),
+        Case("not for long enough", 14, NONE, monitored("False")),
+        Case("works", 30, NONE, monitored("True")),
+        Case("nobody knows", 30, NONE, monitored("Unknown")),
+    ),
+    "MetricatNoLeader": (
+        Case("nobody tells", 6, WARNING),
+        Case("both stand by", 6, WARNING, {f'metricat_leader{{pod="{pod}"}}': steady(0) for pod in "ab"}),
+        Case("one leads", 30, NONE, {'metricat_leader{pod="a"}': steady(0), 'metricat_leader{pod="b"}': steady(1)}),
+        Case(
+            "handed over",
+            30,
+            NONE,
+            {
+                'metricat_leader{pod="a"}': change(steady(1), 10, steady(0)),
+                'metricat_leader{pod="b"}': change(steady(0), 11, steady(1)),
+            },
+        ),
+    ),
+    "MetricatReconcileFailing": (
+        Case("again and again", 20, WARNING, {'metricat_reconcile_errors_total{reason="Forbidden"}': rate(0.02)}),
+        Case(
+            "once",
+            40,
+            NONE,
+            {'metricat_reconcile_errors_total{reason="Unreachable"}': change(steady(0), 5, steady(1))},
+        ),
+    ),
+    "MetricatWatchStale": (
+        Case("silent", 6, WARNING, {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': steady(200)}),
+        Case(
+            "a bookmark each minute",
+            30,
+            NONE,
+            {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': steady(61)},
+        ),
+    ),
+}

@@ -1,0 +1,286 @@
+"""Series for the cases: samples of metrics as functions of time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from support.promtool import DAY, change, rate, steady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.promtool import Values
+
+Series = Mapping[str, "Values"]
+NONE: frozenset[str] = frozenset()
+INFO = frozenset({"info"})
+WARNING = frozenset({"warning"})
+CRITICAL = frozenset({"critical"})
+BOTH = WARNING | CRITICAL
+GIB = float(2**30)
+
+
+def cpu(percent: float) -> Series:
+    """One core, busy so much."""
+    return {
+        'node_cpu_seconds_total{cpu="0",mode="user"}': rate(percent / 100),
+        'node_cpu_seconds_total{cpu="0",mode="idle"}': rate(1 - percent / 100),
+    }
+
+
+def memory(percent: float) -> Series:
+    return {"node_memory_MemTotal_bytes": steady(100), "node_memory_MemAvailable_bytes": steady(100 - percent)}
+
+
+def memory_over_days(percent: Callable[[float, float], float]) -> Series:
+    """Used so much at a day and an hour of it, both counted from zero."""
+
+    def left(at: float) -> float:
+        return 100 - percent(at // 86400, at % 86400 / 3600)
+
+    return {"node_memory_MemTotal_bytes": steady(100), "node_memory_MemAvailable_bytes": left}
+
+
+def season(_day: float, hour: float) -> float:
+    """Little by night, much by day."""
+    return 45 + 25 * math.sin(2 * math.pi * hour / 24)
+
+
+def working_week(day: float, _hour: float) -> float:
+    """Nothing to do at weekends."""
+    return 60 if day % 7 < 5 else 20
+
+
+def swap(total: float, free: float) -> Series:
+    return {"node_memory_SwapTotal_bytes": steady(total), "node_memory_SwapFree_bytes": steady(free)}
+
+
+def filesystem(mount: str, percent: float | Values, *, read_only: int = 0, device: str = "/dev/sdb") -> Series:
+    """A file system of 1000 bytes, filled so far."""
+    used = percent if callable(percent) else steady(percent)
+
+    def left(at: float) -> float:
+        filled = used(at)
+        assert filled is not None
+        return 1000 - 10 * filled
+
+    labels = f'{{device="{device}",mountpoint="{mount}",fstype="ext4"}}'
+    return {
+        f"node_filesystem_size_bytes{labels}": steady(1000),
+        f"node_filesystem_free_bytes{labels}": left,
+        f"node_filesystem_avail_bytes{labels}": left,
+        f"node_filesystem_readonly{labels}": steady(read_only),
+    }
+
+
+def inodes(percent: float | Values, *, read_only: int = 0, files: float = 1000) -> Series:
+    used = percent if callable(percent) else steady(percent)
+
+    def left(at: float) -> float:
+        taken = used(at)
+        assert taken is not None
+        return files - files / 100 * taken
+
+    labels = '{device="/dev/sdb",mountpoint="/data",fstype="ext4"}'
+    return {
+        f"node_filesystem_files{labels}": steady(files),
+        f"node_filesystem_files_free{labels}": left,
+        f"node_filesystem_readonly{labels}": steady(read_only),
+    }
+
+
+def growth(start: float, per_day: float) -> Values:
+    """Per cent, growing evenly."""
+    return lambda at: start + per_day * at / 60 / DAY
+
+
+def saw_tooth(low: float, height: float, hours: float) -> Values:
+    """Per cent, rising and falling at once, as logs do that are rotated."""
+    return lambda at: low + height * (at % (3600 * hours)) / (3600 * hours)
+
+
+def read_only(values: Values) -> Series:
+    return {'node_filesystem_readonly{device="/dev/sdb",mountpoint="/data",fstype="ext4"}': values}
+
+
+def disk(*, util: float = 0, queue: float = 0, await_ms: float = 0, operations: float = 100) -> Series:
+    labels = '{device="sda"}'
+    return {
+        f"node_disk_io_time_seconds_total{labels}": rate(util / 100),
+        f"node_disk_io_time_weighted_seconds_total{labels}": rate(queue),
+        f"node_disk_reads_completed_total{labels}": rate(operations / 2),
+        f"node_disk_writes_completed_total{labels}": rate(operations / 2),
+        f"node_disk_read_time_seconds_total{labels}": rate(operations / 2 * await_ms / 1000),
+        f"node_disk_write_time_seconds_total{labels}": rate(operations / 2 * await_ms / 1000),
+    }
+
+
+def network(metric: str, per_second: float, packets: float, way: str = "receive") -> Series:
+    return {
+        f'node_network_{way}_{metric}_total{{device="eth0"}}': rate(per_second),
+        f'node_network_{way}_packets_total{{device="eth0"}}': rate(packets),
+    }
+
+
+def bandwidth(share: float, device: str = "eth0", speed: float | None = 1000, way: str = "receive") -> Series:
+    found: dict[str, Values] = {f'node_network_{way}_bytes_total{{device="{device}"}}': rate(10 * share)}
+    if speed is not None:
+        found[f'node_network_speed_bytes{{device="{device}"}}'] = steady(speed)
+    return found
+
+
+def share(used: str, limit: str, percent: float, whole: float = 1000) -> Series:
+    return {used: steady(whole * percent / 100), limit: steady(whole)}
+
+
+def conntrack(percent: float) -> Series:
+    return share("node_nf_conntrack_entries", "node_nf_conntrack_entries_limit", percent)
+
+
+def descriptors(percent: float, whole: float = 1000) -> Series:
+    return share("node_filefd_allocated", "node_filefd_maximum", percent, whole)
+
+
+def raid(required: int, active: int, failed: int) -> Series:
+    return {
+        'node_md_disks_required{device="md0"}': steady(required),
+        'node_md_disks{device="md0",state="active"}': steady(active),
+        'node_md_disks{device="md0",state="failed"}': steady(failed),
+        'node_md_disks{device="md0",state="spare"}': steady(0),
+    }
+
+
+def bond(slaves: int, active: int) -> Series:
+    return {
+        'node_bonding_slaves{master="bond0"}': steady(slaves),
+        'node_bonding_active{master="bond0"}': steady(active),
+    }
+
+
+def flapping(per_minute: float, device: str = "eth0") -> Series:
+    return {
+        f'node_network_carrier_changes_total{{device="{device}"}}': lambda at: 2 + float(int(per_minute * at / 60)),
+    }
+
+
+def sensor(celsius: float, critical: float) -> Series:
+    labels = '{chip="coretemp",sensor="temp1"}'
+    return {
+        f"node_hwmon_temp_celsius{labels}": steady(celsius),
+        f"node_hwmon_temp_crit_celsius{labels}": steady(critical),
+    }
+
+
+def clock_source(status: float, error: float) -> Series:
+    return {"node_timex_sync_status": steady(status), "node_timex_maxerror_seconds": steady(error)}
+
+
+def agents(down: int, up: int) -> Series:
+    return {f'up{{node="n{number}"}}': steady(0 if number <= down else 1) for number in range(1, down + up + 1)}
+
+
+def uncovered(reason: str = "ImagePullBackOff", target: str = "nodes") -> Series:
+    """A node that the operator tells of."""
+    labels = f'node="n99",pool="default",reason="{reason}",target="{target}",target_namespace="monitoring"'
+    return {f"metricat_node_uncovered{{{labels}}}": steady(1)}
+
+
+def cordoned(node: str, reason: str = "Cordoned") -> Series:
+    """What the operator tells."""
+    return {f'metricat_node_cordoned{{node="{node}",reason="{reason}"}}': steady(1)}
+
+
+def tainted(node: str, taint: str) -> Series:
+    """What kube-state-metrics tells."""
+    return {f'kube_node_spec_taint{{node="{node}",key="{taint}",value="",effect="NoSchedule"}}': steady(1)}
+
+
+def spared(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
+    """Why nobody should be told of the node, who says so, and how; created at so many seconds."""
+    born = steady(created)
+    by_both = {
+        "cordoned": ({f'kube_node_spec_unschedulable{{node="{node}"}}': steady(1)}, cordoned(node)),
+        "about to be deleted": (tainted(node, "karpenter.sh/disrupted"), cordoned(node, "karpenter.sh/disrupted")),
+        "new": (
+            {f'kube_node_created{{node="{node}"}}': born},
+            {f'metricat_node_created_timestamp_seconds{{node="{node}"}}': born},
+        ),
+    }
+    return [
+        (why, who, told)
+        for why, (theirs, ours) in by_both.items()
+        for who, told in (
+            ("kube-state-metrics", theirs),
+            ("the operator", ours),
+            ("each of them", {**theirs, **ours}),
+        )
+    ]
+
+
+def until(minute: float, series: Series) -> Series:
+    """The series, which end then; Prometheus notices five minutes later."""
+    return {name: change(values, minute, lambda _: None) for name, values in series.items()}
+
+
+def in_pool(pool: str) -> Series:
+    return {f'up{{node="n1",pool="{pool}"}}': steady(1)}
+
+
+def gone(since: float, until: float) -> Series:
+    """An agent that is not there from minute to minute."""
+    return {'up{node="n1"}': change(change(steady(1), since, lambda _: None), until, steady(1))}
+
+
+def taking_turns() -> Series:
+    """Each minute another reason, as a pod has that fails to pull its image."""
+    reasons = ("ErrImagePull", "ImagePullBackOff")
+    return {
+        name: lambda at, turn=turn: 1 if at // 60 % 2 == turn else None  # type: ignore[misc]
+        for turn, reason in enumerate(reasons)
+        for name in uncovered(reason)
+    }
+
+
+def kills(at_minute: float) -> Series:
+    return {"node_vmstat_oom_kill": change(steady(3), at_minute, steady(4))}
+
+
+def swaying(about: float, by: float) -> Values:
+    """Above, then below, minutes each."""
+    return lambda at: about + (by if at // 300 % 2 else -by)
+
+
+def ends(values: Values, minute: float, *, begins: float = 0) -> Values:
+    """The same, from one minute until another only."""
+    return lambda at: values(at) if 60 * begins <= at < 60 * minute else None
+
+
+def replaced(series: Series, minute: float) -> Series:
+    """The same from two agents, the one replaced by the other."""
+
+    def of(name: str, pod: str) -> str:
+        return f'{name.rstrip("}")}{"," if "{" in name else "{"}pod="{pod}"}}'
+
+    return {
+        **{of(name, "old"): ends(values, minute) for name, values in series.items()},
+        **{of(name, "new"): ends(values, 10**6, begins=minute) for name, values in series.items()},
+    }
+
+
+BUSY_THEN_IDLE: Series = {
+    'node_cpu_seconds_total{cpu="0",mode="user"}': change(rate(0.9), 10, steady(540)),
+    'node_cpu_seconds_total{cpu="0",mode="idle"}': change(rate(0.1), 10, lambda at: 60 + (at - 600)),
+}
+CORES: Series = {f'node_cpu_seconds_total{{cpu="{core}",mode="idle"}}': rate(1) for core in range(2)}
+IMAGES_APART = filesystem("/var/lib/containerd", 50, device="/dev/sdc")
+
+
+def monitored(status: str) -> Series:
+    """What the operator tells of a target's last condition."""
+    labels = 'target_namespace="monitoring",target="nodes",type="Monitored"'
+    return {
+        f'metricat_target_condition{{{labels},status="{one}"}}': steady(float(one == status))
+        for one in ("True", "False", "Unknown")
+    }
