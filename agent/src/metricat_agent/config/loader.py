@@ -41,7 +41,7 @@ class Value:
 
     @property
     def text(self) -> str:
-        """The only text, or the last one; empty if there are none."""
+        """The only text, or the last one; empty without any."""
         return self.texts[-1] if self.texts else ""
 
     def error(self, why: str) -> SettingError:

@@ -162,7 +162,7 @@ def test_paused_collector_is_reported_and_can_be_selected_by_name(scrape_of: Cal
     registry._cpu_limiter.paused = ("expensive",)
     scrape = scrape_of(registry.page().plain.decode())
     assert scrape.of("metricat_collector_paused") == {("expensive",): 1}
-    assert scrape.get("metricat_agent_cpu_budget_ratio") == 0.02
+    assert scrape.get("metricat_agent_cpu_limit_ratio") == 0.02
     assert scrape.of("node_scrape_collector_success") == {}
     selected = scrape_of(registry.page(collect=["expensive"]).plain.decode())
     assert selected.of("node_scrape_collector_success") == {("expensive",): 1}
