@@ -77,7 +77,7 @@ def conditional(node: Any) -> bool:
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=name)
-def test_an_alert_has_a_condition(rule: dict[str, Any]) -> None:
+def test_alert_has_a_condition(rule: dict[str, Any]) -> None:
     assert conditional(promql_parser.parse(rule["expr"]))
 
 
@@ -94,12 +94,12 @@ def test_an_alert_has_a_condition(rule: dict[str, Any]) -> None:
         ("absent(a)", True),
     ],
 )
-def test_what_a_condition_is(expr: str, expected: bool) -> None:  # noqa: FBT001 -- the table's column
+def test_condition_is_recognised(expr: str, expected: bool) -> None:  # noqa: FBT001 -- the table's column
     assert conditional(promql_parser.parse(expr)) is expected
 
 
 @pytest.mark.parametrize("rule", RULES, ids=name)
-def test_a_regular_expression_is_needed_and_has_no_anchors(rule: dict[str, Any]) -> None:
+def test_regular_expressions_are_needed_and_have_no_anchors(rule: dict[str, Any]) -> None:
     for selector in selectors(rule["expr"]):
         for matcher in selector.matchers.matchers:
             if str(matcher.op) in {"MatchOp.Re", "MatchOp.NotRe"}:
@@ -108,7 +108,7 @@ def test_a_regular_expression_is_needed_and_has_no_anchors(rule: dict[str, Any])
 
 
 @pytest.mark.parametrize("rule", RULES, ids=name)
-def test_a_rate_is_of_a_counter_and_a_slope_of_a_gauge(rule: dict[str, Any]) -> None:
+def test_rate_reads_a_counter_and_deriv_a_gauge(rule: dict[str, Any]) -> None:
     for call in parts(promql_parser.parse(rule["expr"])):
         if not isinstance(call, promql_parser.Call) or call.func.name not in OF_COUNTERS | OF_GAUGES:
             continue
@@ -119,14 +119,14 @@ def test_a_rate_is_of_a_counter_and_a_slope_of_a_gauge(rule: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("rule", RULES, ids=name)
-def test_a_selector_asks_for_labels_that_the_series_has(rule: dict[str, Any]) -> None:
+def test_selectors_use_labels_of_the_series(rule: dict[str, Any]) -> None:
     for selector in selectors(rule["expr"]):
         if family := DECLARED.get(metric(selector)):
             required = {matcher.name for matcher in selector.matchers.matchers}
             assert required <= PLACE | set(family.labels), metric(selector)
 
 
-def test_what_is_recorded_has_one_name_of_the_usual_form_and_no_two_alerts_are_one() -> None:
+def test_names_of_rules_are_unique_and_well_formed() -> None:
     records = [rule["record"] for rule in RULES if "record" in rule]
     assert len(records) == len(set(records))
     assert all(re.fullmatch(r"metricat:[a-z0-9_]+:[a-z0-9_]+", record) for record in records)
@@ -135,7 +135,7 @@ def test_what_is_recorded_has_one_name_of_the_usual_form_and_no_two_alerts_are_o
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=name)
-def test_an_alert_says_what_it_is(rule: dict[str, Any]) -> None:
+def test_alert_has_well_formed_texts(rule: dict[str, Any]) -> None:
     texts = rule["annotations"]
     assert texts["summary"]
     assert texts["description"].endswith((".", "{{ end }}"))

@@ -44,7 +44,7 @@ def test_alert_of_the_operator(alert: str, tmp_path: Path) -> None:
     assert run(tmp_path, tests, of={"groups": operator_rules.groups()}) == ""
 
 
-def test_that_a_target_is_not_monitored_reaches_those_who_get_its_alerts(tmp_path: Path) -> None:
+def test_not_monitored_alert_reaches_the_receivers_of_the_target(tmp_path: Path) -> None:
     case = Case("routed", 16, frozenset(), samples.monitored("False")).test("MetricatNotMonitored", 30)
     case["promql_expr_test"] = [
         {
@@ -62,12 +62,12 @@ def test_every_alert_of_the_operator_is_seen_to_fire_and_to_be_silent() -> None:
         assert {bool(case.fires) for case in cases} == {True, False}
 
 
-def test_a_test_that_expects_the_wrong_thing_fails(tmp_path: Path) -> None:
+def test_wrong_expectation_fails(tmp_path: Path) -> None:
     wrong = Case("idle", 10, frozenset({"warning"}), {"node_load1": steady(0)})
     assert "idle" in run(tmp_path, [wrong.test("NodeLoadHigh", 15)])
 
 
-def test_every_rule_of_any_target_and_of_the_operator_is_accepted_and_there_once(tmp_path: Path) -> None:
+def test_promtool_accepts_every_rule_without_duplicates(tmp_path: Path) -> None:
     """The golden targets have each feature of the spec once."""
     files = {"operator": {"groups": operator_rules.groups()}}
     for case in sorted(GOLDEN.glob("*/manifests.yaml")):
@@ -89,7 +89,7 @@ def test_every_rule_of_any_target_and_of_the_operator_is_accepted_and_there_once
     assert len(files) > 5
 
 
-def test_settings_move_threshold_and_time(tmp_path: Path) -> None:
+def test_settings_change_threshold_and_duration(tmp_path: Path) -> None:
     settings = {"NodeLoadHigh": {"warning": {"threshold": 0.5, "for": "1m"}}}
     series = {"node_load1": steady(1.2), 'node_cpu_seconds_total{cpu="0",mode="idle"}': rate(1)}
     moved = Case("moved", 2, frozenset({"warning"}), series)
@@ -97,15 +97,15 @@ def test_settings_move_threshold_and_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("alert", ["NodeCordoned", "NodeNew"])
-def test_a_node_is_spared_only_while_the_alert_that_says_so_is_on(tmp_path: Path, alert: str) -> None:
+def test_cordoned_or_new_node_counts_as_down_if_that_alert_is_disabled(tmp_path: Path, alert: str) -> None:
     settings = {alert: {"info": {"enabled": False}}}
-    told = {"NodeCordoned": samples.cordoned("n1"), "NodeNew": {'kube_node_created{node="n1"}': steady(0)}}
-    series = {**samples.agents(1, 3), **told[alert]}
+    states = {"NodeCordoned": samples.cordoned("n1"), "NodeNew": {'kube_node_created{node="n1"}': steady(0)}}
+    series = {**samples.agents(1, 3), **states[alert]}
     fires = Case(f"{alert} is off", 10, samples.BOTH, series).test("NodeAgentDown", 30)
     assert run(tmp_path, [fires], of=only("NodeAgentDown", rules(settings=settings))) == ""
 
 
-def test_a_warning_of_one_device_is_no_resource_of_another(tmp_path: Path) -> None:
+def test_critical_silences_the_warning_of_its_own_resource_only(tmp_path: Path) -> None:
     """A critical silences warnings of the same node and resource only."""
     series = {**samples.filesystem("/data", 92), **samples.filesystem("/srv", 85, device="/dev/sdc")}
     case = Case("two", 40, frozenset(), series).test("NodeFilesystemUsageHigh", 60)
@@ -147,7 +147,7 @@ def of_node(series: samples.Series, node: str, pool: str) -> samples.Series:
         ("NodeOOMKill", {**samples.memory(50), **samples.kills(10)}, 12, "info"),
     ],
 )
-def test_a_pool_has_settings_of_its_own_and_no_node_two_alerts(
+def test_pool_settings_apply_without_duplicate_alerts(
     tmp_path: Path, alert: str, one: samples.Series, minutes: int, severity: str
 ) -> None:
     [rule] = [child for child in golden.manifests(yaml.safe_load(POOLS)) if child["kind"] == "PrometheusRule"]
@@ -170,8 +170,8 @@ def of_both(alert: str) -> tuple[Case, samples.Series]:
 
 
 @pytest.mark.parametrize("alert", sorted({alert.name for alert in CATALOGUE if alert.per_node} - ABOUT_NODES))
-def test_each_alert_is_set_for_a_pool_apart(tmp_path: Path, alert: str) -> None:
-    """Where it is switched off for the one pool, the other's node is told of as before."""
+def test_pool_can_set_each_alert(tmp_path: Path, alert: str) -> None:
+    """If it is disabled for one pool, it still fires for the node of the other pool."""
     case, series = of_both(alert)
     off = {level.severity: {"enabled": False} for one in CATALOGUE if one.name == alert for level in one.levels}
     pool = {"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}, "alerts": {"rules": {alert: off}}}
@@ -204,7 +204,7 @@ spec:
 """
 
 
-def test_an_alert_has_labels_of_its_own_and_a_pool_over_them(tmp_path: Path) -> None:
+def test_pool_labels_override_alert_labels(tmp_path: Path) -> None:
     [rule] = [child for child in golden.manifests(yaml.safe_load(LABELLED)) if child["kind"] == "PrometheusRule"]
     one = {**samples.memory(50), **samples.kills(10)}
     series = {**of_node(one, "n1", "default"), **of_node(one, "n2", "gpu")}
@@ -240,7 +240,7 @@ spec:
 @pytest.mark.parametrize(
     ("down", "critical"), [({"gpu": 1}, False), ({"gpu": 1, "default": 2}, True), ({"spot": 5}, False)]
 )
-def test_how_many_agents_are_down_is_asked_of_all_pools_that_count(
+def test_share_of_down_agents_counts_all_pools(
     tmp_path: Path,
     down: dict[str, int],
     critical: bool,  # noqa: FBT001 (a table)
@@ -328,7 +328,7 @@ def test_cpu_and_memory_name_the_processes_with_their_pods(tmp_path: Path) -> No
     assert run(tmp_path, [cpu, memory]) == ""
 
 
-def test_without_processes_the_text_ends_there(tmp_path: Path) -> None:
+def test_description_without_processes(tmp_path: Path) -> None:
     texts = {
         "summary": "CPU usage on n1 is high",
         "description": "CPU usage on n1 (pool default) is 90.0 % (threshold 80 %).",
@@ -366,7 +366,7 @@ FULL = "1970-01-02 03:12:00 +0000 UTC."
     ],
     ids=["forecast", "space", "inodes"],
 )
-def test_a_forecast_names_the_date(tmp_path: Path, alert: str, severity: str, resource: str, description: str) -> None:
+def test_forecast_has_the_date(tmp_path: Path, alert: str, severity: str, resource: str, description: str) -> None:
     """At 88 % after 8 hours, 15 % more a day: full 19.2 hours later."""
     growth = samples.growth(83, 15)
     case = Case("date", 8 * 60, frozenset(), {**samples.filesystem("/data", growth), **samples.inodes(growth)})

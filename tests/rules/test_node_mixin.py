@@ -14,7 +14,7 @@ from metricat_tools.binaries.table import NODE_EXPORTER
 LACKING = {
     "node_systemd_service_restart_total": "asked of systemd over D-Bus; off by default in node_exporter too",
     "node_systemd_unit_state": "as above",
-    "node_memory_compressed_bytes": "macOS only, and psutil does not tell it",
+    "node_memory_compressed_bytes": "macOS only, and psutil does not report it",
     "node_memory_internal_bytes": "as above",
     "node_memory_purgeable_bytes": "as above",
 }

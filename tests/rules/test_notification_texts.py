@@ -73,7 +73,7 @@ def rendered(folder: Path, template: str, *alerts: dict[str, Any], kind: str = "
 
 
 def texts(folder: Path, *alerts: dict[str, Any]) -> dict[str, str]:
-    """What each way tells of these alerts."""
+    """Return the messages of each way for these alerts."""
     ways = receiver()
     [detail] = ways["pagerduty"]["details"]
     return {
@@ -85,7 +85,7 @@ def texts(folder: Path, *alerts: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("way", ["mail", "hypertext", "chat", "page"])
-def test_it_says_what_how_much_since_when_and_where_to_read_on(tmp_path: Path, way: str) -> None:
+def test_message_has_summary_value_start_and_runbook(tmp_path: Path, way: str) -> None:
     text = texts(tmp_path, ALERT)[way]
     for word in ("The load of n1 is high", "is 3.1 per core (threshold 2)", SINCE, "To do: ask who runs sh.", RUNBOOK):
         assert word in text
@@ -93,23 +93,23 @@ def test_it_says_what_how_much_since_when_and_where_to_read_on(tmp_path: Path, w
 
 
 @pytest.mark.parametrize("way", ["mail", "hypertext", "chat", "page"])
-def test_it_says_until_when_and_of_each_alert(tmp_path: Path, way: str) -> None:
+def test_resolved_message_has_the_end_of_each_alert(tmp_path: Path, way: str) -> None:
     text = texts(tmp_path, RESOLVED, ALERT)[way]
     assert "Since 2026-02-28 23:30 UTC until 23:45 UTC." in text
     assert SINCE in text
     assert text.count("To do: ") == 1, "what is over needs nothing done"
 
 
-def test_no_text_of_an_alert_is_hypertext(tmp_path: Path) -> None:
+def test_alert_texts_are_escaped_in_html(tmp_path: Path) -> None:
     assert "Top processes: &lt;b&gt;sh (pid 7)." in texts(tmp_path, ALERT)["hypertext"]
 
 
-def test_without_a_runbook_there_is_no_link(tmp_path: Path) -> None:
+def test_message_without_runbook_has_no_link(tmp_path: Path) -> None:
     plain = ALERT | {"annotations": {**ALERT["annotations"], "runbook_url": ""}}
     assert not any("unbook" in text for text in texts(tmp_path, plain).values())
 
 
-def test_the_title_names_the_alert_and_the_node(tmp_path: Path) -> None:
+def test_title_has_alert_and_node(tmp_path: Path) -> None:
     ways = receiver()
     for title in (ways["slack"]["title"], ways["pagerduty"]["description"], ways["email"]["headers"][0]["value"]):
         assert rendered(tmp_path, title, ALERT).strip() == "[FIRING] NodeLoadHigh (warning) on n1"

@@ -92,14 +92,14 @@ def prometheus(tmp_path: Path) -> Iterator[int]:
 
 
 def write_to_disk(folder: Path) -> None:
-    """So that a disk has an operation to tell of."""
+    """Give each disk at least one operation."""
     with (folder / "written").open("wb") as file:
         file.write(b"x" * 4096)
         file.flush()
         os.fsync(file.fileno())
 
 
-def test_every_measure_is_there_by_name_and_every_rule_works(prometheus: int, tmp_path: Path) -> None:
+def test_every_measure_exists_and_every_recording_rule_works(prometheus: int, tmp_path: Path) -> None:
     deadline = time.monotonic() + SECONDS
     missing = set(MEASURES)
     while missing and time.monotonic() < deadline:

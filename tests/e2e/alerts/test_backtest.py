@@ -101,7 +101,7 @@ def backtest(folder: Path, prometheus: str, *arguments: str, threshold: int = 95
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_what_would_have_fired(prometheus: str, now: int, tmp_path: Path) -> None:
+def test_backtest_reports_firings(prometheus: str, now: int, tmp_path: Path) -> None:
     done = backtest(tmp_path, prometheus, "--since", "1d", "-o", "json")
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
@@ -117,14 +117,14 @@ def test_what_would_have_fired(prometheus: str, now: int, tmp_path: Path) -> Non
         ("MetricatWatchdog", "info", ""),
     }
     assert len(found) == len(told)
-    # 20 minutes above the threshold: it fires after one, and goes on for as long after the end.
+    # 20 minutes above the threshold: it fires after one minute, and keeps firing for one minute after the end.
     assert told["NodeCPUUsageHigh", "critical", "n1"] == (-5 * HOUR + 60, 1200)
     assert told["NodeCPUUsageHigh", "warning", "n1"] == (-5 * HOUR + 300, 1200)
     assert told["NodeCPUUsageHigh", "warning", "n2"] == (-3 * HOUR + 300, 600)
     assert told["Mine", "", "n2"] == (-3 * HOUR + 60, 540)
 
 
-def test_another_threshold_is_judged_before_it_is_applied(prometheus: str, tmp_path: Path) -> None:
+def test_backtest_of_another_threshold(prometheus: str, tmp_path: Path) -> None:
     done = backtest(tmp_path, prometheus, "--since", "7d", threshold=98)
     assert done.returncode == 0, done.stderr
     sys.stdout.write(done.stdout)
@@ -133,7 +133,7 @@ def test_another_threshold_is_judged_before_it_is_applied(prometheus: str, tmp_p
     assert "History starts at" in done.stdout
 
 
-def test_a_target_that_this_prometheus_does_not_know(prometheus: str, tmp_path: Path) -> None:
+def test_backtest_of_an_unknown_target_fails(prometheus: str, tmp_path: Path) -> None:
     file = tmp_path / "other.yaml"
     file.write_text("{kind: MonitoringTarget, metadata: {name: other}}")
     command = [sys.executable, "-m", "metricat_cli", "backtest", "-f", str(file), "--prometheus", prometheus]
@@ -142,7 +142,7 @@ def test_a_target_that_this_prometheus_does_not_know(prometheus: str, tmp_path: 
     assert "has no history of MonitoringTarget default/other" in done.stderr
 
 
-def test_an_address_that_is_no_prometheus(prometheus: str, tmp_path: Path) -> None:
+def test_backtest_of_another_server_fails(prometheus: str, tmp_path: Path) -> None:
     done = backtest(tmp_path, f"{prometheus}/nowhere")
     assert done.returncode == 1
     assert "returned 404" in done.stderr

@@ -91,13 +91,13 @@ def inside(tmp_path: Path) -> Iterator[list[str]]:
 
 
 def firing(inside: list[str]) -> list[dict[str, Any]]:
-    """The alert as Prometheus tells it; nothing while it does not answer."""
+    """Return the alert as Prometheus reports it; an empty list while Prometheus does not respond."""
     done = subprocess.run([*inside, sys.executable, "-c", LOOK], capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)["data"]["alerts"] if done.returncode == 0 else []
     return [one for one in found if one["labels"]["alertname"] == "NodeConntrackHigh" and one["state"] == "firing"]
 
 
-def test_a_table_that_fills_up_is_told_of_until_it_is_empty(inside: list[str]) -> None:
+def test_conntrack_alert_fires_until_the_table_is_empty(inside: list[str]) -> None:
     with subprocess.Popen([*inside, sys.executable, "-c", FILL]) as filler:
         try:
             eventually(lambda: firing(inside), seconds=SETTLE_SECONDS)

@@ -26,7 +26,7 @@ EMPTY_WHERE_IDLE = {"Await"}
 """Disks without a request have none."""
 
 
-def test_every_panel_shows_something(demo: DemoCluster) -> None:
+def test_every_panel_has_data(demo: DemoCluster) -> None:
     def asked() -> list[tuple[str, str, str]]:
         return [
             (board.name, panel.title, query.expr)

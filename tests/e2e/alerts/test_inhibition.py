@@ -1,4 +1,4 @@
-"""The real Alertmanager, with the rules as docs/alertmanager.md gives them, silences what it should and nobody else."""
+"""The real Alertmanager, with the rules as docs/alertmanager.md gives them, silences the right alerts and no others."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def asked(url: str, alerts: list[dict[str, Any]] | None = None) -> Any:
 
 
 def suppressed(url: str, *alerts: Labels) -> list[bool]:
-    """Which of these alerts are silenced while all of them fire; none of an earlier question goes on."""
+    """Return which of these alerts are silenced while all of them fire; alerts of an earlier call have ended."""
     now = datetime.now(UTC)
     before = [{"labels": one["labels"], "endsAt": now.isoformat()} for one in asked(url)]
     firing = [{"labels": one, "endsAt": (now + timedelta(minutes=5)).isoformat()} for one in alerts]
@@ -133,11 +133,11 @@ MANY_DOWN = alert("NodeAgentDown", "critical", "agent", node="")
         ),
     ],
 )
-def test_who_silences_whom(url: str, source: Labels, other: Labels, silenced: bool) -> None:  # noqa: FBT001 (a table)
+def test_inhibition(url: str, source: Labels, other: Labels, silenced: bool) -> None:  # noqa: FBT001 (a table)
     assert suppressed(url, source, other) == [False, silenced]
 
 
-def test_amtool_takes_the_configuration(configuration: Path) -> None:
+def test_amtool_accepts_the_configuration(configuration: Path) -> None:
     amtool = ensure("amtool")["amtool"]
     done = subprocess.run([amtool, "check-config", configuration], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

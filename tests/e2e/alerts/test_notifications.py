@@ -1,4 +1,4 @@
-"""The real Alertmanager tells each receiver what it wants, mail over TLS, and is silent where it should be.
+"""The real Alertmanager sends each receiver its alerts, mail over TLS, and nothing else.
 
 Both nodes share one kernel, so the same memory is in use on both: their pools have thresholds of their own.
 """
@@ -71,7 +71,7 @@ def spec(demo: DemoCluster, **more: Any) -> None:
 
 
 def tell(demo: DemoCluster, rules: Taken) -> None:
-    """Have alerts of these settings told to all receivers."""
+    """Let alerts with these settings fire for all receivers."""
     rules = {**rules, "NodeNew": {"info": OFF}}  # the cluster's nodes may all be new
     alerts = {"labels": {"release": "demo"}, "rules": rules}
     spec(demo, pools=[OTHER], alerts=alerts, notifications={"labels": {"release": "demo"}, "receivers": RECEIVERS})
@@ -189,12 +189,12 @@ def came(demo: DemoCluster, way: str, severity: str) -> list[Taken]:
 
 
 def states(demo: DemoCluster, alert: str) -> dict[tuple[str, str], str]:
-    """By node and severity, whether Alertmanager tells of the alert."""
+    """Return by node and severity whether Alertmanager sends the alert."""
     return {(one.labels["node"], one.labels["severity"]): one.state for one in demo.alertmanager.alerts(alert)}
 
 
 def fired(demo: DemoCluster, way: str, alert: str) -> set[tuple[str, str]]:
-    """The nodes and severities of which a program was told by this way that the alert fires."""
+    """Return the nodes and severities of the alert's firing messages that arrived by this way."""
     bodies = [one["body"] for one in taken(demo) if one["way"] == way]
     found = [one["labels"] for body in bodies for one in body["alerts"] if one["status"] == "firing"]
     return {(labels["node"], labels["severity"]) for labels in found if labels["alertname"] == alert}
@@ -214,13 +214,13 @@ def receivers(demo: DemoCluster) -> set[str]:
     return {one["name"] for one in answer}
 
 
-def test_a_secret_that_is_missing_is_named(told: DemoCluster) -> None:
+def test_missing_secret_is_reported(told: DemoCluster) -> None:
     until("the rejection", lambda: condition(told)["reason"] == "ConfigRejected", why=lambda: str(condition(told)))
     assert condition(told)["status"] == "False"
     assert 'secrets "on-call" not found' in condition(told)["message"] or '"on-call"' in condition(told)["message"]
 
 
-def test_each_way_brings_what_its_receiver_wants(told: DemoCluster) -> None:
+def test_receivers_get_their_alerts(told: DemoCluster) -> None:
     values = {
         "password": sink.PASSWORD,
         "slack": f"{URL}/slack",
@@ -260,7 +260,7 @@ def test_each_way_brings_what_its_receiver_wants(told: DemoCluster) -> None:
     assert not [one for one in taken(told) if one["way"].startswith("refused")]
 
 
-def test_a_critical_silences_its_own_warning_and_nobody_elses(told: DemoCluster) -> None:
+def test_critical_silences_only_its_own_warning(told: DemoCluster) -> None:
     """On n1 both levels fire, on n2, of another pool, the warning only."""
     expected = {("n1", "critical"): "active", ("n1", "warning"): "suppressed", ("n2", "warning"): "active"}
     until("the three", lambda: states(told, ALERT) == expected, seconds=300, why=lambda: str(states(told, ALERT)))
@@ -270,7 +270,7 @@ def test_a_critical_silences_its_own_warning_and_nobody_elses(told: DemoCluster)
     assert fired(told, "asleep", ALERT) == set(), "nobody is told in quiet hours"
 
 
-def test_the_heartbeat_comes_though_it_is_about_no_node(told: DemoCluster) -> None:
+def test_heartbeat_arrives_without_a_node(told: DemoCluster) -> None:
     def watchdogs() -> list[Taken]:
         return [one for one in taken(told) if one["way"] == "heartbeat" and "MetricatWatchdog" in json.dumps(one)]
 
@@ -280,7 +280,7 @@ def test_the_heartbeat_comes_though_it_is_about_no_node(told: DemoCluster) -> No
     assert time.monotonic() - begun > 60, "once a minute"
 
 
-def test_alertmanagers_own_namespace_matcher_is_there_and_lets_us_through(told: DemoCluster) -> None:
+def test_alertmanagers_namespace_matcher_accepts_our_alerts(told: DemoCluster) -> None:
     """Its strategy is the default, OnNamespace: what came above came through it."""
     answer = told.kubectl.through(NAMESPACE, told.alertmanager.service, "/api/v2/status")
     configuration = yaml.safe_load(answer["config"]["original"])
@@ -294,7 +294,7 @@ def test_alertmanagers_own_namespace_matcher_is_there_and_lets_us_through(told: 
     assert {one.labels["namespace"] for one in ours} == {NAMESPACE}
 
 
-def test_nobody_is_told_of_a_cordoned_node(told: DemoCluster) -> None:
+def test_cordoned_node_sends_no_messages(told: DemoCluster) -> None:
     """The same alert begins on both nodes at once; what was told of before the node was cordoned goes on, silenced."""
     another, n1, n2 = "NodeFileDescriptorsHigh", ("n1", "warning"), ("n2", "warning")
     told.kubectl.run("cordon", "n2")

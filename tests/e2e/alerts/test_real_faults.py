@@ -116,7 +116,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
     demo.wait_recorded()
     with faults.volumes(cluster.node("n1"), "full", "crowded", "frozen") as (full, crowded, frozen):
         changed = yaml.safe_load(target())
-        # The agents must be able to tell while the CPUs are all taken.
+        # The agents must still be scraped while all CPUs are busy.
         changed["spec"]["agent"] = {"resources": {"requests": {"cpu": "200m"}}}
         changed["spec"]["monitor"] |= {"interval": "10s", "scrapeTimeout": "9s"}
         demo.kubectl.apply(yaml.safe_dump(changed))
@@ -160,7 +160,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
     demo.wait_scraped()
 
 
-def test_what_happened(history: History, capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_fire_alerts(history: History, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         sys.stdout.write(f"\n{history.text()}\n")
     assert len(history.fired) >= 8
@@ -176,7 +176,7 @@ def test_it_fires_and_resolves(history: History, alert: str) -> None:
 @pytest.mark.parametrize(
     ("alert", "culprit"), [("NodeCPUUsageHigh", "cpu-burner"), ("NodeMemoryUsageHigh", "memory-hog")]
 )
-def test_the_culprit_is_named_with_its_pod(history: History, alert: str, culprit: str) -> None:
+def test_alert_names_the_process_and_its_pod(history: History, alert: str, culprit: str) -> None:
     description = history.fired[alert].annotations["description"]
     assert "Top processes:" in description
     named = [one for one in description.partition("Top processes:")[2].split(";") if culprit in one]
@@ -184,7 +184,7 @@ def test_the_culprit_is_named_with_its_pod(history: History, alert: str, culprit
     assert ", pod " in named[0]
 
 
-def test_the_alert_says_which_file_system_and_how_full(history: History) -> None:
+def test_alert_has_file_system_and_usage(history: History) -> None:
     full = history.fired["NodeFilesystemUsageHigh"]
     assert full.labels["severity"] == "critical"
     assert full.labels["resource"] == f"filesystem {full.labels['mountpoint']}"

@@ -33,7 +33,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"agent": {"resources": {"limits": {"memory": "much"}}}},
         "must be a quantity such as 100m, 0.5 or 64Mi",
     ),
-    "negative quantity": ({"agent": {"resources": {"limits": {"memory": -1}}}}, "and not below zero"),
+    "negative quantity": ({"agent": {"resources": {"limits": {"memory": -1}}}}, "0.5 or 64Mi, not below zero"),
     "bad percentage": ({"agent": {"updateStrategy": {"maxUnavailable": "200%"}}}, "must be a whole number, 1 or more"),
     "nothing may be unavailable": (
         {"agent": {"updateStrategy": {"maxUnavailable": 0}}},
@@ -276,7 +276,7 @@ def test_refused_at_apply(cluster: Cluster, what: str) -> None:
     assert message in str(refused.value)
 
 
-def test_what_is_left_out_or_off_contradicts_nothing(cluster: Cluster) -> None:
+def test_omitted_and_disabled_thresholds_are_accepted(cluster: Cluster) -> None:
     off = {"warning": {"threshold": 90, "enabled": False}, "critical": {"threshold": 70}}
     every = {
         "NodeCPUUsageHigh": off,
@@ -288,7 +288,7 @@ def test_what_is_left_out_or_off_contradicts_nothing(cluster: Cluster) -> None:
     cluster.apply(target("monitoring", {"pools": [OF_A_POOL | {"alerts": {"rules": every}}]}), dry_run=True)
 
 
-def test_a_refused_edit_is_seen_at_a_glance(cluster: Cluster, namespace: str) -> None:
+def test_rejected_edit_shows_in_the_accepted_column(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     cluster.apply(target(namespace, {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}))
@@ -297,7 +297,7 @@ def test_a_refused_edit_is_seen_at_a_glance(cluster: Cluster, namespace: str) ->
     assert values[names.index("ACCEPTED") - 1] == "False"  # of whom to ask there is nobody, so SCRAPED is empty
 
 
-def test_a_refused_target_says_that_nothing_runs(cluster: Cluster, namespace: str) -> None:
+def test_rejected_new_target_writes_no_objects(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace, {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}))
     eventually(lambda: accepted(cluster, namespace).get("status") == "False")
     assert accepted(cluster, namespace)["message"].endswith("; No objects are written until this is corrected")
@@ -308,7 +308,7 @@ def accepted(cluster: Cluster, namespace: str) -> Manifest:
     return cluster.condition(namespace, "nodes", "Accepted")
 
 
-def test_a_pattern_that_only_the_agent_refuses(cluster: Cluster, namespace: str) -> None:
+def test_pattern_that_only_the_agent_refuses_keeps_running_objects(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
     before = cluster.get("daemonset", CHILD, namespace)
@@ -350,7 +350,7 @@ def test_deprecated_names_are_accepted_with_a_warning(cluster: Cluster, namespac
     eventually(lambda: "mask=hash" in str(cluster.get("daemonset", naming.pool_child("nodes", "a"), namespace)))
 
 
-def test_malformed_promql_is_told_and_ours_is_not_touched(cluster: Cluster, namespace: str) -> None:
+def test_invalid_promql_is_a_warning_and_shipped_rules_stay(cluster: Cluster, namespace: str) -> None:
     group = {"name": "own", "rules": [{"alert": "Broken", "expr": "sum(rate(up[5m])"}]}
     cluster.apply(target(namespace, {"alerts": {"extraGroups": [group]}}))
     eventually(lambda: accepted(cluster, namespace).get("reason") == "AcceptedWithWarnings")

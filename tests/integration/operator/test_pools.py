@@ -83,7 +83,7 @@ def test_a_node_follows_its_labels_from_pool_to_pool(cluster: Cluster, namespace
 
 
 @pytest.mark.slow
-def test_a_taint_that_only_one_pool_tolerates_is_told(cluster: Cluster, namespace: str, nodes: list[str]) -> None:
+def test_taint_that_one_pool_tolerates_is_reported(cluster: Cluster, namespace: str, nodes: list[str]) -> None:
     cluster.do("label", "node", nodes[0], f"{KEY}=gpu")
     cluster.do("taint", "node", nodes[0], f"{KEY}=yes:NoSchedule")
     cluster.do("taint", "node", nodes[1], f"{KEY}=yes:NoSchedule")
@@ -98,7 +98,7 @@ def test_a_taint_that_only_one_pool_tolerates_is_told(cluster: Cluster, namespac
 
 
 @pytest.mark.slow
-def test_a_target_may_be_for_some_nodes_only(cluster: Cluster, namespace: str, nodes: list[str]) -> None:
+def test_node_selector_restricts_a_target(cluster: Cluster, namespace: str, nodes: list[str]) -> None:
     cluster.do("label", "node", nodes[0], f"{KEY}=gpu")
     cluster.apply(target(namespace, {"nodeSelector": {"matchLabels": {KEY: "gpu"}}}))
     wait_ready(cluster, namespace)
@@ -108,7 +108,7 @@ def test_a_target_may_be_for_some_nodes_only(cluster: Cluster, namespace: str, n
     assert placed(cluster, namespace) == {nodes[0]: "default", nodes[1]: "default"}
 
 
-def test_many_pools_with_labels_of_their_own_have_rules_in_several_objects(cluster: Cluster, namespace: str) -> None:
+def test_rules_of_many_pools_are_split_into_several_objects(cluster: Cluster, namespace: str) -> None:
     """And fewer of them again in one."""
     many = [
         {

@@ -25,7 +25,7 @@ def dry_run(cluster: Cluster, *manifests: Manifest) -> subprocess.CompletedProce
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_golden_pairs_are_accepted(cluster: Cluster, case: Path) -> None:
+def test_golden_targets_and_manifests_are_accepted(cluster: Cluster, case: Path) -> None:
     wanted = yaml.safe_load((case / "target.yaml").read_text())
     manifests = [*yaml.safe_load_all((case / "manifests.yaml").read_text())]
     cluster.api.create("/api/v1/namespaces", {"metadata": {"name": wanted["metadata"]["namespace"]}})
@@ -34,7 +34,7 @@ def test_golden_pairs_are_accepted(cluster: Cluster, case: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["MonitoringTarget", "DaemonSet", "Service", "ServiceMonitor", "PrometheusRule"])
-def test_an_unknown_field_would_be_refused(cluster: Cluster, kind: str) -> None:
+def test_unknown_field_is_refused(cluster: Cluster, kind: str) -> None:
     case = next(case for case in CASES if case.name == "minimal")
     wanted = yaml.safe_load((case / "target.yaml").read_text())
     manifests = [wanted, *yaml.safe_load_all((case / "manifests.yaml").read_text())]
@@ -47,7 +47,7 @@ def test_an_unknown_field_would_be_refused(cluster: Cluster, kind: str) -> None:
 @pytest.mark.slow
 @settings(deadline=None, max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
-def test_any_valid_spec_is_accepted_and_all_that_it_becomes(cluster: Cluster, spec: dict[str, Any]) -> None:
+def test_any_valid_spec_and_its_manifests_are_accepted(cluster: Cluster, spec: dict[str, Any]) -> None:
     wanted = target("monitoring", spec)
     done = dry_run(cluster, wanted, *golden.manifests(wanted))
     assert done.returncode == 0, done.stderr
@@ -55,7 +55,7 @@ def test_any_valid_spec_is_accepted_and_all_that_it_becomes(cluster: Cluster, sp
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("operator")
-def test_text_beyond_the_basic_plane_arrives(cluster: Cluster, namespace: str) -> None:
+def test_text_beyond_the_basic_plane_reaches_the_object(cluster: Cluster, namespace: str) -> None:
     """JSON writes it as two surrogates, which the YAML of an apply does not know."""
     cluster.do("apply", "-f", "-", stdin=yaml.safe_dump(target(namespace, {"agent": {"extraLabels": {"team": "🦊"}}})))
     eventually(lambda: "🦊" in str(cluster.get("servicemonitor", CHILD, namespace)), seconds=90)  # it may start first

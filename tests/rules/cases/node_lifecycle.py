@@ -21,7 +21,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("when it was deleted, but is back", 100, NONE, {**gone(30, 90), **until(30, cordoned("n1"))}),
         Case("in another pool since", 100, NONE, {**until(30, {**agents(0, 4), **cordoned("n1")}), **in_pool("other")}),
         Case("not when it was deleted", 40, NONE, until(30, agents(0, 4))),
-        Case("nobody says", 30, NONE, agents(0, 4)),
+        Case("no series report it", 30, NONE, agents(0, 4)),
     ),
     "NodeNew": (
         *(
@@ -32,6 +32,6 @@ CASES: dict[str, tuple[Case, ...]] = {
             Case(f"no longer new, or {why}, says {who}", 16, NONE, {**agents(0, 4), **told})
             for why, who, told in spared("n1", created=0)
         ),
-        Case("nobody says", 30, NONE, agents(0, 4)),
+        Case("no series report it", 30, NONE, agents(0, 4)),
     ),
 }

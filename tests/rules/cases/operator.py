@@ -10,10 +10,10 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("broken", 16, WARNING, monitored("False")),
         Case("not for long enough", 14, NONE, monitored("False")),
         Case("works", 30, NONE, monitored("True")),
-        Case("nobody knows", 30, NONE, monitored("Unknown")),
+        Case("unknown", 30, NONE, monitored("Unknown")),
     ),
     "MetricatNoLeader": (
-        Case("nobody tells", 6, WARNING),
+        Case("no series", 6, WARNING),
         Case("both stand by", 6, WARNING, {f'metricat_leader{{pod="{pod}"}}': steady(0) for pod in "ab"}),
         Case("one leads", 30, NONE, {'metricat_leader{pod="a"}': steady(0), 'metricat_leader{pod="b"}': steady(1)}),
         Case(

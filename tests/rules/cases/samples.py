@@ -23,7 +23,7 @@ GIB = float(2**30)
 
 
 def cpu(percent: float) -> Series:
-    """One core, busy so much."""
+    """One core with this usage."""
     return {
         'node_cpu_seconds_total{cpu="0",mode="user"}': rate(percent / 100),
         'node_cpu_seconds_total{cpu="0",mode="idle"}': rate(1 - percent / 100),
@@ -35,7 +35,7 @@ def memory(percent: float) -> Series:
 
 
 def memory_over_days(percent: Callable[[float, float], float]) -> Series:
-    """Used so much at a day and an hour of it, both counted from zero."""
+    """Memory usage as a function of day and hour of the day, both counted from zero."""
 
     def left(at: float) -> float:
         return 100 - percent(at // 86400, at % 86400 / 3600)
@@ -44,12 +44,12 @@ def memory_over_days(percent: Callable[[float, float], float]) -> Series:
 
 
 def season(_day: float, hour: float) -> float:
-    """Little by night, much by day."""
+    """Low by night, high by day."""
     return 45 + 25 * math.sin(2 * math.pi * hour / 24)
 
 
 def working_week(day: float, _hour: float) -> float:
-    """Nothing to do at weekends."""
+    """Low at weekends."""
     return 60 if day % 7 < 5 else 20
 
 
@@ -58,7 +58,7 @@ def swap(total: float, free: float) -> Series:
 
 
 def filesystem(mount: str, percent: float | Values, *, read_only: int = 0, device: str = "/dev/sdb") -> Series:
-    """A file system of 1000 bytes, filled so far."""
+    """A file system of 1000 bytes with this usage."""
     used = percent if callable(percent) else steady(percent)
 
     def left(at: float) -> float:
@@ -92,12 +92,12 @@ def inodes(percent: float | Values, *, read_only: int = 0, files: float = 1000) 
 
 
 def growth(start: float, per_day: float) -> Values:
-    """Per cent, growing evenly."""
+    """Linear growth, in per cent."""
     return lambda at: start + per_day * at / 60 / DAY
 
 
 def saw_tooth(low: float, height: float, hours: float) -> Values:
-    """Per cent, rising and falling at once, as logs do that are rotated."""
+    """Rise and sudden fall, in per cent, as of rotated logs."""
     return lambda at: low + height * (at % (3600 * hours)) / (3600 * hours)
 
 
@@ -182,23 +182,26 @@ def agents(down: int, up: int) -> Series:
 
 
 def uncovered(reason: str = "ImagePullBackOff", target: str = "nodes") -> Series:
-    """A node that the operator tells of."""
+    """A node that the operator reports as uncovered."""
     labels = f'node="n99",pool="default",reason="{reason}",target="{target}",target_namespace="monitoring"'
     return {f"metricat_node_uncovered{{{labels}}}": steady(1)}
 
 
 def cordoned(node: str, reason: str = "Cordoned") -> Series:
-    """What the operator tells."""
+    """The operator's series of a cordoned node."""
     return {f'metricat_node_cordoned{{node="{node}",reason="{reason}"}}': steady(1)}
 
 
 def tainted(node: str, taint: str) -> Series:
-    """What kube-state-metrics tells."""
+    """The series of kube-state-metrics for a tainted node."""
     return {f'kube_node_spec_taint{{node="{node}",key="{taint}",value="",effect="NoSchedule"}}': steady(1)}
 
 
 def spared(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
-    """Why nobody should be told of the node, who says so, and how; created at so many seconds."""
+    """States in which the node sends no messages: the state, the source of its series, and the series.
+
+    `created` is in seconds.
+    """
     born = steady(created)
     by_both = {
         "cordoned": ({f'kube_node_spec_unschedulable{{node="{node}"}}': steady(1)}, cordoned(node)),
@@ -278,7 +281,7 @@ IMAGES_APART = filesystem("/var/lib/containerd", 50, device="/dev/sdc")
 
 
 def monitored(status: str) -> Series:
-    """What the operator tells of a target's last condition."""
+    """The operator's series of a target's Monitored condition."""
     labels = 'target_namespace="monitoring",target="nodes",type="Monitored"'
     return {
         f'metricat_target_condition{{{labels},status="{one}"}}': steady(float(one == status))

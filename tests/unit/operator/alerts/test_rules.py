@@ -1,4 +1,4 @@
-"""Every rule that is shipped is PromQL, about one target's series only, and set as the target says."""
+"""Every shipped rule is PromQL, reads one target's series only, and has the target's settings."""
 
 import re
 
@@ -21,7 +21,7 @@ def shipped() -> list[dict[str, object]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_every_expression_is_promql_with_nothing_left_to_fill_in() -> None:
+def test_every_expression_is_promql_without_placeholders() -> None:
     rules = shipped()
     assert len(rules) == len(RECORDINGS) + len(BASELINE) + sum(len(alert.levels) for alert in CATALOGUE)
     for rule in rules:
@@ -29,14 +29,14 @@ def test_every_expression_is_promql_with_nothing_left_to_fill_in() -> None:
         assert not re.search("<(selector|coverage|namespace|service|threshold|window)>", str(rule))
 
 
-def test_every_selector_keeps_to_the_target() -> None:
+def test_every_selector_is_restricted_to_the_target() -> None:
     for rule in shipped():
         own = re.findall(r"(?<![\w:])(?:node|metricat|up)[\w:]*\{[^}]*\}", str(rule["expr"]))
         assert all(SCOPE.selector in selector or SCOPE.coverage in selector for selector in own)
         assert own or rule.get("alert") == "MetricatWatchdog"
 
 
-def test_a_measure_has_one_name_and_what_is_recorded_is_recorded_once() -> None:
+def test_measures_and_recorded_series_have_unique_names() -> None:
     assert len(MEASURES) == len(set(MEASURES.values())) == 47
     recorded = [recording.name for recording in (*RECORDINGS, *BASELINE)]
     assert len(recorded) == len(set(recorded))
@@ -44,8 +44,8 @@ def test_a_measure_has_one_name_and_what_is_recorded_is_recorded_once() -> None:
     assert on_request <= set(recorded)
 
 
-def test_what_several_levels_or_alerts_ask_is_recorded() -> None:
-    """Rates, and what two rules want, are worked out once."""
+def test_range_expressions_of_several_rules_are_recorded() -> None:
+    """Rates, and expressions that two rules need, are evaluated once."""
     ranges = [
         found
         for alert in CATALOGUE
@@ -56,7 +56,7 @@ def test_what_several_levels_or_alerts_ask_is_recorded() -> None:
     assert len(ranges) == len(set(ranges))
 
 
-def test_a_group_is_cut_into_shards_that_together_hold_the_same_rules() -> None:
+def test_shards_of_a_group_hold_the_same_rules() -> None:
     group = recording_group("r", SCOPE)
     shards = sharded(group, most=7)
     assert [rule for shard in shards for rule in shard["rules"]] == group["rules"]
@@ -72,7 +72,7 @@ def test_keep_firing_for_equals_for() -> None:
     assert all(rule.get("keep_firing_for", rule["for"]) == rule["for"] for rule in rules)
 
 
-def test_a_default_level_fires_as_the_catalogue_says() -> None:
+def test_default_level_has_the_settings_of_the_catalogue() -> None:
     rules = alert_group("a", SCOPE, SETTINGS, "https://r.example.com/x/")["rules"]
     [warning] = [r for r in rules if r["alert"] == "NodeCPUUsageHigh" and r["labels"]["severity"] == "warning"]
     assert warning["expr"].endswith(">= 80")
@@ -80,20 +80,20 @@ def test_a_default_level_fires_as_the_catalogue_says() -> None:
     assert warning["annotations"]["runbook_url"] == "https://r.example.com/x/NodeCPUUsageHigh"
 
 
-def test_a_runbooks_url_may_have_the_name_within() -> None:
+def test_runbook_url_may_contain_the_name() -> None:
     rules = alert_group("a", SCOPE, SETTINGS, "https://git.example.com/runbooks/{alert}.md")["rules"]
     urls = {rule["annotations"]["runbook_url"] for rule in rules}
     assert "https://git.example.com/runbooks/NodeLoadHigh.md" in urls
     assert not any("{" in url for url in urls)
 
 
-def test_without_a_runbooks_url_an_alert_says_what_to_do_first() -> None:
+def test_alert_without_runbook_url_has_an_action() -> None:
     for rule in alert_group("a", SCOPE, SETTINGS, "")["rules"]:
         assert rule["annotations"].keys() == {"summary", "description", "action"}
         assert rule["annotations"]["action"].endswith((".", "?"))
 
 
-def test_every_alert_carries_what_alertmanager_routes_and_inhibits_by() -> None:
+def test_every_alert_has_the_labels_for_routing_and_inhibition() -> None:
     for rule in alert_group("a", SCOPE, SETTINGS, "")["rules"]:
         assert rule["labels"]["namespace"] == "monitoring"
         assert {"severity", "resource"} <= rule["labels"].keys()
@@ -105,26 +105,26 @@ def test_alert_labels_are_templates_and_recorded_labels_are_not() -> None:
 
 
 @pytest.mark.parametrize(("value", "text"), [(80.0, "80"), (0.5, "0.5"), (95, "95")])
-def test_numbers_as_people_write_them(value: float, text: str) -> None:
+def test_whole_numbers_have_no_decimals(value: float, text: str) -> None:
     assert number(value) == text
 
 
-def test_what_rules_tell_series_apart_by_is_no_label_of_a_users() -> None:
-    """Else what is recorded of two disks, told apart by nothing, would be an error."""
+def test_identity_labels_are_reserved() -> None:
+    """Otherwise the recorded series of two disks could be duplicates, which is an error."""
     texts = [str(rule) for rule in shipped()]
-    told = {
+    used = {
         label
         for text in texts
         for found in re.findall(r"by \(([\w, ]+)\) ?\(", text)
         for label in re.split(r", *", found)
     }
-    told |= {label for text in texts for label in re.findall(r'"(\w+)", "[^"]*", "[^"]*", "[^"]*"\)', text)}
-    told |= {label for text in texts for label in re.findall(r"abels\.(\w+)", text)}
-    assert {"device", "mode", "direction", "pod_uid"} <= told
-    assert told - {"reason"} <= {*SCRAPE_LABELS, *IDENTITY_LABELS}, "reason is the operator's own"
+    used |= {label for text in texts for label in re.findall(r'"(\w+)", "[^"]*", "[^"]*", "[^"]*"\)', text)}
+    used |= {label for text in texts for label in re.findall(r"abels\.(\w+)", text)}
+    assert {"device", "mode", "direction", "pod_uid"} <= used
+    assert used - {"reason"} <= {*SCRAPE_LABELS, *IDENTITY_LABELS}, "reason is the operator's own"
 
 
-def test_a_text_tells_the_value_the_threshold_and_the_node() -> None:
+def test_description_has_value_threshold_and_node() -> None:
     for alert in CATALOGUE:
         text = alert.description
         if any(level.threshold is not None for level in alert.levels):
@@ -135,5 +135,5 @@ def test_a_text_tells_the_value_the_threshold_and_the_node() -> None:
 
 
 def test_only_the_watchdog_is_not_about_nodes() -> None:
-    """Also where the levels ask each their own."""
+    """Also for alerts whose levels have their own expressions."""
     assert [alert.name for alert in CATALOGUE if not alert.per_node] == ["MetricatWatchdog"]

@@ -16,6 +16,6 @@ def test_quantity(text: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "much", "1.2.3", "10mi", "m"])
-def test_what_is_no_quantity_is_told_how_to_be_one(text: str) -> None:
+def test_invalid_quantity_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity; use for example 100m"):
         quantity(text)

@@ -72,7 +72,9 @@ def test_a_node_runs_the_agent_of_the_oldest_target_and_no_other(
 
 
 @given(one=REQUIREMENT, other=REQUIREMENT, labels=LABELS)
-def test_what_contradicts_never_holds_together(one: Requirement, other: Requirement, labels: dict[str, str]) -> None:
+def test_contradicting_requirements_never_hold_together(
+    one: Requirement, other: Requirement, labels: dict[str, str]
+) -> None:
     assert contradict(one, other) == contradict(other, one)
     if contradict(one, other):
         assert not (one.holds(labels) and other.holds(labels))
@@ -82,7 +84,7 @@ def all_of(**labels: str) -> tuple[Requirement, ...]:
     return requirements(NodeSelector.model_validate({"matchLabels": labels}))
 
 
-def test_any_number_of_targets_that_share_out_a_label_is_one_term() -> None:
+def test_targets_that_divide_nodes_by_one_label_need_one_term() -> None:
     teams = [all_of(team=f"t{number}") for number in range(200)]
     [together] = disjoint_filter((), teams)
     assert together == (Requirement("team", "In", tuple(sorted(f"t{number}" for number in range(200)))),)
@@ -101,7 +103,7 @@ def status(spec: dict[str, Any], *older: Manifest) -> dict[str, Any]:
     return compute_status(mine, parse(spec, claims), Facts(nodes=nodes), (), CREATED)
 
 
-def test_the_younger_target_says_which_nodes_it_leaves_to_whom() -> None:
+def test_younger_target_reports_the_owners_of_its_nodes() -> None:
     found = status({}, target(1, 0, {"matchLabels": {"team": "x"}}, []))
     assert found["nodes"]["desired"] == 2
     accepted = found["conditions"][0]
@@ -109,7 +111,7 @@ def test_the_younger_target_says_which_nodes_it_leaves_to_whom() -> None:
     assert "older MonitoringTargets: m/t1 (1 node). Exclude them in spec.nodeSelector" in accepted["message"]
 
 
-def test_no_term_is_too_many_to_say_what_to_do() -> None:
+def test_too_many_terms_are_an_error_with_a_remedy() -> None:
     older = [target(number, 0, {"matchLabels": {f"a{number}": "x", f"b{number}": "x"}}, []) for number in range(7)]
     found = status({}, *older)
     accepted = found["conditions"][0]
@@ -119,7 +121,7 @@ def test_no_term_is_too_many_to_say_what_to_do() -> None:
     assert status({}, *older[:6])["conditions"][0]["reason"] == "Accepted"
 
 
-def test_a_selector_that_makes_no_sense_claims_nothing() -> None:
+def test_invalid_selector_claims_no_nodes() -> None:
     internal_error_status = target(1, 0, {"matchExpressions": [{"key": "a", "operator": "Between"}]}, [])
     assert claim(internal_error_status).selects is None
     assert status({}, internal_error_status)["nodes"]["desired"] == 3

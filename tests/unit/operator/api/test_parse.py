@@ -1,4 +1,4 @@
-"""What a person is told about a spec that makes no sense; and that a newer CRD's field does no harm."""
+"""Errors and warnings about invalid specs, and about fields of a newer CRD."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def thresholds(warning: float, critical: float) -> dict[str, Any]:
     return {"warning": {"threshold": warning}, "critical": {"threshold": critical}}
 
 
-def test_an_empty_spec_is_all_defaults() -> None:
+def test_empty_spec_has_all_defaults() -> None:
     parsed = parse({})
     assert parsed.errors == parsed.warnings == ()
     assert parsed.spec is not None
@@ -23,7 +23,7 @@ def test_an_empty_spec_is_all_defaults() -> None:
     assert parsed.spec.alerts.rules.by_alert()["NodeCPUUsageHigh"].levels["warning"].threshold == 80
 
 
-def test_null_means_nothing() -> None:
+def test_null_counts_as_omitted() -> None:
     assert parse({"agent": None, "alerts": {"rules": None}}) == parse({})
 
 
@@ -111,11 +111,11 @@ def test_null_means_nothing() -> None:
         ),
     ],
 )
-def test_errors_name_the_field_the_value_and_the_way_out(spec: dict[str, Any], error: str) -> None:
+def test_errors_name_the_field_the_value_and_the_remedy(spec: dict[str, Any], error: str) -> None:
     assert parse(spec).errors == (error,)
 
 
-def test_all_errors_are_told_at_once() -> None:
+def test_all_errors_are_reported_together() -> None:
     assert len(parse({"agent": {"port": 0}, "monitor": {"interval": "often"}}).errors) == 2
 
 
@@ -131,7 +131,7 @@ def test_an_unknown_field_is_ignored_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize("expr", ["sum(rate(up[5m])", "up and", "rate(up)"])
-def test_doubtful_promql_is_a_warning(expr: str) -> None:
+def test_invalid_promql_is_a_warning(expr: str) -> None:
     parsed = parse({"alerts": {"extraGroups": [{"name": "g", "rules": [{"alert": "A", "expr": expr}]}]}})
     assert parsed.errors == ()
     assert parsed.warnings[0].startswith(
@@ -147,19 +147,19 @@ def doubted(rules: dict[str, Any], pool: dict[str, Any] | None = None) -> list[s
     return [said.partition(", so the critical")[0] for said in parsed.warnings]
 
 
-def test_thresholds_that_contradict_a_default_or_the_targets_own_are_a_warning() -> None:
+def test_thresholds_that_contradict_inherited_ones_are_a_warning() -> None:
     """Not an error: a default that changes must not make a spec invalid that was valid."""
     high = {"warning": {"threshold": 97}}
     where = "alerts.rules.NodeMemoryUsageHigh: critical.threshold"
     assert doubted(high) == [f"spec.{where} 95 is below warning.threshold 97"]
     assert doubted({"critical": {"threshold": 90}}, high) == [f"spec.pools[0].{where} 90 is below warning.threshold 97"]
-    # What a pool only takes over is told once.
+    # A contradiction that a pool inherits is reported once.
     assert doubted(high, {"warning": {"for": "1h"}}) == [f"spec.{where} 95 is below warning.threshold 97"]
     assert doubted(high, {"critical": {"threshold": 99}}) == [f"spec.{where} 95 is below warning.threshold 97"]
 
 
 @pytest.mark.parametrize("off", ["warning", "critical"])
-def test_a_level_that_is_off_contradicts_nothing(off: str) -> None:
+def test_disabled_level_contradicts_nothing(off: str) -> None:
     rules = thresholds(90, 70)
     rules[off]["enabled"] = False
     assert doubted(rules) == []
@@ -181,6 +181,6 @@ JSON = st.recursive(
         JSON | st.dictionaries(st.sampled_from(["port", "collectors", "labels", "rules", "interval"]), JSON),
     )
 )
-def test_anything_is_either_accepted_or_explained(spec: dict[str, Any]) -> None:
+def test_any_spec_is_accepted_or_has_errors(spec: dict[str, Any]) -> None:
     parsed = parse(spec)
     assert (parsed.spec is not None) or parsed.errors

@@ -55,13 +55,15 @@ def test_a_node_runs_the_agent_of_its_pool_and_no_other(
 
 @settings(deadline=None)
 @given(requirement=VALUED | BARE, labels=LABELS)
-def test_a_negated_requirement_holds_where_it_does_not(requirement: dict[str, Any], labels: dict[str, str]) -> None:
+def test_negated_requirement_holds_exactly_where_the_requirement_fails(
+    requirement: dict[str, Any], labels: dict[str, str]
+) -> None:
     one = Requirement(requirement["key"], requirement["operator"], tuple(requirement.get("values", ())))
     assert one.holds(labels) != one.negated().holds(labels)
     assert one.negated().negated() == one
 
 
-def test_the_way_a_selector_is_written_does_not_matter() -> None:
+def test_requirements_do_not_depend_on_the_order_of_a_selector() -> None:
     one = Spec.model_validate({"nodeSelector": {"matchLabels": {"a": "x"}}})
     other = Spec.model_validate(
         {"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["x", "x"]}]}}
@@ -99,7 +101,7 @@ def test_a_pool_overrides_field_by_field() -> None:
     assert rest.rules == spec.alerts.rules
 
 
-def test_a_pattern_to_leave_out_may_meet_one_to_take_only_where_a_pool_adds_it() -> None:
+def test_exclude_and_include_patterns_of_pool_and_target_conflict() -> None:
     def errors(**network: str) -> tuple[str, ...]:
         pool = {"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}}
         own = {"agent": {"collectors": {"netdev": {"includeDevices": "^ib", **network}}}}
@@ -128,7 +130,7 @@ def test_errors_name_the_pool_and_the_remedy() -> None:
     assert "spec.pools[0].nodeSelector: a pool needs a label" in "\n".join(parse({"pools": pools[5:]}).errors)
 
 
-def test_maps_that_only_together_are_too_large_are_an_error_of_the_pool() -> None:
+def test_merged_maps_that_are_too_large_are_an_error_of_the_pool() -> None:
     labels = {f"l{number}": "x" for number in range(8)}
     pool = {
         "name": "gpu",
@@ -140,7 +142,7 @@ def test_maps_that_only_together_are_too_large_are_an_error_of_the_pool() -> Non
     assert "8 items" in error
 
 
-def test_no_node_is_asked_twice_for_one_level_of_an_alert() -> None:
+def test_each_level_of_an_alert_covers_a_node_once() -> None:
     spec = Spec.model_validate(
         {
             "pools": [
