@@ -1,6 +1,6 @@
-"""What a linter asks of rules without running them: conditions, regular expressions, names, kinds and labels of series.
+"""Lint of the rules without running them: conditions, regular expressions, names, types and labels of series.
 
-The agent's declarations say what there is; that the rules are PromQL, and do what they should, is asked of promtool.
+The agent's declarations list the series. tests/rules checks with promtool that the rules are PromQL and work.
 """
 
 import re

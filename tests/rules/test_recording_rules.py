@@ -1,4 +1,4 @@
-"""Each of the 47 measures is asked for by name from a real Prometheus, which scrapes agents and runs our rules."""
+"""A real Prometheus, which scrapes agents and runs our rules, returns each of the 47 measures by name."""
 
 from __future__ import annotations
 

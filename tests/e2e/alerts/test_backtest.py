@@ -105,23 +105,23 @@ def test_backtest_reports_firings(prometheus: str, now: int, tmp_path: Path) -> 
     done = backtest(tmp_path, prometheus, "--since", "1d", "-o", "json")
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
-    told = {
+    firings = {
         (one["alert"], one["severity"], one["labels"].get("node", "")): (one["start"] - now, one["end"] - one["start"])
         for one in found
     }
-    assert set(told) == {
+    assert set(firings) == {
         ("NodeCPUUsageHigh", "critical", "n1"),
         ("NodeCPUUsageHigh", "warning", "n1"),
         ("NodeCPUUsageHigh", "warning", "n2"),
         ("Mine", "", "n2"),
         ("MetricatWatchdog", "info", ""),
     }
-    assert len(found) == len(told)
+    assert len(found) == len(firings)
     # 20 minutes above the threshold: it fires after one minute, and keeps firing for one minute after the end.
-    assert told["NodeCPUUsageHigh", "critical", "n1"] == (-5 * HOUR + 60, 1200)
-    assert told["NodeCPUUsageHigh", "warning", "n1"] == (-5 * HOUR + 300, 1200)
-    assert told["NodeCPUUsageHigh", "warning", "n2"] == (-3 * HOUR + 300, 600)
-    assert told["Mine", "", "n2"] == (-3 * HOUR + 60, 540)
+    assert firings["NodeCPUUsageHigh", "critical", "n1"] == (-5 * HOUR + 60, 1200)
+    assert firings["NodeCPUUsageHigh", "warning", "n1"] == (-5 * HOUR + 300, 1200)
+    assert firings["NodeCPUUsageHigh", "warning", "n2"] == (-3 * HOUR + 300, 600)
+    assert firings["Mine", "", "n2"] == (-3 * HOUR + 60, 540)
 
 
 def test_backtest_of_another_threshold(prometheus: str, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def inside(tmp_path: Path) -> Iterator[list[str]]:
         children = Path(f"/proc/{holder.pid}/task/{holder.pid}/children")
         eventually(children.read_text)
         there = ["nsenter", f"--target={children.read_text().strip()}", "--net"]
-        # The agent asks for the connections of the first process that its /proc has.
+        # The agent reads the connections of process 1 in its /proc.
         start(*there, "--pid", "--mount", sys.executable, "-m", "metricat_agent", f"--web.listen-address={AGENT}")
         files = ("--config.file=prometheus.yml", "--storage.tsdb.path=data")
         start(*there, prometheus, *files, f"--web.listen-address={PROMETHEUS}")

@@ -70,7 +70,7 @@ def spec(demo: DemoCluster, **more: Any) -> None:
     demo.kubectl.apply(yaml.safe_dump(changed))
 
 
-def tell(demo: DemoCluster, rules: Taken) -> None:
+def start_alerts(demo: DemoCluster, rules: Taken) -> None:
     """Let alerts with these settings fire for all receivers."""
     rules = {**rules, "NodeNew": {"info": OFF}}  # the cluster's nodes may all be new
     alerts = {"labels": {"release": "demo"}, "rules": rules}
@@ -143,7 +143,7 @@ def sink_manifests(image: str, certificate: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def told(demo_and_nodes: tuple[Any, DemoCluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoCluster]:
+def sent(demo_and_nodes: tuple[Any, DemoCluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoCluster]:
     """The demo with a sink, a second pool, and a target whose Secret is not there yet."""
     demo = demo_and_nodes[1]
     certificate = tmp_path_factory.mktemp("certificate")
@@ -157,9 +157,9 @@ def told(demo_and_nodes: tuple[Any, DemoCluster], tmp_path_factory: pytest.TempP
     try:
         until("the sink", lambda: isinstance(taken(demo), list), why=lambda: pod_problems(demo.kubectl, NAMESPACE))
         spec(demo, pools=[OTHER])
-        # An alert of the time before the node changed its pool would go on for minutes.
+        # An alert from before the node changed its pool would keep firing for minutes.
         until("the pools", lambda: pools(demo) == {("n1", "default"), ("n2", "other")})
-        tell(demo, {ALERT: on_both})
+        start_alerts(demo, {ALERT: on_both})
         yield demo
     finally:
         demo.kubectl.apply(target())
@@ -214,13 +214,13 @@ def receivers(demo: DemoCluster) -> set[str]:
     return {one["name"] for one in answer}
 
 
-def test_missing_secret_is_reported(told: DemoCluster) -> None:
-    until("the rejection", lambda: condition(told)["reason"] == "ConfigRejected", why=lambda: str(condition(told)))
-    assert condition(told)["status"] == "False"
-    assert 'secrets "on-call" not found' in condition(told)["message"] or '"on-call"' in condition(told)["message"]
+def test_missing_secret_is_reported(sent: DemoCluster) -> None:
+    until("the rejection", lambda: condition(sent)["reason"] == "ConfigRejected", why=lambda: str(condition(sent)))
+    assert condition(sent)["status"] == "False"
+    assert 'secrets "on-call" not found' in condition(sent)["message"] or '"on-call"' in condition(sent)["message"]
 
 
-def test_receivers_get_their_alerts(told: DemoCluster) -> None:
+def test_receivers_get_their_alerts(sent: DemoCluster) -> None:
     values = {
         "password": sink.PASSWORD,
         "slack": f"{URL}/slack",
@@ -229,16 +229,16 @@ def test_receivers_get_their_alerts(told: DemoCluster) -> None:
         "others": f"{URL}/others",
     }
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "on-call", "namespace": NAMESPACE}}
-    told.kubectl.apply(yaml.safe_dump(manifest | {"stringData": values}))
+    sent.kubectl.apply(yaml.safe_dump(manifest | {"stringData": values}))
     wanted = {f"{NAMESPACE}/{SERVICE}/{one['name']}" for one in RECEIVERS}
-    until("Alertmanager to have the receivers", lambda: wanted <= receivers(told), seconds=240)
+    until("Alertmanager to have the receivers", lambda: wanted <= receivers(sent), seconds=240)
     until(
         "a critical and a warning by each way",
-        lambda: all(came(told, way, severity) for way in WAYS[:3] for severity in ("critical", "warning")),
+        lambda: all(came(sent, way, severity) for way in WAYS[:3] for severity in ("critical", "warning")),
         seconds=300,
-        why=lambda: json.dumps([(one["way"], one.get("why")) for one in taken(told)]),
+        why=lambda: json.dumps([(one["way"], one.get("why")) for one in taken(sent)]),
     )
-    mail = came(told, "email", "critical")[0]
+    mail = came(sent, "email", "critical")[0]
     assert mail["tls"]
     assert (mail["user"], mail["from"], mail["to"]) == (sink.USER, "metricat@example.com", ["on-call@example.com"])
     assert mail["subject"] == f"[FIRING] {ALERT} (critical) on n1"
@@ -246,33 +246,33 @@ def test_receivers_get_their_alerts(told: DemoCluster) -> None:
     assert "Top processes:" in mail["text"]
     assert all(" Since 20" in mail[form] for form in ("text", "html"))
 
-    [chat] = came(told, "slack", "critical")[0]["body"]["attachments"]
+    [chat] = came(sent, "slack", "critical")[0]["body"]["attachments"]
     assert chat["title"] == f"[FIRING] {ALERT} (critical) on n1"
     assert "Memory usage on n1 is high. Memory usage on n1 (pool default) is" in chat["text"]
     assert " Since 20" in chat["text"]
-    assert came(told, "slack", "critical")[0]["body"]["channel"] == "#nodes"
+    assert came(sent, "slack", "critical")[0]["body"]["channel"] == "#nodes"
 
-    page = came(told, "pagerduty", "critical")[0]["body"]
+    page = came(sent, "pagerduty", "critical")[0]["body"]
     assert (page["event_action"], page["payload"]["severity"]) == ("trigger", "critical")
     assert "Memory usage on n1 (pool default) is" in page["payload"]["custom_details"]["alerts"]
     assert " Since 20" in page["payload"]["custom_details"]["alerts"]
 
-    assert not [one for one in taken(told) if one["way"].startswith("refused")]
+    assert not [one for one in taken(sent) if one["way"].startswith("refused")]
 
 
-def test_critical_silences_only_its_own_warning(told: DemoCluster) -> None:
+def test_critical_silences_only_its_own_warning(sent: DemoCluster) -> None:
     """On n1 both levels fire, on n2, of another pool, the warning only."""
     expected = {("n1", "critical"): "active", ("n1", "warning"): "suppressed", ("n2", "warning"): "active"}
-    until("the three", lambda: states(told, ALERT) == expected, seconds=300, why=lambda: str(states(told, ALERT)))
+    until("the three", lambda: states(sent, ALERT) == expected, seconds=300, why=lambda: str(states(sent, ALERT)))
     both = {("n1", "critical"), ("n2", "warning")}
-    until("a program to be told", lambda: fired(told, "guarded", ALERT) == both)
-    until("the other pool's to be told", lambda: fired(told, "others", ALERT) == {("n2", "warning")})
-    assert fired(told, "asleep", ALERT) == set(), "nobody is told in quiet hours"
+    until("a message to the program", lambda: fired(sent, "guarded", ALERT) == both)
+    until("a message about the other pool", lambda: fired(sent, "others", ALERT) == {("n2", "warning")})
+    assert fired(sent, "asleep", ALERT) == set(), "no messages in quiet hours"
 
 
-def test_heartbeat_arrives_without_a_node(told: DemoCluster) -> None:
+def test_heartbeat_arrives_without_a_node(sent: DemoCluster) -> None:
     def watchdogs() -> list[Taken]:
-        return [one for one in taken(told) if one["way"] == "heartbeat" and "MetricatWatchdog" in json.dumps(one)]
+        return [one for one in taken(sent) if one["way"] == "heartbeat" and "MetricatWatchdog" in json.dumps(one)]
 
     before = len(until("the heartbeat", watchdogs))
     begun = time.monotonic()
@@ -280,33 +280,37 @@ def test_heartbeat_arrives_without_a_node(told: DemoCluster) -> None:
     assert time.monotonic() - begun > 60, "once a minute"
 
 
-def test_alertmanagers_namespace_matcher_accepts_our_alerts(told: DemoCluster) -> None:
+def test_alertmanagers_namespace_matcher_accepts_our_alerts(sent: DemoCluster) -> None:
     """Its strategy is the default, OnNamespace: what came above came through it."""
-    answer = told.kubectl.through(NAMESPACE, told.alertmanager.service, "/api/v2/status")
+    answer = sent.kubectl.through(NAMESPACE, sent.alertmanager.service, "/api/v2/status")
     configuration = yaml.safe_load(answer["config"]["original"])
     [route] = [one for one in configuration["route"]["routes"] if one["receiver"].endswith(f"{SERVICE}/Nobody")]
     assert f'namespace="{NAMESPACE}"' in route["matchers"]
     for rule in configuration["inhibit_rules"]:
         assert all(f'namespace="{NAMESPACE}"' in rule[side] for side in ("source_matchers", "target_matchers"))
-    alerts: list[ActiveAlert] = told.alertmanager.alerts()
+    alerts: list[ActiveAlert] = sent.alertmanager.alerts()
     ours = [one for one in alerts if one.labels.get("service") == SERVICE]
     assert ours
     assert {one.labels["namespace"] for one in ours} == {NAMESPACE}
 
 
-def test_cordoned_node_sends_no_messages(told: DemoCluster) -> None:
-    """The same alert begins on both nodes at once; what was told of before the node was cordoned goes on, silenced."""
+def test_cordoned_node_sends_no_messages(sent: DemoCluster) -> None:
+    """The same alert begins on both nodes at once. An alert from before the node was cordoned continues, silenced."""
     another, n1, n2 = "NodeFileDescriptorsHigh", ("n1", "warning"), ("n2", "warning")
-    told.kubectl.run("cordon", "n2")
+    sent.kubectl.run("cordon", "n2")
     try:
         cordoned = {("n2", "info"): "active"}
-        until("NodeCordoned", lambda: states(told, "NodeCordoned") == cordoned, why=lambda: str(states(told, ALERT)))
-        assert states(told, ALERT)[n2] == "suppressed"
-        assert "Cordoned" in told.alertmanager.alerts("NodeCordoned")[0].annotations["description"]
-        tell(told, {another: {"warning": {"threshold": 0, "for": "0s"}, "critical": OFF}})
-        until("n1's to be told", lambda: n1 in fired(told, "guarded", another), seconds=300)
-        assert states(told, another) == {n1: "active", n2: "suppressed"}
-        assert fired(told, "guarded", another) == {n1}
+        until(
+            "NodeCordoned",
+            lambda: states(sent, "NodeCordoned") == cordoned,
+            why=lambda: str(states(sent, ALERT)),
+        )
+        assert states(sent, ALERT)[n2] == "suppressed"
+        assert "Cordoned" in sent.alertmanager.alerts("NodeCordoned")[0].annotations["description"]
+        start_alerts(sent, {another: {"warning": {"threshold": 0, "for": "0s"}, "critical": OFF}})
+        until("a message about n1", lambda: n1 in fired(sent, "guarded", another), seconds=300)
+        assert states(sent, another) == {n1: "active", n2: "suppressed"}
+        assert fired(sent, "guarded", another) == {n1}
     finally:
-        told.kubectl.run("uncordon", "n2")
-    until("n2 to be back", lambda: states(told, another) == {n1: "active", n2: "active"}, seconds=480)
+        sent.kubectl.run("uncordon", "n2")
+    until("n2 to be back", lambda: states(sent, another) == {n1: "active", n2: "active"}, seconds=480)

@@ -1,4 +1,4 @@
-"""What a person is told who writes a target wrongly: by the API server at apply, else by the target's conditions."""
+"""Errors of invalid targets: from the API server at apply, or in the target's conditions."""
 
 from typing import Any
 
@@ -294,7 +294,7 @@ def test_rejected_edit_shows_in_the_accepted_column(cluster: Cluster, namespace:
     cluster.apply(target(namespace, {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}))
     eventually(lambda: accepted(cluster, namespace).get("status") == "False")
     names, values = (line.split() for line in cluster.do("get", "mtarget", "-n", namespace).splitlines())
-    assert values[names.index("ACCEPTED") - 1] == "False"  # of whom to ask there is nobody, so SCRAPED is empty
+    assert values[names.index("ACCEPTED") - 1] == "False"  # SCRAPED is empty, because no Prometheus exists
 
 
 def test_rejected_new_target_writes_no_objects(cluster: Cluster, namespace: str) -> None:

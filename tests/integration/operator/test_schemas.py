@@ -56,6 +56,6 @@ def test_any_valid_spec_and_its_manifests_are_accepted(cluster: Cluster, spec: d
 @pytest.mark.slow
 @pytest.mark.usefixtures("operator")
 def test_text_beyond_the_basic_plane_reaches_the_object(cluster: Cluster, namespace: str) -> None:
-    """JSON writes it as two surrogates, which the YAML of an apply does not know."""
+    """JSON writes it as two surrogates, which YAML does not have."""
     cluster.do("apply", "-f", "-", stdin=yaml.safe_dump(target(namespace, {"agent": {"extraLabels": {"team": "🦊"}}})))
     eventually(lambda: "🦊" in str(cluster.get("servicemonitor", CHILD, namespace)), seconds=90)  # it may start first

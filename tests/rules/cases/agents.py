@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import BOTH, INFO, NONE, WARNING, agents, spared, tainted, taking_turns, uncovered
+from rules.cases.samples import BOTH, INFO, NONE, WARNING, agents, silencing_states, tainted, taking_turns, uncovered
 from support.promtool import Case, steady
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -11,18 +11,24 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("one of many", 10, WARNING, agents(1, 19)),
         Case("not for long enough", 4, NONE, agents(1, 3)),
         Case("all well", 30, NONE, agents(0, 4)),
-        *(Case(f"{why}, says {who}", 12, NONE, {**agents(1, 3), **told}) for why, who, told in spared("n1")),
         *(
-            Case(f"no agent, but {why}, says {who}", 12, NONE, {**agents(0, 4), **uncovered(), **told})
-            for why, who, told in spared("n99")
+            Case(f"{state}, from {source}", 12, NONE, {**agents(1, 3), **series})
+            for state, source, series in silencing_states("n1")
         ),
-        *(Case(f"another is {why}, says {who}", 10, BOTH, {**agents(1, 3), **told}) for why, who, told in spared("n2")),
+        *(
+            Case(f"no agent, but {state}, from {source}", 12, NONE, {**agents(0, 4), **uncovered(), **series})
+            for state, source, series in silencing_states("n99")
+        ),
+        *(
+            Case(f"another is {state}, from {source}", 10, BOTH, {**agents(1, 3), **series})
+            for state, source, series in silencing_states("n2")
+        ),
         Case("not cordoned", 10, BOTH, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(0)}),
         Case("another taint", 10, BOTH, {**agents(1, 3), **tainted("n1", "node.kubernetes.io/disk-pressure")}),
         *(
-            Case(f"no longer new, says {who}", 21, BOTH, {**agents(1, 3), **told})
-            for why, who, told in spared("n1", created=0)
-            if why == "new"
+            Case(f"no longer new, from {source}", 21, BOTH, {**agents(1, 3), **series})
+            for state, source, series in silencing_states("n1", created=0)
+            if state == "new"
         ),
         Case("of another target", 30, NONE, {'up{service="other"}': steady(0)}),
         Case("no agent at all", 10, WARNING, {**agents(0, 10), **uncovered()}),

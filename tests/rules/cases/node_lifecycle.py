@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import INFO, NONE, agents, cordoned, gone, in_pool, spared, uncovered, until
+from rules.cases.samples import INFO, NONE, agents, cordoned, gone, in_pool, silencing_states, uncovered, until
 from support.promtool import Case, steady
 
 CASES: dict[str, tuple[Case, ...]] = {
     "NodeCordoned": (
         *(
-            Case(f"{why}, says {who}", 2, NONE if why == "new" else INFO, {**agents(0, 4), **told})
-            for why, who, told in spared("n1")
+            Case(f"{state}, from {source}", 2, NONE if state == "new" else INFO, {**agents(0, 4), **series})
+            for state, source, series in silencing_states("n1")
         ),
         Case("no agent, and cordoned", 2, INFO, {**agents(0, 4), **uncovered(), **cordoned("n99")}),
         Case("another target's", 2, NONE, {'up{service="other"}': steady(1), **cordoned("n1")}),
@@ -25,12 +25,12 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "NodeNew": (
         *(
-            Case(f"{why}, says {who}", 14, INFO if why == "new" else NONE, {**agents(0, 4), **told})
-            for why, who, told in spared("n1", created=0)
+            Case(f"{state}, from {source}", 14, INFO if state == "new" else NONE, {**agents(0, 4), **series})
+            for state, source, series in silencing_states("n1", created=0)
         ),
         *(
-            Case(f"no longer new, or {why}, says {who}", 16, NONE, {**agents(0, 4), **told})
-            for why, who, told in spared("n1", created=0)
+            Case(f"no longer new, or {state}, from {source}", 16, NONE, {**agents(0, 4), **series})
+            for state, source, series in silencing_states("n1", created=0)
         ),
         Case("no series report it", 30, NONE, agents(0, 4)),
     ),

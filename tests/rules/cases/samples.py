@@ -197,7 +197,7 @@ def tainted(node: str, taint: str) -> Series:
     return {f'kube_node_spec_taint{{node="{node}",key="{taint}",value="",effect="NoSchedule"}}': steady(1)}
 
 
-def spared(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
+def silencing_states(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
     """States in which the node sends no messages: the state, the source of its series, and the series.
 
     `created` is in seconds.
@@ -212,9 +212,9 @@ def spared(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
         ),
     }
     return [
-        (why, who, told)
-        for why, (theirs, ours) in by_both.items()
-        for who, told in (
+        (state, source, series)
+        for state, (theirs, ours) in by_both.items()
+        for source, series in (
             ("kube-state-metrics", theirs),
             ("the operator", ours),
             ("each of them", {**theirs, **ours}),

@@ -52,7 +52,7 @@ def _network(name: str, metric: str) -> Recording:
 def _hours_until(left: str, used: str) -> str:
     """Return the hours until nothing is left at the growth rate of the last 6 hours.
 
-    There is no value without 3 hours of history, or without growth.
+    The value is absent without 3 hours of history, or without growth.
     """
     growth = f"(3600 * deriv({_own(used)}[6h]) > 0)"
     return f"{left} / on ({FILESYSTEM}) {growth} and on ({FILESYSTEM}) ({_own(used)} offset 3h)"
