@@ -212,7 +212,7 @@ def unpack(archive: str, root: Path) -> None:
 
 def test_node_exporters_recorded_host_has_the_same_values(tmp_path: Path) -> None:
     listed = ["go", "list", "-m", "-f", "{{.Dir}}", "github.com/prometheus/node_exporter"]
-    module = ROOT / "tools" / "programs" / "node_exporter"
+    module = ROOT / "tools" / "binaries" / "node_exporter"
     source = Path(subprocess.run(listed, cwd=module, check=True, capture_output=True, text=True).stdout.strip())
     fixtures = source / "collector" / "fixtures"
     root = tmp_path / "host"
