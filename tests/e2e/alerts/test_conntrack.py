@@ -105,5 +105,5 @@ def test_conntrack_alert_fires_until_the_table_is_empty(inside: list[str]) -> No
         finally:
             filler.kill()
     assert float(alert["value"]) > THRESHOLD
-    assert "The connection table of n1 (pool default) is " in alert["annotations"]["description"]
+    assert "The connection tracking table of n1 (pool default) is " in alert["annotations"]["description"]
     eventually(lambda: not firing(inside), seconds=SETTLE_SECONDS)
