@@ -34,6 +34,8 @@ class Parsed:
     warnings: tuple[str, ...] = ()
     older: tuple[Claim, ...] = ()
     """The claims of older targets."""
+    promql_warnings: tuple[str, ...] = ()
+    """Those of the warnings that are about expressions in spec.alerts.extraGroups."""
     too_many_terms: bool = False
     """Whether the only error is that the claims of older targets need too many terms."""
 
@@ -68,8 +70,9 @@ def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
         pools = resolve(model)
     except MergeError as error:
         return Parsed(None, tuple(map(str, error.args)), tuple(warnings))
-    warnings += [*_promql_warnings(model), *_threshold_warnings(model, pools)]
-    found = Parsed(model, tuple(_contradictions(model, pools)), tuple(warnings), tuple(older))
+    promql = tuple(_promql_warnings(model))
+    warnings += [*promql, *_threshold_warnings(model, pools)]
+    found = Parsed(model, tuple(_contradictions(model, pools)), tuple(warnings), tuple(older), promql)
     if found.errors or not (crowd := _too_many_terms(found)):
         return found
     return replace(found, errors=crowd, too_many_terms=True)

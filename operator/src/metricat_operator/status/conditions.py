@@ -158,7 +158,7 @@ def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, child_errors: S
     expected = {
         **dict.fromkeys((error.name for error in failed), ""),
         **({naming.rules(name): ""} if alerts and alerts.enabled else {}),
-        **({naming.extra_rules(name): "; ".join(parsed.warnings)} if alerts and alerts.extra_groups else {}),
+        **({naming.extra_rules(name): "; ".join(parsed.promql_warnings)} if alerts and alerts.extra_groups else {}),
     }
     return from_finding(ConditionType.RULES_LOADED, verification.rules_loaded(facts, expected))
 

@@ -151,6 +151,20 @@ def test_prometheus_rule_that_could_not_be_written_is_missing() -> None:
     assert condition(status(given, refused), "RulesLoaded")["reason"] != "NoRules"
 
 
+def test_rejected_rule_comes_with_promql_warnings_only() -> None:
+    rule = {"alert": "Mine", "expr": "sum("}
+    spec = {
+        "agent": {"collectors": {"load": {"enabled": True}}},
+        "alerts": {"extraGroups": [{"name": "g", "rules": [rule]}]},
+    }
+    parsed = parse(spec)
+    assert [warning.partition(" ")[0] for warning in parsed.warnings] == [
+        "spec.agent.collectors.load",
+        "spec.alerts.extraGroups[0].rules[0].expr:",
+    ]
+    assert parsed.promql_warnings == parsed.warnings[1:]
+
+
 def test_node_of_a_paused_spec_is_not_applied() -> None:
     running = daemon_set(1) | {"spec": {"template": {"spec": {"nodeSelector": {"zone": "eu"}}}}}
     given = replace(facts(READY[0]), children={ObjectKey("DaemonSet", "metricat-nodes"): running})
