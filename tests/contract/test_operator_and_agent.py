@@ -89,7 +89,7 @@ def test_the_agent_takes_every_flag_that_the_operator_gives(spec: dict[str, Any]
     assert done.returncode == 0, done.stderr
 
 
-def test_the_agent_would_refuse_a_flag_that_it_does_not_know() -> None:
+def test_agent_rejects_an_unknown_flag() -> None:
     assert agent(*HOST, "--collector.nonsense", "--once").returncode == 2
 
 

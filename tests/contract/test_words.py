@@ -35,7 +35,7 @@ BANNED = {
     r"besides": "in addition, apart from",
     r"takers?": "Prometheus instance",
     r"makes? (no |any )?sense": "is valid, is invalid",
-    r"(?<!as )(?<!user )(?-i:[Nn]obody('s)?)": "no user, no process, no Prometheus",
+    r"(?<!as )(?<!user )(?<![\":])(?-i:[Nn]obody('s)?)": "no user, no process, no Prometheus",
     r"such as there (is|are)": "any",
     r"heard?s?": "received",
     r"lobby|lanes?|thrift|overseers?|doctor|roster": "the module's or class's plain name",
@@ -58,7 +58,7 @@ AREAS = {
     "tools": ("tools", "Makefile", "pyproject.toml", "Dockerfile", ".ci"),
     "tests": ("tests",),
 }
-ALLOWED = {"docs": 299, "chart": 70, "crds": 48, "agent": 280, "operator": 343, "cli": 0, "tools": 3, "tests": 560}
+ALLOWED = dict.fromkeys(AREAS, 0)
 TEXTS = {".py", ".md", ".yaml", ".yml", ".txt", ".tpl", ".toml", ".sh", ".json", ".in", ""}
 NOT_OURS = ("tests/fixtures/", "tests/golden/", "requirements/", "tools/binaries/")
 """Recorded or generated; a generated text is checked where it comes from."""
@@ -90,6 +90,7 @@ def found(area: str) -> list[str]:
 def test_banned_words_do_not_exceed_the_allowance(area: str) -> None:
     lines = found(area)
     assert len(lines) <= ALLOWED[area], "\n".join(["write plainly; BANNED says what to use instead:", *lines])
+    assert len(lines) == ALLOWED[area], f"lower ALLOWED[{area!r}] to {len(lines)}"
 
 
 def test_the_pattern_finds_banned_words_and_no_others() -> None:

@@ -20,7 +20,7 @@ from support.harness import eventually, free_port
 from support.paths import DOCS
 
 PAGE = DOCS / "alertmanager.md"
-CONFIGURATION = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
+CONFIGURATION = {"route": {"receiver": "null"}, "receivers": [{"name": "null"}]}
 Labels = dict[str, str]
 
 # Debian's build reads its templates from here; where the package is not installed they lie beside the program.

@@ -284,7 +284,7 @@ def test_alertmanagers_namespace_matcher_accepts_our_alerts(sent: DemoCluster) -
     """Its strategy is the default, OnNamespace: what came above came through it."""
     answer = sent.kubectl.through(NAMESPACE, sent.alertmanager.service, "/api/v2/status")
     configuration = yaml.safe_load(answer["config"]["original"])
-    [route] = [one for one in configuration["route"]["routes"] if one["receiver"].endswith(f"{SERVICE}/Nobody")]
+    [route] = [one for one in configuration["route"]["routes"] if one["receiver"].endswith(f"{SERVICE}/Blackhole")]
     assert f'namespace="{NAMESPACE}"' in route["matchers"]
     for rule in configuration["inhibit_rules"]:
         assert all(f'namespace="{NAMESPACE}"' in rule[side] for side in ("source_matchers", "target_matchers"))

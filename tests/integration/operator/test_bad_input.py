@@ -225,7 +225,7 @@ REFUSED |= {
     f"receiver: {what}": ({"notifications": {"receivers": [{"name": "a", "slack": {"url": SECRET}} | change]}}, message)
     for what, change, message in (
         ("no way to tell", {"slack": None}, "a receiver needs an address. Set email, slack, pagerDuty or webhook."),
-        ("our own name", {"name": "Nobody"}, "spec.notifications.receivers[0].name"),
+        ("our own name", {"name": "Blackhole"}, "spec.notifications.receivers[0].name"),
         (
             "repeat interval below 1m",
             {"repeatInterval": "10s"},

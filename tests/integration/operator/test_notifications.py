@@ -37,7 +37,7 @@ def test_config_is_created_repaired_kept_and_deleted(cluster: Cluster, namespace
     eventually(lambda: cluster.get(KIND, CHILD, namespace))
     made = cluster.get(KIND, CHILD, namespace)
     assert made is not None
-    assert [one["name"] for one in made["spec"]["receivers"]] == ["Nobody", "chat", "mail"]
+    assert [one["name"] for one in made["spec"]["receivers"]] == ["Blackhole", "chat", "mail"]
 
     # The operator removes a foreign label in groupBy.
     patch = '[{"op": "add", "path": "/spec/route/groupBy/-", "value": "instance"}]'

@@ -13,7 +13,7 @@ from metricat_operator.durations import spec_seconds
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
 
-NOBODY = "Nobody"
+BLACKHOLE = "Blackhole"
 """The receiver of alerts that match no other receiver. The capital letter keeps users from taking the name."""
 
 _GROUP_INTERVAL = 300
@@ -50,12 +50,12 @@ def alertmanager_config(context: Context) -> Manifest:
     quiet = [_quiet(receiver) for receiver in notifications.receivers if receiver.quiet_hours]
     spec: Manifest = {
         "route": {
-            "receiver": NOBODY,
+            "receiver": BLACKHOLE,
             "matchers": _matchers(ours),
             "groupBy": ["alertname", "severity"],
             "routes": [_route(receiver) for receiver in notifications.receivers],
         },
-        "receivers": [{"name": NOBODY}, *map(_receiver, notifications.receivers)],
+        "receivers": [{"name": BLACKHOLE}, *map(_receiver, notifications.receivers)],
         "inhibitRules": [
             {
                 "sourceMatch": _matchers(ours, *rule.source),
