@@ -87,7 +87,7 @@ def test_upgrade_rollback_and_uninstall_keep_the_crd_and_all_targets(demo: DemoC
     until("agents of the first target", lambda: agents_of_first(demo))
     accepted = until("what the operator says of the new field", lambda: condition(first(demo), "Accepted"))
     assert accepted["reason"] == "AcceptedWithWarnings"
-    assert "spec.later: unknown to this version of the operator. The field is ignored." in accepted["message"]
+    assert "spec.later: unknown to this version of the operator. The field is ignored" in accepted["message"]
     for kind in ("job", "configmap", "serviceaccount", "clusterrole", "clusterrolebinding"):
         assert not demo.kubectl.exists(kind, f"{RELEASE}-crds", "--namespace", NAMESPACE), kind
 

@@ -33,7 +33,7 @@ def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Condition:
     exist.
     """
     if parsed.errors:
-        rest = "Existing objects stay unchanged" if running else "No objects are written until this is corrected"
+        rest = "Existing objects stay unchanged." if running else "No objects are written until this is corrected."
         reason = Reason.OVERLAPS if parsed.too_many_terms else Reason.INVALID
         return Condition(ConditionType.ACCEPTED, holds=False, reason=reason, message=_sentences([*parsed.errors, rest]))
     notes = list(parsed.warnings)
@@ -50,9 +50,9 @@ _SEPARATE = (
 
 
 def _sentences(messages: Sequence[str]) -> str:
-    """Join messages, some of which end with a full stop."""
+    """Join messages; each but the last gets a full stop."""
     *others, last = messages or [""]
-    return "; ".join([*(message.removesuffix(".") for message in others), last])
+    return " ".join([*(f"{message.removesuffix('.')}." for message in others), last])
 
 
 def _shares(lost: Counter[str]) -> str:

@@ -122,7 +122,7 @@ def test_invalid_spec_keeps_the_counts() -> None:
 def test_rejected_spec_reports_objects_of_the_earlier_spec() -> None:
     bad = {"agent": {"port": 0}}
     message = condition(status(facts(*READY), bad), "Accepted")["message"]
-    assert message.endswith("; Existing objects stay unchanged")
+    assert message.endswith(" Existing objects stay unchanged.")
     message = condition(status(Facts(nodes=(Node("a"),)), bad), "Accepted")["message"]
     assert message.endswith("; No objects are written until this is corrected")
 

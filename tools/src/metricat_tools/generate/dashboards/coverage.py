@@ -30,6 +30,7 @@ BOARD = Board(
                     "none",
                     10,
                     6,
+                    may_be_empty=True,
                 ),
                 Panel(
                     "Nodes without a ready agent",
@@ -38,6 +39,7 @@ BOARD = Board(
                     "none",
                     10,
                     6,
+                    may_be_empty=True,
                 ),
                 Panel(
                     "Nodes",
@@ -54,6 +56,7 @@ BOARD = Board(
                     (Query(f"max by (node, pool, service) (up{{{NODES}}}) == 0", "Up"),),
                     "table",
                     "none",
+                    may_be_empty=True,
                 ),
                 Panel("Scraped", (Query(f"sum by (service) (up{{{NODES}}})", "{{service}}"),)),
             ),
@@ -67,6 +70,7 @@ BOARD = Board(
                     "table",
                     "none",
                     hidden=PLACE,
+                    may_be_empty=True,
                 ),
                 Panel(
                     "Slowest collectors",

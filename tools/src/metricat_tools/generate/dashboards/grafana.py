@@ -39,6 +39,8 @@ class Panel:
     levels: Levels = PLAIN
     hidden: tuple[str, ...] = ()
     """Hidden columns of a table."""
+    may_be_empty: bool = False
+    """Whether the panel has no data on a healthy or idle cluster; it then shows problems or requests."""
 
     def json(self, number: int, x: int, y: int) -> Json:
         """Return Grafana's JSON for this panel at this position."""

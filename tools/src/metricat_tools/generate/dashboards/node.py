@@ -86,7 +86,12 @@ BOARD = Board(
                     most=100,
                     what="Share of time with a request in progress. Disks with many queues are not saturated at 100 %.",
                 ),
-                Panel("Await", (Query(recorded("node_disk_await:milliseconds", "device"), "{{device}}"),), unit="ms"),
+                Panel(
+                    "Await",
+                    (Query(recorded("node_disk_await:milliseconds", "device"), "{{device}}"),),
+                    unit="ms",
+                    may_be_empty=True,
+                ),
                 Panel("Queue", (Query(recorded("node_disk_queue:length", "device"), "{{device}}"),)),
             ),
         ),

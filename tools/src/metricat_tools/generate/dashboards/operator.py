@@ -59,6 +59,7 @@ BOARD = Board(
                         ),
                     ),
                     unit="ops",
+                    may_be_empty=True,
                 ),
                 Panel(
                     "Reconcile duration",
