@@ -105,8 +105,8 @@ def test_cordoned_or_new_node_counts_as_down_if_that_alert_is_disabled(tmp_path:
     assert run(tmp_path, [fires], of=only("NodeAgentDown", rules(settings=settings))) == ""
 
 
-def test_critical_silences_the_warning_of_its_own_resource_only(tmp_path: Path) -> None:
-    """A critical silences warnings of the same node and resource only."""
+def test_critical_inhibits_only_alerts_of_its_own_resource(tmp_path: Path) -> None:
+    """A critical alert inhibits only warnings and infos about the same resource of the same node."""
     series = {**samples.filesystem("/data", 92), **samples.filesystem("/srv", 85, device="/dev/sdc")}
     case = Case("two", 40, frozenset(), series).test("NodeFilesystemUsageHigh", 60)
     expected = [("critical", "/data"), ("warning", "/data"), ("warning", "/srv")]
@@ -352,15 +352,18 @@ FULL = "1970-01-02 03:12:00 +0000 UTC."
             "NodeFilesystemUsageHigh",
             "warning",
             "filesystem /data",
-            "{place} is 88.0 % full (threshold 80 %). At the growth rate of the last 6 hours the rest lasts until",
+            (
+                "{place} is 88.0 % full (threshold 80 %). At the growth rate of the last 6 hours, the remainder lasts "
+                "until"
+            ),
         ),
         (
             "NodeInodeUsageHigh",
             "warning",
             "inodes /data",
             (
-                "{place} uses 88.0 % of its inodes (threshold 80 %). At the growth rate of the last 6 hours the rest "
-                "lasts until"
+                "{place} uses 88.0 % of its inodes (threshold 80 %). At the growth rate of the last 6 hours, the "
+                "remainder lasts until"
             ),
         ),
     ],

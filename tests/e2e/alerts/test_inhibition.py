@@ -1,4 +1,4 @@
-"""The real Alertmanager, with the rules as docs/alertmanager.md gives them, silences the right alerts and no others."""
+"""The real Alertmanager, with the rules as docs/alertmanager.md gives them, inhibits the right alerts and no others."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def asked(url: str, alerts: list[dict[str, Any]] | None = None) -> Any:
 
 
 def suppressed(url: str, *alerts: Labels) -> list[bool]:
-    """Return which of these alerts are silenced while all of them fire; alerts of an earlier call have ended."""
+    """Return which of these alerts are inhibited while all of them fire; alerts of an earlier call have ended."""
     now = datetime.now(UTC)
     before = [{"labels": one["labels"], "endsAt": now.isoformat()} for one in asked(url)]
     firing = [{"labels": one, "endsAt": (now + timedelta(minutes=5)).isoformat()} for one in alerts]
@@ -95,7 +95,7 @@ MANY_DOWN = alert("NodeAgentDown", "critical", "agent", node="")
 
 
 @pytest.mark.parametrize(
-    ("source", "other", "silenced"),
+    ("source", "other", "inhibited"),
     [
         (DISK_FULL, DISK_FULL | {"severity": "warning"}, True),
         (DISK_FULL, DISK_FULL | {"severity": "info"}, True),
@@ -133,8 +133,8 @@ MANY_DOWN = alert("NodeAgentDown", "critical", "agent", node="")
         ),
     ],
 )
-def test_inhibition(url: str, source: Labels, other: Labels, silenced: bool) -> None:  # noqa: FBT001 (a table)
-    assert suppressed(url, source, other) == [False, silenced]
+def test_inhibition(url: str, source: Labels, other: Labels, inhibited: bool) -> None:  # noqa: FBT001 (a table)
+    assert suppressed(url, source, other) == [False, inhibited]
 
 
 def test_amtool_accepts_the_configuration(configuration: Path) -> None:

@@ -260,7 +260,7 @@ def test_receivers_get_their_alerts(sent: DemoCluster) -> None:
     assert not [one for one in taken(sent) if one["way"].startswith("refused")]
 
 
-def test_critical_silences_only_its_own_warning(sent: DemoCluster) -> None:
+def test_critical_inhibits_only_its_own_warning(sent: DemoCluster) -> None:
     """On n1 both levels fire, on n2, of another pool, the warning only."""
     expected = {("n1", "critical"): "active", ("n1", "warning"): "suppressed", ("n2", "warning"): "active"}
     until("the three", lambda: states(sent, ALERT) == expected, seconds=300, why=lambda: str(states(sent, ALERT)))
@@ -295,7 +295,7 @@ def test_alertmanagers_namespace_matcher_accepts_our_alerts(sent: DemoCluster) -
 
 
 def test_cordoned_node_sends_no_messages(sent: DemoCluster) -> None:
-    """The same alert begins on both nodes at once. An alert from before the node was cordoned continues, silenced."""
+    """The same alert begins on both nodes at once. An alert from before the node was cordoned continues, inhibited."""
     another, n1, n2 = "NodeFileDescriptorsHigh", ("n1", "warning"), ("n2", "warning")
     sent.kubectl.run("cordon", "n2")
     try:

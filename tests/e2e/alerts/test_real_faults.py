@@ -122,7 +122,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
         demo.kubectl.apply(yaml.safe_dump(changed))
         until("agents with more CPU", demo.ready, seconds=300)
         query = 'node_filesystem_readonly{mountpoint=~".*/metricat-faults-.*",node="n1"}'
-        until("the file systems to be seen", lambda: len(demo.prometheus.query(query)) == 3)
+        until("the filesystems to be seen", lambda: len(demo.prometheus.query(query)) == 3)
         demo.wait_calm()
         changed["spec"]["alerts"]["rules"] = thresholds(demo)
         demo.kubectl.apply(yaml.safe_dump(changed))

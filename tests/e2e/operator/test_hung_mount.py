@@ -1,4 +1,4 @@
-"""A network file system whose server is gone: agents keep working and start, and report the mount."""
+"""A network filesystem whose server is gone: agents keep working and start, and report the mount."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 @contextmanager
 def dead_mount(path: Path, where: Namespaces) -> Iterator[None]:
-    """Mount a file system that hangs every access, like one whose server is gone."""
+    """Mount a filesystem that hangs every access, like one whose server is gone."""
     command = where.enter([sys.executable, HUNG_FILE_SYSTEM, path])
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None

@@ -61,7 +61,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Duplicate value",
     ),
 }
-OF_AN_ALERT = "every key must be a Prometheus label name that Metricat does not set (as it does severity"
+OF_AN_ALERT = "a key is not a Prometheus label name, or Metricat sets it (for example severity, device)."
 REFUSED |= {
     f"an alert's label: {what}": (spec, OF_AN_ALERT)
     for what, spec in (

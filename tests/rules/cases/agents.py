@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import BOTH, INFO, NONE, WARNING, agents, silencing_states, tainted, taking_turns, uncovered
+from rules.cases.samples import BOTH, INFO, NONE, WARNING, agents, alternating, inhibiting_states, tainted, uncovered
 from support.promtool import Case, steady
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -13,27 +13,27 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("all well", 30, NONE, agents(0, 4)),
         *(
             Case(f"{state}, from {source}", 12, NONE, {**agents(1, 3), **series})
-            for state, source, series in silencing_states("n1")
+            for state, source, series in inhibiting_states("n1")
         ),
         *(
             Case(f"no agent, but {state}, from {source}", 12, NONE, {**agents(0, 4), **uncovered(), **series})
-            for state, source, series in silencing_states("n99")
+            for state, source, series in inhibiting_states("n99")
         ),
         *(
             Case(f"another is {state}, from {source}", 10, BOTH, {**agents(1, 3), **series})
-            for state, source, series in silencing_states("n2")
+            for state, source, series in inhibiting_states("n2")
         ),
         Case("not cordoned", 10, BOTH, {**agents(1, 3), 'kube_node_spec_unschedulable{node="n1"}': steady(0)}),
         Case("another taint", 10, BOTH, {**agents(1, 3), **tainted("n1", "node.kubernetes.io/disk-pressure")}),
         *(
             Case(f"no longer new, from {source}", 21, BOTH, {**agents(1, 3), **series})
-            for state, source, series in silencing_states("n1", created=0)
+            for state, source, series in inhibiting_states("n1", created=0)
             if state == "new"
         ),
         Case("of another target", 30, NONE, {'up{service="other"}': steady(0)}),
         Case("no agent at all", 10, WARNING, {**agents(0, 10), **uncovered()}),
         Case("no agent on many", 10, BOTH, {**agents(0, 8), **uncovered()}),
-        Case("no agent, for changing reasons", 10, WARNING, {**agents(0, 10), **taking_turns()}),
+        Case("no agent, for changing reasons", 10, WARNING, {**agents(0, 10), **alternating()}),
         Case("virtual", 30, NONE, {**agents(0, 4), **uncovered(reason="VirtualNode")}),
         Case("uncovered by another target", 30, NONE, {**agents(0, 4), **uncovered(target="other")}),
     ),

@@ -13,9 +13,9 @@ from rules.cases.samples import (
     cpu,
     kills,
     memory,
+    oscillating,
     replaced,
     swap,
-    swaying,
 )
 from support.promtool import Case, change, rate, steady
 
@@ -43,7 +43,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("high", 20, WARNING, {"node_load1": steady(4.4), **CORES}),
         Case("not for long enough", 14, NONE, {"node_load1": steady(4.4), **CORES}),
         Case("more cores", 30, NONE, {"node_load1": steady(3.6), **CORES}),
-        Case("sways about it", 40, WARNING, {"node_load1": change(steady(4.4), 20, swaying(4, 0.2)), **CORES}),
+        Case("sways about it", 40, WARNING, {"node_load1": change(steady(4.4), 20, oscillating(4, 0.2)), **CORES}),
     ),
     "NodePressureCPU": (
         Case("high", 15, WARNING, {"node_pressure_cpu_waiting_seconds_total": rate(0.3)}),

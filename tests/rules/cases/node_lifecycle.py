@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import INFO, NONE, agents, cordoned, gone, in_pool, silencing_states, uncovered, until
+from rules.cases.samples import INFO, NONE, agents, cordoned, gone, in_pool, inhibiting_states, uncovered, until
 from support.promtool import Case, steady
 
 CASES: dict[str, tuple[Case, ...]] = {
     "NodeCordoned": (
         *(
             Case(f"{state}, from {source}", 2, NONE if state == "new" else INFO, {**agents(0, 4), **series})
-            for state, source, series in silencing_states("n1")
+            for state, source, series in inhibiting_states("n1")
         ),
         Case("no agent, and cordoned", 2, INFO, {**agents(0, 4), **uncovered(), **cordoned("n99")}),
         Case("another target's", 2, NONE, {'up{service="other"}': steady(1), **cordoned("n1")}),
@@ -26,11 +26,11 @@ CASES: dict[str, tuple[Case, ...]] = {
     "NodeNew": (
         *(
             Case(f"{state}, from {source}", 14, INFO if state == "new" else NONE, {**agents(0, 4), **series})
-            for state, source, series in silencing_states("n1", created=0)
+            for state, source, series in inhibiting_states("n1", created=0)
         ),
         *(
             Case(f"no longer new, or {state}, from {source}", 16, NONE, {**agents(0, 4), **series})
-            for state, source, series in silencing_states("n1", created=0)
+            for state, source, series in inhibiting_states("n1", created=0)
         ),
         Case("no series report it", 30, NONE, agents(0, 4)),
     ),

@@ -58,7 +58,7 @@ def swap(total: float, free: float) -> Series:
 
 
 def filesystem(mount: str, percent: float | Values, *, read_only: int = 0, device: str = "/dev/sdb") -> Series:
-    """A file system of 1000 bytes with this usage."""
+    """A filesystem of 1000 bytes with this usage."""
     used = percent if callable(percent) else steady(percent)
 
     def left(at: float) -> float:
@@ -197,7 +197,7 @@ def tainted(node: str, taint: str) -> Series:
     return {f'kube_node_spec_taint{{node="{node}",key="{taint}",value="",effect="NoSchedule"}}': steady(1)}
 
 
-def silencing_states(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
+def inhibiting_states(node: str, created: float = 300) -> list[tuple[str, str, Series]]:
     """States in which the node sends no messages: the state, the source of its series, and the series.
 
     `created` is in seconds.
@@ -236,7 +236,7 @@ def gone(since: float, until: float) -> Series:
     return {'up{node="n1"}': change(change(steady(1), since, lambda _: None), until, steady(1))}
 
 
-def taking_turns() -> Series:
+def alternating() -> Series:
     """Each minute another reason, as a pod has that fails to pull its image."""
     reasons = ("ErrImagePull", "ImagePullBackOff")
     return {
@@ -250,7 +250,7 @@ def kills(at_minute: float) -> Series:
     return {"node_vmstat_oom_kill": change(steady(3), at_minute, steady(4))}
 
 
-def swaying(about: float, by: float) -> Values:
+def oscillating(about: float, by: float) -> Values:
     """Above, then below, minutes each."""
     return lambda at: about + (by if at // 300 % 2 else -by)
 
@@ -277,7 +277,7 @@ BUSY_THEN_IDLE: Series = {
     'node_cpu_seconds_total{cpu="0",mode="idle"}': change(rate(0.1), 10, lambda at: 60 + (at - 600)),
 }
 CORES: Series = {f'node_cpu_seconds_total{{cpu="{core}",mode="idle"}}': rate(1) for core in range(2)}
-IMAGES_APART = filesystem("/var/lib/containerd", 50, device="/dev/sdc")
+SEPARATE_IMAGE_FS = filesystem("/var/lib/containerd", 50, device="/dev/sdc")
 
 
 def monitored(status: str) -> Series:

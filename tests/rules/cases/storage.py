@@ -1,12 +1,12 @@
-"""Cases of the alerts about disks, file systems and RAIDs."""
+"""Cases of the alerts about disks, filesystems and RAIDs."""
 
 from __future__ import annotations
 
 from rules.cases.samples import (
     BOTH,
     CRITICAL,
-    IMAGES_APART,
     NONE,
+    SEPARATE_IMAGE_FS,
     WARNING,
     disk,
     filesystem,
@@ -26,13 +26,13 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("room", 60, NONE, filesystem("/data", 79)),
         Case("read-only", 60, NONE, filesystem("/data", 100, read_only=1)),
         Case("the images' has an alert of its own", 60, NONE, filesystem("/", 92)),
-        Case("images elsewhere", 35, WARNING, {**filesystem("/", 85), **IMAGES_APART}),
+        Case("images elsewhere", 35, WARNING, {**filesystem("/", 85), **SEPARATE_IMAGE_FS}),
     ),
     "NodeImageFilesystemUsageHigh": (
         Case("kubelet cannot keep it down", 35, WARNING, filesystem("/", 89)),
         Case("full", 35, BOTH, filesystem("/var", 94)),
         Case("where kubelet's cleaning lets it be", 60, NONE, filesystem("/", 85)),
-        Case("images elsewhere", 60, NONE, {**filesystem("/", 94), **IMAGES_APART}),
+        Case("images elsewhere", 60, NONE, {**filesystem("/", 94), **SEPARATE_IMAGE_FS}),
         Case("another one", 60, NONE, {**filesystem("/", 50), **filesystem("/data", 99)}),
         Case("read-only", 60, NONE, filesystem("/", 100, read_only=1)),
     ),

@@ -1,7 +1,7 @@
 """Alerts about the monitoring itself: agents, collectors and the alerting chain."""
 
 from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.node_lifecycle import SILENCED_BY
+from metricat_operator.alerts.node_lifecycle import INHIBITED_BY
 from metricat_operator.alerts.recording import KEYS
 
 _WHY = (
@@ -10,15 +10,15 @@ _WHY = (
 )
 _LOST = (
     f"metricat:node_agent:up{{<selector>}} == 0 "
-    f'unless on ({KEYS}) ALERTS{{alertname=~"{SILENCED_BY}",alertstate="firing",<selector>}}'
+    f'unless on ({KEYS}) ALERTS{{alertname=~"{INHIBITED_BY}",alertstate="firing",<selector>}}'
 )
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeAgentDown",
         meaning="Prometheus cannot scrape the agent of the node, or the operator reports that the node has no agent "
-        "(if Prometheus scrapes the operator). Critical: this is the case on many nodes. Nodes for which "
-        "NodeCordoned or NodeNew fires do not count.",
+        "(if Prometheus scrapes the operator). Critical: many nodes are affected. Nodes for which "
+        "NodeCordoned or NodeNew fires are ignored.",
         expr=_LOST,
         resource="agent",
         summary="{{ if $labels.node }}The agent on {{ $labels.node }}{{ else }}Many agents{{ end }} cannot be scraped",
@@ -27,7 +27,7 @@ ALERTS: tuple[Alert, ...] = (
         '{{ else }}{{ $value | printf "%.1f" }} % of the agents (threshold <threshold> %)'
         "{{ end }}.",
         action="Run kubectl get mtarget -A -o wide to list the nodes without a ready agent and the causes. "
-        "Prometheus' page of targets shows the last error.",
+        "The targets page of Prometheus shows the last error.",
         unit="% of the nodes",
         levels=(
             Level("warning", None, "5m"),
@@ -42,13 +42,14 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeCollectorFailing",
-        meaning="A collector of the agent cannot read its part of the node.",
+        meaning="A collector of the agent fails.",
         expr=f"max by ({KEYS}, collector) (node_scrape_collector_success{{<selector>}}) == 0",
         resource="collector {{ $labels.collector }}",
         summary="Collector {{ $labels.collector }} on {{ $labels.node }} fails",
         description=f"Collector {{{{ $labels.collector }}}} of the agent on {NODE} fails at every scrape. "
         "The agent's log shows the cause.",
-        action="Run kubectl logs for the agent's pod on the node: it shows what could not be read, and why.",
+        action="Run kubectl logs for the agent's pod on the node. The log shows what the collector could not read, and "
+        "why.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(

@@ -31,10 +31,10 @@ class Alert:
     `expr` and the texts may hold placeholders: `<threshold>` becomes the level's threshold, `<selector>` the label
     matchers that restrict series to one target, and `<coverage>` those that restrict the operator's series to it.
     `<namespace>`, `<service>` and `<window>` become the target's namespace, its Service and its rate window.
-    `resource` is a template for the part of the node that the alert is about: a critical alert silences its own warning
-    on the same node and resource. An alert with `keep_firing` keeps firing, after its expression was last true, for as
-    long as it had to be true before. So a value that oscillates around the threshold does not make it flap. `action` is
-    the first step for the reader of a message: not every installation has a URL for its runbooks.
+    `resource` is a template for the part of the node that the alert is about. A critical alert inhibits warnings and
+    infos about the same resource of the same node. An alert with `keep_firing` keeps firing, after its expression was
+    last true, for as long as it had to be true before. So a value that oscillates around the threshold does not make
+    it flap. `action` is the first step for the reader of a message: not every installation has a URL for its runbooks.
     """
 
     name: str

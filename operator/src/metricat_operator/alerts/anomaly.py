@@ -22,21 +22,21 @@ INTERVAL = "5m"
 
 
 @dataclass(frozen=True)
-class _Watched:
+class _BaselineMeasure:
     measure: str
     recorded: str
     floor: float
     """The smallest spread, in the measure's unit."""
 
 
-_WATCHED = (
-    _Watched("CPU usage", "node_cpu_usage:percent", 5),
-    _Watched("memory usage", "node_memory_usage:percent", 3),
-    _Watched("load per core", "node_load1_per_cpu:ratio", 0.25),
+_BASELINE_MEASURES = (
+    _BaselineMeasure("CPU usage", "node_cpu_usage:percent", 5),
+    _BaselineMeasure("memory usage", "node_memory_usage:percent", 3),
+    _BaselineMeasure("load per core", "node_load1_per_cpu:ratio", 0.25),
 )
 
 
-def _of(watched: _Watched) -> tuple[Recording, ...]:
+def _of(watched: _BaselineMeasure) -> tuple[Recording, ...]:
     name = f"metricat:{watched.recorded.partition(':')[0]}"
     hour, days, usual, spread, daily, weekly = (
         f"{name}:{what}{{<selector>}}"
@@ -64,27 +64,29 @@ def _of(watched: _Watched) -> tuple[Recording, ...]:
     )
 
 
-BASELINE: tuple[Recording, ...] = tuple(recording for watched in _WATCHED for recording in _of(watched))
+BASELINE: tuple[Recording, ...] = tuple(recording for watched in _BASELINE_MEASURES for recording in _of(watched))
 
 _DEVIATIONS = " or ".join(
     f"label_replace(metricat:{watched.recorded.partition(':')[0]}:deviation{{<selector>}}, "
     f'"measure", "{watched.measure}", "", "")'
-    for watched in _WATCHED
+    for watched in _BASELINE_MEASURES
 )
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeUnusual",
-        meaning="For an hour the node has used far more, or far less, CPU or memory than in the same hour of the seven "
-        "days before, and of the same day a week before. The threshold counts usual deviations. The alert needs eight "
-        "days of history, so Prometheus must keep more than the default of 24 hours. Until then it does not fire.",
+        meaning="CPU usage, memory usage or load per core, averaged over the last hour, is far above or below its "
+        "value in the same hour of the seven days before, and in the same hour a week before. The unit of the "
+        "threshold is the usual deviation. The alert fires only with eight days of history, so Prometheus must keep "
+        "samples for longer than the default of 24 hours.",
         expr=f"abs({_DEVIATIONS}) > <threshold>",
         resource="unusual {{ $labels.measure }}",
         summary="{{ $labels.measure }} on {{ $labels.node }} is unusual for this hour",
         description=f"{{{{ $labels.measure }}}} on {NODE} is "
-        '{{ $value | printf "%.1f" }} usual deviations away from its value in the same hour of the days before '
+        '{{ $value | printf "%.1f" }} usual deviations from its value in the same hour of the days before '
         "(threshold <threshold>).",
-        action="Look at the processes that use most on the node's dashboard, and find what changed since yesterday.",
+        action="On the node's dashboard, find the processes that use the most CPU and memory. Find what changed since "
+        "yesterday.",
         unit="deviations",
         levels=(Level("info", 3, "30m"),),
     ),

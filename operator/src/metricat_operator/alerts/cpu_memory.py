@@ -31,19 +31,21 @@ _OOM_KILLS = "metricat:node_oom_kills:increase5m{<selector>} >= 1"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeCPUUsageHigh",
-        meaning="The cores of the node are busy: not idle, not waiting for I/O, not stolen by the hypervisor.",
+        meaning="The cores of the node are busy. Idle time, time waiting for I/O and time stolen by the hypervisor are "
+        "excluded.",
         expr="metricat:node_cpu_usage:percent{<selector>} >= <threshold>",
         resource="cpu",
         summary="CPU usage on {{ $labels.node }} is high",
         description=f'CPU usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).{_TOP_CPU}',
-        action="Give the pods named here CPU limits, or move them to other nodes. Stop what should not run.",
+        action="Set CPU limits for the pods named in the description, or move them to other nodes. Stop processes that "
+        "should not run.",
         unit="%",
         levels=(Level("warning", 80, "5m"), Level("critical", 95, "1m")),
         keep_firing=True,
     ),
     Alert(
         name="NodeLoadHigh",
-        meaning="More tasks run, or wait for a CPU or a disk, than the cores of the node can serve.",
+        meaning="More tasks run, or wait for a CPU or a disk, than the node has cores.",
         expr="metricat:node_load1_per_cpu:ratio{<selector>} > <threshold>",
         resource="load",
         summary="The load of {{ $labels.node }} is high",
@@ -57,27 +59,28 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodePressureCPU",
-        meaning="Tasks wait for a CPU: the share of time in which at least one task waited (pressure stall "
-        "information).",
+        meaning="Tasks wait for a CPU. The value is the share of time in which at least one task waited (pressure "
+        "stall information, some).",
         expr="metricat:node_pressure_cpu_waiting:percent{<selector>} > <threshold>",
         resource="cpu pressure",
         summary="Tasks on {{ $labels.node }} wait for a CPU",
         description=f'On {NODE}, tasks waited for a CPU {{{{ $value | printf "%.1f" }}}} % of the time '
         f"(threshold <threshold> %).{_TOP_CPU}",
-        action="Move some of the pods named here to other nodes, or raise CPU limits that throttle them.",
+        action="Move some of the pods named in the description to other nodes. Raise CPU limits that throttle them.",
         unit="%",
         levels=(Level("warning", 25, "10m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodeMemoryUsageHigh",
-        meaning="Little memory is available without swapping (MemAvailable). Caches count as available.",
+        meaning="Little memory is available without swapping (MemAvailable). Caches are treated as available.",
         expr="metricat:node_memory_usage:percent{<selector>} >= <threshold>",
         resource="memory",
         summary="Memory usage on {{ $labels.node }} is high",
         description=f'Memory usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
         f"{_TOP_MEMORY}",
-        action="Check whether one of the processes named here grows. Restart its pod, or give it a memory limit.",
+        action="Check whether the memory of a process named in the description grows. Restart its pod, or set a memory "
+        "limit for it.",
         unit="%",
         levels=(Level("warning", 85, "5m"), Level("critical", 95, "5m")),
         keep_firing=True,
@@ -85,8 +88,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeOOMKill",
         meaning="The kernel killed a process because memory ran out. Critical: the node ran out of memory. Info: a "
-        "container reached its own limit, which is normal on Kubernetes. The kernel counts both together. The alert is "
-        "critical if 90 % of the node's memory was in use in the last 5 minutes.",
+        "container reached its own limit, which is normal on Kubernetes. The kernel has one counter for both. The "
+        "alert is critical if at least 90 % of the node's memory was in use at any time in the last 5 minutes.",
         expr="",
         resource="oom",
         summary="The kernel killed a process on {{ $labels.node }} because memory ran out",
@@ -107,34 +110,36 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.node }} reads memory pages from disk continuously",
         description=f'{NODE} has {{{{ $value | printf "%.0f" }}}} major page faults a second (threshold <threshold>).'
         f"{_TOP_MEMORY}",
-        action="Free memory on the node: move the pods of the processes named here to other nodes.",
+        action="Free memory on the node: move the pods of the processes named in the description to other nodes.",
         unit="faults per second",
         levels=(Level("warning", 500, "15m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodeSwapUsageHigh",
-        meaning="The swap space is nearly full. Only nodes with swap space have this alert.",
+        meaning="The swap space is nearly full. The alert fires only on nodes with swap space.",
         expr="metricat:node_swap_usage:percent{<selector>} >= <threshold>",
         resource="swap",
         summary="Swap usage on {{ $labels.node }} is high",
         description=f'Swap usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
         f"{_TOP_MEMORY}",
         action="Check with rate(node_vmstat_pswpin[5m]) whether pages are swapped in. If so, move the pods of the "
-        "processes named here to other nodes.",
+        "processes named in the description to other nodes.",
         unit="%",
         levels=(Level("warning", 80, "15m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodePressureMemory",
-        meaning="All tasks wait for memory at the same time: the share of time (pressure stall information, full).",
+        meaning="All tasks wait for memory at the same time. The value is the share of time in which they do (pressure "
+        "stall information, full).",
         expr="metricat:node_pressure_memory_stalled:percent{<selector>} > <threshold>",
         resource="memory pressure",
         summary="Tasks on {{ $labels.node }} stall because memory is short",
         description=f'On {NODE}, all tasks waited for memory {{{{ $value | printf "%.1f" }}}} % of the time '
         f"(threshold <threshold> %).{_TOP_MEMORY}",
-        action="Move a pod of the processes named here to another node now, before the kernel kills a process.",
+        action="Move a pod of the processes named in the description to another node now, before the kernel kills a "
+        "process.",
         unit="%",
         levels=(Level("warning", 10, "10m"), Level("critical", 30, "5m")),
         keep_firing=True,

@@ -8,7 +8,7 @@ _OFFSET = "node_timex_offset_seconds{<selector>}"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeFileDescriptorsHigh",
-        meaning="Most of the kernel's file handles are in use. When none is left, programs cannot open files.",
+        meaning="Most of the kernel's file handles are in use. When all are in use, programs cannot open files.",
         expr="metricat:node_filefd_usage:percent{<selector>} > <threshold>",
         resource="descriptors",
         summary="{{ $labels.node }} has few file handles left",
@@ -21,7 +21,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeClockSkew",
-        meaning="The clock is far from its reference, and the offset does not shrink.",
+        meaning="The offset of the clock from its reference is large, and does not shrink.",
         expr=f"max by ({KEYS}) (abs({_OFFSET}) > <threshold> and {_OFFSET} * deriv({_OFFSET}[5m]) >= 0)",
         resource="clock",
         summary="The clock of {{ $labels.node }} is wrong",
@@ -34,12 +34,12 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeClockNotSynchronising",
-        meaning="The clock is not synchronised: no NTP or PTP client reaches its reference.",
+        meaning="The clock is not synchronized: no NTP or PTP client reaches a reference.",
         expr=f"max by ({KEYS}) (min_over_time(node_timex_sync_status{{<selector>}}[5m])) == 0 "
         f"and max by ({KEYS}) (node_timex_maxerror_seconds{{<selector>}}) >= 16",
         resource="clock source",
-        summary="The clock of {{ $labels.node }} is not synchronised",
-        description=f"The clock of {NODE} is not synchronised with a reference. Check its NTP or PTP client.",
+        summary="The clock of {{ $labels.node }} is not synchronized",
+        description=f"The clock of {NODE} is not synchronized with a reference. Check its NTP or PTP client.",
         action="Run systemctl status chronyd systemd-timesyncd ntpd on the node. Exactly one of them should run.",
         levels=(Level("warning", None, "10m"),),
     ),
@@ -52,7 +52,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="{{ $labels.node }} is hot",
         description=f"Sensor {{{{ $labels.sensor }}}} of {{{{ $labels.chip }}}} on {NODE} is "
         '{{ $value | printf "%.1f" }} °C below its critical temperature (threshold <threshold> °C).',
-        action="Take load off the node. Check for stopped fans and a hot room.",
+        action="Move pods off the node. Check for stopped fans and a hot server room.",
         unit="°C below the critical temperature, or less",
         levels=(Level("warning", 5, "10m"), Level("critical", 0, "1m")),
         keep_firing=True,

@@ -1,14 +1,14 @@
-"""Inhibition rules: the source of those in the AlertmanagerConfig and in docs/alertmanager.md.
+"""Inhibition rules, written to the AlertmanagerConfig and to docs/alertmanager.md.
 
-An alert does not silence alerts of a higher severity or of another node. NodeCordoned and NodeNew are the exception:
-they silence all alerts about their node. Alertmanager treats two absent labels as equal, so the matchers require the
-compared labels on both sides.
+An alert does not inhibit alerts of a higher severity or of another node. NodeCordoned and NodeNew are the exception:
+they inhibit all other alerts about their node. Alertmanager treats two absent labels as equal, so the matchers require
+the compared labels on both sides.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from metricat_operator.alerts.node_lifecycle import SILENCED_BY
+from metricat_operator.alerts.node_lifecycle import INHIBITED_BY
 
 
 @dataclass(frozen=True)
@@ -34,27 +34,27 @@ class Inhibition:
     equal: tuple[str, ...]
 
 
-_LESSER = Matcher("severity", "=~", "warning|info")
+_LOWER_SEVERITIES = Matcher("severity", "=~", "warning|info")
 _NODE = ("cluster", "namespace", "service", "node")
 """`cluster` is the usual external label that distinguishes Prometheus servers. Without it, nothing changes."""
 
 INHIBITIONS: tuple[Inhibition, ...] = (
     Inhibition(
-        why="A critical silences the warning about the same thing on the same node.",
+        why="A critical alert inhibits warnings and infos about the same resource of the same node.",
         source=(Matcher("severity", "=", "critical"), Matcher("resource", "!=", "")),
-        target=(_LESSER, Matcher("resource", "!=", "")),
+        target=(_LOWER_SEVERITIES, Matcher("resource", "!=", "")),
         equal=(*_NODE, "resource"),
     ),
     Inhibition(
-        why="Without an agent, a node has no new samples: its other alerts only keep firing.",
+        why="Without an agent, a node has no new samples. Its other warnings and infos report old values.",
         source=(Matcher("alertname", "=", "NodeAgentDown"), Matcher("node", "!=", "")),
-        target=(_LESSER, Matcher("alertname", "!=", "NodeAgentDown"), Matcher("node", "!=", "")),
+        target=(_LOWER_SEVERITIES, Matcher("alertname", "!=", "NodeAgentDown"), Matcher("node", "!=", "")),
         equal=_NODE,
     ),
     Inhibition(
-        why="A node that is cordoned, about to be deleted or new sends no messages.",
-        source=(Matcher("alertname", "=~", SILENCED_BY), Matcher("node", "!=", "")),
-        target=(Matcher("alertname", "!~", SILENCED_BY), Matcher("node", "!=", "")),
+        why="For a node that is cordoned, about to be deleted or new, no other alert is sent.",
+        source=(Matcher("alertname", "=~", INHIBITED_BY), Matcher("node", "!=", "")),
+        target=(Matcher("alertname", "!~", INHIBITED_BY), Matcher("node", "!=", "")),
         equal=_NODE,
     ),
 )

@@ -13,7 +13,7 @@ _PACKETS = "metricat:node_network_packets:rate{<selector>} >= 10"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeNetworkBandwidthHigh",
-        meaning="A physical link is nearly full in one direction. Only links that report their speed have this alert.",
+        meaning="A physical link is nearly full in one direction. Links that do not report their speed are ignored.",
         expr=f'metricat:node_network_bandwidth:percent{{device!~"{VIRTUAL}",<selector>}} >= <threshold>',
         resource="bandwidth {{ $labels.device }}",
         summary="Link {{ $labels.device }} on {{ $labels.node }} is nearly full",
@@ -26,23 +26,23 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeNetworkDropsHigh",
-        meaning="A device drops packets because a buffer is full or nothing receives them. Devices with fewer than 10 "
-        "packets a second do not count.",
+        meaning="A device drops packets because a buffer is full or no program receives them. Devices with fewer than "
+        "10 packets a second are ignored.",
         expr=f"100 * metricat:node_network_drop:ratio{{<selector>}} >= <threshold> and {_PACKETS}",
         resource="drops {{ $labels.device }}",
         summary="{{ $labels.device }} on {{ $labels.node }} drops packets",
         description=f'{_DEVICE} drops {{{{ $value | printf "%.2f" }}}} % of the packets to {{{{ $labels.direction }}}} '
         "(threshold <threshold> %).",
-        action="Run ethtool -S {{ $labels.device }} | grep -iE 'drop|miss|fifo' on the node to see where they are "
-        "dropped.",
+        action="Run ethtool -S {{ $labels.device }} | grep -iE 'drop|miss|fifo' on the node to see where the "
+        "packets are dropped.",
         unit="% of packets",
         levels=(Level("warning", 1, "15m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodeNetworkErrorsHigh",
-        meaning="A device has packets with errors: a bad cable, port or driver. Devices with fewer than 10 packets a "
-        "second do not count.",
+        meaning="A device has packets with errors, for example because of a bad cable, port or driver. Devices with "
+        "fewer than 10 packets a second are ignored.",
         expr=f"100 * metricat:node_network_error:ratio{{<selector>}} >= <threshold> and {_PACKETS}",
         resource="errors {{ $labels.device }}",
         summary="{{ $labels.device }} on {{ $labels.node }} has packets with errors",
@@ -63,8 +63,8 @@ ALERTS: tuple[Alert, ...] = (
         summary="The connection tracking table of {{ $labels.node }} is nearly full",
         description=f'The connection tracking table of {NODE} is {{{{ $value | printf "%.1f" }}}} % full '
         "(threshold <threshold> %).",
-        action="Run conntrack -S, and conntrack -L by source address, on the node to find who opens so many. Meanwhile "
-        "raise nf_conntrack_max.",
+        action="Run conntrack -S, and conntrack -L by source address, on the node to find the clients with the most "
+        "connections. Until they have fewer, raise nf_conntrack_max.",
         unit="%",
         levels=(Level("warning", 75, "5m"), Level("critical", 90, "5m")),
         keep_firing=True,

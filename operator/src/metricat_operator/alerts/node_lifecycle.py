@@ -1,7 +1,7 @@
-"""Nodes by their state in the cluster: which should have a working agent, and which send no messages.
+"""State of nodes in the cluster: nodes without a working agent, and nodes whose alerts are inhibited.
 
-Series of kube-state-metrics and of the operator (if Prometheus scrapes it) count alike. If Prometheus has both, they
-agree. If it has neither, no node counts as cordoned or new. The operator reports at most 50 uncovered nodes.
+Series of kube-state-metrics and of the operator (if Prometheus scrapes it) are equivalent. If Prometheus has both, they
+agree. If it has neither, no node is treated as cordoned or new. The operator reports at most 50 uncovered nodes.
 """
 
 from metricat_operator.alerts.alert import NODE, Alert, Level
@@ -41,43 +41,46 @@ RECORDED: tuple[Recording, ...] = (
     Recording("metricat:node:new", _of(f"time() - {_CREATED} < 900")),
 )
 
-SILENCED_BY = "NodeCordoned|NodeNew"
-"""The alerts below. If one is disabled, its nodes are treated like all others."""
+INHIBITED_BY = "NodeCordoned|NodeNew"
+"""Names of the alerts below. If one of them is disabled, no alerts about its nodes are inhibited."""
 
 _CORDONED = "max_over_time(metricat:node:cordoned{<selector>}[%s]) > 0"
-"""Cordoned within this time. When a node is removed, its alerts keep firing, but no series reports any longer that it
-was cordoned. So it counts as cordoned for as long as any of its alerts can keep firing, unless it returns in any pool.
-The 5 minutes last until its agent counts as missing."""
+"""Cordoned within this time. When a node is removed, its alerts keep firing, but no series still reports that it
+was cordoned. So it is treated as cordoned for as long as any of its alerts can keep firing, unless it returns in any
+pool. The 5 minutes last until its agent is treated as missing."""
 
 _WHY = (
     "{{ with printf `topk(1, metricat_node_cordoned{node=%q})` $labels.node | query }}"
     " ({{ (first .).Labels.reason }}){{ end }}"
 )
-_SILENCED_NOTE = "While this alert fires, Alertmanager sends no other alert about the node."
+_INHIBITION = (
+    "While this alert fires, Alertmanager inhibits all other alerts about the node, if Metricat's inhibition rules are "
+    "configured (spec.notifications, or docs/alertmanager.md)."
+)
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeCordoned",
-        meaning="The node is cordoned, drained or about to be deleted, or was so in the last 5 minutes or when it was "
-        "removed. While this alert fires, Alertmanager sends no other alert about the node: it is out of service on "
-        "purpose. The alert needs kube-state-metrics or the operator to be scraped by Prometheus.",
+        meaning="The node is cordoned, drained or about to be deleted, or was in this state in the last 5 minutes or "
+        "when it "
+        f"was removed. The node is out of service on purpose. {_INHIBITION} The alert fires only if Prometheus scrapes "
+        "kube-state-metrics or the operator.",
         expr=f"{_CORDONED % '5m'} or {_CORDONED % '2h'} "
         'unless on (namespace, service, node) metricat:node_agent:up{namespace="<namespace>",service="<service>"}',
         resource="cordoned",
         summary="{{ $labels.node }} accepts no new pods",
-        description=f"{NODE} is cordoned, drained or deleted{_WHY}, or was so until now. {_SILENCED_NOTE}",
+        description=f"{NODE} is cordoned, drained or deleted{_WHY}, or was recently. {_INHIBITION}",
         action="No action if this was expected. kubectl uncordon {{ $labels.node }} puts the node back into service.",
         levels=(Level("info", None, "0s"),),
     ),
     Alert(
         name="NodeNew",
-        meaning="The node joined the cluster within the last 15 minutes. While this alert fires, Alertmanager sends no "
-        "other alert about the node: it pulls images, and its agents start. The alert needs kube-state-metrics or the "
-        "operator to be scraped by Prometheus.",
+        meaning="The node joined the cluster within the last 15 minutes: it still pulls images, and its agent starts. "
+        f"{_INHIBITION} The alert fires only if Prometheus scrapes kube-state-metrics or the operator.",
         expr="metricat:node:new{<selector>} > 0",
         resource="new",
         summary="{{ $labels.node }} is new",
-        description=f"{NODE} joined the cluster within the last 15 minutes. {_SILENCED_NOTE}",
+        description=f"{NODE} joined the cluster within the last 15 minutes. {_INHIBITION}",
         action="No action: the alert ends automatically.",
         levels=(Level("info", None, "0s"),),
     ),

@@ -1,4 +1,4 @@
-"""Alerts about the operator and about what only it reports. They belong to no target: the chart installs them once."""
+"""Alerts about the operator and the status of targets. They belong to no target: the chart installs them once."""
 
 from metricat_operator.alerts.alert import Alert, Level
 
@@ -10,20 +10,20 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
         summary="MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} does not monitor its nodes",
         description="Run kubectl get mtarget -n {{ $labels.target_namespace }} {{ $labels.target }} -o wide to see "
-        "which part of the chain is broken, and what to do.",
+        "which condition is not True.",
         action="Run kubectl describe mtarget -n {{ $labels.target_namespace }} {{ $labels.target }}. The message of "
-        "each condition says what to do.",
+        "each condition names the cause and the remedy.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(
         name="MetricatNoLeader",
         meaning="No replica of the operator holds the Lease. Agents and alerts continue to work. Changes and new nodes "
-        "are not handled, and statuses are stale.",
+        "are not reconciled, and statuses are stale.",
         expr="absent(metricat_leader == 1)",
         resource="operator",
         summary="No replica of Metricat's operator is the leader",
         description="Prometheus has no sample of an operator replica that holds the Lease: statuses are stale, and "
-        "nothing is repaired.",
+        "drift is not corrected.",
         action="Run kubectl get pods -A -l app.kubernetes.io/name=metricat-operator. Check whether the pods run, and "
         "what their logs report about the Lease.",
         levels=(Level("warning", None, "5m"),),
@@ -35,20 +35,21 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         resource="operator {{ $labels.reason }}",
         summary="Reconciles fail: {{ $labels.reason }}",
         description="Reconciles of MonitoringTargets have failed for 15 minutes ({{ $labels.reason }}). The operator's "
-        "log and the conditions of the targets name the targets.",
-        action="Read the operator's log: it names the target and the whole error.",
+        "log names the targets. Their conditions hold the cause.",
+        action="Read the operator's log: it holds the target's name and the whole error.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(
         name="MetricatWatchStale",
-        meaning="The operator has received no event from the API server about one kind of object, not even a bookmark, "
-        "which arrives every minute. It works with old data.",
+        meaning="A watch of the operator has received no event from the API server, not even a bookmark, which arrives "
+        "every minute. The operator works with old data.",
         expr="max by (pod, kind) (metricat_watch_last_activity_age_seconds) > <threshold>",
         resource="operator watch {{ $labels.kind }}",
         summary="{{ $labels.pod }} receives no events of {{ $labels.kind }}",
         description="The watch of {{ $labels.kind }} in {{ $labels.pod }} has received no event for "
         "{{ $value | humanizeDuration }} (threshold <threshold> s).",
-        action="Read the log of {{ $labels.pod }}: it shows whether lists of that kind fail, and why.",
+        action="Read the log of {{ $labels.pod }}. It shows whether the operator fails to list {{ $labels.kind }}, and "
+        "why.",
         unit="s",
         levels=(Level("warning", 180, "5m"),),
     ),

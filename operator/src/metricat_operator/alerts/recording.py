@@ -1,4 +1,4 @@
-"""The recording rules, and the measures: series that people query by name."""
+"""The recording rules, and the measures: common names of series to query."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ _SENSOR = f"{KEYS}, chip, sensor"
 class Recording:
     """A recording rule. `<selector>` restricts it to one target's series, `<window>` becomes the target's rate window.
 
-    Raw series are aggregated by what they describe: for a moment, a replaced agent still has series beside those of its
-    successor. Recorded series carry the target's extra labels, so they are joined with raw series with `on` only.
+    Raw series are aggregated by what they describe: for a moment, a replaced agent and its successor both have
+    series. Recorded series carry the target's extra labels, so they are joined with raw series with `on` only.
     """
 
     name: str
@@ -231,7 +231,7 @@ MEASURES: dict[str, str] = {
     "disk read time": "metricat:node_disk_read_time:rate",
     "disk write time": "metricat:node_disk_write_time:rate",
     "disk await": "metricat:node_disk_await:milliseconds",
-    "disk utilisation": "metricat:node_disk_io_util:percent",
+    "disk utilization": "metricat:node_disk_io_util:percent",
     "disk queue length": "metricat:node_disk_queue:length",
     **_directions("bytes"),
     **_directions("packets"),
@@ -248,4 +248,4 @@ MEASURES: dict[str, str] = {
     "inodes free": "node_filesystem_files_free",
     "inode usage": "metricat:node_inode_usage:percent",
 }
-"""Measures by their common name, each with the series to query: recorded, or the agent's own."""
+"""Measures by their common name, each with the series to query: a recorded series or a series of the agent."""

@@ -1,4 +1,4 @@
-"""Settings of the shipped alerts, as the rules are made from them."""
+"""Settings of the shipped alerts, from which the rules are generated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ class LevelSettings:
     duration: str = "0s"
     """How long the expression must be true before the level fires (`for`)."""
     threshold: float | None = None
-    """None where the level has no threshold, or where only written settings are wanted and this one is not written."""
+    """None if the level has no threshold, or if only explicit thresholds are requested and the spec sets none."""
 
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """Settings of one alert: those of its levels, and the labels that the user adds to it."""
+    """Settings of one alert: of each level, and the labels that the user adds."""
 
     levels: Mapping[Severity, LevelSettings]
     labels: Mapping[str, str]

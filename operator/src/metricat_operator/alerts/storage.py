@@ -1,4 +1,4 @@
-"""Alerts about disks, file systems and RAIDs."""
+"""Alerts about disks, filesystems and RAIDs."""
 
 from metricat_operator.alerts.alert import NODE, Alert, Level
 from metricat_operator.alerts.recording import DEVICE, FILESYSTEM
@@ -13,23 +13,24 @@ _FORECAST = (
     "{{ with printf `round(time() + 3600 * (metricat:%s_full_6h:hours"
     "{<selector>,node=%%q,device=%%q,mountpoint=%%q} < 720), 60)` "
     "$labels.node $labels.device $labels.mountpoint | query }}"
-    " At the growth rate of the last 6 hours the rest lasts until {{ . | first | value | humanizeTimestamp }}.{{ end }}"
+    " At the growth rate of the last 6 hours, the remainder lasts until "
+    "{{ . | first | value | humanizeTimestamp }}.{{ end }}"
 )
 """Empty if that is more than 30 days away."""
 _FULL_6H = "metricat:node_filesystem_full_6h:hours{<selector>} <= <threshold>"
 _FULL_1D = "metricat:node_filesystem_full_1d:hours{<selector>} <= <threshold>"
 _CLEANED = "metricat:node_image_filesystem_usage:percent{<selector>} < 85"
-"""The file system of the images, below the usage at which the kubelet cleans up."""
+"""The filesystem of the images, below the usage at which the kubelet removes images."""
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeFilesystemUsageHigh",
-        meaning="A writable file system is nearly full, by the space that is left for unprivileged users. The file "
+        meaning="A writable filesystem is nearly full, measured by the space available to unprivileged users. The file "
         "system that holds container images has a separate alert, NodeImageFilesystemUsageHigh.",
         expr="metricat:node_filesystem_usage:percent{<selector>} >= <threshold> "
         "unless metricat:node_image_filesystem_usage:percent{<selector>}",
         resource="filesystem {{ $labels.mountpoint }}",
-        summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} is nearly full",
+        summary="Filesystem {{ $labels.mountpoint }} on {{ $labels.node }} is nearly full",
         description=f'{_WHERE} is {{{{ $value | printf "%.1f" }}}} % full (threshold <threshold> %).'
         f"{_FORECAST % 'node_filesystem'}",
         action="Run du -xh --max-depth=2 {{ $labels.mountpoint }} | sort -h | tail on the node to find large "
@@ -40,13 +41,14 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeImageFilesystemUsageHigh",
-        meaning="The file system that holds container images is nearly full, although the kubelet removes unused "
-        "images from 85 % on. It is the file system of the container runtime's directory, or of /var/lib, /var or /.",
+        meaning="The filesystem that holds container images is nearly full, although the kubelet removes unused "
+        "images above 85 %. It is the filesystem of the container runtime's directory, /var/lib, /var or /: the first "
+        "of them that is a mount point.",
         expr="metricat:node_image_filesystem_usage:percent{<selector>} >= <threshold>",
         resource="filesystem {{ $labels.mountpoint }}",
-        summary="The image file system {{ $labels.mountpoint }} on {{ $labels.node }} is nearly full",
+        summary="The image filesystem {{ $labels.mountpoint }} on {{ $labels.node }} is nearly full",
         description=f'{_WHERE} is {{{{ $value | printf "%.1f" }}}} % full (threshold <threshold> %) although the '
-        f"kubelet removes unused images from 85 % on.{_FORECAST % 'node_filesystem'}",
+        f"kubelet removes unused images above 85 %.{_FORECAST % 'node_filesystem'}",
         action="Run kubectl describe node {{ $labels.node }}. Events ImageGCFailed or FreeDiskSpaceFailed show "
         "why the kubelet frees nothing.",
         unit="%",
@@ -55,17 +57,18 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeFilesystemFillsUp",
-        meaning="At the current growth rate, a writable file system will soon be full. Warning: by the growth since "
-        "the same time yesterday, which leaves out daily writes and cleanups, and by that of the last 6 hours. "
-        "Critical: by the growth of the last 6 hours, and less than 15 % is free. The file system that holds "
-        "container images counts from 85 % on, where the kubelet cleans up.",
+        meaning="At the current growth rate, a writable filesystem will soon be full. The warning fires if both growth "
+        "rates (since the same time yesterday, and over the last 6 hours) fill the filesystem within the threshold. "
+        "The critical level uses only the growth rate of the last 6 hours, and requires less than 15 % free space. For "
+        "the filesystem that holds container images, neither level fires below 85 %, because the kubelet then removes "
+        "unused images.",
         expr="",
         resource="filesystem growth {{ $labels.mountpoint }}",
-        summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} will soon be full",
+        summary="Filesystem {{ $labels.mountpoint }} on {{ $labels.node }} will soon be full",
         description=f'At the current growth rate {_WHERE} is full in {{{{ $value | printf "%.1f" }}}} hours '
         f"(threshold <threshold> hours).{_WHEN}",
         action="Run du -xh --max-depth=2 {{ $labels.mountpoint }} | sort -h | tail on the node, now and later, "
-        "to find what grows.",
+        "to find the directories that grow.",
         unit="hours or less",
         levels=(
             Level("warning", 168, "1h", f"{_FULL_1D} and {_FULL_6H} unless {_CLEANED}"),
@@ -80,11 +83,11 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeInodeUsageHigh",
-        meaning="A writable file system has few inodes left. Without inodes it takes no new files, even with free "
-        "space.",
+        meaning="A writable filesystem has few inodes left. Without free inodes, no file can be created, even with "
+        "free space.",
         expr="metricat:node_inode_usage:percent{<selector>} >= <threshold>",
         resource="inodes {{ $labels.mountpoint }}",
-        summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} has few inodes left",
+        summary="Filesystem {{ $labels.mountpoint }} on {{ $labels.node }} has few inodes left",
         description=f'{_WHERE} uses {{{{ $value | printf "%.1f" }}}} % of its inodes (threshold <threshold> %).'
         f"{_FORECAST % 'node_inode'}",
         action="Run du --inodes -xd2 {{ $labels.mountpoint }} | sort -n | tail on the node to find the directory "
@@ -95,37 +98,37 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeInodesFillUp",
-        meaning="At the growth rate of the last 6 hours, a writable file system will soon have no inodes left. It uses "
-        "more than 60 % already.",
+        meaning="At the growth rate of the last 6 hours, a writable filesystem will soon have no inodes left. It "
+        "already uses more than 60 % of its inodes.",
         expr="metricat:node_inode_full_6h:hours{<selector>} <= <threshold> "
         "and metricat:node_inode_usage:percent{<selector>} > 60",
         resource="inode growth {{ $labels.mountpoint }}",
-        summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} will soon be out of inodes",
+        summary="Filesystem {{ $labels.mountpoint }} on {{ $labels.node }} will soon be out of inodes",
         description=f'At the current growth rate {_WHERE} has no inodes left in {{{{ $value | printf "%.1f" }}}} hours '
         f"(threshold <threshold> hours).{_WHEN}",
         action="Run du --inodes -xd2 {{ $labels.mountpoint }} | sort -n | tail on the node, now and later, to find "
-        "where files are created.",
+        "the directories with new files.",
         unit="hours or less",
         levels=(Level("warning", 24, "1h"), Level("critical", 4, "1h")),
         keep_firing=True,
     ),
     Alert(
         name="NodeFilesystemReadOnly",
-        meaning="A file system became read-only. It was writable within the last hour. The kernel does this after a "
+        meaning="A filesystem became read-only. It was writable within the last hour. The kernel does this after a "
         "disk error.",
         expr=f"max by ({FILESYSTEM}) (node_filesystem_readonly{{<selector>}}) == 1 "
         f"and min by ({FILESYSTEM}) (min_over_time(node_filesystem_readonly{{<selector>}}[1h])) == 0",
         resource="filesystem mode {{ $labels.mountpoint }}",
-        summary="File system {{ $labels.mountpoint }} on {{ $labels.node }} became read-only",
+        summary="Filesystem {{ $labels.mountpoint }} on {{ $labels.node }} became read-only",
         description=f"{_WHERE} became read-only within the last hour.",
-        action="Run dmesg -T on the node to find the error after which the kernel stopped writing. Drain the node "
-        "before you repair it.",
+        action="Run dmesg -T on the node to find the disk error. Drain the node before you repair the filesystem.",
         levels=(Level("warning", None, "1m"),),
     ),
     Alert(
         name="NodeDiskIOUtilHigh",
-        meaning="A disk is busy all the time, and requests queue up (10) or take long (50 ms). Usage alone is not "
-        "enough: a disk with many queues can be busy all the time and still be far from its limit.",
+        meaning="A disk is busy all the time, and its queue has 10 or more requests or its requests take 50 ms or "
+        "more. Usage alone is not enough: a disk with many queues can be busy all the time and still be far from its "
+        "limit.",
         expr="metricat:node_disk_io_util:percent{<selector>} >= <threshold> and "
         "(metricat:node_disk_queue:length{<selector>} >= 10 "
         "or metricat:node_disk_await:milliseconds{<selector>} >= 50)",
@@ -141,7 +144,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeDiskAwaitHigh",
         meaning="Reads and writes of a disk take long, including the time in the queue. Disks with less than one "
-        "request a second do not count.",
+        "request a second are ignored.",
         expr="metricat:node_disk_await:milliseconds{<selector>} >= <threshold> "
         "and (metricat:node_disk_reads:rate{<selector>} + metricat:node_disk_writes:rate{<selector>}) >= 1",
         resource="disk latency {{ $labels.device }}",
@@ -155,7 +158,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodePressureIO",
-        meaning="All tasks wait for disks at the same time: the share of time (pressure stall information, full).",
+        meaning="All tasks wait for disks at the same time. The value is the share of time in which they do (pressure "
+        "stall information, full).",
         expr="metricat:node_pressure_io_stalled:percent{<selector>} > <threshold>",
         resource="io pressure",
         summary="Tasks on {{ $labels.node }} stall because they wait for disks",
@@ -168,7 +172,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeRAIDDegraded",
-        meaning="A software RAID runs with fewer disks than it should have, and no spare has replaced them.",
+        meaning="A software RAID has fewer active disks than it needs, and no spare has replaced them.",
         expr=f"max by ({DEVICE}) (node_md_disks_required{{<selector>}}) - max by ({DEVICE}) "
         '(node_md_disks{state="active",<selector>}) > 0',
         resource="raid {{ $labels.device }}",

@@ -20,7 +20,7 @@ from metricat_operator.api.labels import AlertLabels, ChildLabels, PrometheusLab
 
 
 class RuleSettings(Model):
-    """Base of the models with a field for each alert, which are made from the catalogue: their typed view."""
+    """Base of the models that are generated from the catalogue and have a field for each alert."""
 
     def by_alert(self, *, written_only: bool = False) -> dict[str, AlertSettings]:
         """Return the settings by name of the alert; `written_only` leaves out thresholds that are defaults."""
@@ -139,7 +139,7 @@ class UserGroup(Model):
 
     name: str = Field(min_length=1, max_length=253, description="The group's name, unique in the list.")
     interval: Interval | None = Field(
-        default=None, description="Time between two evaluations. Default: Prometheus' own."
+        default=None, description="Time between two evaluations. Default: Prometheus' evaluation interval."
     )
     rules: tuple[UserRule, ...] = Field(default=(), max_length=200, description="The rules, evaluated in order.")
 

@@ -9,7 +9,7 @@ from metricat_operator.api.fields import DeprecatedName, Model, Regex, cel, is_g
 
 
 class Collector(Model):
-    """A part of the agent, which reads one part of the node."""
+    """A collector of the agent."""
 
     enabled: bool = Field(default=True, description="Whether the collector runs.")
 
@@ -27,23 +27,26 @@ def _exclusive(*things: str) -> dict[str, Any]:
 
 
 class FilesystemCollector(Collector):
-    """Space and inodes of mounted file systems."""
+    """Space and inodes of mounted filesystems."""
 
     exclude_mount_points: Regex | None = Field(
-        default=None, description="Regular expression of mount points to exclude. Default: the agent's own."
+        default=None,
+        description="Regular expression: matching mount points are excluded. Default: the pattern built into the "
+        "agent (docs/reference/agent.md).",
     )
     include_mount_points: Regex | None = Field(
-        default=None, description="Regular expression of the only mount points to include. Default: all."
+        default=None, description="Regular expression: only matching mount points are included. Default: all."
     )
     exclude_fs_types: Regex | None = Field(
         default=None,
         alias="excludeFSTypes",
-        description="Regular expression of file system types to exclude. Default: the agent's own.",
+        description="Regular expression: matching filesystem types are excluded. Default: the pattern built into the "
+        "agent (docs/reference/agent.md).",
     )
     include_fs_types: Regex | None = Field(
         default=None,
         alias="includeFSTypes",
-        description="Regular expression of the only file system types to include. Default: all.",
+        description="Regular expression: only matching filesystem types are included. Default: all.",
     )
 
     model_config = Model.model_config | {"json_schema_extra": _exclusive("MountPoints", "FSTypes")}
@@ -53,10 +56,12 @@ class DeviceCollector(Collector):
     """Counters of devices."""
 
     exclude_devices: Regex | None = Field(
-        default=None, description="Regular expression of devices to exclude. Default: the agent's own."
+        default=None,
+        description="Regular expression: matching devices are excluded. Default: the pattern built into the "
+        "agent (docs/reference/agent.md).",
     )
     include_devices: Regex | None = Field(
-        default=None, description="Regular expression of the only devices to include. Default: all."
+        default=None, description="Regular expression: only matching devices are included. Default: all."
     )
 
     model_config = Model.model_config | {"json_schema_extra": _exclusive("Devices")}
@@ -66,9 +71,9 @@ class ProcessCollector(Collector):
     """The processes that use the most CPU or memory, which alerts name."""
 
     top: int = Field(
-        default=10, ge=1, le=100, description="How many processes to report by CPU, and how many by memory."
+        default=10, ge=1, le=100, description="Number of processes to report by CPU usage, and number by memory usage."
     )
-    hash_names: bool = Field(default=False, description="Whether to report hashes in place of the processes' names.")
+    hash_names: bool = Field(default=False, description="Whether to report hashes instead of the processes' names.")
 
     deprecated_names = (DeprecatedName("mask", "hashNames", {"none": False, "hash": True}),)
 
@@ -112,5 +117,5 @@ def pattern_conflicts(collectors: Collectors) -> Iterator[str]:
             if exclude and include:
                 yield (
                     f"{collector}: exclude{thing} and include{thing} cannot be combined. Set one of them. "
-                    "In a pool, set the one that it inherits from spec.agent to ''."
+                    "In a pool, set the pattern inherited from spec.agent to ''."
                 )

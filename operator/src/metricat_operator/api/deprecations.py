@@ -51,7 +51,7 @@ def replace_deprecated(value: Any, model: type[Model], parent: Place = ()) -> It
 
 
 def _rename(value: dict[str, Any], name: DeprecatedName) -> str:
-    """Rename one field in place; return an error where that is not possible."""
+    """Rename one field in place; return an error if this is not possible."""
     if name.new in value:
         return name.clash
     old = value.pop(name.old)
@@ -65,7 +65,7 @@ def _rename(value: dict[str, Any], name: DeprecatedName) -> str:
 
 
 def _model_of(annotation: Any) -> type[Model] | None:
-    """Return the model that a field, or an item of its list, is of."""
+    """Return the model class of a field, or of the items if it is a list."""
     if isinstance(annotation, type) and issubclass(annotation, Model):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_of(part))), None)

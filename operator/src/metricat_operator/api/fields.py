@@ -24,12 +24,12 @@ from metricat_operator.durations import SPEC_PATTERN, spec_seconds
 
 @dataclass(frozen=True)
 class DeprecatedName:
-    """An old name of a field. The schema keeps it beside the new one; `deprecations` replaces it in a spec."""
+    """An old name of a field. The schema has both names; `deprecations` replaces it in a spec."""
 
     old: str
     new: str
     values: Mapping[str, object] = field(default_factory=dict)
-    """The values of the old field with those that replace them; empty where both fields have the same values."""
+    """Values of the old field, each with its new value; empty if both fields have the same values."""
 
     @property
     def clash(self) -> str:
@@ -72,12 +72,12 @@ def cel(*rules: dict[str, str]) -> dict[str, Any]:
 
 
 def checked(*rules: dict[str, str]) -> type[Model]:
-    """Return a base for models that are made from data: the API server checks these rules."""
+    """Return a base for generated models: the API server checks these rules."""
     return _with(cel(*rules) if rules else {}, ())
 
 
 def checked_as(model: type[Model]) -> type[Model]:
-    """Return a base for models that are made from this one, with its rules and its deprecated names."""
+    """Return a base for models generated from this one, with its rules and its deprecated names."""
     return _with(model.model_config.get("json_schema_extra") or {}, model.deprecated_names)
 
 
@@ -143,9 +143,9 @@ def _quantity(value: str | int) -> str:
 INT_OR_STRING = {"x-kubernetes-int-or-string": True}
 
 IN_LIST = "in-list"
-"""What the schema says in place of CEL within a list's items.
+"""Schema keywords that replace CEL rules in the items of a list.
 
-The API server cannot bound the length of an int-or-string, and reckons a rule on many of them too dear.
+The API server cannot bound the length of an int-or-string, and rejects a rule on many of them as too expensive.
 """
 _QUANTITY = r"^([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$"
 _MOST = 2**31 - 1
@@ -198,7 +198,7 @@ Regex = Annotated[
     AfterValidator(_regex),
     Field(
         max_length=1024,
-        # CEL has no test for a valid pattern, but the error of evaluating an invalid one describes the fault.
+        # CEL cannot check a pattern, but evaluating an invalid pattern fails with an error that describes the fault.
         json_schema_extra=cel(rule("''.matches(self) ? true : true", "must be a regular expression")),
     ),
 ]

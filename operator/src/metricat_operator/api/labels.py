@@ -29,8 +29,8 @@ IDENTITY_LABELS = (
 OBJECT_LABELS = tuple(naming.labels("", ""))
 """Labels of every object that Metricat creates."""
 
-_OF_SERIES = (*SCRAPE_LABELS, *IDENTITY_LABELS)
-_OF_ALERTS = (*_OF_SERIES, "alertname", "severity", "resource")
+_RESERVED_SERIES_LABELS = (*SCRAPE_LABELS, *IDENTITY_LABELS)
+_RESERVED_ALERT_LABELS = (*_RESERVED_SERIES_LABELS, "alertname", "severity", "resource")
 
 
 def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
@@ -44,13 +44,13 @@ def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
 
 SeriesLabels = Annotated[
     PrometheusLabels,
-    _not_of(_OF_SERIES),
+    _not_of(_RESERVED_SERIES_LABELS),
     Field(
         json_schema_extra=cel(
             _KEYS,
             rule(
-                f"self.all(key, !(key in {list(_OF_SERIES)!r}))",
-                f"Metricat sets {', '.join(_OF_SERIES)}. Choose another label name.",
+                f"self.all(key, !(key in {list(_RESERVED_SERIES_LABELS)!r}))",
+                f"Metricat sets {', '.join(_RESERVED_SERIES_LABELS)}. Choose another label name.",
             ),
         )
     ),
@@ -72,13 +72,14 @@ ChildLabels = Annotated[
 
 AlertLabels = Annotated[
     PrometheusLabels,
-    _not_of(_OF_ALERTS),
+    _not_of(_RESERVED_ALERT_LABELS),
     Field(
         max_length=8,
         json_schema_extra=cel(
             rule(  # one short rule, because the CRD repeats it for each alert
-                f"self.all(key, key.matches('{_FREE}') && !(key in {list(_OF_ALERTS)!r}))",
-                "every key must be a Prometheus label name that Metricat does not set (as it does severity and device)",
+                f"self.all(key, key.matches('{_FREE}') && !(key in {list(_RESERVED_ALERT_LABELS)!r}))",
+                "a key is not a Prometheus label name, or Metricat sets it (for example severity, device). Choose "
+                "another label name.",
             )
         ),
     ),

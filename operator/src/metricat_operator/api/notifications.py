@@ -1,6 +1,6 @@
 """`spec.notifications`: receivers of the alerts, with their severities, pools and quiet hours.
 
-A receiver holds both its address and its filters, so it has no reference that may be missing. Passwords, tokens and
+A receiver holds both its address and its filters, so no reference between objects can be broken. Passwords, tokens and
 URLs with a token are references (`{name, key}` of a Secret in the target's namespace). The operator never reads them.
 """
 
@@ -102,7 +102,7 @@ Time = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9
 
 
 class QuietHours(Model):
-    """Hours without messages to the receiver. Alerts that still fire afterwards are sent then."""
+    """Hours without messages to the receiver. An alert that still fires at their end is sent then."""
 
     days: tuple[Day, ...] = Field(
         default=DAYS,
@@ -142,13 +142,13 @@ class Receiver(Model):
     pools: tuple[Annotated[str, StringConstraints(max_length=40)], ...] = Field(
         default=(),
         max_length=17,
-        description="Send only alerts about nodes of these pools; default is a pool too. Default: alerts of all pools, "
-        "and alerts that are not about a single node.",
+        description="Send only alerts about nodes of these pools; default is the pool of all other nodes. Default: "
+        "alerts about all pools, and alerts that are not about a single node.",
         json_schema_extra=_LISTED,
     )
     repeat_interval: Duration = Field(
         default="4h",
-        description="How often to repeat a message while its alerts keep firing; 1m or more.",
+        description="Time after which a message is repeated while its alerts keep firing; 1m or more.",
         json_schema_extra=cel(rule(f"duration(self) >= duration('{_SHORTEST_REPEAT}s')", "must be 1m or more")),
     )
     quiet_hours: tuple[QuietHours, ...] = Field(
@@ -166,7 +166,7 @@ class Receiver(Model):
 
     deprecated_names = (DeprecatedName("repeat", "repeatInterval"),)
 
-    def faults(self) -> Iterator[str]:
+    def validation_errors(self) -> Iterator[str]:
         """Return the errors that the API server also finds, each with the field and the remedy."""
         if not (self.email or self.slack or self.pager_duty or self.webhook):
             yield f": receiver {self.name} needs an address. Set email, slack, pagerDuty or webhook."
@@ -205,7 +205,7 @@ def contradictions(notifications: Notifications, pools: Collection[str]) -> Iter
     known = [*pools, DEFAULT_POOL]
     for place, receiver in enumerate(notifications.receivers):
         where = f"spec.notifications.receivers[{place}]"
-        yield from (f"{where}{fault}" for fault in receiver.faults())
+        yield from (f"{where}{fault}" for fault in receiver.validation_errors())
         if receiver.name in names[:place]:
             yield f"{where}.name: an earlier receiver has the name {receiver.name}. Choose another name."
         for pool in receiver.pools:

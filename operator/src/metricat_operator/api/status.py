@@ -29,7 +29,7 @@ class NodeCounts(Model):
     desired: int = Field(default=0, description="Nodes that should have an agent.")
     ready: int = Field(default=0, description="Nodes with a ready agent.")
     updated: int = Field(default=0, description="Nodes with the newest agent.")
-    uncovered: int = Field(default=0, description="Nodes that should have a ready agent and have none.")
+    uncovered: int = Field(default=0, description="Nodes that should have a ready agent and do not.")
     scraped: int | None = Field(
         default=None, description="Nodes with samples in Prometheus; not set if no Prometheus could be queried."
     )
@@ -44,7 +44,7 @@ class PoolCounts(Model):
 
 
 class UncoveredNode(Model):
-    """A node that should have a ready agent and has none."""
+    """A node that should have a ready agent and does not."""
 
     node: str = Field(description="The node's name.")
     pool: str = Field(default="", description="The pool that owns it.")

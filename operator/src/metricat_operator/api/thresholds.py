@@ -35,7 +35,8 @@ def rules(alert: Alert) -> Iterator[dict[str, str]]:
 def contradictions(settings: SettingsByAlert, where: str) -> Iterator[str]:
     """Return a message for each alert whose two enabled thresholds contradict each other.
 
-    The API server refuses written thresholds that do. It cannot see defaults, nor the target's settings below a pool's.
+    The API server rejects contradicting thresholds of the spec. It cannot compare defaults, or a pool's settings with
+    the target's.
     """
     for alert in filter(_has_both, CATALOGUE):
         if alert.name not in settings:
@@ -46,7 +47,7 @@ def contradictions(settings: SettingsByAlert, where: str) -> Iterator[str]:
         if critical > warning if _falls(alert) else critical < warning:
             yield (
                 f"{where}.{alert.name}: critical.threshold {critical:g} is {'above' if _falls(alert) else 'below'} "
-                f"warning.threshold {warning:g}, so the critical alert fires first and silences its warning. "
+                f"warning.threshold {warning:g}, so the critical alert fires first and inhibits its warning. "
                 "Change one of them, or disable one level with enabled: false."
             )
 

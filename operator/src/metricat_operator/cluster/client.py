@@ -20,7 +20,7 @@ from metricat_operator.naming import FENCED, FIELD_MANAGER
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 _WATCH_SECONDS = 300
 _WATCH_SECONDS_WITHOUT_BOOKMARKS = 60
-# The API server sends a bookmark every minute: longer silence means a dead connection.
+# The API server sends a bookmark every minute: a longer time without data means a dead connection.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=75)
 _PAGE = 50
 _ESCAPED = re.compile("[\x7f-\uffff]")

@@ -13,7 +13,7 @@ class Kind:
     Attributes:
         optional: the API server may not serve it, because its CRD may be missing.
         bookmarks: whether watches get bookmarks. Without them (the API server has no cache of the kind), a watch may
-            stay silent for any time.
+            receive no events for any time.
     """
 
     api_version: str

@@ -27,7 +27,11 @@ from metricat_operator.facts.prometheus_query import (
 )
 
 MAX_BYTES = 1 << 20
-"""Longest response. 1,000 nodes give 80 kB of query result, Metricat's own rules 64 kB; 160 scrape targets fill it."""
+"""Maximum size of a response, in bytes.
+
+Typical sizes: 80 kB for the query results of 1,000 nodes, 64 kB for the shipped rules. 160 scrape targets reach the
+limit.
+"""
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 _GROUPS_AT_ONCE = 16

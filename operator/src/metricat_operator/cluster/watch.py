@@ -58,7 +58,7 @@ class Cache:
     _streaming: dict[str, asyncio.Timeout] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Count the silence of each watch from now."""
+        """Start the activity time of each watch now."""
         self._last_activity = dict.fromkeys(self.namespaces, time.monotonic())
 
     @property
@@ -170,7 +170,7 @@ class Cache:
 
     def _remove(self, manifest: Manifest) -> None:
         before = self._objects.get(_key(manifest))
-        if before is None or newer(manifest, before):  # otherwise we have recreated it in the meantime
+        if before is None or newer(manifest, before):  # otherwise the cache already holds a newer object of this name
             self._objects.pop(_key(manifest), None)
             self.revision += 1
             self._notify(before, self.trim(manifest))

@@ -9,7 +9,7 @@ from metricat_operator.conditions.types import ConditionType
 
 
 class Group(StrEnum):
-    """A table of reasons that is not that of one condition."""
+    """A table of reasons that do not belong to one condition."""
 
     NODE = "status.uncovered"
     """Why a node has no ready agent."""
@@ -18,7 +18,7 @@ class Group(StrEnum):
 
 
 @dataclass(frozen=True)
-class Note:
+class ReasonInfo:
     """What a reason means in a condition or group, and what to do."""
 
     where: ConditionType | Group
@@ -32,40 +32,40 @@ class Note:
         return re.sub(r"\b(NAMESPACE|POD|DAEMONSET)\b", lambda found: names[found[0]], self.remedy.replace("`", ""))
 
 
-def _accepted(meaning: str, remedy: str = "") -> Note:
-    return Note(ConditionType.ACCEPTED, meaning, remedy)
+def _accepted(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.ACCEPTED, meaning, remedy)
 
 
-def _applied(meaning: str, remedy: str = "") -> Note:
-    return Note(ConditionType.APPLIED, meaning, remedy)
+def _applied(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.APPLIED, meaning, remedy)
 
 
-def _agents(meaning: str, remedy: str = "") -> Note:
-    return Note(ConditionType.AGENTS_READY, meaning, remedy)
+def _agents(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.AGENTS_READY, meaning, remedy)
 
 
-def _node(meaning: str, remedy: str = "") -> Note:
-    return Note(Group.NODE, meaning, remedy)
+def _node(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(Group.NODE, meaning, remedy)
 
 
-def _selected(meaning: str, remedy: str = "") -> Note:
-    return Note(ConditionType.SELECTED, meaning, remedy)
+def _selected(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.SELECTED, meaning, remedy)
 
 
-def _rules(meaning: str, remedy: str = "") -> Note:
-    return Note(ConditionType.RULES_LOADED, meaning, remedy)
+def _rules(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.RULES_LOADED, meaning, remedy)
 
 
-def _scraped(meaning: str, remedy: str = "") -> Note:
-    return Note(ConditionType.SCRAPED, meaning, remedy)
+def _scraped(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.SCRAPED, meaning, remedy)
 
 
-def _notified(meaning: str, remedy: str = "") -> Note:
-    return Note(ConditionType.NOTIFICATIONS_CONFIGURED, meaning, remedy)
+def _notified(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.NOTIFICATIONS_CONFIGURED, meaning, remedy)
 
 
-def _query(meaning: str, remedy: str = "") -> Note:
-    return Note(Group.QUERY, meaning, remedy)
+def _query(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(Group.QUERY, meaning, remedy)
 
 
 _DESCRIBE_POD = "If this persists: `kubectl describe pod -n NAMESPACE POD`"
@@ -79,22 +79,24 @@ _IMAGE = (
 class Reason(StrEnum):
     """A reason that the operator sets. A condition or a node may also hold a reason of the API server or a kubelet."""
 
-    notes: tuple[Note, ...]
+    notes: tuple[ReasonInfo, ...]
 
     # Accepted
     ACCEPTED = "Accepted", _accepted("True: the spec is valid.")
     ACCEPTED_WITH_WARNINGS = (
         "AcceptedWithWarnings",
         _accepted(
-            "True: a field is unknown to this version, an expression of yours does not look like PromQL, or a critical "
-            "threshold is on the wrong side of the default of its warning.",
-            "Check it. For PromQL the Prometheus Operator decides, see `RuleRejected`.",
+            "True: the spec has a field unknown to this version, an expression that Metricat cannot parse as PromQL, "
+            "or a critical threshold that is reached before the default of its warning.",
+            "Correct the field that the message names. The Prometheus Operator decides whether PromQL is valid; see "
+            "`RuleRejected`.",
         ),
     )
     INVALID = (
         "Invalid",
         _accepted(
-            "A field is invalid or contradicts another field. Nothing is written, and existing objects stay unchanged.",
+            "A field is invalid or contradicts another field. The operator writes no object, and existing objects stay "
+            "unchanged.",
             "Change the field that the message names.",
         ),
         _applied("The API server or an admission webhook rejects an object.", "Read the server's message."),
@@ -135,7 +137,8 @@ class Reason(StrEnum):
         "NotServed",
         _applied(
             "The custom resources of the Prometheus Operator are not installed.",
-            "Run the `helm install` in the message. Agents run meanwhile. The missing objects follow automatically.",
+            "Run the `helm install` command in the message. The agents already run. The operator then creates the "
+            "missing objects automatically.",
         ),
         _selected("The custom resources of the Prometheus Operator are not installed.", "See `Applied`."),
         _rules("The custom resource PrometheusRule is not installed.", "See `Applied`."),
@@ -150,7 +153,7 @@ class Reason(StrEnum):
         "MutatedByAdmission",
         _applied(
             "An admission webhook or policy changes an object at each write. The message names the first field. "
-            "The agents run meanwhile.",
+            "The agents already run.",
             "Exempt objects labelled `app.kubernetes.io/managed-by=metricat-operator`, or set the field in the target "
             "as the policy requires.",
         ),
@@ -158,8 +161,8 @@ class Reason(StrEnum):
     INTERNAL_ERROR = (
         "InternalError",
         _applied(
-            "An error in Metricat itself. All conditions except `Applied` and `Monitored` stay as they were.",
-            "Report it, with the operator's log. The operator keeps trying.",
+            "An error occurred in Metricat itself. All conditions except `Applied` and `Monitored` stay unchanged.",
+            "Report the error, with the operator's log. The operator retries automatically.",
         ),
     )
     NAMESPACE_TERMINATING = "NamespaceTerminating", _applied("The namespace is being deleted.", "Nothing.")
@@ -176,8 +179,8 @@ class Reason(StrEnum):
     NODES_UNCOVERED = (
         "NodesUncovered",
         _agents(
-            "Some nodes have no ready agent. The message counts them and names the first ones.",
-            "See `status.uncovered`, which lists up to 50 nodes with a reason each.",
+            "Some nodes have no ready agent. The message holds their number and the first names.",
+            "See `status.uncovered`: it lists up to 50 nodes, each with its reason.",
         ),
     )
     ROLLOUT_IN_PROGRESS = (
@@ -198,7 +201,7 @@ class Reason(StrEnum):
         "TaintNotTolerated",
         _node(
             "The node has a taint that the agents of its pool do not tolerate.",
-            "Add the toleration to `spec.agent.tolerations` or to the pool's, or exclude the node.",
+            "Add a toleration to `spec.agent.tolerations` or to the tolerations of the pool, or exclude the node.",
         ),
     )
     ERR_IMAGE_PULL = "ErrImagePull", _node("The node cannot pull the image.", _IMAGE)
@@ -227,7 +230,7 @@ class Reason(StrEnum):
         "OOMKilled",
         _node(
             "The agent exceeded its memory limit.",
-            "Raise `spec.agent.resources.limits.memory`, or the pool's.",
+            "Raise `spec.agent.resources.limits.memory`, or the limit of the pool.",
         ),
     )
     EVICTED = (
@@ -237,15 +240,15 @@ class Reason(StrEnum):
     UNSCHEDULABLE = (
         "Unschedulable",
         _node(
-            "The scheduler finds no room on the node.",
+            "The scheduler finds not enough free CPU, memory or pods on the node.",
             "Free resources on the node, lower `spec.agent.resources`, or set `spec.agent.priorityClassName`.",
         ),
     )
     POD_SECURITY = (
         "PodSecurity",
         _node(
-            "Pod Security rejects the `hostPath` volumes, through which the agent reads the node. "
-            "The DaemonSet controller waits longer after each rejection.",
+            "Pod Security rejects the `hostPath` volumes of the agent. After each rejection, the DaemonSet controller "
+            "waits longer before its next attempt.",
             "Allow `hostPath` volumes: `kubectl label namespace NAMESPACE "
             "pod-security.kubernetes.io/enforce=privileged --overwrite`, "
             "then immediately: `kubectl rollout restart -n NAMESPACE daemonset DAEMONSET`",
@@ -262,7 +265,7 @@ class Reason(StrEnum):
         "FailedCreate",
         _node(
             "An admission rule rejects the pod.",
-            "Exempt the pods of the DaemonSet `DAEMONSET` in the namespace `NAMESPACE` from that rule.",
+            "Exempt the pods of the DaemonSet `DAEMONSET` in the namespace `NAMESPACE` from this rule.",
         ),
     )
     OBJECT_NOT_FOUND = (
@@ -287,7 +290,7 @@ class Reason(StrEnum):
         "HungMount",
         _node(
             "A mount on the node does not respond.",
-            "Check the node for an unreachable network file system (`mount`, `df`, `dmesg`).",
+            "Check the node for an unreachable network filesystem (`mount`, `df`, `dmesg`).",
         ),
     )
     FAILED_CREATE_POD_SANDBOX = (
@@ -297,12 +300,12 @@ class Reason(StrEnum):
     CONTAINER_CREATING = "ContainerCreating", _node("The node is preparing the pod.", _DESCRIBE_POD)
     POD_INITIALIZING = "PodInitializing", _node("The node is preparing the pod.", _DESCRIBE_POD)
     PENDING = "Pending", _node("The node has not started the pod yet.", _DESCRIBE_POD)
-    WAITING = "Waiting", _node("The container waits, and the kubelet gives no reason.", _DESCRIBE_POD)
+    WAITING = "Waiting", _node("The container waits, and the kubelet reports no reason.", _DESCRIBE_POD)
     TERMINATING = (
         "Terminating",
         _node(
             "The pod is being deleted.",
-            "If this persists, its node cannot stop it. After confirming that the node is down, run: "
+            "If this persists, the node cannot stop the pod. Check that the node is down, then run: "
             "`kubectl delete pod -n NAMESPACE POD --force`",
         ),
     )
@@ -316,8 +319,8 @@ class Reason(StrEnum):
     NOT_APPLIED = (
         "NotApplied",
         _node(
-            "The DaemonSet does not select the node yet: the spec is not applied.",
-            "See `Applied`. `spec.paused` prevents it.",
+            "The DaemonSet does not select the node yet, because the spec is not applied.",
+            "See `Applied`. While `spec.paused` is true, the spec is not applied.",
         ),
     )
     VIRTUAL_NODE = (
@@ -335,13 +338,14 @@ class Reason(StrEnum):
         "LabelMissing",
         _selected(
             "No Prometheus selects the labels of the object.",
-            f"{_PATCH} A label that Metricat sets (`app.kubernetes.io/name`, ...) cannot be changed: select by another "
-            "label in that Prometheus.",
+            f"{_PATCH} Labels that Metricat sets (`app.kubernetes.io/name`, ...) cannot be changed: in this case, "
+            f"select by "
+            "another label in the Prometheus.",
         ),
     )
     SELECTOR_NOT_SET = (
         "SelectorNotSet",
-        _selected("The Prometheus has no selector for the kind of object, so it selects none.", _PATCH),
+        _selected("The Prometheus has no selector for this kind of object, so it selects no object.", _PATCH),
     )
     INVALID_SELECTOR = (
         "InvalidSelector",
@@ -356,13 +360,13 @@ class Reason(StrEnum):
         _selected(
             "The Prometheus Operator does not watch the namespace, because of its flags `--namespaces`, "
             "`--deny-namespaces` or similar.",
-            "Add the namespace to the flag, or create the target in a namespace that it watches.",
+            "Add the namespace to the flag, or create the target in a watched namespace.",
         ),
     )
     NO_MANAGING_OPERATOR = (
         "NoManagingOperator",
         _selected(
-            "No running Prometheus Operator manages that Prometheus.",
+            "No running Prometheus Operator manages the Prometheus.",
             "Check the flags `--prometheus-instance-namespaces` and `--controller-id` of the Prometheus Operators, or "
             "use another Prometheus.",
         ),
@@ -370,15 +374,15 @@ class Reason(StrEnum):
     NOT_IN_BINDINGS = (
         "NotInBindings",
         _selected(
-            "The Prometheus selects the object, but the Prometheus Operator has bound the object to others only "
-            "(`status.bindings`).",
+            "The Prometheus selects the object, but the Prometheus Operator has bound the object only to other "
+            "Prometheuses (`status.bindings`).",
             "Wait a minute. If this persists, read the Prometheus Operator's log.",
         ),
     )
     MONITOR_REJECTED = (
         "MonitorRejected",
         _selected(
-            "The Prometheus Operator rejects the ServiceMonitor. The message quotes it.",
+            "The Prometheus Operator rejects the ServiceMonitor. The message quotes the error.",
             "Often a Secret that `spec.agent.web` names is missing. After you create it, this reason stays for up to "
             "an hour; `Scraped` shows whether scraping works.",
         ),
@@ -386,8 +390,9 @@ class Reason(StrEnum):
     RULES_ON_OTHER_PROMETHEUS = (
         "RulesOnOtherPrometheus",
         _selected(
-            "Unknown: one Prometheus has the samples and another one the rules.",
-            "Nothing if remote write sends the samples on. Otherwise run the patch in the message.",
+            "Unknown: one Prometheus has the samples, and another Prometheus has the rules.",
+            "Nothing if remote write sends the samples to the Prometheus with the rules. Otherwise run the patch in "
+            "the message.",
         ),
     )
     NO_MONITOR = (
@@ -407,7 +412,7 @@ class Reason(StrEnum):
     CONFIG_REJECTED = (
         "ConfigRejected",
         _notified(
-            "The Prometheus Operator rejects the AlertmanagerConfig. The message quotes it.",
+            "The Prometheus Operator rejects the AlertmanagerConfig. The message quotes the error.",
             "Often a Secret, or a key in it, is missing: create it. The receivers then work immediately, but this "
             "reason stays for up to an hour.",
         ),
@@ -417,8 +422,8 @@ class Reason(StrEnum):
     RULES_LOADED = (
         "RulesLoaded",
         _rules(
-            "True: every rule is loaded. The message also names rules that look further back than the Prometheus keeps "
-            "samples.",
+            "True: every rule is loaded. The message also names rules that need older samples than the Prometheus "
+            "keeps.",
             "Raise `spec.retention` of the Prometheus (`8d` is enough for all shipped rules), or disable those rules "
             "in `spec.alerts.rules`.",
         ),
@@ -430,31 +435,32 @@ class Reason(StrEnum):
     RULES_NOT_LOADED = (
         "RulesNotLoaded",
         _rules(
-            "Rule groups are missing, or do not hold the current rules.",
+            "Rule groups are missing in Prometheus, or do not hold the current rules.",
             "Wait two minutes, then: `kubectl logs -n NAMESPACE -l app.kubernetes.io/instance=NAME -c "
-            "config-reloader`. If Prometheus rejects its configuration: `-c prometheus`.",
+            "config-reloader`. If Prometheus rejects its configuration, read the log of the container "
+            "`prometheus` instead (`-c prometheus`).",
         ),
     )
     RULE_REJECTED = (
         "RuleRejected",
         _rules(
             "The Prometheus Operator rejects the whole PrometheusRule because of a rule in `spec.alerts.extraGroups`. "
-            "The shipped rules are in another PrometheusRule and stay.",
-            "Correct the rule. Metricat names it where it can, otherwise: "
+            "The shipped rules are in another PrometheusRule and stay active.",
+            "Correct the rule. If the message does not name the rule, read: "
             "`kubectl logs -n NAMESPACE deploy/prometheus-operator`",
         ),
     )
     RULE_EVALUATION_FAILED = (
         "RuleEvaluationFailed",
         _rules(
-            "Prometheus has loaded the rule and cannot evaluate it. The message quotes the error.",
+            "Prometheus has loaded a rule and cannot evaluate it. The message quotes the error.",
             "For `many-to-many matching`, add an `on (...)` that is unique on one side.",
         ),
     )
     RELOAD_PENDING = (
         "ReloadPending",
         _rules(
-            "Unknown: Prometheus has loaded rules of these names, but still in an earlier version.",
+            "Unknown: Prometheus has loaded rules of these names, but in an earlier version.",
             "Wait two minutes, then read the log that the message names.",
         ),
     )
@@ -485,18 +491,20 @@ class Reason(StrEnum):
     TARGETS_MISSING = (
         "TargetsMissing",
         _scraped(
-            "Some nodes have no scrape target: they have no ready agent, Prometheus has not found them yet, or it lost "
-            "them a minute ago.",
+            "Some nodes have no scrape target. They have no ready agent, or Prometheus has not discovered them yet, or "
+            "Prometheus lost them a minute ago.",
             "Fix the nodes without a ready agent first. With more than 1,000 nodes, set "
-            "`spec.monitor.serviceDiscoveryRole: EndpointSlice`: without it, Prometheus finds the first 1,000.",
+            "`spec.monitor.serviceDiscoveryRole: EndpointSlice`. Without this setting, Prometheus discovers only the "
+            "first 1,000.",
         ),
     )
     NO_TARGETS = (
         "NoTargets",
         _scraped(
-            "Prometheus found no agent.",
-            "Check its permission to list pods with the `kubectl auth can-i` in the message. If the job is missing "
-            "from its configuration, check `--namespaces` and `--deny-namespaces` of the Prometheus Operator.",
+            "Prometheus has discovered no agent.",
+            "Run the `kubectl auth can-i` command in the message: it checks whether Prometheus may list pods. If the "
+            "job is missing from the configuration of Prometheus, check `--namespaces` and `--deny-namespaces` of the "
+            "Prometheus Operator.",
         ),
     )
 
@@ -518,9 +526,15 @@ class Reason(StrEnum):
     UNREACHABLE = (
         "Unreachable",
         _applied("The API server did not respond.", "Wait: the operator retries automatically."),
-        _query("The connection is refused or breaks.", "Check whether another program listens on its port."),
+        _query(
+            "The connection is refused or breaks.",
+            "Check whether another program listens on the port of the Prometheus.",
+        ),
     )
-    LISTENS_LOCALLY = "ListensLocally", _query("`spec.listenLocal` is set.", "Nothing: it cannot be queried.")
+    LISTENS_LOCALLY = (
+        "ListensLocally",
+        _query("`spec.listenLocal` is set.", "Nothing: the operator cannot query this Prometheus."),
+    )
     AUTHENTICATION_REQUIRED = (
         "AuthenticationRequired",
         _query("A proxy requires a password or token.", "Nothing: Metricat sends no credentials."),
@@ -528,7 +542,7 @@ class Reason(StrEnum):
     REDIRECTED = "Redirected", _query("The response is a redirect.", "Check `spec.routePrefix`.")
     INVALID_RESPONSE = (
         "InvalidResponse",
-        _query("The response under that path is not one of Prometheus.", "Check `spec.routePrefix`."),
+        _query("The response does not have the format of Prometheus' HTTP API.", "Check `spec.routePrefix`."),
     )
     RESPONSE_TOO_LARGE = (
         "ResponseTooLarge",
@@ -539,25 +553,25 @@ class Reason(StrEnum):
     # Summaries
     READY = (
         "Ready",
-        Note(ConditionType.READY, "True. Otherwise `Ready` has the reason of `Accepted` or `AgentsReady`."),
+        ReasonInfo(ConditionType.READY, "True. Otherwise `Ready` has the reason of `Accepted` or `AgentsReady`."),
     )
     MONITORED = (
         "Monitored",
-        Note(
+        ReasonInfo(
             ConditionType.MONITORED,
             "True. Otherwise `Monitored` has the reason of `Selected`, `RulesLoaded` or `Scraped`.",
         ),
     )
 
-    def __new__(cls, value: str, *notes: Note) -> Self:
-        """Create a member that is its value and holds its notes."""
+    def __new__(cls, value: str, *notes: ReasonInfo) -> Self:
+        """Create a member with this value and its notes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.notes = notes
         return member
 
-    def note(self, where: ConditionType | Group) -> Note | None:
-        """Return what the reason means there; None if it does not occur there."""
+    def note(self, where: ConditionType | Group) -> ReasonInfo | None:
+        """Return the meaning of the reason in this condition or group; None if the reason does not occur in it."""
         return next((one for one in self.notes if one.where == where), None)
 
 
@@ -577,6 +591,6 @@ FORMER_REASONS: dict[str, Reason] = {
     "NotReloaded": Reason.RELOAD_PENDING,
     "NotDiscovered": Reason.NOT_SELECTED,
 }
-"""Former names of reasons, as a status that an earlier version wrote holds them."""
+"""Former names of reasons, found in a status that an earlier version wrote."""
 
 REASONS = {str(one): one for one in Reason}

@@ -6,48 +6,57 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class About:
+class ConditionInfo:
     """The attributes of a type of condition."""
 
     question: str
     """The question that the condition answers."""
     summary: str = ""
-    """The condition that is true only if this one is: `Ready` or `Monitored`."""
+    """The summary that is true only if this condition is true: `Ready` or `Monitored`."""
     optional: bool = False
     """Whether the condition exists only for some specs."""
     survives_internal_error: bool = True
-    """Whether the condition stays as it was after an internal error; otherwise it becomes Unknown."""
+    """Whether the condition stays unchanged after an internal error; otherwise it becomes Unknown."""
 
 
 class ConditionType(StrEnum):
     """A type of condition; the members are in the order of the documentation."""
 
-    about: About
+    about: ConditionInfo
 
-    ACCEPTED = "Accepted", About("Is the spec valid?", summary="Ready")
+    ACCEPTED = "Accepted", ConditionInfo("Is the spec valid?", summary="Ready")
     APPLIED = (
         "Applied",
-        About("Does every object that Metricat manages match the spec?", survives_internal_error=False),
+        ConditionInfo("Does every object that Metricat manages match the spec?", survives_internal_error=False),
     )
-    AGENTS_READY = "AgentsReady", About("Does every node have a ready agent of the newest version?", summary="Ready")
+    AGENTS_READY = (
+        "AgentsReady",
+        ConditionInfo("Does every node have a ready agent of the newest version?", summary="Ready"),
+    )
     SELECTED = (
         "Selected",
-        About("Does a Prometheus select the ServiceMonitor, and one the PrometheusRules?", summary="Monitored"),
+        ConditionInfo("Does a Prometheus select the ServiceMonitor and the PrometheusRules?", summary="Monitored"),
     )
     RULES_LOADED = (
         "RulesLoaded",
-        About("Has that Prometheus loaded the current version of every rule, without a failure?", summary="Monitored"),
+        ConditionInfo(
+            "Has the Prometheus loaded the current version of every rule, and can it evaluate every rule?",
+            summary="Monitored",
+        ),
     )
-    SCRAPED = "Scraped", About("Does Prometheus have samples of every node?", summary="Monitored")
+    SCRAPED = "Scraped", ConditionInfo("Does Prometheus have samples of every node?", summary="Monitored")
     NOTIFICATIONS_CONFIGURED = (
         "NotificationsConfigured",
-        About("Does an Alertmanager select `spec.notifications`? (only if it is set)", optional=True),
+        ConditionInfo("Does an Alertmanager select `spec.notifications`? (only if it is set)", optional=True),
     )
-    READY = "Ready", About("Are the agents deployed? Helm, Argo CD and Flux wait for it.")
-    MONITORED = "Monitored", About("Does the monitoring work, from agents to alerts?", survives_internal_error=False)
+    READY = "Ready", ConditionInfo("Are the agents deployed? Helm, Argo CD and Flux wait for `Ready`.")
+    MONITORED = (
+        "Monitored",
+        ConditionInfo("Does the monitoring work, from agents to alerts?", survives_internal_error=False),
+    )
 
-    def __new__(cls, value: str, about: About) -> Self:
-        """Create a member that is its value and holds its attributes."""
+    def __new__(cls, value: str, about: ConditionInfo) -> Self:
+        """Create a member with this value and its attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.about = about
@@ -55,10 +64,10 @@ class ConditionType(StrEnum):
 
     @property
     def parts(self) -> "tuple[ConditionType, ...]":
-        """The conditions that this one summarizes; empty unless it is a summary."""
+        """The conditions that this condition summarizes; empty unless it is a summary."""
         return tuple(one for one in ConditionType if one.about.summary == self)
 
 
 TYPES = {str(one): one for one in ConditionType}
 FORMER_TYPES = {"Discovered": ConditionType.SELECTED, "Notified": ConditionType.NOTIFICATIONS_CONFIGURED}
-"""Former names of types, as a status that an earlier version wrote holds them."""
+"""Former names of types, found in a status that an earlier version wrote."""

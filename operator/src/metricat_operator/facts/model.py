@@ -1,4 +1,4 @@
-"""Facts about the cluster, as frozen types. Pure: the room cluster gathers them."""
+"""Facts about the cluster, as frozen types. Pure: the package `cluster` gathers them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

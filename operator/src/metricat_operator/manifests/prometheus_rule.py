@@ -47,14 +47,14 @@ def prometheus_rules(context: Context) -> list[Manifest]:
 def _parts(groups: Sequence[Manifest]) -> list[list[Manifest]]:
     """Split the groups, in order, into as few parts as possible."""
     parts: list[list[Manifest]] = [[]]
-    room = _MOST
+    free = _MOST
     for group in groups:
         size = len(json.dumps(group))
-        if size > room and parts[-1]:
+        if size > free and parts[-1]:
             parts.append([])
-            room = _MOST
+            free = _MOST
         parts[-1].append(group)
-        room -= size
+        free -= size
     return parts
 
 

@@ -1,1 +1,1 @@
-"""Metric families of the operator: its own work, the status of targets, and nodes. The `servers` room serves them."""
+"""Metric families of the operator: its own work, the status of targets, and nodes; `servers` exposes them."""

@@ -1,4 +1,4 @@
-"""Metrics of cordoned and new nodes, which silence alerts where kube-state-metrics is absent. Pure.
+"""Metrics of cordoned and new nodes, used to inhibit alerts if kube-state-metrics is absent. Pure.
 
 Only these nodes have series: a series for each of 5,000 nodes would cost too much at every scrape.
 """

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from metricat_operator.controller.operator import Operator
 
-WATCH_SILENCE_SECONDS = 180.0
-"""Longest time without activity of a watch, in seconds. The API server sends a bookmark every minute; longer silence
-means that the watch hangs."""
+WATCH_STALE_SECONDS = 180.0
+"""Maximum time of a watch without events, in seconds. The API server sends a bookmark every minute, so a watch that
+receives nothing for longer hangs."""
 
 KOPF_DELAY_SECONDS = 60.0
 """Longest delay of kopf's watch behind our own, in seconds; usually it is below one. kopf stops receiving events, for
@@ -22,7 +22,7 @@ async def serving(
     operator: Operator,
     port: int,
     *,
-    watch_silence: float = WATCH_SILENCE_SECONDS,
+    watch_stale: float = WATCH_STALE_SECONDS,
     kopf_delay: float = KOPF_DELAY_SECONDS,
 ) -> AsyncIterator[None]:
     """Serve probes on all addresses while the context is open."""
@@ -30,12 +30,12 @@ async def serving(
 
     async def healthz(_: web.Request) -> web.Response:
         now = time.monotonic()
-        silent = [cache.kind.name for cache in cluster.caches if now - cache.last_activity > watch_silence]
+        stale = [cache.kind.name for cache in cluster.caches if now - cache.last_activity > watch_stale]
         missed = operator.missed_by_kopf(kopf_delay)
         return _response(
             "; ".join(
                 f"{what}: {', '.join(names)}"
-                for what, names in (("watches hang", silent), ("kopf does not report", missed))
+                for what, names in (("watches hang", stale), ("kopf does not report", missed))
                 if names
             )
         )

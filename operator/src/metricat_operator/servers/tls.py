@@ -20,7 +20,7 @@ async def self_signed(name: str) -> ssl.SSLContext:
         raise RuntimeError(f"python -m {_MAKER} exited with {maker.returncode}; see its error output above")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Use a file in memory: the ssl module reads files only, and the root file system is read-only.
+    # Use a file in memory: the ssl module reads files only, and the root filesystem is read-only.
     memory = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         os.write(memory, pem)

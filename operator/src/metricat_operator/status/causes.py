@@ -5,7 +5,7 @@ The messages of the scheduler, a kubelet or an admission plugin are quoted uncha
 
 import re
 
-from metricat_operator.conditions import Group, Note, Reason
+from metricat_operator.conditions import Group, Reason, ReasonInfo
 from metricat_operator.conditions.reasons import REASONS
 from metricat_operator.facts.model import AgentPod, Event, Manifest, Node, Taint
 
@@ -23,7 +23,7 @@ EXPECTED = _STARTING | {
 }
 """Reasons that every new agent passes through, or that need no action."""
 
-_UNKNOWN = Note(Group.NODE, "", "See: `kubectl describe pod -n NAMESPACE POD`")
+_UNKNOWN = ReasonInfo(Group.NODE, "", "See: `kubectl describe pod -n NAMESPACE POD`")
 """For a reason that is not registered."""
 
 _NOT_FOUND = re.compile(r'\b(?:secret|configmap) "?([^"\s]+)"? not found')

@@ -1,6 +1,6 @@
 """Whether the monitoring works from agents to alerts: the queries for each Prometheus, and what the results mean.
 
-Pure: sending the queries is the task of the room cluster.
+Pure: the package `cluster` sends the queries.
 """
 
 from metricat_operator.verification.queries import prometheus_queries, subjects

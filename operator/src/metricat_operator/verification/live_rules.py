@@ -17,7 +17,7 @@ def name_of(rule: Manifest) -> str:
     return str(rule.get("alert") or rule.get("record") or "")
 
 
-def hold_seconds(rule: Manifest) -> float | None:
+def for_seconds(rule: Manifest) -> float | None:
     """Return the `for` of an alert, 0 where it has none; None where it is not a duration."""
     return seconds(rule.get("for") or "0s")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Facts, Manifest, PrometheusInstance
 from metricat_operator.facts.prometheus_query import QueryResult, RuleGroup, fingerprint
-from metricat_operator.verification.live_rules import groups, hold_seconds, name_of
+from metricat_operator.verification.live_rules import for_seconds, groups, name_of
 from metricat_operator.verification.queries import subjects
 from metricat_operator.verification.retention import beyond_retention
 from metricat_operator.verification.selection import Finding, Subject, join_words, selection_problem
@@ -147,7 +147,7 @@ def _older(rules: Mapping[RuleGroup, Sequence[Manifest]], result: QueryResult) -
     alerts = [(group, rule) for group, its in rules.items() for rule in its if "alert" in rule]
 
     def is_loaded(group: RuleGroup, rule: Manifest) -> bool:
-        hold = hold_seconds(rule)
+        hold = for_seconds(rule)
         if hold is None:  # Prometheus cannot load such a rule
             return False
         return (group, rule["alert"], fingerprint(hold, rule.get("annotations") or {})) in loaded

@@ -54,7 +54,7 @@ def test_null_counts_as_omitted() -> None:
         (
             {"agent": {"collectors": {"diskstats": {"excludeDevices": "^ram", "includeDevices": "^sd"}}}},
             "spec.agent.collectors.diskstats: excludeDevices and includeDevices cannot be combined. Set one of them. "  # noqa: ISC004 (one text)
-            "In a pool, set the one that it inherits from spec.agent to ''.",
+            "In a pool, set the pattern inherited from spec.agent to ''.",
         ),
         ({"monitor": {"labels": {"a b": "c"}}}, "spec.monitor.labels: 'a b' is not a Kubernetes label key"),
         (
@@ -86,13 +86,13 @@ def test_null_counts_as_omitted() -> None:
         (
             {"alerts": {"rules": {"NodeCPUUsageHigh": thresholds(90, 70)}}},
             "spec.alerts.rules.NodeCPUUsageHigh: critical.threshold 70 is below warning.threshold 90, so the "  # noqa: ISC004 (one text)
-            "critical alert fires first and silences its warning. Change one of them, or disable one level with "
+            "critical alert fires first and inhibits its warning. Change one of them, or disable one level with "
             "enabled: false.",
         ),
         (
             {"pools": [SSD | {"alerts": {"rules": {"NodeInodesFillUp": thresholds(24, 48)}}}]},
             "spec.pools[0].alerts.rules.NodeInodesFillUp: critical.threshold 48 is above warning.threshold 24, so "  # noqa: ISC004 (one text)
-            "the critical alert fires first and silences its warning. Change one of them, or disable one level with "
+            "the critical alert fires first and inhibits its warning. Change one of them, or disable one level with "
             "enabled: false.",
         ),
         (

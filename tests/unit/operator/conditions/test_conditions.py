@@ -2,7 +2,7 @@
 
 import pytest
 
-from metricat_operator.conditions import Condition, ConditionType, Group, Note, Reason
+from metricat_operator.conditions import Condition, ConditionType, Group, Reason, ReasonInfo
 from metricat_operator.conditions.condition import MAX_MESSAGE
 
 WRITTEN = {
@@ -52,7 +52,7 @@ def test_long_message_is_cut() -> None:
 
 
 def test_remedy_is_filled_in_as_plain_text() -> None:
-    note = Note(Group.NODE, "The pod fails.", "See `DAEMONSET`: `kubectl describe pod -n NAMESPACE POD`")
+    note = ReasonInfo(Group.NODE, "The pod fails.", "See `DAEMONSET`: `kubectl describe pod -n NAMESPACE POD`")
     filled = note.fill(namespace="monitoring", pod="a-1", daemon_set="a")
     assert filled == "See a: kubectl describe pod -n monitoring a-1"
 

@@ -139,7 +139,7 @@ def test_a_critical_alert_inhibits_only_its_own_warning() -> None:
     shared = {frozenset(names) for names in by_resource.values() if len(names) > 1}
     assert shared == {
         frozenset({"NodeRAIDDegraded", "NodeRAIDDiskFailed"}),
-        frozenset({"NodeFilesystemUsageHigh", "NodeImageFilesystemUsageHigh"}),  # of one file system, never both
+        frozenset({"NodeFilesystemUsageHigh", "NodeImageFilesystemUsageHigh"}),  # of one filesystem, never both
     }
     for rule in INHIBITIONS:
         compared = {"cluster", "namespace", "service", "node"}

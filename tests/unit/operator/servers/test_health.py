@@ -51,9 +51,9 @@ def probed(
     return asyncio.run(_probed(path, watched or [], reported or [], limits))
 
 
-def test_silent_watch_fails_the_liveness_probe() -> None:
+def test_stale_watch_fails_the_liveness_probe() -> None:
     assert probed("healthz") == (200, "ok\n")
-    status, text = probed("healthz", watch_silence=0.05)
+    status, text = probed("healthz", watch_stale=0.05)
     assert status == 503
     assert text.startswith("watches hang: Node, Pod, ")
 

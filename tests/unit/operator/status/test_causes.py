@@ -103,7 +103,7 @@ PODS: dict[str, tuple[Manifest, Event | None, str, str]] = {
         waits("ContainerCreating"),
         Event("FailedMount", "Unable to attach or mount volumes: unmounted volumes=[root]: timed out waiting"),
         "HungMount",
-        "timed out waiting. Check the node for an unreachable network file system",
+        "timed out waiting. Check the node for an unreachable network filesystem",
     ),
     "a missing path": (
         waits("ContainerCreating"),

@@ -307,7 +307,7 @@ def test_every_registered_type_is_in_the_status() -> None:
     assert {one["type"] for one in status(facts(*READY), RECEIVERS)["conditions"]} == set(ConditionType)
 
 
-def test_internal_error_keeps_every_condition() -> None:
+def test_internal_error_status_has_every_condition_type() -> None:
     before = status(facts(*READY), RECEIVERS)
     found = internal_error_status({**TARGET, "status": before}, "a fault", NOW)
     assert {one["type"] for one in found["conditions"]} == set(ConditionType)

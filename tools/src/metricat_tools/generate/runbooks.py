@@ -12,8 +12,7 @@ BY_HAND = "## What to do\n"
 
 _NOTE = '<!-- Generated from the alert catalogue by `make generate`. The part "What to do" is written by hand. -->'
 _CHART = "The chart installs this alert with `operator.prometheusRule.enabled`. Its threshold and duration are fixed."
-_MORE = "`enabled: false` disables a level. `labels`, next to the levels, adds labels for routing."
-_WHERE = "In the MonitoringTarget, for all nodes as here, or for some nodes under `alerts` of an entry in `spec.pools`."
+_WHERE = "In the MonitoringTarget. For some nodes only, write `alerts` in an entry of `spec.pools`."
 
 
 def page(alert: Alert, before: str) -> str:
@@ -82,5 +81,11 @@ def _settings(alert: Alert) -> str:
     for level in alert.levels:
         threshold = "" if level.threshold is None else f"threshold: {number(level.threshold)}, "
         lines.append(f"        {level.severity}: {{{threshold}for: {level.duration}}}")
-    where = _WHERE if alert.per_node else f"{_WHERE.partition(',')[0]}."
-    return "\n".join([where, "", "```yaml", *lines, "```", "", _MORE])
+    where = _WHERE if alert.per_node else f"{_WHERE.partition('.')[0]}."
+    levels = " and ".join(f"`{level.severity}`" for level in alert.levels)
+    more = (
+        f"`enabled: false` disables a level. `labels`, on the same level as {levels}, adds labels to the alert, for "
+        f"example "
+        "for routing."
+    )
+    return "\n".join([where, "", "```yaml", *lines, "```", "", more])

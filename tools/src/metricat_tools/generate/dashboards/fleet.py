@@ -60,7 +60,7 @@ BOARD = Board(
                     levels=GREEN_TO_RED,
                 ),
                 Panel(
-                    "Fullest file system",
+                    "Fullest filesystem",
                     (Query(f"max({recorded('node_filesystem_usage:percent')})"),),
                     "stat",
                     "percent",
@@ -79,7 +79,7 @@ BOARD = Board(
                         Query(recorded("node_cpu_usage:percent"), "CPU %"),
                         Query(recorded("node_load1_per_cpu:ratio"), "Load per CPU"),
                         Query(recorded("node_memory_usage:percent"), "Memory %"),
-                        Query(recorded("node_filesystem_usage:percent"), "Fullest file system %"),
+                        Query(recorded("node_filesystem_usage:percent"), "Fullest filesystem %"),
                         Query(recorded("node_inode_usage:percent"), "Fullest inodes %"),
                         Query(recorded("node_disk_io_util:percent"), "Busiest disk %"),
                         Query(f"sum by (node) ({_NETWORK})", "Network B/s"),

@@ -69,7 +69,7 @@ BOARD = Board(
         PanelRow(
             "Storage",
             (
-                _usage("File systems", "node_filesystem_usage:percent"),
+                _usage("Filesystems", "node_filesystem_usage:percent"),
                 _usage("Inodes", "node_inode_usage:percent"),
                 Panel(
                     "Read and written",

@@ -27,7 +27,7 @@ BOARD = Board(
                     height=4,
                 ),
                 Panel(
-                    "Longest silence of a watch",
+                    "Longest time without watch events",
                     (Query(f"max(metricat_watch_last_activity_age_seconds{{{ANYWHERE}}})"),),
                     "stat",
                     "s",
