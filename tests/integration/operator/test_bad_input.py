@@ -300,7 +300,9 @@ def test_rejected_edit_shows_in_the_accepted_column(cluster: Cluster, namespace:
 def test_rejected_new_target_writes_no_objects(cluster: Cluster, namespace: str) -> None:
     cluster.apply(target(namespace, {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}))
     eventually(lambda: accepted(cluster, namespace).get("status") == "False")
-    assert accepted(cluster, namespace)["message"].endswith(" No objects are written until this is corrected.")
+    assert accepted(cluster, namespace)["message"].endswith(
+        " The operator writes no objects until the spec is corrected."
+    )
     assert cluster.get("daemonset", CHILD, namespace) is None
 
 

@@ -36,7 +36,7 @@ _BASELINE_MEASURES = (
 )
 
 
-def _of(watched: _BaselineMeasure) -> tuple[Recording, ...]:
+def _baseline_rules(watched: _BaselineMeasure) -> tuple[Recording, ...]:
     name = f"metricat:{watched.recorded.partition(':')[0]}"
     hour, days, usual, spread, daily, weekly = (
         f"{name}:{what}{{<selector>}}"
@@ -64,7 +64,9 @@ def _of(watched: _BaselineMeasure) -> tuple[Recording, ...]:
     )
 
 
-BASELINE: tuple[Recording, ...] = tuple(recording for watched in _BASELINE_MEASURES for recording in _of(watched))
+BASELINE: tuple[Recording, ...] = tuple(
+    recording for watched in _BASELINE_MEASURES for recording in _baseline_rules(watched)
+)
 
 _DEVIATIONS = " or ".join(
     f"label_replace(metricat:{watched.recorded.partition(':')[0]}:deviation{{<selector>}}, "

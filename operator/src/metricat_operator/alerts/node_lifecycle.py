@@ -29,7 +29,7 @@ _OUT_OF_SERVICE = (
 _CREATED = "(kube_node_created or metricat_node_created_timestamp_seconds)"
 
 
-def _of(facts: str) -> str:
+def _nodes_matching(facts: str) -> str:
     """Return the expression that is 1 for each of the target's nodes in `facts`."""
     return f"count by ({KEYS}) (metricat:node_agent:up{{<selector>}} and on (node) ({facts}))"
 
@@ -37,8 +37,8 @@ def _of(facts: str) -> str:
 RECORDED: tuple[Recording, ...] = (
     # 1 if the agent is scraped; 0 if it is not, or if the operator reports that the node has none.
     Recording("metricat:node_agent:up", f"{_UP} == 0 or on (node) {_MISSING} or on (node) {_UP}"),
-    Recording("metricat:node:cordoned", _of(_OUT_OF_SERVICE)),
-    Recording("metricat:node:new", _of(f"time() - {_CREATED} < 900")),
+    Recording("metricat:node:cordoned", _nodes_matching(_OUT_OF_SERVICE)),
+    Recording("metricat:node:new", _nodes_matching(f"time() - {_CREATED} < 900")),
 )
 
 INHIBITED_BY = "NodeCordoned|NodeNew"

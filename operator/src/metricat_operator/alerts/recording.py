@@ -31,7 +31,7 @@ def _rate(metric: str, keys: str = KEYS) -> str:
     return f"max by ({keys}) (rate({metric}{{<selector>}}[<window>]))"
 
 
-def _own(name: str) -> str:
+def _recorded(name: str) -> str:
     """Return the selector of a recorded series."""
     return f"metricat:{name}{{<selector>}}"
 
@@ -54,8 +54,8 @@ def _hours_until(left: str, used: str) -> str:
 
     The value is absent without 3 hours of history, or without growth.
     """
-    growth = f"(3600 * deriv({_own(used)}[6h]) > 0)"
-    return f"{left} / on ({FILESYSTEM}) {growth} and on ({FILESYSTEM}) ({_own(used)} offset 3h)"
+    growth = f"(3600 * deriv({_recorded(used)}[6h]) > 0)"
+    return f"{left} / on ({FILESYSTEM}) {growth} and on ({FILESYSTEM}) ({_recorded(used)} offset 3h)"
 
 
 _CPU_TIME = "node_cpu_seconds_total"
@@ -90,14 +90,14 @@ CPU_MEMORY: tuple[Recording, ...] = (
     ),
     Recording(
         "metricat:node_memory_usage:percent",
-        f"100 * {_own('node_memory_used:bytes')} / on ({KEYS}) {_raw('node_memory_MemTotal_bytes')}",
+        f"100 * {_recorded('node_memory_used:bytes')} / on ({KEYS}) {_raw('node_memory_MemTotal_bytes')}",
     ),
     Recording(
         "metricat:node_swap_used:bytes", f"{_raw('node_memory_SwapTotal_bytes')} - {_raw('node_memory_SwapFree_bytes')}"
     ),
     Recording(
         "metricat:node_swap_usage:percent",
-        f"100 * {_own('node_swap_used:bytes')} / on ({KEYS}) ({_raw('node_memory_SwapTotal_bytes')} > 0)",
+        f"100 * {_recorded('node_swap_used:bytes')} / on ({KEYS}) ({_raw('node_memory_SwapTotal_bytes')} > 0)",
     ),
     Recording("metricat:node_memory_major_faults:rate", _rate("node_vmstat_pgmajfault")),
     Recording(
@@ -133,8 +133,8 @@ DEVICES: tuple[Recording, ...] = (
     _disk("write_time:rate", "write_time_seconds_total"),
     Recording(
         "metricat:node_disk_await:milliseconds",
-        f"1000 * ({_own('node_disk_read_time:rate')} + {_own('node_disk_write_time:rate')}) "
-        f"/ (({_own('node_disk_reads:rate')} + {_own('node_disk_writes:rate')}) > 0)",
+        f"1000 * ({_recorded('node_disk_read_time:rate')} + {_recorded('node_disk_write_time:rate')}) "
+        f"/ (({_recorded('node_disk_reads:rate')} + {_recorded('node_disk_writes:rate')}) > 0)",
     ),
     _disk("io_util:percent", "io_time_seconds_total", "100 * "),
     _disk("queue:length", "io_time_weighted_seconds_total"),
@@ -144,15 +144,15 @@ DEVICES: tuple[Recording, ...] = (
     _network("drops", "drop_total"),
     Recording(
         "metricat:node_network_error:ratio",
-        f"{_own('node_network_errors:rate')} / ({_own('node_network_packets:rate')} > 0)",
+        f"{_recorded('node_network_errors:rate')} / ({_recorded('node_network_packets:rate')} > 0)",
     ),
     Recording(
         "metricat:node_network_drop:ratio",
-        f"{_own('node_network_drops:rate')} / ({_own('node_network_packets:rate')} > 0)",
+        f"{_recorded('node_network_drops:rate')} / ({_recorded('node_network_packets:rate')} > 0)",
     ),
     Recording(
         "metricat:node_network_bandwidth:percent",
-        f"100 * {_own('node_network_bytes:rate')} / on ({DEVICE}) group_left () "
+        f"100 * {_recorded('node_network_bytes:rate')} / on ({DEVICE}) group_left () "
         f"({_raw('node_network_speed_bytes', DEVICE)} > 0)",
     ),
 )
@@ -176,22 +176,22 @@ FILESYSTEMS: tuple[Recording, ...] = (
     ),
     Recording(
         "metricat:node_filesystem_full_6h:hours",
-        f"{_hours_until(_FS_AVAILABLE, _FS_USED)} and on ({FILESYSTEM}) {_own('node_filesystem_usage:percent')}",
+        f"{_hours_until(_FS_AVAILABLE, _FS_USED)} and on ({FILESYSTEM}) {_recorded('node_filesystem_usage:percent')}",
     ),
     Recording(
         "metricat:node_filesystem_full_1d:hours",
-        f"24 * {_FS_AVAILABLE} / on ({FILESYSTEM}) ({_own(_FS_USED)} - {_own(_FS_USED)} offset 1d > 0) "
-        f"and on ({FILESYSTEM}) {_own('node_filesystem_usage:percent')}",
+        f"24 * {_FS_AVAILABLE} / on ({FILESYSTEM}) ({_recorded(_FS_USED)} - {_recorded(_FS_USED)} offset 1d > 0) "
+        f"and on ({FILESYSTEM}) {_recorded('node_filesystem_usage:percent')}",
     ),
     Recording("metricat:node_inode_used:count", f"({_FILES} > 0) - {_FILES_FREE}"),
     Recording(
         "metricat:node_inode_usage:percent",
-        f"100 * {_own('node_inode_used:count')} / on ({FILESYSTEM}) {_FILES} and on ({FILESYSTEM}) {_FS_WRITABLE}",
+        f"100 * {_recorded('node_inode_used:count')} / on ({FILESYSTEM}) {_FILES} and on ({FILESYSTEM}) {_FS_WRITABLE}",
     ),
     Recording(
         "metricat:node_inode_full_6h:hours",
         f"{_hours_until(_FILES_FREE, 'node_inode_used:count')} "
-        f"and on ({FILESYSTEM}) {_own('node_inode_usage:percent')}",
+        f"and on ({FILESYSTEM}) {_recorded('node_inode_usage:percent')}",
     ),
 )
 

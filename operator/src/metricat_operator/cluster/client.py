@@ -43,7 +43,7 @@ def _ignore_request(_verb: str, _status: int) -> None:
     """Ignore the request."""
 
 
-class Permit(Protocol):
+class LeaderCheck(Protocol):
     """The right of this process to write, held by the leader."""
 
     def held(self) -> bool:
@@ -53,7 +53,7 @@ class Permit(Protocol):
         """Handle a refusal by the API server: another process is the leader."""
 
 
-class _AlwaysHeld:
+class _AlwaysLeader:
     def held(self) -> bool:
         return True
 
@@ -61,7 +61,7 @@ class _AlwaysHeld:
         """Ignore it: this process needs no permit."""
 
 
-_ALWAYS_HELD = _AlwaysHeld()
+_ALWAYS_LEADER = _AlwaysLeader()
 
 
 class NotLeaderError(Exception):
@@ -91,7 +91,10 @@ class Client:
     """Client of the API server; one per process. `close` ends it."""
 
     def __init__(
-        self, configuration: Configuration, on_request: OnRequest = _ignore_request, permit: Permit = _ALWAYS_HELD
+        self,
+        configuration: Configuration,
+        on_request: OnRequest = _ignore_request,
+        permit: LeaderCheck = _ALWAYS_LEADER,
     ) -> None:
         self._on_request = on_request
         self._permit = permit
@@ -99,7 +102,7 @@ class Client:
         self._dynamic = DynamicClient(self._api)
 
     @classmethod
-    async def connect(cls, on_request: OnRequest = _ignore_request, permit: Permit = _ALWAYS_HELD) -> Self:
+    async def connect(cls, on_request: OnRequest = _ignore_request, permit: LeaderCheck = _ALWAYS_LEADER) -> Self:
         """Connect with the pod's ServiceAccount or, outside a pod, with the kubeconfig (`$KUBECONFIG`).
 
         Apply, patch and delete require the permit when they are sent. Without it, or if the API server refuses them for

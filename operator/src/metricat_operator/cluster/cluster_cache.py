@@ -9,7 +9,7 @@ from metricat_operator.api.selectors import Requirements
 from metricat_operator.cluster import prometheus_objects, target_claims
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.compressed import pack, unpack
-from metricat_operator.cluster.derived import Derived
+from metricat_operator.cluster.derived import MemoizedValue
 from metricat_operator.cluster.kinds import CHILDREN, EVENT, INSTANCE_KINDS, NAMESPACE, NODE, POD, TARGET
 from metricat_operator.cluster.node_index import NodeIndex, trim_node
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
@@ -80,9 +80,9 @@ class ClusterCache:
             trim=prometheus_objects.trim_operator,
             namespaces=queried_namespaces,
         )
-        self._nodes = Derived(self.nodes, NodeIndex)
-        self._agents = Derived(self.pods, _by_target)
-        self._owned = [Derived(cache, _by_owner) for cache in self.children.values()]
+        self._nodes = MemoizedValue(self.nodes, NodeIndex)
+        self._agents = MemoizedValue(self.pods, _by_target)
+        self._owned = [MemoizedValue(cache, _by_owner) for cache in self.children.values()]
         self.instances = [
             Cache(kind, changed=lambda _: enqueue("", "", _CLUSTER_DELAY), trim=trim_instance)
             for kind in INSTANCE_KINDS

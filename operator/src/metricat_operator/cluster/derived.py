@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class Derived(Generic[T]):
+class MemoizedValue(Generic[T]):
     """Computed again only when read after a change of the cache: one change of a node affects every target."""
 
     cache: Cache

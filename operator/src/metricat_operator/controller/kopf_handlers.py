@@ -21,7 +21,7 @@ from metricat_operator.facts.model import Manifest
 log = structlog.get_logger(__name__)
 
 
-class _EndlessBackoffs:
+class _UnlimitedRetryDelays:
     """Jittered backoffs of 1, 2, 4 ... 30 seconds without end: kopf stops watching when its backoffs end."""
 
     def __iter__(self) -> Iterator[float]:
@@ -99,7 +99,7 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.posting.loggers = False
     settings.posting.reporting_component = naming.FIELD_MANAGER
     settings.posting.event_name_prefix = "metricat-"
-    settings.networking.error_backoffs = _EndlessBackoffs()
+    settings.networking.error_backoffs = _UnlimitedRetryDelays()
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 10
     settings.watching.inactivity_timeout = 70

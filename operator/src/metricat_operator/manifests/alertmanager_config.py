@@ -85,13 +85,13 @@ def _route(receiver: Receiver) -> Manifest:
         "receiver": receiver.name,
         "matchers": _matchers(*wanted),
         "repeatInterval": receiver.repeat_interval,
-        **_looked_at(receiver),
+        **_group_interval(receiver),
         "continue": True,
         **({"muteTimeIntervals": [receiver.name]} if receiver.quiet_hours else {}),
     }
 
 
-def _looked_at(receiver: Receiver) -> Manifest:
+def _group_interval(receiver: Receiver) -> Manifest:
     """Return the group interval: at Alertmanager's default of 5 minutes, a repeat interval of 5 would become 10."""
     often = int(spec_seconds(receiver.repeat_interval) / 10)
     return {"groupInterval": f"{often}s"} if often < _GROUP_INTERVAL else {}

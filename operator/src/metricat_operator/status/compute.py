@@ -117,7 +117,7 @@ def changed_conditions(status: Manifest, before: Manifest) -> list[Condition]:
     found = [
         one
         for kind, one in _conditions(status).items()
-        if not kind.parts and one.reason != Reason.QUERY_PENDING and _verdict(known.get(kind)) != _verdict(one)
+        if not kind.parts and one.reason != Reason.QUERY_PENDING and _outcome(known.get(kind)) != _outcome(one)
     ]
     if known:
         return found
@@ -145,7 +145,7 @@ def _conditions(status: Manifest) -> dict[ConditionType, Condition]:
     return {one.type: one for one in found if one}
 
 
-def _verdict(condition: Condition | None) -> tuple[bool | None, str] | None:
+def _outcome(condition: Condition | None) -> tuple[bool | None, str] | None:
     return None if condition is None else (condition.holds, condition.reason)
 
 

@@ -18,7 +18,7 @@ _INSTALL_OPERATOR = (
     "The cluster does not serve {kinds}. Install the Prometheus Operator, for example: helm install kps "
     "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack -n monitoring"
 )
-_NOT_ACCEPTED = "The spec is rejected (see Accepted). No objects are written until it is accepted."
+_NOT_ACCEPTED = "The spec is rejected (see Accepted). The operator writes no objects until the spec is accepted."
 
 
 def from_finding(kind: ConditionType, finding: Finding) -> Condition:
@@ -33,7 +33,11 @@ def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Condition:
     exist.
     """
     if parsed.errors:
-        rest = "Existing objects stay unchanged." if running else "No objects are written until this is corrected."
+        rest = (
+            "Existing objects stay unchanged."
+            if running
+            else "The operator writes no objects until the spec is corrected."
+        )
         reason = Reason.OVERLAPS if parsed.too_many_terms else Reason.INVALID
         return Condition(ConditionType.ACCEPTED, holds=False, reason=reason, message=_sentences([*parsed.errors, rest]))
     notes = list(parsed.warnings)
@@ -44,9 +48,7 @@ def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Condition:
     return Condition(ConditionType.ACCEPTED, holds=True, reason=reason, message=message)
 
 
-_SEPARATE = (
-    "Exclude them in spec.nodeSelector of either target, or give them settings of their own as a pool of the older one."
-)
+_SEPARATE = "Exclude these nodes in spec.nodeSelector of either target, or make them a pool of the older target."
 
 
 def _sentences(messages: Sequence[str]) -> str:
@@ -67,7 +69,7 @@ def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) ->
     if parsed.errors:
         return Condition(kind, holds=None, reason=Reason.NOT_ACCEPTED, message=_NOT_ACCEPTED)
     if parsed.spec and parsed.spec.paused:
-        message = "spec.paused is true, so no objects are written."
+        message = "spec.paused is true, so the operator writes no objects."
         return Condition(kind, holds=None, reason=Reason.PAUSED, message=message)
     other = [error for error in child_errors if error.reason != Reason.NOT_SERVED]
     if other:
@@ -98,7 +100,7 @@ def agents_ready(
 ) -> Condition:
     """Return whether every node that should have an agent has a ready one of the newest version.
 
-    `MutatedByAdmission` does not count: a policy that sets another registry or one more label does not stop agents.
+    `MutatedByAdmission` is ignored: a policy that sets another registry or one more label does not stop agents.
     """
     kind = ConditionType.AGENTS_READY
     counts = f"{len(wanted) - len(uncovered)}/{len(wanted)} nodes"
@@ -126,7 +128,7 @@ def _no_nodes(lost: Counter[str]) -> Condition:
 
     `kubectl get` prints the reason, so a target without effect is visible in the table of all targets.
     """
-    reason, message = Reason.NO_NODES, "No Linux nodes match: the cluster has none, or spec.nodeSelector matches none."
+    reason, message = Reason.NO_NODES, "No Linux nodes match: the cluster has none, or spec.nodeSelector excludes them."
     if lost:
         reason = Reason.OVERLAPS
         message = f"Every selected node belongs to an older MonitoringTarget: {_shares(lost)}. {_SEPARATE}"
@@ -134,7 +136,7 @@ def _no_nodes(lost: Counter[str]) -> Condition:
 
 
 def selected(target: Manifest, parsed: Parsed, facts: Facts) -> Condition:
-    """Return whether a Prometheus selects the ServiceMonitor, and one the PrometheusRules."""
+    """Return whether a Prometheus selects the ServiceMonitor and the PrometheusRules."""
     subjects = verification.subjects(facts)
     if unserved := sorted(facts.unserved & _wanted_kinds(parsed) & {"ServiceMonitor", "PrometheusRule"}):
         finding = Finding(None, Reason.NOT_SERVED, f"The cluster does not serve {_and(unserved)}. See Applied.")
@@ -179,7 +181,7 @@ _EARLIER = "Reported for the last accepted spec; the newest spec is rejected (se
 def monitored(conditions: Sequence[Condition]) -> Condition:
     """Summarize Selected, RulesLoaded and Scraped: whether the monitoring works.
 
-    If the newest spec is rejected, the condition is about what the last accepted spec created.
+    If the newest spec is rejected, the condition describes the objects of the last accepted spec.
     """
     kind = ConditionType.MONITORED
     parts = [one for one in conditions if one.type in kind.parts]

@@ -8,7 +8,7 @@ from metricat_operator.api.agent import Toleration
 from metricat_operator.api.parse import Parsed
 from metricat_operator.facts.model import AgentPod, Event, Facts, Manifest, Node, Taint
 from metricat_operator.status import causes
-from metricat_operator.status.members import Members, daemon_sets, members, runs_on
+from metricat_operator.status.members import PoolNodes, daemon_sets, members, runs_on
 
 _MOST_PODS = 8
 """Pods that do not start whose events are requested at once; the others most likely have the same cause."""
@@ -24,7 +24,7 @@ class Uncovered:
     message: str
 
 
-def coverage(pools: Sequence[Members], facts: Facts) -> list[Uncovered]:
+def coverage(pools: Sequence[PoolNodes], facts: Facts) -> list[Uncovered]:
     """Return the nodes without a ready agent, with the cause of each."""
     pods = _pods(facts)
     found = [
@@ -67,13 +67,13 @@ def _pods(facts: Facts) -> Mapping[str, AgentPod]:
     return pods
 
 
-def _daemon_set(pool: Members, facts: Facts) -> Manifest:
+def _daemon_set(pool: PoolNodes, facts: Facts) -> Manifest:
     """Return the DaemonSet of the pool; an empty one if it does not exist."""
     mine = [one for one in daemon_sets(facts) if one["metadata"].get("labels", {}).get(naming.LABEL_POOL) == pool.pool]
     return mine[0] if mine else {}
 
 
-def _cause(node: Node, pod: AgentPod | None, pool: Members, facts: Facts) -> tuple[str, str]:
+def _cause(node: Node, pod: AgentPod | None, pool: PoolNodes, facts: Facts) -> tuple[str, str]:
     if not node.ready:
         return causes.node_not_ready(node)
     daemon_set = _daemon_set(pool, facts)

@@ -14,7 +14,7 @@ from metricat_operator.facts.model import Facts, Manifest, Node
 
 
 @dataclass(frozen=True)
-class Members:
+class PoolNodes:
     """The nodes of a pool that should have an agent, and the tolerations of its agents."""
 
     pool: str
@@ -22,12 +22,12 @@ class Members:
     tolerations: tuple[Toleration, ...] = ()
 
 
-def members(parsed: Parsed, facts: Facts) -> list[Members]:
+def members(parsed: Parsed, facts: Facts) -> list[PoolNodes]:
     """Return every pool with its nodes, by the spec; if the spec is invalid, by the live DaemonSets."""
     real = [node for node in facts.nodes if node.linux and not node.virtual]
     if parsed.spec is None or parsed.errors:
         return [
-            Members(
+            PoolNodes(
                 one["metadata"].get("labels", {}).get(naming.LABEL_POOL, naming.DEFAULT_POOL),
                 tuple(node for node in real if runs_on(one, node)),
                 (Toleration(operator="Exists"),),  # its tolerations are in the invalid spec
@@ -39,7 +39,7 @@ def members(parsed: Parsed, facts: Facts) -> list[Members]:
     for node in real:
         if mine := owner(pools, node.labels):
             owned[mine.name].append(node)
-    return [Members(pool.name, tuple(owned[pool.name]), pool.agent.tolerations) for pool in pools]
+    return [PoolNodes(pool.name, tuple(owned[pool.name]), pool.agent.tolerations) for pool in pools]
 
 
 def virtual(parsed: Parsed, facts: Facts) -> dict[str, str]:

@@ -79,7 +79,7 @@ def _blocked_by(instance: PrometheusInstance, shards: int, may_query: MayQuery) 
     if not may_query(instance.namespace):
         return Reason.QUERYING_DISABLED, (
             f"The chart value operator.prometheusQueries disables querying in the namespace {instance.namespace}. "
-            "Enable it, or add the namespace to its list namespaces."
+            "Enable it, or add the namespace to operator.prometheusQueries.namespaces."
         )
     if not shards:
         command = f"kubectl describe {instance.resource} {instance.name} -n {instance.namespace}"

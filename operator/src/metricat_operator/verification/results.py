@@ -123,7 +123,8 @@ def _rule(facts: Facts, rule: Subject, instance: PrometheusInstance, warnings: s
     if missing := [group.name for group in wanted if loaded[group] != wanted[group]]:
         counts = f"{len(wanted) - len(missing)} of {len(wanted)} groups of {name}"
         message = (
-            f"{instance} has loaded {counts}. Not current: {join_words(missing)}. {_when_loaded(result, instance)}"
+            f"{instance} has loaded {counts}. Missing or outdated: {join_words(missing)}. "
+            f"{_when_loaded(result, instance)}"
         )
         return Finding(holds=False, reason=Reason.RULES_NOT_LOADED, message=message)
     failing = [one for one in result.rules if one.group in wanted and one.health == "err"]

@@ -1,4 +1,4 @@
-"""Which rules look further back than a Prometheus keeps samples."""
+"""Rules that need older samples than a Prometheus keeps."""
 
 import re
 from collections.abc import Iterable
@@ -26,4 +26,5 @@ def beyond_retention(rules: Iterable[Manifest], instance: PrometheusInstance) ->
     if not far:
         return ""
     names = join_words([f"{name} ({duration})" for name, duration in far.items()])
-    return f", but keeps samples for {instance.retention} only (its spec.retention); these look further back: {names}"
+    kept_for = f"{instance.retention} only (its spec.retention)"
+    return f", but keeps samples for {kept_for}; these rules need older samples: {names}"

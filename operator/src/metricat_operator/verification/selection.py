@@ -97,7 +97,7 @@ def find_selection(
 def _rules_on_other_prometheus(
     problems: Sequence[tuple[Subject, Mapping[PrometheusInstance, Finding | None]]],
 ) -> str:
-    """Return what to do where no Prometheus with the rules has the samples; empty where one has, or may have.
+    """Return the remedy if no Prometheus with the rules has the samples; empty if a Prometheus has, or may have, both.
 
     A PrometheusAgent keeps no samples but sends them on, and a ThanosRuler queries others for them.
     """
@@ -116,7 +116,8 @@ def _rules_on_other_prometheus(
         ):
             missing = [problem.message for instance, problem in found.items() if problem and instance in scraping]
             return (
-                "Alerts are evaluated where no samples are, unless remote write sends the samples on. Otherwise: "
+                "No Prometheus has both the rules and the samples. Unless remote write sends the samples to the "
+                "Prometheus with the rules: "
                 f"{join_words(missing, '; ')}"
             )
     return ""
@@ -128,7 +129,7 @@ _UP_TO_AN_HOUR = " (after the Secret is corrected, this message stays for up to 
 
 
 def _rejected(subject: Subject, instance: PrometheusInstance, rejections: Sequence[Rejection]) -> Finding | None:
-    """Return why the Prometheus Operator rejects the object; rejected rules are the matter of RulesLoaded."""
+    """Return why the Prometheus Operator rejects the object; RulesLoaded reports rejected rules."""
     if subject.kind not in _REJECTED:
         return None
     uid = subject.manifest["metadata"].get("uid")
@@ -143,7 +144,7 @@ def _rejected(subject: Subject, instance: PrometheusInstance, rejections: Sequen
 
 
 def selection_problem(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
-    """Return why this instance does not get the object, with the command that helps; None if it does."""
+    """Return why this instance does not get the object, with the command that helps; None if the instance does."""
     not_watched = None if instance.operators is None else _not_watched(subject, instance, instance.operators)
     return not_watched or _not_selected(target, subject, instance) or _not_in_bindings(subject, instance)
 
@@ -174,7 +175,7 @@ def _not_selected(target: str, subject: Subject, instance: PrometheusInstance) -
             section, _, name = subject.label_field.partition(".")
             patch = {"spec": {section: {name: labels}}}
             command = _command(f"kubectl patch mtarget {target} -n {subject.namespace} --type merge -p", patch)
-            remedy = f"To set it, run: {command}"
+            remedy = f"To set the labels, run: {command}"
         return _no(Reason.LABEL_MISSING, f"{what}: it requires {required}. {remedy}")
     return None
 
@@ -201,7 +202,7 @@ def _namespace_not_selected(
     arguments = " ".join(map(_label_argument, unmet))
     return (
         f"it requires namespaces with {required}. "
-        f"To label it, run: kubectl label --overwrite namespace {subject.namespace} {arguments}"
+        f"To label the namespace, run: kubectl label --overwrite namespace {subject.namespace} {arguments}"
     )
 
 
@@ -229,8 +230,8 @@ def _not_watched(
     return _no(
         Reason.NAMESPACE_NOT_WATCHED,
         f"{instance} does not get the {subject.kind}: the Prometheus Operator does not watch the namespace "
-        f"{subject.namespace} ({flags}). Add the namespace to the flag, or create the target in a namespace that it "
-        "watches.",
+        f"{subject.namespace} ({flags}). Add the namespace to the flag, or create the target in a watched "
+        "namespace.",
     )
 
 

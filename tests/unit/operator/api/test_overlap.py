@@ -108,7 +108,7 @@ def test_younger_target_reports_the_owners_of_its_nodes() -> None:
     assert found["nodes"]["desired"] == 2
     accepted = found["conditions"][0]
     assert (accepted["status"], accepted["reason"]) == ("True", "Overlaps")
-    assert "older MonitoringTargets: m/t1 (1 node). Exclude them in spec.nodeSelector" in accepted["message"]
+    assert "older MonitoringTargets: m/t1 (1 node). Exclude these nodes in spec.nodeSelector" in accepted["message"]
 
 
 def test_too_many_terms_are_an_error_with_a_remedy() -> None:

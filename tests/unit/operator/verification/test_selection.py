@@ -58,7 +58,7 @@ def test_missing_label_has_the_patch_command() -> None:
     start, _, patch = found.message.partition(" -p ")
     assert start == (
         "Prometheus monitoring/k8s does not select the ServiceMonitor: it requires release=kps. "
-        "To set it, run: kubectl patch mtarget nodes -n monitoring --type merge"
+        "To set the labels, run: kubectl patch mtarget nodes -n monitoring --type merge"
     )
     assert json.loads(patch.strip("'")) == {"spec": {"monitor": {"labels": {"release": "kps"}}}}
 
@@ -142,8 +142,8 @@ def test_rules_on_a_prometheus_without_samples_are_reported() -> None:
     found = find_selection("nodes", [monitor(), rules], [one("own", {}, none), one("k8s", none, {})])
     assert (found.holds, found.reason) == (None, "RulesOnOtherPrometheus")
     assert (
-        "Alerts are evaluated where no samples are, unless remote write sends the samples on. Otherwise: Prometheus"
-        in found.message
+        "No Prometheus has both the rules and the samples. Unless remote write sends the samples to the Prometheus "
+        "with the rules: Prometheus" in found.message
     )
     assert '{"spec": {"alerts": {"labels": {"a": "b"}}}}' in found.message
     for kind, scrapes in (("PrometheusAgent", {}), ("ThanosRuler", None), ("Prometheus", {})):
@@ -190,7 +190,7 @@ def test_namespace_that_the_prometheus_operator_does_not_watch() -> None:
     assert found.message == (
         "Prometheus monitoring/k8s does not get the ServiceMonitor: the Prometheus Operator does not watch the "
         "namespace monitoring (monitoring/po has --deny-namespaces=monitoring). Add the namespace to the flag, or "
-        "create the target in a namespace that it watches."
+        "create the target in a watched namespace."
     )
     assert verdict(monitor(), replace(instance({}), operators=(denying, PrometheusOperator("monitoring/other")))).holds
     assert verdict(monitor(), replace(instance({}), operators=())).reason == "NoManagingOperator"

@@ -113,7 +113,7 @@ def test_rules_that_look_further_back_than_samples_are_kept(expr: str, retention
     found = rules_loaded(given, {"r": ""})
     assert found.holds
     assert found.message.partition("has loaded the 1 rules of PrometheusRule r")[2] == (
-        f", but keeps samples for {retention} only (its spec.retention); these look further back: {names}"
+        f", but keeps samples for {retention} only (its spec.retention); these rules need older samples: {names}"
         if names
         else ""
     )
@@ -129,7 +129,7 @@ def test_status_is_unknown_before_the_first_result() -> None:
 def test_missing_or_different_rules_are_not_loaded(loaded: tuple[LoadedRule, ...]) -> None:
     found = rules_loaded(facts(replace(ANSWER, rules=loaded)), NAMES)
     assert (found.holds, found.reason) == (False, "RulesNotLoaded")
-    assert "has loaded 0 of 1 groups of PrometheusRule metricat-nodes. Not current: ours." in found.message
+    assert "has loaded 0 of 1 groups of PrometheusRule metricat-nodes. Missing or outdated: ours." in found.message
     assert "kubectl logs -n monitoring -l app.kubernetes.io/instance=k8s -c config-reloader" in found.message
 
 

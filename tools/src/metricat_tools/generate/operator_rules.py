@@ -3,7 +3,7 @@
 from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.rules import GroupManifest, number
 
-_OF_ITS_TARGET = {"namespace": "{{ $labels.target_namespace }}", "service": "metricat-{{ $labels.target }}"}
+_TARGET_LABELS = {"namespace": "{{ $labels.target_namespace }}", "service": "metricat-{{ $labels.target }}"}
 """The labels of the target's own alerts, so that the same receivers get them. A shortened name differs."""
 
 
@@ -18,7 +18,7 @@ def groups() -> list[GroupManifest]:
                     "expr": _render(level.expr or alert.expr, level.threshold),
                     "for": level.duration,
                     "labels": {
-                        **(_OF_ITS_TARGET if "$labels.target" in alert.resource else {}),
+                        **(_TARGET_LABELS if "$labels.target" in alert.resource else {}),
                         "severity": level.severity,
                         "resource": alert.resource,
                     },
