@@ -31,7 +31,7 @@ def called(name):
     with open("/proc/self/comm", "w") as comm:
         comm.write(name)
 """
-CULPRITS = {
+FAULTY_PROCESSES = {
     "cpu-burner": """called('cpu-burner')
 for _ in range(os.cpu_count()):
     if os.fork() == 0:
@@ -40,9 +40,9 @@ for _ in range(os.cpu_count()):
 while True:
     pass
 """.replace("SECONDS", str(SECONDS)),
-    "memory-hog": f"called('memory-hog')\nheld = b'x' * ({MEBIBYTES} << 20)\ntime.sleep({SECONDS})\n",
+    "memory-consumer": f"called('memory-consumer')\nheld = b'x' * ({MEBIBYTES} << 20)\ntime.sleep({SECONDS})\n",
     # Many processes, because each may open only a thousand files.
-    "file-hoarder": f"""called('file-hoarder')
+    "open-files": f"""called('open-files')
 for _ in range({FILES // 900}):
     if os.fork() == 0:
         signal.alarm({SECONDS})
@@ -52,7 +52,7 @@ time.sleep({SECONDS})
 """,
     "oom-victim": "called('oom-victim')\ntime.sleep(15)\nheld = b'x' * (200 << 20)\n",
 }
-_LIMITS = {"memory-hog": f"{MEBIBYTES + 64}Mi", "file-hoarder": "512Mi", "oom-victim": "48Mi", "cpu-burner": "64Mi"}
+_LIMITS = {"memory-consumer": f"{MEBIBYTES + 64}Mi", "open-files": "512Mi", "oom-victim": "48Mi", "cpu-burner": "64Mi"}
 
 
 def pod(image: str, node: str, namespace: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def pod(image: str, node: str, namespace: str) -> dict[str, Any]:
             "name": name,
             "image": image,
             "imagePullPolicy": "IfNotPresent",
-            "command": ["python3", "-c", _START + CULPRITS[name]],
+            "command": ["python3", "-c", _START + FAULTY_PROCESSES[name]],
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": _LIMITS[name]}},
         }
 
@@ -78,7 +78,7 @@ def pod(image: str, node: str, namespace: str) -> dict[str, Any]:
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 1,
             "securityContext": {"runAsNonRoot": True, "runAsUser": 65534},
-            "containers": [container(name) for name in CULPRITS],
+            "containers": [container(name) for name in FAULTY_PROCESSES],
         },
     }
 
@@ -95,13 +95,13 @@ class Volume:
             while True:
                 filler.write(bytes(1 << 16))
 
-    def crowd(self) -> None:
+    def exhaust_inodes(self) -> None:
         """Use all its inodes."""
         with suppress(OSError):
             for number in range(1000):
                 (self.mountpoint / f"f{number}").touch()
 
-    def freeze(self) -> None:
+    def remount_read_only(self) -> None:
         """Remount it read-only, as the kernel does after a disk error."""
         self._remount("ro")
 

@@ -114,7 +114,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
     cluster, demo = demo_and_nodes
     found = History()
     demo.wait_recorded()
-    with faults.volumes(cluster.node("n1"), "full", "crowded", "frozen") as (full, crowded, frozen):
+    with faults.volumes(cluster.node("n1"), "full", "crowded", "frozen") as (full, inodes_full, read_only):
         changed = yaml.safe_load(target())
         # The agents must still be scraped while all CPUs are busy.
         changed["spec"]["agent"] = {"resources": {"requests": {"cpu": "200m"}}}
@@ -129,8 +129,8 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
         try:
             demo.kubectl.apply(yaml.safe_dump(faults.pod(demo.images["agent"], "n1", NAMESPACE)))
             full.fill()
-            crowded.crowd()
-            frozen.freeze()
+            inodes_full.exhaust_inodes()
+            read_only.remount_read_only()
 
             def kill_and_look() -> None:
                 if "NodeAgentDown" not in found.fired:
@@ -140,7 +140,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
             follow(FIRING, lambda: found.fired.keys() == set(ALERTS), kill_and_look)
         finally:
             demo.kubectl.run("delete", "pod", "faults", "--namespace", NAMESPACE, "--ignore-not-found")
-            for volume in (full, crowded, frozen):
+            for volume in (full, inodes_full, read_only):
                 volume.repair()
         try:
             ended = time.monotonic()
@@ -174,7 +174,7 @@ def test_it_fires_and_resolves(history: History, alert: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alert", "culprit"), [("NodeCPUUsageHigh", "cpu-burner"), ("NodeMemoryUsageHigh", "memory-hog")]
+    ("alert", "culprit"), [("NodeCPUUsageHigh", "cpu-burner"), ("NodeMemoryUsageHigh", "memory-consumer")]
 )
 def test_alert_names_the_process_and_its_pod(history: History, alert: str, culprit: str) -> None:
     description = history.fired[alert].annotations["description"]

@@ -69,7 +69,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "NodeSwapUsageHigh": (
         Case("full", 20, WARNING, swap(100, 15)),
-        Case("room", 30, NONE, swap(100, 25)),
+        Case("below threshold", 30, NONE, swap(100, 25)),
         Case("no swap", 30, NONE, swap(0, 0)),
     ),
     "NodePressureMemory": (

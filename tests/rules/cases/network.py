@@ -9,7 +9,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "NodeNetworkBandwidthHigh": (
         Case("nearly full", 10, WARNING, bandwidth(85)),
         Case("full, the other way", 10, BOTH, bandwidth(97, way="transmit")),
-        Case("room", 30, NONE, bandwidth(70)),
+        Case("below threshold", 30, NONE, bandwidth(70)),
         Case("speed unknown", 30, NONE, bandwidth(97, speed=None)),
         Case("speed of -1", 30, NONE, bandwidth(97, speed=-1)),
         Case("speed of 0", 30, NONE, bandwidth(97, speed=0)),
@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "NodeConntrackHigh": (
         Case("nearly full", 10, WARNING, conntrack(80)),
         Case("full", 10, BOTH, conntrack(95)),
-        Case("room", 30, NONE, conntrack(70)),
+        Case("below threshold", 30, NONE, conntrack(70)),
     ),
     "NodeBondDegraded": (
         Case("one down", 10, WARNING, bond(2, 1)),

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "MetricatWatchStale": (
-        Case("silent", 6, WARNING, {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': steady(200)}),
+        Case("stale", 6, WARNING, {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': steady(200)}),
         Case(
             "a bookmark each minute",
             30,

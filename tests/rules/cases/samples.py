@@ -92,12 +92,12 @@ def inodes(percent: float | Values, *, read_only: int = 0, files: float = 1000) 
 
 
 def growth(start: float, per_day: float) -> Values:
-    """Linear growth, in per cent."""
+    """Linear growth, in %."""
     return lambda at: start + per_day * at / 60 / DAY
 
 
 def saw_tooth(low: float, height: float, hours: float) -> Values:
-    """Rise and sudden fall, in per cent, as of rotated logs."""
+    """Rise and sudden fall, in %, as of rotated logs."""
     return lambda at: low + height * (at % (3600 * hours)) / (3600 * hours)
 
 

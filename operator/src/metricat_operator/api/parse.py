@@ -49,7 +49,7 @@ def parse(spec: Mapping[str, Any], older: Sequence[Claim] = ()) -> Parsed:
     """Parse a target's spec, given the claims of older targets. Never raises.
 
     An unknown field is ignored with a warning: a newer CRD may have it. A deprecated name of a
-    field counts as the new one, with a warning.
+    field is treated as the new field, with a warning.
     """
     known = _without_nulls(spec)
     replaced = list(replace_deprecated(known, Spec))

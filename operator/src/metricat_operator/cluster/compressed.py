@@ -1,4 +1,4 @@
-"""Compressed storage of objects that are needed in full, but seldom. The metadata stay uncompressed.
+"""Compressed storage of objects that are rarely needed in full. The metadata stay uncompressed.
 
 The children of a target are some 70 kB of JSON, mostly alert rules. As Python objects they take twice that, compressed
 a tenth. They are read only when their target is reconciled. See docs/design/0016.

@@ -29,7 +29,7 @@ class PrometheusPod:
 
 @dataclass(frozen=True)
 class Job:
-    """The scrape job of a target; samples older than the window do not count."""
+    """The scrape job of a target; samples older than the window are ignored."""
 
     namespace: str
     service: str

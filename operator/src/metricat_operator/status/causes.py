@@ -52,7 +52,7 @@ def not_selected(daemon_set: Manifest) -> Cause:
 
 
 def no_pod(daemon_set: Manifest, event: Event | None) -> Cause:
-    """Return the cause for a node without a pod; the DaemonSet controller's event says why it created none."""
+    """Return the cause for a node without a pod; the event of the DaemonSet controller has the cause."""
     if not_observed(daemon_set):
         return Reason.ROLLOUT_IN_PROGRESS, "The DaemonSet controller has not processed the newest DaemonSet yet."
     failed = event is not None and event.reason == Reason.FAILED_CREATE
@@ -83,7 +83,7 @@ def pod_not_ready(pod: AgentPod, daemon_set: Manifest, event: Event | None) -> C
 
 
 def starting(pod: AgentPod) -> bool:
-    """Whether the pod's own status only says that it is starting."""
+    """Whether the status of the pod reports only that the pod is starting."""
     return not pod.ready and pod.reason in _STARTING
 
 

@@ -99,7 +99,7 @@ def internal_error_status(target: Manifest, message: str, now: str) -> Manifest:
 
 
 def is_unchanged(status: Manifest, before: Manifest) -> bool:
-    """Whether the status is already written; the order, and conditions of other writers, do not count."""
+    """Whether the status is already written; the order, and conditions of other writers, are ignored."""
 
     def content(of: Manifest) -> Manifest:
         return {**of, "conditions": {one["type"]: one for one in of.get("conditions", []) if one["type"] in types}}

@@ -36,7 +36,7 @@ def target(number: int, born: int, selector: Manifest, pools: list[Manifest]) ->
 
 
 def parsed(targets: list[Manifest]) -> list[tuple[Manifest, Parsed]]:
-    """Each target beside those that are older, the oldest first."""
+    """Each target with the older targets, the oldest first."""
     ranked = by_age(claim(one) for one in targets)
     named = {one["metadata"]["name"]: one for one in targets}
     return [

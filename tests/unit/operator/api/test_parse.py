@@ -139,8 +139,8 @@ def test_invalid_promql_is_a_warning(expr: str) -> None:
     )
 
 
-def doubted(rules: dict[str, Any], pool: dict[str, Any] | None = None) -> list[str]:
-    """What is doubted of the target's settings of one alert, or a pool's beside: where, and the two thresholds."""
+def threshold_warnings(rules: dict[str, Any], pool: dict[str, Any] | None = None) -> list[str]:
+    """Return warnings about one alert's settings in the target or a pool: the place and both thresholds."""
     pools = [SSD | {"alerts": {"rules": {"NodeMemoryUsageHigh": pool}}}] if pool else []
     parsed = parse({"alerts": {"rules": {"NodeMemoryUsageHigh": rules}}, "pools": pools})
     assert parsed.errors == ()
@@ -151,20 +151,24 @@ def test_thresholds_that_contradict_inherited_ones_are_a_warning() -> None:
     """Not an error: a default that changes must not make a spec invalid that was valid."""
     high = {"warning": {"threshold": 97}}
     where = "alerts.rules.NodeMemoryUsageHigh: critical.threshold"
-    assert doubted(high) == [f"spec.{where} 95 is below warning.threshold 97"]
-    assert doubted({"critical": {"threshold": 90}}, high) == [f"spec.pools[0].{where} 90 is below warning.threshold 97"]
+    assert threshold_warnings(high) == [f"spec.{where} 95 is below warning.threshold 97"]
+    assert threshold_warnings({"critical": {"threshold": 90}}, high) == [
+        f"spec.pools[0].{where} 90 is below warning.threshold 97"
+    ]
     # A contradiction that a pool inherits is reported once.
-    assert doubted(high, {"warning": {"for": "1h"}}) == [f"spec.{where} 95 is below warning.threshold 97"]
-    assert doubted(high, {"critical": {"threshold": 99}}) == [f"spec.{where} 95 is below warning.threshold 97"]
+    assert threshold_warnings(high, {"warning": {"for": "1h"}}) == [f"spec.{where} 95 is below warning.threshold 97"]
+    assert threshold_warnings(high, {"critical": {"threshold": 99}}) == [
+        f"spec.{where} 95 is below warning.threshold 97"
+    ]
 
 
 @pytest.mark.parametrize("off", ["warning", "critical"])
 def test_disabled_level_contradicts_nothing(off: str) -> None:
     rules = thresholds(90, 70)
     rules[off]["enabled"] = False
-    assert doubted(rules) == []
-    assert doubted({}, rules) == []
-    assert doubted({off: {"enabled": False}}, {"warning": {"threshold": 97}}) == []
+    assert threshold_warnings(rules) == []
+    assert threshold_warnings({}, rules) == []
+    assert threshold_warnings({off: {"enabled": False}}, {"warning": {"threshold": 97}}) == []
 
 
 JSON = st.recursive(

@@ -47,7 +47,7 @@ def condition(found: Manifest, kind: str) -> Manifest:
     return {key: one[key] for key in ("status", "reason", "message")}
 
 
-def test_all_is_well() -> None:
+def test_all_conditions_are_true() -> None:
     found = status(facts(*READY))
     assert found["observedGeneration"] == 3
     assert found["nodes"] == {"desired": 2, "ready": 2, "updated": 2, "uncovered": 0}

@@ -79,7 +79,7 @@ def everywhere(_: str) -> bool:
     return True
 
 
-def test_all_is_well() -> None:
+def test_all_conditions_are_true() -> None:
     found = rules_loaded(facts(ANSWER), NAMES)
     assert found.holds
     assert found.message == (
