@@ -41,7 +41,7 @@ def test_memory_is_the_hosts(demo: DemoCluster) -> None:
     assert [sample.value for sample in samples] == [int(line.split()[1]) * 1024] * 2
 
 
-def test_root_file_system_is_the_hosts(demo: DemoCluster) -> None:
+def test_root_filesystem_is_the_hosts(demo: DemoCluster) -> None:
     samples = demo.prometheus.query(f'node_filesystem_size_bytes{{service="{SERVICE}",mountpoint="/"}}')
     host = os.statvfs("/")
     assert [sample.value for sample in samples] == [host.f_blocks * host.f_frsize] * 2

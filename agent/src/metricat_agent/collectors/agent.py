@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 BUILD_INFO = gauge(
-    "metricat_agent_build_info", "1, labelled with the versions of the agent and its Python.", "version", "python"
+    "metricat_agent_build_info", "1, labeled with the versions of the agent and its Python.", "version", "python"
 )
 EXPORTER = gauge(
     "node_exporter_build_info",
-    "1, labelled with the agent's version. Dashboards of node_exporter query this metric.",
+    "1, labeled with the agent's version. Dashboards of node_exporter query this metric.",
     *("branch", "goarch", "goos", "goversion", "revision", "tags", "version"),
 )
 CPU_SECONDS = counter("metricat_agent_cpu_seconds_total", "CPU time that the agent used, in seconds.")
@@ -52,5 +52,5 @@ class Agent(Collector):
     families = (BUILD_INFO, EXPORTER, CPU_SECONDS, RESIDENT_MEMORY)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return parse(*read(self.host))

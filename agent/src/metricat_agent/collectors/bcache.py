@@ -105,7 +105,7 @@ class CacheSet:
 
 
 def read(host: Host, *, priorities: bool) -> list[CacheSet]:
-    """Read all cache sets, none if the kernel has no bcache. Skip a set that stops meanwhile."""
+    """Read all cache sets, none if the kernel has no bcache. Skip a set that stops during the read."""
     found = host.sys_each(
         "fs/bcache", lambda entry: _cache_set(host, entry, priorities=priorities), lambda entry: "-" in entry
     )
@@ -163,5 +163,5 @@ class Bcache(Collector):
     options = (PRIORITIES,)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host, priorities=self.option(PRIORITIES)), parse)

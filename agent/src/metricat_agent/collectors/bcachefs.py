@@ -37,13 +37,13 @@ WRITE_SIZE = gauge(
 )
 _DEVICE = ("uuid", "device")
 DEVICE_INFO = gauge(
-    "node_bcachefs_device_info", "1, labelled with a device's label and state.", *_DEVICE, "label", "state"
+    "node_bcachefs_device_info", "1, labeled with a device's label and state.", *_DEVICE, "label", "state"
 )
 NUMBERS = {
     "bucket_size": gauge("node_bcachefs_device_bucket_size_bytes", "Size of a device's buckets, in bytes.", *_DEVICE),
     "nbuckets": gauge("node_bcachefs_device_buckets", "Buckets of a device.", *_DEVICE),
     "durability": gauge(
-        "node_bcachefs_device_durability", "Number of replicas that a copy on this device counts as.", *_DEVICE
+        "node_bcachefs_device_durability", "Number of replicas that a copy on this device is worth.", *_DEVICE
     ),
 }
 DONE = counter(
@@ -79,7 +79,7 @@ def family_of(name: str) -> Family:
 
 
 def read(host: Host) -> list[Filesystem]:
-    """Read all mounted filesystems, none if the kernel has no bcachefs. Skip one that is unmounted meanwhile."""
+    """Read all mounted filesystems, if any. Skip a filesystem that is unmounted during the read."""
     return list(host.sys_each("fs/bcachefs", lambda entry: _filesystem(host, entry)).values())
 
 
@@ -165,5 +165,5 @@ class Bcachefs(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -58,5 +58,5 @@ class Bonds(Collector):
     families = (SLAVES, ACTIVE)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 _GROUP = ("uuid", "block_group_type")
-INFO = gauge("node_btrfs_info", "1, labelled with the label of a filesystem.", "uuid", "label")
+INFO = gauge("node_btrfs_info", "1, labeled with the label of a filesystem.", "uuid", "label")
 RESERVE = gauge(
     "node_btrfs_global_rsv_size_bytes", "Space reserved so that files can always be deleted, in bytes.", "uuid"
 )
 DEVICE_SIZE = gauge("node_btrfs_device_size_bytes", "Size of a device of a filesystem, in bytes.", "uuid", "device")
 RESERVED = gauge("node_btrfs_reserved_bytes", "Space reserved for writes in progress, in bytes.", *_GROUP)
-USED = gauge("node_btrfs_used_bytes", "Space in use, in bytes; copies of a block count once.", *_GROUP, "mode")
-SIZE = gauge("node_btrfs_size_bytes", "Space allocated, in bytes; copies of a block count once.", *_GROUP, "mode")
+USED = gauge(
+    "node_btrfs_used_bytes", "Space in use, in bytes; several copies of a block count as one.", *_GROUP, "mode"
+)
+SIZE = gauge(
+    "node_btrfs_size_bytes", "Space allocated, in bytes; several copies of a block count as one.", *_GROUP, "mode"
+)
 RATIO = gauge(
     "node_btrfs_allocation_ratio", "Bytes on devices for each byte of data in this type and mode.", *_GROUP, "mode"
 )
@@ -68,7 +72,7 @@ class Filesystem:
 
 
 def read(host: Host) -> list[Filesystem]:
-    """Read all mounted filesystems, none if the kernel has no Btrfs. Skip one that is unmounted meanwhile."""
+    """Read all mounted filesystems, if any. Skip a filesystem that is unmounted during the read."""
     found = host.sys_each("fs/btrfs", lambda entry: _filesystem(host, entry), lambda entry: "-" in entry)
     return list(found.values())
 
@@ -152,5 +156,5 @@ class Btrfs(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -64,5 +64,5 @@ class ConnectionTracking(Collector):
     families = (ENTRIES, LIMIT, *STATISTICS.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), lambda found: parse(*found))

@@ -63,5 +63,5 @@ class CpuFrequency(Collector):
     families = (*COLUMNS.values(), GOVERNOR)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -24,7 +24,7 @@ _KEYS = {
     "stepping": "stepping",
     "cachesize": "cache size",
 }
-INFO = gauge("node_cpu_info", "1, labelled with the properties of a CPU.", *_KEYS)
+INFO = gauge("node_cpu_info", "1, labeled with the properties of a CPU.", *_KEYS)
 FLAG = gauge("node_cpu_flag_info", "1 for each flag of the first CPU that the setting matches.", "flag")
 BUG = gauge("node_cpu_bug_info", "1 for each bug of the first CPU that the setting matches.", "bug")
 HERTZ = gauge(

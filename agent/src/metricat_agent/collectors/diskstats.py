@@ -57,7 +57,7 @@ COLUMNS: tuple[tuple[Family, float], ...] = (
 
 INFO = gauge(
     "node_disk_info",
-    "1, labelled with the hardware of a block device, from udev.",
+    "1, labeled with the hardware of a block device, from udev.",
     "device",
     "major",
     "minor",
@@ -70,12 +70,12 @@ INFO = gauge(
 )
 FILESYSTEM = gauge(
     "node_disk_filesystem_info",
-    "1, labelled with the filesystem on a block device, from udev.",
+    "1, labeled with the filesystem on a block device, from udev.",
     *("device", "type", "usage", "uuid", "version"),
 )
 MAPPER = gauge(
     "node_disk_device_mapper_info",
-    "1, labelled with the device mapper's names of a block device (LVM, multipath, encryption), from udev.",
+    "1, labeled with the device mapper's names of a block device (LVM, multipath, encryption), from udev.",
     *("device", "name", "uuid", "vg_name", "lv_name", "lv_layer"),
 )
 UDEV_INFOS = (
@@ -220,5 +220,5 @@ class Disks(Collector):
     filter_flags = (FilterFlags.of("device", "block devices", NO_DISKS),)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host, self.filter("device-exclude")), lambda found: parse(*found))

@@ -22,7 +22,7 @@ LABELS = (
     *("product_family", "product_name", "product_serial", "product_sku", "product_uuid", "product_version"),
     "system_vendor",
 )
-DMI = gauge("node_dmi_info", "1, labelled with the properties of the machine from its firmware.", *LABELS)
+DMI = gauge("node_dmi_info", "1, labeled with the properties of the machine from its firmware.", *LABELS)
 
 
 def read(host: Host) -> Mapping[str, str]:
@@ -50,5 +50,5 @@ class Dmi(Collector):
     families = (DMI,)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 _SECTOR = 512
 _NAMES = ("device", "sysfs_name")
-INFO = gauge("node_dmmultipath_device_info", "1, labelled with the UUID of a multipath device.", *_NAMES, "uuid")
+INFO = gauge("node_dmmultipath_device_info", "1, labeled with the UUID of a multipath device.", *_NAMES, "uuid")
 ACTIVE = gauge("node_dmmultipath_device_active", "1 if the device is active, 0 if it is suspended.", *_NAMES)
 SIZE = gauge("node_dmmultipath_device_size_bytes", "Size of the device, in bytes.", *_NAMES)
-PATHS = gauge("node_dmmultipath_device_paths", "Paths to the device.", *_NAMES)
-PATHS_ACTIVE = gauge("node_dmmultipath_device_paths_active", "Paths to the device that work.", *_NAMES)
-PATHS_FAILED = gauge("node_dmmultipath_device_paths_failed", "Paths to the device that do not work.", *_NAMES)
-STATE = gauge("node_dmmultipath_path_state", "1, labelled with the state of a path.", "device", "path", "state")
+PATHS = gauge("node_dmmultipath_device_paths", "Number of paths to the device.", *_NAMES)
+PATHS_ACTIVE = gauge("node_dmmultipath_device_paths_active", "Number of working paths to the device.", *_NAMES)
+PATHS_FAILED = gauge("node_dmmultipath_device_paths_failed", "Number of failed paths to the device.", *_NAMES)
+STATE = gauge("node_dmmultipath_path_state", "1, labeled with the state of a path.", "device", "path", "state")
 FAMILIES = (INFO, ACTIVE, SIZE, PATHS, PATHS_ACTIVE, PATHS_FAILED, STATE)
 _WORKS = ("running", "live")
-"""States of a path that works: of SCSI, and of NVMe."""
+"""States of a working path: SCSI, NVMe."""
 
 
 class Device(NamedTuple):
@@ -91,5 +91,5 @@ class Multipath(Collector):
     families = FAMILIES
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

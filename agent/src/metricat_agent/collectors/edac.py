@@ -102,5 +102,5 @@ class MemoryErrors(Collector):
     families = (*CONTROLLER.values(), *ROW.values(), *CHANNEL.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

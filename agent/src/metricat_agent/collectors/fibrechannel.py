@@ -18,7 +18,7 @@ LABELS = (
     *("speed", "port_state", "port_type", *_HEXADECIMAL, "symbolic_name"),
     *("supported_classes", "supported_speeds", "dev_loss_tmo"),
 )
-INFO = gauge("node_fibrechannel_info", "1, labelled with the properties of a port.", "fc_host", *LABELS)
+INFO = gauge("node_fibrechannel_info", "1, labeled with the properties of a port.", "fc_host", *LABELS)
 COUNTERS: dict[str, Family] = {
     file: counter(f"node_fibrechannel_{name}_total", text, "fc_host")
     for file, name, text in (
@@ -83,5 +83,5 @@ class FibreChannel(Collector):
     families = (INFO, *COUNTERS.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

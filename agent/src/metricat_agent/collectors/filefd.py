@@ -33,5 +33,5 @@ class FileDescriptors(Collector):
     families = (ALLOCATED, MAXIMUM)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

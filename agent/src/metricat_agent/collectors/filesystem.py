@@ -50,20 +50,20 @@ LOCAL_FSTYPES = frozenset(
 """Types for which statfs(2) uses only the kernel's memory. A subprocess calls statfs(2) for all others."""
 
 
-def _labelled(name: str, text: str) -> Family:
+def _labeled(name: str, text: str) -> Family:
     return gauge(f"node_filesystem_{name}", text, "device", "mountpoint", "fstype")
 
 
-SIZE = _labelled("size_bytes", "Size of the filesystem, in bytes.")
-FREE = _labelled("free_bytes", "Free space, including the space reserved for root, in bytes.")
-AVAILABLE = _labelled("avail_bytes", "Free space available to unprivileged users, in bytes.")
-FILES = _labelled("files", "Inodes of the filesystem; 0 if it creates them on demand.")
-FILES_FREE = _labelled("files_free", "Free inodes of the filesystem.")
-READ_ONLY = _labelled("readonly", "1 if the host mounted the filesystem read-only, 0 if not.")
-DEVICE_ERROR = _labelled("device_error", "1 if the size could not be read, or came from another device; 0 if not.")
+SIZE = _labeled("size_bytes", "Size of the filesystem, in bytes.")
+FREE = _labeled("free_bytes", "Free space, including the space reserved for root, in bytes.")
+AVAILABLE = _labeled("avail_bytes", "Free space available to unprivileged users, in bytes.")
+FILES = _labeled("files", "Inodes of the filesystem; 0 if it creates them on demand.")
+FILES_FREE = _labeled("files_free", "Free inodes of the filesystem.")
+READ_ONLY = _labeled("readonly", "1 if the host mounted the filesystem read-only, 0 if not.")
+DEVICE_ERROR = _labeled("device_error", "1 if the size could not be read, or came from another device; 0 if not.")
 MOUNT_INFO = gauge(
     "node_filesystem_mount_info",
-    "1, labelled with the major and minor number of the device.",
+    "1, labeled with the major and minor number of the device.",
     "device",
     "major",
     "minor",
@@ -102,7 +102,7 @@ def statvfs(path: str) -> MountAnswer:
     return MountAnswer(device_of(path), *numbers)
 
 
-def risky_mounts(mounts: Iterable[Mount]) -> frozenset[int]:
+def mounts_that_may_hang(mounts: Iterable[Mount]) -> frozenset[int]:
     """Return the numbers of mounts that may hang: those not in `LOCAL_FSTYPES`, and all mounts below them."""
     found: set[int] = set()
     for mount in sorted(mounts, key=lambda mount: len(mount.mount_point)):
@@ -123,7 +123,7 @@ class MountPlan:
 def plan_mounts(table: tuple[Mount, ...], mount_points: Filter, types: Filter) -> MountPlan:
     """Select mounts from a table."""
     chosen = tuple(mount for mount in table if mount_points.keeps(mount.mount_point) and types.keeps(mount.fstype))
-    return MountPlan(table, chosen, risky_mounts(table))
+    return MountPlan(table, chosen, mounts_that_may_hang(table))
 
 
 def read(host: Host, plan: MountPlan, prober: Prober) -> list[tuple[Mount, Usage | None]]:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-CHIPS = gauge("node_hwmon_chip_names", "1, labelled with the name of a chip.", "chip", "chip_name")
-LABEL = gauge("node_hwmon_sensor_label", "1, labelled with the label of a sensor.", "chip", "sensor", "label")
+CHIPS = gauge("node_hwmon_chip_names", "1, labeled with the name of a chip.", "chip", "chip_name")
+LABEL = gauge("node_hwmon_sensor_label", "1, labeled with the label of a sensor.", "chip", "sensor", "label")
 _SENSOR = re.compile(r"(in|cpu|fan|pwm|temp|curr|power|energy|humidity|intrusion|freq)(\d+)(?:_(\w+))?$")
-_OF_CHIP = {
+_CHIP_FILES = {
     # Files of the whole chip: their family, and the factor that converts to its unit.
     file: (gauge(f"node_hwmon_{name}", text, "chip", "sensor"), share)
     for file, name, share, text in (
@@ -30,25 +30,53 @@ _OF_CHIP = {
     )
 }
 _UNITS = {
-    # Kind of sensor: the suffix of the metric name, and the factor that converts to its unit.
-    "in": ("_volts", 0.001),
-    "cpu": ("_volts", 0.001),
-    "temp": ("_celsius", 0.001),
-    "curr": ("_amps", 0.001),
-    "energy": ("_joule_total", 0.000001),
-    "power": ("_watt", 0.000001),
-    "humidity": ("", 0.000001),
-    "fan": ("_rpm", 1),
-    "freq": ("_freq_mhz", 0.000001),
+    # Kind of sensor: the suffix of the metric name, the factor that converts to its unit, and the unit.
+    "in": ("_volts", 0.001, "volts"),
+    "cpu": ("_volts", 0.001, "volts"),
+    "temp": ("_celsius", 0.001, "degrees Celsius"),
+    "curr": ("_amps", 0.001, "amperes"),
+    "energy": ("_joule_total", 0.000001, "joules"),
+    "power": ("_watt", 0.000001, "watts"),
+    "humidity": ("", 0.000001, "millions of the kernel's unit (0.001 %)"),
+    "fan": ("_rpm", 1, "rotations per minute"),
+    "freq": ("_freq_mhz", 0.000001, "megahertz"),
+}
+_QUANTITIES = {
+    "in": "voltage",
+    "cpu": "CPU core reference voltage",
+    "temp": "temperature",
+    "curr": "current",
+    "energy": "energy used",
+    "power": "power",
+    "humidity": "relative humidity",
+    "fan": "fan speed",
+    "freq": "frequency",
+}
+_LIMITS = {
+    "min": "Lower limit",
+    "max": "Upper limit",
+    "lcrit": "Critical lower limit",
+    "crit": "Critical upper limit",
+    "emergency": "Emergency upper limit",
+    "average": "Average",
+    "lowest": "Lowest value",
+    "highest": "Highest value",
+    "target": "Target",
+}
+_PLAIN_TEXTS = {
+    ("pwm", ""): "PWM output that controls a fan: 0 (off) to 255 (full speed).",
+    ("intrusion", "alarm"): "1 if the chassis was opened, 0 if not.",
+    ("temp", "type"): "Type of a temperature sensor: 1 CPU diode, 2 transistor, 3 thermal diode, 4 thermistor, "
+    "5 AMDSI, 6 PECI.",
 }
 _NO_UNIT = ("fault", "alarm")
-_IN_TURNS = ("", "input", "min", "max", "target")
+_RPM_ELEMENTS = ("", "input", "min", "max", "target")
 """Elements of a fan that are in rotations per minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """One chip: the path of its device (unique for most chips), its entry, its name, and its files."""
+    """One chip: the path of its device (unique for most chips), its entry in sysfs, its name, and its files."""
 
     place: str
     entry: str
@@ -62,13 +90,13 @@ def clean(name: str) -> str:
 
 
 def read(host: Host) -> list[Chip]:
-    """Read all sensors. Some chips have them in the directory of their device."""
+    """Read all sensors. Some chips have the files of their sensors in the directory of their device."""
     found = []
     for entry in names_in(host, "class/hwmon"):
         directory = f"class/hwmon/{entry}"
         files: dict[str, str] = {}
         for place in (directory, f"{directory}/device"):
-            names = [name for name in names_in(host, place) if _SENSOR.match(name) or name in (*_OF_CHIP, "name")]
+            names = [name for name in names_in(host, place) if _SENSOR.match(name) or name in (*_CHIP_FILES, "name")]
             files |= attributes(host, place, names)
         name = files.pop("name", "")
         found.append(Chip(place_of(host, directory) or clean(name) or entry, entry, name, files))
@@ -85,7 +113,7 @@ def place_of(host: Host, directory: str) -> str:
 
 
 def keys(chips: Sequence[Chip]) -> list[str]:
-    """Return the key of each chip: the place, and for chips with the same place also the name or entry."""
+    """Return a unique key for each chip: its place. Chips with the same place also have their name or entry in it."""
     places = Counter([chip.place for chip in chips])
     names = Counter([(chip.place, chip.name) for chip in chips])
     return [
@@ -105,7 +133,7 @@ def names_in(host: Host, directory: str) -> list[str]:
 
 
 def attributes(host: Host, directory: str, names: Iterable[str]) -> Mapping[str, str]:
-    """Return the readable attributes."""
+    """Return the readable attributes of a directory; none if the directory is missing."""
     try:
         return host.sys_attributes(directory, names)
     except OSError:
@@ -114,22 +142,46 @@ def attributes(host: Host, directory: str, names: Iterable[str]) -> Mapping[str,
 
 @lru_cache(maxsize=512)
 def family_of(kind: str, element: str) -> tuple[Family, float]:
-    """Return the family of a sensor's number, and the factor that converts to its unit."""
+    """Return the family of a sensor's file, and the factor that converts to its unit."""
     name = f"node_hwmon_{kind}" + (f"_{clean(element)}" if element not in ("", "input") else "")
-    what = f"{element or 'input'} of the sensors called {kind}"
     labels = ("chip", "sensor")
     if element == "beep":
-        return gauge(f"{name}_enabled", f"1 if the sensors called {kind} may beep, 0 if not.", *labels), 1
+        return gauge(f"{name}_enabled", f"1 if the chip may beep for a sensor of type {kind}, 0 if not.", *labels), 1
     plain = element in _NO_UNIT or kind in ("pwm", "intrusion") or (kind, element) == ("temp", "type")
-    if plain or (kind == "fan" and element not in _IN_TURNS) or (kind == "freq" and element != "input"):
-        return gauge(name, f"The {what}.", *labels), 1
+    if plain or (kind == "fan" and element not in _RPM_ELEMENTS) or (kind == "freq" and element != "input"):
+        return gauge(name, plain_text(kind, element), *labels), 1
     if kind == "power" and element == "accuracy":
-        return gauge(name, f"The {what}, as a ratio.", *labels), 0.000001
+        return gauge(name, "Accuracy of the power, as a ratio.", *labels), 0.000001
     if kind == "power" and element.startswith("average_interval"):
-        return gauge(f"{name}_seconds", f"The {what}, in seconds.", *labels), 0.001
-    unit, share = _UNITS[kind]
+        text = f"Interval of the average power (file powerN_{element}), in seconds."
+        return gauge(f"{name}_seconds", text, *labels), 0.001
+    unit, share, _ = _UNITS[kind]
     make = counter if unit.endswith("_total") else gauge
-    return make(f"{name}{unit}", f"The {what}, in the unit of the name.", *labels), share
+    return make(f"{name}{unit}", text_with_unit(kind, element), *labels), share
+
+
+def plain_text(kind: str, element: str) -> str:
+    """Return the help text of a family without a unit."""
+    if text := _PLAIN_TEXTS.get((kind, element)):
+        return text
+    if element == "fault":
+        return f"1 if a sensor of type {kind} is faulty, so that its value is invalid; 0 if not."
+    if element.endswith("alarm"):
+        return f"1 if the alarm {kind}N_{element} is active, 0 if not."
+    return f"File {kind}N{'_' * bool(element)}{element} of a sensor (kernel: hwmon/sysfs-interface.rst)."
+
+
+def text_with_unit(kind: str, element: str) -> str:
+    """Return the help text of a family with a unit."""
+    _, share, unit = _UNITS[kind]
+    quantity = _QUANTITIES[kind]
+    if element in ("", "input"):
+        return f"{quantity[0].upper()}{quantity[1:]}, in {unit}."
+    if element in _LIMITS:
+        return f"{_LIMITS[element]} of the {quantity}, in {unit}."
+    if element.endswith("_alarm"):
+        return f"Alarm {kind}N_{element}: 0 if inactive, {share:g} if active (scaled like the {quantity})."
+    return f"File {kind}N_{element} of a sensor, in {unit}."
 
 
 def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sample]]:
@@ -140,7 +192,7 @@ def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sam
         if element == "label" or not re.fullmatch(r"-?\d+", text) or not sensors.keeps(f"{key};{sensor}"):
             continue
         if found is None:
-            family, share = _OF_CHIP[file]
+            family, share = _CHIP_FILES[file]
         elif element == "input" and sensor in chip.files:
             continue  # the same number under its other name
         else:
@@ -186,6 +238,6 @@ class HardwareSensors(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         sensors, chips = self.filter("sensor-exclude"), self.filter("chip-exclude")
         return self.parse_if_changed(read(self.host), lambda found: parse(found, sensors, chips))

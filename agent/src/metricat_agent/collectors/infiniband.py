@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PORT = ("device", "port")
 INFO = gauge(
-    *("node_infiniband_info", "1, labelled with the properties of an InfiniBand adapter."),
+    *("node_infiniband_info", "1, labeled with the properties of an InfiniBand adapter."),
     *("device", "board_id", "firmware_version", "hca_type"),
 )
 STATE = gauge(
@@ -133,7 +133,7 @@ class Adapter:
 
 
 def read(host: Host, devices: Filter) -> list[Adapter]:
-    """Read all adapters. Skip one that is removed meanwhile."""
+    """Read all adapters. Skip an adapter that is removed during the read."""
     try:
         entries = host.sys_names("class/infiniband")
     except FileNotFoundError:
@@ -195,5 +195,5 @@ class InfiniBand(Collector):
     filter_flags = (FilterFlags.of("device", "adapters", ""),)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host, self.filter("device-exclude")), parse)

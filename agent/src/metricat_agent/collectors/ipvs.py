@@ -108,6 +108,6 @@ class VirtualServers(Collector):
     options = (BACKEND_LABELS,)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         wanted = self.option(BACKEND_LABELS)
         return self.parse_if_changed(read(self.host), lambda found: parse(*found, wanted))

@@ -61,7 +61,7 @@ class SeLinux(Collector):
     families = (SELINUX, SELINUX_MODE)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read_selinux(self.host), parse_selinux)
 
 

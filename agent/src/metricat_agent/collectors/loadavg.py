@@ -36,5 +36,5 @@ class LoadAverage(Collector):
     families = LOADS
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -121,5 +121,5 @@ class Memory(Collector):
     families = tuple(FAMILIES.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

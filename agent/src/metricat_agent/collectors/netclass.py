@@ -20,7 +20,7 @@ from metricat_agent.host.mountinfo import all_mounts
 UP = gauge("node_network_up", "1 if the device is operational, 0 if not.", "device")
 INFO = gauge(
     "node_network_info",
-    "1, labelled with the addresses and state of a device.",
+    "1, labeled with the addresses and state of a device.",
     "device",
     "address",
     "broadcast",
@@ -77,7 +77,7 @@ Attributes = Mapping[str, Mapping[str, str]]
 
 
 def is_host_sysfs(host: Host) -> bool:
-    """Return whether the agent's mount of /sys is that of the host's process 1, hence of its network namespace."""
+    """Return whether the agent's /sys is the mount of the host's process 1, and shows its network namespace."""
     device = device_of(host.sysfs)
     ours = all_mounts(read_text(f"{host.self_proc}/mountinfo"))
     if not any(mount.fstype == "sysfs" and mount.device_number == device for mount in ours):

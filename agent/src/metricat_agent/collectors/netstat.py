@@ -128,6 +128,6 @@ class NetworkStatistics(Collector):
         self._list = FieldList(lambda name: select6(name, self._fields))
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         tables, listed = read(self.host)
         return parse_tables(tables, self._fields, self._columns) + self.parse_if_changed(listed, self._list.parse)

@@ -1,7 +1,7 @@
 """Requests of the host's NFS client and NFS server, from ``/proc/1/net/rpc/nfs`` and ``nfsd``.
 
-Kernel: net/sunrpc/stats.c, fs/nfs/nfs4proc.c, fs/nfsd/stats.c. Both belong to a network namespace, so they are
-read through process 1.
+Kernel: net/sunrpc/stats.c, fs/nfs/nfs4proc.c, fs/nfsd/stats.c. Both files belong to a network namespace. So the
+collector reads those of process 1.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ _V4_OPERATIONS = _names(
     """
 )
 """Procedures in the kernel's order. Newer kernels only append to it."""
-_SILENT = ("-", "Null")
-"""Unused numbers, and operations of a server that do nothing."""
+_UNUSED_OPERATIONS = ("-", "Null")
+"""Placeholders for unused operation numbers, and the NULL procedure."""
 _PROTOCOLS = ("udp", "tcp")
 
 
@@ -139,8 +139,10 @@ def parse_server(text: str) -> Metrics:
     found = lines(text)
     if not found:
         return []
-    calls = requests("2", _V2, found.get("proc2", []), _SILENT) + requests("3", _V3, found.get("proc3", []), _SILENT)
-    calls += requests("4", _V4_OPERATIONS, found.get("proc4ops", []), _SILENT)
+    calls = requests("2", _V2, found.get("proc2", []), _UNUSED_OPERATIONS) + requests(
+        "3", _V3, found.get("proc3", []), _UNUSED_OPERATIONS
+    )
+    calls += requests("4", _V4_OPERATIONS, found.get("proc4ops", []), _UNUSED_OPERATIONS)
     if delegated := found.get("wdeleg_getattr"):
         calls.append((("4", "WdelegGetattr"), int(delegated[0])))
     net, rpc = found["net"], found["rpc"]
@@ -169,7 +171,7 @@ class NfsClient(Collector):
     families = (REQUESTS, PACKETS, CONNECTIONS, *RPCS.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host, "nfs"), parse_client)
 
 
@@ -181,5 +183,5 @@ class NfsServer(Collector):
     families = (SERVED, SERVER_PACKETS, SERVER_ERRORS, *_declared(SERVER))
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host, "nfsd"), parse_server)

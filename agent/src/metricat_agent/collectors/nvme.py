@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 LABELS = ("device", "firmware_revision", "model", "serial", "state", "cntlid")
-INFO = gauge("node_nvme_info", "1, labelled with the properties of an NVMe controller.", *LABELS)
+INFO = gauge("node_nvme_info", "1, labeled with the properties of an NVMe controller.", *LABELS)
 _PLACE = ("device", "nsid")
-NAMESPACE = gauge("node_nvme_namespace_info", "1, labelled with the state of an NVMe namespace.", *_PLACE, "ana_state")
+NAMESPACE = gauge("node_nvme_namespace_info", "1, labeled with the state of an NVMe namespace.", *_PLACE, "ana_state")
 CAPACITY = gauge("node_nvme_namespace_capacity_bytes", "Capacity of an NVMe namespace, in bytes.", *_PLACE)
 SIZE = gauge("node_nvme_namespace_size_bytes", "Size of an NVMe namespace, in bytes.", *_PLACE)
 USED = gauge("node_nvme_namespace_used_bytes", "Used part of an NVMe namespace, in bytes.", *_PLACE)
@@ -39,7 +39,7 @@ class Controller:
 
 
 def read(host: Host) -> dict[str, Controller]:
-    """Read each controller. Skip one that is removed meanwhile."""
+    """Read each controller. Skip a controller that is removed during the read."""
     try:
         entries = host.sys_names("class/nvme")
     except FileNotFoundError:
@@ -86,5 +86,5 @@ class Nvme(Collector):
     families = (INFO, NAMESPACE, CAPACITY, SIZE, USED, BLOCK)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -17,7 +17,7 @@ LABELS = (
     *("build_id", "id", "id_like", "image_id", "image_version", "name", "pretty_name"),
     *("variant", "variant_id", "version", "version_codename", "version_id"),
 )
-INFO = gauge("node_os_info", "1, labelled with the properties of the operating system.", *LABELS)
+INFO = gauge("node_os_info", "1, labeled with the properties of the operating system.", *LABELS)
 VERSION = gauge(
     "node_os_version", "Major and minor version of the operating system, as a number.", "id", "id_like", "name"
 )

@@ -37,7 +37,7 @@ SWAP: dict[str, Family] = {
     field: gauge(f"node_memory_swap_{field}_bytes", f"Swap space {text}, in bytes.")
     for field, text in (("total", "of the machine"), ("used", "in use"))
 }
-BATTERY = gauge("node_power_supply_capacity", "Charge of the battery, in percent.", "power_supply")
+BATTERY = gauge("node_power_supply_capacity", "Charge of the battery, in % of its capacity.", "power_supply")
 _DISKS = {
     "read_count": "node_disk_reads_completed_total",
     "write_count": "node_disk_writes_completed_total",
@@ -144,7 +144,7 @@ class PortableCpu(Collector):
     name, summary, families, essential = cpu.Cpu.name, cpu.Cpu.summary, (cpu.SECONDS,), True
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return parse_cpu(psutil().cpu_times(percpu=True))
 
 
@@ -155,7 +155,7 @@ class PortableMemory(Collector):
     families = (*MEMORY.values(), *SWAP.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return parse_fields(MEMORY, psutil().virtual_memory()) + parse_fields(SWAP, psutil().swap_memory())
 
 
@@ -195,7 +195,7 @@ class PortableNetworkDevices(Collector):
         return parse_devices(_NETWORK, found, self.filter("device-exclude"))
 
 
-class PortableFileSystems(Collector):
+class PortableFilesystems(Collector):
     """Space of filesystems."""
 
     name, summary, essential = "filesystem", "space of filesystems", True
@@ -226,7 +226,7 @@ class PortableStat(Collector):
     families = (totals.FIELDS["btime"],)
 
     def collect(self) -> Metrics:
-        """Read."""
+        """Return the boot time."""
         return [single(totals.FIELDS["btime"], psutil().boot_time())]
 
 
@@ -236,7 +236,7 @@ class PortableTime(Collector):
     name, summary, families, essential = "time", "the machine's clock", (clock.TIME,), True
 
     def collect(self) -> Metrics:
-        """Read."""
+        """Return the time of the clock."""
         return [single(clock.TIME, time.time())]
 
 
@@ -246,7 +246,7 @@ class PortableUname(Collector):
     name, summary, families, essential = "uname", kernel.Uname.summary, (kernel.INFO,), True
 
     def collect(self) -> Metrics:
-        """Read."""
+        """Return the name and version of the system."""
         found = platform.uname()
         node = self.host.node_name or found.node
         return [(kernel.INFO, [((found.system, found.release, found.version, found.machine, node, ""), 1)])]
@@ -271,7 +271,7 @@ PORTABLE: dict[str, type[Collector]] = {
         PortableBattery,
         PortableCpu,
         PortableDisks,
-        PortableFileSystems,
+        PortableFilesystems,
         PortableLoadAverage,
         PortableMemory,
         PortableNetworkDevices,

@@ -17,32 +17,70 @@ LABELS = (
     *("power_supply", "capacity_level", "charge_type", "health", "manufacturer", "model_name"),
     *("serial_number", "status", "technology", "type", "usb_type", "scope"),
 )
-INFO = gauge("node_power_supply_info", "1, labelled with the properties of a power supply.", *LABELS)
+INFO = gauge("node_power_supply_info", "1, labeled with the properties of a power supply.", *LABELS)
 
 
-def _column(file: str, name: str, share: float) -> tuple[str, tuple[Family, float]]:
-    return file, (
-        gauge(f"node_power_supply_{name}", f"The file {file} of a power supply, in base units.", "power_supply"),
-        share,
-    )
+def _column(file: str, name: str, text: str, share: float) -> tuple[str, tuple[Family, float]]:
+    return file, (gauge(f"node_power_supply_{name}", text, "power_supply"), share)
 
 
-_PLAIN = (
-    *("authentic", "calibrate", "capacity", "capacity_alert_max", "capacity_alert_min", "cyclecount", "online"),
-    *("present", "time_to_empty_seconds", "time_to_full_seconds"),
-)
-_MILLIONTHS = (
-    *("current_boot", "current_max", "current_ampere", "energy_empty", "energy_empty_design", "energy_full"),
-    *("energy_full_design", "energy_watthour", "voltage_boot", "voltage_max", "voltage_max_design", "voltage_min"),
-    *("voltage_min_design", "voltage_volt", "voltage_ocv", "charge_control_limit", "charge_control_limit_max"),
-    *("charge_counter", "charge_empty", "charge_empty_design", "charge_full", "charge_full_design", "charge_ampere"),
-    *("charge_term_current", "constant_charge_current", "constant_charge_current_max", "constant_charge_voltage"),
-    *("constant_charge_voltage_max", "precharge_current", "input_current_limit", "power_watt"),
-)
-_TENTHS = tuple(
-    f"temp{part}_celsius" for part in ("", "_alert_max", "_alert_min", "_ambient", "_ambient_max", "_ambient_min")
-)
-_CALLED = {
+_PLAIN = {
+    "authentic": "1 if the manufacturer of the supply is verified as authentic, 0 if not.",
+    "calibrate": "Calibration state of the battery or of its charge counter.",
+    "capacity": "Charge of the battery, in % of its capacity.",
+    "capacity_alert_max": "Charge of the battery above which the kernel reports it, in %.",
+    "capacity_alert_min": "Charge of the battery below which the kernel reports it, in %.",
+    "cyclecount": "Number of full cycles of charge and discharge.",
+    "online": "0 if the supply provides no power; 1 or 2 if it does, at a fixed or an adjustable voltage.",
+    "present": "1 if the battery is present, 0 if not.",
+    "time_to_empty_seconds": "Time until the battery is empty, in seconds.",
+    "time_to_full_seconds": "Time until the battery is full, in seconds.",
+}
+"""Names and help texts of families in the kernel's unit."""
+_MILLIONTHS = {
+    "current_boot": "Current measured at boot, in amperes.",
+    "current_max": "Maximum current, in amperes.",
+    "current_ampere": "Current, in amperes.",
+    "energy_empty": "Energy at which the battery is considered empty, in watt-hours.",
+    "energy_empty_design": "Energy of an empty battery by design, in watt-hours.",
+    "energy_full": "Energy when the battery was last full, in watt-hours.",
+    "energy_full_design": "Energy of a full battery by design, in watt-hours.",
+    "energy_watthour": "Energy in the battery, in watt-hours.",
+    "voltage_boot": "Voltage measured at boot, in volts.",
+    "voltage_max": "Maximum voltage, in volts.",
+    "voltage_max_design": "Maximum voltage by design, in volts.",
+    "voltage_min": "Minimum voltage, in volts.",
+    "voltage_min_design": "Minimum voltage by design, in volts.",
+    "voltage_volt": "Voltage, in volts.",
+    "voltage_ocv": "Open-circuit voltage of the battery, in volts.",
+    "charge_control_limit": "Maximum charging current that is set, in amperes.",
+    "charge_control_limit_max": "Maximum charging current that can be set, in amperes.",
+    "charge_counter": "Counter of the charge, in ampere-hours; it can be negative.",
+    "charge_empty": "Charge at which the battery is considered empty, in ampere-hours.",
+    "charge_empty_design": "Charge of an empty battery by design, in ampere-hours.",
+    "charge_full": "Charge when the battery was last full, in ampere-hours.",
+    "charge_full_design": "Charge of a full battery by design, in ampere-hours.",
+    "charge_ampere": "Charge of the battery, in ampere-hours.",
+    "charge_term_current": "Current at which charging ends, in amperes.",
+    "constant_charge_current": "Constant charging current that is set, in amperes.",
+    "constant_charge_current_max": "Maximum constant charging current that the supply supports, in amperes.",
+    "constant_charge_voltage": "Constant charging voltage that is set, in volts.",
+    "constant_charge_voltage_max": "Maximum constant charging voltage that the supply supports, in volts.",
+    "precharge_current": "Current before the main charging phase, in amperes.",
+    "input_current_limit": "Limit of the current that a charger draws from its source, in amperes.",
+    "power_watt": "Power, in watts.",
+}
+"""The same, for files in millionths of the unit."""
+_TENTHS = {
+    "temp_celsius": "Temperature of the battery, in degrees Celsius.",
+    "temp_alert_max_celsius": "Temperature of the battery above which the kernel reports it, in degrees Celsius.",
+    "temp_alert_min_celsius": "Temperature of the battery below which the kernel reports it, in degrees Celsius.",
+    "temp_ambient_celsius": "Ambient temperature, in degrees Celsius.",
+    "temp_ambient_max_celsius": "Upper limit of the ambient temperature, in degrees Celsius.",
+    "temp_ambient_min_celsius": "Lower limit of the ambient temperature, in degrees Celsius.",
+}
+"""The same, for files in tenths of the unit."""
+_FILES = {
     "current_ampere": "current_now",
     "energy_watthour": "energy_now",
     "voltage_volt": "voltage_now",
@@ -52,12 +90,12 @@ _CALLED = {
     "time_to_empty_seconds": "time_to_empty_now",
     "time_to_full_seconds": "time_to_full_now",
 }
-"""Files whose family has another name."""
+"""The kernel's file for each family whose name differs from the file's."""
 COLUMNS: dict[str, tuple[Family, float]] = dict(
     [
-        *(_column(_CALLED.get(name, name), name, 1) for name in _PLAIN),
-        *(_column(_CALLED.get(name, name), name, 0.000001) for name in _MILLIONTHS),
-        *(_column(name.removesuffix("_celsius"), name, 0.1) for name in _TENTHS),
+        *(_column(_FILES.get(name, name), name, text, 1) for name, text in _PLAIN.items()),
+        *(_column(_FILES.get(name, name), name, text, 0.000001) for name, text in _MILLIONTHS.items()),
+        *(_column(name.removesuffix("_celsius"), name, text, 0.1) for name, text in _TENTHS.items()),
     ]
 )
 
@@ -91,5 +129,5 @@ class PowerSupplies(Collector):
     filter_flags = (FilterFlags("power supplies", "ignored-supplies", ""),)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host, self.filter("ignored-supplies")), parse)

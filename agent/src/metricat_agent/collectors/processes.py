@@ -52,7 +52,7 @@ def mask_name(name: str, mask: str) -> str:
 
 def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
     """Return three series for each process."""
-    labelled = [
+    labeled = [
         (
             (
                 str(process.stat.pid),
@@ -65,9 +65,9 @@ def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
         for process in processes
     ]
     return [
-        (CPU, [(labels, round(process.cpu_ratio, 6)) for labels, process in labelled]),
-        (MEMORY, [(labels, process.stat.resident) for labels, process in labelled]),
-        (THREADS, [(labels, process.stat.threads) for labels, process in labelled]),
+        (CPU, [(labels, round(process.cpu_ratio, 6)) for labels, process in labeled]),
+        (MEMORY, [(labels, process.stat.resident) for labels, process in labeled]),
+        (THREADS, [(labels, process.stat.threads) for labels, process in labeled]),
     ]
 
 

@@ -51,7 +51,7 @@ def read(host: Host) -> list[Zone]:
     ]
 
 
-def parse(zones: Iterable[Zone], *, labelled: bool) -> Metrics:
+def parse(zones: Iterable[Zone], *, labeled: bool) -> Metrics:
     """Distinguish zones of the same name by the number at its end, or by their order."""
     seen: Counter[str] = Counter()
     columns: dict[Family, list[Sample]] = {}
@@ -59,8 +59,8 @@ def parse(zones: Iterable[Zone], *, labelled: bool) -> Metrics:
         numbered = _INDEX.fullmatch(zone.name)
         name, index = (numbered[1], int(numbered[2])) if numbered else (zone.name, seen[zone.name])
         seen[name] = index + 1
-        labels = (str(index), zone.path, *((name,) if labelled else ()))
-        family = ZONES if labelled else family_of(name)
+        labels = (str(index), zone.path, *((name,) if labeled else ()))
+        family = ZONES if labeled else family_of(name)
         columns.setdefault(family, []).append((labels, int(zone.energy) / 1e6))
     return list(columns.items())
 
@@ -74,6 +74,6 @@ class Energy(Collector):
     options = (ZONE_LABEL,)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
-        labelled = self.option(ZONE_LABEL)
-        return self.parse_if_changed(read(self.host), lambda zones: parse(zones, labelled=labelled))
+        """Read the files and return their metrics."""
+        labeled = self.option(ZONE_LABEL)
+        return self.parse_if_changed(read(self.host), lambda zones: parse(zones, labeled=labeled))

@@ -16,7 +16,7 @@ SLICES = counter("node_schedstat_timeslices_total", "Timeslices that tasks ran o
 
 
 def read(host: Host) -> str:
-    """Read the statistics. They are empty if the kernel lacks them."""
+    """Read the statistics. The text is empty if the kernel has no such statistics."""
     try:
         return host.proc("schedstat")
     except FileNotFoundError:
@@ -24,7 +24,7 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Metrics:
-    """Parse the last three numbers of the lines of CPUs: two times in nanoseconds, and the timeslices."""
+    """Parse the last three fields of each `cpu` line: running and waiting time in ns, number of timeslices."""
     columns: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
     for line in text.splitlines():
         if line.startswith("cpu"):
@@ -44,5 +44,5 @@ class Scheduler(Collector):
     families = (RUNNING, WAITING, SLICES)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -78,5 +78,5 @@ class Sockets(Collector):
     families = (USED, *FAMILIES.values(), *MEMORY.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), lambda found: parse(*found))

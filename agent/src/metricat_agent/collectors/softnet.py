@@ -51,5 +51,5 @@ class SoftNet(Collector):
     families = tuple(COLUMNS.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

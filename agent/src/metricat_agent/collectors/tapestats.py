@@ -60,5 +60,5 @@ class TapeDrives(Collector):
     filter_flags = (FilterFlags("tape drives", "ignored-devices", ""),)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host, self.filter("ignored-devices")), parse)

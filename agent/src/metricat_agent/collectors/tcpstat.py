@@ -48,5 +48,5 @@ class TcpStates(Collector):
     on_by_default = False
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return parse(read(self.host))

@@ -49,5 +49,5 @@ class ThermalZones(Collector):
     families = (TEMPERATURE, STATE, GREATEST)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

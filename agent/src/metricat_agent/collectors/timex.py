@@ -97,5 +97,5 @@ class Timex(Collector):
         self._read = reader()
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return parse(self._read())

@@ -45,5 +45,5 @@ class UdpQueues(Collector):
     families = (QUEUES,)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

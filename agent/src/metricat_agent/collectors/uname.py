@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 INFO = gauge(
     "node_uname_info",
-    "1, labelled with the node's kernel and name from uname(2).",
+    "1, labeled with the node's kernel and name from uname(2).",
     "sysname",
     "release",
     "version",
@@ -47,5 +47,5 @@ class Uname(Collector):
     families = (INFO,)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), lambda found: parse(*found, self.host.node_name))

@@ -52,5 +52,5 @@ class VirtualMemory(Collector):
         self._list = FieldList(lambda name: select(name, fields))
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), self._list.parse)

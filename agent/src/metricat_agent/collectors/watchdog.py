@@ -29,7 +29,7 @@ NUMBERS: dict[str, Family] = {
     )
 }
 LABELS = ("options", "identity", "state", "status", "pretimeout_governor")
-INFO = gauge("node_watchdog_info", "1, labelled with the properties of a watchdog.", "name", *LABELS)
+INFO = gauge("node_watchdog_info", "1, labeled with the properties of a watchdog.", "name", *LABELS)
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
@@ -58,5 +58,5 @@ class Watchdogs(Collector):
     families = (INFO, *NUMBERS.values())
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

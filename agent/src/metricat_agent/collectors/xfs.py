@@ -118,5 +118,5 @@ class Xfs(Collector):
     families = tuple(family for families in LINES.values() for family in families)
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

@@ -62,7 +62,7 @@ def family_of(part: str, name: str, *labels: str) -> Family:
 
 
 def read(host: Host) -> ZfsFiles:
-    """Read the existing tables, nothing without ZFS. Skip a pool that is exported meanwhile."""
+    """Read the existing tables, none without ZFS. Skip a pool that is exported during the read."""
     try:
         names = host.proc_names(_ROOT)
     except FileNotFoundError:
@@ -142,5 +142,5 @@ class Zfs(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Read and parse."""
+        """Read the files and return their metrics."""
         return self.parse_if_changed(read(self.host), parse)

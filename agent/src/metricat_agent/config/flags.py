@@ -46,7 +46,7 @@ GENERAL = (
     Option(
         "agent.cpu-limit",
         "2",
-        "per cent of one core that the agent may use; above it, the agent pauses collectors",
+        "CPU limit, in % of one core; above it, the agent pauses collectors",
         "PERCENT",
         former_names=("self.cpu-budget",),
     ),

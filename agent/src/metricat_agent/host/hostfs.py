@@ -75,8 +75,8 @@ class Host:
     def sys_each(self, directory: str, read: Callable[[str], T], keeps: Callable[[str], object] = bool) -> dict[str, T]:
         """Return the result of ``read`` for each entry of a directory of the host's /sys, by the entry's name.
 
-        The result is empty if the kernel has no such directory. Entries that raise OSError are left out: they were
-        removed meanwhile.
+        The result is empty if the kernel has no such directory. Entries that raise OSError are left out: they
+        disappeared during the read.
         """
         try:
             entries = self.sys_names(directory)

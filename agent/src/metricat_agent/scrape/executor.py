@@ -14,7 +14,7 @@ States of a worker::
 
     new thread ──▶ running a job ──▶ no job is left ──▶ another worker is idle: the thread ends
                       ▲    │                      └───▶ otherwise: idle, counted in `_idle` ──┐
-                      │    └── its run is closed meanwhile: hanging, until the job returns    │
+                      │    └── its run is closed first: hanging, until the job returns        │
                       └──────────────── the next run is put on the queue ────────────────────┘
 
 A job that is running or hanging is in `_busy`, with its start time. `_one_run` admits one scrape at a time; `_lock`

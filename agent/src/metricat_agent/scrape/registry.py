@@ -42,8 +42,8 @@ DROPPED = counter(
     "Series dropped because a collector exceeded --collector.series-limit, summed over scrapes; absent if none was.",
     "collector",
 )
-_OF_COLLECTORS = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
-FAMILIES = (*_OF_COLLECTORS, *cpu_limiter.FAMILIES)
+_COLLECTOR_FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
+FAMILIES = (*_COLLECTOR_FAMILIES, *cpu_limiter.FAMILIES)
 
 _OUR_NAMES = frozenset(family.name for family in FAMILIES)
 _LOG = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ class Registry:
 
     def _assemble(self, fmt: Format, selected: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> bytes:
         parts: list[bytes] = []
-        own: list[list[Sample]] = [[] for _ in _OF_COLLECTORS]
+        own: list[list[Sample]] = [[] for _ in _COLLECTOR_FAMILIES]
         durations, successes, errors, last, counts, dropped = own
         now = int(self._clock())  # whole seconds are exact enough for an age of hours, and shorter
         for name in selected:
@@ -192,7 +192,7 @@ class Registry:
             if record.dropped:
                 dropped.append((labels, record.dropped))
         self._record_cpu(outcomes)
-        metrics = [*zip(_OF_COLLECTORS, own, strict=True), *self._cpu_limiter.metrics()]
+        metrics = [*zip(_COLLECTOR_FAMILIES, own, strict=True), *self._cpu_limiter.metrics()]
         return b"".join((*parts, self._writer.text(metrics, fmt).encode(), TRAILERS[fmt].encode()))
 
     def _record_cpu(self, outcomes: Mapping[str, Outcome[_Written]]) -> None:

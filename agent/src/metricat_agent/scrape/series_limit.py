@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from metricat_agent.exposition.model import Metrics
 
 DEFAULT_LIMIT = 5_000
-"""Series of one collector: more than 256 CPUs or 200 network devices have."""
+"""Maximum number of series of a collector. 256 CPUs or 200 network devices have fewer."""
 
 
 def limit_series(metrics: Metrics, limit: int) -> tuple[Metrics, int, int]:

@@ -70,21 +70,21 @@ class AdmissionControl:
     def free_a_slot(self) -> None:
         """Break off the connection that has been waiting longest for a request, without a grace period."""
         with self._lock:
-            self._break_off_slowest(0)
+            self._abort_slowest(0)
 
-    def break_off_idle(self) -> list[threading.Thread]:
+    def close_idle(self) -> list[threading.Thread]:
         """Break off all idle connections; return the threads of all connections."""
         with self._lock:
             for connection in self._connections:
                 if connection.is_idle:
-                    connection.break_off()
+                    connection.abort()
             return list(self._connections.values())
 
     def _has_slot(self) -> bool:
         with self._lock:
-            return len(self._connections) < self._limits.connections or self._break_off_slowest(self._limits.grace)
+            return len(self._connections) < self._limits.connections or self._abort_slowest(self._limits.grace)
 
-    def _break_off_slowest(self, grace: float) -> bool:
+    def _abort_slowest(self, grace: float) -> bool:
         """Break off the connection that has been waiting longest for a request; return whether there was one.
 
         An idle connection that has had a response may be broken off at once, any other after `grace` seconds.
@@ -97,5 +97,5 @@ class AdmissionControl:
             and (since <= until or (connection.was_answered and connection.is_idle))
         ]
         if waiting:
-            min(waiting, key=lambda pair: pair[0])[1].break_off()
+            min(waiting, key=lambda pair: pair[0])[1].abort()
         return bool(waiting)

@@ -56,7 +56,7 @@ class Connection:
         """Whether no byte of the next request has arrived."""
         self.was_answered = False
         """Whether a response has been sent."""
-        self.is_broken_off = False
+        self.is_aborted = False
         self.is_certified = False
         """Whether the client presented a certificate that the TLS context trusts."""
 
@@ -102,10 +102,10 @@ class Connection:
         self.is_idle = True
         self.waits_since = time.monotonic()
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """Wake the thread that uses the connection, and let it end."""
         self.waits_since = None
-        self.is_broken_off = True
+        self.is_aborted = True
         with suppress(OSError):
             socket.socket.shutdown(self._client, socket.SHUT_RD)  # not that of TLS, which belongs to its own thread
 

@@ -145,7 +145,7 @@ class Server:
     def _refuse(self, client: socket.socket) -> None:
         """Send 503 and close, without waiting for the client to receive it."""
         client.settimeout(0)
-        if self._authenticator is None or not self._authenticator.speaks_tls:
+        if self._authenticator is None or not self._authenticator.tls_enabled:
             with suppress(OSError):
                 client.recv(MAX_HEAD)  # unread data at closing would make the kernel discard the response
             with suppress(OSError):
@@ -177,7 +177,7 @@ class Server:
                 )
                 if not keep:
                     break
-            if connection.is_broken_off and not connection.was_answered:
+            if connection.is_aborted and not connection.was_answered:
                 connection.send(_FULL)
         except BadRequestError as error:
             _ACCESS.info("%s refused: %s", client, error)
@@ -205,5 +205,5 @@ class Server:
         deadline = time.monotonic() + self._limits.drain
         for client, _ in self._admission.drain():
             self._refuse(client)
-        for thread in self._admission.break_off_idle():
+        for thread in self._admission.close_idle():
             thread.join(max(deadline - time.monotonic(), 0))

@@ -41,18 +41,18 @@ def test_no_collector_fails_on_the_unchanged_tree(registry: Registry, scrape_of:
 
 @given(data=st.data())
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-def test_garbled_files_fail_only_their_collectors(
+def test_corrupt_files_fail_only_their_collectors(
     merged_tree: Path, registry: Registry, scrape_of: Callable[[str], Scrape], data: st.DataObject
 ) -> None:
     files = sorted(path for path in merged_tree.rglob("*") if path.is_file() and not path.is_symlink())
-    garbled = {path: path.read_bytes() for path in data.draw(st.lists(st.sampled_from(files), min_size=1, max_size=6))}
+    corrupt = {path: path.read_bytes() for path in data.draw(st.lists(st.sampled_from(files), min_size=1, max_size=6))}
     try:
-        for path, content in garbled.items():
+        for path, content in corrupt.items():
             at = data.draw(st.integers(0, len(content)))
             path.write_bytes(content[:at] + data.draw(GARBAGE) + content[at + data.draw(st.integers(0, 40)) :])
         worked = scrape_of(registry.scrape()).of("node_scrape_collector_success")
         assert set(worked) == {(name,) for name in registry.names}
-        assert sum(worked.values()) >= len(worked) - len(garbled) - 3, "few collectors read the same file"
+        assert sum(worked.values()) >= len(worked) - len(corrupt) - 3, "few collectors read the same file"
     finally:
-        for path, content in garbled.items():
+        for path, content in corrupt.items():
             path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Parsers of garbled files return metrics that the writer accepts, or raise. They never hang."""
+"""Parsers of corrupt files return metrics that the writer accepts, or raise. They never hang."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
 @pytest.mark.parametrize("name", sorted(PARSERS))
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_garbled_file_gives_metrics_or_raises(name: str, data: st.DataObject) -> None:
+def test_corrupt_file_returns_metrics_or_raises(name: str, data: st.DataObject) -> None:
     path, parse = PARSERS[name]
     text = (RECORDED / path).read_text()
     for _ in range(data.draw(st.integers(1, 4))):
@@ -141,7 +141,7 @@ def test_parser_of_mounts_raises_only_value_index_and_key_errors(text: str) -> N
         return
 
 
-def test_garbled_file_fails_only_its_collector(scrape_of: Callable[[str], Scrape], tmp_path: Path) -> None:
+def test_corrupt_file_fails_only_its_collector(scrape_of: Callable[[str], Scrape], tmp_path: Path) -> None:
     for name, text in (("loadavg", "no numbers here"), ("stat", (RECORDED / "proc/stat").read_text())):
         (tmp_path / name).write_text(text)
     host = Host(procfs=str(tmp_path))

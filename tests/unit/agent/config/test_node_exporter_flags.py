@@ -52,8 +52,8 @@ def test_missing_and_unknown_collectors_are_rejected(argument: str) -> None:
 def test_filters_of_arp_and_hwmon_work() -> None:
     given = parse(["--collector.arp.device-exclude=^veth", "--collector.hwmon.chip-include=^a$"], {}, COLLECTORS)
     table = "IP HW Device\n10.0.0.1 x eth0\n10.0.0.2 x veth1\n"
-    [(_, neighbours)] = arp.parse(table, given.collectors["arp"].filters["device-exclude"])
-    assert neighbours == [(("eth0",), 1)]
+    [(_, entries)] = arp.parse(table, given.collectors["arp"].filters["device-exclude"])
+    assert entries == [(("eth0",), 1)]
     chips = [hwmon.Chip(key, key, key, {"temp1_input": "1000"}) for key in "ab"]
     found = hwmon.parse(chips, Filter(), given.collectors["hwmon"].filters["chip-exclude"])
     assert {labels[0] for _, samples in found for labels, _ in samples} == {"a"}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_agent.collectors.filesystem import risky_mounts
+from metricat_agent.collectors.filesystem import mounts_that_may_hang
 from metricat_agent.host.mount_prober import HungError, Prober
 from metricat_agent.host.mountinfo import visible_mounts
 from support.paths import HUNG_FILE_SYSTEM
@@ -32,7 +32,7 @@ needs_fuse = pytest.mark.skipif(
 )
 
 
-def test_risky_mounts_are_unknown_types_and_everything_below_them() -> None:
+def test_mounts_that_may_hang_are_unknown_types_and_everything_below_them() -> None:
     lines = (
         "1 0 8:1 / / rw - ext4 /dev/sda1 rw",
         "2 1 0:9 / /mnt rw - nfs4 filer:/a rw",
@@ -40,7 +40,7 @@ def test_risky_mounts_are_unknown_types_and_everything_below_them() -> None:
         "4 1 0:8 / /mntx rw - tmpfs tmpfs rw",
         "5 1 0:7 / /f rw - fuse.new thing rw",
     )
-    assert risky_mounts(visible_mounts("\n".join(lines))) == {2, 3, 5}
+    assert mounts_that_may_hang(visible_mounts("\n".join(lines))) == {2, 3, 5}
 
 
 def test_probe_returns_the_numbers_of_the_kernel(tmp_path: Path) -> None:

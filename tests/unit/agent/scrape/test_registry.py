@@ -67,14 +67,14 @@ class Fixed(Collector):
         return self.given
 
 
-LABELLED = gauge("node_labelled", "Two labels.", "device", "mode")
+LABELED = gauge("node_labeled", "Two labels.", "device", "mode")
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        (LABELLED, [(("sda",), 1)]),
-        (LABELLED, [(("sda", None), 1)]),
+        (LABELED, [(("sda",), 1)]),
+        (LABELED, [(("sda", None), 1)]),
         (GOOD, [((), None)]),
         (GOOD, [((), "1")]),
         (GOOD, [((), 1j)]),
@@ -90,7 +90,7 @@ def test_invalid_sample_fails_its_own_collector_only(
     bad: object, fmt: Format, scrape_of: Callable[[str], Scrape]
 ) -> None:
     fixed = Fixed(Host())
-    fixed.given = [(LABELLED, [(("sda", "read"), 1)]), bad]  # type: ignore[list-item] # an invalid metric
+    fixed.given = [(LABELED, [(("sda", "read"), 1)]), bad]  # type: ignore[list-item] # an invalid metric
     registry = Registry([fixed, Good(Host())])
     for _ in range(2):
         scrape = scrape_of(registry.page(fmt).plain.decode())
@@ -98,7 +98,7 @@ def test_invalid_sample_fails_its_own_collector_only(
     assert scrape.of("metricat_collector_series") == {("fixed",): 0, ("good",): 1}
     assert scrape.get("metricat_collector_errors_total", collector="fixed") == 2
     assert scrape.get("node_good") == 1
-    assert not scrape.of("node_labelled"), "a failed collector exposes none of its series"
+    assert not scrape.of("node_labeled"), "a failed collector exposes none of its series"
     fixed.given = []
     assert scrape_of(registry.page(fmt).plain.decode()).get("node_scrape_collector_success", collector="fixed") == 1
 

@@ -198,7 +198,7 @@ def status_of(client: socket.socket) -> int:
 
 
 @pytest.mark.parametrize("line", [b"", b"Connection: close\r\n"])
-def test_every_client_of_a_crowd_gets_a_response(line: bytes) -> None:
+def test_all_concurrent_clients_get_a_response(line: bytes) -> None:
     def slow() -> str:
         time.sleep(0.005)
         return "node_load1 1\n"

@@ -66,7 +66,7 @@ class Authenticator:
         return cls("the Secrets", lambda: mounted_secrets.load(secrets))
 
     @property
-    def speaks_tls(self) -> bool:
+    def tls_enabled(self) -> bool:
         """Whether clients must use TLS."""
         return self._rules.context is not None
 

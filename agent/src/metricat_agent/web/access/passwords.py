@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SALT = secrets.token_bytes(16)
 _LONGEST = 72
-"""Bytes of a password that bcrypt uses; some libraries reject a longer one."""
+"""Number of bytes of a password that bcrypt uses. Some libraries reject a longer password."""
 
 
 class NoBcryptError(Exception):
