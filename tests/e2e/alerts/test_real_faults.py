@@ -114,7 +114,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
     cluster, demo = demo_and_nodes
     found = History()
     demo.wait_recorded()
-    with faults.volumes(cluster.node("n1"), "full", "crowded", "frozen") as (full, inodes_full, read_only):
+    with faults.volumes(cluster.node("n1"), "full", "inodes", "readonly") as (full, inodes_full, read_only):
         changed = yaml.safe_load(target())
         # The agents must still be scraped while all CPUs are busy.
         changed["spec"]["agent"] = {"resources": {"requests": {"cpu": "200m"}}}

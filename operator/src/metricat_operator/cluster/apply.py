@@ -36,7 +36,7 @@ class TargetGoneError(Exception):
     """The target was deleted, or another object has its name; its watch missed the event."""
 
 
-class NameTakenError(Exception):
+class NameConflictError(Exception):
     """An object of that name belongs to another owner."""
 
 
@@ -70,7 +70,7 @@ class Applier:
         name = desired["metadata"]["name"]
         try:
             written = await (self._update(kind, desired, live) if live else self._create(kind, desired))
-        except NameTakenError as error:
+        except NameConflictError as error:
             return ChildError(kind.name, name, Reason.NAME_CONFLICT, str(error))
         except ApiError as error:
             if error.status == 404:
@@ -133,13 +133,13 @@ class Applier:
                 raise
             existing = await self._client.get(kind, metadata["namespace"], metadata["name"])
             if other := _other_owner(existing, desired):
-                raise NameTakenError(
+                raise NameConflictError(
                     f"{kind.name} {metadata['name']} belongs to {other['kind']} {other['name']}. If that target was "
                     "just deleted and recreated, the garbage collector deletes the old object; otherwise rename this "
                     "target or its pool"
                 ) from error
             if not _belongs_to_target(existing, desired):
-                raise NameTakenError(
+                raise NameConflictError(
                     f"{kind.name} {metadata['name']} exists and does not belong to Metricat. Rename or delete it"
                 ) from error
             desired = _with_version(desired, existing["metadata"]["resourceVersion"])
