@@ -144,7 +144,7 @@ class PortableCpu(Collector):
     name, summary, families, essential = cpu.Cpu.name, cpu.Cpu.summary, (cpu.SECONDS,), True
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Query psutil and return its metrics."""
         return parse_cpu(psutil().cpu_times(percpu=True))
 
 
@@ -155,7 +155,7 @@ class PortableMemory(Collector):
     families = (*MEMORY.values(), *SWAP.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Query psutil and return its metrics."""
         return parse_fields(MEMORY, psutil().virtual_memory()) + parse_fields(SWAP, psutil().swap_memory())
 
 

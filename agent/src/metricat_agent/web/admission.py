@@ -87,7 +87,7 @@ class AdmissionControl:
     def _abort_slowest(self, grace: float) -> bool:
         """Break off the connection that has been waiting longest for a request; return whether there was one.
 
-        An idle connection that has had a response may be broken off at once, any other after `grace` seconds.
+        An idle connection that has had a response may be aborted at once, any other after `grace` seconds.
         """
         until = time.monotonic() - grace
         waiting = [

@@ -201,7 +201,7 @@ class Server:
         return authenticator.with_headers(response) if authenticator is not None else response
 
     def _drain(self) -> None:
-        """Refuse the waiting clients, break off idle connections, and wait for the others."""
+        """Refuse the waiting clients, abort idle connections, and wait for the others."""
         deadline = time.monotonic() + self._limits.drain
         for client, _ in self._admission.drain():
             self._refuse(client)
