@@ -55,8 +55,8 @@ test-e2e: $(READY) ## Run end-to-end tests on a cluster with nodes (needs root)
 test-slow: $(READY) ## Run the tests that wait for minutes: broken links, TLS, notifications (needs root)
 	@$(BIN)/pytest -m slow tests/integration tests/e2e $(PYTEST)
 
-test-mutation: $(READY) ## Report code changes that the unit tests do not detect (ROOM=scrape, MUTANTS=0 for all, SEED=2)
-	@$(TOOLS) mutate $(if $(ROOM),--room $(ROOM)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED))
+test-mutation: $(READY) ## Report code changes that the unit tests do not detect (MODULE=scrape, MUTANTS=0 for all, SEED=2)
+	@$(TOOLS) mutate $(if $(MODULE),--module $(MODULE)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED))
 
 ##@ Demo
 

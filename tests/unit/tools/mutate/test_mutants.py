@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from metricat_tools.mutate.__main__ import ROOMS, Room, sample
+from metricat_tools.mutate.__main__ import MUTATION_TARGETS, MutationTarget, sample
 from metricat_tools.mutate.mutants import mutants
 
 MODULE = '''
@@ -47,10 +47,10 @@ def test_each_mutant_changes_one_place_of_the_module() -> None:
         assert sum(one != other for one, other in zip(original.splitlines(), changed.splitlines(), strict=True)) == 1
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.code)
-def test_sample_depends_on_its_seed_only(room: Room) -> None:
-    assert sample(room, 10, seed=1) == sample(room, 10, seed=1)
-    assert sample(room, 10, seed=1) != sample(room, 10, seed=2)
-    assert len(sample(room, 10, seed=1)) == 10
-    for _, mutant in sample(room, 0, seed=1):
+@pytest.mark.parametrize("target", MUTATION_TARGETS, ids=lambda target: target.code)
+def test_sample_depends_on_its_seed_only(target: MutationTarget) -> None:
+    assert sample(target, 10, seed=1) == sample(target, 10, seed=1)
+    assert sample(target, 10, seed=1) != sample(target, 10, seed=2)
+    assert len(sample(target, 10, seed=1)) == 10
+    for _, mutant in sample(target, 0, seed=1):
         ast.parse(mutant.source)

@@ -21,7 +21,7 @@ from metricat_tools.generate import (
     fields,
     golden,
     operator_rules,
-    rooms,
+    package_diagram,
     runbooks,
     verify,
 )
@@ -65,7 +65,7 @@ def generate() -> None:
     inhibitions = ROOT / "docs" / "alertmanager.md"
     _write(inhibitions, alertmanager.page(inhibitions.read_text()))
     architecture = ROOT / "docs" / "architecture.md"
-    _write(architecture, rooms.page(architecture.read_text(), ROOT))
+    _write(architecture, package_diagram.page(architecture.read_text(), ROOT))
     troubleshooting = ROOT / "docs" / "troubleshooting.md"
     _write(troubleshooting, condition_tables.page(troubleshooting.read_text()))
     for board in dashboards.BOARDS:

@@ -1,4 +1,4 @@
-"""Generate the map of the code for docs/architecture.md, from the import contracts and the docstrings."""
+"""Generate the package diagrams of docs/architecture.md, from the import contracts and the docstrings."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ END = "<!-- End of the generated part. -->\n"
 _SOURCES = ("operator/src", "agent/src", "cli/src", "tools/src")
 
 Layers = Sequence[Sequence[str]]
-"""The rooms of each layer, the highest layer first."""
+"""The modules and packages of each layer, the highest layer first."""
 
 
 def page(before: str, checkout: Path) -> str:
@@ -34,25 +34,25 @@ def _layers(contract: Mapping[str, Any]) -> dict[str, Layers]:
 
 
 def _section(package: str, layers: Layers, checkout: Path) -> str:
-    rows = [f"| `{room}` | {_summary(package, room, checkout)} |\n" for layer in layers for room in layer]
+    rows = [f"| `{module}` | {_summary(package, module, checkout)} |\n" for layer in layers for module in layer]
     picture = f"```mermaid\n{diagram(layers)}```\n"
-    return f"\n### {package}\n\n{picture}\n| room | what it holds |\n| --- | --- |\n{''.join(rows)}"
+    return f"\n### {package}\n\n{picture}\n| module | contents |\n| --- | --- |\n{''.join(rows)}"
 
 
 def diagram(layers: Layers) -> str:
-    """Return a Mermaid flowchart: a box for each layer with its rooms, and an arrow to the layer below."""
+    """Return a Mermaid flowchart: a box for each layer with its modules, and an arrow to the layer below."""
     lines = ["flowchart TB"]
     for number, layer in enumerate(layers):
         lines += [f'    subgraph layer{number}[" "]', "        direction LR"]
-        lines += [f'        room{number}_{place}["{room}"]' for place, room in enumerate(layer)]
+        lines += [f'        module{number}_{place}["{module}"]' for place, module in enumerate(layer)]
         lines.append("    end")
     lines += [f"    layer{number} --> layer{number + 1}" for number in range(len(layers) - 1)]
     return "\n".join(lines) + "\n"
 
 
-def _summary(package: str, room: str, checkout: Path) -> str:
-    """Return the first line of the room's docstring."""
-    path = Path(*package.split("."), room)
+def _summary(package: str, module: str, checkout: Path) -> str:
+    """Return the first line of the module's docstring."""
+    path = Path(*package.split("."), module)
     candidates = [checkout / source / place for source in _SOURCES for place in (path / "__init__.py", f"{path}.py")]
     found = next(file for file in candidates if file.is_file())
     text = ast.get_docstring(ast.parse(found.read_text())) or ""
