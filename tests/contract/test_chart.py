@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from metricat_tools.generate import chart
+from metricat_tools.generate.chart import NAMESPACE, RELEASE, helm
+from support.chart import render
 from support.paths import CHART, ROOT
 
 CASES = chart.cases(CHART)
@@ -114,3 +116,30 @@ def _schema_paths(schema: dict[str, Any], definitions: dict[str, Any], at: str =
         path = f"{at}.{key}" if at else key
         yield path
         yield from _schema_paths(item, definitions, path)
+
+
+@pytest.mark.parametrize(
+    ("values", "enabled", "namespaces"),
+    [
+        ((), "true", ""),
+        (("operator.askPrometheus.enabled=true", "operator.prometheusQueries.enabled=false"), "false", ""),
+        (("operator.askPrometheus.enabled=false",), "false", ""),
+        (("operator.askPrometheus.namespaces={a,b}",), "true", "a,b"),
+        (("operator.askPrometheus.namespaces={a}", "operator.prometheusQueries.namespaces={a}"), "true", "a"),
+    ],
+)
+def test_deprecated_value_never_enables_queries_that_the_new_one_disables(
+    values: tuple[str, ...], enabled: str, namespaces: str
+) -> None:
+    [deployment] = [one for one in render(*values) if one["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    environment = {one["name"]: one.get("value", "") for one in container["env"]}
+    assert environment["METRICAT_PROMETHEUS_QUERIES"] == enabled
+    assert environment.get("METRICAT_PROMETHEUS_QUERY_NAMESPACES", "") == namespaces
+
+
+def test_old_and_new_value_with_different_namespaces_are_refused() -> None:
+    values = ("--set=operator.askPrometheus.namespaces={a}", "--set=operator.prometheusQueries.namespaces={b}")
+    done = helm("template", RELEASE, CHART, f"--namespace={NAMESPACE}", *values)
+    assert done.returncode != 0
+    assert "Remove operator.askPrometheus: it is deprecated." in done.stderr

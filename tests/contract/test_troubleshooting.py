@@ -112,3 +112,21 @@ def test_alerts_dashboards_and_commands_name_registered_types() -> None:
         if name not in {*ConditionType, "Established", "Available"}
     }
     assert sorted(found) == []
+
+
+def test_reasons_are_members_of_the_registry() -> None:
+    """A reason that a program sets is a `Reason`, never a string of its own."""
+    found = []
+    for path in OPERATOR.rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            place = {"Condition": 2, "Finding": 1, "ChildError": 2, "QueryError": 0}.get(name)
+            if place is None:
+                continue
+            reasons = [one.value for one in call.keywords if one.arg == "reason"] + call.args[place : place + 1]
+            found += [
+                f"{path.relative_to(OPERATOR)}:{call.lineno}"
+                for one in reasons
+                if isinstance(one, ast.Constant | ast.JoinedStr)
+            ]
+    assert found == []

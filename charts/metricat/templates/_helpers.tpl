@@ -47,7 +47,13 @@ securityContext:
     drop: [ALL]
 {{- end }}
 
-{{- /* operator.prometheusQueries. Its old name operator.askPrometheus is deprecated; the fields that it sets win. */ -}}
+{{- /* operator.prometheusQueries, with its deprecated name operator.askPrometheus: either of them can disable queries. */ -}}
 {{- define "metricat.prometheusQueries" -}}
-{{- mergeOverwrite (deepCopy .Values.operator.prometheusQueries) (.Values.operator.askPrometheus | default dict) | toYaml }}
+{{- $new := .Values.operator.prometheusQueries }}
+{{- $old := .Values.operator.askPrometheus | default dict }}
+{{- if and $old.namespaces $new.namespaces (ne (toJson $old.namespaces) (toJson $new.namespaces)) }}
+{{- fail "operator.askPrometheus.namespaces and operator.prometheusQueries.namespaces differ. Remove operator.askPrometheus: it is deprecated." }}
+{{- end }}
+enabled: {{ and $new.enabled (ne (get $old "enabled" | toString) "false") }}
+namespaces: {{ $old.namespaces | default $new.namespaces | toJson }}
 {{- end }}
