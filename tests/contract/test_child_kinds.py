@@ -26,6 +26,11 @@ RESOURCES = {resource(kind) for kind in CHILD_KINDS}
 NEEDED_BY_AUTHORS = {resource(kind) for kind in CHILD_KINDS if kind.author_must_create}
 
 
+def test_exactly_the_kinds_of_the_prometheus_operator_are_optional() -> None:
+    optional = {kind.name for kind in CHILD_KINDS if kind.optional}
+    assert optional == {kind.name for kind in CHILD_KINDS if kind.api_version.startswith("monitoring.coreos.com/")}
+
+
 def resources(rule: dict[str, Any]) -> Iterator[str]:
     """The resources of a rule of RBAC or of a policy."""
     for group in rule["apiGroups"]:
