@@ -52,3 +52,32 @@ def paths(value: Any, at: str = "") -> Iterator[str]:
         yield from paths(item, at)
     for key, item in value.items() if isinstance(value, dict) else ():
         yield from paths(item, f"{at}.{key}" if at else key)
+
+
+def test_every_field_of_the_spec_changes_the_manifests() -> None:
+    """A field that nothing reads fails here: in some case, the manifests differ without it."""
+    effective: set[str] = set()
+    for case in CASES:
+        target = yaml.safe_load((case / "target.yaml").read_text())
+        before = golden.manifests(target)
+        for path, spec in without_each_field(target["spec"]):
+            try:
+                if path not in effective and golden.manifests({**target, "spec": spec}) != before:
+                    effective.add(path)
+            except ValueError:  # the field is required
+                effective.add(path)
+    assert sorted(set(fields(crd.structural(Spec))) - effective) == sorted(WITHOUT_MANIFESTS)
+
+
+def without_each_field(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path of each field that is set, with a copy of the value without it."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            path = f"{at}.{key}" if at else key
+            yield path, {name: one for name, one in value.items() if name != key}
+            for inner, changed in without_each_field(item, path):
+                yield inner, {**value, key: changed}
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            for inner, changed in without_each_field(item, at):
+                yield inner, [*value[:number], changed, *value[number + 1 :]]
