@@ -16,6 +16,7 @@ from metricat_operator.status import (
     is_unchanged,
 )
 from metricat_operator.status.conditions import monitored
+from support.reasons import documented
 
 TARGET: Manifest = {"metadata": {"name": "nodes", "namespace": "monitoring", "generation": 3}}
 NOW = "2030-01-02T03:04:05Z"
@@ -39,7 +40,9 @@ READY = (AgentPod("p1", "a", ready=True), AgentPod("p2", "b", ready=True))
 def status(
     given: Facts, spec: dict[str, Any] | None = None, *child_errors: ChildError, target: Manifest = TARGET
 ) -> Manifest:
-    return compute_status(target, parse(spec or {}), given, child_errors, NOW)
+    found = compute_status(target, parse(spec or {}), given, child_errors, NOW)
+    assert [one for one in found["conditions"] if not documented(one["type"], one["reason"])] == []
+    return found
 
 
 def condition(found: Manifest, kind: str) -> Manifest:

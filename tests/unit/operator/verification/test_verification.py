@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from metricat_operator import verification
 from metricat_operator.cluster.kinds import MONITOR_FIELDS, RULE_FIELDS
 from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Facts, Manifest, ObjectKey, PrometheusInstance, Selector
@@ -19,12 +20,27 @@ from metricat_operator.facts.prometheus_query import (
     RuleGroup,
     fingerprint,
 )
-from metricat_operator.verification import prometheus_queries, rules_loaded, scraped
+from metricat_operator.verification import prometheus_queries
+from metricat_operator.verification.results import Scraping
+from metricat_operator.verification.selection import Finding
+from support.reasons import documented
 
 NAMES = {"metricat-nodes": "", "extra-metricat-nodes": "spec.alerts.extraGroups[0]: does not look like PromQL"}
 GROUPS = (RuleGroup("uid1", "ours"), RuleGroup("uid2", "theirs"))
 RULES = (LoadedRule(GROUPS[0], "NodeDown"), LoadedRule(GROUPS[0], "cpu"), LoadedRule(GROUPS[1], "Mine"))
 POD = PrometheusPod("0", "prometheus-k8s-0", "10.0.0.7", 9090)
+
+
+def rules_loaded(given: Facts, expected: dict[str, str]) -> Finding:
+    found = verification.rules_loaded(given, expected)
+    assert documented("RulesLoaded", found.reason)
+    return found
+
+
+def scraped(given: Facts, wanted: list[str], without: dict[str, str]) -> Scraping:
+    found = verification.scraped(given, wanted, without)
+    assert documented("Scraped", found.finding.reason)
+    return found
 
 
 def child(kind: str, name: str, uid: str, spec: dict[str, Any]) -> Manifest:
@@ -326,3 +342,8 @@ def test_network_policy_is_a_command() -> None:
     assert ingress["from"][0]["namespaceSelector"] == {
         "matchLabels": {"kubernetes.io/metadata.name": "metricat-system"}
     }
+
+
+def test_no_node_is_scraped_without_nodes() -> None:
+    scraping = scraped(facts(ANSWER), [], {})
+    assert (scraping.finding.holds, scraping.finding.reason, scraping.up) == (True, "NoNodes", 0)
