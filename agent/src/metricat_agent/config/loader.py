@@ -100,7 +100,7 @@ class RawSettings:
         return number
 
     def choice(self, name: str) -> str:
-        """Return one of the words that the setting accepts."""
+        """Return the value, which must be one of the words that the setting accepts."""
         value, words = self.get(name), self._defaults[name].choices
         if value.text not in words:
             raise value.error(f"unknown value; write {', '.join(words[:-1])} or {words[-1]}")

@@ -51,7 +51,7 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class CollectorSettings:
-    """The settings of an enabled collector: its filters by exclude flag, its options by name."""
+    """The settings of an enabled collector. The keys of `filters` are exclude flags, those of `options` are names."""
 
     filters: Mapping[str, Filter]
     options: Mapping[str, object]

@@ -115,7 +115,7 @@ class ProcSource:
         return [data[data.rindex(b")") + 2 :][:1].decode("ascii", "replace") for data in texts if b")" in data]
 
     def pod(self, pid: int) -> PodRef:
-        """Read the control groups of the process."""
+        """Return the pod and container of the process, from its control groups."""
         return parse_cgroup(self._data(pid, "cgroup", 4 * _READ).decode("utf-8", "replace"))
 
     def now(self) -> float:

@@ -77,7 +77,8 @@ class PoolSpec(Model):
         json_schema_extra=cel(
             rule(
                 f"{size('self')} > 0",
-                "a pool needs a label or an expression that selects nodes. Set spec.agent for all nodes.",
+                "a pool needs a label or an expression that selects nodes. To change the agents of all nodes, use "
+                "spec.agent.",
             ),
             rule(
                 f"{size('self')} <= {MAX_REQUIREMENTS}",

@@ -71,8 +71,9 @@ def _query(meaning: str, remedy: str = "") -> ReasonInfo:
 _DESCRIBE_POD = "If this persists: `kubectl describe pod -n NAMESPACE POD`"
 _PATCH = "Run the patch in the message."
 _IMAGE = (
-    "Check that the image exists and that the node can reach its registry. A private registry needs the chart's "
-    "`imagePullSecrets`, and the Secret in the target's namespace too."
+    "Check that the image exists and that the node can reach its registry. For a private registry, set "
+    "the chart's `imagePullSecrets`. The Secret must exist in the operator's namespace and in the target's "
+    "namespace."
 )
 
 

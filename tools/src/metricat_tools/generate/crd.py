@@ -108,7 +108,7 @@ def _root() -> Schema:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            # It needs a default: a spec that loses its last field in a server-side apply becomes null.
+            # Without a default, a server-side apply that removes the last field leaves an invalid null spec.
             "spec": {**structural(Spec), "default": {}},
             # Until the operator has processed a target, tools that wait for it (Helm, GitOps tools) see it in progress.
             "status": {**structural(Status), "default": {"observedGeneration": -1}},
