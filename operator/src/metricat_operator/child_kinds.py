@@ -94,10 +94,6 @@ SERVICE_MONITOR = ChildKind(
     "ServiceMonitor",
     "servicemonitors",
     optional=True,
-    defaults={
-        ("spec", "endpoints", "metricRelabelings", "action"): "replace",
-        ("spec", "endpoints", "relabelings", "action"): "replace",
-    },
 )
 PROMETHEUS_RULE = ChildKind(
     "monitoring.coreos.com/v1",

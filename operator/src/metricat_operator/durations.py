@@ -20,6 +20,9 @@ _SPEC_UNITS = ("h", "m", "s", "ms")
 SPEC_PATTERN = "^" + "".join(f"([0-9]{{1,6}}{unit})?" for unit in _SPEC_UNITS) + "$"
 """Six digits are eleven days in seconds, and more would be too long for the API server's own durations."""
 
+PROMETHEUS_PATTERN = f"(?:[0-9]+(?:{'|'.join(reversed(_SECONDS))}))+"
+"""Finds durations of Prometheus in a longer text. `prometheus_seconds` checks the order of their units."""
+
 _SPEC = re.compile("(?!$)" + "".join(rf"(?:([0-9]{{1,6}}){unit})?" for unit in _SPEC_UNITS))
 _PROMETHEUS = re.compile("(?!$)" + "".join(rf"(?:([0-9]+){unit})?" for unit in _SECONDS))
 

@@ -63,7 +63,7 @@ _SINCE = "since filesystem creation"
 
 
 @dataclass(frozen=True, slots=True)
-class Filesystem:
+class BcachefsFilesystem:
     """Files of one filesystem, its files below ``counters``, and the files of its devices by number."""
 
     uuid: str
@@ -78,12 +78,12 @@ def family_of(name: str) -> Family:
     return counter(f"node_bcachefs_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_total", f"The counter {name}.", "uuid")
 
 
-def read(host: Host) -> list[Filesystem]:
+def read(host: Host) -> list[BcachefsFilesystem]:
     """Read all mounted filesystems, if any. Skip a filesystem that is unmounted during the read."""
     return list(host.sys_each("fs/bcachefs", lambda entry: _filesystem(host, entry)).values())
 
 
-def _filesystem(host: Host, entry: str) -> Filesystem:
+def _filesystem(host: Host, entry: str) -> BcachefsFilesystem:
     place = f"fs/bcachefs/{entry}"
     names = host.sys_names(place)
     counters: Mapping[str, str] = {}
@@ -94,7 +94,7 @@ def _filesystem(host: Host, entry: str) -> Filesystem:
         for name in names
         if name.startswith("dev-")
     }
-    return Filesystem(entry, host.sys_attributes(place, FILES), counters, devices)
+    return BcachefsFilesystem(entry, host.sys_attributes(place, FILES), counters, devices)
 
 
 def table_rows(text: str, width: int) -> Iterator[list[str]]:
@@ -116,7 +116,7 @@ def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
             heading = key.strip()
 
 
-def parse(filesystems: Iterable[Filesystem]) -> Metrics:
+def parse(filesystems: Iterable[BcachefsFilesystem]) -> Metrics:
     """Convert the kernel's human-readable numbers."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Bcachefs.families}
     for one in filesystems:

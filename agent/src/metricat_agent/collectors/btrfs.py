@@ -60,7 +60,7 @@ _SECTOR = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Filesystem:
+class BtrfsFilesystem:
     """Files of one filesystem, the sizes of its devices by name, and the files of its block groups by type."""
 
     name: str
@@ -71,13 +71,13 @@ class Filesystem:
     """The text of ``error_stats`` by the device's number."""
 
 
-def read(host: Host) -> list[Filesystem]:
+def read(host: Host) -> list[BtrfsFilesystem]:
     """Read all mounted filesystems, if any. Skip a filesystem that is unmounted during the read."""
     found = host.sys_each("fs/btrfs", lambda entry: _filesystem(host, entry), lambda entry: "-" in entry)
     return list(found.values())
 
 
-def _filesystem(host: Host, entry: str) -> Filesystem:
+def _filesystem(host: Host, entry: str) -> BtrfsFilesystem:
     place = f"fs/btrfs/{entry}"
     sizes = host.sys_attributes(f"{place}/devices", [f"{name}/size" for name in host.sys_names(f"{place}/devices")])
     groups = {}
@@ -86,7 +86,9 @@ def _filesystem(host: Host, entry: str) -> Filesystem:
         names = ["bytes_reserved", *(f"{mode}/{file}" for mode in modes for file in ("total_bytes", "used_bytes"))]
         groups[group] = host.sys_attributes(f"{place}/allocation/{group}", names)
     devices = {path.removesuffix("/size"): size for path, size in sizes.items()}
-    return Filesystem(entry, host.sys_attributes(place, _FILES), devices, groups, _errors(host, f"{place}/devinfo"))
+    return BtrfsFilesystem(
+        entry, host.sys_attributes(place, _FILES), devices, groups, _errors(host, f"{place}/devinfo")
+    )
 
 
 def _errors(host: Host, place: str) -> dict[str, str]:
@@ -104,7 +106,7 @@ def ratio(mode: str, devices: int) -> float:
     return devices / max(devices - _PARITIES[mode], 1)
 
 
-def errors(filesystem: Filesystem) -> Iterator[Sample]:
+def errors(filesystem: BtrfsFilesystem) -> Iterator[Sample]:
     """Yield errors by kind and device. Skip a device whose counts the kernel has not read (``invalid``)."""
     alone = len(filesystem.errors) == len(filesystem.devices) == 1
     for number, text in filesystem.errors.items():
@@ -115,7 +117,7 @@ def errors(filesystem: Filesystem) -> Iterator[Sample]:
                 yield (word.removesuffix("_errs"), device), int(count)
 
 
-def parse(filesystems: Iterable[Filesystem]) -> Metrics:
+def parse(filesystems: Iterable[BtrfsFilesystem]) -> Metrics:
     """Convert sectors to bytes and milliseconds to seconds."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Btrfs.families}
     for filesystem in filesystems:

@@ -38,7 +38,7 @@ _CHANNEL = re.compile(r"ch(\d+)_(ce|ue)_count$")
 
 
 @dataclass(frozen=True, slots=True)
-class Controller:
+class MemoryController:
     """One memory controller: its own files, and the files of its rows by number."""
 
     number: str
@@ -46,7 +46,7 @@ class Controller:
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def read(host: Host) -> list[Controller]:
+def read(host: Host) -> list[MemoryController]:
     """Read all controllers, none if the hardware does not detect memory errors."""
     try:
         entries = [entry for entry in host.sys_names(_ROOT) if re.fullmatch(r"mc\d+", entry)]
@@ -61,11 +61,11 @@ def read(host: Host) -> list[Controller]:
                 place = f"{_ROOT}/{entry}/{row}"
                 files = [name for name in host.sys_names(place) if name.endswith(("_count", "_dimm_label"))]
                 rows[row.removeprefix("csrow")] = host.sys_attributes(place, files)
-        found.append(Controller(entry.removeprefix("mc"), host.sys_attributes(f"{_ROOT}/{entry}", names), rows))
+        found.append(MemoryController(entry.removeprefix("mc"), host.sys_attributes(f"{_ROOT}/{entry}", names), rows))
     return found
 
 
-def parse(controllers: Iterable[Controller]) -> Metrics:
+def parse(controllers: Iterable[MemoryController]) -> Metrics:
     """Parse the counts. Errors whose row the hardware does not report are in the row ``unknown``."""
     whole: dict[str, list[Sample]] = {"ce": [], "ue": []}
     rows: dict[str, list[Sample]] = {"ce": [], "ue": []}

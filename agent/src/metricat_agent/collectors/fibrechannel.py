@@ -42,7 +42,7 @@ _NOT_COUNTED = (1 << 64) - 1
 """Value of counters that the adapter does not support."""
 
 
-class Port(NamedTuple):
+class FibreChannelPort(NamedTuple):
     """One port: its name, its files, and its counters."""
 
     name: str
@@ -50,17 +50,17 @@ class Port(NamedTuple):
     statistics: Mapping[str, str]
 
 
-def read(host: Host) -> list[Port]:
+def read(host: Host) -> list[FibreChannelPort]:
     """Read each port."""
 
-    def port(entry: str) -> Port:
+    def port(entry: str) -> FibreChannelPort:
         files = host.sys_attributes(f"class/fc_host/{entry}", LABELS)
-        return Port(entry, files, host.sys_attributes(f"class/fc_host/{entry}/statistics", COUNTERS))
+        return FibreChannelPort(entry, files, host.sys_attributes(f"class/fc_host/{entry}/statistics", COUNTERS))
 
     return list(host.sys_each("class/fc_host", port).values())
 
 
-def parse(ports: Iterable[Port]) -> Metrics:
+def parse(ports: Iterable[FibreChannelPort]) -> Metrics:
     """Parse the hexadecimal counters of each port."""
     infos: list[Sample] = []
     columns: dict[str, list[Sample]] = {file: [] for file in COUNTERS}

@@ -114,7 +114,7 @@ _GBIT = 1_000_000_000 / 8
 
 
 @dataclass(frozen=True, slots=True)
-class Port:
+class InfinibandPort:
     """One port: its own files, and the files of its counter directories."""
 
     device: str
@@ -129,7 +129,7 @@ class Adapter:
 
     name: str
     files: Mapping[str, str]
-    ports: tuple[Port, ...]
+    ports: tuple[InfinibandPort, ...]
 
 
 def read(host: Host, devices: Filter) -> list[Adapter]:
@@ -150,7 +150,7 @@ def read(host: Host, devices: Filter) -> list[Adapter]:
     return found
 
 
-def _port(host: Host, device: str, number: str) -> Port:
+def _port(host: Host, device: str, number: str) -> InfinibandPort:
     place = f"class/infiniband/{device}/ports/{number}"
     counters = {}
     for directory, names in _NAMES.items():
@@ -158,7 +158,7 @@ def _port(host: Host, device: str, number: str) -> Port:
             counters[directory] = host.sys_attributes(f"{place}/{directory}", (*names, "lifespan"))
         except FileNotFoundError:  # depends on the kernel and the driver
             continue
-    return Port(device, number, host.sys_attributes(place, ("state", "phys_state", "rate")), counters)
+    return InfinibandPort(device, number, host.sys_attributes(place, ("state", "phys_state", "rate")), counters)
 
 
 def parse(adapters: Iterable[Adapter]) -> Metrics:

@@ -31,14 +31,14 @@ _SECTOR = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Controller:
+class NvmeController:
     """The files of one controller, and the files of its namespaces by number."""
 
     files: Mapping[str, str]
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def read(host: Host) -> dict[str, Controller]:
+def read(host: Host) -> dict[str, NvmeController]:
     """Read each controller. Skip a controller that is removed during the read."""
     try:
         entries = host.sys_names("class/nvme")
@@ -49,7 +49,7 @@ def read(host: Host) -> dict[str, Controller]:
         place = f"class/nvme/{entry}"
         try:
             numbers = [match[1] for name in host.sys_names(place) if (match := re.fullmatch(r"nvme\d+n(\d+)", name))]
-            found[entry] = Controller(
+            found[entry] = NvmeController(
                 host.sys_attributes(place, _FILES),
                 {number: host.sys_attributes(f"{place}/{entry}n{number}", _NAMESPACE_FILES) for number in numbers},
             )
@@ -58,7 +58,7 @@ def read(host: Host) -> dict[str, Controller]:
     return found
 
 
-def parse(controllers: Mapping[str, Controller]) -> Metrics:
+def parse(controllers: Mapping[str, NvmeController]) -> Metrics:
     """Convert the controllers' files to labels, and the namespaces' sectors and blocks to bytes."""
     infos: list[Sample] = []
     spaces: list[Sample] = []

@@ -1,7 +1,7 @@
 """`spec.alerts`: settings of the shipped alerts, a field for each alert of the catalogue, and the user's own rules."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import Field, StringConstraints, create_model
 
@@ -17,6 +17,17 @@ from metricat_operator.api.fields import (
     rule,
 )
 from metricat_operator.api.labels import AlertLabels, ChildLabels, PrometheusLabels
+
+
+class AlertLevel(Protocol):
+    """One level of an alert, in a target or in a pool. A level without a threshold lacks the field `threshold`."""
+
+    enabled: bool | None
+    duration: str | None
+
+    @property
+    def model_fields_set(self) -> set[str]:
+        """The fields that the spec sets."""
 
 
 class RuleSettings(Model):
@@ -37,8 +48,8 @@ class RuleSettings(Model):
         }
 
 
-def _level_settings(level: Any, *, written_only: bool) -> LevelSettings:
-    threshold = getattr(level, "threshold", None)
+def _level_settings(level: AlertLevel, *, written_only: bool) -> LevelSettings:
+    threshold: float | None = getattr(level, "threshold", None)
     is_wanted = not written_only or "threshold" in level.model_fields_set
     return LevelSettings(level.enabled is not False, level.duration or "0s", threshold if is_wanted else None)
 

@@ -8,11 +8,12 @@ from metricat_operator.api.fields import Model
 from metricat_operator.conditions import ConditionType
 
 
-class Condition(Model):
+class StatusCondition(Model):
     """A condition (`metav1.Condition`)."""
 
     type: Annotated[str, Field(max_length=316)] = Field(
-        description=f"Type of the condition: {', '.join(ConditionType)}."
+        description="Type of the condition, and the question that it answers.\n"
+        + "\n".join(f"{one}: {one.about.question}" for one in ConditionType)
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
     observed_generation: int | None = Field(default=None, description="Generation that the condition describes.")
@@ -57,7 +58,7 @@ class Status(Model):
 
     observed_generation: int | None = Field(default=None, description="Generation that the status describes.")
     conditions: Annotated[
-        tuple[Condition, ...],
+        tuple[StatusCondition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = Field(default=(), description="Conditions with their reasons.")
     nodes: NodeCounts | None = Field(default=None, description="Nodes by the state of their agent.")

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable
 
+from metricat_operator.durations import PROMETHEUS_PATTERN
 from metricat_operator.facts.model import Manifest, PrometheusInstance
 from metricat_operator.verification.live_rules import name_of, seconds
 from metricat_operator.verification.selection import join_words
 
-_DURATION = r"((?:\d+(?:ms|[ywdhms]))+)"
-_LOOKBACK = re.compile(rf"\boffset\s+{_DURATION}|\[{_DURATION}[:\]]")
+_LOOKBACK = re.compile(rf"\boffset\s+({PROMETHEUS_PATTERN})|\[({PROMETHEUS_PATTERN})[:\]]")
 
 
 def beyond_retention(rules: Iterable[Manifest], instance: PrometheusInstance) -> str:

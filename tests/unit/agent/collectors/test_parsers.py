@@ -72,17 +72,19 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     ),
     "bcachefs": (
         f"{_BCACHEFS}/compression_stats",
-        lambda text: bcachefs.parse([bcachefs.Filesystem("a-b", dict.fromkeys(bcachefs.FILES, text), {"c": text})]),
+        lambda text: bcachefs.parse(
+            [bcachefs.BcachefsFilesystem("a-b", dict.fromkeys(bcachefs.FILES, text), {"c": text})]
+        ),
     ),
     "bcachefs-device": (
         f"{_BCACHEFS}/dev-0/io_errors",
         lambda text: bcachefs.parse(
-            [bcachefs.Filesystem("a-b", {}, {}, {"0": {"io_errors": text, "io_done": text, "label": text}})]
+            [bcachefs.BcachefsFilesystem("a-b", {}, {}, {"0": {"io_errors": text, "io_done": text, "label": text}})]
         ),
     ),
     "btrfs": (
         f"{_BTRFS}/devinfo/2/error_stats",
-        lambda text: btrfs.parse([btrfs.Filesystem("a-b", {}, {}, {}, {"1": text, "2": text})]),
+        lambda text: btrfs.parse([btrfs.BtrfsFilesystem("a-b", {}, {}, {}, {"1": text, "2": text})]),
     ),
     "conntrack": ("proc/1/net/stat/nf_conntrack", lambda text: conntrack.parse(text, "9")),
     "cpu": ("proc/stat", lambda text: cpu.metrics(cpu.parse(text))),

@@ -63,7 +63,7 @@ def test_btrfs_ratio_of_bytes_on_devices(mode: str, devices: int, bytes_on_devic
 
 
 def test_btrfs_before_linux_6() -> None:
-    metrics = btrfs.parse([btrfs.Filesystem("aa-bb", {}, {"sda": "8"}, {"data": {"single/used_bytes": "5"}})])
+    metrics = btrfs.parse([btrfs.BtrfsFilesystem("aa-bb", {}, {"sda": "8"}, {"data": {"single/used_bytes": "5"}})])
     assert values(metrics, "node_btrfs_info") == {("aa-bb", ""): 1}
     assert values(metrics, "node_btrfs_commits_total") == {}
     assert values(metrics, "node_btrfs_device_size_bytes") == {("aa-bb", "sda"): 4096}
@@ -72,12 +72,12 @@ def test_btrfs_before_linux_6() -> None:
 
 def test_btrfs_errors_of_a_single_device_have_its_name() -> None:
     texts = {"3": "write_errs 1\nread_errs 2\nnew_in_linux_99 7\n"}
-    alone = btrfs.parse([btrfs.Filesystem("aa-bb", {}, {"sda": "8"}, {}, texts)])
+    alone = btrfs.parse([btrfs.BtrfsFilesystem("aa-bb", {}, {"sda": "8"}, {}, texts)])
     assert values(alone, "node_btrfs_device_errors_total") == {
         ("aa-bb", "write", "sda"): 1,
         ("aa-bb", "read", "sda"): 2,
     }
-    missing = btrfs.parse([btrfs.Filesystem("aa-bb", {}, {"sda": "8"}, {}, {**texts, "4": "invalid\n"})])
+    missing = btrfs.parse([btrfs.BtrfsFilesystem("aa-bb", {}, {"sda": "8"}, {}, {**texts, "4": "invalid\n"})])
     assert ("aa-bb", "read", "devid 3") in values(missing, "node_btrfs_device_errors_total")
 
 
@@ -94,7 +94,7 @@ def test_bcache_priority_stats_on_request() -> None:
 
 
 def test_bcachefs_of_its_first_kernel() -> None:
-    metrics = bcachefs.parse([bcachefs.Filesystem("aa-bb", {"btree_cache_size": "1.00M"}, {}, {"0": {}})])
+    metrics = bcachefs.parse([bcachefs.BcachefsFilesystem("aa-bb", {"btree_cache_size": "1.00M"}, {}, {"0": {}})])
     found = {family.name: list(samples) for family, samples in metrics if samples}
     assert found == {
         "node_bcachefs_info": [(("aa-bb",), 1)],
@@ -128,6 +128,6 @@ def test_btrfs_parser_raises_only_value_and_key_errors(files: dict[str, str], mo
     named = {"commit_stats": "".join(files), "allocation/global_rsv_size": mode, **files}
     groups = {"data": {f"{mode}/{name}": text for name, text in files.items()}}
     try:
-        btrfs.parse([btrfs.Filesystem("a-b", named, {}, groups)])
+        btrfs.parse([btrfs.BtrfsFilesystem("a-b", named, {}, groups)])
     except (ValueError, KeyError):
         return
