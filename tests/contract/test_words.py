@@ -39,7 +39,7 @@ BANNED = {
     r"(?<!as )(?<!user )(?<![\":])(?-i:[Nn]obody('s)?)": "no user, no process, no Prometheus",
     r"such as there (is|are)": "any",
     r"heard?s?": "received",
-    r"lobby|lanes?|thrift|overseers?|doctor|roster": "the module's or class's plain name",
+    r"lobby|(?<!virtual )lanes?|thrift|overseers?|doctor|roster": "the module's or class's plain name",
     r"riddles?": "an unclear name",
     r"(does|did|do) not know": "has no information about",
     r"so (long|many|much) as": "while, as long as",

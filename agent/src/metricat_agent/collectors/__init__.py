@@ -122,4 +122,4 @@ class Collector(ABC):
 
     @abstractmethod
     def collect(self) -> Metrics:
-        """Read and parse now. One thread at a time calls this; the registry counts every exception."""
+        """Return the current metrics. One thread at a time calls this; the registry counts every exception."""

@@ -52,5 +52,5 @@ class Agent(Collector):
     families = (BUILD_INFO, EXPORTER, CPU_SECONDS, RESIDENT_MEMORY)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the version, CPU time and resident memory of this process."""
         return parse(*read(self.host))

@@ -34,5 +34,5 @@ class Arp(Collector):
     filter_flags = (FilterFlags.of("device", "network devices", ""),)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the number of ARP entries per device from /proc/1/net/arp."""
         return self.parse_if_changed(read(self.host), lambda text: parse(text, self.filter("device-exclude")))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 _DURATION = "internal/btree_read_average_duration_us"
-_OF_SET = {
+_SET_FAMILIES = {
     file: gauge(f"node_bcache_{name}", text, "uuid")
     for file, name, text in (
         ("average_key_size", "average_key_size_sectors", "Average data per key of the B-tree, in sectors."),
@@ -47,45 +47,59 @@ _OF_SET = {
         (_DURATION, "btree_read_average_duration_seconds", "Average time to read a node of the B-tree, in seconds."),
     )
 }
-_OF_SET["internal/cache_read_races"] = counter(
+_SET_FAMILIES["internal/cache_read_races"] = counter(
     "node_bcache_cache_read_races_total", "Reads from the cache whose bucket was reused during the read.", "uuid"
 )
-_BACKING = ("uuid", "backing_device")
-_OF_BACKING = {
-    f"stats_total/{file}": counter(f"node_bcache_{name}_total", text, *_BACKING)
+_BACKING_LABELS = ("uuid", "backing_device")
+_BACKING_FAMILIES = {
+    f"stats_total/{file}": counter(f"node_bcache_{name}_total", text, *_BACKING_LABELS)
     for file, name, text in (
         ("bypassed", "bypassed_bytes", "Bytes that bypassed the cache."),
         ("cache_hits", "cache_hits", "Requests whose data was in the cache."),
         ("cache_misses", "cache_misses", "Requests whose data was not in the cache."),
-        ("cache_bypass_hits", "cache_bypass_hits", "Bypassing requests whose data was in the cache."),
-        ("cache_bypass_misses", "cache_bypass_misses", "Bypassing requests whose data was not in the cache."),
+        ("cache_bypass_hits", "cache_bypass_hits", "Requests that bypassed the cache although their data was in it."),
+        (
+            "cache_bypass_misses",
+            "cache_bypass_misses",
+            "Requests that bypassed the cache and whose data was not in it.",
+        ),
         ("cache_miss_collisions", "cache_miss_collisions", "Misses whose data a concurrent write had already cached."),
         ("cache_readaheads", "cache_readaheads", "Times that more data was read than requested."),
     )
 }
-_OF_BACKING["dirty_data"] = gauge(
-    "node_bcache_dirty_data_bytes", "Dirty data that is not yet written back, in bytes.", *_BACKING
+_BACKING_FAMILIES["dirty_data"] = gauge(
+    "node_bcache_dirty_data_bytes", "Dirty data that is not yet written back, in bytes.", *_BACKING_LABELS
 )
 _RATES = "writeback_rate_debug"
-_OF_RATES = {
-    word: gauge(f"node_bcache_{name}", text, *_BACKING)
+_RATE_FAMILIES = {
+    word: gauge(f"node_bcache_{name}", text, *_BACKING_LABELS)
     for word, name, text in (
         ("target", "dirty_target_bytes", "Target for the amount of dirty data, in bytes."),
         ("rate", "writeback_rate", "Upper limit of writeback, in bytes per second."),
-        ("proportional", "writeback_rate_proportional_term", "Part of the rate for the distance from the target."),
-        ("integral", "writeback_rate_integral_term", "Part of the rate for the distance added up over time."),
-        ("change", "writeback_change", "Last change of the writeback rate."),
+        (
+            "proportional",
+            "writeback_rate_proportional_term",
+            "Part of the writeback rate that depends on the distance from the target, in bytes per second.",
+        ),
+        (
+            "integral",
+            "writeback_rate_integral_term",
+            "Part of the writeback rate that depends on the distance added up over time, in bytes per second.",
+        ),
+        ("change", "writeback_change", "Last change of the writeback rate, in bytes per second."),
     )
 }
-_CACHE = ("uuid", "cache_device")
-_OF_CACHE = {
-    "io_errors": gauge("node_bcache_io_errors", "Recent I/O errors, a number that decays over time.", *_CACHE),
-    "metadata_written": counter("node_bcache_metadata_written_bytes_total", "Bytes of metadata written.", *_CACHE),
-    "written": counter("node_bcache_written_bytes_total", "Bytes of data written.", *_CACHE),
+_CACHE_LABELS = ("uuid", "cache_device")
+_CACHE_FAMILIES = {
+    "io_errors": gauge("node_bcache_io_errors", "Recent I/O errors, a number that decays over time.", *_CACHE_LABELS),
+    "metadata_written": counter(
+        "node_bcache_metadata_written_bytes_total", "Bytes of metadata written.", *_CACHE_LABELS
+    ),
+    "written": counter("node_bcache_written_bytes_total", "Bytes of data written.", *_CACHE_LABELS),
 }
 _PRIORITIES = "priority_stats"
-_OF_PRIORITIES = {
-    word: gauge(f"node_bcache_priority_stats_{word.lower()}_percent", text, *_CACHE)
+_PRIORITY_FAMILIES = {
+    word: gauge(f"node_bcache_priority_stats_{word.lower()}_percent", text, *_CACHE_LABELS)
     for word, text in (
         ("Unused", "Percentage of the cache that holds no data."),
         ("Metadata", "Percentage of the cache that holds metadata."),
@@ -105,7 +119,7 @@ class CacheSet:
 
 
 def read(host: Host, *, priorities: bool) -> list[CacheSet]:
-    """Read all cache sets, none if the kernel has no bcache. Skip a set that stops during the read."""
+    """Return the files of all cache sets, none if the kernel has no bcache. Skip a set that stops during the read."""
     found = host.sys_each(
         "fs/bcache", lambda entry: _cache_set(host, entry, priorities=priorities), lambda entry: "-" in entry
     )
@@ -120,9 +134,9 @@ def _cache_set(host: Host, entry: str, *, priorities: bool) -> CacheSet:
         links = [name for name in names if re.fullmatch(rf"{kind}\d+", name)]
         return {name: host.sys_attributes(f"{place}/{name}", files) for name in links}
 
-    of_caches = (*_OF_CACHE, *([_PRIORITIES] if priorities else []))
-    backing, caches = devices("bdev", (*_OF_BACKING, _RATES)), devices("cache", of_caches)
-    return CacheSet(entry, host.sys_attributes(place, _OF_SET), backing, caches)
+    cache_files = (*_CACHE_FAMILIES, *([_PRIORITIES] if priorities else []))
+    backing, caches = devices("bdev", (*_BACKING_FAMILIES, _RATES)), devices("cache", cache_files)
+    return CacheSet(entry, host.sys_attributes(place, _SET_FAMILIES), backing, caches)
 
 
 def _rows(text: str) -> Iterator[tuple[str, str]]:
@@ -132,7 +146,7 @@ def _rows(text: str) -> Iterator[tuple[str, str]]:
 
 
 def parse(sets: Iterable[CacheSet]) -> Metrics:
-    """Convert the kernel's human-readable numbers."""
+    """Return the metrics of each cache set and its devices. Convert the kernel's human-readable numbers."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Bcache.families}
 
     def take(labels: tuple[str, ...], families: Mapping[str, Family], texts: Iterable[tuple[str, str]]) -> None:
@@ -142,13 +156,13 @@ def parse(sets: Iterable[CacheSet]) -> Metrics:
                 columns[families[name]].append((labels, value))
 
     for one in sets:
-        take((one.name,), _OF_SET, one.files.items())
+        take((one.name,), _SET_FAMILIES, one.files.items())
         for device, files in one.backing.items():
-            take((one.name, device), _OF_BACKING, files.items())
-            take((one.name, device), _OF_RATES, _rows(files.get(_RATES, "")))
+            take((one.name, device), _BACKING_FAMILIES, files.items())
+            take((one.name, device), _RATE_FAMILIES, _rows(files.get(_RATES, "")))
         for device, files in one.caches.items():
-            take((one.name, device), _OF_CACHE, files.items())
-            take((one.name, device), _OF_PRIORITIES, _rows(files.get(_PRIORITIES, "")))
+            take((one.name, device), _CACHE_FAMILIES, files.items())
+            take((one.name, device), _PRIORITY_FAMILIES, _rows(files.get(_PRIORITIES, "")))
     return list(columns.items())
 
 
@@ -158,10 +172,12 @@ class Bcache(Collector):
     name = "bcache"
     summary = "hits, misses and dirty data of bcache"
     families = tuple(
-        family for part in (_OF_SET, _OF_BACKING, _OF_RATES, _OF_CACHE, _OF_PRIORITIES) for family in part.values()
+        family
+        for part in (_SET_FAMILIES, _BACKING_FAMILIES, _RATE_FAMILIES, _CACHE_FAMILIES, _PRIORITY_FAMILIES)
+        for family in part.values()
     )
     options = (PRIORITIES,)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the statistics of cache sets, backing devices and caches from /sys/fs/bcache."""
         return self.parse_if_changed(read(self.host, priorities=self.option(PRIORITIES)), parse)

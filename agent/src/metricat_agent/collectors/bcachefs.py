@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-INFO = gauge("node_bcachefs_info", "1 for each mounted filesystem.", "uuid")
+INFO = gauge("node_bcachefs_info", "1 for each mounted bcachefs filesystem.", "uuid")
 CACHE = gauge("node_bcachefs_btree_cache_size_bytes", "Memory used by the B-tree cache, in bytes.", "uuid")
 COMPRESSED, UNCOMPRESSED = (
     gauge(
         f"node_bcachefs_compression_{what}_bytes",
-        f"Size of the data of a compression algorithm {which}, in bytes.",
+        f"Size {which} of the data compressed with an algorithm, in bytes.",
         "uuid",
         "algorithm",
     )
     for what, which in (("compressed", "on disk"), ("uncompressed", "before compression"))
 )
-ERRORS = counter("node_bcachefs_errors_total", "Errors found in the filesystem.", "uuid", "error_type")
-WRITES = counter("node_bcachefs_btree_writes_total", "Writes of B-tree nodes by reason.", "uuid", "type")
+ERRORS = counter("node_bcachefs_errors_total", "Errors found in the filesystem, by type.", "uuid", "error_type")
+WRITES = counter("node_bcachefs_btree_writes_total", "Number of writes of B-tree nodes, by reason.", "uuid", "type")
 WRITE_SIZE = gauge(
     "node_bcachefs_btree_write_average_size_bytes",
-    "Average size of a write of a B-tree node, in bytes.",
+    "Average size of writes of B-tree nodes, by reason, in bytes.",
     "uuid",
     "type",
 )
@@ -40,21 +40,28 @@ DEVICE_INFO = gauge(
     "node_bcachefs_device_info", "1, labeled with a device's label and state.", *_DEVICE, "label", "state"
 )
 NUMBERS = {
-    "bucket_size": gauge("node_bcachefs_device_bucket_size_bytes", "Size of a device's buckets, in bytes.", *_DEVICE),
-    "nbuckets": gauge("node_bcachefs_device_buckets", "Buckets of a device.", *_DEVICE),
+    "bucket_size": gauge(
+        "node_bcachefs_device_bucket_size_bytes",
+        "Size of a device's buckets (its units of allocation), in bytes.",
+        *_DEVICE,
+    ),
+    "nbuckets": gauge("node_bcachefs_device_buckets", "Number of buckets (units of allocation) of a device.", *_DEVICE),
     "durability": gauge(
-        "node_bcachefs_device_durability", "Number of replicas that a copy on this device is worth.", *_DEVICE
+        "node_bcachefs_device_durability", "Number of replicas that one copy on this device counts as.", *_DEVICE
     ),
 }
 DONE = counter(
     "node_bcachefs_device_io_done_bytes_total",
-    "Bytes read and written by type of data.",
+    "Bytes read from or written to a device, by operation and type of data.",
     *_DEVICE,
     "operation",
     "data_type",
 )
 FAILED = counter(
-    "node_bcachefs_device_io_errors_total", "Requests that failed since the filesystem was created.", *_DEVICE, "type"
+    "node_bcachefs_device_io_errors_total",
+    "I/O errors of a device since the filesystem was created, by type.",
+    *_DEVICE,
+    "type",
 )
 FILES = ("btree_cache_size", "compression_stats", "errors", "btree_write_stats")
 _DEVICE_FILES = (*NUMBERS, "label", "state", "io_done", "io_errors")
@@ -75,11 +82,12 @@ class BcachefsFilesystem:
 @lru_cache(maxsize=512)
 def family_of(name: str) -> Family:
     """Return the family of one of the filesystem's counters."""
-    return counter(f"node_bcachefs_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_total", f"The counter {name}.", "uuid")
+    text = f"Events, or bytes of data, since the filesystem was created: {name} in /sys/fs/bcachefs/UUID/counters."
+    return counter(f"node_bcachefs_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_total", text, "uuid")
 
 
 def read(host: Host) -> list[BcachefsFilesystem]:
-    """Read all mounted filesystems, if any. Skip a filesystem that is unmounted during the read."""
+    """Return the files of all mounted filesystems, if any. Skip a filesystem that is unmounted during the read."""
     return list(host.sys_each("fs/bcachefs", lambda entry: _filesystem(host, entry)).values())
 
 
@@ -117,7 +125,7 @@ def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def parse(filesystems: Iterable[BcachefsFilesystem]) -> Metrics:
-    """Convert the kernel's human-readable numbers."""
+    """Return the metrics of each filesystem and its devices. Convert the kernel's human-readable numbers."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Bcachefs.families}
     for one in filesystems:
         uuid, files = one.uuid, one.files
@@ -165,5 +173,5 @@ class Bcachefs(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return counters, compression and errors of each filesystem and device from /sys/fs/bcachefs."""
         return self.parse_if_changed(read(self.host), parse)

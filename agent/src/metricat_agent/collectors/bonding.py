@@ -58,5 +58,5 @@ class Bonds(Collector):
     families = (SLAVES, ACTIVE)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the number of configured and active links per bond from /sys/class/net."""
         return self.parse_if_changed(read(self.host), parse)

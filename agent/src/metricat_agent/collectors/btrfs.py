@@ -34,22 +34,32 @@ RATIO = gauge(
     "node_btrfs_allocation_ratio", "Bytes on devices for each byte of data in this type and mode.", *_GROUP, "mode"
 )
 COMMITS: dict[str, tuple[Family, float]] = {
-    "commits": (counter("node_btrfs_commits_total", "Commits.", "uuid"), 1),
+    "commits": (counter("node_btrfs_commits_total", "Transactions committed to disk.", "uuid"), 1),
     "last_commit_ms": (
-        gauge("node_btrfs_last_commit_seconds", "Duration of the last commit, in seconds.", "uuid"),
+        gauge("node_btrfs_last_commit_seconds", "Duration of the last commit of a transaction, in seconds.", "uuid"),
         0.001,
     ),
     "max_commit_ms": (
-        gauge("node_btrfs_max_commit_seconds", "Duration of the longest commit, in seconds.", "uuid"),
+        gauge("node_btrfs_max_commit_seconds", "Duration of the longest commit of a transaction, in seconds.", "uuid"),
         0.001,
     ),
     "total_commit_ms": (
-        counter("node_btrfs_commit_seconds_total", "Duration of all commits, in seconds.", "uuid"),
+        counter(
+            "node_btrfs_commit_seconds_total",
+            "Sum of the durations of all commits of transactions, in seconds.",
+            "uuid",
+        ),
         0.001,
     ),
 }
 """By the word in ``commit_stats`` (Linux 6.0 or newer): a family, and the factor that converts to its unit."""
-ERRORS = counter("node_btrfs_device_errors_total", "Errors of a device.", "uuid", "type", "device")
+ERRORS = counter(
+    "node_btrfs_device_errors_total",
+    "Errors of a device, by type (read, write, flush, corruption, generation).",
+    "uuid",
+    "type",
+    "device",
+)
 GROUPS = ("data", "metadata", "system")
 _COPIES = {"single": 1, "raid0": 1, "dup": 2, "raid1": 2, "raid10": 2, "raid1c3": 3, "raid1c4": 4}
 _PARITIES = {"raid5": 1, "raid6": 2}
@@ -72,7 +82,7 @@ class BtrfsFilesystem:
 
 
 def read(host: Host) -> list[BtrfsFilesystem]:
-    """Read all mounted filesystems, if any. Skip a filesystem that is unmounted during the read."""
+    """Return the files of all mounted filesystems, if any. Skip a filesystem that is unmounted during the read."""
     found = host.sys_each("fs/btrfs", lambda entry: _filesystem(host, entry), lambda entry: "-" in entry)
     return list(found.values())
 
@@ -118,7 +128,7 @@ def errors(filesystem: BtrfsFilesystem) -> Iterator[Sample]:
 
 
 def parse(filesystems: Iterable[BtrfsFilesystem]) -> Metrics:
-    """Convert sectors to bytes and milliseconds to seconds."""
+    """Return the metrics of each filesystem. Convert sectors to bytes and milliseconds to seconds."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Btrfs.families}
     for filesystem in filesystems:
         files = filesystem.files
@@ -158,5 +168,5 @@ class Btrfs(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return space, commits and device errors of each filesystem from /sys/fs/btrfs."""
         return self.parse_if_changed(read(self.host), parse)

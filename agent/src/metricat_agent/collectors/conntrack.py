@@ -64,5 +64,5 @@ class ConnectionTracking(Collector):
     families = (ENTRIES, LIMIT, *STATISTICS.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return size, limit and events of the tracking table from /proc/1/net/stat/nf_conntrack and /proc/sys."""
         return self.parse_if_changed(read(self.host), lambda found: parse(*found))

@@ -106,7 +106,10 @@ class Cpu(Collector):
         self._last: Ticks = {}
 
     def collect(self) -> Metrics:
-        """Read and parse. Keep counters from decreasing."""
+        """Return CPU time per mode from /proc/stat, throttling from /sys, and on request properties from /proc/cpuinfo.
+
+        The times never decrease by less than 3 seconds: see `monotonic`.
+        """
         self._last = monotonic(self._last, parse(read(self.host)))
         system = cpusys.read(self.host)
         found = metrics(self._last) + self.parse_if_changed(system, cpusys.parse)

@@ -63,5 +63,5 @@ class CpuFrequency(Collector):
     families = (*COLUMNS.values(), GOVERNOR)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return frequencies and governors per CPU from /sys/devices/system/cpu/cpu*/cpufreq."""
         return self.parse_if_changed(read(self.host), parse)

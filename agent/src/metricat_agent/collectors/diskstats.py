@@ -220,5 +220,5 @@ class Disks(Collector):
     filter_flags = (FilterFlags.of("device", "block devices", NO_DISKS),)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return I/O counters per device from /proc/diskstats, and its hardware from udev and /sys/block."""
         return self.parse_if_changed(read(self.host, self.filter("device-exclude")), lambda found: parse(*found))

@@ -50,5 +50,5 @@ class Dmi(Collector):
     families = (DMI,)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return vendor, model and firmware of the machine from /sys/class/dmi/id."""
         return self.parse_if_changed(read(self.host), parse)

@@ -91,5 +91,5 @@ class Multipath(Collector):
     families = FAMILIES
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return size and path states of each multipath device from /sys/block/dm-*."""
         return self.parse_if_changed(read(self.host), parse)

@@ -16,19 +16,24 @@ if TYPE_CHECKING:
 
 _KINDS = (("ce", "correctable"), ("ue", "uncorrectable"))
 CONTROLLER = {
-    kind: counter(f"node_edac_{name}_errors_total", f"{name.capitalize()} memory errors of a controller.", "controller")
+    kind: counter(
+        f"node_edac_{name}_errors_total", f"{name.capitalize()} memory errors of a memory controller.", "controller"
+    )
     for kind, name in _KINDS
 }
 ROW = {
     kind: counter(
-        f"node_edac_csrow_{name}_errors_total", f"{name.capitalize()} memory errors of a row.", "controller", "csrow"
+        f"node_edac_csrow_{name}_errors_total",
+        f"{name.capitalize()} memory errors of a row of modules (chip select).",
+        "controller",
+        "csrow",
     )
     for kind, name in _KINDS
 }
 CHANNEL = {
     kind: counter(
         f"node_edac_channel_{name}_errors_total",
-        f"{name.capitalize()} memory errors of a channel.",
+        f"{name.capitalize()} memory errors of a channel of a row.",
         *("controller", "csrow", "channel", "dimm_label"),
     )
     for kind, name in _KINDS
@@ -47,7 +52,7 @@ class MemoryController:
 
 
 def read(host: Host) -> list[MemoryController]:
-    """Read all controllers, none if the hardware does not detect memory errors."""
+    """Return the files of all controllers, none if the hardware does not detect memory errors."""
     try:
         entries = [entry for entry in host.sys_names(_ROOT) if re.fullmatch(r"mc\d+", entry)]
     except FileNotFoundError:
@@ -66,7 +71,10 @@ def read(host: Host) -> list[MemoryController]:
 
 
 def parse(controllers: Iterable[MemoryController]) -> Metrics:
-    """Parse the counts. Errors whose row the hardware does not report are in the row ``unknown``."""
+    """Return the errors of controllers, rows and channels.
+
+    Errors whose row the hardware does not report are in the row ``unknown``.
+    """
     whole: dict[str, list[Sample]] = {"ce": [], "ue": []}
     rows: dict[str, list[Sample]] = {"ce": [], "ue": []}
     channels: dict[str, list[Sample]] = {"ce": [], "ue": []}
@@ -102,5 +110,5 @@ class MemoryErrors(Collector):
     families = (*CONTROLLER.values(), *ROW.values(), *CHANNEL.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return memory errors per controller, row and channel from /sys/devices/system/edac/mc."""
         return self.parse_if_changed(read(self.host), parse)

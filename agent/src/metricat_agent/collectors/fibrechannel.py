@@ -23,19 +23,19 @@ COUNTERS: dict[str, Family] = {
     file: counter(f"node_fibrechannel_{name}_total", text, "fc_host")
     for file, name, text in (
         ("dumped_frames", "dumped_frames", "Frames dropped because buffers were full."),
-        ("error_frames", "error_frames", "Frames with errors."),
-        ("invalid_crc_count", "invalid_crc", "Frames with a wrong checksum."),
+        ("error_frames", "error_frames", "Frames received with errors."),
+        ("invalid_crc_count", "invalid_crc", "Frames received with a wrong checksum (CRC)."),
         ("rx_frames", "rx_frames", "Frames received."),
-        ("rx_words", "rx_words", "Words received."),
+        ("rx_words", "rx_words", "Words of 4 bytes received."),
         ("tx_frames", "tx_frames", "Frames sent."),
-        ("tx_words", "tx_words", "Words sent."),
+        ("tx_words", "tx_words", "Words of 4 bytes sent."),
         ("seconds_since_last_reset", "seconds_since_last_reset", "Time since the counters were reset, in seconds."),
-        ("invalid_tx_word_count", "invalid_tx_words", "Invalid transmission words."),
+        ("invalid_tx_word_count", "invalid_tx_words", "Invalid transmission words received."),
         ("link_failure_count", "link_failure", "Times that the link failed."),
         ("loss_of_sync_count", "loss_of_sync", "Times that the port lost synchronization."),
         ("loss_of_signal_count", "loss_of_signal", "Times that the port lost the signal."),
         ("nos_count", "nos", "Not-operational sequences (NOS) received."),
-        ("fcp_packet_aborts", "fcp_packet_aborts", "FCP packets aborted."),
+        ("fcp_packet_aborts", "fcp_packet_aborts", "Packets of SCSI commands (FCP) that were aborted."),
     )
 }
 _NOT_COUNTED = (1 << 64) - 1
@@ -51,7 +51,7 @@ class FibreChannelPort(NamedTuple):
 
 
 def read(host: Host) -> list[FibreChannelPort]:
-    """Read each port."""
+    """Return the files and counters of each port."""
 
     def port(entry: str) -> FibreChannelPort:
         files = host.sys_attributes(f"class/fc_host/{entry}", LABELS)
@@ -61,7 +61,7 @@ def read(host: Host) -> list[FibreChannelPort]:
 
 
 def parse(ports: Iterable[FibreChannelPort]) -> Metrics:
-    """Parse the hexadecimal counters of each port."""
+    """Return the properties and counters of each port. The kernel writes counters in hexadecimal."""
     infos: list[Sample] = []
     columns: dict[str, list[Sample]] = {file: [] for file in COUNTERS}
     for port in ports:
@@ -83,5 +83,5 @@ class FibreChannel(Collector):
     families = (INFO, *COUNTERS.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return state and counters of each port from /sys/class/fc_host."""
         return self.parse_if_changed(read(self.host), parse)

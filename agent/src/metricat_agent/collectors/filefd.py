@@ -33,5 +33,5 @@ class FileDescriptors(Collector):
     families = (ALLOCATED, MAXIMUM)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the allocated file handles and their limit from /proc/sys/fs/file-nr."""
         return self.parse_if_changed(read(self.host), parse)

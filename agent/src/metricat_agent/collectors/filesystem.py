@@ -190,7 +190,7 @@ class FileSystems(Collector):
         self._plan = MountPlan()
 
     def collect(self) -> Metrics:
-        """Read and parse. Select the mounts again if the mount table has changed."""
+        """Return space and inodes per filesystem. Select the mounts again if the mount table has changed."""
         table = visible_mounts(self.host.pid1("mountinfo"))
         if table is not self._plan.table:
             self._plan = plan_mounts(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))

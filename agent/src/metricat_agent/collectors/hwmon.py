@@ -37,7 +37,7 @@ _UNITS = {
     "curr": ("_amps", 0.001, "amperes"),
     "energy": ("_joule_total", 0.000001, "joules"),
     "power": ("_watt", 0.000001, "watts"),
-    "humidity": ("", 0.000001, "millions of the kernel's unit (0.001 %)"),
+    "humidity": ("", 0.000001, "units of 1000 % (0.05 is 50 %)"),
     "fan": ("_rpm", 1, "rotations per minute"),
     "freq": ("_freq_mhz", 0.000001, "megahertz"),
 }
@@ -90,7 +90,7 @@ def clean(name: str) -> str:
 
 
 def read(host: Host) -> list[Chip]:
-    """Read all sensors. Some chips have the files of their sensors in the directory of their device."""
+    """Return the files of all chips. Some chips have the files of their sensors in the directory of their device."""
     found = []
     for entry in names_in(host, "class/hwmon"):
         directory = f"class/hwmon/{entry}"
@@ -168,7 +168,7 @@ def plain_text(kind: str, element: str) -> str:
         return f"1 if a sensor of type {kind} is faulty, so that its value is invalid; 0 if not."
     if element.endswith("alarm"):
         return f"1 if the alarm {kind}N_{element} is active, 0 if not."
-    return f"File {kind}N{'_' * bool(element)}{element} of a sensor (kernel: hwmon/sysfs-interface.rst)."
+    return f"Value of {kind}N{'_' * bool(element)}{element} of a sensor (kernel: hwmon/sysfs-interface.rst)."
 
 
 def text_with_unit(kind: str, element: str) -> str:
@@ -181,7 +181,7 @@ def text_with_unit(kind: str, element: str) -> str:
         return f"{_LIMITS[element]} of the {quantity}, in {unit}."
     if element.endswith("_alarm"):
         return f"Alarm {kind}N_{element}: 0 if inactive, {share:g} if active (scaled like the {quantity})."
-    return f"File {kind}N_{element} of a sensor, in {unit}."
+    return f"Value of {kind}N_{element} of a sensor (kernel: hwmon/sysfs-interface.rst), in {unit}."
 
 
 def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sample]]:
@@ -203,7 +203,7 @@ def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sam
 
 
 def parse(chips: Sequence[Chip], sensors: Filter, wanted: Filter) -> Metrics:
-    """Convert the kernel's thousandths and millionths to base units."""
+    """Return the readings of all sensors in base units, and the names of chips and sensors."""
     names: list[Sample] = []
     labels: list[Sample] = []
     columns: dict[Family, list[Sample]] = {}
@@ -238,6 +238,6 @@ class HardwareSensors(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return temperatures, voltages, fan speeds and other readings of each chip from /sys/class/hwmon."""
         sensors, chips = self.filter("sensor-exclude"), self.filter("chip-exclude")
         return self.parse_if_changed(read(self.host), lambda found: parse(found, sensors, chips))

@@ -34,88 +34,198 @@ RATE = gauge("node_infiniband_rate_bytes_per_second", "Maximum transfer rate of 
 LIFESPAN = gauge(
     "node_infiniband_lifespan_seconds", "Time for which the adapter caches its counters, in seconds.", *_PORT
 )
-_NAMES = {
+_FILES = {
     "counters": {
-        "excessive_buffer_overrun_errors": "excessive_buffer_overrun_errors",
-        "link_downed": "link_downed",
-        "link_error_recovery": "link_error_recovery",
-        "local_link_integrity_errors": "local_link_integrity_errors",
-        "multicast_rcv_packets": "multicast_packets_received",
-        "multicast_xmit_packets": "multicast_packets_transmitted",
-        "port_rcv_constraint_errors": "port_constraint_errors_received",
-        "port_rcv_data": "port_data_received_bytes",
-        "port_rcv_discards": "port_discards_received",
-        "port_rcv_errors": "port_errors_received",
-        "port_rcv_packets": "port_packets_received",
-        "port_rcv_remote_physical_errors": "port_receive_remote_physical_errors",
-        "port_rcv_switch_relay_errors": "port_receive_switch_relay_errors",
-        "port_xmit_constraint_errors": "port_constraint_errors_transmitted",
-        "port_xmit_data": "port_data_transmitted_bytes",
-        "port_xmit_discards": "port_discards_transmitted",
-        "port_xmit_packets": "port_packets_transmitted",
-        "port_xmit_wait": "port_transmit_wait",
-        "symbol_error": "symbol_error",
-        "unicast_rcv_packets": "unicast_packets_received",
-        "unicast_xmit_packets": "unicast_packets_transmitted",
-        "VL15_dropped": "vl15_dropped",
+        "excessive_buffer_overrun_errors": (
+            "excessive_buffer_overrun_errors",
+            "Times that receive buffers of the port overflowed in several consecutive flow-control periods.",
+        ),
+        "link_downed": ("link_downed", "Times that error recovery of the link failed and the link went down."),
+        "link_error_recovery": ("link_error_recovery", "Times that the link recovered from an error."),
+        "local_link_integrity_errors": (
+            "local_link_integrity_errors",
+            "Times that the number of local physical errors exceeded the port's threshold.",
+        ),
+        "multicast_rcv_packets": (
+            "multicast_packets_received",
+            "Multicast packets received on the port, including packets with errors.",
+        ),
+        "multicast_xmit_packets": (
+            "multicast_packets_transmitted",
+            "Multicast packets sent from the port, including packets with errors.",
+        ),
+        "port_rcv_constraint_errors": (
+            "port_constraint_errors_received",
+            "Packets received on a switch port and discarded by its filters or partition check.",
+        ),
+        "port_rcv_data": ("port_data_received_bytes", "Data received on all virtual lanes of the port, in bytes."),
+        "port_rcv_discards": (
+            "port_discards_received",
+            "Packets received and discarded because the port was down or congested.",
+        ),
+        "port_rcv_errors": ("port_errors_received", "Packets with errors received on the port."),
+        "port_rcv_packets": (
+            "port_packets_received",
+            "Packets received on all virtual lanes of the port, including packets with errors.",
+        ),
+        "port_rcv_remote_physical_errors": (
+            "port_receive_remote_physical_errors",
+            "Packets received that another device had marked as bad (EBP delimiter).",
+        ),
+        "port_rcv_switch_relay_errors": (
+            "port_receive_switch_relay_errors",
+            "Packets received and discarded because the switch could not forward them.",
+        ),
+        "port_xmit_constraint_errors": (
+            "port_constraint_errors_transmitted",
+            "Packets that a switch port did not send because of its filters or partition check.",
+        ),
+        "port_xmit_data": ("port_data_transmitted_bytes", "Data sent on all virtual lanes of the port, in bytes."),
+        "port_xmit_discards": (
+            "port_discards_transmitted",
+            "Packets to send that were discarded because the port was down or congested.",
+        ),
+        "port_xmit_packets": (
+            "port_packets_transmitted",
+            "Packets sent on all virtual lanes of the port, including packets with errors.",
+        ),
+        "port_xmit_wait": (
+            "port_transmit_wait",
+            "Clock ticks of the port during which it had data to send and could not send any.",
+        ),
+        "symbol_error": ("symbol_error", "Minor physical errors of the link (wrong symbols)."),
+        "unicast_rcv_packets": (
+            "unicast_packets_received",
+            "Unicast packets received on the port, including packets with errors.",
+        ),
+        "unicast_xmit_packets": (
+            "unicast_packets_transmitted",
+            "Unicast packets sent from the port, including packets with errors.",
+        ),
+        "VL15_dropped": (
+            "vl15_dropped",
+            "Management packets (virtual lane 15) dropped because the port lacked buffers.",
+        ),
     },
     "counters_ext": {
-        "port_multicast_rcv_packets": "legacy_multicast_packets_received",
-        "port_multicast_xmit_packets": "legacy_multicast_packets_transmitted",
-        "port_rcv_data_64": "legacy_data_received_bytes",
-        "port_rcv_packets_64": "legacy_packets_received",
-        "port_unicast_rcv_packets": "legacy_unicast_packets_received",
-        "port_unicast_xmit_packets": "legacy_unicast_packets_transmitted",
-        "port_xmit_data_64": "legacy_data_transmitted_bytes",
-        "port_xmit_packets_64": "legacy_packets_transmitted",
+        "port_multicast_rcv_packets": (
+            "legacy_multicast_packets_received",
+            "Multicast packets received on the port (kernels before 4.5).",
+        ),
+        "port_multicast_xmit_packets": (
+            "legacy_multicast_packets_transmitted",
+            "Multicast packets sent from the port (kernels before 4.5).",
+        ),
+        "port_rcv_data_64": ("legacy_data_received_bytes", "Data received on the port, in bytes (kernels before 4.5)."),
+        "port_rcv_packets_64": ("legacy_packets_received", "Packets received on the port (kernels before 4.5)."),
+        "port_unicast_rcv_packets": (
+            "legacy_unicast_packets_received",
+            "Unicast packets received on the port (kernels before 4.5).",
+        ),
+        "port_unicast_xmit_packets": (
+            "legacy_unicast_packets_transmitted",
+            "Unicast packets sent from the port (kernels before 4.5).",
+        ),
+        "port_xmit_data_64": (
+            "legacy_data_transmitted_bytes",
+            "Data sent from the port, in bytes (kernels before 4.5).",
+        ),
+        "port_xmit_packets_64": ("legacy_packets_transmitted", "Packets sent from the port (kernels before 4.5)."),
     },
     "hw_counters": {
-        "duplicate_request": "duplicate_requests_packets",
-        "implied_nak_seq_err": "implied_nak_seq_errors",
-        "local_ack_timeout_err": "local_ack_timeout_errors",
-        "np_cnp_sent": "np_cnp_packets_sent",
-        "np_ecn_marked_roce_packets": "np_ecn_marked_roce_packets_received",
-        "out_of_buffer": "out_of_buffer_drops",
-        "out_of_sequence": "out_of_sequence_packets_received",
-        "packet_seq_err": "packet_sequence_errors",
-        "req_cqe_error": "req_cqes_errors",
-        "req_cqe_flush_error": "req_cqes_flush_errors",
-        "req_remote_access_errors": "req_remote_access_errors",
-        "req_remote_invalid_request": "req_remote_invalid_request_errors",
-        "resp_cqe_error": "resp_cqes_errors",
-        "resp_cqe_flush_error": "resp_cqes_flush_errors",
-        "resp_local_length_error": "resp_local_length_errors",
-        "resp_remote_access_errors": "resp_remote_access_errors",
-        "rnr_nak_retry_err": "rnr_nak_retry_packets_received",
-        "roce_adp_retrans": "roce_adp_retransmits",
-        "roce_adp_retrans_to": "roce_adp_retransmits_timeout",
-        "roce_slow_restart": "roce_slow_restart_used",
-        "roce_slow_restart_cnps": "roce_slow_restart_cnps",
-        "roce_slow_restart_trans": "roce_slow_restart",
-        "rp_cnp_handled": "rp_cnp_packets_handled",
-        "rp_cnp_ignored": "rp_cnp_ignored_packets_received",
-        "rx_atomic_requests": "rx_atomic_requests",
-        "rx_dct_connect": "rx_dct_connect_requests",
-        "rx_icrc_encapsulated": "rx_icrc_encapsulated_errors",
-        "rx_read_requests": "rx_read_requests",
-        "rx_write_requests": "rx_write_requests",
+        "duplicate_request": ("duplicate_requests_packets", "Packets received that repeat an earlier request."),
+        "implied_nak_seq_err": (
+            "implied_nak_seq_errors",
+            "Acknowledgments received whose sequence number was larger than expected for an RDMA read or response.",
+        ),
+        "local_ack_timeout_err": (
+            "local_ack_timeout_errors",
+            "Times that a queue pair of this port got no acknowledgment in time.",
+        ),
+        "np_cnp_sent": (
+            "np_cnp_packets_sent",
+            "Congestion notification packets (CNP) sent because received packets had a congestion mark.",
+        ),
+        "np_ecn_marked_roce_packets": (
+            "np_ecn_marked_roce_packets_received",
+            "RoCE v2 packets received with a congestion mark (ECN).",
+        ),
+        "out_of_buffer": ("out_of_buffer_drops", "Packets dropped because a queue pair had no receive buffer posted."),
+        "out_of_sequence": ("out_of_sequence_packets_received", "Packets received out of sequence."),
+        "packet_seq_err": ("packet_sequence_errors", "Negative acknowledgments received for packets out of sequence."),
+        "req_cqe_error": ("req_cqes_errors", "Requests of this port that completed with an error."),
+        "req_cqe_flush_error": (
+            "req_cqes_flush_errors",
+            "Requests of this port that were flushed because their queue pair was in the error state.",
+        ),
+        "req_remote_access_errors": (
+            "req_remote_access_errors",
+            "Requests of this port that failed because the remote side denied access to its memory.",
+        ),
+        "req_remote_invalid_request": (
+            "req_remote_invalid_request_errors",
+            "Requests of this port that the remote side rejected as invalid.",
+        ),
+        "resp_cqe_error": ("resp_cqes_errors", "Receive operations of this port that completed with an error."),
+        "resp_cqe_flush_error": (
+            "resp_cqes_flush_errors",
+            "Receive operations of this port that were flushed because their queue pair was in the error state.",
+        ),
+        "resp_local_length_error": (
+            "resp_local_length_errors",
+            "Requests received whose length did not fit the posted receive buffer.",
+        ),
+        "resp_remote_access_errors": (
+            "resp_remote_access_errors",
+            "Requests received that were denied access to this node's memory.",
+        ),
+        "rnr_nak_retry_err": (
+            "rnr_nak_retry_packets_received",
+            "Packets received that report a remote side without receive buffers (RNR NAK).",
+        ),
+        "roce_adp_retrans": ("roce_adp_retransmits", "Adaptive retransmissions of RoCE traffic."),
+        "roce_adp_retrans_to": (
+            "roce_adp_retransmits_timeout",
+            "Times that RoCE traffic reached the timeout of adaptive retransmission.",
+        ),
+        "roce_slow_restart": ("roce_slow_restart_used", "Times that RoCE slow restart was used."),
+        "roce_slow_restart_cnps": (
+            "roce_slow_restart_cnps",
+            "Congestion notification packets (CNP) that RoCE slow restart generated.",
+        ),
+        "roce_slow_restart_trans": ("roce_slow_restart", "Times that RoCE traffic changed to the state slow restart."),
+        "rp_cnp_handled": (
+            "rp_cnp_packets_handled",
+            "Congestion notification packets (CNP) received that reduced the sending rate.",
+        ),
+        "rp_cnp_ignored": (
+            "rp_cnp_ignored_packets_received",
+            "Congestion notification packets (CNP) received and ignored.",
+        ),
+        "rx_atomic_requests": ("rx_atomic_requests", "Atomic requests received."),
+        "rx_dct_connect": (
+            "rx_dct_connect_requests",
+            "Connection requests received for dynamically connected transport (DCT).",
+        ),
+        "rx_icrc_encapsulated": ("rx_icrc_encapsulated_errors", "RoCE packets received with a wrong checksum (ICRC)."),
+        "rx_read_requests": ("rx_read_requests", "RDMA read requests received."),
+        "rx_write_requests": ("rx_write_requests", "RDMA write requests received."),
     },
 }
+"""By directory and file: the name of the family, and its help text (mlx5 driver's terms for ``hw_counters``)."""
 _OCTETS = 4
 """Factor of data counters: the standard counts data in units of four octets."""
 COUNTERS: dict[tuple[str, str], Family] = {
-    (directory, file): counter(
-        f"node_infiniband_{name}_total", f"Counter {file} of the port{', in bytes' * ('data' in file)}.", *_PORT
-    )
-    for directory, names in _NAMES.items()
-    for file, name in names.items()
+    (directory, file): counter(f"node_infiniband_{name}_total", text, *_PORT)
+    for directory, files in _FILES.items()
+    for file, (name, text) in files.items()
 }
 _GBIT = 1_000_000_000 / 8
 
 
 @dataclass(frozen=True, slots=True)
 class InfinibandPort:
-    """One port: its own files, and the files of its counter directories."""
+    """One port: its own files, and the files of each of its counter directories."""
 
     device: str
     number: str
@@ -133,7 +243,7 @@ class Adapter:
 
 
 def read(host: Host, devices: Filter) -> list[Adapter]:
-    """Read all adapters. Skip an adapter that is removed during the read."""
+    """Return the files of all adapters. Skip an adapter that is removed during the read."""
     try:
         entries = host.sys_names("class/infiniband")
     except FileNotFoundError:
@@ -153,16 +263,16 @@ def read(host: Host, devices: Filter) -> list[Adapter]:
 def _port(host: Host, device: str, number: str) -> InfinibandPort:
     place = f"class/infiniband/{device}/ports/{number}"
     counters = {}
-    for directory, names in _NAMES.items():
+    for directory, files in _FILES.items():
         try:
-            counters[directory] = host.sys_attributes(f"{place}/{directory}", (*names, "lifespan"))
+            counters[directory] = host.sys_attributes(f"{place}/{directory}", (*files, "lifespan"))
         except FileNotFoundError:  # depends on the kernel and the driver
             continue
     return InfinibandPort(device, number, host.sys_attributes(place, ("state", "phys_state", "rate")), counters)
 
 
 def parse(adapters: Iterable[Adapter]) -> Metrics:
-    """Parse the numbers. Skip counters that the adapter lacks (``N/A (no PMA)``)."""
+    """Return state, rate and counters of each port. Skip counters that the adapter lacks (``N/A (no PMA)``)."""
     infos: list[Sample] = []
     gauges: dict[Family, list[Sample]] = {STATE: [], PHYSICAL: [], RATE: [], LIFESPAN: []}
     counts: dict[tuple[str, str], list[Sample]] = {key: [] for key in COUNTERS}
@@ -195,5 +305,5 @@ class InfiniBand(Collector):
     filter_flags = (FilterFlags.of("device", "adapters", ""),)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return state and counters of each port from /sys/class/infiniband."""
         return self.parse_if_changed(read(self.host, self.filter("device-exclude")), parse)

@@ -108,6 +108,6 @@ class VirtualServers(Collector):
     options = (BACKEND_LABELS,)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return IPVS traffic, and weight and connections of each backend, from /proc/1/net/ip_vs_stats and ip_vs."""
         wanted = self.option(BACKEND_LABELS)
         return self.parse_if_changed(read(self.host), lambda found: parse(*found, wanted))

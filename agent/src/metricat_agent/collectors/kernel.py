@@ -27,7 +27,7 @@ class Entropy(Collector):
     families = (ENTROPY, POOL)
 
     def collect(self) -> Metrics:
-        """Read two files with one number each."""
+        """Return available entropy and pool size from /proc/sys/kernel/random."""
         names = ("entropy_avail", "poolsize")
         return self.parse_if_changed([self.host.proc(f"sys/kernel/random/{name}") for name in names], parse_entropy)
 
@@ -45,7 +45,7 @@ class KernelHung(Collector):
     families = (HUNG,)
 
     def collect(self) -> Metrics:
-        """Read the count. Older kernels do not have it."""
+        """Return the number of hung tasks from /proc/sys/kernel/hung_task_detect_count, nothing on older kernels."""
         try:
             text = self.host.proc("sys/kernel/hung_task_detect_count")
         except FileNotFoundError:
@@ -61,7 +61,7 @@ class SeLinux(Collector):
     families = (SELINUX, SELINUX_MODE)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return whether SELinux is enabled, and its mode, from /sys/fs/selinux/enforce."""
         return self.parse_if_changed(read_selinux(self.host), parse_selinux)
 
 

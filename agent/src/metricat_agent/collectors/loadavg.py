@@ -36,5 +36,5 @@ class LoadAverage(Collector):
     families = LOADS
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the load averages over 1, 5 and 15 minutes from /proc/loadavg."""
         return self.parse_if_changed(read(self.host), parse)

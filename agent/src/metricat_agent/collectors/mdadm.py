@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
 STATE = gauge("node_md_state", "1 for the current state of a RAID, 0 for the others.", "device", "state")
-DISKS = gauge("node_md_disks", "Disks of a RAID by state.", "device", "state")
-REQUIRED = gauge("node_md_disks_required", "Number of disks required by a RAID.", "device")
+DISKS = gauge("node_md_disks", "Number of disks of a RAID, by state.", "device", "state")
+REQUIRED = gauge("node_md_disks_required", "Number of disks that a RAID should have, from /proc/mdstat.", "device")
 BLOCKS = gauge("node_md_blocks", "Size of a RAID, in blocks of 1024 bytes.", "device")
-SYNCED = gauge("node_md_blocks_synced", "Synchronized blocks of a RAID, of 1024 bytes.", "device")
-RAID_DISKS = gauge("node_md_raid_disks", "Number of disks of a RAID, from sysfs.", "device")
+SYNCED = gauge("node_md_blocks_synced", "Synchronized part of a RAID, in blocks of 1024 bytes.", "device")
+RAID_DISKS = gauge("node_md_raid_disks", "Number of disks that a RAID should have, from sysfs.", "device")
 DEGRADED = gauge("node_md_degraded", "Number of disks that a RAID lacks, from sysfs.", "device")
 _STATES = ("active", "inactive", "recovering", "resync", "check")
 _ACTIVITIES = {"recovery": "recovering", "resync": "resync", "check": "check", "reshape": "recovering"}
@@ -44,7 +44,7 @@ class Raid:
 
 
 def raids(text: str) -> list[Raid]:
-    """Parse the RAIDs, which are separated by empty lines."""
+    """Return the RAIDs in the text of /proc/mdstat, which separates them by empty lines."""
     return [raid for part in re.split(r"\n\s*\n", text) if (raid := _raid(part)) is not None]
 
 
@@ -76,7 +76,7 @@ def _raid(part: str) -> Raid | None:
 
 
 def read(host: Host) -> tuple[str, Mapping[str, Mapping[str, str]]]:
-    """Read the table (empty without the driver) and the sysfs files of each RAID."""
+    """Return the text of /proc/mdstat (empty without the driver) and the sysfs files of each RAID."""
     try:
         text = host.proc("mdstat")
     except FileNotFoundError:
@@ -122,5 +122,5 @@ class SoftwareRaids(Collector):
     families = (STATE, DISKS, REQUIRED, BLOCKS, SYNCED, RAID_DISKS, DEGRADED)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return state, disks and synchronization of each RAID from /proc/mdstat and /sys/block/md*/md."""
         return self.parse_if_changed(read(self.host), lambda found: parse(*found))

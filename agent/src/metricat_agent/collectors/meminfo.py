@@ -12,67 +12,67 @@ if TYPE_CHECKING:
 
 _KIB = " kB"
 MEANINGS = {
-    "MemTotal": "usable by the kernel and programs",
-    "MemFree": "that is free",
-    "MemAvailable": "available to new programs without swapping, as estimated by the kernel",
-    "Buffers": "that caches blocks of raw disks",
-    "Cached": "that caches contents of files, including tmpfs and shared memory",
-    "SwapCached": "that is also in swap",
-    "Active": "used recently",
-    "Inactive": "not used recently, reclaimed first",
-    "Active(anon)": "of programs, used recently",
-    "Inactive(anon)": "of programs, not used recently",
-    "Active(file)": "of files, used recently",
-    "Inactive(file)": "of files, not used recently",
-    "Unevictable": "that cannot be reclaimed",
-    "Mlocked": "locked by programs",
-    "SwapTotal": "of swap space",
-    "SwapFree": "of swap space that is free",
-    "Zswap": "that holds the compressed pages of zswap",
-    "Zswapped": "of pages in zswap, before compression",
-    "Dirty": "waiting to be written to disk",
-    "Writeback": "being written to disk",
-    "AnonPages": "of programs, mapped",
-    "Mapped": "of files, mapped by programs",
-    "Shmem": "shared between programs, including tmpfs",
-    "KReclaimable": "of the kernel that is reclaimable",
-    "Slab": "of the kernel's data structures",
-    "SReclaimable": "of the kernel's data structures that is reclaimable",
-    "SUnreclaim": "of the kernel's data structures that is not reclaimable",
-    "KernelStack": "of the kernel's stacks",
-    "PageTables": "of page tables",
-    "SecPageTables": "of page tables of virtual machines and IOMMUs",
-    "NFS_Unstable": "sent to an NFS server, not yet on its disk",
-    "Bounce": "of bounce buffers for old devices",
-    "WritebackTmp": "of FUSE that is being written",
-    "CommitLimit": "that can be committed to programs under strict overcommit",
-    "Committed_AS": "committed to programs",
-    "VmallocTotal": "of the address space for vmalloc",
-    "VmallocUsed": "of vmalloc that is used",
-    "VmallocChunk": "of the largest free block of vmalloc",
-    "Percpu": "of the kernel's per-CPU data",
-    "HardwareCorrupted": "taken out of use because of hardware errors",
-    "AnonHugePages": "of programs, in transparent huge pages",
-    "ShmemHugePages": "shared or of tmpfs, in huge pages",
-    "ShmemPmdMapped": "shared or of tmpfs, mapped with huge pages",
-    "FileHugePages": "of files, in huge pages",
-    "FilePmdMapped": "of files, mapped with huge pages",
-    "Unaccepted": "not yet accepted by a confidential guest",
-    "Balloon": "returned to the hypervisor",
-    "CmaTotal": "reserved for the contiguous memory allocator",
-    "CmaFree": "of the contiguous memory allocator that is free",
-    "GPUActive": "held by graphics drivers for running jobs",
-    "GPUReclaim": "held by graphics drivers, reclaimable",
-    "Hugepagesize": "of one huge page of the default size",
-    "Hugetlb": "of huge pages of all sizes",
-    "DirectMap4k": "mapped by the kernel in pages of 4 KiB",
-    "DirectMap2M": "mapped by the kernel in pages of 2 MiB",
-    "DirectMap4M": "mapped by the kernel in pages of 4 MiB",
-    "DirectMap1G": "mapped by the kernel in pages of 1 GiB",
+    "MemTotal": "Memory usable by the kernel and programs",
+    "MemFree": "Free memory",
+    "MemAvailable": "Memory available to new programs without swapping, as estimated by the kernel",
+    "Buffers": "Memory that caches blocks of disks",
+    "Cached": "Memory that caches contents of files, including tmpfs and shared memory",
+    "SwapCached": "Memory whose content is also in swap space",
+    "Active": "Memory of programs and files that was used recently",
+    "Inactive": "Memory of programs and files that was not used recently; the kernel reclaims it first",
+    "Active(anon)": "Memory of programs that was used recently",
+    "Inactive(anon)": "Memory of programs that was not used recently",
+    "Active(file)": "Memory that caches files and was used recently",
+    "Inactive(file)": "Memory that caches files and was not used recently",
+    "Unevictable": "Memory that the kernel cannot reclaim",
+    "Mlocked": "Memory that programs locked with mlock(2)",
+    "SwapTotal": "Size of the swap space",
+    "SwapFree": "Free swap space",
+    "Zswap": "Memory that holds the compressed pages of zswap",
+    "Zswapped": "Size before compression of the pages in zswap",
+    "Dirty": "Memory waiting to be written to disk",
+    "Writeback": "Memory being written to disk",
+    "AnonPages": "Memory of programs that is not backed by files (anonymous pages)",
+    "Mapped": "Cached contents of files that programs have mapped",
+    "Shmem": "Memory shared between programs, including tmpfs",
+    "KReclaimable": "Memory of the kernel that it can reclaim",
+    "Slab": "Memory of the kernel's data structures (slabs)",
+    "SReclaimable": "Memory of the kernel's data structures (slabs) that it can reclaim",
+    "SUnreclaim": "Memory of the kernel's data structures (slabs) that it cannot reclaim",
+    "KernelStack": "Memory of the kernel's stacks of all tasks",
+    "PageTables": "Memory of page tables",
+    "SecPageTables": "Memory of page tables of virtual machines and IOMMUs",
+    "NFS_Unstable": "Data sent to an NFS server and not yet written to its disk",
+    "Bounce": "Memory of bounce buffers for old devices",
+    "WritebackTmp": "Memory of buffers that FUSE uses to write to disk",
+    "CommitLimit": "Memory that programs may reserve at most, if the kernel forbids overcommit",
+    "Committed_AS": "Memory that programs have reserved, used or not",
+    "VmallocTotal": "Size of the kernel's address space for vmalloc",
+    "VmallocUsed": "Used part of the kernel's address space for vmalloc",
+    "VmallocChunk": "Size of the largest free block in the kernel's address space for vmalloc",
+    "Percpu": "Memory of the kernel's per-CPU data",
+    "HardwareCorrupted": "Memory taken out of use because of hardware errors",
+    "AnonHugePages": "Memory of programs in transparent huge pages",
+    "ShmemHugePages": "Shared memory and tmpfs in huge pages",
+    "ShmemPmdMapped": "Shared memory and tmpfs mapped with huge pages",
+    "FileHugePages": "Cached contents of files in huge pages",
+    "FilePmdMapped": "Cached contents of files mapped with huge pages",
+    "Unaccepted": "Memory that a confidential virtual machine has not accepted yet",
+    "Balloon": "Memory that a virtual machine has returned to the hypervisor",
+    "CmaTotal": "Memory reserved for the contiguous memory allocator (CMA)",
+    "CmaFree": "Free memory of the contiguous memory allocator (CMA)",
+    "GPUActive": "Memory that graphics drivers use for running jobs",
+    "GPUReclaim": "Memory of graphics drivers that the kernel can reclaim",
+    "Hugepagesize": "Size of one huge page of the default size",
+    "Hugetlb": "Memory reserved for huge pages of all sizes",
+    "DirectMap4k": "Memory mapped by the kernel in pages of 4 KiB",
+    "DirectMap2M": "Memory mapped by the kernel in pages of 2 MiB",
+    "DirectMap4M": "Memory mapped by the kernel in pages of 4 MiB",
+    "DirectMap1G": "Memory mapped by the kernel in pages of 1 GiB",
 }
 COUNTS = {
-    "HugePages_Total": "Huge pages of the default size.",
-    "HugePages_Free": "Free huge pages of the default size.",
+    "HugePages_Total": "Number of huge pages of the default size.",
+    "HugePages_Free": "Number of free huge pages of the default size.",
     "HugePages_Rsvd": "Huge pages of the default size that are reserved and not yet used.",
     "HugePages_Surp": "Huge pages of the default size above the configured number.",
 }
@@ -85,24 +85,26 @@ def metric_name(field: str, unit: str) -> str:
 
 
 FAMILIES = {
-    **{field: gauge(metric_name(field, "kB"), f"Memory {text}, in bytes.") for field, text in MEANINGS.items()},
+    **{field: gauge(metric_name(field, "kB"), f"{text}, in bytes.") for field, text in MEANINGS.items()},
     **{field: gauge(metric_name(field, ""), text) for field, text in COUNTS.items()},
 }
 
 
 def family_of(field: str, value: str) -> Family:
-    """Return a field's family: declared, or made for a field of a newer kernel."""
+    """Return a field's family: a declared one, or a new one for a field of a newer kernel."""
     unit = _KIB if value.endswith(_KIB) else ""
-    return FAMILIES.get(field) or gauge(metric_name(field, unit), f"The field {field} of /proc/meminfo.")
+    return FAMILIES.get(field) or gauge(
+        metric_name(field, unit), f"Value of {field} in /proc/meminfo{', in bytes' if unit else ''}."
+    )
 
 
 def read(host: Host) -> str:
-    """Read the fields."""
+    """Return the text of /proc/meminfo."""
     return host.proc("meminfo")
 
 
 def parse(text: str) -> Metrics:
-    """Parse every line ``NAME: NUMBER``, with or without the unit `` kB`` (1024 bytes)."""
+    """Return the field of every line ``NAME: NUMBER``, with or without the unit `` kB`` (1024 bytes)."""
     return [
         (
             FAMILIES.get(field) or family_of(field, value),
@@ -121,5 +123,5 @@ class Memory(Collector):
     families = tuple(FAMILIES.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return every field of /proc/meminfo, sizes in bytes."""
         return self.parse_if_changed(read(self.host), parse)

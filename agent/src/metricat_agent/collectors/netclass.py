@@ -155,7 +155,10 @@ class NetworkClass(Collector):
         self._metrics: Metrics = []
 
     def collect(self) -> Metrics:
-        """Read all files. Select the devices again if one came or went, and parse if any file has changed."""
+        """Return state, speed and properties per network device from /sys/class/net.
+
+        Select the devices again if a device was added or removed, and parse if any file has changed.
+        """
         names = device_of(self.host.sysfs), self.host.sys_names("class/net")
         if names != self._names:
             self._devices = host_devices(self.host, names[1], self.filter("ignored-devices"))

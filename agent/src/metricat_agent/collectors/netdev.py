@@ -69,5 +69,5 @@ class NetworkDevices(Collector):
     filter_flags = (FilterFlags.of("device", "network devices", POD_DEVICES),)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return traffic, errors and drops per network device from /proc/1/net/dev."""
         return self.parse_if_changed(read(self.host), lambda text: parse(text, self.filter("device-exclude")))

@@ -47,7 +47,7 @@ MEANINGS = {
     "TcpExt_TCPOFOQueue": "TCP segments received out of order and queued.",
     "TcpExt_TCPRcvQDrop": "TCP segments dropped because the receive queue was full.",
     "TcpExt_TCPSynRetrans": "TCP SYN segments retransmitted.",
-    "TcpExt_TCPTimeouts": "TCP timeouts.",
+    "TcpExt_TCPTimeouts": "Times that the retransmission timer of a TCP connection expired.",
     "Udp_InDatagrams": "UDP datagrams delivered.",
     "Udp_InErrors": "UDP datagrams not delivered for other reasons than a missing listener.",
     "Udp_NoPorts": "UDP datagrams to ports without a listener.",
@@ -71,7 +71,7 @@ Columns = list[tuple[int, Family]]
 
 
 def read(host: Host) -> tuple[str, str]:
-    """Read the tables of IPv4 and extensions, and the list of IPv6 (empty if IPv6 is disabled)."""
+    """Return the text of the IPv4 and extension tables, and of the IPv6 list (empty if IPv6 is disabled)."""
     tables = "".join(host.pid1(name) for name in TABLES)
     try:
         return tables, host.pid1(LIST)
@@ -80,7 +80,10 @@ def read(host: Host) -> tuple[str, str]:
 
 
 def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) -> Metrics:
-    """Parse pairs of lines, names and values. `known` caches the selected columns of a line of names."""
+    """Return the selected fields from pairs of lines: names, then values.
+
+    `known` caches the selected columns of each line of names.
+    """
     found: Metrics = []
     lines = text.splitlines()
     for names, values in zip(lines[::2], lines[1::2], strict=True):
@@ -94,7 +97,7 @@ def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) 
 
 
 def select_columns(names: str, fields: re.Pattern[str]) -> Columns:
-    """Return the columns that the expression matches."""
+    """Return position and family of the columns that the expression matches."""
     protocol, *rest = names.split()
     protocol = protocol.removesuffix(":")
     keys = ((number, f"{protocol}_{name}") for number, name in enumerate(rest, 1))
@@ -109,8 +112,8 @@ def select6(name: str, fields: re.Pattern[str]) -> Family | None:
 
 
 def family_of(key: str) -> Family:
-    """Return a field's family: declared, or made for a field of the user's choice."""
-    return FAMILIES.get(key) or untyped(f"node_netstat_{key}", f"The field {key} of the kernel's network statistics.")
+    """Return a field's family: a declared one, or a new one for a field that only the user selects."""
+    return FAMILIES.get(key) or untyped(f"node_netstat_{key}", f"Value of {key} in /proc/net/netstat, snmp or snmp6.")
 
 
 class NetworkStatistics(Collector):
@@ -128,6 +131,6 @@ class NetworkStatistics(Collector):
         self._list = FieldList(lambda name: select6(name, self._fields))
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the selected protocol counters from /proc/1/net/netstat, snmp and snmp6."""
         tables, listed = read(self.host)
         return parse_tables(tables, self._fields, self._columns) + self.parse_if_changed(listed, self._list.parse)

@@ -65,15 +65,15 @@ def _nfsd(name: str, text: str, *labels: str) -> Family:
 
 
 REQUESTS = _nfs("requests", "Requests to NFS servers, by version and procedure.", "proto", "method")
-PACKETS = _nfs("packets", "Packets of the NFS client.", "protocol")
-CONNECTIONS = _nfs("connections", "TCP connections of the NFS client.")
+PACKETS = _nfs("packets", "Packets of the NFS client, by transport protocol (udp, tcp).", "protocol")
+CONNECTIONS = _nfs("connections", "TCP connections that the NFS client opened.")
 RPCS = {
-    0: _nfs("rpcs", "RPCs to NFS servers."),
+    0: _nfs("rpcs", "Remote procedure calls (RPCs) to NFS servers."),
     1: _nfs("rpc_retransmissions", "RPCs retransmitted to NFS servers."),
     2: _nfs("rpc_authentication_refreshes", "Credentials refreshed for RPCs."),
 }
 SERVED = _nfsd("requests", "Requests served by the NFS server, by version and procedure.", "proto", "method")
-SERVER_PACKETS = _nfsd("packets", "Packets of the NFS server.", "proto")
+SERVER_PACKETS = _nfsd("packets", "Packets received by the NFS server, by transport protocol (udp, tcp).", "proto")
 SERVER_ERRORS = _nfsd("rpc_errors", "RPCs rejected by the NFS server, by error.", "error")
 SERVER: dict[str, dict[int, Family]] = {
     "rc": {
@@ -83,23 +83,23 @@ SERVER: dict[str, dict[int, Family]] = {
     },
     "fh": {0: _nfsd("file_handles_stale", "Stale file handles received from clients.")},
     "io": {
-        0: _nfsd("disk_bytes_read", "Bytes read for clients."),
-        1: _nfsd("disk_bytes_written", "Bytes written for clients."),
+        0: _nfsd("disk_bytes_read", "Bytes that the NFS server read for clients."),
+        1: _nfsd("disk_bytes_written", "Bytes that the NFS server wrote for clients."),
     },
     "th": {0: gauge("node_nfsd_server_threads", "Threads of the NFS server.")},
     "ra": {
         0: gauge("node_nfsd_read_ahead_cache_size_blocks", "Size of the read-ahead cache, in blocks."),
         11: _nfsd("read_ahead_cache_not_found", "Reads not found in the read-ahead cache."),
     },
-    "net": {3: _nfsd("connections", "TCP connections of the NFS server.")},
-    "rpc": {0: _nfsd("server_rpcs", "RPCs to the NFS server.")},
+    "net": {3: _nfsd("connections", "TCP connections that the NFS server accepted.")},
+    "rpc": {0: _nfsd("server_rpcs", "Remote procedure calls (RPCs) received by the NFS server.")},
 }
 _RPC_ERRORS = ((2, "fmt"), (3, "auth"), (4, "cInt"))
 Lines = dict[str, list[str]]
 
 
 def read(host: Host, name: str) -> str:
-    """Read the statistics of the client or the server, empty if it does not exist."""
+    """Return the text of /proc/1/net/rpc/NAME; empty if the client or server does not exist."""
     try:
         return host.pid1(f"net/rpc/{name}")
     except FileNotFoundError:
@@ -107,18 +107,18 @@ def read(host: Host, name: str) -> str:
 
 
 def lines(text: str) -> Lines:
-    """Split each line into a word and its numbers."""
+    """Return the numbers of each line by its first word."""
     return {words[0]: words[1:] for line in text.splitlines() if (words := line.split())}
 
 
 def requests(version: str, methods: tuple[str, ...], numbers: list[str], silent: tuple[str, ...] = ()) -> list[Sample]:
-    """Parse the counts of procedures, which follow their number. Kernels differ in how many they have."""
+    """Return the counts of procedures, which follow the number of procedures. Newer kernels have more procedures."""
     pairs = zip(methods, numbers[1:], strict=False)
     return [((version, method), int(number)) for method, number in pairs if method not in silent]
 
 
 def parse_client(text: str) -> Metrics:
-    """Parse the client's lines. A version that the kernel does not support has no line."""
+    """Return the metrics of the client. A version that the kernel does not support has no line."""
     found = lines(text)
     if not found:
         return []
@@ -135,7 +135,7 @@ def parse_client(text: str) -> Metrics:
 
 
 def parse_server(text: str) -> Metrics:
-    """Parse the existing lines of the server."""
+    """Return the metrics of the server from the lines that exist."""
     found = lines(text)
     if not found:
         return []
@@ -171,7 +171,7 @@ class NfsClient(Collector):
     families = (REQUESTS, PACKETS, CONNECTIONS, *RPCS.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the requests of the NFS client from /proc/1/net/rpc/nfs."""
         return self.parse_if_changed(read(self.host, "nfs"), parse_client)
 
 
@@ -183,5 +183,5 @@ class NfsServer(Collector):
     families = (SERVED, SERVER_PACKETS, SERVER_ERRORS, *_declared(SERVER))
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the requests and cache statistics of the NFS server from /proc/1/net/rpc/nfsd."""
         return self.parse_if_changed(read(self.host, "nfsd"), parse_server)

@@ -86,5 +86,5 @@ class Nvme(Collector):
     families = (INFO, NAMESPACE, CAPACITY, SIZE, USED, BLOCK)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return properties and namespace sizes of each NVMe controller from /sys/class/nvme."""
         return self.parse_if_changed(read(self.host), parse)

@@ -69,7 +69,7 @@ class OperatingSystem(Collector):
         self._metrics: Metrics = []
 
     def collect(self) -> Metrics:
-        """Read and parse if the file has changed."""
+        """Return name and version of the operating system from os-release. Read the file only if it has changed."""
         stamp = self.host.root_stamp("/etc/os-release")
         if stamp is None or stamp != self._stamp:
             self._metrics, self._stamp = parse(read(self.host)), stamp

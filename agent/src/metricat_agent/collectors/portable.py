@@ -128,7 +128,7 @@ class PortableAgent(Collector):
     name, summary, families, essential = agent.Agent.name, agent.Agent.summary, agent.Agent.families, True
 
     def collect(self) -> Metrics:
-        """Read this process."""
+        """Return the version, CPU time and resident memory of this process."""
         python = ".".join(map(str, sys.version_info[:3]))
         return [
             (agent.BUILD_INFO, [((__version__, python), 1)]),
@@ -144,7 +144,7 @@ class PortableCpu(Collector):
     name, summary, families, essential = cpu.Cpu.name, cpu.Cpu.summary, (cpu.SECONDS,), True
 
     def collect(self) -> Metrics:
-        """Query psutil and return its metrics."""
+        """Return the CPU time per mode from psutil."""
         return parse_cpu(psutil().cpu_times(percpu=True))
 
 
@@ -155,7 +155,7 @@ class PortableMemory(Collector):
     families = (*MEMORY.values(), *SWAP.values())
 
     def collect(self) -> Metrics:
-        """Query psutil and return its metrics."""
+        """Return the memory and swap sizes from psutil."""
         return parse_fields(MEMORY, psutil().virtual_memory()) + parse_fields(SWAP, psutil().swap_memory())
 
 
@@ -165,7 +165,7 @@ class PortableLoadAverage(Collector):
     name, summary, families, essential = "loadavg", loadavg.LoadAverage.summary, loadavg.LOADS, True
 
     def collect(self) -> Metrics:
-        """Read the load averages. On Windows psutil emulates them."""
+        """Return the load averages. On Windows, psutil emulates them."""
         return [single(family, value) for family, value in zip(loadavg.LOADS, psutil().getloadavg(), strict=True)]
 
 
@@ -177,7 +177,7 @@ class PortableDisks(Collector):
     filter_flags = (FilterFlags.of("device", "disks", ""),)
 
     def collect(self) -> Metrics:
-        """Read raw counters and parse."""
+        """Return the I/O counters per disk from psutil."""
         found = psutil().disk_io_counters(perdisk=True, nowrap=False) or {}
         return parse_devices(_DISKS, found, self.filter("device-exclude"))
 
@@ -190,7 +190,7 @@ class PortableNetworkDevices(Collector):
     filter_flags = (FilterFlags.of("device", "network devices", ""),)
 
     def collect(self) -> Metrics:
-        """Read raw counters and parse."""
+        """Return the traffic, errors and drops per network device from psutil."""
         found = psutil().net_io_counters(pernic=True, nowrap=False) or {}
         return parse_devices(_NETWORK, found, self.filter("device-exclude"))
 
@@ -209,7 +209,7 @@ class PortableFilesystems(Collector):
     )
 
     def collect(self) -> Metrics:
-        """Read each filesystem and parse."""
+        """Return the space per filesystem from psutil."""
         found = []
         for partition in psutil().disk_partitions(all=False):
             try:
@@ -258,7 +258,7 @@ class PortableBattery(Collector):
     name, summary, families = "powersupplyclass", "charge of the battery", (BATTERY,)
 
     def collect(self) -> Metrics:
-        """Read the battery. Most machines have none."""
+        """Return the charge of the battery; nothing on machines without one."""
         sensor = getattr(psutil(), "sensors_battery", None)
         found = sensor() if sensor is not None else None
         return [] if found is None else [(BATTERY, [(("battery",), found.percent)])]

@@ -129,5 +129,5 @@ class PowerSupplies(Collector):
     filter_flags = (FilterFlags("power supplies", "ignored-supplies", ""),)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return charge, voltage and state of each power supply from /sys/class/power_supply."""
         return self.parse_if_changed(read(self.host, self.filter("ignored-supplies")), parse)

@@ -21,24 +21,26 @@ FAMILIES: dict[tuple[str, str], Family] = {
         "node_pressure_io_waiting_seconds_total", "Time during which at least one task waited for I/O, in seconds."
     ),
     ("io", "full"): counter(
-        "node_pressure_io_stalled_seconds_total", "Time during which all tasks waited for I/O, in seconds."
+        "node_pressure_io_stalled_seconds_total", "Time during which all non-idle tasks waited for I/O, in seconds."
     ),
     ("memory", "some"): counter(
         "node_pressure_memory_waiting_seconds_total",
         "Time during which at least one task waited for memory, in seconds.",
     ),
     ("memory", "full"): counter(
-        "node_pressure_memory_stalled_seconds_total", "Time during which all tasks waited for memory, in seconds."
+        "node_pressure_memory_stalled_seconds_total",
+        "Time during which all non-idle tasks waited for memory, in seconds.",
     ),
     ("irq", "full"): counter(
-        "node_pressure_irq_stalled_seconds_total", "Time during which interrupts stopped all tasks, in seconds."
+        "node_pressure_irq_stalled_seconds_total",
+        "Time during which interrupts stopped all non-idle tasks, in seconds.",
     ),
 }
 RESOURCES = ("cpu", "io", "memory", "irq")
 
 
 def read(host: Host, resources: Iterable[str] = RESOURCES) -> Mapping[str, str]:
-    """Read the existing files, none if the kernel lacks pressure stall information or has it switched off."""
+    """Return the text of each existing file, none if the kernel lacks pressure stall information or disables it."""
     found = {}
     for resource in resources:
         try:
@@ -50,7 +52,7 @@ def read(host: Host, resources: Iterable[str] = RESOURCES) -> Mapping[str, str]:
 
 
 def parse(texts: Mapping[str, str]) -> Metrics:
-    """Parse the totals, in microseconds, of lines such as ``some avg10=0.00 avg60=0.00 avg300=0.00 total=12``."""
+    """Return the totals in seconds from lines such as ``some avg10=0.00 avg60=0.00 avg300=0.00 total=12``."""
     found = []
     for resource, text in texts.items():
         for line in text.splitlines():
@@ -72,7 +74,10 @@ class Pressure(Collector):
         self._resources: tuple[str, ...] = RESOURCES
 
     def collect(self) -> Metrics:
-        """Read and parse. Do not try missing files again: the kernel gets them at boot only."""
+        """Return the waiting times per resource from /proc/pressure.
+
+        Do not try missing files again: the kernel creates them only at boot.
+        """
         found = read(self.host, self._resources)
         self._resources = tuple(found)
         return self.parse_if_changed(found, parse)

@@ -27,11 +27,17 @@ def _process(name: str, text: str) -> Family:
 
 CPU = _process("cpu_ratio", "CPU usage of a process, averaged over about 10 s; 1 is one whole CPU.")
 MEMORY = _process("resident_memory_bytes", "Resident memory of a process, in bytes.")
-THREADS = _process("threads", "Threads of a process.")
+THREADS = _process("threads", "Number of threads of a process.")
 PROCESSES = gauge("node_processes_pids", "Number of processes.")
-STATES = gauge("node_processes_state", "Processes by state, which is a letter of man 5 proc_pid_stat.", "state")
-ALL_THREADS = gauge("node_processes_threads", "Threads of all processes.")
-THREAD_STATES = gauge("node_processes_threads_state", "Threads by state.", "thread_state")
+STATES = gauge(
+    "node_processes_state", "Number of processes by state, which is a letter of man 5 proc_pid_stat.", "state"
+)
+ALL_THREADS = gauge("node_processes_threads", "Number of threads of all processes.")
+THREAD_STATES = gauge(
+    "node_processes_threads_state",
+    "Threads of all processes by state, which is a letter of man 5 proc_pid_stat.",
+    "thread_state",
+)
 LIMITS = {
     "threads-max": gauge("node_processes_max_threads", "Maximum number of threads in the kernel."),
     "pid_max": gauge("node_processes_max_processes", "Maximum number of process IDs in the kernel."),
@@ -51,7 +57,7 @@ def mask_name(name: str, mask: str) -> str:
 
 
 def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
-    """Return three series for each process."""
+    """Return CPU usage, memory and threads of each process."""
     labeled = [
         (
             (
@@ -72,7 +78,7 @@ def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
 
 
 def parse_totals(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
-    """Return the totals, nothing if the system does not report states."""
+    """Return the number of processes and threads by state, nothing if the system does not report states."""
     if not totals.states:
         return []
     return [
@@ -85,14 +91,14 @@ def parse_totals(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
 
 
 def parse_top(text: str) -> int:
-    """Return how many processes to expose."""
+    """Return the number of processes to expose. Raise ValueError if it is out of range."""
     if not text.isdigit() or not 1 <= int(text) <= _MOST:
-        raise ValueError(f"not a number from 1 to {_MOST}; write one such as 10")
+        raise ValueError(f"not a number from 1 to {_MOST}; write for example 10")
     return int(text)
 
 
 def parse_mask(text: str) -> str:
-    """Return how to expose the names of processes."""
+    """Return the mask of process names, none or hash. Raise ValueError for other texts."""
     if text not in _MASKS:
         raise ValueError("not a mask; write none or hash")
     return text
@@ -115,20 +121,20 @@ class Processes(Collector):
     options = (TOP, MASK, EACH_THREAD)
 
     def setup(self) -> None:
-        """Create the sampler. It starts at the first scrape."""
+        """Create the sampler. Its thread starts at the first scrape."""
         source = ProcSource(self.host) if sys.platform == "linux" else PsutilSource()
         self._sampler = ProcessSampler(source, self.option(TOP), each_thread=self.option(EACH_THREAD))
 
     def background_seconds(self) -> float:
-        """Return what the walk used."""
+        """Return the CPU time that the sampling thread used so far, in seconds."""
         return self._sampler.cpu_seconds
 
     def suspend(self) -> None:
-        """End the walk."""
+        """End the sampling thread. The next scrape starts it again."""
         self._sampler.stop()
 
     def collect(self) -> Metrics:
-        """Look at what the walk found."""
+        """Return the top processes of the last pass, the totals of all processes, and the kernel's limits."""
         processes = self._sampler.top()
         limits = {}
         for name in LIMITS:

@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 
     from metricat_agent.host.hostfs import Host
 
-_TEXT = "Energy used, in joules; restarts when the hardware counter overflows."
-ZONES = counter("node_rapl_joules_total", _TEXT, "index", "path", "rapl_zone")
+_UNIT = "in joules; restarts at 0 when the hardware counter overflows."
+_CONSUMERS = {
+    "package": "whole CPU packages",
+    "core": "the cores of CPU packages",
+    "uncore": "the parts of CPU packages outside the cores, such as integrated graphics",
+    "dram": "the memory attached to CPU packages",
+    "psys": "the whole platform",
+}
+"""What the zones of a name measure."""
+ZONES = counter("node_rapl_joules_total", f"Energy used by a zone, {_UNIT}", "index", "path", "rapl_zone")
 ZONE_LABEL = switch("enable-zone-label", "use one family for all zones, with the label rapl_zone")
 _PLACE = "class/powercap"
 _INDEX = re.compile(r"([^-]*)-(\d+)")
@@ -36,11 +44,12 @@ class Zone(NamedTuple):
 
 def family_of(name: str) -> Family:
     """Return the family of the zones with this name."""
-    return counter(f"node_rapl_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_joules_total", _TEXT, "index", "path")
+    text = f"Energy used by {_CONSUMERS.get(name, f'the zone {name}')}, {_UNIT}"
+    return counter(f"node_rapl_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_joules_total", text, "index", "path")
 
 
 def read(host: Host) -> list[Zone]:
-    """Read each zone that the agent may read."""
+    """Return the name and energy of each zone that the agent may read."""
     zones = host.sys_each(
         _PLACE, lambda entry: host.sys_attributes(f"{_PLACE}/{entry}", ("energy_uj",), fixed=("name",))
     )
@@ -52,7 +61,7 @@ def read(host: Host) -> list[Zone]:
 
 
 def parse(zones: Iterable[Zone], *, labeled: bool) -> Metrics:
-    """Distinguish zones of the same name by the number at its end, or by their order."""
+    """Return the energy of each zone. The number at the end of a name, or else the order, distinguishes equal names."""
     seen: Counter[str] = Counter()
     columns: dict[Family, list[Sample]] = {}
     for zone in zones:
@@ -70,10 +79,10 @@ class Energy(Collector):
 
     name = "rapl"
     summary = "energy used by CPUs and memory (only root may read it)"
-    families = (ZONES, *(family_of(name) for name in ("package", "core", "uncore", "dram", "psys")))
+    families = (ZONES, *(family_of(name) for name in _CONSUMERS))
     options = (ZONE_LABEL,)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the energy used per zone from /sys/class/powercap."""
         labeled = self.option(ZONE_LABEL)
         return self.parse_if_changed(read(self.host), lambda zones: parse(zones, labeled=labeled))

@@ -44,5 +44,5 @@ class Scheduler(Collector):
     families = (RUNNING, WAITING, SLICES)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return running time, waiting time and timeslices per CPU from /proc/schedstat."""
         return self.parse_if_changed(read(self.host), parse)

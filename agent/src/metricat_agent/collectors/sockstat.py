@@ -12,32 +12,28 @@ from metricat_agent.exposition.model import Family, Metrics, gauge, single
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
-_FIELDS = {
-    "inuse": "{} sockets in use.",
-    "orphan": "{} sockets that no process holds.",
-    "tw": "{} sockets in the state TIME_WAIT.",
-    "alloc": "{} sockets allocated, including those that are closing.",
-    "mem": "Memory used by the buffers of {} sockets, in pages.",
-    "memory": "Memory used by {}, in bytes.",
+_TEXTS = {
+    "TCP_inuse": "IPv4 TCP sockets that listen or have a connection, without those in TIME_WAIT.",
+    "TCP_orphan": "TCP connections that are still closing after their process closed the socket.",
+    "TCP_tw": "TCP connections in the state TIME_WAIT.",
+    "TCP_alloc": "TCP sockets allocated, in any state.",
+    "TCP_mem": "Memory used by the buffers of TCP sockets, in pages.",
+    "TCP6_inuse": "IPv6 TCP sockets that listen or have a connection, without those in TIME_WAIT.",
+    "UDP_inuse": "IPv4 UDP sockets that are bound to a port.",
+    "UDP_mem": "Memory used by the buffers of UDP sockets, in pages.",
+    "UDP6_inuse": "IPv6 UDP sockets that are bound to a port.",
+    "UDPLITE_inuse": "IPv4 UDP-Lite sockets that are bound to a port.",
+    "UDPLITE6_inuse": "IPv6 UDP-Lite sockets that are bound to a port.",
+    "RAW_inuse": "IPv4 raw sockets in use.",
+    "RAW6_inuse": "IPv6 raw sockets in use.",
+    "FRAG_inuse": "IPv4 packets that wait for their missing fragments.",
+    "FRAG_memory": "Memory used by fragments of IPv4 packets that wait for reassembly, in bytes.",
+    "FRAG6_inuse": "IPv6 packets that wait for their missing fragments.",
+    "FRAG6_memory": "Memory used by fragments of IPv6 packets that wait for reassembly, in bytes.",
 }
-_PROTOCOLS = {
-    "TCP": ("inuse", "orphan", "tw", "alloc", "mem"),
-    "TCP6": ("inuse",),
-    "UDP": ("inuse", "mem"),
-    "UDP6": ("inuse",),
-    "UDPLITE": ("inuse",),
-    "UDPLITE6": ("inuse",),
-    "RAW": ("inuse",),
-    "RAW6": ("inuse",),
-    "FRAG": ("inuse", "memory"),
-    "FRAG6": ("inuse", "memory"),
-}
-FAMILIES: dict[str, Family] = {
-    f"{protocol}_{field}": gauge(f"node_sockstat_{protocol}_{field}", _FIELDS[field].format(protocol))
-    for protocol, fields in _PROTOCOLS.items()
-    for field in fields
-}
-USED = gauge("node_sockstat_sockets_used", "Sockets of all protocols in use.")
+FAMILIES: dict[str, Family] = {field: gauge(f"node_sockstat_{field}", text) for field, text in _TEXTS.items()}
+"""By protocol and field."""
+USED = gauge("node_sockstat_sockets_used", "Sockets of all types in use, including Unix sockets.")
 MEMORY = {
     protocol: gauge(
         f"node_sockstat_{protocol}_mem_bytes", f"Memory used by the buffers of {protocol} sockets, in bytes."
@@ -47,7 +43,7 @@ MEMORY = {
 
 
 def read(host: Host) -> tuple[str, int]:
-    """Read both tables (the second is absent without IPv6) and the page size."""
+    """Return the text of both tables (the second is absent without IPv6) and the page size in bytes."""
     tables = host.pid1("net/sockstat")
     with contextlib.suppress(FileNotFoundError):
         tables += host.pid1("net/sockstat6")
@@ -55,7 +51,7 @@ def read(host: Host) -> tuple[str, int]:
 
 
 def parse(text: str, page: int) -> Metrics:
-    """Parse lines such as ``TCP: inuse 3 orphan 0``. Skip undeclared fields."""
+    """Return the fields of lines such as ``TCP: inuse 3 orphan 0``. Skip undeclared fields."""
     found = []
     for line in text.splitlines():
         protocol, *pairs = line.split()
@@ -78,5 +74,5 @@ class Sockets(Collector):
     families = (USED, *FAMILIES.values(), *MEMORY.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return number and memory of sockets per protocol from /proc/1/net/sockstat and sockstat6."""
         return self.parse_if_changed(read(self.host), lambda found: parse(*found))

@@ -51,5 +51,5 @@ class SoftNet(Collector):
     families = tuple(COLUMNS.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return packets processed and dropped per CPU from /proc/1/net/softnet_stat."""
         return self.parse_if_changed(read(self.host), parse)

@@ -53,6 +53,6 @@ class Stat(Collector):
     options = (BY_KIND,)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return boot time, context switches, forks, interrupts and task counts from /proc/stat."""
         softirqs = self.option(BY_KIND)
         return self.parse_if_changed(read(self.host), lambda text: parse(text, softirqs=softirqs))

@@ -20,22 +20,25 @@ def _counter(name: str, text: str) -> Family:
 
 COLUMNS: dict[str, tuple[Family, float]] = {
     "in_flight": (gauge("node_tape_io_now", "Requests in progress on the drive.", "device"), 1),
-    "io_ns": (_counter("io_time_seconds", "Duration of all requests, including winding, in seconds."), 1e-9),
+    "io_ns": (
+        _counter("io_time_seconds", "Sum of the durations of all requests, including winding, in seconds."),
+        1e-9,
+    ),
     "other_cnt": (_counter("io_others", "Requests that are neither reads nor writes."), 1),
     "read_byte_cnt": (_counter("read_bytes", "Bytes read."), 1),
     "read_cnt": (_counter("reads_completed", "Reads completed."), 1),
-    "read_ns": (_counter("read_time_seconds", "Duration of all reads, in seconds."), 1e-9),
+    "read_ns": (_counter("read_time_seconds", "Sum of the durations of all reads, in seconds."), 1e-9),
     "resid_cnt": (_counter("residual", "Requests that transferred less data than requested."), 1),
     "write_byte_cnt": (_counter("written_bytes", "Bytes written."), 1),
     "write_cnt": (_counter("writes_completed", "Writes completed."), 1),
-    "write_ns": (_counter("write_time_seconds", "Duration of all writes, in seconds."), 1e-9),
+    "write_ns": (_counter("write_time_seconds", "Sum of the durations of all writes, in seconds."), 1e-9),
 }
 _DRIVE = re.compile(r"st\d+")
 """A drive under its main name. Other names have a prefix or suffix: nst0 does not rewind."""
 
 
 def read(host: Host, drives: Filter) -> Mapping[str, Mapping[str, str]]:
-    """Read the counters of each drive."""
+    """Return the counter files of each selected drive."""
     return host.sys_each(
         "class/scsi_tape",
         lambda entry: host.sys_attributes(f"class/scsi_tape/{entry}/stats", COLUMNS),
@@ -44,7 +47,7 @@ def read(host: Host, drives: Filter) -> Mapping[str, Mapping[str, str]]:
 
 
 def parse(drives: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Convert nanoseconds to seconds."""
+    """Return the counters of each drive. Convert nanoseconds to seconds."""
     return [
         (family, [((name,), int(files[file]) * share) for name, files in drives.items() if file in files])
         for file, (family, share) in COLUMNS.items()
@@ -60,5 +63,5 @@ class TapeDrives(Collector):
     filter_flags = (FilterFlags("tape drives", "ignored-devices", ""),)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return I/O counters of each tape drive from /sys/class/scsi_tape."""
         return self.parse_if_changed(read(self.host, self.filter("ignored-devices")), parse)

@@ -48,5 +48,5 @@ class TcpStates(Collector):
     on_by_default = False
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the number of TCP connections per state from /proc/1/net/tcp and tcp6."""
         return parse(read(self.host))

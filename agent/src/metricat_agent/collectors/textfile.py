@@ -166,7 +166,7 @@ class TextFiles(Collector):
         self._logged: dict[str, str] = {}
 
     def collect(self) -> Metrics:
-        """Read and parse. Log new errors. Without a directory, the only metric is an error count of 0."""
+        """Return the metrics of all .prom files. Log new errors. Without a directory, only the error gauge is 0."""
         metrics, errors = merge(read(self.option(DIRECTORY)))
         for path, error in errors.items():
             if self._logged.get(path) != error:

@@ -49,5 +49,5 @@ class ThermalZones(Collector):
     families = (TEMPERATURE, STATE, GREATEST)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return temperatures and cooling levels from /sys/class/thermal."""
         return self.parse_if_changed(read(self.host), parse)

@@ -49,7 +49,7 @@ class Time(Collector):
     essential = True
 
     def collect(self) -> Metrics:
-        """Read and parse. Skip the time zone in a container, which may have another one than the node."""
+        """Return time, time zone and clock source. Skip the time zone in a container: it may differ from the node's."""
         found = [single(TIME, time.time())]
         if self.host.is_local:
             here = time.localtime()

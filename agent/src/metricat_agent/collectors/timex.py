@@ -27,18 +27,27 @@ OFFSET = _timex("offset_seconds", "Offset of the node's clock from its reference
 FREQUENCY = _timex("frequency_adjustment_ratio", "Frequency adjustment of the node's clock; 1 means no adjustment.")
 MAX_ERROR = _timex("maxerror_seconds", "Maximum error of the clock, in seconds.")
 ESTIMATED_ERROR = _timex("estimated_error_seconds", "Estimated error of the clock, in seconds.")
-STATUS = _timex("status", "Bits of the clock's status (STA_*).")
-CONSTANT = _timex("loop_time_constant", "Time constant of the phase-locked loop that adjusts the clock.")
+STATUS = _timex("status", "Status of the clock: a bit mask of the STA_* flags in man 2 adjtimex.")
+CONSTANT = _timex(
+    "loop_time_constant",
+    "Time constant of the phase-locked loop that adjusts the clock; a larger one adjusts more slowly.",
+)
 TICK = _timex("tick_seconds", "Time between ticks of the clock, in seconds.")
-PPS_FREQUENCY = _timex("pps_frequency_hertz", "Frequency of the pulse per second, in hertz.")
-PPS_JITTER = _timex("pps_jitter_seconds", "Jitter of the pulse per second, in seconds.")
-PPS_SHIFT = _timex("pps_shift_seconds", "Duration of the calibration interval of the pulse, in seconds.")
-PPS_STABILITY = _timex("pps_stability_hertz", "Stability of the pulse per second, in hertz.")
-PPS_JITTERS = _timex("pps_jitter_total", "Times that the jitter of the pulse exceeded its limit.")
-PPS_CALIBRATIONS = _timex("pps_calibration_total", "Calibration intervals of the pulse.")
-PPS_ERRORS = _timex("pps_error_total", "Calibration errors of the pulse.")
-PPS_EXCEEDED = _timex("pps_stability_exceeded_total", "Times that the stability of the pulse exceeded its limit.")
-TAI = _timex("tai_offset_seconds", "Offset of TAI from UTC, in seconds.")
+PPS_FREQUENCY = _timex("pps_frequency_hertz", "Frequency of the pulse-per-second signal (PPS), in hertz.")
+PPS_JITTER = _timex("pps_jitter_seconds", "Jitter of the pulse-per-second signal (PPS), in seconds.")
+PPS_SHIFT = _timex(
+    "pps_shift_seconds", "Duration of the calibration interval of the pulse-per-second signal (PPS), in seconds."
+)
+PPS_STABILITY = _timex("pps_stability_hertz", "Stability of the pulse-per-second signal (PPS), in hertz.")
+PPS_JITTERS = _timex(
+    "pps_jitter_total", "Times that the jitter of the pulse-per-second signal (PPS) exceeded its limit."
+)
+PPS_CALIBRATIONS = _timex("pps_calibration_total", "Calibration intervals of the pulse-per-second signal (PPS).")
+PPS_ERRORS = _timex("pps_error_total", "Calibration errors of the pulse-per-second signal (PPS).")
+PPS_EXCEEDED = _timex(
+    "pps_stability_exceeded_total", "Times that the stability of the pulse-per-second signal (PPS) exceeded its limit."
+)
+TAI = _timex("tai_offset_seconds", "Offset of International Atomic Time (TAI) from UTC, in seconds.")
 SYNC = _timex("sync_status", "1 if the clock is synchronized to a reference, 0 if not.")
 FAMILIES = (
     *(OFFSET, FREQUENCY, MAX_ERROR, ESTIMATED_ERROR, STATUS, CONSTANT, TICK, PPS_FREQUENCY, PPS_JITTER, PPS_SHIFT),
@@ -65,14 +74,17 @@ def reader() -> Callable[[], Clock]:
         ctypes.memset(buffer, 0, _FORMAT.size)  # mode 0: change nothing
         state = adjtimex(buffer)
         if state < 0:
-            raise OSError(ctypes.get_errno(), "adjtimex(2) is refused")
+            raise OSError(
+                ctypes.get_errno(),
+                "adjtimex(2) is refused; allow it in the seccomp profile, or pass --no-collector.timex",
+            )
         return Clock(state, buffer.raw)
 
     return read
 
 
 def parse(clock: Clock) -> Metrics:
-    """Convert the kernel's units (``man 2 adjtimex``) to seconds."""
+    """Return every field of the struct. Convert the kernel's units (``man 2 adjtimex``) to seconds."""
     fields = _FORMAT.unpack(clock.timex)
     _, offset, frequency, max_error, error, status, constant = fields[:7]
     tick, pps_frequency, jitter, shift, stability, jitters, calibrations, errors, exceeded, tai = fields[11:21]
@@ -97,5 +109,5 @@ class Timex(Collector):
         self._read = reader()
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return offset, error and synchronization of the node's clock from adjtimex(2)."""
         return parse(self._read())

@@ -45,5 +45,5 @@ class UdpQueues(Collector):
     families = (QUEUES,)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the bytes in the queues of UDP sockets from /proc/1/net/udp and udp6."""
         return self.parse_if_changed(read(self.host), parse)

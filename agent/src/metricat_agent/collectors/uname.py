@@ -47,5 +47,5 @@ class Uname(Collector):
     families = (INFO,)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return kernel, machine and node name from uname(2)."""
         return self.parse_if_changed(read(self.host), lambda found: parse(*found, self.host.node_name))

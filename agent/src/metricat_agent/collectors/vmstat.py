@@ -27,15 +27,15 @@ FAMILIES = {field: untyped(f"node_vmstat_{field}", text) for field, text in MEAN
 
 
 def read(host: Host) -> str:
-    """Read the counters."""
+    """Return the text of /proc/vmstat."""
     return host.proc("vmstat")
 
 
 def select(name: str, fields: re.Pattern[str]) -> Family | None:
-    """Return the family of a field that the expression matches: declared, or made for a field of the user's choice."""
+    """Return the family of a field that the expression matches, a declared or a new one; None for other fields."""
     if not fields.search(name):
         return None
-    return FAMILIES.get(name) or untyped(f"node_vmstat_{name}", f"The field {name} of /proc/vmstat.")
+    return FAMILIES.get(name) or untyped(f"node_vmstat_{name}", f"Value of {name} in /proc/vmstat.")
 
 
 class VirtualMemory(Collector):
@@ -52,5 +52,5 @@ class VirtualMemory(Collector):
         self._list = FieldList(lambda name: select(name, fields))
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return the selected counters from /proc/vmstat."""
         return self.parse_if_changed(read(self.host), self._list.parse)

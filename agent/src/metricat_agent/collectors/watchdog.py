@@ -58,5 +58,5 @@ class Watchdogs(Collector):
     families = (INFO, *NUMBERS.values())
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return timeouts and state of each watchdog from /sys/class/watchdog."""
         return self.parse_if_changed(read(self.host), parse)

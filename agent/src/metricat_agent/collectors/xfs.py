@@ -56,7 +56,7 @@ _LINES: dict[str, tuple[str, dict[str, str]]] = {
         {
             "attempts": "Lookups of inodes in the cache.",
             "found": "Lookups of inodes that found the inode in the cache.",
-            "recycled": "Lookups of inodes that found an inode being recycled.",
+            "recycled": "Lookups of inodes that reused an inode whose removal from the cache had begun.",
             "missed": "Lookups of inodes that did not find the inode in the cache.",
             "duplicates": "Inodes that two tasks read at the same time.",
             "reclaims": "Inodes removed from the cache.",
@@ -68,12 +68,12 @@ _LINES: dict[str, tuple[str, dict[str, str]]] = {
         "vnode_",
         {
             "active": "Inodes in memory.",
-            "allocate": "Allocations of inodes in memory.",
-            "get": "Get operations on inodes.",
-            "hold": "Hold operations on inodes.",
-            "release": "Release operations on inodes.",
-            "reclaim": "Reclaim operations on inodes.",
-            "remove": "Remove operations on inodes.",
+            "allocate": "Inodes allocated in memory.",
+            "get": "Inodes in memory taken from the list of free ones.",
+            "hold": "References taken to inodes in memory.",
+            "release": "References to inodes in memory released.",
+            "reclaim": "Inodes in memory reclaimed.",
+            "remove": "Inodes removed from memory.",
         },
     ),
 }
@@ -85,7 +85,7 @@ LINES: dict[str, tuple[Family, ...]] = {
 
 
 def read(host: Host) -> Mapping[str, str]:
-    """Read the statistics of each mounted filesystem, by device."""
+    """Return the statistics of each mounted filesystem, by device."""
     try:
         entries = [entry for entry in host.sys_names("fs/xfs") if entry != "stats"]
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def read(host: Host) -> Mapping[str, str]:
 
 
 def parse(texts: Mapping[str, str]) -> Metrics:
-    """Parse the columns that have a family."""
+    """Return the columns that have a family."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Xfs.families}
     for device, text in texts.items():
         for line in text.splitlines():
@@ -118,5 +118,5 @@ class Xfs(Collector):
     families = tuple(family for families in LINES.values() for family in families)
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return operation counters of each filesystem from /sys/fs/xfs/DEVICE/stats/stats."""
         return self.parse_if_changed(read(self.host), parse)

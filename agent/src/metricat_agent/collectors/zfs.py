@@ -28,13 +28,36 @@ PARTS = {
     "zfetchstats": "zfetch",
     "zil": "zil",
 }
-"""Files of the whole module, and their parts of metric names. Each version of ZFS has some of the files."""
+"""Files of the kernel module, and their parts of metric names. Each version of ZFS has only some of the files."""
 STATES = ("online", "degraded", "faulted", "offline", "removed", "unavail", "suspended")
 STATE = gauge("node_zfs_zpool_state", "1 for the current state of a pool, 0 for the others.", "zpool", "state")
 _NUMBERS = ("3", "4")
 """Types of 64-bit numbers in a table, signed and unsigned. Other types are texts."""
-_COMMON = {"arc": ("size", "c", "c_max", "c_min", "hits", "misses", "memory_throttle_count")}
-_POOL = ("nread", "nwritten", "reads", "writes")
+_FILES = {part: file for file, part in PARTS.items()} | {"zpool": "POOL/io", "zpool_dataset": "POOL/objset-ID"}
+"""The file of each part of metric names, below `_ROOT`."""
+_ARC = {
+    "size": "Size of the read cache in memory (ARC), in bytes.",
+    "c": "Size that the read cache in memory (ARC) should have now, in bytes.",
+    "c_max": "Upper limit of the size of the read cache in memory (ARC), in bytes.",
+    "c_min": "Lower limit of the size of the read cache in memory (ARC), in bytes.",
+    "hits": "Reads of blocks that were in the read cache in memory (ARC).",
+    "misses": "Reads of blocks that were not in the read cache in memory (ARC).",
+    "memory_throttle_count": "Times that ZFS delayed writes because the node lacked free memory.",
+}
+_POOL = {
+    "nread": "Bytes read from the devices of a pool.",
+    "nwritten": "Bytes written to the devices of a pool.",
+    "reads": "Read operations on the devices of a pool.",
+    "writes": "Write operations on the devices of a pool.",
+}
+_DATASET = {
+    "nread": "Bytes that programs read from a dataset.",
+    "nwritten": "Bytes that programs wrote to a dataset.",
+    "reads": "Read operations of programs on a dataset.",
+    "writes": "Write operations of programs on a dataset.",
+}
+_TEXTS = {"arc": _ARC, "zpool": _POOL, "zpool_dataset": _DATASET}
+"""Help texts by part of metric names and by row. Each version of ZFS has hundreds of other rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +79,13 @@ class ZfsFiles:
 
 @lru_cache(maxsize=2048)
 def family_of(part: str, name: str, *labels: str) -> Family:
-    """Return the family of a counter. It is untyped because the module mixes counters and gauges."""
-    owner = {"zfs_zpool": "a pool", "zfs_zpool_dataset": "a dataset"}.get(part, "the whole module")
-    return untyped(f"node_{part}_{name.replace('-', '_')}", f"The counter {name} of {owner}.", *labels)
+    """Return the family of a row in a table. It is untyped because ZFS mixes counters and gauges in its tables."""
+    text = _TEXTS.get(part, {}).get(name) or f"Value of {name} in /proc/{_ROOT}/{_FILES[part]}."
+    return untyped(f"node_zfs_{part}_{name.replace('-', '_')}", text, *labels)
 
 
 def read(host: Host) -> ZfsFiles:
-    """Read the existing tables, none without ZFS. Skip a pool that is exported during the read."""
+    """Return the existing tables, none without ZFS. Skip a pool that is exported during the read."""
     try:
         names = host.proc_names(_ROOT)
     except FileNotFoundError:
@@ -99,9 +122,9 @@ def table_rows(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def parse(found: ZfsFiles) -> Metrics:
-    """Parse every number. Return a series for every possible state of each pool."""
+    """Return every number of the tables, and a series for every possible state of each pool."""
     metrics: Metrics = [
-        (family_of(f"zfs_{PARTS[file]}", name), [((), int(value))])
+        (family_of(PARTS[file], name), [((), int(value))])
         for file, text in found.tables.items()
         for name, kind, value in table_rows(text)
         if kind in _NUMBERS
@@ -109,13 +132,13 @@ def parse(found: ZfsFiles) -> Metrics:
     columns: dict[Family, list[Sample]] = {}
     for name, pool in found.pools.items():
         for counted, number in pool_counters(pool.io):
-            columns.setdefault(family_of("zfs_zpool", counted, "zpool"), []).append(((name,), number))
+            columns.setdefault(family_of("zpool", counted, "zpool"), []).append(((name,), number))
         for text in pool.datasets:
             table = list(table_rows(text))
             dataset = {counted: value for counted, _, value in table}["dataset_name"]
             for counted, kind, value in table:
                 if kind in _NUMBERS:
-                    family = family_of("zfs_zpool_dataset", counted, "zpool", "dataset")
+                    family = family_of("zpool_dataset", counted, "zpool", "dataset")
                     columns.setdefault(family, []).append(((name, dataset), int(value)))
         if pool.state:
             now = pool.state.strip().lower()
@@ -124,7 +147,7 @@ def parse(found: ZfsFiles) -> Metrics:
 
 
 def pool_counters(text: str) -> list[tuple[str, int]]:
-    """Parse a table with one row below its headings. Older ZFS has one for each pool."""
+    """Return the names and values of a table with one row below its headings. Older ZFS has one for each pool."""
     heads, *values = [line.split() for line in text.splitlines() if line.strip()][1:] or [[]]
     return [(head, int(value)) for row in values for head, value in zip(heads, row, strict=True)]
 
@@ -136,11 +159,11 @@ class Zfs(Collector):
     summary = "cache, pools and datasets of ZFS: every counter"
     families = (
         STATE,
-        *(family_of(f"zfs_{part}", name) for part, names in _COMMON.items() for name in names),
-        *(family_of("zfs_zpool", name, "zpool") for name in _POOL),
-        *(family_of("zfs_zpool_dataset", name, "zpool", "dataset") for name in _POOL),
+        *(family_of("arc", name) for name in _ARC),
+        *(family_of("zpool", name, "zpool") for name in _POOL),
+        *(family_of("zpool_dataset", name, "zpool", "dataset") for name in _DATASET),
     )
 
     def collect(self) -> Metrics:
-        """Read the files and return their metrics."""
+        """Return module counters, and state and counters of each pool and dataset, from /proc/spl/kstat/zfs."""
         return self.parse_if_changed(read(self.host), parse)
