@@ -65,7 +65,7 @@ class FilterFlags:
 
 
 class Collector(ABC):
-    """Source of metrics about one part of the host."""
+    """Source of metrics about one part of the host, such as its disks."""
 
     name: ClassVar[str]
     summary: ClassVar[str]
@@ -112,7 +112,7 @@ class Collector(ABC):
         """Stop work between scrapes: the agent must save CPU and pauses this collector."""
 
     def parse_if_changed(self, found: Found, parse: Callable[[Found], Metrics]) -> Metrics:
-        """Parse what was read, or return the same object as the last time if nothing has changed.
+        """Return the parsed metrics, or the same object as the last time if ``found`` has not changed.
 
         The writer does not format the same object again either.
         """

@@ -28,12 +28,12 @@ RESIDENT_MEMORY = gauge("metricat_agent_resident_memory_bytes", "Resident memory
 
 
 def read(host: Host) -> tuple[str, int, float]:
-    """Read the agent's sizes in pages (``man 5 proc_pid_statm``), the page size in bytes, the CPU time in seconds."""
+    """Return the agent's statm (``man 5 proc_pid_statm``), the page size in bytes, and the CPU time in seconds."""
     return read_text(f"{host.self_proc}/statm"), os.sysconf("SC_PAGE_SIZE"), time.process_time()
 
 
 def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:
-    """Convert the resident pages, the second number, to bytes."""
+    """Return versions, CPU time and resident memory. The second number of statm is the resident pages."""
     python = ".".join(map(str, sys.version_info[:3]))
     return [
         (BUILD_INFO, [((__version__, python), 1)]),

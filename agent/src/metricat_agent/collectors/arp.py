@@ -15,12 +15,12 @@ ENTRIES = gauge("node_arp_entries", "Entries of the host's ARP table.", "device"
 
 
 def read(host: Host) -> str:
-    """Read the table."""
+    """Return the text of /proc/1/net/arp."""
     return host.pid1("net/arp")
 
 
 def parse(text: str, devices: Filter) -> Metrics:
-    """Count the lines of each device, whose name is the last word."""
+    """Return the number of lines per selected device. The device is the last word of a line."""
     counts = Counter(line.split()[-1] for line in text.splitlines()[1:])
     return [(ENTRIES, [((device,), count) for device, count in counts.items() if devices.keeps(device)])]
 

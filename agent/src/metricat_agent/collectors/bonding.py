@@ -20,7 +20,7 @@ ACTIVE = gauge("node_bonding_active", "Links of a bond that are up.", "master")
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
-    """Read the state of each link of the bonds in the network namespace of the host's process 1."""
+    """Return the state of each link by bond, for the bonds in the network namespace of the host's process 1."""
     try:
         masters = host.sys_names("class/net")
         if "bonding_masters" not in masters:
@@ -33,7 +33,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
 
 
 def links(host: Host, master: str) -> Mapping[str, str]:
-    """Read the MII status of each link of a bond."""
+    """Return the MII status (up, down, ...) of each link of a bond."""
     found = {}
     for link in host.sys_attributes(f"class/net/{master}/bonding", ("slaves",)).get("slaves", "").split():
         place = f"class/net/{master}/lower_{link}"
@@ -43,7 +43,7 @@ def links(host: Host, master: str) -> Mapping[str, str]:
 
 
 def parse(bonds: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Count the links of each bond."""
+    """Return the number of links of each bond, and of those that are up."""
     return [
         (SLAVES, [((master,), len(states)) for master, states in bonds.items()]),
         (ACTIVE, [((master,), sum(state == "up" for state in states.values())) for master, states in bonds.items()]),

@@ -29,7 +29,7 @@ STATISTICS = {
 
 
 def read(host: Host) -> tuple[str, str]:
-    """Read the table and the limit. Both are empty if the firewall does not track connections."""
+    """Return the text of the table and the limit. Both are empty if the firewall does not track connections."""
     try:
         table = host.pid1("net/stat/nf_conntrack")
     except FileNotFoundError:
@@ -41,7 +41,10 @@ def read(host: Host) -> tuple[str, str]:
 
 
 def parse(table: str, limit: str) -> Metrics:
-    """Add up the hexadecimal rows, one for each CPU. The first column, entries, is the same in all rows."""
+    """Return entries, limit and the sum of each event over the CPUs, which have one hexadecimal row each.
+
+    The first column, entries, is the same in all rows.
+    """
     if not table:
         return []
     head, *rows = table.splitlines()

@@ -31,12 +31,12 @@ _NOTHING = Filter(include=pattern("(?!)"))
 
 
 def read(host: Host) -> str:
-    """Read the kernel's statistics."""
+    """Return the text of /proc/stat."""
     return host.proc("stat")
 
 
 def parse(text: str) -> Ticks:
-    """Parse the lines of single CPUs. Modes that an old kernel lacks are 0."""
+    """Return the ticks of each CPU. Modes that an old kernel lacks are 0."""
     ticks = {}
     for line in text.splitlines():
         label, *values = line.split()
@@ -63,7 +63,7 @@ def monotonic(before: Ticks, now: Ticks) -> Ticks:
 
 
 def metrics(ticks: Ticks) -> Metrics:
-    """Convert ticks to seconds."""
+    """Return the seconds of each CPU in each mode."""
     seconds = [
         ((number, mode), value / USER_HZ)
         for number, values in ticks.items()
@@ -78,7 +78,7 @@ def metrics(ticks: Ticks) -> Metrics:
 
 
 def parse_include(text: str) -> Filter:
-    """Return the filter of an expression; an empty expression matches nothing."""
+    """Return the filter for a regular expression; an empty expression matches nothing."""
     return Filter(include=pattern(text)) if text else _NOTHING
 
 
@@ -102,7 +102,7 @@ class Cpu(Collector):
     options = (INFO, FLAGS, BUGS)
 
     def setup(self) -> None:
-        """Start without earlier counters."""
+        """Start without counters of an earlier scrape."""
         self._last: Ticks = {}
 
     def collect(self) -> Metrics:

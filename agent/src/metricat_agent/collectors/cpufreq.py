@@ -30,7 +30,7 @@ Cpus = Mapping[str, Mapping[str, str]]
 
 
 def read(host: Host) -> Cpus:
-    """Read the files of the CPUs that have them. CPUs of a virtual machine have none."""
+    """Return the cpufreq files by CPU. CPUs of a virtual machine have none."""
     found = {}
     for entry in host.sys_names("devices/system/cpu"):
         if re.fullmatch(r"cpu\d+", entry):
@@ -42,7 +42,7 @@ def read(host: Host) -> Cpus:
 
 
 def parse(cpus: Cpus) -> Metrics:
-    """Convert kHz to hertz."""
+    """Return frequencies in hertz and governors of each CPU. Files have kHz."""
     columns: dict[str, list[Sample]] = {file: [] for file in COLUMNS}
     governors: list[Sample] = []
     for number, files in cpus.items():

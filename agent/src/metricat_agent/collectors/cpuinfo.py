@@ -47,7 +47,7 @@ def from_hardware(host: Host, cpus: Iterable[str]) -> bool:
 
 
 def parse(text: str, flags: Filter, bugs: Filter, *, hertz: bool = True) -> Metrics:
-    """Parse a paragraph for each CPU, its frequency on request, and the selected flags and bugs of the first CPU."""
+    """Return properties and, on request, frequency of each CPU, and the selected flags and bugs of the first CPU."""
     cpus = [_paragraph(part) for part in text.split("\n\n") if part.strip()]
     cpus = [cpu for cpu in cpus if "processor" in cpu]  # the others describe the whole machine (ARM)
     first = cpus[0] if cpus else {}

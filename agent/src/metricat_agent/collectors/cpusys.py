@@ -37,7 +37,7 @@ class System(NamedTuple):
 
 
 def read(host: Host) -> System:
-    """Read the existing files. A virtual machine has few of them."""
+    """Return the files that exist. A virtual machine has few of them."""
     try:
         entries = host.sys_names(_PLACE)
     except FileNotFoundError:
@@ -61,7 +61,10 @@ def numbers(text: str) -> Iterator[str]:
 
 
 def parse(found: System) -> Metrics:
-    """Count each core and package once: all its CPUs have the same counts."""
+    """Return throttling, isolation and online state.
+
+    Count each core and package once: all its CPUs have the same counts.
+    """
     cores: dict[tuple[str, ...], int] = {}
     packages: dict[tuple[str, ...], int] = {}
     for files in found.cpus.values():

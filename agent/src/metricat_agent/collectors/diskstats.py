@@ -132,7 +132,7 @@ class Hardware:
 
 
 def rows(text: str, devices: Filter) -> list[Row]:
-    """Parse the lines of the selected devices."""
+    """Return the rows of the selected devices."""
     found = []
     for line in text.splitlines():
         major, minor, device, numbers = line.split(None, 3)
@@ -142,13 +142,13 @@ def rows(text: str, devices: Filter) -> list[Row]:
 
 
 def read(host: Host, devices: Filter) -> tuple[list[Row], Mapping[str, Hardware]]:
-    """Read the counters, and the hardware of those devices."""
+    """Return the rows of the selected devices, and the hardware of each."""
     found = rows(host.proc("diskstats"), devices)
     return found, {row.device: read_hardware(host, row) for row in found}
 
 
 def read_hardware(host: Host, row: Row) -> Hardware:
-    """Read udev's data and sysfs. Missing files (no udev, no mount of the node's root) are not an error."""
+    """Return a device's data from udev and sysfs. A missing file (no udev, no mount of the host) is empty."""
     try:
         udev = host.udev(f"b{row.major}:{row.minor}")
     except OSError:
@@ -162,7 +162,7 @@ def read_hardware(host: Host, row: Row) -> Hardware:
 
 @lru_cache(maxsize=512)
 def properties(udev: str) -> Mapping[str, str]:
-    """Parse the ``E:KEY=value`` lines of a file of udev's data. Cache the result: disks keep their names."""
+    """Return the ``E:KEY=value`` lines of a udev file as a mapping. Cache the result: disks keep their names."""
     pairs = (line[2:].partition("=") for line in udev.splitlines() if line.startswith("E:"))
     return {key: value for key, _, value in pairs}
 
@@ -196,7 +196,7 @@ def udev_metrics(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
 
 
 def parse(found: list[Row], hardware: Mapping[str, Hardware]) -> Metrics:
-    """Convert sectors to bytes and milliseconds to seconds."""
+    """Return hardware and counters of each device. Convert sectors to bytes and milliseconds to seconds."""
     columns: list[list[Sample]] = [[] for _ in COLUMNS]
     for row in found:
         labels = (row.device,)

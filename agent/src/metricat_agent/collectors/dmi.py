@@ -26,7 +26,7 @@ DMI = gauge("node_dmi_info", "1, labeled with the properties of the machine from
 
 
 def read(host: Host) -> Mapping[str, str]:
-    """Read the readable files. Only root may read serial numbers."""
+    """Return the files that the agent may read. Only root may read serial numbers."""
     files = ["sys_vendor" if label == "system_vendor" else label for label in LABELS]
     try:
         return host.sys_attributes("class/dmi/id", files)
@@ -35,7 +35,7 @@ def read(host: Host) -> Mapping[str, str]:
 
 
 def parse(files: Mapping[str, str]) -> Metrics:
-    """Convert the files to labels."""
+    """Return one series whose labels are the contents of the files."""
     if not files:
         return []
     known = {**files, "system_vendor": files.get("sys_vendor", "")}

@@ -36,7 +36,7 @@ class Device(NamedTuple):
 
 
 def read(host: Host) -> list[Device]:
-    """Read each multipath device."""
+    """Return the files of each multipath device."""
     try:
         entries = host.sys_names("block")
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def read(host: Host) -> list[Device]:
 
 
 def paths_of(host: Host, entry: str) -> Mapping[str, str]:
-    """Read the state of each disk below a device. A disk that was just removed has an empty state."""
+    """Return the state of each disk below a device. A disk that was just removed has an empty state."""
     states = {}
     for disk in host.sys_names(f"block/{entry}/slaves"):
         try:
@@ -66,7 +66,7 @@ def paths_of(host: Host, entry: str) -> Mapping[str, str]:
 
 
 def parse(devices: Iterable[Device]) -> Metrics:
-    """Count the paths of each device by state."""
+    """Return state and size of each device, and its number of working and failed paths."""
     columns: list[list[Sample]] = [[] for _ in FAMILIES]
     infos, active, sizes, paths, working, failed, states = columns
     for device in devices:

@@ -25,13 +25,13 @@ class FieldList:
     """
 
     def __init__(self, select: Callable[[str], Family | None]) -> None:
-        """Select the fields for which ``select`` returns a family."""
+        """Store ``select``, which returns the family of a selected field and None for others."""
         self._select = select
         self._names: list[str] = []
         self._selected: list[tuple[int, Family]] = []
 
     def parse(self, text: str) -> Metrics:
-        """Return the selected fields."""
+        """Return the values of the selected fields."""
         words = text.split()
         names = words[::2]
         if names != self._names:

@@ -15,12 +15,12 @@ MAXIMUM = gauge("node_filefd_maximum", "Maximum number of file handles.")
 
 
 def read(host: Host) -> str:
-    """Read the one line: allocated, free (always 0 since Linux 2.6), maximum."""
+    """Return the line of file-nr: allocated, free (always 0 since Linux 2.6), maximum."""
     return host.proc("sys/fs/file-nr")
 
 
 def parse(text: str) -> Metrics:
-    """Parse the first and the last number."""
+    """Return the allocated handles and their maximum."""
     allocated, _, maximum = text.split()
     return [single(ALLOCATED, int(allocated)), single(MAXIMUM, int(maximum))]
 

@@ -96,7 +96,7 @@ def reads_right_device(mount: Mount, path: str, device: int, own_mounts: Callabl
 
 
 def statvfs(path: str) -> MountAnswer:
-    """Read a filesystem's usage in this process. Its unit is the fragment size (``man 3 statvfs``)."""
+    """Return a filesystem's usage, read in this process. Its unit is the fragment size (``man 3 statvfs``)."""
     found = os.statvfs(path)
     numbers = (found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree)
     return MountAnswer(device_of(path), *numbers)
@@ -121,13 +121,13 @@ class MountPlan:
 
 
 def plan_mounts(table: tuple[Mount, ...], mount_points: Filter, types: Filter) -> MountPlan:
-    """Select mounts from a table."""
+    """Return the plan for a mount table and its filters."""
     chosen = tuple(mount for mount in table if mount_points.keeps(mount.mount_point) and types.keeps(mount.fstype))
     return MountPlan(table, chosen, mounts_that_may_hang(table))
 
 
 def read(host: Host, plan: MountPlan, prober: Prober) -> list[tuple[Mount, Usage | None]]:
-    """Read the usage of the selected mounts. It is None if statvfs(3) fails or returns another device."""
+    """Return the usage of each selected mount. It is None if statvfs(3) fails or returns another device."""
     own: dict[str, Mount] = {}
 
     def own_mounts() -> Mapping[str, Mount]:
@@ -149,13 +149,13 @@ def read(host: Host, plan: MountPlan, prober: Prober) -> list[tuple[Mount, Usage
 
 
 def usage(answer: MountAnswer) -> Usage:
-    """Convert blocks to bytes."""
+    """Return the usage in bytes and inodes."""
     block = answer.block
     return Usage(answer.blocks * block, answer.free * block, answer.available * block, answer.files, answer.files_free)
 
 
 def parse(found: list[tuple[Mount, Usage | None]]) -> Metrics:
-    """Label filesystems by device, the host's mount point and type. After an error, omit the size."""
+    """Return the metrics of each filesystem, labeled by device, the host's mount point and type. Omit unread sizes."""
     columns: dict[Family, list[Sample]] = {family: [] for family in FileSystems.families}
     for mount, used in found:
         labels = (mount.source, mount.mount_point, mount.fstype)

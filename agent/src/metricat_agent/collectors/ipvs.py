@@ -35,7 +35,7 @@ _PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
 def read(host: Host) -> tuple[str, str]:
-    """Read both files. They are empty without the kernel module."""
+    """Return the text of ip_vs_stats and ip_vs. Both are empty without the kernel module."""
     try:
         return host.pid1("net/ip_vs_stats"), host.pid1("net/ip_vs")
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def backends(text: str) -> Iterator[tuple[Mapping[str, str], tuple[int, ...]]]:
 
 
 def parse(stats: str, table: str, wanted: tuple[str, ...] = LABELS) -> Metrics:
-    """Add up the servers that have equal values of the wanted labels."""
+    """Return the totals, and weight and connections per backend. Add up backends with equal wanted labels."""
     if not stats:
         return []
     totals = [int(word, 16) for word in stats.splitlines()[2].split()]

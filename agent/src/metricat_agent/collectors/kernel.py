@@ -33,7 +33,7 @@ class Entropy(Collector):
 
 
 def parse_entropy(texts: Iterable[str]) -> Metrics:
-    """Parse the number of each file."""
+    """Return the number of each file."""
     return [single(family, int(text)) for family, text in zip((ENTROPY, POOL), texts, strict=True)]
 
 
@@ -66,7 +66,7 @@ class SeLinux(Collector):
 
 
 def read_selinux(host: Host) -> Mapping[str, str]:
-    """Read the mode, nothing if SELinux is disabled."""
+    """Return the text of /sys/fs/selinux/enforce; nothing if SELinux is disabled."""
     try:
         return {"enforce": host.sys("fs/selinux/enforce")}
     except OSError:

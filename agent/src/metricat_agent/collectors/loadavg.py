@@ -17,12 +17,12 @@ LOADS = tuple(
 
 
 def read(host: Host) -> str:
-    """Read the one line."""
+    """Return the text of /proc/loadavg."""
     return host.proc("loadavg")
 
 
 def parse(text: str) -> Metrics:
-    """Parse the first three numbers."""
+    """Return the three load averages."""
     one, five, fifteen, *_ = text.split()
     return [single(family, float(value)) for family, value in zip(LOADS, (one, five, fifteen), strict=True)]
 

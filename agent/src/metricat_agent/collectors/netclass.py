@@ -100,7 +100,7 @@ def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]
 
 
 def read(host: Host, devices: Iterable[str]) -> Attributes:
-    """Read the attributes of devices. A link that is down, or an old kernel, lacks some."""
+    """Return the attributes of devices. A link that is down, or an old kernel, lacks some."""
     found = {}
     for device in devices:
         with suppress(FileNotFoundError):  # the device was just removed
@@ -109,7 +109,7 @@ def read(host: Host, devices: Iterable[str]) -> Attributes:
 
 
 def parse(attributes: Attributes) -> Metrics:
-    """Convert texts to numbers, and megabits to bytes. A speed of -1 or 0 is unknown."""
+    """Return state, speed and properties of each device. A speed of -1 or 0 in the file means unknown."""
     up: list[Sample] = []
     infos: list[Sample] = []
     speeds: list[Sample] = []
@@ -148,7 +148,7 @@ class NetworkClass(Collector):
     filter_flags = (FilterFlags("network devices", "ignored-devices", "", POD_DEVICES),)
 
     def setup(self) -> None:
-        """Start without devices."""
+        """Start without devices; the first scrape selects them."""
         self._names: tuple[int, list[str]] | None = None
         self._devices: list[str] = []
         self._found: Attributes = {}

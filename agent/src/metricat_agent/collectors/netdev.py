@@ -41,12 +41,15 @@ COLUMNS: tuple[Family, ...] = (
 
 
 def read(host: Host) -> str:
-    """Read the table of devices."""
+    """Return the text of /proc/1/net/dev."""
     return host.pid1("net/dev")
 
 
 def parse(text: str, devices: Filter) -> Metrics:
-    """Parse a row for each device. Its first number may follow the colon directly; an alias has a colon in its name."""
+    """Return the counters of each selected device.
+
+    The first number may follow the colon without a blank. The name of an alias contains a colon.
+    """
     columns: list[list[Sample]] = [[] for _ in COLUMNS]
     for line in text.rstrip("\n").split("\n")[2:]:
         device, _, numbers = line.rpartition(":")

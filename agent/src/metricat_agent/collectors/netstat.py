@@ -125,7 +125,7 @@ class NetworkStatistics(Collector):
     options = (FIELDS,)
 
     def setup(self) -> None:
-        """Select the fields."""
+        """Create the parser for the fields that the option selects."""
         self._fields = self.option(FIELDS)
         self._columns: dict[str, Columns] = {}
         self._list = FieldList(lambda name: select6(name, self._fields))

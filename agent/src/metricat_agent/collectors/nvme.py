@@ -39,7 +39,7 @@ class NvmeController:
 
 
 def read(host: Host) -> dict[str, NvmeController]:
-    """Read each controller. Skip a controller that is removed during the read."""
+    """Return the files of each controller. Skip a controller that is removed during the read."""
     try:
         entries = host.sys_names("class/nvme")
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def read(host: Host) -> dict[str, NvmeController]:
 
 
 def parse(controllers: Mapping[str, NvmeController]) -> Metrics:
-    """Convert the controllers' files to labels, and the namespaces' sectors and blocks to bytes."""
+    """Return properties of controllers and sizes of namespaces. Convert sectors and blocks to bytes."""
     infos: list[Sample] = []
     spaces: list[Sample] = []
     sizes: list[Sample] = []

@@ -26,7 +26,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def read(host: Host) -> str:
-    """Read the first file that exists. The result is empty if none does."""
+    """Return the text of the first os-release file that exists; empty if none exists."""
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
             return host.root_text(path)
@@ -36,7 +36,7 @@ def read(host: Host) -> str:
 
 
 def variables(text: str) -> Mapping[str, str]:
-    """Parse ``NAME=value`` lines. The value may be quoted as in a shell."""
+    """Return the variables of ``NAME=value`` lines. The value may be quoted as in a shell."""
     found = {}
     for line in text.splitlines():
         if match := _LINE.match(line.strip()):
@@ -45,7 +45,7 @@ def variables(text: str) -> Mapping[str, str]:
 
 
 def parse(text: str) -> Metrics:
-    """Convert the known variables to labels, and the beginning of the version to a number."""
+    """Return one series with the known variables as labels, and the version as a number (22.04 of ``22.04.3``)."""
     known = variables(text)
     if not known:
         return []
@@ -64,7 +64,7 @@ class OperatingSystem(Collector):
     families = (INFO, VERSION)
 
     def setup(self) -> None:
-        """Start without metrics."""
+        """Start without metrics; the first scrape reads the file."""
         self._stamp: tuple[int, int] | None = None
         self._metrics: Metrics = []
 

@@ -67,7 +67,7 @@ def psutil() -> Any:
 
 
 def parse_cpu(times: Iterable[Any]) -> Metrics:
-    """Parse the modes that the system has, in seconds. Windows has other names for interrupts."""
+    """Return the seconds of each CPU in the modes that the system has. Windows has other names for interrupts."""
     samples: list[Sample] = []
     for number, one in enumerate(times):
         values = {"irq": getattr(one, "interrupt", None), "softirq": getattr(one, "dpc", None)}
@@ -79,7 +79,7 @@ def parse_cpu(times: Iterable[Any]) -> Metrics:
 
 
 def parse_fields(families: Mapping[str, Family], found: Any) -> Metrics:
-    """Parse the fields that the system has."""
+    """Return a metric for each field that the system has."""
     return [
         single(family, value)
         for field, family in families.items()
@@ -88,7 +88,7 @@ def parse_fields(families: Mapping[str, Family], found: Any) -> Metrics:
 
 
 def parse_devices(names: Mapping[str, str], found: Mapping[str, Any], devices: Filter) -> Metrics:
-    """Parse the counters of each device. psutil's times are in milliseconds."""
+    """Return the counters of each selected device, times in seconds. psutil's times are in milliseconds."""
     metrics: Metrics = []
     for field, name in names.items():
         samples: list[Sample] = []
@@ -101,7 +101,7 @@ def parse_devices(names: Mapping[str, str], found: Mapping[str, Any], devices: F
 
 
 def parse_filesystems(found: Iterable[tuple[Any, Any]], points: Filter, types: Filter) -> Metrics:
-    """Parse pairs of a partition and its usage. The usage is None if it cannot be read (an empty drive)."""
+    """Return the space per filesystem from pairs of partition and usage. The usage of an unreadable drive is None."""
     columns: dict[Family, list[Sample]] = {
         family: []
         for family in (

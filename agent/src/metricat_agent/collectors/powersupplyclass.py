@@ -101,7 +101,7 @@ COLUMNS: dict[str, tuple[Family, float]] = dict(
 
 
 def read(host: Host, supplies: Filter) -> Mapping[str, Mapping[str, str]]:
-    """Read the files of each power supply."""
+    """Return the files of each selected power supply."""
     files = (*COLUMNS, *LABELS[1:])
     return host.sys_each(
         "class/power_supply", lambda entry: host.sys_attributes(f"class/power_supply/{entry}", files), supplies.keeps
@@ -109,7 +109,7 @@ def read(host: Host, supplies: Filter) -> Mapping[str, Mapping[str, str]]:
 
 
 def parse(supplies: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Convert millionths and tenths to base units."""
+    """Return the numbers of each power supply in base units, and its properties. Files have millionths or tenths."""
     columns: dict[str, list[Sample]] = {file: [] for file in COLUMNS}
     infos: list[Sample] = []
     for name, files in supplies.items():

@@ -70,7 +70,7 @@ class Pressure(Collector):
     families = tuple(FAMILIES.values())
 
     def setup(self) -> None:
-        """Start with all resources."""
+        """Start with all resources; the first scrape finds those without a file."""
         self._resources: tuple[str, ...] = RESOURCES
 
     def collect(self) -> Metrics:

@@ -16,7 +16,7 @@ SLICES = counter("node_schedstat_timeslices_total", "Timeslices that tasks ran o
 
 
 def read(host: Host) -> str:
-    """Read the statistics. The text is empty if the kernel has no such statistics."""
+    """Return the text of /proc/schedstat; empty if the kernel has no such file."""
     try:
         return host.proc("schedstat")
     except FileNotFoundError:
@@ -24,7 +24,10 @@ def read(host: Host) -> str:
 
 
 def parse(text: str) -> Metrics:
-    """Parse the last three fields of each `cpu` line: running and waiting time in ns, number of timeslices."""
+    """Return running and waiting time in seconds, and timeslices, per CPU.
+
+    They are the last three fields of each `cpu` line, which has times in nanoseconds.
+    """
     columns: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
     for line in text.splitlines():
         if line.startswith("cpu"):

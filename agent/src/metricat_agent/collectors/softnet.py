@@ -27,12 +27,12 @@ _NUMBER = 12
 
 
 def read(host: Host) -> str:
-    """Read the table."""
+    """Return the text of /proc/1/net/softnet_stat."""
     return host.pid1("net/softnet_stat")
 
 
 def parse(text: str) -> Metrics:
-    """Parse a hexadecimal line for each CPU. Old kernels lack the last columns, among them the CPU's number."""
+    """Return the counts of each CPU from its hexadecimal line. Old kernels lack the last columns (CPU number)."""
     columns: dict[int, list[Sample]] = {column: [] for column in COLUMNS}
     for number, line in enumerate(text.splitlines()):
         values = line.split()

@@ -26,12 +26,12 @@ BY_KIND = switch("softirq", "expose soft interrupts by kind")
 
 
 def read(host: Host) -> str:
-    """Read the kernel's statistics."""
+    """Return the text of /proc/stat."""
     return host.proc("stat")
 
 
 def parse(text: str, *, softirqs: bool = False) -> Metrics:
-    """Parse the first number of each known line, and on request all numbers of soft interrupts."""
+    """Return the first number of each known line, and on request the number of soft interrupts of each kind."""
     found: Metrics = []
     for line in text.splitlines():
         label, _, rest = line.partition(" ")

@@ -22,7 +22,7 @@ _STATE = 3
 
 
 def read(host: Host) -> list[str]:
-    """Read the tables of the existing protocols."""
+    """Return the text of /proc/1/net/tcp and tcp6, if they exist."""
     found = []
     for name in ("net/tcp", "net/tcp6"):
         try:
@@ -33,7 +33,7 @@ def read(host: Host) -> list[str]:
 
 
 def parse(tables: Iterable[str]) -> Metrics:
-    """Count the fourth column, the number of a state (kernel: include/net/tcp_states.h)."""
+    """Return the number of connections per state. The fourth column is the state (kernel: include/net/tcp_states.h)."""
     counts = Counter(int(line.split(None, 4)[_STATE], 16) for text in tables for line in text.splitlines()[1:])
     known = [((name,), counts.get(number, 0)) for number, name in enumerate(STATES, 1)]
     return [(CONNECTIONS, [(labels, count) for labels, count in known if count])]

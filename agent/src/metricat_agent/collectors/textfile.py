@@ -38,7 +38,7 @@ class File:
 
 
 def read(directories: Iterable[str]) -> list[File]:
-    """Read all files in alphabetical order. A missing directory is an error of its own."""
+    """Return the files of each directory in alphabetical order, and each missing directory as a `File` with error."""
     found = []
     for directory in expanded(directories):
         try:
@@ -51,7 +51,7 @@ def read(directories: Iterable[str]) -> list[File]:
 
 
 def expanded(directories: Iterable[str]) -> list[str]:
-    """Replace patterns by the directories that match. A pattern without a match stays, and causes an error later."""
+    """Return the directories with each pattern expanded. A pattern without a match stays, and `read` reports it."""
     found: list[str] = []
     for directory in directories:
         if any(sign in directory for sign in "*?["):
@@ -124,7 +124,7 @@ def _metric(family: Family, series: Mapping[Series, float], names: Container[str
 
 
 def _compound(family: Family, series: Mapping[Series, float]) -> tuple[Family, list[Sample]]:
-    """Do the same for a histogram or summary. Order the buckets of each by bound, then sum and count."""
+    """Give all series of a histogram or summary the same labels. Order its buckets by bound, then sum and count."""
     bound = BOUNDS[family.kind]
     names = tuple(dict.fromkeys(label for key in series for label, _ in key if label not in (PART, bound)))
     groups: dict[tuple[str, ...], list[tuple[str, str, float]]] = {}

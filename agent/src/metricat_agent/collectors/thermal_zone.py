@@ -19,12 +19,12 @@ _FILES = ("type", "temp", "cur_state", "max_state")
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
-    """Read zones and cooling devices."""
+    """Return the files of each thermal zone and cooling device."""
     return host.sys_each("class/thermal", lambda entry: host.sys_attributes(f"class/thermal/{entry}", _FILES))
 
 
 def parse(entries: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Convert thousandths to degrees. A zone that cannot measure at the moment has no temperature."""
+    """Return temperatures in degrees and cooling levels. A zone that cannot measure now has no temperature."""
     zones: list[Sample] = []
     states: list[Sample] = []
     greatest: list[Sample] = []

@@ -24,7 +24,7 @@ _FILES = ("available_clocksource", "current_clocksource")
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
-    """Read the clock sources by the number of their device."""
+    """Return the text of the clock source files by the number of their device."""
     try:
         return {_DEVICE: host.sys_attributes(_ROOT, _FILES)}
     except OSError:
@@ -32,7 +32,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
 
 
 def parse(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Return a series for each word."""
+    """Return a series for each available clock source and for the current one."""
     columns: tuple[list[Sample], list[Sample]] = ([], [])
     for device, files in devices.items():
         for name, samples in zip(_FILES, columns, strict=True):

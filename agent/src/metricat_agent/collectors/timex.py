@@ -105,7 +105,7 @@ class Timex(Collector):
     families = FAMILIES
 
     def setup(self) -> None:
-        """Look up the system call once."""
+        """Look up adjtimex(2) once, not at every scrape."""
         self._read = reader()
 
     def collect(self) -> Metrics:

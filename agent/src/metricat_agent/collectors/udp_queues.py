@@ -17,7 +17,7 @@ _QUEUES = 4
 
 
 def read(host: Host) -> Mapping[str, str]:
-    """Read the tables of the existing protocols."""
+    """Return the text of /proc/1/net/udp and udp6 by IP version, if they exist."""
     found = {}
     for name, label in (("net/udp", "v4"), ("net/udp6", "v6")):
         try:
@@ -28,7 +28,7 @@ def read(host: Host) -> Mapping[str, str]:
 
 
 def parse(tables: Mapping[str, str]) -> Metrics:
-    """Add up the fifth column, ``tx:rx`` in hexadecimal, over all sockets."""
+    """Return the bytes queued by all sockets, per direction. The fifth column is ``tx:rx`` in hexadecimal."""
     samples: list[Sample] = []
     for label, text in tables.items():
         pairs = [line.split()[_QUEUES].split(":") for line in text.splitlines()[1:]]

@@ -28,12 +28,12 @@ INFO = gauge(
 
 
 def read(host: Host) -> tuple[os.uname_result, str]:
-    """Call uname(2). Python's uname lacks the NIS domain; /proc has that of the reader's namespace."""
+    """Return the result of uname(2), and the NIS domain, which Python's uname lacks, from /proc."""
     return os.uname(), host.proc("sys/kernel/domainname").strip()
 
 
 def parse(uname: os.uname_result, domain: str, node_name: str) -> Metrics:
-    """Replace the container's name by the node's name if it is known."""
+    """Return one series with kernel and node name. A known node name replaces the container's host name."""
     labels = (uname.sysname, uname.release, uname.version, uname.machine, node_name or uname.nodename, domain)
     return [(INFO, [(labels, 1)])]
 

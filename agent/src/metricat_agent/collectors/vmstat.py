@@ -47,7 +47,7 @@ class VirtualMemory(Collector):
     options = (FIELDS,)
 
     def setup(self) -> None:
-        """Select the fields."""
+        """Create the parser for the fields that the option selects."""
         fields = self.option(FIELDS)
         self._list = FieldList(lambda name: select(name, fields))
 

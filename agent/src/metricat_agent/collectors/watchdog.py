@@ -33,13 +33,13 @@ INFO = gauge("node_watchdog_info", "1, labeled with the properties of a watchdog
 
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
-    """Read the files of each watchdog."""
+    """Return the files of each watchdog."""
     files = (*NUMBERS, *LABELS)
     return host.sys_each("class/watchdog", lambda entry: host.sys_attributes(f"class/watchdog/{entry}", files))
 
 
 def parse(watchdogs: Mapping[str, Mapping[str, str]]) -> Metrics:
-    """Parse the existing files: drivers provide some of them."""
+    """Return the numbers and properties of each watchdog. A driver provides only some of the files."""
     infos = [((name, *(files.get(label, "") for label in LABELS)), 1) for name, files in watchdogs.items()]
     return [
         (INFO, infos),
