@@ -18,7 +18,7 @@ from support.promtool import Case, only, promtool, rate, rules, run, steady
 if TYPE_CHECKING:
     from pathlib import Path
 
-ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew"}
+ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew", "NodePressureEviction"}
 """Alerts whose series are of several nodes already."""
 
 

@@ -27,11 +27,16 @@ def test_operator_metrics_pass_promtool() -> None:
         lambda: workqueue_depth(1),
         lambda: watch_activity_ages(2.0, [("Pod", 1.0), ("Pod", 0.5)]),
         lambda: target_families([{**target("monitoring"), "status": STATUS}]),
-        lambda: node_families([Node("n1", created=60.0, unschedulable=True)], now=90.0),
+        lambda: node_families([Node("n1", created=60.0, unschedulable=True, pressures=("PIDPressure",))], now=90.0),
     ):
         metrics.collect_families(families)
     page = generate_latest(metrics.registry)
-    for name in (b"metricat_node_uncovered", b"metricat_node_cordoned", b"metricat_node_created_timestamp_seconds"):
+    for name in (
+        b"metricat_node_uncovered",
+        b"metricat_node_cordoned",
+        b"metricat_node_pressure",
+        b"metricat_node_created_timestamp_seconds",
+    ):
         assert name + b"{" in page
     done = subprocess.run([promtool(), "check", "metrics"], input=page, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

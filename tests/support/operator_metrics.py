@@ -20,6 +20,6 @@ def names() -> set[str]:
         *watch_activity_ages(0, [("Node", 0)]),
         *target_families([target]),
     ]
-    families += node_families([Node("n1", unschedulable=True, created=0.0)], now=0.0)
+    families += node_families([Node("n1", unschedulable=True, created=0.0, pressures=("DiskPressure",))], now=0.0)
     metrics.collect_families(lambda: families)
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}

@@ -1,6 +1,7 @@
 """The operator's own metrics: access by RBAC, and their agreement with the statuses."""
 
 import http.client
+import json
 import ssl
 import urllib.error
 import urllib.request
@@ -131,12 +132,18 @@ def test_metrics_report_the_operators_work(
         assert f"\n{name} " in text, name
 
 
-def test_metrics_report_cordoned_and_new_nodes(
+def test_metrics_report_cordoned_new_and_pressured_nodes(
     cluster: Cluster, operator: RunningOperator, control_plane: ControlPlane, token: str
 ) -> None:
     control_plane.simulate_nodes(["going"])
     cluster.do("cordon", "going")
-    expected = ('\nmetricat_node_cordoned{node="going",reason="Cordoned"} 1.0', "\nmetricat_node_created_timestamp")
+    pressed = {"status": {"conditions": [{"type": "DiskPressure", "status": "True"}]}}
+    cluster.do("patch", "node", "going", "--subresource=status", "--type=strategic", f"--patch={json.dumps(pressed)}")
+    expected = (
+        '\nmetricat_node_cordoned{node="going",reason="Cordoned"} 1.0',
+        '\nmetricat_node_pressure{condition="DiskPressure",node="going"} 1.0',
+        "\nmetricat_node_created_timestamp",
+    )
     try:
         eventually(lambda: all(one in scrape(operator, token)[1] for one in expected))
     finally:

@@ -15,6 +15,7 @@ CASES: dict[str, tuple[Case, ...]] = {
 OPERATOR_CASES: dict[str, tuple[Case, ...]] = operator.CASES
 
 SLOW = {
+    "NodeEvictionNear": (60, "1m", 240),
     "NodeFilesystemFillsUp": (120, "4m", 480),
     "NodeInodesFillUp": (120, "4m", 480),
     "NodeUnusual": (900, "15m", 3600),

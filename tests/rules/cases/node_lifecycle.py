@@ -1,11 +1,46 @@
-"""Cases of the alerts about cordoned and new nodes."""
+"""Cases of the alerts about nodes that are cordoned, new or under pressure."""
 
 from __future__ import annotations
 
-from rules.cases.samples import INFO, NONE, agents, cordoned, gone, in_pool, inhibiting_states, uncovered, until
-from support.promtool import Case, steady
+from metricat_operator.alerts.node_lifecycle import PRESSURES
+from rules.cases.samples import (
+    INFO,
+    NONE,
+    WARNING,
+    agents,
+    cordoned,
+    gone,
+    in_pool,
+    inhibiting_states,
+    node_condition,
+    pressure,
+    since,
+    uncovered,
+    until,
+)
+from support.promtool import Case, change, steady
 
+OVER = 'kube_node_status_condition{node="n1",condition="DiskPressure",status="true"}'
 CASES: dict[str, tuple[Case, ...]] = {
+    "NodePressureEviction": (
+        *(
+            Case(f"{one}, from {source}", 1, WARNING, {**agents(0, 2), **series})
+            for one in PRESSURES
+            for source, series in (
+                ("kube-state-metrics", node_condition(one)),
+                ("the operator", pressure(one)),
+                ("each of them", {**node_condition(one), **pressure(one)}),
+            )
+        ),
+        Case("no agent", 1, WARNING, {**agents(0, 2), **uncovered(), **pressure("DiskPressure", "n99")}),
+        Case("within a minute", 6, WARNING, {**agents(0, 2), **since(5, pressure("DiskPressure"))}),
+        Case("not yet", 4, NONE, {**agents(0, 2), **since(5, pressure("DiskPressure"))}),
+        Case("over", 6, NONE, {**agents(0, 2), OVER: change(steady(1), 5, steady(0))}),
+        Case("healthy", 30, NONE, {**agents(0, 2), **node_condition("DiskPressure", "false")}),
+        Case("unknown", 30, NONE, {**agents(0, 2), **node_condition("DiskPressure", "unknown")}),
+        Case("not ready", 30, NONE, {**agents(0, 2), **node_condition("Ready")}),
+        Case("another target's", 30, NONE, {'up{service="other"}': steady(1), **pressure("DiskPressure")}),
+    ),
     "NodeCordoned": (
         *(
             Case(f"{state}, from {source}", 2, NONE if state == "new" else INFO, {**agents(0, 4), **series})

@@ -96,6 +96,16 @@ def growth(start: float, per_day: float) -> Values:
     return lambda at: start + per_day * at / 60 / DAY
 
 
+def hourly_growth(start: float, per_hour: float, begins: float = 0) -> Values:
+    """Linear growth from a minute on, in %."""
+    return lambda at: start + per_hour * max(0, at / 60 - begins) / 60
+
+
+def ripple(middle: float, height: float, minutes: float) -> Values:
+    """A sine, in %."""
+    return lambda at: middle + height * math.sin(2 * math.pi * at / 60 / minutes)
+
+
 def saw_tooth(low: float, height: float, hours: float) -> Values:
     """Rise and sudden fall, in %, as of rotated logs."""
     return lambda at: low + height * (at % (3600 * hours)) / (3600 * hours)
@@ -192,6 +202,19 @@ def cordoned(node: str, reason: str = "Cordoned") -> Series:
     return {f'metricat_node_cordoned{{node="{node}",reason="{reason}"}}': steady(1)}
 
 
+def pressure(condition: str, node: str = "n1") -> Series:
+    """The operator's series of a node under pressure."""
+    return {f'metricat_node_pressure{{node="{node}",condition="{condition}"}}': steady(1)}
+
+
+def node_condition(condition: str, status: str = "true", node: str = "n1") -> Series:
+    """The series of kube-state-metrics for a condition of a node: one for each status."""
+    return {
+        f'kube_node_status_condition{{node="{node}",condition="{condition}",status="{one}"}}': steady(one == status)
+        for one in ("true", "false", "unknown")
+    }
+
+
 def tainted(node: str, taint: str) -> Series:
     """The series of kube-state-metrics for a tainted node."""
     return {f'kube_node_spec_taint{{node="{node}",key="{taint}",value="",effect="NoSchedule"}}': steady(1)}
@@ -225,6 +248,10 @@ def inhibiting_states(node: str, created: float = 300) -> list[tuple[str, str, S
 def until(minute: float, series: Series) -> Series:
     """The series, which end then; Prometheus notices five minutes later."""
     return {name: change(values, minute, lambda _: None) for name, values in series.items()}
+
+
+def since(minute: float, series: Series) -> Series:
+    return {name: change(lambda _: None, minute, values) for name, values in series.items()}
 
 
 def in_pool(pool: str) -> Series:

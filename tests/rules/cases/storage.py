@@ -11,9 +11,11 @@ from rules.cases.samples import (
     disk,
     filesystem,
     growth,
+    hourly_growth,
     inodes,
     raid,
     read_only,
+    ripple,
     saw_tooth,
 )
 from support.promtool import DAY, Case, change, rate, steady
@@ -35,6 +37,36 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("images elsewhere", 60, NONE, {**filesystem("/", 94), **SEPARATE_IMAGE_FS}),
         Case("another one", 60, NONE, {**filesystem("/", 50), **filesystem("/data", 99)}),
         Case("read-only", 60, NONE, filesystem("/", 100, read_only=1)),
+    ),
+    "NodeEvictionNear": (
+        # 60 to 86 % in three hours: 85 % is reached after 173 minutes.
+        Case("logs, 30 minutes before the eviction", 143, WARNING, filesystem("/", hourly_growth(60, 26 / 3))),
+        Case("logs, when the growth began lately", 240, WARNING, filesystem("/", hourly_growth(60, 26 / 3, 100))),
+        Case("logs, long before the eviction", 90, NONE, filesystem("/", hourly_growth(60, 26 / 3))),
+        Case(
+            "/var/lib/kubelet alone", 190, WARNING, {**SEPARATE_IMAGE_FS, **filesystem("/", hourly_growth(60, 26 / 3))}
+        ),
+        Case("another one", 143, NONE, {**filesystem("/", 50), **filesystem("/data", hourly_growth(60, 26 / 3))}),
+        Case("not for long", 99, NONE, filesystem("/", hourly_growth(82, 4, 85))),
+        Case("an image was pulled", 70, NONE, filesystem("/", change(steady(70), 60, steady(82)))),
+        Case("an image was pulled, 15 minutes later", 85, NONE, filesystem("/", change(steady(70), 60, steady(82)))),
+        Case("images, where the kubelet stops them", DAY, NONE, filesystem("/", 84)),
+        Case("images, nearly the same all day", DAY, NONE, filesystem("/", ripple(84, 0.4, 30))),
+        Case("images, removed by the kubelet each hour", DAY - 1, NONE, filesystem("/", saw_tooth(80, 5, 1))),
+        Case("images, removed by the kubelet twice a day", DAY - 5, NONE, filesystem("/", saw_tooth(80, 5, 12))),
+        Case(
+            "images, up to where the kubelet stops them",
+            300,
+            NONE,
+            filesystem("/", change(hourly_growth(60, 8), 180, steady(84))),
+        ),
+        Case(
+            "a day later, logs",
+            DAY + 50,
+            WARNING,
+            filesystem("/", change(steady(84), DAY, lambda at: 84 + (at - 60 * DAY) / 3600)),
+        ),
+        Case("read-only", 143, NONE, filesystem("/", hourly_growth(60, 26 / 3), read_only=1)),
     ),
     "NodeFilesystemFillsUp": (
         Case("within a week", DAY + 120, WARNING, filesystem("/data", growth(40, 15))),

@@ -1,4 +1,4 @@
-"""State of nodes in the cluster: nodes without a working agent, and nodes whose alerts are inhibited.
+"""State of nodes in the cluster: without a working agent, under pressure, and with inhibited alerts.
 
 Series of kube-state-metrics and of the operator (if Prometheus scrapes it) are equivalent. If Prometheus has both, they
 agree. If it has neither, no node is treated as cordoned or new. The operator reports at most 50 uncovered nodes.
@@ -26,6 +26,9 @@ _TAINTS = "|".join(taint.replace(".", "[.]") for taint in BEFORE_DELETION)
 _OUT_OF_SERVICE = (
     f'kube_node_spec_unschedulable == 1 or kube_node_spec_taint{{key=~"{_TAINTS}"}} or metricat_node_cordoned'
 )
+PRESSURES = ("DiskPressure", "MemoryPressure", "PIDPressure")
+"""Conditions of a node under which the kubelet evicts pods."""
+
 _CREATED = "(kube_node_created or metricat_node_created_timestamp_seconds)"
 
 
@@ -34,10 +37,19 @@ def _nodes_matching(facts: str) -> str:
     return f"count by ({KEYS}) (metricat:node_agent:up{{<selector>}} and on (node) ({facts}))"
 
 
+def _under_pressure(condition: str) -> str:
+    facts = (
+        f'kube_node_status_condition{{condition="{condition}",status="true"}} == 1 '
+        f'or metricat_node_pressure{{condition="{condition}"}}'
+    )
+    return f'label_replace({_nodes_matching(facts)}, "condition", "{condition}", "", "")'
+
+
 RECORDED: tuple[Recording, ...] = (
     # 1 if the agent is scraped; 0 if it is not, or if the operator reports that the node has none.
     Recording("metricat:node_agent:up", f"{_UP} == 0 or on (node) {_MISSING} or on (node) {_UP}"),
     Recording("metricat:node:cordoned", _nodes_matching(_OUT_OF_SERVICE)),
+    Recording("metricat:node:pressure", " or ".join(map(_under_pressure, PRESSURES))),
     Recording("metricat:node:new", _nodes_matching(f"time() - {_CREATED} < 900")),
 )
 
@@ -59,6 +71,19 @@ _INHIBITION = (
 )
 
 ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="NodePressureEviction",
+        meaning="The kubelet reports DiskPressure, MemoryPressure or PIDPressure. While it does, it evicts pods, and "
+        "the node accepts no new pods of low priority. The alert fires only if Prometheus scrapes kube-state-metrics "
+        "or the operator.",
+        expr="metricat:node:pressure{<selector>} > 0",
+        resource="{{ $labels.condition }}",
+        summary="The kubelet on {{ $labels.node }} evicts pods: {{ $labels.condition }}",
+        description=f"{NODE} has the condition {{{{ $labels.condition }}}}: the kubelet evicts pods.",
+        action="Run kubectl describe node {{ $labels.node }}. Its events name the resource that ran out, and the "
+        "evicted pods.",
+        levels=(Level("warning", None, "0s"),),
+    ),
     Alert(
         name="NodeCordoned",
         meaning="The node is cordoned, drained or about to be deleted, or was in this state in the last 5 minutes or "

@@ -64,7 +64,20 @@ _FS_WRITABLE = f"{_raw('node_filesystem_readonly', FILESYSTEM)} == 0"
 _FILES = _raw("node_filesystem_files", FILESYSTEM)
 _FILES_FREE = _raw("node_filesystem_files_free", FILESYSTEM)
 _FS_USED = "node_filesystem_used:bytes"
-_RUNTIME_DIRECTORIES = "/var/lib/(containerd|docker|containers|containers/storage|rancher|k0s)(/.*)?"
+_KUBELET_DIRECTORY = '="/var/lib/kubelet"'
+_RUNTIME_DIRECTORIES = '=~"/var/lib/(containerd|docker|containers|containers/storage|rancher|k0s)(/.*)?"'
+
+
+def _nearest_mount(directory: str) -> str:
+    """Return the usage of the filesystem that holds a directory in /var/lib. The argument is a matcher of its path.
+
+    It is the mount at that directory; otherwise the nearest mount above it.
+    """
+    return f" or on ({KEYS}) ".join(
+        f"metricat:node_filesystem_usage:percent{{mountpoint{matcher},<selector>}}"
+        for matcher in (directory, '="/var/lib"', '="/var"', '="/"')
+    )
+
 
 CPU_MEMORY: tuple[Recording, ...] = (
     Recording(
@@ -166,13 +179,12 @@ FILESYSTEMS: tuple[Recording, ...] = (
         "metricat:node_filesystem_usage:percent",
         f"100 * (1 - {_FS_AVAILABLE} / {_raw('node_filesystem_size_bytes', FILESYSTEM)}) and {_FS_WRITABLE}",
     ),
-    # The nearest mount above the images: that of the runtime's directory, or of a directory above it.
+    Recording("metricat:node_image_filesystem_usage:percent", _nearest_mount(_RUNTIME_DIRECTORIES)),
+    # The kubelet's default thresholds: imagefs.available < 15 %, nodefs.available < 10 %.
     Recording(
-        "metricat:node_image_filesystem_usage:percent",
-        f" or on ({KEYS}) ".join(
-            f"metricat:node_filesystem_usage:percent{{mountpoint{matcher},<selector>}}"
-            for matcher in (f'=~"{_RUNTIME_DIRECTORIES}"', '="/var/lib"', '="/var"', '="/"')
-        ),
+        "metricat:node_eviction_margin:percent",
+        f"85 - {_recorded('node_image_filesystem_usage:percent')} "
+        f"or on ({FILESYSTEM}) 90 - ({_nearest_mount(_KUBELET_DIRECTORY)})",
     ),
     Recording(
         "metricat:node_filesystem_full_6h:hours",

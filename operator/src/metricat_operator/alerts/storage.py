@@ -19,6 +19,11 @@ _FORECAST = (
 """Empty if that is more than 30 days away."""
 _FULL_6H = "metricat:node_filesystem_full_6h:hours{<selector>} <= <threshold>"
 _FULL_1D = "metricat:node_filesystem_full_1d:hours{<selector>} <= <threshold>"
+_MARGIN = "metricat:node_eviction_margin:percent{<selector>}"
+_EVICTION = " and ".join(
+    f"clamp_min({_MARGIN}, 0) / (-3600 * deriv({_MARGIN}[{window}]) > 0) <= <threshold>" for window in ("1h", "15m")
+)
+"""Both rates: a pull of an image is a step, which the rate of 1 hour still shows when the growth is over."""
 _CLEANED = "metricat:node_image_filesystem_usage:percent{<selector>} < 85"
 """The filesystem of the images, below the usage at which the kubelet removes images."""
 
@@ -53,6 +58,24 @@ ALERTS: tuple[Alert, ...] = (
         "why the kubelet frees nothing.",
         unit="%",
         levels=(Level("warning", 88, "30m"), Level("critical", 93, "30m")),
+        keep_firing=True,
+    ),
+    Alert(
+        name="NodeEvictionNear",
+        meaning="At the current growth rate, a filesystem will soon be so full that the kubelet evicts pods: above "
+        "85 % on the filesystem of the images, and above 90 % on that of /var/lib/kubelet. Both growth rates (over "
+        "the last hour, and over the last 15 minutes) reach that usage within the threshold, and the usage is higher "
+        "than at any time in the day before the last hour. So the alert does not fire while the kubelet keeps the "
+        "usage in bounds by removing unused images.",
+        expr=f"{_EVICTION} and {_MARGIN} < min_over_time({_MARGIN}[1d:10m] offset 1h)",
+        resource="eviction {{ $labels.mountpoint }}",
+        summary="The kubelet on {{ $labels.node }} will soon evict pods, because {{ $labels.mountpoint }} fills up",
+        description=f"At the current growth rate {_WHERE} reaches the usage at which the kubelet evicts pods in "
+        '{{ $value | printf "%.1f" }} hours (threshold <threshold> hours).',
+        action="Run du -xh --max-depth=3 /var/lib /var/log | sort -h | tail on the node, now and later, to find the "
+        "directories that grow.",
+        unit="hours or less",
+        levels=(Level("warning", 1, "10m"),),
         keep_firing=True,
     ),
     Alert(

@@ -21,7 +21,7 @@ SCRAPE_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod
 """Labels that identify the source of a series."""
 
 IDENTITY_LABELS = (
-    *("chip", "collector", "cpu", "day", "device", "direction", "fstype", "master", "measure", "mode"),
+    *("chip", "collector", "condition", "cpu", "day", "device", "direction", "fstype", "master", "measure", "mode"),
     *("mountpoint", "name", "pid", "pod_uid", "sensor", "state"),
 )
 """Labels that distinguish series in the rules. One value for all series would make them duplicates: an error."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from metricat_operator.alerts.node_lifecycle import PRESSURES
 from metricat_operator.api.selectors import Requirements, matches
 from metricat_operator.cluster.pods import condition
 from metricat_operator.cluster.watch import kept_metadata
@@ -41,6 +42,7 @@ def trim_node(manifest: Manifest) -> Manifest:
         "why": "" if ready.get("status") == "True" else ready.get("message", ""),
         "created": _unix_time(manifest["metadata"].get("creationTimestamp", "")),
         "unschedulable": spec.get("unschedulable", False),
+        "pressures": [one for one in PRESSURES if condition(manifest, one).get("status") == "True"],
         "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in spec.get("taints", [])],
     }
 
@@ -55,6 +57,7 @@ def _node(trimmed: Manifest) -> Node:
         why=trimmed["why"],
         labels=labels,
         taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
+        pressures=tuple(trimmed["pressures"]),
         created=trimmed["created"],
         unschedulable=trimmed["unschedulable"],
         deleted="deletionTimestamp" in metadata,

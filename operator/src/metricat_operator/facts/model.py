@@ -43,6 +43,8 @@ class Node:
     """The message of the node's Ready condition while it is not ready."""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+    pressures: tuple[str, ...] = ()
+    """The conditions, such as `DiskPressure`, under which the kubelet evicts pods."""
     created: float = 0.0
     """Unix time."""
     unschedulable: bool = False

@@ -1,4 +1,4 @@
-"""Metrics of cordoned and new nodes, used to inhibit alerts if kube-state-metrics is absent. Pure.
+"""Metrics of nodes that are cordoned, new or under pressure, for alerts without kube-state-metrics. Pure.
 
 Only these nodes have series: a series for each of 5,000 nodes would cost too much at every scrape.
 """
@@ -14,11 +14,20 @@ _NEW_SECONDS = 3600
 
 
 def node_families(nodes: Iterable[Node], now: float) -> Iterator[Metric]:
-    """Yield cordoned nodes with the reason, and creation times of nodes younger than an hour; `now` is Unix time."""
+    """Yield the metrics: cordoned nodes with the reason, nodes under pressure, and creation times of new nodes.
+
+    `now` is Unix time. A node is new for an hour.
+    """
     cordoned = GaugeMetricFamily(
         "metricat_node_cordoned",
         "Always 1, for each node that is cordoned or about to be deleted. The reason may be a taint.",
         labels=["node", "reason"],
+    )
+    pressure = GaugeMetricFamily(
+        "metricat_node_pressure",
+        "Always 1, for each condition of a node under which the kubelet evicts pods: DiskPressure, MemoryPressure or "
+        "PIDPressure.",
+        labels=["node", "condition"],
     )
     created = GaugeMetricFamily(
         "metricat_node_created_timestamp_seconds",
@@ -28,9 +37,11 @@ def node_families(nodes: Iterable[Node], now: float) -> Iterator[Metric]:
     for node in nodes:
         if reason := _cordoned(node):
             cordoned.add_metric([node.name, reason], 1)
+        for condition in node.pressures:
+            pressure.add_metric([node.name, condition], 1)
         if now - node.created < _NEW_SECONDS:
             created.add_metric([node.name], node.created)
-    yield from (cordoned, created)
+    yield from (cordoned, pressure, created)
 
 
 def _cordoned(node: Node) -> str:

@@ -1,4 +1,4 @@
-"""Metrics of nodes cover cordoned and new nodes, and no others."""
+"""Metrics of nodes cover nodes that are cordoned, new or under pressure, and no others."""
 
 from typing import Any
 
@@ -32,6 +32,11 @@ def test_cordoned_node_is_exported_with_its_reason(node: Node, reason: str | Non
     assert exported(node)["metricat_node_cordoned"] == ({("a", reason): 1} if reason else {})
 
 
+def test_each_pressure_of_a_node_is_exported() -> None:
+    nodes = (Node("a", pressures=("DiskPressure", "PIDPressure")), Node("b"))
+    assert exported(*nodes)["metricat_node_pressure"] == {("a", "DiskPressure"): 1, ("a", "PIDPressure"): 1}
+
+
 def test_creation_time_is_exported_for_an_hour() -> None:
     nodes = (Node("old", created=NOW - 3601), Node("new", created=NOW - 60), Node("unknown"))
     assert exported(*nodes)["metricat_node_created_timestamp_seconds"] == {("new",): NOW - 60}
@@ -46,12 +51,16 @@ def test_creation_time_is_exported_for_an_hour() -> None:
             {"metadata": {"deletionTimestamp": "2023-11-15T00:00:00Z"}},
             Node("a", created=1_700_000_000, deleted=True),
         ),
+        (
+            {"status": {"conditions": [{"type": one, "status": "True"} for one in ("PIDPressure", "Ready")]}},
+            Node("a", created=1_700_000_000, pressures=("PIDPressure",)),
+        ),
     ],
 )
 def test_trimmed_node_keeps_what_metrics_need(change: dict[str, Any], expected: Node) -> None:
     cluster = ClusterCache(lambda *_: None)
     metadata = {"name": "a", "uid": "a", "resourceVersion": "1", "creationTimestamp": "2023-11-14T22:13:20Z"}
-    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    status = {"conditions": [{"type": "Ready", "status": "True"}, {"type": "DiskPressure", "status": "False"}]}
     node: dict[str, Any] = {"metadata": metadata, "spec": {}, "status": status}
     cluster.nodes.put({**node, **change, "metadata": metadata | change.get("metadata", {})})
     assert cluster.all_nodes() == (expected,)
