@@ -56,6 +56,18 @@ def exists(path: str) -> bool:
     return any(ROOT.glob(f"{path}-*.md" if re.fullmatch(r"docs/design/\d{4}", path) else path))
 
 
+def test_code_cites_every_design_note() -> None:
+    """Sources of the product cite the note that explains their design, and no note that does not exist."""
+    sources = [
+        path
+        for top in ("operator", "agent", "cli", "tools", "charts")
+        for path in (ROOT / top).rglob("*")
+        if path.suffix in {".py", ".yaml"}
+    ]
+    cited = {number for path in sources for number in re.findall(r"docs/design/(\d{4})", path.read_text())}
+    assert cited == {path.name[:4] for path in (DOCS / "design").glob("[0-9]*.md")}
+
+
 def paths_of(values: Mapping[str, object], prefix: str = "") -> Iterator[str]:
     """Yield the dotted path of every chart value."""
     for key, value in values.items():

@@ -2,7 +2,7 @@
 
 https://prometheus.io/docs/instrumenting/exposition_formats/ and https://prometheus.io/docs/specs/om/open_metrics_spec/.
 The text around the numbers is the same at almost every scrape, so it is written once and kept. See
-docs/design/0015-what-a-scrape-costs.md.
+docs/design/0005 and docs/design/0015.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ between.
 
 The usual value is the median of those days, which one bad day does not change. The spread is their median absolute
 deviation, scaled to a standard deviation of normally distributed days (Rousseeuw and Croux 1993). The spread has a
-floor: smaller differences are never unusual, however steady the node was.
+floor: smaller differences are never unusual, however steady the node was. See docs/design/0018.
 """
 
 from dataclasses import dataclass

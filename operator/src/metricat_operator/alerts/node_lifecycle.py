@@ -2,6 +2,7 @@
 
 Series of kube-state-metrics and of the operator (if Prometheus scrapes it) are equivalent. If Prometheus has both, they
 agree. If it has neither, no node is treated as cordoned or new. The operator reports at most 50 uncovered nodes.
+See docs/design/0020.
 """
 
 from metricat_operator.alerts.alert import NODE, Alert, Level

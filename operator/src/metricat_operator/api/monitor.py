@@ -1,4 +1,4 @@
-"""`spec.monitor`: how Prometheus scrapes the agents."""
+"""`spec.monitor`: how Prometheus scrapes the agents. See docs/design/0013."""
 
 from typing import Literal
 

@@ -2,6 +2,7 @@
 
 A receiver holds both its address and its filters, so no reference between objects can be broken. Passwords, tokens and
 URLs with a token are references (`{name, key}` of a Secret in the target's namespace). The operator never reads them.
+See docs/design/0012.
 """
 
 from collections.abc import Collection, Iterator

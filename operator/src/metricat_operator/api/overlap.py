@@ -1,6 +1,7 @@
 """Targets that select the same node: the oldest one owns it. Pure.
 
 The older target has the earlier creationTimestamp. If the timestamps are equal, namespace and name decide.
+See docs/design/0011.
 """
 
 from collections import Counter

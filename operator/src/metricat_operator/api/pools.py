@@ -1,4 +1,7 @@
-"""The resolved pools of a target: the nodes of each, and its settings merged with the target's. Pure."""
+"""The resolved pools of a target: the nodes of each, and its settings merged with the target's. Pure.
+
+See docs/design/0006.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

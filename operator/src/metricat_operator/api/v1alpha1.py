@@ -2,7 +2,7 @@
 
 No field has a default in the schema: the API server would write it into every object, and a later default would not
 reach these objects. A pool could not distinguish an omitted field from a set one. Defaults are in these models and in
-the descriptions.
+the descriptions. See docs/design/0001.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any

@@ -1,4 +1,7 @@
-"""TLS and authentication of the agents, by names of Secrets. The operator never reads these Secrets."""
+"""TLS and authentication of the agents, by names of Secrets. The operator never reads these Secrets.
+
+See docs/design/0008.
+"""
 
 from typing import Self
 

@@ -8,7 +8,7 @@ has seen no renewal for `DURATION`. The holder stops `DEADLINE` after it *sent* 
 earlier, however long a request hangs.
 
 The holder's pod owns the Lease: if the pod ends before it releases the Lease (an uninstall removes its rights first),
-the garbage collector deletes the Lease, and no candidate waits for its expiry.
+the garbage collector deletes the Lease, and no candidate waits for its expiry. See docs/design/0009.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Periodic queries to each Prometheus about each target, apart from the reconciles.
 
 A reconcile subscribes its queries and uses the latest results. A slow or dead Prometheus delays only its own results.
+See docs/design/0010.
 """
 
 import asyncio

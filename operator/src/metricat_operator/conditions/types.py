@@ -1,4 +1,4 @@
-"""The types of conditions that the status of a MonitoringTarget may hold."""
+"""The types of conditions that the status of a MonitoringTarget may hold. See docs/design/0003."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,7 @@
-"""Both ends of a protected scrape: the Secrets that agent pods mount, and those that Prometheus uses."""
+"""Both ends of a protected scrape: the Secrets that agent pods mount, and those that Prometheus uses.
+
+See docs/design/0008.
+"""
 
 from collections.abc import Iterator
 

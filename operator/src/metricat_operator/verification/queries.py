@@ -1,4 +1,4 @@
-"""The queries for each Prometheus that selects objects of a target."""
+"""The queries for each Prometheus that selects objects of a target. See docs/design/0010."""
 
 import json
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 If none does: why, and what to do. The Prometheus Operator watches the namespaces that its flags allow. Its rules for
 selectors, by its API reference (prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a missing selector
 selects nothing, an empty one everything. A missing namespace selector means the namespace of the Prometheus, an empty
-one all namespaces.
+one all namespaces. See docs/design/0007.
 """
 
 import json
