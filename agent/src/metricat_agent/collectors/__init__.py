@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
+from metricat_agent.host.skips import Skips
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -91,6 +93,7 @@ class Collector(ABC):
         self.filters = filters or {}
         self.settings = settings or {option.name: option.parse(option.default) for option in self.options}
         self._parsed: tuple[object, Metrics] | None = None
+        self._unparsable = Skips()
         self.setup()
 
     def setup(self) -> None:  # noqa: B027 -- most keep nothing
@@ -118,6 +121,14 @@ class Collector(ABC):
         """
         if self._parsed is None or self._parsed[0] != found:
             self._parsed = (found, parse(found))
+        return self._parsed[1]
+
+    def parse_parts_if_changed(self, found: Found, parse: Callable[[Found, Skips], Metrics]) -> Metrics:
+        """Do the same with a parser that leaves out the parts that it cannot parse. Count them at every scrape."""
+        if self._parsed is None or self._parsed[0] != found:
+            self._unparsable = Skips()
+            self._parsed = (found, parse(found, self._unparsable))
+        self.host.skips.update(self._unparsable)
         return self._parsed[1]
 
     @abstractmethod

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+import time
 from typing import TYPE_CHECKING
 
 from metricat_agent.host.fd_limit import FdLimit
+from metricat_agent.host.skips import Skips, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +25,10 @@ _GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.ESTALE)
 _MIN_READS = 16
 """Lower bound of reads between two evictions."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE)
+_SETTLED = 100_000_000
+"""Nanoseconds after which a change of a directory on disk gives it another modification time: more than a tick."""
+_ATTEMPTS = 3
+"""Upper bound of attempts to read a directory whose attributes come and go meanwhile."""
 
 
 def read_text(path: str) -> str:
@@ -47,16 +52,28 @@ def _read_all(descriptor: int, expected: int = _CHUNK) -> bytes:
     return data
 
 
+def _is_generated(descriptor: int) -> bool:
+    """Return whether a file is an attribute of sysfs: it has the size of a page, and occupies no block."""
+    found = os.fstat(descriptor)
+    return found.st_blocks == 0 and found.st_size >= _PAGE
+
+
 def _decoded(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-Identity = tuple[int, int]
-"""Device and inode that a path led to: they change when another directory takes the path."""
+Identity = tuple[int, int, int]
+"""Device, inode and modification time that a path leads to. Files on disk change it, and so does a directory when its
+entries come or go. sysfs keeps modification time and inode of a directory whose attributes come or go."""
 
 
-def _identity(found: os.stat_result) -> Identity:
-    return found.st_dev, found.st_ino
+def _identity(path: str) -> Identity | None:
+    """Return the identity of a path, None if it does not exist."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 -- as in hostfs.py
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _attribute(data: bytes) -> str:
@@ -69,12 +86,25 @@ class _CachedText:
     def __init__(self, descriptor: int) -> None:
         self.used = True
         self.descriptor = descriptor
+        found = os.fstat(descriptor)
+        self._inode = found.st_dev, found.st_ino
+        self._stored = found.st_size > 0
+        """Whether the path may lead to another file later. Files of /proc have the size 0: a read of a removed file
+        of /proc fails."""
         self._data = b""
         self._text = ""
+
+    def is_at(self, path: str) -> bool:
+        """Return whether the path still leads to the open file."""
+        if not self._stored:
+            return True
+        found = os.stat(path)  # noqa: PTH116 -- as in hostfs.py
+        return (found.st_dev, found.st_ino) == self._inode
 
     def read(self) -> str:
         """Read the file; return the same object as the last time if the content is equal."""
         data = _read_all(self.descriptor, len(self._data))
+        self._stored = self._stored or not data  # an empty file may be a stored one
         if data == self._data:
             return self._text
         text = _decoded(data)
@@ -84,34 +114,93 @@ class _CachedText:
 
 
 class _CachedDirectory:
-    """The open attributes of a directory of sysfs, each of one page at most, and their last content."""
+    """The open attributes of a directory of sysfs, each of one page at most, and their last content.
 
-    def __init__(self, identity: Identity) -> None:
+    Its attributes may come, go and be replaced while the directory stays. So every read checks:
+
+    - the identity of the directory, and on disk also that of the directories below it;
+    - that a missing attribute is still missing, because sysfs does not change the directory's modification time;
+    - that an attribute that fails with ENODEV is still the same file: so fails a read of a removed attribute.
+    """
+
+    def __init__(self, path: str, names: tuple[str, ...], fixed: tuple[str, ...], descriptor: int) -> None:
         self.used = True
-        self.identity = identity
+        self.path = path
+        self.names = names
+        self.fixed = fixed
+        self.descriptor = descriptor
+        """Of the directory itself, opened with O_PATH."""
+        self.identity = _identity(path)
+        self.below: dict[str, Identity | None] = {}
+        """Identities of the directories below, by path; empty for sysfs."""
         self.constants: dict[str, str] = {}
         self.opened: list[tuple[str, int]] = []
+        self.missing: set[str] = set()
+        """Names that do not exist: of attributes, or of the directories above them."""
+        self.failed: dict[str, tuple[str, str]] = {}
+        """Attributes that exist and cannot be opened: the reason, and the error."""
+        self.is_settled = True
+        """False if a directory on disk changed just before: another change may leave the modification time equal."""
         self._data: list[bytes | None] = []
         self._texts: dict[str, str] = {}
 
-    def read(self) -> dict[str, str]:
-        """Read every file; return the same object as the last time if all contents are equal."""
+    @property
+    def count(self) -> int:
+        """Number of open descriptors."""
+        return len(self.opened) + 1
+
+    def is_current(self, names: tuple[str, ...], fixed: tuple[str, ...]) -> bool:
+        """Return whether the same attributes exist as at the time of opening."""
+        if not self.is_settled or self.names != names or self.fixed != fixed or _identity(self.path) != self.identity:
+            return False
+        descriptor = self.descriptor
+        for name in self.missing:
+            if os.access(name, os.F_OK, dir_fd=descriptor):
+                return False
+        for name in self.failed:
+            if os.access(name, os.R_OK, dir_fd=descriptor):
+                return False
+        return all(_identity(path) == identity for path, identity in self.below.items())
+
+    def read(self, skips: Skips) -> dict[str, str] | None:
+        """Read every file; return the same object as the last time if all contents are equal.
+
+        Return None if an attribute was removed or replaced. Count the attributes that cannot be read.
+        """
         data: list[bytes | None] = []
-        for _, descriptor in self.opened:
+        for name, descriptor in self.opened:
             try:
                 data.append(os.pread(descriptor, _PAGE, 0))
             except OSError as error:
-                if error.errno in _GONE:
-                    raise
+                if error.errno in _GONE and not self._still_fails(name):
+                    return None
+                skips.add_error(error, f"{self.path}/{name}")
                 data.append(None)
+        for name, (reason, detail) in self.failed.items():
+            skips.add(reason, f"{self.path}/{name}", detail)
         if data != self._data or not self._texts:
             self._data = data
             found = {name: _attribute(one) for (name, _), one in zip(self.opened, data, strict=True) if one is not None}
             self._texts = {**self.constants, **found}
         return self._texts
 
+    def _still_fails(self, name: str) -> bool:
+        """Return whether an attribute exists and cannot be read, through another descriptor too."""
+        try:
+            descriptor = os.open(name, _FLAGS, dir_fd=self.descriptor)
+        except OSError:
+            return False
+        try:
+            os.pread(descriptor, _PAGE, 0)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     def close(self) -> None:
         """Close the descriptors."""
+        os.close(self.descriptor)
         for _, descriptor in self.opened:
             os.close(descriptor)
 
@@ -126,6 +215,7 @@ class CachedFiles:
         self._texts: dict[str, _CachedText] = {}
         self._directories: dict[str, _CachedDirectory] = {}
         self._reads_left = _MIN_READS
+        self.skips = Skips()
 
     def text(self, path: str) -> str:
         """Return the content of a file: the same object as the last time if it is equal."""
@@ -134,9 +224,11 @@ class CachedFiles:
         if known is not None:
             known.used = True
             try:
-                return known.read()
-            except OSError:
-                self._close_text(path)
+                if known.is_at(path):
+                    return known.read()
+            except OSError:  # the file was removed; another may have taken its path
+                pass
+            self._close_text(path)
         opened = _CachedText(self._open(path))
         kept = False
         try:
@@ -152,30 +244,33 @@ class CachedFiles:
     def attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
         """Return the attributes of a directory of sysfs that can be read now; raise OSError if it does not exist.
 
-        Attributes in ``fixed`` never change while the directory exists: they are read when it is opened, and not again.
-        The result is the same object as the last time if all attributes are equal and their descriptors stayed open.
+        Attributes in ``fixed`` never change while they exist: they are read when the directory is opened. The result is
+        the same object as the last time if all attributes are equal and their descriptors stayed open. Attributes that
+        exist and cannot be read are counted in `skips`.
         """
         self._maintain()
+        names, fixed = tuple(names), tuple(fixed)
         known = self._directories.get(directory)
         if known is not None:
             known.used = True
+            texts = known.read(self.skips) if known.is_current(names, fixed) else None
+            if texts is not None:
+                return texts
+            self._close_directory(directory)
+        for _ in range(_ATTEMPTS):
+            found = self._open_directory(directory, names, fixed)
+            kept = False
             try:
-                if _identity(os.stat(directory)) == known.identity:  # noqa: PTH116 -- as in hostfs.py
-                    return known.read()
-            except OSError:  # the directory was removed; another may have taken its path
-                pass
-            self._close_directory(directory)  # or it was renamed: the descriptors follow the old directory
-        found = self._open_directory(directory, names, fixed)
-        kept = False
-        try:
-            texts = found.read()
-            kept = self.fd_limit.acquire(len(found.opened))
-        finally:
-            if not kept:
-                found.close()
-        if kept:
-            self._directories[directory] = found
-        return texts
+                texts = found.read(self.skips)
+                kept = texts is not None and self.fd_limit.acquire(found.count)
+            finally:
+                if not kept:
+                    found.close()
+            if kept:
+                self._directories[directory] = found
+            if texts is not None:
+                return texts
+        raise FileNotFoundError(errno.ENOENT, "attributes were removed and added during the read", directory)
 
     def __del__(self) -> None:
         """Close every descriptor when the last reference goes."""
@@ -218,29 +313,54 @@ class CachedFiles:
         self._maintain()
         return os.open(path, flags, dir_fd=within)
 
-    def _open_directory(self, directory: str, names: Iterable[str], fixed: Iterable[str]) -> _CachedDirectory:
+    def _open_directory(self, directory: str, names: tuple[str, ...], fixed: tuple[str, ...]) -> _CachedDirectory:
         within = self._open(directory, flags=os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        found = _CachedDirectory(_identity(os.fstat(within)))
+        found = _CachedDirectory(directory, names, fixed, within)
         try:
             for name in fixed:
-                with suppress(OSError):
-                    descriptor = self._open(name, within)
-                    try:
-                        found.constants[name] = _attribute(os.pread(descriptor, _PAGE, 0))
-                    finally:
-                        os.close(descriptor)
+                self._read_constant(found, name)
+            generated = False
             for name in names:
                 try:
-                    found.opened.append((name, self._open(name, within)))
+                    descriptor = self._open(name, within)
                 except OSError as error:
-                    if error.errno in _EXHAUSTED:
-                        raise
+                    self._note_failure(found, name, error)
+                else:
+                    found.opened.append((name, descriptor))
+                    generated = generated or _is_generated(descriptor)
+            if not generated:
+                above = {name.rpartition("/")[0] for name in (*names, *fixed)} - {""}
+                found.below = {path: _identity(path) for path in [f"{directory}/{name}" for name in above]}
+                newest = max(seen[2] for seen in (found.identity, *found.below.values()) if seen is not None)
+                found.is_settled = time.time_ns() - newest > _SETTLED
         except BaseException:
             found.close()
             raise
-        finally:
-            os.close(within)
         return found
+
+    def _read_constant(self, found: _CachedDirectory, name: str) -> None:
+        try:
+            descriptor = self._open(name, found.descriptor)
+        except OSError as error:
+            self._note_failure(found, name, error)
+            return
+        try:
+            found.constants[name] = _attribute(os.pread(descriptor, _PAGE, 0))
+        except OSError as error:
+            self._note_failure(found, name, error)
+        finally:
+            os.close(descriptor)
+
+    def _note_failure(self, found: _CachedDirectory, name: str, error: OSError) -> None:
+        """Note why an attribute cannot be opened; raise the error if the process has no free descriptor."""
+        if error.errno in _EXHAUSTED:
+            raise error
+        if reason := reason_of(error, f"{found.path}/{name}"):
+            found.failed[name] = reason, error.strerror or ""
+            return
+        above = name.rpartition("/")[0]
+        is_there = not above or os.access(above, os.F_OK, dir_fd=found.descriptor)
+        found.missing.add(name if is_there else above)
 
     def _close_text(self, path: str) -> None:
         os.close(self._texts.pop(path).descriptor)
@@ -249,4 +369,4 @@ class CachedFiles:
     def _close_directory(self, directory: str) -> None:
         known = self._directories.pop(directory)
         known.close()
-        self.fd_limit.release(len(known.opened))
+        self.fd_limit.release(known.count)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from metricat_agent.host.fd_limit import FdLimit
+    from metricat_agent.host.skips import Skips
 
 T = TypeVar("T")
 USER_HZ = 100
@@ -52,38 +53,66 @@ class Host:
         """Return the same host for another thread: with its own open files, within the same limit."""
         return replace(self, files=CachedFiles(self.fd_limit))
 
+    @property
+    def skips(self) -> Skips:
+        """What the thread that reads this host left out. Every method here counts what it cannot read.
+
+        A file that does not exist is not counted.
+        """
+        return self.files.skips
+
     def proc(self, name: str) -> str:
         """Return the content of a file of the host's /proc."""
-        return self.files.text(f"{self.procfs}/{name}")
+        return self._text(f"{self.procfs}/{name}")
+
+    def optional_proc(self, name: str) -> str | None:
+        """Return the content of a file of the host's /proc, None if it does not exist or cannot be read."""
+        return _optional(self.proc, name)
 
     def sys(self, name: str) -> str:
         """Return an attribute of the host's /sys, without its final newline."""
-        return self.files.text(f"{self.sysfs}/{name}").rstrip("\n")
+        return self._text(f"{self.sysfs}/{name}").rstrip("\n")
+
+    def optional_sys(self, name: str) -> str | None:
+        """Return an attribute of the host's /sys, None if it does not exist or cannot be read."""
+        return _optional(self.sys, name)
 
     def sys_attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
         """Return the attributes of one directory of the host's /sys that can be read now.
 
-        Attributes in ``fixed`` never change while the directory exists, and may come from an earlier read. The result
-        is the same object as the last time if all attributes are equal.
+        Attributes in ``fixed`` never change while they exist, and may come from an earlier read. The result is the same
+        object as the last time if all attributes are equal. Raise OSError if the directory does not exist.
         """
-        return self.files.attributes(f"{self.sysfs}/{directory}", names, fixed)
+        path = f"{self.sysfs}/{directory}"
+        try:
+            return self.files.attributes(path, names, fixed)
+        except OSError as error:
+            self.skips.add_error(error, path)
+            raise
+
+    def optional_attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
+        """Return the attributes of a directory as `sys_attributes` does, none if the directory cannot be read."""
+        try:
+            return self.sys_attributes(directory, names, fixed)
+        except OSError:
+            return {}
 
     def sys_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /sys."""
-        return sorted(os.listdir(f"{self.sysfs}/{name}"))  # noqa: PTH208 -- importing pathlib costs half a MiB
+        return self._names(f"{self.sysfs}/{name}")
+
+    def optional_sys_names(self, name: str) -> list[str]:
+        """Return the sorted names in a directory of the host's /sys, none if it does not exist or may not be read."""
+        return _optional(self.sys_names, name) or []
 
     def sys_each(self, directory: str, read: Callable[[str], T], keeps: Callable[[str], object] = bool) -> dict[str, T]:
         """Return the result of ``read`` for each entry of a directory of the host's /sys, by the entry's name.
 
         The result is empty if the kernel has no such directory. Entries that raise OSError are left out: they
-        disappeared during the read.
+        disappeared during the read, or they are counted in `skips`.
         """
-        try:
-            entries = self.sys_names(directory)
-        except FileNotFoundError:
-            return {}
         found = {}
-        for entry in filter(keeps, entries):
+        for entry in filter(keeps, self.optional_sys_names(directory)):
             try:
                 found[entry] = read(entry)
             except OSError:
@@ -92,7 +121,7 @@ class Host:
 
     def proc_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /proc."""
-        return sorted(os.listdir(f"{self.procfs}/{name}"))  # noqa: PTH208 -- as above
+        return self._names(f"{self.procfs}/{name}")
 
     def root(self, path: str) -> str:
         """Return the path under which this process sees a path of the host."""
@@ -100,7 +129,7 @@ class Host:
 
     def root_text(self, path: str) -> str:
         """Return the content of a file of the host's root; its descriptor is closed at once."""
-        return read_text(self.root(path))
+        return self._stored_text(self.root(path))
 
     def root_stamp(self, path: str) -> tuple[int, int] | None:
         """Return a value that changes when a file of the host's root is written or replaced; None without the file."""
@@ -112,7 +141,7 @@ class Host:
 
     def udev(self, name: str) -> str:
         """Return the content of a file of udev's data."""
-        return read_text(f"{self.udev_data or self.root('/run/udev/data')}/{name}")
+        return self._stored_text(f"{self.udev_data or self.root('/run/udev/data')}/{name}")
 
     def pid1(self, name: str) -> str:
         """Return a file of the host's process 1: the host's network (``net/dev``) and mounts (``mountinfo``).
@@ -120,14 +149,46 @@ class Host:
         If process 1 is not readable (hidepid), the agent's own process replaces it, but only if `is_local`. In a pod
         that would expose the pod's numbers as the node's.
         """
-        try:
+        if not self.is_local:
             return self.proc(f"1/{name}")
+        try:
+            return self.files.text(f"{self.procfs}/1/{name}")
         except OSError:
-            if not self.is_local:
-                raise
             return self.proc(f"self/{name}")
+
+    def optional_pid1(self, name: str) -> str | None:
+        """Return a file of the host's process 1 as `pid1` does, None if it does not exist or cannot be read."""
+        return _optional(self.pid1, name)
 
     @property
     def is_local(self) -> bool:
         """Whether the host is the system that this process runs in, not one mounted into its container."""
         return self.procfs == "/proc" and self.rootfs == "/"
+
+    def _text(self, path: str) -> str:
+        try:
+            return self.files.text(path)
+        except OSError as error:
+            self.skips.add_error(error, path)
+            raise
+
+    def _stored_text(self, path: str) -> str:
+        try:
+            return read_text(path)
+        except OSError as error:
+            self.skips.add_error(error, path)
+            raise
+
+    def _names(self, path: str) -> list[str]:
+        try:
+            return sorted(os.listdir(path))  # noqa: PTH208 -- importing pathlib costs half a MiB
+        except OSError as error:
+            self.skips.add_error(error, path)
+            raise
+
+
+def _optional(read: Callable[[str], T], name: str) -> T | None:
+    try:
+        return read(name)
+    except OSError:
+        return None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.exposition.compression import gzipped
 from metricat_agent.exposition.model import Metrics, Sample, counter, gauge
 from metricat_agent.exposition.writer import TRAILERS, Format, Writer
+from metricat_agent.host.skips import EXPECTED
 from metricat_agent.scrape import cpu_limiter
 from metricat_agent.scrape.cpu_limiter import CpuLimiter, CpuLimits
 from metricat_agent.scrape.executor import CollectorExecutor, ExecutorLimits, Outcome
@@ -42,11 +43,20 @@ DROPPED = counter(
     "Series dropped because a collector exceeded --collector.series-limit, summed over scrapes; absent if none was.",
     "collector",
 )
-_COLLECTOR_FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED)
+SKIPPED = counter(
+    "metricat_collector_skipped_total",
+    "Files and other parts of the host that a collector left out, by reason, summed over scrapes; absent if none was.",
+    "collector",
+    "reason",
+)
+_COLLECTOR_FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED, SKIPPED)
 FAMILIES = (*_COLLECTOR_FAMILIES, *cpu_limiter.FAMILIES)
 
 _OUR_NAMES = frozenset(family.name for family in FAMILIES)
 _LOG = logging.getLogger(__name__)
+_NAMED_AT_ONCE = 5
+_MOST_NAMED = 200
+"""Upper bound of parts left out by a collector that the log names."""
 _MICROSECOND = 6
 """Digits of a duration after the point: more would be noise of the clock."""
 
@@ -92,6 +102,9 @@ class _Record:
         self.errors = 0
         self.dropped = 0
         self.background = 0.0
+        self.skipped: dict[str, int] = {}
+        """Number of parts left out so far, by reason."""
+        self._skipped_parts: set[tuple[str, str]] = set()
         self.last_success: float | None = None
         self.why: str | None = None
         self._series_limit = series_limit
@@ -103,10 +116,33 @@ class _Record:
 
         The registry writes the metrics of a collector that yields to others after all others have returned.
         """
-        metrics = self.collector.collect()
+        try:
+            metrics = self.collector.collect()
+        finally:
+            if found := self.collector.host.skips.take():
+                self._record_skips(found)
         if self.collector.yields_to_others:
             return _Written(metrics, fmt, b"", metrics, 0, 0)
         return self.written(metrics, fmt)
+
+    def _record_skips(self, found: Mapping[tuple[str, str], str]) -> None:
+        """Count the parts that the collector left out. Log the first parts that were not left out before."""
+        skipped = dict(self.skipped)
+        for reason, _ in found:
+            skipped[reason] = skipped.get(reason, 0) + 1
+        self.skipped = skipped  # a scrape that does not wait for this collector reads it at the same time
+        new = [key for key in found if key not in self._skipped_parts]
+        if not new or len(self._skipped_parts) >= _MOST_NAMED:
+            return
+        self._skipped_parts.update(new)
+        for reason in {reason for reason, _ in new}:
+            named = [f"{part} ({found[reason, part]})" for why, part in new if why == reason]
+            more = f" and {len(named) - _NAMED_AT_ONCE} more" if len(named) > _NAMED_AT_ONCE else ""
+            level = logging.DEBUG if reason in EXPECTED else logging.WARNING
+            _LOG.log(
+                *(level, "collector %s leaves out, because of %s: %s%s"),
+                *(self.collector.name, reason, ", ".join(named[:_NAMED_AT_ONCE]), more),
+            )
 
     def written(self, metrics: Metrics, fmt: Format) -> _Written:
         """Return the metrics as text, within the limit of series."""
@@ -168,7 +204,7 @@ class Registry:
     def _assemble(self, fmt: Format, selected: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> bytes:
         parts: list[bytes] = []
         own: list[list[Sample]] = [[] for _ in _COLLECTOR_FAMILIES]
-        durations, successes, errors, last, counts, dropped = own
+        durations, successes, errors, last, counts, dropped, skipped = own
         now = int(self._clock())  # whole seconds are exact enough for an age of hours, and shorter
         for name in selected:
             outcome, record = outcomes[name], self._records[name]
@@ -191,6 +227,8 @@ class Registry:
             counts.append((labels, written.series if written is not None else 0))
             if record.dropped:
                 dropped.append((labels, record.dropped))
+            if record.skipped:
+                skipped += [((name, reason), number) for reason, number in record.skipped.items()]
         self._record_cpu(outcomes)
         metrics = [*zip(_COLLECTOR_FAMILIES, own, strict=True), *self._cpu_limiter.metrics()]
         return b"".join((*parts, self._writer.text(metrics, fmt).encode(), TRAILERS[fmt].encode()))

@@ -138,6 +138,50 @@ def test_bytes_that_are_not_utf8_are_escaped(scrape_of: Callable[[str], Scrape])
     assert "# HELP node_odd Caf\\\\xe9." in scrape.text
 
 
+class Skipping(Collector):
+    name = "skipping"
+    summary = "leaves out what a test names"
+    families = ()
+    given: tuple[tuple[str, str], ...] = ()
+    why: str | None = None
+
+    def collect(self) -> Metrics:
+        for reason, part in self.given:
+            self.host.skips.add(reason, part, "the content")
+        if self.why:
+            raise ValueError(self.why)
+        return []
+
+
+def test_parts_left_out_are_summed_over_scrapes_and_named_once(
+    scrape_of: Callable[[str], Scrape], caplog: pytest.LogCaptureFixture
+) -> None:
+    skipping = Skipping(Host())
+    registry = Registry([skipping, Good(Host())])
+    assert not scrape_of(registry.scrape()).of("metricat_collector_skipped_total")
+    skipping.given = (("unparsable", "a"), ("unparsable", "b"), ("denied", "a"), ("denied", "a"))
+    registry.scrape()
+    skipping.why = "and fails"
+    scrape = scrape_of(registry.scrape())
+    assert scrape.of("metricat_collector_skipped_total") == {("skipping", "unparsable"): 4, ("skipping", "denied"): 2}
+    lines = [record.getMessage() for record in caplog.records if "leaves out" in record.getMessage()]
+    assert sorted(lines) == [
+        "collector skipping leaves out, because of denied: a (the content)",
+        "collector skipping leaves out, because of unparsable: a (the content), b (the content)",
+    ]
+
+
+def test_log_names_a_bounded_number_of_parts(caplog: pytest.LogCaptureFixture) -> None:
+    skipping = Skipping(Host())
+    registry = Registry([skipping])
+    for scrape in range(50):
+        skipping.given = tuple(("io_error", f"device {scrape} {number}") for number in range(20))
+        registry.scrape()
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 10, "of the first 200 parts"
+    assert all(line.endswith(" and 15 more") for line in lines)
+
+
 def test_failure_is_logged_only_when_it_changes(caplog: pytest.LogCaptureFixture) -> None:
     fickle = Fickle(Host())
     registry = Registry([fickle])

@@ -1,0 +1,60 @@
+"""Parsing of one part of what a collector reads, so that a part that cannot be parsed does not cost the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from metricat_agent.host.skips import Skips
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+_MALFORMED = (ValueError, IndexError, KeyError, OverflowError)
+_LARGEST = (1 << 64) - 1
+_SHOWN = 40
+"""Length of the content that a skip shows, in characters."""
+
+
+class _Uncounted(Skips):
+    """Skips that are not counted."""
+
+    def add(self, reason: str, part: str, detail: object = "") -> None:
+        """Do nothing."""
+
+
+UNCOUNTED = _Uncounted()
+"""For callers of a parser that do not count what it leaves out."""
+
+
+def whole(text: str) -> int:
+    """Return a number of at most 64 bits as the kernel prints it. Raise ValueError for all that only Python accepts."""
+    if "_" in text or not text.isascii():
+        raise ValueError(f"{text!r} is not a number")
+    value = int(text)
+    if not -_LARGEST <= value <= _LARGEST:
+        raise ValueError("the number has more than 64 bits")
+    return value
+
+
+def prefixed(text: str) -> int:
+    """Return a number like `whole`, which may also have the prefix ``0x``."""
+    return int(text, 16) if text.startswith("0x") and "_" not in text else whole(text)
+
+
+def parse_part(skips: Skips, part: str, parse: Callable[[str], T], text: str) -> T | None:
+    """Return the parsed text of a part; None if it cannot be parsed, which is counted."""
+    try:
+        return parse(text)
+    except _MALFORMED:
+        skips.add("unparsable", part, repr(text[:_SHOWN]))
+        return None
+
+
+def parse_file(skips: Skips, files: Mapping[str, str], file: str, place: str, parse: Callable[[str], T]) -> T | None:
+    """Return the parsed text of a file; None without the file, or if it cannot be parsed, which is counted.
+
+    ``place`` is the directory of the files, for the name of the part.
+    """
+    text = files.get(file)
+    return None if text is None else parse_part(skips, f"{place}/{file}", parse, text)

@@ -1,0 +1,66 @@
+"""Parts of the host that a collector leaves out of a scrape: their number by reason, and their names.
+
+A file that does not exist is not a skip: kernels and hardware differ in the files that they have.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+REASONS = {
+    "no_value": "The kernel reports that the existing file has no value now (ENODEV, EINVAL, ENODATA and others).",
+    "root_only": "The file's mode allows only root to read it, and the agent does not run as root.",
+    "denied": "The agent may not read a file or enter a directory, although its mode does not reserve it for root.",
+    "io_error": "Reading fails with another error, such as EIO.",
+    "unparsable": "The content is empty, cut, or not in the format of the kernel.",
+}
+"""By the value of the label ``reason``: its meaning."""
+EXPECTED = frozenset(("no_value", "root_only"))
+"""Reasons that a healthy node has too. No alert fires because of them."""
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ESRCH, errno.ESTALE)
+_NO_VALUE = (errno.ENODEV, errno.EINVAL, errno.ENODATA, errno.EOPNOTSUPP, errno.ENXIO, errno.EAGAIN, errno.ENOSYS)
+_DENIED = (errno.EACCES, errno.EPERM)
+
+
+def reason_of(error: OSError, path: str) -> str:
+    """Return the reason for an error at a path, empty if the path does not exist."""
+    if error.errno in _ABSENT:
+        return ""
+    if error.errno in _NO_VALUE:
+        return "no_value"
+    if error.errno not in _DENIED:
+        return "io_error"
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 -- as in hostfs.py
+    except OSError:
+        return "denied"  # a directory above the file
+    return "denied" if mode & stat.S_IROTH else "root_only"
+
+
+class Skips:
+    """What one collector left out since the last call of `take`. For one thread at a time."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], str] = {}
+
+    def add(self, reason: str, part: str, detail: object = "") -> None:
+        """Count a part, such as a path, and the reason why it is left out. A part counts once for each reason."""
+        self._found[reason, part] = str(detail)
+
+    def add_error(self, error: OSError, path: str) -> None:
+        """Count a path that cannot be read, unless it does not exist."""
+        if reason := reason_of(error, path):
+            self.add(reason, path, error.strerror or "")
+
+    def update(self, other: Skips) -> None:
+        """Count what ``other`` has counted."""
+        self._found.update(other._found)
+
+    def take(self) -> dict[tuple[str, str], str]:
+        """Return the details by reason and part, and start again without any."""
+        found = self._found
+        if found:
+            self._found = {}
+        return found
