@@ -76,7 +76,7 @@ bench-agent: $(READY) ## Compare the agent with node_exporter: a table of ratios
 bench-alerts: $(READY) ## Measure precision and recall of the predictive alerts on series with known problems
 	@$(TOOLS) bench alerts
 
-bench-operator: $(READY) ## Measure the operator on 1,000 and 5,000 simulated nodes, against a bare loop of the same applies
+bench-operator: $(READY) ## Measure the operator on 1,000 and 5,000 simulated nodes, against a minimal apply loop
 	@$(TOOLS) bench operator
 
 ##@ Build

@@ -46,6 +46,14 @@ BANNED = {
     r"at hand": "available",
     r"stands? for\b": "means",
     r"hold(s)? back|by and by|henceforth|thereby|thereof|hitherto|whence|thence": "a plain word",
+    r"hence|thus": "so",
+    r"meanwhile": "during ..., at the same time",
+    r"seldom": "rarely",
+    r"per cent": "percent, %",
+    r"beside|amid(st)?|amongst": "next to, despite, among",
+    r"alike": "equally, the same",
+    r"(any|no|some|every)(thing|where|body|one) else|(and|or) else": "no other ..., otherwise",
+    r"file systems?": "filesystem",
 }
 """A pattern of whole words, case-insensitive, and what to write instead."""
 

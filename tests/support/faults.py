@@ -1,4 +1,4 @@
-"""Real faults, each small, bounded and reverted: in a pod of their own, and in file systems in files."""
+"""Real faults, each small, bounded and reverted: in a pod of their own, and in filesystems in files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SECONDS = 600
 """Each fault in a pod ends automatically after this time."""
 MEBIBYTES = 768
-"""Large enough that other changes of memory meanwhile are small in comparison."""
+"""Large enough that other changes of memory during the test are small in comparison."""
 FILES = 45_000
 
 # Each container sets the name of its process, which alerts report.
@@ -85,7 +85,7 @@ def pod(image: str, node: str, namespace: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Volume:
-    """A file system of a few MiB in a file, mounted on the machine and on one of its nodes."""
+    """A filesystem of a few MiB in a file, mounted on the machine and on one of its nodes."""
 
     mountpoint: Path
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.e2e
 
 
 def test_cpu_alert_is_pending_fires_and_resolves(demo: DemoCluster) -> None:
-    demo.wait_calm()
+    demo.wait_for_idle_cpus()
     with cpu_load(demo.kubectl, demo.images["agent"], "n2"):
         pending = until("pending in Prometheus", lambda: demo.warned("n2", "pending"), seconds=120)
         assert {alert.labels["resource"] for alert in pending} == {"cpu"}

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 AGENT, PROMETHEUS = "127.0.0.1:9100", "127.0.0.1:9090"
 SETTLE_SECONDS = 120
 THRESHOLD = 0.2
-"""Per cent: the size of the table is one for all networks of the machine, and large."""
+"""In percent. All networks of the machine share one table, which is large."""
 SETTINGS = {"NodeConntrackHigh": {"warning": {"threshold": THRESHOLD, "for": "0s"}, "critical": {"enabled": False}}}
 CONFIG: dict[str, Any] = {
     "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},

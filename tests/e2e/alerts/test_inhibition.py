@@ -23,7 +23,7 @@ PAGE = DOCS / "alertmanager.md"
 CONFIGURATION = {"route": {"receiver": "null"}, "receivers": [{"name": "null"}]}
 Labels = dict[str, str]
 
-# Debian's build reads its templates from here; where the package is not installed they lie beside the program.
+# Debian's build reads its templates from here; if the package is not installed, they are in the program's directory.
 WITH_TEMPLATES = """
 if [ ! -d /usr/share/prometheus/alertmanager ]; then
     mount -t tmpfs none /usr/share && mkdir -p /usr/share/prometheus/alertmanager || exit 1

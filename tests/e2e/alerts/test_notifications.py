@@ -1,4 +1,4 @@
-"""The real Alertmanager sends each receiver its alerts, mail over TLS, and nothing else.
+"""The real Alertmanager sends each receiver only its alerts, and mail over TLS.
 
 Both nodes share one kernel, so the same memory is in use on both: their pools have thresholds of their own.
 """
@@ -207,7 +207,7 @@ def condition(demo: DemoCluster) -> dict[str, str]:
 
 def receivers(demo: DemoCluster) -> set[str]:
     """Those that the running Alertmanager has."""
-    # The kubelet looks whenever the pod changes, and else once a minute.
+    # The kubelet updates the file when the pod changes, and at least once a minute.
     pods = ("pods", "--namespace", NAMESPACE, "--selector=alertmanager=demo")
     demo.kubectl.run("annotate", *pods, "--overwrite", f"metricat.dev/look-again={len(taken(demo))}")
     answer = demo.kubectl.through(NAMESPACE, demo.alertmanager.service, "/api/v2/receivers")

@@ -1,7 +1,7 @@
 """Alerts fire and resolve in Alertmanager because something real is wrong, and then is not; they name the culprit.
 
 All faults happen at once, and so do their ends. Thresholds are moved through the target: this machine must not suffer.
-They are measured first, so a machine that others keep busy meanwhile spoils it.
+They are measured first, so other programs that keep the machine busy can make the test fail.
 """
 
 import sys
@@ -123,7 +123,7 @@ def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History
         until("agents with more CPU", demo.ready, seconds=300)
         query = 'node_filesystem_readonly{mountpoint=~".*/metricat-faults-.*",node="n1"}'
         until("the filesystems to be seen", lambda: len(demo.prometheus.query(query)) == 3)
-        demo.wait_calm()
+        demo.wait_for_idle_cpus()
         changed["spec"]["alerts"]["rules"] = thresholds(demo)
         demo.kubectl.apply(yaml.safe_dump(changed))
         try:
@@ -184,7 +184,7 @@ def test_alert_names_the_process_and_its_pod(history: History, alert: str, culpr
     assert ", pod " in named[0]
 
 
-def test_alert_has_file_system_and_usage(history: History) -> None:
+def test_alert_has_filesystem_and_usage(history: History) -> None:
     full = history.fired["NodeFilesystemUsageHigh"]
     assert full.labels["severity"] == "critical"
     assert full.labels["resource"] == f"filesystem {full.labels['mountpoint']}"

@@ -13,7 +13,7 @@ from metricat_tools.cluster import NodeCluster
 from metricat_tools.cluster.processes import HERE, Namespaces
 from metricat_tools.demo.demo_cluster import SERVICE, DemoCluster
 from metricat_tools.stack.wait import until
-from support.paths import HUNG_FILE_SYSTEM
+from support.paths import HUNG_FILESYSTEM
 from support.pipeline import CLEARED_SECONDS, agents, condition, delete_agent, monitored
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 @contextmanager
 def dead_mount(path: Path, where: Namespaces) -> Iterator[None]:
     """Mount a filesystem that hangs every access, like one whose server is gone."""
-    command = where.enter([sys.executable, HUNG_FILE_SYSTEM, path])
+    command = where.enter([sys.executable, HUNG_FILESYSTEM, path])
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
@@ -35,7 +35,7 @@ def dead_mount(path: Path, where: Namespaces) -> Iterator[None]:
             subprocess.run(where.enter(["umount", "--lazy", path]), check=True)
 
 
-def test_agents_work_beside_a_hung_mount_and_report_it(demo: DemoCluster, cluster: NodeCluster) -> None:
+def test_agents_work_despite_a_hung_mount_and_report_it(demo: DemoCluster, cluster: NodeCluster) -> None:
     """An agent lists the mounts of the machine's first process and accesses those of its node: mount in both."""
     until("the monitoring to work", lambda: monitored(demo), seconds=CLEARED_SECONDS)
     before = agents(demo)["n2"]["metadata"]["name"]

@@ -110,11 +110,11 @@ def test_every_shard_is_queried(demo: DemoCluster, cluster: NodeCluster) -> None
 
 @contextmanager
 def second_instance(demo: DemoCluster, kind: str, version: str, spec: Object) -> Iterator[None]:
-    """Create one more instance, named `beside`, and delete it after the context."""
+    """Create one more instance, named `second`, and delete it after the context."""
     resource = f"{kind.lower()}.monitoring.coreos.com"
-    metadata = {"name": "beside", "namespace": NAMESPACE}
+    metadata = {"name": "second", "namespace": NAMESPACE}
     made = {"apiVersion": f"monitoring.coreos.com/{version}", "kind": kind, "metadata": metadata, "spec": spec}
-    with broken(demo, lambda: demo.kubectl.run("delete", resource, "beside", *PLACE)):
+    with broken(demo, lambda: demo.kubectl.run("delete", resource, "second", *PLACE)):
         demo.kubectl.apply(json.dumps(made))
         yield
 
@@ -137,7 +137,7 @@ def test_prometheus_agent_is_queried_for_its_targets(demo: DemoCluster) -> None:
     same = ("image", "version", "imagePullPolicy", "serviceAccountName", "securityContext", "scrapeInterval")
     chosen = ("serviceDiscoveryRole", "serviceMonitorSelector", "serviceMonitorNamespaceSelector", "resources")
     spec = {key: server["spec"][key] for key in (*same, *chosen)}
-    mine = f"PrometheusAgent {NAMESPACE}/beside"
+    mine = f"PrometheusAgent {NAMESPACE}/second"
     with second_instance(demo, "PrometheusAgent", "v1alpha1", spec):
         wait_holds(demo, "Selected", f"{DEMO}, {mine} select the ServiceMonitor")
         wait_holds(demo, "Scraped", f"2/2 nodes are up in {DEMO}", f"2/2 nodes are up in {mine}")
@@ -153,10 +153,10 @@ def test_prometheus_agent_is_queried_for_its_targets(demo: DemoCluster) -> None:
 def test_thanos_ruler_selects_rules(demo: DemoCluster) -> None:
     """Without a pod: the test cluster has no image of it. The Prometheus Operator writes its rule files anyway."""
     spec = {"replicas": 0, "queryEndpoints": ["http://none"], "ruleSelector": {"matchLabels": {"release": "demo"}}}
-    mine = f"ThanosRuler {NAMESPACE}/beside"
+    mine = f"ThanosRuler {NAMESPACE}/second"
 
     def given() -> bool:
-        found = demo.kubectl.items("configmaps", *PLACE, "--selector=thanos-ruler-name=beside")
+        found = demo.kubectl.items("configmaps", *PLACE, "--selector=thanos-ruler-name=second")
         return any(key.startswith(f"{NAMESPACE}-{SERVICE}-") for one in found for key in one.get("data", {}))
 
     with second_instance(demo, "ThanosRuler", "v1", spec):

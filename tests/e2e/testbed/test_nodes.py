@@ -17,7 +17,7 @@ import pytest
 from metricat_tools.binaries import ensure
 from metricat_tools.cluster import NodeCluster, cgroups, mounts
 from metricat_tools.cluster.api import Api, ClusterApiError
-from metricat_tools.cluster.pki import Pair
+from metricat_tools.cluster.pki import CertificateAndKey
 from metricat_tools.cluster.processes import ClusterProcesses, started_at
 from metricat_tools.cluster.state import State, root
 from metricat_tools.images.archive import Image, docker_archive
@@ -234,7 +234,7 @@ def test_node_can_read_only_the_secrets_of_its_pods(cluster: NodeCluster) -> Non
     wait_running(cluster, "owner")
     statuses = {}
     for node in cluster.nodes:
-        pair = Pair(
+        pair = CertificateAndKey(
             plane.authority.folder / f"{node.name}-kubelet.crt", plane.authority.folder / f"{node.name}-kubelet.key"
         )
         api = Api(plane.url, plane.ca, pair)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("operator")
 A, B = "metricat-a", "metricat-b"
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/monitoring/leases/metricat"
 LEADER_FENCE = "/apis/metricat.dev/v1alpha1/namespaces/monitoring/leaderfences/metricat"
-BESIDE = {"coordination.k8s.io/leases", "metricat.dev/leaderfences", "events"}
+WRITTEN_BY_CANDIDATES = {"coordination.k8s.io/leases", "metricat.dev/leaderfences", "events"}
 KNOWN = 60.0
 """Seconds that an API server may need to find a new kind of a policy's parameter."""
 START = 120.0
@@ -41,7 +41,9 @@ def until_held_by(cluster: Cluster, pod: str, within: float) -> float:
 
 
 def writes(audit: AuditLog) -> list[AuditedRequest]:
-    return [one for one in audit.read() if one.user == ACCOUNT and one.writes and one.resource not in BESIDE]
+    return [
+        one for one in audit.read() if one.user == ACCOUNT and one.writes and one.resource not in WRITTEN_BY_CANDIDATES
+    ]
 
 
 @pytest.fixture

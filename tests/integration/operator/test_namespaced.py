@@ -26,7 +26,7 @@ ANYWHERE = frozenset(
 
 @pytest.fixture
 def team(cluster: Cluster, namespace: str, operator: RunningOperator, replica: Any) -> Iterator[RunningOperator]:
-    """The operator of the test's namespace and a second one. The cluster-wide operator is stopped meanwhile."""
+    """The operator of the test's namespace and a second one. The cluster-wide operator is stopped during the test."""
     other = f"{namespace}-2"
     cluster.do("create", "namespace", other)
     install_chart(cluster, "team", f"operator.namespaces={{{namespace},{other}}}")

@@ -69,7 +69,7 @@ def test_a_different_value_of_any_field_needs_an_apply(kind: str) -> None:
     assert len(changed) > 5
     for path in changed:
         wanted = copy.deepcopy(desired)
-        put(wanted, path, "something else")
+        put(wanted, path, "another value")
         assert find_drift(wanted, live).apply, path
 
 

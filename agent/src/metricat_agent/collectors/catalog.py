@@ -19,7 +19,7 @@ from metricat_agent.collectors.dmmultipath import Multipath
 from metricat_agent.collectors.edac import MemoryErrors
 from metricat_agent.collectors.fibrechannel import FibreChannel
 from metricat_agent.collectors.filefd import FileDescriptors
-from metricat_agent.collectors.filesystem import FileSystems
+from metricat_agent.collectors.filesystem import Filesystems
 from metricat_agent.collectors.hwmon import HardwareSensors
 from metricat_agent.collectors.infiniband import InfiniBand
 from metricat_agent.collectors.ipvs import VirtualServers
@@ -74,7 +74,7 @@ COLLECTORS: dict[str, type[Collector]] = {
         Multipath,
         FileDescriptors,
         FibreChannel,
-        FileSystems,
+        Filesystems,
         HardwareSensors,
         InfiniBand,
         VirtualServers,

@@ -156,7 +156,7 @@ def usage(answer: MountAnswer) -> Usage:
 
 def parse(found: list[tuple[Mount, Usage | None]]) -> Metrics:
     """Return the metrics of each filesystem, labeled by device, the host's mount point and type. Omit unread sizes."""
-    columns: dict[Family, list[Sample]] = {family: [] for family in FileSystems.families}
+    columns: dict[Family, list[Sample]] = {family: [] for family in Filesystems.families}
     for mount, used in found:
         labels = (mount.source, mount.mount_point, mount.fstype)
         columns[READ_ONLY].append((labels, int(mount.read_only)))
@@ -172,7 +172,7 @@ def parse(found: list[tuple[Mount, Usage | None]]) -> Metrics:
     return list(columns.items())
 
 
-class FileSystems(Collector):
+class Filesystems(Collector):
     """Space and inodes of the host's filesystems."""
 
     name = "filesystem"

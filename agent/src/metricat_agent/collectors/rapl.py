@@ -61,7 +61,7 @@ def read(host: Host) -> list[Zone]:
 
 
 def parse(zones: Iterable[Zone], *, labeled: bool) -> Metrics:
-    """Return the energy of each zone. The number at the end of a name, or else the order, distinguishes equal names."""
+    """Return the energy of each zone. Zones of equal names differ by the number in the name, or by their order."""
     seen: Counter[str] = Counter()
     columns: dict[Family, list[Sample]] = {}
     for zone in zones:

@@ -192,7 +192,7 @@ def load_file(file: Value, known: Collection[str], environment: Mapping[str, str
     import yaml  # noqa: PLC0415 -- 1 MiB of memory, needed only with such a file
 
     try:
-        with open(file.text, encoding="utf-8") as opened:  # noqa: PTH123 -- paths are strings everywhere else
+        with open(file.text, encoding="utf-8") as opened:  # noqa: PTH123 -- all other paths are strings
             content = yaml.safe_load(opened)
         leaves = list(_flat(file, "", {} if content is None else content))
     except RecursionError:

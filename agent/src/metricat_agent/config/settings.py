@@ -1,4 +1,4 @@
-"""The validated settings. Nothing else reads the command line, the environment or the settings file.
+"""The validated settings. No other module reads the command line, the environment or the settings file.
 
 A setting that cannot be used stops the agent before it listens. The error names the setting, its value and the remedy.
 """

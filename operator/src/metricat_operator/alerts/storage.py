@@ -30,8 +30,8 @@ _CLEANED = "metricat:node_image_filesystem_usage:percent{<selector>} < 85"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeFilesystemUsageHigh",
-        meaning="A writable filesystem is nearly full, measured by the space available to unprivileged users. The file "
-        "system that holds container images has a separate alert, NodeImageFilesystemUsageHigh.",
+        meaning="A writable filesystem is nearly full, measured by the space available to unprivileged users. The "
+        "filesystem that holds container images has a separate alert, NodeImageFilesystemUsageHigh.",
         expr="metricat:node_filesystem_usage:percent{<selector>} >= <threshold> "
         "unless metricat:node_image_filesystem_usage:percent{<selector>}",
         resource="filesystem {{ $labels.mountpoint }}",

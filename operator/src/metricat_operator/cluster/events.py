@@ -1,4 +1,4 @@
-"""Kubernetes events about single objects, fetched where nothing else explains a problem.
+"""Kubernetes events about single objects, fetched where no watched object explains a problem.
 
 The events of a cluster are many and short-lived, so they are not watched. They are listed for single objects, and only
 after a problem has lasted for a while: most problems disappear within seconds.

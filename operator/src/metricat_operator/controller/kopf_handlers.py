@@ -1,4 +1,4 @@
-"""kopf's handlers: they pass each event of a MonitoringTarget to the operator, and do nothing else.
+"""kopf's handlers: they only pass each event of a MonitoringTarget to the operator.
 
 kopf watches MonitoringTargets only. The handlers receive raw events, because kopf then stores nothing in the object (no
 finalizer, no annotation): the operator is level-triggered and needs no stored state.

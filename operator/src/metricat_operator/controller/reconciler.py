@@ -1,4 +1,4 @@
-"""Reconcile one target: gather facts, build children, apply, prune, write the status. Nothing else orchestrates.
+"""Reconcile one target: gather facts, build children, apply, prune, write the status. Only this module does so.
 
 Level-triggered: each pass computes all of the desired state from the current state, whichever event triggered it.
 """
@@ -168,7 +168,7 @@ class Reconciler:
     async def _fetch_events(
         self, target: Manifest, parsed: Parsed, facts: Facts, *, uncovered: bool
     ) -> Mapping[str, Event]:
-        """Fetch events about uncovered nodes that nothing else explains; requeue the target while any remain."""
+        """Fetch events about uncovered nodes without a known cause; requeue the target while any remain."""
         metadata = target["metadata"]
         asked = unexplained(parsed, facts) if uncovered else {}
         if asked:

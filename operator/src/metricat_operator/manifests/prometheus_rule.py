@@ -82,11 +82,11 @@ def _by_settings(pools: Sequence[Pool], *, per_target: bool) -> list[tuple[Setti
     by_pool = {pool.name: pool.rules.by_alert() for pool in pools}
     for alert in CATALOGUE:
         for level in (level for level in alert.levels if level.per_target == per_target):
-            alike: dict[tuple[LevelSettings, tuple[tuple[str, str], ...]], set[str]] = {}
+            by_settings: dict[tuple[LevelSettings, tuple[tuple[str, str], ...]], set[str]] = {}
             for name, settings in by_pool.items():
                 own = settings[alert.name]
-                alike.setdefault((own.levels[level.severity], tuple(sorted(own.labels.items()))), set()).add(name)
-            for (level_settings, labels), names in alike.items():
+                by_settings.setdefault((own.levels[level.severity], tuple(sorted(own.labels.items()))), set()).add(name)
+            for (level_settings, labels), names in by_settings.items():
                 group = found.setdefault(frozenset(names), {})
                 others = group[alert.name].levels if alert.name in group else {}
                 group[alert.name] = AlertSettings({**others, level.severity: level_settings}, dict(labels))

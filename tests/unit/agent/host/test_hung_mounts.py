@@ -18,7 +18,7 @@ import pytest
 from metricat_agent.collectors.filesystem import mounts_that_may_hang
 from metricat_agent.host.mount_prober import HungError, Prober
 from metricat_agent.host.mountinfo import visible_mounts
-from support.paths import HUNG_FILE_SYSTEM
+from support.paths import HUNG_FILESYSTEM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ set -e
 for n in {" ".join(map(str, range(count)))}; do
     mkdir -p {tmp_path}/dead$n
     mkfifo {tmp_path}/end$n
-    {sys.executable} {HUNG_FILE_SYSTEM} {tmp_path}/dead$n <> {tmp_path}/end$n > {tmp_path}/out$n &
+    {sys.executable} {HUNG_FILESYSTEM} {tmp_path}/dead$n <> {tmp_path}/end$n > {tmp_path}/out$n &
     while ! grep -q mounted {tmp_path}/out$n 2>/dev/null; do sleep 0.05; done
 done
 echo ready

@@ -98,7 +98,7 @@ def device_here(node: Host) -> str:
 def collected(node: Host, *lines: str, filters: Mapping[str, Filter] | None = None) -> Metrics:
     with open(f"{node.procfs}/1/mountinfo", "w") as table:  # noqa: PTH123 -- Host holds texts
         table.writelines(lines)
-    return filesystem.FileSystems(node, filters).collect()
+    return filesystem.Filesystems(node, filters).collect()
 
 
 def value(metrics: Metrics, name: str) -> dict[str, float]:
@@ -140,7 +140,7 @@ def test_btrfs_that_did_not_propagate_has_an_error(node: Host) -> None:
 
 
 def test_mounts_without_storage_are_excluded_by_default(host: Host) -> None:
-    given = parse_settings([], {}, {"filesystem": filesystem.FileSystems}).collectors["filesystem"].filters
+    given = parse_settings([], {}, {"filesystem": filesystem.Filesystems}).collectors["filesystem"].filters
     points, types = given["mount-points-exclude"], given["fs-types-exclude"]
     kept = [
         mount.mount_point

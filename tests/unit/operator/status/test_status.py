@@ -90,7 +90,7 @@ def test_windows_nodes_do_not_count() -> None:
     assert condition(found, "Ready")["status"] == "True"
 
 
-def test_ready_pod_counts_beside_a_terminating_one() -> None:
+def test_ready_pod_counts_despite_a_terminating_one() -> None:
     going = AgentPod("old", "b", ready=False, reason="Terminating")
     assert status(facts(*READY, going))["nodes"]["uncovered"] == 0
     assert status(facts(going, *READY))["nodes"]["uncovered"] == 0

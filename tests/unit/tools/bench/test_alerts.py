@@ -8,7 +8,7 @@ from metricat_cli.episodes import Episode
 from metricat_tools.bench import history, recorded, synthetic
 from metricat_tools.bench.alerts import Score, Table
 from metricat_tools.bench.history import Replay
-from metricat_tools.bench.synthetic import BEGIN, FILE_SYSTEMS, MEMORY, Scenario
+from metricat_tools.bench.synthetic import BEGIN, FILESYSTEMS, MEMORY, Scenario
 
 WRONG = Scenario("wrong", lambda _: 50, ((10, 20), (30, 40)))
 
@@ -48,7 +48,7 @@ def test_cell_and_sum() -> None:
     assert (Score().cell(), Score().sum()) == ("0/0, 0", "-, -")
 
 
-@pytest.mark.parametrize("scenario", [*MEMORY, *FILE_SYSTEMS], ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", [*MEMORY, *FILESYSTEMS], ids=lambda scenario: scenario.name)
 def test_scenario_and_its_problems_are_within_bounds(scenario: Scenario) -> None:
     noise = random.Random(1)
     hours = range(24 * synthetic.DAYS)
@@ -56,8 +56,8 @@ def test_scenario_and_its_problems_are_within_bounds(scenario: Scenario) -> None
     assert all(0 <= begin < end <= 24 * synthetic.DAYS for begin, end in scenario.problems)
 
 
-def test_file_system_is_full_at_the_end_of_its_problem() -> None:
-    for scenario in FILE_SYSTEMS:
+def test_filesystem_is_full_at_the_end_of_its_problem() -> None:
+    for scenario in FILESYSTEMS:
         for begin, end in scenario.problems:
             assert scenario.shape(end) >= 99 > scenario.shape(end - 1)
             assert end - begin <= 168
@@ -65,7 +65,7 @@ def test_file_system_is_full_at_the_end_of_its_problem() -> None:
 
 
 def test_recorded_disk_covers_the_whole_replay() -> None:
-    for scenario in recorded.builds():
+    for scenario in recorded.build_machine_scenarios():
         percents = [scenario.shape(hour / 12) for hour in range(24 * 12 * recorded.BUILDS_DAYS)]
         assert min(percents) > 50
         assert max(percents) < 95

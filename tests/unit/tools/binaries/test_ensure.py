@@ -42,7 +42,7 @@ def go(machine: Path, script: str = "") -> None:
     executable(machine / "bin" / "go", FAKE_GO.format(script=script))
 
 
-def builds(machine: Path) -> int:
+def number_of_builds(machine: Path) -> int:
     return len((machine / "log").read_text().splitlines()) if (machine / "log").exists() else 0
 
 
@@ -52,7 +52,7 @@ def test_program_is_built_once_and_then_comes_from_the_cache(machine: Path) -> N
     assert first.is_relative_to(machine / "cache")
     assert os.access(first, os.X_OK)
     assert ensure("pause")["pause"] == first
-    assert builds(machine) == 1
+    assert number_of_builds(machine) == 1
     assert not list((machine / "cache").glob(".new-*"))
 
 
@@ -62,7 +62,7 @@ def test_two_processes_build_the_same_program_once(machine: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]
     paths = [process.communicate()[0] for process in processes]
     assert paths[0] == paths[1] != b""
-    assert builds(machine) == 1
+    assert number_of_builds(machine) == 1
 
 
 def test_failed_build_leaves_nothing_and_shows_the_end_of_its_log(machine: Path) -> None:

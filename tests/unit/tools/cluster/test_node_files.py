@@ -14,13 +14,13 @@ from cryptography.x509.oid import NameOID
 
 from metricat_tools.cluster import components, kubeconfig, mounts, node_files, port_forward, simulated
 from metricat_tools.cluster.audit import AuditLog
-from metricat_tools.cluster.pki import Authority, Pair
+from metricat_tools.cluster.pki import Authority, CertificateAndKey
 from metricat_tools.cluster.state import State
 from metricat_tools.errors import ToolError
 
 
 def layout(tmp_path: Path, *, loopback: bool = True, audit: bool = False) -> components.Layout:
-    pair = Pair(tmp_path / "a.crt", tmp_path / "a.key")
+    pair = CertificateAndKey(tmp_path / "a.crt", tmp_path / "a.key")
     programs = {name: Path("/bin") / name for name in ("etcd", "kube-apiserver", "kube-controller-manager")}
     return components.Layout(
         tmp_path,
@@ -71,7 +71,7 @@ def test_certificates_have_user_and_groups_and_keys_are_private(tmp_path: Path) 
 def test_kubeconfig_embeds_credentials(tmp_path: Path) -> None:
     for name in ("ca", "crt", "key"):
         (tmp_path / name).write_text(name)
-    pair = Pair(tmp_path / "crt", tmp_path / "key")
+    pair = CertificateAndKey(tmp_path / "crt", tmp_path / "key")
     path = kubeconfig.write(tmp_path / "config", "https://127.0.0.1:1", tmp_path / "ca", pair)
     content = yaml.safe_load(path.read_text())
     assert content["clusters"][0]["cluster"]["certificate-authority-data"] == base64.b64encode(b"ca").decode()

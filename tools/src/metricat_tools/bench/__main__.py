@@ -16,9 +16,7 @@ def main(arguments: Sequence[str]) -> None:
         "--growth", type=int, default=0, help="further scrapes, which show memory growth (default %(default)s)"
     )
     against.add_argument("--all", action="store_true", help="use every collector that is on by default in each program")
-    simulated = commands.add_parser(
-        "operator", help="the operator on simulated clusters, against a bare loop of applies"
-    )
+    simulated = commands.add_parser("operator", help="the operator on simulated clusters, against a minimal apply loop")
     simulated.add_argument(
         "--nodes", type=int, nargs="+", default=[1000, 5000], help="sizes of the clusters (default %(default)s)"
     )
@@ -30,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     commands.add_parser("alerts", help="precision and recall of the predictive alerts, on series with known problems")
     chosen = parser.parse_args(arguments)
     if chosen.command == "agent":
-        agent.bench(chosen.scrapes, chosen.growth, everything=chosen.all)
+        agent.bench(chosen.scrapes, chosen.growth, all_collectors=chosen.all)
     elif chosen.command == "alerts":
         alerts.bench()
     else:

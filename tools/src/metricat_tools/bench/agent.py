@@ -37,9 +37,9 @@ _UNBOUND = "--agent.cpu-limit=100"
 """This many scrapes a second exceed any limit: the agent would pause collectors and do less than node_exporter."""
 
 
-def bench(scrapes: int, growth: int, *, everything: bool) -> None:
+def bench(scrapes: int, growth: int, *, all_collectors: bool) -> None:
     """Run both, scrape them alternately, and print the table."""
-    chosen = [] if everything else ["--collector.disable-defaults", *(f"--collector.{name}" for name in COLLECTORS)]
+    chosen = [] if all_collectors else ["--collector.disable-defaults", *(f"--collector.{name}" for name in COLLECTORS)]
     node_exporter: list[str | Path] = [
         ensure("node_exporter")["node_exporter"],
         *chosen,

@@ -2,7 +2,7 @@
 
 The rules are exactly the shipped ones: promtool evaluates the recording rules, level by level, and a real Prometheus
 evaluates the alerts. For comparison, the same series are evaluated with common alternatives: a fixed threshold, and for
-file systems the warning of node-mixin (github.com/prometheus/node_exporter, docs/node-mixin: a straight line through
+filesystems the warning of node-mixin (github.com/prometheus/node_exporter, docs/node-mixin: a straight line through
 the last 6 hours reaches zero within 24 hours, and less than 40 % is free).
 """
 
@@ -65,7 +65,7 @@ class Table:
     """A comparison of rules on the same scenarios.
 
     An alert counts as true if it fires up to `grace` seconds after the problem's end. With `ahead`, the hours before
-    the end count instead of those after the start, as for a file system that will be full.
+    the end count instead of those after the start, as for a filesystem that will be full.
     """
 
     title: str
@@ -127,7 +127,7 @@ def bench() -> None:
         "node-mixin, 24 h": AlertRule("mixin", "warning", _MIXIN, Timing(STEP, 3600)),
         "80 % for 30 min": rules["NodeFilesystemUsageHigh", "warning"],
     }
-    memory, file_systems = "node_memory_(used|usage)", "node_(image_)?filesystem_"
+    memory, filesystems = "node_memory_(used|usage)", "node_(image_)?filesystem_"
     for table in (
         Table(
             "Anomalies, synthetic series (in brackets: median hours until the alert)",
@@ -137,20 +137,20 @@ def bench() -> None:
         ),
         Table(
             "Anomalies, recorded series (in brackets: median hours until the alert)",
-            Replay(recorded.rides(), history.MEMORY, recorded.RIDES_DAYS, memory),
+            Replay(recorded.taxi_scenarios(), history.MEMORY, recorded.RIDES_DAYS, memory),
             usage,
             grace=5400,
         ),
         Table(
-            "File systems that will be full, synthetic series (in brackets: median hours before)",
-            Replay(synthetic.FILE_SYSTEMS, history.FILE_SYSTEM, synthetic.DAYS, file_systems),
+            "Filesystems that will be full, synthetic series (in brackets: median hours before)",
+            Replay(synthetic.FILESYSTEMS, history.FILESYSTEM, synthetic.DAYS, filesystems),
             full,
             grace=0,
             ahead=True,
         ),
         Table(
-            "File systems that will be full, recorded series",
-            Replay(recorded.builds(), history.FILE_SYSTEM, recorded.BUILDS_DAYS, file_systems),
+            "Filesystems that will be full, recorded series",
+            Replay(recorded.build_machine_scenarios(), history.FILESYSTEM, recorded.BUILDS_DAYS, filesystems),
             full,
             grace=0,
             ahead=True,

@@ -40,7 +40,7 @@ MEMORY: tuple[Family, ...] = (
     ("node_memory_MemTotal_bytes", "", lambda _: 100),
     ("node_memory_MemAvailable_bytes", "", lambda used: 100 - used),
 )
-FILE_SYSTEM: tuple[Family, ...] = (
+FILESYSTEM: tuple[Family, ...] = (
     ("node_filesystem_size_bytes", _MOUNT, lambda _: 1000),
     ("node_filesystem_free_bytes", _MOUNT, lambda used: 1000 - 10 * used),
     ("node_filesystem_avail_bytes", _MOUNT, lambda used: 1000 - 10 * used),

@@ -1,4 +1,4 @@
-"""Benchmark of the operator on a simulated cluster: its resource use and speed, against a bare loop."""
+"""Benchmark of the operator on a simulated cluster: its resource use and speed, against a minimal apply loop."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from metricat_tools.bench import operator_bare
+from metricat_tools.bench import minimal_apply_loop
 from metricat_tools.bench.operator_cluster import (
     GROUP,
     NAMESPACE,
@@ -22,7 +22,7 @@ from metricat_tools.cluster.audit import AuditedRequest, AuditLog
 _USER = "system:serviceaccount:monitoring:metricat"
 _TARGETS = f"/apis/metricat.dev/v1alpha1/namespaces/{NAMESPACE}/monitoringtargets"
 _EVERY = "every"
-_CHILDREN = len(operator_bare.children(team=0))
+_CHILDREN = len(minimal_apply_loop.children(team=0))
 _SETTLE = 15.0
 _CREATED = 201
 
@@ -51,9 +51,9 @@ def _measure(cluster: BenchCluster, nodes: int, drifts: int, idle: float) -> Fig
         found[what] = (figure, unit, mark)
         print(f"  {what}: {figure:.2f} {unit}", flush=True)
 
-    bare = operator_bare.seconds(cluster)
-    note("bare loop of the same applies", bare, "s")
-    until("removal of the bare loop's agents", lambda: not cluster.agents())
+    minimal = minimal_apply_loop.seconds(cluster)
+    note("minimal apply loop", minimal, "s")
+    until("removal of the minimal apply loop's agents", lambda: not cluster.agents())
     with operator(cluster) as running:
         time.sleep(_SETTLE)
         note("memory without targets", running.memory(), "MiB")
@@ -61,7 +61,7 @@ def _measure(cluster: BenchCluster, nodes: int, drifts: int, idle: float) -> Fig
         note("one target for all nodes, ready", until("all agents", lambda: _ready(cluster, _EVERY) == nodes), "s")
         cluster.plane.api.call("DELETE", f"{_TARGETS}/{_EVERY}")
         until("removal of its agents", lambda: not cluster.agents())
-        _converge(cluster, nodes, bare, running, note)
+        _converge(cluster, nodes, minimal, running, note)
         took = sorted(repairs(cluster, drifts))
         note("drift repair p50", took[len(took) // 2], "s")
         note("drift repair p99", took[int(0.99 * (len(took) - 1))], "s", "5")
@@ -83,7 +83,7 @@ def _measure(cluster: BenchCluster, nodes: int, drifts: int, idle: float) -> Fig
     return found
 
 
-def _converge(cluster: BenchCluster, nodes: int, bare: float, running: OperatorProcess, note: Any) -> None:
+def _converge(cluster: BenchCluster, nodes: int, minimal: float, running: OperatorProcess, note: Any) -> None:
     """Create all small targets at once, then a target for all nodes, which leaves their nodes to them."""
     audit, cpu = AuditLog(cluster.plane.audit_log), running.cpu()
     audit.skip()
@@ -96,11 +96,11 @@ def _converge(cluster: BenchCluster, nodes: int, bare: float, running: OperatorP
 
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda team: _create(cluster, f"t{team}", operator_bare.spec(team)), range(cluster.targets)))
+        list(pool.map(lambda team: _create(cluster, f"t{team}", minimal_apply_loop.spec(team)), range(cluster.targets)))
     until("every child", made)
     took = time.monotonic() - began
     note("every child of every target exists", took, "s")
-    note("ratio to the bare loop", took / bare, "x", "1.5")
+    note("ratio to the minimal apply loop", took / minimal, "x", "1.5")
     until(
         "every small target",
         lambda: all(_ready(cluster, f"t{team}") == GROUP for team in range(cluster.targets)),

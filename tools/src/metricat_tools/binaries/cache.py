@@ -42,7 +42,7 @@ def locked(name: str) -> Iterator[None]:
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a temporary folder on the cache's file system, so that a rename into the cache is atomic."""
+    """Yield a temporary folder on the cache's filesystem, so that a rename into the cache is atomic."""
     with writable():
         root().mkdir(parents=True, exist_ok=True)
         path = Path(tempfile.mkdtemp(prefix=".new-", dir=root()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from metricat_tools.cluster.pki import Pair
+from metricat_tools.cluster.pki import CertificateAndKey
 
 _ALREADY = 409
 _IDLE = 60.0
@@ -32,7 +32,7 @@ class Api:
 
     url: str
     authority: Path
-    credentials: Pair
+    credentials: CertificateAndKey
     timeout: float = 30.0
     _local: threading.local = field(default_factory=threading.local, repr=False)
     _open: list[http.client.HTTPSConnection] = field(default_factory=list, repr=False)

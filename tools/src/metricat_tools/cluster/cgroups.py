@@ -104,7 +104,7 @@ def _processes(root: Path) -> list[int]:
     for file in root.rglob("cgroup.procs"):
         try:
             pids += [int(line) for line in file.read_text().split()]
-        except OSError:  # the group was removed meanwhile, or is a threaded group of version 2
+        except OSError:  # the group was just removed, or is a threaded group of version 2
             continue
     return pids
 

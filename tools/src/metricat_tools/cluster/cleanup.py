@@ -40,6 +40,6 @@ def remove_orphans() -> None:
         try:
             tied = state.load().get("owner")
         except ToolError:
-            continue  # its owner stopped it meanwhile
+            continue  # its owner has just stopped it
         if tied and started_at(tied[0]) != tied[1] and state.folder not in alive:
             remove(state)

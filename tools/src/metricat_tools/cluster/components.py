@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from metricat_tools.cluster.pki import Pair
+from metricat_tools.cluster.pki import CertificateAndKey
 
 SERVICE_RANGE, SERVICE_ADDRESS = "10.96.0.0/16", "10.96.0.1"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
@@ -36,10 +36,10 @@ class Layout:
     programs: Mapping[str, Path]
     address: str
     port: int
-    authority: Pair
+    authority: CertificateAndKey
     service_account_key: Path
-    server: Pair
-    kubelet_client: Pair
+    server: CertificateAndKey
+    kubelet_client: CertificateAndKey
     audit: bool
     grace: int
     """Seconds without a heartbeat after which a node is no longer Ready."""

@@ -19,7 +19,7 @@ import yaml
 from metricat_tools.binaries import ensure
 from metricat_tools.cluster import cleanup, components, kubeconfig, simulated
 from metricat_tools.cluster.api import Api, ClusterApiError
-from metricat_tools.cluster.pki import Authority, Pair
+from metricat_tools.cluster.pki import Authority, CertificateAndKey
 from metricat_tools.cluster.processes import HERE, ClusterProcesses, Namespaces
 from metricat_tools.cluster.state import State
 from metricat_tools.errors import ToolError
@@ -31,7 +31,7 @@ GRACE = 40
 
 
 @dataclass(frozen=True)
-class Site:
+class ControlPlaneEndpoint:
     """Where a control plane listens, in which namespaces, and how this machine's programs reach it."""
 
     address: str
@@ -52,7 +52,7 @@ class ControlPlane:
 
     state: State
     processes: ClusterProcesses
-    site: Site
+    endpoint: ControlPlaneEndpoint
     authority: Authority
     audit: bool
     grace: int = GRACE
@@ -74,8 +74,8 @@ class ControlPlane:
             url = f"https://127.0.0.1:{port}"
             state.save(kind="control-plane", url=url, audit=audit, owner=None if keep else cleanup.owner())
             processes = ClusterProcesses(state.folder, die_with_us=not keep)
-            site = Site("127.0.0.1", port, url)
-            plane = cls(state, processes, site, Authority(state.folder / "pki"), audit, grace, reservation)
+            endpoint = ControlPlaneEndpoint("127.0.0.1", port, url)
+            plane = cls(state, processes, endpoint, Authority(state.folder / "pki"), audit, grace, reservation)
             try:
                 plane.launch(programs)
             except BaseException:
@@ -91,25 +91,25 @@ class ControlPlane:
         if facts["kind"] != "control-plane":
             raise ToolError(f"{name} is a cluster with nodes, not a control plane only")
         port = int(facts["url"].rpartition(":")[2])
-        site = Site("127.0.0.1", port, facts["url"])
-        return cls(state, ClusterProcesses(state.folder), site, Authority(state.folder / "pki"), facts["audit"])
+        endpoint = ControlPlaneEndpoint("127.0.0.1", port, facts["url"])
+        return cls(state, ClusterProcesses(state.folder), endpoint, Authority(state.folder / "pki"), facts["audit"])
 
     def launch(self, programs: Mapping[str, Path]) -> None:
         """Start the components and wait until the API server and the controllers work."""
         self.authority.create()
-        hosts = [*components.SERVER_NAMES, self.site.address]
+        hosts = [*components.SERVER_NAMES, self.endpoint.address]
         layout = components.Layout(
             folder=self.state.folder,
             programs=programs,
-            address=self.site.address,
-            port=self.site.port,
+            address=self.endpoint.address,
+            port=self.endpoint.port,
             authority=self.authority.pair,
             service_account_key=self.authority.service_account_key,
             server=self.authority.issue("kube-apiserver", "kube-apiserver", hosts=hosts),
             kubelet_client=self.authority.issue("kubelet-client", "kube-apiserver-kubelet-client", [_MASTERS]),
             audit=self.audit,
             grace=self.grace,
-            loopback=self.site.namespaces is HERE,
+            loopback=self.endpoint.namespaces is HERE,
         )
         self.authority.issue("admin", "admin", [_MASTERS])
         kubeconfig.write(self.kubeconfig, self.url, self.ca, self._admin)
@@ -131,7 +131,7 @@ class ControlPlane:
     @property
     def url(self) -> str:
         """The API server's URL for this machine's programs."""
-        return self.site.outside
+        return self.endpoint.outside
 
     @property
     def ca(self) -> Path:
@@ -156,7 +156,7 @@ class ControlPlane:
     def component_kubeconfig(self, role: str, user: str, groups: Sequence[str] = ()) -> Path:
         """Return a kubeconfig for use inside the cluster's namespaces, with a client certificate."""
         pair = self.authority.issue(role, user, groups)
-        return kubeconfig.write(self.state.folder / f"{role}.kubeconfig", self.site.inside, self.ca, pair)
+        return kubeconfig.write(self.state.folder / f"{role}.kubeconfig", self.endpoint.inside, self.ca, pair)
 
     def user_kubeconfig(self, user: str, groups: Sequence[str] = ()) -> Path:
         """Return a kubeconfig, for this machine's programs, of a user who has only the rights that RBAC grants."""
@@ -193,7 +193,7 @@ class ControlPlane:
 
     def start_component(self, role: str, command: Sequence[str | Path], namespaces: Namespaces | None = None) -> None:
         """Start a component, in the control plane's namespaces or in others, and save its command for a restart."""
-        spaces = namespaces or self.site.namespaces
+        spaces = namespaces or self.endpoint.namespaces
         words = spaces.enter(command)
         (self.state.folder / f"{role}.command.json").write_text(json.dumps(words))
         self.processes.start(role, words)
@@ -243,8 +243,8 @@ class ControlPlane:
         self.stop()
 
     @property
-    def _admin(self) -> Pair:
-        return Pair(self.authority.folder / "admin.crt", self.authority.folder / "admin.key")
+    def _admin(self) -> CertificateAndKey:
+        return CertificateAndKey(self.authority.folder / "admin.crt", self.authority.folder / "admin.key")
 
     def _controllers_work(self) -> bool:
         """Return whether the controllers have created the namespace's service account, which pods need."""

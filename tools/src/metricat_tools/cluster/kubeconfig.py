@@ -5,10 +5,10 @@ from pathlib import Path
 
 import yaml
 
-from metricat_tools.cluster.pki import Pair, write_private
+from metricat_tools.cluster.pki import CertificateAndKey, write_private
 
 
-def write(path: Path, server: str, authority: Path, credentials: Pair | str) -> Path:
+def write(path: Path, server: str, authority: Path, credentials: CertificateAndKey | str) -> Path:
     """Write a kubeconfig for a client with a certificate or a bearer token."""
     if isinstance(credentials, str):
         user = {"token": credentials}

@@ -1,4 +1,4 @@
-"""A node's file systems: those of the machine, except a few folders that nodes must not share.
+"""A node's filesystems: those of the machine, except a few folders that nodes must not share.
 
 Each node has its own mount namespace. All mounts of kubelet and containerd end with the node's last process. Later
 mounts of the machine appear in the namespace if the machine shares its mounts, and `HostToContainer` works inside.

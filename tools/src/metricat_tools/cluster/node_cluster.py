@@ -12,7 +12,7 @@ from typing import Self
 from metricat_tools.binaries import ensure, ensure_debian
 from metricat_tools.cluster import cleanup, control_plane, dns, network, node, node_files, port_forward
 from metricat_tools.cluster.capabilities import Capability, have
-from metricat_tools.cluster.control_plane import ControlPlane, Site
+from metricat_tools.cluster.control_plane import ControlPlane, ControlPlaneEndpoint
 from metricat_tools.cluster.node import ClusterNode
 from metricat_tools.cluster.pki import Authority
 from metricat_tools.cluster.processes import ClusterProcesses, Namespaces
@@ -72,8 +72,8 @@ class NodeCluster:
         port = port_forward.start(processes, control, network.BRIDGE, _PORT)
         url = f"https://127.0.0.1:{port}"
         state.save(kind="nodes", url=url, audit=audit, nodes=count, owner=None)
-        site = Site(network.BRIDGE, _PORT, url, control)
-        plane = ControlPlane(state, processes, site, Authority(state.folder / "pki"), audit)
+        endpoint = ControlPlaneEndpoint(network.BRIDGE, _PORT, url, control)
+        plane = ControlPlane(state, processes, endpoint, Authority(state.folder / "pki"), audit)
         cluster = cls(state, plane)
         for number in range(1, count + 1):
             spaces = network.hold_namespaces(processes, f"n{number}", programs["pause"], mounts=True)
@@ -107,8 +107,10 @@ class NodeCluster:
         if facts["kind"] != "nodes":
             raise ToolError(f"{name} is a control plane without nodes")
         processes = ClusterProcesses(state.folder)
-        site = Site(network.BRIDGE, _PORT, facts["url"], _spaces(processes, network.CONTROL, mounts=False))
-        plane = ControlPlane(state, processes, site, Authority(state.folder / "pki"), facts["audit"])
+        endpoint = ControlPlaneEndpoint(
+            network.BRIDGE, _PORT, facts["url"], _spaces(processes, network.CONTROL, mounts=False)
+        )
+        plane = ControlPlane(state, processes, endpoint, Authority(state.folder / "pki"), facts["audit"])
         programs = ensure(*PROGRAMS)
         numbers = range(1, facts["nodes"] + 1)
         found = [

@@ -16,7 +16,7 @@ _LIFETIME = dt.timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class Pair:
+class CertificateAndKey:
     """A certificate and its private key, as PEM files."""
 
     certificate: Path
@@ -30,7 +30,7 @@ class Authority:
     folder: Path
 
     @property
-    def pair(self) -> Pair:
+    def pair(self) -> CertificateAndKey:
         """The authority's own certificate and key."""
         return self._pair("ca")
 
@@ -54,7 +54,7 @@ class Authority:
         self._write("ca", certificate, key)
         write_private(self.service_account_key, _pem(ec.generate_private_key(ec.SECP256R1())))
 
-    def issue(self, file: str, user: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> Pair:
+    def issue(self, file: str, user: str, groups: Sequence[str] = (), hosts: Sequence[str] = ()) -> CertificateAndKey:
         """Return a certificate for a client (`user` in `groups`). With `hosts`, it is also a server certificate."""
         authority = x509.load_pem_x509_certificate(self.pair.certificate.read_bytes())
         signer = serialization.load_pem_private_key(self.pair.key.read_bytes(), password=None)
@@ -75,8 +75,8 @@ class Authority:
         self._write(file, builder.sign(signer, hashes.SHA256()), key)
         return self._pair(file)
 
-    def _pair(self, file: str) -> Pair:
-        return Pair(self.folder / f"{file}.crt", self.folder / f"{file}.key")
+    def _pair(self, file: str) -> CertificateAndKey:
+        return CertificateAndKey(self.folder / f"{file}.crt", self.folder / f"{file}.key")
 
     def _write(self, file: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
         pair = self._pair(file)

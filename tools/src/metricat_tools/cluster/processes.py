@@ -112,7 +112,7 @@ class ClusterProcesses:
 
     def find(self, role: str) -> int | None:
         """Return the process that was started with this role. Its children have the role, but do not lead a session."""
-        return next((pid for pid, its in self.running().items() if its == role and _leads(pid)), None)
+        return next((pid for pid, its in self.running().items() if its == role and _leads_session(pid)), None)
 
     def send(self, role: str, number: signal.Signals) -> None:
         """Send a signal to the process with this role."""
@@ -256,7 +256,7 @@ def _clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
-def _leads(pid: int) -> bool:
+def _leads_session(pid: int) -> bool:
     try:
         return os.getsid(pid) == pid
     except ProcessLookupError:

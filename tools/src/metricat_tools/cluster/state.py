@@ -80,7 +80,7 @@ class State:
     def remove(self) -> None:
         """Delete the folder, and with the last cluster also the folder of all clusters."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self.folder.exists():  # a program wrote meanwhile, or a mount is left: the error names it
+        if self.folder.exists():  # a program has just written a file, or a mount is left: the error names it
             shutil.rmtree(self.folder)
         _remove_if_empty(root())
 

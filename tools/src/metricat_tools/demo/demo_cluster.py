@@ -13,14 +13,14 @@ from metricat_tools.stack.wait import pod_problems, until
 TARGET = "nodes"
 SERVICE = f"metricat-{TARGET}"
 ALERT = "NodeCPUUsageHigh"
-CALM_PERCENT = 70
+IDLE_PERCENT = 70
 """The setup uses CPU time too. Above this percentage, the setup itself could fire the alert."""
 RECORDED = (
     "metricat:node_cpu_usage:percent",
     "metricat:node_memory_usage:percent",
     "topk by (node) (1, metricat:node_filesystem_usage:percent)",
 )
-"""CPU, memory and the fullest file system of each node, from Metricat's recording rules."""
+"""CPU, memory and the fullest filesystem of each node, from Metricat's recording rules."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ class DemoCluster:
         ]
         return found if node in {alert.labels["node"] for alert in found} else []
 
-    def wait_calm(self) -> None:
+    def wait_for_idle_cpus(self) -> None:
         """Wait until no CPU alert is active and the CPUs are idle enough to show the load."""
         until(
-            "waiting for the CPUs to calm down",
-            self._calm,
+            "waiting for idle CPUs",
+            self._cpus_are_idle,
             seconds=300.0,
             why=lambda: "another program keeps them busy. End it and try again",
         )
@@ -115,8 +115,8 @@ class DemoCluster:
         conditions = self.target().get("status", {}).get("conditions", [])
         return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
 
-    def _calm(self) -> bool:
-        busy = self.prometheus.query(f"{RECORDED[0]} > {CALM_PERCENT}")
+    def _cpus_are_idle(self) -> bool:
+        busy = self.prometheus.query(f"{RECORDED[0]} > {IDLE_PERCENT}")
         return not busy and not any(alert.name == ALERT for alert in self.prometheus.alerts()) and not self.notified()
 
     def _all_up(self) -> list[ScrapeTarget] | None:

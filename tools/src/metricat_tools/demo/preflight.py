@@ -21,7 +21,7 @@ def check() -> None:
     if os.geteuid() != 0:
         raise ToolError(f"the demo's own cluster needs root. Run `sudo make demo`, {_ELSEWHERE}")
     if not overlay(Path("/proc/filesystems").read_text(), Path("/lib/modules") / os.uname().release):
-        raise ToolError(f"this kernel has no overlay file system, which containers need. Load it, {_ELSEWHERE}")
+        raise ToolError(f"this kernel has no overlay filesystem, which containers need. Load it, {_ELSEWHERE}")
     golang.go()
     if (free := available(Path("/proc/meminfo").read_text())) < _MEMORY:
         raise ToolError(f"only {free / _GIB:.1f} GiB of memory are available, but the demo needs 2. End other programs")

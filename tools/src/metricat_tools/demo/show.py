@@ -35,13 +35,13 @@ def recorded(demo: DemoCluster) -> None:
         for node, fullest in sorted(filesystem.items())
     ]
     print("\nRecorded series of the nodes:")
-    print(table(("NODE", "CPU %", "MEMORY %", "FULLEST FILE SYSTEM %", "MOUNTED ON"), rows))
+    print(table(("NODE", "CPU %", "MEMORY %", "FULLEST FILESYSTEM %", "MOUNTED ON"), rows))
 
 
 def alert_fires_and_resolves(demo: DemoCluster, clock: Callable[[], float] = time.monotonic) -> None:
     """Load a node's CPUs until the alert is in Alertmanager, end the load, and wait until the alert is resolved."""
     node = demo.nodes()[-1]
-    demo.wait_calm()
+    demo.wait_for_idle_cpus()
     started = clock()
 
     def report(what: str) -> None:

@@ -1,7 +1,7 @@
 """Generate the CustomResourceDefinitions; that of MonitoringTarget comes from the operator's API types.
 
 Pydantic writes JSON Schema. The API server accepts only a *structural* schema: no `$ref`, no `anyOf` with types in it,
-no `additionalProperties: false` beside properties (the API server prunes or rejects unknown fields).
+no `additionalProperties: false` next to `properties` (the API server prunes or rejects unknown fields).
 See "Specifying a structural schema" on the CustomResourceDefinition page of kubernetes.io.
 """
 

@@ -47,7 +47,7 @@ def transports(folder: Path = Path("/etc/apt/apt.conf.d")) -> list[Path]:
 
 
 def _archive() -> Path:
-    """Return the file system as a tar in the cache."""
+    """Return the filesystem as a tar in the cache."""
     final = cache.root() / "images" / f"base-{key()}.tar"
     if final.exists():
         return final

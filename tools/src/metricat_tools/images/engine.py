@@ -27,7 +27,7 @@ def explain(output: str) -> ToolError | None:
         return cache.disk_full()
     if re.search(r"overlay.*(not supported|no such device|invalid argument)", output):
         return ToolError(
-            "this file system or kernel does not support overlay mounts, which the image store needs. "
+            "this filesystem or kernel does not support overlay mounts, which the image store needs. "
             "Set STORAGE_DRIVER=vfs, or METRICAT_CACHE to a folder on an ext4 or xfs disk."
         )
     if "server gave HTTP response to HTTPS client" in output:

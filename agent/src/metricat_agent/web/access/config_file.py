@@ -27,7 +27,7 @@ class WebConfigError(SettingError):
 def load(path: str) -> AccessRules:
     """Read the file and all files that it names; raises `WebConfigError`."""
     try:
-        with open(path, encoding="utf-8") as opened:  # noqa: PTH123 -- paths are texts everywhere else
+        with open(path, encoding="utf-8") as opened:  # noqa: PTH123 -- all other paths are strings
             given = yaml.safe_load(opened)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise WebConfigError(f"--web.config.file={path}: {_brief(error)}") from None

@@ -1,4 +1,4 @@
-"""Baseline: the same server-side applies with the same client, in a bare loop."""
+"""Baseline: the same server-side applies with the same client, in a minimal loop."""
 
 import asyncio
 import time
