@@ -92,6 +92,8 @@ def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry
         limits=ExecutorLimits(timeout=given.collector_timeout),
         series_limit=given.series_limit,
         cpu_limits=CpuLimits(limit=given.cpu_limit),
+        detailed=given.detailed_metrics,
+        uevents=given.host.uevents,
     )
 
 

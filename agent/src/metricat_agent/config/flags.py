@@ -50,6 +50,9 @@ GENERAL = (
         "PERCENT",
         former_names=("self.cpu-budget",),
     ),
+    Option(
+        "agent.detailed-metrics", "false", "expose all metrics about the collectors, for every collector", switch=True
+    ),
     Option("collector.disable-defaults", "false", "disable all collectors that no setting enables", switch=True),
     Option(
         "collector.timeout",

@@ -72,6 +72,7 @@ class Settings:
     log_format: str
     cpu_limit: float
     """As a ratio of one core."""
+    detailed_metrics: bool
     collector_timeout: float
     series_limit: int
     once: bool
@@ -100,6 +101,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mappi
         log_level=raw.choice("log.level"),
         log_format=raw.choice("log.format"),
         cpu_limit=raw.number("agent.cpu-limit", 0.1, 100) / 100,
+        detailed_metrics=raw.is_on("agent.detailed-metrics"),
         collector_timeout=raw.seconds("collector.timeout", 0.1, 60),
         series_limit=int(raw.number("collector.series-limit", 1, 1_000_000)),
         once=once,

@@ -61,6 +61,7 @@ def registry(root: Path, *arguments: str) -> Registry:
     return Registry(
         (COLLECTORS[name](host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
         series_limit=given.series_limit,
+        detailed=given.detailed_metrics,
         limits=ExecutorLimits(timeout=60),  # only the content matters
     )
 
@@ -82,7 +83,8 @@ def test_host_gives_its_recorded_page(
     name: str, monkeypatch: pytest.MonkeyPatch, scrape_of: Callable[[str], Scrape]
 ) -> None:
     monkeypatch.setattr(os, "sysconf", lambda _: 4096)
-    page = registry(HOSTS / name, *(f"--collector.{one}" for one in SELECTED[name])).scrape()
+    flags = [f"--collector.{one}" for one in SELECTED[name]]
+    page = registry(HOSTS / name, "--agent.detailed-metrics", *flags).scrape()
     assert scrape_of(page).of("node_scrape_collector_success") == {(one,): 1 for one in SELECTED[name]}
     recorded = HOSTS / f"{name}.prom"
     if os.environ.get("METRICAT_RECORD"):
@@ -118,7 +120,7 @@ def test_thousands_of_veth_devices_are_excluded_or_limited(tmp_path: Path, scrap
         return "\n\n" + "".join(f"{name}: 5 1 0 0 0 0 0 0 7 1 0 0 0 0 0 0\n" for name in names)
 
     by_default = registry(tmp_path, f"--collector.{netdev.NetworkDevices.name}")
-    every = registry(tmp_path, "--collector.netdev", "--collector.netdev.device-exclude=")
+    every = registry(tmp_path, "--collector.netdev", "--collector.netdev.device-exclude=", "--agent.detailed-metrics")
     for churn in range(3):
         table.write_text(devices(5000 * churn))
         assert set(scrape_of(by_default.scrape()).of("node_network_receive_bytes_total")) == {("eth0",)}

@@ -277,7 +277,7 @@ def test_dropped_series_are_counted(scrape_of: Callable[[str], Scrape]) -> None:
         def collect(self) -> Metrics:
             return [(ONE, [((f"veth{number}",), number) for number in range(3000)])]
 
-    registry = Registry([Many(Host())], series_limit=1000)
+    registry = Registry([Many(Host())], series_limit=1000, detailed=True)
     registry.scrape()
     scrape = scrape_of(registry.scrape())
     assert scrape.get("metricat_collector_series", collector="many") == 1000

@@ -11,7 +11,8 @@ from metricat_agent.collectors import Collector
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.exposition.model import gauge, single
 from metricat_agent.host.hostfs import Host
-from metricat_agent.scrape.registry import SERIES, Registry
+from metricat_agent.scrape.collector_metrics import DURATION, SERIES, CollectorState, collector_metrics
+from metricat_agent.scrape.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,15 @@ class Good(Collector):
         return [single(GOOD, 1)]
 
 
+class Empty(Collector):
+    name = "empty"
+    summary = "finds nothing"
+    families = ()
+
+    def collect(self) -> Metrics:
+        return []
+
+
 class Fickle(Collector):
     name = "fickle"
     summary = "fails or works as a test sets it"
@@ -46,7 +56,7 @@ class Fickle(Collector):
 
 def test_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], Scrape]) -> None:
     ticks = iter(range(100))
-    registry = Registry([Fickle(Host()), Good(Host())], clock=lambda: 1e9, timer=lambda: next(ticks))
+    registry = Registry([Fickle(Host()), Good(Host())], clock=lambda: 1e9, timer=lambda: next(ticks), detailed=True)
     registry.scrape()
     scrape = scrape_of(registry.scrape())
     assert scrape.get("node_good") == 1
@@ -55,6 +65,53 @@ def test_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], Sc
     assert scrape.of("metricat_collector_errors_total") == {("fickle",): 2, ("good",): 0}
     assert scrape.of("metricat_collector_last_success_timestamp_seconds") == {("good",): 1e9}
     assert scrape.of("metricat_collector_series") == {("fickle",): 0, ("good",): 1}
+
+
+def test_only_series_that_alerts_need_are_exposed_by_default(scrape_of: Callable[[str], Scrape]) -> None:
+    fickle, empty = Fickle(Host()), Empty(Host())
+    registry = Registry([fickle, empty, Good(Host())], clock=lambda: 1e9)
+    fickle.why = None
+    scrape = scrape_of(registry.scrape())
+    assert scrape.of("node_scrape_collector_success") == {("good",): 1}
+    assert {name for name in scrape.names if name.startswith("metricat_collector")} == set()
+    fickle.why = "no such disk"
+    for errors in (1, 2):
+        scrape = scrape_of(registry.scrape())
+        assert scrape.of("node_scrape_collector_success") == {("fickle",): 0, ("good",): 1}
+        assert scrape.of("metricat_collector_errors_total") == {("fickle",): errors}
+        assert scrape.of("metricat_collector_last_success_timestamp_seconds") == {("fickle",): 1e9}
+    fickle.why = None
+    scrape = scrape_of(registry.scrape())
+    assert scrape.of("node_scrape_collector_success") == {("fickle",): 1, ("good",): 1}
+    assert scrape.of("metricat_collector_errors_total") == {("fickle",): 2}
+    assert scrape.of("metricat_collector_last_success_timestamp_seconds") == {}
+
+
+def test_detailed_metrics_have_a_series_for_every_collector(scrape_of: Callable[[str], Scrape]) -> None:
+    scrape = scrape_of(Registry([Empty(Host()), Good(Host())], clock=lambda: 1e9, detailed=True).scrape())
+    both = {("empty",), ("good",)}
+    assert set(scrape.of("node_scrape_collector_duration_seconds")) == both
+    assert scrape.of("node_scrape_collector_success") == dict.fromkeys(both, 1)
+    assert scrape.of("metricat_collector_errors_total") == dict.fromkeys(both, 0)
+    assert scrape.of("metricat_collector_last_success_timestamp_seconds") == dict.fromkeys(both, 1e9)
+    assert scrape.of("metricat_collector_series") == {("empty",): 0, ("good",): 1}
+
+
+def test_durations_of_the_ten_slowest_collectors_are_exposed() -> None:
+    states = [CollectorState(f"c{number:02}") for number in range(30)]
+    for scrapes in range(20):
+        for number, state in enumerate(states):
+            state.record(1e9, number if scrapes != 10 or number else 25, 1, None)
+
+    def timed(*, shows_all: bool = False, detailed: bool = False) -> list[str]:
+        [(family, samples), *_] = collector_metrics(states, shows_all=shows_all, detailed=detailed)
+        assert family is DURATION
+        return [name for (name,), _ in samples]
+
+    assert timed() == [f"c{number}" for number in range(20, 30)], "one slow scrape does not change the selection"
+    assert timed(shows_all=True) == timed(detailed=True) == [f"c{number:02}" for number in range(30)]
+    states[3].record(1e9, 1000, 0, "timed out")
+    assert "c03" in timed(), "a collector that hangs is among the slowest at once"
 
 
 class Fixed(Collector):
@@ -91,7 +148,7 @@ def test_invalid_sample_fails_its_own_collector_only(
 ) -> None:
     fixed = Fixed(Host())
     fixed.given = [(LABELED, [(("sda", "read"), 1)]), bad]  # type: ignore[list-item] # an invalid metric
-    registry = Registry([fixed, Good(Host())])
+    registry = Registry([fixed, Good(Host())], detailed=True)
     for _ in range(2):
         scrape = scrape_of(registry.page(fmt).plain.decode())
     assert scrape.of("node_scrape_collector_success") == {("fixed",): 0, ("good",): 1}
@@ -117,7 +174,7 @@ class Yielding(Fickle):
 
 
 def test_collector_that_yields_loses_families_that_others_expose(scrape_of: Callable[[str], Scrape]) -> None:
-    scrape = scrape_of(Registry([Yielding(Host()), Good(Host())]).scrape())
+    scrape = scrape_of(Registry([Yielding(Host()), Good(Host())], detailed=True).scrape())
     assert scrape.get("node_good") == 1
     assert scrape.get("node_extra") == 3
     assert scrape.of("metricat_collector_series") == {("good",): 1, ("yielding",): 1}

@@ -1,0 +1,149 @@
+"""Metrics about the collectors: success, duration, failures.
+
+Every series costs CPU time, and storage in Prometheus. So by default a scrape has only the series that alerts and
+dashboards need. See docs/design/0015-what-a-scrape-costs.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from metricat_agent.exposition.model import Metrics, Sample, counter, gauge
+from metricat_agent.host.skips import EXPECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DURATION = gauge(
+    "node_scrape_collector_duration_seconds",
+    "Duration of a collector's scrape, in seconds. By default, only of the ten slowest collectors.",
+    "collector",
+)
+SUCCESS = gauge(
+    "node_scrape_collector_success",
+    "1 if a collector succeeded, 0 if it failed. By default, absent until it returns a series or fails.",
+    "collector",
+)
+ERRORS = counter(
+    "metricat_collector_errors_total",
+    "Number of scrapes at which a collector failed. By default, absent until it fails.",
+    "collector",
+)
+LAST_SUCCESS = gauge(
+    "metricat_collector_last_success_timestamp_seconds",
+    "Time of a collector's last success, in seconds since 1970 (UTC). By default, absent while it succeeds.",
+    "collector",
+)
+SERIES = gauge(
+    "metricat_collector_series",
+    "Number of series that a collector exposed at this scrape. Only with --agent.detailed-metrics.",
+    "collector",
+)
+DROPPED = counter(
+    "metricat_collector_dropped_series_total",
+    "Series dropped because a collector exceeded --collector.series-limit, summed over scrapes; absent if none was.",
+    "collector",
+)
+SKIPPED = counter(
+    "metricat_collector_skipped_total",
+    "Files and other parts of the host that a collector left out, by reason, summed over scrapes; absent if none was.",
+    "collector",
+    "reason",
+)
+FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED, SKIPPED)
+_LOG = logging.getLogger(__name__)
+_NAMED_AT_ONCE = 5
+_MOST_NAMED = 200
+"""Upper bound of parts left out by a collector that the log names."""
+_SLOWEST = 10
+"""Number of collectors with a duration by default: as many as the dashboard shows."""
+_SMOOTHING = 0.1
+"""Weight of the last duration in the mean that selects the slowest collectors, so that their series do not flap."""
+_MICROSECOND = 6
+"""Digits of a duration after the point: more would be noise of the clock."""
+
+
+class CollectorState:
+    """The outcomes of one collector so far."""
+
+    def __init__(self, name: str) -> None:
+        self.labels = (name,)
+        self.seconds = 0.0
+        self.mean_seconds = 0.0
+        self.series = 0
+        self.errors = 0
+        self.dropped = 0
+        self.last_success: float | None = None
+        self.why: str | None = None
+        """Why the last scrape failed; None if it succeeded."""
+        self.has_appeared = False
+        """Whether the collector has returned a series or failed."""
+        self.skipped: dict[str, int] = {}
+        """Number of parts left out so far, by reason."""
+        self._skipped_parts: set[tuple[str, str]] = set()
+
+    def record(self, now: float, seconds: float, series: int, why: str | None) -> None:
+        """Record a success, or the reason of a failure; log a change."""
+        self.seconds = seconds
+        self.mean_seconds += (seconds - self.mean_seconds) * _SMOOTHING
+        self.series = series
+        if series or why is not None:
+            self.has_appeared = True
+        if why is not None:
+            self.errors += 1
+            if self.why != why:
+                _LOG.warning("collector %s fails: %s", *self.labels, why)
+        else:
+            self.last_success = now
+            if self.why is not None:
+                _LOG.warning("collector %s works again", *self.labels)
+        self.why = why
+
+    def record_skips(self, found: Mapping[tuple[str, str], str]) -> None:
+        """Count the parts that the collector left out. Log the first parts that were not left out before."""
+        skipped = dict(self.skipped)
+        for reason, _ in found:
+            skipped[reason] = skipped.get(reason, 0) + 1
+        self.skipped = skipped  # a scrape that does not wait for this collector reads it at the same time
+        new = [key for key in found if key not in self._skipped_parts]
+        if not new or len(self._skipped_parts) >= _MOST_NAMED:
+            return
+        self._skipped_parts.update(new)
+        for reason in {reason for reason, _ in new}:
+            named = [f"{part} ({found[reason, part]})" for why, part in new if why == reason]
+            more = f" and {len(named) - _NAMED_AT_ONCE} more" if len(named) > _NAMED_AT_ONCE else ""
+            level = logging.DEBUG if reason in EXPECTED else logging.WARNING
+            _LOG.log(
+                *(level, "collector %s leaves out, because of %s: %s%s"),
+                *(*self.labels, reason, ", ".join(named[:_NAMED_AT_ONCE]), more),
+            )
+
+
+def collector_metrics(states: Sequence[CollectorState], *, shows_all: bool, detailed: bool) -> Metrics:
+    """Return the metrics about the collectors of a scrape.
+
+    ``shows_all``: also those that have not returned a series yet, and all durations. ``detailed``: every family.
+    """
+    shown = states if shows_all or detailed else [state for state in states if state.has_appeared]
+    timed = shown
+    if not (shows_all or detailed) and len(shown) > _SLOWEST:
+        limit = sorted([state.mean_seconds for state in shown])[-_SLOWEST]
+        timed = [state for state in shown if state.mean_seconds >= limit]
+    skipped: list[Sample] = [
+        ((*state.labels, reason), number) for state in states for reason, number in state.skipped.items()
+    ]
+    last_success = [
+        (state.labels, state.last_success)
+        for state in shown
+        if state.last_success is not None and (detailed or state.why is not None)
+    ]
+    return [
+        (DURATION, [(state.labels, round(state.seconds, _MICROSECOND)) for state in timed]),
+        (SUCCESS, [(state.labels, int(state.why is None)) for state in shown]),
+        (ERRORS, [(state.labels, state.errors) for state in shown if detailed or state.errors]),
+        (LAST_SUCCESS, last_success),
+        (SERIES, [(state.labels, state.series) for state in shown] if detailed else []),
+        (DROPPED, [(state.labels, state.dropped) for state in shown if state.dropped]),
+        (SKIPPED, skipped),
+    ]
