@@ -6,10 +6,11 @@ import io
 import re
 from collections import Counter
 from contextlib import redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from metricat_agent.collectors import Filter
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config import settings
 from metricat_agent.scrape.registry import FAMILIES
@@ -17,6 +18,8 @@ from metricat_tools.generate import agent_metrics
 from support.paths import DOCS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from metricat_agent.exposition.model import Family
     from metricat_agent.host.hostfs import Host
 
@@ -46,6 +49,31 @@ def test_collectors_expose_only_declared_families(name: str, merged_host: Host) 
     undeclared = exposed - {family.name for family in COLLECTORS[name].families}
     assert exposed, "the recorded hosts have files for every collector"
     assert bool(undeclared) == (name in {"bcachefs", "hwmon", "meminfo", "zfs"})
+
+
+class Recorder(dict[str, Any]):
+    """A mapping that records which of its keys are read."""
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        super().__init__(values)
+        self.read = set[str]()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.read.add(key)
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, kind in COLLECTORS.items() if kind.options or kind.filter_flags))
+def test_collectors_read_every_option_and_filter_that_they_declare(name: str, merged_host: Host) -> None:
+    kind = COLLECTORS[name]
+    settings = Recorder({option.name: option.parse(option.default) for option in kind.options})
+    filters = Recorder({flags.exclude: Filter() for flags in kind.filter_flags})
+    kind(merged_host, filters, settings).collect()
+    assert (settings.read, filters.read) == (set(settings), set(filters))
 
 
 def test_units() -> None:
