@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from metricat_agent import __version__
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import Metrics, counter, gauge, single
-from metricat_agent.host.cached_files import read_text
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
@@ -29,15 +28,21 @@ RESIDENT_MEMORY = gauge("metricat_agent_resident_memory_bytes", "Resident memory
 
 def read(host: Host) -> tuple[str, int, float]:
     """Return the agent's statm (``man 5 proc_pid_statm``), the page size in bytes, and the CPU time in seconds."""
-    return read_text(f"{host.self_proc}/statm"), os.sysconf("SC_PAGE_SIZE"), time.process_time()
+    return host.files.text(f"{host.self_proc}/statm"), os.sysconf("SC_PAGE_SIZE"), time.process_time()
 
 
-def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:
-    """Return versions, CPU time and resident memory. The second number of statm is the resident pages."""
+def versions() -> Metrics:
+    """Return the versions of the agent and its Python, which do not change."""
     python = ".".join(map(str, sys.version_info[:3]))
     return [
         (BUILD_INFO, [((__version__, python), 1)]),
         (EXPORTER, [(("", os.uname().machine, sys.platform, "", "", "metricat", __version__), 1)]),
+    ]
+
+
+def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:
+    """Return CPU time and resident memory. The second number of statm is the resident pages."""
+    return [
         single(CPU_SECONDS, cpu_seconds),
         single(RESIDENT_MEMORY, int(statm.split()[1]) * page),
     ]
@@ -51,6 +56,10 @@ class Agent(Collector):
     essential = True
     families = (BUILD_INFO, EXPORTER, CPU_SECONDS, RESIDENT_MEMORY)
 
+    def setup(self) -> None:
+        """Look up the versions once."""
+        self._versions = versions()
+
     def collect(self) -> Metrics:
         """Return the version, CPU time and resident memory of this process."""
-        return parse(*read(self.host))
+        return self._versions + parse(*read(self.host))

@@ -23,5 +23,4 @@ _FORMAT = 16 + library.MAX_WBITS
 
 def gzipped(data: bytes) -> bytes:
     """Return the data in gzip format."""
-    compressor = library.compressobj(1, library.DEFLATED, _FORMAT)
-    return compressor.compress(data) + compressor.flush()
+    return library.compress(data, 1, _FORMAT)

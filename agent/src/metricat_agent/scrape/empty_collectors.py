@@ -25,14 +25,6 @@ class SkipLimits:
     seconds: float = 120
 
 
-@dataclass(slots=True)
-class _Skip:
-    """The scrapes for which a collector is still skipped, and the time at which it must run again."""
-
-    left: int
-    until: float
-
-
 class EmptyCollectors:
     """Selects the collectors that run at a scrape. Thread-safe."""
 
@@ -48,35 +40,33 @@ class EmptyCollectors:
         self._clock = clock
         self._lock = threading.Lock()
         self._last: str | None = None
-        self._skips: dict[str, _Skip] = {}
+        self._scrapes = 0
+        self._skipped: dict[str, tuple[int, float]] = {}
+        """By collector: the number of the scrape, and the time, at which it runs again."""
 
     def begin(self, names: Iterable[str], *, skips: bool = True) -> tuple[list[str], str | None]:
         """Return the collectors to run at a scrape, all without ``skips``, and a token for `record`."""
         with self._lock:
-            now = self._clock()
-            token = self._uevents()
+            self._scrapes += 1
+            scrapes, now, token = self._scrapes, self._clock(), self._uevents()
             if token is None or token != self._last:
                 self._last = token
-                self._skips = {}
-            known = self._skips
-            if not skips or not known:
+                self._skipped = {}
+            if not skips:
                 return list(names), token
-            return [name for name in names if name not in known or self._must_run(known[name], now)], token
+            skipped = {name for name, (scrape, at) in self._skipped.items() if scrapes < scrape and now < at}
+            return [name for name in names if name not in skipped], token
 
     def record(self, found: Iterable[str], empty: Iterable[str], token: str | None) -> None:
         """Record which collectors of a scrape returned series, and which returned none."""
         with self._lock:
             if token is None or token != self._last:
                 return  # devices changed during the scrape, and the collectors may have run before
-            for name in found:
-                self._skips.pop(name, None)
-            until = self._clock() + self._limits.seconds
+            skipped, limits = self._skipped, self._limits
+            for name in skipped.keys() & found:
+                del skipped[name]
+            at = self._clock() + limits.seconds
             for name in empty:
                 # The first skips have different lengths, so that the collectors do not all run at the same scrape.
-                left = self._limits.scrapes if name in self._skips else len(self._skips) % self._limits.scrapes
-                self._skips[name] = _Skip(left, until)
-
-    @staticmethod
-    def _must_run(skip: _Skip, now: float) -> bool:
-        skip.left -= 1
-        return skip.left < 0 or now >= skip.until
+                length = limits.scrapes if name in skipped else len(skipped) % limits.scrapes
+                skipped[name] = (self._scrapes + length + 1, at)

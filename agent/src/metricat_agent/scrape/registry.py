@@ -126,6 +126,8 @@ class Registry:
     ) -> None:
         """`detailed` adds all metrics about the collectors. `uevents` is described in `EmptyCollectors`."""
         self._records = {collector.name: _Record(collector, series_limit) for collector in collectors}
+        self.names = tuple(self._records)
+        """The names of the collectors, in the order of a scrape."""
         self._clock = clock
         self._detailed = detailed
         self._empty = EmptyCollectors(uevents)
@@ -136,20 +138,18 @@ class Registry:
         self._executor: CollectorExecutor[_Written] = CollectorExecutor(limits, timer)
         self._single_flight: SingleFlight[ScrapeResult] = SingleFlight()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the collectors, in the order of a scrape."""
-        return tuple(self._records)
-
     def page(self, fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> ScrapeResult:
         """Return a scrape of the selected collectors, by default all that are not paused; share one that is running.
 
         Raises `UnknownCollectorError`. A failing collector never raises.
         """
-        if unknown := sorted({*collect, *exclude} - set(self._records)):
+        if unknown := sorted({*collect, *exclude} - self._records.keys()):
             raise UnknownCollectorError(", ".join(unknown))
-        without = exclude if collect else {*exclude, *self._cpu_limiter.paused}
-        selected = tuple([name for name in self._records if (not collect or name in collect) and name not in without])
+        selected, paused = self.names, self._cpu_limiter.paused
+        if collect:
+            selected = tuple([name for name in selected if name in collect and name not in exclude])
+        elif exclude or paused:
+            selected = tuple([name for name in selected if name not in exclude and name not in paused])
         return self._single_flight.get(
             (fmt, selected, bool(collect)), lambda: ScrapeResult(self._bytes(fmt, selected, by_name=bool(collect)))
         )

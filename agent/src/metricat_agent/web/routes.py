@@ -34,19 +34,19 @@ class Router:
         self._telemetry_path = telemetry_path
         self._scrapes = threading.BoundedSemaphore(max_requests) if max_requests else None
         self.stopping = False
-
-    def respond(self, request: Request) -> Response:
-        """Return the response to a request."""
-        routes: dict[str, Callable[[Request], Response]] = {
-            self._telemetry_path: self._metrics,
+        self._routes: dict[str, Callable[[Request], Response]] = {
+            telemetry_path: self._metrics,
             "/": self._landing,
             "/-/healthy": lambda _: Response(200, b"healthy\n"),
             "/-/ready": lambda _: Response(503, b"stopping\n") if self.stopping else Response(200, b"ready\n"),
         }
+
+    def respond(self, request: Request) -> Response:
+        """Return the response to a request."""
         if request.method not in METHODS:
             message = f"method not allowed: use {' or '.join(METHODS)}\n".encode()
             return Response(405, message, headers=(("Allow", ", ".join(METHODS)),))
-        route = routes.get(request.path)
+        route = self._routes.get(request.path)
         if route is None:
             return Response(404, f"not found: the metrics are at {self._telemetry_path}\n".encode())
         return route(request)
