@@ -34,18 +34,19 @@ _LOG = logging.getLogger("metricat_agent")
 def main() -> int:
     """Run; return 0 after a signal, 1 if the agent cannot listen or print, 2 if a setting cannot be used."""
     table = collectors_for(sys.platform)
-    arguments, notes = translate(sys.argv[1:])
     try:
+        arguments, notes = translate(sys.argv[1:])
         given = settings.parse(arguments, os.environ, table)
         configure(given.log_level, given.log_format, access=given.access_log)
         authenticator = _authenticator(given)
     except settings.SettingError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 2
-    for note in (*notes, *given.deprecations):
+    for note in (*notes, *given.deprecations, *given.warnings):
         _LOG.warning("%s", note)
-    for variable in unknown_variables(os.environ, table):
-        _LOG.warning("environment variable %s is not a setting; --help lists all settings", variable)
+    for variable, near in unknown_variables(os.environ, table).items():
+        hint = f"did you mean {near}? " if near else ""
+        _LOG.warning("environment variable %s is not a setting; %s--help lists all settings", variable, hint)
     registry = _registry(given, table)
     if given.once:
         return _print(registry.scrape().encode())

@@ -85,7 +85,7 @@ def test_unknown_variables_are_logged_except_those_of_services() -> None:
         timeout=30,
         env=environment,
     )
-    assert re.findall(r"METRICAT_\w+", done.stderr) == ["METRICAT_COLLECTOR_CPUS"]
+    assert re.findall(r"METRICAT_\w+", done.stderr) == ["METRICAT_COLLECTOR_CPUS", "METRICAT_COLLECTOR_CPU"]
 
 
 def test_former_name_of_a_flag_is_logged_at_start() -> None:

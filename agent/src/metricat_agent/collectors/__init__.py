@@ -9,6 +9,7 @@ in base units (seconds, bytes). Rates and percentages belong in PromQL.
 from __future__ import annotations
 
 import re
+import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
@@ -32,9 +33,11 @@ POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nod
 def pattern(text: str) -> re.Pattern[str]:
     """Compile the regular expression of a setting. Raise ValueError with a message that says what to write."""
     try:
-        return re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression ({error}); write one such as ^(a|b)$") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # Go supports [[:alpha:]]; here it means something different
+            return re.compile(text)
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
+        raise ValueError(f"not a regular expression ({error}); write for example ^(a|b)$") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,9 +85,9 @@ def parse(stats: str, table: str, wanted: tuple[str, ...] = LABELS) -> Metrics:
 
 def parse_labels(text: str) -> tuple[str, ...]:
     """Return the labels of a comma-separated list."""
-    given = tuple([label for label in text.split(",") if label])
+    given = tuple(text.split(",")) if text else ()
     if unknown := [label for label in given if label not in LABELS]:
-        raise ValueError(f"unknown label {unknown[0]}; choose from {', '.join(LABELS)}")
+        raise ValueError(f"unknown label '{unknown[0]}'; choose from {', '.join(LABELS)}")
     return given
 
 

@@ -10,11 +10,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T_co = TypeVar("T_co", covariant=True)
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?|\.[0-9]+")
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 def variable_name(setting: str) -> str:
     """Return the name of a setting's environment variable."""
     return "METRICAT_" + re.sub(r"[^A-Z0-9]", "_", setting.upper())
+
+
+def parse_whole(text: str, least: int, most: int, example: object) -> int:
+    """Return a whole number from ``least`` to ``most``, in plain digits; raise ValueError for any other text."""
+    if not _WHOLE.fullmatch(text) or not least <= int(text) <= most:
+        raise ValueError(f"not a whole number from {least} to {most}; write for example {example}")
+    return int(text)
+
+
+def parse_decimal(text: str) -> float:
+    """Return a number in plain digits, such as ``1.5``; raise ValueError for ``1e3``, ``1_000``, ``nan`` or ``010``."""
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(f"not a number: {text}")
+    return float(text)
+
+
+def parse_boolean(text: str) -> bool:
+    """Return whether a text means on; raise ValueError if it means neither on nor off."""
+    word = text.lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise ValueError("not a boolean; write true or false")
+    return word in _TRUE
 
 
 @dataclass(frozen=True, slots=True)

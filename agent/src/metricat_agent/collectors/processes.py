@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.option import CollectorOption, switch
+from metricat_agent.collectors.option import CollectorOption, parse_whole, switch
 from metricat_agent.exposition.model import Family, Metrics, gauge, single
 from metricat_agent.host.process_sampler import ProcessSampler
 from metricat_agent.host.processes import ProcSource, PsutilSource
@@ -92,9 +92,7 @@ def parse_totals(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
 
 def parse_top(text: str) -> int:
     """Return the number of processes to expose. Raise ValueError if it is out of range."""
-    if not text.isdigit() or not 1 <= int(text) <= _MOST:
-        raise ValueError(f"not a number from 1 to {_MOST}; write for example 10")
-    return int(text)
+    return parse_whole(text, 1, _MOST, 10)
 
 
 def parse_mask(text: str) -> str:

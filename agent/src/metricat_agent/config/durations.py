@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import re
 
+from metricat_agent.collectors.option import parse_decimal
+
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_MOST_SECONDS = 2**63 / 1e9
+"""Go counts nanoseconds in 64 bits."""
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 
 
 def parse_seconds(text: str) -> float:
     """Return a plain number of seconds, such as ``1.5``; raise ValueError for any other text."""
     try:
-        return float(text)
+        return parse_decimal(text)
     except ValueError:
         raise ValueError(f"invalid number of seconds '{text}'; use for example 1.5") from None
 
@@ -26,4 +30,7 @@ def parse_go_duration(text: str) -> float:
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"invalid duration '{text}'; use for example 1s, 500ms or 1m30s")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _MOST_SECONDS:
+        raise ValueError(f"duration '{text}' is above 290 years; use for example 1s, 500ms or 1m30s")
+    return seconds

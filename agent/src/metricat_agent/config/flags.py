@@ -71,16 +71,30 @@ GENERAL = (
 )
 
 
+_FORMER_FILTERS = {
+    "collector.diskstats.device-exclude": ("collector.diskstats.ignored-devices",),
+    "collector.filesystem.fs-types-exclude": ("collector.filesystem.ignored-fs-types",),
+    "collector.filesystem.mount-points-exclude": ("collector.filesystem.ignored-mount-points",),
+    "collector.netdev.device-exclude": ("collector.netdev.device-blacklist",),
+    "collector.netdev.device-include": ("collector.netdev.device-whitelist",),
+}
+"""Names that node_exporter 1.12.1 still accepts for its filters, but no longer documents."""
+
+
 def collector_options(name: str, collector: type[Collector]) -> Iterator[Option]:
     """Yield the settings of one collector, its switch first."""
     yield Option(f"collector.{name}", str(collector.on_by_default).lower(), "enable this collector", switch=True)
     for option in collector.options:
         yield option.below(f"collector.{name}")
     for flags in collector.filter_flags:
-        yield Option(f"collector.{name}.{flags.exclude}", flags.default_exclude, f"exclude these {flags.what}", "REGEX")
+        yield _filter(f"collector.{name}.{flags.exclude}", flags.default_exclude, f"exclude these {flags.what}")
         if flags.include:
             what = f"include only these {flags.what}; cannot be combined with {flags.exclude}"
-            yield Option(f"collector.{name}.{flags.include}", "", what, "REGEX")
+            yield _filter(f"collector.{name}.{flags.include}", "", what)
+
+
+def _filter(name: str, default: str, what: str) -> Option:
+    return Option(name, default, what, "REGEX", former_names=_FORMER_FILTERS.get(name, ()))
 
 
 def all_options(table: Mapping[str, type[Collector]]) -> Iterator[Option]:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from metricat_agent import __version__
-from metricat_agent.collectors.option import variable_name
+from metricat_agent.collectors.option import parse_boolean, parse_decimal, parse_whole, variable_name
 from metricat_agent.config import flags
 from metricat_agent.config.durations import parse_seconds
+from metricat_agent.config.hints import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from metricat_agent.collectors import Collector
     from metricat_agent.collectors.option import Option
+    from metricat_agent.config.yaml_text import Node
 
-_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
 variable: METRICAT_ and the name in capitals, with _ for . and -. A flag takes precedence over the file, and the file
-over the environment. NODE_NAME in the environment gives the node's name, which a container cannot read itself."""
-_SETTING = re.compile(r"METRICAT_(?!\w+_(?:SERVICE_HOST|(?:SERVICE_)?PORT)(?:_|$))")
-"""Variables of the agent, without those that a kubelet sets for Services in the same namespace."""
+over the environment. NODE_NAME in the environment gives the node's name, which a container cannot read itself.
+The agent replaces an argument @FILE by the lines of FILE, one argument a line."""
+_OF_SERVICE = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
+"""How the variables continue that a kubelet sets for a Service in the same namespace, after the Service's name."""
 _VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
+T = TypeVar("T")
 
 
 class SettingError(Exception):
@@ -45,8 +47,9 @@ class Value:
         return self.texts[-1] if self.texts else ""
 
     def error(self, why: str) -> SettingError:
-        """Return the error for a value that cannot be used."""
-        return SettingError(f"{self.written}: {why}")
+        """Return the error for a value that cannot be used, on one line."""
+        shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in f"{self.written}: {why}")
+        return SettingError(shown)
 
 
 class RawSettings:
@@ -59,6 +62,8 @@ class RawSettings:
         self._values = values
         self.deprecations = tuple(deprecations)
         """A message for each setting that was given by a former name."""
+        for name, value in values.items():
+            _check_texts(defaults[name], value)
 
     def explicit(self, name: str) -> Value | None:
         """Return the value of a setting that was given; None for a default."""
@@ -70,41 +75,58 @@ class RawSettings:
 
     def is_on(self, name: str) -> bool:
         """Return whether a switch is on."""
-        value = self.get(name)
-        if value.text.lower() in (*_TRUE, *_FALSE):
-            return value.text.lower() in _TRUE
-        raise value.error("not a boolean; write true or false")
+        return self._parsed(name, parse_boolean)
+
+    def whole(self, name: str, least: int, most: int) -> int:
+        """Return a whole number from ``least`` to ``most``."""
+        return self._parsed(name, lambda text: parse_whole(text, least, most, self._defaults[name].default))
 
     def number(self, name: str, least: float, most: float) -> float:
-        """Return a number from ``least`` to ``most``."""
-        value = self.get(name)
-        try:
-            number = float(value.text)
-        except ValueError:
-            number = least - 1
-        return self._within(name, number, least, most)
+        """Return a number from ``least`` to ``most``, with or without decimals."""
+
+        def parse(text: str) -> float:
+            try:
+                number = parse_decimal(text)
+            except ValueError:
+                number = least - 1
+            return self._within(name, number, least, most)
+
+        return self._parsed(name, parse)
 
     def seconds(self, name: str, least: float, most: float) -> float:
         """Return a number of seconds from ``least`` to ``most``."""
+        return self._parsed(name, lambda text: self._within(name, parse_seconds(text), least, most))
+
+    def _parsed(self, name: str, parse: Callable[[str], T]) -> T:
         value = self.get(name)
         try:
-            number = parse_seconds(value.text)
+            return parse(value.text)
         except ValueError as error:
             raise value.error(str(error)) from None
-        return self._within(name, number, least, most)
 
     def _within(self, name: str, number: float, least: float, most: float) -> float:
         if not least <= number <= most:
             example = self._defaults[name].default
-            raise self.get(name).error(f"not a number from {least:g} to {most:g}; write for example {example}")
+            raise ValueError(f"not a number from {least:g} to {most:g}; write for example {example}")
         return number
 
     def choice(self, name: str) -> str:
         """Return the value, which must be one of the words that the setting accepts."""
         value, words = self.get(name), self._defaults[name].choices
-        if value.text not in words:
+        if value.text.lower() not in words:
             raise value.error(f"unknown value; write {', '.join(words[:-1])} or {words[-1]}")
-        return value.text
+        return value.text.lower()
+
+
+def _check_texts(option: Option, value: Value) -> None:
+    """Reject several values of a setting that takes one, and equal or empty values among several."""
+    different = set(value.texts)
+    if not option.many and len(different) > 1:
+        raise value.error("different values of a setting that takes one; give one of them")
+    if option.many and len(different) < len(value.texts):
+        raise value.error("one of the values is given twice; remove one of them")
+    if len(different) > 1 and "" in different:
+        raise value.error("an empty value among others; remove it")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -116,17 +138,19 @@ class _Parser(argparse.ArgumentParser):
 def _error_text(message: str, known: Iterable[str]) -> str:
     """Return the message for an error of argparse; hide the value of an unknown flag, which may be a secret."""
     if found := re.fullmatch(r"unrecognized arguments: (\S+).*", message, re.DOTALL):
-        from difflib import get_close_matches  # noqa: PLC0415 -- needed only after a typing error
-
-        name = found[1].partition("=")[0]
-        near = "".join(f"did you mean {flag}? " for flag in get_close_matches(name, known, 1))
-        return f"{name}: unknown setting; {near}--help lists all settings"
+        return _unknown(found[1].partition("=")[0], known)
     if found := re.fullmatch(r"argument (\S+): ignored explicit argument '(.*)'", message, re.DOTALL):
         name = found[1].removeprefix("--no-").removeprefix("--")
         return f"{found[1]}={found[2]}: takes no value; write --{name} or --no-{name}"
     if found := re.fullmatch(r"argument (\S+): expected one argument", message):
         return f"{found[1]}: missing value; write {found[1]}=VALUE"
     return f"{message}; --help lists all settings"
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = nearest(name, known)
+    hint = f"did you mean {near}? " if near else ""
+    return f"{name}: unknown setting; {hint}--help lists all settings"
 
 
 class _FormerNames:
@@ -138,11 +162,15 @@ class _FormerNames:
         self.messages: list[str] = []
 
     def replace(self, values: Mapping[str, Value], spelling: Callable[[str], str]) -> dict[str, Value]:
-        """Return the values by current name; a value under the current name takes precedence."""
-        former = [name for name in values if name in self.current]
-        self.messages += [f"{spelling(name)} is deprecated; use {spelling(self.current[name])}" for name in former]
-        by_former_name = {self.current[name]: values[name] for name in former}
-        return {**by_former_name, **{name: values[name] for name in values if name not in self.current}}
+        """Return the values by current name; raise `SettingError` for different values under two names."""
+        found = {name: value for name, value in values.items() if name not in self.current}
+        for name in (name for name in values if name in self.current):
+            current = self.current[name]
+            self.messages.append(f"{spelling(name)} is deprecated; use {spelling(current)}")
+            if current in found and found[current].texts != values[name].texts:
+                raise values[name].error(f"cannot be combined with {found[current].written}; remove {spelling(name)}")
+            found.setdefault(current, values[name])
+        return found
 
 
 def load(
@@ -154,7 +182,7 @@ def load(
     given = vars(_parser(table).parse_args(arguments))
     once = given.pop("once")
     by_flag = former.replace(
-        {name: _flag_value(name, text) for name, text in given.items() if text is not None}, lambda name: f"--{name}"
+        {name: _flag_value(name, texts) for name, texts in given.items() if texts is not None}, lambda name: f"--{name}"
     )
     variables = {variable_name(name): name for name in (*options, *former.current)}
     by_variable = former.replace(
@@ -168,63 +196,96 @@ def load(
     by_file: dict[str, Value] = {}
     file = by_flag.get("config.file") or by_variable.get("config.file")
     if file and file.text:
-        in_file = load_file(file, {*options, *former.current}, environment)
+        known = {name: option for option in options.values() for name in (option.name, *option.former_names)}
+        in_file = load_file(file, known, environment)
         by_file = former.replace(in_file, lambda name: f"{name} in {file.text}")
     return RawSettings(options, {**by_variable, **by_file, **by_flag}, former.messages), once
 
 
-def unknown_variables(environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> list[str]:
-    """Return the environment variables that start with METRICAT_ but are not settings."""
+def unknown_variables(environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> dict[str, str]:
+    """Return the environment variables that start with METRICAT_ but are not settings, each with the nearest setting.
+
+    Variables that a kubelet sets for a Service in the same namespace are left out.
+    """
     options = flags.all_options(table)
     known = {variable_name(name) for option in options for name in (option.name, *option.former_names)}
-    return sorted(name for name in environment if _SETTING.match(name) and name not in known)
+    unknown = sorted(name for name in environment if name.startswith("METRICAT_") and name not in known)
+    services = [name.removesuffix("_SERVICE_HOST") for name in environment if name.endswith("_SERVICE_HOST")]
+    ignored = tuple(service + ending for service in services for ending in _OF_SERVICE)
+    return {name: nearest(name, known) for name in unknown if not name.startswith(ignored)}
 
 
-def _flag_value(name: str, text: str | bool | list[str]) -> Value:  # noqa: FBT001 -- argparse returns a bool
-    if isinstance(text, bool):
-        return Value((str(text).lower(),), f"--{'' if text else 'no-'}{name}")
-    texts = tuple(text) if isinstance(text, list) else (text,)
-    return Value(texts, f"--{name}={','.join(texts)}")
+def _flag_value(name: str, given: list[str] | list[bool]) -> Value:
+    """Return the value of a flag; raise `SettingError` for a switch that is turned both on and off."""
+    if isinstance(given[0], bool):
+        if len(set(given)) > 1:
+            raise SettingError(f"--{name}: cannot be combined with --no-{name}; remove one of them")
+        return Value((str(given[0]).lower(),), f"--{'' if given[0] else 'no-'}{name}")
+    return Value(tuple(map(str, given)), f"--{name}={','.join(map(str, given))}")
 
 
-def load_file(file: Value, known: Collection[str], environment: Mapping[str, str]) -> dict[str, Value]:
+def load_file(file: Value, known: Mapping[str, Option], environment: Mapping[str, str]) -> dict[str, Value]:
     """Return the settings of a YAML file by name; its keys are the known names, whole or nested at the dots."""
-    import yaml  # noqa: PLC0415 -- 1 MiB of memory, needed only with such a file
+    from metricat_agent.config.yaml_text import YamlError, read_file  # noqa: PLC0415 -- imports yaml
 
     try:
-        with open(file.text, encoding="utf-8") as opened:  # noqa: PTH123 -- all other paths are strings
-            content = yaml.safe_load(opened)
-        leaves = list(_flat(file, "", {} if content is None else content))
+        root = read_file(file.text)
+        leaves = [] if root is None or root.is_null else list(_flat(file, "", root))
     except RecursionError:
         raise file.error("nested too deeply or recursively; write KEY: VALUE lines") from None
-    except OSError as error:
-        raise file.error(f"cannot be read: {error.strerror}; give the path of a file that the agent can read") from None
-    except (ValueError, yaml.YAMLError) as error:
-        why = getattr(error, "problem", None) or "not valid text"
-        mark = getattr(error, "problem_mark", None)
-        line = f" in line {mark.line + 1}" if mark else ""
-        raise file.error(f"invalid YAML: {why}{line}; write KEY: VALUE lines") from None
-    found = {}
-    for name, texts in leaves:
-        where = f"{name} in {file.text}"
+    except YamlError as error:
+        raise file.error(str(error)) from None
+    found: dict[str, Value] = {}
+    lines: dict[str, int] = {}
+    for name, node in leaves:
+        where = f"{file.text}, line {node.line}"
         setting = name.removesuffix(".enabled") if name.startswith("collector.") else name
         if setting not in known or setting == "config.file":
-            raise SettingError(f"{where}: unknown setting; --help lists all settings; leave out the leading --")
-        shown = f"{name}: {', '.join(texts)} in {file.text}" if texts else where
-        found[setting] = Value(tuple(_expanded(text, shown, environment) for text in texts), shown)
+            near = nearest(name, (option for option in known if option != "config.file"))
+            hint = f"did you mean {near}? " if near else ""
+            raise Value((), f"{name} in {where}").error(
+                f"unknown setting; {hint}--help lists all settings; leave out the leading --"
+            )
+        if setting in found:
+            raise Value((), f"{name} in {where}").error(
+                f"the setting is given in line {lines[setting]} too; remove one of them"
+            )
+        lines[setting] = node.line
+        found[setting] = _file_value(name, where, node, known[setting], environment)
     return found
 
 
-def _flat(file: Value, prefix: str, content: object) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield the leaves of nested mappings as texts; keys may also contain dots."""
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from _flat(file, f"{prefix}.{key}" if prefix else str(key), value)
+def _flat(file: Value, prefix: str, node: Node) -> Iterator[tuple[str, Node]]:
+    """Yield the leaves of nested mappings; keys may also contain dots."""
+    if isinstance(node.value, dict):
+        if prefix and not node.value:
+            where = f"{prefix} in {file.text}, line {node.line}"
+            raise SettingError(f"{where}: an empty mapping; write a value or remove the key")
+        for key, value in node.value.items():
+            yield from _flat(file, f"{prefix}.{key}" if prefix else key, value)
     elif not prefix:
         raise file.error("not a mapping; write KEY: VALUE lines")
     else:
-        texts = content if isinstance(content, list) else [content]
-        yield prefix, tuple("" if text is None else str(text) for text in texts)
+        yield prefix, node
+
+
+def _file_value(name: str, where: str, node: Node, option: Option, environment: Mapping[str, str]) -> Value:
+    """Return the value of one key; raise `SettingError` if it cannot be the text or the texts of the setting."""
+    items = node.value if isinstance(node.value, list) else [node]
+    texts = [item.value for item in items if isinstance(item.value, str)]
+    written = f"{name}: {', '.join(texts)} in {where}" if any(texts) else f"{name} in {where}"
+    value = Value(tuple(texts), written)
+    if not items:
+        raise value.error("an empty list; write at least one value, or remove the key")
+    if isinstance(node.value, list) and not option.many:
+        raise value.error("a list; the setting takes one value, not a list")
+    if len(texts) < len(items):
+        raise value.error("a list or a mapping inside a list; write one text for each item")
+    if any(item.is_null for item in items):
+        raise value.error("no value; write one, or remove the key; '' is an empty text")
+    if not option.switch and any(item.kind == "bool" for item in items):
+        raise value.error("a boolean where another value belongs; write that value, or quote the word")
+    return Value(tuple(_expanded(text, written, environment) for text in texts), written)
 
 
 def _expanded(text: str, where: str, environment: Mapping[str, str]) -> str:
@@ -268,9 +329,8 @@ def _add(group: argparse._ActionsContainer, option: Option) -> None:
     for name in (option.name, *option.former_names):
         shown = what if name == option.name else argparse.SUPPRESS
         if not option.switch:
-            action = "append" if option.many else "store"
-            group.add_argument(f"--{name}", dest=name, action=action, metavar=metavar, help=shown)
+            group.add_argument(f"--{name}", dest=name, action="append", metavar=metavar, help=shown)
             continue
-        group.add_argument(f"--{name}", dest=name, action="store_true", default=None, help=shown)
+        group.add_argument(f"--{name}", dest=name, action="append_const", const=True, help=shown)
         opposite = f"opposite of --{name}" if name == option.name else argparse.SUPPRESS
-        group.add_argument(f"--no-{name}", dest=name, action="store_false", default=None, help=opposite)
+        group.add_argument(f"--no-{name}", dest=name, action="append_const", const=False, help=opposite)

@@ -8,25 +8,30 @@ from __future__ import annotations
 import re
 import socket
 import sys
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.collectors import Collector, Filter, FilterFlags, pattern
+from metricat_agent.config.flags import collector_options
 from metricat_agent.config.loader import RawSettings, SettingError, load
 from metricat_agent.host.hostfs import Host, device_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from metricat_agent.config.loader import Value
 
 __all__ = ["Address", "CollectorSettings", "Secrets", "SettingError", "Settings", "address", "parse"]
 
 
+_HOST_NAME = re.compile(r"(?!-)[\w-]{1,63}(?:\.(?!-)[\w-]{1,63})*", re.ASCII)
+_ANY_NAMES = ("a", "0", "/", "\x01")
+"""Names that an expression matches together only if it matches every name, such as ``.*`` or ``veth|``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A listen address: an IP address (empty: all addresses, IPv4 and IPv6) and a port (0: any free port)."""
+    """A listen address: an IP address or host name (empty: all addresses, IPv4 and IPv6), a port (0: any free port)."""
 
     ip: str
     port: int
@@ -78,38 +83,56 @@ class Settings:
     once: bool
     deprecations: tuple[str, ...]
     """Messages for the settings that were given by a former name."""
+    warnings: tuple[str, ...]
+    """Messages for settings that the agent accepts but that have no effect."""
     collectors: Mapping[str, CollectorSettings]
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> Settings:
     """Return the settings, or raise `SettingError`; --help and --version print and exit, as in argparse."""
     raw, once = load(arguments, environment, table)
+    collectors = {name: _collector_settings(name, collector, raw) for name, collector in table.items()}
+    enabled = {name: chosen for name, chosen in collectors.items() if _is_on(name, raw)}
     return Settings(
         host=Host(
             procfs=_directory(raw.get("path.procfs"), "stat") if _has_proc(raw) else "/proc",
             sysfs=_directory(raw.get("path.sysfs")) if _has_proc(raw) else "/sys",
             rootfs=_directory(raw.get("path.rootfs")) if sys.platform != "win32" else "/",
-            udev_data=_directory(value) if (value := raw.get("path.udev.data")).text else "",
+            udev_data=_absolute(value) if (value := raw.get("path.udev.data")).text else "",
             node_name=environment.get("NODE_NAME", ""),
         ),
-        listen=tuple(address(raw.get("web.listen-address"), text) for text in raw.get("web.listen-address").texts),
+        listen=_addresses(raw.get("web.listen-address")),
         telemetry_path=_url_path(raw.get("web.telemetry-path")),
         web_config=raw.get("web.config.file").text,
         web_secrets=_secrets(raw),
-        max_requests=int(raw.number("web.max-requests", 0, 10_000)),
+        max_requests=raw.whole("web.max-requests", 0, 10_000),
         access_log=raw.is_on("web.access-log"),
         log_level=raw.choice("log.level"),
         log_format=raw.choice("log.format"),
         cpu_limit=raw.number("agent.cpu-limit", 0.1, 100) / 100,
         detailed_metrics=raw.is_on("agent.detailed-metrics"),
         collector_timeout=raw.seconds("collector.timeout", 0.1, 60),
-        series_limit=int(raw.number("collector.series-limit", 1, 1_000_000)),
+        series_limit=raw.whole("collector.series-limit", 1, 1_000_000),
         once=once,
         deprecations=raw.deprecations,
-        collectors={
-            name: _collector_settings(name, collector, raw) for name, collector in table.items() if _is_on(name, raw)
-        },
+        warnings=tuple(_warnings(raw, table, enabled)),
+        collectors=enabled,
     )
+
+
+def _warnings(raw: RawSettings, table: Mapping[str, type[Collector]], enabled: Collection[str]) -> Iterator[str]:
+    """Yield a message for each setting that has no effect as things are."""
+    for name, collector in sorted(table.items()):
+        for option in collector_options(name, collector):
+            value = raw.explicit(option.name)
+            if value and name not in enabled and option.name != f"collector.{name}":
+                why = f"the collector {name} is disabled; enable it with --collector.{name}"
+                yield f"{value.written} has no effect: {why}"
+    if not enabled:
+        yield "no collector is enabled; enable one with --collector.NAME"
+    udev = raw.get("path.udev.data")
+    if udev.text and not _exists(udev.text):
+        yield f"{udev.written} has no effect: the directory does not exist; give the host's, or remove the setting"
 
 
 def _is_on(name: str, raw: RawSettings) -> bool:
@@ -143,17 +166,48 @@ def _secrets(raw: RawSettings) -> Secrets:
     return secrets
 
 
+def _addresses(value: Value) -> tuple[Address, ...]:
+    """Return the listen addresses; raise `SettingError` if two of them are, or one contains, the same."""
+    found: list[Address] = []
+    for text in value.texts:
+        this = address(value, text)
+        if other := next((one for one in found if _overlap(one, this)), None):
+            raise value.error(f"{other} and {this} are the same address, or one contains the other; remove one of them")
+        found.append(this)
+    return tuple(found)
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    if one.port != other.port or not one.port:
+        return False
+    every = ("", "::", "0.0.0.0")  # noqa: S104 -- compared only
+    names = {_packed(one.ip), _packed(other.ip)}
+    if len(names) == 1 or "" in (one.ip, other.ip):
+        return True
+    if "::" in names:  # IPv4 too, as `listener` binds it
+        return True
+    return any(ip in every for ip in names) and not any(":" in ip for ip in names)
+
+
+def _packed(ip: str) -> str:
+    """Return the shortest form of an IP address, so that equal ones are equal texts."""
+    if ":" not in ip:
+        return ip
+    plain, percent, scope = ip.partition("%")
+    return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, plain)) + percent + scope
+
+
 def address(value: Value, text: str) -> Address:
     """Parse ``[IP]:PORT``; an IPv6 address needs the brackets."""
-    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+(?:%\w+)?)\]|([0-9.]*|localhost)):(\d{1,5})", text)
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([\w.-]*)):(0|[1-9][0-9]{0,4})", text, re.ASCII)
     if not found or int(found[3]) > 65535 or not _is_ip(found[1] or found[2]):
         raise value.error("not a listen address; write [IP]:PORT, for example :9100, 127.0.0.1:9100 or [::1]:9100")
     return Address(found[1] or found[2], int(found[3]))
 
 
 def _is_ip(text: str) -> bool:
-    """Return whether the text is an IP address, empty (all addresses) or localhost."""
-    if not text or text == "localhost":
+    """Return whether the text is an IP address, empty (all addresses) or the name of a host, such as localhost."""
+    if not text or (_HOST_NAME.fullmatch(text) and re.search("[a-zA-Z]", text)):
         return True
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     try:
@@ -164,9 +218,9 @@ def _is_ip(text: str) -> bool:
 
 
 def _url_path(value: Value) -> str:
-    if not re.fullmatch(r"/[\w./~-]+", value.text) or value.text.startswith("/-/"):
+    if not re.fullmatch(r"/[\w./~-]*", value.text, re.ASCII) or value.text.startswith("/-/"):
         raise value.error(
-            "not a usable path; write one that starts with /, is not / itself and not below /-/, for example /metrics"
+            "not a usable path; write one that starts with /, is not below /-/ and holds only letters, digits and _./~-"
         )
     return value.text
 
@@ -177,11 +231,17 @@ def _has_proc(raw: RawSettings) -> bool:
 
 
 def _directory(value: Value, holding: str = "") -> str:
-    path = value.text.rstrip("/") or "/"
+    path = value.text.rstrip("/") or value.text[:1]
     if not path.startswith("/") or not _exists(f"{path}/{holding}"):
         wanted = f"a directory that contains '{holding}'" if holding else "a directory"
         raise value.error(f"not {wanted}; mount the host's directory there, or give its absolute path")
     return path
+
+
+def _absolute(value: Value) -> str:
+    if not value.text.startswith("/"):
+        raise value.error("not an absolute path; write one that starts with /")
+    return value.text.rstrip("/") or "/"
 
 
 def _exists(path: str) -> bool:
@@ -199,15 +259,18 @@ def _filter(name: str, flags: FilterFlags, raw: RawSettings) -> Filter:
         raise include.error(f"cannot be combined with {exclude.written}; give one of the two")
     if exclude is None and not (include and include.text):
         exclude = raw.get(f"collector.{name}.{flags.exclude}")
-    return Filter(_pattern(include), _pattern(exclude))
+    excluded = _pattern(exclude)
+    if exclude and excluded and all(excluded.search(name) for name in _ANY_NAMES):
+        raise exclude.error(
+            f"matches every name, so it excludes all {flags.what}; write a narrower one, or --no-collector.{name}"
+        )
+    return Filter(_pattern(include), excluded)
 
 
 def _pattern(value: Value | None) -> re.Pattern[str] | None:
     if value is None or not value.text:
         return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)  # Go supports [[:alpha:]]; here it means something different
-            return re.compile(value.text)
-    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
-        raise value.error(f"not a regular expression ({error}); write for example ^(a|b)$, or leave it empty") from None
+        return pattern(value.text)
+    except ValueError as error:
+        raise value.error(f"{error}, or leave it empty") from None

@@ -35,8 +35,8 @@ class Router:
         self._scrapes = threading.BoundedSemaphore(max_requests) if max_requests else None
         self.stopping = False
         self._routes: dict[str, Callable[[Request], Response]] = {
-            telemetry_path: self._metrics,
             "/": self._landing,
+            telemetry_path: self._metrics,
             "/-/healthy": lambda _: Response(200, b"healthy\n"),
             "/-/ready": lambda _: Response(503, b"stopping\n") if self.stopping else Response(200, b"ready\n"),
         }

@@ -74,7 +74,7 @@ def test_doubled_dollar_before_braces_is_a_literal_dollar(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("log: {level: loud}", r"^log\.level: loud in .*agent\.yaml: .*write debug"),
+        ("log: {level: loud}", r"^log\.level: loud in .*agent\.yaml, line 1: .*write debug"),
         ("log: {levl: info}", r"log\.levl in .*: unknown setting"),
         ("config: {file: other.yaml}", r"config\.file in .*: unknown setting"),
         (
@@ -99,6 +99,83 @@ def test_bad_file_is_rejected_without_showing_secrets(tmp_path: Path, content: s
     assert "s3cr3t" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("web.listen-address: []", r"^web\.listen-address in [^:]*, line 1: an empty list; write at least one value"),
+        ("collector.textfile.directory: []", r"^collector\.textfile\.directory in .*: an empty list; "),
+        ("log: {level: {}}", r"^log\.level in .*: an empty mapping; write a value"),
+        ("log: {level: [debug, info]}", r"^log\.level: debug, info in .*: a list; the setting takes one value"),
+        ("log.level: [debug]", r"^log\.level: debug in .*: a list; "),
+        ("collector.cpu: [true]", r"^collector\.cpu: true in .*: a list; "),
+        ("web.listen-address: [[':1']]", r"^web\.listen-address in .*: a list or a mapping inside a list"),
+        ("web.listen-address: [':1', {a: b}]", r"^web\.listen-address: :1 in .*: a list or a mapping inside a list"),
+        ("web.listen-address: [':1', ':2', ':1']", r"one of the values is given twice"),
+        ("web.listen-address: [':1', null]", r": no value; write one, or remove the key"),
+        ("log:\n  level:\n", r"^log\.level in [^:]*, line 2: no value; write one, or remove the key"),
+        ("collector.netdev.device-exclude: ~", r"^collector\.netdev\.device-exclude: ~ in .*: no value"),
+        (
+            "log.level: info\nlog.format: json\nlog.level: debug",
+            r"the key log\.level is given twice, in line 1 and in line 3",
+        ),
+        ("log: {level: info, level: info}", r"the key level is given twice, in line 1 and in line 1"),
+        ("log: {level: info}\nlog.level: debug", r"^log\.level in [^:]*, line 2: the setting is given in line 1 too"),
+        (
+            "collector: {cpu: {enabled: false}}\ncollector.cpu: true",
+            r"^collector\.cpu in [^:]*, line 2: the setting is given in line 1 too",
+        ),
+        ("web.max-requests: 2.7", r"^web\.max-requests: 2\.7 in .*: not a whole number from 0 to 10000; write for exa"),
+        ("web.max-requests: 010", r"^web\.max-requests: 010 in .*: not a whole number"),
+        ("web.max-requests: 0x10", r"^web\.max-requests: 0x10 in .*: not a whole number"),
+        ("web.max-requests: 1_000", r"^web\.max-requests: 1_000 in .*: not a whole number"),
+        ("web.max-requests: 1:30", r"^web\.max-requests: 1:30 in .*: not a whole number"),
+        ("web.max-requests: yes", r"^web\.max-requests: yes in .*: a boolean where another value belongs"),
+        ("collector.processes.top: 3.0", r"^collector\.processes\.top: 3\.0 in .*: not a whole number from 1 to "),
+        ("collector.timeout: 1:30", r"^collector\.timeout: 1:30 in .*: invalid number of seconds"),
+        ("collector.netdev.device-include: no", r"^collector\.netdev\.device-include: no in .*: a boolean where"),
+        ("log.level: off", r"^log\.level: off in .*: a boolean where"),
+        ("collector.cpu: maybe", r"^collector\.cpu: maybe in .*: not a boolean; write true or false"),
+        ("collector.cpu: 2", r"^collector\.cpu: 2 in .*: not a boolean"),
+        ("log.level: !x info", r"the tag !x in line 1 is not supported"),
+        ("log.level: !!python/name:os.system x", r"the tag .* in line 1 is not supported"),
+        ("? [a, b]\n: c", r"a key in line 1 is not text"),
+        ("<<: info", r"<< in line 1 is not followed by a mapping"),
+        ('log.level: "a\\nb"', r"^log\.level: a\\nb in .*: unknown value"),
+        ("log: {levle: info}", r"^log\.levle in .*: unknown setting; did you mean log\.level\? --help"),
+        ("collector.netdev.device-exlcude: ^x", r"unknown setting; did you mean collector\.netdev\.device-exclude\?"),
+        ("no-collector.cpu: true", r"^no-collector\.cpu in [^?]*: unknown setting; --help"),
+    ],
+)
+def test_value_in_the_file_that_cannot_be_meant_is_rejected(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message) as caught:
+        settings(tmp_path, content)
+    assert "\n" not in str(caught.value)
+
+
+def test_booleans_and_numbers_may_be_quoted_in_the_file(tmp_path: Path) -> None:
+    given = settings(tmp_path, "collector: {cpu: 'no', tcpstat: On, processes: \"yes\"}\nweb.max-requests: '7'")
+    assert "cpu" not in given.collectors
+    assert {"tcpstat", "processes"} <= set(given.collectors)
+    assert given.max_requests == 7
+
+
+def test_file_keeps_the_text_of_a_value_that_yaml_would_change(tmp_path: Path) -> None:
+    given = settings(tmp_path, "collector.netdev.device-exclude: 010\nweb.telemetry-path: /1_0\npath.rootfs: '/'")
+    expression = given.collectors["netdev"].filters["device-exclude"].exclude
+    assert expression is not None
+    assert expression.pattern == "010"
+    assert given.telemetry_path == "/1_0"
+
+
+def test_file_may_share_settings_by_anchor(tmp_path: Path) -> None:
+    given = settings(tmp_path, "collector: {arp.device-exclude: &pods ^veth, netdev.device-exclude: *pods}")
+    expression = given.collectors["netdev"].filters["device-exclude"].exclude
+    assert expression is not None
+    assert expression.pattern == "^veth"
+    merged = settings(tmp_path, "web: {<<: {max-requests: 3, access-log: true}, max-requests: 5}")
+    assert (merged.max_requests, merged.access_log) == (5, True)
+
+
 def test_missing_file_is_rejected() -> None:
     with pytest.raises(SettingError, match=r"--config\.file=/nowhere: cannot be read: No such .*; give the path"):
         parse(["--config.file=/nowhere"], {}, COLLECTORS)
@@ -107,6 +184,25 @@ def test_missing_file_is_rejected() -> None:
 def test_bad_variable_is_named_in_the_error() -> None:
     with pytest.raises(SettingError, match=r"METRICAT_COLLECTOR_CPU=maybe: not a boolean"):
         parse([], {"METRICAT_COLLECTOR_CPU": "maybe"}, COLLECTORS)
+
+
+def test_misspelt_variable_is_reported_with_the_nearest_setting() -> None:
+    environment = {
+        "METRICAT_LOG_LEVLE": "warn",
+        "METRICAT_COLLECTOR_NETDEV_DEVICE_EXCLUD": "x",
+        "METRICAT_NO_COLLECTOR_CPU": "x",
+        "METRICAT_SERVICE_HOST": "10.0.0.1",
+        "METRICAT_PORT_9100_TCP": "tcp://10.0.0.1:9100",
+        "METRICAT_WEB_LISTEN_PORT": "9100",
+        "METRICAT_WEB_SERVICE_PORT": "80",
+    }
+    assert unknown_variables(environment, COLLECTORS) == {
+        "METRICAT_COLLECTOR_NETDEV_DEVICE_EXCLUD": "METRICAT_COLLECTOR_NETDEV_DEVICE_EXCLUDE",
+        "METRICAT_LOG_LEVLE": "METRICAT_LOG_LEVEL",
+        "METRICAT_NO_COLLECTOR_CPU": "",
+        "METRICAT_WEB_LISTEN_PORT": "METRICAT_WEB_LISTEN_ADDRESS",
+        "METRICAT_WEB_SERVICE_PORT": "",
+    }
 
 
 def test_settings_have_unique_names_and_variables() -> None:
@@ -131,7 +227,7 @@ def test_former_name_of_a_variable_works_and_is_reported() -> None:
     given = parse([], environment, COLLECTORS)
     assert given.cpu_limit == 0.05
     assert given.deprecations == ("METRICAT_SELF_CPU_BUDGET is deprecated; use METRICAT_AGENT_CPU_LIMIT",)
-    assert unknown_variables(environment, COLLECTORS) == []
+    assert unknown_variables(environment, COLLECTORS) == {}
 
 
 def test_former_name_in_the_file_works_and_is_reported(tmp_path: Path) -> None:
@@ -147,7 +243,16 @@ def test_former_name_keeps_the_precedence_of_its_source(tmp_path: Path) -> None:
         == 0.05
     )
     assert settings(tmp_path, "self: {cpu-budget: 3}", METRICAT_AGENT_CPU_LIMIT="1").cpu_limit == 0.03
-    assert settings(tmp_path, "", "--self.cpu-budget=5", "--agent.cpu-limit=4").cpu_limit == 0.04
+
+
+def test_former_and_current_name_with_different_values_are_rejected(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"^--self\.cpu-budget=5: cannot be combined with --agent\.cpu-limit=4; rem"):
+        parse(["--self.cpu-budget=5", "--agent.cpu-limit=4"], {}, COLLECTORS)
+    with pytest.raises(
+        SettingError, match=r"^self\.cpu-budget: 5 in .*, line 1: cannot be combined with agent\.cpu-lim"
+    ):
+        settings(tmp_path, "self: {cpu-budget: 5}\nagent: {cpu-limit: 4}")
+    assert parse(["--self.cpu-budget=5", "--agent.cpu-limit=5"], {}, COLLECTORS).cpu_limit == 0.05
 
 
 def test_bad_value_of_a_former_name_is_reported_as_written() -> None:
