@@ -346,9 +346,9 @@ class CachedFiles:
             return
         try:
             found.constants[name] = _attribute(os.pread(descriptor, _PAGE, 0))
-        except OSError as error:
-            self._note_failure(found, name, error)
-        finally:
+        except OSError:
+            found.opened.append((name, descriptor))  # it may get a value later, so it is not constant yet
+        else:
             os.close(descriptor)
 
     def _note_failure(self, found: _CachedDirectory, name: str, error: OSError) -> None:

@@ -162,3 +162,15 @@ def test_file_is_read_when_the_process_has_no_free_descriptor(tmp_path: Path) ->
             os.close(filler)
         files.close()
     assert limit.generation > generation, "the other users close theirs too"
+
+
+def test_constant_that_cannot_be_read_stays_open_and_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "mtu").write_text("1500\n")
+    (tmp_path / "kind").mkdir()  # opening it works, and reading it fails
+    os.utime(tmp_path, (1, 1))
+    files = CachedFiles()
+    first = files.attributes(str(tmp_path), ("mtu",), ("kind",))
+    assert first == {"mtu": "1500"}
+    for _ in range(3):
+        assert files.attributes(str(tmp_path), ("mtu",), ("kind",)) is first, "nothing was opened again"
+        assert set(files.skips.take()) == {("io_error", f"{tmp_path}/kind")}
