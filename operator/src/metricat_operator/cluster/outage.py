@@ -1,0 +1,43 @@
+"""Outages: since when an operation fails, and with which error. Each outage is logged once, and its end once."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Outage:
+    """The failures in a row of one operation that is retried until it succeeds."""
+
+    operation: str
+    """Verb and object, after "cannot": `list or watch Node`."""
+    clock: Callable[[], float] = time.monotonic
+    failures: int = 0
+    _since: float = 0.0
+    _error: str = ""
+    _logged: Mapping[str, object] | None = None
+
+    def failed(self, error: str, *, expected: bool = False, **about: object) -> None:
+        """Record a failure. Log the first one, unless it is expected, and later ones that have other attributes."""
+        if not self.failures:
+            self._since = self.clock()
+        self.failures += 1
+        self._error = error
+        if about != self._logged and not (expected and self.failures == 1):
+            log.warning("operation fails; retrying until it succeeds", operation=self.operation, error=error, **about)
+            self._logged = about
+
+    def ended(self) -> None:
+        """Record a success."""
+        if self._logged is not None:
+            log.info("operation succeeds again", operation=self.operation, failures=self.failures)
+        self.failures, self._logged = 0, None
+
+    def lasting(self, seconds: float) -> str:
+        """Return the operation and its last error if it has failed for at least this time, otherwise an empty text."""
+        lasts = self.failures and self.clock() - self._since >= seconds
+        return f"cannot {self.operation}: {self._error}" if lasts else ""
