@@ -25,11 +25,13 @@ class TemporaryChildError(Exception):
 
     Attributes:
         reason: machine-readable, of the first failure.
+        retry_after: least delay before the retry in seconds, as the API server requests.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.reason = reason
+        self.retry_after = retry_after
 
 
 class TargetGoneError(Exception):
@@ -60,7 +62,8 @@ class Applier:
         except ApiError as error:
             if error.status == 404:
                 raise TargetGoneError from error
-            raise TemporaryChildError(error.reason, f"cannot read the MonitoringTarget: {error}") from error
+            message = f"cannot read the MonitoringTarget: {error}"
+            raise TemporaryChildError(error.reason, message, error.retry_after) from error
         if found["metadata"]["uid"] != metadata["uid"]:
             raise TargetGoneError
 
@@ -117,7 +120,8 @@ class Applier:
         except ApiError as error:
             if error.status in {404, 409}:  # 409: another object has the name, with another UID
                 raise TargetGoneError from error
-            raise TemporaryChildError(error.reason, f"cannot write the status: {error}") from error
+            message = f"cannot write the status: {error}"
+            raise TemporaryChildError(error.reason, message, error.retry_after) from error
 
     async def _create(self, kind: Kind, desired: Manifest) -> Manifest:
         """Create the object, unless an object of this name exists: an apply would merge ours into it.
@@ -219,4 +223,4 @@ def _child_error(error: ApiError, kind: Kind, name: str) -> ChildError:
         return ChildError(kind.name, name, Reason.NAMESPACE_TERMINATING, str(error))
     if error.status == 404 and kind.optional:
         return ChildError(kind.name, name, Reason.NOT_SERVED, str(error))
-    return ChildError(kind.name, name, error.reason, str(error), temporary=error.temporary)
+    return ChildError(kind.name, name, error.reason, str(error), error.temporary, error.retry_after)

@@ -13,7 +13,7 @@ from metricat_operator.cluster.derived import MemoizedValue
 from metricat_operator.cluster.kinds import CHILDREN, EVENT, INSTANCE_KINDS, NAMESPACE, NODE, POD, TARGET
 from metricat_operator.cluster.node_index import NodeIndex, trim_node
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
-from metricat_operator.cluster.watch import ALL_NAMESPACES, Cache, kept_metadata
+from metricat_operator.cluster.watch import ALL_NAMESPACES, Cache, ignore_restore, kept_metadata
 from metricat_operator.facts.model import Facts, Manifest, Node, ObjectKey, PrometheusInstance
 
 Enqueue = Callable[[str, str, float], None]
@@ -22,6 +22,10 @@ with the delay until the reconcile in seconds, which combines many changes into 
 
 _CHILD_DELAY = 0.05
 _CLUSTER_DELAY = 1.0
+
+
+def _ignore_deletion(_target: Manifest) -> None:
+    """Ignore that a target was deleted."""
 
 
 class ClusterCache:
@@ -35,8 +39,11 @@ class ClusterCache:
         enqueue: Enqueue,
         namespaces: tuple[str, ...] = ALL_NAMESPACES,
         queried_namespaces: tuple[str, ...] = ALL_NAMESPACES,
+        restored: Callable[[], None] = ignore_restore,
+        target_deleted: Callable[[Manifest], None] = _ignore_deletion,
     ) -> None:
         self._enqueue = enqueue
+        self._target_deleted = target_deleted
 
         def within(seconds: float) -> Callable[[Manifest], None]:
             def changed(manifest: Manifest) -> None:
@@ -58,7 +65,13 @@ class ClusterCache:
             changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _CLUSTER_DELAY),
             trim=lambda namespace: {"metadata": kept_metadata(namespace)},
         )
-        self.targets = Cache(TARGET, changed=self._on_target_changed, trim=target_claims.trim, namespaces=namespaces)
+        self.targets = Cache(
+            TARGET,
+            changed=self._on_target_changed,
+            trim=target_claims.trim,
+            namespaces=namespaces,
+            restored=restored,
+        )
         self.rejections = Cache(
             EVENT,
             changed=lambda event: enqueue(event.get("metadata", {}).get("namespace", ""), "", _CLUSTER_DELAY),
@@ -100,6 +113,8 @@ class ClusterCache:
 
     def _on_target_changed(self, target: Manifest) -> None:
         """Enqueue all targets if a younger one exists: a change of a target's nodes affects younger targets only."""
+        if target and not self.targets.get(target["metadata"]["namespace"], target["metadata"]["name"]):
+            self._target_deleted(target)
         if target and target_claims.has_younger(self.targets, target):
             self._enqueue("", "", _CLUSTER_DELAY)
 

@@ -21,6 +21,7 @@ import structlog
 
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import LEADER_FENCE, LEASE, Kind
+from metricat_operator.cluster.outage import Outage
 from metricat_operator.facts.model import Manifest
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,11 @@ class Lease:
         self._until = float("-inf")
         self._lease: Manifest = {}
         self._changed = clock()
+        self._outage = Outage(f"read or write the Lease {self._path}", clock)
+
+    def trouble(self, seconds: float) -> str:
+        """Return the error if all requests for the Lease have failed for this time, otherwise an empty text."""
+        return self._outage.lasting(seconds)
 
     def held(self) -> bool:
         """Return whether this process may write now."""
@@ -66,10 +72,13 @@ class Lease:
                 async with asyncio.timeout(_TIMEOUT):
                     await self._attempt(client, gained)
                 delay = _RENEW_INTERVAL if self.held() else delay
+                self._outage.ended()
             except (ApiError, TimeoutError) as error:
-                if self.held():
-                    self._lease = {}  # read before the next attempt: another replica may have written it
-                log.warning("cannot read or write the Lease", lease=self._path, error=str(error) or "no response")
+                self._failed(str(error) or "no response", getattr(error, "status", 0))
+            except Exception as error:
+                # An unexpected error must not end the election.
+                log.exception("cannot handle the Lease; reading it again")
+                self._failed(f"{type(error).__name__}: {error}", 0)
             if led and not self.held():
                 log.warning("lost leadership", lease=self._path, identity=self._identity)
             led = self.held()
@@ -91,6 +100,11 @@ class Lease:
             log.warning("cannot release the Lease; it expires", lease=self._path, error=str(error))
         else:
             log.info("released the Lease", lease=self._path, identity=self._identity)
+
+    def _failed(self, error: str, status: int) -> None:
+        if self.held():
+            self._lease = {}  # read before the next attempt: another replica may have written it
+        self._outage.failed(error, status=status)
 
     async def _attempt(self, client: Client, gained: Callable[[], None]) -> None:
         """Renew a held Lease with one request; otherwise read it and take it if it is free."""

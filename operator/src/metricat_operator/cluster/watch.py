@@ -13,18 +13,25 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from metricat_operator.cluster.backoff import jittered
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import Kind
+from metricat_operator.cluster.outage import Outage
 from metricat_operator.facts.model import Manifest
 
 log = structlog.get_logger(__name__)
 
 _FIRST_RETRY = 0.5
-_LAST_RETRY = 15.0
+_LAST_RETRY = 6.0
 _UNSERVED_RETRY = 5.0
+_SETTLED_SECONDS = 3.0
+"""Time after which a stream without events counts as working."""
 
 RECEIVED_AT = "receivedAt"
 """Key in the metadata under which a trim function may store the arrival time of a state (monotonic clock)."""
+
+_UNKNOWN_VERSION = "unknown"
+"""A resource version that every other one replaces."""
 
 ALL_NAMESPACES = ("",)
 """All namespaces, with one watch."""
@@ -33,13 +40,18 @@ Trim = Callable[[Manifest], Manifest]
 Changed = Callable[[Manifest], None]
 
 
+def ignore_restore() -> None:
+    """Ignore that the store was restored."""
+
+
 @dataclass
 class Cache:
     """The objects of one kind, by namespace and name, of all or of some namespaces.
 
     `changed` is called with each object that is created, changed or deleted, and with an empty object when the API
     server starts or stops serving the kind: then anything may have changed. If labels or owners changed, it is also
-    called with the previous state, which names the previous owner.
+    called with the previous state, which names the previous owner. `restored` is called when the API server's store was
+    restored to an older state.
     """
 
     kind: Kind
@@ -52,7 +64,11 @@ class Cache:
     synced: asyncio.Event = field(default_factory=asyncio.Event)
     revision: int = 0
     """Incremented at each change of a stored object; a heartbeat of a node changes nothing that is stored."""
+    restored: Callable[[], None] = ignore_restore
     _last_activity: dict[str, float] = field(default_factory=dict)
+    _outages: dict[str, Outage] = field(default_factory=dict)
+    _latest: dict[str, str] = field(default_factory=dict)
+    """The latest resource version that each watch received."""
     _listed: set[str] = field(default_factory=set)
     _objects: dict[tuple[str, str], Manifest] = field(default_factory=dict)
     _streaming: dict[str, asyncio.Timeout] = field(default_factory=dict)
@@ -60,6 +76,13 @@ class Cache:
     def __post_init__(self) -> None:
         """Start the activity time of each watch now."""
         self._last_activity = dict.fromkeys(self.namespaces, time.monotonic())
+        for namespace in self.namespaces:
+            place = f" in {namespace}" if namespace else ""
+            self._outages[namespace] = Outage(f"list or watch {self.kind.name}{place}")
+
+    def trouble(self, seconds: float) -> str:
+        """Return the error of a watch that has failed for at least this time; an empty text if none has."""
+        return next(filter(None, (one.lasting(seconds) for one in self._outages.values())), "")
 
     @property
     def last_activity(self) -> float:
@@ -90,18 +113,27 @@ class Cache:
                 group.create_task(self._run(client, namespace))
 
     async def _run(self, client: Client, namespace: str) -> None:
-        failures = 0
+        outage = self._outages[namespace]
         while True:
-            began = time.monotonic()
             try:
                 version = await self._relist(client, namespace)
-                with contextlib.suppress(TimeoutError):
-                    await self._follow(client, namespace, version)
+                settled = asyncio.get_running_loop().call_later(_SETTLED_SECONDS, outage.ended)
+                try:
+                    with contextlib.suppress(TimeoutError):
+                        await self._follow(client, namespace, version)
+                finally:
+                    settled.cancel()
             except ApiError as error:
-                failures = 1 if time.monotonic() - began > _LAST_RETRY else failures + 1
-                self._last_activity[namespace] = time.monotonic()  # a response or a timeout: the watch itself is active
-                delay = self._failed(error, failures)
-                await asyncio.sleep(delay)
+                delay = self._failed(error, outage)
+            except Exception as error:
+                # An error in one object must not end the watch of all others.
+                log.exception("cannot handle the objects of a watch; listing them again", kind=self.kind.name)
+                outage.failed(f"{type(error).__name__}: {error}")
+                delay = jittered(outage.failures, _FIRST_RETRY, _LAST_RETRY)
+            else:
+                continue
+            self._last_activity[namespace] = time.monotonic()  # a response or a timeout: the watch itself is active
+            await asyncio.sleep(delay)
 
     async def _follow(self, client: Client, namespace: str, version: str) -> None:
         """Stream until an error, or until `relist` ends the stream with a `TimeoutError`."""
@@ -112,15 +144,16 @@ class Cache:
         finally:
             del self._streaming[namespace]
 
-    def _failed(self, error: ApiError, failures: int) -> float:
+    def _failed(self, error: ApiError, outage: Outage) -> float:
         """Handle a failed list or watch and return the delay before the next attempt, in seconds."""
         if error.status == 404 and self.kind.optional:
+            outage.ended()
             self._unserve()
             return _UNSERVED_RETRY * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
-        if error.status != 410:
-            log.warning("watch failed", kind=self.kind.name, status=error.status, error=str(error), failures=failures)
-        ceiling = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(failures, 6))
-        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 (jitter, not a secret)
+        outage.failed(
+            str(error), expected=error.status == 410, status=error.status
+        )  # versions expire in normal operation
+        return max(error.retry_after, jittered(outage.failures, _FIRST_RETRY, _LAST_RETRY))
 
     def _unserve(self) -> None:
         if self.served:
@@ -134,8 +167,9 @@ class Cache:
     async def _relist(self, client: Client, namespace: str) -> str:
         seen, version = set(), ""
         pages = client.pages(self.kind, namespace=namespace, labels=self.labels, fields=self.fields)
-        async for items, version in pages:  # noqa: B007 (the version is that of the list)
+        async for items, version in pages:
             self._last_activity[namespace] = time.monotonic()
+            self._detect_restore(namespace, version)
             if not self.served:
                 self.served = True
                 log.info("kind is served", kind=self.kind.name)
@@ -154,19 +188,36 @@ class Cache:
 
     async def _stream(self, client: Client, namespace: str, version: str) -> str:
         events = client.watch(self.kind, version, namespace=namespace, labels=self.labels, fields=self.fields)
-        async for event in events:
+        async for event_type, manifest in events:
             self._last_activity[namespace] = time.monotonic()
-            manifest = event["object"]
+            self._outages[namespace].ended()
             version = manifest["metadata"]["resourceVersion"]
-            if event["type"] == "BOOKMARK":
+            if _older(version, self._latest.get(namespace, "")):
+                raise ApiError(410, "Expired", f"the resource versions of {self.kind.name} went back to {version}")
+            self._latest[namespace] = version
+            if event_type == "BOOKMARK":
                 continue
             kept = _stripped(manifest, self.kind)
-            if event["type"] == "DELETED":
+            if event_type == "DELETED":
                 self._remove(kept)
             else:
                 self._store(kept)
         self._last_activity[namespace] = time.monotonic()  # the API server ended the stream
         return version
+
+    def _detect_restore(self, namespace: str, version: str) -> None:
+        """Forget the resource versions of all objects if the list is older than what the watch received before.
+
+        A list is never older than earlier responses, unless an administrator restored etcd from a backup. Then the
+        versions of the cached objects are too high, and no event would ever replace these objects.
+        """
+        if _older(version, self._latest.get(namespace, "")):
+            log.warning("the API server's store was restored to an older state", kind=self.kind.name, version=version)
+            for key, kept in self._objects.items():
+                if namespace in {"", key[0]}:
+                    self._objects[key] = with_unknown_version(kept)
+            self.restored()
+        self._latest[namespace] = version
 
     def _remove(self, manifest: Manifest) -> None:
         before = self._objects.get(_key(manifest))
@@ -205,6 +256,15 @@ def _stripped(manifest: Manifest, kind: Kind) -> Manifest:
 def _key(manifest: Manifest) -> tuple[str, str]:
     metadata = manifest["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
+
+
+def with_unknown_version(manifest: Manifest) -> Manifest:
+    """Return the object with a resource version that every other one replaces."""
+    return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": _UNKNOWN_VERSION}}
+
+
+def _older(version: str, latest: str) -> bool:
+    return version.isdecimal() and latest.isdecimal() and int(version) < int(latest)
 
 
 def newer(manifest: Manifest, before: Manifest) -> bool:

@@ -34,7 +34,7 @@ from metricat_operator.verification import prometheus_queries
 
 log = structlog.get_logger(__name__)
 
-_RETRY_REFUSED_SECONDS = 60.0
+_RETRY_REFUSED_SECONDS = 15.0
 """Seconds until a refused write is retried: no event announces a corrected role, policy or quota."""
 
 Report = Callable[[Manifest, Condition], None]
@@ -100,7 +100,7 @@ class Reconciler:
         written = await self._update_status(target, parsed, child_errors)
         if passing := [trouble for trouble in child_errors if trouble.temporary]:
             message = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
-            raise TemporaryChildError(passing[0].reason, message)
+            raise TemporaryChildError(passing[0].reason, message, max(one.retry_after for one in passing))
         if any(trouble.reason != Reason.NOT_SERVED for trouble in child_errors):
             self._cluster.requeue_after(metadata["namespace"], metadata["name"], _RETRY_REFUSED_SECONDS)
         return written

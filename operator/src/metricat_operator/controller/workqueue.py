@@ -4,16 +4,16 @@ Changes between two runs of a key lead to one run. All times are those of the ev
 """
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from metricat_operator.cluster.backoff import jittered
+
 Key = TypeVar("Key", bound=Hashable)
 
 _FIRST_RETRY = 1.0
-_LAST_RETRY = 60.0
-_DOUBLINGS = 6
+_LAST_RETRY = 10.0
 
 
 @dataclass
@@ -79,8 +79,8 @@ class WorkQueue(Generic[Key]):
             again = await self.work(key)
         except Exception as error:  # noqa: BLE001 (an error of one key must not stop the others; it is reported and retried)
             self._failures[key] = self._failures.get(key, 0) + 1
-            ceiling = min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(self._failures[key] - 1, _DOUBLINGS))
-            delay = random.uniform(ceiling / 2, ceiling)  # noqa: S311 (jitter, not a secret)
+            delay = jittered(self._failures[key], _FIRST_RETRY, _LAST_RETRY)
+            delay = max(delay, getattr(error, "retry_after", 0.0))
             self.failed(key, error, delay)
             self.add(key, delay)
         else:

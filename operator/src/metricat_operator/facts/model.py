@@ -89,6 +89,8 @@ class ChildError:
     reason: str
     message: str
     temporary: bool = False
+    retry_after: float = 0.0
+    """Least delay before the next attempt in seconds, as the API server requests."""
 
 
 Selector = Mapping[str, Any] | None
