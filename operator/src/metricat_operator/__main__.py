@@ -3,18 +3,23 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
-import kopf
+import structlog
 
 from metricat_operator import __version__, crds, log_setup, naming, settings
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.lease import Lease
-from metricat_operator.controller import kopf_handlers
+from metricat_operator.controller.kopf_supervisor import KopfSupervisor
 from metricat_operator.controller.operator import Operator
 from metricat_operator.metrics.own import OperatorMetrics
 from metricat_operator.servers import health, metrics
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> int:
@@ -45,20 +50,35 @@ async def _run(chosen: settings.Settings) -> int:
     client = await Client.connect(own_metrics.count_request, lease)
     try:
         operator = Operator(chosen, client, lease, own_metrics)
-        operator_task = kopf_handlers.OperatorTask()
+        stop = asyncio.Event()
+        kopf = KopfSupervisor(operator, chosen.namespaces, lambda: _on_signals(stop.set))
+        _on_signals(stop.set)
         async with (
             metrics.serving(own_metrics.registry, client, chosen.metrics_port, naming.metrics_reader(lease_name)),
-            health.serving(operator, chosen.health_port),
+            health.serving(operator, kopf, chosen.health_port),
         ):
-            await kopf.operator(
-                registry=kopf_handlers.registry(operator, operator_task),
-                stop_flag=operator_task.ended,
-                clusterwide=not chosen.namespaces,
-                namespaces=chosen.namespaces,
-            )
+            return await _run_until(stop, operator.run(), kopf.run())
     finally:
         await client.close()
-    return int(operator_task.crashed)
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+async def _run_until(stop: asyncio.Event, main: Coroutine[Any, Any, None], kopf: Coroutine[Any, Any, None]) -> int:
+    """Run both until `stop` is set, then cancel both and return the exit code: 1 if one ended before."""
+    tasks = [asyncio.create_task(kopf, name="kopf supervisor"), asyncio.create_task(main, name="operator")]
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    ended, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    crashed = stopping not in ended
+    for task in ended - {stopping}:
+        log.critical("task exited unexpectedly", task=task.get_name(), exc_info=task.exception())
+    for task in [*tasks, stopping]:  # kopf first: then no event arrives while the operator stops
+        task.cancel()
+        await asyncio.wait([task])
+    return int(crashed)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,25 @@
 """Structured logging to stderr, one line per entry, including the entries of kopf and the Kubernetes client."""
 
 import logging
+import re
 import sys
 
 import structlog
+
+_KOPF_RETRY = re.compile(r"Request attempt #(?!1\b)\d+\S* failed; will retry")
+
+
+_UNRETRIEVED = re.compile(r"Task exception was never retrieved\n.*site-packages/kopf/")
+
+
+def _not_repeated(record: logging.LogRecord) -> bool:
+    """Return whether to log the record. Of the failures of kopf, the first attempt and the end of kopf suffice.
+
+    kopf logs every failed attempt of a request. When it ends, asyncio reports each of its tasks that failed too.
+    """
+    if record.name.startswith("kopf"):
+        return not _KOPF_RETRY.match(record.getMessage())
+    return not (record.name == "asyncio" and _UNRETRIEVED.match(record.getMessage()))
 
 
 def configure(*, form: str, level: str) -> None:
@@ -27,6 +43,7 @@ def configure(*, form: str, level: str) -> None:
         )
     )
     root = logging.getLogger()
+    handler.addFilter(_not_repeated)
     root.handlers[:] = [handler]
     root.setLevel(level)
     for noisy in ("kopf", "aiohttp", "asyncio", "kubernetes"):

@@ -4,69 +4,32 @@ kopf watches MonitoringTargets only. The handlers receive raw events, because ko
 finalizer, no annotation): the operator is level-triggered and needs no stored state.
 """
 
-import asyncio
 import contextvars
-import random
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import kopf
-import structlog
 
 from metricat_operator import naming
+from metricat_operator.cluster.backoff import jittered
 from metricat_operator.controller.operator import Operator, Post
 from metricat_operator.facts.model import Manifest
 
-log = structlog.get_logger(__name__)
-
 
 class _UnlimitedRetryDelays:
-    """Jittered backoffs of 1, 2, 4 ... 30 seconds without end: kopf stops watching when its backoffs end."""
+    """Jittered backoffs of 1, 2, 4, 6, 6 ... seconds without end: kopf stops watching when its backoffs end."""
 
     def __iter__(self) -> Iterator[float]:
         """Yield the delays of one request, in seconds."""
-        ceiling = 1.0
-        while True:
-            yield random.uniform(ceiling / 2, ceiling)  # noqa: S311 (jitter, not a secret)
-            ceiling = min(30.0, ceiling * 2)
+        return (jittered(failures, 1.0, 6.0) for failures in itertools.count(1))
 
 
-@dataclass
-class OperatorTask:
-    """State of the operator's main task. kopf stops when the task ends; only a cancellation should end it."""
-
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-    crashed: bool = False
-
-    def on_done(self, task: asyncio.Task[None]) -> None:
-        """Record that the main task ended."""
-        if not task.cancelled():
-            self.crashed = True
-            log.critical("operator task exited unexpectedly", exc_info=task.exception())
-        self.ended.set()
-
-
-def registry(operator: Operator, operator_task: OperatorTask) -> kopf.OperatorRegistry:
+def registry(operator: Operator) -> kopf.OperatorRegistry:
     """Return the kopf registry with the handlers of one operator."""
     handlers = kopf.OperatorRegistry()
-    running: list[asyncio.Task[None]] = []
 
-    @kopf.on.startup(registry=handlers)
-    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        _configure(settings)
-        task = asyncio.create_task(operator.run(), name="operator")
-        task.add_done_callback(operator_task.on_done)
-        running.append(task)
-
-    @kopf.on.cleanup(registry=handlers)
-    async def stop(**_: Any) -> None:
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running)
-
-    @kopf.on.login(registry=handlers)
+    @kopf.on.login(registry=handlers, backoff=3.0)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
         return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
 
@@ -91,7 +54,10 @@ def _event_recorder() -> Post:
     return post
 
 
-def _configure(settings: kopf.OperatorSettings) -> None:
+def settings() -> kopf.OperatorSettings:
+    """Return the settings of one start of kopf."""
+    settings = kopf.OperatorSettings()
+    settings.process.ultimate_exiting_timeout = None  # else kopf kills the process minutes after it ended
     settings.persistence.finalizer = f"{naming.GROUP}/unused"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=naming.GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=naming.GROUP)
@@ -107,3 +73,5 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 500
+    settings.watching.reconnect_backoff = 1.0
+    return settings

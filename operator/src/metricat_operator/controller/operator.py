@@ -16,7 +16,7 @@ from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.events import Events
 from metricat_operator.cluster.lease import Lease
 from metricat_operator.cluster.prometheus_poller import PrometheusPoller
-from metricat_operator.cluster.watch import ALL_NAMESPACES, RECEIVED_AT, newer
+from metricat_operator.cluster.watch import ALL_NAMESPACES, RECEIVED_AT, newer, with_unknown_version
 from metricat_operator.conditions import Condition
 from metricat_operator.controller.reconciler import Reconciler
 from metricat_operator.controller.workqueue import WorkQueue
@@ -48,10 +48,16 @@ class Operator:
         self._measures = metrics
         self._targets: dict[Key, Manifest] = {}
         self._post: Post | None = None
+        self._errors: dict[Key, str] = {}
+        self._kopf_reported = time.monotonic()
         self._queue: WorkQueue[Key] = WorkQueue(self._work, self._failed)
         where = settings.namespaces or ALL_NAMESPACES
         self.cluster = ClusterCache(
-            self._enqueue, where, settings.query_namespaces if settings.namespaces else ALL_NAMESPACES
+            self._enqueue,
+            where,
+            settings.query_namespaces if settings.namespaces else ALL_NAMESPACES,
+            restored=self._on_restored,
+            target_deleted=self._forget,
         )
         self._poller: PrometheusPoller | None = None
         self._reconciler: Reconciler | None = None
@@ -78,6 +84,7 @@ class Operator:
     def on_changed(self, target: Manifest, post: Post) -> None:
         """Handle a target that was created or changed."""
         self._post = post
+        self._kopf_reported = time.monotonic()
         key = _key(target)
         known = self._targets.get(key)
         if known is not None and not newer(target, known):
@@ -88,9 +95,15 @@ class Operator:
 
     def on_deleted(self, target: Manifest) -> None:
         """Handle the deletion of a target. The garbage collector deletes its children by their owner references."""
+        self._kopf_reported = time.monotonic()
+        self._forget(target)
+
+    def _forget(self, target: Manifest) -> None:
+        """Remove the target, unless another one has its name now."""
         known = self._targets.get(_key(target))
         if known is not None and known["metadata"]["uid"] == target["metadata"]["uid"]:
             del self._targets[_key(target)]
+            self._errors.pop(_key(target), None)
             if self._poller:
                 self._poller.forget(_key(target))
 
@@ -103,6 +116,21 @@ class Operator:
             if target["metadata"][RECEIVED_AT] < since
             and (_key(target) not in self._targets or newer(target, self._targets[_key(target)]))
         ]
+
+    def kopf_stalled(self, seconds: float) -> list[str]:
+        """Return the targets that kopf has missed for this time, if it has reported no target at all since then."""
+        return self.missed_by_kopf(seconds) if self._kopf_reported < time.monotonic() - seconds else []
+
+    def troubles(self, seconds: float) -> list[str]:
+        """Return what the operator could not read or write for at least this time, each with the last error."""
+        watches = (cache.trouble(seconds) for cache in self.cluster.caches)
+        found = (self._lease.trouble(seconds), self._client.write_trouble(seconds), *watches)
+        return list(dict.fromkeys(filter(None, found)))
+
+    def _on_restored(self) -> None:
+        """Let older states of the targets replace the known ones: the API server's store was restored from a backup."""
+        for key, target in self._targets.items():
+            self._targets[key] = with_unknown_version(target)
 
     def _on_leading(self) -> None:
         """Enqueue all targets: a replica that does not lead handles no changes."""
@@ -129,15 +157,21 @@ class Operator:
                 log.warning("stopped writing: this replica is not the leader", error=str(error))
                 return None
             log.debug("reconciled")
+        self._errors.pop(key, None)
         # Keep a newer state that arrived during the reconcile: it is on the queue already.
         if self._targets.get(key) is target:
             self._targets[key] = written
+            if written["metadata"].get("generation") != target["metadata"].get("generation"):
+                self._queue.add(key)  # the response has a spec that was changed meanwhile; its event is not newer
         return _RESYNC_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 (jitter, not a secret)
 
     def _failed(self, key: Key, error: Exception, delay: float) -> None:
         self._measures.errors.labels(getattr(error, "reason", type(error).__name__)).inc()
         about = {"target": "/".join(key), "error": str(error), "retry_seconds": round(delay, 1)}
-        if isinstance(error, TemporaryChildError):
+        repeated, self._errors[key] = self._errors.get(key) == str(error), str(error)
+        if repeated:
+            log.debug("reconcile failed again", **about)
+        elif isinstance(error, TemporaryChildError):
             log.warning("reconcile failed temporarily", **about)
         else:
             log.error("reconcile failed", **about, exc_info=error)
