@@ -112,7 +112,7 @@ class Proxied:
         return True
 
     def survive(self, name: str, fault: Fault, match: Match, seconds: float) -> None:
-        """Inject a fault for this time, disturb the target meanwhile, and wait until the operator has converged."""
+        """Inject a fault for this time, disturb the target during it, and wait for convergence."""
         sys.stderr.write(f"{name}\n")
         with self.proxy.inject(fault, match):
             converged = self.disturb()
@@ -132,7 +132,7 @@ def _token(kubeconfig: Path) -> str:
 def proxied(
     cluster: Cluster, control_plane: ControlPlane, operator: RunningOperator, replica: Any, tmp_path_factory: Any
 ) -> Iterator[Proxied]:
-    """An operator behind the proxy, not started. The other operator of the release is stopped meanwhile."""
+    """An operator behind the proxy, not started. The other operator of the release is stopped first."""
     running: RunningOperator = replica(POD, METRICAT_LOG_LEVEL="INFO")
     kubeconfig = Path(running.environment["KUBECONFIG"])
     token = _token(kubeconfig)
