@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from metricat_tools.cluster.pki import Authority, Pair
+from metricat_tools.cluster.pki import Authority
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -232,7 +232,7 @@ class FaultProxy:
         self._authorities += 1
         self._authority = Authority(self.folder / f"proxy-{self._authorities}")
         self._authority.create()
-        pair: Pair = self._authority.issue("proxy", "proxy", hosts=_HOSTS)
+        pair = self._authority.issue("proxy", "proxy", hosts=_HOSTS)
         self._context.load_cert_chain(pair.certificate, pair.key)
 
     @contextmanager
