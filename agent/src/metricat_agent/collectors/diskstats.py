@@ -144,13 +144,17 @@ def rows(text: str, devices: Filter) -> list[Row]:
 def read(host: Host, devices: Filter) -> tuple[list[Row], Mapping[str, Hardware]]:
     """Return the rows of the selected devices, and the hardware of each."""
     found = rows(host.proc("diskstats"), devices)
-    return found, {row.device: read_hardware(host, row) for row in found}
+    try:
+        udev_directory = host.udev_directory()
+    except OSError:
+        udev_directory = ""
+    return found, {row.device: read_hardware(host, row, udev_directory) for row in found}
 
 
-def read_hardware(host: Host, row: Row) -> Hardware:
+def read_hardware(host: Host, row: Row, udev_directory: str) -> Hardware:
     """Return a device's data from udev and sysfs. A missing file (no udev, no mount of the host) is empty."""
     try:
-        udev = host.udev(f"b{row.major}:{row.minor}")
+        udev = host.udev(udev_directory, f"b{row.major}:{row.minor}") if udev_directory else ""
     except OSError:
         udev = ""
     try:

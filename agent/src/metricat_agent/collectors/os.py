@@ -26,12 +26,17 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def read(host: Host) -> str:
-    """Return the text of the first os-release file that exists; empty if none exists."""
+    """Return the text of the first os-release file that is readable; empty if none exists."""
+    unreadable: OSError | None = None
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
             return host.root_text(path)
         except FileNotFoundError:
             continue
+        except OSError as error:
+            unreadable = unreadable or error
+    if unreadable is not None:
+        raise unreadable
     return ""
 
 

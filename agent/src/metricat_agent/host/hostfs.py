@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from metricat_agent.host.cached_files import CachedFiles, read_text
+from metricat_agent.host.rooted_path import resolve_in_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -134,24 +135,37 @@ class Host:
         return self._names(f"{self.procfs}/{name}")
 
     def root(self, path: str) -> str:
-        """Return the path under which this process sees a path of the host."""
+        """Return the path under which this process sees a path of the host that holds no symbolic links."""
         return self.rootfs.rstrip("/") + path if path != "/" else self.rootfs
 
     def root_text(self, path: str) -> str:
         """Return the content of a file of the host's root; its descriptor is closed at once."""
-        return self._stored_text(self.root(path))
+        try:
+            return read_text(resolve_in_root(self.rootfs, path))
+        except OSError as error:
+            self.skips.add_error(error, self.root(path))
+            raise
 
     def root_stamp(self, path: str) -> tuple[int, int] | None:
         """Return a value that changes when a file of the host's root is written or replaced; None without the file."""
         try:
-            found = os.stat(self.root(path))  # noqa: PTH116 -- as above
+            found = os.stat(resolve_in_root(self.rootfs, path))  # noqa: PTH116 -- as above
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino
 
-    def udev(self, name: str) -> str:
-        """Return the content of a file of udev's data."""
-        return self._stored_text(f"{self.udev_data or self.root('/run/udev/data')}/{name}")
+    def udev_directory(self) -> str:
+        """Return the directory of udev's data as this process sees it; raise OSError if the host has none."""
+        return self.udev_data or resolve_in_root(self.rootfs, "/run/udev/data")
+
+    def udev(self, directory: str, name: str) -> str:
+        """Return the content of a file of udev's data, which is in ``directory``."""
+        path = f"{directory}/{name}"
+        try:
+            return read_text(path)
+        except OSError as error:
+            self.skips.add_error(error, path)
+            raise
 
     def pid1(self, name: str) -> str:
         """Return a file of the host's process 1: the host's network (``net/dev``) and mounts (``mountinfo``).
@@ -178,13 +192,6 @@ class Host:
     def _text(self, path: str) -> str:
         try:
             return self.files.text(path)
-        except OSError as error:
-            self.skips.add_error(error, path)
-            raise
-
-    def _stored_text(self, path: str) -> str:
-        try:
-            return read_text(path)
         except OSError as error:
             self.skips.add_error(error, path)
             raise
