@@ -1,17 +1,21 @@
-"""Connection tracking of the host's firewall, from ``/proc/1/net/stat/nf_conntrack``.
+"""Connection tracking of the host's firewall, from ``/proc/1/net/stat/nf_conntrack`` or ``/proc/sys/net``.
 
 The table is read through process 1: ``/proc/sys/net`` shows the reader's own network namespace. The limit is the same
-in all network namespaces.
+in all network namespaces. Many kernels are built without the table (NF_CONNTRACK_PROCFS, off by default since Linux
+5.15.65). There the number of connections comes from ``/proc/sys/net``, if the agent is in the host's network namespace.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import Metrics, gauge, single
+from metricat_agent.host.network_namespace import is_host_network
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from metricat_agent.host.hostfs import Host
 
 ENTRIES = gauge("node_nf_conntrack_entries", "Connections in the firewall's tracking table.")
@@ -28,29 +32,50 @@ STATISTICS = {
 }
 
 
-def read(host: Host) -> tuple[str, str]:
-    """Return the text of the table and the limit. Both are empty if the firewall does not track connections."""
+_LIMITS = ("sys/net/netfilter/nf_conntrack_max", "sys/net/nf_conntrack_max")
+_COUNT = "sys/net/netfilter/nf_conntrack_count"
+
+
+class Tracking(NamedTuple):
+    """The table, the limit, and the number of connections if there is no table. A missing file is empty."""
+
+    table: str = ""
+    limit: str = ""
+    count: str = ""
+
+
+def read(host: Host) -> Tracking:
+    """Return the texts of the existing files, none if the firewall does not track connections."""
+    limit = _first(host, _LIMITS)
     try:
-        table = host.pid1("net/stat/nf_conntrack")
+        return Tracking(host.pid1("net/stat/nf_conntrack"), limit)
     except FileNotFoundError:
-        return "", ""
-    try:
-        return table, host.proc("sys/net/netfilter/nf_conntrack_max")
-    except OSError:
-        return table, ""
+        return Tracking("", limit, _first(host, (_COUNT,)) if limit and is_host_network(host) else "")
 
 
-def parse(table: str, limit: str) -> Metrics:
+def _first(host: Host, names: Iterable[str]) -> str:
+    """Return the text of the first readable file; empty if none is."""
+    for name in names:
+        try:
+            return host.proc(name)
+        except OSError:
+            continue
+    return ""
+
+
+def parse(table: str, limit: str, count: str = "") -> Metrics:
     """Return entries, limit and the sum of each event over the CPUs, which have one hexadecimal row each.
 
-    The first column, entries, is the same in all rows.
+    The first column, entries, is the same in all rows. Without a table, entries is ``count``.
     """
-    if not table:
-        return []
-    head, *rows = table.splitlines()
+    head, *rows = table.splitlines() or [""]
     names = head.split()
     columns = list(zip(*([int(value, 16) for value in row.split()] for row in rows), strict=True))
-    found = [single(ENTRIES, columns[0][0])]
+    found: Metrics = []
+    if columns:
+        found.append(single(ENTRIES, columns[0][0]))
+    elif count:
+        found.append(single(ENTRIES, int(count)))
     if limit:
         found.append(single(LIMIT, int(limit)))
     for name, values in zip(names, columns, strict=False):
