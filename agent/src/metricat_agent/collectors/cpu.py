@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from operator import le
 
 from metricat_agent.collectors import Collector, Filter, cpuinfo, cpusys, pattern
 from metricat_agent.collectors.option import CollectorOption, switch
@@ -27,6 +29,7 @@ Ticks = Mapping[str, tuple[int, ...]]
 """By CPU number: the ticks of `MODES`, then those of `GUEST_MODES`."""
 
 _TOLERANCE = 3 * USER_HZ
+_USER, _SYSTEM, _IDLE, _IOWAIT = (MODES.index(mode) for mode in ("user", "system", "idle", "iowait"))
 _NOTHING = Filter(include=pattern("(?!)"))
 
 
@@ -48,18 +51,31 @@ def parse(text: str) -> Ticks:
 
 
 def monotonic(before: Ticks, now: Ticks) -> Ticks:
-    """Keep the old value of counters that decreased by less than 3 seconds.
+    """Keep the old value of counters that decreased, unless the CPU restarted its counters.
 
-    Idle, iowait and steal may decrease (``man 5 proc``). Prometheus takes every decrease for a restart from zero, which
-    would add days of idle time at once. A larger decrease is a real restart: the CPU was offline.
+    Prometheus takes every decrease for a restart from zero and adds the whole counter to its rate. Of a CPU that is not
+    `restarted`, no counter decreases. Of a CPU that is, only decreases of less than 3 seconds are ignored.
     """
-    return {
-        number: tuple(
-            old if 0 < old - new < _TOLERANCE else new
-            for old, new in zip(before.get(number, values), values, strict=True)
-        )
-        for number, values in now.items()
-    }
+    found = dict(now)
+    for number, values in now.items():
+        known = before.get(number)
+        if known is not None and not all(map(le, known, values)):
+            least = _TOLERANCE if restarted(known, values) else math.inf
+            pairs = zip(known, values, strict=True)
+            found[number] = tuple([old if 0 < old - new < least else new for old, new in pairs])
+    return found
+
+
+def restarted(before: tuple[int, ...], now: tuple[int, ...]) -> bool:
+    """Return whether a CPU counts from zero again.
+
+    A single counter may decrease by any amount. iowait does (``man 5 proc``): when the last waiting task leaves a
+    sleeping CPU, the kernel books the sleep as idle time instead. So idle and iowait are judged together: an older
+    kernel restarts both when it takes the CPU offline and online. A restored virtual machine restarts all counters.
+    """
+    lost = [old - new for old, new in zip(before, now, strict=True)]
+    slept, worked = min(lost[_IDLE], lost[_IDLE] + lost[_IOWAIT]), (lost[_USER], lost[_SYSTEM])
+    return slept >= _TOLERANCE or (min(worked) > 0 and sum(worked) >= _TOLERANCE)
 
 
 def metrics(ticks: Ticks) -> Metrics:
@@ -108,11 +124,12 @@ class Cpu(Collector):
     def collect(self) -> Metrics:
         """Return CPU time per mode from /proc/stat, throttling from /sys, and on request properties from /proc/cpuinfo.
 
-        The times never decrease by less than 3 seconds: see `monotonic`.
+        The times decrease only when a CPU restarts its counters: see `monotonic`.
         """
-        self._last = monotonic(self._last, parse(read(self.host)))
+        ticks = monotonic(self._last, parse(read(self.host)))
+        self._last = {**self._last, **ticks}  # a CPU that is offline now may continue its counters later
         system = cpusys.read(self.host)
-        found = metrics(self._last) + self.parse_if_changed(system, cpusys.parse)
+        found = metrics(ticks) + self.parse_if_changed(system, cpusys.parse)
         flags, bugs = self.option(FLAGS), self.option(BUGS)
         if self.option(INFO) or flags != _NOTHING or bugs != _NOTHING:
             hertz = not cpuinfo.from_hardware(self.host, system.cpus)

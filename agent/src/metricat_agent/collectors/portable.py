@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from metricat_agent import __version__
 from metricat_agent.collectors import Collector, Filter, FilterFlags, agent, cpu, diskstats, filesystem, loadavg, netdev
@@ -22,6 +22,8 @@ from metricat_agent.exposition.model import Family, Metrics, Sample, gauge, sing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+T = TypeVar("T")
+_TOLERANCE_SECONDS = 3
 MEMORY: dict[str, Family] = {
     field: gauge(f"node_memory_{name}_bytes", f"Memory {text}, in bytes.")
     for field, name, text in (
@@ -76,6 +78,15 @@ def parse_cpu(times: Iterable[Any]) -> Metrics:
             if value is not None:
                 samples.append(((str(number), mode), value))
     return [(cpu.SECONDS, samples)]
+
+
+def monotonic(before: Mapping[T, float], now: Mapping[T, float]) -> dict[T, float]:
+    """Keep the old value of counters that decreased by less than 3 seconds, which happens on some systems.
+
+    A larger decrease is a restart from zero: macOS has 32-bit counters, which overflow after 497 days.
+    """
+    lost = {key: before.get(key, value) - value for key, value in now.items()}
+    return {key: before[key] if 0 < lost[key] < _TOLERANCE_SECONDS else value for key, value in now.items()}
 
 
 def parse_fields(families: Mapping[str, Family], found: Any) -> Metrics:
@@ -143,9 +154,15 @@ class PortableCpu(Collector):
 
     name, summary, families, essential = cpu.Cpu.name, cpu.Cpu.summary, (cpu.SECONDS,), True
 
+    def setup(self) -> None:
+        """Start without earlier counters."""
+        self._last: dict[tuple[str, ...], float] = {}
+
     def collect(self) -> Metrics:
-        """Return the CPU time per mode from psutil."""
-        return parse_cpu(psutil().cpu_times(percpu=True))
+        """Return the CPU time per mode from psutil. It decreases only at a restart: see `monotonic`."""
+        [(family, samples)] = parse_cpu(psutil().cpu_times(percpu=True))
+        self._last = monotonic(self._last, dict(samples))
+        return [(family, list(self._last.items()))]
 
 
 class PortableMemory(Collector):

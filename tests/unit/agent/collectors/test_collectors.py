@@ -78,16 +78,68 @@ def test_cpu_modes_that_an_old_kernel_lacks_are_zero() -> None:
     assert cpu.parse("cpu  1 2 3 4\ncpu0 1 2 3 4 5 6 7\nintr 1\n") == {"0": (1, 2, 3, 4, 5, 6, 7, 0, 0, 0)}
 
 
-def test_small_decrease_of_a_cpu_counter_is_ignored() -> None:
-    assert cpu.monotonic({"0": (100, 500)}, {"0": (110, 480)}) == {"0": (110, 500)}
+BEFORE = dict(zip(cpu.MODES, (50_000, 1_000, 9_000, 100_000, 900_000, 400, 700, 6_000), strict=True))
 
 
-def test_cpu_that_came_back_online_restarts_its_counters() -> None:
-    assert cpu.monotonic({"0": (900,)}, {"0": (3,), "1": (5,)}) == {"0": (3,), "1": (5,)}
+def ticks(modes: dict[str, int]) -> cpu.Ticks:
+    return {"0": (*modes.values(), 0, 0)}
 
 
-def test_offline_cpu_has_no_series() -> None:
-    assert cpu.monotonic({"0": (1,), "1": (1,)}, {"0": (2,)}) == {"0": (2,)}
+@pytest.mark.parametrize(
+    ("changed", "kept"),
+    [
+        ({"idle": 99_900}, {"idle": 100_000}),
+        ({"idle": 100_500, "iowait": 899_000}, {"iowait": 900_000}),
+        ({"idle": 999_000, "iowait": 100}, {"iowait": 900_000}),
+        ({"idle": 100_000, "iowait": 0}, {"iowait": 900_000}),
+        ({"idle": 5_000, "iowait": 995_100}, {"idle": 100_000}),
+        ({"idle": 100_500, "steal": 5}, {"steal": 6_000}),
+        ({"idle": 100_500, "softirq": 50, "iowait": 7}, {"softirq": 700, "iowait": 900_000}),
+        ({"idle": 100_500, "system": 2_000}, {"system": 9_000}),
+    ],
+)
+def test_cpu_counter_that_steps_back_keeps_its_value(changed: dict[str, int], kept: dict[str, int]) -> None:
+    now = {**BEFORE, "user": 50_010, **changed}
+    assert cpu.monotonic(ticks(BEFORE), ticks(now)) == ticks({**now, **kept})
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        dict.fromkeys(cpu.MODES, 3),
+        {**BEFORE, "user": 50_001, "idle": 20, "iowait": 1},
+        {**dict.fromkeys(cpu.MODES, 3), "idle": 100_500},
+        {**BEFORE, "idle": 20, "iowait": 1, "steal": 10},
+    ],
+    ids=("all counters", "idle and iowait", "a virtual machine that idles", "steal as well"),
+)
+def test_cpu_that_restarts_its_counters_is_exposed_with_them(now: dict[str, int]) -> None:
+    assert cpu.monotonic(ticks(BEFORE), ticks(now)) == ticks(now)
+
+
+def test_small_decrease_during_a_restart_is_ignored() -> None:
+    now = {**BEFORE, "idle": 20, "iowait": 1, "steal": 5_900}
+    assert cpu.monotonic(ticks(BEFORE), ticks(now)) == ticks({**now, "steal": 6_000})
+
+
+def test_guest_time_that_steps_back_keeps_its_value() -> None:
+    before, now = (*BEFORE.values(), 900, 800), (*BEFORE.values(), 100, 900)
+    assert cpu.monotonic({"0": before}, {"0": now}) == {"0": (*BEFORE.values(), 900, 900)}
+
+
+def test_new_cpu_starts_with_its_own_counters() -> None:
+    assert cpu.monotonic({}, ticks(BEFORE)) == ticks(BEFORE)
+
+
+def test_offline_cpu_has_no_series_and_continues_its_counters(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu0 1 0 0 9 0\ncpu1 9 0 0 900 90000\n")
+    collector = cpu.Cpu(Host(procfs=str(tmp_path), sysfs=str(tmp_path)))
+    collector.collect()
+    (tmp_path / "stat").write_text("cpu0 2 0 0 9 0\n")
+    assert {number for number, _ in values(collector.collect(), "node_cpu_seconds_total")} == {"0"}
+    (tmp_path / "stat").write_text("cpu0 2 0 0 9 0\ncpu1 9 0 0 950 70000\n")
+    found = values(collector.collect(), "node_cpu_seconds_total")
+    assert (found["1", "idle"], found["1", "iowait"]) == (9.5, 900)
 
 
 CPUS = """processor\t: 0

@@ -40,6 +40,11 @@ def test_cpus_of_macos_and_windows() -> None:
     assert found["node_cpu_seconds_total", "0", "softirq"] == 0.25
 
 
+def test_counter_of_another_system_does_not_step_back() -> None:
+    assert portable.monotonic({"idle": 100.0, "user": 7.0}, {"idle": 99.5, "user": 8.0}) == {"idle": 100.0, "user": 8.0}
+    assert portable.monotonic({"idle": 42949672.9}, {"idle": 0.25, "user": 1.0}) == {"idle": 0.25, "user": 1.0}
+
+
 def test_memory_of_macos_and_windows() -> None:
     macos = Sample(total=16 << 30, available=8 << 30, percent=50.0, free=1 << 30, active=2, inactive=3, wired=4)
     windows = Sample(total=8 << 30, available=4 << 30, percent=50.0, used=4 << 30, free=4 << 30)
