@@ -37,11 +37,11 @@ _COUNT = "sys/net/netfilter/nf_conntrack_count"
 
 
 class Tracking(NamedTuple):
-    """The table, the limit, and the number of connections if there is no table. A missing file is empty."""
+    """The table, the limit, and without a table the number of connections. A missing file is empty."""
 
     table: str = ""
     limit: str = ""
-    count: str = ""
+    entries: str = ""
 
 
 def read(host: Host) -> Tracking:
@@ -50,7 +50,12 @@ def read(host: Host) -> Tracking:
     try:
         return Tracking(host.pid1("net/stat/nf_conntrack"), limit)
     except FileNotFoundError:
-        return Tracking("", limit, _first(host, (_COUNT,)) if limit and is_host_network(host) else "")
+        if not limit:
+            return Tracking()
+    if is_host_network(host):
+        return Tracking("", limit, _first(host, (_COUNT,)))
+    host.skips.add("other_namespace", ENTRIES.name, "the kernel has no net/stat/nf_conntrack")
+    return Tracking("", limit)
 
 
 def _first(host: Host, names: Iterable[str]) -> str:
@@ -63,10 +68,10 @@ def _first(host: Host, names: Iterable[str]) -> str:
     return ""
 
 
-def parse(table: str, limit: str, count: str = "") -> Metrics:
+def parse(table: str, limit: str, total: str = "") -> Metrics:
     """Return entries, limit and the sum of each event over the CPUs, which have one hexadecimal row each.
 
-    The first column, entries, is the same in all rows. Without a table, entries is ``count``.
+    The first column, entries, is the same in all rows. Without a table, entries is ``total``.
     """
     head, *rows = table.splitlines() or [""]
     names = head.split()
@@ -74,8 +79,8 @@ def parse(table: str, limit: str, count: str = "") -> Metrics:
     found: Metrics = []
     if columns:
         found.append(single(ENTRIES, columns[0][0]))
-    elif count:
-        found.append(single(ENTRIES, int(count)))
+    elif total:
+        found.append(single(ENTRIES, int(total)))
     if limit:
         found.append(single(LIMIT, int(limit)))
     for name, values in zip(names, columns, strict=False):

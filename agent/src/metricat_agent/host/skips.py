@@ -13,11 +13,12 @@ REASONS = {
     "no_value": "The kernel reports that the existing file has no value now (ENODEV, EINVAL, ENODATA and others).",
     "root_only": "The file's mode allows only root to read it, and the agent does not run as root.",
     "denied": "The agent may not read a file or enter a directory, although its mode does not reserve it for root.",
+    "other_namespace": "The kernel reports the value only in the host's network namespace, where the agent is not.",
     "io_error": "Reading fails with another error, such as EIO.",
     "unparsable": "The content is empty, cut, or not in the format of the kernel.",
 }
 """By the value of the label ``reason``: its meaning."""
-EXPECTED = frozenset(("no_value", "root_only"))
+EXPECTED = frozenset(("no_value", "root_only", "other_namespace"))
 """Reasons that a healthy node has too. No alert fires because of them."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ESRCH, errno.ESTALE)
 _NO_VALUE = (errno.ENODEV, errno.EINVAL, errno.ENODATA, errno.EOPNOTSUPP, errno.ENXIO, errno.EAGAIN, errno.ENOSYS)

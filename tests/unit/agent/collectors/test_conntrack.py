@@ -105,6 +105,7 @@ def test_pod_does_not_expose_its_own_connections_as_the_hosts(scrape_of: Callabl
     assert scrape.get("node_nf_conntrack_entries") is None
     assert scrape.get("node_nf_conntrack_entries_limit")
     assert scrape.get("node_scrape_collector_success", collector="conntrack") == 1
+    assert scrape.get("metricat_collector_skipped_total", collector="conntrack", reason="other_namespace") == 1
 
 
 @needs_root
