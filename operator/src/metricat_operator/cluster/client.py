@@ -276,10 +276,10 @@ class Client:
             async with response:
                 yield response
         except ApiError as error:
-            self._record_write(verb, kind, error)
             if FENCED in str(error):
                 self._permit.lost()
                 raise NotLeaderError(str(error)) from error
+            self._record_write(verb, kind, error)
             raise
         except InvalidResponseError as error:
             message = f"{method} {path}: the response is not the API server's: {error}. Check proxies before it"

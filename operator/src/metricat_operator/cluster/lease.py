@@ -77,7 +77,8 @@ class Lease:
                 self._failed(str(error) or "no response", getattr(error, "status", 0))
             except Exception as error:
                 # An unexpected error must not end the election.
-                log.exception("cannot handle the Lease; reading it again")
+                if not self._outage.failures:
+                    log.exception("cannot handle the Lease; reading it again")
                 self._failed(f"{type(error).__name__}: {error}", 0)
             if led and not self.held():
                 log.warning("lost leadership", lease=self._path, identity=self._identity)

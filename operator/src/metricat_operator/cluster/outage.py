@@ -8,6 +8,9 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+_EXPIRY_SECONDS = 90.0
+"""Longer than every delay and timeout of a retried operation together."""
+
 
 @dataclass
 class Outage:
@@ -18,14 +21,17 @@ class Outage:
     clock: Callable[[], float] = time.monotonic
     failures: int = 0
     _since: float = 0.0
+    _latest: float = 0.0
     _error: str = ""
     _logged: Mapping[str, object] | None = None
 
     def failed(self, error: str, *, expected: bool = False, **about: object) -> None:
         """Record a failure. Log the first one, unless it is expected, and later ones that have other attributes."""
-        if not self.failures:
-            self._since = self.clock()
+        now = self.clock()
+        if not self.failures or now - self._latest > _EXPIRY_SECONDS:
+            self.failures, self._since, self._logged = 0, now, None
         self.failures += 1
+        self._latest = now
         self._error = error
         if about != self._logged and not (expected and self.failures == 1):
             log.warning("operation fails; retrying until it succeeds", operation=self.operation, error=error, **about)
@@ -38,6 +44,10 @@ class Outage:
         self.failures, self._logged = 0, None
 
     def lasting(self, seconds: float) -> str:
-        """Return the operation and its last error if it has failed for at least this time, otherwise an empty text."""
-        lasts = self.failures and self.clock() - self._since >= seconds
+        """Return the operation and its last error if it has failed for at least this time, otherwise an empty text.
+
+        Without a failure for some time, the operation is not retried any longer: a standby writes nothing.
+        """
+        now = self.clock()
+        lasts = self.failures and now - self._since >= seconds and now - self._latest <= _EXPIRY_SECONDS
         return f"cannot {self.operation}: {self._error}" if lasts else ""

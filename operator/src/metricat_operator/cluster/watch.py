@@ -127,7 +127,8 @@ class Cache:
                 delay = self._failed(error, outage)
             except Exception as error:
                 # An error in one object must not end the watch of all others.
-                log.exception("cannot handle the objects of a watch; listing them again", kind=self.kind.name)
+                if not outage.failures:
+                    log.exception("cannot handle the objects of a watch; listing them again", kind=self.kind.name)
                 outage.failed(f"{type(error).__name__}: {error}")
                 delay = jittered(outage.failures, _FIRST_RETRY, _LAST_RETRY)
             else:

@@ -26,6 +26,19 @@ def test_only_a_lasting_outage_is_reported() -> None:
     assert not outage.lasting(0)
 
 
+def test_outage_ends_when_the_operation_is_not_retried_any_longer() -> None:
+    clock = Clock()
+    outage = Outage("write any object", clock)
+    for clock.now in (0.0, 80.0):
+        outage.failed("HTTP 503")
+    assert outage.lasting(10)
+    clock.now = 171.0
+    assert not outage.lasting(10)
+    outage.failed("HTTP 503")
+    assert outage.failures == 1
+    assert not outage.lasting(10)
+
+
 def test_outage_is_logged_at_its_start_its_end_and_when_its_cause_changes() -> None:
     outage = Outage("list Node")
     with capture_logs() as logged:

@@ -1,0 +1,113 @@
+"""A cache follows an API server whose state goes back, and survives an object that it cannot handle."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from kubernetes.aio.client import Configuration
+
+from metricat_operator.cluster.client import Client
+from metricat_operator.cluster.kinds import NODE
+from metricat_operator.cluster.watch import Cache
+from support.harness import free_port
+
+
+def node(name: str, version: int) -> dict[str, Any]:
+    return {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "uid": name, "resourceVersion": str(version)},
+    }
+
+
+class ApiServer:
+    """Sends one list after another, and ends each watch after its events."""
+
+    def __init__(self, *states: tuple[int, list[dict[str, Any]], list[dict[str, Any]]]) -> None:
+        self.states = list(states)
+        self.events: list[dict[str, Any]] = []
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        if "watch" not in request.query:
+            version, items, self.events = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+            metadata = {"resourceVersion": str(version)}
+            return web.json_response({"kind": "NodeList", "metadata": metadata, "items": items})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for event in self.events:
+            await response.write(json.dumps(event).encode() + b"\n")
+        await asyncio.sleep(0.05 if len(self.states) == 1 else 20)
+        return response
+
+    def follow(self, cache: Cache, until: Callable[[], bool]) -> None:
+        """Run the cache against this server until the condition holds."""
+        asyncio.run(self._follow(cache, until))
+
+    async def _follow(self, cache: Cache, until: Callable[[], bool]) -> None:
+        application = web.Application()
+        application.router.add_get("/api/v1/nodes", self.respond)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        client = Client(Configuration(host=f"http://127.0.0.1:{port}"))
+        task = asyncio.create_task(cache.run(client))
+        try:
+            async with asyncio.timeout(30):
+                await _eventually(until, task)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await client.close()
+            await runner.cleanup()
+
+
+async def _eventually(until: Callable[[], bool], task: asyncio.Task[None]) -> None:
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    for _ in range(3000):
+        assert not task.done()
+        if until():
+            return
+        await pause(0.01)
+
+
+def bookmark(version: int) -> dict[str, Any]:
+    return {"type": "BOOKMARK", "object": {"kind": "Node", "metadata": {"resourceVersion": str(version)}}}
+
+
+def versions(cache: Cache) -> dict[str, str]:
+    return {one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in cache}
+
+
+def test_older_states_replace_newer_ones_after_a_restore() -> None:
+    restored: list[bool] = []
+    cache = Cache(NODE, lambda _: None, lambda one: one, restored=lambda: restored.append(True))
+    went_back = (100, [node("a", 100), node("b", 90)], [bookmark(50)])  # the event ends the watch
+    server = ApiServer(went_back, (60, [node("a", 40)], []))
+    server.follow(cache, lambda: versions(cache) == {"a": "40"})
+    assert restored == [True]
+
+
+def test_list_with_newer_version_is_not_a_restore() -> None:
+    restored: list[bool] = []
+    cache = Cache(NODE, lambda _: None, lambda one: one, restored=lambda: restored.append(True))
+    expired = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}}
+    server = ApiServer((100, [node("a", 100)], [bookmark(110), expired]), (120, [node("a", 100), node("b", 115)], []))
+    server.follow(cache, lambda: versions(cache) == {"a": "100", "b": "115"})
+    assert restored == []
+
+
+def test_unexpected_error_does_not_end_the_watch() -> None:
+    def trim(manifest: dict[str, Any]) -> dict[str, Any]:
+        if manifest["metadata"]["name"] == "odd":
+            raise KeyError("spec")
+        return manifest
+
+    cache = Cache(NODE, lambda _: None, trim)
+    server = ApiServer((100, [node("odd", 100)], []), (101, [node("odd", 100)], []), (102, [node("a", 102)], []))
+    server.follow(cache, lambda: versions(cache) == {"a": "102"})
+    assert cache.synced.is_set()
