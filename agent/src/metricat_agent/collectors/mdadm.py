@@ -22,11 +22,16 @@ SYNCED = gauge("node_md_blocks_synced", "Synchronized part of a RAID, in blocks 
 RAID_DISKS = gauge("node_md_raid_disks", "Number of disks that a RAID should have, from sysfs.", "device")
 DEGRADED = gauge("node_md_degraded", "Number of disks that a RAID lacks, from sysfs.", "device")
 _STATES = ("active", "inactive", "recovering", "resync", "check")
-_ACTIVITIES = {"recovery": "recovering", "resync": "resync", "check": "check", "reshape": "recovering"}
-_HEAD = re.compile(r"(md\S*) : (active|inactive)\s?(?:\((?:auto-)?read-only\) )?(.*)$")
+"""Each RAID has a series for each of these states, and for its own state if it is another one (``broken``)."""
+_ACTIVITIES = {"recovery": "recovering", "recover": "recovering", "reshape": "recovering"}
+"""States by the kernel's word, where they differ."""
+_HEAD = re.compile(r"(\S+) : (\S+)(.*)$")
+_OTHER_LINES = ("Personalities", "unused", "read_ahead")
+_MEMBER = re.compile(r"\S+\[\d+\](\S*)")
 _COUNTS = re.compile(r"\[(\d+)/(\d+)\]")
-_PROGRESS = re.compile(r"(recovery|resync|check|reshape)\s*=\s*[\d.]+%\s*\((\d+)/\d+\)")
-_PENDING = re.compile(r"(recovery|resync|check|reshape)\s*=\s*(PENDING|DELAYED)")
+_PROGRESS = re.compile(r"(\w+)\s*=\s*[\d.]+%\s*\((\d+)/\d+\)")
+_PENDING = re.compile(r"(\w+)\s*=\s*[A-Z]+\b")
+"""An activity without progress: it is ``PENDING`` or ``DELAYED``, or another node of a cluster does it (``REMOTE``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +46,38 @@ class Raid:
     spare: int
     blocks: int
     synced: int
+    counted: bool = True
+    """Whether the kernel reports the number of disks, which it does not for RAID 0, linear and inactive ones."""
 
 
 def raids(text: str) -> list[Raid]:
-    """Return the RAIDs in the text of /proc/mdstat, which separates them by empty lines."""
-    return [raid for part in re.split(r"\n\s*\n", text) if (raid := _raid(part)) is not None]
+    """Return the RAIDs in the text of /proc/mdstat. Lines that begin with a blank continue the RAID above them."""
+    return [raid for part in re.split(r"\n(?=\S)", text) if (raid := _raid(part)) is not None]
 
 
 def _raid(part: str) -> Raid | None:
-    lines = [line for line in part.splitlines() if not line.startswith(("Personalities", "unused", "read_ahead"))]
-    head = _HEAD.match(lines[0]) if lines else None
+    first, _, rest = part.partition("\n")
+    head = None if first.startswith(_OTHER_LINES) else _HEAD.match(first)
     if head is None:
         return None
-    rest = "\n".join(lines[1:])
-    members = [word for word in head[3].split() if "[" in word]
-    failed = sum("(F)" in member for member in members)
-    spare = sum("(S)" in member for member in members)
+    marks = _MEMBER.findall(head[3])
+    failed, spare, journal = (sum(f"({mark})" in member for member in marks) for mark in "FSJ")
     size = re.search(r"(\d+) blocks", rest)
     blocks = int(size[1]) if size else 0
     counts, progress, pending = _COUNTS.search(rest), _PROGRESS.search(rest), _PENDING.search(rest)
-    present = len(members) - failed - spare
+    present = len(marks) - failed - spare - journal
     required, active = (int(counts[1]), int(counts[2])) if counts else (present, present if head[2] == "active" else 0)
     activity = progress or pending
     return Raid(
         device=head[1],
-        state=_ACTIVITIES[activity[1]] if activity else head[2],
+        state=_ACTIVITIES.get(activity[1], activity[1]) if activity else head[2],
         required=required,
         active=active,
         failed=failed,
         spare=spare,
         blocks=blocks,
         synced=int(progress[2]) if progress else 0 if pending else blocks,
+        counted=counts is not None,
     )
 
 
@@ -91,6 +97,12 @@ def read(host: Host) -> tuple[str, Mapping[str, Mapping[str, str]]]:
     return text, found
 
 
+def required(raid: Raid, files: Mapping[str, str]) -> int:
+    """Return the number of disks that a RAID requires: without a count in the table, a lost disk is only in sysfs."""
+    number = files.get("raid_disks", "")
+    return max(raid.required, int(number)) if not raid.counted and number.isdecimal() else raid.required
+
+
 def parse(text: str, sysfs: Mapping[str, Mapping[str, str]]) -> Metrics:
     """Return a series for every state of every RAID, so that alerts need not handle absent series."""
     found = raids(text)
@@ -99,9 +111,16 @@ def parse(text: str, sysfs: Mapping[str, Mapping[str, str]]) -> Metrics:
         for state, count in (("active", raid.active), ("failed", raid.failed), ("spare", raid.spare)):
             disks.append(((raid.device, state), count))
     return [
-        (STATE, [((raid.device, state), int(raid.state == state)) for raid in found for state in _STATES]),
+        (
+            STATE,
+            [
+                ((raid.device, state), int(raid.state == state))
+                for raid in found
+                for state in dict.fromkeys((*_STATES, raid.state))
+            ],
+        ),
         (DISKS, disks),
-        (REQUIRED, [((raid.device,), raid.required) for raid in found]),
+        (REQUIRED, [((raid.device,), required(raid, sysfs.get(raid.device, {}))) for raid in found]),
         (BLOCKS, [((raid.device,), raid.blocks) for raid in found]),
         (SYNCED, [((raid.device,), raid.synced) for raid in found]),
         *(
