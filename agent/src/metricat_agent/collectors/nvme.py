@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 LABELS = ("device", "firmware_revision", "model", "serial", "state", "cntlid")
 INFO = gauge("node_nvme_info", "1, labeled with the properties of an NVMe controller.", *LABELS)
@@ -26,6 +28,9 @@ BLOCK = gauge(
 )
 _FILES = ("firmware_rev", "model", "serial", "state", "cntlid")
 _NAMESPACE_FILES = ("nuse", "size", "queue/logical_block_size", "ana_state")
+_NAMESPACE = re.compile(r"nvme\d+(?:c\d+)?n(\d+)")
+"""The name of a namespace. Its first number is that of the subsystem, which may differ from the controller's. With
+multipath, the number of the controller follows (kernel: drivers/nvme/host/multipath.c)."""
 _SECTOR = 512
 """The unit of a block device's `size`, independent of its block size (kernel: ABI/stable/sysfs-block)."""
 
@@ -40,25 +45,21 @@ class NvmeController:
 
 def read(host: Host) -> dict[str, NvmeController]:
     """Return the files of each controller. Skip a controller that is removed during the read."""
-    try:
-        entries = host.sys_names("class/nvme")
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for entry in entries:
-        place = f"class/nvme/{entry}"
-        try:
-            numbers = [match[1] for name in host.sys_names(place) if (match := re.fullmatch(r"nvme\d+n(\d+)", name))]
-            found[entry] = NvmeController(
-                host.sys_attributes(place, _FILES),
-                {number: host.sys_attributes(f"{place}/{entry}n{number}", _NAMESPACE_FILES) for number in numbers},
-            )
-        except OSError:
-            continue
-    return found
+    return host.sys_each("class/nvme", lambda entry: _controller(host, f"class/nvme/{entry}"))
 
 
-def parse(controllers: Mapping[str, NvmeController]) -> Metrics:
+def _controller(host: Host, place: str) -> NvmeController:
+    """Return one controller. Each namespace is optional: it may be removed during the read."""
+    found: dict[str, Mapping[str, str]] = {}
+    for name in host.sys_names(place):
+        if match := _NAMESPACE.fullmatch(name):
+            files = host.optional_attributes(f"{place}/{name}", _NAMESPACE_FILES)
+            before = found.get(match[1])  # some kernels show a namespace under both names
+            found[match[1]] = {**before, **files} if before else files
+    return NvmeController(host.sys_attributes(place, _FILES), found)
+
+
+def parse(controllers: Mapping[str, NvmeController], skips: Skips = UNCOUNTED) -> Metrics:
     """Return properties of controllers and sizes of namespaces. Convert sectors and blocks to bytes."""
     infos: list[Sample] = []
     spaces: list[Sample] = []
@@ -68,13 +69,17 @@ def parse(controllers: Mapping[str, NvmeController]) -> Metrics:
     for device, controller in controllers.items():
         infos.append(((device, *(controller.files.get(file, "").strip() for file in _FILES)), 1))
         for number, files in controller.namespaces.items():
-            place = (device, number)
+            place, path = (device, number), f"class/nvme/{device} namespace {number}"
             spaces.append(((*place, files.get("ana_state", "unknown")), 1))
-            block = int(files["queue/logical_block_size"])
-            blocks.append((place, block))
-            sizes.append((place, int(files["size"]) * _SECTOR))
-            if "nuse" in files:  # kernels since 6.8
-                used.append((place, int(files["nuse"]) * block))
+            block = parse_file(skips, files, "queue/logical_block_size", path, whole)
+            size = parse_file(skips, files, "size", path, whole)
+            blocks_used = parse_file(skips, files, "nuse", path, whole)  # kernels since 6.8
+            if block is not None:
+                blocks.append((place, block))
+            if size is not None:
+                sizes.append((place, size * _SECTOR))
+            if blocks_used is not None and block is not None:
+                used.append((place, blocks_used * block))
     return [(INFO, infos), (NAMESPACE, spaces), (CAPACITY, sizes), (SIZE, sizes), (USED, used), (BLOCK, blocks)]
 
 
@@ -87,4 +92,4 @@ class Nvme(Collector):
 
     def collect(self) -> Metrics:
         """Return properties and namespace sizes of each NVMe controller from /sys/class/nvme."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

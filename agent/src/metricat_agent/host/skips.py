@@ -13,6 +13,7 @@ REASONS = {
     "no_value": "The kernel reports that the existing file has no value now (ENODEV, EINVAL, ENODATA and others).",
     "root_only": "The file's mode allows only root to read it, and the agent does not run as root.",
     "denied": "The agent may not read a file or enter a directory, although its mode does not reserve it for root.",
+    "missing": "A file that must belong to a listed device does not exist.",
     "other_namespace": "The kernel reports the value only in the host's network namespace, where the agent is not.",
     "io_error": "Reading fails with another error, such as EIO.",
     "unparsable": "The content is empty, cut, or not in the format of the kernel.",
