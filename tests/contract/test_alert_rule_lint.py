@@ -45,7 +45,7 @@ def name(rule: dict[str, Any]) -> str:
 
 
 def parts(node: Any) -> Iterator[Any]:
-    """The expression and all that it is made of."""
+    """Yield the expression and all expressions inside it."""
     yield node
     inner = [getattr(node, field, None) for field in ("lhs", "rhs", "expr", "param", "vector_selector")]
     for part in (*inner, *getattr(node, "args", ())):
@@ -62,7 +62,7 @@ def metric(selector: Any) -> str:
 
 
 def conditional(node: Any) -> bool:
-    """Whether there may be nothing: an alert that always has a result always fires."""
+    """Return whether the expression may have no result. An alert that always has a result always fires."""
     match node:
         case promql_parser.BinaryExpr():
             left, right = conditional(node.lhs), conditional(node.rhs)

@@ -1,4 +1,4 @@
-"""The registry of child kinds against every place that must know them: a forgotten place fails here."""
+"""Compare the registry of child kinds with every place that must list them. A forgotten place fails here."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ OPERATIONS = {"CREATE", "UPDATE", "DELETE"}
 
 
 def resource(kind: ChildKind) -> str:
-    """The resource as RBAC names it: `daemonsets.apps`."""
+    """Return the name of the resource in RBAC, such as `daemonsets.apps`."""
     return f"{kind.plural}.{kind.api_version.rpartition('/')[0]}".rstrip(".")
 
 
@@ -32,7 +32,7 @@ def test_exactly_the_kinds_of_the_prometheus_operator_are_optional() -> None:
 
 
 def resources(rule: dict[str, Any]) -> Iterator[str]:
-    """The resources of a rule of RBAC or of a policy."""
+    """Yield the resources of an RBAC rule or of a policy's rule."""
     for group in rule["apiGroups"]:
         for plural in rule["resources"]:
             yield f"{plural}.{group}".rstrip(".")

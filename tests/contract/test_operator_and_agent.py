@@ -1,4 +1,4 @@
-"""Operator and agent meet at command-line flags and metric names only; both ends are held together here."""
+"""Operator and agent share only command-line flags and metric names. These tests check that both sides agree."""
 
 import re
 import subprocess

@@ -24,7 +24,7 @@ OF_OTHER_OBJECTS = {
     ("cluster/prometheus_objects.py", "Ready"),
     ("cluster/prometheus_objects.py", "Accepted"),  # the condition that the Prometheus Operator writes
 }
-"""Literals that are the words of Kubernetes about other objects, by module."""
+"""By module: literals that are values of Kubernetes in other objects, and not our reasons."""
 
 
 def literals(path: Path) -> Iterator[str]:
@@ -71,7 +71,7 @@ def test_every_type_has_its_row(kind: ConditionType) -> None:
 
 
 def test_remedies_have_no_period_after_a_command() -> None:
-    """A person copies the command from the message up to its end."""
+    """A user copies the command from its start to the end of the message. So nothing may follow the command."""
     assert [one for one in Reason for note in one.notes if re.search("`kubectl[^`]*`[.]$", note.remedy)] == []
 
 
@@ -94,7 +94,7 @@ def test_every_reason_of_a_condition_is_set_somewhere() -> None:
 
 
 NAMED = re.compile(r'(?:metricat_target_condition\{[^}]*type=|@\.type==|--for=condition=)\\?"?([A-Za-z]+)')
-"""The name of a type in PromQL, in a JSON path, or in a command."""
+"""Matches the name of a condition type in PromQL, in a JSON path, or in a command."""
 
 
 def test_alerts_dashboards_and_commands_name_registered_types() -> None:

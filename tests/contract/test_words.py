@@ -70,7 +70,7 @@ AREAS = {
 ALLOWED = dict.fromkeys(AREAS, 0)
 TEXTS = {".py", ".md", ".yaml", ".yml", ".txt", ".tpl", ".toml", ".sh", ".json", ".in", ""}
 NOT_OURS = ("tests/fixtures/", "tests/golden/", "requirements/", "tools/binaries/")
-"""Recorded or generated; a generated text is checked where it comes from."""
+"""Recorded or generated files. The source of a generated text is checked instead."""
 
 PATTERN = re.compile(r"(?<![\w-])(?:" + "|".join(f"(?:{word})" for word in BANNED) + r")(?![\w-])", re.IGNORECASE)
 

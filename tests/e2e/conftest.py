@@ -11,9 +11,9 @@ from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.demo.steps import Steps
 
 CLUSTER = os.environ.get("METRICAT_E2E_CLUSTER", "e2e")
-"""Its name. Two runs at the same time need two names."""
+"""The cluster's name. Two runs at the same time need two names."""
 KEEP = "METRICAT_E2E_KEEP"
-"""Set it to keep the cluster after the tests, and to reuse an existing cluster."""
+"""Set this variable to keep the cluster after the tests, and to reuse an existing cluster."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What the chart makes of the dashboards, by the real helm."""
+"""The ConfigMaps that the chart renders for the dashboards, with the real Helm."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew", "NodePressureEviction"}
-"""Alerts whose series are of several nodes already."""
+"""Alerts whose cases already have series of several nodes."""
 
 
 @pytest.mark.parametrize("alert", sorted(CASES))
@@ -164,14 +164,14 @@ def test_pool_settings_apply_without_duplicate_alerts(
 
 
 def of_both(alert: str) -> tuple[Case, samples.Series]:
-    """A case in which the alert fires, and its series as two nodes of different pools have them."""
+    """Return a firing case of the alert, with its series for two nodes of different pools."""
     case = next(case for case in CASES[alert] if case.fires and not any("node=" in name for name in case.series))
     return case, {**of_node(case.series, "n1", "default"), **of_node(case.series, "n2", "gpu")}
 
 
 @pytest.mark.parametrize("alert", sorted({alert.name for alert in CATALOGUE if alert.per_node} - ABOUT_NODES))
 def test_pool_can_set_each_alert(tmp_path: Path, alert: str) -> None:
-    """If it is disabled for one pool, it still fires for the node of the other pool."""
+    """If an alert is disabled for one pool, it still fires for the node of the other pool."""
     case, series = of_both(alert)
     off = {level.severity: {"enabled": False} for one in CATALOGUE if one.name == alert for level in one.levels}
     pool = {"name": "gpu", "nodeSelector": {"matchLabels": {"gpu": "yes"}}, "alerts": {"rules": {alert: off}}}
@@ -245,7 +245,7 @@ def test_share_of_down_agents_counts_all_pools(
     down: dict[str, int],
     critical: bool,  # noqa: FBT001 (a table)
 ) -> None:
-    """The only node of a pool with labels of its own is not all nodes; a pool that is left out counts for nothing."""
+    """The only node of a pool with its own labels is not all nodes. A pool without the alert is not counted."""
     [rule] = [child for child in golden.manifests(yaml.safe_load(TEAMS)) if child["kind"] == "PrometheusRule"]
     series = {
         f'up{{node="{pool}-{number}",pool="{pool}"}}': steady(0 if number < down.get(pool, 0) else 1)
@@ -370,7 +370,7 @@ FULL = "1970-01-02 03:12:00 +0000 UTC."
     ids=["forecast", "space", "inodes"],
 )
 def test_forecast_has_the_date(tmp_path: Path, alert: str, severity: str, resource: str, description: str) -> None:
-    """At 88 % after 8 hours, 15 % more a day: full 19.2 hours later."""
+    """The usage is 88 % after 8 hours and grows by 15 % a day, so the filesystem is full 19.2 hours later."""
     growth = samples.growth(83, 15)
     case = Case("date", 8 * 60, frozenset(), {**samples.filesystem("/data", growth), **samples.inodes(growth)})
     test = case.test(alert, 120)

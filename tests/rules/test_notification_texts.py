@@ -1,4 +1,4 @@
-"""What a person reads, as Alertmanager's own tool renders it: what, how much, where, since when, and what to do."""
+"""The texts of notifications, rendered by amtool. They say what, how much, where, since when, and what to do."""
 
 import json
 import subprocess
@@ -73,7 +73,7 @@ def rendered(folder: Path, template: str, *alerts: dict[str, Any], kind: str = "
 
 
 def texts(folder: Path, *alerts: dict[str, Any]) -> dict[str, str]:
-    """Return the messages of each way for these alerts."""
+    """Return the messages of each type of receiver for these alerts."""
     ways = receiver()
     [detail] = ways["pagerduty"]["details"]
     return {

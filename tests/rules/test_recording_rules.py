@@ -37,7 +37,7 @@ def free_port() -> int:
 
 
 def ask(port: int, path: str) -> Any:
-    """The data of an answer; nothing while Prometheus is not ready."""
+    """Return the data of a response; nothing while Prometheus is not ready."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}", timeout=5) as answer:
             return json.load(answer)["data"]
@@ -92,7 +92,7 @@ def prometheus(tmp_path: Path) -> Iterator[int]:
 
 
 def write_to_disk(folder: Path) -> None:
-    """Give each disk at least one operation."""
+    """Read and write, so that each disk has at least one operation."""
     with (folder / "written").open("wb") as file:
         file.write(b"x" * 4096)
         file.flush()

@@ -1,4 +1,4 @@
-"""The names of the operator's own series, as it serves them."""
+"""The names of the series that the operator exposes about itself."""
 
 from metricat_operator.facts.model import Node
 from metricat_operator.metrics.nodes import node_families

@@ -12,7 +12,7 @@ from metricat_tools.stack.wait import until
 
 NAMED_SECONDS = 60
 CLEARED_SECONDS = 180
-"""Longer: after a fault is removed, a pod may have to start, and Prometheus to find it."""
+"""A longer timeout: after a repair, a pod may have to start, and Prometheus must discover it."""
 PLACE = ("--namespace", NAMESPACE)
 _TABLE = "broken-link"
 

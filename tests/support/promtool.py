@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     """The value of a series after a number of seconds. None means no sample."""
 
 DAY = 24 * 60
-"""In minutes."""
+"""A day in minutes."""
 
 
 @cache
@@ -74,7 +74,7 @@ def rate(per_second: float) -> Values:
 
 
 def change(before: Values, minute: float, after: Values) -> Values:
-    """Return `before` until the minute, then `after`. A counter continues if `after` counts from zero."""
+    """Return `before` until the minute, and `after` from then on. A counter continues if `after` counts from zero."""
     return lambda at: before(at) if at < 60 * minute else after(at)
 
 

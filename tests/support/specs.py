@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 Values = st.SearchStrategy[Any]
 
 _FEW = 3
-"""So many of the items, and of the fields where there are very many: the alerts."""
+"""Maximum number of items, and of fields in objects with very many fields (the alerts)."""
 _MANY = 12
 _TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn", "Cs", "Zl", "Zp"]), max_size=20)
 _NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)

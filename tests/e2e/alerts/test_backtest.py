@@ -35,7 +35,7 @@ spec:
 
 
 def usage(node: str, age: float) -> float:
-    """Of n1 20 minutes at 97 % five hours ago, and 30 s at 100 % two hours ago; of n2 10 minutes at 85 %."""
+    """n1: 97 % for 20 minutes five hours ago, and 100 % for 30 s two hours ago. n2: 85 % for 10 minutes."""
     if node == "n1":
         return 97 if 5 * HOUR >= age > 5 * HOUR - 1200 else 100 if 2 * HOUR >= age > 2 * HOUR - 30 else 20
     return 85 if 3 * HOUR >= age > 3 * HOUR - 600 else 10

@@ -1,4 +1,4 @@
-"""A connection table that fills for real: agent, Prometheus and its alert in a network of their own."""
+"""A connection table that really fills up. Agent, Prometheus and its alert run in their own network."""
 
 import json
 import subprocess
@@ -68,7 +68,7 @@ print(urllib.request.urlopen("http://{PROMETHEUS}/api/v1/alerts", timeout=5).rea
 
 @pytest.fixture
 def inside(tmp_path: Path) -> Iterator[list[str]]:
-    """What to put before a command for it to run there."""
+    """The words before a command that run it in this network."""
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(CONFIG))
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules(settings=SETTINGS)))
     prometheus = str(ensure("prometheus")["prometheus"])

@@ -35,7 +35,7 @@ exec "$0" "$@"
 
 @pytest.fixture(scope="module")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With the snippet as a reader copies it from the page."""
+    """Return a configuration with the rules exactly as the page has them."""
     [text] = re.findall(r"```yaml\n(inhibit_rules:.*?)```", PAGE.read_text(), re.DOTALL)
     assert text == snippet()
     path = tmp_path_factory.mktemp("alertmanager") / "alertmanager.yaml"
@@ -45,7 +45,7 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(configuration: Path) -> Iterator[str]:
-    """An Alertmanager of its own, on loopback."""
+    """Run an Alertmanager on loopback, only for this test."""
     ensure_stack("alertmanager")  # which unpacks the templates
     port, program = free_port(), ensure("prometheus-alertmanager")["prometheus-alertmanager"]
     command = [

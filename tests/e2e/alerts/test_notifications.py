@@ -1,6 +1,6 @@
 """The real Alertmanager sends each receiver only its alerts, and mail over TLS.
 
-Both nodes share one kernel, so the same memory is in use on both: their pools have thresholds of their own.
+Both nodes share one kernel, so the same memory is in use on both: each node's pool has its own thresholds.
 """
 
 import base64
@@ -71,7 +71,7 @@ def spec(demo: DemoCluster, **more: Any) -> None:
 
 
 def start_alerts(demo: DemoCluster, rules: Taken) -> None:
-    """Let alerts with these settings fire for all receivers."""
+    """Apply a target whose alerts have these settings and notify all receivers."""
     rules = {**rules, "NodeNew": {"info": OFF}}  # the cluster's nodes may all be new
     alerts = {"labels": {"release": "demo"}, "rules": rules}
     spec(demo, pools=[OTHER], alerts=alerts, notifications={"labels": {"release": "demo"}, "receivers": RECEIVERS})
@@ -144,7 +144,7 @@ def sink_manifests(image: str, certificate: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def sent(demo_and_nodes: tuple[Any, DemoCluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoCluster]:
-    """The demo with a sink, a second pool, and a target whose Secret is not there yet."""
+    """The demo with a sink, a second pool, and a target whose Secret does not exist yet."""
     demo = demo_and_nodes[1]
     certificate = tmp_path_factory.mktemp("certificate")
     self_signed(certificate, "sink", HOST)
@@ -183,7 +183,7 @@ def taken(demo: DemoCluster) -> list[Taken]:
 
 
 def came(demo: DemoCluster, way: str, severity: str) -> list[Taken]:
-    """What came by this way about the alert in this severity, firing."""
+    """Return the messages that arrived through this receiver type about the firing alert of this severity."""
     found = [one for one in taken(demo) if one["way"] == way]
     return [one for one in found if all(word in json.dumps(one) for word in (ALERT, f"({severity})", "FIRING"))]
 
@@ -206,7 +206,7 @@ def condition(demo: DemoCluster) -> dict[str, str]:
 
 
 def receivers(demo: DemoCluster) -> set[str]:
-    """Those that the running Alertmanager has."""
+    """Return the receivers of the running Alertmanager."""
     # The kubelet updates the file when the pod changes, and at least once a minute.
     pods = ("pods", "--namespace", NAMESPACE, "--selector=alertmanager=demo")
     demo.kubectl.run("annotate", *pods, "--overwrite", f"metricat.dev/look-again={len(taken(demo))}")
@@ -261,7 +261,7 @@ def test_receivers_get_their_alerts(sent: DemoCluster) -> None:
 
 
 def test_critical_inhibits_only_its_own_warning(sent: DemoCluster) -> None:
-    """On n1 both levels fire, on n2, of another pool, the warning only."""
+    """On n1, both levels fire. On n2, which is in another pool, only the warning fires."""
     expected = {("n1", "critical"): "active", ("n1", "warning"): "suppressed", ("n2", "warning"): "active"}
     until("the three", lambda: states(sent, ALERT) == expected, seconds=300, why=lambda: str(states(sent, ALERT)))
     both = {("n1", "critical"), ("n2", "warning")}
@@ -281,7 +281,7 @@ def test_heartbeat_arrives_without_a_node(sent: DemoCluster) -> None:
 
 
 def test_alertmanagers_namespace_matcher_accepts_our_alerts(sent: DemoCluster) -> None:
-    """Its strategy is the default, OnNamespace: what came above came through it."""
+    """Alertmanager has the default strategy OnNamespace, so the messages above passed its matcher."""
     answer = sent.kubectl.through(NAMESPACE, sent.alertmanager.service, "/api/v2/status")
     configuration = yaml.safe_load(answer["config"]["original"])
     [route] = [one for one in configuration["route"]["routes"] if one["receiver"].endswith(f"{SERVICE}/Blackhole")]

@@ -1,7 +1,8 @@
-"""Alerts fire and resolve in Alertmanager because something real is wrong, and then is not; they name the culprit.
+"""Alerts fire and resolve in Alertmanager because of real faults, which are then repaired. They name the cause.
 
-All faults happen at once, and so do their ends. Thresholds are moved through the target: this machine must not suffer.
-They are measured first, so other programs that keep the machine busy can make the test fail.
+All faults begin at the same time and end at the same time. The target has low thresholds, so that small faults are
+enough and the machine stays usable. The thresholds depend on values measured before the faults, so other programs that keep the machine busy
+can make the test fail.
 """
 
 import sys
@@ -34,22 +35,22 @@ ALERTS = (
     "NodeAgentDown",
 )
 FIRING, RESOLVING = 240, 480
-"""Seconds to wait for all of them; an OOM kill counts for five minutes."""
+"""Seconds to wait for all alerts. An OOM kill counts for five minutes."""
 AT_ONCE = {"for": "0s"}
 SOON = {"for": "20s"}
-"""An alert that names its culprits gives the agents time to see who they are: they watch for 10 s."""
+"""For alerts that name processes: the agents sample processes for 10 s before they name any."""
 OFF = {"enabled": False}
 
 
 @dataclass
 class History:
-    """What Alertmanager held: each alert as last seen, and how many seconds after the faults it was gone."""
+    """The alerts of Alertmanager as last seen, and the seconds from the end of the faults until each was resolved."""
 
     fired: dict[str, ActiveAlert] = field(default_factory=dict)
     resolved: dict[str, float] = field(default_factory=dict)
 
     def text(self) -> str:
-        """For a person."""
+        """The text that the test prints."""
         lines = []
         for name in ALERTS:
             if alert := self.fired.get(name):
@@ -65,7 +66,7 @@ def value(demo: DemoCluster, measure: str) -> float:
 
 
 def thresholds(demo: DemoCluster) -> dict[str, Any]:
-    """Between what is and what the faults make of it."""
+    """Return alert settings with thresholds between the current values and the values during the faults."""
     cpu, load = value(demo, "metricat:node_cpu_usage:percent"), value(demo, "metricat:node_load1_per_cpu:ratio")
     pressure = value(demo, "metricat:node_pressure_cpu_waiting:percent")
     memory, total = value(demo, "metricat:node_memory_usage:percent"), value(demo, "node_memory_MemTotal_bytes")
@@ -89,19 +90,19 @@ def thresholds(demo: DemoCluster) -> dict[str, Any]:
 
 
 def firing(demo: DemoCluster) -> dict[str, ActiveAlert]:
-    """The faults' alerts that Alertmanager holds, those of the first node before the second's."""
+    """Return the alerts about the faults in Alertmanager, those of the first node before the second node's."""
     found = sorted(demo.alertmanager.alerts(), key=lambda alert: alert.labels.get("node", ""), reverse=True)
     return {alert.name: alert for alert in found if alert.name in ALERTS and culpable(alert)}
 
 
 def culpable(alert: ActiveAlert) -> bool:
-    """Whether it is about what we broke; on a busy machine others may break things too."""
+    """Return whether the alert is about our faults. On a busy machine, other programs may cause alerts too."""
     where = alert.labels.get("mountpoint")
     return where is None or "/metricat-faults-" in where
 
 
 def follow(seconds: float, done: Callable[[], bool], look: Callable[[], None]) -> None:
-    """Look again and again, until it is done or the time is over."""
+    """Call the function repeatedly until it returns True or the time is over."""
     deadline = time.monotonic() + seconds
     while not done() and time.monotonic() < deadline:
         look()
@@ -110,7 +111,7 @@ def follow(seconds: float, done: Callable[[], bool], look: Callable[[], None]) -
 
 @pytest.fixture(scope="module")
 def history(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[History]:
-    """The faults, from their beginning to when the last alert is gone."""
+    """Start the faults, end them, and wait until the last alert is resolved."""
     cluster, demo = demo_and_nodes
     found = History()
     demo.wait_recorded()

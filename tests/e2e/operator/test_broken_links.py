@@ -151,7 +151,7 @@ def test_image_that_cannot_be_pulled_is_reported(demo: DemoCluster) -> None:
 
 
 def test_agent_that_exits_is_reported(demo: DemoCluster) -> None:
-    """The operator's image in place of the agent's: it rejects the agent's flags."""
+    """Use the operator's image as the agent's image: it rejects the agent's flags."""
     with broken(demo, lambda: use_image(demo, demo.images["agent"])):
         use_image(demo, demo.images["operator"])
         message = uncovered_anywhere(demo, "CrashLoopBackOff", seconds=120)

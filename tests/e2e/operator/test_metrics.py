@@ -1,4 +1,4 @@
-"""A Prometheus with the permission scrapes the operator's own metrics."""
+"""A Prometheus that has the permission scrapes the operator's own metrics."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def monitoring_works(demo: DemoCluster) -> None:
 
 
 def holds(demo: DemoCluster, kind: str, *words: str) -> bool:
-    """Whether the condition is True and its message contains all these words."""
+    """Return whether the condition is True and its message contains all these words."""
     found = condition(demo, kind)
     return found["status"] == "True" and all(word in found["message"] for word in words)
 
@@ -132,7 +132,7 @@ def selecting_nothing(demo: DemoCluster, field: str) -> Iterator[None]:
 
 
 def test_prometheus_agent_is_queried_for_its_targets(demo: DemoCluster) -> None:
-    """It keeps no samples and has no rules: it reports only whether its last scrapes succeeded."""
+    """A PrometheusAgent keeps no samples and has no rules. It reports only whether its last scrapes succeeded."""
     [server] = [one for one in yaml.safe_load_all(manifest("prometheus.yaml")) if one["kind"] == "Prometheus"]
     same = ("image", "version", "imagePullPolicy", "serviceAccountName", "securityContext", "scrapeInterval")
     chosen = ("serviceDiscoveryRole", "serviceMonitorSelector", "serviceMonitorNamespaceSelector", "resources")
@@ -151,7 +151,7 @@ def test_prometheus_agent_is_queried_for_its_targets(demo: DemoCluster) -> None:
 
 
 def test_thanos_ruler_selects_rules(demo: DemoCluster) -> None:
-    """Without a pod: the test cluster has no image of it. The Prometheus Operator writes its rule files anyway."""
+    """The ThanosRuler has no pod: the cluster lacks its image. The Prometheus Operator writes rule files anyway."""
     spec = {"replicas": 0, "queryEndpoints": ["http://none"], "ruleSelector": {"matchLabels": {"release": "demo"}}}
     mine = f"ThanosRuler {NAMESPACE}/second"
 

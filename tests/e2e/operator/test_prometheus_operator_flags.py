@@ -1,4 +1,4 @@
-"""Flags that limit the Prometheus Operator to namespaces apply whatever a Prometheus selects."""
+"""Flags that limit the Prometheus Operator to namespaces take precedence over the selectors of a Prometheus."""
 
 import base64
 import gzip
@@ -43,7 +43,7 @@ def selected(demo: DemoCluster) -> Iterator[None]:
 
 
 def configured(demo: DemoCluster) -> bool:
-    """Whether the configuration that the Prometheus Operator wrote has the target's ServiceMonitor."""
+    """Return whether the configuration that the Prometheus Operator wrote has the target's ServiceMonitor."""
     data = demo.kubectl.get("secret", "prometheus-demo", *PLACE)["data"]["prometheus.yaml.gz"]
     return f"serviceMonitor/{UNWATCHED}/metricat-aside/0" in gzip.decompress(base64.b64decode(data)).decode()
 

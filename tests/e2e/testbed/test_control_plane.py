@@ -104,7 +104,7 @@ def test_audit_log_has_the_requests_by_user(control_plane: ControlPlane) -> None
 
 
 def test_second_control_plane_starts_without_any_privilege() -> None:
-    """It runs with every capability dropped, so a call that needs root would fail."""
+    """The script runs without any capability, so a call that needs root would fail."""
     name = f"unprivileged-{os.getpid()}"
     program = f"""
 import time

@@ -115,7 +115,7 @@ def test_a_killed_leader_is_replaced_and_drift_since_then_is_repaired(
 def test_the_lease_is_deleted_with_the_pod_of_its_holder(
     cluster: Cluster, operator: RunningOperator, standby: RunningOperator, replica: Any
 ) -> None:
-    """As after an uninstall, which removes the permission to release the Lease before the pod."""
+    """Simulate an uninstall: it removes the permission to release the Lease before it removes the pod."""
     assert standby.process is not None
     operator.kill()
     cluster.do("delete", "pod", A, "-n", "monitoring", "--grace-period=0", "--force")

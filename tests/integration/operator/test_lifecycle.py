@@ -348,7 +348,7 @@ def test_an_object_of_others_with_the_same_name_is_not_merged(cluster: Cluster, 
 
 
 def test_a_pool_does_not_take_over_the_daemon_set_of_another_target(cluster: Cluster, namespace: str) -> None:
-    """Two pairs of pool and target give the same name of a DaemonSet."""
+    """Two pairs of target and pool result in the same DaemonSet name."""
     for team, name, pool in (("x", "c", "a-metricat-b"), ("y", "b-metricat-c", "a")):
         labels = {"matchLabels": {"team": team}}
         one = target(namespace, {"nodeSelector": labels, "pools": [{"name": pool, "nodeSelector": labels}]})
@@ -374,7 +374,7 @@ UNUSUAL: dict[str, Any] = {
     "monitor": {"labels": {"release": "kps"}, "jobName": "a$1b", "sampleLimit": 10},
     "alerts": {"extraGroups": [{"name": "own", "rules": [{"record": "own:up", "expr": "up"}]}]},
 }
-"""Fields that the API server normalizes."""
+"""A spec with fields that the API server normalizes."""
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_metrics_report_the_status(
 def test_temporary_failure_is_reported_retried_and_counted(
     cluster: Cluster, namespace: str, operator: RunningOperator, token: str
 ) -> None:
-    """A webhook is down, as after a failed upgrade of another product."""
+    """Simulate a webhook without a server, as after a failed upgrade of another product."""
     webhook = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",

@@ -1,4 +1,4 @@
-"""Two targets on the real API server: a node that both select is the older one's, whatever happens to either."""
+"""Two targets on the real API server: a node that both select belongs to the older one, whatever is changed."""
 
 import threading
 from collections import Counter
@@ -18,7 +18,7 @@ YOUNGER = "others"
 
 
 def agents(cluster: Cluster) -> list[tuple[str, str, bool]]:
-    """The node and the target of each agent that was bound to a node, and whether it is to stay."""
+    """Return node and target of each agent that was bound to a node, and whether it is not being deleted."""
     return [
         (
             pod["spec"]["nodeName"],
@@ -36,7 +36,7 @@ def owners(cluster: Cluster) -> dict[str, str]:
 
 @contextmanager
 def never_two(cluster: Cluster) -> Iterator[None]:
-    """All the while, no node has two agents, one that ends included."""
+    """During the test, no node ever has two agents, even if one of them is terminating."""
     too_many_terms: list[str] = []
     done = threading.Event()
 

@@ -28,7 +28,7 @@ POOLS = {
 
 @pytest.fixture
 def nodes(cluster: Cluster) -> Iterator[list[str]]:
-    """The names of the nodes; what a test says of them is forgotten after it."""
+    """Yield the names of the nodes. Remove the labels that the test set after it."""
     names = cluster.do("get", "nodes", "-o", "name").split()
     yield [name.removeprefix("node/") for name in names]
     for name in names:
@@ -37,7 +37,7 @@ def nodes(cluster: Cluster) -> Iterator[list[str]]:
 
 
 def placed(cluster: Cluster, namespace: str) -> dict[str, str]:
-    """The pool of the agent on each node; pods that end do not count."""
+    """Return the pool of the agent on each node, without terminating pods."""
     alive = [
         (pod["spec"].get("nodeName", ""), pod["metadata"]["labels"]["metricat.dev/pool"])
         for pod in cluster.pods(namespace)
@@ -109,7 +109,7 @@ def test_node_selector_restricts_a_target(cluster: Cluster, namespace: str, node
 
 
 def test_rules_of_many_pools_are_split_into_several_objects(cluster: Cluster, namespace: str) -> None:
-    """And fewer of them again in one."""
+    """With many pools, the rules are in several objects. With few pools, one object holds them again."""
     many = [
         {
             "name": f"p{number}",

@@ -1,4 +1,4 @@
-"""The API server's answer to an apply of each child kind, recorded for the unit tests of `drift`.
+"""The API server's response to an apply of each child kind, recorded for the unit tests of `drift`.
 
 `METRICAT_RECORD=NetworkPolicy,Service pytest tests/integration/operator/test_recorded_children.py` records these kinds.
 """

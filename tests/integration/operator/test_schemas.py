@@ -1,4 +1,4 @@
-"""The real API server, with the Prometheus Operator's schemas, accepts every target and all that it becomes."""
+"""The real API server, with the Prometheus Operator's schemas, accepts every target and all objects made from it."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ CASES = golden.cases(GOLDEN)
 
 
 def dry_run(cluster: Cluster, *manifests: Manifest) -> subprocess.CompletedProcess[str]:
-    """Nothing unknown is let through, and nothing is written."""
+    """Apply as a dry run with strict validation: an unknown field is an error, and nothing is written."""
     command = ("apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", "-")
     return cluster.run(*command, stdin="---\n".join(json.dumps(one, ensure_ascii=False) + "\n" for one in manifests))
 
@@ -56,6 +56,6 @@ def test_any_valid_spec_and_its_manifests_are_accepted(cluster: Cluster, spec: d
 @pytest.mark.slow
 @pytest.mark.usefixtures("operator")
 def test_text_beyond_the_basic_plane_reaches_the_object(cluster: Cluster, namespace: str) -> None:
-    """JSON writes it as two surrogates, which YAML does not have."""
+    """JSON encodes this character as two surrogates, which YAML does not have."""
     cluster.do("apply", "-f", "-", stdin=yaml.safe_dump(target(namespace, {"agent": {"extraLabels": {"team": "🦊"}}})))
     eventually(lambda: "🦊" in str(cluster.get("servicemonitor", CHILD, namespace)), seconds=90)  # it may start first

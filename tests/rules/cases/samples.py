@@ -23,7 +23,7 @@ GIB = float(2**30)
 
 
 def cpu(percent: float) -> Series:
-    """One core with this usage."""
+    """Series of one core with this usage."""
     return {
         'node_cpu_seconds_total{cpu="0",mode="user"}': rate(percent / 100),
         'node_cpu_seconds_total{cpu="0",mode="idle"}': rate(1 - percent / 100),
@@ -44,12 +44,12 @@ def memory_over_days(percent: Callable[[float, float], float]) -> Series:
 
 
 def season(_day: float, hour: float) -> float:
-    """Low by night, high by day."""
+    """Return a usage that is low at night and high by day."""
     return 45 + 25 * math.sin(2 * math.pi * hour / 24)
 
 
 def working_week(day: float, _hour: float) -> float:
-    """Low at weekends."""
+    """Return a usage that is low at weekends."""
     return 60 if day % 7 < 5 else 20
 
 
@@ -58,7 +58,7 @@ def swap(total: float, free: float) -> Series:
 
 
 def filesystem(mount: str, percent: float | Values, *, read_only: int = 0, device: str = "/dev/sdb") -> Series:
-    """A filesystem of 1000 bytes with this usage."""
+    """Series of a filesystem of 1000 bytes with this usage."""
     used = percent if callable(percent) else steady(percent)
 
     def left(at: float) -> float:
@@ -92,22 +92,22 @@ def inodes(percent: float | Values, *, read_only: int = 0, files: float = 1000) 
 
 
 def growth(start: float, per_day: float) -> Values:
-    """Linear growth, in %."""
+    """Return linear growth, in %."""
     return lambda at: start + per_day * at / 60 / DAY
 
 
 def hourly_growth(start: float, per_hour: float, begins: float = 0) -> Values:
-    """Linear growth from a minute on, in %."""
+    """Return linear growth that starts at this minute, in %."""
     return lambda at: start + per_hour * max(0, at / 60 - begins) / 60
 
 
 def ripple(middle: float, height: float, minutes: float) -> Values:
-    """A sine, in %."""
+    """Return a sine curve, in %."""
     return lambda at: middle + height * math.sin(2 * math.pi * at / 60 / minutes)
 
 
 def saw_tooth(low: float, height: float, hours: float) -> Values:
-    """Rise and sudden fall, in %, as of rotated logs."""
+    """Return a rise with sudden falls, in %, like that of rotated logs."""
     return lambda at: low + height * (at % (3600 * hours)) / (3600 * hours)
 
 
@@ -246,7 +246,7 @@ def inhibiting_states(node: str, created: float = 300) -> list[tuple[str, str, S
 
 
 def until(minute: float, series: Series) -> Series:
-    """The series, which end then; Prometheus notices five minutes later."""
+    """Return the series, which end at this minute. Prometheus treats them as absent five minutes later."""
     return {name: change(values, minute, lambda _: None) for name, values in series.items()}
 
 
@@ -259,12 +259,12 @@ def in_pool(pool: str) -> Series:
 
 
 def gone(since: float, until: float) -> Series:
-    """An agent that is not there from minute to minute."""
+    """Series of an agent that is absent between two minutes."""
     return {'up{node="n1"}': change(change(steady(1), since, lambda _: None), until, steady(1))}
 
 
 def alternating() -> Series:
-    """Each minute another reason, as a pod has that fails to pull its image."""
+    """Return a reason that changes each minute, like that of a pod that fails to pull its image."""
     reasons = ("ErrImagePull", "ImagePullBackOff")
     return {
         name: lambda at, turn=turn: 1 if at // 60 % 2 == turn else None  # type: ignore[misc]
@@ -278,17 +278,17 @@ def kills(at_minute: float) -> Series:
 
 
 def oscillating(about: float, by: float) -> Values:
-    """Above, then below, minutes each."""
+    """Return values that alternate between `about` - `by` and `about` + `by` every five minutes."""
     return lambda at: about + (by if at // 300 % 2 else -by)
 
 
 def ends(values: Values, minute: float, *, begins: float = 0) -> Values:
-    """The same, from one minute until another only."""
+    """Return these values, but only from the minute `begins` until `minute`."""
     return lambda at: values(at) if 60 * begins <= at < 60 * minute else None
 
 
 def replaced(series: Series, minute: float) -> Series:
-    """The same from two agents, the one replaced by the other."""
+    """Return the same series from two agents, of which the second replaces the first."""
 
     def of(name: str, pod: str) -> str:
         return f'{name.rstrip("}")}{"," if "{" in name else "{"}pod="{pod}"}}'

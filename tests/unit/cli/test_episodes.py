@@ -39,7 +39,7 @@ def test_examples(what: str, evaluations: list[float], timing: Timing, expected:
 
 
 def replayed(present: set[int], timing: Timing, count: int) -> list[tuple[float, float]]:
-    """Return the same from the state machine, evaluation by evaluation."""
+    """Return the same episodes, computed by Prometheus' state machine for each evaluation."""
     found, pending, firing, missing = [], None, None, None
     for number in range(count + 1):
         now = number * timing.step

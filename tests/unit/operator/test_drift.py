@@ -53,7 +53,7 @@ def test_the_merge_keys_are_those_of_the_api_server(kind: str) -> None:
 
 
 def associative(fields: dict[str, Any]) -> Iterator[str]:
-    """The first merge key of each item of an associative list."""
+    """Return the first merge key of each item of an associative list."""
     for name, inner in fields.items():
         form, _, rest = name.partition(":")
         if form == "k":

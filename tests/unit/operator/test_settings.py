@@ -1,4 +1,4 @@
-"""A wrong setting names the variable, its value and the way out."""
+"""The error of a wrong setting names the variable, its value and the remedy."""
 
 import socket
 

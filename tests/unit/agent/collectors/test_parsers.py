@@ -153,7 +153,7 @@ def test_corrupt_file_fails_only_its_collector(scrape_of: Callable[[str], Scrape
 
 
 class Reference:
-    """Collector that gives the same families to prometheus_client."""
+    """Collector of prometheus_client that returns the given families."""
 
     def __init__(self, rows: Iterable[tuple[str, str, list[tuple[str, float]]]]) -> None:
         self.rows = list(rows)

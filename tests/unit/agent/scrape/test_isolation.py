@@ -156,7 +156,7 @@ def test_each_job_is_charged_with_its_own_cpu_time() -> None:
 
 
 class Moving(Collector):
-    """Exposes the number that it is given, as if read from a file."""
+    """Exposes the number that the test sets, as if it were read from a file."""
 
     name, summary, families = "moving", "exposes a number", ()
     found = 1

@@ -307,7 +307,7 @@ def test_stop_still_serves_the_backlog() -> None:
 
 
 def test_server_works_with_select_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows has no other selector."""
+    """Run the server with `select`, the only selector that Windows has."""
     monkeypatch.delattr(select, "poll")
     monkeypatch.setattr(selectors, "DefaultSelector", selectors.SelectSelector)
     with running(router(), limits=ConnectionLimits(connections=1)) as port, ExitStack() as stack:

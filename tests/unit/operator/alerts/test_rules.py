@@ -45,7 +45,7 @@ def test_measures_and_recorded_series_have_unique_names() -> None:
 
 
 def test_range_expressions_of_several_rules_are_recorded() -> None:
-    """Rates, and expressions that two rules need, are evaluated once."""
+    """Recording rules evaluate rates, and expressions that two rules need, only once."""
     ranges = [
         found
         for alert in CATALOGUE
@@ -110,7 +110,7 @@ def test_whole_numbers_have_no_decimals(value: float, text: str) -> None:
 
 
 def test_identity_labels_are_reserved() -> None:
-    """Otherwise the recorded series of two disks could be duplicates, which is an error."""
+    """If users could set these labels, the recorded series of two disks could be duplicates, which is an error."""
     texts = [str(rule) for rule in shipped()]
     used = {
         label
@@ -135,5 +135,5 @@ def test_description_has_value_threshold_and_node() -> None:
 
 
 def test_only_the_watchdog_is_not_about_nodes() -> None:
-    """Also for alerts whose levels have their own expressions."""
+    """This also applies to alerts whose levels have their own expressions."""
     assert [alert.name for alert in CATALOGUE if not alert.per_node] == ["MetricatWatchdog"]

@@ -131,7 +131,7 @@ def test_schema_keeps_the_old_name_and_refuses_both() -> None:
 
 
 def test_every_deprecated_name_has_a_test() -> None:
-    """And the new one exists, in the target and in pools."""
+    """The new name exists too, in the target and in pools."""
     tested = {
         warning.partition(" is deprecated")[0].rpartition(".")[2] for _, _, warnings in SAME for warning in warnings
     }

@@ -36,7 +36,7 @@ def target(number: int, born: int, selector: Manifest, pools: list[Manifest]) ->
 
 
 def parsed(targets: list[Manifest]) -> list[tuple[Manifest, Parsed]]:
-    """Each target with the older targets, the oldest first."""
+    """Yield each target with the older targets, the oldest first."""
     ranked = by_age(claim(one) for one in targets)
     named = {one["metadata"]["name"]: one for one in targets}
     return [
@@ -45,7 +45,7 @@ def parsed(targets: list[Manifest]) -> list[tuple[Manifest, Parsed]]:
 
 
 def admits(one: Manifest, found: Parsed, labels: dict[str, str]) -> list[str]:
-    """The target's DaemonSets that put an agent on such a node."""
+    """Return the target's DaemonSets that put an agent on this node."""
     assert found.spec is not None
     context = Context(one["metadata"]["name"], "m", "uid", found.spec, "image", older=selected(found.older))
     node = {"kubernetes.io/os": "linux", **labels}

@@ -1,4 +1,4 @@
-"""What goes over the wire is what was meant."""
+"""Requests have the expected method, path and body."""
 
 import yaml
 from hypothesis import given, settings

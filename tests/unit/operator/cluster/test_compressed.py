@@ -1,4 +1,4 @@
-"""What is kept compressed comes out as it went in, and differs only where the objects do."""
+"""Compressed objects decompress to the same objects, and differ only if the objects differ."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is made of a cache is made once for all who read it, and never out of date."""
+"""Values derived from a cache are computed once for all readers, and are never out of date."""
 
 from hypothesis import given
 from hypothesis import strategies as st

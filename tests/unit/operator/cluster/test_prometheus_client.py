@@ -1,4 +1,4 @@
-"""Queries to one pod, with recorded responses of a real Prometheus, and every other response is survived."""
+"""Queries to one pod: recorded responses of a real Prometheus are parsed, and any other response causes no crash."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,7 +32,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def recorded(**instead: str) -> Handle:
-    """Answers as they were recorded, or these."""
+    """Return the recorded responses, or the given ones."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         name = request.path.removeprefix("/prom/api/v1/").rpartition("/")[2]

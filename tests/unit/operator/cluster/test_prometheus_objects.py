@@ -1,4 +1,4 @@
-"""What is read from the Prometheus Operator's pods, events and `status.bindings`."""
+"""Data that the operator reads from the Prometheus Operator's pods, events and `status.bindings`."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ CHILD: Manifest = {"metadata": {"uid": "u", "resourceVersion": "7", "generation"
 
 
 def event(version: str) -> Manifest:
-    """As the Prometheus Operator 0.93 writes it, as core/v1 shows it."""
+    """Return an event as the Prometheus Operator 0.93 writes it, in the format of core/v1."""
     return prometheus_objects.trim_rejection(
         {
             "metadata": {"name": "e", "namespace": "monitoring", "uid": "x", "resourceVersion": "9"},

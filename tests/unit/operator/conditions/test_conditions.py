@@ -58,7 +58,7 @@ def test_remedy_is_filled_in_as_plain_text() -> None:
 
 
 def test_no_remedy_of_a_node_has_another_placeholder() -> None:
-    """A status has no other names to fill in, apart from that of the node, whose cause has its own message."""
+    """A remedy uses only names that a status has, except the node's name, which the message of a cause has."""
     notes = [note for reason in Reason for note in reason.notes if note.where == Group.NODE]
     filled = [note.fill(namespace="", pod="", daemon_set="") for note in notes]
     assert [text for text in filled if " NAME" in text or text.endswith(" NODE")] == ["kubectl describe node NODE"]

@@ -1,4 +1,4 @@
-"""What happens often is done together, and none waits for another."""
+"""Frequent changes of a status are written together. No target delays the status of another target."""
 
 from metricat_operator.controller.status_throttle import StatusThrottle
 

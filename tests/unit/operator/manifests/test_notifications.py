@@ -132,7 +132,7 @@ def test_every_alert_has_the_labels_of_routes_and_inhibitions() -> None:
 
 
 def test_a_critical_alert_inhibits_only_its_own_warning() -> None:
-    """Alerts with different names share a resource only if one is the more severe form of the other."""
+    """Alerts with different names share a resource only if one of them is the more severe form of the other."""
     by_resource: dict[str, set[str]] = {}
     for alert in CATALOGUE:
         by_resource.setdefault(alert.resource, set()).add(alert.name)

@@ -194,7 +194,7 @@ def test_paused_prometheus_gets_the_command_to_resume() -> None:
 
 
 def test_unusual_children_of_a_paused_target_are_accepted() -> None:
-    """Objects that their schemas accept and that Metricat never writes."""
+    """Objects that their schemas accept, although Metricat never writes them."""
     nameless = {"groups": [{"name": "ours", "rules": [{"expr": 1}]}, {"name": "empty"}]}
     odd = [
         child("ServiceMonitor", "metricat-nodes", "uid0", {"endpoints": []}),

@@ -10,7 +10,7 @@ from metricat_tools.images.stored import KEPT, StoredImage
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small checkout, and its own cache."""
+    """Create a small checkout with its own cache."""
     monkeypatch.setenv("METRICAT_CACHE", str(tmp_path / "cache"))
     root = tmp_path / "checkout"
     for name, text in {

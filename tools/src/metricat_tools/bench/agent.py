@@ -15,7 +15,7 @@ COLLECTORS = (
     *("netdev", "netstat", "os", "pressure", "sockstat", "softnet", "stat", "time", "timex", "udp_queues", "uname"),
     "vmstat",
 )
-"""Collectors that both have and that return series on any Linux host."""
+"""Collectors that both the agent and node_exporter have and that return series on any Linux host."""
 _FILES = (
     *(
         "stat",
@@ -47,7 +47,7 @@ _SELF_MARK = 10
 
 
 def bench(scrapes: int, growth: int, *, same_collectors: bool) -> None:
-    """Run both, scrape them alternately, and print the table."""
+    """Run the agent and node_exporter, scrape them alternately, and print the table."""
     chosen = ["--collector.disable-defaults", *(f"--collector.{name}" for name in COLLECTORS)]
     chosen = chosen if same_collectors else []
     node_exporter: list[str | Path] = [ensure("node_exporter")["node_exporter"], *chosen]

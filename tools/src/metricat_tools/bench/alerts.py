@@ -40,7 +40,7 @@ class Score:
     """For each found problem, the hours after its start or before its end."""
 
     def __add__(self, other: "Score") -> "Score":
-        """Return the sum of both."""
+        """Return the sum of these counts and the other counts."""
         return Score(
             self.found + other.found,
             self.missed + other.missed,
@@ -50,7 +50,7 @@ class Score:
         )
 
     def cell(self) -> str:
-        """Return the cell of one scenario: found problems of all, the median hours, and false positives."""
+        """Return a scenario's table cell: found problems of all, median hours, and false positives."""
         soon = f" ({statistics.median(self.hours):.1f} h)" if self.hours else ""
         return f"{self.found}/{self.found + self.missed}{soon}, {self.false_positives}"
 

@@ -26,7 +26,7 @@ class Exporter:
     size: int = 0
 
     def __post_init__(self) -> None:
-        """Connect once, as Prometheus does."""
+        """Open the connection that all scrapes use, as Prometheus does."""
         self._client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
 
     def scrape(self) -> None:
@@ -49,7 +49,7 @@ class Exporter:
         return text
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all its threads, with nanosecond resolution."""
+        """Return the CPU time of all threads of the exporter, with nanosecond resolution."""
         threads = Path(f"/proc/{self.process.pid}/task").iterdir()
         running = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads if thread.exists())
         if running:
@@ -57,12 +57,12 @@ class Exporter:
         return self.ticks()
 
     def ticks(self) -> float:
-        """Return the CPU time of the whole process, including ended threads, with clock-tick resolution."""
+        """Return the CPU time of the exporter's process, including ended threads, with clock-tick resolution."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident(self) -> int:
-        """Return its memory that is not swapped out, in bytes."""
+        """Return the exporter's resident memory, in bytes."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

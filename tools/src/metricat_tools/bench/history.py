@@ -59,7 +59,7 @@ class Replay:
 
     @property
     def end(self) -> int:
-        """The end, in seconds since 1970."""
+        """The end of the replay, in seconds since 1970."""
         return BEGIN + self.days * 86400
 
 

@@ -35,7 +35,7 @@ def children(team: int) -> list[Manifest]:
 
 
 def seconds(cluster: BenchCluster) -> float:
-    """Return the seconds of the loop. Its objects are deleted afterwards."""
+    """Return the duration of the loop in seconds. Delete its objects after it."""
     manifests = [child for team in range(cluster.targets) for child in children(team)]
     kubeconfig = cluster.plane.service_account_kubeconfig("monitoring", "metricat")
     took = asyncio.run(_loop(kubeconfig, manifests))

@@ -27,7 +27,7 @@ _SETTLE = 15.0
 _CREATED = 201
 
 Figures = dict[str, tuple[float, str, str]]
-"""Measurement -> value, unit and limit."""
+"""By measurement: its value, unit and limit."""
 
 
 def bench(sizes: list[int], targets: int, drifts: int, idle: float) -> None:

@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[4]
 NAMESPACE = "bench"
 LABEL = "bench.metricat.dev/team"
 GROUP = 5
-"""Nodes of a small target."""
+"""Number of nodes of a small target."""
 
 _IMAGES = 50
 _NODES_PER_SECOND = 25
-"""Nodes for each second of grace: larger clusters renew Leases only as often as 1,000 nodes with a kubelet's grace."""
+"""Nodes for each second of grace: larger clusters renew Leases no more often per second than 1,000 real nodes."""
 _RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 Manifest = dict[str, Any]
 

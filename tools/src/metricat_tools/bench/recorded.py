@@ -29,7 +29,7 @@ _FIRST = datetime(2014, 7, 1, tzinfo=UTC)
 """A Tuesday, like the first day of the synthetic scenarios. The time zone is New York's."""
 RIDES_DAYS = 215
 _MOST = 40_000
-"""The rides that count as 100 %: more than in any half-hour."""
+"""The number of rides that counts as 100 %. It is larger than that of any half-hour."""
 _PROBLEMS = {
     "marathon, and the clocks go back": ("2014-11-02T00", "2014-11-03T00"),
     "Thanksgiving": ("2014-11-27T00", "2014-11-28T00"),
@@ -40,18 +40,18 @@ _PROBLEMS = {
 _SLOWER = 300
 _SECONDS = 10
 _DISKS = (45, 50, 60)
-"""In gigabytes. The recording is in megabytes."""
+"""Sizes of the replayed disks in gigabytes. The recording is in megabytes."""
 BUILDS_DAYS = 15
 
 
 def taxi_scenarios() -> tuple[Scenario, ...]:
-    """Return the anomalies in half a year of New York."""
+    """Return the scenario of taxi rides in New York: half a year with five anomalies."""
     problems = tuple((_hour(begin), _hour(end)) for begin, end in _PROBLEMS.values())
     return (Scenario("rides by taxi", lambda hour: _percents()[int(hour * 2)], problems, noise=0, copies=1),)
 
 
 def build_machine_scenarios() -> tuple[Scenario, ...]:
-    """Return the disk of a build machine, without a problem."""
+    """Return the scenarios of a build machine's disk, without a problem."""
     used = [int(word) for word in files(__package__).joinpath("build_machine.txt").read_text().split()]
     per_hour = 3600 / (_SECONDS * _SLOWER)
 

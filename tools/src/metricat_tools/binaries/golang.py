@@ -98,7 +98,7 @@ def go() -> str:
 
 
 def environment(*, cgo: bool) -> dict[str, str]:
-    """Return Go's environment: our go.mod pins every version, and the installed Go builds."""
+    """Return Go's environment: go.mod pins every version, and the installed Go version builds."""
     ours = {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": str(int(cgo))}
     return {**os.environ, **ours}
 

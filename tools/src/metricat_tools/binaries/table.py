@@ -81,7 +81,7 @@ class Program:
     ask_version: tuple[str, ...] = ()
     """The arguments that print its version. Without them, a program on PATH is never used."""
     fits: str = field(default="", repr=False)
-    """Regular expression for that output: a program on PATH is used instead of ours if it matches."""
+    """Regular expression for that output. If it matches, a program on PATH is used instead of the pinned one."""
 
 
 _COMMON = "github.com/prometheus/common/version"

@@ -30,7 +30,7 @@ AUDIT_POLICY = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a control plane listens, and its files."""
+    """The address of a control plane, and its files."""
 
     folder: Path
     programs: Mapping[str, Path]

@@ -207,7 +207,7 @@ class ControlPlane:
         self.processes.send(role, signal.SIGSTOP)
 
     def resume(self, role: str) -> None:
-        """Let a frozen component continue."""
+        """Resume a frozen component."""
         self.processes.send(role, signal.SIGCONT)
 
     def kill(self, role: str) -> None:
@@ -233,13 +233,13 @@ class ControlPlane:
             self._reservation.close()
 
     def __enter__(self) -> Self:
-        """Return the control plane."""
+        """Return the control plane for use in a `with` block."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it in any case."""
+        """Stop the control plane, also after an error."""
         self.stop()
 
     @property

@@ -157,13 +157,13 @@ class NodeCluster:
             self.control_plane.detach()
 
     def __enter__(self) -> Self:
-        """Return the cluster."""
+        """Return the cluster for use in a `with` block."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove it in any case."""
+        """Remove the cluster, also after an error."""
         self.down()
 
     def _serve_names(self, programs: Mapping[str, Path]) -> None:

@@ -161,7 +161,7 @@ def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str
 
 
 def _image(number: int) -> dict[str, Any]:
-    """Return an image as a kubelet reports it, about 400 bytes."""
+    """Return an entry of a node's image list as a kubelet reports it, about 400 bytes."""
     name = f"registry.example.com/a-team-of-some-size/a-service-with-a-name-{number:03}"
     return {"names": [f"{name}@sha256:{number:064x}", f"{name}:v1.2.{number}"], "sizeBytes": 200_000_000 + number}
 

@@ -14,7 +14,7 @@ TARGET = "nodes"
 SERVICE = f"metricat-{TARGET}"
 ALERT = "NodeCPUUsageHigh"
 IDLE_PERCENT = 70
-"""The setup uses CPU time too. Above this percentage, the setup itself could fire the alert."""
+"""CPU usage in percent below which the load is started. The setup uses CPU time too and could fire the alert."""
 RECORDED = (
     "metricat:node_cpu_usage:percent",
     "metricat:node_memory_usage:percent",

@@ -21,7 +21,7 @@ _AS_ELSEWHERE = {
     "spec.pools[].alerts": "`rules`, as in [`spec.alerts.rules`](#specalertsrules) for alerts about nodes. "
     "A field that is not set has the value there.",
 }
-"""Sections that would only repeat another."""
+"""Sections that are left out because they would repeat another section."""
 _RULES = "spec.alerts.rules"
 
 

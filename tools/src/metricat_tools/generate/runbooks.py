@@ -8,7 +8,7 @@ from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_operator.alerts.rules import number
 
 BY_HAND = "## What to do\n"
-"""From here on, a page is written by hand and kept."""
+"""The heading of the part that is written by hand. The generator keeps this part of a page."""
 
 _NOTE = '<!-- Generated from the alert catalogue by `make generate`. The part "What to do" is written by hand. -->'
 _CHART = "The chart installs this alert with `operator.prometheusRule.enabled`. Its threshold and duration are fixed."

@@ -13,7 +13,7 @@ from metricat_tools.images.archive import Image, docker_archive
 from metricat_tools.images.stored import StoredImage, archive_path, prune
 
 REVISION = "2"
-"""Part of every key. Raise it when the image changes although its programs do not."""
+"""Part of every image's key. Increase it when images change although their programs do not."""
 
 
 @dataclass(frozen=True)

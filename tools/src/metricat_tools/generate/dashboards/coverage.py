@@ -1,4 +1,4 @@
-"""Dashboard: whether every node is monitored."""
+"""Dashboard that shows whether every node is monitored."""
 
 from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, Board, Panel, PanelRow, Query
 from metricat_tools.generate.dashboards.series import ANYWHERE, CLUSTER, NODE, NODES, PLACE, RATE, TARGET

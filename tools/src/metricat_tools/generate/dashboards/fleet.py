@@ -1,4 +1,4 @@
-"""Dashboard: all nodes."""
+"""Dashboard of all nodes together."""
 
 from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, GREEN_TO_RED, Board, Panel, PanelRow, Query
 from metricat_tools.generate.dashboards.series import CLUSTER, CPU, NODE, NODES, PLACE, TARGET, WITHIN, recorded

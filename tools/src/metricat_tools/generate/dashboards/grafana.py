@@ -17,7 +17,7 @@ PLAIN: Levels = ((None, "text"),)
 
 @dataclass(frozen=True)
 class Query:
-    """PromQL, and the name of its series in a legend or a column."""
+    """A query: its PromQL, and the name of its series in a legend or a column."""
 
     expr: str
     legend: str = ""

@@ -1,4 +1,4 @@
-"""Dashboard: one node."""
+"""Dashboard of one node."""
 
 from metricat_tools.generate.dashboards.grafana import GREEN_TO_RED, Board, Panel, PanelRow, Query
 from metricat_tools.generate.dashboards.series import CLUSTER, NODES, ONE_NODE, RATE, TARGET, both_ways, recorded

@@ -1,4 +1,4 @@
-"""Dashboard: the operator's work."""
+"""Dashboard of the operator: its work, errors and queries."""
 
 from metricat_tools.generate.dashboards.grafana import Board, Panel, PanelRow, Query, Variable
 from metricat_tools.generate.dashboards.series import ANYWHERE, RATE

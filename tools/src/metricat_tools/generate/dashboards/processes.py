@@ -1,4 +1,4 @@
-"""Dashboard: the processes with the highest usage."""
+"""Dashboard of the processes with the highest CPU and memory usage."""
 
 from metricat_tools.generate.dashboards.grafana import Board, Panel, PanelRow, Query
 from metricat_tools.generate.dashboards.series import CLUSTER, NODE, NODES, PLACE, TARGET

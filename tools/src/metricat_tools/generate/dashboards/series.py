@@ -12,7 +12,7 @@ NODE = Variable("node", "node", f"{CPU}{{{WITHIN}}}")
 ONE_NODE = Variable("node", "node", f"{CPU}{{{WITHIN}}}", single=True)
 RATE = "$__rate_interval"
 PLACE = ("cluster", "namespace", "service", "pool", "prometheus", "instance", "job", "endpoint", "container", "pod")
-"""Labels with the same value in every row of a table."""
+"""Labels that tables hide because every row has the same value."""
 
 
 def recorded(name: str, keys: str = "node") -> str:
