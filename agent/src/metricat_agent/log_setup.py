@@ -29,7 +29,7 @@ class JsonLines(logging.Formatter):
 
 
 def configure(level: str, fmt: str, *, access: bool) -> None:
-    """Log records of ``level`` and above; ``access`` logs every request, whatever the level."""
+    """Log records of ``level`` and above; ``access`` logs every request, regardless of the level."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JsonLines() if fmt == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -62,7 +62,7 @@ def read(file: Path, step: float, namespace: str = "default") -> Target:
     try:
         found = [one for one in yaml.safe_load_all(file.read_text()) if one and one.get("kind") == naming.KIND]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
-        raise CommandError(f"cannot read {file}: {error}") from error
+        raise CommandError(f"cannot read {file}: {error}. Check the path and the YAML syntax") from error
     if len(found) != 1:
         raise CommandError(f"{file} holds {len(found)} objects of kind {naming.KIND}. Use a file with exactly one")
     metadata, parsed = found[0].get("metadata") or {}, parse(found[0].get("spec") or {})

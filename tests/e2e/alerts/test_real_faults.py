@@ -1,8 +1,8 @@
 """Alerts fire and resolve in Alertmanager because of real faults, which are then repaired. They name the cause.
 
 All faults begin at the same time and end at the same time. The target has low thresholds, so that small faults are
-enough and the machine stays usable. The thresholds depend on values measured before the faults, so other programs that keep the machine busy
-can make the test fail.
+enough and the machine stays usable. The thresholds depend on values measured before the faults, so other programs that
+keep the machine busy can make the test fail.
 """
 
 import sys

@@ -127,7 +127,10 @@ class Collector(ABC):
         return self._parsed[1]
 
     def parse_parts_if_changed(self, found: Found, parse: Callable[[Found, Skips], Metrics]) -> Metrics:
-        """Do the same with a parser that leaves out the parts that it cannot parse. Count them at every scrape."""
+        """Do the same as `parse_if_changed`, with a parser that leaves out parts that it cannot parse.
+
+        Count these parts at every scrape.
+        """
         if self._parsed is None or self._parsed[0] != found:
             self._unparsable = Skips()
             self._parsed = (found, parse(found, self._unparsable))

@@ -105,7 +105,9 @@ _PRIORITY_FAMILIES = {
         ("Metadata", "Percentage of the cache that holds metadata."),
     )
 }
-PRIORITIES = switch("priorityStats", "expose how much of a cache is unused, for which the kernel sorts all of it")
+PRIORITIES = switch(
+    "priorityStats", "expose how much of a cache is unused; the kernel sorts all buckets of the cache for it"
+)
 
 
 @dataclass(frozen=True, slots=True)

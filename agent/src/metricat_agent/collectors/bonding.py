@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
     from metricat_agent.host.skips import Skips
 
-SLAVES = gauge("node_bonding_slaves", "Links that are configured for a bond.", "master")
-ACTIVE = gauge("node_bonding_active", "Links of a bond that are up.", "master")
+SLAVES = gauge("node_bonding_slaves", "Number of links configured for a bond.", "master")
+ACTIVE = gauge("node_bonding_active", "Number of links of a bond that are up.", "master")
 
 
 _LINKS = ("class/net/{master}/lower_{link}", "class/net/{master}/slave_{link}", "class/net/{link}")

@@ -31,7 +31,10 @@ SIZE = gauge(
     "node_btrfs_size_bytes", "Space allocated, in bytes; several copies of a block count as one.", *_GROUP, "mode"
 )
 RATIO = gauge(
-    "node_btrfs_allocation_ratio", "Bytes on devices for each byte of data in this type and mode.", *_GROUP, "mode"
+    "node_btrfs_allocation_ratio",
+    "Bytes used on the devices for each byte of data, by type of data and RAID mode.",
+    *_GROUP,
+    "mode",
 )
 COMMITS: dict[str, tuple[Family, float]] = {
     "commits": (counter("node_btrfs_commits_total", "Transactions committed to disk.", "uuid"), 1),
@@ -110,7 +113,7 @@ def _errors(host: Host, place: str) -> dict[str, str]:
 
 
 def ratio(mode: str, devices: int) -> float:
-    """Return the bytes on devices for each byte stored: copies, or the share that parity takes."""
+    """Return the bytes used on devices for each byte of data: the number of copies, or the overhead of parity."""
     if mode in _COPIES:
         return _COPIES[mode]
     return devices / max(devices - _PARITIES[mode], 1)

@@ -101,7 +101,7 @@ def parse_include(text: str) -> Filter:
 INFO = switch("info", "expose model and frequency of the CPUs (/proc/cpuinfo)")
 FLAGS, BUGS = (
     CollectorOption(
-        *(f"info.{what}-include", "", f"expose these {what} of the first CPU; switches info on", "REGEX"),
+        *(f"info.{what}-include", "", f"expose these {what} of the first CPU; also enables info", "REGEX"),
         parse=parse_include,
     )
     for what in ("flags", "bugs")
@@ -112,7 +112,7 @@ class Cpu(Collector):
     """CPU time by mode, throttling, and on request the properties of CPUs."""
 
     name = "cpu"
-    summary = "time of each CPU by mode, throttling; on request the properties of CPUs"
+    summary = "time of each CPU by mode, and throttling; optionally the properties of CPUs"
     essential = True
     families = (SECONDS, GUEST_SECONDS, *cpusys.FAMILIES, *cpuinfo.FAMILIES)
     options = (INFO, FLAGS, BUGS)

@@ -1,4 +1,4 @@
-"""Properties of CPUs for the collector ``cpu``, from ``/proc/cpuinfo``. The file is long, so only on request.
+"""Properties of CPUs for the collector ``cpu``, from ``/proc/cpuinfo``. It is long, so it is read only on request.
 
 Each architecture has its own names for the same properties, and its own layout (kernel: arch/*/kernel/setup.c, cpu.c,
 proc.c, processor.c). Most have a paragraph for each CPU; some also have paragraphs about the whole machine. s390 lists

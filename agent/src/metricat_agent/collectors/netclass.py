@@ -37,7 +37,7 @@ NUMBERS: dict[str, Family] = {
             "addr_assign_type",
             gauge,
             "address_assign_type",
-            "Origin of the address: 0 permanent, 1 random, 2 of another device, 3 set.",
+            "Origin of the address: 0 permanent, 1 random, 2 taken from another device, 3 set explicitly.",
         ),
         ("carrier", gauge, "carrier", "1 if the link is up, 0 if not."),
         ("carrier_changes", counter, "carrier_changes_total", "Times that the link went up or down."),
@@ -46,8 +46,13 @@ NUMBERS: dict[str, Family] = {
         ("dev_id", gauge, "device_id", "Number that distinguishes devices with the same address."),
         ("dormant", gauge, "dormant", "1 if the link is up but waits (for 802.1X, for example), 0 if not."),
         ("flags", gauge, "flags", "Flags of the device (man 7 netdevice), as a number."),
-        ("ifindex", gauge, "iface_id", "Index of the device."),
-        ("iflink", gauge, "iface_link", "Index of the device below this one, or its own."),
+        ("ifindex", gauge, "iface_id", "Interface index of the device."),
+        (
+            "iflink",
+            gauge,
+            "iface_link",
+            "Interface index of the device to which this device is linked, or its own index.",
+        ),
         ("link_mode", gauge, "iface_link_mode", "Link mode: 0 default, 1 dormant."),
         ("mtu", gauge, "mtu_bytes", "Largest packet of the device (MTU), in bytes."),
         (
@@ -56,7 +61,7 @@ NUMBERS: dict[str, Family] = {
             "name_assign_type",
             "Origin of the name: 1 enumerated, 2 predictable, 3 chosen by a user, 4 renamed.",
         ),
-        ("netdev_group", gauge, "net_dev_group", "Group of the device."),
+        ("netdev_group", gauge, "net_dev_group", "Number of the device's group (ip link set group)."),
         (
             "statistics/rx_nohandler",
             counter,

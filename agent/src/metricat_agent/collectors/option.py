@@ -52,7 +52,7 @@ class Option:
     metavar: str = "TEXT"
     many: bool = False
     switch: bool = False
-    """On or off, without a value on the command line."""
+    """Whether the setting is on or off, and takes no value on the command line."""
     choices: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
     """Deprecated names, which still work as flag, in the file and in the environment."""

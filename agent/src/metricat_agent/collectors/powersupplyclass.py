@@ -28,15 +28,15 @@ _PLAIN = {
     "authentic": "1 if the manufacturer of the supply is verified as authentic, 0 if not.",
     "calibrate": "Calibration state of the battery or of its charge counter.",
     "capacity": "Charge of the battery, in % of its capacity.",
-    "capacity_alert_max": "Charge of the battery above which the kernel reports it, in %.",
-    "capacity_alert_min": "Charge of the battery below which the kernel reports it, in %.",
+    "capacity_alert_max": "Charge of the battery above which the kernel notifies programs, in %.",
+    "capacity_alert_min": "Charge of the battery below which the kernel notifies programs, in %.",
     "cyclecount": "Number of full cycles of charge and discharge.",
     "online": "0 if the supply provides no power; 1 or 2 if it does, at a fixed or an adjustable voltage.",
     "present": "1 if the battery is present, 0 if not.",
     "time_to_empty_seconds": "Time until the battery is empty, in seconds.",
     "time_to_full_seconds": "Time until the battery is full, in seconds.",
 }
-"""Names and help texts of families in the kernel's unit."""
+"""Help texts by name, for files in the unit of the metric."""
 _MILLIONTHS = {
     "current_boot": "Current measured at boot, in amperes.",
     "current_max": "Maximum current, in amperes.",
@@ -70,16 +70,16 @@ _MILLIONTHS = {
     "input_current_limit": "Limit of the current that a charger draws from its source, in amperes.",
     "power_watt": "Power, in watts.",
 }
-"""The same, for files in millionths of the unit."""
+"""Help texts by name, for files in millionths of the metric's unit."""
 _TENTHS = {
     "temp_celsius": "Temperature of the battery, in degrees Celsius.",
-    "temp_alert_max_celsius": "Temperature of the battery above which the kernel reports it, in degrees Celsius.",
-    "temp_alert_min_celsius": "Temperature of the battery below which the kernel reports it, in degrees Celsius.",
+    "temp_alert_max_celsius": "Battery temperature above which the kernel notifies programs, in degrees Celsius.",
+    "temp_alert_min_celsius": "Battery temperature below which the kernel notifies programs, in degrees Celsius.",
     "temp_ambient_celsius": "Ambient temperature, in degrees Celsius.",
     "temp_ambient_max_celsius": "Upper limit of the ambient temperature, in degrees Celsius.",
     "temp_ambient_min_celsius": "Lower limit of the ambient temperature, in degrees Celsius.",
 }
-"""The same, for files in tenths of the unit."""
+"""Help texts by name, for files in tenths of the metric's unit."""
 _FILES = {
     "current_ampere": "current_now",
     "energy_watthour": "energy_now",

@@ -103,11 +103,11 @@ def parse_mask(text: str) -> str:
 
 
 TOP = CollectorOption(
-    *("top", "10", f"number of processes by CPU, and the same number by memory; at most {_MOST}", "NUMBER"),
+    *("top", "10", f"number of processes to expose by CPU usage, and by memory usage; at most {_MOST}", "NUMBER"),
     parse=parse_top,
 )
 MASK = CollectorOption(*("mask", "none", "mask of process names: none or hash", "none|hash"), parse=parse_mask)
-EACH_THREAD = switch("thread-states", "count threads by state too, which reads every thread")
+EACH_THREAD = switch("thread-states", "also count threads by state; this reads every thread")
 
 
 class Processes(Collector):

@@ -27,7 +27,7 @@ _CONSUMERS = {
     "dram": "the memory attached to CPU packages",
     "psys": "the whole platform",
 }
-"""What the zones of a name measure."""
+"""By the name of a zone: what consumes its energy."""
 ZONES = counter("node_rapl_joules_total", f"Energy used by a zone, {_UNIT}", "index", "path", "rapl_zone")
 ZONE_LABEL = switch("enable-zone-label", "use one family for all zones, with the label rapl_zone")
 _PLACE = "class/powercap"

@@ -141,7 +141,7 @@ def _compound(family: Family, series: Mapping[Series, float]) -> tuple[Family, l
 
 
 def parse_directories(text: str) -> tuple[str, ...]:
-    """Return the directories, one a line."""
+    """Return the directories in a text with one directory a line."""
     return tuple(filter(None, text.split("\n")))
 
 

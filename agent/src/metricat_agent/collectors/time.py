@@ -18,7 +18,7 @@ ZONE = gauge("node_time_zone_offset_seconds", "Offset of the node's time zone fr
 AVAILABLE = gauge("node_time_clocksource_available_info", "1 for each available clock source.", "device", "clocksource")
 CURRENT = gauge("node_time_clocksource_current_info", "1 for the clock source in use.", "device", "clocksource")
 _DEVICE = "0"
-"""Linux has only one."""
+"""Linux has only this clock source device."""
 _ROOT = f"devices/system/clocksource/clocksource{_DEVICE}"
 _FILES = ("available_clocksource", "current_clocksource")
 

@@ -76,7 +76,7 @@ class Settings:
     log_level: str
     log_format: str
     cpu_limit: float
-    """As a ratio of one core."""
+    """The CPU limit, as a ratio of one core."""
     detailed_metrics: bool
     collector_timeout: float
     series_limit: int

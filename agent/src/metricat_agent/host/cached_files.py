@@ -28,7 +28,7 @@ _EXHAUSTED = (errno.EMFILE, errno.ENFILE)
 _SETTLED = 100_000_000
 """Nanoseconds after which a change of a directory on disk gives it another modification time: more than a tick."""
 _ATTEMPTS = 3
-"""Upper bound of attempts to read a directory whose attributes come and go meanwhile."""
+"""Upper bound of attempts to read a directory whose attributes are added and removed during the read."""
 
 
 def read_text(path: str) -> str:
@@ -129,7 +129,7 @@ class _CachedDirectory:
         self.names = names
         self.fixed = fixed
         self.descriptor = descriptor
-        """Of the directory itself, opened with O_PATH."""
+        """Descriptor of the directory itself, opened with O_PATH."""
         self.identity = _identity(path)
         self.below: dict[str, Identity | None] = {}
         """Identities of the directories below, by path; empty for sysfs."""
@@ -292,7 +292,7 @@ class CachedFiles:
             self._evict_unused()
 
     def _evict_unused(self) -> None:
-        """Close what was not read while the rest was read twice: files of removed devices."""
+        """Close files that were not read while the others were read twice: their devices were removed."""
         for path in [path for path, one in self._texts.items() if not one.used]:
             self._close_text(path)
         for directory in [directory for directory, one in self._directories.items() if not one.used]:

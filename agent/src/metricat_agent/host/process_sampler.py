@@ -1,6 +1,6 @@
 """Sampler of all processes: it reads them in slices, and keeps the few that use most CPU or memory.
 
-A pass over all processes takes `SamplerLimits.period` seconds, whatever their number. It reads slices of at least
+A pass over all processes takes `SamplerLimits.period` seconds, regardless of their number. It reads slices of at least
 `SamplerLimits.min_slice` processes. A process among the first by CPU or by memory stays for `SamplerLimits.retention`
 seconds, so that its series do not flap. The sampling thread ends when no scrape came for `SamplerLimits.idle_timeout`
 seconds, and at an error. The next scrape makes a full pass and starts the thread again.

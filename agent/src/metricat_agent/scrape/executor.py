@@ -41,9 +41,9 @@ class ExecutorLimits:
     """Time limits of jobs, in seconds."""
 
     soft_timeout: float = 0.2
-    """Of one job: after it, another worker continues with the remaining jobs."""
+    """Time limit of one job: after it, another worker continues with the remaining jobs."""
     timeout: float = 1.5
-    """Of all jobs of a run together."""
+    """Time limit of all jobs of a run together."""
 
 
 class Outcome(NamedTuple, Generic[Result]):

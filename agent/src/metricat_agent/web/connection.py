@@ -49,7 +49,7 @@ class Connection:
         self._limits = limits
         self._rest = b""
         self._last: tuple[bytes, Request] | None = None
-        """The last request, parsed: the next request is mostly the same."""
+        """The last request, parsed: the next request is usually the same."""
         self.waits_since: float | None = time.monotonic()
         """Time since which the connection has been waiting for a whole request; None during a response."""
         self.is_idle = True

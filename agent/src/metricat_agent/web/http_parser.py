@@ -94,7 +94,7 @@ class Response:
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = ()
     gzipped: Callable[[], bytes] | None = None
-    """Returns the compressed body, where it is kept already."""
+    """Returns the compressed body, if the caller keeps it for several responses."""
 
 
 def unescape(text: str) -> str:

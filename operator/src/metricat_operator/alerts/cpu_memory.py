@@ -131,12 +131,12 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodePressureMemory",
-        meaning="All tasks wait for memory at the same time. The value is the share of time in which they do (pressure "
-        "stall information, full).",
+        meaning="All non-idle tasks wait for memory at the same time. The value is the share of time in which they do "
+        "(pressure stall information, full).",
         expr="metricat:node_pressure_memory_stalled:percent{<selector>} > <threshold>",
         resource="memory pressure",
         summary="Tasks on {{ $labels.node }} stall because memory is short",
-        description=f'On {NODE}, all tasks waited for memory {{{{ $value | printf "%.1f" }}}} % of the time '
+        description=f'On {NODE}, all non-idle tasks waited for memory {{{{ $value | printf "%.1f" }}}} % of the time '
         f"(threshold <threshold> %).{_TOP_MEMORY}",
         action="Move a pod of the processes named in the description to another node now, before the kernel kills a "
         "process.",

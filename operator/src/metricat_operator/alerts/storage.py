@@ -181,12 +181,12 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodePressureIO",
-        meaning="All tasks wait for disks at the same time. The value is the share of time in which they do (pressure "
-        "stall information, full).",
+        meaning="All non-idle tasks wait for disks at the same time. The value is the share of time in which they do "
+        "(pressure stall information, full).",
         expr="metricat:node_pressure_io_stalled:percent{<selector>} > <threshold>",
         resource="io pressure",
         summary="Tasks on {{ $labels.node }} stall because they wait for disks",
-        description=f'On {NODE}, all tasks waited for disks {{{{ $value | printf "%.1f" }}}} % of the time '
+        description=f'On {NODE}, all non-idle tasks waited for disks {{{{ $value | printf "%.1f" }}}} % of the time '
         "(threshold <threshold> %).",
         action="Find the disk with metricat:node_disk_await:milliseconds and metricat:node_disk_queue:length.",
         unit="%",

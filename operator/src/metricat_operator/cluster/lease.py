@@ -98,7 +98,7 @@ class Lease:
                 spec = {"leaseDurationSeconds": 1, "leaseTransitions": self._transitions}
                 await client.update(LEASE, {**self._lease_manifest(), "spec": spec})
         except (ApiError, TimeoutError) as error:
-            log.warning("cannot release the Lease; it expires", lease=self._path, error=str(error))
+            log.warning("cannot release the Lease; it expires automatically", lease=self._path, error=str(error))
         else:
             log.info("released the Lease", lease=self._path, identity=self._identity)
 

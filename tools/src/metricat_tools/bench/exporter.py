@@ -38,7 +38,7 @@ class Exporter:
         self.took.append(time.perf_counter() - started)
         self.size = len(body)
         if response.status != http.client.OK:
-            raise ToolError(f"{self.name} returned {response.status}. Look at its log")
+            raise ToolError(f"{self.name} returned {response.status}. Read its log")
 
     def page(self) -> str:
         """Return a scrape as text."""

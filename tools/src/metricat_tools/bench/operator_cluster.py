@@ -27,7 +27,7 @@ GROUP = 5
 
 _IMAGES = 50
 _NODES_PER_SECOND = 25
-"""Nodes for each second of grace: larger clusters renew Leases no more often per second than 1,000 real nodes."""
+"""Nodes for each second of grace: larger clusters renew at most as many Leases a second as 1,000 real nodes."""
 _RIGHTS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 Manifest = dict[str, Any]
 

@@ -99,7 +99,7 @@ FILESYSTEMS = (
     Scenario("steady", lambda _: 55, noise=0.2),
     Scenario("rather full, steady", lambda _: 78, noise=0.2),
     Scenario("log rotation of every night", _grows(0, 0, 40, nightly=1.5), noise=0.2),
-    Scenario("logs that grow and are rotated every six hours", lambda hour: 50 + 4 * (hour % 6), noise=0.2),
+    Scenario("log rotation of every six hours", lambda hour: 50 + 4 * (hour % 6), noise=0.2),
     Scenario("log rotation of every week", lambda hour: 20 + 0.3 * (hour % 168), noise=0.2),
     Scenario("a file of two hours", _during(200, 202, 75), noise=0.2),
     Scenario("a copy that ends", lambda hour: 30 + 40 * min(1, max(0, hour - 200) / 4), noise=0.2),

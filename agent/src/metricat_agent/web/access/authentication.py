@@ -119,7 +119,7 @@ class Authenticator:
         certificate = secured.getpeercert()
         if certificate and rules.allowed_names is not None and rules.allowed_names.isdisjoint(_names(certificate)):
             secured.close()
-            raise PermissionError("the client's certificate holds none of client_allowed_sans")
+            raise PermissionError("the client's certificate has none of the names in client_allowed_sans")
         return secured, bool(certificate)
 
     def reject(self, request: Request, *, certified: bool = False) -> Response | None:

@@ -65,6 +65,6 @@ def _setting_errors(where: str, keys: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError:
-        raise SettingError(f"{where}: not in UTF-8; the Secret must hold {keys}") from None
+        raise SettingError(f"{where}: a file is not UTF-8 text; the Secret must hold {keys}") from None
     except (OSError, ValueError) as error:  # SSLError is an OSError
         raise SettingError(f"{where}: {error}; the Secret must hold {keys}") from None

@@ -47,7 +47,7 @@ def context(tls: Mapping[str, Any], folder: str) -> ssl.SSLContext:
     """Return the context; raises `TlsError`."""
     for key in ("cert", "key"):
         if not tls.get(key) and not tls.get(f"{key}_file"):
-            raise TlsError(f"{key}_file: missing; name a PEM file")
+            raise TlsError(f"{key}_file: missing; give the path of a PEM file")
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = _version("min_version", tls, "TLS12")
     made.maximum_version = _version("max_version", tls, "TLS13")
@@ -84,7 +84,7 @@ def _clients(made: ssl.SSLContext, tls: Mapping[str, Any], authority: str | None
     if kind in _UNVERIFIED:
         raise TlsError(
             f"client_auth_type: {kind} is not supported, because an unverified certificate protects nothing; "
-            "write RequireAndVerifyClientCert, and name the clients' CA in client_ca_file"
+            "write RequireAndVerifyClientCert, and give the path of the clients' CA in client_ca_file"
         )
     if kind not in _CLIENT:
         raise TlsError(f"client_auth_type: unknown value {kind}; write one of {', '.join(_CLIENT)}")
@@ -98,13 +98,13 @@ def _clients(made: ssl.SSLContext, tls: Mapping[str, Any], authority: str | None
     if authority:
         _try(
             f"client_ca_file ({tls['client_ca_file']})",
-            "name a PEM file",
+            "give the path of a PEM file",
             lambda: made.load_verify_locations(authority),
         )
     elif inside:
         _try("client_ca", "write certificates as PEM", lambda: made.load_verify_locations(cadata=inside))
     else:
-        raise TlsError(f"client_auth_type: {kind} needs client_ca_file; name a PEM file")
+        raise TlsError(f"client_auth_type: {kind} needs client_ca_file; give the path of a PEM file")
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def _as_file(key: str, tls: Mapping[str, Any], named: Mapping[str, str]) -> Iter
         yield named[f"{key}_file"]
         return
     if not hasattr(os, "memfd_create"):
-        raise TlsError(f"{key} is supported on Linux only; write it to a file and name that in {key}_file")
+        raise TlsError(f"{key} is supported on Linux only; write its value to a file, and give the path in {key}_file")
     descriptor = os.memfd_create(key)
     try:
         os.write(descriptor, str(tls[key]).encode())

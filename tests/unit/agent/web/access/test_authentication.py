@@ -264,7 +264,7 @@ def encrypt(key: Path, encrypted: Path) -> None:
     ("content", "message"),
     [
         ("tls: {}", r"the file has the unknown key tls; use one of tls_server_config"),
-        ("tls_server_config: {cert_file: a.crt}", r"tls_server_config\.key_file: missing; name a PEM file"),
+        ("tls_server_config: {cert_file: a.crt}", r"tls_server_config\.key_file: missing; give the path of a PEM file"),
         (
             "tls_server_config: {cert_file: a.crt, key_file: a.key}",
             r"cert_file and key_file \(a\.crt, a\.key\): No such file or directory; give a certificate and its key",
@@ -275,7 +275,7 @@ def encrypt(key: Path, encrypted: Path) -> None:
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, client_ca_file: a.crt}",
-            r"client_ca_file \(a\.crt\): No such file or directory; name a PEM file",
+            r"client_ca_file \(a\.crt\): No such file or directory; give the path of a PEM file",
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: SSL3}",

@@ -50,9 +50,9 @@ BOARD = Board(
                 Panel(
                     "Pressure",
                     (
-                        Query(recorded("node_pressure_cpu_waiting:percent"), "some task waits for CPU"),
-                        Query(recorded("node_pressure_memory_stalled:percent"), "all wait for memory"),
-                        Query(recorded("node_pressure_io_stalled:percent"), "all wait for I/O"),
+                        Query(recorded("node_pressure_cpu_waiting:percent"), "at least one task waits for CPU"),
+                        Query(recorded("node_pressure_memory_stalled:percent"), "all non-idle tasks wait for memory"),
+                        Query(recorded("node_pressure_io_stalled:percent"), "all non-idle tasks wait for I/O"),
                     ),
                     unit="percent",
                     what="Share of time (pressure stall information). More precise than load.",
