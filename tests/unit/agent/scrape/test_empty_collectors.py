@@ -156,5 +156,5 @@ def test_failing_collector_is_never_skipped(scrape_of: Callable[[str], Scrape]) 
         assert scrape.get("metricat_collector_errors_total", collector="disks") == errors
 
 
-def test_uevents_are_none_without_the_file(tmp_path: Path) -> None:
+def test_reader_returns_no_uevents_without_the_file(tmp_path: Path) -> None:
     assert Host(sysfs=str(tmp_path)).uevents() is None
