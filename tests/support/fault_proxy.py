@@ -182,7 +182,7 @@ FAULTS: dict[str, Fault] = {
     "reset": reset,
     "stall": stall,
 }
-"""Every fault by name. `refused` and other certificates are methods of the proxy."""
+"""Every fault by name. The proxy has methods for refused connections and for other certificates."""
 
 
 @dataclass

@@ -76,7 +76,7 @@ def find_drift(desired: Manifest, live: Manifest) -> Drift:
         elif entry.get("operation") == "Apply":  # an Update holds the API defaults that our own patches restored
             owned.update(_owned_paths(fields, live, (), places=False))
     wanted = set(_leaves(desired, live, (), keys)) - _IDENTITY
-    # A field that another manager changed is no longer ours, whatever its value.
+    # A field that another manager changed is no longer ours, regardless of its value.
     lost = any(not any(path[:size] in owned for size in range(1, len(path) + 1)) for path in wanted)
     stale = any(not _related(path, wanted) for path in owned)
     strange = {

@@ -13,7 +13,7 @@ _UNRETRIEVED = re.compile(r"Task exception was never retrieved\n.*site-packages/
 
 
 def _not_repeated(record: logging.LogRecord) -> bool:
-    """Return whether to log the record. Of the failures of kopf, the first attempt and the end of kopf suffice.
+    """Return whether to log the record. Of kopf's failures, log only the first attempt and kopf's end.
 
     kopf logs every failed attempt of a request. When it ends, asyncio reports each of its tasks that failed too.
     """

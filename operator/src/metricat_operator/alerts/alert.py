@@ -14,7 +14,7 @@ class Level:
     """One severity of an alert: it fires when the expression has been true for `duration`.
 
     `expr` replaces the alert's expression for this level. A level that is `per_target` is about all nodes of a target
-    together, whatever labels their pools have.
+    together, regardless of the labels of their pools.
     """
 
     severity: Severity

@@ -194,7 +194,7 @@ def _node_contradictions(spec: Spec) -> list[str]:
     if (number := count([requirements(selector) for _, selector in selectors])) > MAX_TERMS:
         found.append(
             f"spec.pools: the product of the pools' numbers of labels and expressions is {number}, more than "
-            f"{MAX_TERMS}. Select by fewer."
+            f"{MAX_TERMS}. Use fewer of them."
         )
     return found
 

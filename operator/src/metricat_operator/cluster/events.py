@@ -81,6 +81,6 @@ class Events:
 
 
 def _when(event: Manifest) -> str:
-    """Return the time of an event as RFC 3339, whose texts sort as times. Its field depends on the writer."""
+    """Return the time of an event as RFC 3339, whose strings sort by time. Its field depends on the writer."""
     last = (event.get("series") or {}).get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
     return last or str(event["metadata"].get("creationTimestamp", ""))

@@ -64,7 +64,7 @@ def why_not_ready(pod: Manifest) -> tuple[str, str]:
 def _was_ready(status: Manifest, pod: Manifest) -> bool:
     """Return whether the container runs and was ready since it started: then its previous termination is irrelevant.
 
-    Times are RFC 3339 in UTC with a precision of seconds, so their texts sort as times.
+    Times are RFC 3339 in UTC with a precision of seconds, so sorting their strings sorts them by time.
     """
     started = status.get("state", {}).get("running", {}).get("startedAt")
     return bool(started) and condition(pod, "Ready").get("lastTransitionTime", "") > started

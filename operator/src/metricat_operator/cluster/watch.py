@@ -107,7 +107,7 @@ class Cache:
             stream.reschedule(asyncio.get_running_loop().time())
 
     async def run(self, client: Client) -> None:
-        """Watch the kind until cancelled, whatever errors the API server returns."""
+        """Watch the kind until cancelled, regardless of the API server's errors."""
         async with asyncio.TaskGroup() as group:
             for namespace in self.namespaces:
                 group.create_task(self._run(client, namespace))

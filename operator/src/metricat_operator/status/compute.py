@@ -111,7 +111,8 @@ def is_unchanged(status: Manifest, before: Manifest) -> bool:
 def changed_conditions(status: Manifest, before: Manifest) -> list[Condition]:
     """Return the conditions that need an event: their status or reason changed.
 
-    Summaries need none, nor does a pending query. For a new target, the agents to come need none either.
+    Summaries and pending queries need no event. For a new target, only false conditions need one, and `AgentsReady`
+    needs none: the agents are still starting.
     """
     known = _conditions(before)
     found = [

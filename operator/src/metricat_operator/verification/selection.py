@@ -217,7 +217,7 @@ def _patch_instance(instance: PrometheusInstance, field: str) -> str:
 def _not_watched(
     subject: Subject, instance: PrometheusInstance, operators: Sequence[PrometheusOperator]
 ) -> Finding | None:
-    """Return why no Prometheus Operator gives the object to this instance, whatever the instance selects."""
+    """Return why no Prometheus Operator gives the object to this instance, regardless of what the instance selects."""
     if not operators:
         return _no(
             Reason.NO_MANAGING_OPERATOR,

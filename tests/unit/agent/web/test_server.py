@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def router(scrape: Callable[[], str] = lambda: "node_load1 1\n", max_requests: int = 40) -> Router:
-    """Return a router that exposes this text, whatever the request selects."""
+    """Return a router that exposes this text, regardless of what the request selects."""
 
     def page(fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> ScrapeResult:
         del fmt, collect, exclude
