@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 COLUMNS: dict[str, Family] = {
     file: gauge(f"node_cpu_{name}_hertz", text, "cpu")
@@ -25,30 +27,28 @@ COLUMNS: dict[str, Family] = {
     )
 }
 GOVERNOR = gauge("node_cpu_scaling_governor", "1 for the active governor, 0 for the others.", "cpu", "governor")
+_PLACE = "devices/system/cpu"
 _FILES = (*COLUMNS, "scaling_governor", "scaling_available_governors")
 Cpus = Mapping[str, Mapping[str, str]]
 
 
 def read(host: Host) -> Cpus:
     """Return the cpufreq files by CPU. CPUs of a virtual machine have none."""
-    found = {}
-    for entry in host.sys_names("devices/system/cpu"):
-        if re.fullmatch(r"cpu\d+", entry):
-            try:
-                found[entry.removeprefix("cpu")] = host.sys_attributes(f"devices/system/cpu/{entry}/cpufreq", _FILES)
-            except OSError:
-                continue
-    return found
+    found = host.sys_each(
+        _PLACE, lambda entry: host.sys_attributes(f"{_PLACE}/{entry}/cpufreq", _FILES), re.compile(r"cpu\d+").fullmatch
+    )
+    return {entry.removeprefix("cpu"): files for entry, files in found.items()}
 
 
-def parse(cpus: Cpus) -> Metrics:
+def parse(cpus: Cpus, skips: Skips = UNCOUNTED) -> Metrics:
     """Return frequencies in hertz and governors of each CPU. Files have kHz."""
     columns: dict[str, list[Sample]] = {file: [] for file in COLUMNS}
     governors: list[Sample] = []
     for number, files in cpus.items():
         for file, samples in columns.items():
-            if files.get(file, "").isdigit():
-                samples.append(((number,), int(files[file]) * 1000))
+            kilohertz = parse_file(skips, files, file, f"{_PLACE}/cpu{number}/cpufreq", whole)
+            if kilohertz is not None:
+                samples.append(((number,), kilohertz * 1000))
         chosen = files.get("scaling_governor", "")
         known = files.get("scaling_available_governors", chosen).split()
         governors += [((number, name), int(name == chosen)) for name in known]
@@ -64,4 +64,4 @@ class CpuFrequency(Collector):
 
     def collect(self) -> Metrics:
         """Return frequencies and governors per CPU from /sys/devices/system/cpu/cpu*/cpufreq."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

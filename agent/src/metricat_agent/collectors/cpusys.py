@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part, whole
 from metricat_agent.exposition.model import Metrics, counter, gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 CORE = counter(
     "node_cpu_core_throttles_total", "Times that a core was throttled because of its temperature.", "package", "core"
@@ -24,61 +26,68 @@ PACKAGE = counter(
 ISOLATED = gauge("node_cpu_isolated", "1 for each CPU that is isolated from the scheduler.", "cpu")
 ONLINE = gauge("node_cpu_online", "1 if a CPU is online, 0 if not; absent if no CPU can be switched off.", "cpu")
 FAMILIES = (CORE, PACKAGE, ISOLATED, ONLINE)
+_MOST_CPUS = 1 << 16
 _PLACE = "devices/system/cpu"
 _CORE_FILE, _PACKAGE_FILE = (f"thermal_throttle/{what}_throttle_count" for what in ("core", "package"))
 _TOPOLOGY = ("topology/physical_package_id", "topology/core_id")
 
 
 class System(NamedTuple):
-    """List of the isolated CPUs, and the files of each CPU by its number."""
+    """List of the isolated CPUs (None without the file), and the files of each CPU by its number."""
 
-    isolated: str
+    isolated: str | None
     cpus: Mapping[str, Mapping[str, str]]
 
 
 def read(host: Host) -> System:
     """Return the files that exist. A virtual machine has few of them."""
-    try:
-        entries = host.sys_names(_PLACE)
-    except FileNotFoundError:
-        return System("", {})
-    cpus = {}
-    for entry in entries:
-        if re.fullmatch(r"cpu\d+", entry):
-            try:
-                files = host.sys_attributes(f"{_PLACE}/{entry}", ("online", _CORE_FILE, _PACKAGE_FILE), _TOPOLOGY)
-            except OSError:
-                continue
-            cpus[entry.removeprefix("cpu")] = files
-    return System(host.sys(f"{_PLACE}/isolated") if "isolated" in entries else "", cpus)
+    cpus = host.sys_each(
+        _PLACE,
+        lambda entry: host.sys_attributes(f"{_PLACE}/{entry}", ("online", _CORE_FILE, _PACKAGE_FILE), _TOPOLOGY),
+        re.compile(r"cpu\d+").fullmatch,
+    )
+    return System(
+        host.optional_sys(f"{_PLACE}/isolated"),
+        {entry.removeprefix("cpu"): files for entry, files in cpus.items()},
+    )
 
 
-def numbers(text: str) -> Iterator[str]:
-    """Yield the numbers of a list such as ``1,3-5``."""
+def numbers(text: str) -> list[str]:
+    """Return the numbers of a list such as ``1,3-5``."""
+    found: list[str] = []
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")
-        yield from map(str, range(int(first), int(last or first) + 1))
+        begin, end = whole(first), whole(last or first)
+        if not 0 <= begin <= end < _MOST_CPUS:
+            raise ValueError(f"{part!r} is not a range of CPUs")
+        found += map(str, range(begin, end + 1))
+    return found
 
 
-def parse(found: System) -> Metrics:
+def parse(found: System, skips: Skips = UNCOUNTED) -> Metrics:
     """Return throttling, isolation and online state.
 
     Count each core and package once: all its CPUs have the same counts.
     """
     cores: dict[tuple[str, ...], int] = {}
     packages: dict[tuple[str, ...], int] = {}
-    for files in found.cpus.values():
-        package, core = (files.get(file, "") for file in _TOPOLOGY)
-        if package and core:
-            if _CORE_FILE in files:
-                cores.setdefault((package, core), int(files[_CORE_FILE]))
-            if _PACKAGE_FILE in files:
-                packages.setdefault((package,), int(files[_PACKAGE_FILE]))
+    for cpu, files in found.cpus.items():
+        if _CORE_FILE not in files and _PACKAGE_FILE not in files:
+            continue
+        place = f"{_PLACE}/cpu{cpu}"
+        package, core = (parse_file(skips, files, file, place, whole) for file in _TOPOLOGY)
+        throttled = parse_file(skips, files, _CORE_FILE, place, whole)
+        if package is not None and core is not None and throttled is not None:
+            cores.setdefault((str(package), str(core)), throttled)
+        throttled = parse_file(skips, files, _PACKAGE_FILE, place, whole)
+        if package is not None and throttled is not None:
+            packages.setdefault((str(package),), throttled)
+    isolated = None if found.isolated is None else parse_part(skips, f"{_PLACE}/isolated", numbers, found.isolated)
     switched = "online" in found.cpus.get("0", ())
-    online = [((cpu,), int(files.get("online") == "1")) for cpu, files in found.cpus.items()]
+    online = {cpu: parse_file(skips, files, "online", f"{_PLACE}/cpu{cpu}", whole) for cpu, files in found.cpus.items()}
     return [
         (CORE, list(cores.items())),
         (PACKAGE, list(packages.items())),
-        (ISOLATED, [((cpu,), 1) for cpu in numbers(found.isolated)]),
-        (ONLINE, online if switched else []),
+        (ISOLATED, [((cpu,), 1) for cpu in isolated or ()]),
+        (ONLINE, [((cpu,), int(state == 1)) for cpu, state in online.items() if state is not None] if switched else []),
     ]

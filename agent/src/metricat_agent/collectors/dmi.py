@@ -28,10 +28,7 @@ DMI = gauge("node_dmi_info", "1, labeled with the properties of the machine from
 def read(host: Host) -> Mapping[str, str]:
     """Return the files that the agent may read. Only root may read serial numbers."""
     files = ["sys_vendor" if label == "system_vendor" else label for label in LABELS]
-    try:
-        return host.sys_attributes("class/dmi/id", files)
-    except OSError:
-        return {}
+    return host.optional_attributes("class/dmi/id", files)
 
 
 def parse(files: Mapping[str, str]) -> Metrics:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Metrics, Sample, counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _KINDS = (("ce", "correctable"), ("ue", "uncorrectable"))
 CONTROLLER = {
@@ -39,6 +41,7 @@ CHANNEL = {
     for kind, name in _KINDS
 }
 _ROOT = "devices/system/edac/mc"
+_CONTROLLER, _ROW = re.compile(r"mc\d+"), re.compile(r"csrow\d+")
 _CHANNEL = re.compile(r"ch(\d+)_(ce|ue)_count$")
 
 
@@ -53,45 +56,54 @@ class MemoryController:
 
 def read(host: Host) -> list[MemoryController]:
     """Return the files of all controllers, none if the hardware does not detect memory errors."""
-    try:
-        entries = [entry for entry in host.sys_names(_ROOT) if re.fullmatch(r"mc\d+", entry)]
-    except FileNotFoundError:
-        return []
-    found = []
-    for entry in entries:
-        names = ("ce_count", "ue_count", "ce_noinfo_count", "ue_noinfo_count")
-        rows = {}
-        for row in host.sys_names(f"{_ROOT}/{entry}"):
-            if re.fullmatch(r"csrow\d+", row):
-                place = f"{_ROOT}/{entry}/{row}"
-                files = [name for name in host.sys_names(place) if name.endswith(("_count", "_dimm_label"))]
-                rows[row.removeprefix("csrow")] = host.sys_attributes(place, files)
-        found.append(MemoryController(entry.removeprefix("mc"), host.sys_attributes(f"{_ROOT}/{entry}", names), rows))
-    return found
+
+    def row_files(place: str) -> Mapping[str, str]:
+        names = [name for name in host.sys_names(place) if name.endswith(("_count", "_dimm_label"))]
+        return host.sys_attributes(place, names)
+
+    def controller(entry: str) -> MemoryController:
+        place = f"{_ROOT}/{entry}"
+        files = host.sys_attributes(place, ("ce_count", "ue_count", "ce_noinfo_count", "ue_noinfo_count"))
+        rows = host.sys_each(place, lambda row: row_files(f"{place}/{row}"), _ROW.fullmatch)
+        numbered = {row.removeprefix("csrow"): texts for row, texts in rows.items()}
+        return MemoryController(entry.removeprefix("mc"), files, numbered)
+
+    return list(host.sys_each(_ROOT, controller, _CONTROLLER.fullmatch).values())
 
 
-def parse(controllers: Iterable[MemoryController]) -> Metrics:
+def parse(controllers: Iterable[MemoryController], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the errors of controllers, rows and channels.
 
     Errors whose row the hardware does not report are in the row ``unknown``.
     """
-    whole: dict[str, list[Sample]] = {"ce": [], "ue": []}
+    totals: dict[str, list[Sample]] = {"ce": [], "ue": []}
     rows: dict[str, list[Sample]] = {"ce": [], "ue": []}
     channels: dict[str, list[Sample]] = {"ce": [], "ue": []}
     for controller in controllers:
+        place = f"{_ROOT}/mc{controller.number}"
         for kind in ("ce", "ue"):
-            whole[kind].append(((controller.number,), int(controller.files[f"{kind}_count"])))
-            rows[kind].append(((controller.number, "unknown"), int(controller.files[f"{kind}_noinfo_count"])))
+            count = parse_file(skips, controller.files, f"{kind}_count", place, whole)
+            if count is not None:
+                totals[kind].append(((controller.number,), count))
+            count = parse_file(skips, controller.files, f"{kind}_noinfo_count", place, whole)
+            if count is not None:
+                rows[kind].append(((controller.number, "unknown"), count))
         for row, files in controller.rows.items():
-            for name, text in files.items():
-                if name in ("ce_count", "ue_count"):
-                    rows[name[:2]].append(((controller.number, row), int(text)))
-                elif match := _CHANNEL.match(name):
+            for name in files:
+                match = _CHANNEL.match(name)
+                if match is None and name not in ("ce_count", "ue_count"):
+                    continue
+                count = parse_file(skips, files, name, f"{place}/csrow{row}", whole)
+                if count is None:
+                    continue
+                if match is None:
+                    rows[name[:2]].append(((controller.number, row), count))
+                else:
                     label = dimm_label(files.get(f"ch{match[1]}_dimm_label", ""))
-                    channels[match[2]].append(((controller.number, row, match[1], label), int(text)))
+                    channels[match[2]].append(((controller.number, row, match[1], label), count))
     return [
         (families[kind], samples[kind])
-        for families, samples in ((CONTROLLER, whole), (ROW, rows), (CHANNEL, channels))
+        for families, samples in ((CONTROLLER, totals), (ROW, rows), (CHANNEL, channels))
         for kind in samples
     ]
 
@@ -111,4 +123,4 @@ class MemoryErrors(Collector):
 
     def collect(self) -> Metrics:
         """Return memory errors per controller, row and channel from /sys/devices/system/edac/mc."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

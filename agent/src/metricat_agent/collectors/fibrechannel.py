@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, prefixed
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _HEXADECIMAL = ("port_id", "port_name", "fabric_name")
 """Exposed without the prefix ``0x``."""
@@ -55,12 +57,12 @@ def read(host: Host) -> list[FibreChannelPort]:
 
     def port(entry: str) -> FibreChannelPort:
         files = host.sys_attributes(f"class/fc_host/{entry}", LABELS)
-        return FibreChannelPort(entry, files, host.sys_attributes(f"class/fc_host/{entry}/statistics", COUNTERS))
+        return FibreChannelPort(entry, files, host.optional_attributes(f"class/fc_host/{entry}/statistics", COUNTERS))
 
     return list(host.sys_each("class/fc_host", port).values())
 
 
-def parse(ports: Iterable[FibreChannelPort]) -> Metrics:
+def parse(ports: Iterable[FibreChannelPort], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the properties and counters of each port. The kernel writes counters in hexadecimal."""
     infos: list[Sample] = []
     columns: dict[str, list[Sample]] = {file: [] for file in COUNTERS}
@@ -69,8 +71,8 @@ def parse(ports: Iterable[FibreChannelPort]) -> Metrics:
         texts |= {label: texts[label].removeprefix("0x") for label in _HEXADECIMAL}
         infos.append(((port.name, *texts.values()), 1))
         for file, samples in columns.items():
-            number = int(port.statistics.get(file) or str(_NOT_COUNTED), 0)
-            if number != _NOT_COUNTED:
+            number = parse_file(skips, port.statistics, file, f"class/fc_host/{port.name}/statistics", prefixed)
+            if number is not None and number != _NOT_COUNTED:
                 samples.append(((port.name,), number))
     return [(INFO, infos), *((COUNTERS[file], samples) for file, samples in columns.items())]
 
@@ -84,4 +86,4 @@ class FibreChannel(Collector):
 
     def collect(self) -> Metrics:
         """Return state and counters of each port from /sys/class/fc_host."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

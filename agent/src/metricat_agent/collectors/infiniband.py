@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _PORT = ("device", "port")
 INFO = gauge(
@@ -220,6 +222,7 @@ COUNTERS: dict[tuple[str, str], Family] = {
     for directory, files in _FILES.items()
     for file, (name, text) in files.items()
 }
+_ROOT = "class/infiniband"
 _GBIT = 1_000_000_000 / 8
 
 
@@ -244,35 +247,41 @@ class Adapter:
 
 def read(host: Host, devices: Filter) -> list[Adapter]:
     """Return the files of all adapters. Skip an adapter that is removed during the read."""
-    try:
-        entries = host.sys_names("class/infiniband")
-    except FileNotFoundError:
-        return []
-    found = []
-    for entry in filter(devices.keeps, entries):
-        place = f"class/infiniband/{entry}"
-        try:
-            files = host.sys_attributes(place, ("board_id", "fw_ver", "hca_type"))
-            ports = tuple(_port(host, entry, number) for number in host.sys_names(f"{place}/ports"))
-        except OSError:
-            continue
-        found.append(Adapter(entry, files, ports))
-    return found
+
+    def adapter(entry: str) -> Adapter:
+        place = f"{_ROOT}/{entry}"
+        files = host.sys_attributes(place, ("board_id", "fw_ver", "hca_type"))
+        ports = host.sys_each(f"{place}/ports", lambda number: _port(host, entry, number))
+        return Adapter(entry, files, tuple(ports.values()))
+
+    return list(host.sys_each(_ROOT, adapter, devices.keeps).values())
 
 
 def _port(host: Host, device: str, number: str) -> InfinibandPort:
-    place = f"class/infiniband/{device}/ports/{number}"
-    counters = {}
-    for directory, files in _FILES.items():
-        try:
-            counters[directory] = host.sys_attributes(f"{place}/{directory}", (*files, "lifespan"))
-        except FileNotFoundError:  # depends on the kernel and the driver
-            continue
+    """Return the files of one port. Its counter directories depend on the kernel and the driver."""
+    place = f"{_ROOT}/{device}/ports/{number}"
+    counters = {
+        directory: host.optional_attributes(f"{place}/{directory}", (*files, "lifespan"))
+        for directory, files in _FILES.items()
+    }
     return InfinibandPort(device, number, host.sys_attributes(place, ("state", "phys_state", "rate")), counters)
 
 
-def parse(adapters: Iterable[Adapter]) -> Metrics:
-    """Return state, rate and counters of each port. Skip counters that the adapter lacks (``N/A (no PMA)``)."""
+def state_number(text: str) -> int:
+    """Return the number of a state such as ``4: ACTIVE``."""
+    return whole(text.partition(":")[0])
+
+
+def bytes_per_second(text: str) -> int:
+    """Return the rate of a text such as ``100 Gb/sec (4X EDR)``."""
+    return int(float(text.split(maxsplit=1)[0]) * _GBIT)
+
+
+_STATES = ((STATE, "state", state_number), (PHYSICAL, "phys_state", state_number), (RATE, "rate", bytes_per_second))
+
+
+def parse(adapters: Iterable[Adapter], skips: Skips = UNCOUNTED) -> Metrics:
+    """Return the numbers of adapters and ports. An adapter lacks some counters (``N/A (no PMA)``)."""
     infos: list[Sample] = []
     gauges: dict[Family, list[Sample]] = {STATE: [], PHYSICAL: [], RATE: [], LIFESPAN: []}
     counts: dict[tuple[str, str], list[Sample]] = {key: [] for key in COUNTERS}
@@ -281,18 +290,19 @@ def parse(adapters: Iterable[Adapter]) -> Metrics:
         infos.append(((adapter.name, *labels), 1))
         for port in adapter.ports:
             place = (port.device, port.number)
-            gauges[STATE].append((place, int(port.files["state"].partition(":")[0])))
-            gauges[PHYSICAL].append((place, int(port.files["phys_state"].partition(":")[0])))
-            gauges[RATE].append((place, int(float(port.files["rate"].split()[0]) * _GBIT)))
+            path = f"{_ROOT}/{port.device}/ports/{port.number}"
+            for family, file, convert in _STATES:
+                if (value := parse_file(skips, port.files, file, path, convert)) is not None:
+                    gauges[family].append((place, value))
             for directory, files in port.counters.items():
-                for file, text in files.items():
-                    if not text.isdecimal():
+                for file in files:
+                    if (count := parse_file(skips, files, file, f"{path}/{directory}", whole)) is None:
                         continue
                     if file == "lifespan":
-                        gauges[LIFESPAN].append((place, int(text) / 1000))
+                        gauges[LIFESPAN].append((place, count / 1000))
                     else:
                         factor = _OCTETS if "data" in file else 1
-                        counts[directory, file].append((place, int(text) * factor))
+                        counts[directory, file].append((place, count * factor))
     return [(INFO, infos), *gauges.items(), *((COUNTERS[key], samples) for key, samples in counts.items())]
 
 
@@ -306,4 +316,4 @@ class InfiniBand(Collector):
 
     def collect(self) -> Metrics:
         """Return state and counters of each port from /sys/class/infiniband."""
-        return self.parse_if_changed(read(self.host, self.filter("device-exclude")), parse)
+        return self.parse_parts_if_changed(read(self.host, self.filter("device-exclude")), parse)

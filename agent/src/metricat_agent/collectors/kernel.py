@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_part, whole
 from metricat_agent.exposition.model import Metrics, counter, gauge, single
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 ENTROPY = gauge("node_entropy_available_bits", "Entropy available in the kernel, in bits.")
 POOL = gauge("node_entropy_pool_size_bits", "Size of the kernel's entropy pool, in bits.")
 HUNG = counter("node_kernel_hung_tasks_total", "Hung tasks detected by the kernel.")
 SELINUX = gauge("node_selinux_enabled", "1 if SELinux is enabled, 0 if not.")
 SELINUX_MODE = gauge("node_selinux_current_mode", "1 if SELinux is in enforcing mode, 0 if it is permissive.")
+
+
+_RANDOM = "sys/kernel/random"
+_ENTROPY = {"entropy_avail": ENTROPY, "poolsize": POOL}
 
 
 class Entropy(Collector):
@@ -28,13 +34,17 @@ class Entropy(Collector):
 
     def collect(self) -> Metrics:
         """Return available entropy and pool size from /proc/sys/kernel/random."""
-        names = ("entropy_avail", "poolsize")
-        return self.parse_if_changed([self.host.proc(f"sys/kernel/random/{name}") for name in names], parse_entropy)
+        texts = [self.host.optional_proc(f"{_RANDOM}/{name}") for name in _ENTROPY]
+        return self.parse_parts_if_changed(texts, parse_entropy)
 
 
-def parse_entropy(texts: Iterable[str]) -> Metrics:
-    """Return the number of each file."""
-    return [single(family, int(text)) for family, text in zip((ENTROPY, POOL), texts, strict=True)]
+def parse_entropy(texts: Iterable[str | None], skips: Skips = UNCOUNTED) -> Metrics:
+    """Return the number of each existing file."""
+    found: Metrics = []
+    for (name, family), text in zip(_ENTROPY.items(), texts, strict=True):
+        if text is not None and (number := parse_part(skips, f"{_RANDOM}/{name}", whole, text)) is not None:
+            found.append(single(family, number))
+    return found
 
 
 class KernelHung(Collector):
@@ -53,6 +63,16 @@ class KernelHung(Collector):
         return [single(HUNG, int(text))]
 
 
+_ENFORCE = "fs/selinux/enforce"
+
+
+class SeLinuxFiles(NamedTuple):
+    """Whether SELinux is enabled, and the text of its mode; None if the mode cannot be read."""
+
+    enabled: bool
+    enforce: str | None = None
+
+
 class SeLinux(Collector):
     """State and mode of SELinux."""
 
@@ -62,19 +82,22 @@ class SeLinux(Collector):
 
     def collect(self) -> Metrics:
         """Return whether SELinux is enabled, and its mode, from /sys/fs/selinux/enforce."""
-        return self.parse_if_changed(read_selinux(self.host), parse_selinux)
+        return self.parse_parts_if_changed(read_selinux(self.host), parse_selinux)
 
 
-def read_selinux(host: Host) -> Mapping[str, str]:
-    """Return the text of /sys/fs/selinux/enforce; nothing if SELinux is disabled."""
+def read_selinux(host: Host) -> SeLinuxFiles:
+    """Return the text of /sys/fs/selinux/enforce, and whether it exists: it does not if SELinux is disabled."""
     try:
-        return {"enforce": host.sys("fs/selinux/enforce")}
+        return SeLinuxFiles(enabled=True, enforce=host.sys(_ENFORCE))
+    except FileNotFoundError:
+        return SeLinuxFiles(enabled=False)
     except OSError:
-        return {}
+        return SeLinuxFiles(enabled=True)
 
 
-def parse_selinux(found: Mapping[str, str]) -> Metrics:
+def parse_selinux(found: SeLinuxFiles, skips: Skips = UNCOUNTED) -> Metrics:
     """Return whether SELinux is enabled, and its mode."""
-    if "enforce" not in found:
-        return [single(SELINUX, 0)]
-    return [single(SELINUX, 1), single(SELINUX_MODE, int(found["enforce"]))]
+    metrics = [single(SELINUX, int(found.enabled))]
+    if found.enforce is not None and (mode := parse_part(skips, _ENFORCE, whole, found.enforce)) is not None:
+        metrics.append(single(SELINUX_MODE, mode))
+    return metrics

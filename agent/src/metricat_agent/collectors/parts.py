@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MALFORMED = (ValueError, IndexError, KeyError, OverflowError)
 _LARGEST = (1 << 64) - 1
+_NO_VALUE = ("(null)", "<unknown>", "N/A", "n/a", "N/A (no PMA)", "invalid", "unknown", "not supported")
+"""Texts that the kernel prints where there is no value. It prints ``(null)`` for a null pointer (lib/vsprintf.c)."""
 _SHOWN = 40
 """Length of the content that a skip shows, in characters."""
 
@@ -42,12 +44,19 @@ def prefixed(text: str) -> int:
     return int(text, 16) if text.startswith("0x") and "_" not in text else whole(text)
 
 
+def lines_of(text: str) -> list[str]:
+    r"""Return the lines of a table of the kernel; raise ValueError for an empty one. Only ``\n`` ends a line."""
+    if not text.strip():
+        raise ValueError("the table is empty")
+    return text.removesuffix("\n").split("\n")
+
+
 def parse_part(skips: Skips, part: str, parse: Callable[[str], T], text: str) -> T | None:
     """Return the parsed text of a part; None if it cannot be parsed, which is counted."""
     try:
         return parse(text)
     except _MALFORMED:
-        skips.add("unparsable", part, repr(text[:_SHOWN]))
+        skips.add("no_value" if text.strip() in _NO_VALUE else "unparsable", part, repr(text[:_SHOWN]))
         return None
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 LABELS = (
     *("power_supply", "capacity_level", "charge_type", "health", "manufacturer", "model_name"),
@@ -108,15 +109,16 @@ def read(host: Host, supplies: Filter) -> Mapping[str, Mapping[str, str]]:
     )
 
 
-def parse(supplies: Mapping[str, Mapping[str, str]]) -> Metrics:
+def parse(supplies: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the numbers of each power supply in base units, and its properties. Files have millionths or tenths."""
     columns: dict[str, list[Sample]] = {file: [] for file in COLUMNS}
     infos: list[Sample] = []
     for name, files in supplies.items():
         infos.append(((name, *(files.get(label, "").strip() for label in LABELS[1:])), 1))
         for file, samples in columns.items():
-            if re.fullmatch(r"-?\d+", files.get(file, "")):
-                samples.append(((name,), int(files[file]) * COLUMNS[file][1]))
+            value = parse_file(skips, files, file, f"class/power_supply/{name}", whole)
+            if value is not None:
+                samples.append(((name,), value * COLUMNS[file][1]))
     return [(INFO, infos), *((COLUMNS[file][0], samples) for file, samples in columns.items())]
 
 
@@ -130,4 +132,4 @@ class PowerSupplies(Collector):
 
     def collect(self) -> Metrics:
         """Return charge, voltage and state of each power supply from /sys/class/power_supply."""
-        return self.parse_if_changed(read(self.host, self.filter("ignored-supplies")), parse)
+        return self.parse_parts_if_changed(read(self.host, self.filter("ignored-supplies")), parse)

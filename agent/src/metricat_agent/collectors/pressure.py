@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, counter, single
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 FAMILIES: dict[tuple[str, str], Family] = {
     ("cpu", "some"): counter(
@@ -36,29 +37,27 @@ FAMILIES: dict[tuple[str, str], Family] = {
         "Time during which interrupts stopped all non-idle tasks, in seconds.",
     ),
 }
+_KINDS = ("some", "full")
+_SHOWN = 20
 RESOURCES = ("cpu", "io", "memory", "irq")
 
 
-def read(host: Host, resources: Iterable[str] = RESOURCES) -> Mapping[str, str]:
+def read(host: Host) -> Mapping[str, str]:
     """Return the text of each existing file, none if the kernel lacks pressure stall information or disables it."""
-    found = {}
-    for resource in resources:
-        try:
-            found[resource] = host.proc(f"pressure/{resource}")
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.EOPNOTSUPP):
-                raise
-    return found
+    texts = {resource: host.optional_proc(f"pressure/{resource}") for resource in RESOURCES}
+    return {resource: text for resource, text in texts.items() if text is not None}
 
 
-def parse(texts: Mapping[str, str]) -> Metrics:
+def parse(texts: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the totals in seconds from lines such as ``some avg10=0.00 avg60=0.00 avg300=0.00 total=12``."""
-    found = []
+    found: Metrics = []
     for resource, text in texts.items():
-        for line in text.splitlines():
+        for line in parse_part(skips, f"pressure/{resource}", lines_of, text) or ():
             kind, _, rest = line.partition(" ")
-            if family := FAMILIES.get((resource, kind)):
-                found.append(single(family, int(rest.rpartition("total=")[2]) / 1_000_000))
+            part = f"pressure/{resource} {line[:_SHOWN]}"
+            total = parse_part(skips, part, whole, rest.rpartition("total=")[2] if kind in _KINDS else line)
+            if total is not None and (family := FAMILIES.get((resource, kind))):
+                found.append(single(family, total / 1_000_000))
     return found
 
 
@@ -69,15 +68,6 @@ class Pressure(Collector):
     summary = "time that tasks waited for CPU, memory and I/O"
     families = tuple(FAMILIES.values())
 
-    def setup(self) -> None:
-        """Start with all resources; the first scrape finds those without a file."""
-        self._resources: tuple[str, ...] = RESOURCES
-
     def collect(self) -> Metrics:
-        """Return the waiting times per resource from /proc/pressure.
-
-        Do not try missing files again: the kernel creates them only at boot.
-        """
-        found = read(self.host, self._resources)
-        self._resources = tuple(found)
-        return self.parse_if_changed(found, parse)
+        """Return the waiting times per resource from /proc/pressure."""
+        return self.parse_parts_if_changed(read(self.host), parse)

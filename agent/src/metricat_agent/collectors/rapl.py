@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import switch
+from metricat_agent.collectors.parts import UNCOUNTED, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _UNIT = "in joules; restarts at 0 when the hardware counter overflows."
 _CONSUMERS = {
@@ -60,7 +62,7 @@ def read(host: Host) -> list[Zone]:
     ]
 
 
-def parse(zones: Iterable[Zone], *, labeled: bool) -> Metrics:
+def parse(zones: Iterable[Zone], skips: Skips = UNCOUNTED, *, labeled: bool) -> Metrics:
     """Return the energy of each zone. Zones of equal names differ by the number in the name, or by their order."""
     seen: Counter[str] = Counter()
     columns: dict[Family, list[Sample]] = {}
@@ -70,7 +72,9 @@ def parse(zones: Iterable[Zone], *, labeled: bool) -> Metrics:
         seen[name] = index + 1
         labels = (str(index), zone.path, *((name,) if labeled else ()))
         family = ZONES if labeled else family_of(name)
-        columns.setdefault(family, []).append((labels, int(zone.energy) / 1e6))
+        energy = parse_part(skips, f"{zone.path}/energy_uj", whole, zone.energy)
+        if energy is not None:
+            columns.setdefault(family, []).append((labels, energy / 1e6))
     return list(columns.items())
 
 
@@ -85,4 +89,4 @@ class Energy(Collector):
     def collect(self) -> Metrics:
         """Return the energy used per zone from /sys/class/powercap."""
         labeled = self.option(ZONE_LABEL)
-        return self.parse_if_changed(read(self.host), lambda zones: parse(zones, labeled=labeled))
+        return self.parse_parts_if_changed(read(self.host), lambda zones, skips: parse(zones, skips, labeled=labeled))

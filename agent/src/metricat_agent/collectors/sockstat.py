@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, gauge, single
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _TEXTS = {
     "TCP_inuse": "IPv4 TCP sockets that listen or have a connection, without those in TIME_WAIT.",
@@ -42,27 +45,37 @@ MEMORY = {
 }
 
 
-def read(host: Host) -> tuple[str, int]:
-    """Return the text of both tables (the second is absent without IPv6) and the page size in bytes."""
-    tables = host.pid1("net/sockstat")
-    with contextlib.suppress(FileNotFoundError):
-        tables += host.pid1("net/sockstat6")
-    return tables, os.sysconf("SC_PAGE_SIZE")
+_SHOWN = 20
+_TABLES = ("net/sockstat", "net/sockstat6")
 
 
-def parse(text: str, page: int) -> Metrics:
-    """Return the fields of lines such as ``TCP: inuse 3 orphan 0``. Skip undeclared fields."""
-    found = []
-    for line in text.splitlines():
-        protocol, *pairs = line.split()
-        protocol = protocol.removesuffix(":")
-        for field, value in zip(pairs[::2], pairs[1::2], strict=True):
-            if protocol == "sockets" and field == "used":
-                found.append(single(USED, int(value)))
-            if family := FAMILIES.get(f"{protocol}_{field}"):
-                found.append(single(family, int(value)))
-            if field == "mem" and (memory := MEMORY.get(protocol)):
-                found.append(single(memory, int(value) * page))
+def read(host: Host) -> tuple[tuple[str | None, ...], int]:
+    """Return the text of both tables and the page size in bytes. IPv6 may be disabled; sandboxes have neither table."""
+    return tuple([host.optional_pid1(name) for name in _TABLES]), os.sysconf("SC_PAGE_SIZE")
+
+
+def parse(tables: Iterable[str | None], page: int, skips: Skips = UNCOUNTED) -> Metrics:
+    """Return the fields of the existing tables."""
+    found: Metrics = []
+    for name, text in zip(_TABLES, tables, strict=False):
+        for line in () if text is None else parse_part(skips, name, lines_of, text) or ():
+            found += parse_part(skips, f"{name} {line[:_SHOWN]}", lambda line: parse_line(line, page), line) or ()
+    return found
+
+
+def parse_line(line: str, page: int) -> Metrics:
+    """Return the fields of a line such as ``TCP: inuse 3 orphan 0``. Skip undeclared fields."""
+    found: Metrics = []
+    protocol, *pairs = line.split()
+    protocol = protocol.removesuffix(":")
+    for field, text in zip(pairs[::2], pairs[1::2], strict=True):
+        value = whole(text)
+        if protocol == "sockets" and field == "used":
+            found.append(single(USED, value))
+        if family := FAMILIES.get(f"{protocol}_{field}"):
+            found.append(single(family, value))
+        if field == "mem" and (memory := MEMORY.get(protocol)):
+            found.append(single(memory, value * page))
     return found
 
 
@@ -75,4 +88,4 @@ class Sockets(Collector):
 
     def collect(self) -> Metrics:
         """Return number and memory of sockets per protocol from /proc/1/net/sockstat and sockstat6."""
-        return self.parse_if_changed(read(self.host), lambda found: parse(*found))
+        return self.parse_parts_if_changed(read(self.host), lambda found, skips: parse(*found, skips))

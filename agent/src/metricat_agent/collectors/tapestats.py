@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.exposition.model import Family, Metrics, counter, gauge
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
+from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 
 def _counter(name: str, text: str) -> Family:
@@ -46,12 +48,15 @@ def read(host: Host, drives: Filter) -> Mapping[str, Mapping[str, str]]:
     )
 
 
-def parse(drives: Mapping[str, Mapping[str, str]]) -> Metrics:
+def parse(drives: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the counters of each drive. Convert nanoseconds to seconds."""
-    return [
-        (family, [((name,), int(files[file]) * share) for name, files in drives.items() if file in files])
-        for file, (family, share) in COLUMNS.items()
-    ]
+    columns: dict[Family, list[Sample]] = {family: [] for family, _ in COLUMNS.values()}
+    for name, files in drives.items():
+        for file, (family, share) in COLUMNS.items():
+            number = parse_file(skips, files, file, f"class/scsi_tape/{name}/stats", whole)
+            if number is not None:
+                columns[family].append(((name,), number * share))
+    return list(columns.items())
 
 
 class TapeDrives(Collector):
@@ -64,4 +69,4 @@ class TapeDrives(Collector):
 
     def collect(self) -> Metrics:
         """Return I/O counters of each tape drive from /sys/class/scsi_tape."""
-        return self.parse_if_changed(read(self.host, self.filter("ignored-devices")), parse)
+        return self.parse_parts_if_changed(read(self.host, self.filter("ignored-devices")), parse)

@@ -25,10 +25,7 @@ _FILES = ("available_clocksource", "current_clocksource")
 
 def read(host: Host) -> Mapping[str, Mapping[str, str]]:
     """Return the text of the clock source files by the number of their device."""
-    try:
-        return {_DEVICE: host.sys_attributes(_ROOT, _FILES)}
-    except OSError:
-        return {}
+    return {_DEVICE: host.optional_attributes(_ROOT, _FILES)}
 
 
 def parse(devices: Mapping[str, Mapping[str, str]]) -> Metrics:

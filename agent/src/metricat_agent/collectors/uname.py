@@ -29,7 +29,7 @@ INFO = gauge(
 
 def read(host: Host) -> tuple[os.uname_result, str]:
     """Return the result of uname(2), and the NIS domain, which Python's uname lacks, from /proc."""
-    return os.uname(), host.proc("sys/kernel/domainname").strip()
+    return os.uname(), (host.optional_proc("sys/kernel/domainname") or "").strip()
 
 
 def parse(uname: os.uname_result, domain: str, node_name: str) -> Metrics:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.exposition.model import Family, Metrics, gauge
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, prefixed
+from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 NUMBERS: dict[str, Family] = {
     file: gauge(f"node_watchdog_{name}", text, "name")
@@ -38,16 +40,16 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
     return host.sys_each("class/watchdog", lambda entry: host.sys_attributes(f"class/watchdog/{entry}", files))
 
 
-def parse(watchdogs: Mapping[str, Mapping[str, str]]) -> Metrics:
+def parse(watchdogs: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the numbers and properties of each watchdog. A driver provides only some of the files."""
     infos = [((name, *(files.get(label, "") for label in LABELS)), 1) for name, files in watchdogs.items()]
-    return [
-        (INFO, infos),
-        *(
-            (family, [((name,), int(files[file], 0)) for name, files in watchdogs.items() if file in files])
-            for file, family in NUMBERS.items()
-        ),
-    ]
+    columns: dict[Family, list[Sample]] = {family: [] for family in NUMBERS.values()}
+    for name, files in watchdogs.items():
+        for file, family in NUMBERS.items():
+            number = parse_file(skips, files, file, f"class/watchdog/{name}", prefixed)
+            if number is not None:
+                columns[family].append(((name,), number))
+    return [(INFO, infos), *columns.items()]
 
 
 class Watchdogs(Collector):
@@ -59,4 +61,4 @@ class Watchdogs(Collector):
 
     def collect(self) -> Metrics:
         """Return timeouts and state of each watchdog from /sys/class/watchdog."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)
