@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.collectors.parts import lines_of
 from metricat_agent.exposition.model import Metrics, gauge
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def read(host: Host) -> str:
 
 def parse(text: str, devices: Filter) -> Metrics:
     """Return the number of lines per selected device. The device is the last word of a line."""
-    counts = Counter(line.split()[-1] for line in text.splitlines()[1:])
+    counts = Counter(line.split()[-1] for line in lines_of(text)[1:])
     return [(ENTRIES, [((device,), count) for device, count in counts.items() if devices.keeps(device)])]
 
 

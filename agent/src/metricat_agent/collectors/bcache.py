@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import switch
+from metricat_agent.collectors.parts import UNCOUNTED, parse_part
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.human_units import parse_size
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _DURATION = "internal/btree_read_average_duration_us"
 _SET_FAMILIES = {
@@ -130,11 +132,10 @@ def read(host: Host, *, priorities: bool) -> list[CacheSet]:
 
 def _cache_set(host: Host, entry: str, *, priorities: bool) -> CacheSet:
     place = f"fs/bcache/{entry}"
-    names = host.sys_names(place)
 
     def devices(kind: str, files: Iterable[str]) -> dict[str, Mapping[str, str]]:
-        links = [name for name in names if re.fullmatch(rf"{kind}\d+", name)]
-        return {name: host.sys_attributes(f"{place}/{name}", files) for name in links}
+        links = re.compile(rf"{kind}\d+")
+        return host.sys_each(place, lambda name: host.sys_attributes(f"{place}/{name}", files), links.fullmatch)
 
     cache_files = (*_CACHE_FAMILIES, *([_PRIORITIES] if priorities else []))
     backing, caches = devices("bdev", (*_BACKING_FAMILIES, _RATES)), devices("cache", cache_files)
@@ -147,15 +148,16 @@ def _rows(text: str) -> Iterator[tuple[str, str]]:
         yield word, value.strip().removesuffix("/sec").removesuffix("%")
 
 
-def parse(sets: Iterable[CacheSet]) -> Metrics:
+def parse(sets: Iterable[CacheSet], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the metrics of each cache set and its devices. Convert the kernel's human-readable numbers."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Bcache.families}
 
     def take(labels: tuple[str, ...], families: Mapping[str, Family], texts: Iterable[tuple[str, str]]) -> None:
         for name, text in texts:
             if name in families:
-                value = parse_size(text) / 1_000_000 if name == _DURATION else parse_size(text)
-                columns[families[name]].append((labels, value))
+                size = parse_part(skips, "/".join(("fs/bcache", *labels, name)), parse_size, text)
+                if size is not None:
+                    columns[families[name]].append((labels, size / 1_000_000 if name == _DURATION else size))
 
     for one in sets:
         take((one.name,), _SET_FAMILIES, one.files.items())
@@ -182,4 +184,4 @@ class Bcache(Collector):
 
     def collect(self) -> Metrics:
         """Return the statistics of cache sets, backing devices and caches from /sys/fs/bcache."""
-        return self.parse_if_changed(read(self.host, priorities=self.option(PRIORITIES)), parse)
+        return self.parse_parts_if_changed(read(self.host, priorities=self.option(PRIORITIES)), parse)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.human_units import parse_size
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 INFO = gauge("node_bcachefs_info", "1 for each mounted bcachefs filesystem.", "uuid")
 CACHE = gauge("node_bcachefs_btree_cache_size_bytes", "Memory used by the B-tree cache, in bytes.", "uuid")
@@ -93,21 +95,20 @@ def read(host: Host) -> list[BcachefsFilesystem]:
 
 def _filesystem(host: Host, entry: str) -> BcachefsFilesystem:
     place = f"fs/bcachefs/{entry}"
-    names = host.sys_names(place)
-    counters: Mapping[str, str] = {}
-    if "counters" in names:
-        counters = host.sys_attributes(f"{place}/counters", host.sys_names(f"{place}/counters"))
-    devices = {
-        name.removeprefix("dev-"): host.sys_attributes(f"{place}/{name}", _DEVICE_FILES)
-        for name in names
-        if name.startswith("dev-")
-    }
-    return BcachefsFilesystem(entry, host.sys_attributes(place, FILES), counters, devices)
+    files = host.sys_attributes(place, FILES)
+    counters = host.optional_attributes(f"{place}/counters", host.optional_sys_names(f"{place}/counters"))
+    devices = host.sys_each(
+        place,
+        lambda name: host.sys_attributes(f"{place}/{name}", _DEVICE_FILES),
+        lambda name: name.startswith("dev-"),
+    )
+    numbered = {name.removeprefix("dev-"): texts for name, texts in devices.items()}
+    return BcachefsFilesystem(entry, files, counters, numbered)
 
 
 def table_rows(text: str, width: int) -> Iterator[list[str]]:
     """Yield the words of lines with at least ``width`` words, without a colon after the first word."""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         words = line.split()
         if len(words) >= width:
             yield [words[0].removesuffix(":"), *words[1:]]
@@ -116,7 +117,7 @@ def table_rows(text: str, width: int) -> Iterator[list[str]]:
 def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield heading, key and number of lines ``KEY: NUMBER``. A heading is a line without a number."""
     heading = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         key, _, value = line.partition(":")
         if value.strip():
             yield heading, key.strip(), value
@@ -124,42 +125,65 @@ def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
             heading = key.strip()
 
 
-def parse(filesystems: Iterable[BcachefsFilesystem]) -> Metrics:
+class _Samples:
+    """Samples by family, from files of which each part is parsed for itself."""
+
+    def __init__(self, skips: Skips) -> None:
+        self._skips = skips
+        self.columns: dict[Family, list[Sample]] = {family: [] for family in Bcachefs.families}
+
+    def add(self, family: Family, labels: tuple[str, ...], text: str | None, part: str) -> None:
+        """Add the size in a text; do nothing for None."""
+        if text is not None and (size := parse_part(self._skips, part, parse_size, text)) is not None:
+            self.columns.setdefault(family, []).append((labels, size))
+
+    def rows(self, files: Mapping[str, str], file: str, place: str, width: int) -> list[list[str]]:
+        """Return the rows of a file with a table, none without the file. Count a file without any row."""
+
+        def parse_table(text: str) -> list[list[str]]:
+            rows = list(table_rows(text, width))
+            if not rows:
+                raise ValueError(f"no line has {width} words")
+            return rows
+
+        return parse_file(self._skips, files, file, place, parse_table) or []
+
+
+def parse(filesystems: Iterable[BcachefsFilesystem], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the metrics of each filesystem and its devices. Convert the kernel's human-readable numbers."""
-    columns: dict[Family, list[Sample]] = {family: [] for family in Bcachefs.families}
+    samples = _Samples(skips)
     for one in filesystems:
-        uuid, files = one.uuid, one.files
-        columns[INFO].append(((uuid,), 1))
-        if "btree_cache_size" in files:
-            columns[CACHE].append(((uuid,), parse_size(files["btree_cache_size"])))
-        for algorithm, compressed, uncompressed, *_ in list(table_rows(files.get("compression_stats", ""), 3))[1:]:
-            columns[COMPRESSED].append(((uuid, algorithm), parse_size(compressed)))
-            columns[UNCOMPRESSED].append(((uuid, algorithm), parse_size(uncompressed)))
-        for kind, count, *_ in table_rows(files.get("errors", ""), 2):
-            columns[ERRORS].append(((uuid, kind), parse_size(count)))
-        for kind, count, size, *_ in table_rows(files.get("btree_write_stats", ""), 3):
-            columns[WRITES].append(((uuid, kind), parse_size(count)))
-            columns[WRITE_SIZE].append(((uuid, kind), parse_size(size)))
+        uuid, files, place = one.uuid, one.files, f"fs/bcachefs/{one.uuid}"
+        samples.columns[INFO].append(((uuid,), 1))
+        samples.add(CACHE, (uuid,), files.get("btree_cache_size"), f"{place}/btree_cache_size")
+        for algorithm, compressed, uncompressed, *_ in samples.rows(files, "compression_stats", place, 3)[1:]:
+            part = f"{place}/compression_stats {algorithm}"
+            samples.add(COMPRESSED, (uuid, algorithm), compressed, f"{part} compressed")
+            samples.add(UNCOMPRESSED, (uuid, algorithm), uncompressed, f"{part} uncompressed")
+        for kind, count, *_ in table_rows(files.get("errors", ""), 2):  # empty without errors
+            samples.add(ERRORS, (uuid, kind), count, f"{place}/errors {kind}")
+        for kind, count, size, *_ in samples.rows(files, "btree_write_stats", place, 3):
+            samples.add(WRITES, (uuid, kind), count, f"{place}/btree_write_stats {kind} count")
+            samples.add(WRITE_SIZE, (uuid, kind), size, f"{place}/btree_write_stats {kind} size")
         for name, text in one.counters.items():
             numbers = {key: value for _, key, value in keyed_lines(text)}
-            columns.setdefault(family_of(name), []).append(((uuid,), parse_size(numbers[_SINCE])))
+            samples.add(family_of(name), (uuid,), numbers.get(_SINCE, ""), f"{place}/counters/{name}")
         for device, texts in one.devices.items():
-            for family, sample in device_samples((uuid, device), texts):
-                columns[family].append(sample)
-    return list(columns.items())
+            add_device(samples, (uuid, device), texts, f"{place}/dev-{device}")
+    return list(samples.columns.items())
 
 
-def device_samples(labels: tuple[str, str], texts: Mapping[str, str]) -> Iterator[tuple[Family, Sample]]:
-    """Yield the samples of a device's files."""
-    yield DEVICE_INFO, ((*labels, texts.get("label", "").strip(), texts.get("state", "").strip()), 1)
+def add_device(samples: _Samples, labels: tuple[str, str], texts: Mapping[str, str], place: str) -> None:
+    """Add the samples of a device's files."""
+    state = (*labels, texts.get("label", "").strip(), texts.get("state", "").strip())
+    samples.columns[DEVICE_INFO].append((state, 1))
     for file, family in NUMBERS.items():
-        if file in texts:
-            yield family, (labels, parse_size(texts[file]))
+        samples.add(family, labels, texts.get(file), f"{place}/{file}")
     for operation, kind, value in keyed_lines(texts.get("io_done", "")):
-        yield DONE, ((*labels, operation, kind), parse_size(value))
+        samples.add(DONE, (*labels, operation, kind), value, f"{place}/io_done {operation} {kind}")
     for heading, kind, value in keyed_lines(texts.get("io_errors", "")):
         if heading.endswith(_SINCE):
-            yield FAILED, ((*labels, kind), parse_size(value))
+            samples.add(FAILED, (*labels, kind), value, f"{place}/io_errors {kind}")
 
 
 class Bcachefs(Collector):
@@ -174,4 +198,4 @@ class Bcachefs(Collector):
 
     def collect(self) -> Metrics:
         """Return counters, compression and errors of each filesystem and device from /sys/fs/bcachefs."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _GROUP = ("uuid", "block_group_type")
 INFO = gauge("node_btrfs_info", "1, labeled with the label of a filesystem.", "uuid", "label")
@@ -63,7 +65,8 @@ ERRORS = counter(
     "type",
     "device",
 )
-GROUPS = ("data", "metadata", "system")
+GROUPS = ("data", "metadata", "mixed", "system")
+"""A filesystem has either the group mixed, or data and metadata."""
 _COPIES = {"single": 1, "raid0": 1, "dup": 2, "raid1": 2, "raid10": 2, "raid1c3": 3, "raid1c4": 4}
 _PARITIES = {"raid5": 1, "raid6": 2}
 MODES = frozenset((*_COPIES, *_PARITIES))
@@ -78,7 +81,7 @@ class BtrfsFilesystem:
 
     name: str
     files: Mapping[str, str]
-    devices: Mapping[str, str] = field(default_factory=dict)
+    devices: Mapping[str, str | None] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     """The text of ``error_stats`` by the device's number."""
@@ -91,25 +94,25 @@ def read(host: Host) -> list[BtrfsFilesystem]:
 
 
 def _filesystem(host: Host, entry: str) -> BtrfsFilesystem:
+    """Return one filesystem. Each directory is optional: old kernels and unusual profiles lack some."""
     place = f"fs/btrfs/{entry}"
-    sizes = host.sys_attributes(f"{place}/devices", [f"{name}/size" for name in host.sys_names(f"{place}/devices")])
+    files = host.sys_attributes(place, _FILES)
+    devices = {name: _device_size(host, place, name) for name in host.optional_sys_names(f"{place}/devices")}
     groups = {}
     for group in GROUPS:
-        modes = [name for name in host.sys_names(f"{place}/allocation/{group}") if name in MODES]
+        modes = [name for name in host.optional_sys_names(f"{place}/allocation/{group}") if name in MODES]
         names = ["bytes_reserved", *(f"{mode}/{file}" for mode in modes for file in ("total_bytes", "used_bytes"))]
-        groups[group] = host.sys_attributes(f"{place}/allocation/{group}", names)
-    devices = {path.removesuffix("/size"): size for path, size in sizes.items()}
-    return BtrfsFilesystem(
-        entry, host.sys_attributes(place, _FILES), devices, groups, _errors(host, f"{place}/devinfo")
-    )
+        groups[group] = host.optional_attributes(f"{place}/allocation/{group}", names)
+    numbers = host.optional_sys_names(f"{place}/devinfo")
+    errors = host.optional_attributes(f"{place}/devinfo", [f"{number}/error_stats" for number in numbers])
+    texts = {path.removesuffix("/error_stats"): text for path, text in errors.items()}
+    return BtrfsFilesystem(entry, files, devices, groups, texts)
 
 
-def _errors(host: Host, place: str) -> dict[str, str]:
-    try:
-        texts = host.sys_attributes(place, [f"{number}/error_stats" for number in host.sys_names(place)])
-    except FileNotFoundError:
-        return {}
-    return {path.removesuffix("/error_stats"): text for path, text in texts.items()}
+def _device_size(host: Host, place: str, name: str) -> str | None:
+    """Return the size of a device in sectors, None if it is unknown. A copy of sysfs may lack the device's link."""
+    size = host.optional_sys(f"{place}/devices/{name}/size")
+    return host.optional_sys(f"block/{name}/size") if size is None else size
 
 
 def ratio(mode: str, devices: int) -> float:
@@ -119,45 +122,66 @@ def ratio(mode: str, devices: int) -> float:
     return devices / max(devices - _PARITIES[mode], 1)
 
 
-def errors(filesystem: BtrfsFilesystem) -> Iterator[Sample]:
+def errors(filesystem: BtrfsFilesystem, skips: Skips) -> Iterator[Sample]:
     """Yield errors by kind and device. Skip a device whose counts the kernel has not read (``invalid``)."""
     alone = len(filesystem.errors) == len(filesystem.devices) == 1
     for number, text in filesystem.errors.items():
         device = next(iter(filesystem.devices)) if alone else f"devid {number}"
-        for line in text.splitlines():
-            word, _, count = line.partition(" ")
+        place = f"fs/btrfs/{filesystem.name}/devinfo/{number}/error_stats"
+        for word, count in _counts(text, place, skips):
             if word.endswith("_errs"):
-                yield (word.removesuffix("_errs"), device), int(count)
+                yield (word.removesuffix("_errs"), device), count
 
 
-def parse(filesystems: Iterable[BtrfsFilesystem]) -> Metrics:
+def _counts(text: str, place: str, skips: Skips) -> Iterator[tuple[str, int]]:
+    """Yield the words and numbers of lines ``WORD NUMBER``."""
+    for line in text.split("\n"):
+        word, _, number = line.partition(" ")
+        count = parse_part(skips, f"{place} {word}", whole, number if word != "invalid" else word)
+        if count is not None:
+            yield word, count
+
+
+def parse(filesystems: Iterable[BtrfsFilesystem], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the metrics of each filesystem. Convert sectors to bytes and milliseconds to seconds."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Btrfs.families}
     for filesystem in filesystems:
-        files = filesystem.files
+        files, place = filesystem.files, f"fs/btrfs/{filesystem.name}"
         uuid = files.get("metadata_uuid") or filesystem.name
         columns[INFO].append(((uuid, files.get("label", "")), 1))
-        if "allocation/global_rsv_size" in files:
-            columns[RESERVE].append(((uuid,), int(files["allocation/global_rsv_size"])))
-        for line in files.get("commit_stats", "").splitlines():
-            word, _, number = line.partition(" ")
-            if word in COMMITS:
-                family, share = COMMITS[word]
-                columns[family].append(((uuid,), int(number) * share))
-        for device, size in filesystem.devices.items():
-            columns[DEVICE_SIZE].append(((uuid, device), int(size) * _SECTOR))
-        columns[ERRORS] += [((uuid, *labels), count) for labels, count in errors(filesystem)]
-        for group, texts in filesystem.groups.items():
-            for path, text in texts.items():
-                mode, _, file = path.rpartition("/")
-                if not mode:
-                    columns[RESERVED].append(((uuid, group), int(text)))
-                elif file == "total_bytes":
-                    columns[SIZE].append(((uuid, group, mode), int(text)))
-                    columns[RATIO].append(((uuid, group, mode), ratio(mode, len(filesystem.devices))))
-                else:
-                    columns[USED].append(((uuid, group, mode), int(text)))
+        reserve = parse_file(skips, files, "allocation/global_rsv_size", place, whole)
+        if reserve is not None:
+            columns[RESERVE].append(((uuid,), reserve))
+        if "commit_stats" in files:
+            for word, number in _counts(files["commit_stats"], f"{place}/commit_stats", skips):
+                if word in COMMITS:
+                    family, share = COMMITS[word]
+                    columns[family].append(((uuid,), number * share))
+        for device, text in filesystem.devices.items():
+            size = None if text is None else parse_part(skips, f"{place}/devices/{device}/size", whole, text)
+            if size is not None:
+                columns[DEVICE_SIZE].append(((uuid, device), size * _SECTOR))
+        columns[ERRORS] += [((uuid, *labels), count) for labels, count in errors(filesystem, skips)]
+        for family, sample in groups(uuid, filesystem, skips):
+            columns[family].append(sample)
     return list(columns.items())
+
+
+def groups(uuid: str, filesystem: BtrfsFilesystem, skips: Skips) -> Iterator[tuple[Family, Sample]]:
+    """Yield the samples of the block groups."""
+    for group, texts in filesystem.groups.items():
+        for path in texts:
+            number = parse_file(skips, texts, path, f"fs/btrfs/{filesystem.name}/allocation/{group}", whole)
+            if number is None:
+                continue
+            mode, _, file = path.rpartition("/")
+            if not mode:
+                yield RESERVED, ((uuid, group), number)
+            elif file == "total_bytes":
+                yield SIZE, ((uuid, group, mode), number)
+                yield RATIO, ((uuid, group, mode), ratio(mode, len(filesystem.devices)))
+            else:
+                yield USED, ((uuid, group, mode), number)
 
 
 class Btrfs(Collector):
@@ -172,4 +196,4 @@ class Btrfs(Collector):
 
     def collect(self) -> Metrics:
         """Return space, commits and device errors of each filesystem from /sys/fs/btrfs."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

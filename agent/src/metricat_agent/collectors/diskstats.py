@@ -11,12 +11,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.collectors.parts import UNCOUNTED
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 SECTOR = 512
 NO_DISKS = (
@@ -131,19 +133,31 @@ class Hardware:
     rotational: str = ""
 
 
-def rows(text: str, devices: Filter) -> list[Row]:
-    """Return the rows of the selected devices."""
-    found = []
-    for line in text.splitlines():
-        major, minor, device, numbers = line.split(None, 3)
-        if devices.keeps(device):
-            found.append(Row(device, major, minor, tuple([int(number) for number in numbers.split()[: len(COLUMNS)]])))
+_SHOWN = 40
+
+
+def rows(text: str, devices: Filter, skips: Skips = UNCOUNTED) -> list[Row]:
+    """Return the rows of the selected devices. Raise ValueError if no line can be parsed."""
+    found: list[Row] = []
+    lines = [line for line in text.split("\n") if line]
+    bad = 0
+    for line in lines:
+        try:
+            major, minor, device, numbers = line.split(None, 3)
+            if devices.keeps(device):
+                counts = tuple([int(number) for number in numbers.split()[: len(COLUMNS)]])
+                found.append(Row(device, major, minor, counts))
+        except ValueError:
+            skips.add("unparsable", f"diskstats {line[:_SHOWN]}")
+            bad += 1
+    if bad and bad == len(lines):
+        raise ValueError("no line of /proc/diskstats has a device and numbers")
     return found
 
 
 def read(host: Host, devices: Filter) -> tuple[list[Row], Mapping[str, Hardware]]:
-    """Return the rows of the selected devices, and the hardware of each."""
-    found = rows(host.proc("diskstats"), devices)
+    """Return the rows of the selected devices, and the hardware of each. A kernel without block devices has no file."""
+    found = rows(host.optional_proc("diskstats") or "", devices, host.skips)
     try:
         udev_directory = host.udev_directory()
     except OSError:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_part, whole
 from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _SECTOR = 512
 _NAMES = ("device", "sysfs_name")
@@ -31,41 +33,29 @@ class Device(NamedTuple):
 
     entry: str
     files: Mapping[str, str]
-    size: str
+    size: str | None
     paths: Mapping[str, str]
 
 
 def read(host: Host) -> list[Device]:
-    """Return the files of each multipath device."""
-    try:
-        entries = host.sys_names("block")
-    except FileNotFoundError:
-        return []
+    """Return the files of each multipath device. Its name and UUID may change while it exists."""
     found = []
-    for entry in entries:
+    for entry in host.optional_sys_names("block"):
         if entry.startswith("dm-"):
-            try:
-                files = host.sys_attributes(f"block/{entry}/dm", ("suspended",), fixed=("uuid", "name"))
-                if files.get("uuid", "").startswith("mpath-"):
-                    size = host.sys(f"block/{entry}/size")
-                    found.append(Device(entry, files, size, paths_of(host, entry)))
-            except OSError:
-                continue
+            files = host.optional_attributes(f"block/{entry}/dm", ("uuid", "name", "suspended"))
+            if files.get("uuid", "").startswith("mpath-"):
+                size = host.optional_sys(f"block/{entry}/size")
+                found.append(Device(entry, files, size, paths_of(host, entry)))
     return found
 
 
 def paths_of(host: Host, entry: str) -> Mapping[str, str]:
-    """Return the state of each disk below a device. A disk that was just removed has an empty state."""
-    states = {}
-    for disk in host.sys_names(f"block/{entry}/slaves"):
-        try:
-            states[disk] = host.sys(f"block/{disk}/device/state")
-        except OSError:
-            states[disk] = ""
-    return states
+    """Return the state of each disk below a device. A disk without a readable state has an empty one."""
+    disks = host.optional_sys_names(f"block/{entry}/slaves")
+    return {disk: host.optional_sys(f"block/{disk}/device/state") or "" for disk in disks}
 
 
-def parse(devices: Iterable[Device]) -> Metrics:
+def parse(devices: Iterable[Device], skips: Skips = UNCOUNTED) -> Metrics:
     """Return state and size of each device, and its number of working and failed paths."""
     columns: list[list[Sample]] = [[] for _ in FAMILIES]
     infos, active, sizes, paths, working, failed, states = columns
@@ -73,8 +63,12 @@ def parse(devices: Iterable[Device]) -> Metrics:
         name = device.files.get("name", "")
         labels = (name, device.entry)
         infos.append(((*labels, device.files["uuid"]), 1))
-        active.append((labels, int(device.files.get("suspended") != "1")))
-        sizes.append((labels, int(device.size) * _SECTOR))
+        if "suspended" in device.files:
+            suspended = parse_part(skips, f"block/{device.entry}/dm/suspended", whole, device.files["suspended"])
+            active += [(labels, int(suspended == 0))] if suspended is not None else []
+        if device.size is not None:
+            size = parse_part(skips, f"block/{device.entry}/size", whole, device.size)
+            sizes += [(labels, size * _SECTOR)] if size is not None else []
         works = sum(state in _WORKS for state in device.paths.values())
         paths.append((labels, len(device.paths)))
         working.append((labels, works))
@@ -92,4 +86,4 @@ class Multipath(Collector):
 
     def collect(self) -> Metrics:
         """Return size and path states of each multipath device from /sys/block/dm-*."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

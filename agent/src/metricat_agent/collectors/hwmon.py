@@ -10,12 +10,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 CHIPS = gauge("node_hwmon_chip_names", "1, labeled with the name of a chip.", "chip", "chip_name")
 LABEL = gauge("node_hwmon_sensor_label", "1, labeled with the label of a sensor.", "chip", "sensor", "label")
@@ -69,6 +71,8 @@ _PLAIN_TEXTS = {
     ("temp", "type"): "Type of a temperature sensor: 1 CPU diode, 2 transistor, 3 thermal diode, 4 thermistor, "
     "5 AMDSI, 6 PECI.",
 }
+_TEXTS = ("label", "model_number", "oem_info", "serial_number")
+"""Elements that are not numbers (kernel: hwmon/acpi_power_meter.rst)."""
 _NO_UNIT = ("fault", "alarm")
 _RPM_ELEMENTS = ("", "input", "min", "max", "target")
 """Elements of a fan that are in rotations per minute."""
@@ -184,12 +188,15 @@ def text_with_unit(kind: str, element: str) -> str:
     return f"Value of {kind}N_{element} of a sensor (kernel: hwmon/sysfs-interface.rst), in {unit}."
 
 
-def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sample]]:
+def numbers(key: str, chip: Chip, sensors: Filter, skips: Skips) -> Iterator[tuple[Family, Sample]]:
     """Yield the samples of a chip in base units."""
-    for file, text in chip.files.items():
+    for file in chip.files:
         found = _SENSOR.match(file)
         sensor, element = (f"{found[1]}{found[2]}", found[3] or "") if found else (f"{file}0", "")
-        if element == "label" or not re.fullmatch(r"-?\d+", text) or not sensors.keeps(f"{key};{sensor}"):
+        if element in _TEXTS or not sensors.keeps(f"{key};{sensor}"):
+            continue
+        number = parse_file(skips, chip.files, file, f"class/hwmon/{chip.entry}", whole)
+        if number is None:
             continue
         if found is None:
             family, share = _CHIP_FILES[file]
@@ -199,10 +206,10 @@ def numbers(key: str, chip: Chip, sensors: Filter) -> Iterator[tuple[Family, Sam
             family, share = family_of(found[1], element)
         if family.name == "node_hwmon_freq_freq_mhz":
             sensor = clean(chip.files.get(f"{sensor}_label", "")) or sensor
-        yield family, ((key, sensor), int(text) * share)
+        yield family, ((key, sensor), number * share)
 
 
-def parse(chips: Sequence[Chip], sensors: Filter, wanted: Filter) -> Metrics:
+def parse(chips: Sequence[Chip], sensors: Filter, wanted: Filter, skips: Skips = UNCOUNTED) -> Metrics:
     """Return the readings of all sensors in base units, and the names of chips and sensors."""
     names: list[Sample] = []
     labels: list[Sample] = []
@@ -216,7 +223,7 @@ def parse(chips: Sequence[Chip], sensors: Filter, wanted: Filter) -> Metrics:
             sensor, _, element = file.rpartition("_")
             if element == "label" and sensors.keeps(f"{key};{sensor}"):
                 labels.append(((key, sensor, text), 1))
-        for family, sample in numbers(key, chip, sensors):
+        for family, sample in numbers(key, chip, sensors, skips):
             columns.setdefault(family, []).append(sample)
     return [(CHIPS, names), (LABEL, labels), *columns.items()]
 
@@ -240,4 +247,4 @@ class HardwareSensors(Collector):
     def collect(self) -> Metrics:
         """Return temperatures, voltages, fan speeds and other readings of each chip from /sys/class/hwmon."""
         sensors, chips = self.filter("sensor-exclude"), self.filter("chip-exclude")
-        return self.parse_if_changed(read(self.host), lambda found: parse(found, sensors, chips))
+        return self.parse_parts_if_changed(read(self.host), lambda found, skips: parse(found, sensors, chips, skips))

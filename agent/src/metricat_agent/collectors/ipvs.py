@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import CollectorOption
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part
 from metricat_agent.exposition.model import Metrics, Sample, counter, gauge, single
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 TOTALS = (
     counter("node_ipvs_connections_total", "Connections handled by IPVS."),
@@ -31,15 +33,17 @@ ACTIVE = gauge("node_ipvs_backend_connections_active", "Active connections to a 
 INACTIVE = gauge("node_ipvs_backend_connections_inactive", "Inactive connections to a backend server.", *LABELS)
 BACKENDS = (WEIGHT, ACTIVE, INACTIVE)
 """In the order of the columns of ``ip_vs``."""
+_SHOWN = 40
+_HEADINGS = ("IP", "Prot")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
-def read(host: Host) -> tuple[str, str]:
-    """Return the text of ip_vs_stats and ip_vs. Both are empty without the kernel module."""
-    try:
-        return host.pid1("net/ip_vs_stats"), host.pid1("net/ip_vs")
-    except FileNotFoundError:
-        return "", ""
+_STATS, _TABLE = "net/ip_vs_stats", "net/ip_vs"
+
+
+def read(host: Host) -> tuple[str | None, str | None]:
+    """Return the text of ip_vs_stats and ip_vs; None without the kernel module."""
+    return host.optional_pid1(_STATS), host.optional_pid1(_TABLE)
 
 
 def endpoint(text: str) -> tuple[str, str]:
@@ -49,38 +53,56 @@ def endpoint(text: str) -> tuple[str, str]:
     return str(ip_address(plain)), str(int(port, 16))
 
 
-def backends(text: str) -> Iterator[tuple[Mapping[str, str], tuple[int, ...]]]:
+def backends(text: str, skips: Skips = UNCOUNTED) -> Iterator[tuple[Mapping[str, str], tuple[int, ...]]]:
     """Yield labels, weight, active and inactive connections of each server. Servers follow their service."""
     service: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         words = line.split()
-        if not words:
-            continue
-        if words[0] in _PROTOCOLS:
-            address, port = endpoint(words[1])
-            service = {"proto": words[0], "local_address": address, "local_port": port}
-        elif words[0] == "FWM":
-            service = {"proto": "FWM", "local_mark": words[1], "local_port": "0"}
-        elif words[0] == "->" and service:
-            address, port = endpoint(words[1])
-            yield {**service, "remote_address": address, "remote_port": port}, tuple([int(word) for word in words[3:6]])
+        try:
+            if words and words[0] == "->" and words[1] == "RemoteAddress:Port":
+                continue
+            if words and words[0] == "->":
+                address, port = endpoint(words[1])
+                weight, active, inactive = [int(word) for word in words[3:6]]
+                if not service:
+                    raise ValueError("a server without its service")  # noqa: TRY301 -- counted like the others
+                yield {**service, "remote_address": address, "remote_port": port}, (weight, active, inactive)
+            elif words:
+                service = {}
+                service = parse_service(words)
+        except (ValueError, IndexError):
+            skips.add("unparsable", f"{_TABLE} {line[:_SHOWN]}")
 
 
-def parse(stats: str, table: str, wanted: tuple[str, ...] = LABELS) -> Metrics:
+def parse_service(words: Sequence[str]) -> dict[str, str]:
+    """Return the labels of a service; none for a line of the heading."""
+    if words[0] in _PROTOCOLS:
+        address, port = endpoint(words[1])
+        return {"proto": words[0], "local_address": address, "local_port": port}
+    if words[0] == "FWM":
+        return {"proto": "FWM", "local_mark": words[1], "local_port": "0"}
+    if words[0] in _HEADINGS:
+        return {}
+    raise ValueError(f"{words[0]!r} is not a protocol")
+
+
+def parse_totals(text: str) -> Metrics:
+    """Return the totals, the third line of ip_vs_stats."""
+    totals = [int(word, 16) for word in text.splitlines()[2].split()]
+    return [single(family, total) for family, total in zip(TOTALS, totals, strict=True)]
+
+
+def parse(stats: str | None, table: str | None, wanted: tuple[str, ...] = LABELS, skips: Skips = UNCOUNTED) -> Metrics:
     """Return the totals, and weight and connections per backend. Add up backends with equal wanted labels."""
-    if not stats:
-        return []
-    totals = [int(word, 16) for word in stats.splitlines()[2].split()]
+    found = (None if stats is None else parse_part(skips, _STATS, parse_totals, stats)) or []
     sums: dict[tuple[str, ...], tuple[int, ...]] = {}
-    for named, numbers in backends(table):
+    servers = None if table is None else parse_part(skips, _TABLE, lambda text: list(backends(text, skips)), table)
+    for named, numbers in servers or ():
         labels = tuple([named.get(label, "") if label in wanted else "" for label in LABELS])
         before = sums.get(labels, (0, 0, 0))
         sums[labels] = tuple([one + other for one, other in zip(before, numbers, strict=True)])
     columns: list[list[Sample]] = [[(labels, numbers[at]) for labels, numbers in sums.items()] for at in range(3)]
-    return [
-        *(single(family, total) for family, total in zip(TOTALS, totals, strict=True)),
-        *zip(BACKENDS, columns, strict=True),
-    ]
+    return [*found, *zip(BACKENDS, columns, strict=True)]
 
 
 def parse_labels(text: str) -> tuple[str, ...]:
@@ -110,4 +132,4 @@ class VirtualServers(Collector):
     def collect(self) -> Metrics:
         """Return IPVS traffic, and weight and connections of each backend, from /proc/1/net/ip_vs_stats and ip_vs."""
         wanted = self.option(BACKEND_LABELS)
-        return self.parse_if_changed(read(self.host), lambda found: parse(*found, wanted))
+        return self.parse_parts_if_changed(read(self.host), lambda found, skips: parse(*found, wanted, skips))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.exposition.model import Family, Metrics, gauge
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
+from metricat_agent.exposition.model import Family, Metric, Metrics, gauge, single
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _KIB = " kB"
 MEANINGS = {
@@ -103,15 +105,35 @@ def read(host: Host) -> str:
     return host.proc("meminfo")
 
 
-def parse(text: str) -> Metrics:
-    """Return the field of every line ``NAME: NUMBER``, with or without the unit `` kB`` (1024 bytes)."""
-    return [
-        (
-            FAMILIES.get(field) or family_of(field, value),
-            [((), int(value[:-3]) * 1024 if value[-3:] == _KIB else int(value))],
-        )
-        for field, _, value in [line.partition(":") for line in text.splitlines()]
-    ]
+_SHOWN = 40
+
+
+def parse(text: str, skips: Skips = UNCOUNTED) -> Metrics:
+    """Return the field of every line ``NAME: NUMBER``, with or without the unit `` kB`` (1024 bytes).
+
+    Raise ValueError if no line can be parsed.
+    """
+    lines = lines_of(text)
+    try:
+        return [
+            (
+                FAMILIES.get(field) or family_of(field, value),
+                [((), int(value[:-3]) * 1024 if value[-3:] == _KIB else int(value))],
+            )
+            for field, _, value in [line.partition(":") for line in lines]
+        ]
+    except ValueError:
+        found = [parse_part(skips, f"meminfo {line[:_SHOWN]}", parse_line, line) for line in lines]
+    if found.count(None) == len(found):
+        raise ValueError("no line has a name and a number")
+    return [metric for metric in found if metric is not None]
+
+
+def parse_line(line: str) -> Metric:
+    """Return the field of a line."""
+    field, _, value = line.partition(":")
+    number = whole(value.removesuffix(_KIB)) * (1024 if value.endswith(_KIB) else 1)
+    return single(FAMILIES.get(field) or family_of(field, value), number)
 
 
 class Memory(Collector):
@@ -124,4 +146,4 @@ class Memory(Collector):
 
     def collect(self) -> Metrics:
         """Return every field of /proc/meminfo, sizes in bytes."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

@@ -10,12 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, prefixed, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.cached_files import read_text
 from metricat_agent.host.hostfs import Host, device_of
 from metricat_agent.host.mountinfo import all_mounts
+
+if TYPE_CHECKING:
+    from metricat_agent.host.skips import Skips
 
 UP = gauge("node_network_up", "1 if the device is operational, 0 if not.", "device")
 INFO = gauge(
@@ -72,8 +77,8 @@ NUMBERS: dict[str, Family] = {
         ("type", gauge, "protocol_type", "Type of the device (ARPHRD_*), as a number."),
     )
 }
-FIXED = ("ifindex", "iflink", "dev_id", "name_assign_type")
-"""The kernel does not change these files while the device exists under its name."""
+FIXED = ("ifindex", "dev_id")
+"""The kernel does not change these files while the directory exists. A rename keeps the directory."""
 TEXTS = ("address", "broadcast", "duplex", "operstate", "ifalias", "speed")
 _CHANGING = (*(name for name in NUMBERS if name not in FIXED), *TEXTS)
 IFF_UP = 1
@@ -108,30 +113,35 @@ def read(host: Host, devices: Iterable[str]) -> Attributes:
     """Return the attributes of devices. A link that is down, or an old kernel, lacks some."""
     found = {}
     for device in devices:
-        with suppress(FileNotFoundError):  # the device was just removed
+        with suppress(OSError):  # the device was just removed, or is counted
             found[device] = host.sys_attributes(f"class/net/{device}", _CHANGING, FIXED)
     return found
 
 
-def parse(attributes: Attributes) -> Metrics:
+def parse(attributes: Attributes, skips: Skips = UNCOUNTED) -> Metrics:
     """Return state, speed and properties of each device. A speed of -1 or 0 in the file means unknown."""
     up: list[Sample] = []
     infos: list[Sample] = []
     speeds: list[Sample] = []
     columns: dict[str, list[Sample]] = {name: [] for name in NUMBERS}
     for device, known in attributes.items():
-        up.append(((device,), int(known.get("operstate") == "up")))
-        infos.append((_info(device, known), 1))
-        if (speed := int(known.get("speed", "-1"))) > 0:
+        place = f"class/net/{device}"
+        if "operstate" in known:
+            up.append(((device,), int(known["operstate"] == "up")))
+        infos.append((_info(device, known, skips), 1))
+        speed = parse_file(skips, known, "speed", place, whole)
+        if speed is not None and speed > 0:
             speeds.append(((device,), speed * 1_000_000 // 8))
         for name, samples in columns.items():
-            if text := known.get(name):
-                samples.append(((device,), int(text, 0)))
+            number = parse_file(skips, known, name, place, prefixed)
+            if number is not None:
+                samples.append(((device,), number))
     return [(UP, up), (INFO, infos), (SPEED, speeds), *((NUMBERS[name], samples) for name, samples in columns.items())]
 
 
-def _info(device: str, known: Mapping[str, str]) -> tuple[str, ...]:
-    state = "up" if int(known.get("flags", "0"), 0) & IFF_UP else "down"
+def _info(device: str, known: Mapping[str, str], skips: Skips) -> tuple[str, ...]:
+    flags = parse_file(skips, known, "flags", f"class/net/{device}", prefixed)
+    state = "" if flags is None else "up" if flags & IFF_UP else "down"
     return (
         device,
         *(known.get(name, "") for name in ("address", "broadcast", "duplex", "operstate")),
@@ -156,8 +166,6 @@ class NetworkClass(Collector):
         """Start without devices; the first scrape selects them."""
         self._names: tuple[int, list[str]] | None = None
         self._devices: list[str] = []
-        self._found: Attributes = {}
-        self._metrics: Metrics = []
 
     def collect(self) -> Metrics:
         """Return state, speed and properties per network device from /sys/class/net.
@@ -168,7 +176,4 @@ class NetworkClass(Collector):
         if names != self._names:
             self._devices = host_devices(self.host, names[1], self.filter("ignored-devices"))
             self._names = names
-        found = read(self.host, self._devices)
-        if found != self._found or not self._metrics:
-            self._found, self._metrics = found, parse(found)
-        return self._metrics
+        return self.parse_parts_if_changed(read(self.host, self._devices), parse)

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 RECEIVE = {
     "bytes": "Bytes received.",
@@ -45,20 +47,34 @@ def read(host: Host) -> str:
     return host.pid1("net/dev")
 
 
-def parse(text: str, devices: Filter) -> Metrics:
+_SHOWN = 40
+
+
+def parse(text: str, devices: Filter, skips: Skips = UNCOUNTED) -> Metrics:
     """Return the counters of each selected device.
 
     The first number may follow the colon without a blank. The name of an alias contains a colon.
     """
     columns: list[list[Sample]] = [[] for _ in COLUMNS]
-    for line in text.rstrip("\n").split("\n")[2:]:
+    _, _, *lines = lines_of(text)
+    bad = 0
+    for line in lines:
         device, _, numbers = line.rpartition(":")
         device = device.strip(" ")
         if not devices.keeps(device):
             continue
         labels = (device,)
-        for samples, value in zip(columns, numbers.split(), strict=True):
-            samples.append((labels, int(value)))
+        try:
+            values = [int(value) for value in numbers.split()]
+            row = list(zip(columns, values, strict=True))
+        except ValueError:
+            skips.add("unparsable", f"net/dev {line[:_SHOWN]}")
+            bad += 1
+            continue
+        for samples, value in row:
+            samples.append((labels, value))
+    if bad and bad == len(lines):
+        raise ValueError("no line of /proc/1/net/dev has a device and its counters")
     return list(zip(COLUMNS, columns, strict=True))
 
 
@@ -73,4 +89,5 @@ class NetworkDevices(Collector):
 
     def collect(self) -> Metrics:
         """Return traffic, errors and drops per network device from /proc/1/net/dev."""
-        return self.parse_if_changed(read(self.host), lambda text: parse(text, self.filter("device-exclude")))
+        devices = self.filter("device-exclude")
+        return self.parse_parts_if_changed(read(self.host), lambda text, skips: parse(text, devices, skips))

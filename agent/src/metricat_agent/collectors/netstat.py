@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.fields import FieldList, fields_option
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part
 from metricat_agent.exposition.model import Family, Metrics, single, untyped
 
 if TYPE_CHECKING:
     import re
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 FIELDS = fields_option(
     r"^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)"
@@ -68,40 +71,50 @@ TABLES, LIST = ("net/netstat", "net/snmp"), "net/snmp6"
 _PROTOCOLS6 = ("Ip6", "Icmp6", "Udp6", "UdpLite6")
 
 Columns = list[tuple[int, Family]]
+_SHOWN = 20
 
 
-def read(host: Host) -> tuple[str, str]:
-    """Return the text of the IPv4 and extension tables, and of the IPv6 list (empty if IPv6 is disabled)."""
-    tables = "".join(host.pid1(name) for name in TABLES)
-    try:
-        return tables, host.pid1(LIST)
-    except FileNotFoundError:
-        return tables, ""
+def read(host: Host) -> tuple[dict[str, str], str | None]:
+    """Return the text of the existing tables of IPv4, and of the IPv6 list (None if IPv6 is disabled)."""
+    texts = {name: host.optional_pid1(name) for name in TABLES}
+    return {name: text for name, text in texts.items() if text is not None}, host.optional_pid1(LIST)
 
 
-def parse_tables(text: str, fields: re.Pattern[str], known: dict[str, Columns]) -> Metrics:
-    """Return the selected fields from pairs of lines: names, then values.
+def parse_tables(
+    text: str, fields: re.Pattern[str], known: dict[str, tuple[int, Columns]], skips: Skips = UNCOUNTED, table: str = ""
+) -> Metrics:
+    """Return the selected fields from pairs of lines: names, then values. Both begin with the protocol.
 
-    `known` caches the selected columns of each line of names.
+    `known` caches the selected columns of each line of names. A protocol without values, or with another number of
+    values than names, is left out.
     """
     found: Metrics = []
-    lines = text.splitlines()
-    for names, values in zip(lines[::2], lines[1::2], strict=True):
-        columns = known.get(names)
-        if columns is None:
-            columns = known[names] = select_columns(names, fields)
-        if columns:
-            numbers = values.split()
+    names = ""
+    for line in [*lines_of(text), ""]:
+        protocol = line[: line.find(" ")]
+        if not names or not line.startswith(names[: names.find(" ") + 1]):
+            if names:
+                skips.add("unparsable", f"{table} {names[:_SHOWN]}", "names without values")
+            names = line
+            continue
+        values, names, pair = line, "", names
+        width, columns = known.get(pair) or (0, [])
+        try:
+            if not width:
+                width, columns = known[pair] = select_columns(pair, fields)
+            numbers = dict(zip(range(width), values.split(), strict=True)) if columns else {}
             found += [single(family, int(numbers[column])) for column, family in columns]
+        except ValueError as error:
+            skips.add("unparsable", f"{table} {protocol}", error)
     return found
 
 
-def select_columns(names: str, fields: re.Pattern[str]) -> Columns:
-    """Return position and family of the columns that the expression matches."""
+def select_columns(names: str, fields: re.Pattern[str]) -> tuple[int, Columns]:
+    """Return the number of words, and position and family of the columns that the expression matches."""
     protocol, *rest = names.split()
     protocol = protocol.removesuffix(":")
     keys = ((number, f"{protocol}_{name}") for number, name in enumerate(rest, 1))
-    return [(number, family_of(key)) for number, key in keys if fields.search(key)]
+    return 1 + len(rest), [(number, family_of(key)) for number, key in keys if fields.search(key)]
 
 
 def select6(name: str, fields: re.Pattern[str]) -> Family | None:
@@ -127,10 +140,22 @@ class NetworkStatistics(Collector):
     def setup(self) -> None:
         """Create the parser for the fields that the option selects."""
         self._fields = self.option(FIELDS)
-        self._columns: dict[str, Columns] = {}
+        self._columns: dict[str, tuple[int, Columns]] = {}
         self._list = FieldList(lambda name: select6(name, self._fields))
 
     def collect(self) -> Metrics:
         """Return the selected protocol counters from /proc/1/net/netstat, snmp and snmp6."""
         tables, listed = read(self.host)
-        return parse_tables(tables, self._fields, self._columns) + self.parse_if_changed(listed, self._list.parse)
+        skips = self.host.skips
+        found: Metrics = []
+        for name, text in tables.items():
+            found += parse_part(skips, name, partial(self._parse_table, name), text) or ()
+        return found + self.parse_parts_if_changed(listed, self._parse_list)
+
+    def _parse_table(self, name: str, text: str) -> Metrics:
+        return parse_tables(text, self._fields, self._columns, self.host.skips, name)
+
+    def _parse_list(self, listed: str | None, skips: Skips) -> Metrics:
+        if listed is None:
+            return []
+        return parse_part(skips, LIST, lambda text: self._list.parse(text, skips, LIST), listed) or []

@@ -6,11 +6,11 @@ The collector never exposes command lines or environments.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import CollectorOption, parse_whole, switch
+from metricat_agent.collectors.parts import UNCOUNTED, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, gauge, single
 from metricat_agent.host.process_sampler import ProcessSampler
 from metricat_agent.host.processes import ProcSource, PsutilSource
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from metricat_agent.host.process_sampler import ProcessTotals, TopProcess
+    from metricat_agent.host.skips import Skips
 
 
 def _process(name: str, text: str) -> Family:
@@ -77,7 +78,7 @@ def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
     ]
 
 
-def parse_totals(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
+def parse_totals(totals: ProcessTotals, limits: Mapping[str, str | None], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the number of processes and threads by state, nothing if the system does not report states."""
     if not totals.states:
         return []
@@ -86,7 +87,11 @@ def parse_totals(totals: ProcessTotals, limits: Mapping[str, str]) -> Metrics:
         (STATES, [((state,), number) for state, number in totals.states.items()]),
         single(ALL_THREADS, totals.threads),
         (THREAD_STATES, [((state,), number) for state, number in totals.thread_states.items()]),
-        *(single(LIMITS[name], int(text)) for name, text in limits.items()),
+        *(
+            single(LIMITS[name], limit)
+            for name, text in limits.items()
+            if text is not None and (limit := parse_part(skips, f"sys/kernel/{name}", whole, text)) is not None
+        ),
     ]
 
 
@@ -134,8 +139,6 @@ class Processes(Collector):
     def collect(self) -> Metrics:
         """Return the top processes of the last pass, the totals of all processes, and the kernel's limits."""
         processes = self._sampler.top()
-        limits = {}
-        for name in LIMITS:
-            with suppress(FileNotFoundError):
-                limits[name] = self.host.proc(f"sys/kernel/{name}")
-        return parse(processes, self.option(MASK)) + parse_totals(self._sampler.totals, limits)
+        limits = {name: self.host.optional_proc(f"sys/kernel/{name}") for name in LIMITS}
+        totals = parse_totals(self._sampler.totals, limits, self.host.skips)
+        return parse(processes, self.option(MASK)) + totals

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import lines_of
 from metricat_agent.exposition.model import Metrics, Sample, counter
 
 if TYPE_CHECKING:
@@ -16,11 +17,8 @@ SLICES = counter("node_schedstat_timeslices_total", "Timeslices that tasks ran o
 
 
 def read(host: Host) -> str:
-    """Return the text of /proc/schedstat; empty if the kernel has no such file."""
-    try:
-        return host.proc("schedstat")
-    except FileNotFoundError:
-        return ""
+    """Return the text of /proc/schedstat."""
+    return host.proc("schedstat")
 
 
 def parse(text: str) -> Metrics:
@@ -29,7 +27,7 @@ def parse(text: str) -> Metrics:
     They are the last three fields of each `cpu` line, which has times in nanoseconds.
     """
     columns: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.startswith("cpu"):
             name, *_, running, waiting, slices = line.split()
             labels = (name.removeprefix("cpu"),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import lines_of
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def read(host: Host) -> str:
 def parse(text: str) -> Metrics:
     """Return the counts of each CPU from its hexadecimal line. Old kernels lack the last columns (CPU number)."""
     columns: dict[int, list[Sample]] = {column: [] for column in COLUMNS}
-    for number, line in enumerate(text.splitlines()):
+    for number, line in enumerate(lines_of(text)):
         values = line.split()
         labels = (str(int(values[_NUMBER], 16)) if len(values) > _NUMBER else str(number),)
         for column, samples in columns.items():

@@ -6,12 +6,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part
 from metricat_agent.exposition.model import Metrics, gauge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 CONNECTIONS = gauge("node_tcp_connection_states", "TCP connections by state.", "state")
 STATES = (
@@ -21,22 +23,27 @@ STATES = (
 _STATE = 3
 
 
-def read(host: Host) -> list[str]:
-    """Return the text of /proc/1/net/tcp and tcp6, if they exist."""
-    found = []
-    for name in ("net/tcp", "net/tcp6"):
-        try:
-            found.append(host.pid1(name))
-        except FileNotFoundError:
-            continue
-    return found
+_TABLES = ("net/tcp", "net/tcp6")
 
 
-def parse(tables: Iterable[str]) -> Metrics:
+def read(host: Host) -> Mapping[str, str]:
+    """Return the text of /proc/1/net/tcp and tcp6 by name, if they exist."""
+    texts = {name: host.optional_pid1(name) for name in _TABLES}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def parse(tables: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the number of connections per state. The fourth column is the state (kernel: include/net/tcp_states.h)."""
-    counts = Counter(int(line.split(None, 4)[_STATE], 16) for text in tables for line in text.splitlines()[1:])
+    counts: Counter[int] = Counter()
+    for name, text in tables.items():
+        counts += parse_part(skips, name, count_states, text) or Counter()
     known = [((name,), counts.get(number, 0)) for number, name in enumerate(STATES, 1)]
     return [(CONNECTIONS, [(labels, count) for labels, count in known if count])]
+
+
+def count_states(text: str) -> Counter[int]:
+    """Return the number of connections of one table by the number of their state."""
+    return Counter(int(line.split(None, 4)[_STATE], 16) for line in lines_of(text)[1:])
 
 
 class TcpStates(Collector):
@@ -49,4 +56,4 @@ class TcpStates(Collector):
 
     def collect(self) -> Metrics:
         """Return the number of TCP connections per state from /proc/1/net/tcp and tcp6."""
-        return parse(read(self.host))
+        return parse(read(self.host), self.host.skips)

@@ -5,36 +5,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part
 from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 QUEUES = gauge("node_udp_queues", "Bytes in the queues of UDP sockets.", "queue", "ip")
 _QUEUES = 4
 
 
+_TABLES = {"v4": "net/udp", "v6": "net/udp6"}
+
+
 def read(host: Host) -> Mapping[str, str]:
     """Return the text of /proc/1/net/udp and udp6 by IP version, if they exist."""
-    found = {}
-    for name, label in (("net/udp", "v4"), ("net/udp6", "v6")):
-        try:
-            found[label] = host.pid1(name)
-        except FileNotFoundError:
-            continue
-    return found
+    texts = {label: host.optional_pid1(name) for label, name in _TABLES.items()}
+    return {label: text for label, text in texts.items() if text is not None}
 
 
-def parse(tables: Mapping[str, str]) -> Metrics:
-    """Return the bytes queued by all sockets, per direction. The fifth column is ``tx:rx`` in hexadecimal."""
+def parse(tables: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
+    """Return the bytes queued by all sockets, per direction."""
     samples: list[Sample] = []
     for label, text in tables.items():
-        pairs = [line.split()[_QUEUES].split(":") for line in text.splitlines()[1:]]
-        samples.append((("tx", label), sum(int(sent, 16) for sent, _ in pairs)))
-        samples.append((("rx", label), sum(int(received, 16) for _, received in pairs)))
+        if (queued := parse_part(skips, _TABLES[label], add_up, text)) is not None:
+            sent, received = queued
+            samples += [(("tx", label), sent), (("rx", label), received)]
     return [(QUEUES, samples)]
+
+
+def add_up(text: str) -> tuple[int, int]:
+    """Return the bytes sent and received that one table's sockets queue. The fifth column is ``tx:rx``, hexadecimal."""
+    pairs = [line.split()[_QUEUES].split(":") for line in lines_of(text)[1:]]
+    return sum(int(sent, 16) for sent, _ in pairs), sum(int(received, 16) for _, received in pairs)
 
 
 class UdpQueues(Collector):
@@ -46,4 +52,4 @@ class UdpQueues(Collector):
 
     def collect(self) -> Metrics:
         """Return the bytes in the queues of UDP sockets from /proc/1/net/udp and udp6."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

@@ -53,4 +53,4 @@ class VirtualMemory(Collector):
 
     def collect(self) -> Metrics:
         """Return the selected counters from /proc/vmstat."""
-        return self.parse_if_changed(read(self.host), self._list.parse)
+        return self.parse_parts_if_changed(read(self.host), lambda text, skips: self._list.parse(text, skips, "vmstat"))

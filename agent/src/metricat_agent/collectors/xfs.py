@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _TREE = {
     "lookups": "Lookups in the B-tree of {}.",
@@ -86,27 +88,25 @@ LINES: dict[str, tuple[Family, ...]] = {
 
 def read(host: Host) -> Mapping[str, str]:
     """Return the statistics of each mounted filesystem, by device."""
-    try:
-        entries = [entry for entry in host.sys_names("fs/xfs") if entry != "stats"]
-    except FileNotFoundError:
-        return {}
-    found = {}
-    for entry in entries:
-        try:
-            found[entry] = host.sys_attributes(f"fs/xfs/{entry}/stats", ("stats",))["stats"]
-        except (OSError, KeyError):
-            continue
-    return found
+    texts = {
+        entry: host.optional_sys(f"fs/xfs/{entry}/stats/stats")
+        for entry in host.optional_sys_names("fs/xfs")
+        if entry != "stats"
+    }
+    return {entry: text for entry, text in texts.items() if text is not None}
 
 
-def parse(texts: Mapping[str, str]) -> Metrics:
+def parse(texts: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the columns that have a family."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Xfs.families}
     for device, text in texts.items():
-        for line in text.splitlines():
-            label, _, numbers = line.partition(" ")
-            for family, number in zip(LINES.get(label, ()), numbers.split(), strict=False):
-                columns[family].append(((device,), int(number)))
+        for line in parse_part(skips, f"fs/xfs/{device}/stats/stats", lines_of, text) or ():
+            label, _, rest = line.partition(" ")
+            families = LINES.get(label, ())
+            for family, number in zip(families, rest.split(), strict=False):
+                count = parse_part(skips, f"fs/xfs/{device}/stats/stats {label}", whole, number)
+                if count is not None:
+                    columns[family].append(((device,), count))
     return list(columns.items())
 
 
@@ -119,4 +119,4 @@ class Xfs(Collector):
 
     def collect(self) -> Metrics:
         """Return operation counters of each filesystem from /sys/fs/xfs/DEVICE/stats/stats."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

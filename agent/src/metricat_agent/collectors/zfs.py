@@ -7,12 +7,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, gauge, untyped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _ROOT = "spl/kstat/zfs"
 PARTS = {
@@ -62,11 +64,11 @@ _TEXTS = {"arc": _ARC, "zpool": _POOL, "zpool_dataset": _DATASET}
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Files of one pool: its state, its table, and the table of each dataset. A missing file is empty."""
+    """Files of one pool: its state, its table, and the table of each dataset by file. A missing file is None."""
 
-    state: str = ""
-    io: str = ""
-    datasets: tuple[str, ...] = ()
+    state: str | None = None
+    io: str | None = None
+    datasets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +90,16 @@ def read(host: Host) -> ZfsFiles:
     """Return the existing tables, none without ZFS. Skip a pool that is exported during the read."""
     try:
         names = host.proc_names(_ROOT)
-    except FileNotFoundError:
+    except OSError:
         return ZfsFiles()
     tables, pools = {}, {}
     for name in names:
+        if name in PARTS:
+            if (text := host.optional_proc(f"{_ROOT}/{name}")) is not None:
+                tables[name] = text
+            continue
         try:
-            if name in PARTS:
-                tables[name] = host.proc(f"{_ROOT}/{name}")
-            else:
-                pools[name] = _pool(host, f"{_ROOT}/{name}")
+            pools[name] = _pool(host, f"{_ROOT}/{name}")
         except OSError:  # mostly a file without a table
             continue
     return ZfsFiles(tables, pools)
@@ -104,8 +107,9 @@ def read(host: Host) -> ZfsFiles:
 
 def _pool(host: Host, place: str) -> Pool:
     names = host.proc_names(place)
-    state, io = (host.proc(f"{place}/{name}") if name in names else "" for name in ("state", "io"))
-    return Pool(state, io, tuple(host.proc(f"{place}/{name}") for name in names if name.startswith("objset-")))
+    texts = {name: host.optional_proc(f"{place}/{name}") for name in names if name.startswith("objset-")}
+    datasets = {name: text for name, text in texts.items() if text is not None}
+    return Pool(host.optional_proc(f"{place}/state"), host.optional_proc(f"{place}/io"), datasets)
 
 
 def table_rows(text: str) -> Iterator[tuple[str, str, str]]:
@@ -121,35 +125,48 @@ def table_rows(text: str) -> Iterator[tuple[str, str, str]]:
         yield name, kind, value
 
 
-def parse(found: ZfsFiles) -> Metrics:
+def parse(found: ZfsFiles, skips: Skips = UNCOUNTED) -> Metrics:
     """Return every number of the tables, and a series for every possible state of each pool."""
     metrics: Metrics = [
-        (family_of(PARTS[file], name), [((), int(value))])
+        (family_of(PARTS[file], name), [((), value)])
         for file, text in found.tables.items()
-        for name, kind, value in table_rows(text)
-        if kind in _NUMBERS
+        for name, value in _numbers(text, f"{_ROOT}/{file}", skips)
     ]
     columns: dict[Family, list[Sample]] = {}
     for name, pool in found.pools.items():
-        for counted, number in pool_counters(pool.io):
+        place = f"{_ROOT}/{name}"
+        counters = None if pool.io is None else parse_part(skips, f"{place}/io", pool_counters, pool.io)
+        for counted, number in counters or ():
             columns.setdefault(family_of("zpool", counted, "zpool"), []).append(((name,), number))
-        for text in pool.datasets:
-            table = list(table_rows(text))
-            dataset = {counted: value for counted, _, value in table}["dataset_name"]
-            for counted, kind, value in table:
-                if kind in _NUMBERS:
-                    family = family_of("zpool_dataset", counted, "zpool", "dataset")
-                    columns.setdefault(family, []).append(((name, dataset), int(value)))
-        if pool.state:
+        for file, text in pool.datasets.items():
+            dataset = parse_part(skips, f"{place}/{file} dataset_name", dataset_name, text)
+            for counted, number in () if dataset is None else _numbers(text, f"{place}/{file}", skips):
+                family = family_of("zpool_dataset", counted, "zpool", "dataset")
+                columns.setdefault(family, []).append(((name, dataset or ""), number))
+        if pool.state is not None:
             now = pool.state.strip().lower()
+            if not now:
+                skips.add("unparsable", f"{place}/state")
             columns.setdefault(STATE, []).extend(((name, state), int(state == now)) for state in STATES)
     return [*metrics, *columns.items()]
 
 
+def _numbers(text: str, place: str, skips: Skips) -> Iterator[tuple[str, int]]:
+    """Yield the names and values of the rows of a table that are numbers."""
+    for name, kind, value in parse_part(skips, place, lambda text: list(table_rows(text)), text) or ():
+        if kind in _NUMBERS and (number := parse_part(skips, f"{place} {name}", whole, value)) is not None:
+            yield name, number
+
+
+def dataset_name(text: str) -> str:
+    """Return the name of the dataset in its table; raise KeyError without one."""
+    return {name: value for name, _, value in table_rows(text)}["dataset_name"]
+
+
 def pool_counters(text: str) -> list[tuple[str, int]]:
     """Return the names and values of a table with one row below its headings. Older ZFS has one for each pool."""
-    heads, *values = [line.split() for line in text.splitlines() if line.strip()][1:] or [[]]
-    return [(head, int(value)) for row in values for head, value in zip(heads, row, strict=True)]
+    heads, *values = [line.split() for line in lines_of(text) if line.strip()][1:]
+    return [(head, whole(value)) for row in values for head, value in zip(heads, row, strict=True)]
 
 
 class Zfs(Collector):
@@ -166,4 +183,4 @@ class Zfs(Collector):
 
     def collect(self) -> Metrics:
         """Return module counters, and state and counters of each pool and dataset, from /proc/spl/kstat/zfs."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

@@ -169,7 +169,11 @@ class ProcessSampler:
         if len(self._retained) > self._top * self._limits.max_multiple:
             latest = nlargest(self._top * self._limits.max_multiple, self._retained, key=self._retained.__getitem__)
             self._retained = {key: self._retained[key] for key in latest}
-        self._pods = {key: self._pods.get(key) or self._source.pod(key[0]) for key in self._retained}
+        # a process moves to the control group of its pod after it starts
+        self._pods = {
+            key: known if (known := self._pods.get(key)) and known.pod_uid else self._source.pod(key[0])
+            for key in self._retained
+        }
         self._top_processes = tuple(
             TopProcess(seen[key][0], seen[key][2], self._pods[key]) for key in sorted(self._retained)
         )
