@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from metricat_agent import __version__
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_part, whole
 from metricat_agent.exposition.model import Metrics, counter, gauge, single
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 BUILD_INFO = gauge(
     "metricat_agent_build_info", "1, labeled with the versions of the agent and its Python.", "version", "python"
@@ -26,9 +28,15 @@ CPU_SECONDS = counter("metricat_agent_cpu_seconds_total", "CPU time that the age
 RESIDENT_MEMORY = gauge("metricat_agent_resident_memory_bytes", "Resident memory of the agent, in bytes.")
 
 
-def read(host: Host) -> tuple[str, int, float]:
+def read(host: Host) -> tuple[str | None, int, float]:
     """Return the agent's statm (``man 5 proc_pid_statm``), the page size in bytes, and the CPU time in seconds."""
-    return host.files.text(f"{host.self_proc}/statm"), os.sysconf("SC_PAGE_SIZE"), time.process_time()
+    path = f"{host.self_proc}/statm"
+    try:
+        statm = host.files.text(path)
+    except OSError as error:
+        host.skips.add_error(error, path)
+        statm = None
+    return statm, os.sysconf("SC_PAGE_SIZE"), time.process_time()
 
 
 def versions() -> Metrics:
@@ -40,12 +48,18 @@ def versions() -> Metrics:
     ]
 
 
-def parse(statm: str, page: int, cpu_seconds: float) -> Metrics:
-    """Return CPU time and resident memory. The second number of statm is the resident pages."""
-    return [
-        single(CPU_SECONDS, cpu_seconds),
-        single(RESIDENT_MEMORY, int(statm.split()[1]) * page),
-    ]
+def resident_pages(statm: str) -> int:
+    """Return the resident pages, the second number of statm."""
+    return whole(statm.split()[1])
+
+
+def parse(statm: str | None, page: int, cpu_seconds: float, skips: Skips = UNCOUNTED) -> Metrics:
+    """Return CPU time and resident memory."""
+    found = [single(CPU_SECONDS, cpu_seconds)]
+    pages = None if statm is None else parse_part(skips, "statm", resident_pages, statm)
+    if pages is not None:
+        found.append(single(RESIDENT_MEMORY, pages * page))
+    return found
 
 
 class Agent(Collector):
@@ -62,4 +76,4 @@ class Agent(Collector):
 
     def collect(self) -> Metrics:
         """Return the version, CPU time and resident memory of this process."""
-        return self._versions + parse(*read(self.host))
+        return self._versions + parse(*read(self.host), self.host.skips)

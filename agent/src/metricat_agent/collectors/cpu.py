@@ -129,7 +129,7 @@ class Cpu(Collector):
         ticks = monotonic(self._last, parse(read(self.host)))
         self._last = {**self._last, **ticks}  # a CPU that is offline now may continue its counters later
         system = cpusys.read(self.host)
-        found = metrics(ticks) + self.parse_if_changed(system, cpusys.parse)
+        found = metrics(ticks) + self.parse_parts_if_changed(system, cpusys.parse)
         flags, bugs = self.option(FLAGS), self.option(BUGS)
         if self.option(INFO) or flags != _NOTHING or bugs != _NOTHING:
             hertz = not cpuinfo.from_hardware(self.host, system.cpus)

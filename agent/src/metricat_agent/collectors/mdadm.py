@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 STATE = gauge("node_md_state", "1 for the current state of a RAID, 0 for the others.", "device", "state")
 DISKS = gauge("node_md_disks", "Number of disks of a RAID, by state.", "device", "state")
@@ -81,20 +83,14 @@ def _raid(part: str) -> Raid | None:
     )
 
 
-def read(host: Host) -> tuple[str, Mapping[str, Mapping[str, str]]]:
-    """Return the text of /proc/mdstat (empty without the driver) and the sysfs files of each RAID."""
-    try:
-        text = host.proc("mdstat")
-    except FileNotFoundError:
-        return "", {}
-    found = {}
-    for device in host.sys_names("block"):
-        if device.startswith("md"):
-            try:
-                found[device] = host.sys_attributes(f"block/{device}/md", ("raid_disks", "degraded"))
-            except OSError:
-                continue
-    return text, found
+def read(host: Host) -> tuple[str | None, Mapping[str, Mapping[str, str]]]:
+    """Return the text of /proc/mdstat (None without the driver) and the sysfs files of each RAID."""
+    files = host.sys_each(
+        "block",
+        lambda device: host.sys_attributes(f"block/{device}/md", ("raid_disks", "degraded")),
+        lambda device: device.startswith("md"),
+    )
+    return host.optional_proc("mdstat"), files
 
 
 def required(raid: Raid, files: Mapping[str, str]) -> int:
@@ -103,13 +99,19 @@ def required(raid: Raid, files: Mapping[str, str]) -> int:
     return max(raid.required, int(number)) if not raid.counted and number.isdecimal() else raid.required
 
 
-def parse(text: str, sysfs: Mapping[str, Mapping[str, str]]) -> Metrics:
+def parse(text: str | None, sysfs: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -> Metrics:
     """Return a series for every state of every RAID, so that alerts need not handle absent series."""
-    found = raids(text)
+    found = [] if text is None else raids(text)
     disks: list[Sample] = []
     for raid in found:
         for state, count in (("active", raid.active), ("failed", raid.failed), ("spare", raid.spare)):
             disks.append(((raid.device, state), count))
+    columns: dict[str, list[Sample]] = {"raid_disks": [], "degraded": []}
+    for device, files in sysfs.items():
+        for name, samples in columns.items():
+            number = parse_file(skips, files, name, f"block/{device}/md", whole)
+            if number is not None:
+                samples.append(((device,), number))
     return [
         (
             STATE,
@@ -123,13 +125,8 @@ def parse(text: str, sysfs: Mapping[str, Mapping[str, str]]) -> Metrics:
         (REQUIRED, [((raid.device,), required(raid, sysfs.get(raid.device, {}))) for raid in found]),
         (BLOCKS, [((raid.device,), raid.blocks) for raid in found]),
         (SYNCED, [((raid.device,), raid.synced) for raid in found]),
-        *(
-            (
-                family,
-                [((device,), int(files[name])) for device, files in sysfs.items() if files.get(name, "").isdigit()],
-            )
-            for family, name in ((RAID_DISKS, "raid_disks"), (DEGRADED, "degraded"))
-        ),
+        (RAID_DISKS, columns["raid_disks"]),
+        (DEGRADED, columns["degraded"]),
     ]
 
 
@@ -142,4 +139,4 @@ class SoftwareRaids(Collector):
 
     def collect(self) -> Metrics:
         """Return state, disks and synchronization of each RAID from /proc/mdstat and /sys/block/md*/md."""
-        return self.parse_if_changed(read(self.host), lambda found: parse(*found))
+        return self.parse_parts_if_changed(read(self.host), lambda found, skips: parse(*found, skips))

@@ -87,6 +87,10 @@ class _Record:
         self.has_skips = False
         try:
             metrics = self.collector.collect()
+        except FileNotFoundError:
+            if self.collector.essential:
+                raise
+            metrics = []  # the kernel or the hardware has no such file
         finally:
             if found := self.collector.host.skips.take():
                 self.has_skips = not all(reason in EXPECTED for reason, _ in found)
