@@ -13,7 +13,7 @@ T = TypeVar("T")
 _MALFORMED = (ValueError, IndexError, KeyError, OverflowError)
 _LARGEST = (1 << 64) - 1
 _NO_VALUE = ("(null)", "<unknown>", "N/A", "n/a", "N/A (no PMA)", "invalid", "unknown", "not supported")
-"""Texts that the kernel prints where there is no value. It prints ``(null)`` for a null pointer (lib/vsprintf.c)."""
+"""Texts that the kernel prints in place of a value. It prints ``(null)`` for a null pointer (lib/vsprintf.c)."""
 _SHOWN = 40
 """Length of the content that a skip shows, in characters."""
 
