@@ -115,7 +115,7 @@ class QuietHours(Model):
     end: Time = Field(
         alias="to",
         max_length=5,
-        description="End in UTC, such as 06:30. An end before the begin is on the next day.",
+        description="End in UTC, such as 06:30. If the end is earlier than the begin, it is on the next day.",
     )
 
     model_config = Model.model_config | {

@@ -97,7 +97,7 @@ _LOG2 = [0, 0, 1000, 1585, 2000, 2322, 2585, 2808, 3000]
 _TERMS = rule(
     f"self.map(pool, {size('pool.nodeSelector')})"
     f".map(size, {_LOG2}[size <= {MAX_REQUIREMENTS} ? size : {MAX_REQUIREMENTS}]).sum() <= 6000",
-    f"the product of the pools' numbers of labels and expressions must be at most {MAX_TERMS}. Select by fewer.",
+    f"the product of the pools' numbers of labels and expressions must be at most {MAX_TERMS}. Use fewer of them.",
 )
 
 _RECEIVERS = "(has(self.notifications) && has(self.notifications.receivers) ? self.notifications.receivers : [])"

@@ -61,7 +61,7 @@ def _row(path: str, name: str, field: Schema, *, needed: bool) -> str:
     if field is not inner and "properties" not in inner:
         text = f"{text} {_split(inner)[0]}".strip()
     if ("properties" not in inner or inner is not field) and (rejections := "; ".join(_rejections(field))):
-        text = f"{text} Rejected with: {rejections}."
+        text = f"{text} Rejected with: {rejections.rstrip('.')}."
     has_section = "properties" in inner and not _is_deprecated(field)
     where = f"[`{name}`](#{_anchor(f'{path}.{name}{below}')})" if has_section else f"`{name}`"
     return f"| {where} | {_cell(_kind(field))} | {'*required*' if needed else _cell(default)} | {_cell(text)} |"
@@ -74,7 +74,7 @@ def _is_deprecated(field: Schema) -> bool:
 def _alerts(schema: Schema) -> str:
     """Return the table of the shipped alerts. All have the same fields, so the table shows their defaults."""
     labels = next(iter(schema["properties"].values()))["properties"]["labels"]
-    rejected = f"Rejected with: {'; '.join(_rejections(labels))}"
+    rejected = f"Rejected with: {'; '.join(_rejections(labels)).rstrip('.')}"
     rows = [
         f"Each also has `labels`, a {_kind(labels)}. {_split(labels)[0]} {rejected}.",
         "",

@@ -12,7 +12,7 @@ BY_HAND = "## What to do\n"
 
 _NOTE = '<!-- Generated from the alert catalogue by `make generate`. The part "What to do" is written by hand. -->'
 _CHART = "The chart installs this alert with `operator.prometheusRule.enabled`. Its threshold and duration are fixed."
-_WHERE = "In the MonitoringTarget. For some nodes only, write `alerts` in an entry of `spec.pools`."
+_WHERE = "Set these fields in the MonitoringTarget. For some nodes only, write `alerts` in an entry of `spec.pools`."
 
 
 def page(alert: Alert, before: str) -> str:
