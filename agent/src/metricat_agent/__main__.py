@@ -13,6 +13,7 @@ from metricat_agent.config import settings
 from metricat_agent.config.loader import unknown_variables
 from metricat_agent.config.node_exporter_flags import translate
 from metricat_agent.heap import HeapTuner
+from metricat_agent.host.uevents import UeventCount
 from metricat_agent.log_setup import configure
 from metricat_agent.scrape.cpu_limiter import CpuLimits
 from metricat_agent.scrape.executor import ExecutorLimits
@@ -94,7 +95,7 @@ def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry
         series_limit=given.series_limit,
         cpu_limits=CpuLimits(limit=given.cpu_limit),
         detailed=given.detailed_metrics,
-        uevents=given.host.uevents,
+        uevents=UeventCount(given.host.sysfs).read,
     )
 
 

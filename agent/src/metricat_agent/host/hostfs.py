@@ -98,16 +98,6 @@ class Host:
         except OSError:
             return {}
 
-    def uevents(self) -> str | None:
-        """Return the kernel's count of added, removed and changed devices and modules; None without one.
-
-        One thread at a time calls this, and no other thread reads this object's files.
-        """
-        try:
-            return self.sys("kernel/uevent_seqnum")
-        except OSError:
-            return None
-
     def sys_names(self, name: str) -> list[str]:
         """Return the sorted names in a directory of the host's /sys."""
         return self._names(f"{self.sysfs}/{name}")

@@ -1,7 +1,7 @@
 """Skips the collectors that found nothing on this host, until the host may have changed.
 
 Most hosts lack the hardware of half of the collectors. A collector that returned no series is skipped until the kernel
-adds or removes a device or a module, which `Host.uevents` counts. It is skipped for at most `SkipLimits.scrapes`
+adds or removes a device or a module, which `UeventCount` counts. It is skipped for at most `SkipLimits.scrapes`
 scrapes and `SkipLimits.seconds` seconds, because the kernel does not count every change. Without that count, every
 collector runs at every scrape. See docs/design/0015-what-a-scrape-costs.md.
 """
@@ -30,21 +30,21 @@ class EmptyCollectors:
 
     def __init__(
         self,
-        uevents: Callable[[], str | None],
+        uevents: Callable[[], bytes | None],
         limits: SkipLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`uevents` returns a text that changes when devices do; None if the system has none."""
+        """`uevents` returns a value that changes when devices do; None if the system has none."""
         self._uevents = uevents
         self._limits = limits or SkipLimits()
         self._clock = clock
         self._lock = threading.Lock()
-        self._last: str | None = None
+        self._last: bytes | None = None
         self._scrapes = 0
         self._skipped: dict[str, tuple[int, float]] = {}
         """By collector: the number of the scrape, and the time, at which it runs again."""
 
-    def begin(self, names: Iterable[str], *, skips: bool = True) -> tuple[list[str], str | None]:
+    def begin(self, names: Iterable[str], *, skips: bool = True) -> tuple[list[str], bytes | None]:
         """Return the collectors to run at a scrape, all without ``skips``, and a token for `record`."""
         with self._lock:
             self._scrapes += 1
@@ -57,7 +57,7 @@ class EmptyCollectors:
             skipped = {name for name, (scrape, at) in self._skipped.items() if scrapes < scrape and now < at}
             return [name for name in names if name not in skipped], token
 
-    def record(self, found: Iterable[str], empty: Iterable[str], token: str | None) -> None:
+    def record(self, found: Iterable[str], empty: Iterable[str], token: bytes | None) -> None:
         """Record which collectors of a scrape returned series, and which returned none."""
         with self._lock:
             if token is None or token != self._last:

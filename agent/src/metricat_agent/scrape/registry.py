@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from metricat_agent.collectors import Collector
 from metricat_agent.exposition.compression import gzipped
-from metricat_agent.exposition.writer import TRAILERS, Format, Writer
+from metricat_agent.exposition.writer import CONTENT_TYPES, TRAILERS, Format, Writer
 from metricat_agent.host.skips import EXPECTED
 from metricat_agent.scrape import collector_metrics, cpu_limiter
 from metricat_agent.scrape.cpu_limiter import CpuLimiter, CpuLimits
@@ -27,7 +28,6 @@ from metricat_agent.scrape.single_flight import SingleFlight
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from metricat_agent.collectors import Collector
     from metricat_agent.exposition.model import Metrics
 
 FAMILIES = (*collector_metrics.FAMILIES, *cpu_limiter.FAMILIES)
@@ -126,12 +126,24 @@ class Registry:
         series_limit: int = DEFAULT_LIMIT,
         cpu_limits: CpuLimits | None = None,
         detailed: bool = False,
-        uevents: Callable[[], str | None] = lambda: None,
+        uevents: Callable[[], bytes | None] = lambda: None,
     ) -> None:
-        """`detailed` adds all metrics about the collectors. `uevents` is described in `EmptyCollectors`."""
+        """`detailed` adds all metrics about the collectors.
+
+        `uevents` returns the kernel's count of device events: see `EmptyCollectors`.
+        """
         self._records = {collector.name: _Record(collector, series_limit) for collector in collectors}
         self.names = tuple(self._records)
         """The names of the collectors, in the order of a scrape."""
+        self._jobs = {
+            fmt: {name: partial(record.collected, fmt) for name, record in self._records.items()}
+            for fmt in CONTENT_TYPES
+        }
+        self._with_background = {
+            name
+            for name, record in self._records.items()
+            if type(record.collector).background_seconds is not Collector.background_seconds
+        }
         self._clock = clock
         self._detailed = detailed
         self._empty = EmptyCollectors(uevents)
@@ -165,7 +177,7 @@ class Registry:
     def _bytes(self, fmt: Format, selected: Collection[str], *, by_name: bool) -> bytes:
         """Return a scrape; ``by_name`` is whether the request names the collectors."""
         to_run, token = self._empty.begin(selected, skips=not by_name)
-        outcomes = self._executor.run({name: partial(self._records[name].collected, fmt) for name in to_run})
+        outcomes = self._executor.run({name: self._jobs[fmt][name] for name in to_run})
         with self._writing:
             parts = self._record_outcomes(fmt, to_run, outcomes, token)
             self._record_cpu(outcomes)
@@ -175,7 +187,7 @@ class Registry:
             return b"".join((*parts, self._writer.text(own, fmt).encode(), TRAILERS[fmt].encode()))
 
     def _record_outcomes(
-        self, fmt: Format, selected: Iterable[str], outcomes: Mapping[str, Outcome[_Written]], token: str | None
+        self, fmt: Format, selected: Iterable[str], outcomes: Mapping[str, Outcome[_Written]], token: bytes | None
     ) -> list[bytes]:
         """Record what the collectors returned; return their text."""
         parts: list[bytes] = []
@@ -202,16 +214,17 @@ class Registry:
 
     def _record_cpu(self, outcomes: Mapping[str, Outcome[_Written]]) -> None:
         """Record the CPU time of each collector, also between scrapes; suspend the collectors that are paused now."""
-        spent = {}
-        for name, outcome in outcomes.items():
+        spent = {name: outcome.cpu_seconds for name, outcome in outcomes.items()}
+        for name in self._with_background.intersection(outcomes):
             record = self._records[name]
             background = record.collector.background_seconds()
-            spent[name] = outcome.cpu_seconds + background - record.background
+            spent[name] += background - record.background
             record.background = background
         paused_before = self._cpu_limiter.paused
         self._cpu_limiter.record(spent)
-        for name in set(self._cpu_limiter.paused) - set(paused_before):
-            self._records[name].collector.suspend()
+        if self._cpu_limiter.paused != paused_before:
+            for name in set(self._cpu_limiter.paused) - set(paused_before):
+                self._records[name].collector.suspend()
 
 
 def _without_taken_names(metrics: Metrics, outcomes: Mapping[str, Outcome[_Written]]) -> Metrics:

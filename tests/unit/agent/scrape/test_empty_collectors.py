@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import Metrics, gauge, single
 from metricat_agent.host.hostfs import Host
+from metricat_agent.host.uevents import UeventCount
 from metricat_agent.scrape.empty_collectors import EmptyCollectors, SkipLimits
 from metricat_agent.scrape.registry import Registry
 
@@ -45,7 +46,7 @@ def runs(empty: EmptyCollectors, names: list[str] = NAMES) -> list[str]:
 
 
 def test_empty_collector_runs_only_after_the_limit_of_scrapes() -> None:
-    empty = EmptyCollectors(lambda: "7", SkipLimits(scrapes=4), clock=lambda: 0)
+    empty = EmptyCollectors(lambda: b"7", SkipLimits(scrapes=4), clock=lambda: 0)
     assert runs(empty) == NAMES
     counts = dict.fromkeys(NAMES, 0)
     for _ in range(50):
@@ -58,7 +59,7 @@ def test_empty_collector_runs_only_after_the_limit_of_scrapes() -> None:
 
 def test_empty_collector_runs_after_the_limit_of_time() -> None:
     now = [0.0]
-    empty = EmptyCollectors(lambda: "7", SkipLimits(scrapes=100, seconds=60), clock=lambda: now[0])
+    empty = EmptyCollectors(lambda: b"7", SkipLimits(scrapes=100, seconds=60), clock=lambda: now[0])
     assert runs(empty, ["a", "b"]) == ["a", "b"]
     assert runs(empty, ["a", "b"]) == ["a"], "the first of them waits for no scrape"
     now[0] = 59
@@ -70,11 +71,11 @@ def test_empty_collector_runs_after_the_limit_of_time() -> None:
 
 
 def test_every_collector_runs_after_a_change_of_devices() -> None:
-    events = ["7"]
+    events = [b"7"]
     empty = EmptyCollectors(lambda: events[0], clock=lambda: 0)
     runs(empty)
     assert len(runs(empty)) < len(NAMES)
-    events[0] = "8"
+    events[0] = b"8"
     assert runs(empty) == NAMES
 
 
@@ -84,10 +85,10 @@ def test_every_collector_runs_always_without_a_count_of_events() -> None:
 
 
 def test_change_of_devices_during_a_scrape_is_noticed_at_the_next() -> None:
-    events = ["7"]
+    events = [b"7"]
     empty = EmptyCollectors(lambda: events[0], clock=lambda: 0)
     found, token = empty.begin(NAMES)
-    events[0] = "8"
+    events[0] = b"8"
     other, other_token = empty.begin(NAMES)
     empty.record([], found, token)
     assert (found, other) == (NAMES, NAMES)
@@ -97,7 +98,7 @@ def test_change_of_devices_during_a_scrape_is_noticed_at_the_next() -> None:
 
 
 def test_collector_that_finds_something_is_skipped_no_longer() -> None:
-    empty = EmptyCollectors(lambda: "7", SkipLimits(scrapes=2), clock=lambda: 0)
+    empty = EmptyCollectors(lambda: b"7", SkipLimits(scrapes=2), clock=lambda: 0)
     for _ in range(4):
         found, token = empty.begin(["a"])
         empty.record([], found, token)
@@ -112,7 +113,7 @@ def test_hot_plugged_device_is_exposed_at_the_next_scrape(scrape_of: Callable[[s
     count.parent.mkdir(parents=True)
     count.write_text("100\n")
     disks = Disks(Host())
-    registry = Registry([disks], uevents=Host(sysfs=f"{tmp_path}/sys").uevents)
+    registry = Registry([disks], uevents=UeventCount(f"{tmp_path}/sys").read)
     for _ in range(8):
         assert scrape_of(registry.page().plain.decode()).get("node_disk") is None
     assert disks.calls == 2
@@ -130,7 +131,7 @@ def test_hot_plugged_device_is_exposed_at_the_next_scrape(scrape_of: Callable[[s
 
 def test_device_without_an_event_is_exposed_within_the_limit(scrape_of: Callable[[str], Scrape]) -> None:
     disks = Disks(Host())
-    registry = Registry([disks], uevents=lambda: "7")
+    registry = Registry([disks], uevents=lambda: b"7")
     registry.page()
     registry.page()
     disks.exists = True
@@ -140,7 +141,7 @@ def test_device_without_an_event_is_exposed_within_the_limit(scrape_of: Callable
 
 def test_collector_selected_by_name_is_never_skipped(scrape_of: Callable[[str], Scrape]) -> None:
     disks = Disks(Host())
-    registry = Registry([disks], uevents=lambda: "7")
+    registry = Registry([disks], uevents=lambda: b"7")
     for calls in range(1, 5):
         scrape = scrape_of(registry.page(collect=["disks"]).plain.decode())
         assert scrape.get("node_scrape_collector_success", collector="disks") == 1
@@ -150,11 +151,11 @@ def test_collector_selected_by_name_is_never_skipped(scrape_of: Callable[[str], 
 def test_failing_collector_is_never_skipped(scrape_of: Callable[[str], Scrape]) -> None:
     disks = Disks(Host())
     disks.why = "no entry"
-    registry = Registry([disks], uevents=lambda: "7")
+    registry = Registry([disks], uevents=lambda: b"7")
     for errors in range(1, 5):
         scrape = scrape_of(registry.page().plain.decode())
         assert scrape.get("metricat_collector_errors_total", collector="disks") == errors
 
 
 def test_reader_returns_no_uevents_without_the_file(tmp_path: Path) -> None:
-    assert Host(sysfs=str(tmp_path)).uevents() is None
+    assert UeventCount(str(tmp_path)).read() is None
