@@ -31,7 +31,10 @@ T = TypeVar("T")
 
 
 class SettingError(Exception):
-    """A setting that cannot be used; the message names it and what to write instead."""
+    """A setting that cannot be used; the message, one line, names it and what to write instead."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(char if char.isprintable() else ascii(char)[1:-1] for char in message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,8 @@ class Value:
         return self.texts[-1] if self.texts else ""
 
     def error(self, why: str) -> SettingError:
-        """Return the error for a value that cannot be used, on one line."""
-        shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in f"{self.written}: {why}")
-        return SettingError(shown)
+        """Return the error for a value that cannot be used."""
+        return SettingError(f"{self.written}: {why}")
 
 
 class RawSettings:

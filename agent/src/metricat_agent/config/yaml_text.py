@@ -2,7 +2,8 @@
 
 YAML reads ``010`` as 8, ``1:30`` as 90, ``no`` as false, and keeps the last of two equal keys without an error. A
 setting has the same text in a file as on the command line, so this module keeps the text and rejects equal keys.
-It imports `yaml`, which takes 1 MiB of memory: import this module only to read a file.
+It imports `yaml`, which takes 1 MiB of memory: import this module only to read a file. See
+docs/design/0026-settings-as-text.md.
 """
 
 from __future__ import annotations

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from metricat_agent.web.access.rules import no_pass_phrase
+from metricat_agent.web.access.tls_groups import CURVES, set_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-KEYS = (
-    *("cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type", "client_allowed_sans"),
-    *("min_version", "max_version", "cipher_suites", "prefer_server_cipher_suites", "curve_preferences"),
+TEXTS = (
+    *("cert", "cert_file", "key", "key_file", "client_ca", "client_ca_file", "client_auth_type"),
+    *("min_version", "max_version"),
 )
+LISTS = ("client_allowed_sans", "cipher_suites", "curve_preferences")
+SWITCHES = ("prefer_server_cipher_suites",)
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CLIENT = {
     "NoClientCert": ssl.CERT_NONE,
@@ -25,12 +27,20 @@ _CLIENT = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _UNVERIFIED = ("RequireAnyClientCert", "RequireClientCert")
-_SUITE = re.compile(
-    r"TLS_(ECDHE_(?:RSA|ECDSA))_WITH_(?:AES_(128|256)_(GCM_SHA\d+|CBC_SHA)|CHACHA20_POLY1305(?:_SHA256)?)"
-)
+_SUITES = {
+    f"TLS_ECDHE_{kind}_WITH_{name}": f"ECDHE-{kind}-{openssl}"
+    for kind in ("ECDSA", "RSA")
+    for name, openssl in (
+        ("AES_128_GCM_SHA256", "AES128-GCM-SHA256"),
+        ("AES_256_GCM_SHA384", "AES256-GCM-SHA384"),
+        ("AES_128_CBC_SHA", "AES128-SHA"),
+        ("AES_256_CBC_SHA", "AES256-SHA"),
+        ("CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305"),
+    )
+}
+"""OpenSSL's names of the TLS 1.2 suites that Go supports, by their names in the RFCs."""
 _ALWAYS = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 """Suites of TLS 1.3. No list disables them, neither here nor in Go."""
-_CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 
 
 class TlsError(Exception):
@@ -45,22 +55,19 @@ def files(tls: Mapping[str, Any], folder: str) -> dict[str, str]:
 
 def context(tls: Mapping[str, Any], folder: str) -> ssl.SSLContext:
     """Return the context; raises `TlsError`."""
-    for key in ("cert", "key"):
-        if not tls.get(key) and not tls.get(f"{key}_file"):
+    for key in ("cert", "key", "client_ca"):
+        if tls.get(key) and tls.get(f"{key}_file"):
+            raise TlsError(f"{key} cannot be combined with {key}_file; remove one of them")
+        if key != "client_ca" and not tls.get(key) and not tls.get(f"{key}_file"):
             raise TlsError(f"{key}_file: missing; give the path of a PEM file")
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.minimum_version = _version("min_version", tls, "TLS12")
-    made.maximum_version = _version("max_version", tls, "TLS13")
-    if made.minimum_version > made.maximum_version:
-        raise TlsError("min_version is above max_version; swap them")
-    if suites := [suite for suite in _texts("cipher_suites", tls) if suite not in _ALWAYS]:
-        _try("cipher_suites", "remove the list", lambda: made.set_ciphers(":".join(map(_openssl_name, suites))))
-    if curves := _texts("curve_preferences", tls):
-        _try(
-            "curve_preferences",
-            f"write for example {next(iter(_CURVES))}",
-            lambda: made.set_ecdh_curve(_CURVES.get(curves[0], curves[0])),
-        )
+    _suites(made, tls)
+    if not tls.get("prefer_server_cipher_suites", True):
+        made.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    if curves := tls.get("curve_preferences"):
+        if unknown := [curve for curve in curves if curve not in CURVES]:
+            raise TlsError(f"curve_preferences: unknown curve {unknown[0]}; choose from {', '.join(CURVES)}")
+        _try("curve_preferences", f"write one, for example {curves[0]}", lambda: set_groups(made, curves))
     named = files(tls, folder)
     with _as_file("cert", tls, named) as cert, _as_file("key", tls, named) as key:
         what = " and ".join(f"{name}_file" if f"{name}_file" in named else name for name in ("cert", "key"))
@@ -73,7 +80,32 @@ def context(tls: Mapping[str, Any], folder: str) -> ssl.SSLContext:
 
 def allowed_names(tls: Mapping[str, Any]) -> frozenset[str] | None:
     """Return the names of which a client certificate must hold at least one; None if any certificate is allowed."""
-    return frozenset(_texts("client_allowed_sans", tls)) if tls.get("client_allowed_sans") is not None else None
+    names = tls.get("client_allowed_sans")
+    return None if names is None else frozenset(names)
+
+
+def _suites(made: ssl.SSLContext, tls: Mapping[str, Any]) -> None:
+    """Set the versions and the suites of TLS 1.2. A list without any of them leaves TLS 1.3 only, as in Go."""
+    listed = tls.get("cipher_suites") or []
+    if unknown := [suite for suite in listed if suite not in _SUITES and suite not in _ALWAYS]:
+        raise TlsError(
+            f"cipher_suites: {unknown[0]} is not supported; write for example TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "
+            "or remove the list"
+        )
+    names = [_SUITES[suite] for suite in listed if suite in _SUITES]
+    made.minimum_version = _version("min_version", tls, "TLS12")
+    made.maximum_version = _version("max_version", tls, "TLS13")
+    if made.minimum_version > made.maximum_version:
+        raise TlsError("min_version is above max_version; swap them")
+    if listed and not names:
+        if made.maximum_version == ssl.TLSVersion.TLSv1_2:
+            raise TlsError("cipher_suites holds no suite of TLS 1.2, but max_version is TLS12; add one")
+        made.minimum_version = ssl.TLSVersion.TLSv1_3
+    if names:
+        _try("cipher_suites", "remove the list", lambda: made.set_ciphers(":".join(names)))
+        offered = {suite["name"] for suite in made.get_ciphers()}
+        if missing := [suite for suite in listed if suite in _SUITES and _SUITES[suite] not in offered]:
+            raise TlsError(f"cipher_suites: OpenSSL does not offer {missing[0]} here; remove it")
 
 
 def _clients(made: ssl.SSLContext, tls: Mapping[str, Any], authority: str | None) -> None:
@@ -90,6 +122,11 @@ def _clients(made: ssl.SSLContext, tls: Mapping[str, Any], authority: str | None
         raise TlsError(f"client_auth_type: unknown value {kind}; write one of {', '.join(_CLIENT)}")
     if kind == "NoClientCert" and (authority or inside):
         raise TlsError("client_auth_type: NoClientCert cannot be combined with client_ca_file; remove one of them")
+    if kind == "RequestClientCert" and (authority or inside):
+        raise TlsError(
+            "client_auth_type: RequestClientCert verifies no certificate, so client_ca_file has no effect; "
+            "write RequireAndVerifyClientCert"
+        )
     made.verify_mode = _CLIENT[kind]
     if made.verify_mode == ssl.CERT_NONE:
         if allowed_names(tls) is not None:
@@ -128,27 +165,6 @@ def _version(key: str, tls: Mapping[str, Any], default: str) -> ssl.TLSVersion:
     if version not in _VERSIONS:
         raise TlsError(f"{key}: unknown version {version}; write one of {', '.join(_VERSIONS)}")
     return _VERSIONS[version]
-
-
-def _texts(key: str, tls: Mapping[str, Any]) -> list[str]:
-    given = tls.get(key) or []
-    if not isinstance(given, list):
-        raise TlsError(f"{key} is not a list; write [A, B]")
-    return [str(one) for one in given]
-
-
-def _openssl_name(suite: str) -> str:
-    """Return OpenSSL's name of a TLS 1.2 suite, which is given by its name in the RFCs."""
-    found = _SUITE.fullmatch(suite)
-    if not found:
-        raise TlsError(
-            f"cipher_suites: {suite} is not supported; write for example TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, "
-            "or remove the list"
-        )
-    exchange, bits, mode = found[1].replace("_", "-"), found[2], found[3]
-    if bits is None:
-        return f"{exchange}-CHACHA20-POLY1305"
-    return f"{exchange}-AES{bits}-{'SHA' if mode == 'CBC_SHA' else mode.replace('_', '-')}"
 
 
 def _try(what: str, remedy: str, act: Callable[[], object]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ def trusting(folder: Path, name: str, own: str = "") -> ssl.SSLContext:
 
 def test_password_file_authenticates_users_and_is_reloaded(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text(
-        f"basic_auth_users: {{anna: '{HASH}'}}\nhttp_server_config: {{headers: {{X-A: b}}}}"
+        f"basic_auth_users: {{anna: '{HASH}'}}\nhttp_server_config: {{headers: {{X-Frame-Options: deny}}}}"
     )
     with running(tmp_path / "web.yaml") as port:
         assert status(port) == 401
@@ -304,17 +305,97 @@ def encrypt(key: Path, encrypted: Path) -> None:
         ),
         ("tls_server_config: {cert: x, key: hunter2}", r"tls_server_config\.cert and key: "),
         ("rate_limit: {interval: 1, burst: 2}", r"rate_limit\.interval: invalid duration '1'; use for example 1s"),
-        ("rate_limit: {interval: 1s}", r"rate_limit\.burst: 0 allows no request"),
+        (
+            "rate_limit: {interval: 1s}",
+            r"rate_limit\.burst is missing, so the limit allows no request; write 1 or more",
+        ),
+        ("rate_limit: {interval: 1s, burst: 0}", r"rate_limit\.burst: 0: not a whole number from 1"),
+        ("rate_limit: {interval: 1s, burst: true}", r"rate_limit\.burst: true: not a whole number"),
+        ("rate_limit: {interval: 1s, burst: 010}", r"rate_limit\.burst: 010: not a whole number"),
+        ("rate_limit: {interval: 1s, burst: 2.7}", r"rate_limit\.burst: 2\.7: not a whole number"),
+        ("rate_limit: {burst: 2}", r"rate_limit\.burst has no effect without rate_limit\.interval; give both"),
+        (
+            "rate_limit: {interval: 99999999h, burst: 2}",
+            r"rate_limit\.interval: duration '99999999h' is above 290 years",
+        ),
+        ("rate_limit: {interval: , burst: 2}", r"rate_limit\.interval in line 1 has no value; write one"),
+        (
+            "tls_server_config:",
+            r"tls_server_config in line 1 has no value; write its keys, remove it, or write \{\} for",
+        ),
+        ("basic_auth_users:", r"basic_auth_users in line 1 has no value"),
+        ("http_server_config: {headers: }", r"http_server_config\.headers in line 1 has no value"),
+        ("{a: 1, a: 2}", r"the key a is given twice, in line 1 and in line 1; remove one of them"),
+        (
+            "basic_auth_users:\n  anna: hunter2\n  anna: hunter3",
+            r"the key anna is given twice, in line 2 and in line 3",
+        ),
+        ("basic_auth_users: {anna: }", r"basic_auth_users\.anna in line 1 has no value"),
+        ("basic_auth_users: {anna: [hunter2]}", r"basic_auth_users\.anna in line 1 is not one text; write anna: VALUE"),
+        ("basic_auth_users: {'a:b': hunter2}", r"basic_auth_users: invalid name 'a:b'; write one without a colon"),
+        ("basic_auth_users: {'': hunter2}", r"basic_auth_users: invalid name ''"),
+        (f"basic_auth_users: {{anna: '{HASH.replace('$04$', '$31$')}'}}", r"anna is not a bcrypt hash of cost 4 to 18"),
+        ("http_server_config: {http2: maybe}", r"http_server_config\.http2: maybe: not a boolean; write true or false"),
         (
             "basic_auth_users: {anna: hunter2}",
-            r"basic_auth_users\.anna is not a bcrypt hash; create one with: htpasswd -nB",
+            r"basic_auth_users\.anna is not a bcrypt hash of cost 4 to 18; create one with: htpasswd -nB",
         ),
         ("basic_auth_users: {anna: $2y$10$}", r"basic_auth_users\.anna is not a bcrypt hash"),
-        ("http_server_config: {headers: {X-A: \u0142}}", r"headers\.'X-A' is not a valid header"),
-        ('http_server_config: {headers: {X-A: "a\\nb"}}', r"headers\.'X-A' is not a valid header"),
+        (
+            "http_server_config: {headers: {X-XSS-Protection: \u0142}}",
+            r"headers\.X-XSS-Protection is not a valid header",
+        ),
+        ('http_server_config: {headers: {X-XSS-Protection: "a\\r\\nb: c"}}', r"X-XSS-Protection is not a valid header"),
+        ("http_server_config: {headers: {X-XSS-Protection: ''}}", r"X-XSS-Protection in line 1 has no value"),
+        ("http_server_config: {headers: {X-XSS-Protection: [a]}}", r"X-XSS-Protection in line 1 is not one text"),
+        (
+            "http_server_config: {headers: {X-Frame-Options: no}}",
+            r"X-Frame-Options: invalid value no; write deny or same",
+        ),
+        ("http_server_config: {headers: {X-Content-Type-Options: sniff}}", r"invalid value sniff; write nosniff"),
+        *(
+            (
+                f"http_server_config: {{headers: {{{name}: '7'}}}}",
+                rf"headers has the unknown key {name}; use one of Strict",
+            )
+            for name in ("Content-Length", "content-length", "Transfer-Encoding", "Connection", "Content-Type", "Date")
+        ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, min_version: TLS13, max_version: TLS12}",
             r"above max_version",
+        ),
+        *(
+            (f"tls_server_config: {{cert_file: one.crt, key_file: one.key, {rest}}}", message)
+            for rest, message in (
+                ("curve_preferences: []", r"tls_server_config\.curve_preferences in line 1 is an empty list; write at"),
+                ("curve_preferences: ", r"curve_preferences is not a list"),
+                ("curve_preferences: [CurveP256, CurveP256]", r"curve_preferences holds CurveP256 twice; remove one"),
+                ("curve_preferences: [CurveP256, CurveP255]", r"unknown curve CurveP255; choose from CurveP256, Cur"),
+                ("curve_preferences: [prime256v1]", r"unknown curve prime256v1"),
+                ("curve_preferences: [[CurveP256]]", r"curve_preferences in line 1 is not one text"),
+                ("cipher_suites: []", r"cipher_suites in line 1 is an empty list"),
+                (
+                    "cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA999]",
+                    r"cipher_suites: TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA999 is not supported",
+                ),
+                (
+                    "cipher_suites: [TLS_AES_128_GCM_SHA256], max_version: TLS12",
+                    r"cipher_suites holds no suite of TLS 1\.2, but max_version is TLS12; add one",
+                ),
+                ("client_ca_file: one.crt, client_allowed_sans: []", r"client_allowed_sans in line 1 is an empty list"),
+                (
+                    "client_ca_file: one.crt, client_allowed_sans: [a, null]",
+                    r"client_allowed_sans in line 1 has no valu",
+                ),
+                ("client_ca_file: ''", r"client_ca_file in line 1 has no value"),
+                ("client_ca_file: one.crt, client_ca: x", r"client_ca cannot be combined with client_ca_file; remove"),
+                ("key: hunter2", r"key cannot be combined with key_file; remove one of them"),
+                ("client_ca_file: one.crt, client_auth_type: RequestClientCert", r"verifies no certificate, so"),
+                ("min_version: 1.2", r"min_version: unknown version 1\.2; write one of TLS12, TLS13"),
+                ("min_version: [TLS12, TLS13]", r"min_version in line 1 is not one text"),
+                ('min_version: "TLS\\n"', r"unknown version TLS\\n;"),
+                ("prefer_server_cipher_suites: maybe", r"prefer_server_cipher_suites: maybe: not a boolean"),
+            )
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, curve_preferences: {a: b}}",
@@ -326,7 +407,7 @@ def encrypt(key: Path, encrypted: Path) -> None:
         ),
         ("tls_server_config: {cert_file: one.crt, key_file: locked.key}", r"the key is encrypted; give one without"),
         ("[" * 3000, r"invalid YAML"),
-        ("basic_auth_users: [", r"invalid YAML .*line 1"),
+        ("basic_auth_users: [", r"invalid YAML: .* in line 1; write KEY: VALUE lines"),
     ],
 )
 def test_unusable_file_is_rejected_with_a_remedy(
@@ -339,6 +420,95 @@ def test_unusable_file_is_rejected_with_a_remedy(
     with pytest.raises(WebConfigError, match=message) as caught:
         Authenticator.from_file(str(tmp_path / "web.yaml"))
     assert "hunter2" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_configured_header_is_in_every_response(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text("http_server_config: {http2: false, headers: {X-Frame-Options: sameorigin}}")
+    with running(tmp_path / "web.yaml") as port:
+        for path in ("/metrics", "/nowhere"):
+            client = http.client.HTTPConnection("localhost", port, timeout=5)
+            client.request("GET", path)
+            response = client.getresponse()
+            assert response.headers.get_all("X-Frame-Options") == ["sameorigin"]
+            assert len(response.read()) == int(response.headers["Content-Length"])
+            client.close()
+
+
+def test_sections_may_be_empty_explicitly(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text("{tls_server_config: {}, basic_auth_users: {}, rate_limit: {}}")
+    with running(tmp_path / "web.yaml") as port:
+        assert status(port) == 200
+
+
+def offering(folder: Path, curve: str, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Return the context of a client that offers one curve and one version."""
+    context = trusting(folder, "server")
+    context.set_ecdh_curve(curve)
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
+@pytest.mark.parametrize(
+    ("listed", "accepted"),
+    [
+        ("[X25519, CurveP256]", {"X25519", "prime256v1"}),
+        ("[CurveP256, X25519]", {"X25519", "prime256v1"}),
+        ("[CurveP384]", {"secp384r1"}),
+        ("[CurveP521, CurveP384, CurveP256, X25519]", {"secp521r1", "secp384r1", "prime256v1", "X25519"}),
+    ],
+)
+def test_every_listed_curve_is_accepted_and_no_other(
+    tmp_path: Path, certificate: Certificate, listed: str, accepted: set[str]
+) -> None:
+    certificate(tmp_path, "server")
+    (tmp_path / "web.yaml").write_text(
+        f"tls_server_config: {{cert_file: server.crt, key_file: server.key, curve_preferences: {listed}}}"
+    )
+    with running(tmp_path / "web.yaml") as port:
+        for curve in ("X25519", "prime256v1", "secp384r1", "secp521r1", "X448"):
+            client = offering(tmp_path, curve, ssl.TLSVersion.TLSv1_3)
+            if curve in accepted:
+                assert status(port, client) == 200, curve
+            else:
+                with pytest.raises((OSError, http.client.HTTPException)):
+                    status(port, client)
+        if "prime256v1" in accepted:
+            assert status(port, offering(tmp_path, "prime256v1", ssl.TLSVersion.TLSv1_2)) == 200
+
+
+def test_suites_of_tls_1_3_alone_disable_tls_1_2(tmp_path: Path, certificate: Certificate) -> None:
+    certificate(tmp_path, "server")
+    (tmp_path / "web.yaml").write_text(
+        "tls_server_config: {cert_file: server.crt, key_file: server.key, cipher_suites: [TLS_AES_128_GCM_SHA256]}"
+    )
+    with running(tmp_path / "web.yaml") as port:
+        assert status(port, offering(tmp_path, "prime256v1", ssl.TLSVersion.TLSv1_3)) == 200
+        with pytest.raises(ssl.SSLError):
+            status(port, offering(tmp_path, "prime256v1", ssl.TLSVersion.TLSv1_2))
+
+
+@pytest.mark.parametrize("prefers", [True, False])
+def test_preference_of_suites_is_the_servers_unless_disabled(
+    tmp_path: Path, certificate: Certificate, *, prefers: bool
+) -> None:
+    certificate(tmp_path, "server")
+    suites = ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")
+    (tmp_path / "web.yaml").write_text(
+        f"tls_server_config: {{cert_file: server.crt, key_file: server.key, cipher_suites: [{', '.join(suites)}],"
+        f" prefer_server_cipher_suites: {str(prefers).lower()}}}"
+    )
+    client = trusting(tmp_path, "server")
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    client.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256")
+    with (
+        running(tmp_path / "web.yaml") as port,
+        socket.create_connection(("localhost", port)) as plain,
+        client.wrap_socket(plain, server_hostname="localhost") as secured,
+    ):
+        cipher = secured.cipher()
+        assert cipher is not None
+        assert cipher[0] == f"ECDHE-ECDSA-AES{'128' if prefers else '256'}-GCM-SHA{'256' if prefers else '384'}"
 
 
 @pytest.fixture
