@@ -75,7 +75,7 @@ class _Record:
         self.background = 0.0
         self.has_skips = False
         """Whether the last scrape left out a part that a healthy node has."""
-        self._series_limit = series_limit
+        self._series_limit = None if collector.essential or collector.per_cpu else series_limit
         self._written: _Written | None = None
         self._writer = Writer()
 
@@ -206,7 +206,7 @@ class Registry:
                 record.state.record(now, outcome.seconds, 0, why)
             else:
                 parts.append(written.plain)
-                record.state.dropped += written.dropped
+                record.state.record_dropped(written.dropped, written.series)
                 record.state.record(now, outcome.seconds, written.series, None)
             (empty if record.is_empty(written) else found).append(name)
         self._empty.record(found, empty, token)
