@@ -309,7 +309,16 @@ SEPARATE_IMAGE_FS = filesystem("/var/lib/containerd", 50, device="/dev/sdc")
 
 def monitored(status: str) -> Series:
     """The operator's series of a target's Monitored condition."""
-    labels = 'target_namespace="monitoring",target="nodes",type="Monitored"'
+    return _condition("Monitored", status)
+
+
+def nodes_selected(status: str) -> Series:
+    """The operator's series of a target's NodesSelected condition."""
+    return _condition("NodesSelected", status)
+
+
+def _condition(kind: str, status: str) -> Series:
+    labels = f'target_namespace="monitoring",target="nodes",type="{kind}"'
     return {
         f'metricat_target_condition{{{labels},status="{one}"}}': steady(float(one == status))
         for one in ("True", "False", "Unknown")

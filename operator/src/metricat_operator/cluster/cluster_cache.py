@@ -143,6 +143,7 @@ class ClusterCache:
         return Facts(
             children={ObjectKey(child["kind"], child["metadata"]["name"]): child for child in children},
             nodes=self._nodes().matching(wanted),
+            all_nodes=self.all_nodes(),
             pods=tuple(agent_pod(pod) for pod in self._agents().get((namespace, label), ())),
             unserved=frozenset(kind for kind, cache in self.children.items() if not cache.served),
             instances=tuple(

@@ -29,6 +29,7 @@ class ConditionType(StrEnum):
         "Applied",
         ConditionInfo("Does every object that Metricat manages match the spec?", survives_internal_error=False),
     )
+    NODES_SELECTED = "NodesSelected", ConditionInfo("Does the spec select nodes, and so does each of its pools?")
     AGENTS_READY = (
         "AgentsReady",
         ConditionInfo("Does every node have a ready agent of the newest version?", summary="Ready"),

@@ -131,6 +131,7 @@ class PrometheusInstance:
 class Facts:
     """The facts that are relevant to one target.
 
+    `nodes` are those that meet the target's selector, `all_nodes` those of the cluster.
     `children` are the live objects that the target owns. `unserved` are the optional kinds that the API server lacks.
     `instances` are all objects that the Prometheus Operator runs. `namespace_labels` are the labels of the target's
     namespace. `rejections` are those of the current children by the Prometheus Operator. `query_results` are the
@@ -140,6 +141,7 @@ class Facts:
 
     children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
+    all_nodes: tuple[Node, ...] = ()
     pods: tuple[AgentPod, ...] = ()
     unserved: frozenset[str] = frozenset()
     instances: tuple[PrometheusInstance, ...] = ()

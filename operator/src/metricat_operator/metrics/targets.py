@@ -31,6 +31,11 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
     counts = {
         what: GaugeMetricFamily(f"metricat_target_nodes_{what}", text, labels=_TARGET) for what, text in _COUNTS.items()
     }
+    pools = GaugeMetricFamily(
+        "metricat_target_pool_nodes_desired",
+        "Nodes of each pool that should have an agent, if the target defines pools.",
+        labels=[*_TARGET, "pool"],
+    )
     uncovered = GaugeMetricFamily(
         "metricat_node_uncovered",
         "Always 1, for each node without the ready agent that it should have, with the reason.",
@@ -45,6 +50,8 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
         for what, family in counts.items():
             if what in status.get("nodes", {}):
                 family.add_metric(name, status["nodes"][what])
+        for pool in status.get("pools", []):
+            pools.add_metric([*name, pool["name"]], pool["desired"])
         for node in status.get("uncovered", []):
             uncovered.add_metric([*name, node["node"], node.get("pool", ""), node["reason"]], 1)
-    yield from (conditions, *counts.values(), uncovered)
+    yield from (conditions, *counts.values(), pools, uncovered)

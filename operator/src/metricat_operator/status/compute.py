@@ -21,6 +21,7 @@ from metricat_operator.status.conditions import (
 )
 from metricat_operator.status.coverage import Uncovered, coverage
 from metricat_operator.status.members import members, owned_by_older, updated, virtual
+from metricat_operator.status.node_selection import for_agents, nodes_selected
 from metricat_operator.status.notifications import notifications_configured
 
 MAX_UNCOVERED = 50
@@ -39,13 +40,16 @@ def compute_status(
     without = {node.node for node in uncovered}
     # A virtual node cannot have an agent: it is listed, and does not keep the target from being ready.
     fronts = [Uncovered(node, pool, Reason.VIRTUAL_NODE, _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
+    selection = nodes_selected(pools, parsed, facts, lost)
+    no_nodes = for_agents(selection)
     scraping = verification.scraped(
-        facts, [node.name for node in wanted], {node.node: node.reason for node in uncovered}
+        facts, [node.name for node in wanted], {node.node: node.reason for node in uncovered}, no_nodes
     )
     conditions = [
         accepted(parsed, lost, running=bool(facts.children)),
         applied(parsed, facts, child_errors),
-        agents_ready(wanted, uncovered, lost, facts, child_errors),
+        from_finding(ConditionType.NODES_SELECTED, selection),
+        agents_ready(wanted, uncovered, no_nodes, facts, child_errors),
         selected(target, parsed, facts),
         rules_loaded(target, parsed, facts, child_errors),
         from_finding(ConditionType.SCRAPED, scraping.finding),

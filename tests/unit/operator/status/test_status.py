@@ -57,6 +57,7 @@ def test_all_conditions_are_true() -> None:
     assert {c["type"]: c["status"] for c in found["conditions"]} == {
         "Accepted": "True",
         "Applied": "True",
+        "NodesSelected": "True",
         "AgentsReady": "True",
         "Selected": "Unknown",
         "RulesLoaded": "False",
