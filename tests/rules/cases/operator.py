@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import NONE, WARNING, monitored, nodes_selected
+from rules.cases.samples import NONE, WARNING, left, monitored, nodes_selected
 from support.promtool import Case, change, rate, steady
 
 DESIRED_0, DESIRED_2 = (
@@ -25,6 +25,12 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("not for long enough", 14, NONE, {**nodes_selected("False"), **DESIRED_0}),
         Case("selected", 30, NONE, {**nodes_selected("True"), **DESIRED_2}),
         Case("no nodes, which is allowed", 30, NONE, {**nodes_selected("True"), **DESIRED_0}),
+    ),
+    "MetricatOperatorsOverlap": (
+        Case("claimed by another", 16, WARNING, left("ClaimedByOther")),
+        Case("an older operator", 16, WARNING, left("OlderOperator")),
+        Case("not for long enough", 14, NONE, left("ClaimedByOther")),
+        Case("named by the annotation", 30, NONE, left("NamedOperator")),
     ),
     "MetricatNoLeader": (
         Case("no series", 6, WARNING),

@@ -317,6 +317,12 @@ def nodes_selected(status: str) -> Series:
     return _condition("NodesSelected", status)
 
 
+def left(reason: str) -> Series:
+    """The series of an operator that leaves a target to another operator."""
+    labels = f'target_namespace="monitoring",target="nodes",operator="team/metricat",reason="{reason}"'
+    return {f"metricat_target_managed_by_other{{{labels}}}": steady(1)}
+
+
 def _condition(kind: str, status: str) -> Series:
     labels = f'target_namespace="monitoring",target="nodes",type="{kind}"'
     return {

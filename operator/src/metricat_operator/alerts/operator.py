@@ -35,6 +35,20 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(
+        name="MetricatOperatorsOverlap",
+        meaning="The operators of two releases watch the same MonitoringTarget. One manages it, and the other leaves "
+        "it alone. It does not fire if the annotation metricat.dev/operator names the operator.",
+        expr="max by (target_namespace, target, operator, reason) "
+        '(metricat_target_managed_by_other{reason!="NamedOperator"}) == 1',
+        resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
+        summary="Two operators watch MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }}",
+        description="The operator {{ $labels.operator }} manages it, and the operator of another release leaves it "
+        "alone ({{ $labels.reason }}). Settings of the other release, such as the image of the agents, have no effect.",
+        action="Run kubectl get leaderfences -A to list the operators. Set operator.namespaces so that one operator "
+        "watches each namespace, or uninstall one release.",
+        levels=(Level("warning", None, "15m"),),
+    ),
+    Alert(
         name="MetricatNoLeader",
         meaning="No replica of the operator holds the Lease. Agents and alerts continue to work. Changes and new nodes "
         "are not reconciled, and statuses are stale.",

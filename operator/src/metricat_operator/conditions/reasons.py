@@ -36,6 +36,10 @@ def _accepted(meaning: str, remedy: str = "") -> ReasonInfo:
     return ReasonInfo(ConditionType.ACCEPTED, meaning, remedy)
 
 
+def _claimed(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.CLAIMED, meaning, remedy)
+
+
 def _applied(meaning: str, remedy: str = "") -> ReasonInfo:
     return ReasonInfo(ConditionType.APPLIED, meaning, remedy)
 
@@ -123,6 +127,57 @@ class Reason(StrEnum):
             "An agent of another target or pool still runs on the node.",
             "Wait for that agent to stop, unless its target is paused or rejected. To check, run: "
             "`kubectl get mtarget -A`",
+        ),
+    )
+
+    # Claimed
+    CLAIMED = "Claimed", _claimed("True: the message names the operator, as in `status.operator`.")
+    OTHER_OPERATORS = (
+        "OtherOperators",
+        _claimed(
+            "True: one operator manages the target. The operators of other releases also watch its namespace, and "
+            "leave it to that operator.",
+            "Let one operator watch each namespace (`operator.namespaces` in the chart), or name one: "
+            "`kubectl annotate mtarget NAME -n NAMESPACE metricat.dev/operator=NAMESPACE/NAME`",
+        ),
+    )
+    CLAIMED_BY_OTHER = (
+        "ClaimedByOther",
+        _claimed(
+            "Only in events, logs and metrics: this operator leaves the target to the operator that claimed it.",
+            "As for `OtherOperators`.",
+        ),
+    )
+    NAMED_OPERATOR = (
+        "NamedOperator",
+        _claimed(
+            "Only in events, logs and metrics: this operator leaves the target to the operator that its annotation "
+            "`metricat.dev/operator` names.",
+            "Nothing.",
+        ),
+    )
+    OPERATOR_NOT_FOUND = (
+        "OperatorNotFound",
+        _claimed(
+            "The annotation `metricat.dev/operator` names an operator that does not run, or that does not watch this "
+            "namespace. Another operator manages the target.",
+            "Correct or remove the annotation: `kubectl annotate mtarget NAME -n NAMESPACE metricat.dev/operator-`",
+        ),
+    )
+    OLDER_OPERATOR = (
+        "OlderOperator",
+        _claimed(
+            "An operator of an older version manages the target. That version does not read claims, so the newer "
+            "operator leaves the target to it.",
+            "Upgrade or uninstall the release that the message names.",
+        ),
+    )
+    CLAIM_NOT_STORED = (
+        "ClaimNotStored",
+        _claimed(
+            "The CRD is older than the operator and has no `status.operator`. An operator of another release cannot "
+            "detect that the target has an operator.",
+            "Update the CRDs: `kubectl apply --server-side --force-conflicts -f crds`",
         ),
     )
 

@@ -25,6 +25,7 @@ class ConditionType(StrEnum):
     about: ConditionInfo
 
     ACCEPTED = "Accepted", ConditionInfo("Is the spec valid?", summary="Ready")
+    CLAIMED = "Claimed", ConditionInfo("Does one operator manage the target, and no other one?")
     APPLIED = (
         "Applied",
         ConditionInfo("Does every object that Metricat manages match the spec?", survives_internal_error=False),

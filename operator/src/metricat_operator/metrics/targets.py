@@ -1,10 +1,10 @@
 """Metrics of the targets' statuses, which alerts use. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from metricat_operator.facts.model import Manifest
+from metricat_operator.facts.model import Manifest, OperatorClaim
 
 _TARGET = ["target_namespace", "target"]
 """Not `namespace`: Prometheus sets that label to the namespace of the scraped pod."""
@@ -15,6 +15,18 @@ _COUNTS = {
     "updated": "Nodes with the newest agent.",
     "uncovered": "Nodes without the ready agent that they should have.",
 }
+
+
+def left_families(left: Mapping[tuple[str, str], OperatorClaim]) -> Iterator[Metric]:
+    """Yield the targets that this operator leaves to others, by namespace and name. Only the leader has them."""
+    family = GaugeMetricFamily(
+        "metricat_target_managed_by_other",
+        "Always 1, for each target that this operator watches and leaves to the operator of another release.",
+        labels=[*_TARGET, "operator", "reason"],
+    )
+    for (namespace, name), claim in sorted(left.items()):
+        family.add_metric([namespace, name, claim.operator, str(claim.reason)], 1)
+    yield family
 
 
 def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:

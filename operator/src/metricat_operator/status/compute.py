@@ -7,12 +7,13 @@ from metricat_operator import verification
 from metricat_operator.api.parse import Parsed
 from metricat_operator.conditions import Condition, ConditionType, Reason
 from metricat_operator.conditions.types import TYPES
-from metricat_operator.facts.model import ChildError, Facts, Manifest
+from metricat_operator.facts.model import ChildError, Facts, Manifest, OperatorClaim
 from metricat_operator.status.causes import EXPECTED
 from metricat_operator.status.conditions import (
     accepted,
     agents_ready,
     applied,
+    claimed,
     from_finding,
     monitored,
     ready,
@@ -47,6 +48,7 @@ def compute_status(
     )
     conditions = [
         accepted(parsed, lost, running=bool(facts.children)),
+        claimed(target, facts.claim),
         applied(parsed, facts, child_errors),
         from_finding(ConditionType.NODES_SELECTED, selection),
         agents_ready(wanted, uncovered, no_nodes, facts, child_errors),
@@ -60,6 +62,7 @@ def compute_status(
     before = _conditions(target.get("status", {}))
     found: Manifest = {
         "observedGeneration": generation,
+        **({"operator": facts.claim.operator} if facts.claim.operator and facts.claim.stored else {}),
         "conditions": [_stamped(one, before, generation, now).manifest() for one in conditions],
         "nodes": {
             "desired": len(wanted),
@@ -83,6 +86,21 @@ def compute_status(
             for pool in pools
         ]
     return found
+
+
+def claim_status(target: Manifest, claim: OperatorClaim) -> Manifest:
+    """Return the earlier status with the claim of this operator."""
+    return {**target.get("status", {}), "operator": claim.operator}
+
+
+def claimed_condition(target: Manifest, claim: OperatorClaim, now: str) -> Manifest | None:
+    """Return the condition `Claimed` as an operator reports it that does not manage the target; None if unchanged."""
+    before = _conditions(target.get("status", {}))
+    found = claimed(target, claim)
+    old = before.get(ConditionType.CLAIMED)
+    if old and (old.holds, old.reason, old.message) == (found.holds, found.reason, found.message):
+        return None
+    return _stamped(found, before, target["metadata"]["generation"], now).manifest()
 
 
 def internal_error_status(target: Manifest, message: str, now: str) -> Manifest:

@@ -8,7 +8,7 @@ from metricat_operator import naming, verification
 from metricat_operator.api.parse import Parsed
 from metricat_operator.child_kinds import wanted_kinds
 from metricat_operator.conditions import Condition, ConditionType, Reason
-from metricat_operator.facts.model import ChildError, Facts, Manifest, Node
+from metricat_operator.facts.model import ChildError, Facts, Manifest, Node, OperatorClaim
 from metricat_operator.status.coverage import Uncovered
 from metricat_operator.status.members import daemon_sets, updated
 from metricat_operator.status.node_selection import shares
@@ -53,6 +53,54 @@ def _sentences(messages: Sequence[str]) -> str:
     """Join messages; each but the last gets a full stop."""
     *others, last = messages or [""]
     return " ".join([*(f"{message.removesuffix('.')}." for message in others), last])
+
+
+_LEFT = {
+    Reason.CLAIMED_BY_OTHER: "it claimed the target first",
+    Reason.NAMED_OPERATOR: f"the annotation {naming.OPERATOR_ANNOTATION} names it",
+}
+
+
+def claimed(target: Manifest, claim: OperatorClaim) -> Condition:
+    """Return whether one operator manages the target, and no other one."""
+    found = _claim_finding(target, claim)
+    return from_finding(ConditionType.CLAIMED, found)
+
+
+def _claim_finding(target: Manifest, claim: OperatorClaim) -> Finding:
+    name, namespace = target["metadata"]["name"], target["metadata"]["namespace"]
+    annotate = f"kubectl annotate mtarget {name} -n {namespace} --overwrite {naming.OPERATOR_ANNOTATION}"
+    manages = f"The operator {claim.operator} manages this MonitoringTarget"
+    if claim.reason is Reason.OLDER_OPERATOR:
+        message = (
+            f"{manages}. Its version does not read claims, so newer operators do not write. Upgrade or uninstall it."
+        )
+        return Finding(holds=False, reason=Reason.OLDER_OPERATOR, message=message)
+    if not claim.mine:
+        message = (
+            f"{manages}, because {_LEFT[claim.reason]}. This operator does not write. To use another operator, run: "
+            f"{annotate}=NAMESPACE/NAME"
+        )
+        return Finding(holds=False, reason=claim.reason, message=message)
+    if not claim.stored:
+        message = (
+            f"{manages}, but the CRD has no status.operator, so other operators cannot see it. Update the CRDs: "
+            "kubectl apply --server-side --force-conflicts -f crds"
+        )
+        return Finding(holds=False, reason=Reason.CLAIM_NOT_STORED, message=message)
+    if claim.not_found:
+        message = (
+            f"The annotation {naming.OPERATOR_ANNOTATION} names {claim.not_found}, which does not run or does not "
+            f"watch this namespace. {manages}. Correct or remove the annotation: {annotate}-"
+        )
+        return Finding(holds=False, reason=Reason.OPERATOR_NOT_FOUND, message=message)
+    if claim.others:
+        message = (
+            f"{manages}. {_and(claim.others)} may also write in this namespace, and leaves the target alone. Let one "
+            f"operator watch each namespace (operator.namespaces), or name one: {annotate}={claim.operator}"
+        )
+        return Finding(holds=True, reason=Reason.OTHER_OPERATORS, message=message)
+    return Finding(holds=True, reason=Reason.CLAIMED, message=f"{manages}.")
 
 
 def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Condition:
