@@ -1,4 +1,4 @@
-"""A second release for one namespace, beside the release for the whole cluster."""
+"""Two releases: one for the whole cluster, and one for one namespace."""
 
 import json
 import time

@@ -27,7 +27,7 @@ EXPIRED_SECONDS = 120.0
 
 @pytest.fixture(scope="module")
 def second(cluster: Cluster, operator: RunningOperator, replica: Any) -> Iterator[RunningOperator]:
-    """The operator of a release for some namespaces, beside the one for all."""
+    """The operator of a second release, for some namespaces; the first one watches all."""
     for place in PLACES:
         cluster.do("create", "namespace", place)
     install_chart(cluster, "team", f"operator.namespaces={{{','.join(PLACES)}}}")

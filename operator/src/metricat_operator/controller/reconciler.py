@@ -89,7 +89,7 @@ class Reconciler:
         Raises:
             TemporaryChildError: a temporary failure, reported in the status; retry later.
             TargetGoneError: the target no longer exists.
-            ClaimLostError: another operator claimed the target meanwhile.
+            ClaimLostError: another operator claimed the target since it was read.
         """
         if "deletionTimestamp" in target["metadata"]:
             return target  # the garbage collector deletes the children by their owner references

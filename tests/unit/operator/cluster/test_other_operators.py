@@ -64,7 +64,7 @@ def test_other_operators_and_a_missing_one_are_reported() -> None:
     assert decide(ME, target(ME, ME), [RUNS]) == OperatorClaim(ME), "the annotation shows that the overlap is intended"
 
 
-def test_null_annotations_and_status_are_no_claim() -> None:
+def test_target_without_annotations_and_status_is_not_claimed() -> None:
     found = {"metadata": {"name": "nodes", "namespace": "team", "annotations": None}, "status": None}
     assert decide(ME, found, []) == OperatorClaim(ME)
 
