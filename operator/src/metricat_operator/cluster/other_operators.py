@@ -14,6 +14,7 @@ import structlog
 from metricat_operator import naming
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import LEASE, SUBJECT_ACCESS_REVIEW
+from metricat_operator.cluster.outage import Outage
 from metricat_operator.cluster.watch import Cache, kept_metadata
 from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Manifest, OperatorClaim
@@ -98,6 +99,8 @@ class OtherOperators:
         self._clock = clock
         self._leases: dict[str, _Lease] = {}
         self._reviews: dict[tuple[str, str], tuple[float, bool]] = {}
+        self._reads = Outage("read the Lease of another operator")
+        self._access_reviews = Outage("review the access of another operator")
         self._not_stored_until = float("-inf")
 
     async def run(self) -> None:
@@ -149,9 +152,12 @@ class OtherOperators:
         try:
             spec = (await self._client.get(LEASE, namespace, name)).get("spec") or {}
         except ApiError as error:
-            if error.status != 404:
-                log.warning("cannot read the Lease of another operator", lease=identity, error=str(error))
+            if error.status == 404:
+                self._reads.ended()
+            else:
+                self._reads.failed(str(error), lease=identity)
             return
+        self._reads.ended()
         if spec.get("holderIdentity") and spec != lease.spec:
             self._leases[identity] = _Lease(self._clock(), spec)
 
@@ -173,8 +179,9 @@ class OtherOperators:
         try:
             found = await self._client.create(kind, {"apiVersion": kind.api_version, "kind": kind.name, **review})
         except ApiError as error:
-            log.warning("cannot review the access of another operator", operator=identity, error=str(error))
+            self._access_reviews.failed(str(error), operator=identity)
             return True
+        self._access_reviews.ended()
         allowed = bool(found.get("status", {}).get("allowed"))
         self._reviews[identity, namespace] = (self._clock() + _REVIEW_SECONDS, allowed)
         return allowed
