@@ -115,6 +115,10 @@ class Proxied:
         """Inject a fault for this time, disturb the target during it, and wait for convergence."""
         sys.stderr.write(f"{name}\n")
         with self.proxy.inject(fault, match):
+            if self.runs():
+                self.proxy.drop()  # ended watches are followed by lists
+            else:
+                self.operator.start()
             converged = self.disturb()
             time.sleep(seconds)
             assert self.proxy.hits, f"{name}: no request got the fault"
@@ -483,9 +487,9 @@ def test_restored_etcd(running: Proxied, control_plane: ControlPlane) -> None:
 MATCHES: dict[str, Match] = {
     "lists": fault_proxy.lists,
     "watches": fault_proxy.watches,
-    "discovery": fault_proxy.discovery,
     "writes": fault_proxy.writes,
     "Leases": fault_proxy.leases,
+    "kopf's requests": fault_proxy.kopf,
 }
 
 
@@ -493,7 +497,33 @@ MATCHES: dict[str, Match] = {
 @pytest.mark.parametrize("match", MATCHES)
 def test_each_fault_in_one_kind_of_request(running: Proxied, match: str) -> None:
     for name, fault in FAULTS.items():
-        if match == "discovery":
-            running.operator.stop()
-            running.operator.start()
         running.survive(f"{name}, {match}", fault, MATCHES[match], 6.0)
+
+
+@pytest.mark.slow
+def test_each_fault_in_discovery_at_start(running: Proxied) -> None:
+    for name, fault in FAULTS.items():
+        assert running.operator.stop() == 0
+        running.survive(f"{name}, discovery at start", fault, fault_proxy.discovery, 4.0)
+
+
+OUTAGES = (
+    "500",
+    "503",
+    "429, 1 s",
+    "429, date",
+    "429, 120 s",
+    "401",
+    "403",
+    "404",
+    "410",
+    "200, HTML",
+    "reset",
+    "stall",
+)
+
+
+@pytest.mark.slow
+def test_outage_longer_than_every_delay(running: Proxied) -> None:
+    for name in OUTAGES:
+        running.survive(f"{name}, all requests, 35 s", FAULTS[name], fault_proxy.everything, 35.0)
