@@ -123,7 +123,7 @@ class Proxied:
             time.sleep(seconds)
             assert self.proxy.hits, f"{name}: no request got the fault"
             assert self.runs(), f"{name}: the operator exited"
-            assert self.probe("healthz")[0] == 200
+            eventually(lambda: self.probe("healthz")[0] == 200, START_SECONDS)
         self.recover(name, converged)
 
 
@@ -183,15 +183,15 @@ STARTS = ("401", "403", "410", "429, date", "503", "200, HTML", "200, cut", "200
 def test_operator_starts_during_a_fault(proxied: Proxied, cluster: Cluster, namespace: str, name: str) -> None:
     proxied.namespace = namespace
     cluster.apply(target(namespace))
-    with proxied.proxy.inject(FAULTS[name]):
-        proxied.operator.start()
-        time.sleep(4.0)
-        assert proxied.runs()
-        assert proxied.probe("healthz")[0] == 200
-        code, text = proxied.probe("readyz")
-        assert code == 503
-        assert text.startswith("not yet listed: Node")
     try:
+        with proxied.proxy.inject(FAULTS[name]):
+            proxied.operator.start()
+            eventually(lambda: proxied.probe("healthz")[0] == 200, START_SECONDS)
+            time.sleep(3.0)
+            assert proxied.runs()
+            code, text = proxied.probe("readyz")
+            assert code == 503
+            assert text.startswith("not yet listed: Node")
         proxied.recover(f"{name}, at start", lambda: cluster.get("daemonset", CHILD, namespace) is not None)
         assert proxied.operator.stop() == 0
     finally:
@@ -205,6 +205,16 @@ def test_readiness_reports_the_reason_of_an_outage_and_liveness_ignores_it(runni
         eventually(
             lambda: "cannot read or write the Lease monitoring/metricat: injected" in running.probe("readyz")[1], 60
         )
+        assert running.probe("readyz")[0] == 503
+        assert running.probe("healthz") == (200, "ok\n")
+    eventually(running.ready, CONVERGED_SECONDS)
+
+
+@pytest.mark.slow
+def test_readiness_reports_writes_that_fail(running: Proxied) -> None:
+    with running.proxy.inject(FAULTS["500"], fault_proxy.writes):
+        running.disturb()
+        eventually(lambda: "cannot write any object: injected\n" in running.probe("readyz")[1], 60)
         assert running.probe("readyz")[0] == 503
         assert running.probe("healthz") == (200, "ok\n")
     eventually(running.ready, CONVERGED_SECONDS)
