@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CHIPS = gauge("node_hwmon_chip_names", "1, labeled with the name of a chip.", "chip", "chip_name")
 LABEL = gauge("node_hwmon_sensor_label", "1, labeled with the label of a sensor.", "chip", "sensor", "label")
 _SENSOR = re.compile(r"(in|cpu|fan|pwm|temp|curr|power|energy|humidity|intrusion|freq)(\d+)(?:_(\w+))?$")
+_FREQUENCY = re.compile(r"freq[0-9]+_input")
 _CHIP_FILES = {
     # Files of the whole chip: their family, and the factor that converts to its unit.
     file: (gauge(f"node_hwmon_{name}", text, "chip", "sensor"), share)
@@ -188,8 +189,17 @@ def text_with_unit(kind: str, element: str) -> str:
     return f"Value of {kind}N_{element} of a sensor (kernel: hwmon/sysfs-interface.rst), in {unit}."
 
 
+def frequency_names(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of a chip's frequency sensors: their labels, as in node_exporter, where that is unique."""
+    sensors = [file.removesuffix("_input") for file in files if _FREQUENCY.fullmatch(file)]
+    wanted = {sensor: clean(files.get(f"{sensor}_label", "")) or sensor for sensor in sensors}
+    counts = Counter(wanted.values())
+    return {sensor: name if counts[name] == 1 and name not in sensors else sensor for sensor, name in wanted.items()}
+
+
 def numbers(key: str, chip: Chip, sensors: Filter, skips: Skips) -> Iterator[tuple[Family, Sample]]:
     """Yield the samples of a chip in base units."""
+    frequencies = frequency_names(chip.files)
     for file in chip.files:
         found = _SENSOR.match(file)
         sensor, element = (f"{found[1]}{found[2]}", found[3] or "") if found else (f"{file}0", "")
@@ -205,7 +215,7 @@ def numbers(key: str, chip: Chip, sensors: Filter, skips: Skips) -> Iterator[tup
         else:
             family, share = family_of(found[1], element)
         if family.name == "node_hwmon_freq_freq_mhz":
-            sensor = clean(chip.files.get(f"{sensor}_label", "")) or sensor
+            sensor = frequencies[sensor]
         yield family, ((key, sensor), number * share)
 
 
