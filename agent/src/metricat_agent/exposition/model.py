@@ -17,7 +17,10 @@ part's name, which is ``_bucket``, ``_sum``, ``_count`` or empty. The label's va
 Sample = tuple[tuple[str, ...], float]
 """The values of the family's labels, in the order of the labels, and a number in the family's unit."""
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+"""Prometheus reserves labels that begin with two underscores."""
+_NO_SUFFIX = ("",)
+_SUFFIXES = {"histogram": ("", "_bucket", "_sum", "_count", "_created"), "summary": ("", "_sum", "_count", "_created")}
 UNITS = ("seconds", "bytes", "hertz", "celsius", "ratio", "volts", "amps", "watts", "joules", "rpm")
 
 
@@ -34,6 +37,21 @@ class Family:
         """Reject a name that would make the page invalid: some names come from the kernel or a file."""
         if not _NAME.fullmatch(self.name) or not all(map(_LABEL.fullmatch, self.labels)):
             raise ValueError(f"{self.name!r} with the labels {self.labels} is not a valid metric name")
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"{self.name} has a label twice: {self.labels}")
+
+    @property
+    def page_names(self) -> tuple[str, ...]:
+        """The names that no other family of a page may have: its own, and those of its parts."""
+        return tuple([self.name + suffix for suffix in _SUFFIXES.get(self.kind, _NO_SUFFIX)])
+
+    @property
+    def openmetrics_names(self) -> tuple[str, ...]:
+        """Names that OpenMetrics reserves for a counter. They are free if the counter has the type unknown there."""
+        if self.kind != "counter" or not self.name.endswith("_total"):
+            return ()
+        short = self.name.removesuffix("_total")
+        return (short, f"{short}_created") if short else ()
 
     @property
     def unit(self) -> str:

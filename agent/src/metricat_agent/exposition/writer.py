@@ -7,15 +7,15 @@ docs/design/0005 and docs/design/0015.
 
 from __future__ import annotations
 
-from math import inf, isfinite, isnan
-from typing import TYPE_CHECKING, Literal
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple
 
-from metricat_agent.exposition.model import BOUNDS, Family
+from metricat_agent.exposition.layout import Format, Layout, Shape, lay_out
+from metricat_agent.exposition.text import number_text
 
 if TYPE_CHECKING:
     from metricat_agent.exposition.model import Metrics
 
-Format = Literal["text", "openmetrics"]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CONTENT_TYPES: dict[Format, str] = {
     "text": CONTENT_TYPE,
@@ -24,87 +24,39 @@ CONTENT_TYPES: dict[Format, str] = {
 TRAILERS: dict[Format, str] = {"text": "", "openmetrics": "# EOF\n"}
 """The last line of a page."""
 _PLAIN = frozenset((int, float))
-_Shape = list["Family | tuple[str, ...]"]
-"""Families, each followed by the label values of its series."""
+NO_NAMES: frozenset[str] = frozenset()
 
 
-def utf8(text: str) -> str:
-    r"""Return the text as valid UTF-8; other bytes become escapes such as ``\xff``."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+class _Known(NamedTuple):
+    """What a layout was made from, and the layout."""
 
-
-def label_text(value: str) -> str:
-    """Return a label's value, escaped as between the quotes."""
-    return utf8(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
-
-
-def number_text(value: float) -> str:
-    """Return the text of a number, which parses back to the same number."""
-    if isinstance(value, int):
-        return str(int(value))
-    if value in (inf, -inf):
-        return "+Inf" if value > 0 else "-Inf"
-    return "NaN" if isnan(value) else repr(value)
-
-
-def head_text(family: Family) -> str:
-    """Return the HELP and TYPE lines of a family in the text format."""
-    text = utf8(family.help).replace("\\", r"\\").replace("\n", r"\n")
-    return f"# HELP {family.name} {text}\n# TYPE {family.name} {family.kind}\n"
-
-
-def openmetrics_head_text(family: Family) -> str:
-    """Return the HELP and TYPE lines in OpenMetrics.
-
-    The family of a counter drops the suffix ``_total``. A counter without that suffix has the type unknown.
-    """
-    name, kind = family.name, family.kind
-    if kind == "counter" and name.endswith("_total"):
-        name = name.removesuffix("_total")
-    elif kind in ("counter", "untyped"):
-        return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} unknown\n"
-    return f"# HELP {name} {label_text(family.help)}\n# TYPE {name} {kind}\n"
-
-
-def series_text(family: Family, values: tuple[str, ...], fmt: Format = "text") -> str:
-    """Return a line up to its number; raise ValueError if the number of label values differs from the family's."""
-    if not values and not family.labels:
-        return f"{family.name} "
-    if family.kind in BOUNDS:
-        return _part_text(family, values, fmt)
-    pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in zip(family.labels, values, strict=True))
-    return f"{family.name}{{{pairs}}} "
-
-
-def _part_text(family: Family, values: tuple[str, ...], fmt: Format) -> str:
-    """Return a line of a histogram or summary up to its number; OpenMetrics requires bounds as floats."""
-    *values_of_labels, part = values
-    shown = {label: value for label, value in zip(family.labels, values_of_labels, strict=True) if value}
-    bound = BOUNDS[family.kind]
-    if fmt == "openmetrics" and bound in shown:
-        shown[bound] = number_text(float(shown[bound]))
-    pairs = ",".join(f'{label}="{label_text(value)}"' for label, value in shown.items())
-    return f"{family.name}{part}{{{pairs}}} " if pairs else f"{family.name}{part} "
+    shape: Shape
+    taken: frozenset[str]
+    unknown: frozenset[str]
+    layout: Layout
 
 
 class Writer:
     """Writes the metrics of one source repeatedly: everything but the numbers is written only when it changes.
 
     A source mostly has the same families with the same labels at every scrape. The text around the numbers is written
-    and escaped once, as a template for all numbers.
+    and escaped once, as a template for all numbers. The search for duplicates is part of that.
     """
 
     def __init__(self) -> None:
-        self._known: dict[Format, tuple[_Shape, str]] = {}
+        self._known: dict[Format, _Known] = {}
 
-    def text(self, metrics: Metrics, fmt: Format = "text") -> str:
-        """Return the metrics in their order, without families that have no series.
+    def text(self, metrics: Metrics, fmt: Format = "text", taken: frozenset[str] = NO_NAMES) -> str:
+        """Return the metrics as text. See `write`."""
+        return self.write(metrics, fmt, taken)[0]
 
-        Raises ValueError or TypeError for an invalid sample: too few labels, or a value that is not a number.
+    def write(self, metrics: Metrics, fmt: Format = "text", taken: frozenset[str] = NO_NAMES) -> tuple[str, Layout]:
+        """Return the metrics in their order, without families that have no series, and their layout.
+
+        ``taken`` are the names of other families of the page; series with such names are left out. Raises
+        ValueError, TypeError or OverflowError for an invalid sample: too few labels, or a value that is not a number.
         """
-        shape: _Shape = []
+        shape: Shape = []
         values: list[float] = []
         for family, samples in metrics:
             if samples:
@@ -112,24 +64,21 @@ class Writer:
                 for labels, value in samples:
                     shape.append(labels)
                     values.append(value)
-        known, template = self._known.get(fmt, ([], ""))
-        if shape != known:
-            template = _template(shape, fmt)
-            self._known[fmt] = (shape, template)
         # Most numbers are plain ints and finite floats, and Prometheus reads their notation in Python.
-        if _PLAIN.issuperset(map(type, values)) and isfinite(sum(values)):
-            return template % tuple(values)
-        return template % tuple(map(number_text, values))
+        is_plain = _PLAIN.issuperset(map(type, values)) and isfinite(sum(values, 0.0))
+        unknown = NO_NAMES
+        if fmt == "openmetrics" and not (is_plain and min(values, default=0) >= 0):
+            unknown = _invalid_counters(metrics)
+        known = self._known.get(fmt)
+        if known is None or known.shape != shape or known.taken != taken or known.unknown != unknown:
+            known = self._known[fmt] = _Known(shape, taken, unknown, lay_out(shape, fmt, taken, unknown))
+        layout = known.layout
+        if layout.order is not None:
+            values = [values[position] for position in layout.order]
+        return layout.template % tuple(values if is_plain else map(number_text, values)), layout
 
 
-def _template(shape: _Shape, fmt: Format) -> str:
-    """Return the page of metrics with this shape, with ``%s`` for each number."""
-    head = head_text if fmt == "text" else openmetrics_head_text
-    parts: list[str] = []
-    for item in shape:
-        if isinstance(item, Family):
-            family = item
-            parts.append(head(family).replace("%", "%%"))
-        else:
-            parts.append(f"{series_text(family, item, fmt).replace('%', '%%')}%s\n")
-    return "".join(parts)
+def _invalid_counters(metrics: Metrics) -> frozenset[str]:
+    """Return the counters with a value that OpenMetrics does not allow: below zero, or not a number."""
+    counters = [(family.name, samples) for family, samples in metrics if family.kind == "counter"]
+    return frozenset([name for name, samples in counters if [value for _, value in samples if not value >= 0]])

@@ -16,6 +16,7 @@ REASONS = {
     "missing": "A file that must belong to a listed device does not exist.",
     "other_namespace": "The kernel reports the value only in the host's network namespace, where the agent is not.",
     "io_error": "Reading fails with another error, such as EIO.",
+    "duplicate": "The page has the series already, or another of its families needs the name.",
     "unparsable": "The content is empty, cut, or not in the format of the kernel.",
 }
 """By the value of the label ``reason``: its meaning."""

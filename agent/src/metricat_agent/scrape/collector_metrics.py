@@ -13,7 +13,7 @@ from metricat_agent.exposition.model import Metrics, Sample, counter, gauge
 from metricat_agent.host.skips import EXPECTED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 DURATION = gauge(
     "node_scrape_collector_duration_seconds",
@@ -74,7 +74,6 @@ class CollectorState:
         self.series = 0
         self.errors = 0
         self.dropped = 0
-        self._drops = False
         self.last_success: float | None = None
         self.why: str | None = None
         """Why the last scrape failed; None if it succeeded."""
@@ -101,27 +100,23 @@ class CollectorState:
                 _LOG.warning("collector %s works again", *self.labels)
         self.why = why
 
-    def record_dropped(self, dropped: int, kept: int) -> None:
-        """Count the series above the limit; log when dropping begins and ends."""
-        self.dropped += dropped
-        if bool(dropped) == self._drops:
-            return
-        self._drops = bool(dropped)
-        if dropped:
-            _LOG.warning(
-                "collector %s: dropped %d of %d series, which exceed --collector.series-limit. "
-                "Exclude devices, or raise the limit",
-                *(*self.labels, dropped, kept + dropped),
-            )
-        else:
-            _LOG.warning("collector %s is within --collector.series-limit again", *self.labels)
-
     def record_skips(self, found: Mapping[tuple[str, str], str]) -> None:
         """Count the parts that the collector left out. Log the first parts that were not left out before."""
+        self._count([reason for reason, _ in found])
+        self._log_new(found)
+
+    def record_duplicates(self, series: Mapping[str, int]) -> None:
+        """Count the series that the page has already, or whose name is taken. Log the names of their families once."""
+        self._count(["duplicate"], sum(series.values()))
+        self._log_new({("duplicate", name): f"{number} series" for name, number in series.items()})
+
+    def _count(self, reasons: Iterable[str], number: int = 1) -> None:
         skipped = dict(self.skipped)
-        for reason, _ in found:
-            skipped[reason] = skipped.get(reason, 0) + 1
+        for reason in reasons:
+            skipped[reason] = skipped.get(reason, 0) + number
         self.skipped = skipped  # a scrape that does not wait for this collector reads it at the same time
+
+    def _log_new(self, found: Mapping[tuple[str, str], str]) -> None:
         new = [key for key in found if key not in self._skipped_parts]
         if not new or len(self._skipped_parts) >= _MOST_NAMED:
             return

@@ -16,22 +16,24 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.compression import gzipped
-from metricat_agent.exposition.writer import CONTENT_TYPES, TRAILERS, Format, Writer
+from metricat_agent.exposition.writer import CONTENT_TYPES, NO_NAMES, TRAILERS, Writer
 from metricat_agent.host.skips import EXPECTED
 from metricat_agent.scrape import collector_metrics, cpu_limiter
 from metricat_agent.scrape.cpu_limiter import CpuLimiter, CpuLimits
 from metricat_agent.scrape.empty_collectors import EmptyCollectors
 from metricat_agent.scrape.executor import CollectorExecutor, ExecutorLimits, Outcome
+from metricat_agent.scrape.page_names import PageNames
 from metricat_agent.scrape.series_limit import DEFAULT_LIMIT, limit_series
 from metricat_agent.scrape.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from metricat_agent.exposition.layout import Format, Layout
     from metricat_agent.exposition.model import Metrics
+    from metricat_agent.scrape.page_names import Sources
 
 FAMILIES = (*collector_metrics.FAMILIES, *cpu_limiter.FAMILIES)
-_OUR_NAMES = frozenset(family.name for family in FAMILIES)
 
 
 class UnknownCollectorError(Exception):
@@ -59,10 +61,10 @@ class _Written:
 
     metrics: Metrics
     fmt: Format
+    taken: frozenset[str]
     plain: bytes
-    kept: Metrics
-    """The metrics within the limit of series."""
-    series: int
+    layout: Layout | None
+    """Of the metrics within the limit of series; None until they are written."""
     dropped: int
 
 
@@ -75,9 +77,10 @@ class _Record:
         self.background = 0.0
         self.has_skips = False
         """Whether the last scrape left out a part that a healthy node has."""
-        self._series_limit = None if collector.essential or collector.per_cpu else series_limit
+        self._series_limit = series_limit
         self._written: _Written | None = None
         self._writer = Writer()
+        self._conflict_writer = Writer()
 
     def collected(self, fmt: Format) -> _Written:
         """Collect and write in one go, while the data is in the CPU's cache.
@@ -96,21 +99,41 @@ class _Record:
                 self.has_skips = not all(reason in EXPECTED for reason, _ in found)
                 self.state.record_skips(found)
         if self.collector.yields_to_others:
-            return _Written(metrics, fmt, b"", metrics, 0, 0)
-        return self.written(metrics, fmt)
+            return _Written(metrics, fmt, NO_NAMES, b"", None, 0)
+        return self.written(metrics, fmt, NO_NAMES)
 
     def is_empty(self, written: _Written | None) -> bool:
         """Return whether the collector found nothing on the host, without an error."""
-        return not (written is None or written.series or self.has_skips or self.collector.yields_to_others)
+        if written is None or self.has_skips or self.collector.yields_to_others:
+            return False
+        return written.layout is None or not (written.layout.series or written.layout.duplicates)
 
-    def written(self, metrics: Metrics, fmt: Format) -> _Written:
-        """Return the metrics as text, within the limit of series."""
+    def written(self, metrics: Metrics, fmt: Format, taken: frozenset[str]) -> _Written:
+        """Return the metrics as text, within the limit of series and without the names that are taken."""
         written = self._written
-        if written is None or written.metrics is not metrics or written.fmt != fmt:
-            kept, series, dropped = limit_series(metrics, self._series_limit)
-            plain = self._writer.text(kept, fmt).encode()
-            written = self._written = _Written(metrics, fmt, plain, kept, series, dropped)
+        if written is None or written.metrics is not metrics or written.fmt != fmt or written.taken != taken:
+            written = self._written = self._write(self._writer, metrics, fmt, taken)
         return written
+
+    def rewritten(self, metrics: Metrics, fmt: Format, taken: frozenset[str]) -> _Written:
+        """Return the same, while another scrape may run the collector and write its metrics."""
+        return self._write(self._conflict_writer, metrics, fmt, taken)
+
+    def _write(self, writer: Writer, metrics: Metrics, fmt: Format, taken: frozenset[str]) -> _Written:
+        kept, _, dropped = limit_series(metrics, self._series_limit)
+        text, layout = writer.write(kept, fmt, taken)
+        return _Written(metrics, fmt, taken, text.encode(), layout, dropped)
+
+    def record(self, now: int, seconds: float, written: _Written | None, why: str | None) -> None:
+        """Record what the page has of the collector."""
+        layout = written.layout if written is not None else None
+        if written is None or layout is None:
+            self.state.record(now, seconds, 0, why)
+            return
+        self.state.dropped += written.dropped
+        if layout.duplicates:
+            self.state.record_duplicates(layout.duplicates)
+        self.state.record(now, seconds, layout.series, None)
 
 
 class Registry:
@@ -149,6 +172,7 @@ class Registry:
         self._empty = EmptyCollectors(uevents)
         self._writer = Writer()
         self._writing = threading.Lock()
+        self._page_names = PageNames(FAMILIES)
         optional = [name for name, record in self._records.items() if not record.collector.essential]
         self._cpu_limiter = CpuLimiter(optional, cpu_limits)
         self._executor: CollectorExecutor[_Written] = CollectorExecutor(limits, timer)
@@ -194,20 +218,20 @@ class Registry:
         found: list[str] = []
         empty: list[str] = []
         now = int(self._clock())  # whole seconds are exact enough for an age of hours, and shorter
+        conflicts, taken = self._page_names.check(_sources(selected, outcomes))
         for name in selected:
             outcome, record = outcomes[name], self._records[name]
             written, why = outcome.result, outcome.why
-            if written is not None and record.collector.yields_to_others:
+            if written is not None and written.layout is None:
                 try:
-                    written = record.written(_without_taken_names(written.metrics, outcomes), fmt)
+                    written = record.written(written.metrics, fmt, taken)
                 except Exception as error:  # noqa: BLE001 -- invalid metrics must not cost the others' series
                     written, why = None, f"{type(error).__name__}: {error}"
-            if written is None:
-                record.state.record(now, outcome.seconds, 0, why)
-            else:
+            elif written is not None and name in conflicts:
+                written = record.rewritten(written.metrics, fmt, conflicts[name])
+            if written is not None:
                 parts.append(written.plain)
-                record.state.record_dropped(written.dropped, written.series)
-                record.state.record(now, outcome.seconds, written.series, None)
+            record.record(now, outcome.seconds, written, why)
             (empty if record.is_empty(written) else found).append(name)
         self._empty.record(found, empty, token)
         return parts
@@ -227,10 +251,11 @@ class Registry:
                 self._records[name].collector.suspend()
 
 
-def _without_taken_names(metrics: Metrics, outcomes: Mapping[str, Outcome[_Written]]) -> Metrics:
-    """Return the metrics without the families that the registry or another collector exposes."""
-    taken = set(_OUR_NAMES)
-    for outcome in outcomes.values():
-        if outcome.result is not None and outcome.result.metrics is not metrics:
-            taken.update(family.name for family, _ in outcome.result.kept)
-    return [metric for metric in metrics if metric[0].name not in taken]
+def _sources(selected: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> Sources:
+    """Return the names of each collector that does not yield to others."""
+    found: list[tuple[str, frozenset[str]]] = []
+    for name in selected:
+        written = outcomes[name].result
+        if written is not None and written.layout is not None and written.layout.names:
+            found.append((name, written.layout.names))
+    return tuple(found)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import Protocol
 
-    from metricat_agent.exposition.writer import Format
+    from metricat_agent.exposition.layout import Format
     from metricat_agent.scrape.registry import ScrapeResult
 
     class Scrape(Protocol):

@@ -167,7 +167,7 @@ class Reference:
             yield family
 
 
-TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=8)
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 ROWS = st.lists(
     st.tuples(
         st.sampled_from(["counter", "gauge"]),

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metricat_agent.exposition.layout import series_pairs
 from metricat_agent.exposition.model import counter, gauge, single
-from metricat_agent.exposition.writer import Writer, label_text, number_text, series_text
+from metricat_agent.exposition.text import label_text, number_text
+from metricat_agent.exposition.writer import Writer
 
 if TYPE_CHECKING:
+    from metricat_agent.exposition.layout import Format
     from metricat_agent.exposition.model import Metrics
-    from metricat_agent.exposition.writer import Format
 
 LINK = gauge("node_link", 'Has "quotes"\nand \\ escapes.', "device", "alias")
 
@@ -38,7 +40,7 @@ def test_family_without_series_is_left_out() -> None:
 
 def test_wrong_number_of_label_values_is_rejected() -> None:
     with pytest.raises(ValueError, match="zip"):
-        series_text(LINK, ("eth0",))
+        series_pairs(LINK, ("eth0",), "text")
 
 
 def test_bytes_that_are_not_utf8_are_escaped_and_stay_distinct() -> None:
@@ -109,4 +111,4 @@ def test_removed_devices_leave_nothing_in_the_writer() -> None:
     for number in range(100):
         text = writer.text([(LINK, [((f"veth{number}", ""), number)])])
         assert text.endswith(f'node_link{{device="veth{number}",alias=""}} {number}\n')
-    assert len(writer._known["text"][1]) < 200
+    assert len(writer._known["text"].layout.template) < 200

@@ -13,15 +13,17 @@ from metricat_agent.exposition.model import gauge, single
 from metricat_agent.host.hostfs import Host
 from metricat_agent.scrape.collector_metrics import DURATION, SERIES, CollectorState, collector_metrics
 from metricat_agent.scrape.registry import Registry
+from support.exposition import FORMATS, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from metricat_agent.exposition.layout import Format
     from metricat_agent.exposition.model import Metrics
-    from metricat_agent.exposition.writer import Format
     from unit.agent.conftest import Scrape
 
 GOOD = gauge("node_good", "Good.")
+SERIES_GAUGE = gauge("metricat_collector_series", "Of the registry.")
 
 
 class Good(Collector):
@@ -178,6 +180,32 @@ def test_collector_that_yields_loses_families_that_others_expose(scrape_of: Call
     assert scrape.get("node_good") == 1
     assert scrape.get("node_extra") == 3
     assert scrape.of("metricat_collector_series") == {("good",): 1, ("yielding",): 1}
+
+
+class Other(Good):
+    name = "other"
+
+    def collect(self) -> Metrics:
+        return [(LABELED, [(("sda", "read"), 1)]), single(GOOD, 2), single(SERIES_GAUGE, 3)]
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_first_of_two_collectors_keeps_a_family_that_both_have(fmt: Format, caplog: pytest.LogCaptureFixture) -> None:
+    registry = Registry([Good(Host()), Other(Host())])
+    skipped = 0
+    for selected in ((), ("other",), ("other", "good"), ()):
+        found = samples(registry.page(fmt, selected).plain.decode(), fmt)
+        values = {name: value for (name, _), value in found.items()}
+        assert values["node_good"] == (2 if selected == ("other",) else 1)
+        assert values["node_labeled"] == 1
+        assert values.get("metricat_collector_series") is None
+        skipped += 1 if selected == ("other",) else 2
+        labels = frozenset({("collector", "other"), ("reason", "duplicate")})
+        assert found["metricat_collector_skipped_total", labels] == skipped
+    [message] = [record.getMessage() for record in caplog.records]
+    assert message == (
+        "collector other leaves out, because of duplicate: node_good (1 series), metricat_collector_series (1 series)"
+    )
 
 
 def test_failing_collector_that_yields_reports_its_own_error(caplog: pytest.LogCaptureFixture) -> None:
