@@ -1,7 +1,7 @@
 """Metrics of other programs, from ``.prom`` files in Prometheus' text format.
 
 An unusable file does not affect other files; the agent logs its name. The agent's own families take precedence over
-families of the same name in files.
+families of the same name in files. The help text or type of a family applies to files that do not have one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import CollectorOption
 from metricat_agent.exposition.model import BOUNDS, Family, Metrics, Sample, gauge, single
-from metricat_agent.exposition.parser import PART, FormatError, Series, families
+from metricat_agent.exposition.parser import PART, Exposition, FormatError, Series, families
+from metricat_agent.exposition.parser import parse as parse_text
 from metricat_agent.host.cached_files import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-ERROR = gauge("node_textfile_scrape_error", "1 if a file or directory could not be used, 0 if not.")
+ERROR = gauge("node_textfile_scrape_error", "Whether a file or directory could not be used: 1 if so, 0 if not.")
 MTIME = gauge("node_textfile_mtime_seconds", "Modification time of a file, in seconds since 1970 (UTC).", "file")
 _LOG = logging.getLogger(__name__)
 _LARGEST = 4 << 20
@@ -83,43 +84,60 @@ def parse(files: Iterable[File]) -> Metrics:
 def merge(files: Iterable[File]) -> tuple[Metrics, dict[str, str]]:
     """Return the metrics of all files, and the errors by path.
 
-    A family may be spread over several files if its type and help text are the same. Of two equal series the first
-    counts.
+    A family may be spread over several files, unless two of them have different types or help texts. Of two equal
+    series, and of two families that need the same name, the first counts.
     """
     errors: dict[str, str] = {}
-    found: dict[str, tuple[Family, dict[Series, float]]] = {}
+    parsed: list[tuple[str, Exposition]] = []
     times: list[Sample] = []
+    helps: dict[str, str] = {}
+    kinds: dict[str, str] = {}
     for file in files:
         try:
             if file.error:
                 raise FormatError(file.error)  # noqa: TRY301 -- reported like the others
-            parsed = families(file.text)
-        except (FormatError, ValueError) as error:
+            found = parse_text(file.text)
+        except FormatError as error:
             errors[file.path] = str(error)
             continue
+        parsed.append((file.path, found))
         times.append(((file.path,), file.written))
-        for family, series in parsed:
-            known, before = found.setdefault(family.name, (family, {}))
-            if known != family:
-                errors[file.path] = f"{family.name} has another type or help text in another file"
-            elif before.keys() & series.keys():
-                errors[file.path] = f"{family.name} has a series that is also in another file"
-            else:
-                before.update(series)
-    metrics = [_metric(family, series, found) for family, series in found.values()]
+        helps = found.helps | helps
+        kinds = found.kinds | kinds
+    known: dict[str, tuple[Family, dict[Series, float]]] = {}
+    names: dict[str, str] = {}
+    for path, found in parsed:
+        for family, series in families(found, helps | found.helps, kinds | found.kinds):
+            if conflict := _conflict(family, series, known.get(family.name), names):
+                errors[path] = conflict
+                continue
+            names.update(dict.fromkeys(family.page_names, family.name))
+            known.setdefault(family.name, (family, {}))[1].update(series)
+    metrics = [_metric(family, series) for family, series in known.values()]
     return [*metrics, (MTIME, times), single(ERROR, int(bool(errors)))], errors
 
 
-def _metric(family: Family, series: Mapping[Series, float], names: Container[str]) -> tuple[Family, list[Sample]]:
-    """Give all series of a family the same labels. Prometheus treats an empty label like a missing one.
+def _conflict(
+    family: Family,
+    series: Mapping[Series, float],
+    known: tuple[Family, Mapping[Series, float]] | None,
+    names: Mapping[str, str],
+) -> str:
+    """Return why the page cannot have both a family of a file and the families before it; empty if it can."""
+    if known is None:
+        name = next((name for name in family.page_names if name in names), "")
+        return f"{family.name} has the name {name}, which is part of {names[name]}" if name else ""
+    if known[0] != family:
+        return f"{family.name} has another type or help text in another file"
+    return f"{family.name} has a series that is also in another file" if known[1].keys() & series.keys() else ""
 
-    OpenMetrics names the family of the counter x_total ``x``. If a family ``x`` exists, expose x_total as untyped.
-    """
+
+def _metric(family: Family, series: Mapping[Series, float]) -> tuple[Family, list[Sample]]:
+    """Give all series of a family the same labels. Prometheus treats an empty label like a missing one."""
     if family.kind in BOUNDS:
         return _compound(family, series)
     labels = tuple(dict.fromkeys(label for key in series for label, _ in key))
-    clashes = family.kind == "counter" and family.name.endswith("_total") and family.name[: -len("_total")] in names
-    shown = replace(family, labels=labels, kind="untyped" if clashes else family.kind)
+    shown = replace(family, labels=labels)
     return shown, [(tuple(dict(key).get(label, "") for label in labels), value) for key, value in series.items()]
 
 
@@ -166,8 +184,12 @@ class TextFiles(Collector):
         self._logged: dict[str, str] = {}
 
     def collect(self) -> Metrics:
-        """Return the metrics of all .prom files. Log new errors. Without a directory, only the error gauge is 0."""
-        metrics, errors = merge(read(self.option(DIRECTORY)))
+        """Return the metrics of all .prom files; without a directory, only the error gauge, which is 0."""
+        return self.parse_if_changed(read(self.option(DIRECTORY)), self._merged)
+
+    def _merged(self, files: Iterable[File]) -> Metrics:
+        """Return the metrics of the files. Log new errors."""
+        metrics, errors = merge(files)
         for path, error in errors.items():
             if self._logged.get(path) != error:
                 _LOG.warning("textfile: %s cannot be used: %s", path, error)

@@ -1,13 +1,15 @@
 """Parser of Prometheus' text format 0.0.4, as other programs write it. Pure.
 
-https://prometheus.io/docs/instrumenting/exposition_formats/. Samples with a timestamp are rejected, because it
-would be wrong at the next scrape.
+https://prometheus.io/docs/instrumenting/exposition_formats/. Lines end with a line feed alone; blanks are spaces and
+tabs. Carriage returns at the end of a line are accepted. Samples with a timestamp are rejected, because it would be
+wrong at the next scrape.
 """
 
 from __future__ import annotations
 
 import re
-from math import inf
+from dataclasses import dataclass, field
+from math import inf, isinf
 from typing import TYPE_CHECKING
 
 from metricat_agent.exposition.model import BOUNDS, Family, Kind
@@ -15,9 +17,14 @@ from metricat_agent.exposition.model import BOUNDS, Family, Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SAMPLE = re.compile(r"([a-zA-Z_:][\w:]*)\s*(?:\{(.*)\})?\s+(\S+)$")
-_LABEL = re.compile(r'\s*([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
-_ESCAPES = {"n": "\n", "\\": "\\", '"': '"'}
+_META = re.compile(r"#[ \t]+(HELP|TYPE)[ \t]+([^ \t]+)[ \t]*(.*)")
+_SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]*(?:\{(.*)\})?[ \t]*(?<=[}\t ])([^ \t]+)")
+_LABEL = re.compile(r'[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"[ \t]*(?:,[ \t]*|\Z)')
+_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity)|nan", re.IGNORECASE)
+"""Numbers as Go parses them, and so Prometheus, but without hexadecimal ones."""
+_ESCAPE = re.compile(r"\\(.)")
+_HELP_ESCAPES = {"n": "\n", "\\": "\\"}
+_LABEL_ESCAPES = {**_HELP_ESCAPES, '"': '"'}
 _KINDS: dict[str, Kind] = {"counter": "counter", "gauge": "gauge"}
 _COMPOUND: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "histogram": ("histogram", ("_bucket", "_sum", "_count")),
@@ -26,8 +33,9 @@ _COMPOUND: dict[str, tuple[Kind, tuple[str, ...]]] = {
 _ENDS = ("_sum", "_count")
 PART = ""
 """The key under which a series stores its part of a histogram or summary; not a label."""
+DEFAULT_HELP = "Read from a file."
 Series = tuple[tuple[str, str], ...]
-"""Labels and their values, sorted by label."""
+"""Labels and their values, sorted by label. Without empty values: an empty label is like a missing one."""
 Found = dict[str, dict[Series, float]]
 
 
@@ -35,64 +43,85 @@ class FormatError(Exception):
     """A line that is not valid in the format."""
 
 
-def families(text: str) -> list[tuple[Family, dict[Series, float]]]:
-    """Return the families of a text and their series by label; raise `FormatError`.
+@dataclass(slots=True)
+class Exposition:
+    """The lines of a text: help texts, types and samples, each by metric name."""
+
+    helps: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    samples: Found = field(default_factory=dict)
+
+
+def parse(text: str) -> Exposition:
+    """Parse a text; raise `FormatError`."""
+    found = Exposition()
+    for line in text.split("\n"):
+        plain = line.removesuffix("\r").strip(" \t")
+        if plain.startswith("#"):
+            if meta := _META.fullmatch(plain):
+                if meta[1] == "HELP":
+                    found.helps[meta[2]] = _unescaped(meta[3], _HELP_ESCAPES)
+                elif meta[3]:
+                    found.kinds[meta[2]] = meta[3]
+        elif plain:
+            match = _SAMPLE.fullmatch(plain)
+            if match is None:
+                raise FormatError(line)
+            series = found.samples.setdefault(match[1], {})
+            key = tuple(sorted([pair for pair in labels(match[2] or "").items() if pair[1]]))
+            if key in series:
+                raise FormatError(line)
+            series[key] = number(match[3])
+    return found
+
+
+def families(
+    found: Exposition, helps: Mapping[str, str], kinds: Mapping[str, str]
+) -> list[tuple[Family, dict[Series, float]]]:
+    """Return the families of a text and their series by label, with these help texts and types.
 
     The parts of an incomplete histogram or summary become separate families.
     """
-    helps: dict[str, str] = {}
-    kinds: dict[str, str] = {}
-    samples: Found = {}
-    for line in text.splitlines():
-        words = line.split(None, 3)
-        if not words:
-            continue
-        if words[0].startswith("#"):
-            if len(words) > 2 and words[1] in ("HELP", "TYPE"):
-                (helps if words[1] == "HELP" else kinds)[words[2]] = words[3] if len(words) > 3 else ""
-            continue
-        match = _SAMPLE.match(line.strip())
-        if match is None:
-            raise FormatError(line)
-        series = samples.setdefault(match[1], {})
-        key = tuple(sorted(labels(match[2] or "").items()))
-        if key in series:
-            raise FormatError(line)
-        series[key] = float(match[3])
-    return _in_families(samples, helps, kinds)
-
-
-def _in_families(
-    samples: Found, helps: Mapping[str, str], kinds: Mapping[str, str]
-) -> list[tuple[Family, dict[Series, float]]]:
-    found = []
+    whole: list[tuple[Family, dict[Series, float]]] = []
+    samples = dict(found.samples)
     for name, (kind, parts) in [(name, _COMPOUND[kind]) for name, kind in kinds.items() if kind in _COMPOUND]:
         series = _merged(name, parts, samples)
         if _is_complete(kind, series):
-            found.append((_family(name, helps.get(name, ""), kind), series))
+            whole.append((Family(name, kind, helps.get(name) or DEFAULT_HELP), series))
             for part in parts:
                 samples.pop(name + part, None)
     for name, series in samples.items():
-        found.append((_family(name, helps.get(name, ""), _KINDS.get(kinds.get(name, ""), "untyped")), series))
-    return found
+        kind = _KINDS.get(kinds.get(name, ""), "untyped")
+        whole.append((Family(name, kind, helps.get(name) or DEFAULT_HELP), series))
+    return whole
 
 
 def labels(text: str) -> dict[str, str]:
     """Parse the labels between the braces."""
     found: dict[str, str] = {}
+    text = text.strip(" \t")
     at = 0
-    while at < len(text.rstrip()):
+    while at < len(text):
         match = _LABEL.match(text, at)
-        if match is None or match[1] in found:
+        if match is None or match[1] in found or match[1].startswith("__"):
             raise FormatError(text)
-        found[match[1]] = re.sub(r"\\(.)", lambda escape: _ESCAPES.get(escape[1], escape[0]), match[2])
+        found[match[1]] = _unescaped(match[2], _LABEL_ESCAPES)
         at = match.end()
     return found
 
 
-def _family(name: str, text: str, kind: Kind) -> Family:
-    plain = text.replace("\\n", "\n").replace("\\\\", "\\") or "Read from a file."
-    return Family(name, kind, plain, ())
+def number(text: str) -> float:
+    """Return the number that a text means in the format; raise `FormatError`. Python reads more texts as numbers."""
+    if not _NUMBER.fullmatch(text):
+        raise FormatError(f"{text!r} is not a number")
+    value = float(text)
+    if isinf(value) and text.lower().lstrip("+-") not in ("inf", "infinity"):
+        raise FormatError(f"{text} is larger than every number of Prometheus")
+    return value
+
+
+def _unescaped(text: str, escapes: Mapping[str, str]) -> str:
+    return _ESCAPE.sub(lambda escape: escapes.get(escape[1], escape[0]), text) if "\\" in text else text
 
 
 def _merged(name: str, parts: tuple[str, ...], samples: Found) -> dict[Series, float]:
@@ -100,15 +129,23 @@ def _merged(name: str, parts: tuple[str, ...], samples: Found) -> dict[Series, f
 
 
 def _is_complete(kind: Kind, series: Mapping[Series, float]) -> bool:
-    """Return whether each series has a sum and a count, and cumulative buckets whose last one equals the count."""
+    """Return whether OpenMetrics allows the parts as one family.
+
+    Each series has a sum and a count, bounds are different numbers, and buckets are cumulative and end with the count.
+    No value is below zero, and counts are whole.
+    """
     rows: dict[Series, list[tuple[float, float]]] = {}
     ends: dict[Series, dict[str, float]] = {}
     for key, value in series.items():
         named = dict(key)
         part = named.pop(PART)
+        if not value >= 0 or (part in ("_bucket", "_count") and not value.is_integer()):
+            return False
+        if part in _ENDS and BOUNDS[kind] in named:
+            return False
         try:
-            limit = None if part in _ENDS else float(named.pop(BOUNDS[kind]))
-        except (KeyError, ValueError):  # no bound, or one that is not a number
+            limit = None if part in _ENDS else number(named.pop(BOUNDS[kind]))
+        except (KeyError, FormatError):  # no bound, or one that is not a number
             return False
         group = tuple(named.items())
         if limit is None:
@@ -117,10 +154,21 @@ def _is_complete(kind: Kind, series: Mapping[Series, float]) -> bool:
             rows.setdefault(group, []).append((limit, value))
     if not ends or rows.keys() - ends.keys() or any(len(end) < len(_ENDS) for end in ends.values()):
         return False
-    return kind == "summary" or all(_is_cumulative(rows.get(group, []), end["_count"]) for group, end in ends.items())
+    if kind == "summary":
+        return all(map(_has_quantiles, rows.values()))
+    return all(_is_cumulative(rows.get(group, []), end["_count"]) for group, end in ends.items())
+
+
+def _has_quantiles(rows: list[tuple[float, float]]) -> bool:
+    return all(0 <= limit <= 1 for limit, _ in rows) and len(dict(rows)) == len(rows)
 
 
 def _is_cumulative(buckets: list[tuple[float, float]], count: float) -> bool:
     buckets.sort()
     counts = [number for _, number in buckets]
-    return buckets[-1:] == [(inf, count)] and counts == sorted(counts) and len(dict(buckets)) == len(buckets)
+    return (
+        buckets[-1:] == [(inf, count)]
+        and all(limit >= 0 for limit, _ in buckets)  # OpenMetrics allows no sum with bounds below zero
+        and counts == sorted(counts)
+        and len(dict(buckets)) == len(buckets)
+    )

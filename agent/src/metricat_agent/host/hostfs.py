@@ -157,31 +157,31 @@ class Host:
             self.skips.add_error(error, path)
             raise
 
-    def pid1(self, name: str, longest_line: int = 0) -> str:
+    def pid1(self, name: str) -> str:
         """Return a file of the host's process 1: the host's network (``net/dev``) and mounts (``mountinfo``).
 
         If process 1 is not readable (hidepid), the agent's own process replaces it, but only if `is_local`. In a pod
-        that would expose the pod's numbers as the node's. ``longest_line`` is described in `CachedFiles.text`.
+        that would expose the pod's numbers as the node's.
         """
         if not self.is_local:
-            return self._text(f"{self.procfs}/1/{name}", longest_line)
+            return self.proc(f"1/{name}")
         try:
-            return self.files.text(f"{self.procfs}/1/{name}", longest_line)
+            return self.files.text(f"{self.procfs}/1/{name}")
         except OSError:
-            return self._text(f"{self.procfs}/self/{name}", longest_line)
+            return self.proc(f"self/{name}")
 
-    def optional_pid1(self, name: str, longest_line: int = 0) -> str | None:
+    def optional_pid1(self, name: str) -> str | None:
         """Return a file of the host's process 1 as `pid1` does, None if it does not exist or cannot be read."""
-        return _optional(lambda name: self.pid1(name, longest_line), name)
+        return _optional(self.pid1, name)
 
     @property
     def is_local(self) -> bool:
         """Whether the host is the system that this process runs in, not one mounted into its container."""
         return self.procfs == "/proc" and self.rootfs == "/"
 
-    def _text(self, path: str, longest_line: int = 0) -> str:
+    def _text(self, path: str) -> str:
         try:
-            return self.files.text(path, longest_line)
+            return self.files.text(path)
         except OSError as error:
             self.skips.add_error(error, path)
             raise
