@@ -6,6 +6,7 @@ maps numbers to names, except where the filesystem has a single device. Data tha
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -65,11 +66,10 @@ ERRORS = counter(
     "type",
     "device",
 )
-GROUPS = ("data", "metadata", "mixed", "system")
-"""A filesystem has either the group mixed, or data and metadata."""
 _COPIES = {"single": 1, "raid0": 1, "dup": 2, "raid1": 2, "raid10": 2, "raid1c3": 3, "raid1c4": 4}
 _PARITIES = {"raid5": 1, "raid6": 2}
-MODES = frozenset((*_COPIES, *_PARITIES))
+_NO_MODES = re.compile(r"(bytes|disk|total)_|flags$|size_classes$|.*_(size|threshold|alloc)$")
+"""Files of a block group. Other entries are directories of modes (profiles), which have ``used_bytes``."""
 _FILES = ("label", "metadata_uuid", "commit_stats", "allocation/global_rsv_size")
 _SECTOR = 512
 """The unit of a block device's `size`, independent of its block size (kernel: ABI/stable/sysfs-block)."""
@@ -99,8 +99,10 @@ def _filesystem(host: Host, entry: str) -> BtrfsFilesystem:
     files = host.sys_attributes(place, _FILES)
     devices = {name: _device_size(host, place, name) for name in host.optional_sys_names(f"{place}/devices")}
     groups = {}
-    for group in GROUPS:
-        modes = [name for name in host.optional_sys_names(f"{place}/allocation/{group}") if name in MODES]
+    for group in host.optional_sys_names(f"{place}/allocation"):  # data and metadata, or mixed; system
+        if group.startswith("global_rsv_"):
+            continue
+        modes = [name for name in host.optional_sys_names(f"{place}/allocation/{group}") if not _NO_MODES.match(name)]
         names = ["bytes_reserved", *(f"{mode}/{file}" for mode in modes for file in ("total_bytes", "used_bytes"))]
         groups[group] = host.optional_attributes(f"{place}/allocation/{group}", names)
     numbers = host.optional_sys_names(f"{place}/devinfo")
@@ -115,11 +117,14 @@ def _device_size(host: Host, place: str, name: str) -> str | None:
     return host.optional_sys(f"block/{name}/size") if size is None else size
 
 
-def ratio(mode: str, devices: int) -> float:
-    """Return the bytes used on devices for each byte of data: the number of copies, or the overhead of parity."""
+def ratio(mode: str, devices: int) -> float | None:
+    """Return the bytes used on devices for each byte of data: the number of copies, or the overhead of parity.
+
+    The result is None for an unknown mode.
+    """
     if mode in _COPIES:
         return _COPIES[mode]
-    return devices / max(devices - _PARITIES[mode], 1)
+    return devices / max(devices - _PARITIES[mode], 1) if mode in _PARITIES else None
 
 
 def errors(filesystem: BtrfsFilesystem, skips: Skips) -> Iterator[Sample]:
@@ -175,11 +180,16 @@ def groups(uuid: str, filesystem: BtrfsFilesystem, skips: Skips) -> Iterator[tup
             if number is None:
                 continue
             mode, _, file = path.rpartition("/")
+            if mode and mode not in _COPIES and mode not in _PARITIES and f"{mode}/used_bytes" not in texts:
+                continue
             if not mode:
                 yield RESERVED, ((uuid, group), number)
             elif file == "total_bytes":
                 yield SIZE, ((uuid, group, mode), number)
-                yield RATIO, ((uuid, group, mode), ratio(mode, len(filesystem.devices)))
+                if (on_devices := ratio(mode, len(filesystem.devices))) is not None:
+                    yield RATIO, ((uuid, group, mode), on_devices)
+                else:
+                    skips.add("unknown", f"{RATIO.name} of {mode}")
             else:
                 yield USED, ((uuid, group, mode), number)
 

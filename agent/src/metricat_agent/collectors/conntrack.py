@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
 from metricat_agent.exposition.model import Metrics, gauge, single
 from metricat_agent.host.network_namespace import is_host_network
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 ENTRIES = gauge("node_nf_conntrack_entries", "Connections in the firewall's tracking table.")
 LIMIT = gauge("node_nf_conntrack_entries_limit", "Size limit of the firewall's tracking table, in connections.")
@@ -33,6 +35,7 @@ STATISTICS = {
 
 
 _LIMITS = ("sys/net/netfilter/nf_conntrack_max", "sys/net/nf_conntrack_max")
+_TABLE = "net/stat/nf_conntrack"
 _COUNT = "sys/net/netfilter/nf_conntrack_count"
 
 
@@ -48,7 +51,7 @@ def read(host: Host) -> Tracking:
     """Return the texts of the existing files, none if the firewall does not track connections."""
     limit = _first(host, _LIMITS)
     try:
-        return Tracking(host.pid1("net/stat/nf_conntrack"), limit)
+        return Tracking(host.pid1(_TABLE), limit)
     except FileNotFoundError:
         if not limit:
             return Tracking()
@@ -68,22 +71,26 @@ def _first(host: Host, names: Iterable[str]) -> str:
     return ""
 
 
-def parse(table: str, limit: str, total: str = "") -> Metrics:
-    """Return entries, limit and the sum of each event over the CPUs, which have one hexadecimal row each.
-
-    The first column, entries, is the same in all rows. Without a table, entries is ``total``.
-    """
-    head, *rows = table.splitlines() or [""]
-    names = head.split()
-    columns = list(zip(*([int(value, 16) for value in row.split()] for row in rows), strict=True))
+def parse(table: str, limit: str, total: str = "", skips: Skips = UNCOUNTED) -> Metrics:
+    """Return entries, limit and the sum of each event over the CPUs. Without a table, entries is ``total``."""
     found: Metrics = []
-    if columns:
-        found.append(single(ENTRIES, columns[0][0]))
-    elif total:
-        found.append(single(ENTRIES, int(total)))
-    if limit:
-        found.append(single(LIMIT, int(limit)))
-    for name, values in zip(names, columns, strict=False):
+    known = parse_part(skips, _TABLE, parse_table, table) if table else None
+    for text, family in ((total, ENTRIES), (limit, LIMIT)):
+        number = parse_part(skips, family.name, whole, text) if text else None
+        if number is not None:
+            found.append(single(family, number))
+    return [*(known or ()), *found]
+
+
+def parse_table(text: str) -> Metrics:
+    """Return entries, and the sum of each event over the CPUs, which have one hexadecimal row each.
+
+    The first column, entries, is the same in all rows.
+    """
+    head, *rows = lines_of(text)
+    columns = list(zip(*([int(value, 16) for value in row.split()] for row in rows if row), strict=True))
+    found: Metrics = [single(ENTRIES, columns[0][0])]
+    for name, values in zip(head.split(), columns, strict=False):
         if family := STATISTICS.get(name):
             found.append(single(family, sum(values)))
     return found
@@ -98,4 +105,4 @@ class ConnectionTracking(Collector):
 
     def collect(self) -> Metrics:
         """Return size, limit and events of the tracking table from /proc/1/net/stat/nf_conntrack and /proc/sys."""
-        return self.parse_if_changed(read(self.host), lambda found: parse(*found))
+        return self.parse_parts_if_changed(read(self.host), lambda found, skips: parse(*found, skips))

@@ -133,5 +133,8 @@ class Cpu(Collector):
         flags, bugs = self.option(FLAGS), self.option(BUGS)
         if self.option(INFO) or flags != _NOTHING or bugs != _NOTHING:
             hertz = not cpuinfo.from_hardware(self.host, system.cpus)
-            found += cpuinfo.parse(self.host.proc("cpuinfo"), flags, bugs, hertz=hertz)
+            text = self.host.optional_proc("cpuinfo")
+            found += cpuinfo.parse(text or "", flags, bugs, hertz=hertz)
+            if text and not found[-1][1] and not cpuinfo.cpus(text):
+                self.host.skips.add("unparsable", "cpuinfo", "no CPU")
         return found

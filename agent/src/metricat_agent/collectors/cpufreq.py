@@ -50,8 +50,8 @@ def parse(cpus: Cpus, skips: Skips = UNCOUNTED) -> Metrics:
             if kilohertz is not None:
                 samples.append(((number,), kilohertz * 1000))
         chosen = files.get("scaling_governor", "")
-        known = files.get("scaling_available_governors", chosen).split()
-        governors += [((number, name), int(name == chosen)) for name in known]
+        known = [*files.get("scaling_available_governors", "").split(), *chosen.split()]
+        governors += [((number, name), int(name == chosen)) for name in dict.fromkeys(known)]
     return [*((COLUMNS[file], samples) for file, samples in columns.items()), (GOVERNOR, governors)]
 
 

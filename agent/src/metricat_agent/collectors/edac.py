@@ -11,7 +11,7 @@ from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Metrics, Sample, counter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from metricat_agent.host.hostfs import Host
     from metricat_agent.host.skips import Skips
@@ -43,15 +43,19 @@ CHANNEL = {
 _ROOT = "devices/system/edac/mc"
 _CONTROLLER, _ROW = re.compile(r"mc\d+"), re.compile(r"csrow\d+")
 _CHANNEL = re.compile(r"ch(\d+)_(ce|ue)_count$")
+_MODULE = re.compile(r"(dimm|rank)\d+")
+"""Directory of a module. Kernels without CONFIG_EDAC_LEGACY_SYSFS have no rows, but such directories."""
+_MODULE_FILES = ("dimm_ce_count", "dimm_ue_count", "dimm_label", "dimm_location")
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryController:
-    """One memory controller: its own files, and the files of its rows by number."""
+    """One memory controller: its own files, those of its rows by number, and without rows those of its modules."""
 
     number: str
     files: Mapping[str, str]
     rows: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    modules: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def read(host: Host) -> list[MemoryController]:
@@ -66,7 +70,12 @@ def read(host: Host) -> list[MemoryController]:
         files = host.sys_attributes(place, ("ce_count", "ue_count", "ce_noinfo_count", "ue_noinfo_count"))
         rows = host.sys_each(place, lambda row: row_files(f"{place}/{row}"), _ROW.fullmatch)
         numbered = {row.removeprefix("csrow"): texts for row, texts in rows.items()}
-        return MemoryController(entry.removeprefix("mc"), files, numbered)
+        modules: Mapping[str, Mapping[str, str]] = {}
+        if not rows:
+            modules = host.sys_each(
+                place, lambda name: host.sys_attributes(f"{place}/{name}", _MODULE_FILES), _MODULE.fullmatch
+            )
+        return MemoryController(entry.removeprefix("mc"), files, numbered, modules)
 
     return list(host.sys_each(_ROOT, controller, _CONTROLLER.fullmatch).values())
 
@@ -88,24 +97,51 @@ def parse(controllers: Iterable[MemoryController], skips: Skips = UNCOUNTED) -> 
             count = parse_file(skips, controller.files, f"{kind}_noinfo_count", place, whole)
             if count is not None:
                 rows[kind].append(((controller.number, "unknown"), count))
-        for row, files in controller.rows.items():
-            for name in files:
-                match = _CHANNEL.match(name)
-                if match is None and name not in ("ce_count", "ue_count"):
-                    continue
-                count = parse_file(skips, files, name, f"{place}/csrow{row}", whole)
-                if count is None:
-                    continue
-                if match is None:
-                    rows[name[:2]].append(((controller.number, row), count))
-                else:
-                    label = dimm_label(files.get(f"ch{match[1]}_dimm_label", ""))
-                    channels[match[2]].append(((controller.number, row, match[1], label), count))
+        for kind, sample in row_samples(controller, skips):
+            (rows if len(sample[0]) == len(ROW[kind].labels) else channels)[kind].append(sample)
+        for kind, sample in modules(controller, skips):
+            channels[kind].append(sample)
     return [
         (families[kind], samples[kind])
         for families, samples in ((CONTROLLER, totals), (ROW, rows), (CHANNEL, channels))
         for kind in samples
     ]
+
+
+def row_samples(controller: MemoryController, skips: Skips) -> Iterator[tuple[str, Sample]]:
+    """Yield kind and samples of the rows of a controller, and of their channels."""
+    for row, files in controller.rows.items():
+        for name in files:
+            match = _CHANNEL.match(name)
+            if match is None and name not in ("ce_count", "ue_count"):
+                continue
+            count = parse_file(skips, files, name, f"{_ROOT}/mc{controller.number}/csrow{row}", whole)
+            if count is None:
+                continue
+            if match is None:
+                yield name[:2], ((controller.number, row), count)
+            else:
+                label = dimm_label(files.get(f"ch{match[1]}_dimm_label", ""))
+                yield match[2], ((controller.number, row, match[1], label), count)
+
+
+def modules(controller: MemoryController, skips: Skips) -> Iterator[tuple[str, Sample]]:
+    """Yield kind and sample of the modules of a controller that has no rows."""
+    for name, files in controller.modules.items():
+        labels = (controller.number, *module_labels(name, files))
+        for kind, _ in _KINDS:
+            place = f"{_ROOT}/mc{controller.number}/{name}"
+            count = parse_file(skips, files, f"dimm_{kind}_count", place, whole)
+            if count is not None:
+                yield kind, (labels, count)
+
+
+def module_labels(name: str, files: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return row, channel and label of a module. Its location is such as ``csrow 0 channel 1``, or ``memory 3``."""
+    words = files.get("dimm_location", "").split()
+    place = dict(zip(words[::2], words[1::2], strict=False))
+    label = dimm_label(files.get("dimm_label", ""))
+    return place.get("csrow", "unknown"), place.get("channel", "unknown"), name if label == "unknown" else label
 
 
 def dimm_label(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part, whole
 from metricat_agent.exposition.model import Metrics, Sample, gauge
 
 if TYPE_CHECKING:
@@ -52,16 +52,18 @@ class Raid:
     """Whether the kernel reports the number of disks, which it does not for RAID 0, linear and inactive ones."""
 
 
-def raids(text: str) -> list[Raid]:
+def raids(text: str, skips: Skips = UNCOUNTED) -> list[Raid]:
     """Return the RAIDs in the text of /proc/mdstat. Lines that begin with a blank continue the RAID above them."""
-    return [raid for part in re.split(r"\n(?=\S)", text) if (raid := _raid(part)) is not None]
+    parts = [part for part in re.split(r"\n(?=\S)", text) if part.strip() and not part.startswith(_OTHER_LINES)]
+    found = [parse_part(skips, f"mdstat {part.split()[0]}", _raid, part) for part in parts]
+    return [raid for raid in found if raid is not None]
 
 
-def _raid(part: str) -> Raid | None:
+def _raid(part: str) -> Raid:
     first, _, rest = part.partition("\n")
-    head = None if first.startswith(_OTHER_LINES) else _HEAD.match(first)
+    head = _HEAD.match(first)
     if head is None:
-        return None
+        raise ValueError("not a RAID")
     marks = _MEMBER.findall(head[3])
     failed, spare, journal = (sum(f"({mark})" in member for member in marks) for mark in "FSJ")
     size = re.search(r"(\d+) blocks", rest)
@@ -101,7 +103,7 @@ def required(raid: Raid, files: Mapping[str, str]) -> int:
 
 def parse(text: str | None, sysfs: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -> Metrics:
     """Return a series for every state of every RAID, so that alerts need not handle absent series."""
-    found = [] if text is None else raids(text)
+    found = [] if text is None else raids(text, skips)
     disks: list[Sample] = []
     for raid in found:
         for state, count in (("active", raid.active), ("failed", raid.failed), ("spare", raid.spare)):

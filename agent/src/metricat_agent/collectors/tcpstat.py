@@ -37,8 +37,9 @@ def parse(tables: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
     counts: Counter[int] = Counter()
     for name, text in tables.items():
         counts += parse_part(skips, name, count_states, text) or Counter()
-    known = [((name,), counts.get(number, 0)) for number, name in enumerate(STATES, 1)]
-    return [(CONNECTIONS, [(labels, count) for labels, count in known if count])]
+    names = dict(enumerate(STATES, 1))
+    found = sorted(counts.items())
+    return [(CONNECTIONS, [((names.get(number, f"state_{number}"),), count) for number, count in found if count])]
 
 
 def count_states(text: str) -> Counter[int]:

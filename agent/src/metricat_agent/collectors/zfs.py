@@ -147,7 +147,8 @@ def parse(found: ZfsFiles, skips: Skips = UNCOUNTED) -> Metrics:
             now = pool.state.strip().lower()
             if not now:
                 skips.add("unparsable", f"{place}/state")
-            columns.setdefault(STATE, []).extend(((name, state), int(state == now)) for state in STATES)
+            states = dict.fromkeys((*STATES, now) if now else STATES)
+            columns.setdefault(STATE, []).extend(((name, state), int(state == now)) for state in states)
     return [*metrics, *columns.items()]
 
 

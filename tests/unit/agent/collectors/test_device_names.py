@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_agent.collectors import bonding, mdadm, nvme
+from metricat_agent.collectors import Filter, bonding, btrfs, cpu, cpufreq, edac, mdadm, nvme, tcpstat, zfs
 from metricat_agent.host.hostfs import Host
+from metricat_agent.host.skips import Skips
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,3 +180,87 @@ def test_required_disks_of_a_raid_without_a_count_come_from_sysfs() -> None:
     text = mdstat("md0 : broken raid0 sda[0]", "9 blocks") + mdstat("md1 : active raid1 b[1] a[0]", "9 blocks [2/2]")
     metrics = mdadm.parse(text, {"md0": {"raid_disks": "2"}, "md1": {"raid_disks": "3"}})
     assert values(metrics, "node_md_disks_required") == {("md0",): 2, ("md1",): 2}
+
+
+def test_line_that_is_not_a_raid_is_counted() -> None:
+    skips = Skips()
+    text = "Personalities : [raid1]\nmd0 is odd\nmd1 : active raid1 b[1] a[0]\n      9 blocks [2/2] [UU]\n"
+    metrics = mdadm.parse(text + "unused devices: <none>\n", {}, skips)
+    assert values(metrics, "node_md_disks_required") == {("md1",): 2}
+    assert list(skips.take()) == [("unparsable", "mdstat md0")]
+
+
+def group(path: str, total: int, used: int | None = 1) -> dict[str, str]:
+    place = f"sys/fs/btrfs/a-b/allocation/{path}"
+    return {f"{place}/total_bytes": f"{total}\n"} | ({} if used is None else {f"{place}/used_bytes": f"{used}\n"})
+
+
+@pytest.mark.parametrize(
+    ("files", "sizes", "ratios"),
+    [
+        (group("data/single", 8) | group("data/raid1", 16), {("data", "single"): 8, ("data", "raid1"): 16}, {1, 2}),
+        (group("mixed/dup", 8) | group("system/dup", 4), {("mixed", "dup"): 8, ("system", "dup"): 4}, {2}),
+        (group("data/raid7", 8) | group("data/single", 2), {("data", "raid7"): 8, ("data", "single"): 2}, {1}),
+        (group("metadata-remap/raid1", 8), {("metadata-remap", "raid1"): 8}, {2}),
+        (group("data/data-reloc", 8, None) | group("data/single", 2), {("data", "single"): 2}, {1}),
+    ],
+    ids=("two profiles", "mixed", "unknown profile", "unknown group", "group in a group"),
+)
+def test_btrfs_space_of_every_group_and_profile_is_exposed(
+    tmp_path: Path, files: dict[str, str], sizes: dict[tuple[str, str], int], ratios: set[int]
+) -> None:
+    plain = {f"sys/fs/btrfs/a-b/{name}": "1\n" for name in ("label", "allocation/global_rsv_size", "devices/sda/size")}
+    collector = btrfs.Btrfs(write(tmp_path, files | plain | {"sys/fs/btrfs/a-b/allocation/data/flags": "1\n"}))
+    metrics = collector.collect()
+    assert {labels[1:]: value for labels, value in values(metrics, "node_btrfs_size_bytes").items()} == sizes
+    assert set(values(metrics, "node_btrfs_used_bytes").values()) == {1}
+    assert set(values(metrics, "node_btrfs_allocation_ratio").values()) == ratios
+    assert {reason for reason, _ in collector.host.skips.take()} == (
+        {"unknown"} if ("data", "raid7") in sizes else set()
+    )
+
+
+def test_zfs_pool_in_an_unknown_state_is_exposed() -> None:
+    states = values(zfs.parse(zfs.ZfsFiles(pools={"tank": zfs.Pool("RESILVERING\n")})), "node_zfs_zpool_state")
+    assert states == {("tank", state): 0 for state in zfs.STATES} | {("tank", "resilvering"): 1}
+
+
+@pytest.mark.parametrize("available", ["performance powersave", "", "performance schedutil"])
+def test_active_governor_that_the_kernel_does_not_list_is_exposed(available: str) -> None:
+    files = {"scaling_governor": "schedutil", "scaling_available_governors": available}
+    found = values(cpufreq.parse({"0": files}), "node_cpu_scaling_governor")
+    assert found == {("0", name): int(name == "schedutil") for name in {*available.split(), "schedutil"}}
+
+
+def test_connections_in_an_unknown_state_are_exposed() -> None:
+    table = "head\n" + "".join(f"{at}: 00:01 00:02 {state} 0\n" for at, state in enumerate(("01", "0D", "0D")))
+    found = values(tcpstat.parse({"net/tcp": table}), "node_tcp_connection_states")
+    assert found == {("established",): 1, ("state_13",): 2}
+
+
+def test_memory_errors_of_kernels_without_rows_are_those_of_their_modules(tmp_path: Path) -> None:
+    place = "sys/devices/system/edac/mc/mc0"
+    files = {f"{place}/ce_count": "3\n", f"{place}/ue_count": "0\n"}
+    for name, label, location in (
+        ("dimm0", "CPU_SrcID#0_MC#0_Chan#1_DIMM#0", "channel 1 slot 0 "),
+        ("dimm4", "", "memory 4 "),
+        ("rank2", "mc#0csrow#1channel#0", "csrow 1 channel 0 "),
+    ):
+        texts = {"dimm_ce_count": "3", "dimm_ue_count": "1", "dimm_label": label, "dimm_location": location}
+        files |= {f"{place}/{name}/{file}": f"{text}\n" for file, text in texts.items()}
+    metrics = edac.MemoryErrors(write(tmp_path, files)).collect()
+    assert values(metrics, "node_edac_correctable_errors_total") == {("0",): 3}
+    assert values(metrics, "node_edac_channel_correctable_errors_total") == {
+        ("0", "unknown", "1", "CPU_SrcID0_MC0_Chan1_DIMM0"): 3,
+        ("0", "unknown", "unknown", "dimm4"): 3,
+        ("0", "1", "0", "mc0_csrow1_channel0"): 3,
+    }
+    assert set(values(metrics, "node_edac_channel_uncorrectable_errors_total").values()) == {1}
+
+
+@pytest.mark.parametrize("text", [None, "cpu\t\t: UltraSparc T2 (Niagara2)\n"])
+def test_cpu_times_do_not_depend_on_cpuinfo(tmp_path: Path, text: str | None) -> None:
+    host = write(tmp_path, {"proc/stat": "cpu0 1 2 3 4\n"} | ({} if text is None else {"proc/cpuinfo": text}))
+    collector = cpu.Cpu(host, None, {"info": True, "info.flags-include": Filter(), "info.bugs-include": Filter()})
+    assert len(values(collector.collect(), "node_cpu_seconds_total")) == 8
+    assert [reason for reason, _ in collector.host.skips.take()] == ["unparsable"] * (text is not None)
