@@ -79,7 +79,8 @@ def parse(table: str, limit: str, total: str = "", skips: Skips = UNCOUNTED) -> 
         number = parse_part(skips, family.name, whole, text) if text else None
         if number is not None:
             found.append(single(family, number))
-    return [*(known or ()), *found]
+    known = known or []
+    return [*known[:1], *found, *known[1:]]
 
 
 def parse_table(text: str) -> Metrics:

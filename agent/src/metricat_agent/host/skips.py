@@ -14,7 +14,7 @@ REASONS = {
     "root_only": "The file's mode allows only root to read it, and the agent does not run as root.",
     "denied": "The agent may not read a file or enter a directory, although its mode does not reserve it for root.",
     "missing": "A file that must belong to a listed device does not exist.",
-    "unknown": "The kernel uses a name that the agent does not know, so that a value cannot be computed.",
+    "unknown": "The kernel uses a name that the agent does not list, so the agent cannot compute a value.",
     "other_namespace": "The kernel reports the value only in the host's network namespace, where the agent is not.",
     "io_error": "Reading fails with another error, such as EIO.",
     "duplicate": "The page has the series already, or another of its families needs the name.",
