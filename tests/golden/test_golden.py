@@ -13,7 +13,7 @@ from metricat_tools.generate import crd, golden
 CASES = golden.cases(Path(__file__).parent)
 WHOLE = ("alerts.rules", "pools.agent", "pools.alerts")
 """Fields whose inner fields need no case: settings of each alert, and the overrides of a pool."""
-WITHOUT_MANIFESTS = ("paused",)
+WITHOUT_MANIFESTS = ("allowEmpty", "paused", "pools.allowEmpty")
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

@@ -57,3 +57,36 @@ securityContext:
 enabled: {{ and $new.enabled (ne (get $old "enabled" | toString) "false") }}
 namespaces: {{ $old.namespaces | default $new.namespaces | toJson }}
 {{- end }}
+
+{{- /*
+Operators of other releases that watch a namespace of this one, as a JSON list of NAMESPACE/NAME. Each has a LeaderFence. An
+uninstalled one has no Deployment. Empty without access to a cluster (helm template).
+*/ -}}
+{{- define "metricat.otherOperators" -}}
+{{- $found := list }}
+{{- if .Capabilities.APIVersions.Has "metricat.dev/v1alpha1/LeaderFence" }}
+{{- range (lookup "metricat.dev/v1alpha1" "LeaderFence" "" "").items }}
+{{- $namespace := .metadata.namespace }}
+{{- $name := .metadata.name }}
+{{- $deployment := lookup "apps/v1" "Deployment" $namespace $name }}
+{{- if and $deployment (ne (printf "%s/%s" $namespace $name) (printf "%s/%s" $.Release.Namespace (include "metricat.name" $))) }}
+{{- $watched := list }}
+{{- range $deployment.spec.template.spec.containers }}
+{{- range .env }}
+{{- if eq .name "METRICAT_NAMESPACES" }}
+{{- $watched = splitList "," .value }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- $shared := or (not $watched) (not $.Values.operator.namespaces) }}
+{{- range $.Values.operator.namespaces }}
+{{- $shared = or $shared (has . $watched) }}
+{{- end }}
+{{- if $shared }}
+{{- $found = append $found (printf "%s/%s" $namespace $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}

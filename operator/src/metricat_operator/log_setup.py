@@ -6,20 +6,21 @@ import sys
 
 import structlog
 
-_KOPF_RETRY = re.compile(r"Request attempt #(?!1\b)\d+\S* failed; will retry")
+_REPEATED = {
+    "kopf": re.compile(r"Request attempt #(?!1\b)\d+\S* failed; will retry|[A-Z][\w /-]* has failed: "),
+    "asyncio": re.compile(r"Task exception was never retrieved\n.*site-packages/kopf/"),
+}
+"""Entries about failures of kopf that other entries report, by the package of the logger.
 
-
-_UNRETRIEVED = re.compile(r"Task exception was never retrieved\n.*site-packages/kopf/")
+kopf logs every failed attempt of a request; the first one suffices. When a task of kopf fails, kopf logs its traceback,
+asyncio reports the tasks that failed with it, and the supervisor of kopf logs the error once.
+"""
 
 
 def _not_repeated(record: logging.LogRecord) -> bool:
-    """Return whether to log the record. Of kopf's failures, log only the first attempt and kopf's end.
-
-    kopf logs every failed attempt of a request. When it ends, asyncio reports each of its tasks that failed too.
-    """
-    if record.name.startswith("kopf"):
-        return not _KOPF_RETRY.match(record.getMessage())
-    return not (record.name == "asyncio" and _UNRETRIEVED.match(record.getMessage()))
+    """Return whether to log the record; at the level DEBUG, log all of them."""
+    pattern = _REPEATED.get(record.name.partition(".")[0])
+    return not pattern or logging.getLogger().level <= logging.DEBUG or not pattern.match(record.getMessage())
 
 
 def configure(*, form: str, level: str) -> None:

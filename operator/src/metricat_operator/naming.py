@@ -14,6 +14,9 @@ LEADER_FENCE_KIND = "LeaderFence"
 LEADER_FENCE_PLURAL = "leaderfences"
 FIELD_MANAGER = "metricat-operator"
 
+CLAIM_FIELD_MANAGER = "metricat-operator-claims"
+"""Field manager of the condition that an operator writes in a target that an older operator manages."""
+
 FENCED = "does not hold the Lease"
 """Part of the message with which the chart's admission policy rejects a replica that is not the leader."""
 
@@ -21,6 +24,12 @@ LABEL_NAME = "app.kubernetes.io/name"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_TARGET = f"{GROUP}/target"
 LABEL_POOL = f"{GROUP}/pool"
+
+OPERATOR_ANNOTATION = f"{GROUP}/operator"
+"""On a target: the operator that should manage it, as NAMESPACE/NAME of its Deployment."""
+
+CLAIMS_ANNOTATION = f"{GROUP}/claims"
+"""On a LeaderFence: its holder, if the version of the holder claims targets."""
 
 DEFAULT_POOL = "default"
 """The pool of the nodes that match no other pool."""
@@ -101,6 +110,11 @@ def pod_labels(target: str, pool: str) -> dict[str, str]:
         LABEL_MANAGED_BY: FIELD_MANAGER,
         LABEL_POOL: pool,
     }
+
+
+def is_operator_identity(text: str) -> bool:
+    """Return whether the text is the NAMESPACE/NAME of an operator."""
+    return bool(re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?", text))
 
 
 def metrics_reader(lease: str) -> str:

@@ -52,7 +52,10 @@ def first(demo: DemoCluster) -> Object:
 
 
 def agents_of_first(demo: DemoCluster) -> bool:
-    """Return whether the DaemonSet of the release's target exists. The demo's target is older and owns all nodes."""
+    """Return whether the DaemonSet of the release's target exists.
+
+    The demo's target is older and owns all nodes, so this target is ready only with `allowEmpty`.
+    """
     return demo.kubectl.exists("daemonsets", "--namespace", NAMESPACE, f"--selector=metricat.dev/target={FIRST}")
 
 
@@ -74,7 +77,7 @@ def test_upgrade_rollback_and_uninstall_keep_the_crd_and_all_targets(demo: DemoC
     before = uids(demo)
     assert not knows_later(demo)
 
-    spec = json.dumps({"later": "x", "monitor": {"interval": "30s"}})
+    spec = json.dumps({"allowEmpty": True, "later": "x", "monitor": {"interval": "30s"}})
     helm(
         demo,
         *("upgrade", RELEASE, str(newer_chart), "--reuse-values"),
@@ -101,7 +104,7 @@ def test_upgrade_rollback_and_uninstall_keep_the_crd_and_all_targets(demo: DemoC
         demo,
         *("upgrade", RELEASE, str(CHART), "--reuse-values"),
         *("--set", "defaultTarget.enabled=true", "--set", f"defaultTarget.name={FIRST}"),
-        *("--set-json", "defaultTarget.spec={}"),
+        *("--set-json", 'defaultTarget.spec={"allowEmpty": true}'),
     )
     assert uids(demo) == before
     assert not knows_later(demo)
@@ -116,7 +119,12 @@ def test_upgrade_rollback_and_uninstall_keep_the_crd_and_all_targets(demo: DemoC
     helm(
         demo,
         *("install", RELEASE, str(newer_chart), *SCRAPED, "--set", "defaultTarget.enabled=true"),
-        *("--set", f"defaultTarget.name={FIRST}", "--set-json", 'defaultTarget.spec={"later": "y"}'),
+        *(
+            "--set",
+            f"defaultTarget.name={FIRST}",
+            "--set-json",
+            'defaultTarget.spec={"allowEmpty": true, "later": "y"}',
+        ),
         *(word for image in images for word in ("--set-string", image)),
     )
     assert uids(demo) == before

@@ -115,11 +115,15 @@ class Proxied:
         """Inject a fault for this time, disturb the target during it, and wait for convergence."""
         sys.stderr.write(f"{name}\n")
         with self.proxy.inject(fault, match):
+            if self.runs():
+                self.proxy.drop()  # ended watches are followed by lists
+            else:
+                self.operator.start()
             converged = self.disturb()
             time.sleep(seconds)
             assert self.proxy.hits, f"{name}: no request got the fault"
             assert self.runs(), f"{name}: the operator exited"
-            assert self.probe("healthz")[0] == 200
+            eventually(lambda: self.probe("healthz")[0] == 200, START_SECONDS)
         self.recover(name, converged)
 
 
@@ -179,15 +183,15 @@ STARTS = ("401", "403", "410", "429, date", "503", "200, HTML", "200, cut", "200
 def test_operator_starts_during_a_fault(proxied: Proxied, cluster: Cluster, namespace: str, name: str) -> None:
     proxied.namespace = namespace
     cluster.apply(target(namespace))
-    with proxied.proxy.inject(FAULTS[name]):
-        proxied.operator.start()
-        time.sleep(4.0)
-        assert proxied.runs()
-        assert proxied.probe("healthz")[0] == 200
-        code, text = proxied.probe("readyz")
-        assert code == 503
-        assert text.startswith("not yet listed: Node")
     try:
+        with proxied.proxy.inject(FAULTS[name]):
+            proxied.operator.start()
+            eventually(lambda: proxied.probe("healthz")[0] == 200, START_SECONDS)
+            time.sleep(3.0)
+            assert proxied.runs()
+            code, text = proxied.probe("readyz")
+            assert code == 503
+            assert text.startswith("not yet listed: Node")
         proxied.recover(f"{name}, at start", lambda: cluster.get("daemonset", CHILD, namespace) is not None)
         assert proxied.operator.stop() == 0
     finally:
@@ -201,6 +205,16 @@ def test_readiness_reports_the_reason_of_an_outage_and_liveness_ignores_it(runni
         eventually(
             lambda: "cannot read or write the Lease monitoring/metricat: injected" in running.probe("readyz")[1], 60
         )
+        assert running.probe("readyz")[0] == 503
+        assert running.probe("healthz") == (200, "ok\n")
+    eventually(running.ready, CONVERGED_SECONDS)
+
+
+@pytest.mark.slow
+def test_readiness_reports_writes_that_fail(running: Proxied) -> None:
+    with running.proxy.inject(FAULTS["500"], fault_proxy.writes):
+        running.disturb()
+        eventually(lambda: "cannot write any object: injected\n" in running.probe("readyz")[1], 60)
         assert running.probe("readyz")[0] == 503
         assert running.probe("healthz") == (200, "ok\n")
     eventually(running.ready, CONVERGED_SECONDS)
@@ -483,9 +497,9 @@ def test_restored_etcd(running: Proxied, control_plane: ControlPlane) -> None:
 MATCHES: dict[str, Match] = {
     "lists": fault_proxy.lists,
     "watches": fault_proxy.watches,
-    "discovery": fault_proxy.discovery,
     "writes": fault_proxy.writes,
     "Leases": fault_proxy.leases,
+    "kopf's requests": fault_proxy.kopf,
 }
 
 
@@ -493,7 +507,33 @@ MATCHES: dict[str, Match] = {
 @pytest.mark.parametrize("match", MATCHES)
 def test_each_fault_in_one_kind_of_request(running: Proxied, match: str) -> None:
     for name, fault in FAULTS.items():
-        if match == "discovery":
-            running.operator.stop()
-            running.operator.start()
         running.survive(f"{name}, {match}", fault, MATCHES[match], 6.0)
+
+
+@pytest.mark.slow
+def test_each_fault_in_discovery_at_start(running: Proxied) -> None:
+    for name, fault in FAULTS.items():
+        assert running.operator.stop() == 0
+        running.survive(f"{name}, discovery at start", fault, fault_proxy.discovery, 4.0)
+
+
+OUTAGES = (
+    "500",
+    "503",
+    "429, 1 s",
+    "429, date",
+    "429, 120 s",
+    "401",
+    "403",
+    "404",
+    "410",
+    "200, HTML",
+    "reset",
+    "stall",
+)
+
+
+@pytest.mark.slow
+def test_outage_longer_than_every_delay(running: Proxied) -> None:
+    for name in OUTAGES:
+        running.survive(f"{name}, all requests, 35 s", FAULTS[name], fault_proxy.everything, 35.0)

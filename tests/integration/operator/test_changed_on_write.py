@@ -60,9 +60,9 @@ def test_a_field_mutated_by_admission_is_reported(cluster: Cluster, namespace: s
     cluster.apply(target(namespace))
     eventually(lambda: applied().get("reason") == "MutatedByAdmission")
     assert applied()["message"] == (
-        "DaemonSet metricat-nodes: /spec/template/spec/containers/0/image is changed as it is written, most likely by "
-        "an admission webhook or policy: let that leave objects labelled app.kubernetes.io/managed-by="
-        "metricat-operator alone, or set the field in the target as it wants it"
+        "DaemonSet metricat-nodes: /spec/template/spec/containers/0/image is changed on every write, most likely by "
+        "an admission webhook or policy. Exclude objects labelled app.kubernetes.io/managed-by=metricat-operator from "
+        "it, or set the field in the target to the value that it enforces"
     )
     wait_ready(cluster, namespace)  # agents with an image of another registry also count
     cluster.do("delete", "mutatingadmissionpolicybinding", namespace)

@@ -39,7 +39,7 @@ def test_a_target_gets_agents_on_every_node(cluster: Cluster, namespace: str) ->
     assert found["status"]["nodes"] == {"desired": NODES, "ready": NODES, "updated": NODES, "uncovered": 0}
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
     assert {c["type"]: c["status"] for c in found["status"]["conditions"]} == {
-        **dict.fromkeys(("Accepted", "Applied", "AgentsReady", "Ready"), "True"),
+        **dict.fromkeys(("Accepted", "Claimed", "Applied", "NodesSelected", "AgentsReady", "Ready"), "True"),
         "Selected": "False",  # no Prometheus exists
         "RulesLoaded": "Unknown",
         "Scraped": "Unknown",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rules.cases.samples import BOTH, INFO, NONE, WARNING, agents, alternating, inhibiting_states, tainted, uncovered
-from support.promtool import Case, steady
+from support.promtool import Case, rate, steady
 
 CASES: dict[str, tuple[Case, ...]] = {
     "NodeAgentDown": (
@@ -41,6 +41,17 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("fails", 20, WARNING, {'node_scrape_collector_success{collector="hwmon"}': steady(0)}),
         Case("not for long enough", 14, NONE, {'node_scrape_collector_success{collector="hwmon"}': steady(0)}),
         Case("works", 30, NONE, {'node_scrape_collector_success{collector="hwmon"}': steady(1)}),
+    ),
+    "NodeCollectorIncomplete": (
+        Case("dropped series", 20, WARNING, {'metricat_collector_dropped_series_total{collector="zfs"}': rate(500)}),
+        Case(
+            "unparsable",
+            20,
+            INFO,
+            {'metricat_collector_skipped_total{collector="hwmon",reason="unparsable"}': rate(0.1)},
+        ),
+        Case("expected", 40, NONE, {'metricat_collector_skipped_total{collector="dmi",reason="root_only"}': rate(0.3)}),
+        Case("no longer", 60, NONE, {'metricat_collector_dropped_series_total{collector="zfs"}': steady(500)}),
     ),
     "MetricatWatchdog": (Case("always", 2, INFO),),
 }

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import NONE, WARNING, monitored
+from rules.cases.samples import NONE, WARNING, left, monitored, nodes_selected
 from support.promtool import Case, change, rate, steady
+
+DESIRED_0, DESIRED_2 = (
+    {'metricat_target_nodes_desired{target_namespace="monitoring",target="nodes"}': steady(count)} for count in (0, 2)
+)
 
 CASES: dict[str, tuple[Case, ...]] = {
     "MetricatNotMonitored": (
@@ -11,6 +15,22 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("not for long enough", 14, NONE, monitored("False")),
         Case("works", 30, NONE, monitored("True")),
         Case("unknown", 30, NONE, monitored("Unknown")),
+        Case("no nodes", 30, NONE, {**monitored("False"), **nodes_selected("False"), **DESIRED_0}),
+        Case("no nodes, which is allowed", 30, WARNING, {**monitored("False"), **nodes_selected("True"), **DESIRED_0}),
+        Case("empty pool", 30, WARNING, {**monitored("False"), **nodes_selected("False"), **DESIRED_2}),
+    ),
+    "MetricatNoNodesSelected": (
+        Case("no nodes", 16, WARNING, {**nodes_selected("False"), **DESIRED_0}),
+        Case("an empty pool", 16, WARNING, {**nodes_selected("False"), **DESIRED_2}),
+        Case("not for long enough", 14, NONE, {**nodes_selected("False"), **DESIRED_0}),
+        Case("selected", 30, NONE, {**nodes_selected("True"), **DESIRED_2}),
+        Case("no nodes, which is allowed", 30, NONE, {**nodes_selected("True"), **DESIRED_0}),
+    ),
+    "MetricatOperatorsOverlap": (
+        Case("claimed by another", 16, WARNING, left("ClaimedByOther")),
+        Case("an older operator", 16, WARNING, left("OlderOperator")),
+        Case("not for long enough", 14, NONE, left("ClaimedByOther")),
+        Case("named by the annotation", 30, NONE, left("NamedOperator")),
     ),
     "MetricatNoLeader": (
         Case("no series", 6, WARNING),

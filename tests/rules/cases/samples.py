@@ -309,7 +309,22 @@ SEPARATE_IMAGE_FS = filesystem("/var/lib/containerd", 50, device="/dev/sdc")
 
 def monitored(status: str) -> Series:
     """The operator's series of a target's Monitored condition."""
-    labels = 'target_namespace="monitoring",target="nodes",type="Monitored"'
+    return _condition("Monitored", status)
+
+
+def nodes_selected(status: str) -> Series:
+    """The operator's series of a target's NodesSelected condition."""
+    return _condition("NodesSelected", status)
+
+
+def left(reason: str) -> Series:
+    """The series of an operator that leaves a target to another operator."""
+    labels = f'target_namespace="monitoring",target="nodes",operator="team/metricat",reason="{reason}"'
+    return {f"metricat_target_managed_by_other{{{labels}}}": steady(1)}
+
+
+def _condition(kind: str, status: str) -> Series:
+    labels = f'target_namespace="monitoring",target="nodes",type="{kind}"'
     return {
         f'metricat_target_condition{{{labels},status="{one}"}}': steady(float(one == status))
         for one in ("True", "False", "Unknown")

@@ -82,7 +82,9 @@ class Collector(ABC):
     yields_to_others: ClassVar[bool] = False
     """Whether another collector's family of the same name takes precedence."""
     essential: ClassVar[bool] = False
-    """Whether the collector keeps running when the agent must save CPU."""
+    """Whether the collector keeps running when the agent must save CPU, and keeps all its series."""
+    per_cpu: ClassVar[bool] = False
+    """Whether the number of CPUs bounds the number of series, so that no limit drops any of them."""
 
     def __init__(
         self, host: Host, filters: Mapping[str, Filter] | None = None, settings: Mapping[str, object] | None = None

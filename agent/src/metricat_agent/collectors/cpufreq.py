@@ -61,6 +61,7 @@ class CpuFrequency(Collector):
     name = "cpufreq"
     summary = "frequencies of the CPUs and their governors"
     families = (*COLUMNS.values(), GOVERNOR)
+    per_cpu = True
 
     def collect(self) -> Metrics:
         """Return frequencies and governors per CPU from /sys/devices/system/cpu/cpu*/cpufreq."""

@@ -28,6 +28,7 @@ ONLINE = gauge("node_cpu_online", "1 if a CPU is online, 0 if not; absent if no 
 FAMILIES = (CORE, PACKAGE, ISOLATED, ONLINE)
 _MOST_CPUS = 1 << 16
 _PLACE = "devices/system/cpu"
+_ENTRY = re.compile(r"cpu\d+")
 _CORE_FILE, _PACKAGE_FILE = (f"thermal_throttle/{what}_throttle_count" for what in ("core", "package"))
 _TOPOLOGY = ("topology/physical_package_id", "topology/core_id")
 
@@ -44,7 +45,7 @@ def read(host: Host) -> System:
     cpus = host.sys_each(
         _PLACE,
         lambda entry: host.sys_attributes(f"{_PLACE}/{entry}", ("online", _CORE_FILE, _PACKAGE_FILE), _TOPOLOGY),
-        re.compile(r"cpu\d+").fullmatch,
+        _ENTRY.fullmatch,
     )
     return System(
         host.optional_sys(f"{_PLACE}/isolated"),

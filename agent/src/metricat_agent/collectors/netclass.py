@@ -81,6 +81,8 @@ FIXED = ("ifindex", "dev_id")
 """The kernel does not change these files while the directory exists. A rename keeps the directory."""
 TEXTS = ("address", "broadcast", "duplex", "operstate", "ifalias", "speed")
 _CHANGING = (*(name for name in NUMBERS if name not in FIXED), *TEXTS)
+_WHILE_OFF = tuple([name for name in _CHANGING if name not in ("carrier", "dormant", "duplex", "speed")])
+"""The kernel refuses to read the other files while a device is switched off. A read that fails costs most time."""
 IFF_UP = 1
 Attributes = Mapping[str, Mapping[str, str]]
 """By device: the readable files of its directory and their texts."""
@@ -109,13 +111,31 @@ def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]
     return [device for device in names if device in seen and devices.keeps(device)]
 
 
-def read(host: Host, devices: Iterable[str]) -> Attributes:
-    """Return the attributes of devices. A link that is down, or an old kernel, lacks some."""
+def read(host: Host, devices: Iterable[str], switched_off: set[str] | None = None) -> Attributes:
+    """Return the attributes of devices. A link that is down, or an old kernel, lacks some.
+
+    ``switched_off`` holds the devices that were switched off at the last read. Update it.
+    """
+    switched_off = set() if switched_off is None else switched_off
     found = {}
     for device in devices:
+        place = f"class/net/{device}"
         with suppress(OSError):  # the device was just removed, or is counted
-            found[device] = host.sys_attributes(f"class/net/{device}", _CHANGING, FIXED)
+            was_off = device in switched_off
+            known = host.sys_attributes(place, _WHILE_OFF if was_off else _CHANGING, FIXED)
+            if _is_off(known) != was_off:
+                switched_off ^= {device}
+                known = host.sys_attributes(place, _CHANGING if was_off else _WHILE_OFF, FIXED)
+            found[device] = known
     return found
+
+
+def _is_off(known: Mapping[str, str]) -> bool:
+    """Return whether a device is switched off. Its flags say so."""
+    try:
+        return not prefixed(known["flags"]) & IFF_UP
+    except (KeyError, ValueError):
+        return False
 
 
 def parse(attributes: Attributes, skips: Skips = UNCOUNTED) -> Metrics:
@@ -166,6 +186,7 @@ class NetworkClass(Collector):
         """Start without devices; the first scrape selects them."""
         self._names: tuple[int, list[str]] | None = None
         self._devices: list[str] = []
+        self._switched_off: set[str] = set()
 
     def collect(self) -> Metrics:
         """Return state, speed and properties per network device from /sys/class/net.
@@ -176,4 +197,5 @@ class NetworkClass(Collector):
         if names != self._names:
             self._devices = host_devices(self.host, names[1], self.filter("ignored-devices"))
             self._names = names
-        return self.parse_parts_if_changed(read(self.host, self._devices), parse)
+            self._switched_off.intersection_update(self._devices)
+        return self.parse_parts_if_changed(read(self.host, self._devices, self._switched_off), parse)

@@ -140,5 +140,10 @@ class Processes(Collector):
         """Return the top processes of the last pass, the totals of all processes, and the kernel's limits."""
         processes = self._sampler.top()
         limits = {name: self.host.optional_proc(f"sys/kernel/{name}") for name in LIMITS}
-        totals = parse_totals(self._sampler.totals, limits, self.host.skips)
-        return parse(processes, self.option(MASK)) + totals
+        return self.parse_parts_if_changed((processes, self._sampler.totals, limits), self._parse)
+
+    def _parse(
+        self, found: tuple[tuple[TopProcess, ...], ProcessTotals, Mapping[str, str | None]], skips: Skips
+    ) -> Metrics:
+        processes, totals, limits = found
+        return parse(processes, self.option(MASK)) + parse_totals(totals, limits, skips)

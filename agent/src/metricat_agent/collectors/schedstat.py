@@ -43,6 +43,7 @@ class Scheduler(Collector):
     name = "schedstat"
     summary = "time that tasks ran and waited on each CPU"
     families = (RUNNING, WAITING, SLICES)
+    per_cpu = True
 
     def collect(self) -> Metrics:
         """Return running time, waiting time and timeslices per CPU from /proc/schedstat."""

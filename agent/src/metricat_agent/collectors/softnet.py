@@ -50,6 +50,7 @@ class SoftNet(Collector):
     name = "softnet"
     summary = "received packets that each CPU processed and dropped"
     families = tuple(COLUMNS.values())
+    per_cpu = True
 
     def collect(self) -> Metrics:
         """Return packets processed and dropped per CPU from /proc/1/net/softnet_stat."""

@@ -64,7 +64,7 @@ GENERAL = (
     Option(
         "collector.series-limit",
         "5000",
-        "maximum number of series of one collector; the agent drops the others",
+        "maximum number of series of an optional collector; the agent drops the others, and logs it",
         "NUMBER",
         former_names=("collector.series-budget",),
     ),

@@ -40,12 +40,15 @@ def read_text(path: str) -> str:
         os.close(descriptor)
 
 
-def _read_all(descriptor: int, expected: int = _CHUNK) -> bytes:
+def _read_all(descriptor: int, expected: int = _CHUNK, longest_line: int = 0) -> bytes:
     """Read from the beginning to the end; the kernel returns long tables in pieces.
 
     ``expected`` is the size of the last read, in bytes. Buffers much larger than each of many files fragment the heap.
+    A piece of a table has as many lines as fit in a page. So a piece with room for ``longest_line`` bytes is the last.
     """
     data = chunk = os.pread(descriptor, expected + _PAGE, 0)
+    if longest_line and len(data) < _PAGE - longest_line:
+        return data
     while chunk:
         chunk = os.pread(descriptor, _PAGE if len(data) < _CHUNK else _CHUNK, len(data))
         data += chunk
@@ -101,9 +104,9 @@ class _CachedText:
         found = os.stat(path)  # noqa: PTH116 -- as in hostfs.py
         return (found.st_dev, found.st_ino) == self._inode
 
-    def read(self) -> str:
+    def read(self, longest_line: int = 0) -> str:
         """Read the file; return the same object as the last time if the content is equal."""
-        data = _read_all(self.descriptor, len(self._data))
+        data = _read_all(self.descriptor, len(self._data), longest_line)
         self._stored = self._stored or not data  # an empty file may be a stored one
         if data == self._data:
             return self._text
@@ -217,22 +220,26 @@ class CachedFiles:
         self._reads_left = _MIN_READS
         self.skips = Skips()
 
-    def text(self, path: str) -> str:
-        """Return the content of a file: the same object as the last time if it is equal."""
+    def text(self, path: str, longest_line: int = 0) -> str:
+        """Return the content of a file: the same object as the last time if it is equal.
+
+        ``longest_line`` is the maximum size of a line of a table in /proc, in bytes, if known. It saves the second read
+        of a short table, for which the kernel searches all its entries again.
+        """
         self._maintain()
         known = self._texts.get(path)
         if known is not None:
             known.used = True
             try:
                 if known.is_at(path):
-                    return known.read()
+                    return known.read(longest_line)
             except OSError:  # the file was removed; another may have taken its path
                 pass
             self._close_text(path)
         opened = _CachedText(self._open(path))
         kept = False
         try:
-            text = opened.read()
+            text = opened.read(longest_line)
             kept = self.fd_limit.acquire(1)
         finally:
             if not kept:

@@ -157,31 +157,31 @@ class Host:
             self.skips.add_error(error, path)
             raise
 
-    def pid1(self, name: str) -> str:
+    def pid1(self, name: str, longest_line: int = 0) -> str:
         """Return a file of the host's process 1: the host's network (``net/dev``) and mounts (``mountinfo``).
 
         If process 1 is not readable (hidepid), the agent's own process replaces it, but only if `is_local`. In a pod
-        that would expose the pod's numbers as the node's.
+        that would expose the pod's numbers as the node's. ``longest_line`` is described in `CachedFiles.text`.
         """
         if not self.is_local:
-            return self.proc(f"1/{name}")
+            return self._text(f"{self.procfs}/1/{name}", longest_line)
         try:
-            return self.files.text(f"{self.procfs}/1/{name}")
+            return self.files.text(f"{self.procfs}/1/{name}", longest_line)
         except OSError:
-            return self.proc(f"self/{name}")
+            return self._text(f"{self.procfs}/self/{name}", longest_line)
 
-    def optional_pid1(self, name: str) -> str | None:
+    def optional_pid1(self, name: str, longest_line: int = 0) -> str | None:
         """Return a file of the host's process 1 as `pid1` does, None if it does not exist or cannot be read."""
-        return _optional(self.pid1, name)
+        return _optional(lambda name: self.pid1(name, longest_line), name)
 
     @property
     def is_local(self) -> bool:
         """Whether the host is the system that this process runs in, not one mounted into its container."""
         return self.procfs == "/proc" and self.rootfs == "/"
 
-    def _text(self, path: str) -> str:
+    def _text(self, path: str, longest_line: int = 0) -> str:
         try:
-            return self.files.text(path)
+            return self.files.text(path, longest_line)
         except OSError as error:
             self.skips.add_error(error, path)
             raise

@@ -2,17 +2,50 @@
 
 from metricat_operator.alerts.alert import Alert, Level
 
+_NOT_SELECTED = (
+    'max by (target_namespace, target) (metricat_target_condition{type="NodesSelected",status="False"}) == 1'
+)
+
 OPERATOR_ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MetricatNotMonitored",
         meaning="The status of a MonitoringTarget reports that its monitoring does not work.",
-        expr='max by (target_namespace, target) (metricat_target_condition{type="Monitored",status="False"}) == 1',
+        expr='max by (target_namespace, target) (metricat_target_condition{type="Monitored",status="False"}) == 1 '
+        f"unless ({_NOT_SELECTED} and max by (target_namespace, target) (metricat_target_nodes_desired) == 0)",
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
         summary="MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} does not monitor its nodes",
         description="Run kubectl get mtarget -n {{ $labels.target_namespace }} {{ $labels.target }} -o wide to see "
         "which condition is not True.",
         action="Run kubectl describe mtarget -n {{ $labels.target_namespace }} {{ $labels.target }}. The message of "
         "each condition names the cause and the remedy.",
+        levels=(Level("warning", None, "15m"),),
+    ),
+    Alert(
+        name="MetricatNoNodesSelected",
+        meaning="A MonitoringTarget, or one of its pools, selects no node: a label in a selector is wrong, all nodes "
+        "belong to an older MonitoringTarget, or an autoscaler has removed them. With allowEmpty it does not fire.",
+        expr=_NOT_SELECTED,
+        resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
+        summary="MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} or one of its pools selects no "
+        "node",
+        description="Nodes may be unmonitored, or have the settings of another pool. The message of the condition "
+        "NodesSelected names the selector and the nearest label of the nodes.",
+        action="Run kubectl describe mtarget -n {{ $labels.target_namespace }} {{ $labels.target }} and read the "
+        "message of NodesSelected.",
+        levels=(Level("warning", None, "15m"),),
+    ),
+    Alert(
+        name="MetricatOperatorsOverlap",
+        meaning="The operators of two releases watch the same MonitoringTarget. One manages it, and the other leaves "
+        "it alone. It does not fire if the annotation metricat.dev/operator names the operator.",
+        expr="max by (target_namespace, target, operator, reason) "
+        '(metricat_target_managed_by_other{reason!="NamedOperator"}) == 1',
+        resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
+        summary="Two operators watch MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }}",
+        description="The operator {{ $labels.operator }} manages it, and the operator of another release leaves it "
+        "alone ({{ $labels.reason }}). Settings of the other release, such as the image of the agents, have no effect.",
+        action="Run kubectl get leaderfences -A to list the operators. Set operator.namespaces so that one operator "
+        "watches each namespace, or uninstall one release.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(

@@ -57,6 +57,11 @@ class Status(Model):
     """The status of a target."""
 
     observed_generation: int | None = Field(default=None, description="Generation that the status describes.")
+    operator: str = Field(
+        default="",
+        max_length=317,
+        description="Namespace and name of the operator that manages the target: those of its Deployment and Lease.",
+    )
     conditions: Annotated[
         tuple[StatusCondition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),

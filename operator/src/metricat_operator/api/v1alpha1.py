@@ -86,6 +86,11 @@ class PoolSpec(Model):
             ),
         ),
     )
+    allow_empty: bool | None = Field(
+        default=None,
+        description="Whether the pool may have no nodes. Otherwise, NodesSelected is False while it has none. Default: "
+        "spec.allowEmpty.",
+    )
     agent: PoolAgent = Field(
         default=PoolAgent(), description="How the exporter runs on the pool's nodes. It overrides spec.agent."
     )
@@ -121,6 +126,11 @@ class Spec(Model):
             )
         ),
     ] = Field(default=NodeSelector(), description="The nodes to monitor. Default: all Linux nodes.")
+    allow_empty: bool = Field(
+        default=False,
+        description="Whether the target may have no nodes, for example while an autoscaler has removed all of them. "
+        "Otherwise, a target without nodes is not Ready.",
+    )
     agent: AgentSettings = Field(default=AgentSettings(), description="How the exporter runs on each node.")
     pools: Annotated[
         tuple[PoolSpec, ...],

@@ -6,10 +6,11 @@ from metricat_operator import naming
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.kinds import BY_NAME, TARGET, Kind
+from metricat_operator.cluster.other_operators import claimed_by
 from metricat_operator.conditions import Reason
 from metricat_operator.drift import find_drift, first_difference, foreign_fields, replacement
 from metricat_operator.facts.model import ChildError, Manifest, ObjectKey
-from metricat_operator.naming import FIELD_MANAGER
+from metricat_operator.naming import CLAIM_FIELD_MANAGER, FIELD_MANAGER
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,10 @@ class TemporaryChildError(Exception):
 
 class TargetGoneError(Exception):
     """The target was deleted, or another object has its name; its watch missed the event."""
+
+
+class ClaimLostError(Exception):
+    """Another operator claimed the target between our read and our write."""
 
 
 class NameConflictError(Exception):
@@ -99,19 +104,20 @@ class Applier:
     async def write_status(self, target: Manifest, status: Manifest) -> Manifest:
         """Replace the status and return the current target.
 
+        A status that claims the target is written only if no other operator has claimed it since it was read.
+
         Raises:
             TargetGoneError: the target no longer exists.
+            ClaimLostError: another operator has claimed the target.
             TemporaryChildError: the API server cannot be queried or is overloaded.
         """
         metadata = target["metadata"]
-        manifest = {
-            "apiVersion": target["apiVersion"],
-            "kind": target["kind"],
-            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"]},
-            "status": status,
-        }
+        manifest = _status_manifest(target, status)
         try:
-            written = await self._client.apply(TARGET, manifest, force=True, subresource="status")
+            if status.get("operator", claimed_by(target)) != claimed_by(target):
+                written = await self._claim(target, manifest)
+            else:
+                written = await self._client.apply(TARGET, manifest, force=True, subresource="status")
             if not (operations := foreign_fields(status, written)):
                 return written
             return await self._client.patch(
@@ -122,6 +128,39 @@ class Applier:
                 raise TargetGoneError from error
             message = f"cannot write the status: {error}"
             raise TemporaryChildError(error.reason, message, error.retry_after) from error
+
+    async def write_condition(self, target: Manifest, condition: Manifest) -> None:
+        """Write one condition of a target that an older operator manages, as another field manager.
+
+        Raises:
+            TemporaryChildError: the API server cannot be queried or is overloaded.
+        """
+        manifest = _status_manifest(target, {"conditions": [condition]})
+        try:
+            await self._client.apply(TARGET, manifest, force=True, subresource="status", manager=CLAIM_FIELD_MANAGER)
+        except ApiError as error:
+            if error.status not in {404, 409}:
+                raise TemporaryChildError(error.reason, f"cannot write the status: {error}") from error
+
+    async def _claim(self, target: Manifest, manifest: Manifest) -> Manifest:
+        """Write a status with a claim. The resource version makes the API server reject it after another claim."""
+        metadata = target["metadata"]
+        version = metadata["resourceVersion"]
+        for _ in range(_MAX_CONFLICTS):
+            try:
+                return await self._client.apply(
+                    TARGET, _with_version(manifest, version), force=True, subresource="status"
+                )
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                found = await self._client.get(TARGET, metadata["namespace"], metadata["name"])
+                if found["metadata"]["uid"] != metadata["uid"]:
+                    raise TargetGoneError from error
+                if claimed_by(found) not in {claimed_by(target), manifest["status"]["operator"]}:
+                    raise ClaimLostError(claimed_by(found)) from error
+                version = found["metadata"]["resourceVersion"]
+        raise TemporaryChildError("Conflict", "cannot write the status: other clients change the MonitoringTarget")
 
     async def _create(self, kind: Kind, desired: Manifest) -> Manifest:
         """Create the object, unless an object of this name exists: an apply would merge ours into it.
@@ -183,6 +222,16 @@ class Applier:
         if written is not None:
             log.info("updated", kind=kind.name, name=metadata["name"], removed=[str(path) for path in found.remove])
         return written
+
+
+def _status_manifest(target: Manifest, status: Manifest) -> Manifest:
+    metadata = target["metadata"]
+    return {
+        "apiVersion": target["apiVersion"],
+        "kind": target["kind"],
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"]},
+        "status": status,
+    }
 
 
 def _with_version(manifest: Manifest, version: str) -> Manifest:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from metricat_operator import naming
 from metricat_operator.api.overlap import Claim
 from metricat_operator.api.selectors import Requirements
-from metricat_operator.cluster import prometheus_objects, target_claims
+from metricat_operator.cluster import other_operators, prometheus_objects, target_claims
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.compressed import pack, unpack
 from metricat_operator.cluster.derived import MemoizedValue
-from metricat_operator.cluster.kinds import CHILDREN, EVENT, INSTANCE_KINDS, NAMESPACE, NODE, POD, TARGET
+from metricat_operator.cluster.kinds import CHILDREN, EVENT, INSTANCE_KINDS, LEADER_FENCE, NAMESPACE, NODE, POD, TARGET
 from metricat_operator.cluster.node_index import NodeIndex, trim_node
 from metricat_operator.cluster.pods import agent_pod, condition, trim_pod, why_not_ready
 from metricat_operator.cluster.watch import ALL_NAMESPACES, Cache, ignore_restore, kept_metadata
@@ -44,6 +44,7 @@ class ClusterCache:
     ) -> None:
         self._enqueue = enqueue
         self._target_deleted = target_deleted
+        self._namespaces = namespaces
 
         def within(seconds: float) -> Callable[[Manifest], None]:
             def changed(manifest: Manifest) -> None:
@@ -65,12 +66,10 @@ class ClusterCache:
             changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _CLUSTER_DELAY),
             trim=lambda namespace: {"metadata": kept_metadata(namespace)},
         )
-        self.targets = Cache(
-            TARGET,
-            changed=self._on_target_changed,
-            trim=target_claims.trim,
-            namespaces=namespaces,
-            restored=restored,
+        # Of all namespaces: the nodes that a target selects may belong to an older target of another operator.
+        self.targets = Cache(TARGET, changed=self._on_target_changed, trim=target_claims.trim, restored=restored)
+        self.fences = Cache(
+            LEADER_FENCE, changed=lambda _: enqueue("", "", _CHILD_DELAY), trim=other_operators.trim_fence
         )
         self.rejections = Cache(
             EVENT,
@@ -104,12 +103,25 @@ class ClusterCache:
     @property
     def caches(self) -> tuple[Cache, ...]:
         """All caches."""
-        others = (self.nodes, self.pods, self.targets, self.namespaces, self.rejections, self.servers, self.operators)
+        others = (
+            self.nodes,
+            self.pods,
+            self.targets,
+            self.fences,
+            self.namespaces,
+            self.rejections,
+            self.servers,
+            self.operators,
+        )
         return (*others, *self.instances, *self.children.values())
 
     def older_claims(self, target: Manifest) -> tuple[Claim, ...]:
         """Return the claims of older targets, the oldest first."""
-        return target_claims.older_claims(self.targets, target)
+        return target_claims.older_claims(self.targets, target, self.watches)
+
+    def watches(self, namespace: str) -> bool:
+        """Return whether this operator watches the targets of the namespace."""
+        return self._namespaces == ALL_NAMESPACES or namespace in self._namespaces
 
     def _on_target_changed(self, target: Manifest) -> None:
         """Enqueue all targets if a younger one exists: a change of a target's nodes affects younger targets only."""
@@ -143,6 +155,7 @@ class ClusterCache:
         return Facts(
             children={ObjectKey(child["kind"], child["metadata"]["name"]): child for child in children},
             nodes=self._nodes().matching(wanted),
+            all_nodes=self.all_nodes(),
             pods=tuple(agent_pod(pod) for pod in self._agents().get((namespace, label), ())),
             unserved=frozenset(kind for kind, cache in self.children.items() if not cache.served),
             instances=tuple(

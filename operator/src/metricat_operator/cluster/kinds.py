@@ -46,7 +46,7 @@ EVENT = Kind("v1", "Event", "events", bookmarks=False)
 CRD = Kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
-LEADER_FENCE = Kind(naming.API_VERSION, naming.LEADER_FENCE_KIND, naming.LEADER_FENCE_PLURAL)
+LEADER_FENCE = Kind(naming.API_VERSION, naming.LEADER_FENCE_KIND, naming.LEADER_FENCE_PLURAL, optional=True)
 TOKEN_REVIEW = Kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False)
 SUBJECT_ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False)
 

@@ -21,8 +21,10 @@ import structlog
 
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import LEADER_FENCE, LEASE, Kind
+from metricat_operator.cluster.other_operators import holder_claims
 from metricat_operator.cluster.outage import Outage
 from metricat_operator.facts.model import Manifest
+from metricat_operator.naming import CLAIMS_ANNOTATION
 
 log = structlog.get_logger(__name__)
 
@@ -119,8 +121,8 @@ class Lease:
             self.lost()
             return
         until = await self._write_lease(client)
-        if _holder(fence) != self._identity:
-            await _write(client, LEADER_FENCE, self._manifest(fence, LEADER_FENCE, {"holderIdentity": self._identity}))
+        if _holder(fence) != self._identity or not holder_claims(fence):
+            await _write(client, LEADER_FENCE, self._fence_manifest(fence))
         self._until = until
         if not led:
             log.info("became leader", lease=self._path, identity=self._identity)
@@ -157,6 +159,12 @@ class Lease:
             pod = {"apiVersion": "v1", "kind": "Pod", "name": self._identity, "uid": self._uid}
             claim["metadata"]["ownerReferences"] = [pod]
         return claim
+
+    def _fence_manifest(self, found: Manifest) -> Manifest:
+        fence = self._manifest(found, LEADER_FENCE, {"holderIdentity": self._identity})
+        annotations = fence["metadata"].get("annotations") or {}
+        fence["metadata"]["annotations"] = {**annotations, CLAIMS_ANNOTATION: self._identity}
+        return fence
 
     def _manifest(self, found: Manifest, kind: Kind, spec: Manifest) -> Manifest:
         kept = {key: value for key, value in found.get("metadata", {}).items() if key != "managedFields"}

@@ -5,7 +5,7 @@ first reconcile, so the operator watches them here too.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from metricat_operator.api.overlap import Claim, by_age, claim, is_older
 from metricat_operator.cluster.watch import RECEIVED_AT, kept_metadata
@@ -14,13 +14,27 @@ from metricat_operator.facts.model import Manifest
 
 def trim(target: Manifest) -> Manifest:
     """Trim a target to its claim, with the arrival time: if kopf does not report the state soon, its watch hangs."""
-    return {"metadata": {**kept_metadata(target), RECEIVED_AT: time.monotonic()}, "claim": claim(target)}
+    return {
+        "metadata": {**kept_metadata(target), RECEIVED_AT: time.monotonic()},
+        "claim": claim(target),
+        "managed": bool((target.get("status") or {}).get("conditions")),
+    }
 
 
-def older_claims(targets: Iterable[Manifest], target: Manifest) -> tuple[Claim, ...]:
-    """Return the claims of all targets older than this one, the oldest first."""
+def older_claims(targets: Iterable[Manifest], target: Manifest, watches: Callable[[str], bool]) -> tuple[Claim, ...]:
+    """Return the claims of all targets older than this one, the oldest first.
+
+    A target in a namespace that this operator does not watch has a claim only if an operator has written its status:
+    otherwise no operator watches it, and it has no agents.
+    """
     mine = claim(target)
-    return tuple(by_age(one["claim"] for one in targets if is_older(one["claim"], mine)))
+    return tuple(
+        by_age(
+            one["claim"]
+            for one in targets
+            if is_older(one["claim"], mine) and (one["managed"] or watches(one["metadata"]["namespace"]))
+        )
+    )
 
 
 def has_younger(targets: Iterable[Manifest], target: Manifest) -> bool:

@@ -36,8 +36,16 @@ def _accepted(meaning: str, remedy: str = "") -> ReasonInfo:
     return ReasonInfo(ConditionType.ACCEPTED, meaning, remedy)
 
 
+def _claimed(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.CLAIMED, meaning, remedy)
+
+
 def _applied(meaning: str, remedy: str = "") -> ReasonInfo:
     return ReasonInfo(ConditionType.APPLIED, meaning, remedy)
+
+
+def _nodes(meaning: str, remedy: str = "") -> ReasonInfo:
+    return ReasonInfo(ConditionType.NODES_SELECTED, meaning, remedy)
 
 
 def _agents(meaning: str, remedy: str = "") -> ReasonInfo:
@@ -109,14 +117,67 @@ class Reason(StrEnum):
             "targets takes more than 64 node affinity terms.",
             "Exclude the nodes in `spec.nodeSelector` of either target. The message names the older targets.",
         ),
-        _agents(
-            "True: every selected node belongs to an older MonitoringTarget.",
-            "Exclude the nodes in `spec.nodeSelector` of either target.",
+        _nodes(
+            "Every selected node belongs to an older MonitoringTarget. The message names it.",
+            "Exclude the nodes in `spec.nodeSelector` of either target, or delete the target that you do not need.",
         ),
+        _agents("Every selected node belongs to an older MonitoringTarget.", "See `NodesSelected`."),
+        _scraped("Every selected node belongs to an older MonitoringTarget.", "See `NodesSelected`."),
         _node(
             "An agent of another target or pool still runs on the node.",
             "Wait for that agent to stop, unless its target is paused or rejected. To check, run: "
             "`kubectl get mtarget -A`",
+        ),
+    )
+
+    # Claimed
+    CLAIMED = "Claimed", _claimed("True: the message names the operator, as in `status.operator`.")
+    OTHER_OPERATORS = (
+        "OtherOperators",
+        _claimed(
+            "True: one operator manages the target. The operators of other releases also watch its namespace, and "
+            "leave it to that operator.",
+            "Let one operator watch each namespace (`operator.namespaces` in the chart), or name one: "
+            "`kubectl annotate mtarget NAME -n NAMESPACE metricat.dev/operator=NAMESPACE/NAME`",
+        ),
+    )
+    CLAIMED_BY_OTHER = (
+        "ClaimedByOther",
+        _claimed(
+            "Only in events, logs and metrics: this operator leaves the target to the operator that claimed it.",
+            "As for `OtherOperators`.",
+        ),
+    )
+    NAMED_OPERATOR = (
+        "NamedOperator",
+        _claimed(
+            "Only in events, logs and metrics: this operator leaves the target to the operator that its annotation "
+            "`metricat.dev/operator` names.",
+            "Nothing.",
+        ),
+    )
+    OPERATOR_NOT_FOUND = (
+        "OperatorNotFound",
+        _claimed(
+            "The annotation `metricat.dev/operator` names an operator that does not run, or that does not watch this "
+            "namespace. Another operator manages the target.",
+            "Correct or remove the annotation: `kubectl annotate mtarget NAME -n NAMESPACE metricat.dev/operator-`",
+        ),
+    )
+    OLDER_OPERATOR = (
+        "OlderOperator",
+        _claimed(
+            "An operator of an older version manages the target. That version does not read claims, so the newer "
+            "operator leaves the target to it.",
+            "Upgrade or uninstall the release that the message names.",
+        ),
+    )
+    CLAIM_NOT_STORED = (
+        "ClaimNotStored",
+        _claimed(
+            "The CRD is older than the operator and has no `status.operator`. An operator of another release cannot "
+            "detect that the target has an operator.",
+            "Update the CRDs: `kubectl apply --server-side --force-conflicts -f crds`",
         ),
     )
 
@@ -125,6 +186,7 @@ class Reason(StrEnum):
     NOT_ACCEPTED = (
         "NotAccepted",
         _applied("The spec is rejected, so no object is written.", "See `Accepted`."),
+        _nodes("Unknown: the spec was rejected before any DaemonSet existed.", "See `Accepted`."),
         _rules("The spec was rejected before any rules existed.", "See `Accepted`."),
     )
     PAUSED = (
@@ -175,6 +237,26 @@ class Reason(StrEnum):
         ),
     )
 
+    # NodesSelected
+    NODES_SELECTED = "NodesSelected", _nodes("True: the spec and each of its pools select nodes.")
+    EMPTY_ALLOWED = "EmptyAllowed", _nodes("True: the target has no nodes, and `spec.allowEmpty` is true.")
+    EMPTY_POOL = (
+        "EmptyPool",
+        _nodes(
+            "A pool has no node. The message names the requirement that no node meets, or the owner of its nodes. "
+            "`Ready` and `Monitored` do not depend on it.",
+            "Correct `spec.pools[].nodeSelector`. If the pool may have no nodes, set its `allowEmpty: true`.",
+        ),
+    )
+    UNSUPPORTED_NODES = (
+        "UnsupportedNodes",
+        _nodes(
+            "Only nodes that cannot run an agent match: Windows nodes or virtual nodes.", "Select Linux nodes as well."
+        ),
+        _agents("Only nodes that cannot run an agent match.", "See `NodesSelected`."),
+        _scraped("Only nodes that cannot run an agent match.", "See `NodesSelected`."),
+    )
+
     # AgentsReady
     AGENTS_READY = "AgentsReady", _agents("True: every node has a ready agent of the newest version.")
     NODES_UNCOVERED = (
@@ -191,8 +273,14 @@ class Reason(StrEnum):
     )
     NO_NODES = (
         "NoNodes",
-        _agents("True: no Linux node matches.", "Check `spec.nodeSelector`."),
-        _scraped("True: no Linux node matches.", "Check `spec.nodeSelector`."),
+        _nodes(
+            "No node matches `spec.nodeSelector`. The message names the requirement that no node meets, and the "
+            "nearest label of the nodes.",
+            "Correct `spec.nodeSelector`. If the target may have no nodes, for example because an autoscaler removes "
+            "all of them, set `spec.allowEmpty: true`.",
+        ),
+        _agents("No node matches. True: `spec.allowEmpty` allows it.", "See `NodesSelected`."),
+        _scraped("No node matches. True: `spec.allowEmpty` allows it.", "See `NodesSelected`."),
     )
     NO_DAEMON_SET = "NoDaemonSet", _agents("The agents are not deployed.", "See `Applied`.")
 

@@ -25,10 +25,12 @@ class ConditionType(StrEnum):
     about: ConditionInfo
 
     ACCEPTED = "Accepted", ConditionInfo("Is the spec valid?", summary="Ready")
+    CLAIMED = "Claimed", ConditionInfo("Does one operator manage the target, and no other one?")
     APPLIED = (
         "Applied",
         ConditionInfo("Does every object that Metricat manages match the spec?", survives_internal_error=False),
     )
+    NODES_SELECTED = "NodesSelected", ConditionInfo("Does the spec select nodes, and so does each of its pools?")
     AGENTS_READY = (
         "AgentsReady",
         ConditionInfo("Does every node have a ready agent of the newest version?", summary="Ready"),

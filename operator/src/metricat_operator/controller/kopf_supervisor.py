@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import kopf
@@ -20,6 +21,7 @@ from metricat_operator.controller.operator import Operator
 
 log = structlog.get_logger(__name__)
 
+_KOPF = Path(kopf.__file__).parent
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 6.0
 _CHECK_SECONDS = 1.0
@@ -104,8 +106,14 @@ def _text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def _is_of_kopf(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and Path(code.co_filename).is_relative_to(_KOPF)
+
+
 async def _stop(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancel the tasks and wait for their end."""
+    """Cancel the tasks of kopf, also those that it has lost, and wait for their end."""
+    tasks |= {task for task in asyncio.all_tasks() if _is_of_kopf(task)}
     while pending := {task for task in tasks if not task.done()}:
         for task in pending:
             task.cancel()

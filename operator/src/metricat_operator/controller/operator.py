@@ -10,21 +10,23 @@ from prometheus_client.core import Metric
 
 from metricat_operator import naming
 from metricat_operator.cluster import prometheus_client
-from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryChildError
+from metricat_operator.cluster.apply import Applier, ClaimLostError, TargetGoneError, TemporaryChildError
 from metricat_operator.cluster.client import Client, NotLeaderError
 from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.events import Events
 from metricat_operator.cluster.lease import Lease
+from metricat_operator.cluster.other_operators import OtherOperators
 from metricat_operator.cluster.prometheus_poller import PrometheusPoller
 from metricat_operator.cluster.watch import ALL_NAMESPACES, RECEIVED_AT, newer, with_unknown_version
 from metricat_operator.conditions import Condition
 from metricat_operator.controller.reconciler import Reconciler
 from metricat_operator.controller.workqueue import WorkQueue
-from metricat_operator.facts.model import Manifest
+from metricat_operator.facts.model import Manifest, OperatorClaim
 from metricat_operator.metrics.nodes import node_families
 from metricat_operator.metrics.own import OperatorMetrics, leader, watch_activity_ages, workqueue_depth
-from metricat_operator.metrics.targets import target_families
+from metricat_operator.metrics.targets import left_families, target_families
 from metricat_operator.settings import Settings
+from metricat_operator.status.conditions import claimed
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +38,7 @@ Post = Callable[[Manifest, str, str, str], None]
 
 _RESYNC_SECONDS = 600.0
 _CONCURRENT_POLLS = 4
+_CLAIM_LOST_SECONDS = 1.0
 
 
 class Operator:
@@ -47,6 +50,7 @@ class Operator:
         self._lease = lease
         self._measures = metrics
         self._targets: dict[Key, Manifest] = {}
+        self._left: dict[Key, OperatorClaim] = {}
         self._post: Post | None = None
         self._errors: dict[Key, str] = {}
         self._kopf_reported = time.monotonic()
@@ -71,13 +75,22 @@ class Operator:
                 polls = WorkQueue(poller.work, self._poll_failed)
                 self._poller = poller
                 applier, events = Applier(self._client, self.cluster), Events(self._client)
-                self._reconciler = Reconciler(self._settings, self.cluster, applier, poller, events, self._report)
+                others = OtherOperators(
+                    "/".join(self._settings.lease),
+                    self._client,
+                    self.cluster.fences,
+                    lambda: self._enqueue("", "", 0.0),
+                )
+                self._reconciler = Reconciler(
+                    self._settings, self.cluster, applier, poller, events, self._report, others, self._on_claim
+                )
                 group.create_task(self.cluster.run(self._client))
                 await self.cluster.synced()
                 log.info("caches synced", kinds=[cache.kind.name for cache in self.cluster.caches])
                 group.create_task(self._lease.run(self._client, self._on_leading))
                 group.create_task(self._queue.run(self._settings.workers))
                 group.create_task(polls.run(_CONCURRENT_POLLS))
+                group.create_task(others.run())
         finally:
             await self._lease.release(self._client)
 
@@ -104,6 +117,7 @@ class Operator:
         if known is not None and known["metadata"]["uid"] == target["metadata"]["uid"]:
             del self._targets[_key(target)]
             self._errors.pop(_key(target), None)
+            self._left.pop(_key(target), None)
             if self._poller:
                 self._poller.forget(_key(target))
 
@@ -113,7 +127,8 @@ class Operator:
         return [
             "/".join(_key(target))
             for target in self.cluster.targets
-            if target["metadata"][RECEIVED_AT] < since
+            if self.cluster.watches(target["metadata"]["namespace"])
+            and target["metadata"][RECEIVED_AT] < since
             and (_key(target) not in self._targets or newer(target, self._targets[_key(target)]))
         ]
 
@@ -134,6 +149,7 @@ class Operator:
 
     def _on_leading(self) -> None:
         """Enqueue all targets: a replica that does not lead handles no changes."""
+        self._left.clear()
         for key in self._targets:
             self._queue.add(key)
 
@@ -153,6 +169,9 @@ class Operator:
                 log.info("target no longer exists; its delete event was missed")
                 self.on_deleted(target)
                 return None
+            except ClaimLostError as error:
+                log.info("another operator claimed the target", operator=str(error))
+                return _CLAIM_LOST_SECONDS
             except NotLeaderError as error:
                 log.warning("stopped writing: this replica is not the leader", error=str(error))
                 return None
@@ -187,7 +206,18 @@ class Operator:
             time.monotonic(), [(one.kind.name, one.last_activity) for one in self.cluster.caches]
         )
         yield from target_families(self._targets.values())
+        yield from left_families(self._left if self._lease.held() else {})
         yield from node_families(self.cluster.all_nodes(), time.time())
+
+    def _on_claim(self, target: Manifest, claim: OperatorClaim) -> None:
+        """Report once that this operator leaves a target to another one."""
+        before = self._left.pop(_key(target), None)
+        if claim.mine:
+            return
+        self._left[_key(target)] = claim
+        if before != claim:
+            log.warning("left the target to another operator", operator=claim.operator, reason=str(claim.reason))
+            self._report(target, claimed(target, claim))
 
     def _report(self, target: Manifest, condition: Condition) -> None:
         if self._post:
@@ -202,4 +232,5 @@ def _key(target: Manifest) -> Key:
 def _trigger_fields(target: Manifest) -> tuple[object, ...]:
     """Return the fields whose change triggers a reconcile, the status included: another client may have written it."""
     metadata = target["metadata"]
-    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"), target.get("status")
+    named = (metadata.get("annotations") or {}).get(naming.OPERATOR_ANNOTATION)
+    return metadata["uid"], metadata.get("generation"), metadata.get("deletionTimestamp"), named, target.get("status")

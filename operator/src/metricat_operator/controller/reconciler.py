@@ -12,18 +12,21 @@ import structlog
 from metricat_operator.api.overlap import selected
 from metricat_operator.api.parse import Parsed, parse
 from metricat_operator.api.pools import requirements
-from metricat_operator.cluster.apply import Applier, TargetGoneError, TemporaryChildError
+from metricat_operator.cluster.apply import Applier, ClaimLostError, TargetGoneError, TemporaryChildError
 from metricat_operator.cluster.client import NotLeaderError
 from metricat_operator.cluster.cluster_cache import ClusterCache
 from metricat_operator.cluster.events import SETTLE_SECONDS, Events
+from metricat_operator.cluster.other_operators import OtherOperators, claimed_by
 from metricat_operator.cluster.prometheus_poller import PrometheusPoller
 from metricat_operator.conditions import Condition, Reason
 from metricat_operator.controller.status_throttle import StatusThrottle
-from metricat_operator.facts.model import ChildError, Event, Facts, Manifest, ObjectKey
+from metricat_operator.facts.model import ChildError, Event, Facts, Manifest, ObjectKey, OperatorClaim
 from metricat_operator.manifests import Context, build_children
 from metricat_operator.settings import Settings
 from metricat_operator.status import (
     changed_conditions,
+    claim_status,
+    claimed_condition,
     compute_status,
     internal_error_status,
     is_unchanged,
@@ -34,11 +37,17 @@ from metricat_operator.verification import prometheus_queries
 
 log = structlog.get_logger(__name__)
 
+_RECHECK_CLAIM_SECONDS = 10.0
+"""Seconds until the claim of another operator is checked again: no event announces that its release is uninstalled."""
+
 _RETRY_REFUSED_SECONDS = 15.0
 """Seconds until a refused write is retried: no event announces a corrected role, policy or quota."""
 
 Report = Callable[[Manifest, Condition], None]
 """Called with the target and each condition whose status or reason changed."""
+
+OnClaim = Callable[[Manifest, OperatorClaim], None]
+"""Called at each reconcile with the target and which operator manages it."""
 
 
 def _internal_error_text(error: Exception) -> str:
@@ -70,6 +79,8 @@ class Reconciler:
     _poller: PrometheusPoller
     _events: Events
     _report: Report
+    _operators: OtherOperators
+    _on_claim: OnClaim
     _throttle: StatusThrottle = field(default_factory=StatusThrottle)
 
     async def reconcile(self, target: Manifest) -> Manifest:
@@ -78,12 +89,17 @@ class Reconciler:
         Raises:
             TemporaryChildError: a temporary failure, reported in the status; retry later.
             TargetGoneError: the target no longer exists.
+            ClaimLostError: another operator claimed the target since it was read.
         """
         if "deletionTimestamp" in target["metadata"]:
             return target  # the garbage collector deletes the children by their owner references
+        claim = await self._operators.claim(target)
+        self._on_claim(target, claim)
+        if not claim.mine:
+            return await self._leave(target, claim)
         try:
-            return await self._reconcile_once(target)
-        except (TemporaryChildError, TargetGoneError, NotLeaderError):
+            return await self._reconcile_once(await self._claimed(target, claim), claim)
+        except (TemporaryChildError, TargetGoneError, ClaimLostError, NotLeaderError):
             raise
         except Exception as error:
             status = internal_error_status(target, _internal_error_text(error), _utc_now())
@@ -91,13 +107,38 @@ class Reconciler:
                 await self._applier.write_status(target, status)
             raise
 
-    async def _reconcile_once(self, target: Manifest) -> Manifest:
+    async def _leave(self, target: Manifest, claim: OperatorClaim) -> Manifest:
+        """Leave a target to another operator. An older one does not report that, so write the condition for it."""
+        key = (target["metadata"]["namespace"], target["metadata"]["name"])
+        self._poller.forget(key)
+        self._cluster.requeue_after(*key, _RECHECK_CLAIM_SECONDS)
+        if claim.reason is Reason.OLDER_OPERATOR and (condition := claimed_condition(target, claim, _utc_now())):
+            await self._applier.write_condition(target, condition)
+        return target
+
+    async def _claimed(self, target: Manifest, claim: OperatorClaim) -> Manifest:
+        """Claim the target before its first object is written, if another operator runs or has claimed it.
+
+        Otherwise the first write of the status claims it, at no cost.
+        """
+        holder = claimed_by(target)
+        if holder == claim.operator or not claim.stored or not (claim.others or holder):
+            return target
+        log.info("claims the target", operator=claim.operator, claimed_by=holder)
+        return self._check_claim(await self._applier.write_status(target, claim_status(target, claim)))
+
+    def _check_claim(self, written: Manifest) -> Manifest:
+        if not claimed_by(written):
+            self._operators.claim_was_dropped()
+        return written
+
+    async def _reconcile_once(self, target: Manifest, claim: OperatorClaim) -> Manifest:
         metadata = target["metadata"]
         parsed = parse(target.get("spec") or {}, self._cluster.older_claims(target))
         child_errors: list[ChildError] = []
         if parsed.spec and not parsed.errors and not parsed.spec.paused:
             child_errors = await self._apply_children(target, parsed)
-        written = await self._update_status(target, parsed, child_errors)
+        written = await self._update_status(target, parsed, child_errors, claim)
         if passing := [trouble for trouble in child_errors if trouble.temporary]:
             message = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
             raise TemporaryChildError(passing[0].reason, message, max(one.retry_after for one in passing))
@@ -140,12 +181,17 @@ class Reconciler:
         child_errors += [await _capture_error(key, prune(key, live)) for key, live in unwanted]
         return [trouble for trouble in child_errors if trouble]
 
-    async def _update_status(self, target: Manifest, parsed: Parsed, child_errors: list[ChildError]) -> Manifest:
+    async def _update_status(
+        self, target: Manifest, parsed: Parsed, child_errors: list[ChildError], claim: OperatorClaim
+    ) -> Manifest:
         before = target.get("status", {})
         key = (target["metadata"]["namespace"], target["metadata"]["name"])
         facts = self._facts(target, parsed)
+        if claim.others or claim.not_found or not claim.stored:
+            self._cluster.requeue_after(*key, _RECHECK_CLAIM_SECONDS)
         facts = replace(
             facts,
+            claim=claim,
             query_results=self._poller.subscribe(
                 key, prometheus_queries(facts, self._settings.may_query, self._settings.namespace)
             ),
@@ -161,6 +207,8 @@ class Reconciler:
             self._cluster.requeue_after(*key, wait)
             return target
         written = await self._applier.write_status(target, status)
+        if claim.stored:
+            self._check_claim(written)
         for condition in changed:
             self._report(target, condition)
         return written

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator
 from metricat_operator.facts.prometheus_query import Endpoint, PrometheusPod, QueryResult, Rejection
 
@@ -93,6 +94,23 @@ class ChildError:
     """Least delay before the next attempt in seconds, as the API server requests."""
 
 
+@dataclass(frozen=True)
+class OperatorClaim:
+    """Which operator manages a target, and why. An operator is NAMESPACE/NAME of its Lease.
+
+    `mine` is whether that is this operator. `others` are other operators that run and may write the target. `not_found`
+    is an operator that the target names and that does not run, or may not write the target. `stored` is whether the CRD
+    has the field that holds the claim.
+    """
+
+    operator: str = ""
+    mine: bool = True
+    reason: Reason = Reason.CLAIMED
+    others: tuple[str, ...] = ()
+    not_found: str = ""
+    stored: bool = True
+
+
 Selector = Mapping[str, Any] | None
 """A metav1.LabelSelector. None means that it is not set, which differs from an empty selector."""
 
@@ -131,15 +149,17 @@ class PrometheusInstance:
 class Facts:
     """The facts that are relevant to one target.
 
+    `nodes` are those that meet the target's selector, `all_nodes` those of the cluster.
     `children` are the live objects that the target owns. `unserved` are the optional kinds that the API server lacks.
     `instances` are all objects that the Prometheus Operator runs. `namespace_labels` are the labels of the target's
     namespace. `rejections` are those of the current children by the Prometheus Operator. `query_results` are the
     results of the instances that were queried. `events` are the latest warnings about some objects, by UID, if they
-    were requested.
+    were requested. `claim` is which operator manages the target.
     """
 
     children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
+    all_nodes: tuple[Node, ...] = ()
     pods: tuple[AgentPod, ...] = ()
     unserved: frozenset[str] = frozenset()
     instances: tuple[PrometheusInstance, ...] = ()
@@ -147,3 +167,4 @@ class Facts:
     rejections: tuple[Rejection, ...] = ()
     query_results: tuple[QueryResult, ...] = ()
     events: Mapping[str, Event] = field(default_factory=dict)
+    claim: OperatorClaim = field(default_factory=OperatorClaim)

@@ -1,10 +1,10 @@
 """Metrics of the targets' statuses, which alerts use. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from metricat_operator.facts.model import Manifest
+from metricat_operator.facts.model import Manifest, OperatorClaim
 
 _TARGET = ["target_namespace", "target"]
 """Not `namespace`: Prometheus sets that label to the namespace of the scraped pod."""
@@ -15,6 +15,18 @@ _COUNTS = {
     "updated": "Nodes with the newest agent.",
     "uncovered": "Nodes without the ready agent that they should have.",
 }
+
+
+def left_families(left: Mapping[tuple[str, str], OperatorClaim]) -> Iterator[Metric]:
+    """Yield the targets that this operator leaves to others, by namespace and name. Only the leader has them."""
+    family = GaugeMetricFamily(
+        "metricat_target_managed_by_other",
+        "Always 1, for each target that this operator watches and leaves to the operator of another release.",
+        labels=[*_TARGET, "operator", "reason"],
+    )
+    for (namespace, name), claim in sorted(left.items()):
+        family.add_metric([namespace, name, claim.operator, str(claim.reason)], 1)
+    yield family
 
 
 def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
@@ -31,6 +43,11 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
     counts = {
         what: GaugeMetricFamily(f"metricat_target_nodes_{what}", text, labels=_TARGET) for what, text in _COUNTS.items()
     }
+    pools = GaugeMetricFamily(
+        "metricat_target_pool_nodes_desired",
+        "Nodes of each pool that should have an agent, if the target defines pools.",
+        labels=[*_TARGET, "pool"],
+    )
     uncovered = GaugeMetricFamily(
         "metricat_node_uncovered",
         "Always 1, for each node without the ready agent that it should have, with the reason.",
@@ -45,6 +62,8 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
         for what, family in counts.items():
             if what in status.get("nodes", {}):
                 family.add_metric(name, status["nodes"][what])
+        for pool in status.get("pools", []):
+            pools.add_metric([*name, pool["name"]], pool["desired"])
         for node in status.get("uncovered", []):
             uncovered.add_metric([*name, node["node"], node.get("pool", ""), node["reason"]], 1)
-    yield from (conditions, *counts.values(), uncovered)
+    yield from (conditions, *counts.values(), pools, uncovered)

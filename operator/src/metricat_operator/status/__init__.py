@@ -6,6 +6,8 @@ No module here may read a clock or the cluster: the same facts give the same sta
 from metricat_operator.status.compute import (
     MAX_UNCOVERED,
     changed_conditions,
+    claim_status,
+    claimed_condition,
     compute_status,
     internal_error_status,
     is_unchanged,
@@ -16,6 +18,8 @@ from metricat_operator.status.coverage import unexplained
 __all__ = [
     "MAX_UNCOVERED",
     "changed_conditions",
+    "claim_status",
+    "claimed_condition",
     "compute_status",
     "internal_error_status",
     "is_unchanged",

@@ -7,12 +7,13 @@ from metricat_operator import verification
 from metricat_operator.api.parse import Parsed
 from metricat_operator.conditions import Condition, ConditionType, Reason
 from metricat_operator.conditions.types import TYPES
-from metricat_operator.facts.model import ChildError, Facts, Manifest
+from metricat_operator.facts.model import ChildError, Facts, Manifest, OperatorClaim
 from metricat_operator.status.causes import EXPECTED
 from metricat_operator.status.conditions import (
     accepted,
     agents_ready,
     applied,
+    claimed,
     from_finding,
     monitored,
     ready,
@@ -21,6 +22,7 @@ from metricat_operator.status.conditions import (
 )
 from metricat_operator.status.coverage import Uncovered, coverage
 from metricat_operator.status.members import members, owned_by_older, updated, virtual
+from metricat_operator.status.node_selection import for_agents, nodes_selected
 from metricat_operator.status.notifications import notifications_configured
 
 MAX_UNCOVERED = 50
@@ -39,13 +41,17 @@ def compute_status(
     without = {node.node for node in uncovered}
     # A virtual node cannot have an agent: it is listed, and does not keep the target from being ready.
     fronts = [Uncovered(node, pool, Reason.VIRTUAL_NODE, _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
+    selection = nodes_selected(pools, parsed, facts, lost)
+    no_nodes = for_agents(selection)
     scraping = verification.scraped(
-        facts, [node.name for node in wanted], {node.node: node.reason for node in uncovered}
+        facts, [node.name for node in wanted], {node.node: node.reason for node in uncovered}, no_nodes
     )
     conditions = [
         accepted(parsed, lost, running=bool(facts.children)),
+        claimed(target, facts.claim),
         applied(parsed, facts, child_errors),
-        agents_ready(wanted, uncovered, lost, facts, child_errors),
+        from_finding(ConditionType.NODES_SELECTED, selection),
+        agents_ready(wanted, uncovered, no_nodes, facts, child_errors),
         selected(target, parsed, facts),
         rules_loaded(target, parsed, facts, child_errors),
         from_finding(ConditionType.SCRAPED, scraping.finding),
@@ -56,6 +62,7 @@ def compute_status(
     before = _conditions(target.get("status", {}))
     found: Manifest = {
         "observedGeneration": generation,
+        **({"operator": facts.claim.operator} if facts.claim.operator and facts.claim.stored else {}),
         "conditions": [_stamped(one, before, generation, now).manifest() for one in conditions],
         "nodes": {
             "desired": len(wanted),
@@ -79,6 +86,21 @@ def compute_status(
             for pool in pools
         ]
     return found
+
+
+def claim_status(target: Manifest, claim: OperatorClaim) -> Manifest:
+    """Return the earlier status with the claim of this operator."""
+    return {**target.get("status", {}), "operator": claim.operator}
+
+
+def claimed_condition(target: Manifest, claim: OperatorClaim, now: str) -> Manifest | None:
+    """Return the condition `Claimed` as an operator reports it that does not manage the target; None if unchanged."""
+    before = _conditions(target.get("status", {}))
+    found = claimed(target, claim)
+    old = before.get(ConditionType.CLAIMED)
+    if old and (old.holds, old.reason, old.message) == (found.holds, found.reason, found.message):
+        return None
+    return _stamped(found, before, target["metadata"]["generation"], now).manifest()
 
 
 def internal_error_status(target: Manifest, message: str, now: str) -> Manifest:

@@ -8,9 +8,10 @@ from metricat_operator import naming, verification
 from metricat_operator.api.parse import Parsed
 from metricat_operator.child_kinds import wanted_kinds
 from metricat_operator.conditions import Condition, ConditionType, Reason
-from metricat_operator.facts.model import ChildError, Facts, Manifest, Node
+from metricat_operator.facts.model import ChildError, Facts, Manifest, Node, OperatorClaim
 from metricat_operator.status.coverage import Uncovered
 from metricat_operator.status.members import daemon_sets, updated
+from metricat_operator.status.node_selection import shares
 from metricat_operator.verification import selection
 from metricat_operator.verification.selection import Finding
 
@@ -42,13 +43,10 @@ def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Condition:
         return Condition(ConditionType.ACCEPTED, holds=False, reason=reason, message=_sentences([*parsed.errors, rest]))
     notes = list(parsed.warnings)
     if lost:
-        notes.append(f"Some selected nodes belong to older MonitoringTargets: {_shares(lost)}. {_SEPARATE}")
+        notes.append(f"Some selected nodes belong to older MonitoringTargets: {shares(lost)}")
     reason = Reason.ACCEPTED_WITH_WARNINGS if parsed.warnings else Reason.OVERLAPS if lost else Reason.ACCEPTED
     message = _sentences(notes) or "The spec is valid."
     return Condition(ConditionType.ACCEPTED, holds=True, reason=reason, message=message)
-
-
-_SEPARATE = "Exclude these nodes in spec.nodeSelector of either target, or make them a pool of the older target."
 
 
 def _sentences(messages: Sequence[str]) -> str:
@@ -57,10 +55,52 @@ def _sentences(messages: Sequence[str]) -> str:
     return " ".join([*(f"{message.removesuffix('.')}." for message in others), last])
 
 
-def _shares(lost: Counter[str]) -> str:
-    """Return the older targets with their number of nodes, the largest first."""
-    most = [f"{name} ({count} node{'s' if count > 1 else ''})" for name, count in lost.most_common(3)]
-    return ", ".join(most) + (f" and {len(lost) - 3} more targets" if len(lost) > 3 else "")
+_LEFT = {
+    Reason.CLAIMED_BY_OTHER: "it claimed the target first",
+    Reason.NAMED_OPERATOR: f"the annotation {naming.OPERATOR_ANNOTATION} names it",
+}
+
+
+def claimed(target: Manifest, claim: OperatorClaim) -> Condition:
+    """Return whether one operator manages the target, and no other one."""
+    found = _claim_finding(target, claim)
+    return from_finding(ConditionType.CLAIMED, found)
+
+
+def _claim_finding(target: Manifest, claim: OperatorClaim) -> Finding:
+    name, namespace = target["metadata"]["name"], target["metadata"]["namespace"]
+    annotate = f"kubectl annotate mtarget {name} -n {namespace} --overwrite {naming.OPERATOR_ANNOTATION}"
+    manages = f"The operator {claim.operator} manages this MonitoringTarget"
+    if claim.reason is Reason.OLDER_OPERATOR:
+        message = (
+            f"{manages}. Its version does not read claims, so newer operators do not write. Upgrade or uninstall it."
+        )
+        return Finding(holds=False, reason=Reason.OLDER_OPERATOR, message=message)
+    if not claim.mine:
+        message = (
+            f"{manages}, because {_LEFT[claim.reason]}. This operator does not write. To use another operator, run: "
+            f"{annotate}=NAMESPACE/NAME"
+        )
+        return Finding(holds=False, reason=claim.reason, message=message)
+    if not claim.stored:
+        message = (
+            f"{manages}, but the CRD has no status.operator, so other operators cannot see it. Update the CRDs: "
+            "kubectl apply --server-side --force-conflicts -f crds"
+        )
+        return Finding(holds=False, reason=Reason.CLAIM_NOT_STORED, message=message)
+    if claim.not_found:
+        message = (
+            f"The annotation {naming.OPERATOR_ANNOTATION} names {claim.not_found}, which does not run or does not "
+            f"watch this namespace. {manages}. Correct or remove the annotation: {annotate}-"
+        )
+        return Finding(holds=False, reason=Reason.OPERATOR_NOT_FOUND, message=message)
+    if claim.others:
+        message = (
+            f"{manages}. {_and(claim.others)} may also write in this namespace, and leaves the target alone. Let one "
+            f"operator watch each namespace (operator.namespaces), or name one: {annotate}={claim.operator}"
+        )
+        return Finding(holds=True, reason=Reason.OTHER_OPERATORS, message=message)
+    return Finding(holds=True, reason=Reason.CLAIMED, message=f"{manages}.")
 
 
 def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Condition:
@@ -94,12 +134,13 @@ def _and(words: Sequence[str]) -> str:
 def agents_ready(
     wanted: Sequence[Node],
     uncovered: Sequence[Uncovered],
-    lost: Counter[str],
+    no_nodes: Finding,
     facts: Facts,
     child_errors: Sequence[ChildError],
 ) -> Condition:
     """Return whether every node that should have an agent has a ready one of the newest version.
 
+    `no_nodes` is the finding for a target without nodes.
     `MutatedByAdmission` is ignored: a policy that sets another registry or one more label does not stop agents.
     """
     kind = ConditionType.AGENTS_READY
@@ -112,7 +153,7 @@ def agents_ready(
             kind, holds=False, reason=Reason.NO_DAEMON_SET, message="The agents are not deployed. See Applied."
         )
     if not wanted:
-        return _no_nodes(lost)
+        return Condition(kind, no_nodes.holds, no_nodes.reason, no_nodes.message)
     if uncovered:
         first = ", ".join(f"{node.node}: {node.reason}" for node in uncovered[:3])
         more = f" and {len(uncovered) - 3} more" if len(uncovered) > 3 else ""
@@ -121,18 +162,6 @@ def agents_ready(
         message = f"{counts}; {updated(facts)} of them have the newest agent"
         return Condition(kind, holds=False, reason=Reason.ROLLOUT_IN_PROGRESS, message=message)
     return Condition(kind, holds=True, reason=Reason.AGENTS_READY, message=counts)
-
-
-def _no_nodes(lost: Counter[str]) -> Condition:
-    """Return the condition of a target without nodes: true, because it needs no agents.
-
-    `kubectl get` prints the reason, so a target without effect is visible in the table of all targets.
-    """
-    reason, message = Reason.NO_NODES, "No Linux nodes match: the cluster has none, or spec.nodeSelector excludes them."
-    if lost:
-        reason = Reason.OVERLAPS
-        message = f"Every selected node belongs to an older MonitoringTarget: {_shares(lost)}. {_SEPARATE}"
-    return Condition(ConditionType.AGENTS_READY, holds=True, reason=reason, message=message)
 
 
 def selected(target: Manifest, parsed: Parsed, facts: Facts) -> Condition:

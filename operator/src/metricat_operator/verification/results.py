@@ -57,10 +57,10 @@ def rules_loaded(facts: Facts, expected: Mapping[str, str]) -> Finding:
     return Finding(worst.holds, worst.reason, join_words(list(dict.fromkeys(one.message for one in reported)), "; "))
 
 
-def scraped(facts: Facts, wanted: Iterable[str], without: Mapping[str, str]) -> Scraping:
+def scraped(facts: Facts, wanted: Iterable[str], without: Mapping[str, str], no_nodes: Finding) -> Scraping:
     """Return whether a Prometheus has samples of all `wanted` nodes.
 
-    `without` holds the reason of each node that has no ready agent.
+    `without` holds the reason of each node that has no ready agent. `no_nodes` is the finding if no node is wanted.
     """
     nodes = sorted(wanted)
     if "ServiceMonitor" in facts.unserved:
@@ -69,9 +69,7 @@ def scraped(facts: Facts, wanted: Iterable[str], without: Mapping[str, str]) -> 
     if monitor is None:
         return Scraping(Finding(None, Reason.NO_MONITOR, "No ServiceMonitor exists yet. See Applied."))
     if not nodes:
-        return Scraping(
-            Finding(holds=True, reason=Reason.NO_NODES, message="No Linux nodes match, so no node is scraped."), 0
-        )
+        return Scraping(no_nodes, 0)
     found = [
         (_up(facts, nodes, instance), _scraping(facts, nodes, without, instance))
         for instance in _instances(facts, monitor)

@@ -340,6 +340,22 @@ def test_link_without_speed_and_carrier_has_no_such_series(host: Host, monkeypat
     assert set(values(metrics, "node_network_carrier")) == {("eth0",), ("lo",)}
 
 
+def test_switched_off_device_has_no_speed_until_it_is_switched_on(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
+    for name in ("proc", "sys"):
+        shutil.copytree(Path(host.procfs).parent / name, tmp_path / name)
+    collector = netclass.NetworkClass(replace(host, procfs=f"{tmp_path}/proc", sysfs=f"{tmp_path}/sys"))
+    flags = tmp_path / "sys/class/net/eth0/flags"
+    for text, has_speed in (("0x1003", True), ("0x1002", False), ("0x1003", True), ("odd", True)):
+        flags.write_text(f"{text}\n")
+        for _ in range(2):
+            metrics = collector.collect()
+            assert (("eth0",) in values(metrics, "node_network_speed_bytes")) == has_speed
+            assert ("eth0",) in values(metrics, "node_network_mtu_bytes")
+
+
 def test_netclass_follows_added_and_removed_devices(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,3 +174,25 @@ def test_constant_that_cannot_be_read_stays_open_and_is_counted(tmp_path: Path) 
     for _ in range(3):
         assert files.attributes(str(tmp_path), ("mtu",), ("kind",)) is first, "nothing was opened again"
         assert set(files.skips.take()) == {("io_error", f"{tmp_path}/kind")}
+
+
+def test_short_table_with_known_lines_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+    pread = os.pread
+
+    def counted(descriptor: int, size: int, at: int) -> bytes:
+        reads.append(at)
+        return pread(descriptor, size, at)
+
+    monkeypatch.setattr(os, "pread", counted)
+    files = CachedFiles()
+    path = tmp_path / "udp"
+    for lines, expected in ((1, 1), (15, 1), (16, 2), (100, 2)):
+        path.write_text("x" * 254 + "\n" + ("y" * 254 + "\n") * (lines - 1))
+        files.text(str(path), 256)
+        reads.clear()
+        assert files.text(str(path), 256) == path.read_text()
+        assert len(reads) == expected, f"{lines} lines"
+        reads.clear()
+        files.text(str(path))
+        assert len(reads) == 2

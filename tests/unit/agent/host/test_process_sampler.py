@@ -196,6 +196,14 @@ def test_scrape_reads_no_process() -> None:
     assert source.reads <= 1
 
 
+def test_processes_are_parsed_once_for_each_pass() -> None:
+    collector = Processes(Host())
+    first = collector.collect()
+    assert collector.collect() is first
+    collector._sampler.full_pass()
+    assert collector.collect() is not first
+
+
 def test_all_processes_are_counted_and_threads_by_state_on_request() -> None:
     source = Recorded(dict.fromkeys(range(1, 6), 0.0), threads={2: "SRR", 3: "D", 4: "Z"})
     quick, thorough = ProcessSampler(source, 1), ProcessSampler(source, 1, each_thread=True)

@@ -3,14 +3,18 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from metricat_operator.api.parse import parse
 from metricat_operator.conditions import Condition, ConditionType, Reason
 from metricat_operator.conditions.condition import MAX_MESSAGE
 from metricat_operator.conditions.types import FORMER_TYPES
-from metricat_operator.facts.model import AgentPod, ChildError, Facts, Manifest, Node, ObjectKey, Taint
+from metricat_operator.facts.model import AgentPod, ChildError, Facts, Manifest, Node, ObjectKey, OperatorClaim, Taint
 from metricat_operator.status import (
     MAX_UNCOVERED,
     changed_conditions,
+    claim_status,
+    claimed_condition,
     compute_status,
     internal_error_status,
     is_unchanged,
@@ -56,7 +60,9 @@ def test_all_conditions_are_true() -> None:
     assert found["nodes"] == {"desired": 2, "ready": 2, "updated": 2, "uncovered": 0}
     assert {c["type"]: c["status"] for c in found["conditions"]} == {
         "Accepted": "True",
+        "Claimed": "True",
         "Applied": "True",
+        "NodesSelected": "True",
         "AgentsReady": "True",
         "Selected": "Unknown",
         "RulesLoaded": "False",
@@ -368,3 +374,41 @@ def test_pending_query_needs_no_event() -> None:
     found = {**before, "conditions": pending}
     assert changed_conditions(found, before) == []
     assert {one.type for one in changed_conditions(before, found)} == {"RulesLoaded", "Scraped"}
+
+
+@pytest.mark.parametrize(
+    ("claim", "expected"),
+    [
+        (OperatorClaim("a/metricat"), ("True", "Claimed", "a/metricat")),
+        (OperatorClaim("a/metricat", others=("b/team",)), ("True", "OtherOperators", "b/team")),
+        (OperatorClaim("a/metricat", not_found="c/gone"), ("False", "OperatorNotFound", "c/gone")),
+        (OperatorClaim("a/metricat", stored=False), ("False", "ClaimNotStored", "Update the CRDs")),
+    ],
+)
+def test_status_names_the_operator_that_manages_the_target(
+    claim: OperatorClaim, expected: tuple[str, str, str]
+) -> None:
+    found = status(replace(facts(*READY), claim=claim))
+    said = condition(found, "Claimed")
+    assert (said["status"], said["reason"]) == expected[:2]
+    assert "a/metricat" in said["message"]
+    assert expected[2] in said["message"]
+    assert found.get("operator") == ("a/metricat" if claim.stored else None)
+    assert condition(found, "Ready")["status"] == "True"
+
+
+def test_claim_keeps_the_rest_of_the_status() -> None:
+    before = status(facts(*READY))
+    assert claim_status({**TARGET, "status": before}, OperatorClaim("a/metricat")) == {
+        **before,
+        "operator": "a/metricat",
+    }
+    assert claim_status(TARGET, OperatorClaim("a/metricat")) == {"operator": "a/metricat"}
+
+
+def test_newer_operator_reports_the_older_one_once() -> None:
+    claim = OperatorClaim("old/metricat", mine=False, reason=Reason.OLDER_OPERATOR)
+    found = claimed_condition(TARGET, claim, NOW)
+    assert found is not None
+    assert (found["status"], found["reason"], found["lastTransitionTime"]) == ("False", "OlderOperator", NOW)
+    assert claimed_condition({**TARGET, "status": {"conditions": [found]}}, claim, "2031-01-01T00:00:00Z") is None

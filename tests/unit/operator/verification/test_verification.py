@@ -37,8 +37,11 @@ def rules_loaded(given: Facts, expected: dict[str, str]) -> Finding:
     return found
 
 
+NO_NODES = Finding(holds=False, reason=Reason.NO_NODES, message="No node matches.")
+
+
 def scraped(given: Facts, wanted: list[str], without: dict[str, str]) -> Scraping:
-    found = verification.scraped(given, wanted, without)
+    found = verification.scraped(given, wanted, without, NO_NODES)
     assert documented("Scraped", found.finding.reason)
     return found
 
@@ -345,5 +348,4 @@ def test_network_policy_is_a_command() -> None:
 
 
 def test_no_node_is_scraped_without_nodes() -> None:
-    scraping = scraped(facts(ANSWER), [], {})
-    assert (scraping.finding.holds, scraping.finding.reason, scraping.up) == (True, "NoNodes", 0)
+    assert scraped(facts(ANSWER), [], {}) == Scraping(NO_NODES, 0)

@@ -57,7 +57,7 @@ def _measure(cluster: BenchCluster, nodes: int, drifts: int, idle: float) -> Fig
     with operator(cluster) as running:
         time.sleep(_SETTLE)
         note("memory without targets", running.memory(), "MiB")
-        _create(cluster, _EVERY, {})
+        _create(cluster, _EVERY, {"allowEmpty": True})
         note("one target for all nodes, ready", until("all agents", lambda: _ready(cluster, _EVERY) == nodes), "s")
         cluster.plane.api.call("DELETE", f"{_TARGETS}/{_EVERY}")
         until("removal of its agents", lambda: not cluster.agents())
@@ -114,7 +114,7 @@ def _converge(cluster: BenchCluster, nodes: int, minimal: float, running: Operat
     note("requests per target, without events", (counts.total() - counts["event"]) / cluster.targets, "", "7")
     for what in ("child", "status", "event", "other"):
         note(f"  of which for: {what}", counts[what] / cluster.targets)
-    _create(cluster, _EVERY, {})
+    _create(cluster, _EVERY, {"allowEmpty": True})
     rest = nodes - cluster.targets * GROUP
     until("the target for all nodes", lambda: _ready(cluster, _EVERY) == rest and _reason(cluster) == "Overlaps")
     note("nodes of the newer target for all nodes", rest)
