@@ -5,6 +5,10 @@ from argparse import ArgumentTypeError
 
 from metricat_operator.durations import DurationError, prometheus_seconds
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_MOST_SECONDS = 50 * 365 * 86_400.0
+"""Longer times begin before the Unix epoch."""
+
 
 def duration(text: str) -> float:
     """Return the seconds of a duration such as `7d` or `1h30m`. Zero is not allowed."""
@@ -14,12 +18,14 @@ def duration(text: str) -> float:
         raise ArgumentTypeError(str(error)) from None
     if not seconds:
         raise ArgumentTypeError(f"invalid duration {text!r}: it is zero; use for example 7d, 12h or 30s")
+    if seconds > _MOST_SECONDS:
+        raise ArgumentTypeError(f"invalid duration {text!r}: it is above 50 years; use for example 7d, 12h or 30s")
     return seconds
 
 
 def url(text: str) -> str:
     """Return the URL if its scheme is http or https."""
-    if not re.match(r"https?://[^/]", text):
+    if not re.fullmatch(r"https?://[^/\s?#][^\s?#]*", text):
         raise ArgumentTypeError(f"invalid URL {text!r}; use for example http://localhost:9090")
     return text
 
@@ -27,6 +33,6 @@ def url(text: str) -> str:
 def header(text: str) -> tuple[str, str]:
     """Return the name and the value of an HTTP header."""
     name, colon, value = text.partition(":")
-    if not colon or not name.strip():
+    if not colon or not _HEADER_NAME.fullmatch(name.strip()) or not value.strip().isprintable():
         raise ArgumentTypeError(f"invalid header {text!r}; use for example 'Authorization: Bearer TOKEN'")
     return name.strip(), value.strip()

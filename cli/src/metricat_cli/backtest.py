@@ -51,6 +51,17 @@ class Target:
     rules: tuple[AlertRule, ...]
 
 
+class _Loader(yaml.SafeLoader):
+    """A loader that rejects equal keys, of which YAML would keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- as in yaml
+        """Return a mapping; raise `ConstructorError` for a key that is given twice."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := [key for at, key in enumerate(keys) if key in keys[:at]]:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 def read(file: Path, step: float, namespace: str = "default") -> Target:
     """Return the rules of the only MonitoringTarget in a YAML file.
 
@@ -60,7 +71,7 @@ def read(file: Path, step: float, namespace: str = "default") -> Target:
         CommandError: the file does not hold exactly one MonitoringTarget, or its spec is not valid.
     """
     try:
-        found = [one for one in yaml.safe_load_all(file.read_text()) if one and one.get("kind") == naming.KIND]
+        found = [one for one in yaml.load_all(file.read_text(), _Loader) if one and one.get("kind") == naming.KIND]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
         raise CommandError(f"cannot read {file}: {error}. Check the path and the YAML syntax") from error
     if len(found) != 1:

@@ -1,5 +1,6 @@
 """Settings of the operator, read from the environment variables that the chart sets. No other module reads them."""
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ class Settings:
         return self.prometheus_queries and (not self.query_namespaces or namespace in self.query_namespaces)
 
 
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+"""Name of an object (RFC 1123), for example of a namespace or a Secret."""
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -53,22 +56,25 @@ def read(environ: Mapping[str, str]) -> Settings:
 
     def number(name: str, default: int, low: int, high: int) -> int:
         text = environ.get(name, str(default))
-        if not text.isdecimal() or not low <= int(text) <= high:
+        if not re.fullmatch("0|[1-9][0-9]{0,8}", text) or not low <= int(text) <= high:
             raise SettingsError(f"{name}={text!r} is invalid; use a whole number from {low} to {high}")
         return int(text)
 
     def items(name: str) -> tuple[str, ...]:
-        return tuple(item.strip() for item in environ.get(name, "").split(",") if item.strip())
+        return _names(name, environ.get(name, ""))
 
     def pair(name: str, default: str) -> tuple[str, str]:
         first, _, second = environ.get(name, default).partition("/")
-        if not first or not second or "/" in second:
+        if not _NAME.fullmatch(first) or not _NAME.fullmatch(second):
             raise SettingsError(f"{name}={environ[name]!r} is invalid; use NAMESPACE/NAME")
         return first, second
 
-    image = environ.get("METRICAT_AGENT_IMAGE", "")
+    image = environ.get("METRICAT_AGENT_IMAGE", "").strip()
     if not image:
         raise SettingsError("METRICAT_AGENT_IMAGE is not set; set it to the image of the agents, with registry and tag")
+    health_port = number("METRICAT_HEALTH_PORT", 8080, 1, 65535)
+    metrics_port = number("METRICAT_METRICS_PORT", 8443, 1, 65535)
+    _check_ports(health_port, metrics_port)
     return Settings(
         agent_image=image,
         agent_image_pull_policy=choice("METRICAT_AGENT_IMAGE_PULL_POLICY", "IfNotPresent", _PULL_POLICIES),
@@ -78,11 +84,28 @@ def read(environ: Mapping[str, str]) -> Settings:
         pod_name=environ.get("METRICAT_POD_NAME") or socket.gethostname(),
         pod_uid=environ.get("METRICAT_POD_UID", ""),
         workers=number("METRICAT_WORKERS", 4, 1, 64),
-        health_port=number("METRICAT_HEALTH_PORT", 8080, 1, 65535),
+        health_port=health_port,
         prometheus_queries=choice("METRICAT_PROMETHEUS_QUERIES", "true", ("true", "false")) == "true",
         query_namespaces=items("METRICAT_PROMETHEUS_QUERY_NAMESPACES") or items("METRICAT_NAMESPACES"),
         namespace=environ.get("METRICAT_NAMESPACE", ""),
-        metrics_port=number("METRICAT_METRICS_PORT", 8443, 1, 65535),
+        metrics_port=metrics_port,
         log_format=choice("METRICAT_LOG_FORMAT", "json", ("json", "text")),
         log_level=choice("METRICAT_LOG_LEVEL", "INFO", _LOG_LEVELS),
     )
+
+
+def _names(variable: str, text: str) -> tuple[str, ...]:
+    """Return the names in a list separated by commas. An empty text is an empty list."""
+    found = tuple(item.strip() for item in text.split(",") if item.strip())
+    if text.strip() and not found:
+        raise SettingsError(f"{variable}={text!r} holds no name; give names, or leave it empty")
+    if wrong := [item for item in found if not _NAME.fullmatch(item)]:
+        raise SettingsError(f"{variable}={text!r}: {wrong[0]!r} is not a name of a Kubernetes object; correct it")
+    return found
+
+
+def _check_ports(health: int, metrics: int) -> None:
+    if health == metrics:
+        raise SettingsError(
+            f"METRICAT_HEALTH_PORT={health} and METRICAT_METRICS_PORT={metrics} are equal; use two ports"
+        )

@@ -32,6 +32,8 @@ def test_rules_equal_the_operators() -> None:
         ("kind: ConfigMap", "holds 0 objects of kind MonitoringTarget"),
         ("kind: [", "cannot read"),
         ("just words", "cannot read"),
+        ("kind: MonitoringTarget\nkind: MonitoringTarget", "the key kind is given twice"),
+        ("{kind: MonitoringTarget, metadata: {name: a, name: b}}", "the key name is given twice"),
         ("kind: MonitoringTarget", "no metadata.name"),
         ("{kind: MonitoringTarget, metadata: {name: a}, spec: {agent: {port: -1}}}", "spec.agent.port"),
     ],
@@ -56,6 +58,13 @@ def test_unreachable_prometheus_is_an_error(capsys: pytest.CaptureFixture[str]) 
         (["--since", "0d"], "invalid duration '0d': it is zero; use for example 7d, 12h or 30s"),
         (["--step", "1"], "invalid duration '1'; use for example 7d, 12h or 30s"),
         (["--prometheus", "localhost:9090"], "invalid URL 'localhost:9090'; use for example http://localhost:9090"),
+        (["--since", "999999y"], "invalid duration '999999y': it is above 50 years; use for example 7d, 12h or 30s"),
+        (["--prometheus", "http://a b"], "invalid URL 'http://a b'; use for example http://localhost:9090"),
+        (["--header", "A B: c"], "invalid header 'A B: c'; use for example 'Authorization: Bearer TOKEN'"),
+        (
+            ["--header", "A: b\r\nC: d"],
+            "invalid header 'A: b\\r\\nC: d'; use for example 'Authorization: Bearer TOKEN'",
+        ),
         (["--header", "no colon"], "invalid header 'no colon'; use for example 'Authorization: Bearer TOKEN'"),
         (["--step"], "argument --step: expected one argument"),
     ],
@@ -67,6 +76,20 @@ def test_invalid_arguments_name_the_remedy(
         main(["backtest", "-f", "x", "--prometheus", NOWHERE, *arguments])
     assert ended.value.code == 2
     assert capsys.readouterr().err == f"metricat: {message}\nRun 'metricat backtest --help' for usage.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--step", "1d", "--since", "1h"], "--step is longer than --since. Use a shorter step"),
+        (["--header", "A: b", "--header", "a: c"], "--header: a is given twice. Remove one of them"),
+    ],
+)
+def test_arguments_that_contradict_are_an_error(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["backtest", "-f", "x", "--prometheus", NOWHERE, *arguments]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_without_a_command_it_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,11 @@ def run(chosen: argparse.Namespace) -> str:
     Raises:
         CommandError: the file is not usable, Prometheus does not respond, or it has no history of the target.
     """
+    if chosen.step > chosen.since:
+        raise CommandError("--step is longer than --since. Use a shorter step, for example 30s")
+    names = [name.lower() for name, _ in chosen.header]
+    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+        raise CommandError(f"--header: {twice[0]} is given twice. Remove one of them")
     target = backtest.read(chosen.file, chosen.step, chosen.namespace)
     prometheus = PrometheusClient(chosen.prometheus, dict(chosen.header))
     end = float(int(time.time() / chosen.step) * chosen.step)
