@@ -52,8 +52,8 @@ test: $(READY) ## Run unit, golden, contract, rule and integration tests (the la
 test-e2e: $(READY) ## Run end-to-end tests on a cluster with nodes (needs root)
 	@$(BIN)/pytest -m "not slow" tests/e2e $(PYTEST)
 
-test-slow: $(READY) ## Run the tests that wait for minutes: broken links, TLS, notifications (needs root)
-	@$(BIN)/pytest -m slow tests/integration tests/e2e $(PYTEST)
+test-slow: $(READY) ## Run the tests that take minutes: changed hosts, broken links, TLS, notifications (needs root)
+	@$(BIN)/pytest -m slow tests/unit tests/integration tests/e2e $(PYTEST)
 
 test-mutation: $(READY) ## Report code changes that the unit tests do not detect (MODULE=scrape, MUTANTS=0 for all, SEED=2)
 	@$(TOOLS) mutate $(if $(MODULE),--module $(MODULE)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED))
