@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.collectors.parts import lines_of
 from metricat_agent.exposition.model import Metrics, gauge
+from metricat_agent.host.ascii_text import words_of
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
@@ -22,7 +23,7 @@ def read(host: Host) -> str:
 
 def parse(text: str, devices: Filter) -> Metrics:
     """Return the number of lines per selected device. The device is the last word of a line."""
-    counts = Counter(line.split()[-1] for line in lines_of(text)[1:])
+    counts = Counter(words_of(line)[-1] for line in lines_of(text)[1:])
     return [(ENTRIES, [((device,), count) for device, count in counts.items() if devices.keeps(device)])]
 
 

@@ -14,6 +14,7 @@ from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import switch
 from metricat_agent.collectors.parts import UNCOUNTED, parse_part
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
+from metricat_agent.host.ascii_text import BLANKS
 from metricat_agent.host.human_units import parse_size
 
 if TYPE_CHECKING:
@@ -143,9 +144,9 @@ def _cache_set(host: Host, entry: str, *, priorities: bool) -> CacheSet:
 
 
 def _rows(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
+    for line in text.removesuffix("\n").split("\n"):
         word, _, value = line.partition(":")
-        yield word, value.strip().removesuffix("/sec").removesuffix("%")
+        yield word, value.strip(BLANKS).removesuffix("/sec").removesuffix("%")
 
 
 def parse(sets: Iterable[CacheSet], skips: Skips = UNCOUNTED) -> Metrics:

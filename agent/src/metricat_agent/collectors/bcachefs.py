@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
+from metricat_agent.host.ascii_text import BLANKS, words_of
 from metricat_agent.host.human_units import parse_size
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _filesystem(host: Host, entry: str) -> BcachefsFilesystem:
 def table_rows(text: str, width: int) -> Iterator[list[str]]:
     """Yield the words of lines with at least ``width`` words, without a colon after the first word."""
     for line in text.split("\n"):
-        words = line.split()
+        words = words_of(line)
         if len(words) >= width:
             yield [words[0].removesuffix(":"), *words[1:]]
 
@@ -119,10 +120,10 @@ def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
     heading = ""
     for line in text.split("\n"):
         key, _, value = line.partition(":")
-        if value.strip():
-            yield heading, key.strip(), value
+        if value.strip(BLANKS):
+            yield heading, key.strip(BLANKS), value
         else:
-            heading = key.strip()
+            heading = key.strip(BLANKS)
 
 
 class _Samples:
@@ -175,7 +176,7 @@ def parse(filesystems: Iterable[BcachefsFilesystem], skips: Skips = UNCOUNTED) -
 
 def add_device(samples: _Samples, labels: tuple[str, str], texts: Mapping[str, str], place: str) -> None:
     """Add the samples of a device's files."""
-    state = (*labels, texts.get("label", "").strip(), texts.get("state", "").strip())
+    state = (*labels, texts.get("label", "").strip(BLANKS), texts.get("state", "").strip(BLANKS))
     samples.columns[DEVICE_INFO].append((state, 1))
     for file, family in NUMBERS.items():
         samples.add(family, labels, texts.get(file), f"{place}/{file}")

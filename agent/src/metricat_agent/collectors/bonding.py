@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.parts import UNCOUNTED
 from metricat_agent.exposition.model import Metrics, Sample, gauge
+from metricat_agent.host.ascii_text import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
         return {}
     seen = {line.rpartition(":")[0].strip(" ") for line in host.pid1("net/dev").split("\n")[2:]}
     found = {}
-    for master in names.split():
+    for master in words_of(names):
         if master in seen:
             try:
                 found[master] = links(host, master)
@@ -45,7 +46,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
 
 def links(host: Host, master: str) -> Mapping[str, str]:
     """Return the MII status (up, down, ...) of each link of a bond; empty for a link whose status is unknown."""
-    names = host.sys_attributes(f"class/net/{master}/bonding", ("slaves",)).get("slaves", "").split()
+    names = words_of(host.sys_attributes(f"class/net/{master}/bonding", ("slaves",)).get("slaves", ""))
     found = {link: _status(host, master, link) for link in names}
     if "" in found.values():  # kernels before 3.14 have no status in sysfs
         table = host.optional_pid1(f"net/bonding/{master}") or ""

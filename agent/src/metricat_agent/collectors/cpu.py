@@ -41,8 +41,9 @@ def read(host: Host) -> str:
 def parse(text: str) -> Ticks:
     """Return the ticks of each CPU. Modes that an old kernel lacks are 0."""
     ticks = {}
-    for line in text.splitlines():
-        label, *values = line.split()
+    for line in text.split("\n"):
+        label, _, rest = line.partition(" ")
+        values = rest.split()
         if not label.startswith("cpu"):
             break
         if number := label.removeprefix("cpu"):

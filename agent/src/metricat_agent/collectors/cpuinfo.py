@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.exposition.model import Metrics, Sample, gauge
+from metricat_agent.host.ascii_text import BLANKS, is_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -95,7 +96,7 @@ def cpus(text: str) -> list[Mapping[str, str]]:
             if number := _LISTED.fullmatch(key):
                 found.setdefault(number[1], {"processor": number[1]}).update(_assignments(value))
                 continue
-            if key in _NUMBER and value.isdecimal() and not (listed and key == "hart"):
+            if key in _NUMBER and is_digits(value) and not (listed and key == "hart"):
                 listed.append(found.setdefault(value, {"processor": value}))
             if listed:
                 listed[-1].setdefault(key, value)
@@ -113,14 +114,14 @@ def cpus(text: str) -> list[Mapping[str, str]]:
 def _assignments(text: str) -> Iterator[tuple[str, str]]:
     for part in text.split(","):
         key, _, value = part.partition("=")
-        yield key.strip(), value.strip()
+        yield key.strip(BLANKS), value.strip(BLANKS)
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
     for line in text.split("\n"):
         key, colon, value = line.partition(":")
         if colon:
-            yield key.strip(), value.strip()
+            yield key.strip(BLANKS), value.strip(BLANKS)
 
 
 def _first(cpu: Mapping[str, str], names: Iterable[str]) -> str:
@@ -131,7 +132,7 @@ def _first(cpu: Mapping[str, str], names: Iterable[str]) -> str:
 def _hertz(labels: tuple[str, ...], cpu: Mapping[str, str]) -> Iterator[Sample]:
     """Yield the frequency if it is a number. POWER writes its unit after it."""
     for name in _MEGAHERTZ:
-        text = cpu.get(name, "").removesuffix("MHz").strip()
+        text = cpu.get(name, "").removesuffix("MHz").strip(BLANKS)
         if re.fullmatch(r"\d+(\.\d+)?", text):
             yield labels, round(float(text) * 1_000_000)
             return

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part, whole
 from metricat_agent.exposition.model import Metrics, counter, gauge
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ def read(host: Host) -> System:
 def numbers(text: str) -> list[str]:
     """Return the numbers of a list such as ``1,3-5``."""
     found: list[str] = []
-    for part in filter(None, text.strip().split(",")):
+    for part in filter(None, text.strip(BLANKS).split(",")):
         first, _, last = part.partition("-")
         begin, end = whole(first), whole(last or first)
         if not 0 <= begin <= end < _MOST_CPUS:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.collectors.parts import UNCOUNTED
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
+from metricat_agent.host.ascii_text import is_digits, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,9 +144,9 @@ def rows(text: str, devices: Filter, skips: Skips = UNCOUNTED) -> list[Row]:
     bad = 0
     for line in lines:
         try:
-            major, minor, device, numbers = line.split(None, 3)
+            major, minor, device, *numbers = words_of(line)
             if devices.keeps(device):
-                counts = tuple([int(number) for number in numbers.split()[: len(COLUMNS)]])
+                counts = tuple([int(number) for number in numbers[: len(COLUMNS)]])
                 found.append(Row(device, major, minor, counts))
         except ValueError:
             skips.add("unparsable", f"diskstats {line[:_SHOWN]}")
@@ -181,7 +182,7 @@ def read_hardware(host: Host, row: Row, udev_directory: str) -> Hardware:
 @lru_cache(maxsize=512)
 def properties(udev: str) -> Mapping[str, str]:
     """Return the ``E:KEY=value`` lines of a udev file as a mapping. Cache the result: disks keep their names."""
-    pairs = (line[2:].partition("=") for line in udev.splitlines() if line.startswith("E:"))
+    pairs = (line[2:].partition("=") for line in udev.split("\n") if line.startswith("E:"))
     return {key: value for key, _, value in pairs}
 
 
@@ -208,7 +209,7 @@ def udev_metrics(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
     ata = {device: known for device, known in devices.items() if known.get("ID_ATA")}
     for family, key in ATA:
         infos.append(
-            (family, [((device,), int(known[key])) for device, known in ata.items() if known.get(key, "").isdigit()])
+            (family, [((device,), int(known[key])) for device, known in ata.items() if is_digits(known.get(key, ""))])
         )
     return infos
 

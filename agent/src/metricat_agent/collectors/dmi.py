@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import Metrics, gauge
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ def parse(files: Mapping[str, str]) -> Metrics:
     if not files:
         return []
     known = {**files, "system_vendor": files.get("sys_vendor", "")}
-    return [(DMI, [(tuple(known.get(label, "").strip() for label in LABELS), 1)])]
+    return [(DMI, [(tuple(known.get(label, "").strip(BLANKS) for label in LABELS), 1)])]
 
 
 class Dmi(Collector):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Metrics, Sample, counter
+from metricat_agent.host.ascii_text import BLANKS, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -138,7 +139,7 @@ def modules(controller: MemoryController, skips: Skips) -> Iterator[tuple[str, S
 
 def module_labels(name: str, files: Mapping[str, str]) -> tuple[str, str, str]:
     """Return row, channel and label of a module. Its location is such as ``csrow 0 channel 1``, or ``memory 3``."""
-    words = files.get("dimm_location", "").split()
+    words = words_of(files.get("dimm_location", ""))
     place = dict(zip(words[::2], words[1::2], strict=False))
     label = dimm_label(files.get("dimm_label", ""))
     return place.get("csrow", "unknown"), place.get("channel", "unknown"), name if label == "unknown" else label
@@ -146,7 +147,7 @@ def module_labels(name: str, files: Mapping[str, str]) -> tuple[str, str, str]:
 
 def dimm_label(text: str) -> str:
     """Return the name of a module, such as ``CPU_SrcID#0_Ha#0_Chan#1``, without its separators."""
-    plain = text.strip().replace("#", "")
+    plain = text.strip(BLANKS).replace("#", "")
     return plain.replace("csrow", "_csrow").replace("channel", "_channel") or "unknown"
 
 

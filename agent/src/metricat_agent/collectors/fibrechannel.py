@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.parts import UNCOUNTED, parse_file, prefixed
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,7 +68,7 @@ def parse(ports: Iterable[FibreChannelPort], skips: Skips = UNCOUNTED) -> Metric
     infos: list[Sample] = []
     columns: dict[str, list[Sample]] = {file: [] for file in COUNTERS}
     for port in ports:
-        texts = {label: port.files.get(label, "").strip() for label in LABELS}
+        texts = {label: port.files.get(label, "").strip(BLANKS) for label in LABELS}
         texts |= {label: texts[label].removeprefix("0x") for label in _HEXADECIMAL}
         infos.append(((port.name, *texts.values()), 1))
         for file, samples in columns.items():

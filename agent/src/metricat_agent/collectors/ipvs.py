@@ -11,6 +11,7 @@ from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import CollectorOption
 from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part
 from metricat_agent.exposition.model import Metrics, Sample, counter, gauge, single
+from metricat_agent.host.ascii_text import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +59,7 @@ def backends(text: str, skips: Skips = UNCOUNTED) -> Iterator[tuple[Mapping[str,
     """Yield labels, weight, active and inactive connections of each server. Servers follow their service."""
     service: dict[str, str] = {}
     for line in lines_of(text):
-        words = line.split()
+        words = words_of(line)
         try:
             if words and words[0] == "->" and words[1] == "RemoteAddress:Port":
                 continue
@@ -89,7 +90,7 @@ def parse_service(words: Sequence[str]) -> dict[str, str]:
 
 def parse_totals(text: str) -> Metrics:
     """Return the totals, the third line of ip_vs_stats."""
-    totals = [int(word, 16) for word in text.splitlines()[2].split()]
+    totals = [int(word, 16) for word in text.split("\n")[2].split()]
     return [single(family, total) for family, total in zip(TOTALS, totals, strict=True)]
 
 

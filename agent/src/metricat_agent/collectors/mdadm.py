@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part, whole
 from metricat_agent.exposition.model import Metrics, Sample, gauge
+from metricat_agent.host.ascii_text import BLANKS, is_digits, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,8 +55,8 @@ class Raid:
 
 def raids(text: str, skips: Skips = UNCOUNTED) -> list[Raid]:
     """Return the RAIDs in the text of /proc/mdstat. Lines that begin with a blank continue the RAID above them."""
-    parts = [part for part in re.split(r"\n(?=\S)", text) if part.strip() and not part.startswith(_OTHER_LINES)]
-    found = [parse_part(skips, f"mdstat {part.split()[0]}", _raid, part) for part in parts]
+    parts = [part for part in re.split(r"\n(?=\S)", text) if part.strip(BLANKS) and not part.startswith(_OTHER_LINES)]
+    found = [parse_part(skips, f"mdstat {words_of(part)[0]}", _raid, part) for part in parts]
     return [raid for raid in found if raid is not None]
 
 
@@ -98,7 +99,7 @@ def read(host: Host) -> tuple[str | None, Mapping[str, Mapping[str, str]]]:
 def required(raid: Raid, files: Mapping[str, str]) -> int:
     """Return the number of disks that a RAID requires: without a count in the table, a lost disk is only in sysfs."""
     number = files.get("raid_disks", "")
-    return max(raid.required, int(number)) if not raid.counted and number.isdecimal() else raid.required
+    return max(raid.required, int(number)) if not raid.counted and is_digits(number) else raid.required
 
 
 def parse(text: str | None, sysfs: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -> Metrics:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
+from metricat_agent.host.ascii_text import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +109,7 @@ def read(host: Host, name: str) -> str:
 
 def lines(text: str) -> Lines:
     """Return the numbers of each line by its first word."""
-    return {words[0]: words[1:] for line in text.splitlines() if (words := line.split())}
+    return {words[0]: words[1:] for line in text.split("\n") if (words := words_of(line))}
 
 
 def requests(version: str, methods: tuple[str, ...], numbers: list[str], silent: tuple[str, ...] = ()) -> list[Sample]:

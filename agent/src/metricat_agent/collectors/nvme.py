@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Metrics, Sample, gauge
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ def parse(controllers: Mapping[str, NvmeController], skips: Skips = UNCOUNTED) -
     used: list[Sample] = []
     blocks: list[Sample] = []
     for device, controller in controllers.items():
-        infos.append(((device, *(controller.files.get(file, "").strip() for file in _FILES)), 1))
+        infos.append(((device, *(controller.files.get(file, "").strip(BLANKS) for file in _FILES)), 1))
         for number, files in controller.namespaces.items():
             place, path = (device, number), f"class/nvme/{device} namespace {number}"
             spaces.append(((*place, files.get("ana_state", "unknown")), 1))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import Metrics, gauge
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +44,8 @@ def read(host: Host) -> str:
 def variables(text: str) -> Mapping[str, str]:
     """Return the variables of ``NAME=value`` lines. The value may be quoted as in a shell."""
     found = {}
-    for line in text.splitlines():
-        if match := _LINE.match(line.strip()):
+    for line in text.split("\n"):
+        if match := _LINE.match(line.strip(BLANKS)):
             found[match[1].lower()] = re.sub(r"\\(.)", r"\1", match[3])
     return found
 

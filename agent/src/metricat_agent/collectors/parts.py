@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from metricat_agent.host.ascii_text import BLANKS
 from metricat_agent.host.skips import Skips
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def prefixed(text: str) -> int:
 
 def lines_of(text: str) -> list[str]:
     r"""Return the lines of a table of the kernel; raise ValueError for an empty one. Only ``\n`` ends a line."""
-    if not text.strip():
+    if not text.strip(BLANKS):
         raise ValueError("the table is empty")
     return text.removesuffix("\n").split("\n")
 
@@ -56,7 +57,7 @@ def parse_part(skips: Skips, part: str, parse: Callable[[str], T], text: str) ->
     try:
         return parse(text)
     except _MALFORMED:
-        skips.add("no_value" if text.strip() in _NO_VALUE else "unparsable", part, repr(text[:_SHOWN]))
+        skips.add("no_value" if text.strip(BLANKS) in _NO_VALUE else "unparsable", part, repr(text[:_SHOWN]))
         return None
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector, Filter, FilterFlags
 from metricat_agent.collectors.parts import UNCOUNTED, parse_file, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,7 +115,7 @@ def parse(supplies: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -
     columns: dict[str, list[Sample]] = {file: [] for file in COLUMNS}
     infos: list[Sample] = []
     for name, files in supplies.items():
-        infos.append(((name, *(files.get(label, "").strip() for label in LABELS[1:])), 1))
+        infos.append(((name, *(files.get(label, "").strip(BLANKS) for label in LABELS[1:])), 1))
         for file, samples in columns.items():
             value = parse_file(skips, files, file, f"class/power_supply/{name}", whole)
             if value is not None:

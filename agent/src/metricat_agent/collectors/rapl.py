@@ -14,6 +14,7 @@ from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import switch
 from metricat_agent.collectors.parts import UNCOUNTED, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,7 +57,7 @@ def read(host: Host) -> list[Zone]:
         _PLACE, lambda entry: host.sys_attributes(f"{_PLACE}/{entry}", ("energy_uj",), fixed=("name",))
     )
     return [
-        Zone(f"{host.sysfs}/{_PLACE}/{entry}", files["name"].strip(), files["energy_uj"])
+        Zone(f"{host.sysfs}/{_PLACE}/{entry}", files["name"].strip(BLANKS), files["energy_uj"])
         for entry, files in zones.items()
         if "name" in files and "energy_uj" in files
     ]

@@ -33,7 +33,7 @@ def read(host: Host) -> str:
 def parse(text: str, *, softirqs: bool = False) -> Metrics:
     """Return the first number of each known line, and on request the number of soft interrupts of each kind."""
     found: Metrics = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         label, _, rest = line.partition(" ")
         if family := FIELDS.get(label):
             found.append(single(family, int(rest.partition(" ")[0])))

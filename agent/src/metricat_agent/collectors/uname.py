@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.model import Metrics, gauge
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
@@ -29,7 +30,7 @@ INFO = gauge(
 
 def read(host: Host) -> tuple[os.uname_result, str]:
     """Return the result of uname(2), and the NIS domain, which Python's uname lacks, from /proc."""
-    return os.uname(), (host.optional_proc("sys/kernel/domainname") or "").strip()
+    return os.uname(), (host.optional_proc("sys/kernel/domainname") or "").strip(BLANKS)
 
 
 def parse(uname: os.uname_result, domain: str, node_name: str) -> Metrics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, gauge, untyped
+from metricat_agent.host.ascii_text import BLANKS, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,6 +37,7 @@ STATES = ("online", "degraded", "faulted", "offline", "removed", "unavail", "sus
 STATE = gauge("node_zfs_zpool_state", "1 for the current state of a pool, 0 for the others.", "zpool", "state")
 _NUMBERS = ("3", "4")
 """Types of 64-bit numbers in a table, signed and unsigned. Other types are texts."""
+_ROW = re.compile(r"([^ \t]+)[ \t]+([^ \t]+)[ \t]+(.*)")
 _FILES = {part: file for file, part in PARTS.items()} | {"zpool": "POOL/io", "zpool_dataset": "POOL/objset-ID"}
 """The file of each part of metric names, below `_ROOT`."""
 _ARC = {
@@ -114,15 +117,18 @@ def _pool(host: Host, place: str) -> Pool:
 
 def table_rows(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield name, type and value of each row of a table. The rows follow the line ``name type data``."""
-    lines = iter(text.splitlines())
+    lines = iter(text.split("\n"))
     for line in lines:
-        if line.split() == ["name", "type", "data"]:
+        if words_of(line) == ["name", "type", "data"]:
             break
     else:
         raise ValueError("not a ZFS table")
     for line in lines:
-        name, kind, value = line.split(None, 2)
-        yield name, kind, value
+        if line:
+            found = _ROW.fullmatch(line)
+            if found is None:
+                raise ValueError("not a row of a ZFS table")
+            yield found[1], found[2], found[3]
 
 
 def parse(found: ZfsFiles, skips: Skips = UNCOUNTED) -> Metrics:
@@ -144,7 +150,7 @@ def parse(found: ZfsFiles, skips: Skips = UNCOUNTED) -> Metrics:
                 family = family_of("zpool_dataset", counted, "zpool", "dataset")
                 columns.setdefault(family, []).append(((name, dataset or ""), number))
         if pool.state is not None:
-            now = pool.state.strip().lower()
+            now = pool.state.strip(BLANKS).lower()
             if not now:
                 skips.add("unparsable", f"{place}/state")
             states = dict.fromkeys((*STATES, now) if now else STATES)
@@ -166,7 +172,7 @@ def dataset_name(text: str) -> str:
 
 def pool_counters(text: str) -> list[tuple[str, int]]:
     """Return the names and values of a table with one row below its headings. Older ZFS has one for each pool."""
-    heads, *values = [line.split() for line in lines_of(text) if line.strip()][1:]
+    heads, *values = [words for line in lines_of(text) if (words := words_of(line))][1:]
     return [(head, whole(value)) for row in values for head, value in zip(heads, row, strict=True)]
 
 

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from metricat_agent.host.ascii_text import is_digits
 from metricat_agent.host.hostfs import USER_HZ
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class ProcSource:
 
     def pids(self) -> list[int]:
         """Return the PIDs in /proc."""
-        return [int(name) for name in os.listdir(self._root) if name.isdigit()]  # noqa: PTH208 -- paths are strings
+        return [int(name) for name in os.listdir(self._root) if is_digits(name)]  # noqa: PTH208 -- paths are strings
 
     def read(self, pid: int) -> ProcessStat | None:
         """Read ``stat``, which every user may read."""

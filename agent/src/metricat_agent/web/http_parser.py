@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from math import isnan
 from typing import TYPE_CHECKING
 
 from metricat_agent.exposition.compression import gzipped
+from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +36,7 @@ _GZIP_MIN_BYTES = 1024
 _END_OF_LINE = re.compile(r"\r?\n")
 _ABSOLUTE = re.compile(r"\Ahttps?://[^/?]+/?", re.IGNORECASE)
 """Prefix that proxies put before a path (RFC 9112, 3.2.2)."""
+_QUALITY = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 
 
@@ -107,8 +108,10 @@ def parse_preferences(header: str) -> list[tuple[str, dict[str, str], float]]:
     """Parse a list such as ``text/plain;version=0.0.4;q=0.5, */*``: names, parameters, qualities (RFC 9110, 12.4)."""
     found = []
     for item in header.lower().split(","):
-        name, *rest = (part.strip() for part in item.split(";"))
-        parameters = {key.strip(): value.strip() for key, _, value in (part.partition("=") for part in rest)}
+        name, *rest = (part.strip(BLANKS) for part in item.split(";"))
+        parameters = {
+            key.strip(BLANKS): value.strip(BLANKS) for key, _, value in (part.partition("=") for part in rest)
+        }
         found.append((name, parameters, _quality(parameters.get("q", "1"))))
     return found
 
@@ -128,9 +131,9 @@ def parse_head(head: bytes) -> Request:
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip():
+        if not colon or not name or name != name.strip(BLANKS):
             raise BadRequestError(400)
-        name, value = name.lower(), value.strip()
+        name, value = name.lower(), value.strip(BLANKS)
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     path, _, query = target.partition("?")
     return Request(method, path, headers, version, query)
@@ -154,8 +157,4 @@ def encode_response(response: Response, request: Request | None, *, close: bool)
 
 
 def _quality(text: str) -> float:
-    try:
-        quality = float(text)
-    except ValueError:
-        return 0
-    return 0 if isnan(quality) else quality
+    return float(text) if _QUALITY.fullmatch(text) else 0

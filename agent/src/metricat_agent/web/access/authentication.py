@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from metricat_agent.config.loader import SettingError
+from metricat_agent.host.ascii_text import BLANKS
 from metricat_agent.web.http_parser import Response
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ class Authenticator:
 
         name, password = passwords.credentials(authorization)
         if rules.password:
-            return passwords.equal(f"{name.strip()}:{password.strip()}", rules.password)
+            return passwords.equal(f"{name.strip(BLANKS)}:{password.strip(BLANKS)}", rules.password)
         hashed = rules.users.get(name, "")
         key = (name, passwords.fingerprint(password), hashed)
         with self._lock:
@@ -172,7 +173,7 @@ def _names(certificate: Mapping[str, Any]) -> Iterator[str]:
     import ipaddress  # noqa: PLC0415 -- only for rules with names
 
     for kind, name in certificate.get("subjectAltName", ()):
-        yield str(ipaddress.ip_address(name.strip())) if kind == "IP Address" else name
+        yield str(ipaddress.ip_address(name.strip(BLANKS))) if kind == "IP Address" else name
 
 
 def _stamp(path: str) -> _Stamp | None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from metricat_agent.config.loader import SettingError
+from metricat_agent.host.ascii_text import BLANKS
 from metricat_agent.web.access.rules import AccessRules, no_pass_phrase
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def _password(folder: str) -> str:
 
 def _text(path: str) -> str:
     """Return the text of a file, without the end of line that an editor adds."""
-    with open(path, encoding="utf-8") as opened:  # noqa: PTH123 -- all other paths are strings
-        return opened.read().strip()
+    with open(path, encoding="utf-8", newline="") as opened:  # noqa: PTH123 -- all other paths are strings
+        return opened.read().strip(BLANKS)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from metricat_agent.host.ascii_text import BLANKS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -33,7 +35,7 @@ def credentials(authorization: str) -> tuple[str, str]:
     if scheme.lower() != "basic":
         return "", ""
     try:
-        name, _, password = binascii.a2b_base64(encoded.strip()).decode().partition(":")
+        name, _, password = binascii.a2b_base64(encoded.strip(BLANKS)).decode().partition(":")
     except ValueError:
         return "", ""
     return name, password
