@@ -96,6 +96,7 @@ def _columns() -> list[Schema]:
         column(
             "Why", condition(ConditionType.MONITORED, "message"), "string", "Message of the condition Monitored.", 1
         ),
+        column("Operator", ".status.operator", "string", "Operator that manages the target.", 1),
         column("Age", ".metadata.creationTimestamp", "date", "Time since the target was created."),
     ]
 
