@@ -26,8 +26,8 @@ class AuditedRequest:
 
     @property
     def writes(self) -> bool:
-        """Whether the request could have changed something."""
-        return self.verb in WRITES
+        """Whether the request could have changed something. A review (SubjectAccessReview) creates nothing."""
+        return self.verb in WRITES and not self.resource.endswith("reviews")
 
 
 @dataclass
