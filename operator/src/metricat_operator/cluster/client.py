@@ -196,13 +196,16 @@ class Client:
             _request_timeout=_WATCH_TIMEOUT,
         ) as response:
             rest = b""
-            async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in filter(None, lines):
-                    event_type, found = parse_event(line, kind)
-                    if event_type == "ERROR":
-                        raise _error(0, json.dumps(found), f"watch {kind.plural}")
-                    yield event_type, found
+            try:
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in filter(None, lines):
+                        event_type, found = parse_event(line, kind)
+                        if event_type == "ERROR":
+                            raise _error(0, json.dumps(found), f"watch {kind.plural}")
+                        yield event_type, found
+            except aiohttp.SocketTimeoutError as error:
+                raise ApiError(408, "Timeout", f"the watch of {kind.plural} received nothing for too long") from error
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """Return one object."""

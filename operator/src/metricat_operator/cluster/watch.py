@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 _FIRST_RETRY = 0.5
 _LAST_RETRY = 6.0
 _UNSERVED_RETRY = 5.0
+_NORMAL = (408, 410)
+"""Statuses of a single failure in normal operation: a watch without bookmarks, and an expired resource version."""
 _SETTLED_SECONDS = 3.0
 """Time after which a stream without events counts as working."""
 
@@ -151,9 +153,7 @@ class Cache:
             outage.ended()
             self._unserve()
             return _UNSERVED_RETRY * random.uniform(0.8, 1.2)  # noqa: S311 (jitter, not a secret)
-        outage.failed(
-            str(error), expected=error.status == 410, status=error.status
-        )  # versions expire in normal operation
+        outage.failed(str(error), expected=error.status in _NORMAL, status=error.status)
         return max(error.retry_after, jittered(outage.failures, _FIRST_RETRY, _LAST_RETRY))
 
     def _unserve(self) -> None:

@@ -6,9 +6,14 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
+import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
+from structlog.testing import capture_logs
 
+from metricat_operator.cluster import client as client_module
+from metricat_operator.cluster import watch as watch_module
 from metricat_operator.cluster.client import Client
 from metricat_operator.cluster.kinds import NODE
 from metricat_operator.cluster.watch import Cache
@@ -111,3 +116,13 @@ def test_unexpected_error_does_not_end_the_watch() -> None:
     server = ApiServer((100, [node("odd", 100)], []), (101, [node("odd", 100)], []), (102, [node("a", 102)], []))
     server.follow(cache, lambda: versions(cache) == {"a": "102"})
     assert cache.synced.is_set()
+
+
+def test_watch_without_bookmarks_is_started_again_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_WATCH_TIMEOUT", aiohttp.ClientTimeout(sock_read=0.2))
+    monkeypatch.setattr(watch_module, "_SETTLED_SECONDS", 0.05)
+    cache = Cache(NODE, lambda _: None, lambda one: one)
+    server = ApiServer((1, [node("a", 1)], []), (2, [node("a", 2)], []))
+    with capture_logs() as logged:
+        server.follow(cache, lambda: versions(cache) == {"a": "2"})
+    assert [one for one in logged if one["log_level"] != "debug"] == []
