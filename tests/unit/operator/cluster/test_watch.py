@@ -122,7 +122,7 @@ def test_watch_without_bookmarks_is_started_again_without_a_warning(monkeypatch:
     monkeypatch.setattr(client_module, "_WATCH_TIMEOUT", aiohttp.ClientTimeout(sock_read=0.2))
     monkeypatch.setattr(watch_module, "_SETTLED_SECONDS", 0.05)
     cache = Cache(NODE, lambda _: None, lambda one: one)
-    server = ApiServer((1, [node("a", 1)], []), (2, [node("a", 2)], []))
+    server = ApiServer((1, [node("a", 1)], []), (2, [node("a", 2)], []), (2, [], []))  # the last one is not listed
     with capture_logs() as logged:
         server.follow(cache, lambda: versions(cache) == {"a": "2"})
     assert [one for one in logged if one["log_level"] != "debug"] == []
