@@ -74,6 +74,7 @@ class CollectorState:
         self.series = 0
         self.errors = 0
         self.dropped = 0
+        self._drops = False
         self.last_success: float | None = None
         self.why: str | None = None
         """Why the last scrape failed; None if it succeeded."""
@@ -99,6 +100,21 @@ class CollectorState:
             if self.why is not None:
                 _LOG.warning("collector %s works again", *self.labels)
         self.why = why
+
+    def record_dropped(self, dropped: int, kept: int) -> None:
+        """Count the series above the limit; log when dropping begins and ends."""
+        self.dropped += dropped
+        if bool(dropped) == self._drops:
+            return
+        self._drops = bool(dropped)
+        if dropped:
+            _LOG.warning(
+                "collector %s: dropped %d of %d series, which exceed --collector.series-limit. "
+                "Exclude devices, or raise the limit",
+                *(*self.labels, dropped, kept + dropped),
+            )
+        else:
+            _LOG.warning("collector %s is within --collector.series-limit again", *self.labels)
 
     def record_skips(self, found: Mapping[tuple[str, str], str]) -> None:
         """Count the parts that the collector left out. Log the first parts that were not left out before."""

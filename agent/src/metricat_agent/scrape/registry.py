@@ -77,7 +77,7 @@ class _Record:
         self.background = 0.0
         self.has_skips = False
         """Whether the last scrape left out a part that a healthy node has."""
-        self._series_limit = series_limit
+        self._series_limit = None if collector.essential or collector.per_cpu else series_limit
         self._written: _Written | None = None
         self._writer = Writer()
         self._conflict_writer = Writer()
@@ -130,7 +130,7 @@ class _Record:
         if written is None or layout is None:
             self.state.record(now, seconds, 0, why)
             return
-        self.state.dropped += written.dropped
+        self.state.record_dropped(written.dropped, layout.series)
         if layout.duplicates:
             self.state.record_duplicates(layout.duplicates)
         self.state.record(now, seconds, layout.series, None)

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from metricat_agent.exposition.model import Metrics
 
 DEFAULT_LIMIT = 5_000
-"""Maximum number of series of a collector. 256 CPUs or 200 network devices have fewer."""
+"""Maximum number of series of a collector that is neither essential nor bounded by the number of CPUs."""
 
 
-def limit_series(metrics: Metrics, limit: int) -> tuple[Metrics, int, int]:
-    """Return the metrics within the limit, their number of series, and the number of dropped series.
+def limit_series(metrics: Metrics, limit: int | None) -> tuple[Metrics, int, int]:
+    """Return the metrics within the limit (None: all), their number of series, and the number of dropped series.
 
     Series with the same first label (a device, a CPU) form a group, which is kept or dropped as a whole. Series without
     labels form one group, which is kept first. Groups with the fewest series other than 0 are dropped first; among
@@ -22,7 +22,7 @@ def limit_series(metrics: Metrics, limit: int) -> tuple[Metrics, int, int]:
     gets the places that the other groups leave.
     """
     total = size(metrics)
-    if total <= limit:
+    if limit is None or total <= limit:
         return metrics, total, 0
     counts: dict[str | None, int] = {}
     nonzero_count: dict[str | None, int] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,16 +32,26 @@ def listen(address: Address) -> socket.socket:
         family, _, _, _, where = socket.getaddrinfo(address.ip, address.port, type=socket.SOCK_STREAM)[0]
         return _bind(family, where, dual=address.ip == "::")
     except OSError as error:
-        why = "another process listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        taken = error.errno == errno.EADDRINUSE or (sys.platform == "win32" and error.errno == errno.EACCES)
+        why = "another process listens there" if taken else error.strerror or str(error)
         raise ListenError(
             f"cannot listen on {address}: {why}; free the address or choose another with --web.listen-address"
         ) from error
 
 
+def exclusive_option(platform: str) -> int:
+    """Return the socket option with which a listener takes its port alone, and again soon after a restart.
+
+    On Windows, SO_REUSEADDR would let another program listen on the same port and take the agent's clients. A restart
+    needs no option there.
+    """
+    return getattr(socket, "SO_EXCLUSIVEADDRUSE", ~socket.SO_REUSEADDR) if platform == "win32" else socket.SO_REUSEADDR
+
+
 def _bind(family: int, where: tuple[object, ...], *, dual: bool = False) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, exclusive_option(sys.platform), 1)
         if dual:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         listener.bind(where)

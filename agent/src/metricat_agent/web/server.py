@@ -13,6 +13,7 @@ import logging
 import selectors
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -37,6 +38,11 @@ _FULL = encode_response(
 )
 _TICK = 0.01
 """Seconds between two checks for a free slot while a client waits."""
+
+
+def host_of(address: object) -> str:
+    """Return the host of a client's address. macOS has no address for a client that has already disconnected."""
+    return str(address[0]) if isinstance(address, tuple) and address else "unknown"
 
 
 class Server:
@@ -80,6 +86,9 @@ class Server:
         """Serve until SIGTERM or SIGINT. Call it from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
+        if sys.platform == "win32":
+            signal.signal(signal.SIGBREAK, lambda *_: self.stop())
+            signal.set_wakeup_fd(self._wake.fileno())  # a signal does not interrupt select(2) there
         self.run()
 
     def stop(self) -> None:
@@ -111,7 +120,7 @@ class Server:
     def _accept(self, listener: socket.socket) -> bool:
         """Accept the next client; return whether there was one."""
         try:
-            client, (host, *_) = listener.accept()
+            client, address = listener.accept()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 _LOG.warning("cannot accept a connection: %s", error.strerror)
@@ -121,8 +130,9 @@ class Server:
                 self._admission.free_a_slot()
                 time.sleep(0.1)  # the client is still in the backlog, so the selector would return at once
             return False
-        if self._admission.admits((client, str(host))):
-            self._begin(client, str(host))
+        host = host_of(address)
+        if self._admission.admits((client, host)):
+            self._begin(client, host)
         return True
 
     def _admit(self) -> None:

@@ -268,17 +268,47 @@ def test_limit_is_never_exceeded_and_dropped_series_are_counted(pairs: list[tupl
     assert size(kept) + dropped == len(pairs)
 
 
+class Many(Collector):
+    """Exposes as many series as it is given."""
+
+    name = "many"
+    summary = "exposes many series"
+    families = (ONE,)
+    number = 3000
+
+    def collect(self) -> Metrics:
+        return [(ONE, [((f"veth{number}",), number) for number in range(self.number)])]
+
+
 def test_dropped_series_are_counted(scrape_of: Callable[[str], Scrape]) -> None:
-    class Many(Collector):
-        name = "many"
-        summary = "exposes too many series"
-        families = (ONE,)
-
-        def collect(self) -> Metrics:
-            return [(ONE, [((f"veth{number}",), number) for number in range(3000)])]
-
     registry = Registry([Many(Host())], series_limit=1000, detailed=True)
     registry.scrape()
     scrape = scrape_of(registry.scrape())
     assert scrape.get("metricat_collector_series", collector="many") == 1000
     assert scrape.get("metricat_collector_dropped_series_total", collector="many") == 4000
+
+
+def test_dropped_series_are_logged_when_dropping_begins_and_ends(caplog: pytest.LogCaptureFixture) -> None:
+    collector = Many(Host())
+    registry = Registry([collector], series_limit=1000)
+    for collector.number in (900, 3000, 3000, 2000, 1000, 1001):
+        registry.scrape()
+    dropped = "which exceed --collector.series-limit. Exclude devices, or raise the limit"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"collector many: dropped 2000 of 3000 series, {dropped}",
+        "collector many is within --collector.series-limit again",
+        f"collector many: dropped 1 of 1001 series, {dropped}",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["essential", "per_cpu"])
+def test_series_of_essential_and_per_cpu_collectors_are_never_dropped(
+    kind: str, scrape_of: Callable[[str], Scrape]
+) -> None:
+    class Kept(Many):
+        pass
+
+    setattr(Kept, kind, True)
+    scrape = scrape_of(Registry([Kept(Host())], series_limit=10).scrape())
+    assert len(scrape.of("node_one")) == 3000
+    assert not scrape.of("metricat_collector_dropped_series_total")

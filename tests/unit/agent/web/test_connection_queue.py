@@ -36,6 +36,28 @@ def queue_of(clients: list[Client], size: int, clock: list[float]) -> Connection
     return queue
 
 
+@pytest.mark.parametrize("most_selected", [0, 1, 2, 3, 512])
+def test_first_client_that_sent_bytes_is_ready_with_any_limit_of_select(most_selected: int) -> None:
+    with ExitStack() as stack:
+        pairs = [socket.socketpair() for _ in range(7)]
+        for one, other in pairs:
+            stack.enter_context(one)
+            stack.enter_context(other)
+        queue = ConnectionQueue(10, 1, most_selected=most_selected)
+        assert queue.ready() is None
+        clients: list[Client] = [(one, str(number)) for number, (one, _) in enumerate(pairs)]
+        for client in clients:
+            queue.add(client)
+        assert queue.ready() is None
+        for number in (6, 4):
+            pairs[number][1].send(b"G")
+        assert queue.ready() == clients[4]
+        queue.remove(clients[4])
+        assert queue.ready() == clients[6]
+        queue.remove(clients[6])
+        assert queue.ready() is None
+
+
 def test_client_expires_at_the_timeout_although_the_queue_is_not_full(clients: list[Client]) -> None:
     clock = [0.0]
     queue = queue_of(clients, 10, clock)

@@ -20,9 +20,9 @@ from metricat_agent.exposition.writer import CONTENT_TYPE
 from metricat_agent.host.hostfs import Host
 from metricat_agent.scrape.registry import Registry, ScrapeResult
 from metricat_agent.web.connection import ConnectionLimits
-from metricat_agent.web.listener import ListenError, listen
+from metricat_agent.web.listener import ListenError, exclusive_option, listen
 from metricat_agent.web.routes import Router
-from metricat_agent.web.server import Server
+from metricat_agent.web.server import Server, host_of
 from support.agent_http import LOOPBACK, fetch, running
 
 if TYPE_CHECKING:
@@ -352,6 +352,18 @@ def test_host_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("metricat_agent.web.listener.socket.socket.bind", bind)
     with listen(Address("", 0)) as listener:
         assert listener.family == socket.AF_INET
+
+
+def test_listener_never_shares_its_port_on_windows() -> None:
+    assert exclusive_option("win32") != socket.SO_REUSEADDR
+    assert exclusive_option("darwin") == exclusive_option("linux") == socket.SO_REUSEADDR
+
+
+@pytest.mark.parametrize(
+    ("address", "host"), [(("10.0.0.1", 5), "10.0.0.1"), (("::1", 5, 0, 0), "::1"), (None, "unknown"), ("", "unknown")]
+)
+def test_client_without_an_address_has_an_unknown_host(address: object, host: str) -> None:
+    assert host_of(address) == host
 
 
 def test_port_in_use_is_an_error() -> None:
