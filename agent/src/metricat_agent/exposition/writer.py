@@ -66,16 +66,24 @@ class Writer:
                     values.append(value)
         # Most numbers are plain ints and finite floats, and Prometheus reads their notation in Python.
         is_plain = _PLAIN.issuperset(map(type, values)) and isfinite(sum(values, 0.0))
-        unknown = NO_NAMES
-        if fmt == "openmetrics" and not (is_plain and min(values, default=0) >= 0):
-            unknown = _invalid_counters(metrics)
         known = self._known.get(fmt)
-        if known is None or known.shape != shape or known.taken != taken or known.unknown != unknown:
-            known = self._known[fmt] = _Known(shape, taken, unknown, lay_out(shape, fmt, taken, unknown))
-        layout = known.layout
-        if layout.order is not None:
-            values = [values[position] for position in layout.order]
-        return layout.template % tuple(values if is_plain else map(number_text, values)), layout
+        if known is None or known.shape != shape or known.taken != taken:
+            known = self._known[fmt] = _Known(shape, taken, NO_NAMES, lay_out(shape, fmt, taken, NO_NAMES))
+        text = _formatted(known.layout, values, is_plain=is_plain)
+        if fmt == "openmetrics":
+            # A search for the sign is faster than a comparison of every number. It may also find a help text.
+            unknown = _invalid_counters(metrics) if not is_plain or " -" in text else NO_NAMES
+            if unknown != known.unknown:
+                known = self._known[fmt] = _Known(shape, taken, unknown, lay_out(shape, fmt, taken, unknown))
+                text = _formatted(known.layout, values, is_plain=is_plain)
+        return text, known.layout
+
+
+def _formatted(layout: Layout, values: list[float], *, is_plain: bool) -> str:
+    """Return the template with the numbers; ``is_plain`` is whether Python's notation of each number is valid."""
+    if layout.order is not None:
+        values = [values[position] for position in layout.order]
+    return layout.template % tuple(values if is_plain else map(number_text, values))
 
 
 def _invalid_counters(metrics: Metrics) -> frozenset[str]:
