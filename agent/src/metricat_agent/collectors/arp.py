@@ -13,6 +13,7 @@ from metricat_agent.host.ascii_text import words_of
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
 
+_WIDTH = 6
 ENTRIES = gauge("node_arp_entries", "Entries of the host's ARP table.", "device")
 
 
@@ -23,7 +24,10 @@ def read(host: Host) -> str:
 
 def parse(text: str, devices: Filter) -> Metrics:
     """Return the number of lines per selected device. The device is the last word of a line."""
-    counts = Counter(words_of(line)[-1] for line in lines_of(text)[1:])
+    rows = [words_of(line) for line in lines_of(text)]
+    if not all(len(words) >= _WIDTH for words in rows):
+        raise ValueError("a line of /proc/1/net/arp has fewer than six columns")
+    counts = Counter(words[-1] for words in rows[1:])
     return [(ENTRIES, [((device,), count) for device, count in counts.items() if devices.keeps(device)])]
 
 

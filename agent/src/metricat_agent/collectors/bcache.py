@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import switch
-from metricat_agent.collectors.parts import UNCOUNTED, parse_part
+from metricat_agent.collectors.parts import UNCOUNTED, parse_file
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.ascii_text import BLANKS
 from metricat_agent.host.human_units import parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from metricat_agent.host.hostfs import Host
     from metricat_agent.host.skips import Skips
@@ -143,31 +143,36 @@ def _cache_set(host: Host, entry: str, *, priorities: bool) -> CacheSet:
     return CacheSet(entry, host.sys_attributes(place, _SET_FAMILIES), backing, caches)
 
 
-def _rows(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.removesuffix("\n").split("\n"):
-        word, _, value = line.partition(":")
-        yield word, value.strip(BLANKS).removesuffix("/sec").removesuffix("%")
+def _rows(text: str) -> dict[str, str]:
+    """Return the values of lines ``WORD: VALUE``, without units."""
+    pairs = (line.partition(":") for line in text.split("\n"))
+    return {word: value.strip(BLANKS).removesuffix("/sec").removesuffix("%") for word, _, value in pairs}
 
 
 def parse(sets: Iterable[CacheSet], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the metrics of each cache set and its devices. Convert the kernel's human-readable numbers."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Bcache.families}
 
-    def take(labels: tuple[str, ...], families: Mapping[str, Family], texts: Iterable[tuple[str, str]]) -> None:
-        for name, text in texts:
-            if name in families:
-                size = parse_part(skips, "/".join(("fs/bcache", *labels, name)), parse_size, text)
-                if size is not None:
-                    columns[families[name]].append((labels, size / 1_000_000 if name == _DURATION else size))
+    def take(labels: tuple[str, ...], families: Mapping[str, Family], texts: Mapping[str, str]) -> None:
+        for name in texts.keys() & families.keys():
+            size = parse_file(skips, texts, name, "/".join(("fs/bcache", *labels)), parse_size)
+            if size is not None:
+                columns[families[name]].append((labels, size / 1_000_000 if name == _DURATION else size))
+
+    def take_rows(labels: tuple[str, ...], families: Mapping[str, Family], files: Mapping[str, str], file: str) -> None:
+        rows = _rows(files.get(file, ""))
+        if file in files and rows.keys().isdisjoint(families):
+            skips.add("unparsable", "/".join(("fs/bcache", *labels, file)))
+        take(labels, families, rows)
 
     for one in sets:
-        take((one.name,), _SET_FAMILIES, one.files.items())
+        take((one.name,), _SET_FAMILIES, one.files)
         for device, files in one.backing.items():
-            take((one.name, device), _BACKING_FAMILIES, files.items())
-            take((one.name, device), _RATE_FAMILIES, _rows(files.get(_RATES, "")))
+            take((one.name, device), _BACKING_FAMILIES, files)
+            take_rows((one.name, device), _RATE_FAMILIES, files, _RATES)
         for device, files in one.caches.items():
-            take((one.name, device), _CACHE_FAMILIES, files.items())
-            take((one.name, device), _PRIORITY_FAMILIES, _rows(files.get(_PRIORITIES, "")))
+            take((one.name, device), _CACHE_FAMILIES, files)
+            take_rows((one.name, device), _PRIORITY_FAMILIES, files, _PRIORITIES)
     return list(columns.items())
 
 

@@ -138,6 +138,13 @@ class _Samples:
         if text is not None and (size := parse_part(self._skips, part, parse_size, text)) is not None:
             self.columns.setdefault(family, []).append((labels, size))
 
+    def keyed(self, files: Mapping[str, str], file: str, place: str) -> list[tuple[str, str, str]]:
+        """Return the keyed lines of a file, none without the file. Count a file without any."""
+        found = list(keyed_lines(files.get(file, "")))
+        if file in files and not found:
+            self._skips.add("unparsable", f"{place}/{file}")
+        return found
+
     def rows(self, files: Mapping[str, str], file: str, place: str, width: int) -> list[list[str]]:
         """Return the rows of a file with a table, none without the file. Count a file without any row."""
 
@@ -161,7 +168,7 @@ def parse(filesystems: Iterable[BcachefsFilesystem], skips: Skips = UNCOUNTED) -
             part = f"{place}/compression_stats {algorithm}"
             samples.add(COMPRESSED, (uuid, algorithm), compressed, f"{part} compressed")
             samples.add(UNCOMPRESSED, (uuid, algorithm), uncompressed, f"{part} uncompressed")
-        for kind, count, *_ in table_rows(files.get("errors", ""), 2):  # empty without errors
+        for kind, count, *_ in samples.rows(files, "errors", place, 2) if files.get("errors") else ():
             samples.add(ERRORS, (uuid, kind), count, f"{place}/errors {kind}")
         for kind, count, size, *_ in samples.rows(files, "btree_write_stats", place, 3):
             samples.add(WRITES, (uuid, kind), count, f"{place}/btree_write_stats {kind} count")
@@ -180,9 +187,9 @@ def add_device(samples: _Samples, labels: tuple[str, str], texts: Mapping[str, s
     samples.columns[DEVICE_INFO].append((state, 1))
     for file, family in NUMBERS.items():
         samples.add(family, labels, texts.get(file), f"{place}/{file}")
-    for operation, kind, value in keyed_lines(texts.get("io_done", "")):
+    for operation, kind, value in samples.keyed(texts, "io_done", place):
         samples.add(DONE, (*labels, operation, kind), value, f"{place}/io_done {operation} {kind}")
-    for heading, kind, value in keyed_lines(texts.get("io_errors", "")):
+    for heading, kind, value in samples.keyed(texts, "io_errors", place):
         if heading.endswith(_SINCE):
             samples.add(FAILED, (*labels, kind), value, f"{place}/io_errors {kind}")
 

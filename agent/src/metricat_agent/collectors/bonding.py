@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.parts import UNCOUNTED
+from metricat_agent.collectors.parts import UNCOUNTED, device_names
 from metricat_agent.exposition.model import Metrics, Sample, gauge
 from metricat_agent.host.ascii_text import words_of
 
@@ -33,7 +33,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
     names = host.optional_sys("class/net/bonding_masters")
     if not names:
         return {}
-    seen = {line.rpartition(":")[0].strip(" ") for line in host.pid1("net/dev").split("\n")[2:]}
+    seen = device_names(host.pid1("net/dev"))
     found = {}
     for master in words_of(names):
         if master in seen:

@@ -40,43 +40,41 @@ _COUNT = "sys/net/netfilter/nf_conntrack_count"
 
 
 class Tracking(NamedTuple):
-    """The table, the limit, and without a table the number of connections. A missing file is empty."""
+    """The table, the limit, and without a table the number of connections. A missing file is None."""
 
-    table: str = ""
-    limit: str = ""
-    entries: str = ""
+    table: str | None = None
+    limit: str | None = None
+    entries: str | None = None
 
 
 def read(host: Host) -> Tracking:
     """Return the texts of the existing files, none if the firewall does not track connections."""
     limit = _first(host, _LIMITS)
-    try:
-        return Tracking(host.pid1(_TABLE), limit)
-    except FileNotFoundError:
-        if not limit:
-            return Tracking()
+    table = host.optional_pid1(_TABLE)
+    if table is not None or limit is None:
+        return Tracking(table, limit)
     if is_host_network(host):
-        return Tracking("", limit, _first(host, (_COUNT,)))
+        return Tracking(None, limit, _first(host, (_COUNT,)))
     host.skips.add("other_namespace", ENTRIES.name, "the kernel has no net/stat/nf_conntrack")
-    return Tracking("", limit)
+    return Tracking(None, limit)
 
 
-def _first(host: Host, names: Iterable[str]) -> str:
-    """Return the text of the first readable file; empty if none is."""
+def _first(host: Host, names: Iterable[str]) -> str | None:
+    """Return the text of the first readable file; None without any."""
     for name in names:
         try:
             return host.proc(name)
         except OSError:
             continue
-    return ""
+    return None
 
 
-def parse(table: str, limit: str, total: str = "", skips: Skips = UNCOUNTED) -> Metrics:
+def parse(table: str | None, limit: str | None, total: str | None = None, skips: Skips = UNCOUNTED) -> Metrics:
     """Return entries, limit and the sum of each event over the CPUs. Without a table, entries is ``total``."""
     found: Metrics = []
-    known = parse_part(skips, _TABLE, parse_table, table) if table else None
+    known = parse_part(skips, _TABLE, parse_table, table) if table is not None else None
     for text, family in ((total, ENTRIES), (limit, LIMIT)):
-        number = parse_part(skips, family.name, whole, text) if text else None
+        number = parse_part(skips, family.name, whole, text) if text is not None else None
         if number is not None:
             found.append(single(family, number))
     known = known or []
@@ -90,6 +88,8 @@ def parse_table(text: str) -> Metrics:
     """
     head, *rows = lines_of(text)
     columns = list(zip(*([int(value, 16) for value in row.split()] for row in rows if row), strict=True))
+    if len(head.split()) < len(columns):
+        raise ValueError("the table has fewer names than columns")
     found: Metrics = [single(ENTRIES, columns[0][0])]
     for name, values in zip(head.split(), columns, strict=False):
         if family := STATISTICS.get(name):

@@ -48,6 +48,8 @@ def parse(text: str) -> Ticks:
             break
         if number := label.removeprefix("cpu"):
             ticks[number] = tuple([*map(int, values[:10])] + [0] * (10 - len(values)))
+    if not ticks:
+        raise ValueError("/proc/stat has no line of a CPU")
     return ticks
 
 

@@ -6,6 +6,7 @@ disk's own sectors. Names of the hardware come from udev's data under the host's
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -134,6 +135,9 @@ class Hardware:
     rotational: str = ""
 
 
+_UDEV_LINE = re.compile(r"^[A-Z]:", re.MULTILINE)
+_WIDTHS = (4, 11, 15, len(COLUMNS))
+"""Numbers of a line: of partitions before 2.6.25, of disks before 4.18, before 5.5, and since then."""
 _SHOWN = 40
 
 
@@ -147,6 +151,8 @@ def rows(text: str, devices: Filter, skips: Skips = UNCOUNTED) -> list[Row]:
             major, minor, device, *numbers = words_of(line)
             if devices.keeps(device):
                 counts = tuple([int(number) for number in numbers[: len(COLUMNS)]])
+                if len(counts) not in _WIDTHS:
+                    raise ValueError("the line is cut")  # noqa: TRY301 -- counted like the others
                 found.append(Row(device, major, minor, counts))
         except ValueError:
             skips.add("unparsable", f"diskstats {line[:_SHOWN]}")
@@ -172,6 +178,8 @@ def read_hardware(host: Host, row: Row, udev_directory: str) -> Hardware:
         udev = host.udev(udev_directory, f"b{row.major}:{row.minor}") if udev_directory else ""
     except OSError:
         udev = ""
+    if udev and not _UDEV_LINE.search(udev):
+        host.skips.add("unparsable", f"{udev_directory}/b{row.major}:{row.minor}")
     try:
         rotational = host.sys(f"block/{row.device.replace('/', '!')}/queue/rotational")
     except OSError:

@@ -42,7 +42,7 @@ class FieldList:
         """
         words = text.split()
         names = words[::2]
-        if len(words) != 2 * text.count("\n"):
+        if not words or len(words) != 2 * text.count("\n"):
             return self._parse_lines(text, skips, file)
         if names != self._names:
             try:

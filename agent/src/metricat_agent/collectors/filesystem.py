@@ -192,6 +192,8 @@ class Filesystems(Collector):
     def collect(self) -> Metrics:
         """Return space and inodes per filesystem. Select the mounts again if the mount table has changed."""
         table = visible_mounts(self.host.pid1("mountinfo"))
+        if not table:
+            raise ValueError("/proc/1/mountinfo has no mount")
         if table is not self._plan.table:
             self._plan = plan_mounts(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
         return self.parse_if_changed(read(self.host, self._plan, self._prober), parse)

@@ -103,7 +103,11 @@ def read(host: Host) -> list[Chip]:
         for place in (directory, f"{directory}/device"):
             names = [name for name in names_in(host, place) if _SENSOR.match(name) or name in (*_CHIP_FILES, "name")]
             files |= attributes(host, place, names)
-        name = files.pop("name", "")
+        name = files.pop("name", None)
+        if name is not None and not clean(name):
+            host.skips.add("unparsable", f"{directory}/name")
+            name = None
+        name = name or ""
         found.append(Chip(place_of(host, directory) or clean(name) or entry, entry, name, files))
     return found
 
@@ -121,12 +125,13 @@ def keys(chips: Sequence[Chip]) -> list[str]:
     """Return a unique key for each chip: its place. Chips with the same place also have their name or entry in it."""
     places = Counter([chip.place for chip in chips])
     names = Counter([(chip.place, chip.name) for chip in chips])
-    return [
-        chip.place
-        if places[chip.place] == 1
-        else f"{chip.place}_{(clean(chip.name) if names[chip.place, chip.name] == 1 else '') or chip.entry}"
-        for chip in chips
-    ]
+    found: dict[str, None] = {}
+    for chip in chips:
+        key = chip.place
+        if places[key] > 1:
+            key += f"_{(clean(chip.name) if names[chip.place, chip.name] == 1 else '') or chip.entry}"
+        found[f"{key}_{chip.entry}" if key in found else key] = None
+    return list(found)
 
 
 def names_in(host: Host, directory: str) -> list[str]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
-from metricat_agent.collectors.parts import UNCOUNTED, parse_file, prefixed, whole
+from metricat_agent.collectors.parts import UNCOUNTED, device_names, parse_file, prefixed, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.cached_files import read_text
 from metricat_agent.host.hostfs import Host, device_of
@@ -77,11 +77,9 @@ NUMBERS: dict[str, Family] = {
         ("type", gauge, "protocol_type", "Type of the device (ARPHRD_*), as a number."),
     )
 }
-FIXED = ("ifindex", "dev_id")
-"""The kernel does not change these files while the directory exists. A rename keeps the directory."""
 TEXTS = ("address", "broadcast", "duplex", "operstate", "ifalias", "speed")
-_CHANGING = (*(name for name in NUMBERS if name not in FIXED), *TEXTS)
-_WHILE_OFF = tuple([name for name in _CHANGING if name not in ("carrier", "dormant", "duplex", "speed")])
+_FILES = (*NUMBERS, *TEXTS)
+_WHILE_OFF = tuple([name for name in _FILES if name not in ("carrier", "dormant", "duplex", "speed")])
 """The kernel refuses to read the other files while a device is switched off. A read that fails costs most time."""
 IFF_UP = 1
 Attributes = Mapping[str, Mapping[str, str]]
@@ -107,7 +105,7 @@ def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]
             f"{host.sysfs} is not the host's mount of /sys, so its network devices may be those of this container. "
             f"Mount the host's /sys and pass its path in --path.sysfs, or pass --no-collector.netclass"
         )
-    seen = {line.rpartition(":")[0].strip(" ") for line in host.pid1("net/dev").split("\n")[2:]}
+    seen = device_names(host.pid1("net/dev"))
     return [device for device in names if device in seen and devices.keeps(device)]
 
 
@@ -122,10 +120,10 @@ def read(host: Host, devices: Iterable[str], switched_off: set[str] | None = Non
         place = f"class/net/{device}"
         with suppress(OSError):  # the device was just removed, or is counted
             was_off = device in switched_off
-            known = host.sys_attributes(place, _WHILE_OFF if was_off else _CHANGING, FIXED)
+            known = host.sys_attributes(place, _WHILE_OFF if was_off else _FILES)
             if _is_off(known) != was_off:
                 switched_off ^= {device}
-                known = host.sys_attributes(place, _CHANGING if was_off else _WHILE_OFF, FIXED)
+                known = host.sys_attributes(place, _FILES if was_off else _WHILE_OFF)
             found[device] = known
     return found
 

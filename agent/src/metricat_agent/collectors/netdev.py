@@ -73,7 +73,7 @@ def parse(text: str, devices: Filter, skips: Skips = UNCOUNTED) -> Metrics:
             continue
         for samples, value in row:
             samples.append((labels, value))
-    if bad and bad == len(lines):
+    if bad == len(lines):
         raise ValueError("no line of /proc/1/net/dev has a device and its counters")
     return list(zip(COLUMNS, columns, strict=True))
 

@@ -92,7 +92,7 @@ def parse_tables(
     names = ""
     for line in [*lines_of(text), ""]:
         protocol = line[: line.find(" ")]
-        if not names or not line.startswith(names[: names.find(" ") + 1]):
+        if " " not in names or not line.startswith(names[: names.find(" ") + 1]):
             if names:
                 skips.add("unparsable", f"{table} {names[:_SHOWN]}", "names without values")
             names = line

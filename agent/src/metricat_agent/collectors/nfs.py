@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import lines_of
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.ascii_text import words_of
 
@@ -99,17 +100,17 @@ _RPC_ERRORS = ((2, "fmt"), (3, "auth"), (4, "cInt"))
 Lines = dict[str, list[str]]
 
 
-def read(host: Host, name: str) -> str:
-    """Return the text of /proc/1/net/rpc/NAME; empty if the client or server does not exist."""
+def read(host: Host, name: str) -> str | None:
+    """Return the statistics of the client or the server, None if it does not exist."""
     try:
         return host.pid1(f"net/rpc/{name}")
     except FileNotFoundError:
-        return ""
+        return None
 
 
 def lines(text: str) -> Lines:
     """Return the numbers of each line by its first word."""
-    return {words[0]: words[1:] for line in text.split("\n") if (words := words_of(line))}
+    return {words[0]: words[1:] for line in lines_of(text) if (words := words_of(line))}
 
 
 def requests(version: str, methods: tuple[str, ...], numbers: list[str], silent: tuple[str, ...] = ()) -> list[Sample]:
@@ -118,11 +119,11 @@ def requests(version: str, methods: tuple[str, ...], numbers: list[str], silent:
     return [((version, method), int(number)) for method, number in pairs if method not in silent]
 
 
-def parse_client(text: str) -> Metrics:
+def parse_client(text: str | None) -> Metrics:
     """Return the metrics of the client. A version that the kernel does not support has no line."""
-    found = lines(text)
-    if not found:
+    if text is None:
         return []
+    found = lines(text)
     calls: list[Sample] = []
     for version, methods in (("2", _V2), ("3", _V3), ("4", _V4)):
         calls += requests(version, methods, found.get(f"proc{version}", []))
@@ -135,11 +136,11 @@ def parse_client(text: str) -> Metrics:
     ]
 
 
-def parse_server(text: str) -> Metrics:
+def parse_server(text: str | None) -> Metrics:
     """Return the metrics of the server from the lines that exist."""
-    found = lines(text)
-    if not found:
+    if text is None:
         return []
+    found = lines(text)
     calls = requests("2", _V2, found.get("proc2", []), _UNUSED_OPERATIONS) + requests(
         "3", _V3, found.get("proc3", []), _UNUSED_OPERATIONS
     )

@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
 def read(host: Host) -> str:
-    """Return the text of the first os-release file that is readable; empty if none exists."""
+    """Return the text of the first os-release file that is readable; raise FileNotFoundError if none exists."""
     unreadable: OSError | None = None
     for path in ("/etc/os-release", "/usr/lib/os-release"):
         try:
@@ -36,9 +36,7 @@ def read(host: Host) -> str:
             continue
         except OSError as error:
             unreadable = unreadable or error
-    if unreadable is not None:
-        raise unreadable
-    return ""
+    raise unreadable or FileNotFoundError("the host has no os-release")
 
 
 def variables(text: str) -> Mapping[str, str]:
@@ -54,7 +52,7 @@ def parse(text: str) -> Metrics:
     """Return one series with the known variables as labels, and the version as a number (22.04 of ``22.04.3``)."""
     known = variables(text)
     if not known:
-        return []
+        raise ValueError("os-release has no line NAME=VALUE")
     found: Metrics = [(INFO, [(tuple(known.get(label, "") for label in LABELS), 1)])]
     if number := _NUMBER.match(known.get("version_id", "")):
         labels = (known.get("id", ""), known.get("id_like", ""), known.get("name", ""))

@@ -52,6 +52,14 @@ def lines_of(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n")
 
 
+def device_names(table: str) -> set[str]:
+    """Return the names of the devices in net/dev; raise ValueError without any: every namespace has ``lo``."""
+    found = {line.rpartition(":")[0].strip(" ") for line in table.split("\n")[2:]} - {""}
+    if not found:
+        raise ValueError("/proc/1/net/dev has no device")
+    return found
+
+
 def parse_part(skips: Skips, part: str, parse: Callable[[str], T], text: str) -> T | None:
     """Return the parsed text of a part; None if it cannot be parsed, which is counted."""
     try:

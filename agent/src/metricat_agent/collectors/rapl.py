@@ -34,6 +34,7 @@ _CONSUMERS = {
 ZONES = counter("node_rapl_joules_total", f"Energy used by a zone, {_UNIT}", "index", "path", "rapl_zone")
 ZONE_LABEL = switch("enable-zone-label", "use one family for all zones, with the label rapl_zone")
 _PLACE = "class/powercap"
+_NAME, _SHOWN = re.compile(r"[a-zA-Z0-9_.-]+"), 40
 _INDEX = re.compile(r"([^-]*)-(\d+)")
 
 
@@ -53,9 +54,7 @@ def family_of(name: str) -> Family:
 
 def read(host: Host) -> list[Zone]:
     """Return the name and energy of each zone that the agent may read."""
-    zones = host.sys_each(
-        _PLACE, lambda entry: host.sys_attributes(f"{_PLACE}/{entry}", ("energy_uj",), fixed=("name",))
-    )
+    zones = host.sys_each(_PLACE, lambda entry: host.sys_attributes(f"{_PLACE}/{entry}", ("name", "energy_uj")))
     return [
         Zone(f"{host.sysfs}/{_PLACE}/{entry}", files["name"].strip(BLANKS), files["energy_uj"])
         for entry, files in zones.items()
@@ -73,6 +72,9 @@ def parse(zones: Iterable[Zone], skips: Skips = UNCOUNTED, *, labeled: bool) -> 
         seen[name] = index + 1
         labels = (str(index), zone.path, *((name,) if labeled else ()))
         family = ZONES if labeled else family_of(name)
+        if not _NAME.fullmatch(name):
+            skips.add("unparsable", f"{zone.path}/name", repr(name[:_SHOWN]))
+            continue
         energy = parse_part(skips, f"{zone.path}/energy_uj", whole, zone.energy)
         if energy is not None:
             columns.setdefault(family, []).append((labels, energy / 1e6))

@@ -34,6 +34,8 @@ def parse(text: str) -> Metrics:
             columns[0].append((labels, int(running) / 1_000_000_000))
             columns[1].append((labels, int(waiting) / 1_000_000_000))
             columns[2].append((labels, int(slices)))
+    if not columns[0]:
+        raise ValueError("/proc/schedstat has no line of a CPU")
     return list(zip((RUNNING, WAITING, SLICES), columns, strict=True))
 
 

@@ -67,6 +67,8 @@ def parse_line(line: str, page: int) -> Metrics:
     """Return the fields of a line such as ``TCP: inuse 3 orphan 0``. Skip undeclared fields."""
     found: Metrics = []
     protocol, *pairs = line.split()
+    if not pairs:
+        raise ValueError("the line has no fields")
     protocol = protocol.removesuffix(":")
     for field, text in zip(pairs[::2], pairs[1::2], strict=True):
         value = whole(text)

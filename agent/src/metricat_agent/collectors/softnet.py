@@ -35,8 +35,10 @@ def read(host: Host) -> str:
 def parse(text: str) -> Metrics:
     """Return the counts of each CPU from its hexadecimal line. Old kernels lack the last columns (CPU number)."""
     columns: dict[int, list[Sample]] = {column: [] for column in COLUMNS}
-    for number, line in enumerate(lines_of(text)):
-        values = line.split()
+    rows = [line.split() for line in lines_of(text)]
+    if len({len(values) for values in rows}) > 1:
+        raise ValueError("a line of /proc/1/net/softnet_stat is cut")
+    for number, values in enumerate(rows):
         labels = (str(int(values[_NUMBER], 16)) if len(values) > _NUMBER else str(number),)
         for column, samples in columns.items():
             if column < len(values):

@@ -40,6 +40,8 @@ def parse(text: str, *, softirqs: bool = False) -> Metrics:
         elif softirqs and label == "softirq":
             numbers = rest.split()[1:]
             found.append((SOFTIRQS, [((kind,), int(number)) for kind, number in zip(VECTORS, numbers, strict=False)]))
+    if not found:
+        raise ValueError("/proc/stat has none of the known lines")
     return found
 
 

@@ -44,7 +44,10 @@ def parse(tables: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
 
 def count_states(text: str) -> Counter[int]:
     """Return the number of connections of one table by the number of their state."""
-    return Counter(int(line.split(None, 4)[_STATE], 16) for line in lines_of(text)[1:])
+    _, *rows = lines_of(text)
+    if not rows and "local_address" not in text:
+        raise ValueError("the table has neither a heading nor a row")
+    return Counter(int(line.split(None, 4)[_STATE], 16) for line in rows)
 
 
 class TcpStates(Collector):

@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
+from metricat_agent.collectors.parts import UNCOUNTED
 from metricat_agent.exposition.model import Metrics, Sample, gauge, single
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 TIME = gauge("node_time_seconds", "The node's clock, in seconds since 1970 (UTC).")
 ZONE = gauge("node_time_zone_offset_seconds", "Offset of the node's time zone from UTC, in seconds.", "time_zone")
@@ -28,12 +30,14 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
     return {_DEVICE: host.optional_attributes(_ROOT, _FILES)}
 
 
-def parse(devices: Mapping[str, Mapping[str, str]]) -> Metrics:
+def parse(devices: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -> Metrics:
     """Return a series for each available clock source and for the current one."""
     columns: tuple[list[Sample], list[Sample]] = ([], [])
     for device, files in devices.items():
         for name, samples in zip(_FILES, columns, strict=True):
             samples += [((device, source), 1) for source in files.get(name, "").split()]
+            if name in files and not files[name].split():
+                skips.add("unparsable", f"{_ROOT}/{name}")
     return list(zip((AVAILABLE, CURRENT), columns, strict=True))
 
 
@@ -51,4 +55,4 @@ class Time(Collector):
         if self.host.is_local:
             here = time.localtime()
             found.append((ZONE, [((here.tm_zone,), here.tm_gmtoff)]))
-        return found + parse(read(self.host))
+        return found + parse(read(self.host), self.host.skips)

@@ -39,7 +39,10 @@ def parse(tables: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
 
 def add_up(text: str) -> tuple[int, int]:
     """Return the bytes sent and received that one table's sockets queue. The fifth column is ``tx:rx``, hexadecimal."""
-    pairs = [line.split()[_QUEUES].split(":") for line in lines_of(text)[1:]]
+    _, *rows = lines_of(text)
+    if not rows and "local_address" not in text:
+        raise ValueError("the table has neither a heading nor a row")
+    pairs = [line.split()[_QUEUES].split(":") for line in rows]
     return sum(int(sent, 16) for sent, _ in pairs), sum(int(received, 16) for _, received in pairs)
 
 

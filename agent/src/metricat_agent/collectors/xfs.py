@@ -100,7 +100,7 @@ def parse(texts: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
     """Return the columns that have a family."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Xfs.families}
     for device, text in texts.items():
-        for line in parse_part(skips, f"fs/xfs/{device}/stats/stats", lines_of, text) or ():
+        for line in parse_part(skips, f"fs/xfs/{device}/stats/stats", known_lines, text) or ():
             label, _, rest = line.partition(" ")
             families = LINES.get(label, ())
             for family, number in zip(families, rest.split(), strict=False):
@@ -108,6 +108,14 @@ def parse(texts: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
                 if count is not None:
                     columns[family].append(((device,), count))
     return list(columns.items())
+
+
+def known_lines(text: str) -> list[str]:
+    """Return the lines that have families; raise ValueError without any."""
+    found = [line for line in lines_of(text) if line.partition(" ")[0] in LINES]
+    if not found:
+        raise ValueError("no line has a known name")
+    return found
 
 
 class Xfs(Collector):

@@ -74,7 +74,7 @@ def _identity(path: str) -> Identity | None:
     """Return the identity of a path, None if it does not exist."""
     try:
         found = os.stat(path)  # noqa: PTH116 -- as in hostfs.py
-    except OSError:
+    except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino, found.st_mtime_ns
 
@@ -313,6 +313,8 @@ class CachedFiles:
         """Open a file; if no descriptor is free, make every `CachedFiles` close its own, and retry once."""
         try:
             return os.open(path, flags, dir_fd=within)
+        except ValueError as error:  # a null byte in a name that came from a damaged file
+            raise FileNotFoundError(errno.ENOENT, str(error), path) from None
         except OSError as error:
             if error.errno not in _EXHAUSTED:
                 raise
