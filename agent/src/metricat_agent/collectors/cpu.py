@@ -123,6 +123,7 @@ class Cpu(Collector):
     def setup(self) -> None:
         """Start without counters of an earlier scrape."""
         self._last: Ticks = {}
+        self._system = cpusys.Reader(self.host)
 
     def collect(self) -> Metrics:
         """Return CPU time per mode from /proc/stat, throttling from /sys, and on request properties from /proc/cpuinfo.
@@ -131,7 +132,7 @@ class Cpu(Collector):
         """
         ticks = monotonic(self._last, parse(read(self.host)))
         self._last = {**self._last, **ticks}  # a CPU that is offline now may continue its counters later
-        system = cpusys.read(self.host)
+        system = self._system.read()
         found = metrics(ticks) + self.parse_parts_if_changed(system, cpusys.parse)
         flags, bugs = self.option(FLAGS), self.option(BUGS)
         if self.option(INFO) or flags != _NOTHING or bugs != _NOTHING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part, whole
 from metricat_agent.exposition.model import Metrics, counter, gauge
 from metricat_agent.host.ascii_text import BLANKS
+from metricat_agent.host.uevents import UeventCount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ PACKAGE = counter(
 ISOLATED = gauge("node_cpu_isolated", "1 for each CPU that is isolated from the scheduler.", "cpu")
 ONLINE = gauge("node_cpu_online", "1 if a CPU is online, 0 if not; absent if no CPU can be switched off.", "cpu")
 FAMILIES = (CORE, PACKAGE, ISOLATED, ONLINE)
+_MOST_SKIPS = 9
 _MOST_CPUS = 1 << 16
 _PLACE = "devices/system/cpu"
 _ENTRY = re.compile(r"cpu\d+")
@@ -52,6 +54,34 @@ def read(host: Host) -> System:
         host.optional_sys(f"{_PLACE}/isolated"),
         {entry.removeprefix("cpu"): files for entry, files in cpus.items()},
     )
+
+
+class Reader:
+    """Reads the files again when the kernel counts a device event, such as a CPU that is switched on.
+
+    The kernel counts no event when it isolates a CPU, so read the files at least at every tenth scrape. Without that
+    count, and on CPUs with counters of throttling, read them at every scrape.
+    """
+
+    def __init__(self, host: Host) -> None:
+        """Read nothing yet."""
+        self._host = host
+        self._uevents = UeventCount(host.sysfs)
+        self._count: bytes | None = None
+        self._found = System(None, {})
+        self._left = 0
+
+    def read(self) -> System:
+        """Return the files: the same object as the last time if they were not read again."""
+        count = self._uevents.read()
+        if self._left and count == self._count:
+            self._left -= 1
+            return self._found
+        self._left = 0
+        self._count, self._found = count, read(self._host)
+        counts = any(_CORE_FILE in files or _PACKAGE_FILE in files for files in self._found.cpus.values())
+        self._left = 0 if counts or count is None else _MOST_SKIPS
+        return self._found
 
 
 def numbers(text: str) -> list[str]:

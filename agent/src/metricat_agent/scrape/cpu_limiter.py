@@ -1,6 +1,7 @@
 """CPU limiter: pauses the most expensive optional collectors while the agent exceeds its CPU share.
 
-The limiter measures the CPU time of the whole process over windows of a minute. At the end of a window above the limit
+The limiter measures the CPU time of the whole process over windows of a minute. It needs the CPU time of each collector
+only after half of the CPU time that the limit allows in a window. At the end of a window above the limit
 it pauses one collector. It does not judge the next window, because work that was already running may still count there.
 After ten consecutive windows below half of the limit it resumes one collector, the last paused first.
 """
@@ -59,6 +60,11 @@ class CpuLimiter:
         self._skips_window = False
         self._used: float | None = None
         self.paused: tuple[str, ...] = ()
+
+    @property
+    def needs_costs(self) -> bool:
+        """Whether the current window may end above the limit, because it has used half of its CPU time already."""
+        return self._cpu() - self._window_start[1] >= self._limits.limit * self._limits.window / 2
 
     def record(self, seconds: Mapping[str, float]) -> None:
         """Add the CPU seconds that each collector used since the last scrape; evaluate a window that has ended."""

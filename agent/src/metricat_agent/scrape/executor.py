@@ -55,10 +55,15 @@ class Outcome(NamedTuple, Generic[Result]):
     cpu_seconds: float = 0
 
 
+def _unmeasured() -> float:
+    return 0
+
+
 class _Run(Generic[Result]):
     """The jobs of one scrape, and their outcomes. The module's docstring shows its states."""
 
-    def __init__(self, jobs: Mapping[str, Callable[[], Result]], now: float) -> None:
+    def __init__(self, jobs: Mapping[str, Callable[[], Result]], now: float, *, measures_cpu: bool) -> None:
+        self.measures_cpu = measures_cpu
         self.waiting = deque(jobs.items())
         self.left = len(self.waiting)
         """Number of jobs without an outcome."""
@@ -85,8 +90,12 @@ class CollectorExecutor(Generic[Result]):
         self._idle = 0
         self._busy: dict[str, float] = {}
 
-    def run(self, jobs: Mapping[str, Callable[[], Result]]) -> dict[str, Outcome[Result]]:
-        """Return the outcome of every job by name, not later than the timeout."""
+    def run(self, jobs: Mapping[str, Callable[[], Result]], *, measures_cpu: bool = True) -> dict[str, Outcome[Result]]:
+        """Return the outcome of every job by name, not later than the timeout.
+
+        Without ``measures_cpu``, the CPU time in every outcome is 0: the system calls that measure it cost 5 % of a
+        scrape.
+        """
         with self._one_run:
             outcomes: dict[str, Outcome[Result]] = {}
             with self._lock:
@@ -97,7 +106,7 @@ class CollectorExecutor(Generic[Result]):
                     None, waited, why="hangs since an earlier scrape; the agent starts it again after it returns"
                 )
             free = {name: job for name, job in jobs.items() if name not in hanging} if hanging else jobs
-            run = _Run(free, now)
+            run = _Run(free, now, measures_cpu=measures_cpu)
             if free:
                 self._assign_worker(run)
                 self._wait(run, now)
@@ -149,7 +158,7 @@ class CollectorExecutor(Generic[Result]):
 
     def _process(self, run: _Run[Result]) -> None:
         """Run one job after another until none is waiting."""
-        timer, cpu = self._timer, time.thread_time
+        timer, cpu = self._timer, time.thread_time if run.measures_cpu else _unmeasured
         started, used = timer(), cpu()
         current = self._next_job(run, started)
         while current is not None:

@@ -201,7 +201,8 @@ class Registry:
     def _bytes(self, fmt: Format, selected: Collection[str], *, by_name: bool) -> bytes:
         """Return a scrape; ``by_name`` is whether the request names the collectors."""
         to_run, token = self._empty.begin(selected, skips=not by_name)
-        outcomes = self._executor.run({name: self._jobs[fmt][name] for name in to_run})
+        jobs = {name: self._jobs[fmt][name] for name in to_run}
+        outcomes = self._executor.run(jobs, measures_cpu=self._cpu_limiter.needs_costs)
         with self._writing:
             parts = self._record_outcomes(fmt, to_run, outcomes, token)
             self._record_cpu(outcomes)

@@ -110,6 +110,18 @@ class Waiting(Collector):
         return []
 
 
+class Busy(Collector):
+    """Uses CPU."""
+
+    name = "busy"
+    summary = "computes"
+    families = ()
+
+    def collect(self) -> Metrics:
+        sum(range(100_000))
+        return []
+
+
 class Walking(Collector):
     """Uses CPU between scrapes only."""
 
@@ -166,3 +178,27 @@ def test_paused_collector_is_reported_and_can_be_selected_by_name(scrape_of: Cal
     assert scrape.of("node_scrape_collector_success") == {}
     selected = scrape_of(registry.page(collect=["expensive"]).plain.decode())
     assert selected.of("node_scrape_collector_success") == {("expensive",): 1}
+
+
+def test_costs_are_needed_after_half_of_the_cpu_time_of_a_window() -> None:
+    used = [10.0]
+    now = [0.0]
+    limiter = CpuLimiter(["a"], CpuLimits(limit=0.02, window=60), clock=lambda: now[0], cpu=lambda: used[0])
+    assert not limiter.needs_costs
+    used[0] += 0.59
+    assert not limiter.needs_costs
+    used[0] += 0.02
+    assert limiter.needs_costs
+    now[0] = 60
+    limiter.record({"a": 0.5})
+    assert not limiter.needs_costs, "a new window begins"
+
+
+def test_cpu_time_of_collectors_is_measured_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, measured in ((0.0, True), (100.0, False)):
+        registry = Registry([Walking(Host()), Busy(Host())], cpu_limits=CpuLimits(limit=limit))
+        charged: list[dict[str, float]] = []
+        monkeypatch.setattr(registry._cpu_limiter, "record", charged.append)
+        registry.page()
+        assert (charged[0]["busy"] > 0) == measured
+        assert charged[0]["walking"] >= 1, "work between scrapes is always measured"
