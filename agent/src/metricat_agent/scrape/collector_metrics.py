@@ -60,6 +60,8 @@ _SLOWEST = 10
 """Number of collectors with a duration by default: as many as the dashboard shows."""
 _SMOOTHING = 0.1
 """Weight of the last duration in the mean that selects the slowest collectors, so that their series do not flap."""
+_ADVANTAGE = 1.5
+"""Factor by which a collector must be slower than one of the slowest to replace it, for the same reason."""
 _MICROSECOND = 6
 """Digits of a duration after the point: more would be noise of the clock."""
 
@@ -71,6 +73,7 @@ class CollectorState:
         self.labels = (name,)
         self.seconds = 0.0
         self.mean_seconds = 0.0
+        self.is_among_slowest = False
         self.series = 0
         self.errors = 0
         self.dropped = 0
@@ -155,8 +158,11 @@ def collector_metrics(states: Sequence[CollectorState], *, shows_all: bool, deta
     shown = states if shows_all or detailed else [state for state in states if state.has_appeared]
     timed = shown
     if not (shows_all or detailed) and len(shown) > _SLOWEST:
-        limit = sorted([state.mean_seconds for state in shown])[-_SLOWEST]
-        timed = [state for state in shown if state.mean_seconds >= limit]
+        ranks = [state.mean_seconds * (_ADVANTAGE if state.is_among_slowest else 1) for state in shown]
+        limit = sorted(ranks)[-_SLOWEST]
+        for state, rank in zip(shown, ranks, strict=True):
+            state.is_among_slowest = rank >= limit
+        timed = [state for state in shown if state.is_among_slowest]
     skipped: list[Sample] = [
         ((*state.labels, reason), number) for state in states for reason, number in state.skipped.items()
     ]

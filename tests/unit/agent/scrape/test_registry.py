@@ -112,6 +112,9 @@ def test_durations_of_the_ten_slowest_collectors_are_exposed() -> None:
 
     assert timed() == [f"c{number}" for number in range(20, 30)], "one slow scrape does not change the selection"
     assert timed(shows_all=True) == timed(detailed=True) == [f"c{number:02}" for number in range(30)]
+    states[19].record(1e9, 29, 1, None)
+    assert states[19].mean_seconds > states[20].mean_seconds
+    assert "c19" not in timed(), "a collector that is a little slower replaces none"
     states[3].record(1e9, 1000, 0, "timed out")
     assert "c03" in timed(), "a collector that hangs is among the slowest at once"
 
