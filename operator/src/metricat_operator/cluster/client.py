@@ -205,7 +205,7 @@ class Client:
                             raise _error(0, json.dumps(found), f"watch {kind.plural}")
                         yield event_type, found
             except aiohttp.SocketTimeoutError as error:
-                raise ApiError(408, "Timeout", f"the watch of {kind.plural} received nothing for too long") from error
+                raise ApiError(408, Reason.TIMEOUT, f"the watch of {kind.plural} received no data") from error
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """Return one object."""
