@@ -1,4 +1,4 @@
-"""The ConfigMaps that the chart renders for the dashboards, with the real Helm."""
+"""Helm renders a valid ConfigMap for each dashboard."""
 
 from __future__ import annotations
 

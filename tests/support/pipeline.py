@@ -80,7 +80,7 @@ def delete_agent(demo: DemoCluster, node: str) -> None:
 
 @contextmanager
 def dropped(demo: DemoCluster, node: ClusterNode, match: str) -> Iterator[None]:
-    """Drop matching packets between pods on this node; each pod is connected to its node by its own link."""
+    """Drop matching packets that this node forwards, also between its own pods: each pod has a link of its own."""
     with broken(demo, lambda: node.run("nft", "delete", "table", "ip", _TABLE)):
         node.run("nft", "add", "table", "ip", _TABLE)
         node.run("nft", f"add chain ip {_TABLE} forward {{ type filter hook forward priority -200; }}")

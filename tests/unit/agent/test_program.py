@@ -1,4 +1,4 @@
-"""Start, output and exit codes of the program."""
+"""The program starts, writes a page, and exits with the documented codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drift of live child objects.
+"""Every change of a live child object is found, and API defaults are not.
 
 The live objects are what a real API server made of our own manifests, managedFields included; the integration tests
 edit and delete children on the real one.

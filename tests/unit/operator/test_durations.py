@@ -1,4 +1,4 @@
-"""Durations in the CRD's grammar and in Prometheus'."""
+"""Durations are parsed in the CRD's grammar and in that of Prometheus."""
 
 import re
 

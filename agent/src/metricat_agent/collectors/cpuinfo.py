@@ -49,8 +49,14 @@ _FLAGS = {"flag": ("flags", "Features", "features"), "bug": ("bugs",)}
 _LISTED = re.compile(r"processor (\d+)")
 """The name of a line of s390, whose value is such as ``version = FF,  identification = 0133E8,  machine = 2964``."""
 INFO = gauge("node_cpu_info", "1, labeled with the properties of a CPU.", *_KEYS)
-FLAG = gauge("node_cpu_flag_info", "1 for each flag of the first CPU that the setting matches.", "flag")
-BUG = gauge("node_cpu_bug_info", "1 for each bug of the first CPU that the setting matches.", "bug")
+FLAG = gauge(
+    "node_cpu_flag_info",
+    "1 for each flag of the first CPU whose name matches --collector.cpu.info.flags-include.",
+    "flag",
+)
+BUG = gauge(
+    "node_cpu_bug_info", "1 for each bug of the first CPU whose name matches --collector.cpu.info.bugs-include.", "bug"
+)
 HERTZ = gauge(
     "node_cpu_frequency_hertz", "Frequency of a CPU if the hardware does not report it, in hertz.", *list(_KEYS)[:3]
 )

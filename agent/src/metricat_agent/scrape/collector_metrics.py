@@ -153,7 +153,8 @@ class CollectorState:
 def collector_metrics(states: Sequence[CollectorState], *, shows_all: bool, detailed: bool) -> Metrics:
     """Return the metrics about the collectors of a scrape.
 
-    ``shows_all``: also those that have not returned a series yet, and all durations. ``detailed``: every family.
+    ``shows_all`` adds collectors that have not returned a series yet, and all durations. ``detailed`` adds to that the
+    numbers of series, error counters that are 0, and the time of each collector's last success.
     """
     shown = states if shows_all or detailed else [state for state in states if state.has_appeared]
     timed = shown

@@ -78,14 +78,14 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeUnusual",
         meaning="CPU usage, memory usage or load per core, averaged over the last hour, is far above or below its "
-        "value in the same hour of the seven days before, and in the same hour a week before. The unit of the "
-        "threshold is the usual deviation. The alert fires only with eight days of history, so Prometheus must keep "
-        "samples for longer than the default of 24 hours.",
+        "value in the same hour of the seven days before, and in the same hour a week before. The threshold is a "
+        "number of standard deviations, estimated from those days. The alert fires only with eight days of history, so "
+        "Prometheus must keep samples for longer than the default of 24 hours.",
         expr=f"abs({_DEVIATIONS}) > <threshold>",
         resource="unusual {{ $labels.measure }}",
         summary="{{ $labels.measure }} on {{ $labels.node }} is unusual for this hour",
-        description=f"{{{{ $labels.measure }}}} on {NODE} is "
-        '{{ $value | printf "%.1f" }} usual deviations from its value in the same hour of the days before '
+        description=f"{{{{ $labels.measure }}}} on {NODE} differs "
+        'by {{ $value | printf "%.1f" }} standard deviations from the median of this hour on the days before '
         "(threshold <threshold>).",
         action="On the node's dashboard, find the processes that use the most CPU and memory. Find what changed since "
         "yesterday.",

@@ -103,7 +103,7 @@ if TYPE_CHECKING:
         """One field for each alert of the catalogue, and in it one for each of its levels."""
 
     class NodeRules(RuleSettings):
-        """The same for alerts about nodes, which a pool may set."""
+        """One field for each alert about nodes. A pool may set them."""
 
 else:
     AlertRules = _rules_model("AlertRules", CATALOGUE)

@@ -143,7 +143,8 @@ class Receiver(Model):
     pools: tuple[Annotated[str, StringConstraints(max_length=40)], ...] = Field(
         default=(),
         max_length=17,
-        description="Send only alerts about nodes of these pools; default is the pool of all other nodes. Default: "
+        description="Send only alerts about nodes of these pools. The pool `default` has the nodes that no entry of "
+        "spec.pools selects. Default: "
         "alerts about all pools, and alerts that are not about a single node.",
         json_schema_extra=_LISTED,
     )

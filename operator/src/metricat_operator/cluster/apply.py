@@ -178,12 +178,13 @@ class Applier:
             if other := _other_owner(existing, desired):
                 raise NameConflictError(
                     f"{kind.name} {metadata['name']} belongs to {other['kind']} {other['name']}. If that target was "
-                    "just deleted and recreated, the garbage collector deletes the old object; otherwise rename this "
-                    "target or its pool"
+                    "just deleted and recreated, the garbage collector deletes the old object; otherwise "
+                    "rename the pool, or recreate this target under another name"
                 ) from error
             if not _belongs_to_target(existing, desired):
                 raise NameConflictError(
-                    f"{kind.name} {metadata['name']} exists and does not belong to Metricat. Rename or delete it"
+                    f"{kind.name} {metadata['name']} exists and does not belong to Metricat. Delete it "
+                    "if it is not needed; otherwise recreate this target under another name"
                 ) from error
             desired = _with_version(desired, existing["metadata"]["resourceVersion"])
             written = await self._client.apply(kind, desired, force=True)

@@ -210,7 +210,10 @@ class Reason(StrEnum):
     )
     NAME_CONFLICT = (
         "NameConflict",
-        _applied("An object of this name exists and belongs to another owner.", "Rename or delete that object."),
+        _applied(
+            "An object of this name exists and belongs to another owner.",
+            "Delete that object if it is not needed. Otherwise recreate the MonitoringTarget under another name.",
+        ),
     )
     MUTATED_BY_ADMISSION = (
         "MutatedByAdmission",
@@ -572,7 +575,7 @@ class Reason(StrEnum):
     TARGETS_DOWN = (
         "TargetsDown",
         _scraped(
-            "Prometheus fails to scrape some nodes. The message quotes the last error of each.",
+            "Prometheus fails to scrape some nodes. The message shows up to three of them, with the cause.",
             "For a timeout, check the network and the NetworkPolicies between Prometheus and the agent. For 401 and "
             "`x509`, check `spec.agent.web`.",
         ),

@@ -1,4 +1,4 @@
-"""The text formats of a page."""
+"""Pages are valid in both text formats, and reuse unchanged text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue of connections above the limit."""
+"""A connection above the limit waits for a free slot, for a limited time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The typed view of the settings of alerts."""
+"""`by_alert` returns the settings of the spec, completed by the defaults of the catalogue."""
 
 from metricat_operator.alerts.catalogue import CATALOGUE
 from metricat_operator.alerts.settings import AlertSettings, LevelSettings

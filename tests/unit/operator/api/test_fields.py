@@ -1,4 +1,4 @@
-"""Kubernetes quantities."""
+"""Quantities have the values that Kubernetes gives them."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A condition is read from and written to a status, also one under former names."""
+"""Conditions are read from a status and written back unchanged. Former names become the current ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Manifests of generated valid specs."""
+"""Every generated valid spec gives valid manifests."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The queries for each Prometheus, and what the results mean."""
+"""Each Prometheus gets the right queries, and their results give the right conditions."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""The generated package diagrams of docs/architecture.md."""
+"""The page of packages has the layers of the import contracts, and the first line of each docstring."""
 
 from pathlib import Path
 

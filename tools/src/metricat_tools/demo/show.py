@@ -13,7 +13,7 @@ from metricat_tools.stack.wait import until
 
 
 def indented(text: str) -> str:
-    """Return a program's output, indented by two columns."""
+    """Return a program's output, indented by two spaces."""
     return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
 
 

@@ -6,7 +6,7 @@ Cell = str | float
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-    """Return the rows below their header, indented by two columns. Floats have one decimal."""
+    """Return the rows below their header, indented by two spaces. Floats have one decimal."""
     lines = [[_text(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     numeric = [all(isinstance(row[column], float) for row in rows) for column in range(len(header))]

@@ -1,4 +1,4 @@
-"""The rate limit of requests."""
+"""A bucket allows a burst, then one request an interval, and never exceeds the rate."""
 
 from __future__ import annotations
 
