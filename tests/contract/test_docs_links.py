@@ -56,6 +56,15 @@ def exists(path: str) -> bool:
     return any(ROOT.glob(f"{path}-*.md" if re.fullmatch(r"docs/design/\d{4}", path) else path))
 
 
+@pytest.mark.parametrize("page", RECIPES, ids=name)
+def test_tests_that_a_recipe_names_exist(page: Path) -> None:
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("*.py")]
+    functions = {found for text in sources for found in re.findall(r"^ *def (test_\w+)", text, re.MULTILINE)}
+    outside = _FENCE.sub("", page.read_text())
+    named = set(re.findall(r"(?<![\w/])test_\w+(?!\w|\.py)", outside)) - functions
+    assert not named
+
+
 def test_code_cites_every_design_note() -> None:
     """Sources of the product cite the note that explains their design, and no note that does not exist."""
     sources = [

@@ -87,7 +87,7 @@ OF_THE_API_SERVER = {Reason.INVALID, Reason.FORBIDDEN}
 
 
 def test_every_reason_of_a_condition_is_set_somewhere() -> None:
-    """A kubelet sets most reasons of nodes; the code sets all other reasons, or the API server returns them."""
+    """The operator uses every reason. It copies some of them from a kubelet or from the API server."""
     texts = "".join(path.read_text() for path in OPERATOR.rglob("*.py") if REGISTRY not in path.parents)
     unused = {one for one in Reason if not re.search(rf"Reason[.]{one.name}\b", texts)}
     assert {one for one in unused if {note.where for note in one.notes} != {Group.NODE}} <= OF_THE_API_SERVER

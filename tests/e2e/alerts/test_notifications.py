@@ -1,6 +1,6 @@
 """The real Alertmanager sends each receiver only its alerts, and mail over TLS.
 
-Both nodes share one kernel, so the same memory is in use on both: each node's pool has its own thresholds.
+Both nodes share one kernel, so their memory usage is equal. The pool `other` disables the critical level.
 """
 
 import base64

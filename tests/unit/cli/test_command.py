@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from metricat_cli import commands as commands_package
 from metricat_cli import report
 from metricat_cli.__main__ import main
 from metricat_cli.backtest import AlertRule, Firing, read
@@ -109,9 +110,17 @@ def test_every_command_and_option_has_a_description() -> None:
         commands = argparse.ArgumentParser().add_subparsers()
         command.add_parser(commands)
         [parser] = commands.choices.values()
+        assert [entry.help for entry in commands._choices_actions if entry.help], (
+            "argparse hides a command without help"
+        )
         assert parser.description
         assert parser.get_default("run") is command.run
         assert all(action.help for action in parser._actions)
+
+
+def test_every_module_is_registered_as_a_command() -> None:
+    modules = {path.stem for path in Path(str(commands_package.__file__)).parent.glob("*.py")} - {"__init__"}
+    assert {command.__name__.rpartition(".")[2] for command in COMMANDS} == modules
 
 
 def test_report_as_table_and_json() -> None:

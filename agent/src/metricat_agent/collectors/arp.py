@@ -6,12 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
-from metricat_agent.collectors.parts import lines_of
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of
 from metricat_agent.exposition.model import Metrics, gauge
 from metricat_agent.host.ascii_text import words_of
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 _WIDTH = 6
 ENTRIES = gauge("node_arp_entries", "Entries of the host's ARP table.", "device")
@@ -22,12 +23,18 @@ def read(host: Host) -> str:
     return host.pid1("net/arp")
 
 
-def parse(text: str, devices: Filter) -> Metrics:
+def parse(text: str, devices: Filter, skips: Skips = UNCOUNTED) -> Metrics:
     """Return the number of lines per selected device. The device is the last word of a line."""
-    rows = [words_of(line) for line in lines_of(text)]
-    if not all(len(words) >= _WIDTH for words in rows):
-        raise ValueError("a line of /proc/1/net/arp has fewer than six columns")
-    counts = Counter(words[-1] for words in rows[1:])
+    header, *lines = lines_of(text)
+    if not header.startswith("IP"):
+        raise ValueError("/proc/1/net/arp has no header")
+    counts = Counter[str]()
+    for number, line in enumerate(lines, 2):
+        words = words_of(line)
+        if len(words) < _WIDTH:
+            skips.add("unparsable", f"line {number} of /proc/1/net/arp", repr(line))
+        else:
+            counts[words[-1]] += 1
     return [(ENTRIES, [((device,), count) for device, count in counts.items() if devices.keeps(device)])]
 
 
@@ -41,4 +48,5 @@ class Arp(Collector):
 
     def collect(self) -> Metrics:
         """Return the number of ARP entries per device from /proc/1/net/arp."""
-        return self.parse_if_changed(read(self.host), lambda text: parse(text, self.filter("device-exclude")))
+        devices = self.filter("device-exclude")
+        return self.parse_parts_if_changed(read(self.host), lambda text, skips: parse(text, devices, skips))

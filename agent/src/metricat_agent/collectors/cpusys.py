@@ -26,7 +26,11 @@ PACKAGE = counter(
     "node_cpu_package_throttles_total", "Times that a package was throttled because of its temperature.", "package"
 )
 ISOLATED = gauge("node_cpu_isolated", "1 for each CPU that is isolated from the scheduler.", "cpu")
-ONLINE = gauge("node_cpu_online", "1 if a CPU is online, 0 if not; absent if no CPU can be switched off.", "cpu")
+ONLINE = gauge(
+    "node_cpu_online",
+    "1 if a CPU is online, 0 if not; absent if CPU 0 cannot be switched off, as on many x86 machines.",
+    "cpu",
+)
 FAMILIES = (CORE, PACKAGE, ISOLATED, ONLINE)
 _MOST_SKIPS = 9
 _MOST_CPUS = 1 << 16

@@ -52,7 +52,7 @@ def not_selected(daemon_set: Manifest) -> Cause:
 
 
 def no_pod(daemon_set: Manifest, event: Event | None) -> Cause:
-    """Return the cause for a node without a pod; the event of the DaemonSet controller has the cause."""
+    """Return why a node has no pod: a rollout, an error in an event of the DaemonSet controller, or unknown."""
     if not_observed(daemon_set):
         return Reason.ROLLOUT_IN_PROGRESS, "The DaemonSet controller has not processed the newest DaemonSet yet."
     failed = event is not None and event.reason == Reason.FAILED_CREATE

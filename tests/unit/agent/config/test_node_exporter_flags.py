@@ -70,6 +70,10 @@ def forms(flag: str) -> Iterator[list[str]]:
         yield [f"--no-{name}"]
 
 
+def test_collectors_that_the_agent_has_are_not_listed_as_absent() -> None:
+    assert not set(ABSENT) & COLLECTORS.keys()
+
+
 @pytest.mark.parametrize("flag", FLAGS)
 def test_every_flag_works_in_every_form_or_is_known_to_be_rejected(flag: str) -> None:
     for form in forms(flag):
@@ -207,7 +211,7 @@ def test_flag_that_the_agent_cannot_follow_is_rejected_with_a_remedy(line: list[
 
 def test_filters_of_arp_and_hwmon_work() -> None:
     given = parse(["--collector.arp.device-exclude=^veth", "--collector.hwmon.chip-include=^a$"], {}, COLLECTORS)
-    table = "IP HW Device\n10.0.0.1 x eth0\n10.0.0.2 x veth1\n"
+    table = "IP HW Device\n10.0.0.1 0x1 0x2 00:00 * eth0\n10.0.0.2 0x1 0x2 00:00 * veth1\n"
     [(_, entries)] = arp.parse(table, given.collectors["arp"].filters["device-exclude"])
     assert entries == [(("eth0",), 1)]
     chips = [hwmon.Chip(key, key, key, {"temp1_input": "1000"}) for key in "ab"]

@@ -41,7 +41,7 @@ def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, D
 
 
 def current_cluster(registry: str, steps: Steps) -> DemoCluster:
-    """Set up the demo on the user's cluster. Its images are in the registry or on the nodes."""
+    """Set up the demo on the user's cluster. The images of Metricat must already be in the registry or on the nodes."""
     kubectl = Kubectl()
     try:
         context = kubectl.run("config", "current-context").strip()

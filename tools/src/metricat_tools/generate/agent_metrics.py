@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _HEAD = """# Metrics of the agent
 
 Generated from the declarations in `agent/src/metricat_agent/collectors/` by `make generate`.
-Names and labels are node_exporter's if it has the same family. A series exists only while the kernel reports its
-value.
+Names and labels are node_exporter's if it has the same family. A series about
+the node exists only while the kernel reports its value.
 """
 
 

@@ -120,12 +120,13 @@ def _clients(made: ssl.SSLContext, tls: Mapping[str, Any], authority: str | None
         )
     if kind not in _CLIENT:
         raise TlsError(f"client_auth_type: unknown value {kind}; write one of {', '.join(_CLIENT)}")
+    given = "client_ca_file" if authority else "client_ca"
     if kind == "NoClientCert" and (authority or inside):
-        raise TlsError("client_auth_type: NoClientCert cannot be combined with client_ca_file; remove one of them")
+        raise TlsError(f"client_auth_type: NoClientCert cannot be combined with {given}; remove one of them")
     if kind == "RequestClientCert" and (authority or inside):
         raise TlsError(
-            "client_auth_type: RequestClientCert verifies no certificate, so client_ca_file has no effect; "
-            "write RequireAndVerifyClientCert"
+            f"client_auth_type: RequestClientCert verifies no certificate, so {given} has no effect; "
+            f"write RequireAndVerifyClientCert, or remove {given}"
         )
     made.verify_mode = _CLIENT[kind]
     if made.verify_mode == ssl.CERT_NONE:

@@ -297,7 +297,7 @@ def encrypt(key: Path, encrypted: Path) -> None:
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, client_ca: a, client_auth_type: NoClientCert}",
-            r"cannot be combined with client_ca_file",
+            r"cannot be combined with client_ca;",
         ),
         (
             "tls_server_config: {cert_file: one.crt, key_file: one.key, client_allowed_sans: [a]}",
