@@ -4,6 +4,7 @@ Changes between two runs of a key lead to one run. All times are those of the ev
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -69,10 +70,10 @@ class WorkQueue(Generic[Key]):
                     return key
             else:
                 wait = None
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except TimeoutError:
-                continue
+            # Not `asyncio.wait_for`: before Python 3.12 it ignores a cancellation while a key is added.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
 
     async def _handle(self, key: Key, free: asyncio.Semaphore) -> None:
         try:

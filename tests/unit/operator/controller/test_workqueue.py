@@ -134,3 +134,25 @@ def test_failed_key_is_retried_with_growing_delay_and_others_continue() -> None:
         assert len(others) >= 99
 
     run(test)
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_queue_ends_when_it_is_cancelled_while_a_key_is_added(steps: int) -> None:
+    """`steps` is the number of turns of the event loop between both."""
+
+    async def test() -> None:
+        async def work(_: str) -> float | None:
+            return 5
+
+        queue = WorkQueue(work, lambda *_: None)
+        queue.add("timed")
+        running = asyncio.create_task(queue.run(2))
+        await asyncio.sleep(1)
+        queue.add("new")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running], timeout=1)
+        assert running.cancelled()
+
+    run(test)
