@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 TOOLS := $(BIN)/python -m metricat_tools
-CODE := operator/src agent/src cli/src tools/src tests
+CODE := operator/src agent/src hub/src cli/src tools/src tests
 
 ##@ General
 
@@ -38,7 +38,7 @@ verify: $(READY) ## Check that every generated file is up to date
 	@$(TOOLS) generate --check
 
 deps-lock: $(READY) ## Pin the newest Python packages, with hashes
-	@for name in operator agent uv dev; do \
+	@for name in operator agent hub uv dev; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
 			--python-version 3.11 -o requirements/$$name.txt requirements/$$name.in || exit 1; \
 	done
@@ -94,6 +94,6 @@ packages: wheel
 lock: deps-lock
 demo-stop: demo-down
 
-$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml agent/pyproject.toml cli/pyproject.toml tools/pyproject.toml
+$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml agent/pyproject.toml hub/pyproject.toml cli/pyproject.toml tools/pyproject.toml
 	@tools/bootstrap $(VENV)
 	@touch $@

@@ -1,0 +1,1 @@
+"""Who may query: API keys, users and roles."""

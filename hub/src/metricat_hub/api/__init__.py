@@ -1,0 +1,1 @@
+"""The HTTP interface: decode, authorize, call a use case, encode."""

@@ -1,0 +1,1 @@
+"""The settings of the hub: flags, YAML file and environment."""

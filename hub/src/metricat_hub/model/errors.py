@@ -1,0 +1,29 @@
+"""Errors that users see. Each message says what is wrong, with the value, and what to do."""
+
+
+class HubError(Exception):
+    """Base of all errors with a message for users."""
+
+
+class StoreUnavailableError(HubError):
+    """The store cannot accept samples or return them now, for example because the disk is full. Retry later."""
+
+
+class StoreLockedError(HubError):
+    """Another process has the data directory open. The message has its process number."""
+
+
+class LimitError(HubError):
+    """A query exceeds a limit of samples, series, steps or seconds."""
+
+
+class QueryError(HubError):
+    """A query is not valid, or uses something that is not supported. The message names it."""
+
+
+class InvalidQueryError(QueryError):
+    """A query is not valid PromQL, or its parameters are not valid."""
+
+
+class UnsupportedQueryError(QueryError):
+    """A query uses a valid part of PromQL that the hub does not support."""

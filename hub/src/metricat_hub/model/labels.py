@@ -1,0 +1,32 @@
+"""Label sets. A series is identified by its labels, of which the metric name is one (`__name__`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAME = "__name__"
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""Labels and their values, sorted by label. Without empty values: an empty label is like a missing one."""
+
+
+def from_mapping(pairs: Mapping[str, str]) -> Labels:
+    """Return the label set of a mapping: sorted, without empty values."""
+    return tuple(sorted((name, value) for name, value in pairs.items() if value))
+
+
+def metric_name(labels: Labels) -> str:
+    """Return the metric name; empty if the labels have none."""
+    return next((value for name, value in labels if name == NAME), "")
+
+
+def text(labels: Labels) -> str:
+    """Return the labels in Prometheus' notation, such as ``up{job="nodes"}``."""
+    inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels if name != NAME)
+    return f"{metric_name(labels)}{{{inner}}}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

@@ -1,0 +1,126 @@
+"""The ports between the rooms: how samples enter a store, and how queries read them.
+
+All methods block, and any thread may call them. Asynchronous code calls them in a worker thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.metadata import Metadata
+    from metricat_hub.model.samples import Appended, Batch, Numbers, Times, Values
+
+Operator: TypeAlias = Literal["=", "!=", "=~", "!~"]
+Tier: TypeAlias = Literal["raw", "1m", "1h"]
+"""The resolution of stored samples: as received, or downsampled to one point a minute or an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """A label matcher of a selector. A regular expression matches the whole value (RE2's syntax)."""
+
+    name: str
+    operator: Operator
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a query does with the samples, so that a store can choose a tier and a column of it."""
+
+    step: int = 0
+    """Milliseconds between two evaluations; 0: one evaluation only."""
+    range: int = 0
+    """Milliseconds of a range selector; 0: an instant selector."""
+    function: str = ""
+    """The function that is applied to the selector, such as ``rate``; empty: none."""
+    tier: Tier | None = None
+    """The tier that the user chose; None: the store chooses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The samples of one series, by ascending time, without duplicates. They may contain staleness markers."""
+
+    labels: Labels
+    times: Times
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a store returns for a selector: its series, and the coarsest tier that it used."""
+
+    series: Sequence[Series]
+    tier: Tier = "raw"
+    warnings: Sequence[str] = field(default=())
+
+
+class Reader(Protocol):
+    """How queries read a store. All times are milliseconds since 1970-01-01 UTC, both ends included."""
+
+    def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
+        """Return the samples from start to end of all series that match every matcher.
+
+        Raises:
+            LimitError: the selection has more series or samples than the store may return at once.
+            StoreUnavailableError: the store cannot be read now.
+        """
+        ...
+
+    def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
+        """Return the labels of series that match any list of matchers and may have samples from start to end."""
+        ...
+
+    def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
+        """Return the sorted label names of these series; without matchers: of all series."""
+        ...
+
+    def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
+        """Return the sorted values of a label of these series; without matchers: of all series."""
+        ...
+
+    def metadata(self) -> Mapping[str, Metadata]:
+        """Return the metadata of each metric by name."""
+        ...
+
+
+class Writer(Protocol):
+    """How samples enter a store."""
+
+    @property
+    def generation(self) -> int:
+        """A number that changes when the store removes series from its index. Numbers of series are then invalid."""
+        ...
+
+    def resolve(self, labels: Sequence[Labels]) -> Numbers:
+        """Return the number of each series; the store adds series that it does not have.
+
+        -1: the store refused the series, because it has as many series as its limit allows. The store counts it.
+        """
+        ...
+
+    def append(self, batch: Batch) -> Appended:
+        """Store samples. When this returns, the accepted samples survive a crash of the process.
+
+        Raises:
+            StoreUnavailableError: the store has stored no sample of the batch.
+        """
+        ...
+
+    def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
+        """Store the metadata of metrics, by metric name."""
+        ...
+
+
+class Store(Reader, Writer, Protocol):
+    """A store that can be read and written."""
+
+    def close(self) -> None:
+        """Write what is in memory, and release the store."""
+        ...

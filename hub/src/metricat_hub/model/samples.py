@@ -1,0 +1,54 @@
+"""Samples as numpy columns, and staleness markers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Times: TypeAlias = "NDArray[np.int64]"
+"""Timestamps in milliseconds since 1970-01-01 UTC."""
+Values: TypeAlias = "NDArray[np.float64]"
+Numbers: TypeAlias = "NDArray[np.int64]"
+"""Numbers of series, as `Writer.resolve` returns them."""
+
+_STALE_BITS = 0x7FF0000000000002
+STALE = np.array([_STALE_BITS], dtype=np.uint64).view(np.float64)[0]
+"""Prometheus' staleness marker: a NaN with its own bits, which says that a series has ended."""
+
+
+def is_stale(values: Values) -> NDArray[np.bool_]:
+    """Return for each value whether it is a staleness marker. Other NaN are not."""
+    return np.equal(values.view(np.uint64), _STALE_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples of any series, as parallel columns of one length."""
+
+    series: Numbers
+    times: Times
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The result of storing a batch. Each reason to reject samples has a boolean column, or None for no sample.
+
+    A sample that equals a stored one is a duplicate. It is neither stored again nor rejected.
+    """
+
+    accepted: int
+    duplicates: int = 0
+    conflicting: NDArray[np.bool_] | None = None
+    """The store has another value of the series at the same time."""
+    too_old: NDArray[np.bool_] | None = None
+    """Before the out-of-order window."""
+    too_new: NDArray[np.bool_] | None = None
+    """In the future, beyond the accepted difference of clocks."""
+    unknown: NDArray[np.bool_] | None = None
+    """The series is not in the index, or no longer: resolve its labels again."""

@@ -1,0 +1,1 @@
+"""How samples arrive: scraped from targets, or pushed."""

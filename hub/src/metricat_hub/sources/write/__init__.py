@@ -1,0 +1,1 @@
+"""Decoders of pushed samples: remote write, JSON batches, OTLP."""
