@@ -1,0 +1,69 @@
+"""Errors of HTTP requests as problem details (RFC 9457): a status, what is wrong, and what to do."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.responses import Response
+
+from metricat_hub.model.errors import (
+    HubError,
+    InvalidQueryError,
+    LimitError,
+    StoreUnavailableError,
+    UnsupportedQueryError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+_STATUS: tuple[tuple[type[HubError], int], ...] = (
+    (InvalidQueryError, 400),
+    (LimitError, 422),
+    (UnsupportedQueryError, 422),
+    (StoreUnavailableError, 503),
+)
+
+
+class Problem(Exception):  # noqa: N818 -- the name of RFC 9457
+    """An error response. `detail` says what is wrong and what to do."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+        self.members = members
+        """Further members of the problem, for example the parameter that is wrong."""
+
+
+def problem_of(error: HubError) -> Problem:
+    """Return the problem for an error of a use case."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    return Problem(status, str(error), {"Retry-After": "5"} if status == 503 else None)
+
+
+def response(problem: Problem, path: str) -> Response:
+    """Return the response of a problem."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": path,
+        **problem.members,
+    }
+    return Response(msgspec.json.encode(body), problem.status, problem.headers, "application/problem+json")
+
+
+async def handle_problem(request: Request, error: Exception) -> Response:
+    """Return the response of a `Problem` or a `HubError` that an endpoint raised."""
+    if isinstance(error, HubError):
+        error = problem_of(error)
+    if not isinstance(error, Problem):
+        raise error
+    return response(error, request.url.path)
