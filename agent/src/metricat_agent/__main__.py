@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent import __version__
 from metricat_agent.collectors.catalog import collectors_for
-from metricat_agent.config import settings
+from metricat_agent.config import flags, settings
 from metricat_agent.config.loader import unknown_variables
 from metricat_agent.config.node_exporter_flags import translate
 from metricat_agent.heap import HeapTuner
@@ -45,7 +45,7 @@ def main() -> int:
         return 2
     for note in (*notes, *given.deprecations, *given.warnings):
         _LOG.warning("%s", note)
-    for variable, near in unknown_variables(os.environ, table).items():
+    for variable, near in unknown_variables(os.environ, flags.program(table)).items():
         hint = f"did you mean {near}? " if near else ""
         _LOG.warning("environment variable %s is not a setting; %s--help lists all settings", variable, hint)
     registry = _registry(given, table)

@@ -15,9 +15,9 @@ _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?|\.[0-9]+")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-def variable_name(setting: str) -> str:
+def variable_name(setting: str, prefix: str = "METRICAT_") -> str:
     """Return the name of a setting's environment variable."""
-    return "METRICAT_" + re.sub(r"[^A-Z0-9]", "_", setting.upper())
+    return prefix + re.sub(r"[^A-Z0-9]", "_", setting.upper())
 
 
 def parse_whole(text: str, least: int, most: int, example: object) -> int:
@@ -56,6 +56,8 @@ class Option:
     choices: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
     """Deprecated names, which still work as flag, in the file and in the environment."""
+    secret: bool = False
+    """Whether messages leave out the value, because it may contain a password."""
 
     @property
     def variable(self) -> str:

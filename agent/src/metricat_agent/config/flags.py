@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from metricat_agent import __version__
 from metricat_agent.collectors.option import Option
+from metricat_agent.config.loader import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -12,6 +14,10 @@ if TYPE_CHECKING:
     from metricat_agent.collectors import Collector
 
 
+_EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
+variable: METRICAT_ and the name in capitals, with _ for . and -. A flag takes precedence over the file, and the file
+over the environment. NODE_NAME in the environment gives the node's name, which a container cannot read itself.
+The agent replaces an argument @FILE by the lines of FILE, one argument a line."""
 GENERAL = (
     Option("config.file", "", "YAML file with settings; flags take precedence", "FILE"),
     Option("path.procfs", "/proc", "directory of the host's /proc", "DIR"),
@@ -102,3 +108,18 @@ def all_options(table: Mapping[str, type[Collector]]) -> Iterator[Option]:
     yield from GENERAL
     for name, collector in sorted(table.items()):
         yield from collector_options(name, collector)
+
+
+def program(table: Mapping[str, type[Collector]]) -> Program:
+    """Return the agent's settings, with a group for each collector."""
+    collectors = [
+        (f"collector {name}: {collector.summary}", tuple(collector_options(name, collector)))
+        for name, collector in sorted(table.items())
+    ]
+    return Program(
+        name="metricat-agent",
+        version=__version__,
+        description="Expose the metrics of one node to Prometheus, under node_exporter's names.",
+        epilog=_EPILOG,
+        groups=[("", GENERAL), *collectors],
+    )

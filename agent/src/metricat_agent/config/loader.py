@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from metricat_agent import __version__
-from metricat_agent.collectors.option import parse_boolean, parse_decimal, parse_whole, variable_name
-from metricat_agent.config import flags
+from metricat_agent.collectors.option import Option, parse_boolean, parse_decimal, parse_whole, variable_name
 from metricat_agent.config.durations import parse_seconds
 from metricat_agent.config.hints import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from metricat_agent.collectors import Collector
-    from metricat_agent.collectors.option import Option
     from metricat_agent.config.yaml_text import Node
 
-_EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
-variable: METRICAT_ and the name in capitals, with _ for . and -. A flag takes precedence over the file, and the file
-over the environment. NODE_NAME in the environment gives the node's name, which a container cannot read itself.
-The agent replaces an argument @FILE by the lines of FILE, one argument a line."""
+__all__ = ["Option", "Program", "RawSettings", "SettingError", "Value", "add_flags", "load", "new_parser"]
+
 _OF_SERVICE = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
 """How the variables continue that a kubelet sets for a Service in the same namespace, after the Service's name."""
 _VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
@@ -35,6 +29,33 @@ class SettingError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__("".join(char if char.isprintable() else ascii(char)[1:-1] for char in message))
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The settings of one program, and where it finds them."""
+
+    name: str
+    version: str
+    description: str
+    epilog: str
+    groups: Sequence[tuple[str, Sequence[Option]]]
+    """The settings by group, each with its title; the first group has none."""
+    prefix: str = "METRICAT_"
+    """How the names of its environment variables begin."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Further environment variables, with the setting that each one gives. The variable with the prefix wins."""
+    sections: Sequence[str] = ()
+    """Keys of the file that are not settings. Other code reads them."""
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """All settings by name."""
+        return {option.name: option for _, options in self.groups for option in options}
+
+    def variable(self, name: str) -> str:
+        """Return the name of a setting's environment variable."""
+        return variable_name(name, self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,63 +197,72 @@ class _FormerNames:
 
 
 def load(
-    arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]
-) -> tuple[RawSettings, bool]:
-    """Return all values, and whether to print one scrape and exit; --help and --version print and exit."""
-    options = {option.name: option for option in flags.all_options(table)}
+    given: Mapping[str, list[str] | list[bool] | None], environment: Mapping[str, str], program: Program
+) -> RawSettings:
+    """Return the values of all settings; `given` has the flags, as the parser with `add_flags` returns them."""
+    options = program.options
     former = _FormerNames(options.values())
-    given = vars(_parser(table).parse_args(arguments))
-    once = given.pop("once")
+    known = {name: option for option in options.values() for name in (option.name, *option.former_names)}
     by_flag = former.replace(
-        {name: _flag_value(name, texts) for name, texts in given.items() if texts is not None}, lambda name: f"--{name}"
+        {name: _flag_value(known[name], name, texts) for name, texts in given.items() if texts is not None},
+        lambda name: f"--{name}",
     )
-    variables = {variable_name(name): name for name in (*options, *former.current)}
+    variables = {**program.aliases, **{program.variable(name): name for name in known}}
     by_variable = former.replace(
         {
-            name: Value((environment[variable],), f"{variable}={environment[variable]}")
+            name: _variable_value(known[name], variable, environment[variable])
             for variable, name in variables.items()
             if variable in environment
         },
-        variable_name,
+        program.variable,
     )
     by_file: dict[str, Value] = {}
     file = by_flag.get("config.file") or by_variable.get("config.file")
     if file and file.text:
-        known = {name: option for option in options.values() for name in (option.name, *option.former_names)}
-        in_file = load_file(file, known, environment)
+        in_file = load_file(file, known, environment, program.sections)
         by_file = former.replace(in_file, lambda name: f"{name} in {file.text}")
-    return RawSettings(options, {**by_variable, **by_file, **by_flag}, former.messages), once
+    return RawSettings(options, {**by_variable, **by_file, **by_flag}, former.messages)
 
 
-def unknown_variables(environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> dict[str, str]:
-    """Return the environment variables that start with METRICAT_ but are not settings, each with the nearest setting.
+def unknown_variables(environment: Mapping[str, str], program: Program) -> dict[str, str]:
+    """Return the environment variables with the program's prefix that are not settings, each with the nearest setting.
 
     Variables that a kubelet sets for a Service in the same namespace are left out.
     """
-    options = flags.all_options(table)
-    known = {variable_name(name) for option in options for name in (option.name, *option.former_names)}
-    unknown = sorted(name for name in environment if name.startswith("METRICAT_") and name not in known)
+    options = program.options.values()
+    known = {program.variable(name) for option in options for name in (option.name, *option.former_names)}
+    unknown = sorted(name for name in environment if name.startswith(program.prefix) and name not in known)
     services = [name.removesuffix("_SERVICE_HOST") for name in environment if name.endswith("_SERVICE_HOST")]
     ignored = tuple(service + ending for service in services for ending in _OF_SERVICE)
     return {name: nearest(name, known) for name in unknown if not name.startswith(ignored)}
 
 
-def _flag_value(name: str, given: list[str] | list[bool]) -> Value:
+def _variable_value(option: Option, variable: str, text: str) -> Value:
+    return Value((text,), variable if option.secret else f"{variable}={text}")
+
+
+def _flag_value(option: Option, name: str, given: list[str] | list[bool]) -> Value:
     """Return the value of a flag; raise `SettingError` for a switch that is turned both on and off."""
     if isinstance(given[0], bool):
         if len(set(given)) > 1:
             raise SettingError(f"--{name}: cannot be combined with --no-{name}; remove one of them")
         return Value((str(given[0]).lower(),), f"--{'' if given[0] else 'no-'}{name}")
-    return Value(tuple(map(str, given)), f"--{name}={','.join(map(str, given))}")
+    texts = tuple(map(str, given))
+    return Value(texts, f"--{name}" if option.secret else f"--{name}={','.join(texts)}")
 
 
-def load_file(file: Value, known: Mapping[str, Option], environment: Mapping[str, str]) -> dict[str, Value]:
-    """Return the settings of a YAML file by name; its keys are the known names, whole or nested at the dots."""
+def load_file(
+    file: Value, known: Mapping[str, Option], environment: Mapping[str, str], sections: Sequence[str] = ()
+) -> dict[str, Value]:
+    """Return the settings of a YAML file by name; its keys are the known names, whole or nested at the dots.
+
+    The keys in `sections` are left out.
+    """
     from metricat_agent.config.yaml_text import YamlError, read_file  # noqa: PLC0415 -- imports yaml
 
     try:
         root = read_file(file.text)
-        leaves = [] if root is None or root.is_null else list(_flat(file, "", root))
+        leaves = [] if root is None or root.is_null else list(_flat(file, "", root, sections))
     except RecursionError:
         raise file.error("nested too deeply or recursively; write KEY: VALUE lines") from None
     except YamlError as error:
@@ -241,7 +271,8 @@ def load_file(file: Value, known: Mapping[str, Option], environment: Mapping[str
     lines: dict[str, int] = {}
     for name, node in leaves:
         where = f"{file.text}, line {node.line}"
-        setting = name.removesuffix(".enabled") if name.startswith("collector.") else name
+        switch = name.removesuffix(".enabled")
+        setting = switch if switch in known and known[switch].switch else name
         if setting not in known or setting == "config.file":
             near = nearest(name, (option for option in known if option != "config.file"))
             hint = f"did you mean {near}? " if near else ""
@@ -257,13 +288,15 @@ def load_file(file: Value, known: Mapping[str, Option], environment: Mapping[str
     return found
 
 
-def _flat(file: Value, prefix: str, node: Node) -> Iterator[tuple[str, Node]]:
-    """Yield the leaves of nested mappings; keys may also contain dots."""
+def _flat(file: Value, prefix: str, node: Node, ignored: Sequence[str] = ()) -> Iterator[tuple[str, Node]]:
+    """Yield the leaves of nested mappings, except below ignored keys; keys may also contain dots."""
     if isinstance(node.value, dict):
         if prefix and not node.value:
             where = f"{prefix} in {file.text}, line {node.line}"
             raise SettingError(f"{where}: an empty mapping; write a value or remove the key")
         for key, value in node.value.items():
+            if key in ignored:
+                continue
             yield from _flat(file, f"{prefix}.{key}" if prefix else key, value)
     elif not prefix:
         raise file.error("not a mapping; write KEY: VALUE lines")
@@ -275,7 +308,8 @@ def _file_value(name: str, where: str, node: Node, option: Option, environment: 
     """Return the value of one key; raise `SettingError` if it cannot be the text or the texts of the setting."""
     items = node.value if isinstance(node.value, list) else [node]
     texts = [item.value for item in items if isinstance(item.value, str)]
-    written = f"{name}: {', '.join(texts)} in {where}" if any(texts) else f"{name} in {where}"
+    shown = any(texts) and not option.secret
+    written = f"{name}: {', '.join(texts)} in {where}" if shown else f"{name} in {where}"
     value = Value(tuple(texts), written)
     if not items:
         raise value.error("an empty list; write at least one value, or remove the key")
@@ -305,22 +339,19 @@ def _expanded(text: str, where: str, environment: Mapping[str, str]) -> str:
     return _VARIABLE.sub(replacement, text)
 
 
-def _parser(table: Mapping[str, type[Collector]]) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="metricat-agent",
-        description="Expose the metrics of one node to Prometheus, under node_exporter's names.",
-        epilog=_EPILOG,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"metricat-agent {__version__}")
-    parser.add_argument("--once", action="store_true", help="print one scrape and exit")
-    for option in flags.GENERAL:
-        _add(parser, option)
-    for name, collector in sorted(table.items()):
-        group = parser.add_argument_group(f"collector {name}: {collector.summary}")
-        for option in flags.collector_options(name, collector):
-            _add(group, option)
+def new_parser(program: Program) -> argparse.ArgumentParser:
+    """Return a parser without flags but --help and --version, which raises `SettingError`."""
+    parser = _Parser(prog=program.name, description=program.description, epilog=program.epilog, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"{program.name} {program.version}")
     return parser
+
+
+def add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
+    """Add the flags of all settings."""
+    for title, options in program.groups:
+        group = parser.add_argument_group(title) if title else parser
+        for option in options:
+            _add(group, option)
 
 
 def _add(group: argparse._ActionsContainer, option: Option) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags, pattern
-from metricat_agent.config.flags import collector_options
-from metricat_agent.config.loader import RawSettings, SettingError, load
+from metricat_agent.config.flags import collector_options, program
+from metricat_agent.config.loader import RawSettings, SettingError, add_flags, load, new_parser
 from metricat_agent.host.hostfs import Host, device_of
 
 if TYPE_CHECKING:
@@ -90,7 +90,13 @@ class Settings:
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mapping[str, type[Collector]]) -> Settings:
     """Return the settings, or raise `SettingError`; --help and --version print and exit, as in argparse."""
-    raw, once = load(arguments, environment, table)
+    agent = program(table)
+    parser = new_parser(agent)
+    parser.add_argument("--once", action="store_true", help="print one scrape and exit")
+    add_flags(parser, agent)
+    given = vars(parser.parse_args(arguments))
+    once = given.pop("once")
+    raw = load(given, environment, agent)
     collectors = {name: _collector_settings(name, collector, raw) for name, collector in table.items()}
     enabled = {name: chosen for name, chosen in collectors.items() if _is_on(name, raw)}
     return Settings(

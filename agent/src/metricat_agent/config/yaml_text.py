@@ -49,7 +49,7 @@ def read_file(path: str) -> Node | None:
     except RecursionError:
         raise YamlError(f"invalid YAML: {_TOO_DEEP}; write KEY: VALUE lines") from None
     except OSError as error:
-        raise YamlError(f"cannot be read: {error.strerror}; give the path of a file that the agent can read") from None
+        raise YamlError(f"cannot be read: {error.strerror}; give the path of a readable file") from None
     except (ValueError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""

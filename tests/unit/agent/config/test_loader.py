@@ -10,7 +10,7 @@ import pytest
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.collectors.option import switch, variable_name
-from metricat_agent.config.flags import all_options
+from metricat_agent.config.flags import all_options, program
 from metricat_agent.config.loader import unknown_variables
 from metricat_agent.config.settings import SettingError, Settings, parse
 
@@ -196,7 +196,7 @@ def test_misspelt_variable_is_reported_with_the_nearest_setting() -> None:
         "METRICAT_WEB_LISTEN_PORT": "9100",
         "METRICAT_WEB_SERVICE_PORT": "80",
     }
-    assert unknown_variables(environment, COLLECTORS) == {
+    assert unknown_variables(environment, program(COLLECTORS)) == {
         "METRICAT_COLLECTOR_NETDEV_DEVICE_EXCLUD": "METRICAT_COLLECTOR_NETDEV_DEVICE_EXCLUDE",
         "METRICAT_LOG_LEVLE": "METRICAT_LOG_LEVEL",
         "METRICAT_NO_COLLECTOR_CPU": "",
@@ -227,7 +227,7 @@ def test_former_name_of_a_variable_works_and_is_reported() -> None:
     given = parse([], environment, COLLECTORS)
     assert given.cpu_limit == 0.05
     assert given.deprecations == ("METRICAT_SELF_CPU_BUDGET is deprecated; use METRICAT_AGENT_CPU_LIMIT",)
-    assert unknown_variables(environment, COLLECTORS) == {}
+    assert unknown_variables(environment, program(COLLECTORS)) == {}
 
 
 def test_former_name_in_the_file_works_and_is_reported(tmp_path: Path) -> None:
