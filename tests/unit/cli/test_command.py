@@ -11,7 +11,7 @@ from metricat_cli import commands as commands_package
 from metricat_cli import report
 from metricat_cli.__main__ import main
 from metricat_cli.backtest import AlertRule, Firing, read
-from metricat_cli.commands import COMMANDS
+from metricat_cli.commands import COMMANDS, GROUP, PACKAGES, available
 from metricat_cli.episodes import Episode, Timing
 from support.paths import GOLDEN
 
@@ -106,7 +106,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_command_and_option_has_a_description() -> None:
-    for command in COMMANDS:
+    for load in available().values():
+        command = load()
         commands = argparse.ArgumentParser().add_subparsers()
         command.add_parser(commands)
         [parser] = commands.choices.values()
@@ -120,7 +121,63 @@ def test_every_command_and_option_has_a_description() -> None:
 
 def test_every_module_is_registered_as_a_command() -> None:
     modules = {path.stem for path in Path(str(commands_package.__file__)).parent.glob("*.py")} - {"__init__"}
-    assert {command.__name__.rpartition(".")[2] for command in COMMANDS} == modules
+    assert set(COMMANDS) == modules
+
+
+def install(folder: Path, name: str, module: str, code: str) -> None:
+    """Write a package with a command, as pip installs it."""
+    (folder / f"{module}.py").write_text(code)
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {module}\n")
+
+
+ADDED = """
+def add_parser(commands):
+    parser = commands.add_parser("greet", help="greet", description="Greet.")
+    parser.set_defaults(run=lambda chosen: f"hello {chosen.name}")
+    parser.add_argument("--name")
+"""
+
+
+def test_packages_add_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(tmp_path, "greet", "greeting_command", ADDED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["greet", "--name", "Ada"]) == 0
+    assert capsys.readouterr().out == "hello Ada\n"
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "greet" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["greet", "--nmae=secret"])
+    assert ended.value.code == 2
+    assert "unrecognized argument --nmae; did you mean --name?" in (error := capsys.readouterr().err)
+    assert "secret" not in error
+
+
+def test_only_the_command_that_runs_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(tmp_path, "broken", "broken_command", "import missing_library")
+    install(tmp_path, "greet", "other_command", ADDED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["greet"]) == 0
+    assert main(["broken"]) == 1
+    error = capsys.readouterr().err
+    assert "the command broken of broken_command cannot be loaded: No module named 'missing_library'" in error
+    assert "pip install --force-reinstall broken_command" in error
+
+
+@pytest.mark.parametrize("command", PACKAGES)
+def test_command_of_a_missing_package_names_the_package(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands_package, "entry_points", lambda **_: ())  # as where metricat-hub is not installed
+    assert main([command, "--listen=:1"]) == 1
+    assert "metricat-hub, which is not installed. Run: pip install metricat-hub" in capsys.readouterr().err
 
 
 def test_report_as_table_and_json() -> None:
