@@ -4,15 +4,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from metricat_tools.cluster import thread_pool
 from metricat_tools.cluster.processes import HERE, ClusterProcesses, Namespaces
 from metricat_tools.errors import ToolError
 
 SLEEP = ["sleep", "1000"]
+UNMARKED = ["env", "--ignore-environment", *SLEEP]
+"""No search by environment finds this command."""
 
 
 @pytest.fixture
@@ -80,6 +84,67 @@ def test_closed_cluster_starts_no_process(processes: ClusterProcesses) -> None:
     processes.close()
     with pytest.raises(ToolError, match="is being removed"):
         processes.start("late", SLEEP)
+
+
+@pytest.mark.parametrize("command", [SLEEP, UNMARKED, ["sh", "-c", "sleep 1000 & sleep 1000"]])
+@pytest.mark.parametrize("stop", [ClusterProcesses.close, ClusterProcesses.stop_commands])
+def test_close_and_stop_end_a_command_that_another_thread_waits_for(
+    processes: ClusterProcesses, command: list[str], stop: Callable[[ClusterProcesses], None]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(processes.run, command)
+        while not processes._commands:
+            time.sleep(0.01)
+        [started] = processes._commands
+        stop(processes)
+        try:
+            with pytest.raises(ToolError, match=r"is being removed|was stopped|ended by SIGKILL"):
+                running.result(30)
+        finally:
+            started.kill()
+    assert processes._commands == set()
+
+
+def test_command_of_a_crashed_process_is_found(processes: ClusterProcesses) -> None:
+    program = f"""
+import pathlib
+from metricat_tools.cluster.processes import ClusterProcesses
+ClusterProcesses(pathlib.Path({str(processes.folder)!r})).run(["sleep", "1000"])
+"""
+    with subprocess.Popen([sys.executable, "-c", program]) as owner:
+        while not processes.running():
+            time.sleep(0.01)
+        owner.kill()
+    assert list(processes.running().values()) == ["command"]
+    processes.kill_all()
+    assert processes.running() == {}
+
+
+def test_failed_command_error_has_its_output(processes: ClusterProcesses) -> None:
+    assert processes.run(["echo", "well"]) == "well\n"
+    with pytest.raises(ToolError, match=r"`sh -c .*` failed: broken$"):
+        processes.run(["sh", "-c", "echo broken >&2; exit 4"])
+
+
+def test_interrupted_pool_cancels_waiting_tasks_and_stops_running_ones(processes: ClusterProcesses) -> None:
+    ran: list[int] = []
+
+    def task(number: int) -> None:
+        processes.run(SLEEP)
+        ran.append(number)
+
+    def interrupted() -> None:
+        with thread_pool.stoppable(1, stop=processes.close) as pool:
+            for number in range(3):
+                pool.submit(task, number)
+            while not processes._commands:
+                time.sleep(0.01)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert ran == []
+    assert processes.running() == {}
 
 
 def test_role_is_unique(processes: ClusterProcesses) -> None:

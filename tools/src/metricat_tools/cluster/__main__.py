@@ -17,6 +17,9 @@ from metricat_tools.cluster.processes import ClusterProcesses, marked_folders
 from metricat_tools.cluster.state import State, names, root
 from metricat_tools.errors import ToolError
 
+_REPEAT = 0.05
+"""Seconds from the loss of an interrupt to its repetition. The finalizer must have returned."""
+
 
 def up(chosen: argparse.Namespace) -> None:
     """Start a cluster. Remove everything if the start is interrupted."""
@@ -132,6 +135,7 @@ def main(arguments: Sequence[str]) -> None:
         chosen.words = chosen.words[1:]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    sys.unraisablehook = _interrupt_again
     chosen.run(chosen)
 
 
@@ -139,6 +143,15 @@ def _interrupt(_: int, __: FrameType | None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a second signal must not stop the cleanup
     raise KeyboardInterrupt
+
+
+def _interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Repeat an interrupt that was lost: Python ignores an exception in a finalizer such as `Popen.__del__`."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    signal.signal(signal.SIGALRM, _interrupt)
+    signal.setitimer(signal.ITIMER_REAL, _REPEAT)
 
 
 def _kubeconfig(name: str) -> Path:

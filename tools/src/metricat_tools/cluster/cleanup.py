@@ -16,11 +16,12 @@ def remove(state: State) -> bool:
 
     Return whether anything of the cluster existed.
     """
-    existed = state.folder.exists() or bool(ClusterProcesses(state.folder).running())
-    ClusterProcesses(state.folder).kill_all()
+    processes = ClusterProcesses(state.folder)
+    existed = state.folder.exists() or bool(processes.running())
+    processes.kill_all()
     # A pod's processes have their own environment. Only their control group shows which cluster they belong to.
     cgroups.remove(f"{cgroups.TOP}/{state.name}")
-    mounts.unmount_below(state.folder)
+    mounts.unmount_below(processes)
     mounts.forget(state)
     if state.folder.exists():
         state.remove()

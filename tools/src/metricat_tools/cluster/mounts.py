@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from metricat_tools.cluster.processes import Namespaces, run
+from metricat_tools.cluster.processes import ClusterProcesses, Namespaces
 from metricat_tools.cluster.state import State, names, root
 
 # Folders with fixed paths in containerd, its shims and kubelet.
@@ -27,7 +27,7 @@ _TUNABLES = {
 _MADE = "made-folders"
 
 
-def prepare(node: Namespaces, folder: Path) -> None:
+def prepare(processes: ClusterProcesses, node: Namespaces, folder: Path) -> None:
     """Separate the node's mounts from the machine's: its processes share them, the machine does not see them."""
     tunables = folder / "sysctl"
     script = ["set -e", "mount --make-rshared /"]
@@ -40,7 +40,7 @@ def prepare(node: Namespaces, folder: Path) -> None:
             script.append(f"mount --bind {ours} {real}")
     with _alone():
         _make_folders()
-        run(["sh", "-c", "\n".join(script)], node)
+        processes.run(["sh", "-c", "\n".join(script)], node)
 
 
 def forget(state: State) -> None:
@@ -57,11 +57,11 @@ def forget(state: State) -> None:
         made.unlink()
 
 
-def unmount_below(folder: Path) -> None:
-    """Unmount everything below a folder in this mount namespace, the deepest first."""
+def unmount_below(processes: ClusterProcesses) -> None:
+    """Unmount everything below the cluster's folder in this mount namespace, the deepest first."""
     points = [line.split()[1].encode().decode("unicode_escape") for line in _mounts()]
-    for point in sorted((point for point in points if Path(point).is_relative_to(folder)), reverse=True):
-        run(["umount", "--lazy", point])
+    for point in sorted((point for point in points if Path(point).is_relative_to(processes.folder)), reverse=True):
+        processes.run(["umount", "--lazy", point])
 
 
 def _mounts() -> list[str]:

@@ -6,7 +6,7 @@ the namespaces, links, routes and rules.
 
 from pathlib import Path
 
-from metricat_tools.cluster.processes import ClusterProcesses, Namespaces, run
+from metricat_tools.cluster.processes import ClusterProcesses, Namespaces
 
 # Addresses for documentation (RFC 5737): never in use outside, and the same in every cluster.
 BRIDGE = "198.51.100.1"
@@ -39,26 +39,26 @@ def hold_namespaces(processes: ClusterProcesses, owner: str, pause: Path, *, mou
     return Namespaces(pid, mounts=mounts)
 
 
-def create_bridge(control: Namespaces) -> None:
+def create_bridge(processes: ClusterProcesses, control: Namespaces) -> None:
     """Create the bridge that joins all nodes, in the control plane's namespace."""
-    _ip(control, "link set lo up")
-    _ip(control, "link add br0 type bridge")
-    _ip(control, f"addr add {BRIDGE}/24 dev br0")
-    _ip(control, "link set br0 up")
-    _ip(control, "route add default dev br0")
-    _forward(control)
+    _ip(processes, control, "link set lo up")
+    _ip(processes, control, "link add br0 type bridge")
+    _ip(processes, control, f"addr add {BRIDGE}/24 dev br0")
+    _ip(processes, control, "link set br0 up")
+    _ip(processes, control, "route add default dev br0")
+    _forward(processes, control)
 
 
-def join(control: Namespaces, node: Namespaces, number: int) -> None:
+def join(processes: ClusterProcesses, control: Namespaces, node: Namespaces, number: int) -> None:
     """Connect a node to the bridge, and add the control plane's route to its pods."""
-    _ip(control, f"link add p{number} type veth peer name eth0 netns {node.holder}")
-    _ip(control, f"link set p{number} master br0 up")
-    _ip(node, "link set lo up")
-    _ip(node, f"addr add {node_address(number)}/24 dev eth0")
-    _ip(node, "link set eth0 up")
-    _ip(node, f"route add default via {BRIDGE}")
-    _ip(control, f"route add {pod_range(number)} via {node_address(number)}")
-    _forward(node)
+    _ip(processes, control, f"link add p{number} type veth peer name eth0 netns {node.holder}")
+    _ip(processes, control, f"link set p{number} master br0 up")
+    _ip(processes, node, "link set lo up")
+    _ip(processes, node, f"addr add {node_address(number)}/24 dev eth0")
+    _ip(processes, node, "link set eth0 up")
+    _ip(processes, node, f"route add default via {BRIDGE}")
+    _ip(processes, control, f"route add {pod_range(number)} via {node_address(number)}")
+    _forward(processes, node)
 
 
 def _program(pid: int) -> str:
@@ -68,9 +68,9 @@ def _program(pid: int) -> str:
         return ""
 
 
-def _ip(namespace: Namespaces, words: str) -> None:
-    run(["ip", *words.split()], Namespaces(namespace.holder))
+def _ip(processes: ClusterProcesses, namespace: Namespaces, words: str) -> None:
+    processes.run(["ip", *words.split()], Namespaces(namespace.holder))
 
 
-def _forward(namespace: Namespaces) -> None:
-    run(["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"], Namespaces(namespace.holder))
+def _forward(processes: ClusterProcesses, namespace: Namespaces) -> None:
+    processes.run(["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward"], Namespaces(namespace.holder))

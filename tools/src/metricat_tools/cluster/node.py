@@ -12,7 +12,7 @@ from metricat_tools.binaries.debian import path as search_path
 from metricat_tools.cluster import cgroups, mounts, network, node_files
 from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane
-from metricat_tools.cluster.processes import ClusterProcesses, Namespaces, run
+from metricat_tools.cluster.processes import ClusterProcesses, Namespaces
 from metricat_tools.errors import ToolError
 
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "kubelet", "kube-proxy", "pause")
@@ -55,7 +55,7 @@ class ClusterNode:
     def prepare(self, sandbox: Path) -> None:
         """Start containerd and import the sandbox image: every step that needs no API server."""
         self.folder.mkdir(parents=True)
-        mounts.prepare(self.namespaces, self.folder)
+        mounts.prepare(self._processes, self.namespaces, self.folder)
         cgroups.create(self.group)
         self._write("cni/10-pods.conflist", json.dumps(node_files.cni(self.folder, self.number)))
         restrict = not have(Capability.CAP_SYS_RESOURCE)
@@ -123,11 +123,11 @@ class ClusterNode:
             "k8s.io",
             *arguments,
         ]
-        return run(command, self.namespaces, stdin=stdin)
+        return self._processes.run(command, self.namespaces, stdin=stdin)
 
     def run(self, *command: str) -> str:
         """Run a command on the node, with its network, its mounts and the machine's programs."""
-        return run(command, self.namespaces)
+        return self._processes.run(command, self.namespaces)
 
     @property
     def _processes(self) -> ClusterProcesses:

@@ -3,14 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from metricat_tools.binaries import ensure, ensure_debian
-from metricat_tools.cluster import cleanup, control_plane, dns, network, node, node_files, port_forward
+from metricat_tools.cluster import cleanup, control_plane, dns, network, node, node_files, port_forward, thread_pool
 from metricat_tools.cluster.capabilities import Capability, have
 from metricat_tools.cluster.control_plane import ControlPlane, ControlPlaneEndpoint
 from metricat_tools.cluster.node import ClusterNode
@@ -68,7 +67,7 @@ class NodeCluster:
     ) -> Self:
         began = time.monotonic()
         control = network.hold_namespaces(processes, network.CONTROL, programs["pause"], mounts=False)
-        network.create_bridge(control)
+        network.create_bridge(processes, control)
         port = port_forward.start(processes, control, network.BRIDGE, _PORT)
         url = f"https://127.0.0.1:{port}"
         state.save(kind="nodes", url=url, audit=audit, nodes=count, owner=None)
@@ -77,23 +76,19 @@ class NodeCluster:
         cluster = cls(state, plane)
         for number in range(1, count + 1):
             spaces = network.hold_namespaces(processes, f"n{number}", programs["pause"], mounts=True)
-            network.join(control, spaces, number)
+            network.join(processes, control, spaces, number)
             cluster.nodes.append(ClusterNode(number, plane, programs, spaces))
         sandbox = docker_archive(
             state.folder / "pause.tar", Image([node_files.SANDBOX], ["/pause"]), {"/pause": programs["pause"]}
         )
-        with ThreadPoolExecutor(count) as pool:
-            try:
-                prepared = [pool.submit(one.prepare, sandbox) for one in cluster.nodes]
-                plane.launch(programs)
-                say(f"the control plane is ready after {time.monotonic() - began:.1f} s")
-                cluster._serve_names(programs)
-                for one, future in zip(cluster.nodes, prepared, strict=True):
-                    future.result()
-                    one.register()
-            except BaseException:
-                processes.close()  # threads that wait for a process stop waiting
-                raise
+        with thread_pool.stoppable(count, stop=processes.close) as pool:
+            prepared = [pool.submit(one.prepare, sandbox) for one in cluster.nodes]
+            plane.launch(programs)
+            say(f"the control plane is ready after {time.monotonic() - began:.1f} s")
+            cluster._serve_names(programs)
+            for one, future in zip(cluster.nodes, prepared, strict=True):
+                future.result()
+                one.register()
         for one in cluster.nodes:
             one.wait_ready()
         say(f"{count} node{'s are' if count > 1 else ' is'} Ready after {time.monotonic() - began:.1f} s")
@@ -137,7 +132,7 @@ class NodeCluster:
 
     def load_image(self, *archives: Path) -> None:
         """Import docker or OCI archives into every node's image store."""
-        with ThreadPoolExecutor(len(self.nodes)) as pool:
+        with thread_pool.stoppable(len(self.nodes), stop=self.control_plane.processes.stop_commands) as pool:
             list(pool.map(lambda one: [one.load(archive) for archive in archives], self.nodes))
 
     def simulate_nodes(

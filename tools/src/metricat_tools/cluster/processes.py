@@ -19,6 +19,9 @@ from metricat_tools.binaries.progress import tail
 from metricat_tools.errors import ToolError
 
 _FOLDER, _ROLE = "METRICAT_CLUSTER_FOLDER", "METRICAT_CLUSTER_ROLE"
+_COMMAND = "command"
+"""The role of short commands. They do not lead a session, so `find` never returns one."""
+_POLL = 0.1
 _PROC = Path("/proc")
 
 
@@ -55,6 +58,7 @@ class ClusterProcesses:
     """The kernel kills each process when the process that started it ends for any reason."""
     _closed: bool = False
     _children: dict[str, int] = field(default_factory=dict, repr=False)
+    _commands: set["subprocess.Popen[bytes]"] = field(default_factory=set, repr=False)
 
     def start(
         self,
@@ -66,14 +70,12 @@ class ClusterProcesses:
         environment: Mapping[str, str] | None = None,
     ) -> int:
         """Start a process in its own session, with its output in a log named by its role. Return its process ID."""
-        if self._closed:
-            raise ToolError(f"{self.folder.name} is being removed")
+        self._refuse_if_closed()
         if existing := self.find(role):
             raise ToolError(f"{role} of {self.folder.name} is already running, as process {existing}")
         words = namespaces.enter(command)
         if self.die_with_us:
             words = ["setpriv", "--pdeathsig=KILL", "--", *words]
-        marks = {_FOLDER: str(self.folder), _ROLE: role, "PATH": search_path()}
         log = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         for descriptor in pass_fds:
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - takes no keyword
@@ -81,7 +83,7 @@ class ClusterProcesses:
         pid = self._children[role] = os.posix_spawnp(
             words[0],
             words,
-            {**_clean_environment(), **(environment or {}), **marks},
+            {**_clean_environment(), **(environment or {}), **self._marks(role)},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(self.log(role)), log, 0o644),
@@ -92,6 +94,62 @@ class ClusterProcesses:
         )
         self._await_marks(role)
         return pid
+
+    def run(
+        self, command: Sequence[str | Path], namespaces: Namespaces = HERE, *, stdin: IO[bytes] | None = None
+    ) -> str:
+        """Run a short command and return its output. If it fails, raise an error with its output.
+
+        `close` and `stop_commands` end it from any thread: a client may never end after the kill of its server.
+        """
+        self._refuse_if_closed()
+        with subprocess.Popen(
+            namespaces.enter(command),
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **self._marks(_COMMAND)},
+        ) as process:
+            self._commands.add(process)
+            try:
+                output, errors = self._communicate(process)
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                self._commands.discard(process)
+        if process.returncode != 0:
+            self._refuse_if_closed()
+            text = (errors or output).decode(errors="replace").strip()
+            if process.returncode < 0:
+                text = text or f"it was ended by {signal.Signals(-process.returncode).name}"
+            raise ToolError(f"`{' '.join(str(word) for word in command)}` failed: {text}")
+        return output.decode(errors="replace")
+
+    def _communicate(self, process: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
+        """Return a command's output. Raise an error once the cluster is closed.
+
+        The check is needed although `close` kills commands: `close` does not find one that is starting at that moment.
+        """
+        while True:
+            try:
+                return process.communicate(timeout=_POLL)
+            except subprocess.TimeoutExpired:
+                self._refuse_if_closed()
+                if process not in self._commands:
+                    raise ToolError(f"a command of {self.folder.name} was stopped") from None
+
+    def stop_commands(self) -> None:
+        """Kill the short commands that threads of this process wait for. They raise an error."""
+        while self._commands:
+            self._commands.pop().kill()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise ToolError(f"{self.folder.name} is being removed")
+
+    def _marks(self, role: str) -> dict[str, str]:
+        return {_FOLDER: str(self.folder), _ROLE: role, "PATH": search_path()}
 
     def _await_marks(self, role: str) -> None:
         """Wait until the process can be found: its environment is visible a moment after its start."""
@@ -155,8 +213,7 @@ class ClusterProcesses:
         """Wait until `ready` is true. Raise an error with the log's end if the process ends or takes too long."""
         deadline = time.monotonic() + seconds
         while not ready():
-            if self._closed:
-                raise ToolError(f"{self.folder.name} is being removed")
+            self._refuse_if_closed()
             if (status := self._ended(role)) is not None:
                 raise self._failure(role, f"ended with status {status}")
             if time.monotonic() > deadline:
@@ -200,22 +257,6 @@ class ClusterProcesses:
     def _reap(self) -> None:
         for role in list(self._children):
             self._ended(role)
-
-
-def run(command: Sequence[str | Path], namespaces: Namespaces = HERE, *, stdin: IO[bytes] | None = None) -> str:
-    """Run a short command and return its output. If it fails, raise an error with its output."""
-    words = namespaces.enter(command)
-    done = subprocess.run(
-        words,
-        stdin=stdin or subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        env={**os.environ, "PATH": search_path()},
-    )
-    if done.returncode != 0:
-        output = (done.stderr or done.stdout).decode(errors="replace").strip()
-        raise ToolError(f"`{' '.join(str(word) for word in command)}` failed: {output}")
-    return done.stdout.decode(errors="replace")
 
 
 def marked_folders() -> set[Path]:

@@ -181,8 +181,11 @@ def create(
 ) -> list[str]:
     """Create nodes with these names, or this number of nodes with unused names: sim-0001, sim-0002, ..."""
     chosen = list(names) if not isinstance(names, int) else free_names(names, _names(api))
-    with ThreadPoolExecutor(_PARALLEL) as pool:
+    pool = ThreadPoolExecutor(_PARALLEL)
+    try:
         list(pool.map(lambda name: api.create("/api/v1/nodes", node(name, labels, taints, images)), chosen))
+    finally:  # after an interrupt, do not wait for requests: they end with the API server
+        pool.shutdown(wait=False, cancel_futures=True)
     return chosen
 
 
