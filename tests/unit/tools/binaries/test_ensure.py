@@ -59,8 +59,12 @@ def test_program_is_built_once_and_then_comes_from_the_cache(machine: Path) -> N
 def test_two_processes_build_the_same_program_once(machine: Path) -> None:
     go(machine, "sleep 0.5")
     program = "from metricat_tools.binaries import ensure; print(ensure('pause')['pause'])"
-    processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) for _ in range(2)]
-    paths = [process.communicate()[0] for process in processes]
+    command = [sys.executable, "-c", program]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as one,
+        subprocess.Popen(command, stdout=subprocess.PIPE) as other,
+    ):
+        paths = [process.communicate()[0] for process in (one, other)]
     assert paths[0] == paths[1] != b""
     assert number_of_builds(machine) == 1
 
@@ -140,6 +144,20 @@ def test_long_step_prints_the_elapsed_time(capsys: pytest.CaptureFixture[str]) -
         ticker.tick()
     ticker.done()
     assert capsys.readouterr().err == "building x ... 2 s\nbuilding x ... 17 s\nbuilding x ... 18 s done\n"
+
+
+def test_interrupted_step_ends_a_command_that_ignores_sigterm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_GRACE", 0.1)
+    log = tmp_path / "log"
+
+    def interrupt(_: progress.Ticker) -> None:
+        if log.read_text():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress.Ticker, "tick", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        progress.run("stubborn", ["sh", "-c", "trap '' TERM; echo $$; while :; do sleep 0.1; done"], log=log)
+    assert not Path(f"/proc/{log.read_text().strip()}").exists()
 
 
 def test_short_step_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

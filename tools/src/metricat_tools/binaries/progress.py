@@ -12,6 +12,8 @@ from metricat_tools.errors import ToolError
 
 _QUIET, _LINE_EVERY, _TAIL = 1.0, 15.0, 15
 _NOTHING_FITS = 1 << 20
+_GRACE = 5.0
+"""Seconds that a stopped command has to end after SIGTERM."""
 
 
 class Ticker:
@@ -71,8 +73,7 @@ def run(  # noqa: PLR0913 - keyword arguments
                 except subprocess.TimeoutExpired:
                     ticker.tick()
         except BaseException:
-            process.terminate()
-            process.wait()
+            _end(process)
             ticker.done("stopped")
             raise
     ticker.done("done" if status == 0 else "failed")
@@ -81,6 +82,16 @@ def run(  # noqa: PLR0913 - keyword arguments
         if not text and shutil.disk_usage(log.parent).free < _NOTHING_FITS:
             raise cache.disk_full()
         raise explain(text) or ToolError(f"{label} failed; the end of {log} is:\n{tail(text)}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process: first with SIGTERM, so that it removes its temporary files, then with SIGKILL."""
+    process.terminate()
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def tail(text: str, lines: int = _TAIL) -> str:
