@@ -210,7 +210,7 @@ class RunningOperator:
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         assert self.process is not None

@@ -116,7 +116,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
                 yield node
             finally:
                 unshare.kill()
-                unshare.wait(10)
+                unshare.wait(60)
                 remove(GROUP, [tree])
 
 

@@ -31,7 +31,7 @@ def dead_mount(path: Path, where: Namespaces) -> Iterator[None]:
             yield
         finally:
             server.stdin.close()
-            server.wait(10)
+            server.wait(60)
             subprocess.run(where.enter(["umount", "--lazy", path]), check=True)
 
 

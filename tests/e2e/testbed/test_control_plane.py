@@ -148,12 +148,12 @@ ControlPlane.start({name!r})
 print("up", flush=True)
 time.sleep(600)
 """
-    owner = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
-    assert owner.stdout is not None
-    assert owner.stdout.readline() == b"up\n"
-    owner.send_signal(signal.SIGKILL)
-    owner.wait()
-    owner.stdout.close()
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as owner:
+        try:
+            assert owner.stdout is not None
+            assert owner.stdout.readline() == b"up\n"
+        finally:
+            owner.kill()
     state = State(name)
     eventually(lambda: not ClusterProcesses(state.folder).running())
     assert state.folder.exists()

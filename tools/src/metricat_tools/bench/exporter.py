@@ -71,18 +71,17 @@ def running(name: str, command: Sequence[str | Path], env: dict[str, str] | None
     """Start an exporter on a free port, and stop it at the end of the block."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*map(str, command), f"--web.listen-address=127.0.0.1:{port}"],
         stderr=subprocess.DEVNULL,
         env={**os.environ, **(env or {})},
-    )
-    try:
-        exporter = Exporter(name, process, port)
-        _await(exporter)
-        yield exporter
-    finally:
-        process.terminate()
-        process.wait(10)
+    ) as process:
+        try:
+            exporter = Exporter(name, process, port)
+            _await(exporter)
+            yield exporter
+        finally:
+            process.kill()
 
 
 def _await(exporter: Exporter) -> None:

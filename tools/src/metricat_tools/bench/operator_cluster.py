@@ -106,14 +106,16 @@ def operator(cluster: BenchCluster) -> Iterator[OperatorProcess]:
     log = cluster.plane.state.folder / "operator.log"
     with log.open("ab") as file:
         process = subprocess.Popen([sys.executable, "-m", "metricat_operator"], env=environment, stderr=file)
-    try:
-        until("the operator to listen", lambda: _listens(port))
-        yield OperatorProcess(process)
-        if process.poll() is not None:
-            raise ToolError(f"the operator ended: {log.read_text()[-2000:]}")
-    finally:
-        process.terminate()
-        process.wait(30)
+    with process:
+        try:
+            until("the operator to listen", lambda: _listens(port))
+            yield OperatorProcess(process)
+            if process.poll() is not None:
+                raise ToolError(f"the operator ended: {log.read_text()[-2000:]}")
+            process.terminate()  # it gives up its lease, so the next operator need not wait
+            process.wait(60)
+        finally:
+            process.kill()
 
 
 def _listens(port: int) -> bool:
