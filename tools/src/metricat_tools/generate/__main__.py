@@ -20,6 +20,7 @@ from metricat_tools.generate import (
     dashboards,
     fields,
     golden,
+    measures,
     operator_rules,
     package_diagram,
     runbooks,
@@ -62,6 +63,7 @@ def generate() -> None:
     _write(ROOT / "docs" / "reference" / "monitoringtarget.md", fields.page())
     _write(ROOT / "docs" / "reference" / "agent-metrics.md", agent_metrics.page(COLLECTORS))
     _write(ROOT / "docs" / "reference" / "cli.md", cli.page())
+    _write(ROOT / "hub" / "src" / "metricat_hub" / "model" / "measure_expressions.py", measures.text())
     inhibitions = ROOT / "docs" / "alertmanager.md"
     _write(inhibitions, alertmanager.page(inhibitions.read_text()))
     architecture = ROOT / "docs" / "architecture.md"

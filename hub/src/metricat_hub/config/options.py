@@ -1,0 +1,71 @@
+"""Every setting's name, default and help text. Pure data; `settings` reads and validates the values."""
+
+from __future__ import annotations
+
+from metricat_agent.config.loader import Option, Program
+from metricat_hub import __version__
+
+GENERAL = (
+    Option("config.file", "", "YAML file with settings and scrape_configs; flags take precedence", "FILE"),
+    Option("listen", "127.0.0.1:8428", "address to listen on", "[IP]:PORT"),
+    Option("data", "", "directory of the data; default: metricat in XDG_DATA_HOME or ~/.local/share", "DIR"),
+    Option("server.id", "", "name of this hub, and of the local agent's node; default: the host name", "NAME"),
+    Option("log.level", "info", "lowest level to log to standard error", choices=("debug", "info", "warn", "error")),
+    Option("log.format", "text", "format of log lines", choices=("text", "json")),
+)
+WEB = (
+    Option("web.config.file", "", "TLS, client certificates and passwords, in Prometheus' web config format", "FILE"),
+    Option("web.access-log", "false", "log every request", switch=True),
+    Option(
+        "insecure", "false", "allow to listen beyond loopback without TLS; API keys are then sent in clear", switch=True
+    ),
+    Option(
+        "access.anonymous-loopback",
+        "false",
+        "accept requests without an API key from this machine; they may read and write",
+        switch=True,
+    ),
+)
+COLLECT = (
+    Option("collect.interval", "10s", "time between two scrapes of a target without its own interval", "DURATION"),
+    Option("agent.config.file", "", "settings file of the agent that `metricat up` runs", "FILE"),
+)
+STORE = (
+    Option("store.url", "embedded:", "store of the samples; only embedded: exists", "URL", secret=True),
+    Option("store.retention.raw", "7d", "how long to keep samples as received", "DURATION"),
+    Option("store.retention.1m", "30d", "how long to keep one point a minute", "DURATION"),
+    Option("store.retention.1h", "1y", "how long to keep one point an hour", "DURATION"),
+    Option("store.max-size", "20GB", "limit of the data's size; above it, the hub removes the oldest data", "SIZE"),
+    Option("store.max-series", "200000", "limit of series; the hub refuses and counts further ones", "NUMBER"),
+)
+QUERY = (
+    Option("query.timeout", "2m", "longest time of a query", "DURATION"),
+    Option("query.max-concurrency", "4", "queries that run at the same time; others wait", "NUMBER"),
+    Option("query.max-samples", "50000000", "limit of the samples that a query holds in memory", "NUMBER"),
+    Option("query.max-series", "100000", "limit of the series that a query reads", "NUMBER"),
+)
+ALIASES = {"COLLECT_INTERVAL": "collect.interval", "SERVER_ID": "server.id", "DB_CONNECTION": "store.url"}
+"""Environment variables with names of their own. A plain number in COLLECT_INTERVAL means seconds."""
+SECTIONS = ("global", "scrape_configs")
+"""Keys of the file in Prometheus' format. The scraper reads them."""
+_EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
+variable: METRICAT_HUB_ and the name in capitals, with _ for . and -. COLLECT_INTERVAL, SERVER_ID and DB_CONNECTION
+give collect.interval, server.id and store.url. A flag takes precedence over the file, and the file over the
+environment."""
+
+HUB = Program(
+    name="metricat hub",
+    version=__version__,
+    description="Run the hub: it scrapes targets, stores samples, and serves Prometheus' HTTP API and a REST API.",
+    epilog=_EPILOG,
+    groups=[
+        ("", GENERAL),
+        ("HTTP server and access", WEB),
+        ("collecting", COLLECT),
+        ("store", STORE),
+        ("queries", QUERY),
+    ],
+    prefix="METRICAT_HUB_",
+    aliases=ALIASES,
+    sections=SECTIONS,
+)

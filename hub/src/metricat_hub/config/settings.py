@@ -1,0 +1,211 @@
+"""The validated settings. No other module reads the command line, the environment or the settings file."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from metricat_agent.config.loader import RawSettings, SettingError, load, unknown_variables
+from metricat_agent.config.settings import Address, address
+from metricat_hub.config.options import HUB
+from metricat_hub.model.durations import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Address", "QueryLimits", "Retention", "SettingError", "Settings", "parse"]
+
+T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", re.ASCII)
+_SECOND, _YEAR = 1_000, 365 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long the store keeps each tier, in milliseconds, and its limits."""
+
+    raw: int
+    minutes: int
+    hours: int
+    max_bytes: int
+    max_series: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """Limits of queries. The timeout is in milliseconds."""
+
+    timeout: int
+    concurrency: int
+    samples: int
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of the hub, validated. Durations are in milliseconds."""
+
+    config_file: str
+    listen: Address
+    data: Path
+    server_id: str
+    log_level: str
+    log_format: str
+    web_config: str
+    access_log: bool
+    insecure: bool
+    anonymous_loopback: bool
+    interval: int
+    agent_config: str
+    store: Retention
+    query: QueryLimits
+    texts: Mapping[str, str]
+    """The value of each setting as text, for the API; without secrets."""
+    warnings: tuple[str, ...]
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the listen address."""
+        return _is_loopback(self.listen.ip)
+
+
+def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mapping[str, str]) -> Settings:
+    """Return the settings, or raise `SettingError`; `given` has the flags."""
+    raw = load(given, environment, HUB)
+    listen = address(raw.get("listen"), raw.get("listen").text)
+    settings = Settings(
+        config_file=raw.get("config.file").text,
+        listen=listen,
+        data=data_directory(raw, environment),
+        server_id=_server_id(raw),
+        log_level=raw.choice("log.level"),
+        log_format=raw.choice("log.format"),
+        web_config=raw.get("web.config.file").text,
+        access_log=raw.is_on("web.access-log"),
+        insecure=raw.is_on("insecure"),
+        anonymous_loopback=raw.is_on("access.anonymous-loopback"),
+        interval=_interval(raw),
+        agent_config=raw.get("agent.config.file").text,
+        store=_retention(raw),
+        query=QueryLimits(
+            timeout=_duration(raw, "query.timeout", 1, 3_600_000),
+            concurrency=raw.whole("query.max-concurrency", 1, 1_000),
+            samples=raw.whole("query.max-samples", 1_000, 10**12),
+            series=raw.whole("query.max-series", 1, 10**9),
+        ),
+        texts={name: "" if option.secret else raw.get(name).text for name, option in HUB.options.items()},
+        warnings=(*raw.deprecations, *_unknown(environment)),
+    )
+    _check_store(raw)
+    if not settings.is_loopback and not settings.insecure and not settings.web_config:
+        raise raw.get("listen").error(
+            f"other machines can reach {listen}, and there is no TLS; give a certificate with --web.config.file, "
+            "or listen on 127.0.0.1, or accept it with --insecure"
+        )
+    return settings
+
+
+def data_directory(raw: RawSettings, environment: Mapping[str, str]) -> Path:
+    """Return the directory of the data; raise `SettingError` if it is not one."""
+    value = raw.get("data")
+    if value.text:
+        path = Path(value.text).expanduser().absolute()
+    else:
+        home = environment.get("XDG_DATA_HOME", "")
+        path = (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "metricat"
+    if path.exists() and not path.is_dir():
+        raise value.error("not a directory; give a directory, or a path that does not exist yet")
+    return path
+
+
+def _server_id(raw: RawSettings) -> str:
+    value = raw.get("server.id")
+    if not value.text:
+        return socket.gethostname() or "localhost"
+    if not _NAME.fullmatch(value.text):
+        raise value.error("not a name; write letters, digits and ._- only, for example web-1")
+    return value.text
+
+
+def _interval(raw: RawSettings) -> int:
+    """Return the interval; a plain number is seconds, as COLLECT_INTERVAL is commonly written."""
+    value = raw.get("collect.interval")
+    if value.written.startswith("COLLECT_INTERVAL") and re.fullmatch(r"[1-9][0-9]*", value.text, re.ASCII):
+        return _within(raw, "collect.interval", int(value.text) * 1_000, _SECOND, 3_600_000)
+    return _duration(raw, "collect.interval", _SECOND, 3_600_000)
+
+
+def _retention(raw: RawSettings) -> Retention:
+    retention = Retention(
+        raw=_duration(raw, "store.retention.raw", 3_600_000, 100 * _YEAR),
+        minutes=_duration(raw, "store.retention.1m", 3_600_000, 100 * _YEAR),
+        hours=_duration(raw, "store.retention.1h", 3_600_000, 100 * _YEAR),
+        max_bytes=_parsed(raw, "store.max-size", _size),
+        max_series=raw.whole("store.max-series", 100, 100_000_000),
+    )
+    for name, shorter, longer in (
+        ("store.retention.1m", retention.raw, retention.minutes),
+        ("store.retention.1h", retention.minutes, retention.hours),
+    ):
+        if longer < shorter:
+            raise raw.get(name).error("shorter than the retention of the finer resolution; give a longer one")
+    return retention
+
+
+def _size(text: str) -> int:
+    size = parse_size(text)
+    if size < 2**26:
+        raise ValueError("below 64MB; give a larger size, for example 1GB")
+    return size
+
+
+def _check_store(raw: RawSettings) -> None:
+    value = raw.get("store.url")
+    scheme = value.text.partition(":")[0]
+    if value.text not in ("embedded", "embedded:"):
+        shown = scheme if re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) else "the value"
+        raise value.error(
+            f"{shown} is not a store that this release has; remove the setting to use the embedded store in --data"
+        )
+
+
+def _duration(raw: RawSettings, name: str, least: int, most: int) -> int:
+    return _within(raw, name, _parsed(raw, name, parse_duration), least, most)
+
+
+def _within(raw: RawSettings, name: str, number: int, least: int, most: int) -> int:
+    if not least <= number <= most:
+        example = HUB.options[name].default
+        bound = "too short" if number < least else "too long"
+        raise raw.get(name).error(f"{bound}; write for example {example}")
+    return number
+
+
+def _parsed(raw: RawSettings, name: str, parse_text: Callable[[str], T]) -> T:
+    value = raw.get(name)
+    try:
+        return parse_text(value.text)
+    except ValueError as error:
+        raise value.error(str(error)) from None
+
+
+def _unknown(environment: Mapping[str, str]) -> list[str]:
+    """Return a message for each variable with the hub's prefix that is not a setting."""
+    return [
+        f"environment variable {name} is not a setting; {f'did you mean {near}? ' if near else ''}"
+        "metricat hub --help lists all settings"
+        for name, near in unknown_variables(environment, HUB).items()
+    ]
+
+
+def _is_loopback(ip: str) -> bool:
+    if ip == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(ip.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
