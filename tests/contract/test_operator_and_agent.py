@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.host.skips import EXPECTED
 from metricat_agent.scrape.registry import FAMILIES
 from metricat_operator.alerts.anomaly import BASELINE
 from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
@@ -125,3 +126,10 @@ def test_every_raw_metric_that_a_rule_reads_is_declared() -> None:
     read = {name for text in texts for name in re.findall(r"(?<![\w:])(?:node|metricat)_\w+", text)}
     assert {"node_cpu_seconds_total", "metricat_process_cpu_ratio"} <= read
     assert read <= declared
+
+
+def test_alert_about_incomplete_collectors_ignores_the_reasons_that_the_agent_expects() -> None:
+    [alert] = [alert for alert in CATALOGUE if alert.name == "NodeCollectorIncomplete"]
+    ignored = re.findall(r'reason!~"([^"]*)"', str(alert))
+    assert ignored
+    assert all(set(reasons.split("|")) == EXPECTED for reasons in ignored)

@@ -1,4 +1,4 @@
-"""The error of a command that cannot do its work."""
+"""The errors of commands."""
 
 
 class CommandError(Exception):
@@ -7,3 +7,10 @@ class CommandError(Exception):
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ArgumentError(CommandError):
+    """Ends the command with status 2: the command line is not valid, for example because two arguments conflict."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 2)

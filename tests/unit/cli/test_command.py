@@ -86,10 +86,10 @@ def test_invalid_arguments_name_the_remedy(
         (["--header", "A: b", "--header", "a: c"], "--header: a is given twice. Remove one of them"),
     ],
 )
-def test_arguments_that_contradict_are_an_error(
+def test_arguments_that_contradict_exit_with_status_2(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["backtest", "-f", "x", "--prometheus", NOWHERE, *arguments]) == 1
+    assert main(["backtest", "-f", "x", "--prometheus", NOWHERE, *arguments]) == 2
     assert message in capsys.readouterr().err
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricat_cli import arguments, backtest, report
-from metricat_cli.errors import CommandError
+from metricat_cli.errors import ArgumentError, CommandError
 from metricat_cli.prometheus import PrometheusClient
 
 if TYPE_CHECKING:
@@ -68,13 +68,14 @@ def run(chosen: argparse.Namespace) -> str:
     """Return the report.
 
     Raises:
+        ArgumentError: two arguments conflict.
         CommandError: the file is not usable, Prometheus does not respond, or it has no history of the target.
     """
     if chosen.step > chosen.since:
-        raise CommandError("--step is longer than --since. Use a shorter step, for example 30s")
+        raise ArgumentError("--step is longer than --since. Use a shorter step, for example 30s")
     names = [name.lower() for name, _ in chosen.header]
     if twice := [name for at, name in enumerate(names) if name in names[:at]]:
-        raise CommandError(f"--header: {twice[0]} is given twice. Remove one of them")
+        raise ArgumentError(f"--header: {twice[0]} is given twice. Remove one of them")
     target = backtest.read(chosen.file, chosen.step, chosen.namespace)
     prometheus = PrometheusClient(chosen.prometheus, dict(chosen.header))
     end = float(int(time.time() / chosen.step) * chosen.step)
