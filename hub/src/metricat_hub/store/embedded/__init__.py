@@ -1,1 +1,6 @@
 """The embedded store: one directory, no other service."""
+
+from metricat_hub.store.embedded.settings import Settings
+from metricat_hub.store.embedded.store import EmbeddedStore
+
+__all__ = ["EmbeddedStore", "Settings"]

@@ -1,0 +1,213 @@
+"""The SQLite file of the store: its lock, schema, migrations and connections."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+from typing import TYPE_CHECKING
+
+from metricat_hub.model.errors import StoreLockedError, StoreUnavailableError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+FILE = "samples.sqlite3"
+LOCK = "lock"
+_PAGE = 4096
+_FALLBACK_CHECKPOINT_PAGES = 32_768
+"""SQLite itself writes the WAL back at this size (128 MiB), if maintenance does not."""
+_WAL_KEPT = 16 << 20
+
+_SCHEMA = """
+CREATE TABLE series (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    hash INTEGER NOT NULL,
+    labels BLOB NOT NULL,
+    first INTEGER NOT NULL DEFAULT 0,
+    last INTEGER NOT NULL DEFAULT 0,
+    idle INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX idle_series_by_hash ON series (hash) WHERE idle;
+CREATE INDEX idle_series_by_name ON series (name, last) WHERE idle;
+CREATE TABLE head (number INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
+CREATE TABLE chunks_raw (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE chunks_1m (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE chunks_1h (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE times (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE outdated (id INTEGER PRIMARY KEY);
+CREATE TABLE metadata (metric TEXT PRIMARY KEY, type TEXT NOT NULL, help TEXT NOT NULL, unit TEXT NOT NULL);
+CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+"""
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+"""By schema version: how to get the next version. Each runs in one transaction, after a copy of the file was made."""
+
+
+class Lock:
+    """The lock of a data directory. The lock file has the number of the process that holds it."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            StoreLockedError: another process has it.
+        """
+        path = folder / LOCK
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            _lock(self._descriptor)
+        except OSError:
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise StoreLockedError(
+                f"{folder}: process {holder} has the store open. Stop that process, or choose another data directory."
+            ) from None
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        """Release the lock. The file stays: to remove it would let two processes lock two files."""
+        if self._descriptor >= 0:
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _lock(descriptor: int) -> None:
+    if sys.platform == "win32":
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # beyond the number, which others must be able to read
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Return a connection in autocommit mode, which any thread may use, one at a time."""
+    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=64)
+    connection.execute("PRAGMA busy_timeout = 10000")
+    connection.execute("PRAGMA cache_size = -2048")
+    return connection
+
+
+def open_for_writing(path: Path, migrations: Mapping[int, Callable[[sqlite3.Connection], None]]) -> sqlite3.Connection:
+    """Return the connection that writes. Create the file or migrate its schema where necessary.
+
+    Raises:
+        StoreUnavailableError: the file cannot be opened, is not a store's, or has a newer schema.
+    """
+    connection = None
+    try:
+        connection = connect(path)
+        # The order matters: a page size and auto_vacuum take effect only before the file has content.
+        connection.execute(f"PRAGMA page_size = {_PAGE}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # In WAL mode, NORMAL loses nothing when the process ends, and never damages the file.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_FALLBACK_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
+        _prepare_schema(connection, path, migrations)
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise StoreUnavailableError(
+            f"{path}: cannot open the store: {error}. Check the path, or restore a backup."
+        ) from error
+    except StoreUnavailableError:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+def _prepare_schema(
+    connection: sqlite3.Connection, path: Path, migrations: Mapping[int, Callable[[sqlite3.Connection], None]]
+) -> None:
+    newest = max(migrations, default=SCHEMA_VERSION - 1) + 1
+    version = schema_version(connection)
+    if version == 0:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise StoreUnavailableError(f"{path}: this is not the file of a store. Choose another data directory.")
+        with transaction(connection):
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {newest}")
+        return
+    if version > newest:
+        raise StoreUnavailableError(
+            f"{path}: the store has schema version {version}, but this program supports {newest} at most. "
+            "Install the newer version, or restore a backup of the older one."
+        )
+    if version < newest:
+        copy = path.with_name(f"{path.name}.schema-{version}")
+        if not copy.exists():
+            with contextlib.closing(sqlite3.connect(copy)) as target:
+                connection.backup(target)
+    for step in range(version, newest):
+        with transaction(connection):
+            migrations[step](connection)
+            connection.execute(f"PRAGMA user_version = {step + 1}")
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Return the schema version of a file; 0: a new file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run a block in a write transaction. An error rolls it back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has already rolled back after some errors, such as a full disk.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+class Readers:
+    """Connections for reading, which threads borrow in turn."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+
+    @contextlib.contextmanager
+    def borrow(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection. Each statement is a read transaction of its own, unless the borrower begins one."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = connect(self._path)
+            connection.execute("PRAGMA query_only = ON")
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if self._closed or len(self._idle) >= 4:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close the connections that nobody borrows, and the others when they return."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()

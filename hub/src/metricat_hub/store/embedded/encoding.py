@@ -1,0 +1,276 @@
+"""The bytes of stored batches and chunks, as docs/hub/store-format.md describes them. Pure."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import cramjam
+import numpy as np
+from pcodec import ChunkConfig, standalone
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.samples import Times, Values
+
+Codec: TypeAlias = Literal["pcodec", "zstd"]
+
+_VERSION = 1
+_BATCH = struct.Struct("<BIIq")
+"""Version, CRC, number of samples, first time."""
+_CHUNK = struct.Struct("<BIB")
+"""Version, CRC, columns."""
+_ID = struct.Struct("<q")
+_ONE_TIME = 1
+"""Flag of a batch: all samples have the same time."""
+
+_CONSTANT, _FLOATS, _INTEGERS, _ZSTD = range(4)
+"""Encodings of a column."""
+_REGULAR, _INLINE, _SHARED = range(3)
+"""Encodings of times."""
+_LARGEST = 2.0**53
+_SCALES = (1.0, 10.0, 100.0, 1000.0)
+_CONFIG = {level: ChunkConfig(compression_level=level) for level in (4, 8)}
+FAST, SMALL = 4, 8
+"""Compression levels: for a chunk that will be written again, and for one that is complete."""
+
+COLUMNS = ("last", "lost", "min", "max", "avg", "count")
+"""The columns of a chunk in their order. A raw chunk has its values in `last`.
+
+`lost`: how much a counter lost by resets since the point before, so that `last` plus all of `lost` never decreases.
+"""
+
+
+class DamagedError(Exception):
+    """Stored bytes are not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Points of one series in one window, by ascending time."""
+
+    times: Times
+    columns: Mapping[str, Values]
+
+
+def encode_batch(series: NDArray[np.int32], times: Times, values: Values) -> bytes:
+    """Return the bytes of a batch."""
+    first = int(times[0])
+    one_time = bool((times == first).all())
+    parts = [np.diff(series, prepend=np.int32(0)).tobytes()]
+    if not one_time:
+        parts.append((times - first).tobytes())
+    parts.append(values.tobytes())
+    body = bytes([_ONE_TIME if one_time else 0]) + bytes(cramjam.zstd.compress(b"".join(parts), 1))
+    return _BATCH.pack(_VERSION, zlib.crc32(body), len(series), first) + body
+
+
+def decode_batch(data: bytes) -> tuple[NDArray[np.int32], Times, Values]:
+    """Return the columns of a batch.
+
+    Raises:
+        DamagedError: the bytes are damaged.
+    """
+    try:
+        version, checksum, count, first = _BATCH.unpack_from(data)
+        body = data[_BATCH.size :]
+        if version != _VERSION or zlib.crc32(body) != checksum:
+            raise DamagedError("wrong checksum")
+        plain = bytes(cramjam.zstd.decompress(body[1:]))
+        series = np.cumsum(np.frombuffer(plain, np.int32, count), dtype=np.int32)
+        if body[0] == _ONE_TIME:
+            times = np.full(count, first, np.int64)
+            at = 4 * count
+        else:
+            times = np.frombuffer(plain, np.int64, count, 4 * count) + first
+            at = 12 * count
+        return series, times, np.frombuffer(plain, np.float64, count, at)
+    except (struct.error, ValueError, IndexError, cramjam.DecompressionError) as error:
+        raise DamagedError(str(error)) from error
+
+
+def encode_times(times: Times, base: int, level: int = SMALL) -> bytes:
+    """Return the bytes of times after the start of a window."""
+    offsets = times - base
+    if len(offsets) == 1:
+        return bytes([_REGULAR]) + _varint(int(offsets[0])) + _varint(1)
+    steps = np.diff(offsets)
+    step = int(steps[0])
+    if bool((steps == step).all()):
+        return bytes([_REGULAR]) + _varint(int(offsets[0])) + _varint(step)
+    data = bytes(standalone.simple_compress(offsets.astype(np.uint64), _CONFIG[level]))
+    return bytes([_INLINE]) + _varint(len(data)) + data
+
+
+def shared_times(reference: int) -> bytes:
+    """Return the bytes that name times which several chunks of a window share."""
+    return bytes([_SHARED]) + _varint(reference)
+
+
+def encode_chunk(
+    identity: int, times: bytes, columns: Mapping[str, Values], codec: Codec = "pcodec", level: int = SMALL
+) -> bytes:
+    """Return the bytes of a chunk. Its identity is part of the checksum."""
+    mask = 0
+    parts = [_varint(len(next(iter(columns.values())))), times]
+    for bit, name in enumerate(COLUMNS):
+        if name in columns:
+            mask |= 1 << bit
+            data = encode_values(columns[name], codec, level)
+            parts += [_varint(len(data)), data]
+    body = b"".join(parts)
+    return _CHUNK.pack(_VERSION, _checksum(identity, mask, body), mask) + body
+
+
+def decode_chunk(
+    identity: int, data: bytes, base: int, times: Mapping[int, Times], wanted: Sequence[str] | None = None
+) -> Chunk:
+    """Return the times and the wanted columns of a chunk; None: all of them.
+
+    Args:
+        identity: the number under which the chunk is stored.
+        data: its bytes.
+        base: the start of its window.
+        times: times that several chunks of the window share, by reference.
+        wanted: names of columns. A column that the chunk does not have is left out.
+
+    Raises:
+        DamagedError: the bytes are damaged, or the shared times are.
+    """
+    try:
+        version, checksum, mask = _CHUNK.unpack_from(data)
+        body = data[_CHUNK.size :]
+        if version != _VERSION or _checksum(identity, mask, body) != checksum:
+            raise DamagedError("wrong checksum")
+        count, at = _read_varint(body, 0)
+        found, at = _decode_times(body, at, count, base, times)
+        columns = {}
+        for bit, name in enumerate(COLUMNS):
+            if mask >> bit & 1:
+                size, at = _read_varint(body, at)
+                if wanted is None or name in wanted:
+                    columns[name] = decode_values(body[at : at + size], count)
+                at += size
+        return Chunk(found, columns)
+    except (struct.error, ValueError, IndexError, TypeError, RuntimeError, cramjam.DecompressionError) as error:
+        raise DamagedError(str(error)) from error
+
+
+def shared_reference(data: bytes) -> int | None:
+    """Return the reference to shared times that a chunk has, if any."""
+    _, at = _read_varint(data, _CHUNK.size)
+    return _read_varint(data, at + 1)[0] if data[at] == _SHARED else None
+
+
+def point_count(data: bytes) -> int:
+    """Return the number of points of a chunk without decoding it."""
+    return _read_varint(data, _CHUNK.size)[0]
+
+
+def encode_values(values: Values, codec: Codec, level: int) -> bytes:
+    """Return the bytes of a column: the shortest form that gives back every bit."""
+    bits = values.view(np.uint64)
+    if bool((bits == bits[0]).all()):
+        return bytes([_CONSTANT]) + bits[:1].tobytes()
+    if codec == "pcodec":
+        scaled = _as_integers(values)
+        if scaled is not None:
+            exponent, integers = scaled
+            data = bytes(standalone.simple_compress(integers, _CONFIG[level]))
+            if bool((standalone.simple_decompress(data) == integers).all()):
+                return bytes([_INTEGERS, exponent]) + data
+        else:
+            data = bytes(standalone.simple_compress(values, _CONFIG[level]))
+            if bool((standalone.simple_decompress(data).view(np.uint64) == bits).all()):
+                return bytes([_FLOATS]) + data
+    return bytes([_ZSTD]) + bytes(cramjam.zstd.compress(values.tobytes(), 6))
+
+
+def decode_values(data: bytes, count: int) -> Values:
+    """Return the values of a column.
+
+    Raises:
+        DamagedError: the column has another number of values.
+    """
+    kind = data[0]
+    if kind == _CONSTANT:
+        return np.full(count, np.frombuffer(data, np.float64, 1, 1)[0])
+    values: Values
+    if kind == _INTEGERS:
+        values = standalone.simple_decompress(data[2:]).astype(np.float64)
+        if data[1]:
+            values /= _SCALES[data[1]]
+    elif kind == _FLOATS:
+        values = standalone.simple_decompress(data[1:])
+    elif kind == _ZSTD:
+        values = np.frombuffer(bytes(cramjam.zstd.decompress(data[1:])), np.float64)
+    else:
+        raise DamagedError(f"unknown encoding {kind}")
+    if len(values) != count:
+        raise DamagedError(f"{len(values)} values instead of {count}")
+    return values
+
+
+def _as_integers(values: Values) -> tuple[int, NDArray[np.int64]] | None:
+    """Return the values as integers and the power of ten that divides them; None: they are not such decimals."""
+    largest = float(np.abs(values).max())
+    for exponent, scale in enumerate(_SCALES):
+        if not largest * scale < _LARGEST:  # also for NaN
+            return None
+        rounded = np.rint(values * scale)
+        if bool(((rounded / scale).view(np.uint64) == values.view(np.uint64)).all()):
+            integers = rounded.astype(np.int64)
+            negative_zero = bool((integers.astype(np.float64).view(np.uint64) != rounded.view(np.uint64)).any())
+            return None if negative_zero else (exponent, integers)
+    return None
+
+
+def _decode_times(body: bytes, at: int, count: int, base: int, shared: Mapping[int, Times]) -> tuple[Times, int]:
+    kind = body[at]
+    at += 1
+    if kind == _REGULAR:
+        first, at = _read_varint(body, at)
+        step, at = _read_varint(body, at)
+        return np.arange(count, dtype=np.int64) * step + (base + first), at
+    size, at = _read_varint(body, at)
+    if kind == _SHARED:
+        if size not in shared:
+            raise DamagedError(f"shared times {size} are missing or damaged")
+        times = shared[size]
+    elif kind == _INLINE:
+        times = standalone.simple_decompress(body[at : at + size]).astype(np.int64) + base
+        at += size
+    else:
+        raise DamagedError(f"unknown encoding {kind}")
+    if len(times) != count:
+        raise DamagedError(f"{len(times)} times instead of {count}")
+    return times, at
+
+
+def _checksum(identity: int, mask: int, body: bytes) -> int:
+    return zlib.crc32(body, zlib.crc32(_ID.pack(identity) + bytes([mask])))
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7

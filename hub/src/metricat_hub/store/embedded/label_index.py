@@ -1,0 +1,164 @@
+"""The index of active series in memory: labels to numbers, and for each label value the numbers that have it."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from metricat_hub.model.errors import InvalidQueryError
+from metricat_hub.model.regex import RegexError, compile_anchored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.ports import Matcher
+
+Found: TypeAlias = "NDArray[np.int32]"
+
+_EMPTY: Found = np.zeros(0, np.int32)
+_SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
+
+
+def predicate(matcher: Matcher) -> Callable[[str], bool]:
+    """Return a function that returns whether a label value satisfies the matcher.
+
+    Raises:
+        InvalidQueryError: the regular expression is not valid.
+    """
+    if matcher.operator == "=":
+        return lambda value: value == matcher.value
+    if matcher.operator == "!=":
+        return lambda value: value != matcher.value
+    try:
+        full_match = compile_anchored(matcher.value).fullmatch
+    except RegexError as error:
+        raise InvalidQueryError(f"{error}. Correct the matcher of {matcher.name}.") from None
+    if matcher.operator == "=~":
+        return lambda value: full_match(value) is not None
+    return lambda value: full_match(value) is None
+
+
+class LabelIndex:
+    """Not safe for threads: its owner has a lock."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[Labels, int] = {}
+        self.labels: dict[int, Labels] = {}
+        self._postings: dict[str, dict[str, array[int]]] = {}
+        self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        self._all: Found | None = None
+
+    def __len__(self) -> int:
+        """Return the number of series."""
+        return len(self.labels)
+
+    def add(self, labels: Labels, number: int) -> None:
+        """Add a series. Equal pairs of label and value share one object, because most series repeat them."""
+        labels = tuple(self._pairs.setdefault(pair, pair) for pair in labels)
+        self.numbers[labels] = number
+        self.labels[number] = labels
+        self._all = None
+        for name, value in labels:
+            numbers = self._postings.setdefault(name, {}).setdefault(value, array("i"))
+            if not numbers or numbers[-1] < number:
+                numbers.append(number)
+            else:
+                numbers.insert(bisect_left(numbers, number), number)
+
+    def remove(self, number: int) -> None:
+        """Remove a series."""
+        labels = self.labels.pop(number)
+        del self.numbers[labels]
+        self._all = None
+        for name, value in labels:
+            values = self._postings[name]
+            numbers = values[value]
+            del numbers[bisect_left(numbers, number)]
+            if not numbers:
+                del values[value]
+                self._pairs.pop((name, value), None)
+                if not values:
+                    del self._postings[name]
+
+    def names(self) -> list[str]:
+        """Return the label names, not sorted."""
+        return list(self._postings)
+
+    def values(self, name: str) -> list[str]:
+        """Return the values of a label, not sorted."""
+        return list(self._postings.get(name, ()))
+
+    def match(self, matchers: Sequence[Matcher]) -> Found:
+        """Return the numbers of the series that match every matcher, in ascending order."""
+        found: Found | None = None
+        for matcher in sorted(matchers, key=self._cost):
+            found = self._all_numbers() if found is None and predicate(matcher)("") else found
+            found = self._narrow(found, matcher)
+            if not len(found):
+                break
+        return self._all_numbers() if found is None else found
+
+    def _cost(self, matcher: Matcher) -> tuple[int, int]:
+        """Sort matchers: the most selective equality first, and those that an empty value satisfies last."""
+        if predicate(matcher)(""):
+            return 2, 0
+        if matcher.operator == "=":
+            return 0, len(self._postings.get(matcher.name, {}).get(matcher.value, ()))
+        return 1, len(self._postings.get(matcher.name, ()))
+
+    def _narrow(self, found: Found | None, matcher: Matcher) -> Found:
+        """Return those of the found series that match; None: of all series."""
+        values = self._postings.get(matcher.name, {})
+        accepts = predicate(matcher)
+        if found is not None and len(found) <= len(values):
+            name = matcher.name
+            kept = [at for at in found.tolist() if accepts(_value(self.labels[at], name))]
+            return np.array(kept, np.int32)
+        if accepts(""):
+            without = self._union_of(values, (value for value in values if not accepts(value)))
+            return _EMPTY if found is None else found[~_among(found, without)]
+        if matcher.operator == "=":
+            matched = _as_array(values[matcher.value]) if matcher.value in values else _EMPTY
+        elif matcher.operator == "=~" and not _SPECIAL.search(matcher.value):
+            plain = sorted(set(matcher.value.split("|")))
+            matched = self._union_of(values, (value for value in plain if value in values))
+        else:
+            matched = self._union_of(values, (value for value in values if accepts(value)))
+        return matched if found is None else found[_among(found, matched)]
+
+    @staticmethod
+    def _union_of(values: dict[str, array[int]], chosen: Iterable[str]) -> Found:
+        arrays = [_as_array(values[value]) for value in chosen]
+        if len(arrays) < 2:
+            return arrays[0] if arrays else _EMPTY
+        return np.sort(np.concatenate(arrays))
+
+    def _all_numbers(self) -> Found:
+        if self._all is None:
+            self._all = np.sort(np.fromiter(self.labels, np.int32, len(self.labels)))
+        return self._all
+
+
+def _value(labels: Labels, name: str) -> str:
+    return next((value for label, value in labels if label == name), "")
+
+
+def _as_array(numbers: array[int]) -> Found:
+    return np.array(numbers, np.int32)
+
+
+def _among(numbers: Found, others: Found) -> NDArray[np.bool_]:
+    """Return for each number whether it is among the others. Both are sorted."""
+    if not len(others):
+        return np.zeros(len(numbers), np.bool_)
+    at = np.searchsorted(others, numbers)
+    at[at == len(others)] = 0
+    among: NDArray[np.bool_] = others[at] == numbers
+    return among

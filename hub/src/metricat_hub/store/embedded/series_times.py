@@ -1,0 +1,73 @@
+"""The first and the newest sample time of each active series, by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cramjam
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.samples import Times
+
+_NEVER = np.iinfo(np.int64).max
+
+
+class SeriesTimes:
+    """Not safe for threads: its owner has a lock."""
+
+    def __init__(self) -> None:
+        self.newest: Times = np.zeros(1024, np.int64)
+        """0: a series without samples."""
+        self.first: Times = np.full(1024, _NEVER, np.int64)
+        self.active: NDArray[np.bool_] = np.zeros(1024, np.bool_)
+
+    def add(self, number: int, first: int = _NEVER, newest: int = 0) -> None:
+        """Add a series."""
+        if number >= len(self.newest):
+            more = max(len(self.newest), number + 1 - len(self.newest))
+            self.newest = np.concatenate([self.newest, np.zeros(more, np.int64)])
+            self.first = np.concatenate([self.first, np.full(more, _NEVER, np.int64)])
+            self.active = np.concatenate([self.active, np.zeros(more, np.bool_)])
+        self.active[number] = True
+        self.first[number] = first
+        self.newest[number] = newest
+
+    def known(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return for each number whether it is an active series."""
+        possible = (numbers >= 0) & (numbers < len(self.active))
+        if bool(possible.all()):
+            return self.active[numbers]
+        possible[possible] = self.active[numbers[possible]]
+        return possible
+
+    def update(self, numbers: NDArray[np.int32], times: Times) -> None:
+        """Take new samples into account. They are sorted by series, then by time."""
+        np.maximum.at(self.newest, numbers, times)
+        np.minimum.at(self.first, numbers, times)
+
+    def update_in_order(self, numbers: NDArray[np.int32], times: Times) -> None:
+        """Take new samples into account, each of another series and newer than that series."""
+        self.newest[numbers] = times
+        fresh = self.first[numbers] == _NEVER
+        if bool(fresh.any()):
+            self.first[numbers[fresh]] = times[fresh]
+
+    def encode(self) -> bytes:
+        """Return the times of all active series as bytes."""
+        numbers = np.flatnonzero(self.active).astype(np.int32)
+        columns = (numbers.tobytes(), self.first[numbers].tobytes(), self.newest[numbers].tobytes())
+        return bytes(cramjam.zstd.compress(b"".join(columns), 1))
+
+    def restore(self, data: bytes) -> None:
+        """Set the times from these bytes, for series that have been added."""
+        plain = bytes(cramjam.zstd.decompress(data))
+        count = len(plain) // 20
+        numbers = np.frombuffer(plain, np.int32, count)
+        first = np.frombuffer(plain, np.int64, count, 4 * count)
+        newest = np.frombuffer(plain, np.int64, count, 12 * count)
+        known = self.known(numbers.astype(np.int64))
+        self.first[numbers[known]] = first[known]
+        self.newest[numbers[known]] = newest[known]
