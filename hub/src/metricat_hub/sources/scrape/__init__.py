@@ -1,1 +1,1 @@
-"""The scraper of Prometheus targets."""
+"""The scraper of Prometheus targets: `config_file` reads a configuration, `scraper.Scraper` runs it."""

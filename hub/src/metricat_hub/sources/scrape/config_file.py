@@ -1,0 +1,430 @@
+"""Reader of ``scrape_configs`` in YAML, with Prometheus' keys. A key that is not supported is an error, not ignored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+
+from metricat_agent.config.hints import nearest
+from metricat_agent.config.yaml_text import Node, YamlError, read_file
+from metricat_hub.model.errors import HubError
+from metricat_hub.model.regex import RegexError
+from metricat_hub.sources.scrape.config import (
+    PROTOCOLS,
+    Authorization,
+    BasicAuth,
+    Credentials,
+    FileDiscovery,
+    Job,
+    Protocol,
+    ScrapeConfig,
+    TargetGroup,
+    TlsConfig,
+)
+from metricat_hub.sources.scrape.credentials import TLS_VERSIONS
+from metricat_hub.sources.scrape.relabel import ACTIONS, Rule, check
+from metricat_hub.sources.scrape.units import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+T = TypeVar("T")
+_LIMITS = {
+    "sample_limit": "samples",
+    "label_limit": "labels",
+    "label_name_length_limit": "label_name_length",
+    "label_value_length_limit": "label_value_length",
+}
+_COMMON = ("scrape_interval", "scrape_timeout", "scrape_protocols", "body_size_limit", "target_limit", *_LIMITS)
+"""Keys of a job that the section ``global`` may set for all jobs."""
+_JOB = (
+    *("job_name", "scheme", "metrics_path", "params", "honor_labels", "honor_timestamps", "track_timestamps_staleness"),
+    *("enable_compression", "follow_redirects", "enable_http2", "fallback_scrape_protocol", "tls_config", "basic_auth"),
+    *("authorization", "bearer_token", "bearer_token_file", "static_configs", "file_sd_configs", "relabel_configs"),
+    "metric_relabel_configs",
+)
+_UNSUPPORTED = frozenset(
+    (
+        *("oauth2", "proxy_url", "proxy_from_environment", "no_proxy", "proxy_connect_header", "http_headers"),
+        *("scrape_native_histograms", "always_scrape_classic_histograms", "convert_classic_histograms_to_nhcb"),
+        *("native_histogram_bucket_limit", "native_histogram_min_bucket_factor", "scrape_failure_log_file"),
+        *("keep_dropped_targets", "metric_name_validation_scheme", "metric_name_escaping_scheme"),
+        *("extra_scrape_metrics", "evaluation_interval", "rule_query_offset", "query_log_file", "external_labels"),
+        *("username_ref", "password_ref", "credentials_ref", "cert_ref", "key_ref", "ca_ref", "cert", "key"),
+        *("alerting", "rule_files", "remote_write", "remote_read", "storage", "tracing", "otlp", "runtime"),
+        "scrape_config_files",
+    )
+)
+"""Settings of Prometheus without an equivalent here."""
+_REMEDIES = {
+    "cert": "write the certificate to a file and give its path in cert_file",
+    "key": "write the key to a file and give its path in key_file",
+    "external_labels": "remove it, or set the labels with relabel_configs",
+    "scrape_config_files": "write the jobs in this file",
+}
+
+
+class ScrapeConfigError(HubError):
+    """A scrape configuration that cannot be used. The message has file, line, key, value and remedy."""
+
+
+class _Section:
+    """A mapping of the file, of which each key is read once."""
+
+    def __init__(self, node: Node, path: str, file: str, known: Iterable[str]) -> None:
+        self.file, self.path, self.line = file, path, node.line
+        self.values: Mapping[str, Node] = {} if node.is_null else _mapping(node, path, file)
+        known = tuple(known)
+        for key, value in self.values.items():
+            if key not in known:
+                self._unknown(key, value, known)
+
+    def _unknown(self, key: str, value: Node, known: Sequence[str]) -> NoReturn:
+        if key in _UNSUPPORTED or key.endswith("_sd_configs"):
+            remedy = _REMEDIES.get(key, "remove it")
+            if key.endswith("_sd_configs"):
+                remedy = "use static_configs or file_sd_configs"
+            fail(self.file, value.line, f"{self.path}{key}", f"this setting of Prometheus is not supported; {remedy}")
+        similar = nearest(key, known)
+        remedy = f"did you mean {similar}?" if similar else f"use one of {', '.join(sorted(known))}"
+        fail(self.file, value.line, f"{self.path}{key}", f"unknown key; {remedy}")
+
+    def fail(self, key: str, why: str) -> NoReturn:
+        """Raise the error about a key."""
+        node = self.values.get(key)
+        fail(self.file, node.line if node else self.line, f"{self.path}{key}", why)
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return the text of a key, or the default."""
+        node = self.values.get(key)
+        if node is None or node.is_null:
+            return default
+        if not isinstance(node.value, str):
+            self.fail(key, "not a text; write one value")
+        return node.value
+
+    def parsed(self, key: str, parse: Callable[[str], T], default: T) -> T:
+        """Return the parsed text of a key, or the default."""
+        text = self.text(key)
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self.fail(key, str(error))
+
+    def switch(self, key: str, *, default: bool) -> bool:
+        """Return a boolean."""
+        return self.parsed(key, _boolean, default)
+
+    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
+        """Return one of some words."""
+        text = self.text(key, default)
+        if text and text not in choices:
+            self.fail(key, f"unknown value '{text}'; write one of {', '.join(choices)}")
+        return text
+
+    def items(self, key: str) -> list[Node]:
+        """Return the items of a list, empty without the key."""
+        node = self.values.get(key)
+        if node is None or node.is_null:
+            return []
+        if isinstance(node.value, str) or not _is_list(node):
+            self.fail(key, "not a list; write its items as - ITEM")
+        return list(cast("Sequence[Node]", node.value))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """Return a list of texts."""
+        found = []
+        for node in self.items(key):
+            if not isinstance(node.value, str):
+                fail(self.file, node.line, f"{self.path}{key}", "not a text; write one value an item")
+            found.append("" if node.is_null else node.value)
+        return tuple(found)
+
+    def sections(self, key: str, known: Iterable[str]) -> list[_Section]:
+        """Return the mappings of a list."""
+        known = tuple(known)
+        return [
+            _Section(node, f"{self.path}{key}[{place}].", self.file, known)
+            for place, node in enumerate(self.items(key))
+        ]
+
+    def section(self, key: str, known: Iterable[str]) -> _Section | None:
+        """Return the mapping of a key, None without it."""
+        node = self.values.get(key)
+        return None if node is None else _Section(node, f"{self.path}{key}.", self.file, known)
+
+
+def fail(file: str, line: int, key: str, why: str) -> NoReturn:
+    """Raise the error about a value of the file."""
+    raise ScrapeConfigError(f"{file}: line {line}: {key}: {why}")
+
+
+def _is_list(node: Node) -> bool:
+    return node.kind == "seq"
+
+
+def _mapping(node: Node, path: str, file: str) -> Mapping[str, Node]:
+    if node.kind != "map":
+        fail(file, node.line, path.rstrip(".") or "the file", "not a mapping; write KEY: VALUE lines")
+    return cast("Mapping[str, Node]", node.value)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError(f"invalid value '{text}'; write true or false")
+    return text.lower() == "true"
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(f"invalid number '{text}'; write a whole number, for example 10000")
+    return int(text)
+
+
+def _duration(text: str) -> int:
+    value = parse_duration(text)
+    if not value:
+        raise ValueError(f"the duration '{text}' is 0; write for example 15s")
+    return value
+
+
+def read_scrape_file(path: str) -> ScrapeConfig:
+    """Return the configuration in a file of its own, with the keys ``global`` and ``scrape_configs``.
+
+    Raises:
+        ScrapeConfigError: the file cannot be used.
+    """
+    try:
+        root = read_file(path)
+    except YamlError as error:
+        raise ScrapeConfigError(f"{path}: {error}") from None
+    return ScrapeConfig() if root is None else parse_scrape_config(root, path)
+
+
+def parse_scrape_config(root: Node, file: str) -> ScrapeConfig:
+    """Return the configuration in a mapping with the keys ``global`` and ``scrape_configs``.
+
+    Args:
+        root: the mapping.
+        file: the path for messages. Relative paths in the configuration start at its folder.
+
+    Raises:
+        ScrapeConfigError: the configuration cannot be used.
+    """
+    top = _Section(root, "", file, ("global", "scrape_configs"))
+    common = _common(top.section("global", _COMMON), Job(""))
+    jobs: dict[str, Job] = {}
+    for section in top.sections("scrape_configs", (*_COMMON, *_JOB)):
+        job = _job(section, common)
+        if job.job_name in jobs:
+            section.fail("job_name", f"two jobs have the name '{job.job_name}'; rename one of them")
+        jobs[job.job_name] = job
+    return ScrapeConfig(tuple(jobs.values()))
+
+
+def _common(section: _Section | None, default: Job) -> Job:
+    """Return the default with the keys that jobs and the section ``global`` have in common."""
+    if section is None:
+        return default
+    limits = replace(
+        default.limits,
+        body_size=section.parsed("body_size_limit", parse_size, default.limits.body_size),
+        **{name: section.parsed(key, _whole, getattr(default.limits, name)) for key, name in _LIMITS.items()},
+    )
+    protocols = section.texts("scrape_protocols")
+    if unknown := [one for one in protocols if one not in PROTOCOLS]:
+        section.fail("scrape_protocols", f"'{unknown[0]}' is not supported; use {', '.join(PROTOCOLS)}")
+    if len(set(protocols)) < len(protocols):
+        section.fail("scrape_protocols", "a format is given twice; remove one of them")
+    return replace(
+        default,
+        scrape_interval=section.parsed("scrape_interval", _duration, default.scrape_interval),
+        scrape_timeout=section.parsed("scrape_timeout", _duration, default.scrape_timeout),
+        protocols=cast("tuple[Protocol, ...]", protocols) or default.protocols,
+        limits=limits,
+        target_limit=section.parsed("target_limit", _whole, default.target_limit),
+    )
+
+
+def _job(section: _Section, default: Job) -> Job:
+    name = section.text("job_name")
+    if not name:
+        section.fail("job_name", "missing; write a name")
+    job = _common(section, default)
+    if job.scrape_timeout > job.scrape_interval:
+        if section.text("scrape_timeout"):
+            section.fail("scrape_timeout", "above scrape_interval; lower it")
+        job = replace(job, scrape_timeout=job.scrape_interval)
+    if section.switch("enable_http2", default=False):
+        section.fail("enable_http2", "HTTP/2 is not supported; write false, or remove it")
+    plain = Job(name)
+    fallback = section.choice("fallback_scrape_protocol", tuple(PROTOCOLS), "")
+    relabel = _rules(section, "relabel_configs")
+    return replace(
+        job,
+        job_name=name,
+        scheme=section.choice("scheme", ("http", "https"), plain.scheme),
+        metrics_path=section.text("metrics_path", plain.metrics_path),
+        params=_params(section),
+        honor_labels=section.switch("honor_labels", default=plain.honor_labels),
+        honor_timestamps=section.switch("honor_timestamps", default=plain.honor_timestamps),
+        track_timestamps_staleness=section.switch(
+            "track_timestamps_staleness", default=plain.track_timestamps_staleness
+        ),
+        enable_compression=section.switch("enable_compression", default=plain.enable_compression),
+        follow_redirects=section.switch("follow_redirects", default=plain.follow_redirects),
+        fallback_protocol=cast("Protocol", fallback) if fallback else None,
+        tls=_tls(section),
+        basic_auth=_basic_auth(section),
+        authorization=_authorization(section),
+        static_groups=tuple(
+            _group(one, "", check_address=not relabel) for one in section.sections("static_configs", _GROUP)
+        ),
+        file_discoveries=tuple(
+            _files(one) for one in section.sections("file_sd_configs", ("files", "refresh_interval"))
+        ),
+        relabel=relabel,
+        metric_relabel=_rules(section, "metric_relabel_configs"),
+    )
+
+
+_GROUP = ("targets", "labels")
+
+
+def _params(section: _Section) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    node = section.values.get("params")
+    if node is None or node.is_null:
+        return ()
+    inner = _Section(
+        node, f"{section.path}params.", section.file, _mapping(node, f"{section.path}params", section.file)
+    )
+    return tuple((name, inner.texts(name)) for name in inner.values)
+
+
+def _group(section: _Section, source: str, *, check_address: bool = True) -> TargetGroup:
+    targets = section.texts("targets")
+    for target in targets:
+        if check_address and "/" in target:
+            section.fail("targets", f"invalid address '{target}'; write HOST:PORT, and the path in metrics_path")
+    node = section.values.get("labels")
+    labels: tuple[tuple[str, str], ...] = ()
+    if node is not None and not node.is_null:
+        names = _mapping(node, f"{section.path}labels", section.file)
+        inner = _Section(node, f"{section.path}labels.", section.file, names)
+        labels = tuple((name, inner.text(name)) for name in names)
+        if "" in names:
+            section.fail("labels", "an empty name of a label; write NAME: VALUE lines")
+    return TargetGroup(targets, labels, source)
+
+
+def parse_groups(root: Node | None, file: str) -> tuple[TargetGroup, ...]:
+    """Return the target groups of a discovery file, a list of mappings in YAML or JSON; raise `ScrapeConfigError`."""
+    if root is None:
+        return ()
+    if not _is_list(root):
+        fail(file, root.line, "the file", "not a list; write - targets: [HOST:PORT]")
+    nodes = cast("Sequence[Node]", root.value)
+    return tuple(_group(_Section(node, f"[{at}].", file, _GROUP), file) for at, node in enumerate(nodes))
+
+
+def _files(section: _Section) -> FileDiscovery:
+    section.parsed("refresh_interval", _duration, 0)
+    files = section.texts("files")
+    if not files:
+        section.fail("files", "missing; write the path of at least one file")
+    for file in files:
+        if not file.endswith((".yml", ".yaml", ".json")):
+            section.fail("files", f"invalid path '{file}'; end it with .yml, .yaml or .json")
+        if "*" in str(Path(file).parent):
+            section.fail("files", f"invalid path '{file}'; write * only in the last part")
+    return FileDiscovery(tuple(_path(section, file) for file in files))
+
+
+def _path(section: _Section, path: str) -> str:
+    """Return a path of the configuration, relative to the folder of the file."""
+    return str(Path(section.file).absolute().parent / path) if path else ""
+
+
+def _tls(section: _Section) -> TlsConfig:
+    inner = section.section(
+        "tls_config",
+        ("ca", "ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify", "min_version", "max_version"),
+    )
+    if inner is None:
+        return TlsConfig()
+    made = TlsConfig(
+        ca=inner.text("ca"),
+        ca_file=_path(inner, inner.text("ca_file")),
+        cert_file=_path(inner, inner.text("cert_file")),
+        key_file=_path(inner, inner.text("key_file")),
+        server_name=inner.text("server_name"),
+        insecure_skip_verify=inner.switch("insecure_skip_verify", default=False),
+        min_version=inner.choice("min_version", TLS_VERSIONS, ""),
+        max_version=inner.choice("max_version", TLS_VERSIONS, ""),
+    )
+    if made.ca and made.ca_file:
+        inner.fail("ca", "cannot be combined with ca_file; remove one of them")
+    if bool(made.cert_file) != bool(made.key_file):
+        inner.fail("cert_file" if made.cert_file else "key_file", "give both cert_file and key_file")
+    if made.max_version and made.max_version < (made.min_version or "TLS12"):
+        inner.fail("max_version", f"'{made.max_version}' is below min_version; raise it")
+    return made
+
+
+def _credentials(section: _Section, key: str) -> Credentials:
+    value, file = section.text(key), section.text(f"{key}_file")
+    if value and file:
+        section.fail(key, f"cannot be combined with {key}_file; remove one of them")
+    return Credentials(value, _path(section, file))
+
+
+def _basic_auth(section: _Section) -> BasicAuth | None:
+    inner = section.section("basic_auth", ("username", "username_file", "password", "password_file"))
+    if inner is None:
+        return None
+    return BasicAuth(_credentials(inner, "username"), _credentials(inner, "password"))
+
+
+def _authorization(section: _Section) -> Authorization | None:
+    inner = section.section("authorization", ("type", "credentials", "credentials_file"))
+    bearer = _credentials(section, "bearer_token")
+    if (inner or bearer.value or bearer.file) and "basic_auth" in section.values:
+        section.fail("basic_auth", "cannot be combined with authorization or bearer_token; remove one of them")
+    if inner is None:
+        return Authorization(bearer) if bearer.value or bearer.file else None
+    if bearer.value or bearer.file:
+        section.fail("authorization", "cannot be combined with bearer_token; remove one of them")
+    kind = inner.text("type", "Bearer").strip()
+    if kind.lower() == "basic":
+        inner.fail("type", "'basic' is not supported here; use basic_auth")
+    return Authorization(_credentials(inner, "credentials"), kind)
+
+
+def _rules(section: _Section, key: str) -> tuple[Rule, ...]:
+    known = ("action", "source_labels", "separator", "regex", "modulus", "target_label", "replacement")
+    found = []
+    for inner in section.sections(key, known):
+        plain = Rule()
+        action = inner.text("action", plain.action).lower()
+        if action not in ACTIONS:
+            inner.fail("action", f"unknown value '{action}'; write one of {', '.join(ACTIONS)}")
+        given = inner.values
+        try:
+            rule = Rule(
+                action=action,
+                source_labels=inner.texts("source_labels"),
+                separator=inner.text("separator") if "separator" in given else plain.separator,
+                regex=inner.text("regex") if "regex" in given else plain.regex,
+                modulus=inner.parsed("modulus", _whole, 0),
+                target_label=inner.text("target_label"),
+                replacement=inner.text("replacement") if "replacement" in given else plain.replacement,
+            )
+        except RegexError as error:
+            inner.fail("regex", f"{error}; correct it")
+        if problem := check(rule):
+            inner.fail("action", problem)
+        found.append(rule)
+    return tuple(found)

@@ -1,0 +1,279 @@
+"""HTTP/1.1 client for scrapes: one request at a time on a connection that stays open between scrapes.
+
+A thin use of httptools, the parser that the hub's server loads anyway. docs/design/0030-scraper.md has the comparison
+with aiohttp, httpx and http.client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import httptools
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+_MOST_HEADER_BYTES = 256 * 1024
+_MOST_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+
+
+class FetchError(Exception):
+    """A request without a usable response. The message says why."""
+
+
+@dataclass(slots=True)
+class Response:
+    """A response as received."""
+
+    status: int = 0
+    reason: str = ""
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a connection leads."""
+
+    scheme: str
+    host: str
+    port: int
+    server_name: str = ""
+    """The name to verify in the certificate, if not the host."""
+
+
+def endpoint_of(url: str, server_name: str = "") -> tuple[Endpoint, str, str]:
+    """Return the endpoint, the value of the header Host, and the path with its query; raise `FetchError`."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise FetchError(f"invalid address in {url}: {error}; write HOST:PORT") from None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise FetchError(f"invalid URL {url}; write http://HOST:PORT/PATH")
+    endpoint = Endpoint(parts.scheme, host, port or (443 if parts.scheme == "https" else 80), server_name)
+    path = parts.path or "/"
+    return endpoint, parts.netloc.rpartition("@")[2], f"{path}?{parts.query}" if parts.query else path
+
+
+class _Connection(asyncio.Protocol):
+    """One connection. The parser calls its methods `on_...`."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.received = False
+        """Whether a part of the response to the current request arrived."""
+        self.closed = False
+        self._parser: httptools.HttpResponseParser | None = None
+        self._waiter: asyncio.Future[Response] | None = None
+        self._response = Response()
+        self._chunks: list[bytes] = []
+        self._size = self._head_size = self._limit = 0
+        self._in_body = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = transport  # type: ignore[assignment]
+
+    async def request(self, data: bytes, limit: int) -> Response:
+        """Send a request and return its response, with a body below the limit; 0: no limit."""
+        if self.transport is None or self.closed:
+            raise FetchError("the connection is closed")
+        self._parser = httptools.HttpResponseParser(self)
+        self._response, self._chunks = Response(), []
+        self._size = self._head_size = 0
+        self._limit, self._in_body, self.received = limit, False, False
+        self._waiter = asyncio.get_running_loop().create_future()
+        self.transport.write(data)
+        try:
+            return await self._waiter
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            self._waiter = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.closed = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what was received; without an open request, close the connection."""
+        if self._parser is None or self._waiter is None or self._waiter.done():
+            self.close()
+            return
+        self.received = True
+        if not self._in_body:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail("the target answers with another protocol")
+        except httptools.HttpParserError as error:
+            if not self._waiter.done():
+                self._fail(f"invalid HTTP response: {error}")
+        if not self._in_body and self._head_size > _MOST_HEADER_BYTES:
+            self._fail(f"the response has more than {_MOST_HEADER_BYTES} bytes of headers")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the response: without a length, the end of the connection ends the body."""
+        self.closed = True
+        if self._waiter is None or self._waiter.done():
+            return
+        headers = self._response.headers
+        if self._in_body and b"content-length" not in headers and b"transfer-encoding" not in headers and exc is None:
+            self.on_message_complete()
+        else:
+            self._fail(f"the target closed the connection{f': {exc}' if exc else ''}")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self._response.headers[name.lower()] = value
+
+    def on_status(self, status: bytes) -> None:
+        """Keep the reason of the status."""
+        self._response.reason += status.decode(errors="replace")
+
+    def on_headers_complete(self) -> None:
+        """Keep the status."""
+        self._in_body = True
+        self._response.status = self._parser.get_status_code() if self._parser else 0
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body, up to the limit."""
+        self._size += len(body)
+        if self._limit and self._size >= self._limit:
+            self._fail(f"the body reaches body_size_limit, which is {self._limit} bytes")
+            return
+        self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        """Return the response."""
+        if self._waiter is None or self._waiter.done():
+            return
+        if 100 <= self._response.status < 200:
+            self._response = Response()
+            self._in_body = False
+            return
+        self._response.body = b"".join(self._chunks)
+        if self._parser is not None and not self._parser.should_keep_alive():
+            self.closed = True
+            if self.transport is not None:
+                self.transport.close()
+        self._waiter.set_result(self._response)
+
+    def _fail(self, why: str) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(FetchError(why))
+
+
+class Client:
+    """Requests of one target. One request at a time."""
+
+    def __init__(self) -> None:
+        self._connection: _Connection | None = None
+        self._endpoint: Endpoint | None = None
+        self._context: ssl.SSLContext | None = None
+
+    def close(self) -> None:
+        """Close the open connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def get(  # noqa: PLR0913 -- the parts of a request
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        credentials: str,
+        context: ssl.SSLContext | None,
+        *,
+        server_name: str,
+        limit: int,
+        redirects: bool,
+    ) -> Response:
+        """Return the response of the URL, after redirects.
+
+        Args:
+            url: where to send the request.
+            headers: headers of the request, apart from Host and Authorization.
+            credentials: the header Authorization, only for the URL's own host; empty: none.
+            context: TLS settings, for https.
+            server_name: the name to verify in the certificate instead of the host's.
+            limit: the bytes that a body must not reach; 0: no limit.
+            redirects: whether to follow redirects.
+
+        Raises:
+            FetchError: there is no usable response.
+        """
+        first = ""
+        for _ in range(_MOST_REDIRECTS + 1):
+            endpoint, host, path = endpoint_of(url, server_name)
+            first = first or host
+            lines = [f"GET {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
+            if credentials and host == first:
+                lines.append(f"Authorization: {credentials}")
+            request = "\r\n".join([*lines, "", ""]).encode()
+            response = await self._send(endpoint, request, context if endpoint.scheme == "https" else None, limit)
+            location = response.headers.get(b"location")
+            if not redirects or response.status not in _REDIRECTS or location is None:
+                return response
+            url = urljoin(url, location.decode(errors="replace"))
+        raise FetchError(f"more than {_MOST_REDIRECTS} redirects")
+
+    async def _send(self, endpoint: Endpoint, request: bytes, context: ssl.SSLContext | None, limit: int) -> Response:
+        kept = self._connection
+        if kept is not None and not kept.closed and self._endpoint == endpoint and self._context is context:
+            try:
+                return await kept.request(request, limit)
+            except FetchError:
+                # The target may close an idle connection at any time. A new connection shows whether it is up.
+                if kept.received:
+                    raise
+        self.close()
+        connection = await _connect(endpoint, context)
+        self._connection, self._endpoint, self._context = connection, endpoint, context
+        return await connection.request(request, limit)
+
+
+async def _connect(endpoint: Endpoint, context: ssl.SSLContext | None) -> _Connection:
+    name = endpoint.server_name or None
+    try:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            _Connection,
+            endpoint.host,
+            endpoint.port,
+            ssl=context,
+            server_hostname=name if context else None,
+        )
+    except (OSError, ValueError) as error:
+        raise FetchError(f"cannot connect to {endpoint.host}:{endpoint.port}: {error}") from None
+    return connection
+
+
+def decompress(body: bytes, limit: int) -> bytes:
+    """Return the content of a gzip body, which must stay below the limit; raise `FetchError`; 0: no limit."""
+    parts: list[bytes] = []
+    size = 0
+    while body:
+        member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            part = member.decompress(body, limit - size if limit else 0)
+        except zlib.error as error:
+            raise FetchError(f"invalid gzip body: {error}") from None
+        size += len(part)
+        if limit and size >= limit:
+            raise FetchError(f"the body reaches body_size_limit, which is {limit} bytes")
+        if not member.eof:
+            raise FetchError("the gzip body is not complete")
+        parts.append(part)
+        body = member.unused_data
+    return b"".join(parts)

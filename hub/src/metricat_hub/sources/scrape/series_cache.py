@@ -1,0 +1,528 @@
+"""The series of one target by their text, so that only new lines of a page are parsed in full.
+
+Three ways to read a page, each a fallback of the one before:
+
+1. The page has the lines of the last one, apart from the values: only the values are converted.
+2. Most lines are known: the text before the value leads to the series by a dictionary. Unknown lines are parsed.
+3. `page.parse` reads the whole page: for errors, values beyond limits, and label values with line breaks.
+
+See docs/design/0030-scraper.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from itertools import compress, repeat
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from metricat_hub.model.labels import from_mapping
+from metricat_hub.sources.scrape import page as pages
+from metricat_hub.sources.scrape.page import Meta, PageError, Sample
+from metricat_hub.sources.scrape.relabel import relabel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.ports import Writer
+    from metricat_hub.model.samples import Numbers, Values
+    from metricat_hub.sources.scrape.target import Target
+
+_DROPPED = -1
+_UNRESOLVED = -2
+_AHEAD = 10 * 60_000
+"""Milliseconds that an explicit timestamp may be ahead of the scrape, as in Prometheus."""
+_NUMBER_CHARACTERS = b"0123456789.eE+-NaInfity"
+_MOST_SHARED = 200_000
+_NO_SLOTS: Numbers = np.empty(0, dtype=np.int64)
+_NO_VALUES: Values = np.empty(0, dtype=np.float64)
+
+_shared_texts: dict[bytes, bytes] = {}
+"""Texts of series, one object for all targets: the agents of a cluster export nearly the same series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a page holds. Slots identify series within the cache."""
+
+    slots: Numbers = field(default_factory=lambda: _NO_SLOTS)
+    values: Values = field(default_factory=lambda: _NO_VALUES)
+    times: NDArray[np.int64] | None = None
+    """Milliseconds; None: all samples have the time of the scrape."""
+    stale: Numbers = field(default_factory=lambda: _NO_SLOTS)
+    """Series of the previous scrape that are not in this one."""
+    total: int = 0
+    """Samples in the page, up to an error."""
+    added: int = 0
+    """Samples after relabelling."""
+    new: int = 0
+    """Series that the previous scrapes did not have."""
+    too_new: int = 0
+    """Samples whose timestamps are too far in the future."""
+    metas: Sequence[Meta] = ()
+    """HELP, TYPE and UNIT lines; empty when the page has the same lines as before."""
+    error: str = ""
+
+
+class _Invalid(Enum):
+    LINE = "a line that is not valid alone"
+
+
+class _Layout(NamedTuple):
+    """The lines of a page apart from the values of its samples."""
+
+    openmetrics: bool
+    heads: tuple[bytes, ...]
+    """What precedes the last space of each line."""
+    is_sample: list[bool]
+    is_other: list[bool]
+    others: tuple[bytes, ...]
+    """What follows the last space of each other line."""
+    kept: NDArray[np.int64] | None
+    """Positions of the samples that are stored, among all samples; None: all."""
+    slots: Numbers
+    total: int
+    added: int
+
+
+class _Known(NamedTuple):
+    """The lines of a page, most of them known."""
+
+    heads: tuple[bytes, ...]
+    slots: list[int | None]
+    """By line; None: not known yet, or not a sample."""
+    values: list[float]
+    """By sample."""
+    is_sample: list[bool]
+    parsed: dict[int, Sample]
+    """The samples of lines that are not known, or have more than a value."""
+
+
+class _Columns:
+    """The samples of one page, as they are collected."""
+
+    def __init__(self) -> None:
+        self.slots: list[int] = []
+        self.values: list[float] = []
+        self.times: dict[int, int] = {}
+        """Explicit timestamps by position in the other lists."""
+        self.kept: list[int] = []
+        """Positions of these samples among all of the page."""
+        self.total = self.added = self.new = self.appended = self.too_new = 0
+        self.metas: list[Meta] = []
+        self.texts: set[bytes] = set()
+        self.seen: set[int] = set()
+
+
+class SeriesCache:
+    """The series of one target. One thread at a time may use it."""
+
+    def __init__(self, target: Target) -> None:
+        job = target.job
+        self._target = dict(target.labels)
+        self._honor_labels = job.honor_labels
+        self._honor_timestamps = job.honor_timestamps
+        self._track_timestamps = job.track_timestamps_staleness
+        self._rules = job.metric_relabel
+        self._limits = job.limits
+        self._slots: dict[bytes, int] = {}
+        self._texts: list[bytes] = []
+        self._kinds: dict[int, bytes] = {}
+        """The type of the metric by slot, where the labels depend on it."""
+        self._pending: dict[int, Labels] = {}
+        """Labels of series whose number the store has not given yet."""
+        self._numbers: Numbers = _NO_SLOTS
+        self._generation = -1
+        self._previous: Numbers = _NO_SLOTS
+        self._layout: _Layout | None = None
+        self._openmetrics = False
+        self._compact: set[bytes] | None = None
+        self._successful = 0
+
+    def __len__(self) -> int:
+        """Return the number of texts of series, including those that relabelling drops."""
+        return len(self._slots)
+
+    def read(self, page: bytes, *, openmetrics: bool, now: int) -> Reading:
+        """Return the samples of a page. An invalid page returns an error, and makes all series stale."""
+        if not page:
+            return Reading(stale=self._replace_previous(_NO_SLOTS))
+        parts = tuple(zip(*map(bytes.rpartition, page.split(b"\n"), repeat(b" ")), strict=True))
+        heads, tails = parts[0], parts[2]
+        return (
+            self._read_same_layout(heads, tails, openmetrics=openmetrics)
+            or self._read_known_lines(heads, tails, openmetrics=openmetrics, now=now)
+            or self._read_all(page, openmetrics=openmetrics, now=now)
+        )
+
+    def fail(self, error: str) -> Reading:
+        """Return the reading of a scrape without a page: all series become stale."""
+        return Reading(stale=self._replace_previous(_NO_SLOTS), error=error)
+
+    def resolve(self, writer: Writer, slots: Numbers) -> Numbers:
+        """Return the store's number of each slot; -1 where the store refused the series."""
+        if self._generation != writer.generation:
+            self._generation = writer.generation
+            self._numbers[:] = _UNRESOLVED
+        if len(self._numbers) < len(self._texts):
+            grown = np.full(len(self._texts) * 5 // 4 + 8, _UNRESOLVED, dtype=np.int64)
+            grown[: len(self._numbers)] = self._numbers
+            self._numbers = grown
+        numbers = self._numbers[slots]
+        if len(numbers) and numbers.min() == _UNRESOLVED:
+            missing = np.unique(slots[numbers == _UNRESOLVED])
+            self._numbers[missing] = writer.resolve([self._labels_of_slot(slot) for slot in missing.tolist()])
+            for slot in missing.tolist():
+                self._pending.pop(slot, None)
+            numbers = self._numbers[slots]
+        return numbers
+
+    def forget_numbers(self, slots: Numbers) -> None:
+        """Resolve these series again before the next use of their numbers."""
+        self._numbers[slots] = _UNRESOLVED
+
+    def retry_stale(self, slots: Numbers) -> None:
+        """Return these series as stale again with the next reading: the store did not get their markers."""
+        self._previous = np.union1d(self._previous, slots)
+
+    def live(self) -> Numbers:
+        """Return the slots of the series that the last scrape had, and that a marker must end."""
+        return self._previous
+
+    def clean(self) -> None:
+        """Remove series that the last page did not have. Call this when its reading is stored."""
+        texts, self._compact = self._compact, None
+        if texts is None or len(texts) == len(self._slots):
+            return
+        kept = [(text, slot) for text, slot in self._slots.items() if text in texts]
+        old = sorted(slot for _, slot in kept if slot != _DROPPED)
+        places = {slot: place for place, slot in enumerate(old)}
+        places[_DROPPED] = _DROPPED
+        self._slots = {text: places[slot] for text, slot in kept}
+        self._texts = [self._texts[slot] for slot in old]
+        self._kinds = {places[slot]: kind for slot, kind in self._kinds.items() if slot in places}
+        self._pending = {places[slot]: labels for slot, labels in self._pending.items() if slot in places}
+        known = np.array([slot for slot in old if slot < len(self._numbers)], dtype=np.int64)
+        self._numbers = self._numbers[known]
+        self._previous = np.array([places[slot] for slot in self._previous.tolist()], dtype=np.int64)
+        if self._layout:
+            moved = np.array([places[slot] for slot in self._layout.slots.tolist()], dtype=np.int64)
+            self._layout = self._layout._replace(slots=moved)
+
+    def _replace_previous(self, slots: Numbers) -> Numbers:
+        """Remember which series are live, and return those that no longer are."""
+        before, self._previous = self._previous, slots
+        if before is slots or not len(before):
+            return _NO_SLOTS
+        return np.setdiff1d(before, slots) if len(slots) else before
+
+    def _read_same_layout(
+        self, heads: tuple[bytes, ...], tails: tuple[bytes, ...], *, openmetrics: bool
+    ) -> Reading | None:
+        layout = self._layout
+        if (
+            layout is None
+            or layout.heads != heads
+            or layout.openmetrics is not openmetrics
+            or tuple(compress(tails, layout.is_other)) != layout.others
+        ):
+            return None
+        values = _values(list(compress(tails, layout.is_sample)))
+        if values is None:
+            return None
+        if layout.kept is not None:
+            values = values[layout.kept]
+        stale = self._replace_previous(layout.slots)
+        return Reading(slots=layout.slots, values=values, stale=stale, total=layout.total, added=layout.added)
+
+    def _read_known_lines(
+        self, heads: tuple[bytes, ...], tails: tuple[bytes, ...], *, openmetrics: bool, now: int
+    ) -> Reading | None:
+        """Return None if `_read_all` has to read the page."""
+        if self._openmetrics is not openmetrics or not self._slots:
+            return None
+        slots = list(map(self._slots.get, heads))
+        tokens = list(tails)
+        parsed: dict[int, Sample] = {}
+        metas: list[Meta] = []
+        is_other = [False] * len(heads)
+        kind, plain = b"", True
+        for at in [at for at, slot in enumerate(slots) if slot is None]:
+            line = heads[at] + b" " + tails[at] if heads[at] else tails[at]
+            entry = self._line(line, kind, openmetrics=openmetrics, last=at >= len(heads) - 2)
+            if isinstance(entry, _Invalid):
+                return None
+            if isinstance(entry, Sample):
+                plain = plain and entry.series == heads[at] and entry.time is None
+                parsed[at] = entry
+                slots[at] = self._slots.get(entry.series)
+                continue
+            is_other[at] = True
+            if entry is not None:
+                kind = entry.kind or kind
+                metas.append(entry)
+        if openmetrics and tails[-1 if tails[-1] else -2] != b"EOF":
+            return None
+        is_sample = [not other for other in is_other]
+        for at, sample in parsed.items():
+            tokens[at] = repr(sample.value).encode()
+        values = _values(list(compress(tokens, is_sample)))
+        if values is None:
+            return None
+        columns = _Columns()
+        columns.metas = metas
+        known = _Known(heads, slots, values.tolist(), is_sample, parsed)
+        if not self._collect(columns, known, now):
+            return None
+        return self._finished(
+            columns,
+            now,
+            _Layout(
+                openmetrics,
+                tuple(map(_shared, heads)),
+                is_sample,
+                is_other,
+                tuple(map(_shared, compress(tails, is_other))),
+                None,
+                _NO_SLOTS,
+                0,
+                0,
+            )
+            if plain
+            else None,
+        )
+
+    def _line(self, line: bytes, kind: bytes, *, openmetrics: bool, last: bool) -> Sample | Meta | _Invalid | None:
+        """Return what a line holds: None without a sample or metadata."""
+        if line.startswith(b"#"):
+            if openmetrics and line == b"# EOF":
+                return None if last else _Invalid.LINE
+            return _meta_line(line, openmetrics=openmetrics)
+        if not line:
+            return None if last or not openmetrics else _Invalid.LINE
+        before, _, last_word = line.rpartition(b" ")
+        series, _, value = before.rpartition(b" ")
+        try:
+            if series in self._slots and (last_word.isdigit() if not openmetrics else True):
+                time = pages.openmetrics_time(last_word) if openmetrics else pages.text_time(last_word)
+                return Sample(series, pages.parse_value(value), time, kind)
+            entry = next(iter(pages.parse(line + b"\n", openmetrics=openmetrics)), None)
+        except PageError:
+            return _Invalid.LINE
+        return entry._replace(kind=kind) if isinstance(entry, Sample) else entry
+
+    def _collect(self, columns: _Columns, lines: _Known, now: int) -> bool:
+        """Collect the samples in the order of the page; return False where `_read_all` has to decide."""
+        heads, slots, values, is_sample, parsed = lines
+        places = list(compress(range(len(heads)), is_sample))
+        if self._limits.samples and len(places) > self._limits.samples:
+            return False
+        if not parsed and len(set(chosen := list(compress(slots, is_sample)))) == len(chosen):
+            known: list[int] = [slot for slot in chosen if slot is not None]
+            columns.total = len(known)
+            columns.texts = set(compress(heads, is_sample))
+            if _DROPPED not in chosen:
+                columns.slots, columns.values, columns.added = known, values, len(known)
+                columns.kept = list(range(len(known)))
+                return True
+        try:
+            columns.total = 0
+            columns.texts = set()
+            for at, value in zip(places, values, strict=True):
+                sample = parsed.get(at) or Sample(heads[at], value, None, b"")
+                self._add(columns, sample, now)
+        except PageError:
+            return False
+        return True
+
+    def _read_all(self, page: bytes, *, openmetrics: bool, now: int) -> Reading:
+        columns = _Columns()
+        error = ""
+        try:
+            for entry in pages.parse(page, openmetrics=openmetrics):
+                if isinstance(entry, Meta):
+                    columns.metas.append(entry)
+                else:
+                    self._add(columns, entry, now)
+        except PageError as problem:
+            error = str(problem)
+        limit = self._limits.samples
+        if not error and limit and columns.appended > limit:
+            error = f"the page has more samples than sample_limit allows, which is {limit}"
+        if error:
+            if len(self._slots) > 2 * self._successful + 1000:
+                self._compact = set()
+                self._layout = None
+            return Reading(
+                stale=self._replace_previous(_NO_SLOTS),
+                total=columns.total,
+                added=columns.added,
+                new=columns.new,
+                error=error,
+            )
+        self._openmetrics = openmetrics
+        return self._finished(columns, now, None)
+
+    def _add(self, columns: _Columns, sample: Sample, now: int) -> None:
+        """Add one sample; raise `PageError` if its series is not valid."""
+        columns.total += 1
+        time = sample.time if self._honor_timestamps else None
+        slot = self._slots.get(sample.series)
+        labels: Labels = ()
+        if slot is None:
+            labels = self._series_labels(sample)
+            if not labels:
+                self._slots[_shared(sample.series)] = slot = _DROPPED
+        if slot is not None:
+            columns.texts.add(sample.series)
+        if slot == _DROPPED:
+            return
+        columns.added += 1
+        if time is None and slot in columns.seen:
+            return  # a duplicate, of which the first one counts
+        columns.appended += 1
+        if self._limits.samples and columns.appended > self._limits.samples:
+            return
+        if time is not None and time > now + _AHEAD:
+            columns.too_new += 1
+            return
+        if slot is None:
+            slot = self._admit(sample, labels)
+            columns.texts.add(sample.series)
+            columns.new += 1
+        columns.seen.add(slot)
+        columns.kept.append(columns.total - 1)
+        if time is not None:
+            columns.times[len(columns.slots)] = time
+        columns.slots.append(slot)
+        columns.values.append(sample.value)
+
+    def _admit(self, sample: Sample, labels: Labels) -> int:
+        slot = len(self._texts)
+        text = _shared(sample.series)
+        self._texts.append(text)
+        self._slots[text] = slot
+        self._pending[slot] = labels
+        if sample.kind in pages.NORMALISED:
+            self._kinds[slot] = sample.kind
+        return slot
+
+    def _labels_of_slot(self, slot: int) -> Labels:
+        if slot in self._pending:
+            return self._pending[slot]
+        sample = Sample(self._texts[slot], 0.0, None, self._kinds.get(slot, b""))
+        return self._series_labels(sample)
+
+    def _series_labels(self, sample: Sample) -> Labels:
+        """Return the labels of a series in the store, without any if a rule drops it; raise `PageError`."""
+        exposed = pages.labels_of(sample.series, sample.kind)
+        labels = dict(exposed)
+        if self._honor_labels:
+            labels = {**self._target, **exposed}
+        else:
+            labels.update(self._target)
+            conflicting = [name for name in self._target if exposed.get(name)]
+            for name in sorted(conflicting, key=len):
+                moved = f"exported_{name}"
+                while labels.get(moved):
+                    moved = f"exported_{moved}"
+                labels[moved] = exposed[name]
+        labels = {name: value for name, value in labels.items() if value}
+        if not relabel(labels, self._rules):
+            return ()
+        if labels and not labels.get("__name__"):
+            raise PageError("relabelling removes the metric name; keep the label __name__, or drop the series")
+        self._check_limits(labels)
+        return from_mapping(labels)
+
+    def _check_limits(self, labels: dict[str, str]) -> None:
+        limits = self._limits
+        metric = labels.get("__name__", "")[:50]
+        if limits.labels and len(labels) > limits.labels:
+            raise PageError(f"{metric} has {len(labels)} labels; label_limit allows {limits.labels}")
+        for name, value in labels.items():
+            if limits.label_name_length and len(name.encode()) > limits.label_name_length:
+                raise PageError(f"the label {name[:50]} of {metric} is longer than label_name_length_limit")
+            if limits.label_value_length and len(value.encode()) > limits.label_value_length:
+                raise PageError(f"the value of the label {name[:50]} of {metric} exceeds label_value_length_limit")
+
+    def _finished(self, columns: _Columns, now: int, layout: _Layout | None) -> Reading:
+        slots = np.array(columns.slots, dtype=np.int64)
+        values = np.array(columns.values, dtype=np.float64)
+        times = tracked = None
+        if columns.times:
+            times = np.full(len(slots), now, dtype=np.int64)
+            places = np.fromiter(columns.times, dtype=np.int64, count=len(columns.times))
+            times[places] = np.fromiter(columns.times.values(), dtype=np.int64, count=len(columns.times))
+            if not self._track_timestamps:
+                tracked = np.unique(np.delete(slots, places))
+        stale = self._replace_previous(slots if tracked is None else tracked)
+        self._compact = columns.texts
+        self._successful = len(columns.texts)
+        self._layout = None
+        if layout:
+            kept = None if len(slots) == columns.total else np.array(columns.kept, dtype=np.int64)
+            self._layout = layout._replace(kept=kept, slots=slots, total=columns.total, added=columns.added)
+        return Reading(
+            slots=slots,
+            values=values,
+            times=times,
+            stale=stale,
+            total=columns.total,
+            added=columns.added,
+            new=columns.new,
+            too_new=columns.too_new,
+            metas=columns.metas,
+        )
+
+
+def _values(tokens: Sequence[bytes]) -> Values | None:
+    """Return the values, or None if one of them is not valid."""
+    try:
+        values = np.fromiter(map(float, tokens), dtype=np.float64, count=len(tokens))
+    except ValueError:
+        return None
+    if b"".join(tokens).translate(None, _NUMBER_CHARACTERS):
+        return None
+    finite = np.isfinite(values)
+    if not finite.all():
+        try:
+            for at in np.flatnonzero(~finite).tolist():
+                pages.parse_value(tokens[at])
+        except PageError:
+            return None
+    return values
+
+
+@lru_cache(maxsize=8192)
+def _meta_line(line: bytes, *, openmetrics: bool) -> Meta | _Invalid | None:
+    """Return the metadata in a line that starts with #, None for a comment."""
+    try:
+        entry = next(iter(pages.parse(line + b"\n", openmetrics=openmetrics)), None)
+    except PageError:
+        return _Invalid.LINE
+    return entry if isinstance(entry, Meta) else None
+
+
+def _shared(text: bytes) -> bytes:
+    if len(_shared_texts) > _MOST_SHARED:
+        _shared_texts.clear()
+    return _shared_texts.setdefault(text, text)
+
+
+def merged(metas: Iterable[Meta]) -> dict[str, dict[str, str]]:
+    """Return type, help and unit by metric name."""
+    found: dict[str, dict[str, str]] = {}
+    for meta in metas:
+        entry = found.setdefault(meta.name, {})
+        if meta.keyword == b"TYPE":
+            entry["type"] = meta.type
+        else:
+            entry[meta.keyword.decode().lower()] = meta.text
+    return found

@@ -1,0 +1,354 @@
+"""The scrapes of one target: when, what is stored, and its status."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metricat_hub import __version__
+from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.labels import from_mapping
+from metricat_hub.model.samples import STALE, Batch
+from metricat_hub.sources.scrape.config import PROTOCOLS
+from metricat_hub.sources.scrape.content_type import is_openmetrics
+from metricat_hub.sources.scrape.http_client import Client, FetchError, Response, decompress
+from metricat_hub.sources.scrape.page import PageError
+from metricat_hub.sources.scrape.series_cache import Reading, SeriesCache
+from metricat_hub.sources.scrape.units import duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.ports import Writer
+    from metricat_hub.model.samples import Numbers, Values
+    from metricat_hub.sources.scrape.clock import Clock
+    from metricat_hub.sources.scrape.config import Job
+    from metricat_hub.sources.scrape.credentials import JobSecrets
+    from metricat_hub.sources.scrape.metadata import MetadataWriter
+    from metricat_hub.sources.scrape.target import Target
+
+_LOG = logging.getLogger(__name__)
+_REPORT = (
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+)
+_TOLERANCE = 20
+"""The most milliseconds by which a timestamp is moved to the planned time: regular timestamps compress better."""
+_LOOPBACK = ("localhost", "127.", "[::1]")
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals since the start."""
+
+    scrapes: int = 0
+    failed_scrapes: int = 0
+    missed_scrapes: int = 0
+    """Scrapes that did not start, because the one before took longer than the interval."""
+    samples: int = 0
+    """Samples that the store accepted."""
+    too_old_samples: int = 0
+    too_new_samples: int = 0
+    conflicting_samples: int = 0
+    """Samples with another value at a time that the store has already."""
+    refused_samples: int = 0
+    """Samples of series that the store refused, because it has as many as its limit allows."""
+    lost_samples: int = 0
+    """Samples that were not stored, because the store was not available."""
+    failed_reloads: int = 0
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all loops of a scraper use."""
+
+    writer: Writer
+    clock: Clock
+    executor: Executor
+    metadata: MetadataWriter
+    counters: Counters = field(default_factory=Counters)
+    store_error: str = ""
+    """Why the store accepts no samples now; empty when it does."""
+
+
+@dataclass(slots=True)
+class Status:
+    """The last scrape of a target."""
+
+    health: str = "unknown"
+    """``up``, ``down`` or ``unknown``."""
+    error: str = ""
+    at: int = 0
+    """Milliseconds; 0 before the first scrape."""
+    duration: float = 0.0
+    """Seconds."""
+
+
+class TargetLoop:
+    """Scrapes one target at its interval."""
+
+    def __init__(
+        self, target: Target, job: Job, secrets: JobSecrets, shared: Shared, *, forced_error: str = ""
+    ) -> None:
+        self.target = target
+        self.job = job
+        self.status = Status()
+        self.forced_error = forced_error
+        """Why no scrape is done, such as too many targets of the job; empty: scrapes are done."""
+        self.live: tuple[int, Numbers] = (-1, np.empty(0, dtype=np.int64))
+        """The store's generation, and the numbers of the series that the last scrape wrote."""
+        self._secrets = secrets
+        self._shared = shared
+        self._client = Client()
+        self._cache = SeriesCache(target)
+        self._report_labels: list[Labels] = [
+            from_mapping({**dict(target.labels), "__name__": name}) for name in _REPORT
+        ]
+        self._report_numbers: Numbers = np.empty(0, dtype=np.int64)
+        self._report_generation = -1
+        self._unique: tuple[Numbers, int] | None = None
+        self._busy = asyncio.Lock()
+        self._headers = {
+            "Accept": _accept(job),
+            "Accept-Encoding": "gzip" if job.enable_compression and not _is_loopback(target.address) else "identity",
+            "User-Agent": f"metricat-hub/{__version__}",
+            "X-Prometheus-Scrape-Timeout-Seconds": f"{target.timeout / 1000:g}",
+        }
+
+    async def run(self, *, at_once: bool = False) -> None:
+        """Scrape until cancelled. A scrape whose samples are being stored is completed."""
+        clock, interval = self._shared.clock, self.target.interval
+        if at_once:
+            await self.scrape(clock.now())
+        planned = self._first(clock.now())
+        while True:
+            now = clock.now()
+            if planned - now > interval:  # the clock was set back
+                planned = self._first(now)
+            await clock.sleep(max(0, planned - now) / 1000)
+            now = clock.now()
+            late = now - planned
+            await self.scrape(planned if 0 <= late <= min(interval // 100, _TOLERANCE) else now)
+            planned += interval
+            if (missed := (clock.now() - planned) // interval) > 0:
+                planned += missed * interval
+                self._shared.counters.missed_scrapes += missed
+
+    def _first(self, now: int) -> int:
+        interval = self.target.interval
+        planned = now - now % interval + self.target.offset()
+        return planned if planned > now else planned + interval
+
+    async def scrape(self, now: int) -> None:
+        """Scrape once, and store the samples with this time."""
+        started = self._shared.clock.monotonic()
+        error, response = self.forced_error, None
+        if not error:
+            try:
+                async with asyncio.timeout(self.target.timeout / 1000):
+                    response = await self._fetch()
+            except TimeoutError:
+                error = f"no complete response within scrape_timeout, which is {duration_text(self.target.timeout)}"
+            except FetchError as problem:
+                error = str(problem)
+        await self._in_thread(lambda: self._ingest(response, error, now, started))
+
+    async def end(self) -> None:
+        """Close the connection; wait until the samples of the last scrape are stored."""
+        self._client.close()
+        async with self._busy:
+            pass
+
+    async def mark_stale(self, live_elsewhere: Callable[[], list[tuple[int, Numbers]]]) -> None:
+        """End all series of a target that was removed, two intervals later, as Prometheus does.
+
+        Series that another target writes by then are left alone.
+        """
+        clock, interval = self._shared.clock, self.target.interval
+        if not self.status.at:
+            return
+        await clock.sleep(max(0, self.status.at + interval - clock.now()) / 1000)
+        time = clock.now()
+        await clock.sleep(interval * 1.1 / 1000)
+        await self._in_thread(lambda: self._store_stale(time, live_elsewhere()))
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        """Run the work in a worker thread to its end, also when this task is cancelled."""
+        async with self._busy:
+            running = asyncio.get_running_loop().run_in_executor(self._shared.executor, work)
+            try:
+                await asyncio.shield(running)
+            except asyncio.CancelledError:
+                await asyncio.wait([running])
+                raise
+
+    async def _fetch(self) -> Response:
+        https = self.target.scheme == "https"
+        if self._secrets.loaded(https=https):
+            authorization, context = self._secrets.load(https=https)
+        else:
+            authorization, context = await asyncio.get_running_loop().run_in_executor(
+                self._shared.executor, lambda: self._secrets.load(https=https)
+            )
+        response = await self._client.get(
+            self.target.url,
+            self._headers,
+            authorization,
+            context,
+            server_name=self.job.tls.server_name,
+            limit=self.job.limits.body_size,
+            redirects=self.job.follow_redirects,
+        )
+        if response.status != 200:
+            raise FetchError(f"server returned HTTP status {response.status} {response.reason}".rstrip())
+        return response
+
+    def _ingest(self, response: Response | None, error: str, now: int, started: float) -> None:
+        """Parse a response and store its samples, in a worker thread."""
+        counters = self._shared.counters
+        try:
+            reading = self._read(response, now) if response is not None else self._cache.fail(error)
+        except Exception as problem:  # noqa: BLE001 -- a bug must cost one target only
+            _LOG.exception("Scrape of %s failed by a bug in the parser", self.target.url)
+            reading = self._cache.fail(f"internal error: {problem}")
+        duration = max(0.0, self._shared.clock.monotonic() - started)
+        counters.scrapes += 1
+        counters.failed_scrapes += bool(reading.error)
+        counters.too_new_samples += reading.too_new
+        self._set_status(Status("down" if reading.error else "up", reading.error, now, duration))
+        report = (not reading.error, duration, reading.total, reading.added, reading.new)
+        try:
+            self._store(reading, now, np.array(report, dtype=np.float64))
+            self._shared.metadata.update(reading.metas)
+        except StoreUnavailableError as problem:
+            counters.lost_samples += len(reading.slots) + len(report)
+            self._cache.retry_stale(reading.stale)
+            if not self._shared.store_error:
+                _LOG.warning("Samples of scrapes are lost, because the store is not available: %s", problem)
+            self._shared.store_error = str(problem)
+            return
+        if self._shared.store_error:
+            _LOG.info("Samples of scrapes are stored again")
+            self._shared.store_error = ""
+        self._cache.clean()
+
+    def _read(self, response: Response, now: int) -> Reading:
+        body = response.body
+        encoding = response.headers.get(b"content-encoding", b"")
+        if encoding not in {b"", b"identity", b"gzip"}:
+            return self._cache.fail(f"the Content-Encoding {encoding.decode(errors='replace')} was not requested")
+        try:
+            if encoding == b"gzip":
+                body = decompress(body, self.job.limits.body_size)
+            openmetrics = bool(body) and is_openmetrics(
+                response.headers.get(b"content-type", b"").decode(errors="replace"), self.job.fallback_protocol
+            )
+        except (FetchError, PageError) as problem:
+            return self._cache.fail(str(problem))
+        return self._cache.read(body, openmetrics=openmetrics, now=now)
+
+    def _set_status(self, status: Status) -> None:
+        before, self.status = self.status, status
+        if status.health == "down" and before.health != "down":
+            _LOG.warning("Target %s of job %s is down: %s", self.target.url, self.job.job_name, status.error)
+        elif status.health == "up" and before.health == "down":
+            _LOG.info("Target %s of job %s is up", self.target.url, self.job.job_name)
+
+    def _store(self, reading: Reading, now: int, report: Values) -> None:
+        """Append all samples of a scrape at once. A series that the store removed is resolved once more."""
+        writer, counters = self._shared.writer, self._shared.counters
+        for last in (False, True):
+            numbers = self._cache.resolve(writer, reading.slots)
+            stale = self._cache.resolve(writer, reading.stale)
+            reported = self._resolve_report()
+            generation = writer.generation
+            values, times = reading.values, reading.times
+            kept = self._distinct(reading, numbers, generation)
+            if kept is not None:
+                numbers, values, times = numbers[kept], values[kept], None if times is None else times[kept]
+            if len(stale):
+                stale = stale[~np.isin(stale, numbers)]
+            series = np.concatenate((numbers, stale, reported))
+            batch = Batch(
+                series,
+                np.full(len(series), now, dtype=np.int64)
+                if times is None
+                else np.concatenate((times, np.full(len(stale) + len(reported), now, dtype=np.int64))),
+                np.concatenate((values, np.full(len(stale), STALE), report)),
+            )
+            if len(series) and series.min() < 0:
+                accepted = series >= 0
+                counters.refused_samples += int(len(series) - accepted.sum())
+                batch = Batch(series[accepted], batch.times[accepted], batch.values[accepted])
+            appended = writer.append(batch)
+            self.live = (generation, np.concatenate((numbers, reported)))
+            counters.samples += appended.accepted
+            counters.too_old_samples += _count(appended.too_old)
+            counters.too_new_samples += _count(appended.too_new)
+            counters.conflicting_samples += _count(appended.conflicting)
+            if last or not _count(appended.unknown):
+                return
+            self._cache.forget_numbers(reading.slots)
+            self._cache.forget_numbers(reading.stale)
+            self._report_generation = -1
+
+    def _distinct(self, reading: Reading, numbers: Numbers, generation: int) -> Numbers | None:
+        """Return the positions of the first sample of each series and time; None: all are distinct.
+
+        Texts may differ and mean the same series, for example by the order of labels.
+        """
+        if self._unique and self._unique[0] is reading.slots and self._unique[1] == generation:
+            return None
+        if reading.times is None:
+            kept = np.unique(numbers, return_index=True)[1]
+        else:
+            kept = np.unique(np.stack((numbers, reading.times)), axis=1, return_index=True)[1]
+        if len(kept) < len(numbers):
+            kept.sort()
+            return kept
+        if reading.times is None:
+            self._unique = (reading.slots, generation)
+        return None
+
+    def _resolve_report(self) -> Numbers:
+        writer = self._shared.writer
+        if self._report_generation != writer.generation:
+            self._report_generation = writer.generation
+            self._report_numbers = writer.resolve(self._report_labels)
+        return self._report_numbers
+
+    def _store_stale(self, time: int, elsewhere: list[tuple[int, Numbers]]) -> None:
+        writer = self._shared.writer
+        try:
+            series = np.concatenate((self._cache.resolve(writer, self._cache.live()), self._resolve_report()))
+            for generation, numbers in elsewhere:
+                if generation == writer.generation:
+                    series = series[~np.isin(series, numbers)]
+            series = np.unique(series[series >= 0])
+            if len(series):
+                writer.append(Batch(series, np.full(len(series), time, dtype=np.int64), np.full(len(series), STALE)))
+        except StoreUnavailableError:
+            self._shared.counters.lost_samples += 1
+
+
+def _count(column: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None) -> int:
+    return 0 if column is None else int(column.sum())
+
+
+def _accept(job: Job) -> str:
+    weight = len(job.protocols) + 1
+    parts = [f"{PROTOCOLS[protocol]};q=0.{weight - place}" for place, protocol in enumerate(job.protocols)]
+    return ",".join([*parts, f"*/*;q=0.{weight - len(job.protocols)}"])
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith(_LOOPBACK)
