@@ -33,7 +33,7 @@ _LOG = logging.getLogger("metricat_agent")
 
 
 def main() -> int:
-    """Run; return 0 after a signal, 1 if the agent cannot listen or print, 2 if a setting cannot be used."""
+    """Run; return the exit status: 1 if the agent cannot listen or print, 2 if a setting cannot be used."""
     table = collectors_for(sys.platform)
     try:
         arguments, notes = translate(sys.argv[1:])

@@ -2,7 +2,7 @@
 
 Python keeps freed tuples for reuse: up to 2,000 of each of twenty lengths, some MiB. A scrape frees other lengths than
 it allocates, and only a full garbage collection releases them. glibc keeps freed memory per thread, in fragments. Both
-are released after every hundredth response, when no client waits. That takes a quarter of a millisecond. See
+are released after every hundredth response has been sent. That takes a quarter of a millisecond. See
 docs/design/0015-what-a-scrape-costs.md.
 """
 

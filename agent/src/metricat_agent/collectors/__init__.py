@@ -1,7 +1,7 @@
 """The collectors: one file for one part of the host.
 
 Each collector declares its families, reads and parses. ``read`` only reads files. ``parse`` is pure: the same text
-gives the same metrics on any machine. A collector does not import another one, and does not depend on scrapes or HTTP.
+gives the same metrics on any machine. Only `portable` imports other collectors. None depends on scrapes or HTTP.
 It catches only exceptions that it can handle: the registry isolates collectors. Collectors return the kernel's counts
 in base units (seconds, bytes). Rates and percentages belong in PromQL.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 T = TypeVar("T")
 POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
-"""The host's ends of pods' virtual links, as network plugins name them. Their series would come and go with pods."""
+"""Devices of pods and of NodeLocal DNSCache, as network plugins name them. Series of pods' devices come and go."""
 
 
 def pattern(text: str) -> re.Pattern[str]:

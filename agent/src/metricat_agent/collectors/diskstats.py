@@ -61,7 +61,7 @@ COLUMNS: tuple[tuple[Family, float], ...] = (
 
 INFO = gauge(
     "node_disk_info",
-    "1, labeled with the hardware of a block device, from udev.",
+    "1, labeled with the hardware of a block device, from udev and sysfs.",
     "device",
     "major",
     "minor",

@@ -21,7 +21,7 @@ ACTIVE = gauge("node_dmmultipath_device_active", "1 if the device is active, 0 i
 SIZE = gauge("node_dmmultipath_device_size_bytes", "Size of the device, in bytes.", *_NAMES)
 PATHS = gauge("node_dmmultipath_device_paths", "Number of paths to the device.", *_NAMES)
 PATHS_ACTIVE = gauge("node_dmmultipath_device_paths_active", "Number of working paths to the device.", *_NAMES)
-PATHS_FAILED = gauge("node_dmmultipath_device_paths_failed", "Number of failed paths to the device.", *_NAMES)
+PATHS_FAILED = gauge("node_dmmultipath_device_paths_failed", "Number of paths that do not work.", *_NAMES)
 STATE = gauge("node_dmmultipath_path_state", "1, labeled with the state of a path.", "device", "path", "state")
 FAMILIES = (INFO, ACTIVE, SIZE, PATHS, PATHS_ACTIVE, PATHS_FAILED, STATE)
 _WORKS = ("running", "live")
@@ -56,7 +56,7 @@ def paths_of(host: Host, entry: str) -> Mapping[str, str]:
 
 
 def parse(devices: Iterable[Device], skips: Skips = UNCOUNTED) -> Metrics:
-    """Return state and size of each device, and its number of working and failed paths."""
+    """Return state and size of each device, and its number of working and other paths."""
     columns: list[list[Sample]] = [[] for _ in FAMILIES]
     infos, active, sizes, paths, working, failed, states = columns
     for device in devices:

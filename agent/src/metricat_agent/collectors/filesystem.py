@@ -6,7 +6,7 @@ Four rules:
   result counts only if the path leads to the device in mountinfo.
 - The container's mount of the host is read-only. So the read-only state comes from the host's mount options.
 - Never open a path: an open file prevents the host from unmounting the filesystem.
-- statvfs(3) hangs on the mount of a server that does not respond. So a subprocess calls it (`mount_prober`).
+- statvfs(3) hangs on the mount of a server that does not respond. So a subprocess calls it there (`mount_prober`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NO_STORAGE_PATHS = (
     r"|^/var/lib/(docker|containers/storage|containerd|rancher/k3s/agent/containerd|lxcfs)/"
     r"|^/var/lib/kubelet/(pods|plugins)($|/)"
 )
-"""Mounts of the kernel, of containers and of pods. Pods' mounts are unreadable for the agent, and come and go."""
+"""Mounts of the kernel, users, containers and pods. Pods' mounts are unreadable for the agent, and come and go."""
 
 NO_STORAGE_TYPES = (
     r"^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fuse\.lxcfs|fusectl|hugetlbfs|iso9660"

@@ -90,7 +90,7 @@ class Chip:
 
 
 def clean(name: str) -> str:
-    """Return a name for labels and metrics: lower-case letters, digits and underscores."""
+    """Return a name for labels and metrics: lower-case letters, digits, colons and underscores."""
     return re.sub(r"[^a-z0-9:_]", "_", name.lower()).strip("_")
 
 
@@ -135,7 +135,7 @@ def keys(chips: Sequence[Chip]) -> list[str]:
 
 
 def names_in(host: Host, directory: str) -> list[str]:
-    """Return the names in a directory, none if it is missing."""
+    """Return the names in a directory, none if it cannot be read."""
     try:
         return host.sys_names(directory)
     except OSError:
@@ -143,7 +143,7 @@ def names_in(host: Host, directory: str) -> list[str]:
 
 
 def attributes(host: Host, directory: str, names: Iterable[str]) -> Mapping[str, str]:
-    """Return the readable attributes of a directory; none if the directory is missing."""
+    """Return the readable attributes of a directory; none if the directory cannot be opened."""
     try:
         return host.sys_attributes(directory, names)
     except OSError:
@@ -203,7 +203,7 @@ def frequency_names(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def numbers(key: str, chip: Chip, sensors: Filter, skips: Skips) -> Iterator[tuple[Family, Sample]]:
-    """Yield the samples of a chip in base units."""
+    """Yield the samples of a chip in the units of their families."""
     frequencies = frequency_names(chip.files)
     for file in chip.files:
         found = _SENSOR.match(file)
@@ -225,7 +225,7 @@ def numbers(key: str, chip: Chip, sensors: Filter, skips: Skips) -> Iterator[tup
 
 
 def parse(chips: Sequence[Chip], sensors: Filter, wanted: Filter, skips: Skips = UNCOUNTED) -> Metrics:
-    """Return the readings of all sensors in base units, and the names of chips and sensors."""
+    """Return the readings of the selected sensors, and the names of chips and sensors."""
     names: list[Sample] = []
     labels: list[Sample] = []
     columns: dict[Family, list[Sample]] = {}

@@ -103,7 +103,7 @@ def required(raid: Raid, files: Mapping[str, str]) -> int:
 
 
 def parse(text: str | None, sysfs: Mapping[str, Mapping[str, str]], skips: Skips = UNCOUNTED) -> Metrics:
-    """Return a series for every state of every RAID, so that alerts need not handle absent series."""
+    """Return state, disks and size of each RAID. Every state has a series, so alerts need not handle absent series."""
     found = [] if text is None else raids(text, skips)
     if text is not None and not text.startswith(_OTHER_LINES):
         skips.add("unparsable", "mdstat")

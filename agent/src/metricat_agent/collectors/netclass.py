@@ -80,14 +80,14 @@ NUMBERS: dict[str, Family] = {
 TEXTS = ("address", "broadcast", "duplex", "operstate", "ifalias", "speed")
 _FILES = (*NUMBERS, *TEXTS)
 _WHILE_OFF = tuple([name for name in _FILES if name not in ("carrier", "dormant", "duplex", "speed")])
-"""The kernel refuses to read the other files while a device is switched off. A read that fails costs most time."""
+"""Files that the kernel can read while a device is switched off. A failed read costs more than a successful one."""
 IFF_UP = 1
 Attributes = Mapping[str, Mapping[str, str]]
 """By device: the readable files of its directory and their texts."""
 
 
 def is_host_sysfs(host: Host) -> bool:
-    """Return whether the agent's /sys is the mount of the host's process 1, and shows its network namespace."""
+    """Return whether the agent's /sys is the mount of the host's process 1, or a tree of files that is not a sysfs."""
     device = device_of(host.sysfs)
     ours = all_mounts(read_text(f"{host.self_proc}/mountinfo"))
     if not any(mount.fstype == "sysfs" and mount.device_number == device for mount in ours):
@@ -112,7 +112,7 @@ def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]
 def read(host: Host, devices: Iterable[str], switched_off: set[str] | None = None) -> Attributes:
     """Return the attributes of devices. A link that is down, or an old kernel, lacks some.
 
-    ``switched_off`` holds the devices that were switched off at the last read. Update it.
+    ``switched_off`` holds the devices that were switched off at the last read. The function updates it.
     """
     switched_off = set() if switched_off is None else switched_off
     found = {}
@@ -129,7 +129,7 @@ def read(host: Host, devices: Iterable[str], switched_off: set[str] | None = Non
 
 
 def _is_off(known: Mapping[str, str]) -> bool:
-    """Return whether a device is switched off. Its flags say so."""
+    """Return whether a device is switched off, from its flags."""
     try:
         return not prefixed(known["flags"]) & IFF_UP
     except (KeyError, ValueError):
@@ -169,7 +169,7 @@ def _info(device: str, known: Mapping[str, str], skips: Skips) -> tuple[str, ...
 
 
 class NotHostNetworkError(Exception):
-    """The mount of sysfs shows another network namespace than the host's."""
+    """The mount of sysfs may show another network namespace than the host's."""
 
 
 class NetworkClass(Collector):

@@ -31,7 +31,7 @@ UNCOUNTED = _Uncounted()
 
 
 def whole(text: str) -> int:
-    """Return a number of at most 64 bits as the kernel prints it. Raise ValueError for all that only Python accepts."""
+    """Return a number of at most 64 bits in ASCII digits. Raise ValueError for other texts, such as ``1_000``."""
     if "_" in text or not text.isascii():
         raise ValueError(f"{text!r} is not a number")
     value = int(text)

@@ -152,7 +152,7 @@ class PortableAgent(Collector):
 class PortableCpu(Collector):
     """CPU time by mode."""
 
-    name, summary, families, essential = cpu.Cpu.name, cpu.Cpu.summary, (cpu.SECONDS,), True
+    name, summary, families, essential = cpu.Cpu.name, "time of each CPU by mode", (cpu.SECONDS,), True
 
     def setup(self) -> None:
         """Start without earlier counters."""

@@ -52,7 +52,7 @@ GENERAL = (
     Option(
         "agent.cpu-limit",
         "2",
-        "CPU limit, in % of one core; above it, the agent pauses collectors",
+        "CPU limit, in % of one core; above it, the agent pauses optional collectors",
         "PERCENT",
         former_names=("self.cpu-budget",),
     ),
@@ -63,14 +63,14 @@ GENERAL = (
     Option(
         "collector.timeout",
         "1.5",
-        "seconds after which a scrape returns without the collectors that hang",
+        "seconds after which a scrape returns without the collectors that have not finished",
         "SECONDS",
         former_names=("collector.deadline",),
     ),
     Option(
         "collector.series-limit",
         "5000",
-        "maximum number of series of an optional collector; the agent drops the others, and logs it",
+        "maximum number of series of a collector that is neither essential nor per CPU; the agent drops the others",
         "NUMBER",
         former_names=("collector.series-budget",),
     ),

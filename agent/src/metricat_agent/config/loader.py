@@ -225,7 +225,7 @@ def load(
 
 
 def unknown_variables(environment: Mapping[str, str], program: Program) -> dict[str, str]:
-    """Return the environment variables with the program's prefix that are not settings, each with the nearest setting.
+    """Return the environment variables with the program's prefix that are not settings, each with the nearest one.
 
     Variables that a kubelet sets for a Service in the same namespace are left out.
     """
@@ -256,7 +256,7 @@ def load_file(
 ) -> dict[str, Value]:
     """Return the settings of a YAML file by name; its keys are the known names, whole or nested at the dots.
 
-    The keys in `sections` are left out.
+    A collector's switch may also end in ``.enabled``. The keys in `sections` are left out.
     """
     from metricat_agent.config.yaml_text import YamlError, read_file  # noqa: PLC0415 -- imports yaml
 
@@ -277,7 +277,7 @@ def load_file(
             near = nearest(name, (option for option in known if option != "config.file"))
             hint = f"did you mean {near}? " if near else ""
             raise Value((), f"{name} in {where}").error(
-                f"unknown setting; {hint}--help lists all settings; leave out the leading --"
+                f"unknown setting; {hint}--help lists all settings; write their names without --"
             )
         if setting in found:
             raise Value((), f"{name} in {where}").error(
@@ -314,7 +314,7 @@ def _file_value(name: str, where: str, node: Node, option: Option, environment: 
     if not items:
         raise value.error("an empty list; write at least one value, or remove the key")
     if isinstance(node.value, list) and not option.many:
-        raise value.error("a list; the setting takes one value, not a list")
+        raise value.error("a list, but the setting takes one value; write that value")
     if len(texts) < len(items):
         raise value.error("a list or a mapping inside a list; write one text for each item")
     if any(item.is_null for item in items):

@@ -21,7 +21,7 @@ _RENAMED = {
     "--no-version": "--version",
 }
 _VALUES = {("--log.format", "logfmt"): "text"}
-_OWN_LIMITS = "the agent limits the reading of each mount itself"
+_OWN_LIMITS = "the agent has its own time limits for mounts"
 _VALUE_WITHOUT_EFFECT = {
     "--runtime.gomaxprocs": "the agent has no Go runtime",
     "--collector.filesystem.mount-timeout": _OWN_LIMITS,

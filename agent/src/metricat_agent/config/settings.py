@@ -1,4 +1,4 @@
-"""The validated settings. No other module reads the command line, the environment or the settings file.
+"""The validated settings, from the values that `loader` reads.
 
 A setting that cannot be used stops the agent before it listens. The error names the setting, its value and the remedy.
 """
@@ -26,7 +26,7 @@ __all__ = ["Address", "CollectorSettings", "Secrets", "SettingError", "Settings"
 
 _HOST_NAME = re.compile(r"(?!-)[\w-]{1,63}(?:\.(?!-)[\w-]{1,63})*", re.ASCII)
 _ANY_NAMES = ("a", "0", "/", "\x01")
-"""Names that an expression matches together only if it matches every name, such as ``.*`` or ``veth|``."""
+"""An expression that matches all of these names matches every name: for example ``.*`` or ``veth|``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mappi
 
 
 def _warnings(raw: RawSettings, table: Mapping[str, type[Collector]], enabled: Collection[str]) -> Iterator[str]:
-    """Yield a message for each setting that has no effect as things are."""
+    """Yield a message for each given setting that has no effect, and one if no collector is enabled."""
     for name, collector in sorted(table.items()):
         for option in collector_options(name, collector):
             value = raw.explicit(option.name)
@@ -173,7 +173,7 @@ def _secrets(raw: RawSettings) -> Secrets:
 
 
 def _addresses(value: Value) -> tuple[Address, ...]:
-    """Return the listen addresses; raise `SettingError` if two of them are, or one contains, the same."""
+    """Return the listen addresses; raise `SettingError` if two are the same address, or one contains the other."""
     found: list[Address] = []
     for text in value.texts:
         this = address(value, text)
@@ -196,7 +196,7 @@ def _overlap(one: Address, other: Address) -> bool:
 
 
 def _packed(ip: str) -> str:
-    """Return the shortest form of an IP address, so that equal ones are equal texts."""
+    """Return an IPv6 address in its shortest form, so that equal ones are equal texts; any other text unchanged."""
     if ":" not in ip:
         return ip
     plain, percent, scope = ip.partition("%")

@@ -26,7 +26,7 @@ UNITS = ("seconds", "bytes", "hertz", "celsius", "ratio", "volts", "amps", "watt
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The declaration of one metric: its name, type, unit and labels."""
+    """The declaration of one metric: its name, type, help text and labels."""
 
     name: str
     kind: Kind
@@ -75,7 +75,7 @@ def gauge(name: str, text: str, *labels: str) -> Family:
 
 
 def untyped(name: str, text: str, *labels: str) -> Family:
-    """Declare a number that node_exporter exports without a type, because the kernel's tables mix both kinds."""
+    """Declare a number that node_exporter exports without a type: the kernel's tables mix counters and gauges."""
     return Family(name, "untyped", text, labels)
 
 

@@ -1,8 +1,8 @@
 """Parser of Prometheus' text format 0.0.4, as other programs write it. Pure.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/. Lines end with a line feed alone; blanks are spaces and
-tabs. Carriage returns at the end of a line are accepted. Samples with a timestamp are rejected, because it would be
-wrong at the next scrape.
+tabs. Carriage returns at the end of a line are accepted. Samples with a timestamp are rejected, because the timestamp
+would be wrong at the next scrape.
 """
 
 from __future__ import annotations

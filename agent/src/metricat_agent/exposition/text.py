@@ -26,7 +26,7 @@ def label_text(value: str) -> str:
 
 
 def number_text(value: float) -> str:
-    """Return the text of a number, which parses back to the same number.
+    """Return the text of a number without loss of precision.
 
     Raises OverflowError for an int above every float: Prometheus would refuse the page.
     """
@@ -41,7 +41,7 @@ def number_text(value: float) -> str:
 def head_text(family: Family) -> str:
     """Return the HELP and TYPE lines of a family in the text format.
 
-    A counter needs a name before ``_total``: parsers that convert to OpenMetrics drop the suffix.
+    A counter with the name ``_total`` has the type untyped: parsers that convert to OpenMetrics drop this suffix.
     """
     kind = "untyped" if family.kind == "counter" and family.name == "_total" else family.kind
     text = utf8(family.help).replace("\\", r"\\").replace("\n", r"\n")

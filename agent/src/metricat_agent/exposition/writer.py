@@ -22,7 +22,7 @@ CONTENT_TYPES: dict[Format, str] = {
     "openmetrics": "application/openmetrics-text; version=1.0.0; charset=utf-8",
 }
 TRAILERS: dict[Format, str] = {"text": "", "openmetrics": "# EOF\n"}
-"""The last line of a page."""
+"""The last line of a page, which only OpenMetrics has."""
 _PLAIN = frozenset((int, float))
 NO_NAMES: frozenset[str] = frozenset()
 
@@ -54,7 +54,7 @@ class Writer:
         """Return the metrics in their order, without families that have no series, and their layout.
 
         ``taken`` are the names of other families of the page; series with such names are left out. Raises
-        ValueError, TypeError or OverflowError for an invalid sample: too few labels, or a value that is not a number.
+        ValueError, TypeError or OverflowError for an invalid sample, such as a wrong number of label values.
         """
         shape: Shape = []
         values: list[float] = []

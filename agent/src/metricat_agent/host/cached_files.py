@@ -66,8 +66,8 @@ def _decoded(data: bytes) -> str:
 
 
 Identity = tuple[int, int, int]
-"""Device, inode and modification time that a path leads to. Files on disk change it, and so does a directory when its
-entries come or go. sysfs keeps modification time and inode of a directory whose attributes come or go."""
+"""Device, inode and modification time of the file at a path. On disk, they change when a directory's entries are added
+or removed. In sysfs, a directory keeps them when its attributes are added or removed."""
 
 
 def _identity(path: str) -> Identity | None:
@@ -105,7 +105,7 @@ class _CachedText:
         return (found.st_dev, found.st_ino) == self._inode
 
     def read(self, longest_line: int = 0) -> str:
-        """Read the file; return the same object as the last time if the content is equal."""
+        """Read the file; return the same object as the last time if the content is equal and was kept."""
         data = _read_all(self.descriptor, len(self._data), longest_line)
         self._stored = self._stored or not data  # an empty file may be a stored one
         if data == self._data:
@@ -119,11 +119,12 @@ class _CachedText:
 class _CachedDirectory:
     """The open attributes of a directory of sysfs, each of one page at most, and their last content.
 
-    Its attributes may come, go and be replaced while the directory stays. So every read checks:
+    Its attributes may be added, removed and replaced while the directory stays. So every read checks:
 
     - the identity of the directory, and on disk also that of the directories below it;
     - that a missing attribute is still missing, because sysfs does not change the directory's modification time;
-    - that an attribute that fails with ENODEV is still the same file: so fails a read of a removed attribute.
+    - that an attribute that could not be opened is still not readable;
+    - that an attribute whose read fails with ENODEV still exists: a read of a removed attribute fails so too.
     """
 
     def __init__(self, path: str, names: tuple[str, ...], fixed: tuple[str, ...], descriptor: int) -> None:
@@ -153,7 +154,7 @@ class _CachedDirectory:
         return len(self.opened) + 1
 
     def is_current(self, names: tuple[str, ...], fixed: tuple[str, ...]) -> bool:
-        """Return whether the same attributes exist as at the time of opening."""
+        """Return whether the directory was opened for these names, and has the same attributes as then."""
         if not self.is_settled or self.names != names or self.fixed != fixed or _identity(self.path) != self.identity:
             return False
         descriptor = self.descriptor
@@ -221,7 +222,7 @@ class CachedFiles:
         self.skips = Skips()
 
     def text(self, path: str, longest_line: int = 0) -> str:
-        """Return the content of a file: the same object as the last time if it is equal.
+        """Return the content of a file: the same object as the last time if it is equal, except for large files.
 
         ``longest_line`` is the maximum size of a line of a table in /proc, in bytes, if known. It saves the second read
         of a short table, for which the kernel searches all its entries again.
@@ -249,7 +250,7 @@ class CachedFiles:
         return text
 
     def attributes(self, directory: str, names: Iterable[str], fixed: Iterable[str] = ()) -> Mapping[str, str]:
-        """Return the attributes of a directory of sysfs that can be read now; raise OSError if it does not exist.
+        """Return the attributes of a directory of sysfs that can be read now; raise OSError if it cannot be opened.
 
         Attributes in ``fixed`` never change while they exist: they are read when the directory is opened. The result is
         the same object as the last time if all attributes are equal and their descriptors stayed open. Attributes that
@@ -299,7 +300,7 @@ class CachedFiles:
             self._evict_unused()
 
     def _evict_unused(self) -> None:
-        """Close files that were not read while the others were read twice: their devices were removed."""
+        """Close files that were not read while the others were read twice, such as those of removed devices."""
         for path in [path for path, one in self._texts.items() if not one.used]:
             self._close_text(path)
         for directory in [directory for directory, one in self._directories.items() if not one.used]:

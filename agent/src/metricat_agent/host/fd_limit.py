@@ -10,7 +10,7 @@ import threading
 class FdLimit:
     """The number of descriptors that all users together may keep open. Threads share it.
 
-    A file above the limit is opened, read and closed at every scrape.
+    A file above the limit is opened and closed at every read.
     """
 
     def __init__(self, limit: int | None = None) -> None:
@@ -39,7 +39,7 @@ class FdLimit:
 
 
 def default_limit() -> int:
-    """Return half of the process's limit of open files, at most 1024.
+    """Return half of the process's limit of open files, at most 1024; 0 on Windows.
 
     The other half is for clients. Each open descriptor costs the kernel up to a page.
     """

@@ -56,7 +56,7 @@ class Host:
 
     @property
     def skips(self) -> Skips:
-        """What the thread that reads this host left out. Every method here counts what it cannot read.
+        """What the thread that reads this host left out. The methods that read count what they cannot read.
 
         A file that does not exist is not counted.
         """
@@ -82,7 +82,8 @@ class Host:
         """Return the attributes of one directory of the host's /sys that can be read now.
 
         Attributes in ``fixed`` never change while they exist, and may come from an earlier read. The result is the same
-        object as the last time if all attributes are equal. Raise OSError if the directory does not exist.
+        object as the last time if all attributes are equal and stayed open. Raise OSError if the directory cannot be
+        opened.
         """
         path = f"{self.sysfs}/{directory}"
         try:
@@ -107,10 +108,10 @@ class Host:
         return _optional(self.sys_names, name) or []
 
     def sys_each(self, directory: str, read: Callable[[str], T], keeps: Callable[[str], object] = bool) -> dict[str, T]:
-        """Return the result of ``read`` for each entry of a directory of the host's /sys, by the entry's name.
+        """Return the result of ``read`` for each entry of a directory of the host's /sys that ``keeps`` accepts.
 
-        The result is empty if the kernel has no such directory. Entries that raise OSError are left out: they
-        disappeared during the read, or they are counted in `skips`.
+        The result is empty if the directory does not exist or cannot be read. Entries that raise OSError are left out:
+        they disappeared during the read, or they are counted in `skips`.
         """
         found = {}
         for entry in filter(keeps, self.optional_sys_names(directory)):
@@ -145,7 +146,7 @@ class Host:
         return found.st_mtime_ns, found.st_ino
 
     def udev_directory(self) -> str:
-        """Return the directory of udev's data as this process sees it; raise OSError if the host has none."""
+        """Return the directory of udev's data as this process sees it; raise OSError if a mounted root has none."""
         return self.udev_data or resolve_in_root(self.rootfs, "/run/udev/data")
 
     def udev(self, directory: str, name: str) -> str:

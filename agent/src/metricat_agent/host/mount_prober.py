@@ -2,8 +2,8 @@
 
 A process stuck in statfs(2) on a dead mount ignores SIGKILL. A thread stuck there prevents its process from exiting.
 So a subprocess makes the call. It is spawned, not forked: it inherits none of the agent's locks and sockets. It is
-reused as long as it responds. If it does not respond in time, it stays with its mount, and that mount is not probed
-again until it responds. There is at most one stuck subprocess per mount.
+reused as long as it responds. A subprocess that does not respond in time stays with its mount. That mount is not probed
+again until the subprocess responds. There is at most one stuck subprocess per mount.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ class ProbeProcess:
         os.write(self._to, os.fsencode(path).hex().encode() + b"\n")
 
     def receive(self, seconds: float) -> MountAnswer | None:
-        """Return the response, or None after the timeout; raise the OSError that the subprocess reports."""
+        """Return the response, or None after the timeout; raise the OSError that the subprocess reports.
+
+        Raises BrokenPipeError if the subprocess has exited.
+        """
         poll = select.poll()
         poll.register(self._from, select.POLLIN)
         if not poll.poll(seconds * 1000):

@@ -20,7 +20,8 @@ def is_host_network(host: Host) -> bool:
     """Return whether this process is in the network namespace of the host's process 1.
 
     Comparing the links ``ns/net`` needs the right to trace process 1, so compare inode numbers. A tree of files that is
-    not a procfs (a recording) counts as the host's. If process 1 is not readable (hidepid), only a local host does.
+    not a procfs (a recording) counts as the host's. If process 1 is not readable (hidepid), the result is true for a
+    local host, and false for a mounted procfs.
     """
     try:
         if _inode(f"{host.procfs}/1/{_TABLE}") == _inode(f"{host.self_proc}/{_TABLE}"):

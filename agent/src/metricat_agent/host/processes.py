@@ -30,7 +30,7 @@ class ProcessStat:
     pid: int
     name: str
     started: float
-    """Seconds since boot (since 1970 where boot is unknown): distinguishes a later process with the same PID."""
+    """Seconds since boot (through psutil: since 1970): distinguishes a later process with the same PID."""
     cpu_seconds: float
     resident: int
     threads: int
@@ -53,7 +53,7 @@ class ProcessSource(Protocol):
         """Return all PIDs."""
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Return one process; None if it has exited or the agent may not read it."""
+        """Return one process; None if it cannot be read, for example because it has exited."""
 
     def thread_states(self, pid: int) -> list[str]:
         """Return the state of each thread of a process."""
@@ -99,7 +99,7 @@ class ProcSource:
         return [int(name) for name in os.listdir(self._root) if is_digits(name)]  # noqa: PTH208 -- paths are strings
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Read ``stat``, which every user may read."""
+        """Read ``stat``, which every user may read; None if the process has exited."""
         data = self._data(pid, "stat", _READ)
         try:
             return parse_stat(pid, data, self._page) if data else None
@@ -107,7 +107,7 @@ class ProcSource:
             return None
 
     def thread_states(self, pid: int) -> list[str]:
-        """Read ``stat`` of each thread; empty if the process has exited."""
+        """Return the state of each thread; empty if the process has exited."""
         try:
             numbers = os.listdir(f"{self._root}/{pid}/task")  # noqa: PTH208 -- paths are strings
         except OSError:
@@ -120,7 +120,7 @@ class ProcSource:
         return parse_cgroup(self._data(pid, "cgroup", 4 * _READ).decode("utf-8", "replace"))
 
     def now(self) -> float:
-        """Return the seconds since boot, which are the same in every container."""
+        """Return the seconds since boot, which are the same in every container; 0 if they cannot be read."""
         data = self._data("", "uptime", _READ)
         return float(data.split()[0]) if data else 0.0
 
@@ -150,7 +150,7 @@ class PsutilSource:
         return self._psutil.pids()
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Read all fields at once; None for processes that other users may not read."""
+        """Read all fields at once; None if the process has exited or the agent may not read it."""
         try:
             process = self._psutil.Process(pid)
             with process.oneshot():

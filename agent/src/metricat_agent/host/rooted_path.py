@@ -16,7 +16,8 @@ _MAX_LINKS = 40
 def resolve_in_root(root: str, path: str) -> str:
     """Return the path, without symbolic links, that ``path`` has below ``root`` if ``root`` were the reader's ``/``.
 
-    ``..`` never leads above ``root``. Raises OSError for a path that does not exist, and for a loop of links.
+    ``..`` never leads above ``root``. Raises OSError for a path that does not exist, and for a loop of links. If
+    ``root`` is ``/``, returns ``path`` unchanged and unchecked.
     """
     base = root.rstrip("/")
     if not base:

@@ -11,8 +11,8 @@ import stat
 
 REASONS = {
     "no_value": "The kernel reports that the existing file has no value now (ENODEV, EINVAL, ENODATA and others).",
-    "root_only": "The file's mode allows only root to read it, and the agent does not run as root.",
-    "denied": "The agent may not read a file or enter a directory, although its mode does not reserve it for root.",
+    "root_only": "The kernel denies the read, and the file's mode does not allow every user to read it.",
+    "denied": "The kernel denies the read of a file that every user may read by its mode, or of a directory.",
     "missing": "A file that must belong to a listed device does not exist.",
     "unknown": "The kernel uses a name that the agent does not list, so the agent cannot compute a value.",
     "other_namespace": "The kernel reports the value only in the host's network namespace, where the agent is not.",

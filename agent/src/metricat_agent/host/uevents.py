@@ -1,4 +1,4 @@
-"""The kernel's count of device events, which changes when a device or a module is added or removed."""
+"""The kernel's count of device events, which changes when a device or a module is added, removed or changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UeventCount:
             return
 
     def read(self) -> bytes | None:
-        """Return the number of events of devices and modules since boot; None if the kernel does not count them."""
+        """Return the number of events of devices and modules since boot; None if it cannot be read."""
         if self._descriptor is None:
             return None
         try:

@@ -55,7 +55,7 @@ FAMILIES = (DURATION, SUCCESS, ERRORS, LAST_SUCCESS, SERIES, DROPPED, SKIPPED)
 _LOG = logging.getLogger(__name__)
 _NAMED_AT_ONCE = 5
 _MOST_NAMED = 200
-"""Upper bound of parts left out by a collector that the log names."""
+"""Number of different parts left out by a collector after which the log names no further ones."""
 _SLOWEST = 10
 """Number of collectors with a duration by default: as many as the dashboard shows."""
 _SMOOTHING = 0.1

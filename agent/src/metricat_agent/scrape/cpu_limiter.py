@@ -1,8 +1,9 @@
 """CPU limiter: pauses the most expensive optional collectors while the agent exceeds its CPU share.
 
-The limiter measures the CPU time of the whole process over windows of a minute. It needs the CPU time of each collector
-only after half of the CPU time that the limit allows in a window. At the end of a window above the limit
-it pauses one collector. It does not judge the next window, because work that was already running may still count there.
+The limiter measures the CPU time of the whole process over windows. A window ends with the first scrape after a minute.
+The limiter needs the CPU time of each collector only when a window has used half of what the limit allows. At the end
+of a window above the limit it pauses one collector. It ignores the next window, because work that was already running
+may still count there.
 After ten consecutive windows below half of the limit it resumes one collector, the last paused first.
 """
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 LIMIT = gauge("metricat_agent_cpu_limit_ratio", "Share of one CPU that the agent may use.")
-USED = gauge("metricat_agent_cpu_used_ratio", "Share of one CPU that the agent used in the last full minute.")
+USED = gauge("metricat_agent_cpu_used_ratio", "Share of one CPU that the agent used in the last window of a minute.")
 PAUSED = gauge(
     "metricat_collector_paused", "1 for a collector paused because the agent used too much CPU.", "collector"
 )
@@ -34,7 +35,7 @@ class CpuLimits:
     limit: float = 0.02
     """Share of one CPU."""
     window: float = 60
-    """Seconds over which the limiter measures the CPU time."""
+    """Minimum length of a window, in seconds."""
     calm_windows: int = 10
     """Consecutive windows below half of the limit before a collector resumes."""
 

@@ -91,7 +91,7 @@ class CollectorExecutor(Generic[Result]):
         self._busy: dict[str, float] = {}
 
     def run(self, jobs: Mapping[str, Callable[[], Result]], *, measures_cpu: bool = True) -> dict[str, Outcome[Result]]:
-        """Return the outcome of every job by name, not later than the timeout.
+        """Return the outcome of every job by name, within the timeout after an earlier run has ended.
 
         Without ``measures_cpu``, the CPU time in every outcome is 0: the system calls that measure it cost 5 % of a
         scrape.
@@ -103,7 +103,7 @@ class CollectorExecutor(Generic[Result]):
                 hanging = {name: now - since for name, since in self._busy.items() if name in jobs}
             for name, waited in hanging.items():
                 outcomes[name] = Outcome(
-                    None, waited, why="hangs since an earlier scrape; the agent starts it again after it returns"
+                    None, waited, why="still hangs from an earlier scrape; the agent starts it again after it returns"
                 )
             free = {name: job for name, job in jobs.items() if name not in hanging} if hanging else jobs
             run = _Run(free, now, measures_cpu=measures_cpu)

@@ -1,9 +1,9 @@
 """One scrape of the enabled collectors.
 
-A collector that raises, hangs, is slow or returns invalid metrics loses its own series only. The registry counts and
-times its failures. The registry logs when a collector starts to fail and when it works again, not every failed scrape.
-It skips collectors that found nothing at most scrapes. Concurrent scrapes of the same collectors in the same format
-share one result.
+A collector that raises, hangs, is slow or returns invalid metrics loses its own series only. The registry counts its
+failures. The registry logs when a collector starts to fail, fails for another reason, or works again. At most scrapes,
+it skips the collectors that found nothing. Concurrent scrapes of the same collectors in the same format share one
+result.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Record:
         self.state = collector_metrics.CollectorState(collector.name)
         self.background = 0.0
         self.has_skips = False
-        """Whether the last scrape left out a part that a healthy node has."""
+        """Whether the last scrape left out a part for a reason that a healthy node does not have."""
         self._series_limit = None if collector.essential or collector.per_cpu else series_limit
         self._written: _Written | None = None
         self._writer = Writer()
@@ -238,7 +238,7 @@ class Registry:
         return parts
 
     def _record_cpu(self, outcomes: Mapping[str, Outcome[_Written]]) -> None:
-        """Record the CPU time of each collector, also between scrapes; suspend the collectors that are paused now."""
+        """Record the CPU time of each collector, in and between scrapes; suspend the collectors that are paused now."""
         spent = {name: outcome.cpu_seconds for name, outcome in outcomes.items()}
         for name in self._with_background.intersection(outcomes):
             record = self._records[name]
@@ -253,7 +253,7 @@ class Registry:
 
 
 def _sources(selected: Iterable[str], outcomes: Mapping[str, Outcome[_Written]]) -> Sources:
-    """Return the names of each collector that does not yield to others."""
+    """Return the names on the page of each collector that does not yield to others."""
     found: list[tuple[str, frozenset[str]]] = []
     for name in selected:
         written = outcomes[name].result

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class AdmissionControl:
     """The served connections, and the queue of clients above the limit.
 
-    One thread calls the methods of the queue. Any thread may add, discard and count connections.
+    One thread calls the methods of the queue. Any thread may call `add`, `discard` and `has_waiting`.
     """
 
     def __init__(self, limits: ConnectionLimits) -> None:
@@ -44,7 +44,7 @@ class AdmissionControl:
         return False
 
     def admitted(self) -> Iterator[Client]:
-        """Remove and yield the waiting clients, as long as there is a free slot or a connection gives one up."""
+        """Remove and yield the waiting clients whose request has begun to arrive, while there are slots for them."""
         while (first := self._queue.ready()) is not None and self._has_slot():
             self._queue.remove(first)
             yield first

@@ -38,7 +38,10 @@ class ConnectionLimits:
     queue_timeout: float = 1
     """Seconds that a client may wait for a slot."""
     grace: float = 0.25
-    """Seconds until a connection that sends no request must give up its slot for a waiting client."""
+    """Seconds until a connection without a whole request must give up its slot for a waiting client.
+
+    An idle connection that has had a response gives it up at once.
+    """
 
 
 class Connection:
@@ -70,7 +73,11 @@ class Connection:
         return getattr(self._client, "context", None) is context
 
     def next_request(self) -> Request | None:
-        """Return the next request; None if the client is gone or too slow. Raises `BadRequestError`."""
+        """Return the next request; None if the client closed the connection.
+
+        Raises `BadRequestError`, and OSError for a failed read. If the client is too slow, it returns None or raises
+        TimeoutError.
+        """
         deadline = time.monotonic() + (self._limits.request if self._rest else self._limits.idle)
         self.is_idle = not self._rest
         while (end := _END_OF_HEAD.search(self._rest)) is None:

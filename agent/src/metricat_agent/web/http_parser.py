@@ -140,7 +140,10 @@ def parse_head(head: bytes) -> Request:
 
 
 def encode_response(response: Response, request: Request | None, *, close: bool) -> bytes:
-    """Return a response as bytes: compressed if the request accepts gzip, without the body for HEAD."""
+    """Return a response as bytes, without the body for HEAD.
+
+    A body of at least 1 KiB is compressed if the request accepts gzip.
+    """
     body = response.body
     headers = [("Content-Type", response.content_type), *response.headers]
     if len(body) >= _GZIP_MIN_BYTES:

@@ -1,7 +1,8 @@
 """HTTP server for few clients and short requests.
 
 The server uses one thread for each connection and limits the number of connections. Above the limit a client waits
-briefly for a slot and then gets 503; the connection that has been waiting longest for a request gives up its slot.
+briefly for a slot, and gets 503 without one. The connection that has been waiting longest for a request gives up its
+slot.
 Every request must arrive, and every response must be received, within a deadline that single bytes do not extend.
 Health endpoints never depend on a scrape.
 """
@@ -123,7 +124,10 @@ class Server:
             client, address = listener.accept()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                _LOG.warning("cannot accept a connection: %s", error.strerror)
+                _LOG.warning(
+                    "cannot accept a connection: %s; closing cached files, and refusing the clients that wait",
+                    error.strerror,
+                )
                 self._on_descriptor_exhaustion()
                 for waiting, _ in self._admission.drain():
                     self._refuse(waiting)
@@ -153,7 +157,7 @@ class Server:
             self._refuse(client)
 
     def _refuse(self, client: socket.socket) -> None:
-        """Send 503 and close, without waiting for the client to receive it."""
+        """Close the connection, without waiting for the client; before, send 503 unless the client must use TLS."""
         client.settimeout(0)
         if self._authenticator is None or not self._authenticator.tls_enabled:
             with suppress(OSError):
@@ -194,7 +198,7 @@ class Server:
             with suppress(OSError):
                 connection.send(encode_response(Response(error.status, f"{error}\n".encode()), None, close=True))
         except OSError as error:
-            _LOG.debug("client %s disconnected or was too slow: %s", client, error)
+            _LOG.debug("the connection of client %s failed: %s", client, error)
         finally:
             connection.close()
             self._admission.discard(connection)

@@ -148,7 +148,7 @@ def test_flags_with_other_names_are_translated() -> None:
         (["--runtime.gomaxprocs", "2"], "--runtime.gomaxprocs has no effect: the agent has no Go runtime"),
         (
             ["--collector.filesystem.mount-timeout=5s"],
-            "--collector.filesystem.mount-timeout has no effect: the agent lim",
+            "--collector.filesystem.mount-timeout has no effect: the agent has its own time limits",
         ),
         (
             ["--no-collector.netdev.netlink"],

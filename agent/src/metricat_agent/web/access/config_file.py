@@ -106,7 +106,7 @@ def _users(users: Mapping[str, Node]) -> dict[str, str]:
     found = {}
     for name, node in users.items():
         if not name or ":" in name or not name.isprintable():
-            raise _ValueError(f"basic_auth_users: invalid name {name!a}; write one without a colon")
+            raise _ValueError(f"basic_auth_users: invalid name {name!a}; write printable characters without a colon")
         found[name] = _text(f"basic_auth_users.{name}", node)
         if not _HASH.fullmatch(found[name]):
             raise _ValueError(

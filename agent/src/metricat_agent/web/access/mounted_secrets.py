@@ -55,7 +55,7 @@ def _password(folder: str) -> str:
 
 
 def _text(path: str) -> str:
-    """Return the text of a file, without the end of line that an editor adds."""
+    """Return the text of a file without blanks at its ends, such as the end of line that an editor adds."""
     with open(path, encoding="utf-8", newline="") as opened:  # noqa: PTH123 -- all other paths are strings
         return opened.read().strip(BLANKS)
 

@@ -1,7 +1,7 @@
 """Passwords hashed with bcrypt, in the format of ``htpasswd -B``.
 
 The `bcrypt` package computes the hash if it is installed (``pip install metricat-agent[auth]``). Otherwise the system's
-libcrypt does, which every glibc distribution has and which supports ``$2a$``, ``$2b$`` and ``$2y$``.
+libcrypt does: most distributions have that of libxcrypt, which supports ``$2a$``, ``$2b$`` and ``$2y$``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,10 @@ def matches(password: str, hashed: str) -> bool:
 
 @lru_cache(maxsize=1)
 def hasher() -> Callable[[bytes, bytes], bytes | None]:
-    """Return a function that hashes a password with the salt and cost of a hash; None means an invalid hash."""
+    """Return a function that hashes a password with the salt and cost of a hash; None means an invalid hash.
+
+    Raises `NoBcryptError`.
+    """
     try:
         hashpw = importlib.import_module("bcrypt").hashpw
     except ImportError:

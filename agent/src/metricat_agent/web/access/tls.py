@@ -48,7 +48,7 @@ class TlsError(Exception):
 
 
 def files(tls: Mapping[str, Any], folder: str) -> dict[str, str]:
-    """Return the named files by key, relative to the folder of the web config file."""
+    """Return the paths of the named files by key; a relative path starts at the folder of the web config file."""
     keys = ("cert_file", "key_file", "client_ca_file")
     return {key: os.path.join(folder, str(tls[key])) for key in keys if tls.get(key)}  # noqa: PTH118 -- paths are texts here
 

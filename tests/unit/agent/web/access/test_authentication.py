@@ -332,7 +332,7 @@ def encrypt(key: Path, encrypted: Path) -> None:
         ),
         ("basic_auth_users: {anna: }", r"basic_auth_users\.anna in line 1 has no value"),
         ("basic_auth_users: {anna: [hunter2]}", r"basic_auth_users\.anna in line 1 is not one text; write anna: VALUE"),
-        ("basic_auth_users: {'a:b': hunter2}", r"basic_auth_users: invalid name 'a:b'; write one without a colon"),
+        ("basic_auth_users: {'a:b': hunter2}", r"basic_auth_users: invalid name 'a:b'; write printable characters"),
         ("basic_auth_users: {'': hunter2}", r"basic_auth_users: invalid name ''"),
         (f"basic_auth_users: {{anna: '{HASH.replace('$04$', '$31$')}'}}", r"anna is not a bcrypt hash of cost 4 to 18"),
         ("http_server_config: {http2: maybe}", r"http_server_config\.http2: maybe: not a boolean; write true or false"),
