@@ -36,7 +36,7 @@ async def _apply(client: Client, manifest: Manifest) -> Manifest:
 
 
 async def apply(manifests: list[Manifest]) -> int:
-    """Apply each CRD server-side; return the exit code, 1 if the API server refused one."""
+    """Apply each CRD server-side; return the exit code, 1 if one could not be applied."""
     client = await Client.connect()
     try:
         for manifest in manifests:

@@ -3,7 +3,8 @@
 Server-side apply repairs drift, but an apply without changes is still a write request. So this module finds drift from
 the live object and its `managedFields` (kubernetes.io/docs/reference/using-api/server-side-apply):
 
-- *ours*: a desired field is missing or different, or Metricat owns a field that is no longer desired. Repair: apply.
+- *ours*: a desired field is missing, different or not owned by Metricat, or Metricat owns a field that is no longer
+  desired. Repair: apply.
 - *foreign*: another manager added a field to `spec` that is neither desired nor an API default (hostPID, a second
   container, a node selector). A forced apply would keep it. Repair: a patch that removes it.
 
@@ -100,14 +101,14 @@ def _is_metadata(path: Path) -> bool:
 
 
 def first_difference(desired: Manifest, live: Manifest) -> str:
-    """Return the JSON pointer of the first missing, different or foreign field; empty without drift."""
+    """Return the JSON pointer of the first missing, different or foreign field; empty without one."""
     keys = _merge_keys(desired["kind"])
     found = next(_differing(desired, live, (), keys), None) or next(iter(find_drift(desired, live).remove), None)
     return "" if found is None else _pointer(found)
 
 
 def foreign_fields(status: Manifest, written: Manifest) -> list[dict[str, Any]]:
-    """Return a JSON Patch that removes other managers' fields from a status, because an apply keeps them."""
+    """Return a JSON Patch that undoes other managers' changes to a status, because an apply keeps their fields."""
     found = [
         {"op": "replace", "path": f"/status/{key}", "value": status[key]}
         if key in status

@@ -76,7 +76,8 @@ ALERTS: tuple[Alert, ...] = (
         expr="vector(1)",
         resource="chain",
         summary="The alerting chain works",
-        description="This alert always fires. If it stops, Prometheus or Alertmanager does not work.",
+        description="This alert always fires. If it no longer arrives, the chain from Prometheus to the receiver is "
+        "broken.",
         action="No action: this alert fires continuously by design.",
         levels=(Level("info", None, "0s", per_target=True),),
     ),

@@ -55,7 +55,7 @@ RECORDED: tuple[Recording, ...] = (
 )
 
 INHIBITED_BY = "NodeCordoned|NodeNew"
-"""Names of the alerts below. If one of them is disabled, no alerts about its nodes are inhibited."""
+"""Names of the alerts that inhibit others. If one of them is disabled, no alerts about its nodes are inhibited."""
 
 _CORDONED = "max_over_time(metricat:node:cordoned{<selector>}[%s]) > 0"
 """Cordoned within this time. When a node is removed, its alerts keep firing, but no series still reports that it

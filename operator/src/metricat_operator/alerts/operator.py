@@ -50,13 +50,14 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MetricatNoLeader",
-        meaning="No replica of the operator holds the Lease. Agents and alerts continue to work. Changes and new nodes "
-        "are not reconciled, and statuses are stale.",
+        meaning="No replica of the operator holds the Lease, or Prometheus does not scrape the replica that does. "
+        "Without a leader, agents and alerts continue to work. Changes and new nodes are not reconciled, and statuses "
+        "are stale.",
         expr="absent(metricat_leader == 1)",
         resource="operator",
-        summary="No replica of Metricat's operator is the leader",
-        description="Prometheus has no sample of an operator replica that holds the Lease: statuses are stale, and "
-        "drift is not corrected.",
+        summary="No leader of Metricat's operator is visible in Prometheus",
+        description="Prometheus has no sample of an operator replica that holds the Lease. Without a leader, statuses "
+        "are stale, and drift is not corrected.",
         action="Run kubectl get pods -A -l app.kubernetes.io/name=metricat-operator. Check whether the pods run, and "
         "what their logs report about the Lease.",
         levels=(Level("warning", None, "5m"),),

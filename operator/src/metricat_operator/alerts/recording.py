@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 KEYS = "namespace, service, node, pool"
-"""Labels that identify a node of a target. A node that moves between pools may run two agents for a moment."""
+"""Labels that identify a node of a target. A node that moves between pools has series of both for a moment."""
 
 DEVICE = f"{KEYS}, device"
 FILESYSTEM = f"{DEVICE}, mountpoint, fstype"

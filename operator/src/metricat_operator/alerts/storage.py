@@ -137,8 +137,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeFilesystemReadOnly",
-        meaning="A filesystem became read-only. It was writable within the last hour. The kernel does this after a "
-        "disk error.",
+        meaning="A filesystem became read-only. It was writable within the last hour. Mostly, the kernel does this "
+        "after a disk error.",
         expr=f"max by ({FILESYSTEM}) (node_filesystem_readonly{{<selector>}}) == 1 "
         f"and min by ({FILESYSTEM}) (min_over_time(node_filesystem_readonly{{<selector>}}[1h])) == 0",
         resource="filesystem mode {{ $labels.mountpoint }}",

@@ -124,7 +124,9 @@ class AgentPoolSettings(Model):
         description="TCP port of the agent, in the pod's own network: it cannot conflict with a port of the node.",
     )
     tolerations: tuple[Toleration, ...] = Field(
-        default=(Toleration(operator="Exists"),), max_length=64, description="Taints that the agent tolerates."
+        default=(Toleration(operator="Exists"),),
+        max_length=64,
+        description="Taints that the agent tolerates.",
     )
     resources: Resources = Field(default=Resources(), description="CPU and memory of one agent.")
     priority_class_name: ObjectName = Field(

@@ -179,8 +179,10 @@ class Receiver(Model):
         if self.webhook and bool(self.webhook.url) == bool(self.webhook.url_secret):
             yield ".webhook: set either url or urlSecret, not both."
         for place, quiet in enumerate(self.quiet_hours):
-            if quiet.begin in {quiet.end, "24:00"}:
-                yield f".quietHours[{place}].from: for a whole day, use from 00:00 to 24:00."
+            if quiet.begin == "24:00":
+                yield f".quietHours[{place}].from: a day begins at 00:00. Use from: '00:00'."
+            elif quiet.begin == quiet.end:
+                yield f".quietHours[{place}]: from and to are the same time. For a whole day, use from 00:00 to 24:00."
 
 
 class Notifications(Model):

@@ -17,7 +17,7 @@ from metricat_operator.api.fields import quantity
 from metricat_operator.api.notifications import contradictions
 from metricat_operator.api.overlap import Claim, selected
 from metricat_operator.api.pools import MergeError, Pool, requirements, resolve
-from metricat_operator.api.selectors import count
+from metricat_operator.api.selectors import count, disjoint_filter
 from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
 from metricat_operator.durations import spec_seconds
 
@@ -106,7 +106,8 @@ def _too_many_terms(parsed: Parsed) -> tuple[str, ...]:
     number = max(count(pool.unwanted) for pool in parsed.pools)
     if number <= MAX_TERMS:
         return ()
-    names = [str(one) for one in parsed.older]
+    mine = requirements(parsed.spec.node_selector) if parsed.spec else ()
+    names = [str(one) for one in parsed.older if disjoint_filter(mine, selected([one]))]
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     message = (
         f"spec.nodeSelector: older targets ({listed}) also select nodes of this target. A node affinity that excludes "
@@ -117,7 +118,7 @@ def _too_many_terms(parsed: Parsed) -> tuple[str, ...]:
 
 
 def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
-    """Return the errors that the API server also finds with the CRD's rules; a file for the CLI does not pass it."""
+    """Return contradictions between fields. The API server finds most of them; a file for the CLI does not pass it."""
     found = []
     if spec_seconds(spec.monitor.scrape_timeout) > spec_seconds(spec.monitor.interval):
         found.append(

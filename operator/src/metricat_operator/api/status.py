@@ -30,7 +30,7 @@ class NodeCounts(Model):
     desired: int = Field(default=0, description="Nodes that should have an agent.")
     ready: int = Field(default=0, description="Nodes with a ready agent.")
     updated: int = Field(default=0, description="Nodes with the newest agent.")
-    uncovered: int = Field(default=0, description="Nodes that should have a ready agent and do not.")
+    uncovered: int = Field(default=0, description="Selected nodes without a ready agent, including virtual nodes.")
     scraped: int | None = Field(
         default=None, description="Nodes with samples in Prometheus; not set if no Prometheus could be queried."
     )
@@ -45,7 +45,7 @@ class PoolCounts(Model):
 
 
 class UncoveredNode(Model):
-    """A node that should have a ready agent and does not."""
+    """A selected node without a ready agent."""
 
     node: str = Field(description="The node's name.")
     pool: str = Field(default="", description="The pool that owns it.")
@@ -72,5 +72,5 @@ class Status(Model):
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
     ] = Field(default=(), description="Nodes of each pool by the state of their agent, if the spec defines pools.")
     uncovered: tuple[UncoveredNode, ...] = Field(
-        default=(), description="First 50 nodes without a ready agent, with the reason."
+        default=(), description="First 50 selected nodes without a ready agent, with the reason."
     )

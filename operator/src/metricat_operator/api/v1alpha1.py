@@ -39,7 +39,7 @@ def _override(model: type[Model], name: str, base: type[Model] = Model) -> type[
 if TYPE_CHECKING:
 
     class PoolAgent(Model):
-        """The fields of `PerPool`, each of which may be left out."""
+        """The fields of `AgentPoolSettings`, each of which may be left out."""
 
     class PoolRules(RuleSettings):
         """The fields of `NodeRules`, each of which may be left out."""

@@ -36,7 +36,7 @@ class TemporaryChildError(Exception):
 
 
 class TargetGoneError(Exception):
-    """The target was deleted, or another object has its name; its watch missed the event."""
+    """The target was deleted, or another object has its name; its watch has not reported that."""
 
 
 class ClaimLostError(Exception):
@@ -109,7 +109,7 @@ class Applier:
         Raises:
             TargetGoneError: the target no longer exists.
             ClaimLostError: another operator has claimed the target.
-            TemporaryChildError: the API server cannot be queried or is overloaded.
+            TemporaryChildError: the API server rejected the write or did not respond.
         """
         metadata = target["metadata"]
         manifest = _status_manifest(target, status)
@@ -133,7 +133,7 @@ class Applier:
         """Write one condition of a target that an older operator manages, as another field manager.
 
         Raises:
-            TemporaryChildError: the API server cannot be queried or is overloaded.
+            TemporaryChildError: the API server rejected the write or did not respond.
         """
         manifest = _status_manifest(target, {"conditions": [condition]})
         try:

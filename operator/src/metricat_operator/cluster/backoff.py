@@ -10,7 +10,10 @@ MAX_RETRY_AFTER = 30.0
 
 
 def jittered(failures: int, first: float, last: float) -> float:
-    """Return the delay after the given number of failures in a row: it doubles from `first` to `last`, in seconds."""
+    """Return the delay in seconds after a number of failures in a row.
+
+    The upper bound of the delay doubles from `first` to `last`. The delay is random, at least half of the bound.
+    """
     ceiling = min(last, first * 2.0 ** min(max(failures - 1, 0), 30))
     return random.uniform(ceiling / 2, ceiling)  # noqa: S311 (jitter, not a secret)
 

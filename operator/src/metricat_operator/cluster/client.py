@@ -83,7 +83,7 @@ _ALWAYS_LEADER = _AlwaysLeader()
 
 
 class NotLeaderError(Exception):
-    """The write was not made: another replica is the leader."""
+    """The write was not made: this replica is not the leader."""
 
 
 class ApiError(Exception):

@@ -124,7 +124,7 @@ class ClusterCache:
         return self._namespaces == ALL_NAMESPACES or namespace in self._namespaces
 
     def _on_target_changed(self, target: Manifest) -> None:
-        """Enqueue all targets if a younger one exists: a change of a target's nodes affects younger targets only."""
+        """Report a deleted target. Enqueue all targets if a younger one exists: it may get or lose nodes."""
         if target and not self.targets.get(target["metadata"]["namespace"], target["metadata"]["name"]):
             self._target_deleted(target)
         if target and target_claims.has_younger(self.targets, target):

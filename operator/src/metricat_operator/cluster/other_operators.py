@@ -82,7 +82,7 @@ class _Lease:
 
 
 class OtherOperators:
-    """Observes the Leases of other operators, and asks the API server which namespaces each may write."""
+    """Observes the Leases of other operators, and reviews with the API server which namespaces each may write."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Outages: since when an operation fails, and with which error. Each outage is logged once, and its end once."""
+"""Outages: since when an operation fails, and with which error. The log has the start and the end of each outage."""
 
 import time
 from collections.abc import Callable, Mapping

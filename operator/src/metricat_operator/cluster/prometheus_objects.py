@@ -66,7 +66,7 @@ def trim_server(manifest: Manifest, why_not_ready: tuple[str, str] | None) -> Ma
 
 
 def trim_operator(manifest: Manifest) -> Manifest:
-    """Trim a pod of the Prometheus Operator to the flags that limit its namespaces."""
+    """Trim a pod of the Prometheus Operator to the flags that decide what it manages and watches."""
     metadata, containers = manifest["metadata"], manifest["spec"]["containers"]
     words = [word for one in containers for word in _command_line(one)]
     ended = manifest.get("status", {}).get("phase") in {"Succeeded", "Failed"}

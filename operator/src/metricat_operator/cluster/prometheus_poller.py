@@ -121,7 +121,7 @@ async def _query_shard(connections: aiohttp.ClientSession, query: PrometheusQuer
         try:
             return await query_prometheus(connections, query, server)
         except QueryError as error:
-            log.debug("Prometheus does not respond", pod=server.name, reason=error.reason, error=str(error))
+            log.debug("the query of a pod failed", pod=server.name, reason=error.reason, error=str(error))
             advice = f". {query.after_timeout}" if error.reason == Reason.TIMEOUT else ""
             problem = (error.reason, f"{error}{advice}")
     return QueryResult(query.instance, problem or (Reason.NOT_READY, "no pod exists"))

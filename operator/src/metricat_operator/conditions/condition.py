@@ -28,7 +28,7 @@ class Condition:
     last_transition_time: str = ""
 
     def __post_init__(self) -> None:
-        """Cut a message that is longer than people read."""
+        """Cut a message that is longer than `MAX_MESSAGE`."""
         if len(self.message) > MAX_MESSAGE:
             object.__setattr__(self, "message", f"{self.message[: MAX_MESSAGE - 4]} ...")
 

@@ -95,8 +95,8 @@ class Reason(StrEnum):
     ACCEPTED_WITH_WARNINGS = (
         "AcceptedWithWarnings",
         _accepted(
-            "True: the spec has a field unknown to this version, an expression that Metricat cannot parse as PromQL, "
-            "or a critical threshold that is reached before the default of its warning.",
+            "True: the spec has a deprecated field, a field unknown to this version, an expression that Metricat "
+            "cannot parse as PromQL, or a critical threshold that is reached before the default of its warning.",
             "Correct the field that the message names. The Prometheus Operator decides whether PromQL is valid; see "
             "`RuleRejected`.",
         ),
@@ -199,11 +199,11 @@ class Reason(StrEnum):
     NOT_SERVED = (
         "NotServed",
         _applied(
-            "The custom resources of the Prometheus Operator are not installed.",
-            "Run the `helm install` command in the message. The agents already run. The operator then creates the "
+            "The custom resources of the Prometheus Operator, or some of them, are not installed.",
+            "Run the `helm install` command in the message. The agents run without them. The operator then creates the "
             "missing objects automatically.",
         ),
-        _selected("The custom resources of the Prometheus Operator are not installed.", "See `Applied`."),
+        _selected("The custom resource ServiceMonitor or PrometheusRule is not installed.", "See `Applied`."),
         _rules("The custom resource PrometheusRule is not installed.", "See `Applied`."),
         _scraped("The custom resource ServiceMonitor is not installed.", "See `Applied`."),
         _notified("The custom resource AlertmanagerConfig is not installed.", "See `Applied`."),
@@ -218,8 +218,8 @@ class Reason(StrEnum):
     MUTATED_BY_ADMISSION = (
         "MutatedByAdmission",
         _applied(
-            "An admission webhook or policy changes an object at each write. The message names the first field. "
-            "The agents already run.",
+            "A field of an object is changed at each write, most likely by an admission webhook or policy. The "
+            "message names the first such field. `AgentsReady` does not depend on it.",
             "Exempt objects labelled `app.kubernetes.io/managed-by=metricat-operator`, or set the field in the target "
             "as the policy requires.",
         ),
@@ -236,12 +236,16 @@ class Reason(StrEnum):
         "Forbidden",
         _applied(
             "The operator lacks a permission, or an admission policy rejects an object.",
-            "Check the chart's ClusterRole: the message names the verb and the resource.",
+            "If the message names a verb and a resource, check the chart's ClusterRole. Otherwise check the policy "
+            "that it names.",
         ),
     )
 
     # NodesSelected
-    NODES_SELECTED = "NodesSelected", _nodes("True: the spec and each of its pools select nodes.")
+    NODES_SELECTED = (
+        "NodesSelected",
+        _nodes("True: the spec selects nodes, and so does each pool that may not be empty."),
+    )
     EMPTY_ALLOWED = "EmptyAllowed", _nodes("True: the target has no nodes, and `spec.allowEmpty` is true.")
     EMPTY_POOL = (
         "EmptyPool",
@@ -332,7 +336,8 @@ class Reason(StrEnum):
     UNSCHEDULABLE = (
         "Unschedulable",
         _node(
-            "The scheduler finds not enough free CPU, memory or pods on the node.",
+            "The scheduler cannot place the pod on the node, mostly because the node lacks free CPU or memory. The "
+            "message holds the cause.",
             "Free resources on the node, lower `spec.agent.resources`, or set `spec.agent.priorityClassName`.",
         ),
     )
@@ -356,7 +361,7 @@ class Reason(StrEnum):
     FAILED_CREATE = (
         "FailedCreate",
         _node(
-            "An admission rule rejects the pod.",
+            "The API server rejects the pod, mostly because of an admission rule.",
             "Exempt the pods of the DaemonSet `DAEMONSET` in the namespace `NAMESPACE` from this rule.",
         ),
     )
@@ -459,8 +464,8 @@ class Reason(StrEnum):
         "NoManagingOperator",
         _selected(
             "No running Prometheus Operator manages the Prometheus.",
-            "Check the flags `--prometheus-instance-namespaces` and `--controller-id` of the Prometheus Operators, or "
-            "use another Prometheus.",
+            "Check the flags `--controller-id` and `--*-instance-namespaces` of the Prometheus Operators, or use "
+            "another Prometheus.",
         ),
     )
     NOT_IN_BINDINGS = (
@@ -629,7 +634,7 @@ class Reason(StrEnum):
     )
     AUTHENTICATION_REQUIRED = (
         "AuthenticationRequired",
-        _query("A proxy requires a password or token.", "Nothing: Metricat sends no credentials."),
+        _query("The Prometheus or its proxy requires credentials.", "Nothing: Metricat sends no credentials."),
     )
     REDIRECTED = "Redirected", _query("The response is a redirect.", "Check `spec.routePrefix`.")
     INVALID_RESPONSE = (

@@ -166,7 +166,7 @@ class Operator:
             try:
                 written = await self._reconciler.reconcile(target)
             except TargetGoneError:
-                log.info("target no longer exists; its delete event was missed")
+                log.info("target no longer exists, and no delete event has arrived")
                 self.on_deleted(target)
                 return None
             except ClaimLostError as error:

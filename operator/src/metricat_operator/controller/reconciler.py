@@ -90,6 +90,8 @@ class Reconciler:
             TemporaryChildError: a temporary failure, reported in the status; retry later.
             TargetGoneError: the target no longer exists.
             ClaimLostError: another operator claimed the target since it was read.
+            NotLeaderError: this replica may not write, because it is not the leader.
+            Exception: an internal error, reported in the status.
         """
         if "deletionTimestamp" in target["metadata"]:
             return target  # the garbage collector deletes the children by their owner references

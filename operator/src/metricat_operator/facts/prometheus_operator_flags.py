@@ -35,13 +35,13 @@ class PrometheusOperator:
         return not any("$(" in value for values in self.flags.values() for value in values)
 
     def manages(self, kind: str, namespace: str, controller: str = "") -> bool:
-        """Whether it manages such an instance; `controller` is the controller ID in the instance's annotation."""
+        """Return whether it manages such an instance; `controller` is the ID in the annotation of the instance."""
         return self.flags.get(_CONTROLLER_ID, frozenset({""})) == {controller} and self._within(
             _INSTANCE_NAMESPACES[kind], namespace
         )
 
     def watches(self, kind: str, namespace: str) -> bool:
-        """Whether it watches objects of this kind in the namespace."""
+        """Return whether it watches objects of this kind in the namespace."""
         return self._within(_OBJECT_NAMESPACES.get(kind, _NAMESPACES), namespace)
 
     def namespace_flags(self) -> str:

@@ -139,7 +139,7 @@ def _container(context: Context, agent: AgentSettings) -> Manifest:
 
 
 def arguments(agent: AgentSettings) -> list[str]:
-    """The agent's command line. Its flags are the agent's own; a contract test holds both ends together."""
+    """Return the agent's command line. A contract test checks that the agent accepts these flags."""
     collectors = agent.collectors
     switches = {
         "cpu": collectors.cpu,

@@ -75,8 +75,8 @@ def _common(pools: Sequence[Pool]) -> Mapping[str, str]:
 def _by_settings(pools: Sequence[Pool], *, per_target: bool) -> list[tuple[SettingsByAlert, list[Pool]]]:
     """Return the settings of the alerts, each with the pools that have it.
 
-    Pools with the same setting of a level share one rule, so that each rule covers a node once. `fleet` selects the
-    levels about all nodes together; the share of lost nodes does not depend on the labels of the pools.
+    Pools with the same setting of a level share one rule, so that each rule covers a node once. `per_target` selects
+    the levels about all nodes together.
     """
     found: dict[frozenset[str], dict[str, AlertSettings]] = {frozenset(pool.name for pool in pools): {}}
     by_pool = {pool.name: pool.rules.by_alert() for pool in pools}

@@ -13,7 +13,7 @@ _COUNTS = {
     "desired": "Nodes that should have an agent.",
     "ready": "Nodes with a ready agent.",
     "updated": "Nodes with the newest agent.",
-    "uncovered": "Nodes without the ready agent that they should have.",
+    "uncovered": "Selected nodes without a ready agent, including virtual nodes.",
 }
 
 
@@ -50,7 +50,7 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
     )
     uncovered = GaugeMetricFamily(
         "metricat_node_uncovered",
-        "Always 1, for each node without the ready agent that it should have, with the reason.",
+        "Always 1, for each selected node without a ready agent (at most 50 of a target), with the reason.",
         labels=[*_TARGET, "node", "pool", "reason"],
     )
     for target in targets:

@@ -1,7 +1,7 @@
 """`/metrics` of the operator over TLS, for clients whose RBAC allows `get` on that path.
 
 The certificate is self-signed: a scraper cannot verify the server, but its token is encrypted on the network.
-Leader and standby replicas serve the same metrics.
+Leader and standby replicas serve the same families.
 """
 
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ async def serving(registry: CollectorRegistry, client: Client, port: int, reader
             )
         except ApiError as error:
             log.warning("cannot authenticate a scrape", status=error.status, error=str(error))
-            return web.Response(status=503, text="The API server did not answer the token review. Try again later.\n")
+            return web.Response(status=503, text="The API server could not review the token. Try again later.\n")
         if status != ALLOWED:
             headers = {"WWW-Authenticate": "Bearer"} if status == UNAUTHENTICATED else {}
             return web.Response(status=status, text=why_not[status], headers=headers)

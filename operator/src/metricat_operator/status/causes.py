@@ -83,18 +83,18 @@ def pod_not_ready(pod: AgentPod, daemon_set: Manifest, event: Event | None) -> C
 
 
 def starting(pod: AgentPod) -> bool:
-    """Whether the status of the pod reports only that the pod is starting."""
+    """Return whether the status of the pod reports only that the pod is starting."""
     return not pod.ready and pod.reason in _STARTING
 
 
 def not_observed(daemon_set: Manifest) -> bool:
-    """Whether the DaemonSet controller has not observed the newest DaemonSet, or the DaemonSet is missing."""
+    """Return whether the DaemonSet is missing, or its controller has not observed its newest version."""
     observed = daemon_set.get("status", {}).get("observedGeneration")
     return bool(observed is None or observed != daemon_set.get("metadata", {}).get("generation"))
 
 
 def rolling_out(daemon_set: Manifest) -> bool:
-    """Whether pods are being replaced: some existing pods are not of the newest version."""
+    """Return whether pods are being replaced: some existing pods are not of the newest version."""
     status = daemon_set.get("status", {})
     return int(status.get("updatedNumberScheduled", 0)) < int(status.get("currentNumberScheduled", 0))
 

@@ -121,7 +121,7 @@ def internal_error_status(target: Manifest, message: str, now: str) -> Manifest:
 
 
 def is_unchanged(status: Manifest, before: Manifest) -> bool:
-    """Whether the status is already written; the order, and conditions of other writers, are ignored."""
+    """Return whether the status is already written; the order, and conditions of other writers, are ignored."""
 
     def content(of: Manifest) -> Manifest:
         return {**of, "conditions": {one["type"]: one for one in of.get("conditions", []) if one["type"] in types}}
@@ -148,7 +148,7 @@ def changed_conditions(status: Manifest, before: Manifest) -> list[Condition]:
 
 
 def is_urgent(status: Manifest, before: Manifest) -> bool:
-    """Whether the status must be written at once: it holds more than the progress of a rollout of agents."""
+    """Return whether to write the status at once: it holds more than the progress of a rollout of agents."""
     if status["observedGeneration"] != before.get("observedGeneration"):
         return True  # the author of the spec waits for it
     if _problems(status) - _problems(before):

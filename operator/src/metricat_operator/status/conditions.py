@@ -84,7 +84,7 @@ def _claim_finding(target: Manifest, claim: OperatorClaim) -> Finding:
         return Finding(holds=False, reason=claim.reason, message=message)
     if not claim.stored:
         message = (
-            f"{manages}, but the CRD has no status.operator, so other operators cannot see it. Update the CRDs: "
+            f"{manages}, but the CRD has no status.operator, so other operators cannot detect it. Update the CRDs: "
             "kubectl apply --server-side --force-conflicts -f crds"
         )
         return Finding(holds=False, reason=Reason.CLAIM_NOT_STORED, message=message)

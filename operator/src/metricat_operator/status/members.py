@@ -63,7 +63,7 @@ def daemon_sets(facts: Facts) -> list[Manifest]:
 
 
 def runs_on(daemon_set: Manifest, node: Node) -> bool:
-    """Whether the live DaemonSet selects the node."""
+    """Return whether the live DaemonSet selects the node."""
     pod = daemon_set.get("spec", {}).get("template", {}).get("spec", {})
     return in_affinity(pod, {"kubernetes.io/os": "linux", **node.labels})
 

@@ -1,4 +1,4 @@
-"""Whether alerts of a target reach an Alertmanager: which one selects its AlertmanagerConfig, or why none does."""
+"""Whether an Alertmanager selects the AlertmanagerConfig of a target: which one, or why none does."""
 
 from metricat_operator.api.parse import Parsed
 from metricat_operator.conditions import Condition, ConditionType, Reason

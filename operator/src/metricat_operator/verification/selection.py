@@ -221,8 +221,8 @@ def _not_watched(
     if not operators:
         return _no(
             Reason.NO_MANAGING_OPERATOR,
-            f"No running Prometheus Operator manages {instance}. Check its flags --prometheus-instance-namespaces and "
-            "--controller-id.",
+            f"No running Prometheus Operator manages {instance}. Check the flags --controller-id and "
+            "--*-instance-namespaces of the Prometheus Operators.",
         )
     if any(one.watches(subject.kind, subject.namespace) for one in operators):
         return None

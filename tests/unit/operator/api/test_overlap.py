@@ -121,7 +121,14 @@ def test_too_many_terms_are_an_error_with_a_remedy() -> None:
     assert status({}, *older[:6])["conditions"][0]["reason"] == "Accepted"
 
 
+def test_too_many_terms_name_only_older_targets_that_share_nodes() -> None:
+    elsewhere = target(9, 0, {"matchLabels": {"team": "y"}}, [])
+    older = [target(number, 0, {"matchLabels": {f"a{number}": "x", f"b{number}": "x"}}, []) for number in range(7)]
+    accepted = status({"nodeSelector": {"matchLabels": {"team": "x"}}}, elsewhere, *older)["conditions"][0]
+    assert "older targets (m/t0, m/t1, m/t2 and 4 more) also select nodes" in accepted["message"]
+
+
 def test_invalid_selector_claims_no_nodes() -> None:
-    internal_error_status = target(1, 0, {"matchExpressions": [{"key": "a", "operator": "Between"}]}, [])
-    assert claim(internal_error_status).selects is None
-    assert status({}, internal_error_status)["nodes"]["desired"] == 3
+    invalid = target(1, 0, {"matchExpressions": [{"key": "a", "operator": "Between"}]}, [])
+    assert claim(invalid).selects is None
+    assert status({}, invalid)["nodes"]["desired"] == 3

@@ -84,7 +84,7 @@ def offset(time: str) -> timedelta:
             "receivers[0].email: username and password must be set together. Set both, or neither",
         ),
         ({"email": {"to": "a@b", "from": "c@d", "server": "mail"}}, "receivers[0].email.server"),
-        ({"quietHours": [{"from": "20:00", "to": "20:00"}]}, "for a whole day, use from 00:00 to 24:00."),
+        ({"quietHours": [{"from": "20:00", "to": "20:00"}]}, "For a whole day, use from 00:00 to 24:00."),
         ({"name": "Blackhole"}, "receivers[0].name"),
         ({"slack": {"url": "https://hooks.slack.com/T0/B0/secret"}}, "receivers[0].slack.url"),
     ],
