@@ -256,7 +256,7 @@ def load_file(
 ) -> dict[str, Value]:
     """Return the settings of a YAML file by name; its keys are the known names, whole or nested at the dots.
 
-    A collector's switch may also end in ``.enabled``. The keys in `sections` are left out.
+    The name of a switch may also end in ``.enabled``. The keys in `sections` are left out.
     """
     from metricat_agent.config.yaml_text import YamlError, read_file  # noqa: PLC0415 -- imports yaml
 
