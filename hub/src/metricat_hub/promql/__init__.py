@@ -1,1 +1,1 @@
-"""PromQL: plan, functions, aggregations and vector matching over numpy columns. Pure: no I/O, clock or event loop."""
+"""PromQL: the parser, and the evaluation over numpy columns. Pure: no I/O, clock or event loop."""

@@ -1,0 +1,241 @@
+"""Binary operators between instant vectors: matching of series, and set operators."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from metricat_hub.model.errors import QueryError
+from metricat_hub.model.labels import NAME
+from metricat_hub.promql import functions
+from metricat_hub.promql.nodes import COMPARISONS
+from metricat_hub.promql.vector import METADATA, Vector, any_series, changed, get, merged
+
+if TYPE_CHECKING:
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.samples import Values
+    from metricat_hub.promql.nodes import Binary, Matching
+    from metricat_hub.promql.vector import Indices, Mask
+
+Signature: TypeAlias = Hashable
+
+
+def matching_labels(labels: Labels, matching: Matching) -> Labels:
+    """Return the labels that a match compares."""
+    if matching.on:
+        return tuple(pair for pair in labels if pair[0] in matching.labels)
+    return tuple(pair for pair in labels if pair[0] != NAME and pair[0] not in matching.labels)
+
+
+@dataclass(slots=True)
+class _Side:
+    """One side of an operation: its vector, and the number of the match group of each row."""
+
+    vector: Vector
+    groups: Indices
+
+    def any_in_group(self, count: int) -> Mask:
+        """Return for each match group and step whether a value is present."""
+        found = np.zeros((count, self.vector.present.shape[1]), dtype=bool)
+        if len(np.unique(self.groups)) == len(self.groups):
+            found[self.groups] = self.vector.present
+        else:
+            np.logical_or.at(found, self.groups, self.vector.present)
+        return found
+
+
+def _sides(left: Vector, right: Vector, matching: Matching) -> tuple[_Side, _Side, int]:
+    numbers: dict[Labels, int] = {}
+
+    def side(vector: Vector) -> _Side:
+        groups = [numbers.setdefault(matching_labels(labels, matching), len(numbers)) for labels in vector.labels]
+        return _Side(vector, np.array(groups, dtype=np.intp))
+
+    one, other = side(left), side(right)
+    return one, other, len(numbers)
+
+
+def set_operation(operator: str, left: Vector, right: Vector, matching: Matching) -> Vector:
+    """Return `and`, `or` or `unless` of two vectors."""
+    one, other, count = _sides(left, right, matching)
+    if operator == "or":
+        missing = right.present & ~one.any_in_group(count)[other.groups]
+        both = Vector(
+            left.labels + right.labels,
+            np.concatenate([left.values, right.values]),
+            np.concatenate([left.present, missing]),
+            left.drops + right.drops,
+        )
+        return merged(both.without_absent())
+    found = other.any_in_group(count)[one.groups]
+    present = left.present & (found if operator == "and" else ~found)
+    return Vector(left.labels, left.values, present, left.drops).without_absent()
+
+
+def vector_operation(node: Binary, left: Vector, right: Vector, *, drop_names: bool) -> Vector:
+    """Return an arithmetic operation or a comparison of two vectors.
+
+    Args:
+        node: operator, matching and `bool`.
+        left: the left side.
+        right: the right side.
+        drop_names: remove names now that the operation drops; False: later (delayed name removal).
+
+    Raises:
+        QueryError: a match has several series on the "one" side.
+    """
+    matching = node.matching
+    swapped = matching.cardinality == "one-to-many"
+    one, other, count = _sides(right, left, matching) if swapped else _sides(left, right, matching)
+    many, single = one, other
+    fill_single = matching.fill_left if swapped else matching.fill_right
+    fill_many = matching.fill_right if swapped else matching.fill_left
+    filled = fill_single is not None or fill_many is not None
+    active = any_series(many.vector.present), any_series(single.vector.present)
+    steps = active[0] | active[1] if filled else active[0] & active[1]
+    _check_single(node, single, steps, swapped=swapped)
+    rows = _Rows(node, swapped, drop_names)
+    pairs_many, pairs_single = _pairs(many.groups, single.groups, count)
+    rows.add(
+        many.vector.values[pairs_many],
+        single.vector.values[pairs_single],
+        many.vector.present[pairs_many] & single.vector.present[pairs_single],
+        [(many.vector.labels[i], single.vector.labels[j]) for i, j in zip(pairs_many, pairs_single, strict=True)],
+        many.groups[pairs_many],
+    )
+    if fill_single is not None:
+        unmatched = many.vector.present & ~single.any_in_group(count)[many.groups]
+        labels = [(ls, matching_labels(ls, matching)) for ls in many.vector.labels]
+        rows.add(many.vector.values, np.full_like(many.vector.values, fill_single), unmatched, labels, many.groups)
+    if fill_many is not None:
+        unmatched = single.vector.present & ~many.any_in_group(count)[single.groups]
+        labels = [(matching_labels(ls, matching), ls) for ls in single.vector.labels]
+        rows.add(np.full_like(single.vector.values, fill_many), single.vector.values, unmatched, labels, single.groups)
+    return rows.result(many.vector.present.shape[1])
+
+
+def _pairs(many: Indices, single: Indices, count: int) -> tuple[Indices, Indices]:
+    """Return the row numbers of all pairs of the same match group, in the order of the "many" side."""
+    order = np.argsort(single, kind="stable")
+    sizes = np.bincount(single, minlength=count)
+    first = np.cumsum(sizes) - sizes
+    repeats = sizes[many]
+    left = np.repeat(np.arange(len(many)), repeats)
+    within = np.arange(len(left)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    return left, order[first[many[left]] + within]
+
+
+def _check_single(node: Binary, single: _Side, steps: Mask, *, swapped: bool) -> None:
+    """Raise an error if two series of the "one" side are in one match group at the same step."""
+    if len(np.unique(single.groups)) == len(single.groups):
+        return
+    seen: dict[int, list[int]] = {}
+    for row, group in enumerate(single.groups):
+        for other in seen.setdefault(int(group), []):
+            if bool((single.vector.present[row] & single.vector.present[other] & steps).any()):
+                labels = single.vector.labels
+                both = sorted([display(labels[row]), display(labels[other])])
+                match = display(matching_labels(labels[row], node.matching))
+                raise QueryError(
+                    f"found duplicate series for the match group {match} on the {'left' if swapped else 'right'}"
+                    f" hand-side of the operation: [{', '.join(both)}];many-to-many matching not allowed: matching"
+                    " labels must be unique on one side. Add labels to `on`, or aggregate this side."
+                )
+        seen[int(group)].append(row)
+
+
+def display(labels: Labels) -> str:
+    """Return labels as Prometheus shows them in errors, the metric name as a label."""
+    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels) + "}"
+
+
+class _Rows:
+    """Collects the rows of the result, and checks that the matches are unique."""
+
+    def __init__(self, node: Binary, swapped: bool, drop_names: bool) -> None:  # noqa: FBT001 # private
+        self.node = node
+        self.swapped = swapped
+        self.drop_names = drop_names
+        self.compares = node.operator in COMPARISONS
+        self.labels: list[Labels] = []
+        self.values: list[Values] = []
+        self.matched: list[Mask] = []
+        self.kept: list[Mask] = []
+        self.groups: list[Indices] = []
+
+    def add(
+        self, many: Values, single: Values, present: Mask, labels: list[tuple[Labels, Labels]], groups: Indices
+    ) -> None:
+        left, right = (single, many) if self.swapped else (many, single)
+        if self.compares:
+            holds = functions.compared(self.node.operator, left, right)
+            values = holds.astype(np.float64) if self.node.return_bool else left
+            kept = present if self.node.return_bool else present & holds
+        else:
+            values = functions.arithmetic(self.node.operator, left, right)
+            kept = present
+        self.labels += [self.result_labels(*pair) for pair in labels]
+        self.values.append(values)
+        self.matched.append(present)
+        self.kept.append(kept)
+        self.groups.append(groups)
+
+    def result_labels(self, many: Labels, single: Labels) -> Labels:
+        matching = self.node.matching
+        labels = many
+        if not self.compares or (self.node.return_bool and self.drop_names):
+            labels = tuple(pair for pair in labels if pair[0] not in METADATA)
+        if matching.cardinality == "one-to-one":
+            if matching.on:
+                labels = tuple(pair for pair in labels if pair[0] in matching.labels)
+            elif matching.labels:
+                labels = tuple(pair for pair in labels if pair[0] not in matching.labels)
+        for name in matching.include:
+            labels = changed(labels, name, get(single, name))
+        return labels
+
+    def result(self, steps: int) -> Vector:
+        if not self.labels:
+            return Vector.empty(steps)
+        matched, groups = np.concatenate(self.matched), np.concatenate(self.groups)
+        self.check_unique(matched, groups)
+        drops = [self.node.return_bool and not self.drop_names] * len(self.labels)
+        vector = Vector(self.labels, np.concatenate(self.values), np.concatenate(self.kept), drops)
+        return merged(vector.without_absent())
+
+    def check_unique(self, matched: Mask, groups: Indices) -> None:
+        """Raise an error if a match group gives two results (one-to-one), or two with the same labels, at one step."""
+        one_to_one = self.node.matching.cardinality == "one-to-one"
+        numbers: dict[Hashable, int] = {}
+        keys = [
+            numbers.setdefault(group if one_to_one else (group, labels), len(numbers))
+            for group, labels in zip(groups.tolist(), self.labels, strict=True)
+        ]
+        if len(numbers) == len(keys):
+            return
+        counts = np.zeros((len(numbers), matched.shape[1]), dtype=np.int64)
+        np.add.at(counts, np.array(keys, dtype=np.intp), matched)
+        if bool((counts > 1).any()):
+            if one_to_one:
+                raise QueryError(
+                    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)."
+                    " Add `group_left` or `group_right`, or more labels to `on`."
+                )
+            raise QueryError(
+                "multiple matches for labels: grouping labels must ensure unique matches."
+                " Add labels to the group modifier."
+            )
+
+
+def scalar_operation(node: Binary, vector: Vector, scalar: Values, *, vector_left: bool) -> Vector:
+    """Return an operation of a vector and a scalar. Names are not dropped yet."""
+    left, right = (vector.values, scalar) if vector_left else (scalar, vector.values)
+    if node.operator not in COMPARISONS:
+        return vector.with_values(functions.arithmetic(node.operator, left, right))
+    holds = functions.compared(node.operator, left, right)
+    if node.return_bool:
+        return vector.with_values(holds.astype(np.float64))
+    return Vector(vector.labels, vector.values, vector.present & holds, vector.drops).without_absent()

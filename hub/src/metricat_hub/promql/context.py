@@ -1,0 +1,61 @@
+"""What all parts of one query share: the reader, limits, annotations, and selections that were read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from metricat_hub.model.ports import Hints
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metricat_hub.model.ports import Matcher, Reader, Series, Tier
+    from metricat_hub.promql.annotations import Annotations
+    from metricat_hub.promql.limits import Usage
+    from metricat_hub.promql.nodes import At
+    from metricat_hub.promql.vector import Grid
+
+
+@dataclass(slots=True)
+class Context:
+    """One query."""
+
+    reader: Reader
+    usage: Usage
+    annotations: Annotations
+    query: Grid
+    """The evaluations of the whole query, which `start()`, `end()` and `step()` refer to."""
+    lookback: int
+    tier: Tier | None
+    subquery_step: int
+    delayed_names: bool
+    """Drop metric names at the end of the query only (Prometheus' feature `promql-delayed-name-removal`)."""
+    _read: dict[tuple[object, ...], list[Series]] = field(default_factory=dict)
+
+    def select(  # noqa: PLR0913 # what a store should know
+        self, matchers: Sequence[Matcher], start: int, end: int, *, step: int = 0, range_: int = 0, function: str = ""
+    ) -> list[Series]:
+        """Return the samples of the series that match, in milliseconds from start to end, both included."""
+        key = (*matchers, start, end, step, range_, function)
+        if (known := self._read.get(key)) is not None:
+            return known
+        self.usage.check()
+        selection = self.reader.select(matchers, start, end, Hints(step, range_, function, self.tier))
+        self.usage.tiers.add(selection.tier)
+        self.annotations.store_warned(selection.warnings)
+        found = [series for series in selection.series if len(series.times)]
+        self.usage.limits.check_series(len(found))
+        self.usage.read(sum(len(series.times) for series in found))
+        self._read[key] = found
+        return found
+
+    def time(self, at: At) -> int | None:
+        """Return the timestamp of an `@` modifier; None: the time of each evaluation."""
+        match at:
+            case "start":
+                return self.query.start
+            case "end":
+                return self.query.end
+            case _:
+                return at

@@ -1,0 +1,89 @@
+"""Limits of a query, and what it has used of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from metricat_hub.model.errors import LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one query. Each has its own error, which names the limit, the value and what to do."""
+
+    samples: int = 50_000_000
+    """Samples that a query reads from the store, and values of one intermediate result."""
+    series: int = 100_000
+    """Series of one selector, or of one intermediate result."""
+    steps: int = 11_000
+    """Evaluations of a range query."""
+    seconds: float = 60.0
+    """Duration of a query. `deadline` makes the check for it."""
+
+    def check_steps(self, steps: int) -> None:
+        """Raise an error if a range query has too many steps."""
+        if steps > self.steps:
+            raise LimitError(
+                f"the query has {steps} steps, above the limit of {self.steps}."
+                " Use a longer step or a shorter time range."
+            )
+
+    def check_series(self, series: int) -> None:
+        """Raise an error if a result has too many series."""
+        if series > self.series:
+            raise LimitError(
+                f"the query needs {series} series at once, above the limit of {self.series}."
+                " Add label matchers, or aggregate with a recording rule."
+            )
+
+    def check_samples(self, samples: int) -> None:
+        """Raise an error if a query touches too many samples."""
+        if samples > self.samples:
+            raise LimitError(
+                f"the query touches {samples} samples, above the limit of {self.samples}."
+                " Use a shorter time range, a longer step, a coarser tier or more label matchers."
+            )
+
+    def deadline(self, clock: Callable[[], float]) -> Callable[[], None]:
+        """Return a check that raises an error once the clock (in seconds) is past the limit, counted from now."""
+        end = clock() + self.seconds
+
+        def check() -> None:
+            if clock() > end:
+                raise LimitError(
+                    f"the query takes longer than the limit of {self.seconds:g} seconds."
+                    " Use a shorter time range, a longer step or a recording rule."
+                )
+
+        return check
+
+
+def no_check() -> None:
+    """Let the query continue."""
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a query has used."""
+
+    limits: Limits
+    check: Callable[[], None] = no_check
+    """Raises an error if the query must stop: cancelled, or past its deadline. Called between blocks of work."""
+    samples: int = 0
+    """Samples read from the store."""
+    tiers: set[str] = field(default_factory=set)
+
+    def read(self, samples: int) -> None:
+        """Count samples read from the store."""
+        self.samples += samples
+        self.limits.check_samples(self.samples)
+
+    def allocate(self, series: int, steps: int) -> None:
+        """Check the size of an intermediate result before it is allocated, and whether the query may continue."""
+        self.check()
+        self.limits.check_series(series)
+        self.limits.check_samples(series * steps)

@@ -1,0 +1,401 @@
+"""Functions of range vectors, such as `rate` and `avg_over_time`, over blocks of series.
+
+Each function returns one row of values for each series of the block and one column for each window, and which of them
+exist.
+The formulas are those of Prometheus 3.15 (`promql/functions.go`), in the same order of operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from metricat_hub.promql import sums
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metricat_hub.model.samples import Values
+    from metricat_hub.promql.vector import Indices, Mask
+    from metricat_hub.promql.windows import Block
+
+Rolled: TypeAlias = "tuple[Values, Mask]"
+Rollup: TypeAlias = Callable[["Block", "Sequence[Values]"], Rolled]
+"""A function of a block and of the scalar arguments, which have one value for each window."""
+
+
+def _present(block: Block, least: int = 1) -> Mask:
+    """Return a row for each series: whether the windows have enough samples."""
+    return np.broadcast_to(block.counts >= least, (len(block.values), len(block.low)))
+
+
+def _seconds(milliseconds: Values | Indices) -> Values:
+    return milliseconds.astype(np.float64) / 1000
+
+
+def _at(block: Block, index: Indices) -> Values:
+    """Return the samples at these indices, one column each; any sample for an index outside."""
+    return block.values[:, np.clip(index, 0, block.values.shape[1] - 1)]
+
+
+# Counters
+
+
+def _reset_correction(block: Block, first: Indices, last: Indices, result: Values) -> None:
+    """Add the value before each reset from sample `first` to sample `last` of each window, one after the other."""
+    before, after = block.values[:, :-1], block.values[:, 1:]
+    resets = after < before
+    for row in np.flatnonzero(resets.any(axis=1)):
+        places = np.flatnonzero(resets[row])
+        lost = before[row, places]
+        low = np.searchsorted(places, first)
+        high = np.searchsorted(places, last)
+        for step in range(int((high - low).max(initial=0))):
+            chosen = np.flatnonzero(low + step < high)
+            result[row, chosen] += lost[low[chosen] + step]
+
+
+def extrapolated(block: Block, *, counter: bool, per_second: bool) -> Rolled:
+    """Return `rate`, `increase` or `delta`: the change in each window, extrapolated to the window's bounds."""
+    first = np.clip(block.low, 0, len(block.times) - 1)
+    last = np.clip(block.high - 1, 0, len(block.times) - 1)
+    start_value = block.values[:, first]
+    result = block.values[:, last] - start_value
+    if counter:
+        _reset_correction(block, first, np.maximum(first, last), result)
+    first_time, last_time = block.times[first], block.times[last]
+    to_start, to_end = _seconds(first_time - block.starts), _seconds(block.ends - last_time)
+    interval = _seconds(last_time - first_time)
+    average = interval / np.maximum(block.counts - 1, 1)
+    threshold = average * 1.1
+    to_start = np.where(to_start >= threshold, average / 2, to_start)
+    to_end = np.where(to_end >= threshold, average / 2, to_end)
+    start = np.broadcast_to(to_start, result.shape)
+    if counter:  # do not extrapolate below zero
+        to_zero = interval * (start_value / result)
+        start = np.where((result > 0) & (start_value >= 0) & (to_zero < start), to_zero, start)
+    factor = (interval + start + to_end) / interval
+    if per_second:
+        factor = factor / _seconds(block.ends - block.starts)
+    return result * factor, _present(block, 2)
+
+
+def _rate(block: Block, _: Sequence[Values]) -> Rolled:
+    return extrapolated(block, counter=True, per_second=True)
+
+
+def _increase(block: Block, _: Sequence[Values]) -> Rolled:
+    return extrapolated(block, counter=True, per_second=False)
+
+
+def _delta(block: Block, _: Sequence[Values]) -> Rolled:
+    return extrapolated(block, counter=False, per_second=False)
+
+
+def _instant(block: Block, *, counter: bool) -> Rolled:
+    last, previous = _at(block, block.high - 1), _at(block, block.high - 2)
+    change = last - previous
+    if counter:
+        change = np.where(last < previous, last, change)
+        index = np.clip(block.high - 1, 1, None) if len(block.times) > 1 else np.zeros_like(block.high)
+        index = np.minimum(index, len(block.times) - 1)
+        change = change / _seconds(block.times[index] - block.times[np.maximum(index - 1, 0)])
+    return change, _present(block, 2)
+
+
+def _irate(block: Block, _: Sequence[Values]) -> Rolled:
+    return _instant(block, counter=True)
+
+
+def _idelta(block: Block, _: Sequence[Values]) -> Rolled:
+    return _instant(block, counter=False)
+
+
+def _count_pairs(block: Block, found: Mask) -> Rolled:
+    """Return how many pairs of neighbours in each window are marked. Pair i is the samples i and i + 1."""
+    before = np.zeros((len(found), found.shape[1] + 1), dtype=np.int64)
+    np.cumsum(found, axis=1, out=before[:, 1:])
+    last = np.clip(block.high - 1, 0, found.shape[1])
+    first = np.minimum(block.low, last)
+    return (before[:, last] - before[:, first]).astype(np.float64), _present(block)
+
+
+def _resets(block: Block, _: Sequence[Values]) -> Rolled:
+    return _count_pairs(block, block.values[:, 1:] < block.values[:, :-1])
+
+
+def _changes(block: Block, _: Sequence[Values]) -> Rolled:
+    before, after = block.values[:, :-1], block.values[:, 1:]
+    return _count_pairs(block, (before != after) & ~(np.isnan(before) & np.isnan(after)))
+
+
+# Aggregations over time
+
+
+def _sum(block: Block, _: Sequence[Values]) -> Rolled:
+    return sums.windows(block.values, block.low, block.high).total(), _present(block)
+
+
+def _avg(block: Block, _: Sequence[Values]) -> Rolled:
+    count = np.maximum(block.counts, 1).astype(np.float64)
+    mean = sums.windows(block.values, block.low, block.high).mean(count)
+    doubtful = ~np.isfinite(mean) & (block.counts > 0)
+    if bool(doubtful.any()):
+        _correct_means(block, mean, doubtful)
+    return mean, _present(block)
+
+
+def _correct_means(block: Block, mean: Values, doubtful: Mask) -> None:
+    """Compute means again whose sum overflows. Windows with infinite terms and NaN keep their result."""
+    for row, column in zip(*np.nonzero(doubtful), strict=True):
+        window = block.values[row, block.low[column] : block.high[column]]
+        if np.isfinite(window).all():
+            mean[row, column] = running_mean(window)
+
+
+def running_mean(values: Values) -> float:
+    """Return the mean of finite values whose sum may overflow."""
+    scale = float(np.abs(values).max())
+    return math.fsum(values / scale) / len(values) * scale if scale else 0.0
+
+
+def _count(block: Block, _: Sequence[Values]) -> Rolled:
+    count = np.broadcast_to(block.counts.astype(np.float64), (len(block.values), len(block.low)))
+    return count, _present(block)
+
+
+def _one(block: Block, _: Sequence[Values]) -> Rolled:
+    return np.ones((len(block.values), len(block.low))), _present(block)
+
+
+def _extreme(block: Block, choose: np.ufunc) -> Rolled:
+    """Return the least or greatest value in each window; NaN only if all are NaN."""
+    counts = block.counts
+    longest = int(counts.max(initial=0))
+    result = np.full((len(block.values), len(block.low)), np.nan)
+    level, size = block.values, 1
+    while size <= longest:
+        chosen = np.flatnonzero((counts >= size) & (counts < 2 * size))
+        if len(chosen):
+            result[:, chosen] = choose(level[:, block.low[chosen]], level[:, block.high[chosen] - size])
+        if 2 * size <= longest:
+            level = choose(level[:, :-size], level[:, size:])
+        size *= 2
+    return result, _present(block)
+
+
+def _max(block: Block, _: Sequence[Values]) -> Rolled:
+    return _extreme(block, np.fmax)
+
+
+def _min(block: Block, _: Sequence[Values]) -> Rolled:
+    return _extreme(block, np.fmin)
+
+
+def _last(block: Block, _: Sequence[Values]) -> Rolled:
+    return _at(block, block.high - 1), _present(block)
+
+
+def _first(block: Block, _: Sequence[Values]) -> Rolled:
+    return _at(block, block.low), _present(block)
+
+
+def _time_at(block: Block, index: Indices) -> Rolled:
+    times = _seconds(block.times[np.clip(index, 0, len(block.times) - 1)])
+    return np.broadcast_to(times, (len(block.values), len(block.low))), _present(block)
+
+
+def _time_of_first(block: Block, _: Sequence[Values]) -> Rolled:
+    return _time_at(block, block.low)
+
+
+def _time_of_last(block: Block, _: Sequence[Values]) -> Rolled:
+    return _time_at(block, block.high - 1)
+
+
+def _time_of_extreme(block: Block, sign: int) -> Rolled:
+    """Return the time of the last of the greatest values (sign 1) or least values (sign -1) in each window."""
+    result = np.zeros((len(block.values), len(block.low)))
+    for part, values, valid, index in block.padded():
+        if index.shape[1] == 0:
+            continue
+        keys = np.where(np.isnan(values), -np.inf, sign * values)
+        # NaN counts less than any number. Of NaN only, the last is the result.
+        greatest = keys.max(axis=-1, where=valid, initial=-np.inf, keepdims=True)
+        rank = np.where(np.isnan(values), 0, 1) + np.where(keys == greatest, 2, 0)
+        best = np.where(valid, rank, -1)
+        place = best.shape[-1] - 1 - np.argmax(best[..., ::-1], axis=-1)
+        result[:, part] = _seconds(block.times[np.take_along_axis(index[None], place[..., None], axis=-1)[..., 0]])
+    return result, _present(block)
+
+
+def _time_of_max(block: Block, _: Sequence[Values]) -> Rolled:
+    return _time_of_extreme(block, 1)
+
+
+def _time_of_min(block: Block, _: Sequence[Values]) -> Rolled:
+    return _time_of_extreme(block, -1)
+
+
+def quantile(q: Values, ascending: Values, count: Values | Indices, nans: Values | Indices) -> Values:
+    """Return quantiles over the last axis of values sorted by numpy, which puts NaN behind all numbers.
+
+    Prometheus sorts NaN before all numbers. The first `count` values of the sorted axis are numbers, and `nans` more
+    are NaN.
+    """
+    total = count + nans
+    rank = q * (total - 1)
+    lower = np.maximum(0, np.floor(np.where(np.isnan(rank), 0, rank)))
+    upper = np.minimum(total - 1, lower + 1)
+    weight = rank - np.floor(rank)
+
+    def value(place: Values) -> Values:
+        index = np.clip(place - nans, 0, ascending.shape[-1] - 1).astype(np.intp)
+        found = np.take_along_axis(ascending, index[..., None], axis=-1)[..., 0]
+        return np.where(place < nans, np.nan, found)
+
+    result = value(lower) * (1 - weight) + value(upper) * weight
+    result = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, result))
+    return np.where(np.isnan(q), np.nan, result)
+
+
+def _quantile(block: Block, scalars: Sequence[Values]) -> Rolled:
+    result = np.full((len(block.values), len(block.low)), np.nan)
+    for part, values, valid, index in block.padded():
+        if index.shape[1] == 0:
+            continue
+        nans = (np.isnan(values) & valid).sum(axis=-1)
+        ascending = np.sort(np.where(valid, values, np.nan), axis=-1)
+        result[:, part] = quantile(scalars[0][part], ascending, valid.sum(axis=-1) - nans, nans)
+    return result, _present(block)
+
+
+def _mad(block: Block, _: Sequence[Values]) -> Rolled:
+    result = np.full((len(block.values), len(block.low)), np.nan)
+    half = np.array(0.5)
+    for part, values, valid, index in block.padded():
+        if index.shape[1] == 0:
+            continue
+        count = valid.sum(axis=-1)
+        none = np.zeros_like(count)
+        inside = np.where(valid, values, np.nan)
+        median = quantile(half, np.sort(inside, axis=-1), count, none)
+        deviation = np.sort(np.abs(inside - median[..., None]), axis=-1)
+        found = quantile(half, deviation, count, none)
+        result[:, part] = np.where((np.isnan(values) & valid).any(axis=-1), np.nan, found)
+    return result, _present(block)
+
+
+def _variance(block: Block, _: Sequence[Values]) -> Rolled:
+    result = np.zeros((len(block.values), len(block.low)))
+    for part, values, valid, index in block.padded():
+        if index.shape[1] == 0:
+            continue
+        count = np.maximum(valid.sum(axis=-1), 1).astype(np.float64)
+        mean = sums.last_axis(np.where(valid, values, 0.0)).mean(count)
+        deviation = np.where(valid, values - mean[..., None], 0.0)
+        result[:, part] = sums.last_axis(deviation * deviation).mean(count)
+    return result, _present(block)
+
+
+def _deviation(block: Block, scalars: Sequence[Values]) -> Rolled:
+    variance, present = _variance(block, scalars)
+    return np.sqrt(variance), present
+
+
+# Trends
+
+
+def _regression(values: Values, valid: Mask, seconds: Values) -> tuple[Values, Values]:
+    """Return slope and intercept of a line for each window. `seconds` is relative to the time of the intercept."""
+    count = valid.sum(axis=-1).astype(np.float64)
+    y = np.where(valid, values, 0.0)
+    x = np.where(valid, seconds, 0.0)
+    sum_x, sum_y = sums.last_axis(x).total(), sums.last_axis(y).total()
+    sum_xy, sum_xx = sums.last_axis(x * y).total(), sums.last_axis(x * x).total()
+    covariance = sum_xy - sum_x * sum_y / count
+    slope = covariance / (sum_xx - sum_x * sum_x / count)
+    intercept = sum_y / count - slope * sum_x / count
+    first = values[..., :1]
+    constant = ((values == first) | ~valid).all(axis=-1)
+    level = np.where(np.isinf(first[..., 0]), np.nan, first[..., 0])
+    slope = np.where(constant, np.where(np.isnan(level), np.nan, 0.0), slope)
+    return slope, np.where(constant, level, intercept)
+
+
+def _deriv(block: Block, _: Sequence[Values]) -> Rolled:
+    result = np.zeros((len(block.values), len(block.low)))
+    for part, values, valid, index in block.padded():
+        if index.shape[1] == 0:
+            continue
+        times = block.times[index]
+        result[:, part] = _regression(values, valid, (times - times[:, :1]).astype(np.float64) / 1e3)[0]
+    return result, _present(block, 2)
+
+
+def predict_linear(block: Block, scalars: Sequence[Values], times: Indices) -> Rolled:
+    """Return the value that a line through the samples has some seconds after the evaluation times."""
+    result = np.zeros((len(block.values), len(block.low)))
+    for part, values, valid, index in block.padded():
+        if index.shape[1] == 0:
+            continue
+        seconds = (block.times[index] - times[part, None]).astype(np.float64) / 1e3
+        slope, intercept = _regression(values, valid, seconds)
+        result[:, part] = slope * scalars[0][part] + intercept
+    return result, _present(block, 2)
+
+
+def _smoothing(block: Block, scalars: Sequence[Values]) -> Rolled:
+    result = np.zeros((len(block.values), len(block.low)))
+    for part, values, valid, index in block.padded():
+        if index.shape[1] < 2:
+            continue
+        factor, trend_factor = scalars[0][part], scalars[1][part]
+        before = np.zeros(values.shape[:-1])
+        smoothed = values[..., 0]
+        trend = values[..., 1] - values[..., 0]
+        for place in range(1, values.shape[-1]):
+            x = factor * values[..., place]
+            new_trend = trend
+            if place > 1:
+                new_trend = trend_factor * (smoothed - before) + (1 - trend_factor) * trend
+            new = x + (1 - factor) * (smoothed + new_trend)
+            inside = valid[:, place]
+            before = np.where(inside, smoothed, before)
+            smoothed = np.where(inside, new, smoothed)
+            trend = np.where(inside, new_trend, trend)
+        result[:, part] = smoothed
+    return result, _present(block, 2)
+
+
+ROLLUPS: Final[dict[str, Rollup]] = {
+    "absent_over_time": _one,
+    "avg_over_time": _avg,
+    "changes": _changes,
+    "count_over_time": _count,
+    "delta": _delta,
+    "deriv": _deriv,
+    "double_exponential_smoothing": _smoothing,
+    "first_over_time": _first,
+    "idelta": _idelta,
+    "increase": _increase,
+    "irate": _irate,
+    "last_over_time": _last,
+    "mad_over_time": _mad,
+    "max_over_time": _max,
+    "min_over_time": _min,
+    "present_over_time": _one,
+    "quantile_over_time": _quantile,
+    "rate": _rate,
+    "resets": _resets,
+    "stddev_over_time": _deviation,
+    "stdvar_over_time": _variance,
+    "sum_over_time": _sum,
+    "ts_of_first_over_time": _time_of_first,
+    "ts_of_last_over_time": _time_of_last,
+    "ts_of_max_over_time": _time_of_max,
+    "ts_of_min_over_time": _time_of_min,
+}
