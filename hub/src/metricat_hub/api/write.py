@@ -13,9 +13,9 @@ from starlette.routing import Route
 
 from metricat_hub.api.authorization import require
 from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.sources.write.decompression import decompressed
 from metricat_hub.sources.write.errors import DecodeError, TooLargeError, UnsupportedMediaError
 from metricat_hub.sources.write.remote_write import decode_1, decode_2
-from metricat_hub.sources.write.snappy import decompressed
 from metricat_hub.use_cases.write import SampleWriter, summary
 
 if TYPE_CHECKING:
@@ -90,8 +90,13 @@ def routes(writer: SampleWriter, limits: WriteLimits | None = None) -> Sequence[
     @require("write")
     async def remote_write(request: Request) -> Response:
         try:
-            is_version_2 = _is_version_2(request)
-            return await receiver.run(request, lambda body: _remote_write(writer, receiver, body, is_version_2))
+            is_version_2, encoding = _is_version_2(request), _encoding(request)
+            return await receiver.run(
+                request,
+                lambda body: _remote_write(
+                    writer, decompressed(body, receiver.limits.decompressed, encoding), is_version_2=is_version_2
+                ),
+            )
         except UnsupportedMediaError as error:
             return _text(415, error)
         except TooLargeError as error:
@@ -106,11 +111,10 @@ def routes(writer: SampleWriter, limits: WriteLimits | None = None) -> Sequence[
     return [Route("/api/v1/write", remote_write, methods=["POST"])]
 
 
-def _remote_write(writer: SampleWriter, receiver: Receiver, body: bytes, is_version_2: bool) -> Response:  # noqa: FBT001 -- private
-    data = decompressed(body, receiver.limits.decompressed)
+def _remote_write(writer: SampleWriter, data: bytes, *, is_version_2: bool) -> Response:
     columns = decode_2(data) if is_version_2 else decode_1(data, writer.known())
     written = writer.write(columns)
-    headers = {**_NOTHING_WRITTEN, _WRITTEN.format("Samples"): str(written.stored)} if is_version_2 else {}
+    headers = {**_NOTHING_WRITTEN, _WRITTEN.format("Samples"): str(written.stored)}  # our agent reads it in 1.0 too
     if reasons := _reasons(columns, written):
         return _text(400, "\n".join(reasons), headers)
     return Response(status_code=204, headers=headers)
@@ -132,9 +136,6 @@ def _is_version_2(request: Request) -> bool:
     media, *parameters = [part.strip() for part in request.headers.get("content-type", "").split(";")]
     if media.lower() not in ("", "application/x-protobuf"):
         raise UnsupportedMediaError(f"content type {media[:100]!r} is not supported; send application/x-protobuf")
-    encoding = request.headers.get("content-encoding", "snappy").strip().lower()
-    if encoding != "snappy":
-        raise UnsupportedMediaError(f"content encoding {encoding[:100]!r} is not supported; send snappy")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "proto":
@@ -145,6 +146,14 @@ def _is_version_2(request: Request) -> bool:
                 )
             return message == _VERSION_2
     return False
+
+
+def _encoding(request: Request) -> str:
+    """Return the content encoding: snappy as remote write requires, or gzip; raise `UnsupportedMediaError`."""
+    encoding = request.headers.get("content-encoding", "snappy").strip().lower()
+    if encoding not in ("snappy", "gzip"):
+        raise UnsupportedMediaError(f"content encoding {encoding[:100]!r} is not supported; send snappy or gzip")
+    return encoding
 
 
 def _text(status: int, message: object, headers: dict[str, str] | None = None) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import struct
 from typing import TYPE_CHECKING
@@ -11,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metricat_hub.model.metadata import Metadata
+from metricat_hub.sources.write.decompression import decompressed
 from metricat_hub.sources.write.errors import DecodeError, InvalidSeriesError, TooLargeError
 from metricat_hub.sources.write.remote_write import decode_1, decode_2
-from metricat_hub.sources.write.snappy import decompressed
 from support.remote_write import Sent, message, request_1, request_2, scalar, snappy, varint
 
 if TYPE_CHECKING:
@@ -238,3 +239,13 @@ def test_decompression_is_limited_before_it_allocates() -> None:
     for body in (b"", b"\xff", b"\x05\x00", snappy(b"abc")[:-1]):
         with pytest.raises(DecodeError, match="snappy"):
             decompressed(body, 1000)
+
+
+def test_gzip_is_decompressed_within_the_limit() -> None:
+    body = gzip.compress(b"a" * 600) + gzip.compress(b"b" * 400)
+    assert decompressed(body, 1000, "gzip") == b"a" * 600 + b"b" * 400
+    with pytest.raises(TooLargeError, match="more than 999 bytes"):
+        decompressed(body, 999, "gzip")
+    for broken in (b"x", body[:-1], body + b"x"):
+        with pytest.raises(DecodeError, match="gzip"):
+            decompressed(broken, 1000, "gzip")

@@ -1,0 +1,43 @@
+"""Decompression of request bodies within limits. Pure."""
+
+from __future__ import annotations
+
+import zlib
+
+import cramjam
+
+from metricat_hub.sources.write.errors import DecodeError, TooLargeError
+
+
+def decompressed(body: bytes, limit: int, encoding: str = "snappy") -> bytes:
+    """Return a body in snappy's block format or in gzip's; raise `TooLargeError` above ``limit`` bytes.
+
+    The limit holds before memory is allocated.
+    """
+    if encoding == "gzip":
+        return _gunzipped(body, limit)
+    try:
+        size = cramjam.snappy.decompress_raw_len(body)
+        if size > limit:
+            raise TooLargeError(f"the body has {size} bytes decompressed, the limit is {limit}. Send smaller batches.")
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as error:
+        raise DecodeError(f"the body is not in snappy's block format: {error}") from None
+
+
+def _gunzipped(body: bytes, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while body:
+        member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            parts.append(member.decompress(body, limit - size + 1))
+        except zlib.error as error:
+            raise DecodeError(f"the body is not in gzip's format: {error}") from None
+        size += len(parts[-1])
+        if size > limit:
+            raise TooLargeError(f"the body has more than {limit} bytes decompressed. Send smaller batches.")
+        if not member.eof:
+            raise DecodeError("the body ends within gzip's data")
+        body = member.unused_data
+    return b"".join(parts)
