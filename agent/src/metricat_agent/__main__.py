@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 from metricat_agent import __version__
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
     from metricat_agent.collectors import Collector
     from metricat_agent.config.settings import Settings
+    from metricat_agent.push.pusher import Pusher
+    from metricat_agent.scrape.registry import OwnMetrics
 
 _LOG = logging.getLogger("metricat_agent")
 
@@ -48,23 +52,63 @@ def main() -> int:
     for variable, near in unknown_variables(os.environ, flags.program(table)).items():
         hint = f"did you mean {near}? " if near else ""
         _LOG.warning("environment variable %s is not a setting; %s--help lists all settings", variable, hint)
-    registry = _registry(given, table)
     if given.once:
-        return _print(registry.scrape().encode())
+        return _print(_registry(given, table).scrape().encode())
+    heap = HeapTuner()
+    pusher = _pusher(given, heap)
+    registry = _registry(given, table, pusher)
+    if not given.listen:
+        return _push_only(given, registry, pusher)
     try:
         server = Server(
             Router(registry.page, given.telemetry_path, given.max_requests),
             given.listen,
             authenticator=authenticator,
             on_descriptor_exhaustion=given.host.fd_limit.reclaim,
-            after_response=HeapTuner().after_response,
+            after_response=heap.after_response,
         )
     except ListenError as error:
         sys.stderr.write(f"metricat-agent: {error}\n")
         return 1
     _LOG.info("metricat-agent %s listens on %s", __version__, ", ".join(map(str, server.addresses)))
     _LOG.info("collectors: %s", ", ".join(registry.names))
+    if pusher is not None:
+        _start(pusher, registry, given)
     server.run_until_signal()
+    if pusher is not None:
+        pusher.stop()
+    _LOG.info("stopped")
+    return 0
+
+
+def _pusher(given: Settings, heap: HeapTuner) -> Pusher | None:
+    if given.push is None:
+        return None
+    from metricat_agent.push.pusher import Pusher  # noqa: PLC0415 -- costs memory that only a push needs
+
+    return Pusher(given.push, heap.after_response)
+
+
+def _start(pusher: Pusher, registry: Registry, given: Settings) -> None:
+    pusher.start(lambda: registry.page().plain)
+    if given.push is not None:
+        _LOG.info("pushes every %g seconds to %s", given.push.interval, given.push.shown_url)
+
+
+def _push_only(given: Settings, registry: Registry, pusher: Pusher | None) -> int:
+    """Push until a signal, without a web server."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    _LOG.info("metricat-agent %s does not listen, because web.listen-address is empty", __version__)
+    _LOG.info("collectors: %s", ", ".join(registry.names))
+    if pusher is not None:
+        _start(pusher, registry, given)
+    # On Windows, a signal does not interrupt a wait.
+    while not stopping.wait(1.0 if sys.platform == "win32" else None):
+        pass
+    if pusher is not None:
+        pusher.stop()
     _LOG.info("stopped")
     return 0
 
@@ -88,7 +132,7 @@ def _authenticator(given: Settings) -> Authenticator | None:
     return Authenticator.from_secrets(given.web_secrets) if given.web_secrets else None
 
 
-def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry:
+def _registry(given: Settings, table: Mapping[str, type[Collector]], own: OwnMetrics | None = None) -> Registry:
     return Registry(
         (table[name](given.host, chosen.filters, chosen.options) for name, chosen in given.collectors.items()),
         limits=ExecutorLimits(timeout=given.collector_timeout),
@@ -96,6 +140,7 @@ def _registry(given: Settings, table: Mapping[str, type[Collector]]) -> Registry
         cpu_limits=CpuLimits(limit=given.cpu_limit),
         detailed=given.detailed_metrics,
         uevents=UeventCount(given.host.sysfs).read,
+        own=own,
     )
 
 

@@ -116,7 +116,7 @@ def test_heavy_modules_are_not_imported() -> None:
     code = (
         "import sys, metricat_agent.__main__ as m;"
         "print(*sorted({'ssl', 'asyncio', 'json', 'prometheus_client', 'psutil', 'http', 'email', 'pathlib', 'urllib',"
-        "'hashlib'} & set(sys.modules)))"
+        "'hashlib'} & set(sys.modules)), *[name for name in sys.modules if 'push' in name])"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTHON"))}
     # -S: a site directory may import any module; so the path is given explicitly.

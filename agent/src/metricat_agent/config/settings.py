@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags, pattern
-from metricat_agent.config.flags import collector_options, program
+from metricat_agent.config.flags import GENERAL, collector_options, program
 from metricat_agent.config.loader import RawSettings, SettingError, add_flags, load, new_parser
 from metricat_agent.host.hostfs import Host, device_of
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from metricat_agent.config.loader import Value
+    from metricat_agent.config.push_settings import PushSettings
 
 __all__ = ["Address", "CollectorSettings", "Secrets", "SettingError", "Settings", "address", "parse"]
 
@@ -68,6 +69,7 @@ class Settings:
 
     host: Host
     listen: tuple[Address, ...]
+    """Empty: the agent only pushes."""
     telemetry_path: str
     web_config: str
     web_secrets: Secrets
@@ -80,6 +82,8 @@ class Settings:
     detailed_metrics: bool
     collector_timeout: float
     series_limit: int
+    push: PushSettings | None
+    """None: the agent does not push."""
     once: bool
     deprecations: tuple[str, ...]
     """Messages for the settings that were given by a former name."""
@@ -107,7 +111,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mappi
             udev_data=_absolute(value) if (value := raw.get("path.udev.data")).text else "",
             node_name=environment.get("NODE_NAME", ""),
         ),
-        listen=_addresses(raw.get("web.listen-address")),
+        listen=_listen(raw),
         telemetry_path=_url_path(raw.get("web.telemetry-path")),
         web_config=raw.get("web.config.file").text,
         web_secrets=_secrets(raw),
@@ -119,6 +123,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str], table: Mappi
         detailed_metrics=raw.is_on("agent.detailed-metrics"),
         collector_timeout=raw.seconds("collector.timeout", 0.1, 60),
         series_limit=raw.whole("collector.series-limit", 1, 1_000_000),
+        push=_push(raw, environment),
         once=once,
         deprecations=raw.deprecations,
         warnings=tuple(_warnings(raw, table, enabled)),
@@ -134,6 +139,10 @@ def _warnings(raw: RawSettings, table: Mapping[str, type[Collector]], enabled: C
             if value and name not in enabled and option.name != f"collector.{name}":
                 why = f"the collector {name} is disabled; enable it with --collector.{name}"
                 yield f"{value.written} has no effect: {why}"
+    if not raw.get("push.url").text:
+        for option in GENERAL:
+            if option.name.startswith("push.") and (value := raw.explicit(option.name)) and value.text:
+                yield f"{value.written} has no effect: the agent does not push; set --push.url"
     if not enabled:
         yield "no collector is enabled; enable one with --collector.NAME"
     udev = raw.get("path.udev.data")
@@ -170,6 +179,22 @@ def _secrets(raw: RawSettings) -> Secrets:
     if secrets.client_ca and not secrets.tls:
         raise client_ca.error("client certificates need TLS; give --web.tls-secret too")
     return secrets
+
+
+def _listen(raw: RawSettings) -> tuple[Address, ...]:
+    """Return the listen addresses, which may be none if the agent pushes."""
+    value = raw.get("web.listen-address")
+    if value.texts == ("",) and raw.get("push.url").text:
+        return ()
+    return _addresses(value)
+
+
+def _push(raw: RawSettings, environment: Mapping[str, str]) -> PushSettings | None:
+    if not raw.get("push.url").text:
+        return None
+    from metricat_agent.config import push_settings  # noqa: PLC0415 -- an agent that does not push need not import it
+
+    return push_settings.parse(raw, environment.get("NODE_NAME", "") or socket.gethostname())
 
 
 def _addresses(value: Value) -> tuple[Address, ...]:

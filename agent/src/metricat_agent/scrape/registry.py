@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.compression import gzipped
@@ -27,13 +27,24 @@ from metricat_agent.scrape.series_limit import DEFAULT_LIMIT, limit_series
 from metricat_agent.scrape.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from metricat_agent.exposition.layout import Format, Layout
-    from metricat_agent.exposition.model import Metrics
+    from metricat_agent.exposition.model import Family, Metrics
     from metricat_agent.scrape.page_names import Sources
 
 FAMILIES = (*collector_metrics.FAMILIES, *cpu_limiter.FAMILIES)
+
+
+class OwnMetrics(Protocol):
+    """Metrics of a part of the agent that is not a collector."""
+
+    @property
+    def families(self) -> Sequence[Family]:
+        """All families that the metrics may have."""
+
+    def metrics(self) -> Metrics:
+        """Return the metrics now."""
 
 
 class UnknownCollectorError(Exception):
@@ -150,10 +161,12 @@ class Registry:
         cpu_limits: CpuLimits | None = None,
         detailed: bool = False,
         uevents: Callable[[], bytes | None] = lambda: None,
+        own: OwnMetrics | None = None,
     ) -> None:
         """`detailed` adds all metrics about the collectors.
 
-        `uevents` returns the kernel's count of device events: see `EmptyCollectors`.
+        `uevents` returns the kernel's count of device events: see `EmptyCollectors`. `own` are further metrics of the
+        agent itself.
         """
         self._records = {collector.name: _Record(collector, series_limit) for collector in collectors}
         self.names = tuple(self._records)
@@ -172,7 +185,8 @@ class Registry:
         self._empty = EmptyCollectors(uevents)
         self._writer = Writer()
         self._writing = threading.Lock()
-        self._page_names = PageNames(FAMILIES)
+        self._own = own
+        self._page_names = PageNames(FAMILIES if own is None else (*FAMILIES, *own.families))
         optional = [name for name, record in self._records.items() if not record.collector.essential]
         self._cpu_limiter = CpuLimiter(optional, cpu_limits)
         self._executor: CollectorExecutor[_Written] = CollectorExecutor(limits, timer)
@@ -209,6 +223,8 @@ class Registry:
             states = [self._records[name].state for name in selected]
             own = collector_metrics.collector_metrics(states, shows_all=by_name, detailed=self._detailed)
             own += self._cpu_limiter.metrics()
+            if self._own is not None:
+                own += self._own.metrics()
             return b"".join((*parts, self._writer.text(own, fmt).encode(), TRAILERS[fmt].encode()))
 
     def _record_outcomes(

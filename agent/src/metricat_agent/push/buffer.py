@@ -1,0 +1,185 @@
+"""The batches that are not sent yet: in memory while the receiver answers, on disk from the first delay on.
+
+Order is kept: batches on disk are older than those in memory. A disk that is full or fails costs nothing at first: the
+buffer keeps the batches in memory, within a smaller bound, and tries the disk again for each new batch.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import zlib
+from collections import deque
+from typing import TYPE_CHECKING
+
+from metricat_agent.push.segments import Record, Segments, SegmentsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from metricat_agent.push.series_encoder import Batch
+
+KEPT_SAMPLES = 1000
+"""The newest samples that no limit removes."""
+MEMORY_BYTES = 4 << 20
+"""Upper bound of compressed batches in memory: 700 series every 15 seconds for about two hours."""
+_LEAST_SEGMENT, _MOST_SEGMENT = 64 << 10, 1 << 20
+_LOG = logging.getLogger(__name__)
+
+
+class Buffer:
+    """A queue of batches. Thread-safe."""
+
+    def __init__(self, folder: str, most_bytes: int, most_age: int, memory_bytes: int = MEMORY_BYTES) -> None:
+        """Use the folder, or only memory without one. ``most_age`` is in milliseconds."""
+        self._most_bytes = most_bytes
+        self._most_age = most_age
+        self._memory_bytes = memory_bytes
+        self._memory: deque[Record] = deque()
+        self._number = 1
+        self._lock = threading.Condition()
+        self._is_woken = False
+        self._disk_fails = False
+        self.dropped: dict[str, int] = {}
+        """Number of samples that the buffer dropped, by reason."""
+        self.disk_errors = 0
+        self._segments: Segments | None = None
+        if folder:
+            try:
+                self._segments = Segments(folder, max(_LEAST_SEGMENT, min(most_bytes // 16, _MOST_SEGMENT)))
+            except SegmentsError as error:
+                self.disk_errors += 1
+                _LOG.warning("push: %s. The buffer is in memory until the agent starts again", error)
+            else:
+                self._number = self._segments.next_number
+                self._log_damage()
+
+    @property
+    def bytes(self) -> int:
+        """Size of the buffered batches, in memory and on disk."""
+        with self._lock:
+            return self._size_in_memory() + (self._segments.bytes if self._segments else 0)
+
+    @property
+    def samples(self) -> int:
+        """Number of buffered samples."""
+        with self._lock:
+            return self._samples()
+
+    def put(self, batch: Batch) -> None:
+        """Append a batch. If an older one is not sent yet, write both to disk."""
+        with self._lock:
+            record = Record(zlib.compress(batch.body, 1), batch.samples, batch.time, self._number)
+            self._number += 1
+            self._memory.append(record)
+            if len(self._memory) > 1 or self._segments:
+                self._spill()
+            self._limit(batch.time)
+            self._lock.notify_all()
+
+    def get(self, most_samples: int, most_bytes: int, timeout: float) -> list[Record]:
+        """Return the oldest records, at least one, within bounds. Empty after the timeout or `wake`.
+
+        The records remain in the buffer until `remove_through`.
+        """
+        with self._lock:
+            self._lock.wait_for(lambda: self._is_woken or self._memory or self._segments, timeout)
+            if self._segments:
+                before = self._segments.damaged_bytes
+                found = self._segments.oldest(most_samples, most_bytes)
+                if self._segments.damaged_bytes != before:
+                    self._log_damage()
+                if found:
+                    return found
+            return list(_within(self._memory, most_samples, most_bytes))
+
+    def remove_through(self, number: int) -> None:
+        """Remove the records up to this number: they are sent or rejected."""
+        with self._lock:
+            if self._segments is not None:
+                self._segments.remove_through(number)
+            while self._memory and self._memory[0].number <= number:
+                self._memory.popleft()
+
+    def wake(self) -> None:
+        """Let `get` return at once from now on."""
+        with self._lock:
+            self._is_woken = True
+            self._lock.notify_all()
+
+    def close(self) -> None:
+        """Write the batches in memory to disk."""
+        with self._lock:
+            if self._segments is not None:
+                self._spill()
+                self._segments.close()
+                self._segments = None
+
+    def _spill(self) -> None:
+        """Move the batches in memory to disk, the oldest first, until the disk fails."""
+        if self._segments is None:
+            return
+        try:
+            while self._memory:
+                self._segments.append(self._memory[0])
+                self._memory.popleft()
+        except OSError as error:
+            self.disk_errors += 1
+            if not self._disk_fails:
+                _LOG.warning("push: cannot write the buffer (%s); batches remain in memory", error.strerror)
+            self._disk_fails = True
+        else:
+            if self._disk_fails:
+                _LOG.info("push: the buffer is on disk again")
+            self._disk_fails = False
+
+    def _limit(self, now: int) -> None:
+        """Drop the oldest batches above the limits of bytes and age."""
+        segments = self._segments
+        while segments is not None and (segment := segments.oldest_segment()) is not None:
+            is_old = segment.newest < now - self._most_age
+            is_full = segments.bytes > self._most_bytes or self._size_in_memory() > self._memory_bytes
+            if not (is_old or is_full) or self._samples() - segment.samples < KEPT_SAMPLES:
+                break
+            self._drop("too_old" if is_old else "buffer_full", segment.samples)
+            segments.drop(segment)
+            if self._memory:
+                self._spill()
+        while len(self._memory) > 1:
+            oldest = self._memory[0]
+            is_old = oldest.time < now - self._most_age
+            limit = self._memory_bytes if segments is not None else min(self._memory_bytes, self._most_bytes)
+            if not (is_old or self._size_in_memory() > limit):
+                break
+            if self._samples() - oldest.samples < KEPT_SAMPLES:
+                break
+            self._drop("too_old" if is_old else "buffer_full", oldest.samples)
+            self._memory.popleft()
+
+    def _drop(self, reason: str, samples: int) -> None:
+        if reason not in self.dropped:
+            _LOG.warning("push: the buffer drops its oldest samples: %s", reason)
+        self.dropped[reason] = self.dropped.get(reason, 0) + samples
+
+    def _samples(self) -> int:
+        in_memory = sum([record.samples for record in self._memory])
+        return in_memory + (self._segments.samples if self._segments is not None else 0)
+
+    def _size_in_memory(self) -> int:
+        return sum([len(record.data) for record in self._memory])
+
+    def _log_damage(self) -> None:
+        if self._segments is None or not self._segments.damaged_bytes:
+            return
+        self.dropped["damaged"] = self._segments.damaged_samples
+        _LOG.warning("push: the buffer has %d damaged bytes, which are lost", self._segments.damaged_bytes)
+
+
+def _within(records: deque[Record], most_samples: int, most_bytes: int) -> Iterator[Record]:
+    """Yield the first record, and further ones within the bounds."""
+    samples = size = 0
+    for record in records:
+        samples, size = samples + record.samples, size + len(record.data)
+        if record is not records[0] and (samples > most_samples or size > most_bytes):
+            return
+        yield record
