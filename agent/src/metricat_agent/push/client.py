@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from metricat_agent import __version__
+from metricat_agent.host.ascii_text import BLANKS, is_digits
 from metricat_agent.push.compression import compressor
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Client:
             response.status,
             _one_line(text) or response.reason,
             _seconds(response.headers.get("Retry-After", "")),
-            int(written) if written.isascii() and written.isdigit() else None,
+            int(written) if is_digits(written) else None,
         )
 
     def _authorization(self) -> dict[str, str]:
@@ -132,7 +133,7 @@ class Client:
 def _secret(path: str) -> str:
     """Return the content of a file without surrounding blanks."""
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 -- pathlib costs memory
-        return file.read(1 << 16).strip()
+        return file.read(1 << 16).strip(BLANKS)
 
 
 def _reason(error: Exception) -> str:
@@ -143,13 +144,13 @@ def _reason(error: Exception) -> str:
 
 def _one_line(text: str) -> str:
     """Return the first line of a text, printable."""
-    lines = text.strip().splitlines()
-    return "".join(char if char.isprintable() else " " for char in lines[0]) if lines else ""
+    line = text.strip(BLANKS).partition("\n")[0]
+    return "".join(char if char.isprintable() else " " for char in line)
 
 
 def _seconds(text: str) -> float | None:
     """Return the seconds of a Retry-After header, which has a number of them or a date; None for any other text."""
-    if text.isascii() and text.isdigit():
+    if is_digits(text):
         return float(text[:9])
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())

@@ -1,6 +1,6 @@
 """Pushes a scrape at each interval: one thread collects, another one sends.
 
-A receiver that is slow or away thus never delays a scrape.
+So a receiver that is slow or does not answer never delays a scrape.
 """
 
 from __future__ import annotations

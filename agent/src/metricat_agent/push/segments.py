@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from metricat_agent.host.ascii_text import is_digits
+
 _MARK = b"MCPUSH1\n"
 _FILE_HEAD = len(_MARK) + 8
 _HEAD = struct.Struct("<IIqI")
@@ -168,7 +170,7 @@ class Segments:
                 continue
             path = os.path.join(self._folder, name)  # noqa: PTH118
             stem = name.removesuffix(_SUFFIX)
-            if stem.isdigit():
+            if is_digits(stem):
                 self._next_file = max(self._next_file, int(stem) + 1)
             segment = self._loaded(path)
             if segment.records:

@@ -13,6 +13,7 @@ import pytest
 from metricat_agent.collectors import Filter
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config import settings
+from metricat_agent.push import metrics as push
 from metricat_agent.scrape.registry import FAMILIES
 from metricat_tools.generate import agent_metrics
 from support.paths import DOCS
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
     from metricat_agent.exposition.model import Family
     from metricat_agent.host.hostfs import Host
 
-ALL = [*(family for collector in COLLECTORS.values() for family in collector.families), *FAMILIES]
+ALL = [
+    *(family for collector in COLLECTORS.values() for family in collector.families),
+    *FAMILIES,
+    *push.FAMILIES,
+]
 
 
 def test_no_family_is_declared_twice() -> None:

@@ -1,4 +1,4 @@
-"""The queue in files: order, restarts, damage, a disk that takes no more."""
+"""The queue in files: order, restarts, damage, a disk that is full."""
 
 from __future__ import annotations
 

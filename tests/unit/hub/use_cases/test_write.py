@@ -92,7 +92,7 @@ def test_full_store_raises_and_a_later_write_succeeds() -> None:
     assert writer.write(decode_1(request_1([series("up", (NOW, 1.0))]), writer.known())).stored == 1
 
 
-def test_series_above_the_limit_are_asked_for_again_later() -> None:
+def test_series_above_the_limit_are_resolved_again_later() -> None:
     store = MemoryStore(NOW, most_series=0)
     writer = SampleWriter(store)
     assert writer.write(decode_1(request_1([series("up", (NOW, 1.0))]), writer.known())).rejections[0].reason == FULL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from metricat_agent.push import metrics as push
 from metricat_agent.scrape.registry import FAMILIES
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def page(table: Mapping[str, type[Collector]]) -> str:
         parts.append(_rows(collector.families))
     parts.append("\n## Every scrape\n")
     parts.append(_rows(FAMILIES))
+    parts.append("\n## Every scrape of an agent that pushes\n")
+    parts.append(_rows(push.FAMILIES))
     return "".join(parts)
 
 

@@ -1,4 +1,4 @@
-"""Decoders of remote write: every sample of a valid request, and an error for everything else."""
+"""Decoders of remote write: every sample of a valid request, and an error for any other body."""
 
 from __future__ import annotations
 
