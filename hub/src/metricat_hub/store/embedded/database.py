@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 FILE = "samples.sqlite3"
 LOCK = "lock"
-_PAGE = 4096
+BUSY_TIMEOUT = 10_000
+"""Milliseconds for which a statement waits for another one."""
+_PAGE = 8192
 _FALLBACK_CHECKPOINT_PAGES = 32_768
 """SQLite itself writes the WAL back at this size (128 MiB), if maintenance does not."""
 _WAL_KEPT = 16 << 20
@@ -33,7 +35,7 @@ CREATE TABLE series (
     name TEXT NOT NULL,
     hash INTEGER NOT NULL,
     labels BLOB NOT NULL,
-    first INTEGER NOT NULL DEFAULT 0,
+    first INTEGER NOT NULL DEFAULT 9223372036854775807,
     last INTEGER NOT NULL DEFAULT 0,
     idle INTEGER NOT NULL DEFAULT 0
 );
@@ -45,6 +47,7 @@ CREATE TABLE chunks_1m (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE chunks_1h (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE times (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE outdated (id INTEGER PRIMARY KEY);
+CREATE TABLE damaged (tier TEXT NOT NULL, id INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE TABLE metadata (metric TEXT PRIMARY KEY, type TEXT NOT NULL, help TEXT NOT NULL, unit TEXT NOT NULL);
 CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
@@ -96,7 +99,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Return a connection in autocommit mode, which any thread may use, one at a time."""
     uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=64)
-    connection.execute("PRAGMA busy_timeout = 10000")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
     connection.execute("PRAGMA cache_size = -2048")
     return connection
 

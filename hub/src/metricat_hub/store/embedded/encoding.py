@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from pcodec import ChunkConfig, standalone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -107,9 +108,38 @@ def encode_times(times: Times, base: int, level: int = SMALL) -> bytes:
     return bytes([_INLINE]) + _varint(len(data)) + data
 
 
-def shared_times(reference: int) -> bytes:
-    """Return the bytes that name times which several chunks of a window share."""
+def times_reference(times: Times) -> int:
+    """Return the number under which a window keeps times that several of its chunks share: a hash of 40 bits."""
+    return int.from_bytes(hashlib.blake2b(times.tobytes(), digest_size=5).digest(), "little")
+
+
+def encode_reference(reference: int) -> bytes:
+    """Return the bytes that name shared times in a chunk."""
     return bytes([_SHARED]) + _varint(reference)
+
+
+def is_regular(times: Times) -> bool:
+    """Return whether the time between any two neighbours is the same."""
+    steps = np.diff(times)
+    return not len(steps) or bool((steps == steps[0]).all())
+
+
+def encode_shared(times: Times, base: int) -> bytes:
+    """Return the bytes of a row of shared times."""
+    data = bytes(standalone.simple_compress((times - base).astype(np.uint64), _CONFIG[SMALL]))
+    return zlib.crc32(data).to_bytes(4, "little") + data
+
+
+def decode_shared(data: bytes, base: int) -> Times:
+    """Return shared times.
+
+    Raises:
+        DamagedError: the bytes are damaged.
+    """
+    if zlib.crc32(data[4:]) != int.from_bytes(data[:4], "little"):
+        raise DamagedError("wrong checksum of shared times")
+    times: Times = standalone.simple_decompress(data[4:]).astype(np.int64) + base
+    return times
 
 
 def encode_chunk(
@@ -128,7 +158,7 @@ def encode_chunk(
 
 
 def decode_chunk(
-    identity: int, data: bytes, base: int, times: Mapping[int, Times], wanted: Sequence[str] | None = None
+    identity: int, data: bytes, base: int, shared: Callable[[int], Times], wanted: Sequence[str] | None = None
 ) -> Chunk:
     """Return the times and the wanted columns of a chunk; None: all of them.
 
@@ -136,7 +166,7 @@ def decode_chunk(
         identity: the number under which the chunk is stored.
         data: its bytes.
         base: the start of its window.
-        times: times that several chunks of the window share, by reference.
+        shared: returns the times that several chunks of the window share, by reference.
         wanted: names of columns. A column that the chunk does not have is left out.
 
     Raises:
@@ -148,7 +178,7 @@ def decode_chunk(
         if version != _VERSION or _checksum(identity, mask, body) != checksum:
             raise DamagedError("wrong checksum")
         count, at = _read_varint(body, 0)
-        found, at = _decode_times(body, at, count, base, times)
+        found, at = _decode_times(body, at, count, base, shared)
         columns = {}
         for bit, name in enumerate(COLUMNS):
             if mask >> bit & 1:
@@ -230,7 +260,7 @@ def _as_integers(values: Values) -> tuple[int, NDArray[np.int64]] | None:
     return None
 
 
-def _decode_times(body: bytes, at: int, count: int, base: int, shared: Mapping[int, Times]) -> tuple[Times, int]:
+def _decode_times(body: bytes, at: int, count: int, base: int, shared: Callable[[int], Times]) -> tuple[Times, int]:
     kind = body[at]
     at += 1
     if kind == _REGULAR:
@@ -239,9 +269,7 @@ def _decode_times(body: bytes, at: int, count: int, base: int, shared: Mapping[i
         return np.arange(count, dtype=np.int64) * step + (base + first), at
     size, at = _read_varint(body, at)
     if kind == _SHARED:
-        if size not in shared:
-            raise DamagedError(f"shared times {size} are missing or damaged")
-        times = shared[size]
+        times = shared(size)
     elif kind == _INLINE:
         times = standalone.simple_decompress(body[at : at + size]).astype(np.int64) + base
         at += size

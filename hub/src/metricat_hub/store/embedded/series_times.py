@@ -69,5 +69,5 @@ class SeriesTimes:
         first = np.frombuffer(plain, np.int64, count, 4 * count)
         newest = np.frombuffer(plain, np.int64, count, 12 * count)
         known = self.known(numbers.astype(np.int64))
-        self.first[numbers[known]] = first[known]
-        self.newest[numbers[known]] = newest[known]
+        self.first[numbers[known]] = np.minimum(self.first[numbers[known]], first[known])
+        self.newest[numbers[known]] = np.maximum(self.newest[numbers[known]], newest[known])

@@ -54,3 +54,11 @@ def window_of(chunk: int) -> int:
 def number_of(chunk: int) -> int:
     """Return the series of a chunk's id."""
     return chunk & ((1 << _SERIES_BITS) - 1)
+
+
+_TIMES_BITS = 40
+
+
+def times_identity(window: int, reference: int) -> int:
+    """Return the id of times that chunks of a raw window share."""
+    return window << _TIMES_BITS | reference

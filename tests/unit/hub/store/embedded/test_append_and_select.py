@@ -127,7 +127,7 @@ def test_series_above_the_limit_are_refused_and_counted(tmp_path: Path) -> None:
     many = [labels("up", node=str(at)) for at in range(100)]
     numbers = store.resolve(many)
     assert (numbers >= 0).tolist() == [True] * 10 + [False] * 90
-    assert store.refused_series == 90
+    assert store.statistics().refused_series == 90
     assert store.resolve(many[:10]).tolist() == numbers[:10].tolist()
 
 

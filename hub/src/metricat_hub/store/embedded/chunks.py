@@ -1,0 +1,167 @@
+"""Reading of chunks and of raw samples, from the file and from memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metricat_hub.store.embedded import encoding
+from metricat_hub.store.embedded.head import pick
+from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity, window_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.samples import Times, Values
+    from metricat_hub.store.embedded.core import Core
+    from metricat_hub.store.embedded.encoding import Chunk
+    from metricat_hub.store.embedded.windows import Layout
+
+SLICE = 256
+"""The number of series that are read at once, so that no read transaction is long."""
+
+
+class ChunkReader:
+    """Reads chunks through one connection. A damaged chunk is left out and named in `damaged`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._shared: dict[int, Times] = {}
+        self.damaged: dict[tuple[str, int], str] = {}
+        """Why, by tier and id."""
+
+    def read(
+        self, layout: Layout, window: int, numbers: NDArray[np.int32], wanted: Sequence[str] | None = None
+    ) -> Iterator[tuple[int, Chunk]]:
+        """Yield the series and its chunk in a window, for those of the series that have one. Numbers ascend."""
+        for chunk, data in self.rows(layout, window, numbers):
+            decoded = self.decode(layout, chunk, data, wanted)
+            if decoded is not None:
+                yield number_of(chunk), decoded
+
+    def windows(self, layout: Layout, start: int, end: int) -> range:
+        """Return the windows from one time to another, without those before the first chunk or after the last one."""
+        statement = f"SELECT min(id), (SELECT max(id) FROM {layout.table}) FROM {layout.table}"  # noqa: S608
+        low, high = self._connection.execute(statement).fetchone()
+        if low is None:
+            return range(0)
+        return range(max(layout.window(start), window_of(low)), min(layout.window(end), window_of(high)) + 1)
+
+    def rows(self, layout: Layout, window: int, numbers: NDArray[np.int32]) -> Iterator[tuple[int, bytes]]:
+        """Yield the id and the bytes of each chunk, in ascending order."""
+        low, high = identity(window, int(numbers[0])), identity(window, int(numbers[-1]))
+        if len(numbers) > 4 and high - low < 4 * len(numbers):
+            chosen = set(numbers.tolist())
+            yield from (row for row in self.rows_between(layout, low, high) if number_of(row[0]) in chosen)
+            return
+        statement = f"SELECT data FROM {layout.table} WHERE id = ?"  # noqa: S608 -- the table is one of three constants
+        for number in numbers.tolist():
+            chunk = identity(window, number)
+            try:
+                row = self._connection.execute(statement, (chunk,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                self._unreadable(layout, chunk, error)
+                continue
+            if row is not None:
+                yield chunk, row[0]
+
+    def rows_between(self, layout: Layout, low: int, high: int, limit: int = -1) -> Iterator[tuple[int, bytes]]:
+        """Yield the id and the bytes of the chunks from one id to another, both included."""
+        statement = f"SELECT id, data FROM {layout.table} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"  # noqa: S608
+        read = []
+        try:
+            for row in self._connection.execute(statement, (low, high, limit)):
+                read.append(row)  # noqa: PERF402 -- keeps what was read before an error
+        except sqlite3.DatabaseError as error:
+            self._unreadable(layout, read[-1][0] + 1 if read else low, error)
+        yield from read
+
+    def decode(self, layout: Layout, chunk: int, data: bytes, wanted: Sequence[str] | None = None) -> Chunk | None:
+        """Return a chunk; None: it is damaged."""
+        window = chunk >> 32
+        base = layout.base(window)
+        try:
+            return encoding.decode_chunk(
+                chunk, data, base, lambda reference: self._shared_times(window, reference), wanted
+            )
+        except encoding.DamagedError as error:
+            self.damaged[layout.tier, chunk] = str(error)
+            return None
+
+    def _shared_times(self, window: int, reference: int) -> Times:
+        row_id = times_identity(window, reference)
+        times = self._shared.get(row_id)
+        if times is None:
+            try:
+                row = self._connection.execute("SELECT data FROM times WHERE id = ?", (row_id,)).fetchone()
+            except sqlite3.DatabaseError as error:
+                raise encoding.DamagedError(str(error)) from error
+            if row is None:
+                raise encoding.DamagedError("its shared times are missing")
+            times = self._shared[row_id] = encoding.decode_shared(row[0], RAW.base(window))
+        return times
+
+    def _unreadable(self, layout: Layout, chunk: int, error: sqlite3.DatabaseError) -> None:
+        if isinstance(error, sqlite3.OperationalError):
+            # The file is busy or gone, which says nothing about this chunk.
+            raise error
+        self.damaged[layout.tier, chunk] = str(error)
+
+
+def head_samples(core: Core, numbers: NDArray[np.int32], start: int, end: int) -> dict[int, tuple[Times, Values]]:
+    """Return the samples in memory of each series that has any."""
+    with core.mutex:
+        runs = (*core.packing, *core.head.snapshot())
+    picked = pick(runs, numbers, start, end)
+    if picked is None:
+        return {}
+    series, times, values = picked
+    bounds = [0, *(np.flatnonzero(series[1:] != series[:-1]) + 1).tolist(), len(series)]
+    return {int(series[a]): (times[a:b], values[a:b]) for a, b in pairwise(bounds)}
+
+
+def read_raw(
+    core: Core, numbers: NDArray[np.int32], start: int, end: int, warn: Callable[[dict[tuple[str, int], str]], None]
+) -> Iterator[tuple[int, Times, Values]]:
+    """Yield the raw samples from start to end of each series that has any, by ascending series.
+
+    At most `SLICE` series, in ascending order.
+    """
+    # Memory first: maintenance removes samples from memory after it has written them to the file.
+    newest = head_samples(core, numbers, start, end)
+    packed: dict[int, list[tuple[Times, Values]]] = {}
+    with core.readers.borrow() as connection:
+        reader = ChunkReader(connection)
+        for window in reader.windows(RAW, start, end):
+            for number, chunk in reader.read(RAW, window, numbers):
+                packed.setdefault(number, []).append((chunk.times, chunk.columns["last"]))
+    if reader.damaged:
+        warn(reader.damaged)
+    for number in numbers.tolist():
+        parts = packed.get(number, [])
+        if number in newest:
+            parts.append(newest[number])
+        if parts:
+            times, values = join(parts)
+            if times[0] < start or times[-1] > end:
+                first, last = np.searchsorted(times, start), np.searchsorted(times, end, "right")
+                times, values = times[first:last], values[first:last]
+            if len(times):
+                yield number, times, values
+
+
+def join(parts: Sequence[tuple[Times, Values]]) -> tuple[Times, Values]:
+    """Return the samples of all parts by ascending time, each time once. The first part with a time has its value."""
+    if len(parts) == 1:
+        return parts[0]
+    times = np.concatenate([one for one, _ in parts])
+    values = np.concatenate([one for _, one in parts])
+    if not bool((times[1:] > times[:-1]).all()):
+        times, at = np.unique(times, return_index=True)
+        values = values[at]
+    return times, values

@@ -1,0 +1,177 @@
+"""What all parts of the store share: the file, its locks, the head, the index, and the progress of maintenance."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.metadata import Metadata
+from metricat_hub.store.embedded import encoding
+from metricat_hub.store.embedded.database import FILE, MIGRATIONS, Lock, Readers, open_for_writing, transaction
+from metricat_hub.store.embedded.head import Head
+from metricat_hub.store.embedded.label_index import LabelIndex
+from metricat_hub.store.embedded.series_times import SeriesTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from metricat_hub.store.embedded.head import Run
+    from metricat_hub.store.embedded.settings import Settings
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far maintenance is. All are times, ends of windows; 0: not yet begun."""
+
+    by_minute: int = 0
+    """All raw windows that end until then are downsampled to the tier 1m."""
+    by_hour: int = 0
+    """All windows of the tier 1m that end until then are downsampled to the tier 1h."""
+    dropped_raw: int = 0
+    """The windows that end until then are dropped."""
+    dropped_1m: int = 0
+    dropped_1h: int = 0
+
+
+class Core:
+    """The shared state. `mutex` guards what changes; `index_mutex` guards the index, and is taken second."""
+
+    def __init__(self, folder: Path, settings: Settings, clock: Callable[[], int]) -> None:
+        """Open the files.
+
+        Raises:
+            StoreLockedError: another process has the store open.
+            StoreUnavailableError: it cannot be read or written.
+        """
+        self.folder = folder
+        self.path = folder / FILE
+        self.settings = settings
+        self.clock = clock
+        self.mutex = threading.RLock()
+        self.index_mutex = threading.Lock()
+        self.index = LabelIndex()
+        self.times = SeriesTimes()
+        self.head = Head()
+        self.head_row = 0
+        """The number of the last row of the head."""
+        self.packing: tuple[Run, ...] = ()
+        """Runs that maintenance writes into chunks now. They are no longer in `head`."""
+        self.metadata: dict[str, Metadata] = {}
+        self.damaged_rows: dict[int, str] = {}
+        """Damaged rows of the head, and why."""
+        self.generation = 0
+        self.newest_idle = 0
+        """The time of the newest sample of any idle series."""
+        self.refused_series = 0
+        self.rejected = {"conflicting": 0, "too_old": 0, "too_new": 0, "unknown": 0, "unavailable": 0}
+        self.progress = Progress()
+        self.closed = False
+        self._lock = Lock(folder)
+        try:
+            self.writer = open_for_writing(self.path, MIGRATIONS)
+            self.readers = Readers(self.path)
+            self._load()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Close the files and release the lock."""
+        with self.mutex:
+            if not self.closed:
+                self.closed = True
+                self.readers.close()
+                self.writer.close()
+                self._lock.release()
+
+    def check_open(self) -> None:
+        """Raise StoreUnavailableError if the store is closed."""
+        if self.closed:
+            raise StoreUnavailableError(f"{self.folder}: the store is closed. Open it again.")
+
+    def check_space(self) -> None:
+        """Raise StoreUnavailableError if the filesystem has less free space than the reserve."""
+        if not hasattr(os, "statvfs"):  # Windows
+            return
+        state = os.statvfs(self.folder)
+        free = state.f_bavail * state.f_frsize
+        if free < self.settings.reserve_bytes:
+            raise StoreUnavailableError(
+                f"{self.folder}: the disk is full: {free / 2**20:.1f} MiB are free, and the store keeps "
+                f"{self.settings.reserve_bytes / 2**20:.1f} MiB in reserve. Free space, or set a smaller limit of size."
+            )
+
+    def write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
+        """Run a statement for each row, all in one transaction. Return the number of the last inserted row.
+
+        Raises:
+            StoreUnavailableError: no row is stored.
+        """
+        try:
+            if len(rows) == 1:
+                return self.writer.execute(statement, rows[0]).lastrowid or 0
+            with transaction(self.writer):
+                self.writer.executemany(statement, rows)
+        except sqlite3.Error as error:
+            raise self.unavailable(error) from error
+        return 0
+
+    def unavailable(self, error: sqlite3.Error) -> StoreUnavailableError:
+        """Return the error for users of an error of SQLite."""
+        if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            return StoreUnavailableError(
+                f"{self.folder}: the disk is full or fails: {error}. Free space or replace the disk."
+            )
+        return StoreUnavailableError(f"{self.folder}: cannot write the store: {error}. Run `metricat store check`.")
+
+    def save_progress(self, progress: Progress) -> None:
+        """Store the progress. The caller has a transaction, and assigns `progress` after it."""
+        self.writer.execute("INSERT OR REPLACE INTO state VALUES ('progress', ?)", (msgspec.json.encode(progress),))
+
+    def size(self) -> int:
+        """Return the bytes of content and WAL in the file."""
+        with self.mutex:
+            pages, free, page = (
+                int(self.writer.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return (pages - free) * page + self.wal_size()
+
+    def wal_size(self) -> int:
+        """Return the bytes of the WAL."""
+        wal = self.path.with_name(self.path.name + "-wal")
+        return wal.stat().st_size if wal.exists() else 0
+
+    def _load(self) -> None:
+        run = self.writer.execute
+        for number, data, first, last in run("SELECT number, labels, first, last FROM series WHERE NOT idle"):
+            self.index.add(decode_labels(data), number)
+            self.times.add(number, first, last)
+        self.newest_idle = run("SELECT max(last) FROM series WHERE idle").fetchone()[0] or 0
+        for name, kind, text, unit in run("SELECT metric, type, help, unit FROM metadata"):
+            self.metadata[name] = Metadata(kind, text, unit)
+        state = dict(run("SELECT name, value FROM state").fetchall())
+        if "progress" in state:
+            self.progress = msgspec.json.decode(state["progress"], type=Progress)
+        if "times" in state:
+            self.times.restore(state["times"])
+        for row, data in run("SELECT number, data FROM head ORDER BY number"):
+            self.head_row = row
+            try:
+                series, times, values = encoding.decode_batch(data)
+            except encoding.DamagedError as error:
+                self.damaged_rows[row] = str(error)
+                continue
+            self.head.add(series, times, values)
+            active = self.times.known(series.astype("int64"))
+            self.times.update(series[active], times[active])
+
+
+def decode_labels(data: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the labels of a row of the table `series`."""
+    return msgspec.json.decode(data, type=tuple[tuple[str, str], ...])

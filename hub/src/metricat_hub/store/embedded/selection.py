@@ -1,0 +1,151 @@
+"""Selecting: which tier serves which part of a query's time, and what the query gets."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metricat_hub.model.errors import LimitError, StoreUnavailableError
+from metricat_hub.model.labels import text
+from metricat_hub.model.ports import Selection, Series
+from metricat_hub.store.embedded import registry, tiers
+from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, read_raw
+from metricat_hub.store.embedded.encoding import Chunk
+from metricat_hub.store.embedded.windows import BY_HOUR, BY_MINUTE, LAYOUTS, RAW, number_of, window_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.ports import Hints, Matcher
+    from metricat_hub.store.embedded.core import Core, Progress
+    from metricat_hub.store.embedded.windows import Layout
+
+_MOST_WARNINGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of a query's time, and the tier that serves it. Both ends are included."""
+
+    layout: Layout
+    start: int
+    end: int
+
+
+def select(core: Core, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
+    """Return the samples from start to end of all series that match every matcher. See `Reader.select`."""
+    core.check_open()
+    most = core.settings.query_series
+    try:
+        numbers, labels = registry.match(core, matchers, start, end, most + 1)
+        if len(numbers) > most:
+            raise LimitError(
+                f"the selector matches {len(numbers)} series or more, and the limit is {most}. Add a matcher."
+            )
+        layout = tiers.choose(hints, end - start, len(numbers))
+        segments = plan(core.progress, layout, start, end)
+        return _Selector(core, segments, hints.function, labels).select(numbers)
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"{core.folder}: cannot read the store: {error}. Retry later.") from error
+
+
+def plan(progress: Progress, wanted: Layout, start: int, end: int) -> list[Segment]:
+    """Return which tier serves which part, by ascending time.
+
+    The wanted tier serves what it has. A finer one serves what is not downsampled yet, a coarser one what the finer
+    ones have dropped.
+    """
+    raw_from = max(progress.dropped_raw, progress.by_minute if wanted is not RAW else 0)
+    minute_from = min(raw_from, max(progress.dropped_1m, progress.by_hour if wanted is BY_HOUR else 0))
+    parts = (
+        Segment(BY_HOUR, start, min(end, minute_from)),
+        Segment(BY_MINUTE, max(start, minute_from + 1), min(end, raw_from)),
+        Segment(RAW, max(start, raw_from + 1), end),
+    )
+    return [part for part in parts if part.start <= part.end]
+
+
+class _Selector:
+    """One selection."""
+
+    def __init__(self, core: Core, segments: Sequence[Segment], function: str, labels: Mapping[int, Labels]) -> None:
+        self._core = core
+        self._segments = segments
+        self._function = function
+        self._labels = labels
+        self._coarsest = RAW
+        self._damaged: dict[tuple[str, int], str] = {}
+
+    def select(self, numbers: NDArray[np.int32]) -> Selection:
+        series: list[Series] = []
+        total = 0
+        most = self._core.settings.query_samples
+        for at in range(0, len(numbers), SLICE):
+            for one in self._read(numbers[at : at + SLICE]):
+                total += len(one.times)
+                if total > most:
+                    raise LimitError(
+                        f"the query needs more than {most} samples. "
+                        "Use a shorter range or a longer step, or add a matcher."
+                    )
+                series.append(one)
+        return Selection(series, self._coarsest.tier, self._warnings())
+
+    def _read(self, numbers: NDArray[np.int32]) -> Iterator[Series]:
+        if len(self._segments) == 1 and self._segments[0].layout is RAW:
+            only = self._segments[0]
+            for number, times, values in read_raw(self._core, numbers, only.start, only.end, self._damaged.update):
+                yield Series(self._labels[number], times, values)
+            return
+        parts: dict[int, list[tuple[Layout, Chunk]]] = {}
+        for segment in self._segments:
+            for number, chunk in self._points(segment, numbers):
+                parts.setdefault(number, []).append((segment.layout, chunk))
+                if LAYOUTS.index(segment.layout) > LAYOUTS.index(self._coarsest):
+                    self._coarsest = segment.layout
+        for number in numbers.tolist():
+            if number in parts:
+                times = np.concatenate([chunk.times for _, chunk in parts[number]])
+                yield Series(self._labels[number], times, tiers.values_for(self._function, parts[number]))
+
+    def _points(self, segment: Segment, numbers: NDArray[np.int32]) -> Iterator[tuple[int, Chunk]]:
+        layout = segment.layout
+        if layout is RAW:
+            for number, times, values in read_raw(
+                self._core, numbers, segment.start, segment.end, self._damaged.update
+            ):
+                yield number, Chunk(times, {"last": values})
+            return
+        wanted = tiers.wanted_columns(self._function)
+        with self._core.readers.borrow() as connection:
+            reader = ChunkReader(connection)
+            for window in reader.windows(layout, segment.start, segment.end):
+                for number, chunk in reader.read(layout, window, numbers, wanted):
+                    times = chunk.times
+                    part = slice(np.searchsorted(times, segment.start), np.searchsorted(times, segment.end, "right"))
+                    if part.start < part.stop:
+                        yield number, tiers.column_part(chunk, part)
+            self._damaged.update(reader.damaged)
+
+    def _warnings(self) -> tuple[str, ...]:
+        rows = [f"batch {row} of the newest samples is damaged ({why})" for row, why in self._core.damaged_rows.items()]
+        chunks = [describe(tier, chunk, why, self._labels) for (tier, chunk), why in sorted(self._damaged.items())]
+        found = [*rows, *chunks]
+        more = [f"{len(found) - _MOST_WARNINGS} more chunks are damaged"] if len(found) > _MOST_WARNINGS else []
+        return (*found[:_MOST_WARNINGS], *more)
+
+
+def describe(tier: str, chunk: int, why: str, labels: Mapping[int, Labels]) -> str:
+    """Return which chunk is damaged, in words."""
+    layout = next(one for one in LAYOUTS if one.tier == tier)
+    number, window = number_of(chunk), window_of(chunk)
+    series = text(labels[number]) if number in labels else f"series {number}"
+    begin = np.datetime64(layout.base(window), "ms").astype("datetime64[m]")
+    end = np.datetime64(layout.end(window), "ms").astype("datetime64[m]")
+    return f"the {tier} chunk of {series} from {begin}Z to {end}Z is damaged ({why}); its samples are missing"
