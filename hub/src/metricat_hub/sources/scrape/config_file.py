@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 
 from metricat_agent.config.hints import nearest
 from metricat_agent.config.yaml_text import Node, YamlError, read_file
+from metricat_hub.model.durations import parse_duration, parse_size
 from metricat_hub.model.errors import HubError
 from metricat_hub.model.regex import RegexError
 from metricat_hub.sources.scrape.config import (
@@ -24,7 +25,6 @@ from metricat_hub.sources.scrape.config import (
 )
 from metricat_hub.sources.scrape.credentials import TLS_VERSIONS
 from metricat_hub.sources.scrape.relabel import ACTIONS, Rule, check
-from metricat_hub.sources.scrape.units import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -191,6 +191,10 @@ def _duration(text: str) -> int:
     return value
 
 
+def _size(text: str) -> int:
+    return 0 if text == "0" else parse_size(text.replace("iB", "B"))
+
+
 def read_scrape_file(path: str) -> ScrapeConfig:
     """Return the configuration in a file of its own, with the keys ``global`` and ``scrape_configs``.
 
@@ -231,7 +235,7 @@ def _common(section: _Section | None, default: Job) -> Job:
         return default
     limits = replace(
         default.limits,
-        body_size=section.parsed("body_size_limit", parse_size, default.limits.body_size),
+        body_size=section.parsed("body_size_limit", _size, default.limits.body_size),
         **{name: section.parsed(key, _whole, getattr(default.limits, name)) for key, name in _LIMITS.items()},
     )
     protocols = section.texts("scrape_protocols")

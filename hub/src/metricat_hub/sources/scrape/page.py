@@ -84,6 +84,10 @@ class PageError(ValueError):
     """A page that is not valid. The whole scrape fails, as in Prometheus."""
 
 
+class SeriesTextError(PageError):
+    """The text of a series without a name, or with two. Prometheus does not count its sample."""
+
+
 class Sample(NamedTuple):
     """One sample, with the text of its series as written, without value and timestamp."""
 
@@ -229,22 +233,25 @@ def labels_of(series: bytes, kind: bytes) -> dict[str, str]:
     head, _, rest = series.partition(b"{")
     # Prometheus takes spaces before a name as a part of the name.
     head = head.rstrip(b" \t")
-    pairs = [("__name__", head.decode())] if head else []
+    names = [head.decode()] if head else []
+    pairs: list[tuple[str, str]] = []
     at = 0
     while found := _PAIRS.match(rest, at):
         label, value = found.groups()
         text = _unescaped(value[1:-1], _ESCAPED)
         if label is None:
-            pairs.append(("__name__", text))
+            names.append(text)
         else:
             name = _unescaped(label[1:-1] if label.startswith(b'"') else label, _ESCAPED)
             pairs.append((name, _normalised(text) if NORMALISED.get(kind) == name else text))
         at = found.end()
-    labels = dict(pairs)
-    if len(labels) < len(pairs):
+    if len(names) != 1:
+        raise SeriesTextError(f"the metric name is {'given twice' if names else 'missing'} in {_quoted(series)}")
+    labels = {"__name__": names[0], **dict(pairs)}
+    if len(labels) < len(pairs) + 1:
         raise PageError(f"a label is given twice in {_quoted(series)}")
-    if not labels.get("__name__"):
-        raise PageError(f"the metric name is missing in {_quoted(series)}")
+    if not names[0]:
+        raise PageError(f"the metric name is empty in {_quoted(series)}")
     return labels
 
 

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from itertools import compress, repeat
-from typing import TYPE_CHECKING, NamedTuple
+from operator import not_
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
 from metricat_hub.model.labels import from_mapping
 from metricat_hub.sources.scrape import page as pages
-from metricat_hub.sources.scrape.page import Meta, PageError, Sample
+from metricat_hub.sources.scrape.page import Meta, PageError, Sample, SeriesTextError
 from metricat_hub.sources.scrape.relabel import relabel
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ _UNRESOLVED = -2
 _AHEAD = 10 * 60_000
 """Milliseconds that an explicit timestamp may be ahead of the scrape, as in Prometheus."""
 _NUMBER_CHARACTERS = b"0123456789.eE+-NaInfity"
+_OTHER = frozenset({b"#", b""})
+"""How comments and blank lines start."""
 _MOST_SHARED = 200_000
 _NO_SLOTS: Numbers = np.empty(0, dtype=np.int64)
 _NO_VALUES: Values = np.empty(0, dtype=np.float64)
@@ -70,20 +73,16 @@ class Reading:
     error: str = ""
 
 
-class _Invalid(Enum):
-    LINE = "a line that is not valid alone"
-
-
 class _Layout(NamedTuple):
     """The lines of a page apart from the values of its samples."""
 
     openmetrics: bool
-    heads: tuple[bytes, ...]
-    """What precedes the last space of each line."""
     is_sample: list[bool]
     is_other: list[bool]
-    others: tuple[bytes, ...]
-    """What follows the last space of each other line."""
+    heads: tuple[bytes, ...]
+    """What precedes the last space of each sample."""
+    others: list[bytes]
+    """Comments and blank lines."""
     kept: NDArray[np.int64] | None
     """Positions of the samples that are stored, among all samples; None: all."""
     slots: Numbers
@@ -91,17 +90,20 @@ class _Layout(NamedTuple):
     added: int
 
 
-class _Known(NamedTuple):
-    """The lines of a page, most of them known."""
+class _Lines(NamedTuple):
+    """The samples of a page as columns. The lists are changed in place."""
 
     heads: tuple[bytes, ...]
+    texts: list[bytes]
+    """The text of the series."""
     slots: list[int | None]
-    """By line; None: not known yet, or not a sample."""
-    values: list[float]
-    """By sample."""
-    is_sample: list[bool]
-    parsed: dict[int, Sample]
-    """The samples of lines that are not known, or have more than a value."""
+    """None: the series is new."""
+    tokens: list[bytes]
+    """The values."""
+    times: dict[int, int]
+    """Explicit timestamps by position."""
+    new: dict[int, Sample]
+    """The samples of new series by position."""
 
 
 class _Columns:
@@ -110,10 +112,12 @@ class _Columns:
     def __init__(self) -> None:
         self.slots: list[int] = []
         self.values: list[float] = []
+        self.known_values: Values | None = None
+        """The values as an array, instead of the list."""
         self.times: dict[int, int] = {}
         """Explicit timestamps by position in the other lists."""
         self.kept: list[int] = []
-        """Positions of these samples among all of the page."""
+        """Positions of these samples among all of the page; unused when all are stored."""
         self.total = self.added = self.new = self.appended = self.too_new = 0
         self.metas: list[Meta] = []
         self.texts: set[bytes] = set()
@@ -142,6 +146,8 @@ class SeriesCache:
         self._previous: Numbers = _NO_SLOTS
         self._layout: _Layout | None = None
         self._openmetrics = False
+        self._others: list[bytes] = []
+        """The comments and blank lines of the last page whose metadata was returned."""
         self._compact: set[bytes] | None = None
         self._successful = 0
 
@@ -153,11 +159,10 @@ class SeriesCache:
         """Return the samples of a page. An invalid page returns an error, and makes all series stale."""
         if not page:
             return Reading(stale=self._replace_previous(_NO_SLOTS))
-        parts = tuple(zip(*map(bytes.rpartition, page.split(b"\n"), repeat(b" ")), strict=True))
-        heads, tails = parts[0], parts[2]
+        lines = page.split(b"\n")
         return (
-            self._read_same_layout(heads, tails, openmetrics=openmetrics)
-            or self._read_known_lines(heads, tails, openmetrics=openmetrics, now=now)
+            self._read_same_layout(lines, openmetrics=openmetrics)
+            or self._read_known_lines(lines, openmetrics=openmetrics, now=now)
             or self._read_all(page, openmetrics=openmetrics, now=now)
         )
 
@@ -222,18 +227,19 @@ class SeriesCache:
             return _NO_SLOTS
         return np.setdiff1d(before, slots) if len(slots) else before
 
-    def _read_same_layout(
-        self, heads: tuple[bytes, ...], tails: tuple[bytes, ...], *, openmetrics: bool
-    ) -> Reading | None:
+    def _read_same_layout(self, lines: list[bytes], *, openmetrics: bool) -> Reading | None:
         layout = self._layout
         if (
             layout is None
-            or layout.heads != heads
+            or len(lines) != len(layout.is_sample)
             or layout.openmetrics is not openmetrics
-            or tuple(compress(tails, layout.is_other)) != layout.others
+            or list(compress(lines, layout.is_other)) != layout.others
         ):
             return None
-        values = _values(list(compress(tails, layout.is_sample)))
+        heads, tails = _split(compress(lines, layout.is_sample))
+        if heads != layout.heads:
+            return None
+        values = _values(tails)
         if values is None:
             return None
         if layout.kept is not None:
@@ -241,105 +247,101 @@ class SeriesCache:
         stale = self._replace_previous(layout.slots)
         return Reading(slots=layout.slots, values=values, stale=stale, total=layout.total, added=layout.added)
 
-    def _read_known_lines(
-        self, heads: tuple[bytes, ...], tails: tuple[bytes, ...], *, openmetrics: bool, now: int
-    ) -> Reading | None:
+    def _read_known_lines(self, lines: list[bytes], *, openmetrics: bool, now: int) -> Reading | None:
         """Return None if `_read_all` has to read the page."""
-        if self._openmetrics is not openmetrics or not self._slots:
+        if not self._slots or self._openmetrics is not openmetrics:
             return None
+        is_other = [line[:1] in _OTHER for line in lines]
+        is_sample = list(map(not_, is_other))
+        others = list(compress(lines, is_other))
+        metas = self._metas(others, lines, openmetrics=openmetrics)
+        if metas is None or not any(is_sample):
+            return None
+        heads, tails = _split(compress(lines, is_sample))
         slots = list(map(self._slots.get, heads))
-        tokens = list(tails)
-        parsed: dict[int, Sample] = {}
-        metas: list[Meta] = []
-        is_other = [False] * len(heads)
-        kind, plain = b"", True
-        for at in [at for at, slot in enumerate(slots) if slot is None]:
-            line = heads[at] + b" " + tails[at] if heads[at] else tails[at]
-            entry = self._line(line, kind, openmetrics=openmetrics, last=at >= len(heads) - 2)
-            if isinstance(entry, _Invalid):
+        found = _Lines(heads, list(heads), slots, list(tails), {}, {})
+        unknown = [at for at, slot in enumerate(slots) if slot is None] if None in slots else []
+        places = list(compress(range(len(lines)), is_sample)) if unknown else []
+        for at in unknown:
+            if not self._parse_line(found, at, lines, places[at], openmetrics=openmetrics):
                 return None
-            if isinstance(entry, Sample):
-                plain = plain and entry.series == heads[at] and entry.time is None
-                parsed[at] = entry
-                slots[at] = self._slots.get(entry.series)
-                continue
-            is_other[at] = True
-            if entry is not None:
-                kind = entry.kind or kind
-                metas.append(entry)
-        if openmetrics and tails[-1 if tails[-1] else -2] != b"EOF":
+        values = _values(found.tokens)
+        columns = None if values is None else self._collect(found, values, now)
+        if columns is None:
             return None
-        is_sample = [not other for other in is_other]
-        for at, sample in parsed.items():
-            tokens[at] = repr(sample.value).encode()
-        values = _values(list(compress(tokens, is_sample)))
-        if values is None:
+        columns.metas = metas
+        layout = None
+        if all(found.texts[at] is heads[at] for at in unknown):
+            heads = tuple(map(_shared_texts.get, heads, heads))
+            layout = _Layout(openmetrics, is_sample, is_other, heads, self._others, None, _NO_SLOTS, 0, 0)
+        return self._finished(columns, now, layout)
+
+    def _metas(self, others: list[bytes], lines: list[bytes], *, openmetrics: bool) -> list[Meta] | None:
+        """Return the metadata in comments and blank lines, without any if the last page had the same; None: invalid."""
+        if openmetrics:
+            # The only blank line is what follows the last line break.
+            ends = lines[-1] or (lines[-2] if len(lines) > 1 else b"")
+            if ends != b"# EOF" or others.count(b"# EOF") != 1 or others.count(b"") != (not lines[-1]):
+                return None
+        if others == self._others:
+            return []
+        metas = []
+        for line in others:
+            if line and (line != b"# EOF" or not openmetrics):
+                meta = _meta_line(line, openmetrics=openmetrics)
+                if meta is _Invalid.LINE:
+                    return None
+                if isinstance(meta, Meta):
+                    metas.append(meta)
+        self._others = list(map(_shared, others))
+        return metas
+
+    def _parse_line(self, found: _Lines, at: int, lines: list[bytes], place: int, *, openmetrics: bool) -> bool:
+        """Complete the columns for a line that has more than a known series and a value. Return False if invalid."""
+        head, tail = found.heads[at], found.tokens[at]
+        series, _, value = head.rpartition(b" ")
+        slot = self._slots.get(series)
+        try:
+            if slot is not None and (openmetrics or tail.isdigit()):
+                found.times[at] = pages.openmetrics_time(tail) if openmetrics else pages.text_time(tail)
+                found.tokens[at] = value
+            else:
+                line = lines[place] + b"\n"
+                sample = next(iter(pages.parse(line, openmetrics=openmetrics)), None)
+                if not isinstance(sample, Sample):
+                    return False
+                series, slot = sample.series, self._slots.get(sample.series)
+                found.tokens[at] = repr(sample.value).encode()
+                if sample.time is not None:
+                    found.times[at] = sample.time
+                if slot is None:
+                    found.new[at] = sample._replace(kind=_kind_before(lines, place, openmetrics=openmetrics))
+        except PageError:
+            return False
+        found.slots[at] = slot
+        if series != head:
+            found.texts[at] = series
+        return True
+
+    def _collect(self, found: _Lines, values: Values, now: int) -> _Columns | None:
+        """Return the samples in the order of the page; None where `_read_all` has to decide."""
+        slots, count = found.slots, len(found.slots)
+        if self._limits.samples and count > self._limits.samples:
             return None
         columns = _Columns()
-        columns.metas = metas
-        known = _Known(heads, slots, values.tolist(), is_sample, parsed)
-        if not self._collect(columns, known, now):
+        times = found.times if self._honor_timestamps else {}
+        distinct = not found.new and _DROPPED not in slots and len(set(slots)) == count
+        if distinct and max(times.values(), default=now) <= now + _AHEAD:
+            columns.slots, columns.known_values, columns.times = cast("list[int]", slots), values, times
+            columns.texts = set(found.texts)
+            columns.total = columns.added = count
+            return columns
+        try:
+            for at, (text, value) in enumerate(zip(found.texts, values.tolist(), strict=True)):
+                self._add(columns, found.new.get(at) or Sample(text, value, found.times.get(at), b""), now)
+        except PageError:
             return None
-        return self._finished(
-            columns,
-            now,
-            _Layout(
-                openmetrics,
-                tuple(map(_shared, heads)),
-                is_sample,
-                is_other,
-                tuple(map(_shared, compress(tails, is_other))),
-                None,
-                _NO_SLOTS,
-                0,
-                0,
-            )
-            if plain
-            else None,
-        )
-
-    def _line(self, line: bytes, kind: bytes, *, openmetrics: bool, last: bool) -> Sample | Meta | _Invalid | None:
-        """Return what a line holds: None without a sample or metadata."""
-        if line.startswith(b"#"):
-            if openmetrics and line == b"# EOF":
-                return None if last else _Invalid.LINE
-            return _meta_line(line, openmetrics=openmetrics)
-        if not line:
-            return None if last or not openmetrics else _Invalid.LINE
-        before, _, last_word = line.rpartition(b" ")
-        series, _, value = before.rpartition(b" ")
-        try:
-            if series in self._slots and (last_word.isdigit() if not openmetrics else True):
-                time = pages.openmetrics_time(last_word) if openmetrics else pages.text_time(last_word)
-                return Sample(series, pages.parse_value(value), time, kind)
-            entry = next(iter(pages.parse(line + b"\n", openmetrics=openmetrics)), None)
-        except PageError:
-            return _Invalid.LINE
-        return entry._replace(kind=kind) if isinstance(entry, Sample) else entry
-
-    def _collect(self, columns: _Columns, lines: _Known, now: int) -> bool:
-        """Collect the samples in the order of the page; return False where `_read_all` has to decide."""
-        heads, slots, values, is_sample, parsed = lines
-        places = list(compress(range(len(heads)), is_sample))
-        if self._limits.samples and len(places) > self._limits.samples:
-            return False
-        if not parsed and len(set(chosen := list(compress(slots, is_sample)))) == len(chosen):
-            known: list[int] = [slot for slot in chosen if slot is not None]
-            columns.total = len(known)
-            columns.texts = set(compress(heads, is_sample))
-            if _DROPPED not in chosen:
-                columns.slots, columns.values, columns.added = known, values, len(known)
-                columns.kept = list(range(len(known)))
-                return True
-        try:
-            columns.total = 0
-            columns.texts = set()
-            for at, value in zip(places, values, strict=True):
-                sample = parsed.get(at) or Sample(heads[at], value, None, b"")
-                self._add(columns, sample, now)
-        except PageError:
-            return False
-        return True
+        return columns
 
     def _read_all(self, page: bytes, *, openmetrics: bool, now: int) -> Reading:
         columns = _Columns()
@@ -371,19 +373,28 @@ class SeriesCache:
 
     def _add(self, columns: _Columns, sample: Sample, now: int) -> None:
         """Add one sample; raise `PageError` if its series is not valid."""
-        columns.total += 1
-        time = sample.time if self._honor_timestamps else None
         slot = self._slots.get(sample.series)
         labels: Labels = ()
         if slot is None:
-            labels = self._series_labels(sample)
+            try:
+                labels = self._series_labels(sample)
+            except SeriesTextError:
+                raise
+            except PageError:
+                columns.total += 1
+                raise
             if not labels:
                 self._slots[_shared(sample.series)] = slot = _DROPPED
+        columns.total += 1
         if slot is not None:
             columns.texts.add(sample.series)
-        if slot == _DROPPED:
-            return
-        columns.added += 1
+        if slot != _DROPPED:
+            columns.added += 1
+            self._add_stored(columns, sample, slot, labels, now)
+
+    def _add_stored(self, columns: _Columns, sample: Sample, slot: int | None, labels: Labels, now: int) -> None:
+        """Add one sample that no rule drops; the slot is None for a new series with these labels."""
+        time = sample.time if self._honor_timestamps else None
         if time is None and slot in columns.seen:
             return  # a duplicate, of which the first one counts
         columns.appended += 1
@@ -438,6 +449,8 @@ class SeriesCache:
             return ()
         if labels and not labels.get("__name__"):
             raise PageError("relabelling removes the metric name; keep the label __name__, or drop the series")
+        if "" in labels:
+            raise PageError(f"the name of a label is empty in a series of {labels['__name__'][:50]}")
         self._check_limits(labels)
         return from_mapping(labels)
 
@@ -454,7 +467,9 @@ class SeriesCache:
 
     def _finished(self, columns: _Columns, now: int, layout: _Layout | None) -> Reading:
         slots = np.array(columns.slots, dtype=np.int64)
-        values = np.array(columns.values, dtype=np.float64)
+        values = columns.known_values
+        if values is None:
+            values = np.array(columns.values, dtype=np.float64)
         times = tracked = None
         if columns.times:
             times = np.full(len(slots), now, dtype=np.int64)
@@ -500,6 +515,26 @@ def _values(tokens: Sequence[bytes]) -> Values | None:
     return values
 
 
+def _split(lines: Iterable[bytes]) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """Return what precedes and what follows the last space of each line; the lines are not empty."""
+    heads, _, tails = zip(*map(bytes.rpartition, lines, repeat(b" ")), strict=True)
+    return heads, tails
+
+
+def _kind_before(lines: list[bytes], place: int, *, openmetrics: bool) -> bytes:
+    """Return the type in the last TYPE line before a line."""
+    for line in reversed(lines[:place]):
+        if line.startswith(b"#"):
+            meta = _meta_line(line, openmetrics=openmetrics)
+            if isinstance(meta, Meta) and meta.kind:
+                return meta.kind
+    return b""
+
+
+class _Invalid(Enum):
+    LINE = "a line that is not valid alone"
+
+
 @lru_cache(maxsize=8192)
 def _meta_line(line: bytes, *, openmetrics: bool) -> Meta | _Invalid | None:
     """Return the metadata in a line that starts with #, None for a comment."""
@@ -514,15 +549,3 @@ def _shared(text: bytes) -> bytes:
     if len(_shared_texts) > _MOST_SHARED:
         _shared_texts.clear()
     return _shared_texts.setdefault(text, text)
-
-
-def merged(metas: Iterable[Meta]) -> dict[str, dict[str, str]]:
-    """Return type, help and unit by metric name."""
-    found: dict[str, dict[str, str]] = {}
-    for meta in metas:
-        entry = found.setdefault(meta.name, {})
-        if meta.keyword == b"TYPE":
-            entry["type"] = meta.type
-        else:
-            entry[meta.keyword.decode().lower()] = meta.text
-    return found

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
+from metricat_hub.model.durations import format_duration, parse_duration
 from metricat_hub.sources.scrape.relabel import relabel
-from metricat_hub.sources.scrape.units import duration_text, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,8 +57,8 @@ def discovered_labels(job: Job, address: str, group: TargetGroup) -> dict[str, s
         labels["__meta_filepath"] = group.source
     defaults = {
         "job": job.job_name,
-        "__scrape_interval__": duration_text(job.scrape_interval),
-        "__scrape_timeout__": duration_text(job.scrape_timeout),
+        "__scrape_interval__": format_duration(job.scrape_interval),
+        "__scrape_timeout__": format_duration(job.scrape_timeout),
         "__metrics_path__": job.metrics_path,
         "__scheme__": job.scheme,
         **{f"__param_{name}": values[0] for name, values in job.params if values},
@@ -87,7 +87,7 @@ def build(job: Job, discovered: dict[str, str]) -> Target | None:
     timeout = _duration(labels, "__scrape_timeout__")
     if timeout > interval:
         raise TargetError(
-            f"the scrape timeout {duration_text(timeout)} is above the interval {duration_text(interval)}; lower it"
+            f"the scrape timeout {format_duration(timeout)} is above the interval {format_duration(interval)}; lower it"
         )
     scheme = labels.get("__scheme__", "")
     if scheme not in {"http", "https"}:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricat_hub import __version__
+from metricat_hub.model.durations import format_duration
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.labels import from_mapping
 from metricat_hub.model.samples import STALE, Batch
@@ -18,7 +19,6 @@ from metricat_hub.sources.scrape.content_type import is_openmetrics
 from metricat_hub.sources.scrape.http_client import Client, FetchError, Response, decompress
 from metricat_hub.sources.scrape.page import PageError
 from metricat_hub.sources.scrape.series_cache import Reading, SeriesCache
-from metricat_hub.sources.scrape.units import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +157,7 @@ class TargetLoop:
                 async with asyncio.timeout(self.target.timeout / 1000):
                     response = await self._fetch()
             except TimeoutError:
-                error = f"no complete response within scrape_timeout, which is {duration_text(self.target.timeout)}"
+                error = f"no complete response within scrape_timeout, which is {format_duration(self.target.timeout)}"
             except FetchError as problem:
                 error = str(problem)
         await self._in_thread(lambda: self._ingest(response, error, now, started))
