@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from metricat_operator.conditions import ConditionType
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.cluster.audit import AuditLog
 from support.harness import (
@@ -39,7 +40,7 @@ def test_a_target_gets_agents_on_every_node(cluster: Cluster, namespace: str) ->
     assert found["status"]["nodes"] == {"desired": NODES, "ready": NODES, "updated": NODES, "uncovered": 0}
     assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
     assert {c["type"]: c["status"] for c in found["status"]["conditions"]} == {
-        **dict.fromkeys(("Accepted", "Claimed", "Applied", "NodesSelected", "AgentsReady", "Ready"), "True"),
+        **dict.fromkeys((str(kind) for kind in ConditionType if not kind.about.optional), "True"),
         "Selected": "False",  # no Prometheus exists
         "RulesLoaded": "Unknown",
         "Scraped": "Unknown",

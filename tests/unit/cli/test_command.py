@@ -1,6 +1,7 @@
 """The command line: wrong arguments and files, and the report."""
 
 import argparse
+import ast
 import json
 import re
 from pathlib import Path
@@ -122,6 +123,22 @@ def test_every_command_and_option_has_a_description() -> None:
 def test_every_module_is_registered_as_a_command() -> None:
     modules = {path.stem for path in Path(str(commands_package.__file__)).parent.glob("*.py")} - {"__init__"}
     assert set(COMMANDS) == modules
+
+
+def run_by_tests() -> set[str]:
+    """Return the commands that a test of this folder runs through `main`."""
+    calls = (
+        node
+        for path in Path(__file__).parent.glob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "main" and node.args
+    )
+    lists = (call.args[0].elts for call in calls if isinstance(call.args[0], ast.List))
+    return {str(first.value) for first, *_ in filter(None, lists) if isinstance(first, ast.Constant)}
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    assert set(COMMANDS) <= run_by_tests()
 
 
 def install(folder: Path, name: str, module: str, code: str) -> None:

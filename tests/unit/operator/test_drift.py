@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from metricat_operator.child_kinds import BY_NAME, CHILD_KINDS
-from metricat_operator.drift import find_drift, first_difference, foreign_fields
+from metricat_operator.drift import Drift, find_drift, first_difference, foreign_fields
 from support.paths import FIXTURES
 
 CHILDREN = FIXTURES / "children"
@@ -91,6 +91,12 @@ def edited(live: dict[str, Any], fields: dict[str, Any], manager: str = "kubectl
     entry = {"manager": manager, "operation": "Update", "fieldsV1": fields}
     live["metadata"]["managedFields"].append(entry)
     return live
+
+
+def test_each_repair_alone_is_drift() -> None:
+    assert Drift(apply=True)
+    assert Drift(remove=(("spec", "hostPID"),))
+    assert not Drift()
 
 
 def test_foreign_fields_are_removed_and_ours_stay() -> None:

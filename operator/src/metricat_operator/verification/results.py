@@ -131,7 +131,8 @@ def _rule(facts: Facts, rule: Subject, instance: PrometheusInstance, warnings: s
         message = f"{instance}: {join_words(errors, '; ')}"
         return Finding(holds=False, reason=Reason.RULE_EVALUATION_FAILED, message=message)
     older = _older(rules, result)
-    counts = f"{instance} has loaded the {sum(map(len, rules.values()))} rules of {name}"
+    number = sum(map(len, rules.values()))
+    counts = f"{instance} has loaded the {number} rule{'' if number == 1 else 's'} of {name}"
     if older or not result.reloaded:
         version = f"but an earlier version of {join_words(older)}" if older else "but possibly an earlier version"
         reason = Reason.RELOAD_PENDING if result.reloaded else Reason.CONFIG_REJECTED_BY_PROMETHEUS

@@ -23,6 +23,7 @@ from metricat_agent.collectors import (
     cpu,
     diskstats,
     filefd,
+    ipvs,
     loadavg,
     mdadm,
     meminfo,
@@ -42,6 +43,7 @@ from metricat_agent.collectors import (
     zfs,
 )
 from metricat_agent.collectors import os as os_release
+from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.collectors.fields import FieldList
 from metricat_agent.exposition.model import counter, gauge
 from metricat_agent.exposition.writer import Writer
@@ -90,12 +92,14 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     "cpu": ("proc/stat", lambda text: cpu.metrics(cpu.parse(text))),
     "diskstats": ("proc/diskstats", lambda text: diskstats.parse(diskstats.rows(text, Filter()), {})),
     "filefd": ("proc/sys/fs/file-nr", filefd.parse),
+    "ipvs": ("../hosts/storage-area-network/proc/1/net/ip_vs", lambda text: ipvs.parse(None, text)),
+    "ipvs-stats": ("../hosts/storage-area-network/proc/1/net/ip_vs_stats", lambda text: ipvs.parse(text, None)),
     "loadavg": ("proc/loadavg", loadavg.parse),
     "mdadm": ("proc/mdstat", lambda text: mdadm.parse(text, {})),
     "meminfo": ("proc/meminfo", meminfo.parse),
     "netdev": ("proc/1/net/dev", lambda text: netdev.parse(text, Filter())),
     "netstat": ("proc/1/net/snmp", lambda text: netstat.parse_tables(text, EVERY, {})),
-    "netstat6": ("proc/1/net/snmp6", lambda text: FieldList(lambda name: netstat.select6(name, EVERY)).parse(text)),
+    "netstat-6": ("proc/1/net/snmp6", lambda text: FieldList(lambda name: netstat.select6(name, EVERY)).parse(text)),
     "nfs": (f"{_RPC}/nfs", nfs.parse_client),
     "nfsd": (f"{_RPC}/nfsd", nfs.parse_server),
     "os": ("root/etc/os-release", os_release.parse),
@@ -116,6 +120,30 @@ PARSERS: dict[str, tuple[str, Callable[[str], Metrics]]] = {
     ),
     "zfs-pool": (f"{_ZFS}/tank/io", lambda text: zfs.parse(zfs.ZfsFiles(pools={"tank": zfs.Pool("ONLINE\n", text)}))),
 }
+
+
+WITHOUT_TABLE = {
+    *("bonding", "cpufreq", "dmi", "dmmultipath", "edac", "entropy", "fibrechannel", "hwmon", "infiniband"),
+    *(
+        "kernel_hung",
+        "netclass",
+        "nvme",
+        "powersupplyclass",
+        "rapl",
+        "selinux",
+        "tapestats",
+        "thermal_zone",
+        "watchdog",
+    ),
+    *("agent", "filesystem", "processes", "time", "timex", "uname"),
+}
+"""Collectors of files with one value each, and of results of system calls. `test_mutated_hosts` changes their files."""
+
+
+def test_every_collector_of_a_table_has_a_parser_here() -> None:
+    with_parser = {name.partition("-")[0] for name in PARSERS}
+    assert with_parser & WITHOUT_TABLE == set()
+    assert with_parser | WITHOUT_TABLE == set(COLLECTORS)
 
 
 @pytest.mark.parametrize("name", sorted(PARSERS))

@@ -56,6 +56,25 @@ class Fickle(Collector):
         return []
 
 
+class Missing(Collector):
+    name = "missing"
+    summary = "finds no file"
+    families = ()
+
+    def collect(self) -> Metrics:
+        raise FileNotFoundError("no such file")
+
+
+class Essential(Missing):
+    name = "essential"
+    essential = True
+
+
+def test_missing_file_fails_only_an_essential_collector(scrape_of: Callable[[str], Scrape]) -> None:
+    scrape = scrape_of(Registry([Missing(Host()), Essential(Host())], detailed=True).scrape())
+    assert scrape.of("node_scrape_collector_success") == {("missing",): 1, ("essential",): 0}
+
+
 def test_raising_collector_is_isolated_and_counted(scrape_of: Callable[[str], Scrape]) -> None:
     ticks = iter(range(100))
     registry = Registry([Fickle(Host()), Good(Host())], clock=lambda: 1e9, timer=lambda: next(ticks), detailed=True)

@@ -84,6 +84,14 @@ def expression(key: str, operator: str, *values: str) -> dict[str, Any]:
             "No node meets all requirements together: disk=ssd (1 node), node-pool=cpu (2 nodes).",
         ),
         (
+            {"matchLabels": {"node-pool": "cpu"}, **expression("disk", "Exists")},
+            "No node meets all requirements together: disk (1 node), node-pool=cpu (2 nodes).",
+        ),
+        (
+            {"matchLabels": {"node-pool": "gpu"}, **expression("disk", "DoesNotExist")},
+            "No node meets all requirements together: !disk (2 nodes), node-pool=gpu (1 node).",
+        ),
+        (
             {"matchLabels": {"disk": "ssx", "nod-pool": "gpu"}},
             "No node has disk=ssx; the nearest value is ssd (1 node). No node has the label nod-pool;",
         ),

@@ -18,6 +18,7 @@ from metricat_operator.status import (
     compute_status,
     internal_error_status,
     is_unchanged,
+    is_urgent,
 )
 from metricat_operator.status.conditions import monitored
 from support.reasons import documented
@@ -54,20 +55,15 @@ def condition(found: Manifest, kind: str) -> Manifest:
     return {key: one[key] for key in ("status", "reason", "message")}
 
 
-def test_all_conditions_are_true() -> None:
+def test_conditions_of_ready_agents_without_a_prometheus() -> None:
     found = status(facts(*READY))
     assert found["observedGeneration"] == 3
     assert found["nodes"] == {"desired": 2, "ready": 2, "updated": 2, "uncovered": 0}
     assert {c["type"]: c["status"] for c in found["conditions"]} == {
-        "Accepted": "True",
-        "Claimed": "True",
-        "Applied": "True",
-        "NodesSelected": "True",
-        "AgentsReady": "True",
+        **dict.fromkeys((str(kind) for kind in ConditionType if not kind.about.optional), "True"),
         "Selected": "Unknown",
         "RulesLoaded": "False",
         "Scraped": "Unknown",
-        "Ready": "True",
         "Monitored": "False",
     }
 
@@ -75,6 +71,7 @@ def test_all_conditions_are_true() -> None:
 def test_uncovered_node_is_listed_with_the_reason() -> None:
     broken = AgentPod("p2", "b", ready=False, reason="ImagePullBackOff", message="no such image")
     found = status(facts(READY[0], broken))
+    assert found["nodes"] == {"desired": 2, "ready": 1, "updated": 2, "uncovered": 1}
     [uncovered] = found["uncovered"]
     assert (uncovered["node"], uncovered["reason"]) == ("b", "ImagePullBackOff")
     assert uncovered["message"].startswith("no such image. Check that the image exists")
@@ -231,6 +228,11 @@ def test_child_error_is_reported_in_applied() -> None:
     }
 
 
+def test_rules_loaded_names_no_object_of_another_kind() -> None:
+    error = ChildError("Service", "the-service", "Forbidden", "cannot patch")
+    assert "the-service" not in condition(status(facts(*READY), None, error), "RulesLoaded")["message"]
+
+
 def test_condition_keeps_its_time_while_its_status_is_the_same() -> None:
     first = status(facts(*READY))
     target = {**TARGET, "status": first}
@@ -295,6 +297,24 @@ def test_events_report_changes_but_not_the_start_of_a_new_target() -> None:
     assert [one.type for one in changed_conditions(status(facts(), {"agent": {"port": 0}}), {})] == ["Accepted"]
 
 
+def test_only_more_than_the_progress_of_a_rollout_is_urgent() -> None:
+    starting = [
+        AgentPod(name, node, ready=False, reason="ContainerCreating") for name, node in (("p1", "a"), ("p2", "b"))
+    ]
+    before = status(facts(*starting))
+    assert not is_urgent(before, before)
+    assert not is_urgent(status(facts(READY[0], starting[1])), before), "one more node is ready"
+    rollout = status(facts(*READY, updated=1))
+    assert not is_urgent(rollout, before), "another reason of AgentsReady"
+    assert is_urgent(status(facts(*READY)), rollout), "AgentsReady becomes true"
+    broken = AgentPod("p2", "b", ready=False, reason="ImagePullBackOff")
+    assert is_urgent(status(facts(READY[0], broken)), before), "a cause that is not part of a rollout"
+    assert is_urgent(status(facts(*starting), {"paused": True}), before), "another condition"
+    newer = {**TARGET, "metadata": {**TARGET["metadata"], "generation": 4}}
+    assert is_urgent(status(facts(*starting), target=newer), before), "a newer generation"
+    assert is_urgent(before, {}), "a new target"
+
+
 def test_internal_error_changes_only_applied_and_monitored() -> None:
     before = status(facts(*READY))
     found = internal_error_status({**TARGET, "status": before}, "a fault", NOW)
@@ -309,11 +329,11 @@ def test_internal_error_changes_only_applied_and_monitored() -> None:
 RECEIVERS = {"notifications": {"receivers": [{"name": "a", "webhook": {"url": "http://example.com"}}]}}
 
 
-def test_every_registered_type_is_in_the_status() -> None:
+def test_status_has_every_registered_type_in_the_order_of_the_registry() -> None:
     """A new type must be computed, and an optional one only if the spec needs it."""
-    always = {one for one in ConditionType if not one.about.optional}
-    assert {one["type"] for one in status(facts(*READY))["conditions"]} == always
-    assert {one["type"] for one in status(facts(*READY), RECEIVERS)["conditions"]} == set(ConditionType)
+    always = [one for one in ConditionType if not one.about.optional]
+    assert [one["type"] for one in status(facts(*READY))["conditions"]] == always
+    assert [one["type"] for one in status(facts(*READY), RECEIVERS)["conditions"]] == list(ConditionType)
 
 
 def test_internal_error_status_has_every_condition_type() -> None:

@@ -98,12 +98,12 @@ def everywhere(_: str) -> bool:
     return True
 
 
-def test_all_conditions_are_true() -> None:
+def test_loaded_rules_and_scraped_nodes_hold() -> None:
     found = rules_loaded(facts(ANSWER), NAMES)
     assert found.holds
     assert found.message == (
         "Prometheus monitoring/k8s has loaded the 2 rules of PrometheusRule metricat-nodes; "
-        "Prometheus monitoring/k8s has loaded the 1 rules of PrometheusRule extra-metricat-nodes"
+        "Prometheus monitoring/k8s has loaded the 1 rule of PrometheusRule extra-metricat-nodes"
     )
     scraping = scraped(facts(ANSWER), ["n2", "n1"], {})
     assert (scraping.finding.holds, scraping.up) == (True, 2)
@@ -131,7 +131,7 @@ def test_rules_that_look_further_back_than_samples_are_kept(expr: str, retention
     given = replace(facts(query_result, instances=(instance,)), children={ObjectKey("PrometheusRule", "r"): rule})
     found = rules_loaded(given, {"r": ""})
     assert found.holds
-    assert found.message.partition("has loaded the 1 rules of PrometheusRule r")[2] == (
+    assert found.message.partition("has loaded the 1 rule of PrometheusRule r")[2] == (
         f", but keeps samples for {retention} only (its spec.retention); these rules need older samples: {names}"
         if names
         else ""
@@ -286,7 +286,7 @@ def test_each_node_without_samples_has_a_cause() -> None:
 def test_no_targets_has_the_permission_check() -> None:
     query_result = replace(ANSWER, nodes={})
     found = scraped(facts(query_result), ["n1"], {}).finding
-    assert found.reason == "NoTargets"
+    assert (found.holds, found.reason) == (False, "NoTargets")
     assert found.message.endswith(
         "kubectl auth can-i list pods -n monitoring --as system:serviceaccount:monitoring:prometheus-k8s"
     )

@@ -69,7 +69,11 @@ def _leader_fence() -> Schema:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": {"type": "object", "properties": {"holderIdentity": holder}},
+            "spec": {
+                "type": "object",
+                "description": "The holder of the Lease of the same name.",
+                "properties": {"holderIdentity": holder},
+            },
         },
     }
 

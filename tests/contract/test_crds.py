@@ -1,0 +1,37 @@
+"""The CRDs: each field has a description, which `kubectl explain` and the reference page show."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.paths import ROOT
+
+_OF_EVERY_OBJECT = {"apiVersion", "kind", "metadata"}
+"""Fields that the API server describes itself."""
+
+
+def undescribed(schema: dict[str, Any], at: str = "") -> Iterator[str]:
+    """Yield the paths of the fields without a description, at every depth."""
+    for name, field in schema.get("properties", {}).items():
+        path = f"{at}.{name}" if at else name
+        if not field.get("description"):
+            yield path
+        yield from undescribed(field, path)
+    for inner in (schema.get("items"), schema.get("additionalProperties")):
+        if isinstance(inner, dict):
+            yield from undescribed(inner, at)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "crds").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_field_has_a_description(path: Path) -> None:
+    for version in yaml.safe_load(path.read_text())["spec"]["versions"]:
+        assert set(undescribed(version["schema"]["openAPIV3Schema"])) == _OF_EVERY_OBJECT
+
+
+def test_a_field_without_a_description_is_found_at_every_depth() -> None:
+    bare = {"properties": {"name": {"type": "string"}}}
+    nested = {"properties": {"list": {"description": "A list.", "items": bare}}}
+    assert list(undescribed(nested)) == ["list.name"]
