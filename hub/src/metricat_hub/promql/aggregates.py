@@ -10,7 +10,7 @@ import numpy as np
 from metricat_hub.model.errors import QueryError
 from metricat_hub.model.labels import NAME
 from metricat_hub.promql import heap, label_hash, sums
-from metricat_hub.promql.rollups import quantile, running_mean
+from metricat_hub.promql.rollups import quantile, running_mean, running_sum
 from metricat_hub.promql.vector import Vector, changed, merged
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Groups:
         drops = np.logical_or.reduceat(np.array(self.vector.drops), self.starts)
         return Vector(self.labels, values, present, [bool(drop) for drop in drops]).without_absent()
 
+    def column(self, group: int, column: int) -> Values:
+        """Return the values of a group at one step."""
+        rows = self.each()[group]
+        return self.vector.values[rows, column][self.vector.present[rows, column]]
+
     def each(self) -> list[slice]:
         """Return the sorted rows of each group."""
         ends = np.append(self.starts[1:], len(self.order))
@@ -72,24 +77,20 @@ def grouped(vector: Vector, node: Aggregate) -> Groups:
 
 
 def _sum(groups: Groups, _: Values) -> Values:
-    return sums.groups(groups.vector.values, groups.vector.present, groups.starts).total()
+    total = sums.groups(groups.vector.values, groups.vector.present, groups.starts)
+    result = total.total()
+    for group, column in zip(*np.nonzero(total.overflowed()), strict=True):
+        result[group, column] = running_sum(groups.column(group, column))
+    return result
 
 
 def _avg(groups: Groups, _: Values) -> Values:
     counts = np.maximum(groups.counts, 1)
-    mean = sums.groups(groups.vector.values, groups.vector.present, groups.starts).mean(counts)
-    if not bool(np.isfinite(mean).all()):
-        _correct_means(groups, mean)
+    total = sums.groups(groups.vector.values, groups.vector.present, groups.starts)
+    mean = total.mean(counts)
+    for group, column in zip(*np.nonzero(total.overflowed()), strict=True):
+        mean[group, column] = running_mean(groups.column(group, column))
     return mean
-
-
-def _correct_means(groups: Groups, mean: Values) -> None:
-    """Compute means again whose sum overflows."""
-    rows = groups.each()
-    for group, column in zip(*np.nonzero(~np.isfinite(mean)), strict=True):
-        values = groups.vector.values[rows[group], column][groups.vector.present[rows[group], column]]
-        if len(values) and np.isfinite(values).all():
-            mean[group, column] = running_mean(values)
 
 
 def _count(groups: Groups, _: Values) -> Values:

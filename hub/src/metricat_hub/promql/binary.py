@@ -91,8 +91,8 @@ def vector_operation(node: Binary, left: Vector, right: Vector, *, drop_names: b
     swapped = matching.cardinality == "one-to-many"
     one, other, count = _sides(right, left, matching) if swapped else _sides(left, right, matching)
     many, single = one, other
-    fill_single = matching.fill_left if swapped else matching.fill_right
-    fill_many = matching.fill_right if swapped else matching.fill_left
+    # As in Prometheus, `fill_right` is for missing series of the "one" side also with `group_right`.
+    fill_single, fill_many = matching.fill_right, matching.fill_left
     filled = fill_single is not None or fill_many is not None
     active = any_series(many.vector.present), any_series(single.vector.present)
     steps = active[0] | active[1] if filled else active[0] & active[1]

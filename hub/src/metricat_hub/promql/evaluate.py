@@ -313,7 +313,7 @@ class Evaluator:
             )
             return vector
         if node.name.startswith("sort_by_label"):
-            names = [argument.value for argument in node.arguments[1:] if isinstance(argument, Text)]
+            names = [argument.value for argument in map(unwrapped, node.arguments[1:]) if isinstance(argument, Text)]
             order = label_functions.natural_order(vector.labels, names, descending=node.name.endswith("_desc"))
             return vector.rows(order)
         values = vector.values[:, 0]
@@ -328,12 +328,12 @@ class Evaluator:
 
     def _call_label_replace(self, node: Call) -> Vector:
         vector = self.vector(node.arguments[0])
-        texts = [argument.value for argument in node.arguments[1:] if isinstance(argument, Text)]
+        texts = [argument.value for argument in map(unwrapped, node.arguments[1:]) if isinstance(argument, Text)]
         return label_functions.replaced(vector, *texts)
 
     def _call_label_join(self, node: Call) -> Vector:
         vector = self.vector(node.arguments[0])
-        texts = [argument.value for argument in node.arguments[1:] if isinstance(argument, Text)]
+        texts = [argument.value for argument in map(unwrapped, node.arguments[1:]) if isinstance(argument, Text)]
         return label_functions.joined(vector, texts[0], texts[1], texts[2:])
 
     def _call_info(self, node: Call) -> Vector:
@@ -349,7 +349,7 @@ class Evaluator:
 
     def _call_histogram_quantiles(self, node: Call) -> Vector:
         vector = self.vector(node.arguments[0])
-        label = node.arguments[1]
+        label = unwrapped(node.arguments[1])
         assert isinstance(label, Text)  # noqa: S101 # the parser has checked the types
         parts = []
         for argument in node.arguments[2:]:
@@ -520,7 +520,7 @@ class Evaluator:
     def aggregate(self, node: Aggregate) -> Vector:
         """Return the result of an aggregation."""
         if node.operator == "count_values":
-            label = node.parameter
+            label = node.parameter and unwrapped(node.parameter)
             assert isinstance(label, Text)  # noqa: S101 # the parser has checked the types
             if not matchers.is_label_name(label.value):
                 raise InvalidQueryError(

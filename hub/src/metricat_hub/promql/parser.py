@@ -54,9 +54,7 @@ _PRECEDENCE: Final = {
 }
 _UNARY: Final = 5
 _WORDS: Final = frozenset({"and", "or", "unless", "atan2"})
-_RESERVED: Final = frozenset(
-    {"on", "ignoring", "group_left", "group_right", "bool", "atan2", "inf", "nan", "fill", "fill_left", "fill_right"}
-)
+_RESERVED: Final = frozenset({"on", "ignoring", "group_left", "group_right", "bool", "atan2"})
 _TYPES: Final = {"scalar": "scalar", "vector": "instant vector", "matrix": "range vector", "string": "string"}
 
 
@@ -297,7 +295,7 @@ class _Parser:
         arguments: list[Node] = []
         while not self.at(")"):
             if name == "info" and arguments and self.at("{"):
-                arguments.append(self.selector("", may_match_all=True))
+                arguments.append(self.postfix(self.selector("", may_match_all=True)))
             else:
                 arguments.append(self.expression(0))
             if not self.at(")"):
@@ -562,9 +560,12 @@ class _Parser:
         return value
 
     def signed_duration(self) -> int:
-        """Return the operand of `offset`: a signed duration, or an expression that starts with one in parentheses."""
+        """Return the operand of `offset`. An operator behind it belongs to the expression outside."""
         position = self.token.position
-        return self.in_range(self.duration(0), position)
+        sign = -1 if self.at("-") else 1
+        if self.at("-", "+"):
+            self.next()
+        return self.in_range(sign * self.duration_operand(), position)
 
     def in_range(self, seconds: float, position: int) -> int:
         if not math.isfinite(seconds) or abs(seconds) * 1000 > tokens.MAXIMUM_DURATION:

@@ -136,24 +136,25 @@ def _changes(block: Block, _: Sequence[Values]) -> Rolled:
 
 
 def _sum(block: Block, _: Sequence[Values]) -> Rolled:
-    return sums.windows(block.values, block.low, block.high).total(), _present(block)
+    total = sums.windows(block.values, block.low, block.high)
+    result = total.total()
+    for row, column in zip(*np.nonzero(total.overflowed()), strict=True):
+        result[row, column] = running_sum(block.values[row, block.low[column] : block.high[column]])
+    return result, _present(block)
 
 
 def _avg(block: Block, _: Sequence[Values]) -> Rolled:
     count = np.maximum(block.counts, 1).astype(np.float64)
-    mean = sums.windows(block.values, block.low, block.high).mean(count)
-    doubtful = ~np.isfinite(mean) & (block.counts > 0)
-    if bool(doubtful.any()):
-        _correct_means(block, mean, doubtful)
+    total = sums.windows(block.values, block.low, block.high)
+    mean = total.mean(count)
+    for row, column in zip(*np.nonzero(total.overflowed()), strict=True):
+        mean[row, column] = running_mean(block.values[row, block.low[column] : block.high[column]])
     return mean, _present(block)
 
 
-def _correct_means(block: Block, mean: Values, doubtful: Mask) -> None:
-    """Compute means again whose sum overflows. Windows with infinite terms and NaN keep their result."""
-    for row, column in zip(*np.nonzero(doubtful), strict=True):
-        window = block.values[row, block.low[column] : block.high[column]]
-        if np.isfinite(window).all():
-            mean[row, column] = running_mean(window)
+def running_sum(values: Values) -> float:
+    """Return the sum of finite values in their order. It is infinite once a part of it is."""
+    return float(np.add.accumulate(values)[-1])
 
 
 def running_mean(values: Values) -> float:
@@ -254,6 +255,7 @@ def quantile(q: Values, ascending: Values, count: Values | Indices, nans: Values
 
     def value(place: Values) -> Values:
         index = np.clip(place - nans, 0, ascending.shape[-1] - 1).astype(np.intp)
+        index = np.broadcast_to(index, ascending.shape[:-1])
         found = np.take_along_axis(ascending, index[..., None], axis=-1)[..., 0]
         return np.where(place < nans, np.nan, found)
 

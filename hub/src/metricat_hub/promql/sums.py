@@ -26,6 +26,11 @@ class Sum:
     special: Values | None = None
     """The sum of the terms that are not finite, 0 where there are none; None: all terms are finite."""
 
+    def overflowed(self) -> Mask:
+        """Return where the sum of the finite terms is above the greatest float64. It must be computed in order."""
+        overflowed = ~np.isfinite(self.high + self.low)
+        return overflowed if self.special is None else overflowed & (self.special == 0)
+
     def total(self) -> Values:
         """Return the sum as float64."""
         total = self.high + self.low
