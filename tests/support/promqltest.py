@@ -1,14 +1,15 @@
 """Reader and runner of Prometheus' own test files of PromQL (`promql/promqltest/testdata/*.test`).
 
-The format is described in `promql/promqltest/README.md` of Prometheus. Like Prometheus, the runner repeats each instant query
-with `@` on every selector at other times, and as the middle step of a range query. Cases with native histograms are reported
-as such: the reader of the store reports when a query selects a series that has any.
+The format is described in `promql/promqltest/README.md` of Prometheus. Like Prometheus, the runner repeats each instant
+query with `@` on every selector at other times, and as the middle step of a range query. Cases with native histograms
+are reported as such: the store records whether a query selects a series that has any.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -58,7 +59,7 @@ class Outcome:
     reason: str = ""
 
 
-class _Failure(Exception):
+class _MismatchError(Exception):
     pass
 
 
@@ -126,11 +127,13 @@ def _items(written: str) -> list[str]:
 
 def _expanded(item: str) -> Iterator[Value]:
     if item.startswith("_"):
-        yield from ["omitted"] * int(item[2:] or 1)
+        for _ in range(int(item[2:] or 1)):
+            yield "omitted"
         return
     if item.startswith("{{"):
         repeats = re.search(r"\}\}x(\d+)$", item)
-        yield from ["histogram"] * (int(repeats[1]) + 1 if repeats else 1)
+        for _ in range(int(repeats[1]) + 1 if repeats else 1):
+            yield "histogram"
         return
     found = _ITEM.fullmatch(item)
     if found is None:
@@ -194,7 +197,7 @@ def _evaluate(engine: Engine, store: Store, lines: Sequence[str], line: int) -> 
         _run(engine, store, case)
     except UnsupportedQueryError as error:
         return Outcome(line, case.query, "native histograms", str(error))
-    except (HubError, _Failure, NotImplementedError) as error:
+    except (HubError, _MismatchError, NotImplementedError) as error:
         state: Literal["failed", "native histograms"] = (
             "native histograms" if native or store.selects_native else "failed"
         )
@@ -248,7 +251,7 @@ def _run(engine: Engine, store: Store, case: _Eval) -> None:
         _checked(case, case.query, lambda: engine.range(store, case.query, case.start, case.end, case.step))
         return
     for query, time in [(case.query, case.end), *_at_variants(case)]:
-        result = _checked(case, query, lambda query=query, time=time: engine.instant(store, query, time))
+        result = _checked(case, query, partial(engine.instant, store, query, time))
         if result is None or case.range_vector or case.expect_string or _QUERY_CONTEXT.search(query):
             continue
         if case.expects("fail"):
@@ -271,8 +274,8 @@ def _compare_middle(case: _Eval, result: Result, around: Result, time: int) -> N
             _compare(case, replace(result, values=np.array(values)))
         else:
             _compare(case, replace(result, labels=labels, values=np.array(values)))
-    except _Failure as failure:
-        raise _Failure(f"in range mode: {failure}") from failure
+    except _MismatchError as failure:
+        raise _MismatchError(f"in range mode: {failure}") from failure
 
 
 def _at_variants(case: _Eval) -> list[tuple[str, int]]:
@@ -310,13 +313,13 @@ def _checked(case: _Eval, query: str, evaluate: Callable[[], Result]) -> Result 
         raise
     except HubError as error:
         if not fails:
-            raise _Failure(f"{query}: {error}") from error
+            raise _MismatchError(f"{query}: {error}") from error
         for how, what in fails:
             if not _matches(how, what, str(error), within=True):
-                raise _Failure(f"expected error {what!r}, got {str(error)!r}") from error
+                raise _MismatchError(f"expected error {what!r}, got {str(error)!r}") from error
         return None
     if fails:
-        raise _Failure("expected an error")
+        raise _MismatchError("expected an error")
     _check_annotations(case, "warn", result.warnings)
     _check_annotations(case, "info", result.infos)
     _compare(case, result)
@@ -332,17 +335,17 @@ def _matches(how: str, what: str, found: str, *, within: bool = False) -> bool:
 def _check_annotations(case: _Eval, kind: str, found: Sequence[str]) -> None:
     wanted = [(how, what) for which, how, what in case.annotations if which == kind]
     if case.expects(f"no_{kind}") and found:
-        raise _Failure(f"unexpected {kind}: {found}")
+        raise _MismatchError(f"unexpected {kind}: {found}")
     if not wanted:
         return
     if not found:
-        raise _Failure(f"expected {kind} {wanted}, got none")
+        raise _MismatchError(f"expected {kind} {wanted}, got none")
     for how, what in wanted:
         if not any(_matches(how, what, one) for one in found):
-            raise _Failure(f"expected {kind} {what!r}, got {found}")
+            raise _MismatchError(f"expected {kind} {what!r}, got {found}")
     for one in found:
         if not any(_matches(how, what, one) for how, what in wanted):
-            raise _Failure(f"unexpected {kind} {one!r}")
+            raise _MismatchError(f"unexpected {kind} {one!r}")
 
 
 def almost_equal(one: float, other: float, epsilon: float = _EPSILON) -> bool:
@@ -361,10 +364,10 @@ def _compare(case: _Eval, result: Result) -> None:
     match result.kind:
         case "string":
             if result.text != case.string:
-                raise _Failure(f"expected {case.string!r}, got {result.text!r}")
+                raise _MismatchError(f"expected {case.string!r}, got {result.text!r}")
         case "scalar":
             if case.scalar is None or not almost_equal(case.scalar, float(result.values[0])):
-                raise _Failure(f"expected {case.scalar}, got {result.values[0]}")
+                raise _MismatchError(f"expected {case.scalar}, got {result.values[0]}")
         case "vector":
             _compare_vector(case, result)
         case "matrix":
@@ -373,31 +376,31 @@ def _compare(case: _Eval, result: Result) -> None:
 
 def _compare_vector(case: _Eval, result: Result) -> None:
     if case.scalar is not None:
-        raise _Failure("expected a scalar, got a vector")
+        raise _MismatchError("expected a scalar, got a vector")
     order = list(case.expected)
     if case.expects("ordered") and list(result.labels) != order:
-        raise _Failure(f"expected the order {order}, got {list(result.labels)}")
+        raise _MismatchError(f"expected the order {order}, got {list(result.labels)}")
     for labels, value in zip(result.labels, result.values, strict=True):
         if labels not in case.expected:
-            raise _Failure(f"unexpected {labels} {value}")
+            raise _MismatchError(f"unexpected {labels} {value}")
         wanted = case.expected[labels][0]
         if not isinstance(wanted, float) or not almost_equal(wanted, float(value)):
-            raise _Failure(f"expected {wanted} for {labels}, got {value}")
+            raise _MismatchError(f"expected {wanted} for {labels}, got {value}")
     _check_missing(case.expected, set(result.labels))
 
 
 def _check_missing(expected: Mapping[Labels, object], found: set[Labels]) -> None:
     for labels in expected:
         if labels not in found:
-            raise _Failure(f"missing {labels}")
+            raise _MismatchError(f"missing {labels}")
 
 
 def _compare_matrix(case: _Eval, series: Sequence[Series]) -> None:
     if [one.labels for one in series] != sorted(one.labels for one in series):
-        raise _Failure("the series are not sorted")
+        raise _MismatchError("the series are not sorted")
     for one in series:
         if one.labels not in case.expected:
-            raise _Failure(f"unexpected {one.labels} {one.values[:5]}")
+            raise _MismatchError(f"unexpected {one.labels} {one.values[:5]}")
         wanted = [
             (case.start + index * case.step, value)
             for index, value in enumerate(case.expected[one.labels])
@@ -409,5 +412,5 @@ def _compare_matrix(case: _Eval, series: Sequence[Series]) -> None:
             for a, b in zip(wanted, found, strict=True)
         )
         if not same:
-            raise _Failure(f"expected {wanted[:12]} for {one.labels}, got {found[:12]}")
+            raise _MismatchError(f"expected {wanted[:12]} for {one.labels}, got {found[:12]}")
     _check_missing(case.expected, {one.labels for one in series})

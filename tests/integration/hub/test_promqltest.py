@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILES = (
-    *("aggregators", "at_modifier", "collision", "duration_expression", "extended_vectors", "fill-modifier", "functions"),
+    *(
+        "aggregators",
+        "at_modifier",
+        "collision",
+        "duration_expression",
+        "extended_vectors",
+        "fill-modifier",
+        "functions",
+    ),
     *("histograms", "info", "limit", "literals", "name_label_dropping", "native_histograms", "operators"),
     *("range_queries", "selectors", "staleness", "start_timestamps", "subquery", "trig_functions", "type_and_unit"),
 )

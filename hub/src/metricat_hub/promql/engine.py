@@ -3,7 +3,7 @@
     engine = Engine(Limits())
     result = engine.range(store, "avg by (node) (rate(node_cpu_seconds_total[5m]))", start, end, 60_000)
 
-All methods block. Asynchronous code calls them in a worker thread.
+All methods block. Asynchronous code calls them in a worker thread. See docs/design/0028.
 """
 
 from __future__ import annotations
