@@ -33,7 +33,7 @@ class ChunkReader:
         self._connection = connection
         self._shared: dict[int, Times] = {}
         self.damaged: dict[tuple[str, int], str] = {}
-        """Why, by tier and id."""
+        """Why, by tier and id. Id -1: an unknown part of the tier."""
 
     def read(
         self, layout: Layout, window: int, numbers: NDArray[np.int32], wanted: Sequence[str] | None = None
@@ -47,7 +47,11 @@ class ChunkReader:
     def windows(self, layout: Layout, start: int, end: int) -> range:
         """Return the windows from one time to another, without those before the first chunk or after the last one."""
         statement = f"SELECT min(id), (SELECT max(id) FROM {layout.table}) FROM {layout.table}"  # noqa: S608
-        low, high = self._connection.execute(statement).fetchone()
+        try:
+            low, high = self._connection.execute(statement).fetchone()
+        except sqlite3.DatabaseError as error:
+            self._unreadable(layout, -1, error)
+            return range(0)
         if low is None:
             return range(0)
         return range(max(layout.window(start), window_of(low)), min(layout.window(end), window_of(high)) + 1)

@@ -12,7 +12,15 @@ import msgspec
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.metadata import Metadata
 from metricat_hub.store.embedded import encoding
-from metricat_hub.store.embedded.database import FILE, MIGRATIONS, Lock, Readers, open_for_writing, transaction
+from metricat_hub.store.embedded.database import (
+    FILE,
+    MIGRATIONS,
+    Lock,
+    Readers,
+    open_for_reading,
+    open_for_writing,
+    transaction,
+)
 from metricat_hub.store.embedded.head import Head
 from metricat_hub.store.embedded.label_index import LabelIndex
 from metricat_hub.store.embedded.series_times import SeriesTimes
@@ -41,8 +49,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 class Core:
     """The shared state. `mutex` guards what changes; `index_mutex` guards the index, and is taken second."""
 
-    def __init__(self, folder: Path, settings: Settings, clock: Callable[[], int]) -> None:
+    def __init__(self, folder: Path, settings: Settings, clock: Callable[[], int], *, read_only: bool = False) -> None:
         """Open the files.
+
+        Args:
+            folder: the data directory.
+            settings: retention and limits.
+            clock: returns the time in milliseconds.
+            read_only: read what is in the file now, without its lock, also while another process writes.
 
         Raises:
             StoreLockedError: another process has the store open.
@@ -71,13 +85,14 @@ class Core:
         self.rejected = {"conflicting": 0, "too_old": 0, "too_new": 0, "unknown": 0, "unavailable": 0}
         self.progress = Progress()
         self.closed = False
-        self._lock = Lock(folder)
+        self._lock = None if read_only else Lock(folder)
         try:
-            self.writer = open_for_writing(self.path, MIGRATIONS)
+            self.writer = open_for_reading(self.path) if read_only else open_for_writing(self.path, MIGRATIONS)
             self.readers = Readers(self.path)
             self._load()
         except BaseException:
-            self._lock.release()
+            if self._lock:
+                self._lock.release()
             raise
 
     def close(self) -> None:
@@ -87,7 +102,8 @@ class Core:
                 self.closed = True
                 self.readers.close()
                 self.writer.close()
-                self._lock.release()
+                if self._lock:
+                    self._lock.release()
 
     def check_open(self) -> None:
         """Raise StoreUnavailableError if the store is closed."""

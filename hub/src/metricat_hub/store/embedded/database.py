@@ -113,10 +113,11 @@ def open_for_writing(path: Path, migrations: Mapping[int, Callable[[sqlite3.Conn
     connection = None
     try:
         connection = connect(path)
-        # The order matters: a page size and auto_vacuum take effect only before the file has content.
-        connection.execute(f"PRAGMA page_size = {_PAGE}")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
+        if not path.stat().st_size:
+            # The order matters: a page size and auto_vacuum take effect only before the file has content.
+            connection.execute(f"PRAGMA page_size = {_PAGE}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
         # In WAL mode, NORMAL loses nothing when the process ends, and never damages the file.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_FALLBACK_CHECKPOINT_PAGES}")
@@ -132,6 +133,29 @@ def open_for_writing(path: Path, migrations: Mapping[int, Callable[[sqlite3.Conn
         if connection is not None:
             connection.close()
         raise
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads, also while another process writes.
+
+    Raises:
+        StoreUnavailableError: there is no store, or its schema is another one.
+    """
+    if not path.exists():
+        raise StoreUnavailableError(f"{path}: there is no store. Check the data directory.")
+    try:
+        connection = connect(path)
+        connection.execute("PRAGMA query_only = ON")
+        version = schema_version(connection)
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"{path}: cannot read the store: {error}. Restore a backup.") from error
+    if version != SCHEMA_VERSION:
+        connection.close()
+        raise StoreUnavailableError(
+            f"{path}: the store has schema version {version}, and this program reads {SCHEMA_VERSION}. "
+            "Use the version of the program that writes the store."
+        )
     return connection
 
 

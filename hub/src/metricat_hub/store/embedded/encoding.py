@@ -246,6 +246,7 @@ def decode_values(data: bytes, count: int) -> Values:
     return values
 
 
+@np.errstate(all="ignore")
 def _as_integers(values: Values) -> tuple[int, NDArray[np.int64]] | None:
     """Return the values as integers and the power of ten that divides them; None: they are not such decimals."""
     largest = float(np.abs(values).max())

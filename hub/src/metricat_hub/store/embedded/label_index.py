@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from metricat_hub.model.errors import InvalidQueryError
-from metricat_hub.model.regex import RegexError, compile_anchored
+from metricat_hub.promql.matchers import predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,25 +23,6 @@ Found: TypeAlias = "NDArray[np.int32]"
 
 _EMPTY: Found = np.zeros(0, np.int32)
 _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
-
-
-def predicate(matcher: Matcher) -> Callable[[str], bool]:
-    """Return a function that returns whether a label value satisfies the matcher.
-
-    Raises:
-        InvalidQueryError: the regular expression is not valid.
-    """
-    if matcher.operator == "=":
-        return lambda value: value == matcher.value
-    if matcher.operator == "!=":
-        return lambda value: value != matcher.value
-    try:
-        full_match = compile_anchored(matcher.value).fullmatch
-    except RegexError as error:
-        raise InvalidQueryError(f"{error}. Correct the matcher of {matcher.name}.") from None
-    if matcher.operator == "=~":
-        return lambda value: full_match(value) is not None
-    return lambda value: full_match(value) is None
 
 
 class LabelIndex:

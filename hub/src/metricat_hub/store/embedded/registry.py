@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 
 from metricat_hub.model.labels import NAME, metric_name
+from metricat_hub.promql.matchers import predicate
 from metricat_hub.store.embedded.core import decode_labels
 from metricat_hub.store.embedded.database import transaction
-from metricat_hub.store.embedded.label_index import predicate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

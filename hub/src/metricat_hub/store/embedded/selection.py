@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricat_hub.model.errors import LimitError, StoreUnavailableError
-from metricat_hub.model.labels import text
+from metricat_hub.model.labels import metric_name, text
 from metricat_hub.model.ports import Selection, Series
 from metricat_hub.store.embedded import registry, tiers
 from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, read_raw
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from metricat_hub.model.labels import Labels
-    from metricat_hub.model.ports import Hints, Matcher
+    from metricat_hub.model.ports import Hints, Matcher, Tier
     from metricat_hub.store.embedded.core import Core, Progress
     from metricat_hub.store.embedded.windows import Layout
 
@@ -53,6 +53,27 @@ def select(core: Core, matchers: Sequence[Matcher], start: int, end: int, hints:
         return _Selector(core, segments, hints.function, labels).select(numbers)
     except sqlite3.Error as error:
         raise StoreUnavailableError(f"{core.folder}: cannot read the store: {error}. Retry later.") from error
+
+
+def iterate(core: Core, matchers: Sequence[Matcher], start: int, end: int, tier: Tier) -> Iterator[Series]:
+    """Yield the series that match, sorted by metric name, without limits. Few of them are in memory at a time.
+
+    Args:
+        core: the store.
+        matchers: all must match.
+        start: the earliest time.
+        end: the latest time.
+        tier: the finest one.
+    """
+    core.check_open()
+    numbers, labels = registry.match(core, matchers, start, end)
+    names: dict[str, list[int]] = {}
+    for number in numbers.tolist():
+        names.setdefault(metric_name(labels[number]), []).append(number)
+    layout = next(one for one in LAYOUTS if one.tier == tier)
+    selector = _Selector(core, plan(core.progress, layout, start, end), "", labels)
+    for name in sorted(names):
+        yield from selector.iterate(np.array(names[name], np.int32))
 
 
 def plan(progress: Progress, wanted: Layout, start: int, end: int) -> list[Segment]:
@@ -86,16 +107,18 @@ class _Selector:
         series: list[Series] = []
         total = 0
         most = self._core.settings.query_samples
-        for at in range(0, len(numbers), SLICE):
-            for one in self._read(numbers[at : at + SLICE]):
-                total += len(one.times)
-                if total > most:
-                    raise LimitError(
-                        f"the query needs more than {most} samples. "
-                        "Use a shorter range or a longer step, or add a matcher."
-                    )
-                series.append(one)
+        for one in self.iterate(numbers):
+            total += len(one.times)
+            if total > most:
+                raise LimitError(
+                    f"the query needs more than {most} samples. Use a shorter range or a longer step, or add a matcher."
+                )
+            series.append(one)
         return Selection(series, self._coarsest.tier, self._warnings())
+
+    def iterate(self, numbers: NDArray[np.int32]) -> Iterator[Series]:
+        for at in range(0, len(numbers), SLICE):
+            yield from self._read(numbers[at : at + SLICE])
 
     def _read(self, numbers: NDArray[np.int32]) -> Iterator[Series]:
         if len(self._segments) == 1 and self._segments[0].layout is RAW:
@@ -143,6 +166,8 @@ class _Selector:
 
 def describe(tier: str, chunk: int, why: str, labels: Mapping[int, Labels]) -> str:
     """Return which chunk is damaged, in words."""
+    if chunk < 0:
+        return f"chunks of the tier {tier} are damaged ({why}); their samples are missing"
     layout = next(one for one in LAYOUTS if one.tier == tier)
     number, window = number_of(chunk), window_of(chunk)
     series = text(labels[number]) if number in labels else f"series {number}"

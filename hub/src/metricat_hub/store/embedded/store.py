@@ -6,18 +6,18 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from metricat_hub.model.errors import StoreUnavailableError
-from metricat_hub.store.embedded import appending, registry, selection, statistics
+from metricat_hub.store.embedded import appending, operations, registry, selection, statistics
 from metricat_hub.store.embedded.core import Core
 from metricat_hub.store.embedded.maintenance import Maintained, Maintenance
 from metricat_hub.store.embedded.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
-    from metricat_hub.model.ports import Hints, Matcher, Selection
+    from metricat_hub.model.ports import Hints, Matcher, Selection, Series, Tier
     from metricat_hub.model.samples import Appended, Batch, Numbers
 
 
@@ -54,6 +54,15 @@ class EmbeddedStore:
             raise StoreUnavailableError(
                 f"{folder}: cannot open the store: {error.strerror}. Check the directory and its permissions."
             ) from error
+
+    @classmethod
+    def open_read_only(cls, folder: Path, settings: Settings | None = None) -> Self:
+        """Read the store as it is now, also while another process has it open. Nothing can be appended.
+
+        Raises:
+            StoreUnavailableError: it cannot be read.
+        """
+        return cls(Core(folder, settings or Settings(), current_time, read_only=True))
 
     def close(self) -> None:
         """Close the files and release the lock. All accepted samples are in the file already."""
@@ -128,3 +137,22 @@ class EmbeddedStore:
     def statistics(self) -> statistics.Statistics:
         """Return the number of series, the bytes of the files, and the samples that the store rejected."""
         return statistics.collect(self._core)
+
+    def iterate(self, matchers: Sequence[Matcher], start: int, end: int, tier: Tier = "raw") -> Iterator[Series]:
+        """Yield all series that match, sorted by metric name, with samples of this tier or coarser, without limits."""
+        return selection.iterate(self._core, matchers, start, end, tier)
+
+    def append_any_age(self, batch: Batch) -> Appended:
+        """Store samples that may be older than the out-of-order window and the retention, for an import."""
+        core = self._core
+        with core.mutex:
+            core.check_open()
+            return appending.append(core, batch, core.clock(), any_age=True)
+
+    def backup(self, folder: Path) -> int:
+        """Copy the store as it is now into another directory, while it runs, and return the bytes of the copy.
+
+        Raises:
+            StoreUnavailableError: the directory has a store already, or cannot be written.
+        """
+        return operations.backup(self._core.path, folder)

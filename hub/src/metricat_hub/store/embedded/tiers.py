@@ -57,6 +57,7 @@ def kind_of(name: str, metadata: Mapping[str, Metadata]) -> Kind:
     return "unknown"
 
 
+@np.errstate(all="ignore")
 def downsample(times: Times, values: Values, kind: Kind, previous: float | None, resolution: int = MINUTE) -> Chunk:
     """Return one point for each interval with samples, at the interval's end. Staleness markers are no samples.
 
@@ -89,6 +90,7 @@ def downsample(times: Times, values: Values, kind: Kind, previous: float | None,
     return Chunk((bucket[starts] + 1) * resolution, columns)
 
 
+@np.errstate(all="ignore")
 def coarser(points: Chunk, resolution: int = HOUR) -> Chunk:
     """Return the points of a coarser tier."""
     bucket = (points.times - 1) // resolution
@@ -147,6 +149,7 @@ def wanted_columns(function: str) -> tuple[str, ...]:
     return ("last", "avg", "count") if column == "sum" else ("last", column)
 
 
+@np.errstate(all="ignore")
 def values_for(function: str, parts: list[tuple[Layout, Chunk]]) -> Values:
     """Return the values that a query gets for a function: of a counter, a sum of increases that never decreases.
 
@@ -183,6 +186,7 @@ def choose(hints: Hints, span: int, series: int) -> Layout:
     return BY_MINUTE if allowed >= MINUTE else RAW
 
 
+@np.errstate(all="ignore")
 def rounded(values: Values) -> Values:
     """Return averages with 28 significant bits: exact to 4e-9, and half as long when compressed."""
     mantissa, exponent = np.frexp(values)
