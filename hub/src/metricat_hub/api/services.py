@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from metricat_hub.api.query_threads import QueryThreads
+from metricat_hub.promql.limits import Limits
+from metricat_hub.use_cases.queries import Queries
+from metricat_hub.use_cases.targets import Targets
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.requests import Request
 
     from metricat_hub.api.authorization import Access
+    from metricat_hub.config.settings import Settings
     from metricat_hub.model.ports import Store
 
 
@@ -22,6 +29,21 @@ class Services:
     access: Access
     now: Callable[[], int]
     """The clock, in milliseconds since 1970-01-01 UTC."""
+    threads: QueryThreads = field(default_factory=lambda: QueryThreads(4, 120))
+    targets: Callable[[], Targets] = Targets
+    settings: Settings | None = None
+    started: int = 0
+    """When the hub started, in milliseconds since 1970-01-01 UTC."""
+    limits: Limits = field(default_factory=Limits)
+    interval: int = 10_000
+    """The usual time between two samples of a series, in milliseconds."""
+    problems: Callable[[], Sequence[str]] = tuple
+    """What does not work now, each with what to do."""
+
+    @cached_property
+    def queries(self) -> Queries:
+        """The evaluation of queries over the store."""
+        return Queries(self.store, self.limits)
 
 
 def services(request: Request) -> Services:

@@ -27,12 +27,11 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(milliseconds: int) -> str:
-    """Return a duration as Prometheus writes it: ``1d12h``, and days where weeks or years are not whole."""
+    """Return a duration such as ``1d12h``, with years only if they are whole, and without weeks."""
     if not milliseconds:
         return "0s"
-    for unit in ("y", "w", "d"):
-        if milliseconds % _UNITS[unit] == 0:
-            return f"{milliseconds // _UNITS[unit]}{unit}"
+    if milliseconds % _UNITS["y"] == 0:
+        return f"{milliseconds // _UNITS['y']}y"
     parts = []
     for unit, size in _UNITS.items():
         if unit in ("y", "w"):

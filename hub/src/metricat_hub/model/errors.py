@@ -27,3 +27,11 @@ class InvalidQueryError(QueryError):
 
 class UnsupportedQueryError(QueryError):
     """A query uses a valid part of PromQL that the hub does not support."""
+
+
+class QueryTimeoutError(HubError):
+    """A query took longer than its timeout."""
+
+
+class QueryCanceledError(HubError):
+    """A query was canceled, because its client closed the connection or the hub stops."""

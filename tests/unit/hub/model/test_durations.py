@@ -37,7 +37,10 @@ def test_formatted_duration_is_read_back(milliseconds: int) -> None:
     assert parse_duration(format_duration(milliseconds)) == milliseconds
 
 
-@pytest.mark.parametrize(("milliseconds", "text"), [(0, "0s"), (86_400_000, "1d"), (129_600_000, "1d12h"), (1, "1ms")])
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0, "0s"), (86_400_000, "1d"), (129_600_000, "1d12h"), (7 * 86_400_000, "7d"), (1, "1ms")],
+)
 def test_format_duration(milliseconds: int, text: str) -> None:
     assert format_duration(milliseconds) == text
 

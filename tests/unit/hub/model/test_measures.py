@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import promql_parser
 import pytest
 
 from metricat_hub.model.measure_expressions import EXPRESSIONS
 from metricat_hub.model.measures import BY_NAME, MEASURES, Measure
 from metricat_hub.model.ports import Matcher
+from metricat_hub.promql.parser import parse
 from metricat_operator.alerts import recording
 from metricat_tools.generate import measures as generator
 
@@ -24,10 +24,10 @@ def test_every_measure_of_the_operator_has_a_plain_name() -> None:
 @pytest.mark.parametrize("matchers", [(), NODE], ids=["all", "some"])
 def test_expression_is_valid_and_restricts_every_selector(measure: Measure, matchers: tuple[Matcher, ...]) -> None:
     expression = measure.expression(90_000, matchers)
-    parsed = promql_parser.parse(expression).prettify()
+    parse(expression)
     assert ("[1m30s]" in expression) == ("<window>" in EXPRESSIONS[measure.title])
-    assert parsed.count('node="a\\"b\\\\c"') == (EXPRESSIONS[measure.title].count("<selector>") if matchers else 0)
-    assert expression.count('device=~"<window>|sd.*"') == parsed.count("node=") if matchers else True
+    count = EXPRESSIONS[measure.title].count("<selector>") if matchers else 0
+    assert expression.count('node="a\\"b\\\\c",device=~"<window>|sd.*"') == count
     assert "metricat:" not in expression
 
 

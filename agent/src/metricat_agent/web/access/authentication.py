@@ -118,10 +118,24 @@ class Authenticator:
             return client, False
         secured = rules.context.wrap_socket(client, server_side=True)
         certificate = secured.getpeercert()
-        if certificate and rules.allowed_names is not None and rules.allowed_names.isdisjoint(_names(certificate)):
+        if not self.allows(certificate or {}):
             secured.close()
             raise PermissionError("the client's certificate has none of the names in client_allowed_sans")
         return secured, bool(certificate)
+
+    def allows(self, certificate: Mapping[str, Any]) -> bool:
+        """Return whether a trusted client certificate has one of the allowed names, or the client sent none."""
+        allowed = self._rules.allowed_names
+        return not certificate or allowed is None or not allowed.isdisjoint(_names(certificate))
+
+    def user(self, authorization: str) -> str | None:
+        """Return the user of a header `Authorization` with a valid password; None for any other header."""
+        from metricat_agent.web.access import passwords  # noqa: PLC0415 -- its imports are for password files only
+
+        rules = self.current()
+        if not (rules.users or rules.password) or not self._verify(rules, authorization):
+            return None
+        return passwords.credentials(authorization)[0]
 
     def reject(self, request: Request, *, certified: bool = False) -> Response | None:
         """Return the response that rejects the request; None if the rules allow it."""

@@ -1,0 +1,137 @@
+"""The OpenAPI 3.1 document of the declared operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from metricat_hub import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from metricat_hub.api.operations import Operation, Parameter
+
+_REFERENCE = "#/components/schemas/{name}"
+_DESCRIPTIONS = {
+    400: "The request is invalid. The detail says what to change.",
+    401: "The request has no valid API key.",
+    403: "The API key lacks the scope of the operation.",
+    404: "It does not exist.",
+    413: "The body is too large.",
+    415: "The format of the body is not supported.",
+    422: "The query exceeds a limit, or uses what the hub does not support.",
+    429: "Too many requests. Retry after the seconds in Retry-After.",
+    503: "The hub cannot do it now. Retry after the seconds in Retry-After.",
+}
+PROBLEM: Mapping[str, Any] = {
+    "type": "object",
+    "description": "Problem details (RFC 9457).",
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What is wrong, and what to do."},
+        "instance": {"type": "string", "format": "uri-reference"},
+    },
+    "required": ["title", "status", "detail"],
+}
+PROMETHEUS: Mapping[str, Any] = {
+    "type": "object",
+    "description": "A response in Prometheus' format. It has `data` if the status is success, `error` otherwise.",
+    "properties": {
+        "status": {"enum": ["success", "error"]},
+        "data": {},
+        "errorType": {"type": "string"},
+        "error": {"type": "string"},
+        "warnings": {"type": "array", "items": {"type": "string"}},
+        "infos": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["status"],
+}
+
+
+def document(operations: Sequence[Operation]) -> dict[str, Any]:
+    """Return the document."""
+    structs = [operation.result for operation in operations if operation.result is not None]
+    _, components = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        for method in operation.methods:
+            paths.setdefault(operation.path, {})[method.lower()] = _operation(operation, method)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Metricat hub",
+            "version": __version__,
+            "description": "Metrics of machines: Prometheus' HTTP API, and a REST API with plain names and units.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "schemas": {**components, "Problem": PROBLEM, "Prometheus": PROMETHEUS},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `metricat hub keys create`."}
+            },
+        },
+    }
+
+
+def _operation(operation: Operation, method: str) -> dict[str, Any]:
+    is_prometheus = operation.tag == "Prometheus"
+    content = _content(operation, is_prometheus=is_prometheus)
+    found: dict[str, Any] = {
+        "operationId": operation.name if method == operation.methods[0] else f"{operation.name}_{method.lower()}",
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": [_parameter(one) for one in operation.parameters if not (operation.body and method == "POST")],
+        "responses": {"200": {"description": "Success.", "content": content}},
+    }
+    if operation.body and method == "POST":
+        found["requestBody"] = _body(operation)
+    if operation.scope is None:
+        found["security"] = []
+    for status in sorted({*operation.errors, *((401, 403) if operation.scope else ())}):
+        own = is_prometheus and status not in (401, 403)
+        schema = {"$ref": _REFERENCE.format(name="Prometheus" if own else "Problem")}
+        media = "application/json" if own else "application/problem+json"
+        found["responses"][str(status)] = {
+            "description": _DESCRIPTIONS.get(status, "An error."),
+            "content": {media: {"schema": schema}},
+        }
+    return found
+
+
+def _content(operation: Operation, *, is_prometheus: bool) -> dict[str, Any]:
+    if operation.result is not None:
+        return {operation.media: {"schema": {"$ref": _REFERENCE.format(name=operation.result.__name__)}}}
+    if is_prometheus:
+        return {"application/json": {"schema": {"$ref": _REFERENCE.format(name="Prometheus")}}}
+    return {operation.media: {"schema": {"type": "string"} if operation.media.startswith("text/") else {}}}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    schema: Mapping[str, Any] = parameter.schema
+    if parameter.many:
+        schema = {"type": "array", "items": schema}
+    return {
+        "name": parameter.name,
+        "in": parameter.where,
+        "required": parameter.required or parameter.where == "path",
+        "description": parameter.description,
+        "schema": schema,
+    }
+
+
+def _body(operation: Operation) -> dict[str, Any]:
+    properties = {
+        one.name: {"type": "array", "items": one.schema} if one.many else {**one.schema, "description": one.description}
+        for one in operation.parameters
+    }
+    required = [one.name for one in operation.parameters if one.required]
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        schema["required"] = required
+    return {"required": bool(required), "content": {operation.body: {"schema": schema}}}

@@ -1,0 +1,68 @@
+"""The declared operations of the REST API. The routes and the OpenAPI document are made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from starlette.routing import Route
+
+from metricat_hub.api.authorization import require
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from metricat_hub.access.principal import Scope
+
+    Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+Schema: TypeAlias = "Mapping[str, Any]"
+TEXT: Schema = {"type": "string"}
+TIME: Schema = {"type": "string", "examples": ["2026-01-31T12:00:00Z", "1769860800"]}
+DURATION: Schema = {"type": "string", "examples": ["30s", "5m", "1h"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter in the query or in the path."""
+
+    name: str
+    description: str
+    schema: Schema = field(default_factory=lambda: TEXT)
+    required: bool = False
+    where: Literal["query", "path"] = "query"
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation: its path, what it needs, and what it returns."""
+
+    path: str
+    endpoint: Endpoint
+    summary: str
+    tag: str
+    scope: Scope | None = "read"
+    """The scope of the key; None: no key is needed."""
+    methods: Sequence[str] = ("GET",)
+    parameters: Sequence[Parameter] = ()
+    result: type | None = None
+    """The msgspec struct of the response; None: another format."""
+    media: str = "application/json"
+    errors: Sequence[int] = (400,)
+    body: str = ""
+    """The media type of the request's body; empty: none. A form has the parameters of the query."""
+
+    @property
+    def name(self) -> str:
+        """The identifier of the operation."""
+        return self.endpoint.__name__
+
+    @property
+    def route(self) -> Route:
+        """The route, which checks the scope."""
+        endpoint = self.endpoint if self.scope is None else require(self.scope)(self.endpoint)
+        return Route(self.path, endpoint, methods=list(self.methods), name=self.name)

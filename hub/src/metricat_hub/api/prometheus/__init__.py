@@ -1,0 +1,1 @@
+"""The Prometheus HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/)."""

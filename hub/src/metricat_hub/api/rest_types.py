@@ -1,0 +1,136 @@
+"""The structs of the REST API's responses. Times are RFC 3339 in UTC; `hostname` always equals `node`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Time = Annotated[str, Meta(description="Time in UTC, RFC 3339.", examples=["2026-01-31T12:00:00.000Z"])]
+Number = Annotated[float | None, Meta(description="The value; null if it is not a number, or infinite.")]
+Cursor = Annotated[str | None, Meta(description="Give it as `cursor` to get the next page; null: the last page.")]
+
+
+class CurrentValue(msgspec.Struct):
+    """The newest value of one series."""
+
+    metric: str
+    unit: str
+    node: str
+    hostname: str
+    labels: dict[str, str]
+    value: Number
+    timestamp: Time
+
+
+class Current(msgspec.Struct):
+    """The newest values, ordered by metric, node and labels."""
+
+    timestamp: Time
+    data: list[CurrentValue]
+    next: Cursor
+
+
+class HistoryOfSeries(msgspec.Struct):
+    """The values of one series; each point is a time and a value."""
+
+    node: str
+    hostname: str
+    labels: dict[str, str]
+    points: list[tuple[Time, Number]]
+
+
+class History(msgspec.Struct):
+    """The values of a metric over time."""
+
+    metric: str
+    unit: str
+    start: Time
+    end: Time
+    step_seconds: float
+    aggregation: str
+    tier: Annotated[str, Meta(description="The coarsest resolution that was read: raw, 1m or 1h.")]
+    data: list[HistoryOfSeries]
+    next: Cursor
+    warnings: list[str]
+
+
+class Node(msgspec.Struct):
+    """A node, as its agent describes it."""
+
+    node: str
+    hostname: str
+    status: Annotated[str, Meta(description="`up`, `down`, or `unknown` if the hub does not scrape the node.")]
+    last_seen: Time
+    pool: str
+    instance: str
+    operating_system: str = ""
+    kernel: str = ""
+    architecture: str = ""
+    boot_time: Time | None = None
+
+
+class Nodes(msgspec.Struct):
+    """The nodes with samples in the last hour, ordered by name."""
+
+    data: list[Node]
+    next: Cursor
+
+
+class Collector(msgspec.Struct):
+    """A collector of an agent, in its last scrape."""
+
+    node: str
+    hostname: str
+    collector: str
+    success: bool
+    duration_seconds: Number
+    timestamp: Time
+
+
+class Collectors(msgspec.Struct):
+    """The collectors of all agents, ordered by node and name."""
+
+    data: list[Collector]
+    next: Cursor
+
+
+class TargetCounts(msgspec.Struct):
+    """Targets of the scraper by the result of the last scrape."""
+
+    up: int
+    down: int
+    unknown: int
+
+
+class Status(msgspec.Struct):
+    """The state of the hub."""
+
+    status: Annotated[str, Meta(description="`ok`, or `degraded` with the reasons in `problems`.")]
+    problems: list[str]
+    server_id: str
+    version: str
+    timestamp: Time
+    started: Time
+    uptime_seconds: float
+    targets: TargetCounts
+    series: int
+    retention: dict[str, str]
+    collect_interval: str
+
+
+class MeasureDescription(msgspec.Struct):
+    """A measure, with the PromQL expression that returns it."""
+
+    name: str
+    title: str
+    unit: str
+    category: str
+    expression: str
+
+
+class Measures(msgspec.Struct):
+    """All measures."""
+
+    data: list[MeasureDescription]

@@ -1,0 +1,88 @@
+"""The hub's own metrics at `/metrics`: requests by handler and status, queries, and the counters of other rooms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from starlette.responses import Response
+
+from metricat_hub import __version__
+from metricat_hub.api.operations import Operation
+from metricat_hub.api.services import services
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from prometheus_client.metrics_core import Metric
+    from starlette.requests import Request
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class SelfMetrics:
+    """Counts the requests."""
+
+    def __init__(self, others: Callable[[], Sequence[Sample]] = tuple) -> None:
+        """`others` returns the counters of other rooms. It must not block."""
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "metricat_hub_http_requests", "Requests by handler and status.", ("handler", "code"), registry=self.registry
+        )
+        self._seconds = Histogram(
+            "metricat_hub_http_request_duration_seconds",
+            "Time from the head of a request to the end of its response.",
+            ("handler",),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.queries = Gauge("metricat_hub_queries", "Queries that run or wait for a thread.", registry=self.registry)
+        Gauge("metricat_hub_build_info", "Always 1.", ("version",), registry=self.registry).labels(__version__).set(1)
+        self.registry.register(_Others(others))
+
+    def observe(self, handler: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        self._requests.labels(handler, str(status)).inc()
+        self._seconds.labels(handler).observe(seconds)
+
+
+class Sample:
+    """A number that another room counts."""
+
+    __slots__ = ("help", "is_counter", "labels", "name", "value")
+
+    def __init__(
+        self, name: str, help_text: str, value: float, *, is_counter: bool = False, labels: dict[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.help = help_text
+        self.value = value
+        self.is_counter = is_counter
+        self.labels = labels or {}
+
+
+class _Others:
+    def __init__(self, read: Callable[[], Sequence[Sample]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families."""
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for one in self._read():
+            family = families.get(one.name)
+            if family is None:
+                kind = CounterMetricFamily if one.is_counter else GaugeMetricFamily
+                family = families[one.name] = kind(one.name, one.help, labels=tuple(one.labels))
+            family.add_metric(tuple(one.labels.values()), one.value)
+        yield from families.values()
+
+
+async def metrics(request: Request) -> Response:
+    """Return the metrics in Prometheus' text format."""
+    own: SelfMetrics = request.app.state.metrics
+    own.queries.set(services(request).threads.running)
+    return Response(generate_latest(own.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+OPERATIONS = (Operation("/metrics", metrics, "Metrics of the hub itself", "Hub", media="text/plain", errors=()),)

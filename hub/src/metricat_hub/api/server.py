@@ -1,0 +1,118 @@
+"""The HTTP server: uvicorn with the hub's own listening socket and TLS, and without signal handlers."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from metricat_hub.model.errors import HubError
+
+if TYPE_CHECKING:
+    import asyncio
+    import ssl
+    from collections.abc import Callable, Iterator
+
+    from metricat_agent.config.settings import Address
+    from metricat_agent.web.access.authentication import Authenticator
+
+_BACKLOG = 512
+_CONNECTIONS = 1_000
+"""Connections and tasks above which requests get 503."""
+_KEEP_ALIVE_SECONDS = 75
+_STOP_SECONDS = 5
+
+
+class ListenError(HubError):
+    """The address cannot be used. The message says what to do."""
+
+
+class Server(uvicorn.Server):
+    """The server of one application."""
+
+    def __init__(
+        self, app: Any, listener: socket.socket, authenticator: Authenticator | None, ready: Callable[[], None]
+    ) -> None:
+        """Serve on the socket, with the TLS rules of `authenticator` if it has any; call `ready` when it serves."""
+        secure = authenticator if authenticator and authenticator.tls_enabled else None
+        config = uvicorn.Config(
+            app,
+            http=_protocol(secure) if secure else HttpToolsProtocol,
+            ssl_context_factory=(lambda _config, _default: _context(secure)) if secure else None,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # the client of a request is the peer: any header can be forged
+            limit_concurrency=_CONNECTIONS,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        super().__init__(config)
+        self._listener = listener
+        self._ready = ready
+
+    async def run_until_stopped(self) -> None:
+        """Serve until `stop` is called."""
+        await self.serve(sockets=[self._listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve, and report it."""
+        await super().startup(sockets)
+        self._ready()
+
+    def stop(self) -> None:
+        """Finish the running requests, and end."""
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the caller."""
+        yield
+
+
+def listen(address: Address) -> socket.socket:
+    """Return a listening socket; raise `ListenError`."""
+    family = socket.AF_INET6 if ":" in address.ip or not address.ip else socket.AF_INET
+    try:
+        dual = not address.ip and socket.has_dualstack_ipv6()
+        if not address.ip and not dual:
+            family = socket.AF_INET
+        return socket.create_server((address.ip, address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=dual)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ListenError(f"cannot listen on {address}: {why}. Choose another address with --listen.") from error
+
+
+def _context(authenticator: Authenticator) -> ssl.SSLContext:
+    """Return a context that uses the current certificate of the files for each connection."""
+    context = authenticator.current().context
+    assert context is not None  # noqa: S101 -- tls_enabled
+
+    def use_current(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        current = authenticator.current().context
+        if current is not None:
+            connection.context = current
+
+    context.sni_callback = use_current
+    return context
+
+
+def _protocol(authenticator: Authenticator) -> type[HttpToolsProtocol]:
+    """Return a protocol that closes connections whose client certificate has none of the allowed names."""
+
+    class Protocol(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """Accept the connection, or close it."""
+            found: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+            super().connection_made(transport)
+            if found is not None and not authenticator.allows(found.getpeercert() or {}):
+                transport.close()
+
+    return Protocol

@@ -1,0 +1,320 @@
+"""The running hub: opens the store, starts scraper, agent and server, and ends them in the reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from metricat_agent.config.yaml_text import Node, YamlError, read_file
+from metricat_hub.access.keys import KeyStore
+from metricat_hub.api import write
+from metricat_hub.api.application import application
+from metricat_hub.api.authorization import Access
+from metricat_hub.api.query_threads import QueryThreads
+from metricat_hub.api.self_metrics import Sample, SelfMetrics
+from metricat_hub.api.server import Server, listen
+from metricat_hub.api.services import Services
+from metricat_hub.config.options import SECTIONS
+from metricat_hub.model.durations import format_duration
+from metricat_hub.promql.limits import Limits
+from metricat_hub.sources.agent import AgentProcess
+from metricat_hub.sources.scrape.config import Job, ScrapeConfig, TargetGroup
+from metricat_hub.sources.scrape.config_file import ScrapeConfigError, parse_scrape_config
+from metricat_hub.sources.scrape.scraper import Scraper, watch
+from metricat_hub.store.embedded import EmbeddedStore
+from metricat_hub.store.embedded import Settings as StoreSettings
+from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
+from metricat_hub.use_cases.write import SampleWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from metricat_agent.web.access.authentication import Authenticator
+    from metricat_hub.config.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_MAINTENANCE_SECONDS = 10.0
+_KEYS_SECONDS = 1.0
+_AGENT_START_SECONDS = 5.0
+_AGENT_JOB = "metricat"
+_AGENT_LABELS = {"namespace": "local", "service": "metricat", "pool": "default"}
+"""Labels of the local agent's series, as a MonitoringTarget's series have them: the same expressions select both."""
+_NO_PASS_THROUGH = ("METRICAT_HUB_", "METRICAT_WEB_", "METRICAT_LOG_", "METRICAT_CONFIG_")
+"""Environment variables that the agent does not get: the hub sets its address and its log."""
+
+
+def now() -> int:
+    """Return milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Hub:
+    """The parts of the hub, opened. Use it as a context manager."""
+
+    def __init__(self, settings: Settings, authenticator: Authenticator | None = None) -> None:
+        """Open the store and the listening socket.
+
+        Raises:
+            StoreLockedError: another process has the data directory open.
+            HubError: the store, the scrape configuration or the address cannot be used.
+        """
+        self.settings = settings
+        self.authenticator = authenticator
+        self.started = now()
+        self._problems: dict[str, str] = {}
+        with contextlib.ExitStack() as opened:
+            self.store = EmbeddedStore.open(settings.data, _store_settings(settings))
+            opened.callback(self.store.close)
+            self.keys = KeyStore(settings.data, now)
+            self.scrape_config = _scrape_config(settings)
+            self.listener = listen(settings.listen)
+            opened.callback(self.listener.close)
+            self.threads = QueryThreads(settings.query.concurrency, settings.query.timeout / 1000)
+            opened.callback(self.threads.close)
+            self._opened = opened.pop_all()
+        self.scraper: Scraper | None = None
+
+    def __enter__(self) -> Self:
+        """Return the hub."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close everything."""
+        self._opened.close()
+
+    @property
+    def url(self) -> str:
+        """The URL of the API for a client on this machine."""
+        host, port = self.listener.getsockname()[:2]
+        host = {"0.0.0.0": "127.0.0.1", "::": "localhost"}.get(host, host)  # noqa: S104 -- compared only
+        scheme = "https" if self.authenticator and self.authenticator.tls_enabled else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def first_key(self) -> str:
+        """Return a new key with all scopes if no key exists; empty otherwise."""
+        return "" if self.keys.all() else self.keys.create("first key", ["admin"])[0]
+
+    async def run(self, *, with_agent: bool, ready: Callable[[], None]) -> None:
+        """Run until SIGINT or SIGTERM; call `ready` when the server answers."""
+        stop = asyncio.Event()
+        agent = _agent(self.settings) if with_agent else None
+        self.scraper = Scraper(_with_agent(self.scrape_config, agent, self.settings), self.store)
+        server = Server(self._application(), self.listener, self.authenticator, ready)
+        with _signals(stop):
+            async with asyncio.TaskGroup() as tasks:
+                background = [
+                    tasks.create_task(self._repeat(self.keys.refresh, _KEYS_SECONDS)),
+                    tasks.create_task(self._repeat(self._maintain, _MAINTENANCE_SECONDS)),
+                    tasks.create_task(self._scrape(self.scraper, agent)),
+                    tasks.create_task(self._follow_config(self.scraper, agent)),
+                ]
+                if agent:
+                    background.append(tasks.create_task(agent.run()))
+                serving = tasks.create_task(server.run_until_stopped())
+                await stop.wait()
+                server.stop()
+                await serving
+                for task in background:
+                    task.cancel()
+        await asyncio.to_thread(self.keys.refresh)
+
+    async def _scrape(self, scraper: Scraper, agent: AgentProcess | None) -> None:
+        """Scrape; the first scrape of the agent waits until the agent listens."""
+        if agent:
+            await agent.wait_until_listening(_AGENT_START_SECONDS)
+        await scraper.run()
+
+    async def _follow_config(self, scraper: Scraper, agent: AgentProcess | None) -> None:
+        """Reload the scrape configuration when the settings file changes."""
+        path = self.settings.config_file
+        if not path:
+            return
+        last = _stamp(path)
+
+        def changed() -> bool:
+            nonlocal last
+            before, last = last, _stamp(path)
+            return last != before
+
+        await watch(changed, lambda: _with_agent(_scrape_config(self.settings), agent, self.settings), scraper)
+
+    async def _repeat(self, work: Callable[[], None], seconds: float) -> None:
+        """Run blocking work at an interval. An error is a problem in the status until the work succeeds."""
+        name = work.__name__.strip("_")
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await asyncio.to_thread(work)
+            except Exception as error:  # noqa: BLE001 -- the hub must continue
+                if name not in self._problems:
+                    _LOG.error("%s failed: %s", name, error)
+                self._problems[name] = f"{name} failed: {error}"
+            else:
+                self._problems.pop(name, None)
+
+    def _maintain(self) -> None:
+        if maintain := getattr(self.store, "maintain", None):
+            maintain()
+
+    def _application(self) -> object:
+        settings = self.settings
+        services = Services(
+            store=self.store,
+            access=Access(
+                self.keys,
+                anonymous=settings.anonymous_loopback,
+                password=self.authenticator.user if self.authenticator else None,
+            ),
+            now=now,
+            threads=self.threads,
+            targets=self._targets,
+            settings=settings,
+            started=self.started,
+            limits=Limits(
+                samples=settings.query.samples, series=settings.query.series, seconds=settings.query.timeout / 1000
+            ),
+            interval=settings.interval,
+            problems=lambda: tuple(self._problems.values()),
+        )
+        routes = write.routes(SampleWriter(self.store))
+        return application(services, routes, SelfMetrics(self._samples), self.authenticator)
+
+    def _targets(self) -> Targets:
+        scraper = self.scraper
+        if scraper is None:
+            return Targets()
+        return Targets(
+            [
+                TargetState(
+                    pool=one.job,
+                    url=one.url,
+                    labels=one.labels,
+                    discovered=one.discovered,
+                    interval=one.interval,
+                    timeout=one.timeout,
+                    health="up" if one.health == "up" else "down" if one.health == "down" else "unknown",
+                    error=one.last_error,
+                    last_scrape=one.last_scrape,
+                    duration=one.last_duration,
+                )
+                for one in scraper.targets()
+            ],
+            [DroppedTarget(job, labels) for job, labels in scraper.dropped_targets()],
+        )
+
+    def _samples(self) -> Sequence[Sample]:
+        """Return the counters of the store and the scraper."""
+        health = [one.health for one in self._targets().active]
+        found = [
+            Sample("metricat_hub_scrape_targets", "Targets by health.", health.count(state), labels={"health": state})
+            for state in ("up", "down", "unknown")
+        ]
+        found.append(
+            Sample(
+                "metricat_hub_store_refused_series",
+                "Series that the store refused.",
+                self.store.refused_series,
+                is_counter=True,
+            )
+        )
+        return found
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set the event at SIGINT or SIGTERM."""
+    loop = asyncio.get_running_loop()
+    handled = (signal.SIGINT, signal.SIGTERM)
+    if sys.platform == "win32":
+        before = [signal.signal(one, lambda *_: loop.call_soon_threadsafe(stop.set)) for one in handled]
+        try:
+            yield
+        finally:
+            for one, handler in zip(handled, before, strict=True):
+                signal.signal(one, handler)
+        return
+    for one in handled:
+        loop.add_signal_handler(one, stop.set)
+    try:
+        yield
+    finally:
+        for one in handled:
+            loop.remove_signal_handler(one)
+
+
+def _store_settings(settings: Settings) -> StoreSettings:
+    return StoreSettings(
+        raw_retention=settings.store.raw,
+        minute_retention=settings.store.minutes,
+        hour_retention=settings.store.hours,
+        max_bytes=settings.store.max_bytes,
+        series_limit=settings.store.max_series,
+        query_samples=settings.query.samples,
+        query_series=settings.query.series,
+    )
+
+
+def _scrape_config(settings: Settings) -> ScrapeConfig:
+    """Return the jobs of the sections `global` and `scrape_configs` of the settings file."""
+    try:
+        root = read_file(settings.config_file) if settings.config_file else None
+    except YamlError as error:
+        raise ScrapeConfigError(f"{settings.config_file}: {error}") from None
+    if root is None or not isinstance(root.value, dict):
+        return ScrapeConfig()
+    sections = {key: node for key, node in root.value.items() if key in SECTIONS}
+    default = Node({"scrape_interval": Node(format_duration(settings.interval), root.line, "str")}, root.line, "map")
+    sections["global"] = _merged(default, sections.get("global"))
+    return parse_scrape_config(Node(sections, root.line, "map"), settings.config_file)
+
+
+def _merged(default: Node, given: Node | None) -> Node:
+    """Return a mapping with the default for keys that the file does not have."""
+    if given is None or given.is_null:
+        return default
+    if not isinstance(given.value, dict) or not isinstance(default.value, dict):
+        return given
+    return Node({**default.value, **given.value}, given.line, given.kind)
+
+
+def _with_agent(config: ScrapeConfig, agent: AgentProcess | None, settings: Settings) -> ScrapeConfig:
+    """Return the configuration with the job of the local agent."""
+    return ScrapeConfig((*config.jobs, *([_agent_job(agent, settings)] if agent else [])))
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    """Return modification time, size and inode of a file; None if it does not exist."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _agent(settings: Settings) -> AgentProcess:
+    arguments = [f"--log.level={settings.log_level}", f"--log.format={settings.log_format}"]
+    if settings.agent_config:
+        arguments.append(f"--config.file={settings.agent_config}")
+    return AgentProcess(settings.server_id, arguments, _agent_environment(os.environ))
+
+
+def _agent_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith(_NO_PASS_THROUGH)}
+
+
+def _agent_job(agent: AgentProcess, settings: Settings) -> Job:
+    labels = {**_AGENT_LABELS, "node": settings.server_id, "instance": settings.server_id}
+    return Job(
+        _AGENT_JOB,
+        scrape_interval=settings.interval,
+        scrape_timeout=min(settings.interval, 10_000),
+        static_groups=(TargetGroup((agent.address,), tuple(sorted(labels.items()))),),
+        scrape_at_start=True,
+    )

@@ -1,0 +1,106 @@
+"""What `metricat up` and `metricat hub` have in common: settings, start, messages and exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from metricat_agent.config.loader import SettingError, add_flags
+from metricat_cli.errors import CommandError
+from metricat_hub.config.options import HUB
+from metricat_hub.config.settings import Settings, parse
+
+if TYPE_CHECKING:
+    import argparse
+
+    from metricat_hub.app import Hub
+
+_ARENA_MAX = -8
+"""M_ARENA_MAX of glibc's <malloc.h>: the number of heaps."""
+_SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of all settings."""
+    add_flags(parser, HUB)
+    parser.epilog = HUB.epilog
+
+
+def settings_of(chosen: argparse.Namespace) -> Settings:
+    """Return the settings; raise `CommandError` with status 2 for an invalid one."""
+    given = {name: value for name, value in vars(chosen).items() if name in HUB.options}
+    try:
+        return parse(given, os.environ)
+    except SettingError as error:
+        raise CommandError(str(error), 2) from None
+
+
+def run_hub(chosen: argparse.Namespace, *, with_agent: bool) -> str:
+    """Run the hub until a signal; return an empty text.
+
+    Raises:
+        CommandError: a setting is invalid (status 2), or the hub cannot start (status 1).
+    """
+    settings = settings_of(chosen)
+    _limit_memory()
+    from metricat_agent.log_setup import configure  # noqa: PLC0415 -- as numpy
+    from metricat_agent.web.access.authentication import Authenticator  # noqa: PLC0415 -- as numpy
+    from metricat_hub.app import Hub  # noqa: PLC0415 -- as numpy
+    from metricat_hub.model.errors import HubError  # noqa: PLC0415 -- as numpy
+
+    configure(settings.log_level, settings.log_format, access=False)
+    _configure_log(settings)
+    try:
+        authenticator = Authenticator.from_file(settings.web_config) if settings.web_config else None
+        if authenticator and not authenticator.tls_enabled and not settings.is_loopback and not settings.insecure:
+            raise CommandError(
+                f"--web.config.file={settings.web_config}: it has no tls_server_config, and other machines can reach "
+                f"{settings.listen}; add the section, or accept it with --insecure",
+                2,
+            )
+        with Hub(settings, authenticator) as hub:
+            key = hub.first_key()
+            asyncio.run(hub.run(with_agent=with_agent, ready=lambda: _announce(hub, key)))
+    except SettingError as error:
+        raise CommandError(str(error), 2) from None
+    except HubError as error:
+        raise CommandError(str(error)) from None
+    return ""
+
+
+def _limit_memory() -> None:
+    """Use one heap for all threads, and no threads of numpy's linear algebra, which the hub does not use.
+
+    This saves 4 MiB. It must happen before numpy is imported and before the first thread starts.
+    """
+    for name in _SINGLE_THREADED:
+        os.environ.setdefault(name, "1")
+    if sys.platform == "linux":
+        import ctypes  # noqa: PLC0415 -- for Linux only
+
+        if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # missing in musl
+            mallopt(_ARENA_MAX, 1)
+
+
+def _configure_log(settings: Settings) -> None:
+    """Set the levels of the access log and of uvicorn, and log the warnings about settings."""
+    import logging  # noqa: PLC0415 -- as numpy
+
+    logging.getLogger("metricat_hub.access").setLevel(logging.INFO if settings.access_log else logging.CRITICAL)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for message in settings.warnings:
+        logging.getLogger("metricat_hub").warning("%s", message)
+
+
+def _announce(hub: Hub, key: str) -> None:
+    """Print where the hub is, and the first key."""
+    print(f"Metricat listens on {hub.settings.listen}: {hub.url}")  # noqa: T201 -- the command's output
+    print(f"  data:    {hub.settings.data}")  # noqa: T201 -- as above
+    print(f"  API:     {hub.url}/docs")  # noqa: T201 -- as above
+    if key:
+        print(f"  API key: {key}")  # noqa: T201 -- as above
+        print("           The hub shows it only now. Create more keys with: metricat hub keys create")  # noqa: T201
+        print(f"  Try:     curl -H 'Authorization: Bearer {key}' {hub.url}/api/metrics/cpu")  # noqa: T201 -- as above
+    sys.stdout.flush()

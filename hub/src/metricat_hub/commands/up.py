@@ -1,0 +1,28 @@
+"""`metricat up`: run the hub and the agent of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_hub.commands.running import add_settings, run_hub
+
+if TYPE_CHECKING:
+    import argparse
+
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 -- argparse has no public name
+
+_DESCRIPTION = """\
+Run Metricat on this machine: the agent measures, the hub scrapes it, stores the samples and serves the API.
+The command prints the URL and, at the first start, an API key. Ctrl-C ends it."""
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser("up", help="run agent and hub on this machine", description=_DESCRIPTION)
+    parser.set_defaults(run=run)
+    add_settings(parser)
+
+
+def run(chosen: argparse.Namespace) -> str:
+    """Run until a signal."""
+    return run_hub(chosen, with_agent=True)

@@ -1,0 +1,46 @@
+"""Cancellation of work in threads: a deadline, or a request to stop. The work calls `check` between its parts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from metricat_hub.model.errors import QueryCanceledError, QueryTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Cancellation:
+    """Whether some work must stop."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Let the work run for some seconds from now."""
+        self._clock = clock
+        self._seconds = seconds
+        self._deadline = clock() + seconds
+        self._canceled = False
+
+    @property
+    def remaining(self) -> float:
+        """The seconds until the deadline, never negative."""
+        return max(0.0, self._deadline - self._clock())
+
+    def cancel(self) -> None:
+        """Make the next check raise an error."""
+        self._canceled = True
+
+    def check(self) -> None:
+        """Return if the work may continue.
+
+        Raises:
+            QueryCanceledError: `cancel` was called.
+            QueryTimeoutError: the deadline has passed.
+        """
+        if self._canceled:
+            raise QueryCanceledError("the query was canceled, because its client closed the connection")
+        if self._clock() > self._deadline:
+            raise QueryTimeoutError(
+                f"the query took longer than {self._seconds:g} s; select fewer series or a shorter time, "
+                "or raise the timeout"
+            )
