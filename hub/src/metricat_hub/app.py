@@ -160,8 +160,7 @@ class Hub:
                 self._problems.pop(name, None)
 
     def _maintain(self) -> None:
-        if maintain := getattr(self.store, "maintain", None):
-            maintain()
+        self.store.maintain()
 
     def _application(self) -> object:
         settings = self.settings
