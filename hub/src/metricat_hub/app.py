@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import signal
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from metricat_agent.web.access.authentication import Authenticator
     from metricat_hub.config.settings import Settings
+    from metricat_hub.sources.scrape.target_loop import Counters
+    from metricat_hub.store.embedded.statistics import Statistics
 
 _LOG = logging.getLogger(__name__)
 _MAINTENANCE_SECONDS = 10.0
@@ -78,6 +81,7 @@ class Hub:
             opened.callback(self.listener.close)
             self.threads = QueryThreads(settings.query.concurrency, settings.query.timeout / 1000)
             opened.callback(self.threads.close)
+            self._statistics = self.store.statistics()
             self._opened = opened.pop_all()
         self.scraper: Scraper | None = None
 
@@ -161,6 +165,7 @@ class Hub:
 
     def _maintain(self) -> None:
         self.store.maintain()
+        self._statistics = self.store.statistics()
 
     def _application(self) -> object:
         settings = self.settings
@@ -215,15 +220,50 @@ class Hub:
             Sample("metricat_hub_scrape_targets", "Targets by health.", health.count(state), labels={"health": state})
             for state in ("up", "down", "unknown")
         ]
-        found.append(
-            Sample(
-                "metricat_hub_store_refused_series",
-                "Series that the store refused.",
-                self.store.refused_series,
-                is_counter=True,
-            )
+        counters = self.scraper.counters if self.scraper else None
+        if counters:
+            found += _scrape_samples(counters)
+        return [*found, *_store_samples(self._statistics)]
+
+
+def _store_samples(statistics: Statistics) -> list[Sample]:
+    """Return the statistics of the store as metrics."""
+    found = [
+        Sample("metricat_hub_store_series", "Series that received samples recently.", statistics.active_series),
+        Sample("metricat_hub_store_series_limit", "Limit of these series.", statistics.series_limit),
+        Sample(
+            "metricat_hub_store_head_samples", "Samples in memory that are not packed yet.", statistics.head_samples
+        ),
+        Sample("metricat_hub_store_file_bytes", "Size of the file.", statistics.file_bytes),
+        Sample("metricat_hub_store_wal_bytes", "Size of the write-ahead log.", statistics.wal_bytes),
+        Sample(
+            "metricat_hub_store_refused_series",
+            "Series refused because of the limit.",
+            statistics.refused_series,
+            is_counter=True,
+        ),
+    ]
+    text = "Samples that the store rejected, by reason."
+    for reason, count in statistics.rejected_samples.items():
+        labels = {"reason": reason}
+        found.append(Sample("metricat_hub_store_rejected_samples", text, count, is_counter=True, labels=labels))
+    text = "Chunks by resolution."
+    for tier, one in statistics.tiers.items():
+        found.append(Sample("metricat_hub_store_chunks", text, one.chunks, labels={"tier": tier}))
+    return found
+
+
+def _scrape_samples(counters: Counters) -> list[Sample]:
+    """Return the counters of the scraper as metrics."""
+    return [
+        Sample(
+            f"metricat_hub_scrape_{one.name}",
+            f"{one.name.replace('_', ' ').capitalize()} of the scraper.",
+            getattr(counters, one.name),
+            is_counter=True,
         )
-        return found
+        for one in dataclasses.fields(counters)
+    ]
 
 
 @contextlib.contextmanager

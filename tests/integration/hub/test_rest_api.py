@@ -225,7 +225,8 @@ def test_wrong_requests_name_the_remedy(
 
 def test_method_that_a_path_lacks_is_named(hub: HubProcess) -> None:
     response = hub.post("/api/nodes", b"")
-    assert (response.status, response.headers["allow"]) == (405, "GET, HEAD")
+    assert response.status == 405
+    assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
     assert "/api/nodes does not support POST" in response.json["detail"]
 
 

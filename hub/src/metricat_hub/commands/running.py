@@ -96,11 +96,16 @@ def _configure_log(settings: Settings) -> None:
 
 def _announce(hub: Hub, key: str) -> None:
     """Print where the hub is, and the first key."""
-    print(f"Metricat listens on {hub.settings.listen}: {hub.url}")  # noqa: T201 -- the command's output
-    print(f"  data:    {hub.settings.data}")  # noqa: T201 -- as above
-    print(f"  API:     {hub.url}/docs")  # noqa: T201 -- as above
+    lines = [
+        f"Metricat listens on {hub.settings.listen}: {hub.url}",
+        f"  data:    {hub.settings.data}",
+        f"  API:     {hub.url}/docs",
+    ]
     if key:
-        print(f"  API key: {key}")  # noqa: T201 -- as above
-        print("           The hub shows it only now. Create more keys with: metricat hub keys create")  # noqa: T201
-        print(f"  Try:     curl -H 'Authorization: Bearer {key}' {hub.url}/api/metrics/cpu")  # noqa: T201 -- as above
+        lines += [
+            f"  API key: {key}",
+            "           The hub shows it only now. Create more keys with: metricat hub keys create",
+            f"  Try:     curl -H 'Authorization: Bearer {key}' {hub.url}/api/metrics/cpu",
+        ]
+    sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
