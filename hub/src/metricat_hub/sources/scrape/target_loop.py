@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ from metricat_hub.sources.scrape.series_cache import Reading, SeriesCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor
+    from concurrent.futures import Executor, Future
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Writer
@@ -43,6 +45,8 @@ _REPORT = (
 )
 _TOLERANCE = 20
 """The most milliseconds by which a timestamp is moved to the planned time: regular timestamps compress better."""
+_MOST_WAITING = 3
+"""Scrapes of a target that may wait for the store. A short stall, as by a slow disk, then loses no scrape."""
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
@@ -116,7 +120,10 @@ class TargetLoop:
         self._report_numbers: Numbers = np.empty(0, dtype=np.int64)
         self._report_generation = -1
         self._unique: tuple[Numbers, int] | None = None
-        self._busy = asyncio.Lock()
+        self._lock = threading.Lock()
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._is_storing = False
+        self._storing: Future[None] | None = None
         self._headers = {
             "Accept": _accept(job),
             "Accept-Encoding": "gzip" if job.enable_compression and not _is_loopback(target.address) else "identity",
@@ -125,7 +132,7 @@ class TargetLoop:
         }
 
     async def run(self, *, at_once: bool = False) -> None:
-        """Scrape until cancelled. A scrape whose samples are being stored is completed."""
+        """Scrape until cancelled; `end` then waits until the samples of the last scrape are stored."""
         clock, interval = self._shared.clock, self.target.interval
         if at_once:
             await self.scrape(clock.now())
@@ -149,7 +156,10 @@ class TargetLoop:
         return planned if planned > now else planned + interval
 
     async def scrape(self, now: int) -> None:
-        """Scrape once, and store the samples with this time."""
+        """Scrape once, and let a worker thread store the samples with this time."""
+        if len(self._waiting) >= _MOST_WAITING:
+            self._shared.counters.missed_scrapes += 1
+            return
         started = self._shared.clock.monotonic()
         error, response = self.forced_error, None
         if not error:
@@ -160,13 +170,18 @@ class TargetLoop:
                 error = f"no complete response within scrape_timeout, which is {format_duration(self.target.timeout)}"
             except FetchError as problem:
                 error = str(problem)
-        await self._in_thread(lambda: self._ingest(response, error, now, started))
+        # The loop does not wait for the thread: waking it for each scrape costs as much CPU as the request.
+        self._submit(lambda: self._ingest(response, error, now, started))
+
+    async def stored(self) -> None:
+        """Wait until the samples of the last scrape are stored."""
+        if self._storing is not None:
+            await asyncio.wait([asyncio.wrap_future(self._storing)])
 
     async def end(self) -> None:
         """Close the connection; wait until the samples of the last scrape are stored."""
         self._client.close()
-        async with self._busy:
-            pass
+        await self.stored()
 
     async def mark_stale(self, live_elsewhere: Callable[[], list[tuple[int, Numbers]]]) -> None:
         """End all series of a target that was removed, two intervals later, as Prometheus does.
@@ -179,17 +194,28 @@ class TargetLoop:
         await clock.sleep(max(0, self.status.at + interval - clock.now()) / 1000)
         time = clock.now()
         await clock.sleep(interval * 1.1 / 1000)
-        await self._in_thread(lambda: self._store_stale(time, live_elsewhere()))
+        self._submit(lambda: self._store_stale(time, live_elsewhere()))
+        await self.stored()
 
-    async def _in_thread(self, work: Callable[[], None]) -> None:
-        """Run the work in a worker thread to its end, also when this task is cancelled."""
-        async with self._busy:
-            running = asyncio.get_running_loop().run_in_executor(self._shared.executor, work)
+    def _submit(self, work: Callable[[], None]) -> None:
+        """Let a worker thread do the work after the earlier work for this target."""
+        with self._lock:
+            self._waiting.append(work)
+            if not self._is_storing:
+                self._is_storing = True
+                self._storing = self._shared.executor.submit(self._drain)
+
+    def _drain(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._is_storing = False
+                    return
+                work = self._waiting.popleft()
             try:
-                await asyncio.shield(running)
-            except asyncio.CancelledError:
-                await asyncio.wait([running])
-                raise
+                work()
+            except Exception:  # noqa: BLE001 -- a bug must cost one target only
+                _LOG.exception("Samples of %s are lost by a bug", self.target.url)
 
     async def _fetch(self) -> Response:
         https = self.target.scheme == "https"
