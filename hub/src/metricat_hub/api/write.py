@@ -1,92 +1,49 @@
-"""Endpoints that receive pushed samples."""
+"""Endpoints that receive pushed samples; this one receives Prometheus remote write."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from metricat_hub.api import collect
 from metricat_hub.api.authorization import require
+from metricat_hub.api.receiver import Receiver, WriteLimits
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.sources.write.decompression import decompressed
 from metricat_hub.sources.write.errors import DecodeError, TooLargeError, UnsupportedMediaError
 from metricat_hub.sources.write.remote_write import decode_1, decode_2
+from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.write import SampleWriter, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from starlette.routing import BaseRoute
 
     from metricat_hub.sources.write.columns import Columns
     from metricat_hub.use_cases.write import Written
 
-_LOG = logging.getLogger(__name__)
 _VERSION_2 = "io.prometheus.write.v2.Request"
 _MESSAGES = ("prometheus.WriteRequest", _VERSION_2)
 _WRITTEN = "X-Prometheus-Remote-Write-{}-Written"
 _NOTHING_WRITTEN = {_WRITTEN.format(kind): "0" for kind in ("Samples", "Histograms", "Exemplars")}
 
 
-@dataclass(frozen=True, slots=True)
-class WriteLimits:
-    """Bounds on the memory and time that requests use."""
-
-    body: int = 8 << 20
-    """Bytes of a body as it arrives."""
-    decompressed: int = 32 << 20
-    """Bytes of a body after decompression."""
-    running: int = 2
-    """Requests that are decoded and stored at the same time. More would only wait for the interpreter."""
-    waiting: int = 64
-    """Requests that are received or wait for their turn. More get 503."""
-
-
-class Receiver:
-    """Receives bodies and runs the blocking work in threads, within limits."""
-
-    def __init__(self, limits: WriteLimits) -> None:
-        self.limits = limits
-        self._threads: CapacityLimiter | None = None
-        self._requests = 0
-
-    async def run(self, request: Request, work: Callable[[bytes], Response]) -> Response:
-        """Return the response that ``work`` makes of the body.
-
-        Raises `TooLargeError`, and `StoreUnavailableError` above the limit of waiting requests.
-        """
-        if self._requests >= self.limits.waiting:
-            raise StoreUnavailableError(f"{self._requests} writes are waiting. Retry later.")
-        if self._threads is None:
-            self._threads = CapacityLimiter(self.limits.running)  # needs a running event loop
-        self._requests += 1
-        try:
-            body = await self._body(request)
-            return await to_thread.run_sync(work, body, limiter=self._threads)
-        finally:
-            self._requests -= 1
-
-    async def _body(self, request: Request) -> bytes:
-        limit = self.limits.body
-        parts: list[bytes] = []
-        size = 0
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise TooLargeError(f"the body is larger than the limit of {limit} bytes. Send smaller batches.")
-            parts.append(part)
-        return b"".join(parts)
-
-
-def routes(writer: SampleWriter, limits: WriteLimits | None = None) -> Sequence[BaseRoute]:
-    """Return the routes that write to a store."""
+def routes(
+    writer: SampleWriter, limits: WriteLimits | None = None, log: SequenceLog | None = None
+) -> Sequence[BaseRoute]:
+    """Return the routes that write to a store. ``log`` has the batches of collectors; None: only in memory."""
     receiver = Receiver(limits or WriteLimits())
+    return [
+        _remote_write_route(writer, receiver),
+        collect.route(writer, receiver, log or SequenceLog(None)),
+    ]
 
+
+def _remote_write_route(writer: SampleWriter, receiver: Receiver) -> Route:
     @require("write")
     async def remote_write(request: Request) -> Response:
         try:
@@ -108,7 +65,7 @@ def routes(writer: SampleWriter, limits: WriteLimits | None = None) -> Sequence[
         except ClientDisconnect:
             return Response(status_code=400)
 
-    return [Route("/api/v1/write", remote_write, methods=["POST"])]
+    return Route("/api/v1/write", remote_write, methods=["POST"])
 
 
 def _remote_write(writer: SampleWriter, data: bytes, *, is_version_2: bool) -> Response:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_hub.api.write import WriteLimits, routes
+from metricat_hub.api.receiver import WriteLimits
+from metricat_hub.api.write import routes
 from metricat_hub.use_cases.write import SampleWriter
 from support.hub_server import serving
 from support.memory_store import MemoryStore

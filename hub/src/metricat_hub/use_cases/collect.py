@@ -1,0 +1,71 @@
+"""Store a JSON batch of a collector once, and report each rejected sample."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from metricat_hub.model.errors import HubError
+
+if TYPE_CHECKING:
+    from metricat_hub.sources.write.json_batch import JsonBatch
+    from metricat_hub.use_cases.write import SampleWriter
+
+    class Log(Protocol):
+        """`store.sequence_log.SequenceLog`."""
+
+        def find(self, collector: str, sequence: int) -> tuple[bytes, bytes] | None:
+            """Return digest and answer of a stored batch."""
+
+        def add(self, collector: str, sequence: int, batch: tuple[bytes, bytes]) -> None:
+            """Store digest and answer of a batch."""
+
+
+class SequenceConflictError(HubError):
+    """The collector has used the sequence number for another batch."""
+
+
+class RejectedSample(msgspec.Struct, frozen=True):
+    """A metric of the batch that is not stored."""
+
+    index: int
+    name: str
+    reason: str
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """The answer to a batch."""
+
+    collector_id: str
+    sequence: int | None
+    accepted: int
+    duplicates: int
+    rejected: list[RejectedSample]
+    repeated: bool = False
+    """Whether the batch was stored by an earlier request, whose answer this is."""
+
+
+def collect(writer: SampleWriter, log: Log, batch: JsonBatch, body: bytes) -> Collected:
+    """Store the batch; raise `SequenceConflictError` or `StoreUnavailableError`.
+
+    A batch without a sequence number is stored without a check of repetition.
+    """
+    digest = hashlib.sha256(body).digest()
+    if batch.sequence is not None and (found := log.find(batch.collector, batch.sequence)):
+        earlier, answer = found
+        if earlier != digest:
+            raise SequenceConflictError(
+                f"{batch.collector} has sent another batch with the sequence number {batch.sequence}. "
+                "Use a new number for each batch."
+            )
+        return msgspec.structs.replace(msgspec.msgpack.decode(answer, type=Collected), repeated=True)
+    written = writer.write(batch.columns)
+    reasons = {**batch.invalid, **{batch.positions[one.index]: one.reason for one in written.rejections}}
+    rejected = [RejectedSample(index, batch.names[index], reason) for index, reason in sorted(reasons.items())]
+    stored = written.stored - written.duplicates
+    collected = Collected(batch.collector, batch.sequence, stored, written.duplicates, rejected)
+    if batch.sequence is not None:
+        log.add(batch.collector, batch.sequence, (digest, msgspec.msgpack.encode(collected)))
+    return collected
