@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from metricat_hub.api import collect
+from metricat_hub.api import collect, otlp
 from metricat_hub.api.authorization import require
 from metricat_hub.api.receiver import Receiver, WriteLimits
 from metricat_hub.model.errors import StoreUnavailableError
@@ -40,6 +40,7 @@ def routes(
     return [
         _remote_write_route(writer, receiver),
         collect.route(writer, receiver, log or SequenceLog(None)),
+        otlp.route(writer, receiver),
     ]
 
 

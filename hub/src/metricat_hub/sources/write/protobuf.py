@@ -81,3 +81,13 @@ def signed(data: bytes, begin: int) -> int:
     """Return a varint field as a signed number of 64 bits."""
     value = varint(data, begin)[0]
     return value - (1 << 64) if value >> 63 else value
+
+
+def varint_bytes(value: int) -> bytes:
+    """Return a number as a varint of the shortest form."""
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    found.append(value)
+    return bytes(found)

@@ -14,7 +14,17 @@ import numpy as np
 from metricat_hub.model.metadata import Metadata, MetricType
 from metricat_hub.sources.write.columns import MAX_LABELS, Columns, checked
 from metricat_hub.sources.write.errors import DecodeError, InvalidSeriesError
-from metricat_hub.sources.write.protobuf import BYTES, FIXED64, VARINT, double, fields, signed, text, varint
+from metricat_hub.sources.write.protobuf import (
+    BYTES,
+    FIXED64,
+    VARINT,
+    double,
+    fields,
+    signed,
+    text,
+    varint,
+    varint_bytes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -139,7 +149,7 @@ class _Version1:
             if kind != BYTES:
                 continue
             if number == 1:
-                labels.append(b"\x0a" + _varint_bytes(stop - at) + data[at:stop])
+                labels.append(b"\x0a" + varint_bytes(stop - at) + data[at:stop])
             elif number == 2:
                 samples.append((at, stop))
             elif number == 3:
@@ -169,16 +179,6 @@ class _Version1:
         elif number == 1:
             raise DecodeError("a series is not a message")
         return stop
-
-
-def _varint_bytes(value: int) -> bytes:
-    """Return a number as a varint of the shortest form."""
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
 
 
 def _labels_1(key: Key) -> Labels:

@@ -1,0 +1,1 @@
+"""Decoder of OTLP metrics, with the names that Prometheus' OTLP receiver gives them."""
