@@ -1,6 +1,6 @@
 """Cases of every alert: series, and the severities that fire. One module for each module of the catalogue."""
 
-from rules.cases import agents, anomaly, cpu_memory, hardware, network, node_lifecycle, operator, storage
+from rules.cases import agents, anomaly, cpu_memory, endpoints, hardware, network, node_lifecycle, operator, storage
 from support.promtool import Case
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -8,6 +8,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     **storage.CASES,
     **network.CASES,
     **hardware.CASES,
+    **endpoints.CASES,
     **anomaly.CASES,
     **node_lifecycle.CASES,
     **agents.CASES,

@@ -145,6 +145,22 @@ def share(used: str, limit: str, percent: float, whole: float = 1000) -> Series:
     return {used: steady(whole * percent / 100), limit: steady(whole)}
 
 
+ENDPOINT = '{probe="shop",target="https://shop.example/health"}'
+
+
+def endpoint(*, failing: float = 0.0, seconds: float = 0.1, valid_days: float = 60.0) -> Series:
+    """Series of a probe of which every n-th fails, so that the share `failing` does."""
+
+    def success(at: float) -> float:
+        return float(not failing or at // 60 % round(1 / failing) != 0)
+
+    return {
+        f"probe_success{ENDPOINT}": success,
+        f"probe_duration_seconds{ENDPOINT}": steady(seconds),
+        f"probe_ssl_earliest_cert_expiry{ENDPOINT}": steady(valid_days * 60 * DAY),
+    }
+
+
 def conntrack(percent: float) -> Series:
     return share("node_nf_conntrack_entries", "node_nf_conntrack_entries_limit", percent)
 

@@ -104,6 +104,10 @@ class Collector(ABC):
     def setup(self) -> None:  # noqa: B027 -- most keep nothing
         """Create the state that is kept from scrape to scrape, if any."""
 
+    @classmethod  # noqa: B027 -- the options of most collectors do not depend on each other
+    def check_options(cls, options: Mapping[str, object]) -> None:
+        """Raise ValueError if the values of two options contradict each other."""
+
     def filter(self, exclude_flag: str) -> Filter:
         """Return the filter that this exclude flag belongs to."""
         return self.filters.get(exclude_flag, Filter())

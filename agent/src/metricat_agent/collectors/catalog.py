@@ -35,6 +35,7 @@ from metricat_agent.collectors.nvme import Nvme
 from metricat_agent.collectors.os import OperatingSystem
 from metricat_agent.collectors.powersupplyclass import PowerSupplies
 from metricat_agent.collectors.pressure import Pressure
+from metricat_agent.collectors.probe import Probe
 from metricat_agent.collectors.processes import Processes
 from metricat_agent.collectors.rapl import Energy
 from metricat_agent.collectors.schedstat import Scheduler
@@ -94,6 +95,7 @@ COLLECTORS: dict[str, type[Collector]] = {
         OperatingSystem,
         PowerSupplies,
         Pressure,
+        Probe,
         Processes,
         Energy,
         Scheduler,

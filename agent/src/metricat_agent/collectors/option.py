@@ -56,6 +56,8 @@ class Option:
     choices: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
     """Deprecated names, which still work as flag, in the file and in the environment."""
+    file: bool = False
+    """Whether the value is the path of a YAML file. Its parser gets the content as JSON text, empty without a file."""
     secret: bool = False
     """Whether messages leave out the value, because it may contain a password."""
 

@@ -16,6 +16,7 @@ from metricat_agent.collectors import Collector, Filter, FilterFlags, agent, cpu
 from metricat_agent.collectors import stat as totals
 from metricat_agent.collectors import time as clock
 from metricat_agent.collectors import uname as kernel
+from metricat_agent.collectors.probe import Probe
 from metricat_agent.collectors.processes import Processes
 from metricat_agent.exposition.model import Family, Metrics, Sample, gauge, single
 
@@ -295,6 +296,7 @@ PORTABLE: dict[str, type[Collector]] = {
         PortableStat,
         PortableTime,
         PortableUname,
+        Probe,
         Processes,
     )
 }

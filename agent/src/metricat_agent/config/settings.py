@@ -164,10 +164,28 @@ def _collector_settings(name: str, collector: type[Collector], raw: RawSettings)
             options[option.name] = raw.is_on(f"collector.{name}.{option.name}")
             continue
         try:
-            options[option.name] = option.parse("\n".join(value.texts))
+            options[option.name] = option.parse(_file_text(value) if option.file else "\n".join(value.texts))
         except ValueError as error:
             raise value.error(str(error)) from None
+    try:
+        collector.check_options(options)
+    except ValueError as error:
+        raise SettingError(f"--collector.{name}: {error}") from None
     return CollectorSettings({flags.exclude: _filter(name, flags, raw) for flags in collector.filter_flags}, options)
+
+
+def _file_text(value: Value) -> str:
+    """Return the content of a YAML file as JSON text; raise `SettingError`."""
+    if not value.text:
+        return ""
+    import json  # noqa: PLC0415 -- only needed with such a file
+
+    from metricat_agent.config.yaml_text import YamlError, plain, read_file  # noqa: PLC0415 -- yaml needs 1 MiB
+
+    try:
+        return json.dumps(plain(read_file(value.text)))
+    except YamlError as error:
+        raise value.error(str(error)) from None
 
 
 def _secrets(raw: RawSettings) -> Secrets:

@@ -8,13 +8,14 @@ docs/design/0026-settings-as-text.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "null", "bool", "int", "float", "timestamp", "value")
@@ -55,6 +56,17 @@ def read_file(path: str) -> Node | None:
         line = f" in line {mark.line + 1}" if mark else ""
         why = getattr(error, "problem", None) or "not valid text"
         raise YamlError(f"invalid YAML: {why}{line}; write KEY: VALUE lines") from None
+
+
+def plain(node: Node | None) -> object:
+    """Return the value of a node as texts, lists and mappings; None for an empty one."""
+    if node is None or node.is_null:
+        return None
+    if isinstance(node.value, str):
+        return node.value
+    if isinstance(node.value, Mapping):
+        return {key: plain(one) for key, one in node.value.items()}
+    return [plain(one) for one in node.value]
 
 
 def _node(node: yaml.Node) -> Node:

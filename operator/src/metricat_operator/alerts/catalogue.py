@@ -1,6 +1,16 @@
 """Every alert that Metricat ships, with its levels and defaults, and the recording rules for them."""
 
-from metricat_operator.alerts import agents, anomaly, cpu_memory, hardware, network, node_lifecycle, recording, storage
+from metricat_operator.alerts import (
+    agents,
+    anomaly,
+    cpu_memory,
+    endpoints,
+    hardware,
+    network,
+    node_lifecycle,
+    recording,
+    storage,
+)
 from metricat_operator.alerts.alert import Alert, Level, Severity
 from metricat_operator.alerts.recording import Recording
 
@@ -11,6 +21,7 @@ CATALOGUE: tuple[Alert, ...] = (
     *storage.ALERTS,
     *network.ALERTS,
     *hardware.ALERTS,
+    *endpoints.ALERTS,
     *anomaly.ALERTS,
     *node_lifecycle.ALERTS,
     *agents.ALERTS,

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from metricat_operator.api.fields import DeprecatedName, Model, Regex, cel, is_given, rule
+from metricat_operator.api.probes import ProbeTarget
 
 
 class Collector(Model):
@@ -78,6 +79,22 @@ class ProcessCollector(Collector):
     deprecated_names = (DeprecatedName("mask", "hashNames", {"none": False, "hash": True}),)
 
 
+class ProbeCollector(Collector):
+    """Probes of endpoints from every node."""
+
+    kubernetes_api: bool = Field(
+        default=True,
+        alias="kubernetesAPI",
+        description="Whether to probe that the node reaches the API server of the cluster, by its name in DNS.",
+    )
+    targets: tuple[ProbeTarget, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Endpoints to probe.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+
+
 class Collectors(Model):
     """The agent's collectors."""
 
@@ -90,6 +107,8 @@ class Collectors(Model):
     processes: ProcessCollector = Field(
         default=ProcessCollector(), description="The processes that use the most CPU or memory, which alerts name."
     )
+
+    probe: ProbeCollector = Field(default=ProbeCollector(), description="Probes of endpoints from every node.")
 
     deprecated_names = (
         DeprecatedName("load", "loadavg"),

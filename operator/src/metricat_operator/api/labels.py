@@ -22,7 +22,7 @@ SCRAPE_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod
 
 IDENTITY_LABELS = (
     *("chip", "collector", "condition", "cpu", "day", "device", "direction", "fstype", "master", "measure", "mode"),
-    *("mountpoint", "name", "pid", "pod_uid", "sensor", "state"),
+    *("mountpoint", "name", "pid", "pod_uid", "probe", "sensor", "state", "target"),
 )
 """Labels that distinguish series in the rules. One value for all series would make them duplicates: an error."""
 

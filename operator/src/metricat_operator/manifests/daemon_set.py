@@ -1,8 +1,13 @@
 """The DaemonSet that runs an agent on every node of a pool."""
 
+import json
+from collections.abc import Iterator, Mapping
+
 from metricat_operator import naming
 from metricat_operator.api.agent import AgentSettings, ResourceAmounts
+from metricat_operator.api.collectors import ProbeCollector
 from metricat_operator.api.pools import Pool
+from metricat_operator.api.probes import RESERVED_NAME
 from metricat_operator.api.selectors import Requirement, terms
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests import web
@@ -149,6 +154,7 @@ def arguments(agent: AgentSettings) -> list[str]:
         "netdev": collectors.netdev,
         "filesystem": collectors.filesystem,
         "processes": collectors.processes,
+        "probe": collectors.probe,
     }
     patterns = {
         "--collector.diskstats.device-exclude": collectors.diskstats.exclude_devices,
@@ -169,10 +175,29 @@ def arguments(agent: AgentSettings) -> list[str]:
         *web.arguments(agent.web),
         f"--collector.processes.top={collectors.processes.top}",
         f"--collector.processes.mask={'hash' if collectors.processes.hash_names else 'none'}",
-        *(f"--no-collector.{name}" for name, collector in switches.items() if not collector.enabled),
         # Kubernetes expands $(NAME) in arguments; $$ is a literal $.
+        *(f"--collector.probe.target={text.replace('$', '$$')}" for text in probe_targets(collectors.probe)),
+        *(f"--no-collector.{name}" for name, collector in switches.items() if not collector.enabled),
         *(f"{flag}={pattern.replace('$', '$$')}" for flag, pattern in patterns.items() if pattern is not None),
     ]
+
+
+def probe_targets(probe: ProbeCollector) -> Iterator[str]:
+    """Yield each target of the collector `probe` as the JSON object that the agent's flag takes."""
+    if not probe.enabled:
+        return
+    if probe.kubernetes_api:
+        yield _json({"name": RESERVED_NAME, "url": "tcp://kubernetes.default.svc:443"})
+    for target in probe.targets:
+        given = target.model_dump(exclude_none=True)
+        for name in ("interval", "timeout"):
+            if (seconds := given.pop(f"{name}_seconds", None)) is not None:
+                given[name] = f"{seconds}s"
+        yield _json({name: value for name, value in given.items() if value not in ({}, ())})
+
+
+def _json(content: Mapping[str, object]) -> str:
+    return json.dumps(content, separators=(",", ":"))
 
 
 def _probe(path: str, scheme: str, *, period: int) -> Manifest:

@@ -40,16 +40,17 @@ def test_no_family_is_declared_twice() -> None:
 
 @pytest.mark.parametrize("family", ALL, ids=lambda family: family.name)
 def test_names_follow_the_conventions_of_prometheus(family: Family) -> None:
-    assert re.fullmatch(r"(node|metricat)_[a-zA-Z0-9_]+", family.name)
+    ours = family not in COLLECTORS["probe"].families  # the others are named as blackbox_exporter names them
+    assert re.fullmatch(r"(node|metricat)_[a-zA-Z0-9_]+" if ours else r"(probe|metricat_probe)_[a-z_]+", family.name)
     assert all(re.fullmatch(r"[a-z_]+", label) for label in family.labels)
     if family.kind != "untyped" and not family.name.startswith("node_memory_"):
         assert family.name.endswith("_total") == (family.kind == "counter")
     assert family.help.endswith("."), "a sentence"
 
 
-@pytest.mark.parametrize("name", sorted(set(COLLECTORS) - {"agent", "processes"}))
+@pytest.mark.parametrize("name", sorted(set(COLLECTORS) - {"agent", "probe", "processes"}))
 def test_collectors_expose_only_declared_families(name: str, merged_host: Host) -> None:
-    """Some collectors also make families from the kernel's names. ``agent`` and ``processes`` read live processes."""
+    """Some collectors also make families from the kernel's names. The others read no recorded files."""
     exposed = {family.name for family, samples in COLLECTORS[name](merged_host).collect() if samples}
     undeclared = exposed - {family.name for family in COLLECTORS[name].families}
     assert exposed, "the recorded hosts have files for every collector"

@@ -31,7 +31,7 @@ def test_every_expression_is_promql_without_placeholders() -> None:
 
 def test_every_selector_is_restricted_to_the_target() -> None:
     for rule in shipped():
-        own = re.findall(r"(?<![\w:])(?:node|metricat(?!_node_pressure)|up)[\w:]*\{[^}]*\}", str(rule["expr"]))
+        own = re.findall(r"(?<![\w:])(?:node|probe|metricat(?!_node_pressure)|up)[\w:]*\{[^}]*\}", str(rule["expr"]))
         assert all(SCOPE.selector in selector or SCOPE.coverage in selector for selector in own)
         assert own or rule.get("alert") == "MetricatWatchdog"
 

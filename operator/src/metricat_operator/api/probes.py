@@ -1,0 +1,159 @@
+"""Targets of the collector `probe`: endpoints that every agent probes.
+
+Each valid target must be one that the agent accepts, because the agent does not start with another one. A contract
+test compares both sides.
+"""
+
+import re
+from ipaddress import IPv6Address
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from metricat_operator.api.fields import Model, cel, key_rule, keys, rule
+
+_HOST = r"([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\])"
+_PORT = r":(6553[0-5]|655[0-2][0-9]|65[0-4][0-9][0-9]|6[0-4][0-9][0-9][0-9]|[1-5][0-9][0-9][0-9][0-9]|[1-9][0-9]{0,3})"
+_DNS_NAME = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?){0,7}\.?"
+_TYPES = "A|AAAA|CNAME|MX|NS|PTR|SOA|SRV|TXT"
+URL_PATTERN = (
+    rf"^(https?://{_HOST}({_PORT})?([/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?"
+    rf"|(tcp|tls)://{_HOST}{_PORT}"
+    rf"|dns://{_HOST}({_PORT})?/{_DNS_NAME}(\?type=({_TYPES}))?"
+    rf"|icmp://{_HOST})$"
+)
+RESERVED_NAME = "kubernetes-api"
+"""The name of the target that `kubernetesAPI` adds."""
+HEADER = r"^[!#$%&*+.^_`|~0-9A-Za-z-]+$"
+_TIMEOUT, _INTERVAL = 5, 15
+"""The agent's defaults, in seconds."""
+_TOO_LONG = "timeoutSeconds must not be longer than intervalSeconds (default 15)"
+_OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection")
+_OWN = f"the probe sets the headers {', '.join(_OWN_HEADERS)} itself. Remove them."
+_ONLY_HTTP = "method, headers, validStatusCodes, bodyPattern and followRedirects need a URL of http or https"
+_ONLY_TLS = "serverName and insecureSkipVerify need a URL of https or tls"
+
+
+def _body_pattern(value: str) -> str:
+    try:
+        re.compile(value.encode())
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}. Correct it or remove the field.") from None
+    return value
+
+
+def _url(value: str) -> str:
+    if found := re.search(r"//\[([^]]*)\]", value):
+        try:
+            IPv6Address(found[1])
+        except ValueError as error:
+            raise ValueError(f"{value!r} has no valid IPv6 address: {error}. Correct it.") from None
+    return value
+
+
+def _not_own(headers: dict[str, str]) -> dict[str, str]:
+    if any(name.lower() in _OWN_HEADERS for name in headers):
+        raise ValueError(_OWN)
+    return headers
+
+
+_HTTP_FIELDS = ("method", "headers", "validStatusCodes", "bodyPattern", "followRedirects")
+_TLS_FIELDS = ("serverName", "insecureSkipVerify")
+
+
+def _none_given(fields: tuple[str, ...]) -> str:
+    return "!(" + " || ".join(f"has(self.{field})" for field in fields) + ")"
+
+
+class ProbeTarget(Model):
+    """An endpoint to probe from every node."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$",
+        max_length=63,
+        description="Name of the target, the label probe of its metrics.",
+        json_schema_extra=cel(rule(f"self != '{RESERVED_NAME}'", f"{RESERVED_NAME} is the target of kubernetesAPI")),
+    )
+    url: Annotated[str, AfterValidator(_url)] = Field(
+        pattern=URL_PATTERN,
+        max_length=1024,
+        description="What to probe: http://, https://, tcp://HOST:PORT, tls://HOST:PORT, dns://SERVER/NAME?type=A or "
+        "icmp://HOST.",
+    )
+    interval_seconds: int | None = Field(
+        default=None, ge=1, le=86_400, description="Seconds between two probes. Default: 15."
+    )
+    timeout_seconds: int | None = Field(
+        default=None, ge=1, le=60, description="Seconds after which a probe fails. Default: 5."
+    )
+    ip_protocol: Literal["4", "6"] | None = Field(
+        default=None, description="Version of IP to use. Default: that of the first address of the host."
+    )
+    method: str | None = Field(
+        default=None, pattern="^[A-Z]{3,16}$", max_length=16, description="Method of HTTP. Default: GET."
+    )
+    headers: Annotated[
+        dict[str, Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=1024)]],
+        keys(HEADER, "name of a header"),
+        AfterValidator(_not_own),
+    ] = Field(
+        default={},
+        max_length=16,
+        description="Headers to send. Everyone who may read the target reads them: they must not contain secrets.",
+        json_schema_extra=cel(
+            key_rule(HEADER, "name of a header"),
+            rule(f"!self.exists(key, key.lowerAscii() in {list(_OWN_HEADERS)})", _OWN),
+        ),
+    )
+    valid_status_codes: tuple[
+        Annotated[str, StringConstraints(pattern=r"^[1-5](xx|[0-9][0-9])$", max_length=3)], ...
+    ] = Field(
+        default=(), max_length=20, description="Status codes that count as success, such as 2xx or 401. Default: 2xx."
+    )
+    body_pattern: Annotated[str, AfterValidator(_body_pattern)] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        pattern=r"^[ -~]+$",
+        description="Regular expression that the first 1 MiB of the body must match anywhere.",
+        json_schema_extra=cel(rule("''.matches(self) ? true : true", "must be a regular expression")),
+    )
+    follow_redirects: bool | None = Field(default=None, description="Whether to follow redirects. Default: true.")
+    server_name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
+        max_length=253,
+        description="Name that the certificate must contain. Default: the host of the URL.",
+    )
+    insecure_skip_verify: bool | None = Field(
+        default=None, description="Whether to accept certificates that cannot be verified. Default: false."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Check what the rules of the CRD check too."""
+        if self.name == RESERVED_NAME:
+            raise ValueError(f"{RESERVED_NAME} is the target of kubernetesAPI")
+        if (self.timeout_seconds or _TIMEOUT) > (self.interval_seconds or _INTERVAL):
+            raise ValueError(_TOO_LONG)
+        http = (self.method, self.headers, self.valid_status_codes, self.body_pattern, self.follow_redirects)
+        if not self.url.startswith("http") and any(value not in (None, {}, ()) for value in http):
+            raise ValueError(_ONLY_HTTP)
+        if not self.url.startswith(("https:", "tls:")) and (self.server_name, self.insecure_skip_verify) != (
+            None,
+            None,
+        ):
+            raise ValueError(_ONLY_TLS)
+        return self
+
+    model_config = Model.model_config | {
+        "json_schema_extra": cel(
+            rule(
+                f"(has(self.timeoutSeconds) ? self.timeoutSeconds : {_TIMEOUT}) <= "
+                f"(has(self.intervalSeconds) ? self.intervalSeconds : {_INTERVAL})",
+                _TOO_LONG,
+            ),
+            rule(f"self.url.startsWith('http') || {_none_given(_HTTP_FIELDS)}", _ONLY_HTTP),
+            rule(f"self.url.matches('^(https|tls):') || {_none_given(_TLS_FIELDS)}", _ONLY_TLS),
+        )
+    }
