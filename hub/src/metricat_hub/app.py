@@ -31,6 +31,7 @@ from metricat_hub.sources.scrape.config_file import ScrapeConfigError, parse_scr
 from metricat_hub.sources.scrape.scraper import Scraper, watch
 from metricat_hub.store.embedded import EmbeddedStore
 from metricat_hub.store.embedded import Settings as StoreSettings
+from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
 
@@ -76,6 +77,8 @@ class Hub:
             self.store = EmbeddedStore.open(settings.data, _store_settings(settings))
             opened.callback(self.store.close)
             self.keys = KeyStore(settings.data, now)
+            self._batches = SequenceLog(settings.data)
+            opened.callback(self._batches.close)
             self.scrape_config = _scrape_config(settings)
             self.listener = listen(settings.listen)
             opened.callback(self.listener.close)
@@ -187,7 +190,7 @@ class Hub:
             interval=settings.interval,
             problems=lambda: tuple(self._problems.values()),
         )
-        routes = write.routes(SampleWriter(self.store))
+        routes = write.routes(SampleWriter(self.store), log=self._batches)
         return application(services, routes, SelfMetrics(self._samples), self.authenticator)
 
     def _targets(self) -> Targets:

@@ -9,6 +9,7 @@ from metricat_agent.exposition.model import Metrics, counter, gauge, single
 if TYPE_CHECKING:
     from metricat_agent.push.buffer import Buffer
 
+SCRAPES = counter("metricat_push_scrapes_total", "Number of scrapes that were buffered to be sent. Only with push.url.")
 SENT = counter(
     "metricat_push_sent_samples_total", "Number of samples that the receiver has stored. Only with push.url."
 )
@@ -27,13 +28,14 @@ LAST_SUCCESS = gauge(
     "metricat_push_last_success_timestamp_seconds",
     "Time of the last successful request, in seconds since 1970 (UTC); absent before the first. Only with push.url.",
 )
-FAMILIES = (SENT, DROPPED, FAILED, DISK_ERRORS, BYTES, SAMPLES, LAST_SUCCESS)
+FAMILIES = (SCRAPES, SENT, DROPPED, FAILED, DISK_ERRORS, BYTES, SAMPLES, LAST_SUCCESS)
 
 
 class PushState:
     """What the sender has done so far."""
 
     def __init__(self) -> None:
+        self.scrapes = 0
         self.sent = 0
         self.rejected = 0
         self.failed = 0
@@ -43,6 +45,7 @@ class PushState:
         """Return the metrics."""
         dropped = {"rejected": self.rejected, "buffer_full": 0, "too_old": 0, "damaged": 0, **buffer.dropped}
         found = [
+            single(SCRAPES, self.scrapes),
             single(SENT, self.sent),
             (DROPPED, [((reason,), number) for reason, number in dropped.items()]),
             single(FAILED, self.failed),

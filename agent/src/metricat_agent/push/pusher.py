@@ -86,6 +86,7 @@ class Pusher:
                 self._page = scrape()
                 for batch in self._encoder.encode(self._page, now):
                     self._buffer.put(batch)
+                self._state.scrapes += 1
             except Exception:  # noqa: BLE001 -- the next interval may succeed
                 _LOG.exception("push: cannot collect")
             self._after_push()

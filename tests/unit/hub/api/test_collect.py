@@ -187,6 +187,7 @@ def test_rate_is_that_of_any_minute() -> None:
         (json.dumps(batch(*[1] * 10_001)).encode(), "at most 10000"),
         (json.dumps(batch(timestamp="yesterday")).encode(), "timestamp"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_wrong_bodies_are_problems(hub: Hub, body: bytes, said: str) -> None:
     answer = hub.post(PATH, body)

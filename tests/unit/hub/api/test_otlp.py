@@ -130,12 +130,16 @@ def test_deeply_nested_values_are_rejected() -> None:
 
 
 def test_deeply_nested_json_and_extreme_times_are_rejected() -> None:
-    value: dict[str, Any] = {"stringValue": "x"}
-    for _ in range(400):
-        value = {"arrayValue": {"values": [value]}}
-    metric = {"name": "m", "gauge": {"dataPoints": [{**POINT, "attributes": [{"key": "a", "value": value}]}]}}
-    with pytest.raises(DecodeError, match=r"JSON|OTLP"):
-        decode(from_json(json.dumps(request(metric)).encode()))
+    metric = {"name": "m", "gauge": {"dataPoints": [{**POINT, "attributes": [{"key": "a", "value": "DEEP"}]}]}}
+    shallow = json.dumps(request(metric))
+    for depth in (50, 400, 100_000):
+        deep = '{"arrayValue":{"values":[' * depth + "{}" + "]}}" * depth
+        body = shallow.replace('"DEEP"', deep).encode()
+        if depth == 50:
+            decode(from_json(body))
+            continue
+        with pytest.raises(DecodeError, match=r"JSON|OTLP"):
+            decode(from_json(body))
     with pytest.raises(DecodeError, match="OTLP"):
         decode(request({"name": "m", "gauge": {"dataPoints": [{"timeUnixNano": "1" * 40}]}}))
 
