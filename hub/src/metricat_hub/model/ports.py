@@ -20,6 +20,10 @@ Tier: TypeAlias = Literal["raw", "1m", "1h"]
 """The resolution of stored samples: as received, or downsampled to one point a minute or an hour."""
 
 
+RESOLUTIONS: Mapping[Tier, int] = {"raw": 0, "1m": 60_000, "1h": 3_600_000}
+"""Milliseconds between two points of a tier; 0: as received."""
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """A label matcher of a selector. A regular expression matches the whole value (RE2's syntax)."""
@@ -54,7 +58,13 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a store returns for a selector: its series, and the coarsest tier that it used."""
+    """What a store returns for a selector: its series, and the coarsest tier that it used.
+
+    A point of a downsampled series has the time of its interval's end. An instant selector finds it for at least one
+    interval, so the store also returns points up to one interval before the start. Values are those that the function
+    of the hints needs: for `rate` and `increase` a counter without resets, for `count_over_time` how many samples each
+    point has, for the other `_over_time` functions their aggregate, else the last value.
+    """
 
     series: Sequence[Series]
     tier: Tier = "raw"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from metricat_hub.model.ports import Hints
+from metricat_hub.model.ports import RESOLUTIONS, Hints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ class Context:
     delayed_names: bool
     """Drop metric names at the end of the query only (Prometheus' feature `promql-delayed-name-removal`)."""
     _read: dict[tuple[object, ...], list[Series]] = field(default_factory=dict)
+    _resolutions: dict[int, int] = field(default_factory=dict)
+    """Milliseconds between the points of downsampled series, by the identity of a list in `_read`."""
 
     def select(  # noqa: PLR0913 # what a store should know
         self, matchers: Sequence[Matcher], start: int, end: int, *, step: int = 0, range_: int = 0, function: str = ""
@@ -48,7 +50,12 @@ class Context:
         self.usage.limits.check_series(len(found))
         self.usage.read(sum(len(series.times) for series in found))
         self._read[key] = found
+        self._resolutions[id(found)] = RESOLUTIONS[selection.tier]
         return found
+
+    def resolution(self, found: list[Series]) -> int:
+        """Return the milliseconds between two points of series that `select` returned; 0: raw samples."""
+        return self._resolutions.get(id(found), 0)
 
     def time(self, at: At) -> int | None:
         """Return the timestamp of an `@` modifier; None: the time of each evaluation."""

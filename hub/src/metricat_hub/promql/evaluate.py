@@ -125,6 +125,7 @@ class Evaluator:
             function=function,
         )
         self.context.usage.allocate(len(found), self.steps)
+        lookback = max(lookback, self.context.resolution(found))
         if node.modifier == "smoothed":
             return extended.smoothed(found, references, lookback), np.empty((0, 0))
         values = np.empty((len(found), self.steps))
@@ -160,7 +161,14 @@ class Evaluator:
             return vector.labels, vector.drops, columns, node.range
         assert isinstance(node, RangeSelector)  # noqa: S101 # the parser has checked the types
         found = self.range_series(node, function)
-        return [series.labels for series in found], [False] * len(found), without_stale(found), node.range
+        columns = without_stale(found)
+        if function == "count_over_time" and self.context.resolution(found):
+            # The value of a downsampled point is its number of samples.
+            columns = [
+                (np.repeat(times, values.astype(int)), np.repeat(values, values.astype(int)))
+                for times, values in columns
+            ]
+        return [series.labels for series in found], [False] * len(found), columns, node.range
 
     def range_series(self, node: RangeSelector, function: str) -> list[Series]:
         """Return the samples of a range selector, with staleness markers."""

@@ -50,6 +50,9 @@ def select(core: Core, matchers: Sequence[Matcher], start: int, end: int, hints:
             )
         layout = tiers.choose(hints, end - start, len(numbers))
         segments = plan(core.progress, layout, start, end)
+        if not hints.range and segments and segments[0].layout is not RAW:
+            # An instant selector also finds the point before the start.
+            segments = plan(core.progress, layout, start - segments[0].layout.resolution, end)
         return _Selector(core, segments, hints.function, labels).select(numbers)
     except sqlite3.Error as error:
         raise StoreUnavailableError(f"{core.folder}: cannot read the store: {error}. Retry later.") from error
