@@ -1,9 +1,9 @@
-"""`python -m metricat_tools bench agent [--scrapes N]`, `... bench operator [--nodes N ...]`, `... bench alerts`."""
+"""`python -m metricat_tools bench`, with `agent`, `operator`, `alerts` or `store`, and their options."""
 
 import argparse
 from collections.abc import Sequence
 
-from metricat_tools.bench import agent, alerts, operator
+from metricat_tools.bench import agent, alerts, operator, store
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -32,10 +32,15 @@ def main(arguments: Sequence[str]) -> None:
     simulated.add_argument("--drifts", type=int, default=500, help="random edits and deletions (default %(default)s)")
     simulated.add_argument("--idle", type=float, default=600, help="seconds without changes (default %(default)s)")
     commands.add_parser("alerts", help="precision and recall of the predictive alerts, on series with known problems")
+    embedded = commands.add_parser("store", help="the hub's embedded store: samples/s, bytes/sample, latency, memory")
+    embedded.add_argument("--hours", type=int, default=26, help="simulated hours of raw samples (default %(default)s)")
+    embedded.add_argument("--days", type=int, default=61, help="simulated days for the tier 1h (default %(default)s)")
     chosen = parser.parse_args(arguments)
     if chosen.command == "agent":
         agent.bench(chosen.scrapes, chosen.growth, same_collectors=chosen.same_collectors)
     elif chosen.command == "alerts":
         alerts.bench()
+    elif chosen.command == "store":
+        store.bench(chosen.hours, chosen.days)
     else:
         operator.bench(chosen.nodes, chosen.targets, chosen.drifts, chosen.idle)
