@@ -140,10 +140,10 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """Return a connection that only reads, also while another process writes.
 
     Raises:
-        StoreUnavailableError: there is no store, or its schema is another one.
+        StoreUnavailableError: no store exists, or its schema is another one.
     """
     if not path.exists():
-        raise StoreUnavailableError(f"{path}: there is no store. Check the data directory.")
+        raise StoreUnavailableError(f"{path}: no store exists here. Check the data directory.")
     try:
         connection = connect(path)
         connection.execute("PRAGMA query_only = ON")
@@ -234,7 +234,7 @@ class Readers:
                 self._idle.append(connection)
 
     def close(self) -> None:
-        """Close the connections that nobody borrows, and the others when they return."""
+        """Close the connections that no thread has borrowed, and the others when they return."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()

@@ -41,7 +41,7 @@ def check(folder: Path) -> Checked:
     """Read everything in the store, also while another process has it open.
 
     Raises:
-        StoreUnavailableError: there is no store that this program can read.
+        StoreUnavailableError: no store exists that this program can read.
     """
     damaged: list[str] = []
     chunks = batches = samples = 0
@@ -127,7 +127,7 @@ def compact(folder: Path) -> tuple[int, int]:
 
     Raises:
         StoreLockedError: another process has the store open.
-        StoreUnavailableError: there is no store, or no room for the copy.
+        StoreUnavailableError: no store exists, or the copy has no room.
     """
     path = folder / FILE
     open_for_reading(path).close()

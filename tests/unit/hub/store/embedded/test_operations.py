@@ -165,7 +165,7 @@ def test_command_exports_by_selector_and_time_and_imports(tmp_path: Path) -> Non
         run("import", "--data", tmp_path / "new", out)
     with pytest.raises(CommandError, match="not a selector"):
         run(*arguments[:-1], "1 + 1")
-    with pytest.raises(CommandError, match="there is no store"):
+    with pytest.raises(CommandError, match="no store exists here"):
         run("check", "--data", tmp_path / "absent")
 
 

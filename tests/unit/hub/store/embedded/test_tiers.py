@@ -173,7 +173,7 @@ def test_kind_follows_the_declared_type() -> None:
     assert {name: tiers.kind_of(name, declared) for name in kinds} == kinds
 
 
-def test_staleness_markers_are_no_points(tmp_path: Path) -> None:
+def test_staleness_markers_give_no_points(tmp_path: Path) -> None:
     clock = Clock(BEGIN + 4 * HOUR)
     store = open_store(tmp_path, clock)
     rows = [(BEGIN + 1, 1.0), (BEGIN + 2, float(STALE)), (BEGIN + HOUR, float(STALE))]
