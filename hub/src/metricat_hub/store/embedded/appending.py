@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.samples import Appended
 from metricat_hub.store.embedded import encoding
 from metricat_hub.store.embedded.chunks import SLICE, read_raw
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from metricat_hub.model.samples import Batch, Times, Values
     from metricat_hub.store.embedded.core import Core
+
+_MOST_HEADS = 4
+"""The store refuses samples while so many times more than `head_samples` wait for packing, so memory has a bound."""
+_SMALL_HEAD = 500_000
 
 
 def append(core: Core, batch: Batch, now: int, *, any_age: bool = False) -> Appended:
@@ -117,6 +122,12 @@ def _stored(core: Core, series: NDArray[np.int32], times: Times) -> tuple[NDArra
 def _store(core: Core, series: NDArray[np.int32], times: Times, values: Values) -> None:
     """Write sorted samples to the file, then to memory."""
     core.check_space()
+    waiting = core.head.samples + sum(len(run.series) for run in core.packing)
+    if waiting > _MOST_HEADS * max(core.settings.head_samples, _SMALL_HEAD):
+        raise StoreUnavailableError(
+            f"{core.folder}: {waiting} samples wait in memory to be packed. Retry later; if it persists, "
+            "the disk is too slow or fails."
+        )
     # Copies, because a caller may reuse its arrays.
     times, values = np.array(times, np.int64), np.array(values, np.float64)
     core.head_row = core.write("INSERT INTO head (data) VALUES (?)", [(encoding.encode_batch(series, times, values),)])

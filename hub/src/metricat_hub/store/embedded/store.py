@@ -82,7 +82,11 @@ class EmbeddedStore:
         core = self._core
         with core.mutex:
             core.check_open()
-            return appending.append(core, batch, core.clock())
+            try:
+                return appending.append(core, batch, core.clock())
+            except StoreUnavailableError:
+                core.rejected["unavailable"] += len(batch.series)
+                raise
 
     def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
         """Store the metadata of metrics, by metric name."""

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.ports import Hints
-from metricat_hub.model.samples import STALE
+from metricat_hub.model.samples import STALE, Batch
 from metricat_hub.store.embedded import Settings, encoding
 from metricat_hub.store.embedded.database import FILE
 from support.hub_store import (
@@ -112,6 +113,19 @@ def test_full_head_and_complete_windows_are_packed_when_due(tmp_path: Path) -> N
     assert store.maintain().packed_samples == 0
     clock.now += 1
     assert store.maintain().packed_samples == 1
+
+
+def test_samples_are_refused_while_too_many_wait_for_packing(tmp_path: Path) -> None:
+    clock = Clock(BEGIN + HOUR)
+    store = open_store(tmp_path, clock, Settings(head_samples=10))
+    number = store.resolve([NODES[0]])[0]
+    batch = Batch(np.full(2_000_001, number), BEGIN + np.arange(1, 2_000_002), np.ones(2_000_001))
+    assert store.append(batch).accepted == 2_000_001
+    with pytest.raises(StoreUnavailableError, match="2000001 samples wait in memory to be packed"):
+        write(store, {NODES[0]: [(BEGIN + HOUR, 1.0)]})
+    assert store.statistics().rejected_samples["unavailable"] == 1
+    store.maintain()
+    assert write(store, {NODES[0]: [(BEGIN + HOUR, 1.0)]}).accepted == 1
 
 
 def test_times_that_chunks_share_are_stored_once_and_removed_when_unused(tmp_path: Path) -> None:
