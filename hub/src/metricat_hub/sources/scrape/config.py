@@ -22,6 +22,8 @@ PROTOCOLS: dict[Protocol, str] = {
 """The media type of each format, in the order of preference."""
 DEFAULT_BODY_LIMIT = 16 * 1024 * 1024
 """Bytes. Prometheus has no limit by default; here an endless page must not use all memory of the process."""
+DEFAULT_SAMPLE_LIMIT = 100_000
+"""Of series, each of which costs memory, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Limits:
     """The scrape fails above a limit; 0: no limit."""
 
     body_size: int = DEFAULT_BODY_LIMIT
-    samples: int = 0
+    samples: int = DEFAULT_SAMPLE_LIMIT
     labels: int = 0
     label_name_length: int = 0
     label_value_length: int = 0

@@ -42,6 +42,8 @@ _AHEAD = 10 * 60_000
 _NUMBER_CHARACTERS = b"0123456789.eE+-NaInfity"
 _OTHER = frozenset({b"#", b""})
 """How comments and blank lines start."""
+_MOST_LINES = 5
+"""Lines for each known series, with comments."""
 _MOST_SHARED = 200_000
 _NO_SLOTS: Numbers = np.empty(0, dtype=np.int64)
 _NO_VALUES: Values = np.empty(0, dtype=np.float64)
@@ -159,12 +161,15 @@ class SeriesCache:
         """Return the samples of a page. An invalid page returns an error, and makes all series stale."""
         if not page:
             return Reading(stale=self._replace_previous(_NO_SLOTS))
-        lines = page.split(b"\n")
-        return (
-            self._read_same_layout(lines, openmetrics=openmetrics)
-            or self._read_known_lines(lines, openmetrics=openmetrics, now=now)
-            or self._read_all(page, openmetrics=openmetrics, now=now)
-        )
+        reading = None
+        # Each line is an object. A page with many more lines than known series is read without splitting it.
+        if page.count(b"\n") <= _MOST_LINES * (len(self._slots) + 1000):
+            lines = page.split(b"\n")
+            reading = self._read_same_layout(lines, openmetrics=openmetrics) or self._read_known_lines(
+                lines, openmetrics=openmetrics, now=now
+            )
+            del lines
+        return reading or self._read_all(page, openmetrics=openmetrics, now=now)
 
     def fail(self, error: str) -> Reading:
         """Return the reading of a scrape without a page: all series become stale."""

@@ -9,6 +9,7 @@ import pytest
 
 from metricat_hub.sources.scrape.config import (
     DEFAULT_BODY_LIMIT,
+    DEFAULT_SAMPLE_LIMIT,
     Authorization,
     BasicAuth,
     Credentials,
@@ -107,10 +108,10 @@ scrape_configs:
     )
 
 
-def test_defaults_are_those_of_prometheus_but_the_body_limit(tmp_path: Path) -> None:
+def test_defaults_are_those_of_prometheus_but_two_limits(tmp_path: Path) -> None:
     job = read_job(tmp_path, "")
     assert (job.scrape_interval, job.scrape_timeout) == (60_000, 10_000)
-    assert job.limits == Limits(DEFAULT_BODY_LIMIT)
+    assert job.limits == Limits(DEFAULT_BODY_LIMIT, DEFAULT_SAMPLE_LIMIT)
     assert read_job(tmp_path, "  scrape_interval: 5s").scrape_timeout == 5_000
 
 

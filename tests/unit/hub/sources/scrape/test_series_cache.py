@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -241,3 +242,17 @@ def test_sample_of_a_line_is_what_the_parser_finds() -> None:
     with pytest.raises(PageError):
         list(parse(b"a\n", openmetrics=False))
     assert list(parse(b"a 1\n", openmetrics=False)) == [Sample(b"a", 1.0, None, b"")]
+
+
+def test_a_page_with_far_more_lines_than_series_is_not_split() -> None:
+    reader = Reader(limits=Limits())
+    reader.read("a 1\n")
+    tracemalloc.start()
+    page = "a 1\n" * 1_000_000
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    _, _, reading = reader.read(page)
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    assert (reading.total, reading.added, len(reading.slots)) == (1_000_000, 1_000_000, 1)
+    assert peak < 40 * 1024 * 1024
