@@ -9,6 +9,7 @@ import yaml
 
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config.flags import all_options
+from metricat_hub.config.options import HUB
 from support.paths import CHART, DOCS, ROOT
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
@@ -110,7 +111,7 @@ def test_make_targets_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", CURRENT, ids=name)
 def test_agent_flags_exist(page: Path) -> None:
     text = page.read_text().replace("collector.NAME", "")
-    flags = {option.name for option in all_options(COLLECTORS)}
+    flags = {option.name for option in (*all_options(COLLECTORS), *HUB.options.values())}
     examples = {f"collector.{example}" for example in re.findall(r'^    name = "(\w+)"$', text, re.MULTILINE)}
     assert set(_FLAG.findall(text)) - flags - examples == set()
 

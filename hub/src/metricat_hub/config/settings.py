@@ -103,7 +103,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
     _check_store(raw)
     if not settings.is_loopback and not settings.insecure and not settings.web_config:
         raise raw.get("listen").error(
-            f"other machines can reach {listen}, and there is no TLS; give a certificate with --web.config.file, "
+            f"other machines can reach {listen}, and TLS is not configured; give a certificate with --web.config.file, "
             "or listen on 127.0.0.1, or accept it with --insecure"
         )
     return settings

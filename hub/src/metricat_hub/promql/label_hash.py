@@ -38,8 +38,8 @@ def _rotated(value: int, bits: int) -> int:
     return ((value << bits) | (value >> (64 - bits))) & _MASK
 
 
-def _round(state: int, lane: int) -> int:
-    return _rotated((state + lane * _P2) & _MASK, 31) * _P1 & _MASK
+def _round(state: int, word: int) -> int:
+    return _rotated((state + word * _P2) & _MASK, 31) * _P1 & _MASK
 
 
 def xxh64(data: bytes) -> int:
@@ -49,8 +49,8 @@ def xxh64(data: bytes) -> int:
         states = [(_P1 + _P2) & _MASK, _P2, 0, -_P1 & _MASK]
         while position + 32 <= length:
             for index in range(4):
-                lane = int.from_bytes(data[position + 8 * index : position + 8 * index + 8], "little")
-                states[index] = _round(states[index], lane)
+                word = int.from_bytes(data[position + 8 * index : position + 8 * index + 8], "little")
+                states[index] = _round(states[index], word)
             position += 32
         value = sum(_rotated(state, bits) for state, bits in zip(states, (1, 7, 12, 18), strict=True)) & _MASK
         for state in states:

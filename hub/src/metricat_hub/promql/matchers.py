@@ -99,7 +99,7 @@ def expanded(template: str, match: Any) -> str:
 
 
 def _reference(template: str, dollar: int) -> tuple[str, int]:
-    """Return the name after a dollar, and the offset behind it; the offset behind the dollar if it is no reference."""
+    """Return the name after a dollar and the offset behind it; without a name, the offset behind the dollar."""
     start = dollar + 1
     if template.startswith("$", start):
         return "", start + 1

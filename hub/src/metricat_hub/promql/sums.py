@@ -24,7 +24,7 @@ class Sum:
     high: Values
     low: Values
     special: Values | None = None
-    """The sum of the terms that are not finite, 0 where there are none; None: all terms are finite."""
+    """The sum of the terms that are not finite, 0 without such terms; None: all terms are finite."""
 
     def overflowed(self) -> Mask:
         """Return where the sum of the finite terms is above the greatest float64. It must be computed in order."""

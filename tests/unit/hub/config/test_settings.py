@@ -97,7 +97,7 @@ def test_password_in_the_store_url_is_not_shown() -> None:
 @pytest.mark.parametrize("listen", [":8428", "0.0.0.0:8428", "[::]:8428", "192.0.2.1:8428", "example.org:80"])
 def test_listening_beyond_loopback_needs_tls_or_a_flag(listen: str) -> None:
     message = refused(f"--listen={listen}")
-    assert message.startswith(f"--listen={listen}: other machines can reach {listen}, and there is no TLS")
+    assert message.startswith(f"--listen={listen}: other machines can reach {listen}, and TLS is not configured")
     assert "--web.config.file" in message
     assert "--insecure" in message
     assert load(f"--listen={listen}", "--insecure").listen.port

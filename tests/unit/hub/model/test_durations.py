@@ -27,7 +27,7 @@ def test_duration(text: str, milliseconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "s", "1.5s", "-1s", "1s1m", "1 m", "٣s", "999999999y"])
-def test_other_texts_are_no_durations(text: str) -> None:
+def test_other_text_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="use for example"):
         parse_duration(text)
 

@@ -33,7 +33,7 @@ class AgentProcess:
     def __init__(
         self, node: str, arguments: Sequence[str], environment: Mapping[str, str], first_delay: float = _FIRST_DELAY
     ) -> None:
-        """`node` is the node's name, `arguments` are flags of the agent besides its address."""
+        """`node` is the node's name, `arguments` are flags of the agent in addition to its address."""
         self.address = f"127.0.0.1:{_free_port()}"
         self._arguments = (f"--web.listen-address={self.address}", *arguments)
         self._environment = {**environment, "NODE_NAME": node}

@@ -226,7 +226,7 @@ class Client:
             redirects: whether to follow redirects.
 
         Raises:
-            FetchError: there is no usable response.
+            FetchError: the target did not send a usable response.
         """
         if self._prepared is None or self._prepared[0] != (url, credentials):
             self._prepared = (url, credentials), _request(url, headers, credentials, server_name)

@@ -28,7 +28,7 @@ _SHOWN = 200
 
 @dataclass(slots=True)
 class Columns:
-    """The samples of a body as parallel columns, and what the body has beside them."""
+    """The samples of a body as parallel columns, and the other contents of the body."""
 
     keys: list[Key]
     times: Times

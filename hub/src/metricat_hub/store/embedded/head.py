@@ -101,7 +101,7 @@ class Head:
 def pick(
     runs: Sequence[Run], numbers: NDArray[np.int32], start: int, end: int
 ) -> tuple[NDArray[np.int32], Times, Values] | None:
-    """Return the samples of some series from start to end, sorted; None: there are none.
+    """Return the samples of some series from start to end, sorted; None without samples.
 
     Args:
         runs: where to search.

@@ -59,7 +59,7 @@ def kind_of(name: str, metadata: Mapping[str, Metadata]) -> Kind:
 
 @np.errstate(all="ignore")
 def downsample(times: Times, values: Values, kind: Kind, previous: float | None, resolution: int = MINUTE) -> Chunk:
-    """Return one point for each interval with samples, at the interval's end. Staleness markers are no samples.
+    """Return a point for each interval with samples, at its end. Staleness markers do not count as samples.
 
     Args:
         times: the times of the samples, ascending.
