@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
 from metricat_agent.config.hints import nearest
 from metricat_agent.config.yaml_text import Node, YamlError, read_file
 from metricat_hub.model.durations import parse_duration, parse_size
-from metricat_hub.model.errors import HubError
-from metricat_hub.model.regex import RegexError
+from metricat_hub.model.errors import HubError, InvalidQueryError
 from metricat_hub.sources.scrape.config import (
     PROTOCOLS,
     Authorization,
@@ -426,8 +425,8 @@ def _rules(section: _Section, key: str) -> tuple[Rule, ...]:
                 target_label=inner.text("target_label"),
                 replacement=inner.text("replacement") if "replacement" in given else plain.replacement,
             )
-        except RegexError as error:
-            inner.fail("regex", f"{error}; correct it")
+        except InvalidQueryError as error:
+            inner.fail("regex", str(error))
         if problem := check(rule):
             inner.fail("action", problem)
         found.append(rule)

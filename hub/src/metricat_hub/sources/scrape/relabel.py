@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from metricat_hub.model.regex import compile_anchored
+from metricat_hub.promql.matchers import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,11 +45,11 @@ class Rule:
     modulus: int = 0
     target_label: str = ""
     replacement: str = "$1"
-    compiled: re.Pattern[str] = field(init=False, repr=False, compare=False)
+    compiled: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Compile the expression; raise `model.regex.RegexError` if it is not valid."""
-        object.__setattr__(self, "compiled", compile_anchored(self.regex))
+        """Compile the expression; raise `InvalidQueryError` if it is not valid."""
+        object.__setattr__(self, "compiled", compiled(self.regex))
 
 
 def relabel(labels: dict[str, str], rules: Iterable[Rule]) -> bool:
@@ -78,7 +78,7 @@ def _replace(rule: Rule, labels: dict[str, str]) -> bool:
     return True
 
 
-def _expanded(found: re.Match[str], template: str) -> str:
+def _expanded(found: Any, template: str) -> str:
     """Return the template with its references replaced. An unknown group is empty, as in Go."""
     if "$" not in template:
         return template
@@ -109,7 +109,7 @@ def _map(rule: Rule, labels: dict[str, str]) -> bool:
     return True
 
 
-def _filter(labels: dict[str, str], matching: re.Pattern[str], *, keep: bool) -> bool:
+def _filter(labels: dict[str, str], matching: Any, *, keep: bool) -> bool:
     for name in [name for name in labels if bool(matching.fullmatch(name)) is not keep]:
         del labels[name]
     return True

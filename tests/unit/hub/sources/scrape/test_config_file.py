@@ -190,7 +190,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         (
             "relabel_configs: [{regex: '(?=a)', target_label: b}]",
             "line 3: scrape_configs[0].relabel_configs[0].regex: invalid regular expression '(?=a)': "
-            "RE2 has no group of this kind at character 1; correct it",
+            "invalid perl operator: (?=. Write it in RE2's syntax, which has no look-around, backreferences or possessive quantifiers.",
         ),
         (
             "relabel_configs: [{replacement: a}]",
