@@ -231,13 +231,13 @@ def count_values(vector: Vector, node: Aggregate, label: str) -> Vector:
     """Return how many series of each group have each value; the value becomes a label."""
     steps = vector.values.shape[1]
     counts: dict[Labels, Values] = {}
-    texts: dict[float, str] = {}
     for row, labels in enumerate(vector.labels):
         values, present = vector.values[row], vector.present[row]
-        found, inverse = np.unique(values[present], return_inverse=True)
+        # By bits: -0 and 0 are different values here.
+        found, inverse = np.unique(values[present].view(np.int64), return_inverse=True)
         columns = np.flatnonzero(present)
-        for index, value in enumerate(found.tolist()):
-            text = texts.get(value) or texts.setdefault(value, number_text(value))
+        for index, value in enumerate(found.view(np.float64).tolist()):
+            text = number_text(value)
             key = _value_group(changed(labels, label, text), node, label)
             counts.setdefault(key, np.zeros(steps))[columns[inverse == index]] += 1
     if not counts:
