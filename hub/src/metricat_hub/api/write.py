@@ -70,7 +70,7 @@ def _remote_write_route(writer: SampleWriter, receiver: Receiver) -> Route:
 
 
 def _remote_write(writer: SampleWriter, data: bytes, *, is_version_2: bool) -> Response:
-    columns = decode_2(data) if is_version_2 else decode_1(data, writer.known())
+    columns = decode_2(data, writer.symbols) if is_version_2 else decode_1(data, writer.known())
     written = writer.write(columns)
     headers = {**_NOTHING_WRITTEN, _WRITTEN.format("Samples"): str(written.stored)}  # our agent reads it in 1.0 too
     if reasons := _reasons(columns, written):

@@ -11,6 +11,7 @@ import numpy as np
 from metricat_hub.model import labels as model_labels
 from metricat_hub.model.samples import Batch
 from metricat_hub.sources.write.errors import InvalidSeriesError
+from metricat_hub.sources.write.remote_write import Symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,8 @@ class SampleWriter:
         self._cache_bytes = cache_bytes
         self._cache = _Cache(store.generation)
         self._metadata: dict[str, Metadata] = {}
+        self.symbols = Symbols()
+        """Of the decoder of remote write 2.0, so that the keys of all its requests are equal for equal series."""
 
     def known(self) -> dict[Key, int]:
         """Return the cached series by key, for the fast path of the decoder. Do not change it."""

@@ -7,6 +7,8 @@ of a series that the caller has seen: the bytes of version 1.0 and the texts of 
 
 from __future__ import annotations
 
+import itertools
+import threading
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import numpy as np
@@ -27,7 +29,7 @@ from metricat_hub.sources.write.protobuf import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Mapping
 
     from numpy.typing import NDArray
 
@@ -44,6 +46,10 @@ Timestamps from 2^35 to 2^42 milliseconds (1971 to 2109) have six bytes.
 """
 _ZERO = bytes(8)
 K = TypeVar("K")
+_SYMBOL_BYTES = 150
+"""Memory of a symbol beyond its text."""
+_MARK = -1
+"""The first number of a key of version 2.0. No key of version 1.0 begins with its bytes."""
 
 
 def decode_1(data: bytes, known: Container[Key]) -> Columns:
@@ -53,9 +59,47 @@ def decode_1(data: bytes, known: Container[Key]) -> Columns:
     return decoder.columns()
 
 
-def decode_2(data: bytes) -> Columns:
-    """Return the samples of an `io.prometheus.write.v2.Request`."""
-    return _Version2().request(data)
+def decode_2(data: bytes, symbols: Symbols | None = None) -> Columns:
+    """Return the samples of an `io.prometheus.write.v2.Request`. Requests that share ``symbols`` have equal keys."""
+    return _Version2(symbols or Symbols()).request(data)
+
+
+class Symbols:
+    """Numbers of texts across requests, so that the numbers of its labels identify a series. Thread-safe.
+
+    A number is never used for another text, also after the symbols above the limit were removed.
+    """
+
+    def __init__(self, most_bytes: int = 16 << 20) -> None:
+        self._most_bytes = most_bytes
+        self._numbers: dict[bytes, int] = {}
+        self._next = 1
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def numbers(self, texts: list[bytes]) -> list[int]:
+        """Return the number of each text; 0 for one that is not valid UTF-8."""
+        with self._lock:
+            if self._bytes > self._most_bytes:
+                self._numbers, self._bytes = {}, 0
+            known = self._numbers
+            found = list(map(known.get, texts))
+            for index in [index for index, number in enumerate(found) if number is None]:
+                symbol = texts[index]
+                if symbol not in known:
+                    known[symbol] = self._next if _is_utf8(symbol) else 0
+                    self._next += 1
+                    self._bytes += len(symbol) + _SYMBOL_BYTES
+                found[index] = known[symbol]
+            return cast("list[int]", found)
+
+
+def _is_utf8(symbol: bytes) -> bool:
+    try:
+        symbol.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Samples(Generic[K]):
@@ -202,7 +246,8 @@ def _labels_1(key: Key) -> Labels:
 class _Version2:
     """Decodes references of all series at once with numpy: they are most of a request."""
 
-    def __init__(self) -> None:
+    def __init__(self, symbols: Symbols) -> None:
+        self._all = symbols
         self._samples: _Samples[int] = _Samples()
         """With the position of the series as key."""
         self._refs: list[bytes] = []
@@ -210,7 +255,7 @@ class _Version2:
         self._histograms = self._exemplars = 0
         self._empty: list[int] = []
         """The series that have neither a sample nor a histogram."""
-        self._symbols: list[str | None] = []
+        self._symbols: list[bytes] = []
         self._metadata_of: list[tuple[int, bytes]] = []
         """Metadata as bytes, and the position of its series."""
 
@@ -235,7 +280,7 @@ class _Version2:
             at = stop
         if symbols and symbols[0]:
             raise DecodeError("the first symbol is not empty")
-        self._symbols = [_decoded(symbol) for symbol in symbols]
+        self._symbols = symbols
         return self._columns()
 
     def _usual_series(self, data: bytes, begin: int, end: int) -> bool:
@@ -296,61 +341,81 @@ class _Version2:
             self._empty.append(series)
 
     def _columns(self) -> Columns:
-        keys, invalid = self._keys()
+        flat, counts = _unpacked(self._refs)
+        numbers = np.array([*self._all.numbers(self._symbols), 0], dtype=np.int64)
+        flat = np.minimum(flat, len(self._symbols))
+        stops = np.cumsum(counts)
+        starts = stops - counts
+        invalid = self._invalid_series(numbers[flat] == 0, counts, stops)
+        marked = np.insert(numbers[flat], starts, _MARK).tobytes()
+        bounds = (8 * (np.concatenate(([0], stops)) + np.arange(len(counts) + 1))).tolist()
+        keys = [marked[begin:end] for begin, end in itertools.pairwise(bounds)]
         for series in self._empty:
-            invalid.setdefault(series, f"series without a sample: {keys[series][:20]}")
+            labels = [self._text(ref) for ref in flat[starts[series] : stops[series]][:20].tolist()]
+            invalid.setdefault(series, f"series without a sample: {labels}")
         positions, times, values = self._samples.columns()
         if not invalid.keys().isdisjoint(positions):
             kept = [index for index, series in enumerate(positions) if series not in invalid]
             positions, times, values = [positions[index] for index in kept], times[kept], values[kept]
-        metadata: dict[str, Metadata] = {}
-        for encoded, name in {(encoded, _name(keys[series])): None for series, encoded in self._metadata_of}:
-            if name and name not in metadata and encoded:
-                metadata[name] = self._decoded_metadata(encoded)
+        texts = dict(zip(numbers.tolist(), self._symbols, strict=False))
         return Columns(
             [keys[series] for series in positions],
             times,
             values,
-            _labels_2,
-            metadata,
+            lambda key: _labels_2(texts, key),
+            self._all_metadata(flat, starts, counts),
             self._histograms,
             self._exemplars,
             list(invalid.values()),
         )
 
-    def _keys(self) -> tuple[list[tuple[str, ...]], dict[int, str]]:
-        """Return names and values of each series in turn, and the reasons of invalid series by position."""
-        flat, counts = _unpacked(self._refs)
-        symbols = self._symbols
-        beyond = len(symbols)
+    def _invalid_series(
+        self, wrong: NDArray[np.bool_], counts: NDArray[np.int64], stops: NDArray[np.int64]
+    ) -> dict[int, str]:
+        """Return the reasons of series with invalid references, by position; ``wrong`` marks references."""
         invalid: dict[int, str] = {}
-        texts = list(map([*symbols, None].__getitem__, np.minimum(flat, beyond).tolist()))
-        keys: list[tuple[str, ...]] = []
-        at = 0
-        for series, count in enumerate(counts):
-            key = tuple(texts[at : at + count])
-            at += count
-            if count % 2 or count > 2 * MAX_LABELS:
-                invalid[series] = f"{count} label references: an odd number, or above {2 * MAX_LABELS}"
-            elif None in key:
-                invalid[series] = f"a label reference is beyond the {beyond} symbols, or a symbol is not valid UTF-8"
-            keys.append(cast("tuple[str, ...]", key))
-        return keys, invalid
+        for series in np.unique(np.searchsorted(stops, np.flatnonzero(wrong), side="right")).tolist():
+            invalid[series] = (
+                f"a label reference is beyond the {len(self._symbols)} symbols, or a symbol is not valid UTF-8"
+            )
+        for series in np.flatnonzero((counts % 2 != 0) | (counts > 2 * MAX_LABELS)).tolist():
+            invalid[series] = f"{counts[series]} label references: an odd number, or above {2 * MAX_LABELS}"
+        return invalid
+
+    def _all_metadata(
+        self, flat: NDArray[np.int64], starts: NDArray[np.int64], counts: NDArray[np.int64]
+    ) -> dict[str, Metadata]:
+        """Return the metadata by metric name. The labels are sorted, so the name comes first."""
+        found: dict[str, Metadata] = {}
+        seen: set[tuple[int, bytes]] = set()
+        for series, encoded in self._metadata_of:
+            if counts[series] < 2:
+                continue
+            name_ref = int(flat[starts[series] + 1])
+            if (name_ref, encoded) in seen:
+                continue
+            seen.add((name_ref, encoded))
+            name = self._text(name_ref)
+            if name and name not in found and self._text(int(flat[starts[series]])) == "__name__":
+                found[name] = self._decoded_metadata(encoded)
+        return found
+
+    def _text(self, ref: int) -> str:
+        """Return a symbol; empty for a reference beyond the symbols."""
+        return self._symbols[ref].decode("utf-8", "replace") if ref < len(self._symbols) else ""
 
     def _decoded_metadata(self, data: bytes) -> Metadata:
         """Return the metadata; references beyond the symbols count as empty."""
         refs = {number: varint(data, at)[0] for number, kind, at, _ in fields(data, 0, len(data)) if kind == VARINT}
-        help_text, unit = (
-            self._symbols[ref] or "" if (ref := refs.get(number, 0)) < len(self._symbols) else "" for number in (3, 4)
-        )
+        help_text, unit = self._text(refs.get(3, 0)), self._text(refs.get(4, 0))
         return Metadata(_TYPES_1.get(refs.get(1, 0), "unknown"), help_text, unit)
 
 
-def _unpacked(parts: list[bytes]) -> tuple[NDArray[np.int64], list[int]]:
+def _unpacked(parts: list[bytes]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the numbers of packed lists of varints below 2^32, one list after the other, and each list's length."""
     data = np.frombuffer(b"".join(parts), dtype=np.uint8)
     if not len(data):
-        return np.zeros(0, dtype=np.int64), [0] * len(parts)
+        return np.zeros(0, dtype=np.int64), np.zeros(len(parts), dtype=np.int64)
     last = data < 0x80
     stops = np.cumsum([len(part) for part in parts])
     ends_before = np.concatenate(([0], np.cumsum(last)))
@@ -362,23 +427,11 @@ def _unpacked(parts: list[bytes]) -> tuple[NDArray[np.int64], list[int]]:
     if shift.max() > 4:
         raise DecodeError("a label reference has more than 5 bytes")
     numbers = np.add.reduceat((data & 0x7F).astype(np.int64) << (7 * shift), begins)
-    return numbers, counts.tolist()
+    return numbers, counts
 
 
-def _name(key: tuple[str, ...]) -> str:
-    """Return the metric name of names and values in turn; empty without one."""
-    if key[:1] == ("__name__",):
-        return key[1] if len(key) > 1 else ""
-    return dict(zip(key[::2], key[1::2], strict=False)).get("__name__", "")
-
-
-def _decoded(symbol: bytes) -> str | None:
-    try:
-        return symbol.decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _labels_2(key: Key) -> Labels:
-    texts = cast("tuple[str, ...]", key)
-    return checked(zip(texts[::2], texts[1::2], strict=True))
+def _labels_2(texts: Mapping[int, bytes], key: Key) -> Labels:
+    """Return the labels of a series from the numbers of its symbols."""
+    numbers = np.frombuffer(cast("bytes", key), dtype=np.int64)[1:].tolist()
+    found = [texts[number].decode() for number in numbers]
+    return checked(zip(found[::2], found[1::2], strict=True))

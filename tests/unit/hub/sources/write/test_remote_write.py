@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from metricat_hub.model.metadata import Metadata
 from metricat_hub.sources.write.decompression import decompressed
 from metricat_hub.sources.write.errors import DecodeError, InvalidSeriesError, TooLargeError
-from metricat_hub.sources.write.remote_write import decode_1, decode_2
+from metricat_hub.sources.write.remote_write import Symbols, decode_1, decode_2
 from support.remote_write import Sent, message, request_1, request_2, scalar, snappy, varint
 
 if TYPE_CHECKING:
@@ -249,3 +249,21 @@ def test_gzip_is_decompressed_within_the_limit() -> None:
     for broken in (b"x", body[:-1], body + b"x"):
         with pytest.raises(DecodeError, match="gzip"):
             decompressed(broken, 1000, "gzip")
+
+
+def test_requests_that_share_symbols_have_equal_keys_for_equal_series() -> None:
+    symbols = Symbols()
+    one, two = Sent([("__name__", "a"), ("x", "1")], [(NOW, 1.0)]), Sent([("__name__", "b")], [(NOW, 1.0)])
+    [key] = decode_2(request_2([one]), symbols).keys
+    assert decode_2(request_2([two, one]), symbols).keys[1] == key
+    assert key not in decode_1(request_1([one, two]), ()).keys
+
+
+def test_symbols_above_the_limit_are_removed_and_their_numbers_never_used_again() -> None:
+    symbols = Symbols(most_bytes=1000)
+    seen: set[int] = set()
+    for number in range(100):
+        [found] = symbols.numbers([f"text {number}".encode()])
+        assert found not in seen
+        seen.add(found)
+        assert len(symbols._numbers) < 10
