@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ def listen(address: Address) -> socket.socket:
             family = socket.AF_INET
         return socket.create_server((address.ip, address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=dual)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise ListenError(f"cannot listen on {address}: {why}. Choose another address with --listen.") from error
 
 

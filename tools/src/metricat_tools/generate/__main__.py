@@ -20,6 +20,8 @@ from metricat_tools.generate import (
     dashboards,
     fields,
     golden,
+    hub_api,
+    hub_settings,
     measures,
     operator_rules,
     package_diagram,
@@ -64,6 +66,8 @@ def generate() -> None:
     _write(ROOT / "docs" / "reference" / "agent-metrics.md", agent_metrics.page(COLLECTORS))
     _write(ROOT / "docs" / "reference" / "cli.md", cli.page())
     _write(ROOT / "hub" / "src" / "metricat_hub" / "model" / "measure_expressions.py", measures.text())
+    _write(ROOT / "docs" / "reference" / "hub-settings.md", hub_settings.page())
+    _write(ROOT / "docs" / "reference" / "hub-api.md", hub_api.page())
     inhibitions = ROOT / "docs" / "alertmanager.md"
     _write(inhibitions, alertmanager.page(inhibitions.read_text()))
     architecture = ROOT / "docs" / "architecture.md"

@@ -1,0 +1,186 @@
+"""The programs `metricat up` and `metricat hub`: start, stop, the lock, keys, TLS, and wrong settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import ssl
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support import hub_process
+from support.certificates import self_signed
+from support.hub_process import send
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def metricat(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    """Run a command to its end; return its status, its output and its errors."""
+    done = subprocess.run(
+        hub_process.command(*arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **(environment or {})},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def eventually(condition: object, seconds: float = 30) -> bool:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def test_up_measures_restarts_its_agent_and_ends_with_it(tmp_path: Path) -> None:
+    with hub_process.running(tmp_path / "data", "--server.id=web-1", subcommand=("up",)) as hub:
+        assert eventually(lambda: bool(hub.get("/api/v1/query", query="node_load1").json["data"]["result"]))
+        [found] = hub.get("/api/v1/query", query="up").json["data"]["result"]
+        assert found["metric"] == {
+            "__name__": "up",
+            "job": "metricat",
+            "instance": "web-1",
+            "namespace": "local",
+            "node": "web-1",
+            "pool": "default",
+            "service": "metricat",
+        }
+        [node] = hub.get("/api/nodes").json["data"]
+        assert (node["node"], node["status"]) == ("web-1", "up")
+        [agent] = children(hub.process.pid)
+        os.kill(agent, signal.SIGKILL)
+        assert eventually(lambda: children(hub.process.pid) not in ([], [agent]))
+        [agent] = children(hub.process.pid)
+        status, output, error = metricat("up", f"--data={tmp_path / 'data'}", "--listen=127.0.0.1:0")
+        assert (status, output) == (1, "")
+        assert str(hub.process.pid) in error
+        hub.process.send_signal(signal.SIGINT)
+        assert hub.process.wait(30) == 0
+        assert not is_running(agent)
+    with hub_process.running(tmp_path / "data") as again:
+        assert again.key == ""
+        assert send(f"{again.url}/readyz").status == 200
+        assert again.get("/api/status").status == 401
+
+
+def test_killed_hub_leaves_no_agent(tmp_path: Path) -> None:
+    with hub_process.running(tmp_path, subcommand=("up",)) as hub:
+        assert eventually(lambda: len(children(hub.process.pid)) == 1)
+        [agent] = children(hub.process.pid)
+        hub.process.kill()
+        hub.process.wait()
+        assert eventually(lambda: not is_running(agent))
+
+
+def test_keys_are_created_and_revoked_while_the_hub_runs(tmp_path: Path) -> None:
+    with hub_process.running(tmp_path) as hub:
+        data = f"--data={tmp_path}"
+        status, output, _ = metricat("hub", data, "keys", "create", "--label=grafana", "--expires=90d")
+        assert status == 0
+        hub.key = output.strip()
+        assert hub.get("/api/status").status == 200
+        denied = hub.post("/api/v1/write", b"")
+        assert (denied.status, "lacks the scope write" in denied.json["detail"]) == (403, True)
+        identifier = hub.key.split("_")[1]
+        _, output, _ = metricat("hub", data, "keys", "list")
+        assert f"{identifier}  grafana    read    active" in output
+        assert hub.key not in output
+        assert metricat("hub", data, "keys", "revoke", identifier)[1] == f"The key {identifier} (grafana) is revoked.\n"
+        assert eventually(lambda: hub.get("/api/status").status == 401, 10)
+
+
+def test_tls_and_users_of_the_web_config_file(tmp_path: Path) -> None:
+    self_signed(tmp_path, "tls")
+    config = tmp_path / "web.yaml"
+    config.write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
+    with hub_process.running(tmp_path / "data", f"--web.config.file={config}") as hub:
+        assert hub.url.startswith("https://127.0.0.1:")
+        context = ssl.create_default_context(cafile=str(tmp_path / "tls.crt"))
+        url = hub.url.replace("127.0.0.1", "localhost")
+        assert send(f"{url}/api/status", headers=hub.authorization, context=context).status == 200
+        assert send(f"{url}/api/status", context=context).status == 401
+        with pytest.raises(OSError, match=r"Connection reset|closed|Remote end"):
+            send(url.replace("https", "http"))
+        self_signed(tmp_path, "tls")  # a renewed certificate
+        renewed = ssl.create_default_context(cafile=str(tmp_path / "tls.crt"))
+        assert send(f"{url}/healthz", context=renewed).status == 200
+
+
+def test_requests_without_a_key_only_if_set(tmp_path: Path) -> None:
+    with hub_process.running(tmp_path, "--access.anonymous-loopback") as hub:
+        assert send(f"{hub.url}/api/status").status == 200
+        assert send(f"{hub.url}/api/status", headers={"X-Forwarded-For": "192.0.2.1"}).status == 401
+        assert send(f"{hub.url}/api/status", headers={"Host": "attacker.example"}).status == 401
+
+
+def test_own_targets_are_scraped_and_a_changed_file_is_used(tmp_path: Path) -> None:
+    config = tmp_path / "hub.yaml"
+    job = "job_name: a, static_configs: [{targets: ['127.0.0.1:9']}]"
+    config.write_text(f"collect.interval: 1s\nscrape_configs: [{{{job}}}]\n")
+    with hub_process.running(tmp_path / "data", f"--config.file={config}") as hub:
+
+        def pools() -> list[str]:
+            return [one["scrapePool"] for one in hub.get("/api/v1/targets").json["data"]["activeTargets"]]
+
+        assert eventually(lambda: pools() == ["a"])
+        [target] = hub.get("/api/v1/targets").json["data"]["activeTargets"]
+        assert target["scrapeInterval"] == "1s"
+        config.write_text(config.read_text().replace("job_name: a", "job_name: b"))
+        assert eventually(lambda: pools() == ["b"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["--listen=0.0.0.0:1"], {}, "--listen=0.0.0.0:1: other machines can reach 0.0.0.0:1, and there is no TLS;"),
+        (["--collect.interval=fast"], {}, "--collect.interval=fast: invalid duration 'fast'; use for example"),
+        ([], {"COLLECT_INTERVAL": "0"}, "COLLECT_INTERVAL=0: "),
+        ([], {"DB_CONNECTION": "postgresql://a:secret@b"}, "DB_CONNECTION: postgresql is not a store that this"),
+        ([], {"SERVER_ID": "a b"}, "SERVER_ID=a b: not a name; write letters, digits and ._- only"),
+        (["--query.timeout=0"], {}, "--query.timeout=0: too short; write for example 2m"),
+        (["--store.max-size=1"], {}, "--store.max-size=1: invalid size '1'; use for example 512MB or 20GB"),
+        (["--config.file=/nowhere"], {}, "--config.file=/nowhere: cannot be read: No such file or directory;"),
+        (["--web.config.file=/nowhere"], {}, "--web.config.file=/nowhere: cannot be read: No such file or directory"),
+        (["--lisen=:1"], {}, "unrecognized argument --lisen; did you mean --listen?"),
+        (["--data=/dev/null/x"], {}, "/dev/null/x"),
+    ],
+)
+def test_wrong_settings_name_value_and_remedy(
+    arguments: list[str], environment: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    data = [] if arguments[:1] == ["--data=/dev/null/x"] else [f"--data={tmp_path}"]
+    status, output, error = metricat("hub", *data, *arguments, environment=environment)
+    assert (status, output) == (2 if data else 1, "")
+    assert message in error
+    assert "secret" not in error
+    assert "Traceback" not in error
+
+
+def test_taken_address_is_an_error(tmp_path: Path) -> None:
+    with hub_process.running(tmp_path / "a") as hub:
+        address = hub.url.removeprefix("http://")
+        status, _, error = metricat("hub", f"--data={tmp_path / 'b'}", f"--listen={address}")
+        assert status == 1
+        assert f"cannot listen on {address}: Address already in use. Choose another address with --listen." in error
