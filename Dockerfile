@@ -1,7 +1,8 @@
-# Metricat's two images, one target each:
+# Metricat's three images, one target each:
 #
 #   docker build --target agent --tag metricat/agent:0.1.0 .
 #   docker build --target operator --tag metricat/operator:0.1.0 .
+#   docker build --target hub --tag metricat/hub:0.1.0 .
 #
 # BASE is any image with glibc and Python 3.11; its shell is used for building only, the final stages just copy.
 # A context that holds `wheelhouse/` (`make images` lays one) builds from that alone, without a network.
@@ -44,6 +45,19 @@ RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./opera
     && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
     && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_operator
 
+FROM build AS build-hub
+COPY requirements/hub.txt requirements/
+RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --requirement requirements/hub.txt \
+    && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib
+COPY agent agent
+COPY cli cli
+COPY hub hub
+# Without metricat-operator, which only `metricat backtest` needs.
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./agent ./cli ./hub \
+    && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
+    && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_* \
+    && mkdir /opt/data && chown 65531:65531 /opt/data
+
 FROM ${BASE} AS agent
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="metricat-agent" \
@@ -67,3 +81,18 @@ ENV LOGNAME=metricat
 WORKDIR /
 USER 65532:65532
 ENTRYPOINT ["metricat-operator"]
+
+FROM ${BASE} AS hub
+ARG VERSION=dev
+LABEL org.opencontainers.image.title="metricat-hub" \
+      org.opencontainers.image.description="Collects, stores and queries the metrics of many machines in one process" \
+      org.opencontainers.image.version="${VERSION}"
+COPY --from=build-hub /opt/metricat /opt/metricat
+COPY --from=build-hub --chown=65531:65531 /opt/data /data
+ENV PATH=/opt/metricat/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV METRICAT_HUB_DATA=/data
+WORKDIR /
+USER 65531:65531
+VOLUME /data
+EXPOSE 8428
+ENTRYPOINT ["metricat-hub"]

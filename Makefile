@@ -1,7 +1,7 @@
 # Developer commands. `make help` lists them. Each target sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down demo-stop test test-e2e test-slow test-mutation e2e slow bench bench-agent bench-alerts bench-operator \
+.PHONY: help up demo demo-down demo-stop test test-e2e test-slow test-mutation e2e slow bench bench-agent bench-alerts bench-operator \
 	lint format generate verify images wheel deps-lock clean
 
 VENV := .venv
@@ -57,6 +57,11 @@ test-slow: $(READY) ## Run the tests that take minutes: changed hosts, broken li
 
 test-mutation: $(READY) ## Report code changes that the unit tests do not detect (MODULE=scrape, MUTANTS=0 for all, SEED=2)
 	@$(TOOLS) mutate $(if $(MODULE),--module $(MODULE)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED))
+
+##@ Run
+
+up: $(READY) ## Run agent and hub on this machine (UP="--listen=127.0.0.1:9999" and other settings)
+	@$(BIN)/metricat up $(UP)
 
 ##@ Demo
 

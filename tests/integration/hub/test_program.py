@@ -154,7 +154,11 @@ def test_own_targets_are_scraped_and_a_changed_file_is_used(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["--listen=0.0.0.0:1"], {}, "--listen=0.0.0.0:1: other machines can reach 0.0.0.0:1, and there is no TLS;"),
+        (
+            ["--listen=0.0.0.0:1"],
+            {},
+            "--listen=0.0.0.0:1: other machines can reach 0.0.0.0:1, and TLS is not configured;",
+        ),
         (["--collect.interval=fast"], {}, "--collect.interval=fast: invalid duration 'fast'; use for example"),
         ([], {"COLLECT_INTERVAL": "0"}, "COLLECT_INTERVAL=0: "),
         ([], {"DB_CONNECTION": "postgresql://a:secret@b"}, "DB_CONNECTION: postgresql is not a store that this"),

@@ -1,4 +1,7 @@
-"""The ASGI application: all routes, errors as problem details, access log, metrics and response headers."""
+"""The ASGI application: all routes, errors as problem details, access log, metrics and response headers.
+
+See docs/design/0029-hub-http-server.md.
+"""
 
 from __future__ import annotations
 

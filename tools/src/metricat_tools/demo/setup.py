@@ -13,12 +13,13 @@ from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.demo.steps import Steps
 from metricat_tools.errors import ToolError
 from metricat_tools.images import StoredImage
-from metricat_tools.images.product import CHECKOUT, TARGETS
+from metricat_tools.images.product import CHECKOUT
 from metricat_tools.images.registry import under
 from metricat_tools.stack import Kubectl
 from metricat_tools.stack.kubectl import KubectlError
 
 PROGRAMS = ("kubectl", "helm")
+IMAGES = ("operator", "agent")
 
 
 def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, DemoCluster]:
@@ -27,7 +28,7 @@ def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, D
     with steps.step("binaries: Kubernetes, containerd, kubectl, helm"):
         ensure(*PROGRAMS, *node_cluster.PROGRAMS)
     with steps.step("images: Metricat, Prometheus Operator, Prometheus, Alertmanager"):
-        built = images.ensure_images(*TARGETS, images.STACK)
+        built = images.ensure_images(*IMAGES, images.STACK)
     if cluster := running(name, nodes):
         steps.line(f"cluster `{name}` of {nodes} nodes", "already running")
     else:
@@ -35,7 +36,7 @@ def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, D
             cluster = NodeCluster.up(name, nodes=nodes)
     with steps.step("images onto the nodes"):
         cluster.load_image(*(one.archive for one in built.values() if not _everywhere(cluster, one)))
-    demo = DemoCluster(Kubectl(cluster.kubeconfig), {target: built[target].exact for target in TARGETS})
+    demo = DemoCluster(Kubectl(cluster.kubeconfig), {target: built[target].exact for target in IMAGES})
     install_all(demo, steps)
     return cluster, demo
 
@@ -51,7 +52,7 @@ def current_cluster(registry: str, steps: Steps) -> DemoCluster:
             f"the cluster of the current kubeconfig context does not respond. Set KUBECONFIG ({error})"
         ) from error
     steps.line("cluster of the current context", context)
-    demo = DemoCluster(kubectl, {target: _released(target, registry) for target in TARGETS})
+    demo = DemoCluster(kubectl, {target: _released(target, registry) for target in IMAGES})
     install_all(demo, steps)
     return demo
 

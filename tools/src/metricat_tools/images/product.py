@@ -10,7 +10,9 @@ from metricat_tools.images import archive, base, engine, wheelhouse
 from metricat_tools.images.stored import StoredImage, archive_path, prune
 
 CHECKOUT = Path(__file__).resolve().parents[4]
-TARGETS = ("operator", "agent")
+TARGETS = ("operator", "agent", "hub")
+_FOLDERS = {"hub": ("agent", "cli", "hub")}
+"""Folders of a target's sources, if there is more than its own."""
 _BUILD_REQUIREMENTS = Path("tools/src/metricat_tools/images/build.txt")
 
 
@@ -42,7 +44,8 @@ def sources(target: str, checkout: Path = CHECKOUT) -> dict[str, bytes]:
         Path("requirements", f"{target}.txt"),
         *(
             path.relative_to(checkout)
-            for path in (checkout / target).rglob("*")
+            for folder in _FOLDERS.get(target, (target,))
+            for path in (checkout / folder).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         ),
     ]
