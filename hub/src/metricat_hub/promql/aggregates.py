@@ -227,8 +227,11 @@ def _limit_ratio(vector: Vector, ratio: Values) -> Vector:
     return Vector(vector.labels, vector.values, vector.present & inside, vector.drops).without_absent()
 
 
-def count_values(vector: Vector, node: Aggregate, label: str) -> Vector:
-    """Return how many series of each group have each value; the value becomes a label."""
+def count_values(vector: Vector, node: Aggregate, label: str, allocate: Callable[[int, int], None]) -> Vector:
+    """Return how many series of each group have each value; the value becomes a label.
+
+    `allocate` checks the size of the result, a number of series and steps, while it grows.
+    """
     steps = vector.values.shape[1]
     counts: dict[Labels, Values] = {}
     for row, labels in enumerate(vector.labels):
@@ -239,7 +242,10 @@ def count_values(vector: Vector, node: Aggregate, label: str) -> Vector:
         for index, value in enumerate(found.view(np.float64).tolist()):
             text = number_text(value)
             key = _value_group(changed(labels, label, text), node, label)
-            counts.setdefault(key, np.zeros(steps))[columns[inverse == index]] += 1
+            if key not in counts:
+                allocate(len(counts) + 1, steps)
+                counts[key] = np.zeros(steps)
+            counts[key][columns[inverse == index]] += 1
     if not counts:
         return Vector.empty(steps)
     values = np.stack(list(counts.values()))

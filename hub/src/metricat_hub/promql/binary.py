@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -75,13 +75,16 @@ def set_operation(operator: str, left: Vector, right: Vector, matching: Matching
     return Vector(left.labels, left.values, present, left.drops).without_absent()
 
 
-def vector_operation(node: Binary, left: Vector, right: Vector, *, drop_names: bool) -> Vector:
+def vector_operation(
+    node: Binary, left: Vector, right: Vector, allocate: Callable[[int, int], None], *, drop_names: bool
+) -> Vector:
     """Return an arithmetic operation or a comparison of two vectors.
 
     Args:
         node: operator, matching and `bool`.
         left: the left side.
         right: the right side.
+        allocate: checks the size of the result, a number of series and steps.
         drop_names: remove names now that the operation drops; False: later (delayed name removal).
 
     Raises:
@@ -98,6 +101,7 @@ def vector_operation(node: Binary, left: Vector, right: Vector, *, drop_names: b
     steps = active[0] | active[1] if filled else active[0] & active[1]
     _check_single(node, single, steps, swapped=swapped)
     rows = _Rows(node, swapped, drop_names)
+    allocate(int(np.bincount(single.groups, minlength=count)[many.groups].sum()), len(steps))
     pairs_many, pairs_single = _pairs(many.groups, single.groups, count)
     rows.add(
         many.vector.values[pairs_many],
@@ -132,19 +136,20 @@ def _check_single(node: Binary, single: _Side, steps: Mask, *, swapped: bool) ->
     """Raise an error if two series of the "one" side are in one match group at the same step."""
     if len(np.unique(single.groups)) == len(single.groups):
         return
-    seen: dict[int, list[int]] = {}
-    for row, group in enumerate(single.groups):
-        for other in seen.setdefault(int(group), []):
-            if bool((single.vector.present[row] & single.vector.present[other] & steps).any()):
-                labels = single.vector.labels
-                both = sorted([display(labels[row]), display(labels[other])])
-                match = display(matching_labels(labels[row], node.matching))
-                raise QueryError(
-                    f"found duplicate series for the match group {match} on the {'left' if swapped else 'right'}"
-                    f" hand-side of the operation: [{', '.join(both)}];many-to-many matching not allowed: matching"
-                    " labels must be unique on one side. Add labels to `on`, or aggregate this side."
-                )
-        seen[int(group)].append(row)
+    counts = np.zeros((int(single.groups.max()) + 1, len(steps)), dtype=np.int64)
+    np.add.at(counts, single.groups, single.vector.present & steps)
+    several = np.argwhere(counts > 1)
+    if not len(several):
+        return
+    group, step = several[0]
+    rows = np.flatnonzero((single.groups == group) & single.vector.present[:, step])
+    labels = [single.vector.labels[row] for row in rows[:2]]
+    match = display(matching_labels(labels[0], node.matching))
+    raise QueryError(
+        f"found duplicate series for the match group {match} on the {'left' if swapped else 'right'}"
+        f" hand-side of the operation: [{', '.join(sorted(map(display, labels)))}];many-to-many matching not allowed:"
+        " matching labels must be unique on one side. Add labels to `on`, or aggregate this side."
+    )
 
 
 def display(labels: Labels) -> str:

@@ -195,7 +195,7 @@ class Evaluator:
         start = step * int(np.trunc(bound / step))
         start += step if start <= bound else 0
         inner = Evaluator(self.context, Grid(start, last - node.offset, step))
-        self.context.usage.limits.check_steps(inner.steps)
+        self.context.usage.limits.check_samples(inner.steps)
         if inner.steps == 0:
             return inner.times, Vector.empty(0)
         return inner.times, inner.vector(node.expression)
@@ -511,7 +511,9 @@ class Evaluator:
             self.context.usage.check()
             if node.matching.cardinality == "many-to-many":
                 return binary.set_operation(node.operator, left, right, node.matching)
-            return binary.vector_operation(node, left, right, drop_names=not self.context.delayed_names)
+            return binary.vector_operation(
+                node, left, right, self.context.usage.allocate, drop_names=not self.context.delayed_names
+            )
         if isinstance(left, Vector) or isinstance(right, Vector):
             vector, scalar = (left, right) if isinstance(left, Vector) else (right, left)
             assert isinstance(vector, Vector)  # noqa: S101 # one of them is
@@ -534,7 +536,8 @@ class Evaluator:
                 raise InvalidQueryError(
                     f"invalid label name {label_functions.quoted(label.value)}. Use valid UTF-8 that is not empty."
                 )
-            return aggregates.count_values(self.vector(node.expression), node, label.value)
+            vector = self.vector(node.expression)
+            return aggregates.count_values(vector, node, label.value, self.context.usage.allocate)
         parameter = np.empty(0) if node.parameter is None else self.scalar(node.parameter)
         vector = self.vector(node.expression)
         self.context.usage.check()

@@ -173,12 +173,25 @@ def test_equal_selectors_are_read_once() -> None:
     [
         (Limits(samples=40), "load", r"touches 50 samples, above the limit of 40\. Use a shorter"),
         (Limits(series=9), "load", r"10 series at once, above the limit of 9\. Add label matchers"),
-        (Limits(steps=5), "max_over_time(load[10m:1m])", r"has \d+ steps, above the limit of 5\. Use a longer step"),
+        (Limits(samples=60), "max_over_time(vector(1)[2h:1m])", r"touches 120 samples, above the limit of 60\."),
     ],
 )
 def test_limit_names_value_limit_and_remedy(limits: Limits, query: str, message: str) -> None:
     with pytest.raises(LimitError, match=message):
         instant(nodes(10), query, 10, limits)
+
+
+def test_count_values_of_many_values_stops_at_the_limit() -> None:
+    with pytest.raises(LimitError, match="16 series at once, above the limit of 15"):
+        Engine(Limits(series=15)).range(nodes(10), 'count_values("v", load)', 0, 19 * MINUTE, MINUTE)
+
+
+def test_operands_that_never_meet_have_no_result() -> None:
+    source = MemoryReader()
+    for index in range(300):
+        source.add({"__name__": "a", "i": str(index)}, [(0, 1.0)])
+        source.add({"__name__": "b", "i": str(index)}, [(30 * MINUTE, 1.0)])
+    assert Engine(Limits()).range(source, "a + on () b", 0, 40 * MINUTE, MINUTE).series == []
 
 
 def test_range_query_with_too_many_steps_is_refused_before_it_reads() -> None:
