@@ -79,8 +79,9 @@ class _Layout(NamedTuple):
     """The lines of a page apart from the values of its samples."""
 
     openmetrics: bool
-    is_sample: list[bool]
-    is_other: list[bool]
+    is_sample: bytes
+    """By line, 0 or 1: a tenth of the memory of a list."""
+    is_other: bytes
     heads: list[bytes]
     """What precedes the last space of each sample."""
     others: list[bytes]
@@ -256,8 +257,8 @@ class SeriesCache:
         """Return None if `_read_all` has to read the page."""
         if not self._slots or self._openmetrics is not openmetrics:
             return None
-        is_other = [line[:1] in _OTHER for line in lines]
-        is_sample = list(map(not_, is_other))
+        is_other = bytes([line[:1] in _OTHER for line in lines])
+        is_sample = bytes(map(not_, is_other))
         others = list(compress(lines, is_other))
         metas = self._metas(others, lines, openmetrics=openmetrics)
         if metas is None or not any(is_sample):
