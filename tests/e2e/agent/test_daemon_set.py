@@ -67,6 +67,18 @@ def received(device: str) -> int:
     return int(line.partition(":")[2].split()[0])
 
 
+def test_every_node_reaches_the_api_server(demo: DemoCluster) -> None:
+    query = f'probe_success{{service="{SERVICE}",probe="kubernetes-api"}} == 1'
+    samples = until("waiting for a successful probe on every node", lambda: _two(demo.prometheus.query(query)))
+    assert {sample.labels["node"] for sample in samples} == {"n1", "n2"}
+    assert {sample.labels["target"] for sample in samples} == {"tcp://kubernetes.default.svc:443"}
+    assert demo.prometheus.query('ALERTS{alertname="EndpointDown"}') == []
+
+
+def _two(samples: list[Sample]) -> list[Sample]:
+    return samples if len(samples) == 2 else []
+
+
 def test_agent_runs_as_nobody_without_capabilities(demo: DemoCluster) -> None:
     for pod in agents(demo):
         text = demo.kubectl.run("exec", "--namespace", NAMESPACE, pod, "--", "cat", "/proc/1/status")
