@@ -8,6 +8,7 @@ import gc
 import shutil
 import sqlite3
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,8 +24,9 @@ from metricat_hub.model.labels import from_mapping
 from metricat_hub.model.metadata import Metadata
 from metricat_hub.model.ports import Hints, Matcher
 from metricat_hub.model.samples import Batch
-from metricat_hub.store.embedded import EmbeddedStore, Settings
+from metricat_hub.store.embedded import EmbeddedStore, Settings, exchange
 from metricat_hub.store.embedded.database import FILE
+from metricat_tools.binaries import ensure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 _DAY = 86_400_000
 _BEGIN = 20_000 * _DAY
 _STEP = 10_000
-_PROMETHEUS_BYTES = 1.95
-"""Bytes per sample of Prometheus on series of an agent, as measured before the store was written."""
 _POINTS = {"raw": 7 * _DAY // _STEP, "1m": 30 * 1440, "1h": 365 * 24}
 """Points of one series in each tier, with the default retention."""
 
@@ -98,11 +98,10 @@ def bench(hours: int, days: int) -> None:
         _queries(store, clock)
     with _store() as (store, clock, folder):
         hourly = _hourly(store, clock, folder, days)
+    with _store() as (store, clock, folder):
+        _compare(store, clock, folder)
     bytes_of = {"raw": raw, "1m": minutes, "1h": hourly}
-    print(
-        f"raw, after packing: {raw:.2f} bytes/sample, "
-        f"{raw / _PROMETHEUS_BYTES:.2f} times Prometheus ({_PROMETHEUS_BYTES})"
-    )
+    print(f"raw, after packing: {raw:.2f} bytes/sample")
     print(f"1m: {minutes:.2f} bytes/point; 1h: {hourly:.2f} bytes/point")
     for series in (427, 691):
         year = {tier: 100 * series * _POINTS[tier] * bytes_of[tier] / 2**30 for tier in _POINTS}
@@ -163,6 +162,25 @@ def _hourly(store: EmbeddedStore, clock: _Clock, folder: Path, days: int) -> flo
     store.maintain(pack_all=True)
     points = (clock.now - _BEGIN) // _DAY * 24 * nodes.series
     return _table_bytes(folder)["chunks_1h"] / points
+
+
+def _compare(store: EmbeddedStore, clock: _Clock, folder: Path) -> None:
+    """Print the bytes of a sample in this store and in Prometheus' blocks, both with their index of series."""
+    nodes = _Nodes(store, clock, 1)
+    samples = sum(nodes.scrape() for _ in range(12 * 360))
+    clock.now += 4_000_000
+    store.maintain(pack_all=True)
+    sizes = _table_bytes(folder)
+    ours = (sizes["chunks_raw"] + sizes["times"] + sizes["series"]) / samples
+    text, blocks = folder / "samples.txt", folder / "blocks"
+    with text.open("w") as file:
+        file.writelines(f"{line}\n" for line in exchange.export(store.iterate([], 0, clock.now), "openmetrics"))
+    promtool = ensure("promtool")["promtool"]
+    subprocess.run(
+        [promtool, "tsdb", "create-blocks-from", "openmetrics", text, blocks], check=True, capture_output=True
+    )
+    theirs = sum(path.stat().st_size for name in ("chunks/*", "index") for path in blocks.rglob(name)) / samples
+    print(f"with the index of series: {ours:.2f} bytes/sample, Prometheus {theirs:.2f}, ratio {ours / theirs:.2f}")
 
 
 def _memory() -> None:
