@@ -116,7 +116,7 @@ def test_every_command_and_option_has_a_description() -> None:
             "argparse hides a command without help"
         )
         assert parser.description
-        assert parser.get_default("run") is command.run
+        assert callable(parser.get_default("run"))
         assert all(action.help for action in parser._actions)
 
 
