@@ -79,8 +79,6 @@ class Hub:
             self.keys = KeyStore(settings.data, now)
             self._batches = SequenceLog(settings.data)
             opened.callback(self._batches.close)
-            self._sequences = SequenceLog(settings.data)
-            opened.callback(self._sequences.close)
             self.scrape_config = _scrape_config(settings)
             self.listener = listen(settings.listen)
             opened.callback(self.listener.close)

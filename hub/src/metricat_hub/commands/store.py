@@ -30,7 +30,7 @@ def add_parser(commands: "Subparsers") -> None:
         "store", help="check, compact, export, import or back up the hub's samples", description=_DESCRIPTION
     )
     parser.set_defaults(run=lambda _: parser.format_help())
-    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", help="what to do")
     _action(actions, "check", _check, "read all samples, and name what is damaged")
     _action(actions, "compact", _compact, "rewrite the file without free space and damaged parts")
     out = _action(actions, "export", _export, "write samples as OpenMetrics or JSON lines")
