@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import POD_DEVICES, Collector, Filter, FilterFlags
@@ -18,6 +19,7 @@ from metricat_agent.exposition.model import Family, Metrics, Sample, counter, ga
 from metricat_agent.host.cached_files import read_text
 from metricat_agent.host.hostfs import Host, device_of
 from metricat_agent.host.mountinfo import all_mounts
+from metricat_agent.host.uevents import UeventCount
 
 if TYPE_CHECKING:
     from metricat_agent.host.skips import Skips
@@ -79,8 +81,14 @@ NUMBERS: dict[str, Family] = {
 }
 TEXTS = ("address", "broadcast", "duplex", "operstate", "ifalias", "speed")
 _FILES = (*NUMBERS, *TEXTS)
-_WHILE_OFF = tuple([name for name in _FILES if name not in ("carrier", "dormant", "duplex", "speed")])
-"""Files that the kernel can read while a device is switched off. A failed read costs more than a successful one."""
+_ONLY_WHILE_ON = frozenset(("carrier", "dormant", "duplex", "speed"))
+"""Files that the kernel cannot read while a device is switched off. A failed read costs more than a successful one."""
+_ONLY_HARDWARE = frozenset(("duplex", "speed"))
+"""The kernel always refuses to read these files of the loopback device."""
+_CHANGES, _UPS, _DOWNS = "carrier_changes", "carrier_up_count", "carrier_down_count"
+"""The kernel computes the first number as the sum of the other two, if it counts them (net/core/net-sysfs.c)."""
+_LOOPBACK = "772"
+"""Its type: ARPHRD_LOOPBACK of ``<linux/if_arp.h>``."""
 IFF_UP = 1
 Attributes = Mapping[str, Mapping[str, str]]
 """By device: the readable files of its directory and their texts."""
@@ -109,23 +117,34 @@ def host_devices(host: Host, names: Iterable[str], devices: Filter) -> list[str]
     return [device for device in names if device in seen and devices.keeps(device)]
 
 
-def read(host: Host, devices: Iterable[str], switched_off: set[str] | None = None) -> Attributes:
+def read(host: Host, devices: Iterable[str], last: Attributes | None = None) -> Attributes:
     """Return the attributes of devices. A link that is down, or an old kernel, lacks some.
 
-    ``switched_off`` holds the devices that were switched off at the last read. The function updates it.
+    ``last`` are the attributes of the last read, which select the files to read.
     """
-    switched_off = set() if switched_off is None else switched_off
     found = {}
     for device in devices:
         place = f"class/net/{device}"
         with suppress(OSError):  # the device was just removed, or is counted
-            was_off = device in switched_off
-            known = host.sys_attributes(place, _WHILE_OFF if was_off else _FILES)
-            if _is_off(known) != was_off:
-                switched_off ^= {device}
-                known = host.sys_attributes(place, _FILES if was_off else _WHILE_OFF)
+            files = _FILES if last is None or device not in last else _useful_files(last[device])
+            known = host.sys_attributes(place, files)
+            if last is not None and (useful := _useful_files(known)) != files:
+                known = host.sys_attributes(place, useful)
             found[device] = known
     return found
+
+
+def _useful_files(known: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the files of a device that can be read now, without a number that is the sum of others."""
+    return _selected(
+        is_off=_is_off(known), is_loopback=known.get("type") == _LOOPBACK, has_counts=_UPS in known and _DOWNS in known
+    )
+
+
+@cache
+def _selected(*, is_off: bool, is_loopback: bool, has_counts: bool) -> tuple[str, ...]:
+    left_out = (_ONLY_WHILE_ON if is_off else frozenset()) | (_ONLY_HARDWARE if is_loopback else frozenset())
+    return tuple([name for name in _FILES if name not in left_out and not (has_counts and name == _CHANGES)])
 
 
 def _is_off(known: Mapping[str, str]) -> bool:
@@ -154,6 +173,10 @@ def parse(attributes: Attributes, skips: Skips = UNCOUNTED) -> Metrics:
             number = parse_file(skips, known, name, place, prefixed)
             if number is not None:
                 samples.append(((device,), number))
+        if _CHANGES not in known:
+            counts = [parse_file(UNCOUNTED, known, name, place, whole) for name in (_UPS, _DOWNS)]
+            if None not in counts:
+                columns[_CHANGES].append(((device,), sum(filter(None, counts))))
     return [(UP, up), (INFO, infos), (SPEED, speeds), *((NUMBERS[name], samples) for name, samples in columns.items())]
 
 
@@ -182,18 +205,22 @@ class NetworkClass(Collector):
 
     def setup(self) -> None:
         """Start without devices; the first scrape selects them."""
-        self._names: tuple[int, list[str]] | None = None
+        self._uevents = UeventCount(self.host.sysfs)
+        self._seen: tuple[int, bytes | None] | None = None
+        self._names: list[str] = []
         self._devices: list[str] = []
-        self._switched_off: set[str] = set()
+        self._last: Attributes = {}
 
     def collect(self) -> Metrics:
         """Return state, speed and properties per network device from /sys/class/net.
 
         Select the devices again if a device was added or removed, and parse if any file has changed.
         """
-        names = device_of(self.host.sysfs), self.host.sys_names("class/net")
-        if names != self._names:
-            self._devices = host_devices(self.host, names[1], self.filter("ignored-devices"))
-            self._names = names
-            self._switched_off.intersection_update(self._devices)
-        return self.parse_parts_if_changed(read(self.host, self._devices, self._switched_off), parse)
+        seen = device_of(self.host.sysfs), self._uevents.read()
+        if seen != self._seen or seen[1] is None:
+            names = self.host.sys_names("class/net")
+            if self._seen is None or names != self._names or seen[0] != self._seen[0]:
+                self._devices = host_devices(self.host, names, self.filter("ignored-devices"))
+            self._names, self._seen = names, seen
+        self._last = read(self.host, self._devices, self._last)
+        return self.parse_parts_if_changed(self._last, parse)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 65536
 _PAGE = 4096
+_MOST_SHORT = 128
+"""Size of the buffer for an attribute of sysfs, which mostly has one word. Python allocates a page more slowly."""
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0)  # Windows has none
 _GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT, errno.ESTALE)
 _MIN_READS = 16
@@ -174,7 +176,8 @@ class _CachedDirectory:
         data: list[bytes | None] = []
         for name, descriptor in self.opened:
             try:
-                data.append(os.pread(descriptor, _PAGE, 0))
+                one = os.pread(descriptor, _MOST_SHORT, 0)
+                data.append(one if len(one) < _MOST_SHORT else os.pread(descriptor, _PAGE, 0))
             except OSError as error:
                 if error.errno in _GONE and not self._still_fails(name):
                     return None

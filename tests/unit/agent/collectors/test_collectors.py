@@ -356,6 +356,32 @@ def test_switched_off_device_has_no_speed_until_it_is_switched_on(
             assert ("eth0",) in values(metrics, "node_network_mtu_bytes")
 
 
+def test_carrier_changes_are_the_sum_of_ups_and_downs(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(netclass, "device_of", lambda _: os.makedev(0, 22))
+    for name in ("proc", "sys"):
+        shutil.copytree(Path(host.procfs).parent / name, tmp_path / name)
+    collector = netclass.NetworkClass(replace(host, procfs=f"{tmp_path}/proc", sysfs=f"{tmp_path}/sys"))
+    eth0 = tmp_path / "sys/class/net/eth0"
+    for ups, downs in ((1, 1), (5, 4), (5, None)):
+        (eth0 / "carrier_up_count").write_text(f"{ups}\n")
+        (eth0 / "carrier_down_count").unlink()
+        if downs is not None:
+            (eth0 / "carrier_down_count").write_text(f"{downs}\n")
+        changes = values(collector.collect(), "node_network_carrier_changes_total")["eth0",]
+        assert changes == (ups + downs if downs is not None else 3), "3 is the number in the file carrier_changes"
+
+
+def test_loopback_device_without_speed_counts_no_skip() -> None:
+    collector = netclass.NetworkClass(Host())
+    for _ in range(2):
+        collector.host.skips.take()
+        collector.collect()
+    skipped = collector.host.skips.take()
+    assert [part for _, part in skipped if "/lo/" in part] == []
+
+
 def test_netclass_follows_added_and_removed_devices(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

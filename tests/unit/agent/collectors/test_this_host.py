@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from metricat_agent.collectors import netclass
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.host.hostfs import Host
 from metricat_agent.scrape.registry import Registry
@@ -46,6 +47,33 @@ def test_memory_and_swap(scrape: Scrape) -> None:
     assert scrape.get("node_memory_MemTotal_bytes") == memory.total
     assert scrape.get("node_memory_SwapTotal_bytes") == swap.total
     assert scrape.get("node_memory_MemAvailable_bytes") == pytest.approx(memory.available, rel=0.2)
+
+
+def test_network_devices_have_the_number_of_every_readable_file() -> None:
+    classes = netclass.NetworkClass(Host())
+    settings = {file: family for file, family in netclass.NUMBERS.items() if not file.startswith("statistics/")}
+    devices = [path for path in Path("/sys/class/net").iterdir() if path.is_dir()]
+    expected = {
+        (family.name, device.name): int(text, 0)
+        for device in devices
+        for file, family in settings.items()
+        if (text := text_of(device / file))
+    }
+    for _ in range(3):  # the first scrape selects the files that the others read
+        found = {
+            (family.name, labels[0]): value
+            for family, samples in classes.collect()
+            if family in settings.values()
+            for labels, value in samples
+        }
+        assert found == expected
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def test_disks(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:
