@@ -71,6 +71,10 @@ class CollectorState:
 
     def __init__(self, name: str) -> None:
         self.labels = (name,)
+        self.success: Sample = (self.labels, 1)
+        """The sample of `SUCCESS`."""
+        self.is_unusual = False
+        """Whether the collector has ever failed, left out a part or dropped series."""
         self.seconds = 0.0
         self.mean_seconds = 0.0
         self.is_among_slowest = False
@@ -92,16 +96,19 @@ class CollectorState:
         self.seconds = seconds
         self.mean_seconds += (seconds - self.mean_seconds) * _SMOOTHING
         self.series = series
-        if series or why is not None:
-            self.has_appeared = True
-        if why is not None:
-            self.errors += 1
-            if self.why != why:
-                _LOG.warning("collector %s fails: %s", *self.labels, why)
-        else:
+        if why is None:
             self.last_success = now
+            if series:
+                self.has_appeared = True
             if self.why is not None:
                 _LOG.warning("collector %s works again", *self.labels)
+                self.success = self.labels, 1
+        else:
+            self.has_appeared = self.is_unusual = True
+            self.errors += 1
+            self.success = self.labels, 0
+            if self.why != why:
+                _LOG.warning("collector %s fails: %s", *self.labels, why)
         self.why = why
 
     def record_dropped(self, dropped: int, kept: int) -> None:
@@ -110,6 +117,7 @@ class CollectorState:
         if bool(dropped) == self._drops:
             return
         self._drops = bool(dropped)
+        self.is_unusual = True
         if dropped:
             _LOG.warning(
                 "collector %s: dropped %d of %d series, which exceed --collector.series-limit. "
@@ -130,6 +138,7 @@ class CollectorState:
         self._log_new({("duplicate", name): f"{number} series" for name, number in series.items()})
 
     def _count(self, reasons: Iterable[str], number: int = 1) -> None:
+        self.is_unusual = True
         skipped = dict(self.skipped)
         for reason in reasons:
             skipped[reason] = skipped.get(reason, 0) + number
@@ -156,28 +165,32 @@ def collector_metrics(states: Sequence[CollectorState], *, shows_all: bool, deta
     ``shows_all`` adds collectors that have not returned a series yet, and all durations. ``detailed`` adds to that the
     numbers of series, error counters that are 0, and the time of each collector's last success.
     """
-    shown = states if shows_all or detailed else [state for state in states if state.has_appeared]
-    timed = shown
-    if not (shows_all or detailed) and len(shown) > _SLOWEST:
-        ranks = [state.mean_seconds * (_ADVANTAGE if state.is_among_slowest else 1) for state in shown]
-        limit = sorted(ranks)[-_SLOWEST]
-        for state, rank in zip(shown, ranks, strict=True):
-            state.is_among_slowest = rank >= limit
-        timed = [state for state in shown if state.is_among_slowest]
-    skipped: list[Sample] = [
-        ((*state.labels, reason), number) for state in states for reason, number in state.skipped.items()
-    ]
-    last_success = [
-        (state.labels, state.last_success)
-        for state in shown
-        if state.last_success is not None and (detailed or state.why is not None)
-    ]
+    shows_all = shows_all or detailed
+    shown = states if shows_all else [state for state in states if state.has_appeared]
+    timed = shown if shows_all else _slowest(shown)
+    unusual = [state for state in states if state.is_unusual]
+    counted = shown if detailed else [state for state in unusual if state.errors]
+    dated = shown if detailed else [state for state in unusual if state.why is not None]
     return [
         (DURATION, [(state.labels, round(state.seconds, _MICROSECOND)) for state in timed]),
-        (SUCCESS, [(state.labels, int(state.why is None)) for state in shown]),
-        (ERRORS, [(state.labels, state.errors) for state in shown if detailed or state.errors]),
-        (LAST_SUCCESS, last_success),
+        (SUCCESS, [state.success for state in shown]),
+        (ERRORS, [(state.labels, state.errors) for state in counted]),
+        (LAST_SUCCESS, [(state.labels, state.last_success) for state in dated if state.last_success is not None]),
         (SERIES, [(state.labels, state.series) for state in shown] if detailed else []),
-        (DROPPED, [(state.labels, state.dropped) for state in shown if state.dropped]),
-        (SKIPPED, skipped),
+        (DROPPED, [(state.labels, state.dropped) for state in unusual if state.dropped]),
+        (SKIPPED, [((*state.labels, reason), number) for state in unusual for reason, number in state.skipped.items()]),
     ]
+
+
+def _slowest(shown: Sequence[CollectorState]) -> Sequence[CollectorState]:
+    """Return the slowest collectors in their order; note in each state whether it is one of them."""
+    if len(shown) <= _SLOWEST:
+        return shown
+    ranks = [state.mean_seconds * (_ADVANTAGE if state.is_among_slowest else 1) for state in shown]
+    limit = sorted(ranks)[-_SLOWEST]
+    timed = []
+    for state, rank in zip(shown, ranks, strict=True):
+        state.is_among_slowest = rank >= limit
+        if rank >= limit:
+            timed.append(state)
+    return timed

@@ -51,12 +51,12 @@ class CpuLimiter:
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
         """`optional` names the collectors that may be paused; `cpu` returns the process' CPU seconds."""
-        self._optional = frozenset(optional)
+        self._optional = tuple(optional)
         self._limits = limits or CpuLimits()
         self._clock = clock
         self._cpu = cpu
         self._window_start = (clock(), cpu())
-        self._cost: dict[str, float] = {}
+        self._cost = dict.fromkeys(self._optional, 0.0)
         self._calm_windows = 0
         self._skips_window = False
         self._used: float | None = None
@@ -70,15 +70,15 @@ class CpuLimiter:
     def record(self, seconds: Mapping[str, float]) -> None:
         """Add the CPU seconds that each collector used since the last scrape; evaluate a window that has ended."""
         for name, took in seconds.items():
-            if name in self._optional:
-                self._cost[name] = self._cost.get(name, 0) + took
+            if name in self._cost:
+                self._cost[name] += took
         now, used = self._clock(), self._cpu()
         elapsed = now - self._window_start[0]
         if elapsed >= self._limits.window:
             self._used = (used - self._window_start[1]) / elapsed
             self._window_start = (now, used)
             self._evaluate(self._used)
-            self._cost = {}
+            self._cost = {name: 0.0 for name in self._optional if name not in self.paused}
 
     def metrics(self) -> Metrics:
         """Return the limit, the use, and the paused collectors."""

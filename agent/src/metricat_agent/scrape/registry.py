@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from metricat_agent.collectors import Collector
 from metricat_agent.exposition.compression import gzipped
@@ -66,8 +65,7 @@ class ScrapeResult:
         return self._gzipped
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(NamedTuple):
     """The text of a collector's metrics, kept for the next scrape that returns the very same object."""
 
     metrics: Metrics
@@ -141,7 +139,8 @@ class _Record:
         if written is None or layout is None:
             self.state.record(now, seconds, 0, why)
             return
-        self.state.record_dropped(written.dropped, layout.series)
+        if written.dropped or self.state.dropped:
+            self.state.record_dropped(written.dropped, layout.series)
         if layout.duplicates:
             self.state.record_duplicates(layout.duplicates)
         self.state.record(now, seconds, layout.series, None)
@@ -215,11 +214,11 @@ class Registry:
     def _bytes(self, fmt: Format, selected: Collection[str], *, by_name: bool) -> bytes:
         """Return a scrape; ``by_name`` is whether the request names the collectors."""
         to_run, token = self._empty.begin(selected, skips=not by_name)
-        jobs = {name: self._jobs[fmt][name] for name in to_run}
-        outcomes = self._executor.run(jobs, measures_cpu=self._cpu_limiter.needs_costs)
+        jobs, measures_cpu = self._jobs[fmt], self._cpu_limiter.needs_costs
+        outcomes = self._executor.run({name: jobs[name] for name in to_run}, measures_cpu=measures_cpu)
         with self._writing:
             parts = self._record_outcomes(fmt, to_run, outcomes, token)
-            self._record_cpu(outcomes)
+            self._record_cpu(outcomes, is_measured=measures_cpu)
             states = [self._records[name].state for name in selected]
             own = collector_metrics.collector_metrics(states, shows_all=by_name, detailed=self._detailed)
             own += self._cpu_limiter.metrics()
@@ -253,13 +252,13 @@ class Registry:
         self._empty.record(found, empty, token)
         return parts
 
-    def _record_cpu(self, outcomes: Mapping[str, Outcome[_Written]]) -> None:
+    def _record_cpu(self, outcomes: Mapping[str, Outcome[_Written]], *, is_measured: bool) -> None:
         """Record the CPU time of each collector, in and between scrapes; suspend the collectors that are paused now."""
-        spent = {name: outcome.cpu_seconds for name, outcome in outcomes.items()}
+        spent = {name: outcome.cpu_seconds for name, outcome in outcomes.items()} if is_measured else {}
         for name in self._with_background.intersection(outcomes):
             record = self._records[name]
             background = record.collector.background_seconds()
-            spent[name] += background - record.background
+            spent[name] = spent.get(name, 0) + background - record.background
             record.background = background
         paused_before = self._cpu_limiter.paused
         self._cpu_limiter.record(spent)

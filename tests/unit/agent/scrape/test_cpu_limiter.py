@@ -200,5 +200,5 @@ def test_cpu_time_of_collectors_is_measured_when_it_is_needed(monkeypatch: pytes
         charged: list[dict[str, float]] = []
         monkeypatch.setattr(registry._cpu_limiter, "record", charged.append)
         registry.page()
-        assert (charged[0]["busy"] > 0) == measured
+        assert (charged[0].get("busy", 0) > 0) == measured
         assert charged[0]["walking"] >= 1, "work between scrapes is always measured"
