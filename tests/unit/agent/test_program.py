@@ -115,8 +115,11 @@ def test_heavy_modules_are_not_imported() -> None:
     """Imports are most of the agent's memory: 16 MiB when this test was written; node_exporter needs 22 MiB."""
     code = (
         "import sys, metricat_agent.__main__ as m;"
+        "from metricat_agent.config.settings import Address; from metricat_agent.web.listener import listen;"
+        "listen(Address('127.0.0.1', 0)).close();"
         "print(*sorted({'ssl', 'asyncio', 'json', 'prometheus_client', 'psutil', 'http', 'email', 'pathlib', 'urllib',"
-        "'hashlib'} & set(sys.modules)), *[name for name in sys.modules if 'push' in name])"
+        "'hashlib', 'inspect', 'ast', 'dis', 'unicodedata'} & set(sys.modules)),"
+        "*[name for name in sys.modules if 'push' in name])"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTHON"))}
     # -S: a site directory may import any module; so the path is given explicitly.
@@ -125,6 +128,16 @@ def test_heavy_modules_are_not_imported() -> None:
         [sys.executable, "-S", "-c", path + code], check=True, capture_output=True, text=True, env=environment
     )
     assert done.stdout.split() == []
+
+
+def test_dataclasses_import_inspect_when_they_need_it() -> None:
+    code = (
+        "import sys, metricat_agent, dataclasses; assert 'inspect' not in sys.modules;"
+        "print(dataclasses.make_dataclass('Point', ['x']).__doc__);"
+        "import inspect; print(inspect.isclass(inspect.Signature))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "Point(x: 'typing.Any')\nTrue\n"
 
 
 def _package() -> str:

@@ -29,7 +29,9 @@ def listen(address: Address) -> socket.socket:
                 if error.errno not in _NO_IPV6:
                     raise
             return _bind(socket.AF_INET, ("0.0.0.0", address.port))  # noqa: S104 -- the setting means every address
-        family, _, _, _, where = socket.getaddrinfo(address.ip, address.port, type=socket.SOCK_STREAM)[0]
+        # for a str, Python loads its codec for names with other letters: 0.9 MiB
+        host = address.ip.encode() if address.ip.isascii() else address.ip
+        family, _, _, _, where = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)[0]
         return _bind(family, where, dual=address.ip == "::")
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE or (sys.platform == "win32" and error.errno == errno.EACCES)
