@@ -105,6 +105,13 @@ def test_forbidden_calls_are_found() -> None:
 ODD = [chr(code) for code in range(0x3001) if chr(code).isspace() and chr(code) not in BLANKS]
 
 
+def test_words_keep_every_character_between_ascii_blanks() -> None:
+    assert words_of(" a\tb\n\v\fc \r") == ["a", "b", "c"]
+    assert words_of("") == words_of(BLANKS) == []
+    kept = "".join(map(chr, (0, *range(0x1C, 0x20), 0x85, 0xA0, 0xE9, 0x2028, 0xD800, 0xDCB6, 0x1F600)))
+    assert words_of(f"{kept} {kept}") == [kept, kept]
+
+
 def test_only_ascii_blanks_separate_words() -> None:
     assert len(ODD) > 15
     for odd in ODD:

@@ -6,16 +6,15 @@ are part of names of devices, filesystems and programs.
 
 from __future__ import annotations
 
-import re
-
 BLANKS = " \t\n\r\v\f"
 """For str.strip()."""
-_WORD = re.compile(r"[^ \t\n\r\v\f]+")
+_CODEC = "utf-8", "surrogatepass"
+"""Keeps every text, also the surrogates that stand for bytes that are not UTF-8."""
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text."""
-    return _WORD.findall(text)
+    """Return the words of a text. The method of bytes knows no other blanks, and is faster than an expression."""
+    return [word.decode(*_CODEC) for word in text.encode(*_CODEC).split()]
 
 
 def is_digits(text: str) -> bool:
