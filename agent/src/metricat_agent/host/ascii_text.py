@@ -9,7 +9,7 @@ from __future__ import annotations
 BLANKS = " \t\n\r\v\f"
 """For str.strip()."""
 _CODEC = "utf-8", "surrogatepass"
-"""Keeps every text, also the surrogates that stand for bytes that are not UTF-8."""
+"""Keeps every text, also the surrogates in place of bytes that are not UTF-8."""
 
 
 def words_of(text: str) -> list[str]:
