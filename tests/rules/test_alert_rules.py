@@ -13,7 +13,7 @@ from metricat_operator.alerts.operator import OPERATOR_ALERTS
 from metricat_tools.generate import golden, operator_rules
 from rules.cases import CASES, OPERATOR_CASES, SLOW, samples
 from support.paths import GOLDEN
-from support.promtool import Case, only, promtool, rate, rules, run, steady
+from support.promtool import Case, only, promtool, rate, rules, run, steady, with_input
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,8 @@ ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew", "NodePressureEviction
 def test_alert(alert: str, tmp_path: Path) -> None:
     sample_seconds, evaluation, window_seconds = SLOW.get(alert, (15, "30s", 60))
     tests = [case.test(alert, sample_seconds) for case in CASES[alert]]
-    assert run(tmp_path, tests, evaluation, only(alert, rules(window_seconds))) == ""
+    file = with_input(only(alert, rules(window_seconds)), CASES[alert])
+    assert run(tmp_path, tests, evaluation, file) == ""
 
 
 def test_every_level_has_a_firing_case_and_a_case_that_does_not_fire() -> None:
@@ -65,6 +66,19 @@ def test_every_operator_alert_has_a_firing_case_and_a_case_that_does_not_fire() 
 def test_wrong_expectation_fails(tmp_path: Path) -> None:
     wrong = Case("idle", 10, frozenset({"warning"}), {"node_load1": steady(0)})
     assert "idle" in run(tmp_path, [wrong.test("NodeLoadHigh", 15)])
+
+
+def test_only_rules_that_can_have_a_result_are_evaluated() -> None:
+    records = {
+        "of_a": "sum(a)",
+        "of_of_a": "max(of_a)",
+        "of_b": "sum(b)",
+        "of_none": "absent(b)",
+        "two": "b or of_none",
+    }
+    file = {"groups": [{"rules": [*({"record": k, "expr": v} for k, v in records.items()), {"alert": "X"}]}]}
+    kept = with_input(file, [Case("a only", 1, frozenset(), {'a{node="n1"}': steady(1)})])
+    assert [rule.get("record") for rule in kept["groups"][0]["rules"]] == ["of_a", "of_of_a", "of_none", "two", None]
 
 
 def test_promtool_accepts_every_rule_without_duplicates(tmp_path: Path) -> None:
@@ -189,7 +203,7 @@ def test_pool_can_set_each_alert(tmp_path: Path, alert: str) -> None:
             ],
         }
     ]
-    assert run(tmp_path, [test], evaluation, only(alert, rule["spec"])) == ""
+    assert run(tmp_path, [test], evaluation, with_input(only(alert, rule["spec"]), [case])) == ""
 
 
 LABELLED = """

@@ -17,7 +17,7 @@ from metricat_operator.api.alerts import AlertRules
 from metricat_tools.binaries import ensure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     Values = Callable[[float], float | None]
@@ -61,6 +61,26 @@ def only(alert: str, file: Mapping[str, Any]) -> dict[str, Any]:
     def wanted(rule: Mapping[str, Any]) -> bool:
         return rule.get("alert") in alerts or rule.get("record") in kept
 
+    return _filtered(file, wanted)
+
+
+def with_input(file: Mapping[str, Any], cases: Iterable[Case]) -> dict[str, Any]:
+    """Return the alerts, and only the recording rules that can have a result in these cases, to save evaluations.
+
+    A rule can have a result if its expression has a series of a case, the result of such a rule, or a function that
+    needs no series.
+    """
+    words = {re.match(r"[\w:]+", name)[0] for case in cases for name in case.series}  # type: ignore[index] # has a name
+    words |= {"absent", "absent_over_time", "vector", "time"}
+    records = [rule for group in file["groups"] for rule in group["rules"] if "record" in rule]
+    found = -1
+    while len(words) != found:
+        found = len(words)
+        words |= {rule["record"] for rule in records if words.intersection(re.findall(r"[\w:]+", rule["expr"]))}
+    return _filtered(file, lambda rule: "alert" in rule or rule["record"] in words)
+
+
+def _filtered(file: Mapping[str, Any], wanted: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
     groups = [{**group, "rules": list(filter(wanted, group["rules"]))} for group in file["groups"]]
     return {"groups": [group for group in groups if group["rules"]]}
 
