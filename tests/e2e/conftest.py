@@ -1,11 +1,17 @@
-"""Fixtures: a cluster of the tests' own, set up as the demo sets it up."""
+"""Fixtures: a cluster of the tests' own, set up as the demo sets it up.
+
+The cluster starts in a thread when the tests start. Tests that do not use it run first, so they do not wait for it.
+"""
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
 from metricat_tools.cluster import NodeCluster
+from metricat_tools.cluster.processes import ClusterProcesses
+from metricat_tools.cluster.state import State
 from metricat_tools.demo import setup
 from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.demo.steps import Steps
@@ -16,19 +22,47 @@ KEEP = "METRICAT_E2E_KEEP"
 """Set this variable to keep the cluster after the tests, and to reuse an existing cluster."""
 
 
-@pytest.fixture(scope="session")
-def demo_and_nodes() -> Iterator[tuple[NodeCluster, DemoCluster]]:
-    """Two nodes with the monitoring stack, Metricat, and the demo's MonitoringTarget."""
+FIXTURE = "demo_and_nodes"
+
+Started = Future[tuple[NodeCluster, DemoCluster]]
+
+
+def uses_cluster(item: pytest.Item) -> bool:
+    return FIXTURE in getattr(item, "fixturenames", ())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run tests that do not use the cluster first. The order is otherwise unchanged."""
+    items.sort(key=uses_cluster)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def starting(request: pytest.FixtureRequest) -> Iterator[Started | None]:
+    """Start the cluster in a thread, if a test uses it."""
+    if not any(uses_cluster(item) for item in request.session.items):
+        yield None
+        return
     keep = KEEP in os.environ
     if not keep:
         setup.remove(CLUSTER)
-    try:
-        cluster, demo = setup.own_cluster(CLUSTER, Steps())
-        yield cluster, demo
-        cluster.control_plane.detach()
-    finally:
-        if not keep:
-            setup.remove(CLUSTER)
+    with ThreadPoolExecutor(1, thread_name_prefix="cluster") as pool:
+        future = pool.submit(setup.own_cluster, CLUSTER, Steps())
+        try:
+            yield future
+        finally:
+            while not future.done():  # the tests ended early
+                ClusterProcesses(State(CLUSTER).folder).kill_all()
+                wait([future], timeout=1)
+            if not future.exception():
+                future.result()[0].control_plane.detach()
+            if not keep:
+                setup.remove(CLUSTER)
+
+
+@pytest.fixture(scope="session")
+def demo_and_nodes(starting: Started) -> tuple[NodeCluster, DemoCluster]:
+    """Two nodes with the monitoring stack, Metricat, and the demo's MonitoringTarget."""
+    return starting.result()
 
 
 @pytest.fixture

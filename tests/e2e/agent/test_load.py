@@ -56,12 +56,9 @@ class Agent:
 
 @contextmanager
 def running(*arguments: str, files: int | None = None) -> Iterator[Agent]:
-    def limit() -> None:
-        if files is not None:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-
-    command = [sys.executable, "-m", "metricat_agent", "--web.listen-address=127.0.0.1:0", *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=limit) as process:  # noqa: PLW1509 -- the test has one thread
+    limit = [] if files is None else ["prlimit", f"--nofile={files}:{files}", "--"]
+    command = [*limit, sys.executable, "-m", "metricat_agent", "--web.listen-address=127.0.0.1:0", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             found = re.search(r"listens on 127\.0\.0\.1:(\d+)", process.stderr.readline())
