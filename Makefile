@@ -1,7 +1,8 @@
 # Developer commands. `make help` lists them. Each target sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up demo demo-down demo-stop test test-e2e test-slow test-mutation e2e slow bench bench-agent bench-alerts bench-operator \
+.PHONY: help up demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation e2e slow bench bench-agent \
+	bench-alerts bench-operator \
 	lint format generate verify images wheel deps-lock clean
 
 VENV := .venv
@@ -14,7 +15,7 @@ CODE := operator/src agent/src hub/src cli/src tools/src tests
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 clean: ## Remove the virtual environment, dist/ and the tools' caches
 	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -52,8 +53,12 @@ test: $(READY) ## Run unit, golden, contract, rule and integration tests (the la
 test-e2e: $(READY) ## Run end-to-end tests on a cluster with nodes (needs root)
 	@$(BIN)/pytest -m "not slow" tests/e2e $(PYTEST)
 
-test-slow: $(READY) ## Run the tests that take minutes: changed hosts, broken links, TLS, notifications (needs root)
+test-slow: test-old-kubernetes ## Run the tests that take minutes: changed hosts, broken links, TLS, notifications (needs root)
 	@$(BIN)/pytest -m slow tests/unit tests/integration tests/e2e $(PYTEST)
+
+test-old-kubernetes: $(READY) ## Run the operator's main integration tests on Kubernetes 1.30, the oldest supported version
+	@METRICAT_TEST_KUBERNETES=old $(BIN)/pytest -m "not slow" $(addprefix tests/integration/operator/, \
+		test_schemas.py test_bad_input.py test_authorization_policy.py test_lifecycle.py test_pools.py) $(PYTEST)
 
 test-mutation: $(READY) ## Report code changes that the unit tests do not detect (MODULE=scrape, MUTANTS=0 for all, SEED=2)
 	@$(TOOLS) mutate $(if $(MODULE),--module $(MODULE)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED))

@@ -1,6 +1,7 @@
 """Helpers of the operator's tests on a real API server: kubectl, targets, waiting, the operator process."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -23,8 +24,11 @@ from metricat_tools.binaries import module_dir
 from metricat_tools.cluster.api import Api, ClusterApiError
 from support import chart
 
+OLD = os.environ.get("METRICAT_TEST_KUBERNETES") == "old"
+"""Whether the API server has the oldest supported Kubernetes version, as in `make test-old-kubernetes`."""
 CHILD = "metricat-nodes"
-SETTLE_SECONDS = 30.0
+SETTLE_SECONDS = 90.0
+"""The operator settles within seconds; a busy machine needs ten times as long."""
 
 Manifest = dict[str, Any]
 

@@ -8,8 +8,9 @@ import pytest
 
 from metricat_operator.child_kinds import CHILD_KINDS
 from metricat_tools.binaries import ensure
+from metricat_tools.binaries.table import OLD_KUBERNETES
 from metricat_tools.cluster import ControlPlane
-from support.harness import Cluster, RunningOperator, crd_file, free_port, install_chart
+from support.harness import OLD, Cluster, RunningOperator, crd_file, free_port, install_chart
 from support.paths import ROOT
 
 NODES = 3
@@ -18,7 +19,8 @@ NODES = 3
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
     """One control plane per worker; each test creates its own namespaces."""
-    with ControlPlane.start(f"operator-{os.getpid()}") as started:
+    with ControlPlane.start(f"operator-{os.getpid()}", old=OLD) as started:
+        assert not OLD or started.api.get("/version")["gitVersion"] == OLD_KUBERNETES.version
         yield started
 
 

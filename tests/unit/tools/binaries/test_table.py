@@ -3,9 +3,11 @@
 import re
 
 import pytest
+import yaml
 
 from metricat_tools.binaries import golang, table
 from metricat_tools.binaries.table import PROGRAMS, GoModule
+from support.paths import ROOT
 
 MODULES = sorted(
     {program.source for program in PROGRAMS.values() if isinstance(program.source, GoModule)},
@@ -29,6 +31,14 @@ def test_kubernetes_is_built_with_its_version() -> None:
     flags = " ".join(table.KUBERNETES.flags())
     assert f"gitVersion={version}" in flags
     assert f"gitMajor=1 -X {'k8s.io/component-base/version'}.gitMinor={version.split('.')[1]}" in flags
+
+
+def test_old_kubernetes_is_the_oldest_version_that_the_chart_supports() -> None:
+    oldest = yaml.safe_load((ROOT / "charts" / "metricat" / "Chart.yaml").read_text())["kubeVersion"]
+    found = re.fullmatch(r">=(\d+\.\d+)\.0-0", oldest)
+    assert found
+    assert table.OLD_KUBERNETES.version.startswith(f"v{found[1]}.")
+    assert table.OLD_SUFFIX.removeprefix("-") == found[1]
 
 
 def test_prometheus_release_equals_its_module_version() -> None:

@@ -5,6 +5,7 @@ import base64
 import json
 import socket
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,15 @@ def test_rbac_is_always_on_and_the_audit_log_is_optional(tmp_path: Path) -> None
 def test_only_a_cluster_with_nodes_advertises_its_address(tmp_path: Path) -> None:
     assert "--advertise-address=198.51.100.1" in components.kube_apiserver(layout(tmp_path, loopback=False))
     assert "--endpoint-reconciler-type=none" in components.kube_apiserver(layout(tmp_path))
+
+
+def test_old_controller_manager_gets_no_gate_of_newer_versions(tmp_path: Path) -> None:
+    new = layout(tmp_path)
+    gates = [
+        [str(word) for word in components.kube_controller_manager(one, tmp_path) if "gates" in str(word)]
+        for one in (new, replace(new, old=True))
+    ]
+    assert gates == [["--feature-gates=StaleControllerConsistencyDaemonSet=false"], []]
 
 
 def test_etcd_listens_only_on_a_socket(tmp_path: Path) -> None:

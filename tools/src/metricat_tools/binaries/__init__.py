@@ -7,5 +7,6 @@ Nothing here starts the programs.
 from metricat_tools.binaries.debian import ensure_debian
 from metricat_tools.binaries.golang import module_dir
 from metricat_tools.binaries.obtain import ensure
+from metricat_tools.binaries.table import OLD_SUFFIX
 
-__all__ = ["ensure", "ensure_debian", "module_dir"]
+__all__ = ["OLD_SUFFIX", "ensure", "ensure_debian", "module_dir"]

@@ -88,12 +88,14 @@ _COMMON = "github.com/prometheus/common/version"
 _KUBE = "k8s.io/component-base/version"
 
 ETCD = GoModule("etcd", "go.etcd.io/etcd/server/v3")
-KUBERNETES = GoModule(
-    "kubernetes",
-    "k8s.io/kubernetes",
-    ldflags=f"-X {_KUBE}.gitVersion={{version}} -X {_KUBE}.gitMajor={{major}} -X {_KUBE}.gitMinor={{minor}}"
-    f" -X {_KUBE}.gitTreeState=archive -X {_KUBE}.gitCommit=",
+_KUBERNETES_VERSION = (
+    f"-X {_KUBE}.gitVersion={{version}} -X {_KUBE}.gitMajor={{major}} -X {_KUBE}.gitMinor={{minor}}"
+    f" -X {_KUBE}.gitTreeState=archive -X {_KUBE}.gitCommit="
 )
+KUBERNETES = GoModule("kubernetes", "k8s.io/kubernetes", ldflags=_KUBERNETES_VERSION)
+OLD_SUFFIX = "-1.30"
+OLD_KUBERNETES = GoModule("kubernetes-1.30", "k8s.io/kubernetes", ldflags=_KUBERNETES_VERSION)
+"""The oldest supported version, as in the chart's `kubeVersion`."""
 KWOK = GoModule("kwok", "sigs.k8s.io/kwok", ldflags="-X sigs.k8s.io/kwok/pkg/consts.Version={version}")
 _CONTAINERD = "github.com/containerd/containerd/v2"
 CONTAINERD = GoModule(
@@ -152,6 +154,10 @@ PROGRAMS: dict[str, Program] = {
             ],
             ask_version=_VERSION,
             fits=r"Kubernetes v1\.36\.",
+        ),
+        *(
+            Program(f"{name}{OLD_SUFFIX}", OLD_KUBERNETES, f"k8s.io/kubernetes/cmd/{name}")
+            for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
         ),
         Program("kwok", KWOK, "sigs.k8s.io/kwok/cmd/kwok", _VERSION, r"v0\.8\."),
         *_programs(

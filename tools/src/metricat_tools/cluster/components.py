@@ -45,6 +45,8 @@ class Layout:
     """Seconds without a heartbeat after which a node is no longer Ready."""
     loopback: bool
     """Only processes of this machine reach the API server, so it advertises no address to pods."""
+    old: bool = False
+    """The programs are those of the oldest supported Kubernetes version."""
 
     @property
     def etcd_socket(self) -> str:
@@ -118,8 +120,8 @@ def kube_controller_manager(layout: Layout, kubeconfig: Path) -> list[str | Path
         f"--cluster-signing-cert-file={layout.authority.certificate}",
         f"--cluster-signing-key-file={layout.authority.key}",
         f"--node-monitor-grace-period={layout.grace}s",
-        # Its retries have growing delays: on a busy machine, 1,000 ready pods are never counted.
-        "--feature-gates=StaleControllerConsistencyDaemonSet=false",
+        # Its retries have growing delays: on a busy machine, 1,000 ready pods are never counted. 1.30 has no such gate.
+        *([] if layout.old else ["--feature-gates=StaleControllerConsistencyDaemonSet=false"]),
         *_FAST,
     ]
 

@@ -16,7 +16,7 @@ from typing import Self
 
 import yaml
 
-from metricat_tools.binaries import ensure
+from metricat_tools.binaries import OLD_SUFFIX, ensure
 from metricat_tools.cluster import cleanup, components, kubeconfig, simulated
 from metricat_tools.cluster.api import Api, ClusterApiError
 from metricat_tools.cluster.pki import Authority, CertificateAndKey
@@ -56,15 +56,17 @@ class ControlPlane:
     authority: Authority
     audit: bool
     grace: int = GRACE
+    old: bool = False
     _reservation: socket.socket | None = field(default=None, repr=False)
 
     @classmethod
-    def start(cls, name: str, *, audit: bool = True, keep: bool = False, grace: int = GRACE) -> Self:
+    def start(cls, name: str, *, audit: bool = True, keep: bool = False, grace: int = GRACE, old: bool = False) -> Self:
         """Start a control plane on loopback. The rest of an earlier one with this name is removed first.
 
         Unless `keep` is set, the kernel kills its processes when the thread that started it ends for any reason.
+        With `old`, its programs are those of the oldest supported Kubernetes version.
         """
-        programs = ensure(*PROGRAMS)
+        programs = old_programs() if old else ensure(*PROGRAMS)
         state = State(name)
         with state.locked():
             cleanup.remove_orphans()
@@ -75,7 +77,7 @@ class ControlPlane:
             state.save(kind="control-plane", url=url, audit=audit, owner=None if keep else cleanup.owner())
             processes = ClusterProcesses(state.folder, die_with_us=not keep)
             endpoint = ControlPlaneEndpoint("127.0.0.1", port, url)
-            plane = cls(state, processes, endpoint, Authority(state.folder / "pki"), audit, grace, reservation)
+            plane = cls(state, processes, endpoint, Authority(state.folder / "pki"), audit, grace, old, reservation)
             try:
                 plane.launch(programs)
             except BaseException:
@@ -109,6 +111,7 @@ class ControlPlane:
             kubelet_client=self.authority.issue("kubelet-client", "kube-apiserver-kubelet-client", [_MASTERS]),
             audit=self.audit,
             grace=self.grace,
+            old=self.old,
             loopback=self.endpoint.namespaces is HERE,
         )
         self.authority.issue("admin", "admin", [_MASTERS])
@@ -258,6 +261,13 @@ class ControlPlane:
         cleanup.remove(self.state)
         self.processes.kill_all()  # reaps the children of this process
         self.detach()
+
+
+def old_programs() -> dict[str, Path]:
+    """Return the programs of the oldest supported Kubernetes version, by the names of the newest."""
+    old = {name: f"{name}{OLD_SUFFIX}" if name != "etcd" else name for name in PROGRAMS}
+    found = ensure(*old.values())
+    return {name: found[its] for name, its in old.items()}
 
 
 def reserve_port() -> tuple[socket.socket, int]:
