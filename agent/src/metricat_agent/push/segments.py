@@ -67,7 +67,7 @@ class Segments:
     """The queue. Not thread-safe. Methods raise OSError if the disk fails."""
 
     def __init__(self, folder: str, segment_bytes: int) -> None:
-        """Open or create the directory; raise `SegmentsError`."""
+        """Open or create the directory; raise `SegmentsError` if that fails."""
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._segments: list[Segment] = []
@@ -131,10 +131,8 @@ class Segments:
             segment = next(segment for segment in self._segments if segment.records)
             try:
                 found = self._read(segment, most_samples, most_bytes)
-            except OSError:  # somebody removed the file, or the disk is defective
-                self.damaged_samples += segment.samples
-                self.damaged_bytes += segment.size
-                self._remove(segment)
+            except OSError:
+                self._lose(segment)
                 continue
             if found:
                 return found
@@ -147,13 +145,22 @@ class Segments:
                 return
             count = number - segment.first + 1
             if count < segment.records:
-                self._advance(segment, _entries(segment)[:count])
+                try:
+                    self._advance(segment, _entries(segment)[:count])
+                except (OSError, IndexError):
+                    self._lose(segment)
                 return
             self._remove(segment)
 
     def oldest_segment(self) -> Segment | None:
         """Return the segment with the oldest records; None if the queue is empty."""
         return next((segment for segment in self._segments if segment.records), None)
+
+    def _lose(self, segment: Segment) -> None:
+        """Remove a segment whose file is gone or unreadable."""
+        self.damaged_samples += segment.samples
+        self.damaged_bytes += segment.size
+        self._remove(segment)
 
     def drop(self, segment: Segment) -> None:
         """Remove a segment with its records."""
@@ -280,7 +287,7 @@ def _entries(segment: Segment) -> list[_Entry]:
         while at + _HEAD_SIZE <= end:
             file.seek(at)
             head = file.read(_HEAD_SIZE)
-            if zlib.crc32(head[: _HEAD.size]) != int.from_bytes(head[_HEAD.size :], "little"):
+            if len(head) < _HEAD_SIZE or zlib.crc32(head[: _HEAD.size]) != int.from_bytes(head[_HEAD.size :], "little"):
                 break
             size, samples, time, crc = _HEAD.unpack_from(head)
             at += _HEAD_SIZE
@@ -303,7 +310,7 @@ def _sync(file: int) -> None:
 
 
 def _locked(path: str) -> int:
-    """Return an open file that only one process can hold; raise OSError if another one does."""
+    """Return a file that this process has locked; raise OSError if another one holds the lock. Windows has no lock."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         import fcntl  # noqa: PLC0415 -- Windows does not have it

@@ -147,6 +147,19 @@ def test_file_that_disappears_costs_only_its_records(tmp_path: Path) -> None:
     assert segments.damaged_samples == 40
 
 
+@pytest.mark.parametrize("content", [None, b"MCPUSH1\n"])
+def test_file_that_is_damaged_during_a_request_costs_only_its_records(tmp_path: Path, content: bytes | None) -> None:
+    segments = filled(tmp_path, 10)
+    [sent] = segments.oldest(1, 1)
+    first = min(tmp_path.glob("*.segment"))
+    first.unlink() if content is None else first.write_bytes(content)
+
+    segments.remove_through(sent.number)
+
+    assert drained(segments) == [5, 6, 7, 8, 9, 10]
+    assert segments.damaged_samples == 40
+
+
 def test_failed_write_leaves_the_queue_as_it_was(tmp_path: Path) -> None:
     segments = filled(tmp_path, 2, 10_000)
     with file_size_limit(300), pytest.raises(OSError, match="File too large"):
