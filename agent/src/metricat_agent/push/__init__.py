@@ -1,4 +1,4 @@
-"""Push of metrics by Prometheus remote write, with a bounded buffer on disk. Imported only if it is enabled.
+"""Push of metrics by Prometheus remote write, with a bounded buffer in memory or on disk. Imported only with push.url.
 
 See docs/design/0031-pushed-samples.md.
 """

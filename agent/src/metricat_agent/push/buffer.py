@@ -1,7 +1,7 @@
-"""The batches that are not sent yet: in memory while the receiver answers, on disk from the first delay on.
+"""The batches that are not sent yet: in memory while the receiver responds, on disk from the first delay on.
 
-Order is kept: batches on disk are older than those in memory. A disk that is full or fails costs nothing at first: the
-buffer keeps the batches in memory, within a smaller bound, and tries the disk again for each new batch.
+Order is kept: batches on disk are older than those in memory. While the disk is full or fails, new batches stay in
+memory, within a smaller bound. The buffer tries the disk again for each new batch. Without a folder, all are in memory.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ class Buffer:
                 self._segments = Segments(folder, max(_LEAST_SEGMENT, min(most_bytes // 16, _MOST_SEGMENT)))
             except SegmentsError as error:
                 self.disk_errors += 1
-                _LOG.warning("push: %s. The buffer is in memory until the agent starts again", error)
+                _LOG.warning("push: %s. The buffer is in memory until the agent restarts", error)
             else:
                 self._number = self._segments.next_number
                 self._log_damage()
 
     @property
     def bytes(self) -> int:
-        """Size of the buffered batches, in memory and on disk."""
+        """Size of the batches in memory and of the files on disk, which may also hold sent batches."""
         with self._lock:
             return self._size_in_memory() + (self._segments.bytes if self._segments else 0)
 
@@ -67,7 +67,7 @@ class Buffer:
             return self._samples()
 
     def put(self, batch: Batch) -> None:
-        """Append a batch. If an older one is not sent yet, write both to disk."""
+        """Append a batch. If an older one is not sent yet, write both to disk, if there is a folder."""
         with self._lock:
             record = Record(zlib.compress(batch.body, 1), batch.samples, batch.time, self._number)
             self._number += 1
@@ -78,7 +78,7 @@ class Buffer:
             self._lock.notify_all()
 
     def get(self, most_samples: int, most_bytes: int, timeout: float) -> list[Record]:
-        """Return the oldest records, at least one, within bounds. Empty after the timeout or `wake`.
+        """Return the oldest record, and more within the bounds; empty if none came before the timeout or `wake`.
 
         The records remain in the buffer until `remove_through`.
         """
@@ -108,7 +108,7 @@ class Buffer:
             self._lock.notify_all()
 
     def close(self) -> None:
-        """Write the batches in memory to disk."""
+        """Write the batches in memory to disk, if there is a folder, and close its files."""
         with self._lock:
             if self._segments is not None:
                 self._spill()

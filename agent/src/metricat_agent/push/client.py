@@ -38,9 +38,9 @@ class Answer(NamedTuple):
     status: int
     """0: no response."""
     text: str = ""
-    """The reason of a failure."""
+    """The first line of the response, or of the error if no response came."""
     retry_after: float | None = None
-    """Seconds that the receiver wants the client to wait."""
+    """Seconds to wait before the next request, from the header Retry-After."""
     written: int | None = None
     """Number of samples that the receiver stored, if it reports it."""
 

@@ -18,11 +18,13 @@ DROPPED = counter(
     "Number of samples that were lost, by reason: rejected, buffer_full, too_old, damaged. Only with push.url.",
     "reason",
 )
-FAILED = counter("metricat_push_failed_requests_total", "Number of requests that are retried. Only with push.url.")
+FAILED = counter(
+    "metricat_push_failed_requests_total", "Number of requests that failed and are retried. Only with push.url."
+)
 DISK_ERRORS = counter(
     "metricat_push_buffer_errors_total", "Number of failed writes to push.buffer.path. Only with push.url."
 )
-BYTES = gauge("metricat_push_buffered_bytes", "Size of the samples that are not sent yet. Only with push.url.")
+BYTES = gauge("metricat_push_buffered_bytes", "Size of the buffer in memory and on disk. Only with push.url.")
 SAMPLES = gauge("metricat_push_buffered_samples", "Number of samples that are not sent yet. Only with push.url.")
 LAST_SUCCESS = gauge(
     "metricat_push_last_success_timestamp_seconds",

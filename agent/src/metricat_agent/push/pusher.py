@@ -1,6 +1,6 @@
 """Pushes a scrape at each interval: one thread collects, another one sends.
 
-So a receiver that is slow or does not answer never delays a scrape.
+So a receiver that is slow or does not respond never delays a scrape.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Pusher:
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Send what is buffered if the receiver answers, within a few seconds. The rest remains on disk."""
+        """Send what is buffered, for at most a few seconds. The rest stays on disk; without a folder it is lost."""
         self._stopping.set()
         self._buffer.wake()
         deadline = time.monotonic() + _STOP_TIMEOUT
@@ -170,7 +170,7 @@ class Pusher:
 
 
 def _wait(failures: int, retry_after: float | None) -> float:
-    """Return the seconds before the next request: random, but not less than the receiver wants, up to a bound."""
+    """Return the seconds before the next request: random, and at least Retry-After, of which it limits the value."""
     backoff = min(_FIRST_WAIT * (1 << min(failures - 1, 10)), _MOST_WAIT) * (0.5 + _random() / 2)
     return backoff if retry_after is None else max(backoff, min(retry_after, _MOST_RETRY_AFTER))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_SAMPLES = 5000
 """Upper bound of samples in one batch."""
 _STALE = struct.pack("<Q", 0x7FF0000000000002)
-"""Prometheus' staleness marker: a NaN with its own bits, which says that a series has ended."""
+"""Prometheus' staleness marker: a NaN with its own bits, which marks the end of a series."""
 _pack_double = struct.Struct("<d").pack
 _TYPES = {"counter": 1, "gauge": 2, "histogram": 3, "summary": 5}
 _SAMPLE = 16
