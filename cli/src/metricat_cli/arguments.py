@@ -11,7 +11,7 @@ _MOST_SECONDS = 50 * 365 * 86_400.0
 
 
 def duration(text: str) -> float:
-    """Return the seconds of a duration such as `7d` or `1h30m`. Zero is not allowed."""
+    """Return the seconds of a duration such as `7d` or `1h30m`, above zero and up to 50 years."""
     try:
         seconds = prometheus_seconds(text)
     except DurationError as error:

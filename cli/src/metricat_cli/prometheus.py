@@ -51,7 +51,7 @@ class PrometheusClient:
             raise CommandError(f"{self.url} returned {error.code}: {_error_text(error.read())}") from error
         except OSError as error:
             why = getattr(error, "reason", error)
-            raise CommandError(f"cannot reach {self.url}: {why}. Check that the port-forward is running") from error
+            raise CommandError(f"cannot reach {self.url}: {why}. Check the URL and any port-forward") from error
         except (ValueError, KeyError) as error:
             raise CommandError(f"{url} does not respond like Prometheus. Set --prometheus to its base URL") from error
 

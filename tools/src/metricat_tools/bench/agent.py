@@ -1,4 +1,4 @@
-"""Benchmark of the agent against node_exporter: alternating scrapes on this host, with both programs' defaults."""
+"""Benchmark of the agent against node_exporter: alternating scrapes on this host. The agent has no CPU limit."""
 
 import os
 import re

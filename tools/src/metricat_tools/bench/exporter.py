@@ -49,7 +49,7 @@ class Exporter:
         return text
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of all threads of the exporter, with nanosecond resolution."""
+        """Return the CPU time of the exporter's threads in nanosecond resolution, or `ticks` without schedstat."""
         threads = Path(f"/proc/{self.process.pid}/task").iterdir()
         running = sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads if thread.exists())
         if running:

@@ -43,7 +43,7 @@ def up(chosen: argparse.Namespace) -> None:
 def down(chosen: argparse.Namespace) -> None:
     """Remove clusters, including crashed ones."""
     if bool(chosen.names) == chosen.all:
-        raise ToolError("no cluster is named. Name a cluster, or use --all")
+        raise ToolError("it is unclear which clusters to remove. Use either names or --all")
     started = {folder.name for folder in marked_folders() if folder.parent == root()}
     for name in sorted(started | set(names())) if chosen.all else chosen.names:
         began = time.monotonic()

@@ -46,7 +46,7 @@ class Api:
         return True
 
     def call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Any:
-        """Send one request. Return the parsed response, or its text if it is not JSON."""
+        """Send a request, twice if the connection breaks. Return the parsed response, or its text if it is not JSON."""
         try:
             status, text = self._send(method, path, body, kind)
         except (http.client.HTTPException, ConnectionError):

@@ -11,7 +11,7 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 
 @dataclass(frozen=True)
 class AuditedRequest:
-    """One finished request."""
+    """One finished request, or a watch that has started."""
 
     user: str
     agent: str
@@ -42,7 +42,7 @@ class AuditLog:
         self._offset = self.path.stat().st_size
 
     def read(self) -> list[AuditedRequest]:
-        """Return the requests since the last call, in the order in which they finished."""
+        """Return the requests since the last call, in the order of the log."""
         with self.path.open("rb") as file:
             file.seek(self._offset)
             lines = file.read().splitlines(keepends=True)

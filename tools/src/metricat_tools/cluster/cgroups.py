@@ -70,7 +70,7 @@ def remove(group: str, trees: Sequence[Hierarchy] | None = None, seconds: float 
                 _remove_empty(root)
             if root.exists():
                 if time.monotonic() > deadline:
-                    raise ToolError(f"the control group {root} cannot be emptied. Processes {pids} do not end")
+                    raise ToolError(f"the control group {root} remains after {seconds:.0f} s, with processes {pids}")
                 time.sleep(0.02)
         for parent in list(root.parents)[: len(Path(group).parts) - 1]:
             with contextlib.suppress(OSError):  # it contains groups of another cluster

@@ -34,7 +34,7 @@ def owner() -> list[int]:
 
 
 def remove_orphans() -> None:
-    """Remove the files of every tied cluster whose owner has ended."""
+    """Remove every tied cluster that has no running process and whose owner has ended."""
     alive = marked_folders()
     for name in names():
         state = State(name)

@@ -87,7 +87,7 @@ class ControlPlane:
 
     @classmethod
     def find(cls, name: str) -> Self:
-        """Return the running control plane with this name, started by another process."""
+        """Return the control plane with this name, started by another process."""
         state = State(name)
         facts = state.load()
         if facts["kind"] != "control-plane":

@@ -242,7 +242,7 @@ class ClusterProcesses:
             os.close(descriptor)
 
     def _ended(self, role: str) -> int | None:
-        """Return the exit status of an ended child, or None for a running one or one of another process."""
+        """Return an ended child's exit status (0 if another thread has read it). None: it runs, or is not our child."""
         if role not in self._children:
             return None
         try:

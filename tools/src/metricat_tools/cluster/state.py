@@ -55,7 +55,7 @@ class State:
         """Create the folder if the disk has space for a cluster."""
         _own(root())
         if shutil.disk_usage(root()).free < _NEEDED:
-            raise ToolError(f"the disk of {root()} is full. A cluster needs {_NEEDED >> 20} MiB free there")
+            raise ToolError(f"the disk of {root()} has too little space. A cluster needs {_NEEDED >> 20} MiB")
         self.log.mkdir(parents=True)
 
     def save(self, **facts: object) -> None:
@@ -111,7 +111,7 @@ def _own(base: Path) -> None:
     """Create the folder of all clusters. Other users (such as pods) may traverse it, but not list it."""
     base.mkdir(mode=0o711, exist_ok=True)
     if base.is_symlink() or base.stat().st_uid != os.geteuid():
-        raise ToolError(f"{base} belongs to another user. Remove it")
+        raise ToolError(f"{base} is a symbolic link or belongs to another user. Remove it")
 
 
 def _remove_if_empty(folder: Path) -> None:

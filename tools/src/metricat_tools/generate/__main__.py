@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def generate() -> None:
-    """Write the CRDs, the chart's dashboards and rules, the golden manifests, and the generated pages."""
+    """Write every generated file: manifests, the chart's generated parts, pages, tables, and the hub's measures."""
     for definition in crd.definitions():
         text = HEADER + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120)
         for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):

@@ -90,7 +90,10 @@ def _columns() -> list[Schema]:
         column("Nodes", ".status.nodes.desired", "integer", "Nodes that should have an agent."),
         column("Ready", ".status.nodes.ready", "integer", "Nodes with a ready agent."),
         column(
-            "Uncovered", ".status.nodes.uncovered", "integer", "Nodes that should have a ready agent and have none."
+            "Uncovered",
+            ".status.nodes.uncovered",
+            "integer",
+            "Selected nodes without a ready agent, including virtual nodes.",
         ),
         column("Scraped", ".status.nodes.scraped", "integer", "Nodes with samples in Prometheus."),
         column("Accepted", condition(ConditionType.ACCEPTED, "status"), "string", "Whether the newest spec is valid."),

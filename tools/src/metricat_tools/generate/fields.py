@@ -12,8 +12,8 @@ _NOTE = """# MonitoringTarget: every field
 
 `metricat.dev/v1alpha1`, short name `mtarget`. Every field is optional, except those marked *required*. The operator
 applies the defaults: the API server does not write them into your object
-([why](../design/0001-no-defaults-in-the-schema.md)). `kubectl explain mtarget.spec --recursive` prints the same. The
-API server rejects an invalid object with the message after *Rejected with*.
+([why](../design/0001-no-defaults-in-the-schema.md)). `kubectl explain mtarget.spec` prints the same
+descriptions. The API server rejects an invalid object with the message after *Rejected with*.
 """
 _AS_ELSEWHERE = {
     "spec.pools[].agent": "The fields of [`spec.agent`](#specagent) except `web`. "

@@ -69,7 +69,9 @@ def main(arguments: Sequence[str]) -> None:
         prog="python -m metricat_tools mutate", description="Report mutants that the unit tests do not detect."
     )
     parser.add_argument("--module", help="only packages and modules whose path contains this text")
-    parser.add_argument("--mutants", type=int, default=50, help="mutants per module, 0: all (default: %(default)s)")
+    parser.add_argument(
+        "--mutants", type=int, default=50, help="mutants per row of the table, 0: all (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="selects the sample (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="test runs at the same time (default: %(default)s)")
     given = parser.parse_args(arguments)
