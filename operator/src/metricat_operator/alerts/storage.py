@@ -83,8 +83,8 @@ ALERTS: tuple[Alert, ...] = (
         meaning="At the current growth rate, a writable filesystem will soon be full. The warning fires if both growth "
         "rates (since the same time yesterday, and over the last 6 hours) fill the filesystem within the threshold. "
         "The critical level uses only the growth rate of the last 6 hours, and requires less than 15 % free space. For "
-        "the filesystem that holds container images, neither level fires below 85 %, because the kubelet then removes "
-        "unused images.",
+        "the filesystem that holds container images, neither level fires below 85 %: the kubelet removes unused images "
+        "only above that.",
         expr="",
         resource="filesystem growth {{ $labels.mountpoint }}",
         summary="Filesystem {{ $labels.mountpoint }} on {{ $labels.node }} will soon be full",
