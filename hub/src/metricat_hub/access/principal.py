@@ -11,7 +11,7 @@ SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The client of a request. Its name appears in logs; it is the identifier of an API key, or a user name."""
+    """The client of a request. Its name appears in logs: the ID of an API key, a user name, or `anonymous`."""
 
     name: str
     scopes: frozenset[Scope]

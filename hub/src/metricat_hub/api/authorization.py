@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ANONYMOUS = Principal("anonymous", frozenset(("read", "write")))
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metricat", Basic realm="metricat"'}
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-"""Headers of requests that a proxy forwards. Their client is not on this machine, though the proxy may be."""
+"""Headers of requests that a proxy forwards. Their client may be on another machine than the proxy."""
 
 
 class Access:
@@ -45,7 +45,7 @@ class Access:
         self._password = password
 
     async def principal(self, connection: HTTPConnection) -> Principal:
-        """Return the client; raise `Problem` 401 if it has no valid key."""
+        """Return the client; raise `Problem` 401 if it is not allowed to send requests."""
         header = connection.headers.get("authorization", "")
         if not header:
             if self._anonymous and is_local(connection):
@@ -64,7 +64,9 @@ class Access:
             if user is not None:
                 return Principal(user, frozenset(("read", "write")))
         raise Problem(
-            401, "the API key is unknown, expired or revoked; create one with: metricat hub keys create", _CHALLENGE
+            401,
+            "the header Authorization has no valid API key or password; create a key with: metricat hub keys create",
+            _CHALLENGE,
         )
 
 
@@ -81,8 +83,8 @@ def require(scope: Scope) -> Callable[[Endpoint], Endpoint]:
             if not principal.may(scope):
                 raise Problem(
                     403,
-                    f"the API key {principal.name} lacks the scope {scope}; "
-                    f"create another one with: metricat hub keys create --scope {scope}",
+                    f"the client {principal.name} lacks the scope {scope}; "
+                    f"create an API key with: metricat hub keys create --scope {scope}",
                 )
             request.state.principal = principal
             return await endpoint(request)
@@ -93,9 +95,9 @@ def require(scope: Scope) -> Callable[[Endpoint], Endpoint]:
 
 
 def is_local(connection: HTTPConnection) -> bool:
-    """Return whether a request comes from this machine, without a proxy, and for a name of this machine.
+    """Return whether a request comes from this machine, without a proxy, for localhost or a loopback address.
 
-    A web page can make its own host name resolve to 127.0.0.1, so the Host header must name this machine too.
+    A web page can make its own host name resolve to 127.0.0.1, so the Host header is checked too.
     """
     client = connection.client.host if connection.client else ""
     host = connection.url.hostname or ""

@@ -17,7 +17,10 @@ WEB = (
     Option("web.config.file", "", "TLS, client certificates and passwords, in Prometheus' web config format", "FILE"),
     Option("web.access-log", "false", "log every request", switch=True),
     Option(
-        "insecure", "false", "allow to listen beyond loopback without TLS; API keys are then sent in clear", switch=True
+        "insecure",
+        "false",
+        "allow listening beyond loopback without TLS; API keys are then sent unencrypted",
+        switch=True,
     ),
     Option(
         "access.anonymous-loopback",

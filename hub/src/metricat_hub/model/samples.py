@@ -18,7 +18,7 @@ Numbers: TypeAlias = "NDArray[np.int64]"
 
 _STALE_BITS = 0x7FF0000000000002
 STALE = np.array([_STALE_BITS], dtype=np.uint64).view(np.float64)[0]
-"""Prometheus' staleness marker: a NaN with its own bits, which says that a series has ended."""
+"""Prometheus' staleness marker: a NaN with its own bits, which marks the end of a series."""
 
 
 def is_stale(values: Values) -> NDArray[np.bool_]:

@@ -131,7 +131,7 @@ class Engine:
         if step <= 0:
             raise InvalidQueryError(f"the step is {step} ms. Use a step greater than 0.")
         if end < start:
-            raise InvalidQueryError("the end of the time range is before its start. Exchange them.")
+            raise InvalidQueryError("the end of the time range is before its start. Swap them.")
         self.limits.check_steps((end - start) // step + 1)
         node = parser.parse(query, step=step, span=end - start)
         if kind(node) not in {"vector", "scalar"}:

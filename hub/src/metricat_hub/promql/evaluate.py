@@ -480,7 +480,7 @@ class Evaluator:
                 wrong = factor[~((factor > 0) & (factor < 1))]
                 if len(wrong):
                     raise QueryError(
-                        f"invalid {what} factor. Expected: 0 < {what[0]}f < 1, got: {wrong[0]:f}. Use a number between."
+                        f"invalid {what} factor. Expected: 0 < {what[0]}f < 1, got: {wrong[0]:f}. Use such a number."
                     )
 
     def inform_of_gauges(self, labels: Sequence[Labels], present: Mask, position: int) -> None:

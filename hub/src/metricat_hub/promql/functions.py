@@ -19,12 +19,12 @@ _SECONDS_LIMIT: Final = 8.64e15
 
 
 def greater(left: Values, right: Values) -> Values:
-    """Return the greater values, as Go's `math.Max`: +Inf wins over NaN, NaN over numbers."""
+    """Return the greater values, as Go's `math.Max`: +Inf takes precedence over NaN, and NaN over numbers."""
     return np.where((left == np.inf) | (right == np.inf), np.inf, np.maximum(left, right))
 
 
 def lesser(left: Values, right: Values) -> Values:
-    """Return the lesser values, as Go's `math.Min`: -Inf wins over NaN, NaN over numbers."""
+    """Return the lesser values, as Go's `math.Min`: -Inf takes precedence over NaN, and NaN over numbers."""
     return np.where((left == -np.inf) | (right == -np.inf), -np.inf, np.minimum(left, right))
 
 

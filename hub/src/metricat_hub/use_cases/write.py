@@ -31,7 +31,7 @@ _ENTRY_BYTES = 150
 _UNRESOLVED, _REFUSED, _INVALID = -2, -1, -3
 CONFLICTING = "the store has another value of the series at this time"
 TOO_OLD = "the sample is older than the out-of-order window of the store"
-TOO_NEW = "the timestamp is in the future; check the clock of the sender"
+TOO_NEW = "the timestamp is too far in the future; check the clock of the sender"
 FULL = "the store has as many series as its limit allows; raise the limit or send fewer series"
 _MOST_METADATA = 20_000
 """Upper bound of metrics whose metadata is remembered."""

@@ -129,7 +129,7 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail("the target answers with another protocol")
+            self._fail("the target responds with another protocol")
         except httptools.HttpParserError as error:
             if not self._waiter.done():
                 self._fail(f"invalid HTTP response: {error}")

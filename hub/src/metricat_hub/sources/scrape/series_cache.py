@@ -159,7 +159,7 @@ class SeriesCache:
         return len(self._slots)
 
     def read(self, page: bytes, *, openmetrics: bool, now: int) -> Reading:
-        """Return the samples of a page. An invalid page returns an error, and makes all series stale."""
+        """Return the samples of a page; for an invalid page the error, with all series stale."""
         if not page:
             return Reading(stale=self._replace_previous(_NO_SLOTS))
         reading = None

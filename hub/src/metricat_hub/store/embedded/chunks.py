@@ -112,7 +112,7 @@ class ChunkReader:
 
     def _unreadable(self, layout: Layout, chunk: int, error: sqlite3.DatabaseError) -> None:
         if isinstance(error, sqlite3.OperationalError):
-            # The file is busy or gone, which says nothing about this chunk.
+            # The file is busy or gone. The chunk may be intact.
             raise error
         self.damaged[layout.tier, chunk] = str(error)
 

@@ -34,7 +34,7 @@ _COLUMN_OF = {
     "sum_over_time": "sum",
 }
 _RAW_FUNCTIONS = {"changes", "resets"}
-"""Functions that a downsampled series answers wrongly, not only less exactly."""
+"""Functions whose results on a downsampled series would be wrong, not only less exact."""
 _FEW = 200_000
 """A selection with fewer points than this has no need of a coarser tier."""
 _SHORT = 6 * HOUR
