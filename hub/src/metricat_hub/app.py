@@ -109,7 +109,7 @@ class Hub:
         return "" if self.keys.all() else self.keys.create("first key", ["admin"])[0]
 
     async def run(self, *, with_agent: bool, ready: Callable[[], None]) -> None:
-        """Run until SIGINT or SIGTERM; call `ready` when the server answers."""
+        """Run until SIGINT or SIGTERM; call `ready` when the server accepts requests."""
         stop = asyncio.Event()
         agent = _agent(self.settings) if with_agent else None
         self.scraper = Scraper(_with_agent(self.scrape_config, agent, self.settings), self.store)

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 _REFERENCE = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
     400: "The request is invalid. The detail says what to change.",
-    401: "The request has no valid API key.",
-    403: "The API key lacks the scope of the operation.",
-    404: "It does not exist.",
+    401: "The request has no valid API key or password.",
+    403: "The client lacks the scope of the operation.",
+    404: "The resource or the metric does not exist.",
     413: "The body is too large.",
     415: "The format of the body is not supported.",
     422: "The query exceeds a limit, or uses what the hub does not support.",
     429: "Too many requests. Retry after the seconds in Retry-After.",
-    503: "The hub cannot do it now. Retry after the seconds in Retry-After.",
+    503: "The hub cannot serve the request now. Retry after the seconds in Retry-After.",
 }
 PROBLEM: Mapping[str, Any] = {
     "type": "object",

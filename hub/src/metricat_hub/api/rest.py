@@ -260,7 +260,7 @@ async def metrics_history(request: Request) -> Response:
     end = query.time("end", own.now())
     start = query.time("start", end - _HOUR)
     if start > end:
-        raise query.error("start", "it is after the end; exchange them")
+        raise query.error("start", "it is after the end; swap them")
     step = query.milliseconds("step", max(own.interval, -(-(end - start) // _STEPS // 1000) * 1000))
     aggregation: Any = query.choice("aggregation", metric_names.AGGREGATIONS)
     if (end - start) // step >= _MOST_STEPS:
