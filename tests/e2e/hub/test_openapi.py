@@ -32,5 +32,5 @@ def test_responses_conform_to_the_document(schemathesis: str, tmp_path: Path) ->
             *(schemathesis, "run", f"{hub.url}/openapi.json", "--header", f"Authorization: Bearer {hub.key}"),
             *("--max-examples=10", f"--checks={CHECKS}", "--phases=examples,coverage,fuzzing"),
         )
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, cwd=tmp_path)
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
