@@ -87,6 +87,10 @@ def _formatted(layout: Layout, values: list[float], *, is_plain: bool) -> str:
 
 
 def _invalid_counters(metrics: Metrics) -> frozenset[str]:
-    """Return the counters with a value that OpenMetrics does not allow: below zero, or not a number."""
-    counters = [(family.name, samples) for family, samples in metrics if family.kind == "counter"]
-    return frozenset([name for name, samples in counters if [value for _, value in samples if not value >= 0]])
+    """Return the counters with a value that OpenMetrics does not allow: below zero, or not a number.
+
+    A family of another type with the name of a counter adds its series to the counter.
+    """
+    counters = {family.name for family, _ in metrics if family.kind == "counter"}
+    named = [(family.name, samples) for family, samples in metrics if family.name in counters]
+    return frozenset([name for name, samples in named if [value for _, value in samples if not value >= 0]])

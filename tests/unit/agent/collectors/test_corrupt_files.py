@@ -28,8 +28,10 @@ GARBAGE = st.one_of(
 
 @pytest.fixture(scope="module")
 def registry(merged_host: Host) -> Registry:
-    """Return all collectors except ``processes``, which works between scrapes."""
-    return Registry(collector(merged_host) for name, collector in COLLECTORS.items() if name != "processes")
+    """Return all collectors except those that work between scrapes."""
+    return Registry(
+        collector(merged_host) for name, collector in COLLECTORS.items() if name not in ("probe", "processes")
+    )
 
 
 def test_no_collector_fails_on_the_unchanged_tree(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:

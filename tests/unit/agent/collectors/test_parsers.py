@@ -135,7 +135,7 @@ WITHOUT_TABLE = {
         "thermal_zone",
         "watchdog",
     ),
-    *("agent", "filesystem", "processes", "time", "timex", "uname"),
+    *("agent", "filesystem", "probe", "processes", "time", "timex", "uname"),
 }
 """Collectors of files with one value each, and of results of system calls. `test_mutated_hosts` changes their files."""
 

@@ -149,6 +149,13 @@ TEXTS = st.sampled_from(["", "1", "\0", "\n", '"', "\\", "\udcff", "\\xff", "\u2
 NUMBERS = st.one_of(st.integers(-3, 3), st.sampled_from([math.nan, math.inf, -math.inf, 0.5, -0.0, 1e300, True]))
 
 
+@pytest.mark.parametrize("value", [-1, math.nan])
+def test_counter_with_an_invalid_value_from_a_family_of_another_type_is_unknown_in_openmetrics(value: float) -> None:
+    metrics: Metrics = [(counter("a_total", "A."), [((), 1)]), (gauge("a_total", "A.", "x"), [(("y",), value)])]
+    text, openmetrics = (page(metrics, fmt)[0] for fmt in FORMATS)
+    assert len(check(text, openmetrics)) == 2
+
+
 @st.composite
 def some_metrics(draw: st.DrawFn) -> Metrics:
     found: Metrics = []
