@@ -55,7 +55,7 @@ _PRECEDENCE: Final = {
 _UNARY: Final = 5
 _WORDS: Final = frozenset({"and", "or", "unless", "atan2"})
 _RESERVED: Final = frozenset({"on", "ignoring", "group_left", "group_right", "bool", "atan2"})
-_TYPES: Final = {"scalar": "scalar", "vector": "instant vector", "matrix": "range vector", "string": "string"}
+_TYPES: Final = {"scalar": "a scalar", "vector": "an instant vector", "matrix": "a range vector", "string": "a string"}
 
 
 def parse(query: str, *, step: int = 0, span: int = 0) -> Node:
@@ -184,7 +184,7 @@ class _Parser:
         if kind(operand) not in {"scalar", "vector"}:
             raise self.error(
                 token.position,
-                f"`{token.text}` needs a scalar or an instant vector, not a {_TYPES[kind(operand)]}.",
+                f"`{token.text}` needs a scalar or an instant vector, not {_TYPES[kind(operand)]}.",
             )
         return Negation(operand, token.position) if token.text == "-" else operand
 
@@ -310,7 +310,7 @@ class _Parser:
             if kind(argument) != type_:
                 raise self.error(
                     argument.position,
-                    f"`{name}` needs a {_TYPES[type_]} here, not a {_TYPES[kind(argument)]}."
+                    f"`{name}` needs {_TYPES[type_]} here, not {_TYPES[kind(argument)]}."
                     + (" Add a range, for example `[5m]`." if type_ == "matrix" else ""),
                 )
 
@@ -371,7 +371,7 @@ class _Parser:
         for operand, type_ in ((left, kinds[0]), (right, kinds[1])):
             if type_ not in {"scalar", "vector"}:
                 raise self.error(
-                    operand.position, f"`{operator}` needs scalars or instant vectors, not a {_TYPES[type_]}."
+                    operand.position, f"`{operator}` needs scalars or instant vectors, not {_TYPES[type_]}."
                 )
         if kinds == ("scalar", "scalar") and operator in COMPARISONS and not return_bool:
             raise self.error(position, f"a comparison of two scalars needs `bool`: write `{operator} bool`.")
@@ -463,7 +463,7 @@ class _Parser:
             step = 0 if self.at("]") else self.positive_duration()
             self.expect("]", "after the subquery")
             if kind(node) != "vector":
-                raise self.error(node.position, f"a subquery needs an instant vector, not a {_TYPES[kind(node)]}.")
+                raise self.error(node.position, f"a subquery needs an instant vector, not {_TYPES[kind(node)]}.")
             return Subquery(node, length, step, position=node.position)
         self.expect("]", "or `:` after the range")
         if not isinstance(node, Selector):

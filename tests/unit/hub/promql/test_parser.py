@@ -21,7 +21,7 @@ from support.promql_text import text
         ("", "1:1", "the query is empty"),
         ("sum(", "1:5", "expected an expression, found the end"),
         ("sum(x))", "1:7", "expected an operator or the end of the query, found `)`"),
-        ("a +\n  rate(x)", "2:8", r"`rate` needs a range vector here, not a instant vector. Add a range"),
+        ("a +\n  rate(x)", "2:8", r"`rate` needs a range vector here, not an instant vector. Add a range"),
         ("rte(x[5m])", "1:1", "unknown function `rte`"),
         ('x{a="b"', "1:8", "expected `,` or `}` after a matcher"),
         ("x[5x]", "1:3", "invalid number or duration '5x'"),
