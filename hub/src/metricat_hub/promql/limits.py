@@ -37,7 +37,7 @@ class Limits:
         if series > self.series:
             raise LimitError(
                 f"the query needs {series} series at once, above the limit of {self.series}."
-                " Add label matchers, or aggregate with a recording rule."
+                " Add label matchers, or split the query."
             )
 
     def check_samples(self, samples: int) -> None:
@@ -56,7 +56,7 @@ class Limits:
             if clock() > end:
                 raise LimitError(
                     f"the query takes longer than the limit of {self.seconds:g} seconds."
-                    " Use a shorter time range, a longer step or a recording rule."
+                    " Use a shorter time range, a longer step or more label matchers."
                 )
 
         return check

@@ -74,7 +74,7 @@ def parse(query: str, *, step: int = 0, span: int = 0) -> Node:
     if len(query) > MAXIMUM_LENGTH:
         raise LimitError(
             f"the query has {len(query)} characters, above the limit of {MAXIMUM_LENGTH}."
-            " Split it, or use recording rules."
+            " Split it into several queries."
         )
     node, in_context = _parsed(query, None)
     return _parsed(query, (step, span))[0] if in_context else node
@@ -135,8 +135,7 @@ class _Parser:
         self.depth += levels
         if self.depth > MAXIMUM_DEPTH:
             raise LimitError(
-                f"the query is nested deeper than the limit of {MAXIMUM_DEPTH} levels."
-                " Split it, or use recording rules."
+                f"the query is nested deeper than the limit of {MAXIMUM_DEPTH} levels. Split it into several queries."
             )
 
     # Expressions

@@ -13,8 +13,8 @@ NODE = "{{ $labels.node }} (pool {{ $labels.pool }})"
 class Level:
     """One severity of an alert: it fires when the expression has been true for `duration`.
 
-    `expr` replaces the alert's expression for this level. A level that is `per_target` is about all nodes of a target
-    together, regardless of the labels of their pools.
+    `expr` replaces the alert's expression for this level. A level that is `per_target` evaluates all
+    pools with the same settings of the alert together, also if the pools have different extra labels.
     """
 
     severity: Severity

@@ -36,7 +36,8 @@ class FilesystemCollector(Collector):
         "agent (docs/reference/agent.md).",
     )
     include_mount_points: Regex | None = Field(
-        default=None, description="Regular expression: only matching mount points are included. Default: all."
+        default=None,
+        description="Regular expression: include only matching mount points. excludeMountPoints then has no default.",
     )
     exclude_fs_types: Regex | None = Field(
         default=None,
@@ -47,7 +48,7 @@ class FilesystemCollector(Collector):
     include_fs_types: Regex | None = Field(
         default=None,
         alias="includeFSTypes",
-        description="Regular expression: only matching filesystem types are included. Default: all.",
+        description="Regular expression: include only matching filesystem types. excludeFSTypes then has no default.",
     )
 
     model_config = Model.model_config | {"json_schema_extra": _exclusive("MountPoints", "FSTypes")}
@@ -62,7 +63,8 @@ class DeviceCollector(Collector):
         "agent (docs/reference/agent.md).",
     )
     include_devices: Regex | None = Field(
-        default=None, description="Regular expression: only matching devices are included. Default: all."
+        default=None,
+        description="Regular expression: include only matching devices. excludeDevices then has no default.",
     )
 
     model_config = Model.model_config | {"json_schema_extra": _exclusive("Devices")}

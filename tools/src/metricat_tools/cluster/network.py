@@ -50,7 +50,7 @@ def create_bridge(processes: ClusterProcesses, control: Namespaces) -> None:
 
 
 def join(processes: ClusterProcesses, control: Namespaces, node: Namespaces, number: int) -> None:
-    """Connect a node to the bridge, and add the control plane's route to its pods."""
+    """Connect a node to the bridge, add a route to the node's pods, and let the node forward packets."""
     _ip(processes, control, f"link add p{number} type veth peer name eth0 netns {node.holder}")
     _ip(processes, control, f"link set p{number} master br0 up")
     _ip(processes, node, "link set lo up")

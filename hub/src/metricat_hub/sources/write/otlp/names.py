@@ -53,7 +53,10 @@ _PER = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo"
 
 
 def metric_name(name: str, unit: str, *, is_counter: bool, is_gauge: bool) -> str:
-    """Return the name with the suffixes of unit and type; raise ValueError if nothing remains of it."""
+    """Return the Prometheus name: only valid characters, with the suffixes of unit and type.
+
+    Raise ValueError if the result is empty.
+    """
     tokens = [token for token in _OTHER.split(name) if token]
     main, per = _unit(unit)
     if main in tokens:
