@@ -1,7 +1,7 @@
 """Protobuf's wire format: the fields of a message. Pure.
 
 A decoder of its own costs less memory and time than the package `protobuf`, see docs/design/0031. It accepts fields in
-any order, skips unknown ones, and raises `DecodeError` for everything that is not a message.
+any order, skips unknown ones, and raises `DecodeError` for any other bytes.
 """
 
 from __future__ import annotations
