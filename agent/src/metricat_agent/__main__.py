@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import metricat_agent.lean_imports  # noqa: F401 -- first: the others import dataclasses
 from metricat_agent import __version__
 from metricat_agent.collectors.catalog import collectors_for
 from metricat_agent.config import flags, settings

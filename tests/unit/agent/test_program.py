@@ -132,12 +132,26 @@ def test_heavy_modules_are_not_imported() -> None:
 
 def test_dataclasses_import_inspect_when_they_need_it() -> None:
     code = (
-        "import sys, metricat_agent, dataclasses; assert 'inspect' not in sys.modules;"
+        "import sys, metricat_agent.lean_imports, dataclasses;"
+        "assert 'inspect' not in sys.modules;"
         "print(dataclasses.make_dataclass('Point', ['x']).__doc__);"
         "import inspect; print(inspect.isclass(inspect.Signature))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "Point(x: 'typing.Any')\nTrue\n"
+
+
+def test_importing_the_package_leaves_other_modules_alone() -> None:
+    """The hub imports parts of the agent."""
+    code = "import sys, metricat_agent; print('dataclasses' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code], check=True, capture_output=True, text=True, env=_with_path()
+    )
+    assert done.stdout == "False\n"
+
+
+def _with_path() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(_package()))}  # noqa: PTH120 -- as above
 
 
 def _package() -> str:
