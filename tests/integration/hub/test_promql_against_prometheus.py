@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -21,15 +20,15 @@ from metricat_hub.promql.engine import Engine
 from metricat_hub.promql.limits import Limits
 from support import real_prometheus
 from support.memory_reader import MemoryReader
-from support.paths import CHART, FIXTURES
 from support.promtool import rules
+from support.recorded_pages import dashboard_queries, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.promql.engine import Result
-    from support.real_prometheus import Answer, RealPrometheus
+    from support.prometheus_api import Answer, PrometheusApi
 
     Samples = dict[Labels, list[tuple[int, float]]]
 
@@ -40,7 +39,7 @@ TOLERANCE = 1e-12
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPrometheus]:
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusApi]:
     with real_prometheus.running(tmp_path_factory.mktemp("prometheus")) as running:
         yield running
 
@@ -85,7 +84,7 @@ def check(query: str, theirs: Answer, result: Result | HubError, *, tolerance: f
 
 
 def both(
-    prometheus: RealPrometheus, reader: MemoryReader, query: str, grid: tuple[int, int, int], **options: Any
+    prometheus: PrometheusApi, reader: MemoryReader, query: str, grid: tuple[int, int, int], **options: Any
 ) -> None:
     """Compare an instant query at the end, and a range query. The grid is start, end and step."""
     start, end, step = grid
@@ -210,7 +209,7 @@ UNSTABLE = re.compile(r"deriv|predict_linear|stddev|stdvar|double_exponential")
     max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @given(st.lists(shapes, min_size=4, max_size=6))
-def test_random_series(prometheus: RealPrometheus, columns: Sequence[Shape]) -> None:
+def test_random_series(prometheus: PrometheusApi, columns: Sequence[Shape]) -> None:
     metric = f"example_{next(EXAMPLE)}_total"
     names = [{NAME: metric, "a": str(i % 3), "b": str(i % 2)} for i in range(len(columns))]
     samples = {
@@ -229,77 +228,8 @@ def test_random_series(prometheus: RealPrometheus, columns: Sequence[Shape]) -> 
 # Recorded pages
 
 
-def page() -> list[tuple[dict[str, str], float]]:
-    """Return labels and value of each sample on the recorded page of the agent."""
-    found = []
-    for line in (FIXTURES / "host.prom").read_text().splitlines():
-        if not line or line.startswith("#"):
-            continue
-        match = re.fullmatch(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)", line)
-        assert match, line
-        pairs = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or "")
-        found.append(({NAME: match[1], **dict(pairs)}, float(match[3])))
-    return found
-
-
-def recorded() -> Samples:
-    """Return 40 minutes of two nodes: counters grow with resets, gauges move, one node disappears for a while."""
-    random = np.random.default_rng(7)
-    times = np.arange(START, START + 40 * MINUTE, 15_000)
-    samples: Samples = {}
-    common = {
-        "namespace": "monitoring",
-        "service": "metricat-nodes",
-        "pool": "default",
-        "job": "metricat",
-        "cluster": "",
-    }
-    for node in ("one", "two"):
-        present = times[(times < START + 20 * MINUTE) | (times > START + 24 * MINUTE)] if node == "two" else times
-        for labels, value in [*page(), ({NAME: "up"}, 1.0)]:
-            key = from_mapping({**labels, **common, "node": node, "instance": f"{node}:9100"})
-            name = labels[NAME]
-            if name.endswith(("_total", "_count", "_sum", "_bucket")):
-                steps = np.abs(random.normal(size=len(present))) * (value / 500 + 1)
-                values = value + np.cumsum(steps)
-                values[len(values) // 2 :] -= values[len(values) // 2] if random.random() < 0.1 else 0
-            elif name.endswith(("_info", "up", "_size_bytes", "_seconds")):
-                values = np.full(len(present), value)
-            else:
-                values = value * (1 + 0.2 * random.normal(size=len(present)))
-            samples[key] = list(zip(present.tolist(), values.tolist(), strict=True))
-    return samples
-
-
-def dashboard_queries() -> list[str]:
-    """Return the queries of all panels, with the variables set."""
-    found: set[str] = set()
-
-    def collect(part: object) -> None:
-        if isinstance(part, dict):
-            if isinstance(part.get("expr"), str):
-                found.add(part["expr"])
-            for child in part.values():
-                collect(child)
-        elif isinstance(part, list):
-            for child in part:
-                collect(child)
-
-    for path in sorted((CHART / "dashboards").glob("*.json")):
-        collect(json.loads(path.read_text()))
-    variables = {"$__rate_interval": "1m", "$cluster": ".*", "$target": ".*", "$node": ".*"}
-    queries = []
-    for expression in sorted(found):
-        query = expression
-        for name, value in variables.items():
-            query = query.replace(name, value)
-        assert "$" not in query, query
-        queries.append(query)
-    return queries
-
-
-def test_catalogue_and_dashboards_on_recorded_pages(prometheus: RealPrometheus) -> None:
-    samples = recorded()
+def test_catalogue_and_dashboards_on_recorded_pages(prometheus: PrometheusApi) -> None:
+    samples = recorded(START)
     prometheus.write(samples)
     reader = MemoryReader()
     for labels, column in samples.items():
