@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from metricat_hub.api import health, openapi, rest, self_metrics
+from metricat_hub.api import health, openapi, self_metrics
 from metricat_hub.api.problems import Problem, handle_problem, response
 from metricat_hub.api.prometheus import metadata, queries
+from metricat_hub.api.rest import operations as rest
 from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:

@@ -1,0 +1,98 @@
+"""Endpoints for nodes and their collectors."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING
+
+from metricat_hub.api.prometheus.metadata import rfc3339
+from metricat_hub.api.rest import types
+from metricat_hub.api.rest.parameters import read_query
+from metricat_hub.api.rest.responses import by_node, number, paged, respond
+from metricat_hub.use_cases import metric_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from metricat_hub.api.services import Services
+    from metricat_hub.use_cases.cancellation import Cancellation
+
+_LAST_HOUR = "last_over_time({}[1h])"
+_LAST_SEEN = "max by (node, pool, instance) (max_over_time(timestamp(node_load1)[1h:1m]) or timestamp(node_load1))"
+
+
+async def nodes(request: Request) -> Response:
+    """Return the nodes."""
+    query = await read_query(request)
+    page = query.page()
+
+    def work(own: Services, cancellation: Cancellation) -> types.Nodes:
+        found = _nodes(own, functools.partial(by_node, own, cancellation))
+        data, following = paged([found[name] for name in sorted(found)], page)
+        return types.Nodes(data, following)
+
+    return await respond(request, work)
+
+
+def _nodes(own: Services, read: Callable[[str], Iterator[tuple[str, dict[str, str], float]]]) -> dict[str, types.Node]:
+    """Return the nodes by name; `read` returns the series of an expression."""
+    found: dict[str, types.Node] = {}
+    for node, labels, at in read(_LAST_SEEN):
+        seen = rfc3339(int(at * 1000))
+        if node not in found or found[node].last_seen < seen:
+            pool, instance = labels.get("pool", ""), labels.get("instance", "")
+            found[node] = types.Node(node, node, "unknown", seen, pool, instance)
+    _describe(found, read)
+    for target in own.targets().active:
+        node = dict(target.labels).get("node", "")
+        if node in found and target.health != "unknown":
+            found[node].status = target.health
+    return found
+
+
+def _describe(found: dict[str, types.Node], read: Callable[[str], Iterator[tuple[str, dict[str, str], float]]]) -> None:
+    """Add kernel, architecture, operating system and boot time to the nodes."""
+    for node, labels, _ in read(_LAST_HOUR.format("node_uname_info")):
+        if node in found:
+            found[node].kernel = f"{labels.get('sysname', '')} {labels.get('release', '')}".strip()
+            found[node].architecture = labels.get("machine", "")
+    for node, labels, _ in read(_LAST_HOUR.format("node_os_info")):
+        if node in found:
+            found[node].operating_system = labels.get("pretty_name", "") or labels.get("name", "")
+    for node, _, value in read(_LAST_HOUR.format("node_boot_time_seconds")):
+        if node in found:
+            found[node].boot_time = rfc3339(int(value * 1000))
+
+
+async def collectors(request: Request) -> Response:
+    """Return the collectors of the agents."""
+    query = await read_query(request)
+    page = query.page()
+
+    def work(own: Services, cancellation: Cancellation) -> types.Collectors:
+        def read(name: str) -> Iterator[tuple[str, dict[str, str], float]]:
+            return by_node(own, cancellation, metric_names.metric(name, query.matchers(), own.interval).expression)
+
+        durations = {
+            (node, labels.get("collector", "")): value
+            for node, labels, value in read("node_scrape_collector_duration_seconds")
+        }
+        found = [
+            types.Collector(
+                node=node,
+                hostname=node,
+                collector=labels.get("collector", ""),
+                success=value == 1,
+                duration_seconds=number(durations.get((node, labels.get("collector", "")), math.nan)),
+                timestamp=rfc3339(own.now()),
+            )
+            for node, labels, value in read("node_scrape_collector_success")
+        ]
+        data, following = paged(sorted(found, key=lambda one: (one.node, one.collector)), page)
+        return types.Collectors(data, following)
+
+    return await respond(request, work)

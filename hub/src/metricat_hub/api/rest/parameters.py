@@ -1,0 +1,113 @@
+"""The parameters of requests to the REST API."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING
+
+from metricat_hub.api.problems import Problem
+from metricat_hub.api.prometheus.parameters import ParameterError, Parameters, parse_seconds, parse_time
+from metricat_hub.model.ports import Matcher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+
+LARGEST_PAGE, PAGE = 10_000, 1_000
+
+
+class Query:
+    """The parameters of a request to the REST API. Each error names the parameter and what to write."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+
+    def text(self, name: str) -> str:
+        """Return a parameter, empty if it is missing; reject two different values."""
+        values = self._parameters.all(name)
+        if len(set(values)) > 1:
+            raise self.error(name, "it is given twice; give one value")
+        return values[0] if values else ""
+
+    def required(self, name: str, example: str) -> str:
+        """Return a parameter that must be there."""
+        if not (text := self.text(name)):
+            raise self.error(name, f"it is missing; write for example ?{name}={example}")
+        return text
+
+    def time(self, name: str, default: int) -> int:
+        """Return a time in milliseconds."""
+        if not (text := self.text(name)):
+            return default
+        try:
+            return parse_time(text)
+        except ValueError as error:
+            raise self.error(name, f"{error}; write for example 2026-01-31T12:00:00Z, or seconds since 1970") from None
+
+    def milliseconds(self, name: str, default: int) -> int:
+        """Return a duration of at least a millisecond."""
+        if not (text := self.text(name)):
+            return default
+        try:
+            found = round(parse_seconds(text) * 1000)
+        except ValueError as error:
+            raise self.error(name, f"{error}; write for example 30s, 5m or 1h") from None
+        if found < 1:
+            raise self.error(name, "it is not above zero; write for example 30s, 5m or 1h")
+        return found
+
+    def choice(self, name: str, choices: Sequence[str]) -> str:
+        """Return one of the choices; empty if the parameter is missing."""
+        text = self.text(name)
+        if text and text not in choices:
+            raise self.error(name, f"{text[:100]!r} is not a choice; write {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    def page(self) -> tuple[int, int]:
+        """Return the first entry of the page and the number of entries."""
+        text = self.text("limit")
+        if text and not (re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) and 1 <= int(text) <= LARGEST_PAGE):
+            raise self.error("limit", f"it is not a number from 1 to {LARGEST_PAGE}; write for example 100")
+        cursor = self.text("cursor")
+        try:
+            first = int(base64.urlsafe_b64decode(cursor).decode("ascii")) if cursor else 0
+        except (ValueError, binascii.Error):
+            first = -1
+        if first < 0:
+            raise self.error("cursor", "it is not a cursor; use the value of `next` of the page before, unchanged")
+        return first, int(text or PAGE)
+
+    def matchers(self) -> list[Matcher]:
+        """Return the matchers for the parameters that restrict series."""
+        found = []
+        if nodes := sorted(set(self._parameters.all("node"))):
+            one = len(nodes) == 1
+            found.append(Matcher("node", "=" if one else "=~", nodes[0] if one else "|".join(map(_quoted, nodes))))
+        if device := self.text("device"):
+            found.append(Matcher("device", "=", device))
+        return found
+
+    def metrics(self) -> list[str]:
+        """Return the names of all requested metrics, each once."""
+        return list(dict.fromkeys(self._parameters.all("metric")))
+
+    @staticmethod
+    def error(name: str, why: str) -> Problem:
+        """Return the error for a parameter."""
+        return Problem(400, f"invalid parameter {name}: {why}", parameter=name)
+
+
+def _quoted(text: str) -> str:
+    """Return a regular expression for a text, in RE2's syntax."""
+    return re.sub(r"([^A-Za-z0-9_])", r"\\\1", text)
+
+
+async def read_query(request: Request) -> Query:
+    """Return the parameters of a request."""
+    try:
+        return Query(await Parameters.of(request))
+    except ParameterError as error:
+        raise Problem(400, str(error)) from None

@@ -1,0 +1,71 @@
+"""Responses of the REST API: JSON with an ETag, and pages."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from metricat_hub.api.services import services
+from metricat_hub.model.labels import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from starlette.requests import Request
+
+    from metricat_hub.api.services import Services
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.use_cases.cancellation import Cancellation
+
+T = TypeVar("T")
+
+
+async def respond(request: Request, work: Callable[[Services, Cancellation], Any]) -> Response:
+    """Return what `work` makes in a thread as JSON, or 304 if the client has it."""
+    own = services(request)
+    condition = request.headers.get("if-none-match", "")
+
+    def run(cancellation: Cancellation) -> Response:
+        body = msgspec.json.encode(work(own, cancellation))
+        tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        known = {one.strip().removeprefix("W/") for one in condition.split(",")}
+        if tag in known or "*" in known:
+            return Response(status_code=304, headers=headers)
+        return Response(body, headers=headers, media_type="application/json")
+
+    return await own.threads.run(request, run)
+
+
+def paged(entries: Sequence[T], page: tuple[int, int]) -> tuple[list[T], str | None]:
+    """Return the entries of a page and the cursor of the next one."""
+    first, count = page
+    last = first + count
+    following = base64.urlsafe_b64encode(str(last).encode()).decode() if last < len(entries) else None
+    return list(entries[first:last]), following
+
+
+def number(value: float) -> float | None:
+    """Return the value for JSON, which has neither NaN nor infinities."""
+    return value if math.isfinite(value) else None
+
+
+def split_node(labels: Labels) -> tuple[str, dict[str, str]]:
+    """Return the node of a series, and its other labels without the metric name."""
+    others = dict(labels)
+    others.pop(NAME, None)
+    return others.pop("node", ""), others
+
+
+def by_node(own: Services, cancellation: Cancellation, expression: str) -> Iterator[tuple[str, dict[str, str], float]]:
+    """Yield the node, the other labels and the value of each series of an expression that has a node."""
+    result = own.queries.instant(expression, own.now(), cancellation)
+    for labels, value in zip(result.labels, result.values.tolist(), strict=True):
+        node, others = split_node(labels)
+        if node:
+            yield node, others, value
