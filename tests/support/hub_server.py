@@ -13,8 +13,8 @@ import msgspec
 import uvicorn
 from starlette.applications import Starlette
 
+from metricat_hub.access.authenticators import Access, ApiKeys
 from metricat_hub.access.keys import KeyStore
-from metricat_hub.api.authorization import Access
 from metricat_hub.api.problems import Problem, handle_problem
 from metricat_hub.api.services import Services
 from metricat_hub.model.errors import HubError
@@ -61,7 +61,9 @@ def serving(routes: Sequence[BaseRoute], folder: Path, port: int = 0, store: obj
     keys = KeyStore(folder, lambda: int(time.time() * 1000))
     key, _ = keys.create("test", ["write"])
     app = Starlette(routes=list(routes), exception_handlers={Problem: handle_problem, HubError: handle_problem})
-    app.state.services = Services(store=cast("Any", store), access=Access(keys), now=lambda: int(time.time() * 1000))
+    app.state.services = Services(
+        store=cast("Any", store), access=Access([ApiKeys(keys)]), now=lambda: int(time.time() * 1000)
+    )
     with socket.create_server(("127.0.0.1", port)) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, args=([listener],))

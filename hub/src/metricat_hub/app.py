@@ -17,7 +17,6 @@ from metricat_agent.config.yaml_text import Node, YamlError, read_file
 from metricat_hub.access.keys import KeyStore
 from metricat_hub.api import write
 from metricat_hub.api.application import application
-from metricat_hub.api.authorization import Access
 from metricat_hub.api.query_threads import QueryThreads
 from metricat_hub.api.self_metrics import Sample, SelfMetrics
 from metricat_hub.api.server import Server, listen
@@ -34,6 +33,7 @@ from metricat_hub.store.embedded import Settings as StoreSettings
 from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
+from metricat_hub.wiring.access import access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -174,11 +174,7 @@ class Hub:
         settings = self.settings
         services = Services(
             store=self.store,
-            access=Access(
-                self.keys,
-                anonymous=settings.anonymous_loopback,
-                password=self.authenticator.user if self.authenticator else None,
-            ),
+            access=access(settings, self.keys, self.authenticator),
             now=now,
             threads=self.threads,
             targets=self._targets,

@@ -3,21 +3,53 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Scope: TypeAlias = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+Role: TypeAlias = Literal["viewer", "editor", "admin"]
+Kind: TypeAlias = Literal["user", "key", "kubernetes", "anonymous"]
+SCOPES_OF: Mapping[Role, frozenset[Scope]] = {
+    "viewer": frozenset(("read",)),
+    "editor": frozenset(("read", "write")),
+    "admin": frozenset(("read", "write", "admin")),
+}
+"""The scopes of each role, the least powerful role first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The client of a request. Its name appears in logs: the ID of an API key, a user name, or `anonymous`."""
+    """The client of a request."""
 
     name: str
+    """The name in logs: the ID of an API key, a user name, the name of a ServiceAccount, or `anonymous`."""
     scopes: frozenset[Scope]
     label: str = ""
-    """The text that the owner of the key gave it."""
+    """The text that the owner of a key gave it."""
+    kind: Kind = "key"
+    role: Role | None = None
+    """The role of a user; None: the client has only its scopes."""
+    owner: str = ""
+    """The user: the user itself, or the owner of an API key; empty: none."""
+    session: str = ""
+    """The ID of the user's session; empty: the client has none."""
+
+    @property
+    def identity(self) -> str:
+        """A text that no other client has: names of different kinds can be equal."""
+        return f"{self.kind}:{self.name}"
 
     def may(self, scope: Scope) -> bool:
         """Return whether the client has a scope; `admin` includes the others."""
         return scope in self.scopes or "admin" in self.scopes
+
+
+def user(name: str, role: Role, session: str = "") -> Principal:
+    """Return the principal of a user."""
+    return Principal(name, SCOPES_OF[role], kind="user", role=role, owner=name, session=session)
+
+
+ANONYMOUS = Principal("anonymous", frozenset(("read", "write")), kind="anonymous")

@@ -14,9 +14,9 @@ from metricat_hub.use_cases.targets import Targets
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from starlette.requests import Request
+    from starlette.requests import HTTPConnection
 
-    from metricat_hub.api.authorization import Access
+    from metricat_hub.access.authenticators import Access
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.ports import Store
 
@@ -46,7 +46,7 @@ class Services:
         return Queries(self.store, self.limits)
 
 
-def services(request: Request) -> Services:
-    """Return the services of the application that received a request."""
-    found: Services = request.app.state.services
+def services(connection: HTTPConnection) -> Services:
+    """Return the services of the application that received a request or a WebSocket."""
+    found: Services = connection.app.state.services
     return found

@@ -11,8 +11,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from metricat_hub.access.authenticators import Access, ApiKeys, LocalAnonymous, WebConfigUsers
 from metricat_hub.access.keys import KeyStore
-from metricat_hub.api.authorization import Access, require
+from metricat_hub.api.authorization import require
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.services import Services
 
@@ -75,7 +76,7 @@ def basic(user: str, password: str) -> dict[str, str]:
 
 def test_key_is_a_bearer_token_or_the_password_of_any_user(keys: KeyStore) -> None:
     text, key = keys.create("laptop", ["read"])
-    access = Access(keys)
+    access = Access([ApiKeys(keys)])
     assert principal(access, headers={"Authorization": f"Bearer {text}"}).name == key.id
     assert principal(access, headers={"Authorization": f"bearer  {text}"}).name == key.id
     assert principal(access, headers=basic("anyone", text)).name == key.id
@@ -83,7 +84,7 @@ def test_key_is_a_bearer_token_or_the_password_of_any_user(keys: KeyStore) -> No
 
 def test_missing_scope_is_forbidden_and_missing_key_is_unauthorized(keys: KeyStore) -> None:
     text, _ = keys.create("laptop", ["read"])
-    access = Access(keys)
+    access = Access([ApiKeys(keys)])
     assert rejected(access, "write", headers={"Authorization": f"Bearer {text}"}) == 403
     assert rejected(access, headers={}) == 401
     assert rejected(access, headers={"Authorization": f"Digest {text}"}) == 401
@@ -92,13 +93,13 @@ def test_missing_scope_is_forbidden_and_missing_key_is_unauthorized(keys: KeySto
 
 
 def test_key_of_another_process_is_accepted_at_once(keys: KeyStore, tmp_path: Path) -> None:
-    access = Access(keys)
+    access = Access([ApiKeys(keys)])
     text, key = KeyStore(tmp_path, lambda: 1_000).create("new", ["write"])
     assert principal(access, "write", headers={"Authorization": f"Bearer {text}"}).name == key.id
 
 
 def test_requests_without_a_key_are_accepted_from_this_machine_only_if_set(keys: KeyStore) -> None:
-    access = Access(keys, anonymous=True)
+    access = Access([ApiKeys(keys), LocalAnonymous()])
     assert principal(access, "write", headers={}).name == "anonymous"
     assert principal(access, headers={}, host="[::1]:8428", client="::1").name == "anonymous"
     assert rejected(access, "admin", headers={}) == 403
@@ -109,7 +110,8 @@ def test_requests_without_a_key_are_accepted_from_this_machine_only_if_set(keys:
 
 
 def test_users_of_the_web_config_file_read_and_write(keys: KeyStore) -> None:
-    access = Access(keys, password=lambda header: "ada" if header == basic("ada", "right")["Authorization"] else None)
+    users = WebConfigUsers(lambda header: "ada" if header == basic("ada", "right")["Authorization"] else None)
+    access = Access([ApiKeys(keys), users])
     assert principal(access, "write", headers=basic("ada", "right")).name == "ada"
     assert rejected(access, headers=basic("ada", "wrong")) == 401
     assert rejected(access, "admin", headers=basic("ada", "right")) == 403

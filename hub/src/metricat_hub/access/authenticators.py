@@ -1,0 +1,118 @@
+"""The chain of authenticators: each recognizes one kind of credentials. The first that does decides.
+
+To add a kind, write a class with `authenticate`, and put an instance into the chain in `wiring.access`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from anyio import to_thread
+
+from metricat_hub.access.principal import ANONYMOUS, Principal, Scope
+from metricat_hub.model.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from metricat_hub.access.credentials import Credentials
+    from metricat_hub.access.keys import KeyStore
+
+
+class AuthenticationError(HubError):
+    """The credentials are missing or invalid. The message says what to do."""
+
+
+class PermissionDeniedError(HubError):
+    """The client lacks a scope. The message names it."""
+
+
+class Authenticator(Protocol):
+    """One kind of credentials."""
+
+    async def authenticate(self, credentials: Credentials) -> Principal | None:
+        """Return the client; None: another authenticator may accept the credentials. It does not block the event loop.
+
+        Raises:
+            AuthenticationError: the credentials are of this kind and invalid. No other authenticator is called.
+        """
+        ...
+
+
+class Access:
+    """Who sends a request, and whether the client may do what it requests."""
+
+    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
+        """Call the authenticators in this order."""
+        self._authenticators = authenticators
+
+    async def authenticate(self, credentials: Credentials) -> Principal:
+        """Return the client; raise `AuthenticationError` if no authenticator accepts the credentials."""
+        for authenticator in self._authenticators:
+            if found := await authenticator.authenticate(credentials):
+                return found
+        if credentials.is_empty:
+            raise AuthenticationError("no API key; send the header: Authorization: Bearer KEY")
+        raise AuthenticationError(
+            "the header Authorization has no valid API key or password; create a key with: metricat hub keys create"
+        )
+
+    async def authorize(self, credentials: Credentials, scope: Scope) -> Principal:
+        """Return the client; raise `AuthenticationError` or `PermissionDeniedError`."""
+        principal = await self.authenticate(credentials)
+        check(principal, scope)
+        return principal
+
+
+def check(principal: Principal, scope: Scope) -> None:
+    """Raise `PermissionDeniedError` if the client lacks a scope."""
+    if principal.may(scope):
+        return
+    if principal.kind == "user":
+        raise PermissionDeniedError(
+            f"the user {principal.name} has the role {principal.role}, which lacks the scope {scope}; "
+            "ask an administrator for another role"
+        )
+    raise PermissionDeniedError(
+        f"the client {principal.name} lacks the scope {scope}; "
+        f"create an API key with: metricat hub keys create --scope {scope}"
+    )
+
+
+class ApiKeys:
+    """API keys, as Bearer token or as the password of any user."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+
+    async def authenticate(self, credentials: Credentials) -> Principal | None:
+        """Return the client of a valid key."""
+        key = credentials.bearer or credentials.basic[1]
+        found = self._keys.verify(key)
+        if found is None and key.startswith("metricat_"):  # another process may have just created it
+            await to_thread.run_sync(self._keys.refresh)
+            found = self._keys.verify(key)
+        return found
+
+
+class WebConfigUsers:
+    """Users of the web config file, who may read and write."""
+
+    def __init__(self, user: Callable[[str], str | None]) -> None:
+        """`user` returns the user name of a valid Basic header, None for an invalid one. It blocks."""
+        self._user = user
+
+    async def authenticate(self, credentials: Credentials) -> Principal | None:
+        """Return the user of a valid password."""
+        if credentials.scheme != "basic":
+            return None
+        name = await to_thread.run_sync(self._user, credentials.authorization)  # bcrypt is slow on purpose
+        return None if name is None else Principal(name, frozenset(("read", "write")), kind="user", role="editor")
+
+
+class LocalAnonymous:
+    """Requests without credentials from this machine, which may read and write."""
+
+    async def authenticate(self, credentials: Credentials) -> Principal | None:
+        """Return the anonymous client."""
+        return ANONYMOUS if credentials.is_empty and credentials.is_local else None

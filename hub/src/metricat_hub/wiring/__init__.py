@@ -1,0 +1,1 @@
+"""How `app` assembles parts from settings: one module for each part."""
