@@ -46,6 +46,11 @@ class Principal:
         """Return whether the client has a scope; `admin` includes the others."""
         return scope in self.scopes or "admin" in self.scopes
 
+    @property
+    def visibility(self) -> str:
+        """What the client may see, as part of the keys of caches; empty: everything."""
+        return ""
+
 
 def user(name: str, role: Role, session: str = "") -> Principal:
     """Return the principal of a user."""

@@ -1,0 +1,72 @@
+"""The audit log: one line for each change and each sign-in. See docs/design/0034.
+
+    audit.record("key.revoke", who=principal.name, target=identifier)
+    audit.record("session.create", who=name, outcome="failure", reason="wrong password")
+
+The line also has the client's address and the ID of the request that runs, so callers do not pass them. `configure`
+sets where the lines go; before that, `record` does nothing.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from metricat_hub.access.redaction import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Outcome: TypeAlias = Literal["success", "failure", "denied"]
+"""Done; not possible, for example because of a wrong password; or not allowed, for example for lack of a role."""
+Detail: TypeAlias = "str | int | float | bool | None"
+_SECRET_NAMES = ("password", "secret", "token", "hash", "digest", "cookie", "authorization")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from: the address of the client, and the ID of the request."""
+
+    client: str = ""
+    request: str = ""
+
+
+_NOWHERE = Origin()
+origin: ContextVar[Origin] = ContextVar("origin", default=_NOWHERE)
+"""Set for each request. `asyncio.to_thread` and anyio's threads inherit it."""
+_write: Callable[[Mapping[str, object]], None] | None = None
+
+
+def configure(write: Callable[[Mapping[str, object]], None] | None) -> None:
+    """Send the entries to a function, which must neither block nor raise; None: nowhere."""
+    global _write  # noqa: PLW0603 -- one audit log per process, as with `logging`
+    _write = write
+
+
+def record(action: str, *, who: str, target: str = "", outcome: Outcome = "success", **details: Detail) -> None:
+    """Add an entry. Call it after the change, in any thread. Never pass a secret.
+
+    Args:
+        action: object and verb, such as `user.create`.
+        who: the name of the principal, or the name that a failed sign-in gave.
+        target: what the action changes: a user name, or the identifier of a key.
+        outcome: whether it is done.
+        details: what else is worth knowing, for example the new role.
+    """
+    if _write is None:
+        return
+    source = origin.get()
+    entry: dict[str, object] = {"action": action, "outcome": outcome, "who": redacted(who)[:200]}
+    if target:
+        entry["target"] = redacted(target)[:200]
+    entry |= {"client": source.client, "request_id": source.request}
+    if details:
+        entry["details"] = {name: _safe(name, value) for name, value in details.items()}
+    _write(entry)
+
+
+def _safe(name: str, value: Detail) -> Detail:
+    if any(word in name.lower() for word in _SECRET_NAMES):
+        return "***"
+    return redacted(value)[:1000] if isinstance(value, str) else value
