@@ -62,8 +62,10 @@ def now() -> int:
 class Hub:
     """The parts of the hub, opened. Use it as a context manager."""
 
-    def __init__(self, settings: Settings, authenticator: Authenticator | None = None) -> None:
-        """Open the store and the listening socket.
+    def __init__(
+        self, settings: Settings, authenticator: Authenticator | None = None, clock: Callable[[], int] = now
+    ) -> None:
+        """Open the store and the listening socket. `clock` returns milliseconds since 1970-01-01 UTC.
 
         Raises:
             StoreLockedError: another process has the data directory open.
@@ -71,10 +73,11 @@ class Hub:
         """
         self.settings = settings
         self.authenticator = authenticator
-        self.started = now()
+        self._clock = clock
+        self.started = clock()
         self._problems: dict[str, str] = {}
         with contextlib.ExitStack() as opened:
-            self.store = EmbeddedStore.open(settings.data, _store_settings(settings))
+            self.store = EmbeddedStore.open(settings.data, _store_settings(settings), clock)
             opened.callback(self.store.close)
             self.keys = KeyStore(settings.data, now)
             self._batches = SequenceLog(settings.data)
@@ -175,7 +178,7 @@ class Hub:
         services = Services(
             store=self.store,
             access=access(settings, self.keys, self.authenticator),
-            now=now,
+            now=self._clock,
             threads=self.threads,
             targets=self._targets,
             settings=settings,
