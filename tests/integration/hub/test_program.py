@@ -111,6 +111,31 @@ def test_keys_are_created_and_revoked_while_the_hub_runs(tmp_path: Path) -> None
         assert eventually(lambda: hub.get("/api/status").status == 401, 10)
 
 
+def test_first_key_goes_into_a_file_and_not_to_standard_output(tmp_path: Path) -> None:
+    file = tmp_path / "first-key"
+    file.write_text("an old key, which is longer than a key: " + "x" * 100)
+    file.chmod(0o644)
+    with hub_process.running(tmp_path / "data", f"--access.first-key-file={file}") as hub:
+        assert hub.key == ""
+        assert f"API key: in {file}" in hub.output
+        assert file.stat().st_mode & 0o777 == 0o600
+        hub.key = file.read_text().removesuffix("\n")
+        assert hub.get("/api/status").status == 200
+    file.unlink()
+    with hub_process.running(tmp_path / "data", f"--access.first-key-file={file}") as again:
+        assert "API key" not in again.output
+        assert not file.exists()
+
+
+def test_no_first_key_is_created_if_its_file_cannot_be_written(tmp_path: Path) -> None:
+    wrong = f"--access.first-key-file={tmp_path / 'missing' / 'key'}"
+    status, output, error = metricat("hub", f"--data={tmp_path / 'data'}", "--listen=127.0.0.1:0", wrong)
+    assert (status, output) == (1, "")
+    assert f"{wrong}: No such file or directory. Give a file that the hub can write." in error
+    with hub_process.running(tmp_path / "data") as hub:
+        assert hub.key
+
+
 def test_tls_and_users_of_the_web_config_file(tmp_path: Path) -> None:
     self_signed(tmp_path, "tls")
     config = tmp_path / "web.yaml"

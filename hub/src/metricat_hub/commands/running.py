@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.config.loader import SettingError, add_flags
 from metricat_cli.errors import CommandError
+from metricat_hub.commands.first_key import first_key
 from metricat_hub.config.options import HUB
 from metricat_hub.config.settings import Settings, parse
 
@@ -61,7 +62,7 @@ def run_hub(chosen: argparse.Namespace, *, with_agent: bool) -> str:
                 2,
             )
         with Hub(settings, authenticator) as hub:
-            key = hub.first_key()
+            key = first_key(hub)
             asyncio.run(hub.run(with_agent=with_agent, ready=lambda: _announce(hub, key)))
     except SettingError as error:
         raise CommandError(str(error), 2) from None
@@ -94,18 +95,13 @@ def _configure_log(settings: Settings) -> None:
         logging.getLogger("metricat_hub").warning("%s", message)
 
 
-def _announce(hub: Hub, key: str) -> None:
-    """Print where the hub is, and the first key."""
+def _announce(hub: Hub, key: list[str]) -> None:
+    """Print where the hub is, and the lines about the first key."""
     lines = [
         f"Metricat listens on {hub.settings.listen}: {hub.url}",
         f"  data:    {hub.settings.data}",
         f"  API:     {hub.url}/docs",
+        *key,
     ]
-    if key:
-        lines += [
-            f"  API key: {key}",
-            "           The hub shows it only now. Create more keys with: metricat hub keys create",
-            f"  Try:     curl -H 'Authorization: Bearer {key}' {hub.url}/api/metrics/cpu",
-        ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()

@@ -28,6 +28,7 @@ WEB = (
         "accept requests without an API key from this machine; they may read and write",
         switch=True,
     ),
+    Option("access.first-key-file", "", "write the first API key into this file instead of printing it", "FILE"),
 )
 COLLECT = (
     Option("collect.interval", "10s", "time between two scrapes of a target without its own interval", "DURATION"),

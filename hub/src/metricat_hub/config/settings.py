@@ -59,6 +59,7 @@ class Settings:
     access_log: bool
     insecure: bool
     anonymous_loopback: bool
+    first_key_file: str
     interval: int
     agent_config: str
     store: Retention
@@ -88,6 +89,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         access_log=raw.is_on("web.access-log"),
         insecure=raw.is_on("insecure"),
         anonymous_loopback=raw.is_on("access.anonymous-loopback"),
+        first_key_file=raw.get("access.first-key-file").text,
         interval=_interval(raw),
         agent_config=raw.get("agent.config.file").text,
         store=_retention(raw),

@@ -1,0 +1,40 @@
+"""The first API key: printed, or written into a file where standard output is kept, as a journal keeps it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from metricat_cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from metricat_hub.app import Hub
+
+
+def first_key(hub: Hub) -> list[str]:
+    """Create the first key if no key exists; return the lines to print about it.
+
+    Raises:
+        CommandError: the file of the key cannot be written. No key exists then.
+    """
+    path = hub.settings.first_key_file
+    if hub.keys.all():
+        return []
+    if not path:
+        key = hub.first_key()
+        return [
+            f"  API key: {key}",
+            "           The hub shows it only now. Create more keys with: metricat hub keys create",
+            f"  Try:     curl -H 'Authorization: Bearer {key}' {hub.url}/api/metrics/cpu",
+        ]
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise CommandError(f"--access.first-key-file={path}: {why}. Give a file that the hub can write.") from None
+    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 -- a descriptor
+        os.chmod(path, 0o600)  # noqa: PTH101 -- the file may have existed
+        file.write(f"{hub.first_key()}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return [f"  API key: in {path}. Remove the file when you have stored the key."]
