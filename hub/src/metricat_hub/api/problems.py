@@ -10,9 +10,11 @@ from starlette.responses import Response
 
 from metricat_hub.model.errors import (
     HubError,
+    InvalidParameterError,
     InvalidQueryError,
     LimitError,
     StoreUnavailableError,
+    UnknownMetricError,
     UnsupportedQueryError,
 )
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _STATUS: tuple[tuple[type[HubError], int], ...] = (
     (InvalidQueryError, 400),
+    (InvalidParameterError, 400),
+    (UnknownMetricError, 404),
     (LimitError, 422),
     (UnsupportedQueryError, 422),
     (StoreUnavailableError, 503),
@@ -44,7 +48,8 @@ class Problem(Exception):  # noqa: N818 -- the name of RFC 9457
 def problem_of(error: HubError) -> Problem:
     """Return the problem for an error of a use case."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    return Problem(status, str(error), {"Retry-After": "5"} if status == 503 else None)
+    members = {"parameter": error.parameter} if isinstance(error, InvalidParameterError) else {}
+    return Problem(status, str(error), {"Retry-After": "5"} if status == 503 else None, **members)
 
 
 def response(problem: Problem, path: str) -> Response:

@@ -35,3 +35,15 @@ class QueryTimeoutError(HubError):
 
 class QueryCanceledError(HubError):
     """A query was canceled, because its client closed the connection or the hub stops."""
+
+
+class InvalidParameterError(HubError):
+    """A parameter of a request is not valid. The message names it."""
+
+    def __init__(self, parameter: str, why: str) -> None:
+        super().__init__(f"invalid parameter {parameter}: {why}")
+        self.parameter = parameter
+
+
+class UnknownMetricError(HubError):
+    """A name is neither a measure nor the name of stored series."""

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from metricat_hub.model.durations import format_duration
-from metricat_hub.model.errors import InvalidQueryError
+from metricat_hub.model.errors import InvalidQueryError, UnknownMetricError
+from metricat_hub.model.labels import NAME
 from metricat_hub.model.measures import BY_NAME, MEASURES, quote
+from metricat_hub.model.ports import Matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from metricat_hub.model.ports import Matcher
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.ports import Reader
 
 Aggregation: TypeAlias = Literal["", "avg", "min", "max", "sum", "count", "last"]
 AGGREGATIONS = ("avg", "min", "max", "sum", "count", "last")
@@ -33,6 +36,9 @@ _UNITS = (
     ("_info", ""),
 )
 """Units by the suffix of a metric's name, without `_total`."""
+_HOUR = 3_600_000
+_LONGEST_UNUSED = 31 * 24 * _HOUR
+"""How long a metric is known after its last sample."""
 _SUBQUERY_POINTS = 60
 """Most evaluations of a measure for one aggregated point."""
 
@@ -76,6 +82,45 @@ def metric(name: str, matchers: Sequence[Matcher], interval: int) -> Metric:
     return Metric(name, unit(name), f"{name}{{{selector}}}", is_selector=True)
 
 
+def check_known(reader: Reader, names: Sequence[str], now: int) -> None:
+    """Raise an error for a name that is neither a measure nor the name of stored series.
+
+    Raises:
+        InvalidQueryError: a name is not a metric name.
+        UnknownMetricError: no series has the name. The message has similar names.
+    """
+    for name in names:
+        metric(name, (), _HOUR)
+        if name in BY_NAME or reader.series([[Matcher(NAME, "=", name)]], now - _LONGEST_UNUSED, now):
+            continue
+        known = [*BY_NAME, *reader.label_values(NAME, [], now - _HOUR, now)]
+        from difflib import get_close_matches  # noqa: PLC0415 -- needed only for an error
+
+        near = get_close_matches(name, known, 3, 0.6)
+        hint = f"did you mean {', '.join(near)}? " if near else ""
+        raise UnknownMetricError(
+            f"no metric has the name {name}; {hint}GET /api/v1/metrics/measures lists the measures"
+        )
+
+
+def matchers(nodes: Iterable[str], device: str = "") -> list[Matcher]:
+    """Return the matchers for these nodes and this device; empty: any."""
+    found = []
+    if chosen := sorted(set(nodes)):
+        one = len(chosen) == 1
+        found.append(Matcher("node", "=" if one else "=~", chosen[0] if one else "|".join(map(_quoted, chosen))))
+    if device:
+        found.append(Matcher("device", "=", device))
+    return found
+
+
+def split_node(labels: Labels) -> tuple[str, dict[str, str]]:
+    """Return the node of a series, and its other labels without the metric name."""
+    others = dict(labels)
+    others.pop(NAME, None)
+    return others.pop("node", ""), others
+
+
 def rate_window(interval: int) -> int:
     """Return the window of rates in milliseconds: four scrapes, but at least a minute."""
     return max(4 * interval, 60_000)
@@ -85,3 +130,8 @@ def unit(name: str) -> str:
     """Return the unit of a metric by the suffix of its name; empty if it has none."""
     base = name.removesuffix("_total").removesuffix("_sum")
     return next((unit for suffix, unit in _UNITS if base.endswith(suffix)), "")
+
+
+def _quoted(text: str) -> str:
+    """Return a regular expression for a text, in RE2's syntax."""
+    return re.sub(r"([^A-Za-z0-9_])", r"\\\1", text)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from metricat_hub.api.problems import Problem
 from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest import types
 from metricat_hub.api.rest.parameters import read_query
-from metricat_hub.api.rest.responses import number, paged, respond, split_node
+from metricat_hub.api.rest.responses import number, paged, respond
 from metricat_hub.api.services import services
-from metricat_hub.model.labels import NAME
 from metricat_hub.model.measures import BY_NAME, MEASURES
-from metricat_hub.model.ports import Matcher
+from metricat_hub.use_cases import history as histories
 from metricat_hub.use_cases import metric_names
 
 if TYPE_CHECKING:
@@ -27,8 +25,6 @@ if TYPE_CHECKING:
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
-_HOUR = 3_600_000
-_STEPS, _MOST_STEPS = 300, 11_000
 _PROCESS = ("metricat_process_cpu_ratio", "metricat_process_resident_memory_bytes", "metricat_process_threads")
 
 
@@ -42,25 +38,10 @@ def _values(own: Services, cancellation: Cancellation, query: Query, names: Sequ
         entries = [
             types.CurrentValue(name, one.unit, node, node, others, number(value), rfc3339(now))
             for labels, value in zip(result.labels, result.values.tolist(), strict=True)
-            for node, others in [split_node(labels)]
+            for node, others in [metric_names.split_node(labels)]
         ]
         found += sorted(entries, key=lambda entry: (entry.node, sorted(entry.labels.items())))
     return found
-
-
-def _known(own: Services, names: Sequence[str]) -> None:
-    """Raise a problem for a name that is neither a measure nor the name of stored series."""
-    now = own.now()
-    for name in names:
-        metric_names.metric(name, (), own.interval)
-        if name in BY_NAME or own.store.series([[Matcher(NAME, "=", name)]], now - 31 * 24 * _HOUR, now):
-            continue
-        known = [*BY_NAME, *own.store.label_values(NAME, [], now - _HOUR, now)]
-        from difflib import get_close_matches  # noqa: PLC0415 -- needed only for an error
-
-        near = get_close_matches(name, known, 3, 0.6)
-        hint = f"did you mean {', '.join(near)}? " if near else ""
-        raise Problem(404, f"no metric has the name {name}; {hint}GET /api/v1/metrics/measures lists the measures")
 
 
 async def metrics_current(request: Request) -> Response:
@@ -70,7 +51,7 @@ async def metrics_current(request: Request) -> Response:
 
     def work(own: Services, cancellation: Cancellation) -> types.Current:
         names = query.metrics()
-        _known(own, names)
+        metric_names.check_known(own.store, names, own.now())
         data, following = paged(_values(own, cancellation, query, names or list(BY_NAME)), page)
         return types.Current(rfc3339(own.now()), data, following)
 
@@ -83,7 +64,7 @@ async def query_by_name(request: Request) -> Response:
     page, name = query.page(), query.required("metric", "cpu_usage_percent")
 
     def work(own: Services, cancellation: Cancellation) -> types.Current:
-        _known(own, [name])
+        metric_names.check_known(own.store, [name], own.now())
         data, following = paged(_values(own, cancellation, query, [name]), page)
         return types.Current(rfc3339(own.now()), data, following)
 
@@ -113,44 +94,47 @@ async def metrics_history(request: Request) -> Response:
     query = await read_query(request)
     own = services(request)
     page, name = query.page(), query.required("metric", "cpu_usage_percent")
-    end = query.time("end", own.now())
-    start = query.time("start", end - _HOUR)
-    if start > end:
-        raise query.error("start", "it is after the end; swap them")
-    step = query.milliseconds("step", max(own.interval, -(-(end - start) // _STEPS // 1000) * 1000))
+    now = own.now()
+    end = query.time("end", now)
+    start = query.time("start", end - histories.RANGE)
     aggregation: Any = query.choice("aggregation", metric_names.AGGREGATIONS)
-    if (end - start) // step >= _MOST_STEPS:
-        raise query.error("step", f"the range has more than {_MOST_STEPS} steps; use a longer step, or a shorter range")
+    wanted = histories.HistoryRequest(
+        metric=name,
+        now=now,
+        start=start,
+        end=end,
+        step=query.milliseconds("step", histories.usual_step(start, end, own.interval)),
+        nodes=query.nodes(),
+        device=query.text("device"),
+        aggregation=aggregation,
+    )
+    histories.check(wanted)
 
     def work(own: Services, cancellation: Cancellation) -> types.History:
-        _known(own, [name])
-        metric = metric_names.metric(name, query.matchers(), own.interval)
-        expression = metric.aggregated(aggregation, step, own.interval)
-        result = own.queries.range(expression, start, end, step, cancellation)
-        rows = sorted(
-            ((*split_node(one.labels), one.times, one.values) for one in result.series),
-            key=lambda row: (row[0], sorted(row[1].items())),
-        )
-        data, following = paged(rows, page)
+        found = histories.history(own.store, own.queries, wanted, own.interval, cancellation)
+        data, following = paged(found.rows, page)
         return types.History(
             metric=name,
-            unit=metric.unit,
+            unit=found.unit,
             start=rfc3339(start),
             end=rfc3339(end),
-            step_seconds=step / 1000,
+            step_seconds=wanted.step / 1000,
             aggregation=aggregation or "last",
-            tier=result.tier,
+            tier=found.tier,
             data=[
                 types.HistoryOfSeries(
-                    node,
-                    node,
-                    labels,
-                    [(rfc3339(at), number(value)) for at, value in zip(times.tolist(), values.tolist(), strict=True)],
+                    row.node,
+                    row.node,
+                    row.labels,
+                    [
+                        (rfc3339(at), number(value))
+                        for at, value in zip(row.times.tolist(), row.values.tolist(), strict=True)
+                    ],
                 )
-                for node, labels, times, values in data
+                for row in data
             ],
             next=following,
-            warnings=list(result.warnings),
+            warnings=list(found.warnings),
         )
 
     return await respond(request, work)

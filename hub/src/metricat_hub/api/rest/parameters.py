@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.prometheus.parameters import ParameterError, Parameters, parse_seconds, parse_time
-from metricat_hub.model.ports import Matcher
+from metricat_hub.use_cases import metric_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from starlette.requests import Request
+
+    from metricat_hub.model.ports import Matcher
 
 LARGEST_PAGE, PAGE = 10_000, 1_000
 
@@ -80,15 +82,13 @@ class Query:
             raise self.error("cursor", "it is not a cursor; use the value of `next` of the page before, unchanged")
         return first, int(text or PAGE)
 
+    def nodes(self) -> list[str]:
+        """Return the names of all requested nodes."""
+        return self._parameters.all("node")
+
     def matchers(self) -> list[Matcher]:
         """Return the matchers for the parameters that restrict series."""
-        found = []
-        if nodes := sorted(set(self._parameters.all("node"))):
-            one = len(nodes) == 1
-            found.append(Matcher("node", "=" if one else "=~", nodes[0] if one else "|".join(map(_quoted, nodes))))
-        if device := self.text("device"):
-            found.append(Matcher("device", "=", device))
-        return found
+        return metric_names.matchers(self.nodes(), self.text("device"))
 
     def metrics(self) -> list[str]:
         """Return the names of all requested metrics, each once."""
@@ -98,11 +98,6 @@ class Query:
     def error(name: str, why: str) -> Problem:
         """Return the error for a parameter."""
         return Problem(400, f"invalid parameter {name}: {why}", parameter=name)
-
-
-def _quoted(text: str) -> str:
-    """Return a regular expression for a text, in RE2's syntax."""
-    return re.sub(r"([^A-Za-z0-9_])", r"\\\1", text)
 
 
 async def read_query(request: Request) -> Query:

@@ -11,7 +11,7 @@ import msgspec
 from starlette.responses import Response
 
 from metricat_hub.api.services import services
-from metricat_hub.model.labels import NAME
+from metricat_hub.use_cases.metric_names import split_node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from metricat_hub.api.services import Services
-    from metricat_hub.model.labels import Labels
     from metricat_hub.use_cases.cancellation import Cancellation
 
 T = TypeVar("T")
@@ -53,13 +52,6 @@ def paged(entries: Sequence[T], page: tuple[int, int]) -> tuple[list[T], str | N
 def number(value: float) -> float | None:
     """Return the value for JSON, which has neither NaN nor infinities."""
     return value if math.isfinite(value) else None
-
-
-def split_node(labels: Labels) -> tuple[str, dict[str, str]]:
-    """Return the node of a series, and its other labels without the metric name."""
-    others = dict(labels)
-    others.pop(NAME, None)
-    return others.pop("node", ""), others
 
 
 def by_node(own: Services, cancellation: Cancellation, expression: str) -> Iterator[tuple[str, dict[str, str], float]]:
