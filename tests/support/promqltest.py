@@ -22,8 +22,8 @@ from metricat_hub.promql.engine import Engine
 from metricat_hub.promql.limits import Limits
 from metricat_hub.promql.matchers import predicate
 from metricat_hub.promql.nodes import Node, RangeSelector, Selector, Subquery
+from metricat_hub.promql.printing import mapped, text
 from support.memory_reader import MemoryReader
-from support.promql_text import mapped, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metricat_hub.access.authenticators import Access
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.ports import Store
+    from metricat_hub.promql.query_engine import QueryEngine
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,13 @@ class Services:
     """The usual time between two samples of a series, in milliseconds."""
     problems: Callable[[], Sequence[str]] = tuple
     """What does not work now, each with what to do."""
+    engine: QueryEngine | None = None
+    """Evaluates queries; None: this process does, over the store."""
 
     @cached_property
-    def queries(self) -> Queries:
-        """The evaluation of queries over the store."""
-        return Queries(self.store, self.limits)
+    def queries(self) -> QueryEngine:
+        """The evaluation of queries."""
+        return self.engine or Queries(self.store, self.limits)
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -21,6 +21,7 @@ from metricat_hub.promql.context import Context
 from metricat_hub.promql.evaluate import Evaluator, Value
 from metricat_hub.promql.limits import Limits, Usage, no_check
 from metricat_hub.promql.nodes import Node, RangeSelector, Subquery, kind, unwrapped
+from metricat_hub.promql.query_engine import LOOKBACK
 from metricat_hub.promql.vector import Grid, Vector, merged, without_metadata
 from metricat_hub.promql.windows import without_stale
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from metricat_hub.model.ports import Reader, Tier
     from metricat_hub.model.samples import Times, Values
 
-LOOKBACK: Final = 300_000
-"""How old the newest sample of a series may be, in milliseconds: Prometheus' default of 5 minutes."""
+__all__ = ["LOOKBACK", "Engine", "Result"]
+
 SUBQUERY_STEP: Final = 60_000
 _TIERS: Final[tuple[Tier, ...]] = ("1h", "1m", "raw")
 

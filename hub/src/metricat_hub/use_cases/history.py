@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from metricat_hub.model.ports import Reader, Tier
     from metricat_hub.model.samples import Times, Values
+    from metricat_hub.promql.query_engine import QueryEngine
     from metricat_hub.use_cases.cancellation import Cancellation
     from metricat_hub.use_cases.metric_names import Aggregation
-    from metricat_hub.use_cases.queries import Queries
 
 RANGE = 3_600_000
 """The usual range in milliseconds."""
@@ -75,13 +75,13 @@ def check(request: HistoryRequest) -> None:
 
 
 def history(
-    reader: Reader, queries: Queries, request: HistoryRequest, interval: int, cancellation: Cancellation
+    reader: Reader, queries: QueryEngine, request: HistoryRequest, interval: int, cancellation: Cancellation
 ) -> History:
     """Return the values. `interval` is the usual time between two samples in milliseconds.
 
     Raises:
         UnknownMetricError: no series has the name.
-        HubError: as `Queries.range`.
+        HubError: as `QueryEngine.range`.
     """
     metric_names.check_known(reader, [request.metric], request.now)
     metric = metric_names.metric(request.metric, metric_names.matchers(request.nodes, request.device), interval)

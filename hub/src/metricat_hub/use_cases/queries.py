@@ -1,4 +1,4 @@
-"""Queries in PromQL over a store, which a cancellation ends."""
+"""Queries in PromQL that this process evaluates over a store, which a cancellation ends."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ if TYPE_CHECKING:
     from metricat_hub.model.ports import Reader
     from metricat_hub.promql.engine import Result
     from metricat_hub.promql.limits import Limits
-    from metricat_hub.use_cases.cancellation import Cancellation
+    from metricat_hub.promql.query_engine import Stop
 
 
 class Queries:
-    """Evaluates queries. Times are in milliseconds."""
+    """A `QueryEngine` over a store. Times are in milliseconds."""
 
     def __init__(self, reader: Reader, limits: Limits) -> None:
         self._reader = reader
         self._engine = Engine(limits)
 
-    def instant(self, query: str, at: int, cancellation: Cancellation, lookback: int = LOOKBACK) -> Result:
+    def instant(self, query: str, at: int, cancellation: Stop, lookback: int = LOOKBACK) -> Result:
         """Evaluate a query at one time. Errors: see `Engine.instant`."""
         return self._engine.instant(self._reader, query, at, lookback=lookback, check=cancellation.check)
 
     def range(  # noqa: PLR0913, PLR0917 -- the parameters of a range query
-        self, query: str, start: int, end: int, step: int, cancellation: Cancellation, lookback: int = LOOKBACK
+        self, query: str, start: int, end: int, step: int, cancellation: Stop, lookback: int = LOOKBACK
     ) -> Result:
         """Evaluate a query at each step from start to end. Errors: see `Engine.instant`."""
         return self._engine.range(self._reader, query, start, end, step, lookback=lookback, check=cancellation.check)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metricat_hub.model.errors import HubError, InvalidQueryError, LimitError, UnsupportedQueryError
 from metricat_hub.promql import parser
 from metricat_hub.promql.nodes import Number, Selector
-from support.promql_text import text
+from metricat_hub.promql.printing import text
 
 
 @pytest.mark.parametrize(

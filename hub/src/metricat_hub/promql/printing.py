@@ -1,8 +1,12 @@
-"""Text of a syntax tree, for tests that change a query or compare parsers."""
+"""The text of a syntax tree. Every token of it comes from the tree, none from the text that the tree was parsed from.
+
+Durations are in milliseconds. Metric names are matchers, so that a name such as ``sum`` needs no quotes.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +28,9 @@ from metricat_hub.promql.nodes import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_PLAIN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+"""Label names that need no quotes. Only Prometheus 3 accepts quoted ones."""
 
 
 def mapped(node: Node, change: Callable[[Node], Node | None]) -> Node:
@@ -91,11 +98,15 @@ def _wrapped(node: Node) -> str:
 
 
 def _labels(names: tuple[str, ...]) -> str:
-    return ", ".join(quoted(name) for name in names)
+    return ", ".join(_label(name) for name in names)
+
+
+def _label(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) else quoted(name)
 
 
 def _selector(node: Selector) -> str:
-    return "{" + ",".join(f"{quoted(m.name)}{m.operator}{quoted(m.value)}" for m in node.matchers) + "}"
+    return "{" + ",".join(f"{_label(m.name)}{m.operator}{quoted(m.value)}" for m in node.matchers) + "}"
 
 
 def _modifiers(node: Selector) -> str:
