@@ -68,6 +68,8 @@ def _refuse(unknown: Sequence[str], parser: ArgumentParser) -> NoReturn:
 
     given = unknown[0].partition("=")[0]
     [near] = get_close_matches(given, parser._option_string_actions, 1) or [""]  # noqa: SLF001 -- argparse has no list
+    if near == given:
+        parser.error(f"{given} belongs to {parser.prog}; write it before the subcommand")
     hint = f"; did you mean {near}?" if near else ""
     parser.error(f"unrecognized argument {given}{hint}")
 

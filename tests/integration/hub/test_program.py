@@ -104,7 +104,7 @@ def test_keys_are_created_and_revoked_while_the_hub_runs(tmp_path: Path) -> None
         denied = hub.post("/api/v1/write", b"")
         assert (denied.status, "lacks the scope write" in denied.json["detail"]) == (403, True)
         identifier = hub.key.split("_")[1]
-        _, output, _ = metricat("hub", data, "keys", "list")
+        _, output, _ = metricat("hub", "keys", "list", data)
         assert f"{identifier}  grafana    read    active" in output
         assert hub.key not in output
         assert metricat("hub", data, "keys", "revoke", identifier)[1] == f"The key {identifier} (grafana) is revoked.\n"
@@ -193,6 +193,7 @@ def test_own_targets_are_scraped_and_a_changed_file_is_used(tmp_path: Path) -> N
         (["--config.file=/nowhere"], {}, "--config.file=/nowhere: cannot be read: No such file or directory;"),
         (["--web.config.file=/nowhere"], {}, "--web.config.file=/nowhere: cannot be read: No such file or directory"),
         (["--lisen=:1"], {}, "unrecognized argument --lisen; did you mean --listen?"),
+        (["keys", "list", "--listen=:1"], {}, "--listen belongs to metricat hub; write it before the subcommand"),
         (["--data=/dev/null/x"], {}, "/dev/null/x"),
     ],
 )

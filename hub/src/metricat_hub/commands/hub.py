@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from metricat_cli.errors import CommandError
 from metricat_hub.access.keys import ApiKeyError, KeyStore
 from metricat_hub.access.principal import SCOPES
-from metricat_hub.commands.running import add_settings, run_hub, settings_of
+from metricat_hub.commands.running import add_data, add_settings, run_hub, settings_of
 from metricat_hub.config.options import HUB
 from metricat_hub.model.durations import parse_duration
 
@@ -44,6 +44,8 @@ def add_parser(commands: Subparsers) -> None:
     revoke = actions.add_parser("revoke", help="revoke a key", description="Revoke a key.")
     revoke.add_argument("id", metavar="ID", help="identifier of the key, as `list` prints it")
     revoke.set_defaults(run=revoke_key)
+    for action in (create, listing, revoke):
+        add_data(action)
 
 
 def run(chosen: argparse.Namespace) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import sys
@@ -14,8 +15,6 @@ from metricat_hub.config.options import HUB
 from metricat_hub.config.settings import Settings, parse
 
 if TYPE_CHECKING:
-    import argparse
-
     from metricat_hub.app import Hub
 
 _ARENA_MAX = -8
@@ -27,6 +26,20 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """Add the flags of all settings."""
     add_flags(parser, HUB)
     parser.epilog = HUB.epilog
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that find the data directory to a subcommand: users write them after it as well as before it."""
+    for name in ("config.file", "data"):
+        option = HUB.options[name]
+        parser.add_argument(
+            f"--{name}",
+            dest=name,
+            action="append",
+            default=argparse.SUPPRESS,  # keep the value that is given before the subcommand
+            metavar=option.metavar,
+            help=option.what,
+        )
 
 
 def settings_of(chosen: argparse.Namespace) -> Settings:
