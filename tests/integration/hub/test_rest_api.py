@@ -168,8 +168,8 @@ def test_unchanged_response_is_not_sent_again(hub: HubProcess) -> None:
 def test_nodes_collectors_and_status(hub: HubProcess) -> None:
     nodes = ok(hub.get("/api/nodes"))["data"]
     assert [(one["node"], one["status"], one["pool"]) for one in nodes] == [
-        ("n1", "unknown", "default"),
-        ("n2", "unknown", "default"),
+        ("n1", "up", "default"),
+        ("n2", "up", "default"),
     ]
     assert all(one["kernel"].startswith("Linux ") and one["boot_time"] for one in nodes)
     collectors = ok(hub.get("/api/collectors", node="n1"))["data"]
@@ -268,3 +268,14 @@ def test_own_metrics_count_requests(hub: HubProcess) -> None:
     [count] = re.findall(r'^metricat_hub_http_requests_total\{code="200",handler="nodes"\} (\S+)', page, re.MULTILINE)
     assert float(count) >= 1
     assert "metricat_hub_build_info" in page
+
+
+def test_node_without_samples_for_five_minutes_is_down(hub: HubProcess) -> None:
+    now = int(time.time()) * 1000
+    for node, minutes in (("late", 4), ("gone", 6)):
+        labels = {"__name__": "node_load1", "node": node, "instance": node}
+        body = snappy(request_1([Sent(sorted(labels.items()), [(now - minutes * 60_000, 1.0)])]))
+        headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
+        assert hub.post("/api/v1/write", body, headers).status == 204
+    states = {one["node"]: one["status"] for one in ok(hub.get("/api/nodes"))["data"]}
+    assert (states["late"], states["gone"]) == ("up", "down")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from metricat_hub.use_cases.cancellation import Cancellation
 
 _LAST_HOUR = "last_over_time({}[1h])"
+_FRESH = 300_000
+"""Milliseconds for which a node that the hub does not scrape is `up` after its newest sample: PromQL's lookback."""
 _LAST_SEEN = "max by (node, pool, instance) (max_over_time(timestamp(node_load1)[1h:1m]) or timestamp(node_load1))"
 
 
@@ -45,7 +47,8 @@ def _nodes(own: Services, read: Callable[[str], Iterator[tuple[str, dict[str, st
         seen = rfc3339(int(at * 1000))
         if node not in found or found[node].last_seen < seen:
             pool, instance = labels.get("pool", ""), labels.get("instance", "")
-            found[node] = types.Node(node, node, "unknown", seen, pool, instance)
+            status = "up" if own.now() - at * 1000 <= _FRESH else "down"
+            found[node] = types.Node(node, node, status, seen, pool, instance)
     _describe(found, read)
     for target in own.targets().active:
         node = dict(target.labels).get("node", "")

@@ -61,7 +61,13 @@ class Node(msgspec.Struct):
 
     node: str
     hostname: str
-    status: Annotated[str, Meta(description="`up`, `down`, or `unknown` if the hub does not scrape the node.")]
+    status: Annotated[
+        str,
+        Meta(
+            description="Result of the last scrape, `up` or `down`. Without a scrape: `up` for 5 minutes after the "
+            "newest sample."
+        ),
+    ]
     last_seen: Time
     pool: str
     instance: str
