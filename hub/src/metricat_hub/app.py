@@ -156,7 +156,7 @@ class Hub:
         await watch(changed, lambda: _with_agent(_scrape_config(self.settings), agent, self.settings), scraper)
 
     async def _repeat(self, work: Callable[[], None], seconds: float) -> None:
-        """Run blocking work at an interval. An error is a problem in the status until the work succeeds."""
+        """Run blocking work at an interval. The status lists its error as a problem until the work succeeds."""
         name = work.__name__.strip("_")
         while True:
             await asyncio.sleep(seconds)
@@ -232,11 +232,15 @@ def _store_samples(statistics: Statistics) -> list[Sample]:
     """Return the statistics of the store as metrics."""
     found = [
         Sample("metricat_hub_store_series", "Series that received samples recently.", statistics.active_series),
-        Sample("metricat_hub_store_series_limit", "Limit of these series.", statistics.series_limit),
+        Sample("metricat_hub_store_series_limit", "Limit of series that receive samples.", statistics.series_limit),
         Sample(
-            "metricat_hub_store_head_samples", "Samples in memory that are not packed yet.", statistics.head_samples
+            "metricat_hub_store_head_samples", "Samples that are not yet packed into chunks.", statistics.head_samples
         ),
-        Sample("metricat_hub_store_file_bytes", "Size of the file.", statistics.file_bytes),
+        Sample(
+            "metricat_hub_store_file_bytes",
+            "Size of the store's file without its write-ahead log.",
+            statistics.file_bytes,
+        ),
         Sample("metricat_hub_store_wal_bytes", "Size of the write-ahead log.", statistics.wal_bytes),
         Sample(
             "metricat_hub_store_refused_series",
@@ -249,7 +253,7 @@ def _store_samples(statistics: Statistics) -> list[Sample]:
     for reason, count in statistics.rejected_samples.items():
         labels = {"reason": reason}
         found.append(Sample("metricat_hub_store_rejected_samples", text, count, is_counter=True, labels=labels))
-    text = "Chunks by resolution."
+    text = "Stored chunks by resolution."
     for tier, one in statistics.tiers.items():
         found.append(Sample("metricat_hub_store_chunks", text, one.chunks, labels={"tier": tier}))
     return found
@@ -260,7 +264,7 @@ def _scrape_samples(counters: Counters) -> list[Sample]:
     return [
         Sample(
             f"metricat_hub_scrape_{one.name}",
-            f"{one.name.replace('_', ' ').capitalize()} of the scraper.",
+            one.metadata["help"],
             getattr(counters, one.name),
             is_counter=True,
         )
@@ -317,7 +321,7 @@ def _scrape_config(settings: Settings) -> ScrapeConfig:
 
 
 def _merged(default: Node, given: Node | None) -> Node:
-    """Return a mapping with the default for keys that the file does not have."""
+    """Return a copy of a mapping with defaults for missing keys."""
     if given is None or given.is_null:
         return default
     if not isinstance(given.value, dict) or not isinstance(default.value, dict):

@@ -47,7 +47,7 @@ class ApiKeyError(HubError):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is stored about a key. Times are milliseconds since 1970-01-01 UTC; None: never."""
+    """The stored properties of a key. Times are milliseconds since 1970-01-01 UTC; None: never."""
 
     id: str
     label: str
@@ -95,7 +95,7 @@ class KeyStore:
             raise ApiKeyError(f"invalid label {label[:100]!r}; write 1 to 100 printable characters")
         now = self._now()
         if expires is not None and expires <= now:
-            raise ApiKeyError("the time of expiry is in the past; give a later one")
+            raise ApiKeyError("the time of expiry is in the past; give a time in the future")
         key = ApiKey(secrets.token_hex(6), label.strip(), chosen, now, expires)
         secret = secrets.token_urlsafe(32)
         with self._lock, self._connection() as db, db:
@@ -138,7 +138,7 @@ class KeyStore:
         return key.principal
 
     def refresh(self) -> None:
-        """Read the keys that other processes created or revoked, and write the times of use."""
+        """Load keys that other processes created or revoked, and store when each key was last used."""
         with self._lock:
             used, self._used = self._used, {}
             with self._connection() as db:
@@ -156,7 +156,7 @@ class KeyStore:
             [version] = db.execute("PRAGMA user_version").fetchone()
             if version > _VERSION:
                 raise ApiKeyError(
-                    f"{self._path} has version {version}, which this release cannot read; install a newer one"
+                    f"{self._path} has version {version}, which this release cannot read; install a newer release"
                 )
             if version < _VERSION:
                 db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")

@@ -1,4 +1,4 @@
-"""Who sends a request, and what the request may do. Pure."""
+"""The client of a request, and its scopes. Pure."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ OPERATIONS: tuple[Operation, ...] = (
 _LOG = logging.getLogger(__name__)
 _ACCESS = logging.getLogger("metricat_hub.access")
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-"""Headers of responses that have none of the same name."""
+"""Default headers. A response with a header of the same name keeps its own."""
 
 
 def application(
@@ -50,7 +50,7 @@ def application(
     metrics: self_metrics.SelfMetrics | None = None,
     authenticator: Authenticator | None = None,
 ) -> ASGIApp:
-    """Return the application; `routes` are those of pushed samples."""
+    """Return the application; `routes` receive pushed samples."""
     app = Starlette(
         routes=[*(operation.route for operation in OPERATIONS), *routes],
         exception_handlers={
@@ -70,7 +70,7 @@ async def _handle_http(request: Request, error: Exception) -> Response:
     """Return the response for an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 -- registered for it
     detail = {
-        404: f"no resource has the path {request.url.path}; /docs lists all",
+        404: f"no resource has the path {request.url.path}; /docs lists all paths",
         405: f"{request.url.path} does not support {request.method}; /docs lists the methods",
     }.get(error.status_code, str(error.detail))
     return response(Problem(error.status_code, detail, error.headers), request.url.path)
@@ -78,7 +78,7 @@ async def _handle_http(request: Request, error: Exception) -> Response:
 
 async def _handle_bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- a handler
     """Return 500; Starlette raises the error again, and `Surroundings` logs it."""
-    return response(Problem(500, "an error of the hub; its log has the details"), request.url.path)
+    return response(Problem(500, "internal error of the hub; its log has the details"), request.url.path)
 
 
 class Surroundings:
@@ -95,7 +95,7 @@ class Surroundings:
         return self.app.state  # type: ignore[attr-defined]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
+        """Handle a request; count it and log it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metricat", Basic realm="metricat"'}
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-"""Headers of requests that a proxy forwards. Their client may be on another machine than the proxy."""
+"""Headers that proxies add. The client of a forwarded request may be on another machine than the proxy."""
 
 
 async def authorize(connection: HTTPConnection, scope: Scope) -> Principal:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MINUTE = 60_000
 _MOST_CLIENTS = 2000
-"""Number of collectors whose rate is remembered."""
+"""The most collectors whose rates are limited at the same time."""
 
 
 def route(writer: SampleWriter, receiver: Receiver, log: SequenceLog) -> Route:

@@ -1,4 +1,4 @@
-"""The documentation of the API as one HTML page, without scripts and without files from elsewhere."""
+"""The documentation of the API as one HTML page, without scripts and without external files."""
 
 from __future__ import annotations
 

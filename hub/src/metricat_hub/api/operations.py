@@ -39,7 +39,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation: its path, what it needs, and what it returns."""
+    """An operation: its path, scope, parameters and response."""
 
     path: str
     endpoint: Endpoint

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _WAITING_PER_THREAD = 64
-"""Queries that may wait for one thread. Above it they get 503 at once, because they would time out."""
+"""The most waiting queries for each thread. Further queries get 503 at once, because they would time out."""
 
 
 class QueryThreads:
     """Runs blocking work of requests."""
 
     def __init__(self, threads: int, seconds: float) -> None:
-        """Run at most `threads` queries at the same time, each for at most some seconds including its wait."""
+        """Run at most `threads` queries at the same time. Each may wait and run for `seconds` in total."""
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="query")
         self._seconds = seconds
         self._most = threads * _WAITING_PER_THREAD
@@ -31,7 +31,7 @@ class QueryThreads:
         """Queries that run or wait."""
 
     async def run(self, request: Request, work: Callable[[Cancellation], T], seconds: float | None = None) -> T:
-        """Return the result of `work`, which runs in a thread and calls `check` of its argument.
+        """Run `work` in a thread and return its result. It calls `Cancellation.check` between its parts.
 
         `seconds` shortens the time limit.
 
@@ -58,7 +58,7 @@ class QueryThreads:
             future.add_done_callback(_ignored)
             if gone.done() and not gone.cancelled():
                 raise QueryCanceledError("the client closed the connection")
-            raise QueryTimeoutError(f"query timed out after {limit:g} s; select fewer series or a shorter time")
+            raise QueryTimeoutError(f"query timed out after {limit:g} s; select fewer series or a shorter time range")
         finally:
             self.running -= 1
 
@@ -73,7 +73,7 @@ def _checked(work: Callable[[Cancellation], T], cancellation: Cancellation) -> T
 
 
 def _ignored(future: asyncio.Future[T]) -> None:
-    """Read the error of work that nothing waits for, so that asyncio does not log it."""
+    """Retrieve the error of abandoned work, so that asyncio does not log it. Raise unexpected errors."""
     if not future.cancelled() and not isinstance(error := future.exception(), HubError) and error:
         raise error
 

@@ -26,7 +26,7 @@ class WriteLimits:
     decompressed: int = 32 << 20
     """Bytes of a body after decompression."""
     running: int = 2
-    """Requests that are decoded and stored at the same time. More would only wait for the interpreter."""
+    """Requests that are decoded and stored at the same time. More would only wait for the interpreter's lock."""
     waiting: int = 64
     """Requests that are received or wait for their turn. More get 503."""
     batches_per_minute: int = 100

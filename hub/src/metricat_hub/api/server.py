@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # the client of a request is the peer: any header can be forged
+            proxy_headers=False,  # the peer of the connection is the client: any header can be forged
             limit_concurrency=_CONNECTIONS,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
@@ -64,7 +64,7 @@ class Server(uvicorn.Server):
         await self.serve(sockets=[self._listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to serve, and report it."""
+        """Start to serve, then call `ready`."""
         await super().startup(sockets)
         self._ready()
 
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the caller."""
+        """Install no signal handlers: the caller handles signals."""
         yield
 
 

@@ -1,4 +1,4 @@
-"""What the endpoints work with. `app` creates it once, as `app.state.services`."""
+"""The objects that all endpoints share. `app` creates them once, as `app.state.services`."""
 
 from __future__ import annotations
 

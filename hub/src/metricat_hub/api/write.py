@@ -35,7 +35,7 @@ _NOTHING_WRITTEN = {_WRITTEN.format(kind): "0" for kind in ("Samples", "Histogra
 def routes(
     writer: SampleWriter, limits: WriteLimits | None = None, log: SequenceLog | None = None
 ) -> Sequence[BaseRoute]:
-    """Return the routes that write to a store. ``log`` has the batches of collectors; None: only in memory."""
+    """Return the routes that write to a store. ``log`` stores the batches of collectors; None: memory only."""
     receiver = Receiver(limits or WriteLimits())
     return [
         _remote_write_route(writer, receiver),
@@ -72,7 +72,8 @@ def _remote_write_route(writer: SampleWriter, receiver: Receiver) -> Route:
 def _remote_write(writer: SampleWriter, data: bytes, *, is_version_2: bool) -> Response:
     columns = decode_2(data, writer.symbols) if is_version_2 else decode_1(data, writer.known())
     written = writer.write(columns)
-    headers = {**_NOTHING_WRITTEN, _WRITTEN.format("Samples"): str(written.stored)}  # our agent reads it in 1.0 too
+    # the agent sends version 1.0 and also reads these headers
+    headers = {**_NOTHING_WRITTEN, _WRITTEN.format("Samples"): str(written.stored)}
     if reasons := _reasons(columns, written):
         return _text(400, "\n".join(reasons), headers)
     return Response(status_code=204, headers=headers)

@@ -28,7 +28,7 @@ def add_parser(commands: Subparsers) -> None:
     add_settings(parser)
     inner = parser.add_subparsers(title="commands", metavar="[keys]", help="without a command: run the hub")
     keys = inner.add_parser("keys", help="manage API keys", description=_KEYS)
-    actions = keys.add_subparsers(title="commands", metavar="COMMAND", required=True, help="what to do")
+    actions = keys.add_subparsers(title="commands", metavar="COMMAND", required=True, help="action to run")
     create = actions.add_parser("create", help="create a key and print it", description="Create a key and print it.")
     create.add_argument("--label", default="unnamed", help="what the key is for (default %(default)s)")
     create.add_argument(

@@ -70,8 +70,8 @@ def run_hub(chosen: argparse.Namespace, *, with_agent: bool) -> str:
         authenticator = Authenticator.from_file(settings.web_config) if settings.web_config else None
         if authenticator and not authenticator.tls_enabled and not settings.is_loopback and not settings.insecure:
             raise CommandError(
-                f"--web.config.file={settings.web_config}: it has no tls_server_config, and other machines can reach "
-                f"{settings.listen}; add the section, or accept it with --insecure",
+                f"--web.config.file={settings.web_config}: the file has no tls_server_config, and other machines can reach "
+                f"{settings.listen}; add the section, or allow unencrypted access with --insecure",
                 2,
             )
         with Hub(settings, authenticator) as hub:

@@ -30,8 +30,8 @@ def add_parser(commands: "Subparsers") -> None:
         "store", help="check, compact, export, import or back up the hub's samples", description=_DESCRIPTION
     )
     parser.set_defaults(run=lambda _: parser.format_help())
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", help="what to do")
-    _action(actions, "check", _check, "read all samples, and name what is damaged")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", help="action to run")
+    _action(actions, "check", _check, "read all samples and report damaged parts")
     _action(actions, "compact", _compact, "rewrite the file without free space and damaged parts")
     out = _action(actions, "export", _export, "write samples as OpenMetrics or JSON lines")
     out.add_argument("--match", default="", metavar="SELECTOR", help="series to export, for example 'up{node=\"a\"}'")
@@ -42,7 +42,7 @@ def add_parser(commands: "Subparsers") -> None:
         "--tier", choices=("raw", "1m", "1h"), default="raw", help="finest tier to export (default %(default)s)"
     )
     out.add_argument("-o", "--output", metavar="FILE", default="-", help="file to write (default: standard output)")
-    into = _action(actions, "import", _import, "store samples of an export, of OpenMetrics or of `promtool tsdb dump`")
+    into = _action(actions, "import", _import, "import samples from an export, OpenMetrics or `promtool tsdb dump`")
     into.add_argument("file", metavar="FILE", help="file to read, - for standard input")
     copy = _action(actions, "backup", _backup, "copy the store as it is now; to restore, use the copy as --data")
     copy.add_argument("target", type=Path, metavar="DIR", help="directory of the copy, without a store in it")

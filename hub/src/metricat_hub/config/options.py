@@ -40,10 +40,15 @@ STORE = (
     Option("store.retention.1m", "30d", "how long to keep one point a minute", "DURATION"),
     Option("store.retention.1h", "1y", "how long to keep one point an hour", "DURATION"),
     Option("store.max-size", "20GB", "limit of the data's size; above it, the hub removes the oldest data", "SIZE"),
-    Option("store.max-series", "200000", "limit of series; the hub refuses and counts further ones", "NUMBER"),
+    Option(
+        "store.max-series",
+        "200000",
+        "limit of series that receive samples; the hub refuses and counts further series",
+        "NUMBER",
+    ),
 )
 QUERY = (
-    Option("query.timeout", "2m", "longest time of a query", "DURATION"),
+    Option("query.timeout", "2m", "time limit of a query", "DURATION"),
     Option("query.max-concurrency", "4", "queries that run at the same time; others wait", "NUMBER"),
     Option("query.max-samples", "50000000", "limit of the samples that a query holds in memory", "NUMBER"),
     Option("query.max-series", "100000", "limit of the series that a query reads", "NUMBER"),

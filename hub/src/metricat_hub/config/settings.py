@@ -106,7 +106,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
     if not settings.is_loopback and not settings.insecure and not settings.web_config:
         raise raw.get("listen").error(
             f"other machines can reach {listen}, and TLS is not configured; give a certificate with --web.config.file, "
-            "or listen on 127.0.0.1, or accept it with --insecure"
+            "or listen on 127.0.0.1, or allow unencrypted access with --insecure"
         )
     return settings
 
@@ -129,7 +129,7 @@ def _server_id(raw: RawSettings) -> str:
     if not value.text:
         return socket.gethostname() or "localhost"
     if not _NAME.fullmatch(value.text):
-        raise value.error("not a name; write letters, digits and ._- only, for example web-1")
+        raise value.error("invalid name; use letters, digits and ._- only, for example web-1")
     return value.text
 
 
@@ -154,14 +154,14 @@ def _retention(raw: RawSettings) -> Retention:
         ("store.retention.1h", retention.minutes, retention.hours),
     ):
         if longer < shorter:
-            raise raw.get(name).error("shorter than the retention of the finer resolution; give a longer one")
+            raise raw.get(name).error("shorter than the retention of the finer resolution; give a longer duration")
     return retention
 
 
 def _size(text: str) -> int:
     size = parse_size(text)
     if size < 2**26:
-        raise ValueError("below 64MB; give a larger size, for example 1GB")
+        raise ValueError("below the minimum of 64MB; give a larger size, for example 1GB")
     return size
 
 

@@ -10,7 +10,7 @@ class StoreUnavailableError(HubError):
 
 
 class StoreLockedError(HubError):
-    """Another process has the data directory open. The message has its process number."""
+    """Another process has the data directory open. The message has its process ID."""
 
 
 class LimitError(HubError):

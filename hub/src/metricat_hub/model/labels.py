@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 NAME = "__name__"
 Labels: TypeAlias = tuple[tuple[str, str], ...]
-"""Labels and their values, sorted by label. Without empty values: an empty label is like a missing one."""
+"""Labels and their values, sorted by label. Values are not empty: an empty label equals a missing label."""
 
 
 def from_mapping(pairs: Mapping[str, str]) -> Labels:

@@ -61,9 +61,9 @@ class Selection:
     """What a store returns for a selector: its series, and the coarsest tier that it used.
 
     A point of a downsampled series has the time of its interval's end. An instant selector finds it for at least one
-    interval, so the store also returns points up to one interval before the start. Values are those that the function
-    of the hints needs: for `rate` and `increase` a counter without resets, for `count_over_time` how many samples each
-    point has, for the other `_over_time` functions their aggregate, else the last value.
+    interval, so the store also returns points up to one interval before the start. The values depend on the function of
+    the hints. `rate` and `increase` get a counter without resets. `count_over_time` gets the number of samples of each
+    point. Other `_over_time` functions get their aggregate, and all other functions get the last value.
     """
 
     series: Sequence[Series]

@@ -85,7 +85,7 @@ def vector_operation(
         left: the left side.
         right: the right side.
         allocate: checks the size of the result, a number of series and steps.
-        drop_names: remove names now that the operation drops; False: later (delayed name removal).
+        drop_names: remove dropped metric names now; False: the end of the query removes them (delayed name removal).
 
     Raises:
         QueryError: a match has several series on the "one" side.

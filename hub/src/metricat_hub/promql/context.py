@@ -25,7 +25,7 @@ class Context:
     usage: Usage
     annotations: Annotations
     query: Grid
-    """The evaluations of the whole query, which `start()`, `end()` and `step()` refer to."""
+    """The times of the whole query's evaluations: `start()`, `end()` and `step()` refer to them."""
     lookback: int
     tier: Tier | None
     subquery_step: int

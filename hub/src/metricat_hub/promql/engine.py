@@ -62,7 +62,10 @@ class Result:
 
 
 class Engine:
-    """Evaluates queries within limits. Keeps no state between them, so any threads may use it at once."""
+    """Evaluates queries within limits.
+
+    It keeps no state between queries, so several threads may use it at the same time.
+    """
 
     def __init__(
         self, limits: Limits, *, subquery_step: int = SUBQUERY_STEP, delayed_name_removal: bool = False
@@ -84,7 +87,7 @@ class Engine:
         """Evaluate a query at one time.
 
         Args:
-            reader: where the samples are.
+            reader: the store that has the samples.
             query: PromQL.
             time_ms: the time in milliseconds.
             lookback: how old the newest sample of a series may be, in milliseconds.
@@ -170,7 +173,7 @@ class Engine:
         )
 
     def _cleaned(self, value: Value) -> Value:
-        """Return a vector without the names to drop."""
+        """Return the vector without the metric names that are marked as dropped."""
         if not isinstance(value, Vector) or not self._delayed_names:
             return value
         labels = [

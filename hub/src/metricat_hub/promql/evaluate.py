@@ -225,7 +225,7 @@ class Evaluator:
         return value
 
     def dropped(self, vector: Vector) -> Vector:
-        """Return the vector without metric names: now, or marked so that the end of the query drops them."""
+        """Return the vector without metric names. With delayed name removal, only mark the names as dropped."""
         if self.context.delayed_names:
             return Vector(vector.labels, vector.values, vector.present, [True] * len(vector))
         labels = [without_metadata(labels) for labels in vector.labels]
@@ -279,7 +279,7 @@ class Evaluator:
 
     def _call_start_timestamp(self, node: Call) -> Vector:
         self.vector(node.arguments[0])
-        return Vector.empty(self.steps)  # as Prometheus without its feature `use-start-timestamps`
+        return Vector.empty(self.steps)  # Prometheus without its feature `use-start-timestamps` does the same.
 
     def _call_clamp(self, node: Call) -> Vector:
         low, high = (self.scalar(argument) for argument in node.arguments[1:])
@@ -294,7 +294,7 @@ class Evaluator:
         return self.clamped(vector, np.full(self.steps, -np.inf), high)
 
     def clamped(self, vector: Vector, low: Values, high: Values) -> Vector:
-        """Return the values limited to a range; none where the range is empty."""
+        """Return the values limited to a range. A step with an empty range has no values."""
         present = vector.present & ~(high < low)
         values = functions.clamped(vector.values, low, high)
         return self.dropped(Vector(vector.labels, values, present, vector.drops).without_absent())
@@ -368,7 +368,7 @@ class Evaluator:
         return self.dropped(label_functions.concatenated(parts, self.steps))
 
     def check_quantile(self, q: Values, position: int) -> None:
-        """Warn of quantiles outside 0 to 1."""
+        """Add a warning for each quantile outside 0 to 1."""
         for value in dict.fromkeys(q[~((q >= 0) & (q <= 1))].tolist()):
             text = "NaN" if np.isnan(value) else _general(value)
             self.context.annotations.warn(f"quantile value should be between 0 and 1, got {text}", position)
@@ -417,7 +417,7 @@ class Evaluator:
     # Functions of range vectors
 
     def rollup(self, node: Call) -> Vector:
-        """Return a function of a range vector."""
+        """Return the result of a function of a range vector."""
         name = node.name
         place = next(i for i, argument in enumerate(node.arguments) if kind(argument) == "matrix")
         argument = unwrapped(node.arguments[place])
@@ -452,13 +452,13 @@ class Evaluator:
         return self.named(Vector(labels, values, present, [drop or not keeps for drop in drops]))
 
     def rolled(self, name: str, block: Block, scalars: Sequence[Values]) -> Rolled:
-        """Return a function of one block of series."""
+        """Return the values of a function for one block of series."""
         if name == "predict_linear":
             return predict_linear(block, scalars, self.times)
         return ROLLUPS[name](block, scalars)
 
     def named(self, vector: Vector) -> Vector:
-        """Return the rows that have values, without the names to drop unless the end of the query drops them."""
+        """Return the rows that have values. Remove dropped metric names, unless the end of the query does."""
         vector = vector.without_absent()
         if self.context.delayed_names:
             return vector
@@ -471,7 +471,7 @@ class Evaluator:
         return Vector(labels, vector.values, vector.present, [False] * len(labels))
 
     def check_parameters(self, node: Call, name: str, scalars: Sequence[Values], present: Mask) -> None:
-        """Warn of scalar arguments that are out of range, or raise an error."""
+        """Add a warning for each scalar argument that is out of range, or raise an error."""
         used = any_series(present)
         if name == "quantile_over_time":
             self.check_quantile(scalars[0][used], node.arguments[0].position)
@@ -484,7 +484,7 @@ class Evaluator:
                     )
 
     def inform_of_gauges(self, labels: Sequence[Labels], present: Mask, position: int) -> None:
-        """Inform of metrics whose names are not those of counters."""
+        """Add an info for each metric whose name is not a counter's name."""
         any_value = any_step(present)
         metrics = dict.fromkeys(dict(one).get(NAME, "") for one, used in zip(labels, any_value, strict=True) if used)
         for metric in metrics:
@@ -555,7 +555,7 @@ class Evaluator:
         return aggregates.selected(vector, node, parameter)
 
     def check_ratio(self, ratio: Values, position: int) -> None:
-        """Warn of a ratio outside -1 to 1."""
+        """Add a warning for each ratio outside -1 to 1."""
         if bool(np.isnan(ratio).any()):
             raise QueryError("Ratio value is NaN. Use a number from -1 to 1.")
         for value, limit in ((float(ratio.max()), 1), (float(ratio.min()), -1)):
@@ -566,7 +566,7 @@ class Evaluator:
 
 
 def _bounds(parameter: Values) -> Values:
-    """Return the values of a parameter that its checks name: a NaN, the least and the greatest."""
+    """Return the values of a parameter that warnings may name: NaN if any, the greatest and the least."""
     nan = np.isnan(parameter)
     found = [np.nan] if bool(nan.any()) else []
     if not bool(nan.all()):
@@ -583,7 +583,7 @@ def _general(value: float) -> str:
 
 
 def _repeated(value: Value, steps: int) -> Value:
-    """Return the value of one step at every step."""
+    """Repeat the value of one step for all steps."""
     if isinstance(value, str):
         return value
     if isinstance(value, Vector):

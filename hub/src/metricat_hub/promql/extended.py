@@ -119,7 +119,7 @@ def _change(window: _Window, *, counter: bool, per_second: bool) -> float | None
 
 
 def _pairs(window: _Window, found: Callable[[Values, Values], Mask]) -> float | None:
-    """Return how many pairs of neighbours are marked, from the last sample before the range on."""
+    """Return how many pairs of neighbouring samples `found` marks. The first pair starts before the range."""
     before = int(np.searchsorted(window.times, window.start, side="right")) - 1
     if before + 1 >= len(window.times):
         return None
@@ -157,7 +157,7 @@ class Extent:
 
 
 def rolled(function: str, extent: Extent, times: Times, values: Values) -> tuple[Values, Mask]:
-    """Return a function of range vectors for each window of one series."""
+    """Return the value of a function for each window of one series."""
     compute = _FUNCTIONS[function]
     found = [None if window is None else compute(window) for window in extent.windows(times, values)]
     result = np.array([0.0 if value is None else value for value in found])

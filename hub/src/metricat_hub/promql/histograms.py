@@ -49,7 +49,7 @@ class Histogram:
 
 
 def _coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
-    """Return the buckets with those of equal bounds added."""
+    """Return the buckets, with the counts of equal bounds added."""
     starts = np.flatnonzero(np.append(True, bounds[1:] != bounds[:-1]))
     if len(starts) == len(bounds):
         return bounds, counts.copy()
@@ -57,7 +57,7 @@ def _coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
 
 
 def histograms(vector: Vector, annotations: Annotations, position: int, *, names: bool) -> list[Histogram]:
-    """Return the histograms whose buckets are in a vector. `names`: warnings name the metric."""
+    """Return the histograms whose buckets are in a vector. With `names`, warnings name the metric."""
     rows: dict[Labels, list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
         text = get(labels, "le")
@@ -102,9 +102,9 @@ def quantile(
     Args:
         q: the quantile at each step.
         bounds: upper bounds of the buckets, ascending.
-        counts: cumulative counts, one column for each step. Changed: made monotonic.
+        counts: cumulative counts, one column for each step. The function changes them to be monotonic.
         forced: becomes true where counts were not monotonic.
-        found: gets the least bound, greatest bound and greatest difference of what was changed.
+        found: gets the least bound, greatest bound and greatest difference of the changed buckets.
     """
     inside = (q >= 0) & (q <= 1)
     outside = np.where(np.isnan(q), np.nan, np.where(q < 0, -np.inf, np.inf))
@@ -131,7 +131,7 @@ def quantile(
 def _make_monotonic(
     bounds: Values, counts: Values, inside: Mask, forced: Mask, found: list[tuple[float, float, float]]
 ) -> None:
-    """Raise counts that are below that of a lower bucket. Tiny differences in either direction are removed."""
+    """Raise each count that is below the count of a lower bucket. Remove tiny differences in either direction."""
     previous = counts[0].copy()
     for bucket in range(1, len(bounds)):
         current = counts[bucket]

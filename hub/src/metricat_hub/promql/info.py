@@ -168,7 +168,7 @@ class _Combination:
     base: Vector
     ignored: Sequence[bool]
     data: Sequence[Matcher]
-    """Matchers of labels to add; without: all labels."""
+    """Matchers of labels to add; without matchers, all labels are added."""
     info: Vector
     seconds: np.ndarray
 

@@ -61,7 +61,7 @@ def joined(vector: Vector, target: str, separator: str, sources: Sequence[str]) 
 
 
 def absent_labels(node: Node) -> Labels:
-    """Return the labels that a selector fixes: those with one `=` matcher and no other."""
+    """Return the labels that have one `=` matcher and no other matcher in a selector."""
     selector = node.selector if isinstance(node, RangeSelector) else node
     if not isinstance(selector, Selector):
         return ()
@@ -112,7 +112,7 @@ def labelled_by_value(vector: Vector, label: str, value: Values) -> list[Vector]
 
 
 def concatenated(parts: Sequence[Vector], steps: int) -> Vector:
-    """Return one vector with the rows of all."""
+    """Return one vector with the rows of all vectors."""
     if not parts:
         return Vector.empty(steps)
     return merged(

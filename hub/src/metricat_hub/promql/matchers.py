@@ -40,7 +40,7 @@ def compiled(pattern: str) -> Any:
     """
     try:
         if _ANY_BYTE.search(pattern):
-            raise _invalid(pattern, r"invalid escape sequence: \C")  # Go's RE2 refuses it; Google's does not
+            raise _invalid(pattern, r"invalid escape sequence: \C")  # Go's RE2 rejects \C; Google's RE2 accepts it
         return re2.compile(pattern, _options())
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0]

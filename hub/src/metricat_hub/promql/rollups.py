@@ -153,7 +153,7 @@ def _avg(block: Block, _: Sequence[Values]) -> Rolled:
 
 
 def running_sum(values: Values) -> float:
-    """Return the sum of finite values in their order. It is infinite once a part of it is."""
+    """Return the sum of finite values, added in their order. An infinite partial sum makes the result infinite."""
     return float(np.add.accumulate(values)[-1])
 
 
@@ -224,7 +224,7 @@ def _time_of_extreme(block: Block, sign: int) -> Rolled:
         if index.shape[1] == 0:
             continue
         keys = np.where(np.isnan(values), -np.inf, sign * values)
-        # NaN counts less than any number. Of NaN only, the last is the result.
+        # NaN counts less than any number. If all samples are NaN, the result is the time of the last sample.
         greatest = keys.max(axis=-1, where=valid, initial=-np.inf, keepdims=True)
         rank = np.where(np.isnan(values), 0, 1) + np.where(keys == greatest, 2, 0)
         best = np.where(valid, rank, -1)
@@ -244,8 +244,8 @@ def _time_of_min(block: Block, _: Sequence[Values]) -> Rolled:
 def quantile(q: Values, ascending: Values, count: Values | Indices, nans: Values | Indices) -> Values:
     """Return quantiles over the last axis of values sorted by numpy, which puts NaN behind all numbers.
 
-    Prometheus sorts NaN before all numbers. The first `count` values of the sorted axis are numbers, and `nans` more
-    are NaN.
+    Prometheus sorts NaN before all numbers. The first `count` values of the sorted axis are numbers; the next `nans`
+    values are NaN.
     """
     total = count + nans
     rank = q * (total - 1)

@@ -13,7 +13,10 @@ _KINDS: Final[dict[str, Kind]] = {"v": "vector", "m": "matrix", "s": "scalar", "
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Types of a function's arguments. The last `optional` may be missing; the last may occur `repeated` more times."""
+    """Types of a function's arguments.
+
+    The last `optional` arguments may be missing. The last argument may occur `repeated` more times.
+    """
 
     arguments: tuple[Kind, ...]
     optional: int = 0

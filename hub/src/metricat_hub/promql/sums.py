@@ -27,7 +27,7 @@ class Sum:
     """The sum of the terms that are not finite, 0 without such terms; None: all terms are finite."""
 
     def overflowed(self) -> Mask:
-        """Return where the sum of the finite terms is above the greatest float64. It must be computed in order."""
+        """Return where the sum of the finite terms exceeds the greatest float64. Compute these sums term by term."""
         overflowed = ~np.isfinite(self.high + self.low)
         return overflowed if self.special is None else overflowed & (self.special == 0)
 

@@ -60,7 +60,7 @@ class Vector:
 
     @classmethod
     def of(cls, labels: list[Labels], values: Values, present: Mask) -> Vector:
-        """Return a vector whose names are kept."""
+        """Return a vector without names marked as dropped."""
         return cls(labels, values, present, [False] * len(labels))
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class Vector:
         return Vector(self.labels, values, self.present, self.drops)
 
     def without_absent(self) -> Vector:
-        """Return the rows that have a value at any step."""
+        """Return the rows that have a value at one step at least."""
         any_value = any_step(self.present)
         return self if bool(any_value.all()) else self.rows(np.flatnonzero(any_value))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.vector import Indices, Mask
 
 _BLOCK = 1 << 20
-"""Values of a block. A block and its intermediate results should fit a processor's cache."""
+"""The most values of a block. A block and its intermediate results should fit a processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Block:
         return self.high - self.low
 
     def split(self, columns: int) -> Iterator[tuple[slice, Block]]:
-        """Yield the block in parts of some columns."""
+        """Yield parts of the block with a limited number of columns each."""
         for first in range(0, len(self.low), columns):
             part = slice(first, first + columns)
             yield (

@@ -41,6 +41,6 @@ class Cancellation:
             raise QueryCanceledError("the query was canceled, because its client closed the connection")
         if self._clock() > self._deadline:
             raise QueryTimeoutError(
-                f"the query took longer than {self._seconds:g} s; select fewer series or a shorter time, "
-                "or raise the timeout"
+                f"the query took longer than {self._seconds:g} s; "
+                "select fewer series or a shorter time range, or raise the timeout"
             )

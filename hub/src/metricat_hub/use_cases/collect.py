@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from metricat_hub.use_cases.write import SampleWriter
 
     class Log(Protocol):
-        """`store.sequence_log.SequenceLog`."""
+        """The stored answers to batches, as `store.sequence_log.SequenceLog` has them."""
 
         def find(self, collector: str, sequence: int) -> tuple[bytes, bytes] | None:
             """Return digest and answer of a stored batch."""

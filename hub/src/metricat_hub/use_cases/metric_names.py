@@ -1,4 +1,4 @@
-"""What the REST API calls a metric: a measure by its plain name, or a series' metric name."""
+"""Names in the REST API: the plain name of a measure, or the metric name of series."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _HOUR = 3_600_000
 _LONGEST_UNUSED = 31 * 24 * _HOUR
 """How long a metric is known after its last sample."""
 _SUBQUERY_POINTS = 60
-"""Most evaluations of a measure for one aggregated point."""
+"""The most evaluations of a measure for one aggregated point."""
 
 
 @dataclass(frozen=True, slots=True)

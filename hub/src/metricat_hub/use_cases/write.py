@@ -74,7 +74,7 @@ class SampleWriter:
         self._cache = _Cache(store.generation)
         self._metadata: dict[str, Metadata] = {}
         self.symbols = Symbols()
-        """Of the decoder of remote write 2.0, so that the keys of all its requests are equal for equal series."""
+        """Numbers for the decoder of remote write 2.0: all requests have the same key for a series."""
 
     def known(self) -> dict[Key, int]:
         """Return the cached series by key, for the fast path of the decoder. Do not change it."""

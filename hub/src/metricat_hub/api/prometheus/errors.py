@@ -32,7 +32,7 @@ _KINDS: tuple[tuple[type[Exception], str, int], ...] = (
     (StoreUnavailableError, "unavailable", 503),
     (HubError, "execution", 422),
 )
-"""The error type and status of each kind of error; the first that matches."""
+"""Error type and status by exception class. The first class that matches an error is used."""
 
 
 def with_prometheus_errors(endpoint: Endpoint) -> Endpoint:

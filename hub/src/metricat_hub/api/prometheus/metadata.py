@@ -52,7 +52,7 @@ def _selectors(parameters: Parameters) -> list[list[Matcher]]:
 
 
 async def _listed(request: Request, read: Callable[[Parameters, list[list[Matcher]], int, int], list[Any]]) -> Response:
-    """Return what a read of the store lists, in a thread, cut at the limit."""
+    """Return the list that `read` gets from the store, cut at the limit. `read` runs in a thread."""
     parameters = await Parameters.of(request)
     limit = parameters.limit()
     start, end = parameters.time("start", MIN_TIME), parameters.time("end", MAX_TIME)
@@ -179,7 +179,7 @@ def rfc3339(milliseconds: int) -> str:
 
 @with_prometheus_errors
 async def build_information(request: Request) -> Response:  # noqa: ARG001 -- an endpoint
-    """Return the version, under which Grafana chooses the features of Prometheus 3."""
+    """Return the version of Prometheus whose features Grafana uses."""
     return _json(
         {
             "version": "3.15.0",
@@ -217,7 +217,7 @@ async def runtime_information(request: Request) -> Response:
 
 @with_prometheus_errors
 async def flags(request: Request) -> Response:
-    """Return all settings as text; those that may hold a secret are empty."""
+    """Return all settings as text. Settings that may contain a secret are empty."""
     own = services(request).settings
     return _json(dict(own.texts) if own else {})
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_BODY = 10 << 20
 """Bytes of a form; the limit of Go's HTTP server."""
 MIN_TIME, MAX_TIME = -(2**53), 2**53
-"""Milliseconds that are the range of a request without `start` and `end`."""
+"""The range of a request without `start` and `end`, in milliseconds."""
 _MOST_SECONDS = 2**63 / 1e9
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _RFC3339 = re.compile(

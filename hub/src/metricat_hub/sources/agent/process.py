@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0
 _HEALTHY_SECONDS = 60.0
-"""After this long, an end of the agent counts as the first one again."""
+"""After an agent ran for this long, the next restart has the first delay again."""
 _STOP_SECONDS = 5.0
 _INVALID_SETTING = 2
 """The agent's exit status for a setting that it cannot use: a restart does not help."""
@@ -43,12 +43,12 @@ class AgentProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process number; None while the agent does not run."""
+        """The process ID; None while the agent does not run."""
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if self._process is not None and running else None
 
     async def wait_until_listening(self, seconds: float) -> bool:
-        """Return whether the agent accepts connections, as soon as it does, and after some seconds at the latest."""
+        """Wait until the agent accepts connections; return False if it does not within some seconds."""
         host, _, port = self.address.partition(":")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -71,7 +71,7 @@ class AgentProcess:
                 )
                 status = await self._process.wait()
                 if status == _INVALID_SETTING:
-                    _LOG.error("the agent refuses a setting; the hub runs without it. Correct the setting, and restart")
+                    _LOG.error("the agent rejects a setting and does not run. Correct the setting, and restart the hub")
                     return
                 if asyncio.get_running_loop().time() - started > _HEALTHY_SECONDS:
                     delay = self._first_delay

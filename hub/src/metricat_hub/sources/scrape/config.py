@@ -23,7 +23,7 @@ PROTOCOLS: dict[Protocol, str] = {
 DEFAULT_BODY_LIMIT = 16 * 1024 * 1024
 """Bytes. Prometheus has no limit by default; here an endless page must not use all memory of the process."""
 DEFAULT_SAMPLE_LIMIT = 100_000
-"""Of series, each of which costs memory, for the same reason."""
+"""Samples of a scrape. Each series costs memory, so this limit exists for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class _Section:
         return self.parsed(key, _boolean, default)
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
-        """Return one of some words."""
+        """Return the value of a key, which must be one of the choices."""
         text = self.text(key, default)
         if text and text not in choices:
             self.fail(key, f"unknown value '{text}'; write one of {', '.join(choices)}")

@@ -35,11 +35,11 @@ class JobSecrets:
         self._context_state: _State | None = None
 
     def loaded(self, *, https: bool) -> bool:
-        """Return whether `load` does not read files, so that it needs no thread."""
+        """Return whether `load` reads no files and so needs no thread."""
         return not self._authorization_files() and not (https and (self._tls_files() or self._context is None))
 
     def load(self, *, https: bool) -> tuple[str, ssl.SSLContext | None]:
-        """Return the header Authorization, empty without one, and the TLS context, the same one until a file changes.
+        """Return the header Authorization (empty: none) and the TLS context. The context changes only when a file does.
 
         Raises:
             FetchError: a file cannot be used.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from metricat_hub.sources.scrape.page import Meta
 
 _MOST_METRICS = 50_000
-"""Beyond this, metadata of new metrics is not kept: a hostile target may export any number."""
+"""The most metrics whose metadata is kept: a hostile target may export any number of metrics."""
 
 
 class MetadataWriter:

@@ -135,7 +135,7 @@ def _text(page: bytes) -> Iterator[Sample | Meta]:
             found = rest
             yield meta
         elif not (found := _TEXT_SKIPPED.match(page, at)):
-            if page.startswith(b"\0", at):  # Prometheus takes it for the end.
+            if page.startswith(b"\0", at):  # Prometheus treats a NUL byte as the end of the page.
                 return
             raise _error("invalid line", page, at)
         at = found.end()

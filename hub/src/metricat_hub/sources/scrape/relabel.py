@@ -116,7 +116,7 @@ def _filter(labels: dict[str, str], matching: Any, *, keep: bool) -> bool:
 
 
 def _lower(text: str) -> str:
-    """Return the text in lower case, each character separately, as Go does: none becomes two characters."""
+    """Return the text in lower case, each character separately, as Go does: no character becomes two."""
     return "".join([char.lower()[0] for char in text])
 
 

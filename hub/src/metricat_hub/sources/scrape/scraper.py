@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 4
-"""Threads that parse and store. More gain nothing on the interpreter lock; fewer let one huge page delay the others."""
+"""Threads that parse and store.
+
+More threads only wait for the interpreter's lock. With one thread, a huge page delays all targets.
+"""
 _REFRESH = 5.0
 """Seconds between two checks of files."""
 _MOST_DROPPED = 1000
-"""Dropped targets that are kept for display."""
+"""The most dropped targets that are kept for display."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ _shared_texts: dict[bytes, bytes] = {}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a page holds. Slots identify series within the cache."""
+    """The samples and the metadata of a page. Slots identify series within the cache."""
 
     slots: Numbers = field(default_factory=lambda: _NO_SLOTS)
     values: Values = field(default_factory=lambda: _NO_VALUES)
@@ -63,13 +63,13 @@ class Reading:
     stale: Numbers = field(default_factory=lambda: _NO_SLOTS)
     """Series of the previous scrape that are not in this one."""
     total: int = 0
-    """Samples in the page, up to an error."""
+    """The number of samples in the page, up to an error."""
     added: int = 0
-    """Samples after relabelling."""
+    """The number of samples after relabelling."""
     new: int = 0
-    """Series that the previous scrapes did not have."""
+    """The number of series that the previous scrapes did not have."""
     too_new: int = 0
-    """Samples whose timestamps are too far in the future."""
+    """The number of samples whose timestamps are too far in the future."""
     metas: Sequence[Meta] = ()
     """HELP, TYPE and UNIT lines; empty when the page has the same lines as before."""
     error: str = ""
@@ -80,10 +80,10 @@ class _Layout(NamedTuple):
 
     openmetrics: bool
     is_sample: bytes
-    """By line, 0 or 1: a tenth of the memory of a list."""
+    """For each line 1 if it is a sample, otherwise 0. Bytes need a tenth of a list's memory."""
     is_other: bytes
     heads: list[bytes]
-    """What precedes the last space of each sample."""
+    """The text before the last space of each sample."""
     others: list[bytes]
     """Comments and blank lines."""
     kept: NDArray[np.int64] | None
@@ -110,7 +110,7 @@ class _Lines(NamedTuple):
 
 
 class _Columns:
-    """The samples of one page, as they are collected."""
+    """The samples of one page, collected while the page is read."""
 
     def __init__(self) -> None:
         self.slots: list[int] = []
@@ -227,7 +227,7 @@ class SeriesCache:
             self._layout = self._layout._replace(slots=moved)
 
     def _replace_previous(self, slots: Numbers) -> Numbers:
-        """Remember which series are live, and return those that no longer are."""
+        """Store which series are live; return the series that no longer are."""
         before, self._previous = self._previous, slots
         if before is slots or not len(before):
             return _NO_SLOTS
@@ -330,7 +330,7 @@ class SeriesCache:
         return True
 
     def _collect(self, found: _Lines, values: Values, now: int) -> _Columns | None:
-        """Return the samples in the order of the page; None where `_read_all` has to decide."""
+        """Return the samples in the order of the page; None if `_read_all` must read the page."""
         slots, count = found.slots, len(found.slots)
         if self._limits.samples and count > self._limits.samples:
             return None
@@ -402,7 +402,7 @@ class SeriesCache:
         """Add one sample that no rule drops; the slot is None for a new series with these labels."""
         time = sample.time if self._honor_timestamps else None
         if time is None and slot in columns.seen:
-            return  # a duplicate, of which the first one counts
+            return  # a duplicate; the first sample counts
         columns.appended += 1
         if self._limits.samples and columns.appended > self._limits.samples:
             return
@@ -522,7 +522,7 @@ def _values(tokens: Sequence[bytes]) -> Values | None:
 
 
 def _split(lines: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Return what precedes and what follows the last space of each line."""
+    """Return the text before and the text after the last space of each line."""
     # One flat list is faster than tuples for `zip`: each tuple is free again before the next one is made.
     flat = list(chain.from_iterable(map(bytes.rpartition, lines, repeat(b" "))))
     return flat[0::3], flat[2::3]

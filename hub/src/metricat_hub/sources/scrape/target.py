@@ -129,7 +129,7 @@ def _path(job: Job, labels: dict[str, str]) -> str:
 
 
 def targets_of(job: Job, groups: Iterable[TargetGroup]) -> Iterator[tuple[dict[str, str], Target | TargetError | None]]:
-    """Return for each listed address its discovered labels, and its target, None if dropped, or what is wrong."""
+    """Yield the discovered labels and the target of each address. The target is None if dropped, or an error."""
     for group in groups:
         for address in group.targets:
             discovered = discovered_labels(job, address, group)

@@ -46,34 +46,38 @@ _REPORT = (
 _TOLERANCE = 20
 """The most milliseconds by which a timestamp is moved to the planned time: regular timestamps compress better."""
 _MOST_WAITING = 3
-"""Scrapes of a target that may wait for the store. A short stall, as by a slow disk, then loses no scrape."""
+"""Scrapes of a target that may wait for the store. So a short stall of the disk loses no scrape."""
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since the start."""
+    """Totals since the start, with the help texts of their metrics."""
 
-    scrapes: int = 0
-    failed_scrapes: int = 0
-    missed_scrapes: int = 0
-    """Scrapes that did not start, because the one before took longer than the interval."""
-    samples: int = 0
-    """Samples that the store accepted."""
-    too_old_samples: int = 0
-    too_new_samples: int = 0
-    conflicting_samples: int = 0
-    """Samples with another value at a time that the store has already."""
-    refused_samples: int = 0
-    """Samples of series that the store refused, because it has as many as its limit allows."""
-    lost_samples: int = 0
-    """Samples that were not stored, because the store was not available."""
-    failed_reloads: int = 0
+    scrapes: int = field(default=0, metadata={"help": "Scrapes of all targets."})
+    failed_scrapes: int = field(default=0, metadata={"help": "Scrapes without a valid response."})
+    missed_scrapes: int = field(
+        default=0,
+        metadata={"help": "Scrapes that did not start, because the previous one took longer than the interval."},
+    )
+    samples: int = field(default=0, metadata={"help": "Samples that the store accepted."})
+    too_old_samples: int = field(
+        default=0, metadata={"help": "Samples older than the out-of-order window of the store."}
+    )
+    too_new_samples: int = field(default=0, metadata={"help": "Samples with a timestamp too far in the future."})
+    conflicting_samples: int = field(
+        default=0, metadata={"help": "Samples at a time for which the store has another value."}
+    )
+    refused_samples: int = field(default=0, metadata={"help": "Samples of new series above the limit of the store."})
+    lost_samples: int = field(
+        default=0, metadata={"help": "Samples that were not stored, because the store was not available."}
+    )
+    failed_reloads: int = field(default=0, metadata={"help": "Reloads of the scrape configuration that failed."})
 
 
 @dataclass(slots=True)
 class Shared:
-    """What all loops of a scraper use."""
+    """The objects that all loops of a scraper share."""
 
     writer: Writer
     clock: Clock
@@ -198,7 +202,7 @@ class TargetLoop:
         await self.stored()
 
     def _submit(self, work: Callable[[], None]) -> None:
-        """Let a worker thread do the work after the earlier work for this target."""
+        """Run the work in a worker thread after the earlier work for this target."""
         with self._lock:
             self._waiting.append(work)
             if not self._is_storing:
@@ -215,7 +219,7 @@ class TargetLoop:
             try:
                 work()
             except Exception:  # noqa: BLE001 -- a bug must cost one target only
-                _LOG.exception("Samples of %s are lost by a bug", self.target.url)
+                _LOG.exception("Samples of %s are lost because of a bug", self.target.url)
 
     async def _fetch(self) -> Response:
         https = self.target.scheme == "https"
@@ -244,7 +248,7 @@ class TargetLoop:
         try:
             reading = self._read(response, now) if response is not None else self._cache.fail(error)
         except Exception as problem:  # noqa: BLE001 -- a bug must cost one target only
-            _LOG.exception("Scrape of %s failed by a bug in the parser", self.target.url)
+            _LOG.exception("Scrape of %s failed because of a bug in the parser", self.target.url)
             reading = self._cache.fail(f"internal error: {problem}")
         duration = max(0.0, self._shared.clock.monotonic() - started)
         counters.scrapes += 1
@@ -330,7 +334,7 @@ class TargetLoop:
     def _distinct(self, reading: Reading, numbers: Numbers, generation: int) -> Numbers | None:
         """Return the positions of the first sample of each series and time; None: all are distinct.
 
-        Texts may differ and mean the same series, for example by the order of labels.
+        Different texts may mean the same series, for example with labels in another order.
         """
         if self._unique and self._unique[0] is reading.slots and self._unique[1] == generation:
             return None

@@ -4,7 +4,7 @@ from metricat_hub.model.errors import HubError
 
 
 class DecodeError(HubError):
-    """The body is not what its content type says. Sending it again cannot succeed."""
+    """The body does not match its content type. Sending it again cannot succeed."""
 
 
 class TooLargeError(HubError):

@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _SPECIAL = {"NaN": math.nan, "+Inf": math.inf, "Inf": math.inf, "-Inf": -math.inf}
 _MILLISECONDS_FROM = 100_000_000_000
-"""Numbers from here on are milliseconds: in seconds they would be after the year 5138."""
+"""Numbers from this value on are milliseconds: as seconds they would be after the year 5138."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def decode(body: bytes, now: int) -> JsonBatch:
     collector, host = _text(found, "collector_id"), _text(found, "hostname")
     sequence = found.get("sequence")
     if sequence is not None and (type(sequence) is not int or not 0 <= sequence < 1 << 63):
-        raise DecodeError("sequence: not a whole number from 0 on")
+        raise DecodeError("sequence: not a whole number; use 0 or above")
     metrics = found.get("metrics")
     if not isinstance(metrics, list) or len(metrics) > MOST_METRICS:
         raise DecodeError(f"metrics: not a list of at most {MOST_METRICS} objects")

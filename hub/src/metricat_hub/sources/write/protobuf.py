@@ -1,6 +1,6 @@
 """Protobuf's wire format: the fields of a message. Pure.
 
-A decoder of its own costs less memory and time than the package `protobuf`, see docs/design/0031. It accepts fields in
+This decoder needs less memory and time than the package `protobuf`, see docs/design/0031. It accepts fields in
 any order, skips unknown ones, and raises `DecodeError` for any other bytes.
 """
 

@@ -1,8 +1,8 @@
 """Decoders of Prometheus remote write 1.0 and 2.0. Pure.
 
 https://prometheus.io/docs/specs/prw/remote_write_spec/ and https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/.
-The time of a request goes into its labels, which are the same in each request. So a decoder does not decode the labels
-of a series that the caller has seen: the bytes of version 1.0 and the texts of version 2.0 are keys.
+Decoding labels takes most of a request's time, and each request has the same labels. So a decoder does not decode the
+labels of a known series. The bytes of version 1.0 and the texts of version 2.0 are keys.
 """
 
 from __future__ import annotations
@@ -157,8 +157,8 @@ class _Version1:
     def request(self, data: bytes) -> None:
         """Decode the fields of a `WriteRequest`.
 
-        The fast path takes a known series with one sample of the usual form at its end. The rest of such a series is
-        the key, so nothing remains unread.
+        The fast path decodes known series that end with one sample of the usual form. The bytes before the sample are
+        the key, so all bytes are read.
         """
         known, samples = self._known, self._samples
         add_key, add_tail = samples.fast_keys.append, samples.tails.append
@@ -244,12 +244,12 @@ def _labels_1(key: Key) -> Labels:
 
 
 class _Version2:
-    """Decodes references of all series at once with numpy: they are most of a request."""
+    """Decodes the label references of all series at once with numpy: they are most of a request."""
 
     def __init__(self, symbols: Symbols) -> None:
         self._all = symbols
         self._samples: _Samples[int] = _Samples()
-        """With the position of the series as key."""
+        """All samples. The key of a sample is the position of its series."""
         self._refs: list[bytes] = []
         """The packed label references of each series."""
         self._histograms = self._exemplars = 0

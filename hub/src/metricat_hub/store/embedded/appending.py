@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.core import Core
 
 _MOST_HEADS = 4
-"""The store refuses samples while so many times more than `head_samples` wait for packing, so memory has a bound."""
+"""Bounds memory: the store refuses samples while this multiple of `head_samples` waits for packing."""
 _SMALL_HEAD = 500_000
 
 
@@ -54,7 +54,7 @@ def _outside(core: Core, times: Times, now: int) -> bool:
 
 
 def _append_carefully(core: Core, batch: Batch, active: NDArray[np.bool_], now: int, *, any_age: bool) -> Appended:
-    """Store a batch that is not simply newer than all that is stored."""
+    """Store a batch with samples that may be duplicates, old or out of order."""
     settings = core.settings
     times = batch.times
     too_new = active & (times > now + settings.future)

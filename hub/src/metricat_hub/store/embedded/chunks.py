@@ -33,7 +33,7 @@ class ChunkReader:
         self._connection = connection
         self._shared: dict[int, Times] = {}
         self.damaged: dict[tuple[str, int], str] = {}
-        """Why, by tier and id. Id -1: an unknown part of the tier."""
+        """Why each chunk is damaged, by tier and id. Id -1: an unknown part of the tier."""
 
     def read(
         self, layout: Layout, window: int, numbers: NDArray[np.int32], wanted: Sequence[str] | None = None

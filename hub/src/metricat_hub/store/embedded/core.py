@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far maintenance is. All are times, ends of windows; 0: not yet begun."""
+    """The progress of maintenance. Each field is the end of a window; 0: not yet begun."""
 
     by_minute: int = 0
-    """All raw windows that end until then are downsampled to the tier 1m."""
+    """All raw windows that end until this time are downsampled to the tier 1m."""
     by_hour: int = 0
-    """All windows of the tier 1m that end until then are downsampled to the tier 1h."""
+    """All windows of the tier 1m that end until this time are downsampled to the tier 1h."""
     dropped_raw: int = 0
-    """The windows that end until then are dropped."""
+    """The raw windows that end until this time are dropped; likewise for the other tiers."""
     dropped_1m: int = 0
     dropped_1h: int = 0
 
@@ -138,7 +138,7 @@ class Core:
         return 0
 
     def unavailable(self, error: sqlite3.Error) -> StoreUnavailableError:
-        """Return the error for users of an error of SQLite."""
+        """Return the error that users see for an error of SQLite."""
         if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR")):
             return StoreUnavailableError(
                 f"{self.folder}: the disk is full or fails: {error}. Free space or replace the disk."

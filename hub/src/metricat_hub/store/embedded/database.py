@@ -57,7 +57,7 @@ MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
 
 
 class Lock:
-    """The lock of a data directory. The lock file has the number of the process that holds it."""
+    """The lock of a data directory. The lock file has the number of the process that has the lock."""
 
     def __init__(self, folder: Path) -> None:
         """Take the lock.
@@ -88,7 +88,8 @@ class Lock:
 
 def _lock(descriptor: int) -> None:
     if sys.platform == "win32":
-        os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # beyond the number, which others must be able to read
+        # The lock is behind the process ID, which other processes must be able to read.
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         os.lseek(descriptor, 0, os.SEEK_SET)
     else:

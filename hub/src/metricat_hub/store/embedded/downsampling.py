@@ -84,7 +84,7 @@ def _advance(
 
 
 def _minutes_of(core: Core, window: int, numbers: Sequence[int] | None = None) -> None:
-    """Write the points of a raw window. Only of these series; None: of all, then remove times that no chunk uses."""
+    """Write the points of some series in a raw window. None: all series; then also remove times that no chunk uses."""
     start, end = RAW.base(window), RAW.end(window)
     day = BY_MINUTE.window(end)
     used: set[int] = set()

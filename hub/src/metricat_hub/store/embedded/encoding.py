@@ -248,7 +248,7 @@ def decode_values(data: bytes, count: int) -> Values:
 
 @np.errstate(all="ignore")
 def _as_integers(values: Values) -> tuple[int, NDArray[np.int64]] | None:
-    """Return the values as integers and the power of ten that divides them; None: they are not such decimals."""
+    """Return the values as integers and the power of ten that divides them; None: no such form exists."""
     largest = float(np.abs(values).max())
     for exponent, scale in enumerate(_SCALES):
         if not largest * scale < _LARGEST:  # also for NaN

@@ -31,12 +31,15 @@ _WORDS = {"stale": float(STALE), "NaN": math.nan, "Infinity": math.inf, "-Infini
 _AT_ONCE = 50_000
 _YEARS = 100 * 365 * DAY
 KEEP_ALL = Settings(raw_retention=_YEARS, minute_retention=_YEARS, hour_retention=_YEARS)
-"""Settings for an import without those of the hub, which applies its own retention when it starts."""
+"""Settings for an import: keep all samples. The hub applies its own retention when it starts."""
 _MOST_ERRORS = 10
 
 
 class _Line(msgspec.Struct):
-    """One line of JSON: a series, as VictoriaMetrics exports it. Values that JSON does not have are words."""
+    """One line of JSON: a series, as VictoriaMetrics exports it.
+
+    NaN and infinities are strings, because JSON has no such numbers.
+    """
 
     metric: dict[str, str]
     values: list[float | str | None]

@@ -92,7 +92,7 @@ class Head:
         return (*self._large, *self._small)
 
     def replace(self, runs: Sequence[Run]) -> None:
-        """Hold these runs only."""
+        """Replace all runs by these."""
         self._large = list(runs)
         self._small = []
         self.samples = sum(len(run.series) for run in runs)

@@ -86,7 +86,7 @@ class LabelIndex:
         return self._all_numbers() if found is None else found
 
     def _cost(self, matcher: Matcher) -> tuple[int, int]:
-        """Sort matchers: the most selective equality first, and those that an empty value satisfies last."""
+        """Return the sort key of a matcher: selective equalities first, matchers that accept an empty value last."""
         if predicate(matcher)(""):
             return 2, 0
         if matcher.operator == "=":

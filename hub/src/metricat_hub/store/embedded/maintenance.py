@@ -41,7 +41,7 @@ class Maintenance:
         """Series with a lower number existed at the check before."""
 
     def run(self, now: int, *, pack_all: bool = False) -> Maintained:
-        """Do what is due.
+        """Run each part of maintenance that is due.
 
         Raises:
             StoreUnavailableError: the disk is full or fails. No sample is lost; a later round continues.

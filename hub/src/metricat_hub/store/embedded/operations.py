@@ -28,7 +28,7 @@ _MOST_ERRORS_OF_SQLITE = 20
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check read, and what is damaged, one sentence each."""
+    """The result of a check: counts, and one sentence for each damaged part."""
 
     chunks: int
     batches: int
@@ -76,7 +76,7 @@ def check(folder: Path) -> Checked:
 
 
 def _earlier(connection: sqlite3.Connection, labels: dict[int, Labels]) -> Iterator[str]:
-    """Yield what was damaged and has been replaced by newer samples."""
+    """Yield a sentence for each damaged chunk that newer samples have replaced."""
     try:
         for tier, chunk in connection.execute("SELECT tier, id FROM damaged ORDER BY tier, id"):
             yield describe(tier, chunk, "found earlier", labels)
@@ -118,7 +118,9 @@ def backup(path: Path, folder: Path) -> int:
         part.rename(target)
     except (OSError, sqlite3.Error) as error:
         part.unlink(missing_ok=True)
-        raise StoreUnavailableError(f"{folder}: cannot write the backup: {error}. Check space and rights.") from error
+        raise StoreUnavailableError(
+            f"{folder}: cannot write the backup: {error}. Check the free space and the permissions."
+        ) from error
     return target.stat().st_size
 
 

@@ -32,8 +32,8 @@ def drop_old(core: Core, now: int) -> int:
 def drop_above_limit(core: Core) -> int:
     """Drop the oldest window while the store is larger than its limit. Return the number of chunks.
 
-    Raw windows go first, but only those that are downsampled, so that history remains. Then those of the tier 1m, then
-    1h. If that does not suffice, raw windows that are not downsampled.
+    Downsampled raw windows are dropped first, so that history remains. Windows of the tier 1m follow, then 1h. Raw
+    windows that are not downsampled are last.
     """
     dropped = 0
     limit = core.settings.max_bytes
@@ -101,7 +101,7 @@ def _drop_until(core: Core, layout: Layout, end: int) -> int:
     """Drop the windows that end until a time."""
     field = f"dropped_{layout.tier}"
     if end > getattr(core.progress, field):
-        # First of all, queries must use another tier.
+        # First store the progress, so that queries use another tier.
         progress = msgspec.structs.replace(core.progress, **{field: end})
         with core.mutex:
             with transaction(core.writer):

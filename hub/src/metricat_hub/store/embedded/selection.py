@@ -1,4 +1,4 @@
-"""Selecting: which tier serves which part of a query's time, and what the query gets."""
+"""Selection: chooses the tier for each part of a query's time, and reads the samples."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class _Selector:
 
 
 def describe(tier: str, chunk: int, why: str, labels: Mapping[int, Labels]) -> str:
-    """Return which chunk is damaged, in words."""
+    """Return a sentence about a damaged chunk, for warnings."""
     if chunk < 0:
         return f"chunks of the tier {tier} are damaged ({why}); their samples are missing"
     layout = next(one for one in LAYOUTS if one.tier == tier)

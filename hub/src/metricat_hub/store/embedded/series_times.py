@@ -44,12 +44,12 @@ class SeriesTimes:
         return possible
 
     def update(self, numbers: NDArray[np.int32], times: Times) -> None:
-        """Take new samples into account. They are sorted by series, then by time."""
+        """Update the times with new samples, sorted by series, then by time."""
         np.maximum.at(self.newest, numbers, times)
         np.minimum.at(self.first, numbers, times)
 
     def update_in_order(self, numbers: NDArray[np.int32], times: Times) -> None:
-        """Take new samples into account, each of another series and newer than that series."""
+        """Update the times with samples of different series, each newer than the series' newest sample."""
         self.newest[numbers] = times
         fresh = self.first[numbers] == _NEVER
         if bool(fresh.any()):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TierStatistics:
-    """One tier. Times are those of whole windows; None: it has no chunk."""
+    """Statistics of one tier. Times are bounds of windows; None: the tier has no chunk."""
 
     chunks: int
     oldest: int | None

@@ -203,7 +203,7 @@ def _increasing(parts: list[tuple[Layout, Chunk]]) -> Values:
     last = np.concatenate([chunk.columns["last"] for _, chunk in parts])
     lost = np.concatenate([filled(chunk, "lost") for _, chunk in parts])
     before = np.concatenate([last[:1], last[:-1]])
-    # A drop that no point accounts for: between two raw samples, or where points are missing.
+    # A decrease that no point has in `lost`: between two raw samples, or where points are missing.
     lost = np.where((last < before) & (lost == 0), before, lost)
     lost[0] = 0
     increasing: Values = last + np.cumsum(lost)

@@ -1,7 +1,8 @@
 """OTLP metrics as samples. Pure.
 
-Gauges, sums and summaries keep their form, explicit histograms become classic ones. Delta temporality and exponential
-histograms are rejected: the hub would need the state of all earlier points, and native histograms.
+Gauges, sums and summaries keep their form, explicit histograms become classic ones. Delta temporality is rejected,
+because it needs the state of all earlier points. Exponential histograms are rejected, because they need native
+histograms.
 """
 
 from __future__ import annotations
