@@ -28,7 +28,7 @@ class Principal:
     """The name in logs: the ID of an API key, a user name, the name of a ServiceAccount, or `anonymous`."""
     scopes: frozenset[Scope]
     label: str = ""
-    """The text that the owner of a key gave it."""
+    """The label of the key, which its owner chose."""
     kind: Kind = "key"
     role: Role | None = None
     """The role of a user; None: the client has only its scopes."""

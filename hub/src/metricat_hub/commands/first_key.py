@@ -24,7 +24,7 @@ def first_key(hub: Hub) -> list[str]:
         key = hub.first_key()
         return [
             f"  API key: {key}",
-            "           The hub shows it only now. Create more keys with: metricat hub keys create",
+            "           The hub shows this key only once. Create more keys with: metricat hub keys create",
             f"  Try:     curl -H 'Authorization: Bearer {key}' {hub.url}/api/metrics/cpu",
         ]
     try:

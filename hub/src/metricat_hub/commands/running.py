@@ -70,7 +70,7 @@ def run_hub(chosen: argparse.Namespace, *, with_agent: bool) -> str:
         authenticator = Authenticator.from_file(settings.web_config) if settings.web_config else None
         if authenticator and not authenticator.tls_enabled and not settings.is_loopback and not settings.insecure:
             raise CommandError(
-                f"--web.config.file={settings.web_config}: the file has no tls_server_config, and other machines can reach "
+                f"--web.config.file={settings.web_config}: tls_server_config is missing, and other machines can reach "
                 f"{settings.listen}; add the section, or allow unencrypted access with --insecure",
                 2,
             )
@@ -109,7 +109,7 @@ def _configure_log(settings: Settings) -> None:
 
 
 def _announce(hub: Hub, key: list[str]) -> None:
-    """Print where the hub is, and the lines about the first key."""
+    """Print the hub's URL, and the lines about the first key."""
     lines = [
         f"Metricat listens on {hub.settings.listen}: {hub.url}",
         f"  data:    {hub.settings.data}",

@@ -67,7 +67,7 @@ def usual_step(start: int, end: int, interval: int) -> int:
 def check(request: HistoryRequest) -> None:
     """Raise `InvalidParameterError` for a range or a step that is not valid."""
     if request.start > request.end:
-        raise InvalidParameterError("start", "it is after the end; swap them")
+        raise InvalidParameterError("start", "start is after end; swap their values")
     if (request.end - request.start) // request.step >= _MOST_STEPS:
         raise InvalidParameterError(
             "step", f"the range has more than {_MOST_STEPS} steps; use a longer step, or a shorter range"

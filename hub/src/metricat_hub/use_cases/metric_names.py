@@ -133,5 +133,5 @@ def unit(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return a regular expression for a text, in RE2's syntax."""
+    """Return a regular expression in RE2's syntax that matches exactly this text."""
     return re.sub(r"([^A-Za-z0-9_])", r"\\\1", text)

@@ -13,7 +13,9 @@ _DEVICE = Parameter("device", "Name of a device, for example sda or eth0.")
 _METRIC = Parameter(
     "metric", "A measure such as cpu_usage_percent, or a metric name such as node_load1.", required=True
 )
-_METRICS = Parameter("metric", "As in /query; more than once for several. Default: all measures.", many=True)
+_METRICS = Parameter(
+    "metric", "A measure or a metric name. Repeat it for several metrics. Default: all measures.", many=True
+)
 _LIMIT = Parameter(
     "limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}
 )

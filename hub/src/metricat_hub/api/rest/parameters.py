@@ -35,7 +35,7 @@ class Query:
         return values[0] if values else ""
 
     def required(self, name: str, example: str) -> str:
-        """Return a parameter that must be there."""
+        """Return a required parameter; raise an error if it is missing."""
         if not (text := self.text(name)):
             raise self.error(name, f"it is missing; write for example ?{name}={example}")
         return text
@@ -58,14 +58,14 @@ class Query:
         except ValueError as error:
             raise self.error(name, f"{error}; write for example 30s, 5m or 1h") from None
         if found < 1:
-            raise self.error(name, "it is not above zero; write for example 30s, 5m or 1h")
+            raise self.error(name, "it must be above zero; write for example 30s, 5m or 1h")
         return found
 
     def choice(self, name: str, choices: Sequence[str]) -> str:
         """Return one of the choices; empty if the parameter is missing."""
         text = self.text(name)
         if text and text not in choices:
-            raise self.error(name, f"{text[:100]!r} is not a choice; write {', '.join(choices[:-1])} or {choices[-1]}")
+            raise self.error(name, f"{text[:100]!r} is unknown; write {', '.join(choices[:-1])} or {choices[-1]}")
         return text
 
     def page(self) -> tuple[int, int]:

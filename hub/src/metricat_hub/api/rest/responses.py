@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 async def respond(request: Request, work: Callable[[Services, Cancellation], Any]) -> Response:
-    """Return what `work` makes in a thread as JSON, or 304 if the client has it."""
+    """Run `work` in a thread and return its result as JSON, or 304 if the client has the same result."""
     own = services(request)
     condition = request.headers.get("if-none-match", "")
 
@@ -55,7 +55,7 @@ def number(value: float) -> float | None:
 
 
 def by_node(own: Services, cancellation: Cancellation, expression: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Yield the node, the other labels and the value of each series of an expression that has a node."""
+    """Evaluate an expression. Yield node, other labels and value of each series that has a node."""
     result = own.queries.instant(expression, own.now(), cancellation)
     for labels, value in zip(result.labels, result.values.tolist(), strict=True):
         node, others = split_node(labels)
