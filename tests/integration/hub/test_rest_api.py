@@ -196,7 +196,7 @@ def test_nodes_collectors_and_status(hub: HubProcess) -> None:
             400,
             "parameter start: start is after end",
         ),
-        ("/api/v1/metrics/history", {"metric": "node_load1", "step": "0"}, 400, "parameter step: it must be above zero"),
+        ("/api/v1/metrics/history", {"metric": "node_load1", "step": "0"}, 400, "step: it must be above zero"),
         (
             "/api/v1/metrics/history",
             {"metric": "node_load1", "step": "1ms"},
