@@ -53,6 +53,17 @@ class UncoveredNode(Model):
     message: str = Field(default="", description="Cause and remedy, for people.")
 
 
+class PrometheusAddress(Model):
+    """A Prometheus with the target's samples, and where it serves its API."""
+
+    namespace: str = Field(description="Namespace of the Prometheus object.")
+    name: str = Field(description="Name of the Prometheus object.")
+    url: str = Field(
+        default="",
+        description="URL of its API in the cluster; empty if it has several shards or listens on loopback only.",
+    )
+
+
 class Status(Model):
     """The status of a target."""
 
@@ -71,6 +82,10 @@ class Status(Model):
         tuple[PoolCounts, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
     ] = Field(default=(), description="Nodes of each pool by the state of their agent, if the spec defines pools.")
+    prometheuses: Annotated[
+        tuple[PrometheusAddress, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["namespace", "name"]}),
+    ] = Field(default=(), description="Prometheuses that select the ServiceMonitor.")
     uncovered: tuple[UncoveredNode, ...] = Field(
         default=(), description="First 50 selected nodes without a ready agent, with the reason."
     )

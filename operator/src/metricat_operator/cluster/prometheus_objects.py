@@ -33,7 +33,7 @@ _KIND_OF_RESOURCE = {
     "alertmanagers": "Alertmanager",
 }
 
-WEB_FIELDS = ("portName", "routePrefix", "listenLocal", "serviceAccountName", "web")
+WEB_FIELDS = ("portName", "routePrefix", "listenLocal", "serviceAccountName", "serviceName", "shards", "web")
 
 
 def web(spec: Manifest) -> Endpoint:
@@ -43,6 +43,8 @@ def web(spec: Manifest) -> Endpoint:
         prefix=spec.get("routePrefix") or "/",
         tls=bool((spec.get("web") or {}).get("tlsConfig")),
         listen_local=bool(spec.get("listenLocal")),
+        service=spec.get("serviceName") or "prometheus-operated",
+        shards=spec.get("shards") or 1,
     )
 
 

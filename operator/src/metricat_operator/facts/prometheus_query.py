@@ -14,6 +14,9 @@ class Endpoint:
     prefix: str = ""
     tls: bool = False
     listen_local: bool = False
+    service: str = "prometheus-operated"
+    """The headless Service that gives the pods their DNS names."""
+    shards: int = 1
 
 
 @dataclass(frozen=True, order=True)

@@ -76,6 +76,8 @@ def compute_status(
             for node in [*uncovered, *fronts][:MAX_UNCOVERED]
         ],
     }
+    if addresses := verification.prometheus_addresses(facts):
+        found["prometheuses"] = addresses
     if len(pools) > 1:
         found["pools"] = [
             {

@@ -3,7 +3,8 @@
 Pure: the package `cluster` sends the queries.
 """
 
+from metricat_operator.verification.addresses import prometheus_addresses
 from metricat_operator.verification.queries import prometheus_queries, subjects
 from metricat_operator.verification.results import rules_loaded, scraped
 
-__all__ = ["prometheus_queries", "rules_loaded", "scraped", "subjects"]
+__all__ = ["prometheus_addresses", "prometheus_queries", "rules_loaded", "scraped", "subjects"]

@@ -48,7 +48,7 @@ def rules_loaded(facts: Facts, expected: Mapping[str, str]) -> Finding:
             holds=True, reason=Reason.NO_RULES, message="No PrometheusRules are expected: spec.alerts defines none."
         )
     found = [
-        _best([_rule(facts, rule, instance, expected.get(name, "")) for instance in _instances(facts, rule)], rule)
+        _best([_rule(facts, rule, instance, expected.get(name, "")) for instance in selecting(facts, rule)], rule)
         for name, rule in rules.items()
     ]
     wrong = [one for one in found if not one.holds]
@@ -72,14 +72,15 @@ def scraped(facts: Facts, wanted: Iterable[str], without: Mapping[str, str], no_
         return Scraping(no_nodes, 0)
     found = [
         (_up(facts, nodes, instance), _scraping(facts, nodes, without, instance))
-        for instance in _instances(facts, monitor)
+        for instance in selecting(facts, monitor)
     ]
     known = [up for up, finding in found if finding.holds is not None]
     best = _best([finding for _, finding in sorted(found, key=lambda one: -one[0])], monitor)
     return Scraping(best, max(known) if known else None)
 
 
-def _instances(facts: Facts, subject: Subject) -> list[PrometheusInstance]:
+def selecting(facts: Facts, subject: Subject) -> list[PrometheusInstance]:
+    """Return the instances that select an object."""
     return [
         instance
         for instance in facts.instances

@@ -84,3 +84,5 @@ def test_endpoint_of_a_prometheus() -> None:
     assert prometheus_objects.web({}) == Endpoint("web", "/", tls=False, listen_local=False)
     spec = {"portName": "http", "routePrefix": "/p", "listenLocal": True, "web": {"tlsConfig": {"cert": {}}}}
     assert prometheus_objects.web(spec) == Endpoint("http", "/p", tls=True, listen_local=True)
+    assert prometheus_objects.web({"serviceName": "own", "shards": 2}) == Endpoint(prefix="/", service="own", shards=2)
+    assert {*spec, "serviceName", "shards"} <= set(prometheus_objects.WEB_FIELDS), "the cache keeps these fields"

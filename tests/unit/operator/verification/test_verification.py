@@ -349,3 +349,32 @@ def test_network_policy_is_a_command() -> None:
 
 def test_no_node_is_scraped_without_nodes() -> None:
     assert scraped(facts(ANSWER), [], {}) == Scraping(NO_NODES, 0)
+
+
+@pytest.mark.parametrize(
+    ("web", "url"),
+    [
+        (Endpoint(), "http://prometheus-k8s-0.prometheus-operated.monitoring.svc:9090"),
+        (Endpoint(prefix="/"), "http://prometheus-k8s-0.prometheus-operated.monitoring.svc:9090"),
+        (
+            Endpoint(prefix="/prom/", tls=True, service="own"),
+            "https://prometheus-k8s-0.own.monitoring.svc:9090/prom",
+        ),
+        (Endpoint(shards=2), ""),
+        (Endpoint(listen_local=True), ""),
+    ],
+)
+def test_status_has_the_address_of_each_prometheus_that_selects_the_monitor(web: Endpoint, url: str) -> None:
+    instances = (
+        replace(prometheus(), web=web),
+        prometheus("other", {"matchLabels": {"release": "other"}}),
+        prometheus("agent", kind="PrometheusAgent"),
+        replace(prometheus("a"), web=Endpoint()),
+    )
+    found = verification.prometheus_addresses(facts(instances=instances))
+    first = {
+        "namespace": "monitoring",
+        "name": "a",
+        "url": "http://prometheus-a-0.prometheus-operated.monitoring.svc:9090",
+    }
+    assert found == [first, {"namespace": "monitoring", "name": "k8s", "url": url}]
