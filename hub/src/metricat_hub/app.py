@@ -18,18 +18,18 @@ from metricat_hub.access.keys import KeyStore
 from metricat_hub.api import write
 from metricat_hub.api.application import application
 from metricat_hub.api.query_threads import QueryThreads
-from metricat_hub.api.self_metrics import Sample, SelfMetrics
+from metricat_hub.api.self_metrics import SelfMetrics
 from metricat_hub.api.server import Server, listen
 from metricat_hub.api.services import Services
 from metricat_hub.config.options import SECTIONS
 from metricat_hub.model.durations import format_duration
+from metricat_hub.model.self_metrics import Sample
 from metricat_hub.promql.limits import Limits
 from metricat_hub.sources.agent import AgentProcess
 from metricat_hub.sources.scrape.config import Job, ScrapeConfig, TargetGroup
 from metricat_hub.sources.scrape.config_file import ScrapeConfigError, parse_scrape_config
 from metricat_hub.sources.scrape.scraper import Scraper, watch
-from metricat_hub.store.embedded import EmbeddedStore
-from metricat_hub.store.embedded import Settings as StoreSettings
+from metricat_hub.store.opening import open_store
 from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from metricat_agent.web.access.authentication import Authenticator
     from metricat_hub.config.settings import Settings
     from metricat_hub.sources.scrape.target_loop import Counters
-    from metricat_hub.store.embedded.statistics import Statistics
 
 _LOG = logging.getLogger(__name__)
 _MAINTENANCE_SECONDS = 10.0
@@ -77,7 +76,7 @@ class Hub:
         self.started = clock()
         self._problems: dict[str, str] = {}
         with contextlib.ExitStack() as opened:
-            self.store = EmbeddedStore.open(settings.data, _store_settings(settings), clock)
+            self.store = open_store(settings, clock)
             opened.callback(self.store.close)
             self.keys = KeyStore(settings.data, now)
             self._batches = SequenceLog(settings.data)
@@ -87,7 +86,7 @@ class Hub:
             opened.callback(self.listener.close)
             self.threads = QueryThreads(settings.query.concurrency, settings.query.timeout / 1000)
             opened.callback(self.threads.close)
-            self._statistics = self.store.statistics()
+            self._store_metrics = self.store.metrics()
             self._opened = opened.pop_all()
         self.scraper: Scraper | None = None
 
@@ -171,7 +170,7 @@ class Hub:
 
     def _maintain(self) -> None:
         self.store.maintain()
-        self._statistics = self.store.statistics()
+        self._store_metrics = self.store.metrics()
 
     def _application(self) -> object:
         settings = self.settings
@@ -187,7 +186,7 @@ class Hub:
                 samples=settings.query.samples, series=settings.query.series, seconds=settings.query.timeout / 1000
             ),
             interval=settings.interval,
-            problems=lambda: tuple(self._problems.values()),
+            problems=lambda: (*self._problems.values(), *self.store.problems()),
         )
         routes = write.routes(SampleWriter(self.store), log=self._batches)
         return application(services, routes, SelfMetrics(self._samples), self.authenticator)
@@ -225,38 +224,7 @@ class Hub:
         counters = self.scraper.counters if self.scraper else None
         if counters:
             found += _scrape_samples(counters)
-        return [*found, *_store_samples(self._statistics)]
-
-
-def _store_samples(statistics: Statistics) -> list[Sample]:
-    """Return the statistics of the store as metrics."""
-    found = [
-        Sample("metricat_hub_store_series", "Series that received samples recently.", statistics.active_series),
-        Sample("metricat_hub_store_series_limit", "Limit of series that receive samples.", statistics.series_limit),
-        Sample(
-            "metricat_hub_store_head_samples", "Samples that are not yet packed into chunks.", statistics.head_samples
-        ),
-        Sample(
-            "metricat_hub_store_file_bytes",
-            "Size of the store's file without its write-ahead log.",
-            statistics.file_bytes,
-        ),
-        Sample("metricat_hub_store_wal_bytes", "Size of the write-ahead log.", statistics.wal_bytes),
-        Sample(
-            "metricat_hub_store_refused_series",
-            "Series refused because of the limit.",
-            statistics.refused_series,
-            is_counter=True,
-        ),
-    ]
-    text = "Samples that the store rejected, by reason."
-    for reason, count in statistics.rejected_samples.items():
-        labels = {"reason": reason}
-        found.append(Sample("metricat_hub_store_rejected_samples", text, count, is_counter=True, labels=labels))
-    text = "Stored chunks by resolution."
-    for tier, one in statistics.tiers.items():
-        found.append(Sample("metricat_hub_store_chunks", text, one.chunks, labels={"tier": tier}))
-    return found
+        return [*found, *self._store_metrics]
 
 
 def _scrape_samples(counters: Counters) -> list[Sample]:
@@ -292,18 +260,6 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for one in handled:
             loop.remove_signal_handler(one)
-
-
-def _store_settings(settings: Settings) -> StoreSettings:
-    return StoreSettings(
-        raw_retention=settings.store.raw,
-        minute_retention=settings.store.minutes,
-        hour_retention=settings.store.hours,
-        max_bytes=settings.store.max_bytes,
-        series_limit=settings.store.max_series,
-        query_samples=settings.query.samples,
-        query_series=settings.query.series,
-    )
 
 
 def _scrape_config(settings: Settings) -> ScrapeConfig:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
     from starlette.requests import Request
 
+    from metricat_hub.model.self_metrics import Sample
+
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
@@ -45,21 +47,6 @@ class SelfMetrics:
         """Count a request."""
         self._requests.labels(handler, str(status)).inc()
         self._seconds.labels(handler).observe(seconds)
-
-
-class Sample:
-    """A number that another room counts."""
-
-    __slots__ = ("help", "is_counter", "labels", "name", "value")
-
-    def __init__(
-        self, name: str, help_text: str, value: float, *, is_counter: bool = False, labels: dict[str, str] | None = None
-    ) -> None:
-        self.name = name
-        self.help = help_text
-        self.value = value
-        self.is_counter = is_counter
-        self.labels = labels or {}
 
 
 class _Others:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metricat_agent.config.loader import Option, Program
 from metricat_hub import __version__
+from metricat_hub.config.store_url import FORMS
 
 GENERAL = (
     Option("config.file", "", "YAML file with settings and scrape_configs; flags take precedence", "FILE"),
@@ -35,7 +36,7 @@ COLLECT = (
     Option("agent.config.file", "", "settings file of the agent that `metricat up` runs", "FILE"),
 )
 STORE = (
-    Option("store.url", "embedded:", "store of the samples; only embedded: exists", "URL", secret=True),
+    Option("store.url", "embedded:", f"store of the samples: {FORMS}", "URL", secret=True),
     Option("store.retention.raw", "7d", "how long to keep samples as received", "DURATION"),
     Option("store.retention.1m", "30d", "how long to keep one point a minute", "DURATION"),
     Option("store.retention.1h", "1y", "how long to keep one point an hour", "DURATION"),

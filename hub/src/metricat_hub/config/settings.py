@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from metricat_agent.config.loader import RawSettings, SettingError, load, unknown_variables
 from metricat_agent.config.settings import Address, address
 from metricat_hub.config.options import HUB
+from metricat_hub.config.store_url import StoreUrl, parse_store_url
 from metricat_hub.model.durations import parse_duration, parse_size
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Settings:
     first_key_file: str
     interval: int
     agent_config: str
+    store_url: StoreUrl
     store: Retention
     query: QueryLimits
     texts: Mapping[str, str]
@@ -92,6 +94,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         first_key_file=raw.get("access.first-key-file").text,
         interval=_interval(raw),
         agent_config=raw.get("agent.config.file").text,
+        store_url=_store_url(raw),
         store=_retention(raw),
         query=QueryLimits(
             timeout=_duration(raw, "query.timeout", 1, 3_600_000),
@@ -102,7 +105,6 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         texts={name: "" if option.secret else raw.get(name).text for name, option in HUB.options.items()},
         warnings=(*raw.deprecations, *_unknown(environment)),
     )
-    _check_store(raw)
     if not settings.is_loopback and not settings.insecure and not settings.web_config:
         raise raw.get("listen").error(
             f"other machines can reach {listen}, and TLS is not configured; give a certificate with --web.config.file, "
@@ -165,14 +167,8 @@ def _size(text: str) -> int:
     return size
 
 
-def _check_store(raw: RawSettings) -> None:
-    value = raw.get("store.url")
-    scheme = value.text.partition(":")[0]
-    if value.text not in ("embedded", "embedded:"):
-        shown = scheme if re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) else "the value"
-        raise value.error(
-            f"{shown} is not a store that this release has; remove the setting to use the embedded store in --data"
-        )
+def _store_url(raw: RawSettings) -> StoreUrl:
+    return _parsed(raw, "store.url", parse_store_url)
 
 
 def _duration(raw: RawSettings, name: str, least: int, most: int) -> int:

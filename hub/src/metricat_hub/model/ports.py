@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
     from metricat_hub.model.samples import Appended, Batch, Numbers, Times, Values
+    from metricat_hub.model.self_metrics import Sample
 
 Operator: TypeAlias = Literal["=", "!=", "=~", "!~"]
 Tier: TypeAlias = Literal["raw", "1m", "1h"]
@@ -133,4 +134,24 @@ class Store(Reader, Writer, Protocol):
 
     def close(self) -> None:
         """Write what is in memory, and release the store."""
+        ...
+
+
+class ManagedStore(Store, Protocol):
+    """A store that the hub operates."""
+
+    def maintain(self) -> object:
+        """Do what is due: packing, downsampling, retention. The hub calls it every few seconds, in a thread.
+
+        Raises:
+            StoreUnavailableError: the store cannot do it now. No sample is lost; a later call continues.
+        """
+        ...
+
+    def metrics(self) -> Sequence[Sample]:
+        """Return the metrics of the store itself. They need no long scan."""
+        ...
+
+    def problems(self) -> Sequence[str]:
+        """Return what does not work now, each with what to do. It must not block."""
         ...

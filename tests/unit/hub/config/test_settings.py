@@ -86,12 +86,28 @@ def test_invalid_settings_name_value_and_remedy(argument: str, message: str) -> 
     assert message in refused(argument)
 
 
-def test_password_in_the_store_url_is_not_shown() -> None:
-    message = refused(environment={"DB_CONNECTION": "postgresql://ada:secret@db/metrics"})
-    assert message.startswith("DB_CONNECTION: postgresql is not a store that this release has; remove the setting")
-    assert "secret" not in message
-    assert "secret" not in refused("--store.url=ada:secret@db")
-    assert load().texts["store.url"] == ""
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://ada:secret@db/metrics", "mysql is not a store; write embedded: or postgresql://"),
+        ("ada:secret@db", "ada is not a store; write "),
+        ("Ada secret", "the value is not a store; write "),
+        ("postgresql:ada:secret@db", "the value is not a store; write "),
+        ("embedded:/var/lib/secret", "embedded: has no address; the embedded store is in the directory of --data"),
+    ],
+)
+def test_invalid_store_url_is_refused_without_its_text(url: str, message: str) -> None:
+    found = refused(environment={"DB_CONNECTION": url})
+    assert found.startswith(f"DB_CONNECTION: {message}")
+    assert "secret" not in found
+
+
+@pytest.mark.parametrize("url", ["postgresql://ada:secret@db/metrics", "postgres://ada:secret@db"])
+def test_password_in_the_store_url_is_not_shown(url: str) -> None:
+    settings = load(environment={"DB_CONNECTION": url})
+    assert (settings.store_url.kind, settings.store_url.url) == ("postgresql", url)
+    assert settings.texts["store.url"] == ""
+    assert "secret" not in repr(settings)
 
 
 @pytest.mark.parametrize("listen", [":8428", "0.0.0.0:8428", "[::]:8428", "192.0.2.1:8428", "example.org:80"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from metricat_hub.model.self_metrics import Sample
 from metricat_hub.store.embedded.windows import LAYOUTS, window_of
 
 if TYPE_CHECKING:
@@ -66,3 +67,34 @@ def collect(core: Core) -> Statistics:
             core.wal_size(),
             tiers,
         )
+
+
+def as_metrics(statistics: Statistics) -> list[Sample]:
+    """Return the statistics as metrics of the hub."""
+    found = [
+        Sample("metricat_hub_store_series", "Series that received samples recently.", statistics.active_series),
+        Sample("metricat_hub_store_series_limit", "Limit of series that receive samples.", statistics.series_limit),
+        Sample(
+            "metricat_hub_store_head_samples", "Samples that are not yet packed into chunks.", statistics.head_samples
+        ),
+        Sample(
+            "metricat_hub_store_file_bytes",
+            "Size of the store's file without its write-ahead log.",
+            statistics.file_bytes,
+        ),
+        Sample("metricat_hub_store_wal_bytes", "Size of the write-ahead log.", statistics.wal_bytes),
+        Sample(
+            "metricat_hub_store_refused_series",
+            "Series refused because of the limit.",
+            statistics.refused_series,
+            is_counter=True,
+        ),
+    ]
+    text = "Samples that the store rejected, by reason."
+    for reason, count in statistics.rejected_samples.items():
+        labels = {"reason": reason}
+        found.append(Sample("metricat_hub_store_rejected_samples", text, count, is_counter=True, labels=labels))
+    text = "Stored chunks by resolution."
+    for tier, one in statistics.tiers.items():
+        found.append(Sample("metricat_hub_store_chunks", text, one.chunks, labels={"tier": tier}))
+    return found

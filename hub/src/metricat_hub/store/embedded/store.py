@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.metadata import Metadata
     from metricat_hub.model.ports import Hints, Matcher, Selection, Series, Tier
     from metricat_hub.model.samples import Appended, Batch, Numbers
+    from metricat_hub.model.self_metrics import Sample
 
 
 def current_time() -> int:
@@ -141,6 +142,14 @@ class EmbeddedStore:
     def statistics(self) -> statistics.Statistics:
         """Return the number of series, the bytes of the files, and the samples that the store rejected."""
         return statistics.collect(self._core)
+
+    def metrics(self) -> Sequence[Sample]:
+        """Return the statistics as metrics of the hub."""
+        return statistics.as_metrics(self.statistics())
+
+    def problems(self) -> Sequence[str]:
+        """Return nothing: maintenance and writes raise what does not work."""
+        return ()
 
     def iterate(self, matchers: Sequence[Matcher], start: int, end: int, tier: Tier = "raw") -> Iterator[Series]:
         """Yield all series that match, sorted by metric name, with samples of this tier or coarser, without limits."""

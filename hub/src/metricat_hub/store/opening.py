@@ -1,0 +1,82 @@
+"""Opening the store that the settings name, by the scheme of its URL."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from metricat_hub.model.errors import HubError
+from metricat_hub.store.embedded import EmbeddedStore
+from metricat_hub.store.embedded import Settings as StoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from metricat_hub.config.settings import Settings
+    from metricat_hub.config.store_url import Kind
+    from metricat_hub.model.ports import ManagedStore
+
+
+def open_store(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
+    """Open the store that the settings name.
+
+    Args:
+        settings: those of the hub.
+        clock: returns the time in milliseconds.
+
+    Raises:
+        StoreLockedError: another hub has it open.
+        StoreUnavailableError: it cannot be read or written now.
+        HubError: it cannot be used as it is set, or a library that it needs is missing.
+    """
+    return _OPENERS[settings.store_url.kind](settings, clock)
+
+
+def store_settings(settings: Settings) -> StoreSettings:
+    """Return the retention and the limits of a store."""
+    return StoreSettings(
+        raw_retention=settings.store.raw,
+        minute_retention=settings.store.minutes,
+        hour_retention=settings.store.hours,
+        max_bytes=settings.store.max_bytes,
+        series_limit=settings.store.max_series,
+        query_samples=settings.query.samples,
+        query_series=settings.query.series,
+    )
+
+
+def require(module: str, extra: str, purpose: str) -> None:
+    """Import an optional library.
+
+    Args:
+        module: the name of the library's module.
+        extra: the extra of metricat-hub that installs it.
+        purpose: what needs it, such as "--store.url=postgresql:".
+
+    Raises:
+        HubError: it is not installed. The message has the command that installs it.
+    """
+    try:
+        import_module(module)
+    except ImportError as error:
+        raise HubError(
+            f"{purpose} needs the library {module}, which is not installed ({error}). "
+            f"Install it with: pip install 'metricat-hub[{extra}]'"
+        ) from None
+
+
+def _embedded(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
+    return EmbeddedStore.open(settings.data, store_settings(settings), clock)
+
+
+def _postgresql(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
+    del settings, clock
+    require("psycopg", "postgresql", "--store.url=postgresql:")
+    raise HubError("--store.url=postgresql: is not complete in this release. Use --store.url=embedded:.")
+
+
+_OPENERS: dict[Kind, Callable[[Settings, Callable[[], int]], ManagedStore]] = {
+    "embedded": _embedded,
+    "postgresql": _postgresql,
+}
+"""How to open each kind. A library that only one kind needs is imported there, so that others do not pay for it."""
