@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+
+pytest.register_assert_rewrite("support.store_contract")
 
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):

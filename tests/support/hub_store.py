@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from metricat_hub.model.labels import Labels, from_mapping
-from metricat_hub.model.ports import Hints, Matcher, Operator, Series
+from metricat_hub.model.ports import Hints, Matcher, Operator, Reader, Series, Writer
 from metricat_hub.model.samples import Appended, Batch
 from metricat_hub.store.embedded import EmbeddedStore, Settings
 
@@ -41,7 +41,7 @@ def named(name: str) -> list[Matcher]:
     return [Matcher("__name__", "=", name)]
 
 
-def write(store: EmbeddedStore, samples: Mapping[Labels, Iterable[tuple[int, float]]]) -> Appended:
+def write(store: Writer, samples: Mapping[Labels, Iterable[tuple[int, float]]]) -> Appended:
     """Append samples of each series in one batch."""
     rows = [(one, time, value) for one, points in samples.items() for time, value in points]
     numbers = dict(zip(samples, store.resolve(list(samples)).tolist(), strict=True))
@@ -55,7 +55,7 @@ def write(store: EmbeddedStore, samples: Mapping[Labels, Iterable[tuple[int, flo
 
 
 def read(
-    store: EmbeddedStore, matchers: list[Matcher], start: int = 0, end: int = 2**60, hints: Hints | None = None
+    store: Reader, matchers: list[Matcher], start: int = 0, end: int = 2**60, hints: Hints | None = None
 ) -> dict[Labels, list[tuple[int, float]]]:
     """Return the samples of each series."""
     return {one.labels: points(one) for one in store.select(matchers, start, end, hints or Hints()).series}
