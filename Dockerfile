@@ -40,20 +40,22 @@ FROM build AS build-operator
 COPY requirements/operator.txt requirements/
 RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --requirement requirements/operator.txt \
     && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib
+COPY rules rules
 COPY operator operator
-RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./operator \
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./rules ./operator \
     && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
-    && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_operator
+    && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_*
 
 FROM build AS build-hub
 COPY requirements/hub.txt requirements/
 RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --requirement requirements/hub.txt \
     && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib
+COPY rules rules
 COPY agent agent
 COPY cli cli
 COPY hub hub
 # Without metricat-operator, which only `metricat backtest` needs.
-RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./agent ./cli ./hub \
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./rules ./agent ./cli ./hub \
     && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
     && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_* \
     && mkdir /opt/data && chown 65531:65531 /opt/data

@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 TOOLS := $(BIN)/python -m metricat_tools
-CODE := operator/src agent/src hub/src cli/src tools/src tests
+CODE := operator/src rules/src agent/src hub/src cli/src tools/src tests
 
 ##@ General
 
@@ -104,6 +104,6 @@ packages: wheel
 lock: deps-lock
 demo-stop: demo-down
 
-$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml agent/pyproject.toml hub/pyproject.toml cli/pyproject.toml tools/pyproject.toml
+$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml rules/pyproject.toml agent/pyproject.toml hub/pyproject.toml cli/pyproject.toml tools/pyproject.toml
 	@tools/bootstrap $(VENV)
 	@touch $@

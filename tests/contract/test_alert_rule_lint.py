@@ -13,8 +13,8 @@ import pytest
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.exposition.model import Family
 from metricat_agent.scrape.registry import FAMILIES
-from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, recording_group
 from metricat_operator.api.alerts import AlertRules
+from metricat_rules.groups import Scope, alert_group, baseline_group, recording_group
 from metricat_tools.generate import operator_rules
 
 SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "a"}, ("default", "gpu"))

@@ -70,7 +70,7 @@ def test_code_cites_every_design_note() -> None:
     """Sources of the product cite the note that explains their design, and no note that does not exist."""
     sources = [
         path
-        for top in ("operator", "agent", "hub", "cli", "tools", "charts")
+        for top in ("operator", "rules", "agent", "hub", "cli", "tools", "charts")
         for path in (ROOT / top).rglob("*")
         if path.suffix in {".py", ".yaml"}
     ]

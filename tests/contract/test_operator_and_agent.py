@@ -11,12 +11,12 @@ import pytest
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.host.skips import EXPECTED
 from metricat_agent.scrape.registry import FAMILIES
-from metricat_operator.alerts.anomaly import BASELINE
-from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
-from metricat_operator.alerts.recording import MEASURES
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests import Context, build_children
 from metricat_operator.manifests.daemon_set import arguments
+from metricat_rules.anomaly import BASELINE
+from metricat_rules.catalogue import CATALOGUE, RECORDINGS
+from metricat_rules.recording import MEASURES
 from support import operator_metrics
 from support.certificates import self_signed
 

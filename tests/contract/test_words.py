@@ -63,6 +63,7 @@ AREAS = {
     "crds": ("crds",),
     "agent": ("agent",),
     "operator": ("operator",),
+    "rules": ("rules",),
     "hub": ("hub",),
     "cli": ("cli",),
     "tools": ("tools", "Makefile", "pyproject.toml", "Dockerfile", ".ci"),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.operator import OPERATOR_ALERTS
+from metricat_rules.catalogue import CATALOGUE
+from metricat_rules.operator import OPERATOR_ALERTS
 from metricat_tools.generate import golden, operator_rules
 from rules.cases import CASES, OPERATOR_CASES, SLOW, samples
 from support.paths import GOLDEN

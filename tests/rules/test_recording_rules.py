@@ -16,8 +16,8 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from metricat_operator.alerts.anomaly import BASELINE
-from metricat_operator.alerts.recording import MEASURES
+from metricat_rules.anomaly import BASELINE
+from metricat_rules.recording import MEASURES
 from metricat_tools.binaries import ensure
 from support.paths import RECORDED_HOST
 from support.promtool import rules

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.operator import OPERATOR_ALERTS
-from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, recording_group
 from metricat_operator.api.alerts import AlertRules
+from metricat_rules.catalogue import CATALOGUE
+from metricat_rules.groups import Scope, alert_group, baseline_group, recording_group
+from metricat_rules.operator import OPERATOR_ALERTS
 from metricat_tools.binaries import ensure
 
 if TYPE_CHECKING:

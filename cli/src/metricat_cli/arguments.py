@@ -3,7 +3,7 @@
 import re
 from argparse import ArgumentTypeError
 
-from metricat_operator.durations import DurationError, prometheus_seconds
+from metricat_rules.durations import DurationError, prometheus_seconds
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MOST_SECONDS = 50 * 365 * 86_400.0

@@ -16,8 +16,8 @@ from metricat_cli.errors import CommandError
 from metricat_cli.prometheus import PrometheusClient
 from metricat_operator import naming
 from metricat_operator.api.parse import parse
-from metricat_operator.durations import prometheus_seconds
 from metricat_operator.manifests import Context, build_children
+from metricat_rules.durations import prometheus_seconds
 
 HISTORY = "metricat:node_cpu_usage:percent"
 """A series that Prometheus records for every node at every evaluation."""

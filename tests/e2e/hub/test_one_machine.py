@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-PACKAGES = ("operator", "agent", "cli", "hub")
+PACKAGES = ("rules", "operator", "agent", "cli", "hub")
 PATHS = (
     *(f"/api/metrics/{category}" for category in ("cpu", "memory", "disk", "network", "filesystem", "process")),
     *("/api/v1/metrics/current", "/api/v1/metrics/history?metric=cpu_usage_percent", "/query?metric=node_load1"),

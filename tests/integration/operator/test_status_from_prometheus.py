@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from metricat_operator.durations import prometheus_seconds
+from metricat_rules.durations import prometheus_seconds
 from support.harness import CHILD, Cluster, Manifest, eventually, served, target, wait_ready
 
 pytestmark = [pytest.mark.usefixtures("operator"), pytest.mark.slow]

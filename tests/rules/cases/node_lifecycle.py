@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metricat_operator.alerts.node_lifecycle import PRESSURES
+from metricat_rules.node_lifecycle import PRESSURES
 from rules.cases.samples import (
     INFO,
     NONE,

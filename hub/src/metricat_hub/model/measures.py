@@ -1,7 +1,7 @@
 """The measures: common quantities of a node, each with a plain name, a unit and a PromQL expression. Pure.
 
-`measure_expressions` has the expressions. `make generate` writes it from the operator's recording rules, so that a
-measure has the same values as the recorded series in a cluster.
+The expressions are those of the recording rules, so that a measure has the same values as the recorded series in a
+cluster.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from metricat_hub.model.durations import format_duration
-from metricat_hub.model.measure_expressions import EXPRESSIONS
+from metricat_rules.expansion import expanded
+from metricat_rules.recording import MEASURES as RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metricat_hub.model.ports import Matcher
 
+EXPRESSIONS = {title: expanded(series) for title, series in RECORDED.items()}
+"""PromQL expressions by title. `<selector>` restricts series, `<window>` is the rate window."""
 Category: TypeAlias = Literal["cpu", "memory", "disk", "network", "filesystem"]
 
 

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import Field, StringConstraints, create_model
 
-from metricat_operator.alerts.catalogue import CATALOGUE, Alert
-from metricat_operator.alerts.settings import AlertSettings, LevelSettings
 from metricat_operator.api import thresholds
 from metricat_operator.api.fields import (
     Duration,
@@ -17,6 +15,8 @@ from metricat_operator.api.fields import (
     rule,
 )
 from metricat_operator.api.labels import AlertLabels, ChildLabels, PrometheusLabels
+from metricat_rules.catalogue import CATALOGUE, Alert
+from metricat_rules.settings import AlertSettings, LevelSettings
 
 
 class AlertLevel(Protocol):

@@ -19,7 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from metricat_operator.durations import SPEC_PATTERN, spec_seconds
+from metricat_rules.durations import SPEC_PATTERN, spec_seconds
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
-from metricat_operator.alerts.alert import Severity
 from metricat_operator.api.fields import DeprecatedName, Duration, Model, cel, rule
 from metricat_operator.api.labels import ChildLabels
-from metricat_operator.durations import spec_seconds
 from metricat_operator.naming import DEFAULT_POOL
+from metricat_rules.alert import Severity
+from metricat_rules.durations import spec_seconds
 
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 DAYS: tuple[Day, ...] = get_args(Day)

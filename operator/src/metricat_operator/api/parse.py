@@ -19,7 +19,7 @@ from metricat_operator.api.overlap import Claim, selected
 from metricat_operator.api.pools import MergeError, Pool, requirements, resolve
 from metricat_operator.api.selectors import count, disjoint_filter
 from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
-from metricat_operator.durations import spec_seconds
+from metricat_rules.durations import spec_seconds
 
 _SHOWN = 200
 """Maximum number of characters of an expression in a message."""

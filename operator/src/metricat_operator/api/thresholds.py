@@ -6,9 +6,9 @@ The two default thresholds of an alert define which direction is worse. For rema
 from collections.abc import Iterator
 from typing import Literal
 
-from metricat_operator.alerts.catalogue import CATALOGUE, Alert
-from metricat_operator.alerts.settings import LevelSettings, SettingsByAlert
 from metricat_operator.api.fields import rule
+from metricat_rules.catalogue import CATALOGUE, Alert
+from metricat_rules.settings import LevelSettings, SettingsByAlert
 
 _LEVELS: tuple[Literal["warning"], Literal["critical"]] = ("warning", "critical")
 

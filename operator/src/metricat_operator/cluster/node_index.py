@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from metricat_operator.alerts.node_lifecycle import PRESSURES
 from metricat_operator.api.selectors import Requirements, matches
 from metricat_operator.cluster.pods import condition
 from metricat_operator.cluster.watch import kept_metadata
 from metricat_operator.facts.model import Manifest, Node, Taint
+from metricat_rules.node_lifecycle import PRESSURES
 
 
 class NodeIndex:

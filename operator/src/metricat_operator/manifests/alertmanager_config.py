@@ -7,11 +7,11 @@ alert of Metricat has this label. The matcher `service` limits both to this targ
 import re
 
 from metricat_operator import naming
-from metricat_operator.alerts.inhibition import INHIBITIONS, Matcher
 from metricat_operator.api.notifications import DAYS, Email, PagerDuty, QuietHours, Receiver, SecretKey, Slack, Webhook
-from metricat_operator.durations import spec_seconds
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
+from metricat_rules.durations import spec_seconds
+from metricat_rules.inhibition import INHIBITIONS, Matcher
 
 BLACKHOLE = "Blackhole"
 """The receiver of alerts that match no other receiver. The capital letter keeps users from taking the name."""

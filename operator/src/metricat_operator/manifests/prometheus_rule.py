@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 
 from metricat_operator import naming
-from metricat_operator.alerts import rules
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.settings import AlertSettings, LevelSettings, SettingsByAlert
 from metricat_operator.api.pools import Pool
-from metricat_operator.durations import spec_seconds
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests.context import Context
+from metricat_rules.catalogue import CATALOGUE
+from metricat_rules.durations import spec_seconds
+from metricat_rules.groups import Scope, alert_group, baseline_group, recording_group, sharded
+from metricat_rules.settings import AlertSettings, LevelSettings, SettingsByAlert
 
 _MOST = 400 * 1024
 """Maximum bytes of JSON in one PrometheusRule. The Prometheus Operator rejects rules of 512 KiB of YAML or more."""
@@ -31,16 +31,16 @@ def prometheus_rules(context: Context) -> list[Manifest]:
     groups: list[Manifest] = []
     for labels, pools in _by_extra_labels(context):
         scope = _scope(context, labels, pools)
-        groups += rules.sharded(rules.recording_group(_group_name(context, "recording", scope), scope))
-        groups.append(rules.baseline_group(_group_name(context, "baseline", scope), scope))
+        groups += sharded(recording_group(_group_name(context, "recording", scope), scope))
+        groups.append(baseline_group(_group_name(context, "baseline", scope), scope))
         for settings, members in _by_settings(pools, per_target=False):
             scope = _scope(context, labels, members)
             name = _group_name(context, "alerts", scope)
-            groups += rules.sharded(rules.alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
+            groups += sharded(alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
     for settings, members in _by_settings(context.pools, per_target=True):
         scope = _scope(context, _common(members), members)
         name = _group_name(context, "fleet", scope)
-        groups += rules.sharded(rules.alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
+        groups += sharded(alert_group(name, scope, settings, context.spec.alerts.runbook_base_url))
     return [_rule(context, naming.rules(context.name, part), some) for part, some in enumerate(_parts(groups))]
 
 
@@ -93,9 +93,9 @@ def _by_settings(pools: Sequence[Pool], *, per_target: bool) -> list[tuple[Setti
     return [(settings, [pool for pool in pools if pool.name in names]) for names, settings in found.items()]
 
 
-def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -> rules.Scope:
+def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -> Scope:
     """Return the scope of these pools' series, without pool names if these are all pools."""
-    return rules.Scope(
+    return Scope(
         namespace=context.namespace,
         target=context.name,
         service=naming.child(context.name),
@@ -105,7 +105,7 @@ def _scope(context: Context, labels: Mapping[str, str], pools: Sequence[Pool]) -
     )
 
 
-def _group_name(context: Context, what: str, scope: rules.Scope) -> str:
+def _group_name(context: Context, what: str, scope: Scope) -> str:
     """Return a unique name, also with the numbers of shards: no pool name has a colon."""
     return ":".join([f"metricat-{context.name}", *scope.pools, what])
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from metricat_operator.alerts.node_lifecycle import BEFORE_DELETION
 from metricat_operator.facts.model import Node
+from metricat_rules.node_lifecycle import BEFORE_DELETION
 
 _NEW_SECONDS = 3600
 

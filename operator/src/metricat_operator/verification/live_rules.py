@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from metricat_operator.durations import DurationError, prometheus_seconds
 from metricat_operator.facts.model import Manifest
+from metricat_rules.durations import DurationError, prometheus_seconds
 
 
 def groups(rules: Manifest) -> dict[str, Sequence[Manifest]]:

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable
 
-from metricat_operator.durations import PROMETHEUS_PATTERN
 from metricat_operator.facts.model import Manifest, PrometheusInstance
 from metricat_operator.verification.live_rules import name_of, seconds
 from metricat_operator.verification.selection import join_words
+from metricat_rules.durations import PROMETHEUS_PATTERN
 
 _LOOKBACK = re.compile(rf"\boffset\s+({PROMETHEUS_PATTERN})|\[({PROMETHEUS_PATTERN})[:\]]")
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from metricat_hub.model.measure_expressions import EXPRESSIONS
-from metricat_hub.model.measures import BY_NAME, MEASURES, Measure
+from metricat_hub.model.measures import BY_NAME, EXPRESSIONS, MEASURES, Measure
 from metricat_hub.model.ports import Matcher
 from metricat_hub.promql.parser import parse
-from metricat_operator.alerts import recording
-from metricat_tools.generate import measures as generator
+from metricat_rules import recording
 
 NODE = (Matcher("node", "=", 'a"b\\c'), Matcher("device", "=~", "<window>|sd.*"))
 
@@ -17,7 +15,6 @@ NODE = (Matcher("node", "=", 'a"b\\c'), Matcher("device", "=~", "<window>|sd.*")
 def test_every_measure_of_the_operator_has_a_plain_name() -> None:
     assert len(MEASURES) == len(BY_NAME) == 47
     assert [measure.title for measure in MEASURES] == list(recording.MEASURES)
-    assert list(EXPRESSIONS) == list(recording.MEASURES)
 
 
 @pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
@@ -37,9 +34,3 @@ def test_recorded_series_are_expanded_recursively() -> None:
         '"direction", "receive", "", ""))'
     )
     assert "rate(node_disk_reads_completed_total{}[1m])" in BY_NAME["disk_await_milliseconds"].expression(60_000)
-
-
-def test_generator_refuses_a_matcher_that_no_rule_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(recording.MEASURES, "load 1", 'metricat:node_cpu_mode:percent{cpu="0"}')
-    with pytest.raises(ValueError, match='no rule sets the label of cpu="0"'):
-        generator.text()

@@ -1,9 +1,9 @@
 """`by_alert` returns the settings of the spec, completed by the defaults of the catalogue."""
 
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.settings import AlertSettings, LevelSettings
 from metricat_operator.api.alerts import AlertRules
 from metricat_operator.api.v1alpha1 import PoolRules
+from metricat_rules.catalogue import CATALOGUE
+from metricat_rules.settings import AlertSettings, LevelSettings
 
 WRITTEN = {
     "NodeCPUUsageHigh": {

@@ -5,13 +5,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metricat_operator.alerts.settings import LevelSettings
 from metricat_operator.api.parse import parse
 from metricat_operator.api.pools import owner, requirements, resolve
 from metricat_operator.api.selectors import Requirement, in_affinity
 from metricat_operator.api.v1alpha1 import MAX_TERMS, Spec
 from metricat_operator.facts.model import Manifest
 from metricat_operator.manifests import Context, build_children
+from metricat_rules.settings import LevelSettings
 
 KEYS, VALUES = st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y", "z"])
 LABELS = st.dictionaries(KEYS, VALUES)

@@ -8,10 +8,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from metricat_operator import naming
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.rules import number
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests import Context, build_children
+from metricat_rules.catalogue import CATALOGUE
+from metricat_rules.groups import number
 from support.specs import specs
 
 LEVELS = [(alert, level) for alert in CATALOGUE for level in alert.levels]

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import yaml
 
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.inhibition import INHIBITIONS
 from metricat_operator.api.parse import parse
 from metricat_operator.cluster.cluster_cache import instance, trim_instance
 from metricat_operator.cluster.kinds import CONFIG_FIELDS, INSTANCE_KINDS
 from metricat_operator.facts.model import Facts, ObjectKey, PrometheusInstance
 from metricat_operator.facts.prometheus_query import Rejection
 from metricat_operator.status.notifications import KIND, finding
+from metricat_rules.catalogue import CATALOGUE
+from metricat_rules.inhibition import INHIBITIONS
 from metricat_tools.generate import golden
 
 SLACK = {"url": {"name": "on-call", "key": "slack"}}

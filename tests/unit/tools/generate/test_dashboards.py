@@ -11,7 +11,7 @@ import pytest
 
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.scrape import registry
-from metricat_operator.alerts.catalogue import RECORDINGS
+from metricat_rules.catalogue import RECORDINGS
 from metricat_tools.generate.dashboards import BOARDS, text
 from support import operator_metrics
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from metricat_operator.alerts.catalogue import CATALOGUE, Alert
-from metricat_operator.alerts.operator import OPERATOR_ALERTS
+from metricat_rules.catalogue import CATALOGUE, Alert
+from metricat_rules.operator import OPERATOR_ALERTS
 from metricat_tools.generate.runbooks import BY_HAND, page
 from support.paths import DOCS
 

@@ -8,8 +8,8 @@ import yaml
 
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_operator import naming
-from metricat_operator.alerts.catalogue import CATALOGUE
-from metricat_operator.alerts.operator import OPERATOR_ALERTS
+from metricat_rules.catalogue import CATALOGUE
+from metricat_rules.operator import OPERATOR_ALERTS
 from metricat_tools.generate import (
     agent_metrics,
     alertmanager,
@@ -22,7 +22,6 @@ from metricat_tools.generate import (
     golden,
     hub_api,
     hub_settings,
-    measures,
     operator_rules,
     package_diagram,
     runbooks,
@@ -30,7 +29,7 @@ from metricat_tools.generate import (
 )
 
 ROOT = Path(__file__).resolve().parents[4]
-RULES = "# Generated from operator/src/metricat_operator/alerts/operator.py by `make generate`; do not edit.\n"
+RULES = "# Generated from rules/src/metricat_rules/operator.py by `make generate`; do not edit.\n"
 HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`; do not edit.\n"
 
 
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def generate() -> None:
-    """Write every generated file: manifests, the chart's generated parts, pages, tables, and the hub's measures."""
+    """Write every generated file: manifests, the chart's generated parts, pages and tables."""
     for definition in crd.definitions():
         text = HEADER + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120)
         for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
@@ -65,7 +64,6 @@ def generate() -> None:
     _write(ROOT / "docs" / "reference" / "monitoringtarget.md", fields.page())
     _write(ROOT / "docs" / "reference" / "agent-metrics.md", agent_metrics.page(COLLECTORS))
     _write(ROOT / "docs" / "reference" / "cli.md", cli.page())
-    _write(ROOT / "hub" / "src" / "metricat_hub" / "model" / "measure_expressions.py", measures.text())
     _write(ROOT / "docs" / "reference" / "hub-settings.md", hub_settings.page())
     _write(ROOT / "docs" / "reference" / "hub-api.md", hub_api.page())
     inhibitions = ROOT / "docs" / "alertmanager.md"

@@ -2,7 +2,7 @@
 
 import yaml
 
-from metricat_operator.alerts.inhibition import INHIBITIONS, Inhibition, Matcher
+from metricat_rules.inhibition import INHIBITIONS, Inhibition, Matcher
 
 BEGIN = "inhibition.py by `make generate`. -->\n"
 END = "<!-- The end of what is generated. -->\n"

@@ -9,8 +9,9 @@ _HEAD = """# metricat: every command
 
 <!-- Generated from cli/src/metricat_cli by `make generate`; do not edit. -->
 
-To install `metricat` and its alias `kubectl metricat`, run `pip install ./operator ./cli` in a checkout. `metricat`
-without a command prints the help. The exit status is 0 for success, 1 if the command failed, 2 for wrong arguments.
+To install `metricat` and its alias `kubectl metricat`, run `pip install ./rules ./operator ./cli` in a checkout.
+`metricat` without a command prints the help. The exit status is 0 for success, 1 if the command failed, 2 for wrong
+arguments.
 """
 
 

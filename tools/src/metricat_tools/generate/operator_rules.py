@@ -1,7 +1,7 @@
 """Generate the chart's PrometheusRule groups: alerts about the operator and its targets."""
 
-from metricat_operator.alerts.operator import OPERATOR_ALERTS
-from metricat_operator.alerts.rules import GroupManifest, number
+from metricat_rules.groups import GroupManifest, number
+from metricat_rules.operator import OPERATOR_ALERTS
 
 _TARGET_LABELS = {"namespace": "{{ $labels.target_namespace }}", "service": "metricat-{{ $labels.target }}"}
 """The labels of the target's own alerts, so that the same receivers get them. A shortened name differs."""

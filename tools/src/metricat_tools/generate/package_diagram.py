@@ -9,7 +9,7 @@ from typing import Any
 
 BEGIN = "<!-- Generated from pyproject.toml and the docstrings by `make generate`; do not edit. -->\n"
 END = "<!-- End of the generated part. -->\n"
-_SOURCES = ("operator/src", "agent/src", "hub/src", "cli/src", "tools/src")
+_SOURCES = ("operator/src", "rules/src", "agent/src", "hub/src", "cli/src", "tools/src")
 
 Layers = Sequence[Sequence[str]]
 """The modules and packages of each layer, the highest layer first."""

@@ -2,10 +2,10 @@
 
 import textwrap
 
-from metricat_operator.alerts.anomaly import BASELINE
-from metricat_operator.alerts.catalogue import RECORDINGS, Alert, Level
-from metricat_operator.alerts.operator import OPERATOR_ALERTS
-from metricat_operator.alerts.rules import number
+from metricat_rules.anomaly import BASELINE
+from metricat_rules.catalogue import RECORDINGS, Alert, Level
+from metricat_rules.groups import number
+from metricat_rules.operator import OPERATOR_ALERTS
 
 BY_HAND = "## What to do\n"
 """The heading of the part that is written by hand. The generator keeps this part of a page."""

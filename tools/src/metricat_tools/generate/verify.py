@@ -9,7 +9,7 @@ from pathlib import Path
 
 from metricat_tools.errors import ToolError
 
-SOURCES = ("operator/src", "agent/src", "hub/src", "cli/src", "tools/src")
+SOURCES = ("operator/src", "rules/src", "agent/src", "hub/src", "cli/src", "tools/src")
 
 
 def verify(checkout: Path) -> None:

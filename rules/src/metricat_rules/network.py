@@ -1,7 +1,7 @@
 """Alerts about network devices and connections."""
 
-from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.recording import KEYS
+from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.recording import KEYS
 
 VIRTUAL = "lo|veth.*|br-.*|docker.*|cni.*|cali.*|cilium.*|lxc.*|flannel.*|vxlan.*|geneve.*|tun.*|tap.*|virbr.*|kube-.*|"
 VIRTUAL += "nodelocaldns|dummy.*|ifb.*|wg.*"

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from metricat_operator.alerts import anomaly
-from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS, Alert, Level
-from metricat_operator.alerts.recording import Recording
-from metricat_operator.alerts.settings import LevelSettings, SettingsByAlert
+from metricat_rules import anomaly
+from metricat_rules.catalogue import CATALOGUE, RECORDINGS, Alert, Level
+from metricat_rules.recording import Recording
+from metricat_rules.settings import LevelSettings, SettingsByAlert
 
 GroupManifest = dict[str, Any]
 RuleManifest = dict[str, Any]

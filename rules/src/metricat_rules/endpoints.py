@@ -1,7 +1,7 @@
 """Alerts about endpoints that the agents probe."""
 
-from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.recording import KEYS
+from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.recording import KEYS
 
 _BY = f"{KEYS}, probe, target"
 _ENDPOINT = f"{{{{ $labels.probe }}}} ({{{{ $labels.target }}}}) from {NODE}"

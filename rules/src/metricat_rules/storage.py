@@ -1,7 +1,7 @@
 """Alerts about disks, filesystems and RAIDs."""
 
-from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.recording import DEVICE, FILESYSTEM
+from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.recording import DEVICE, FILESYSTEM
 
 _WHERE = f"{{{{ $labels.mountpoint }}}} ({{{{ $labels.device }}}}) on {NODE}"
 _DISK = f"{{{{ $labels.device }}}} on {NODE}"

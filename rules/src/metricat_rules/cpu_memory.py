@@ -1,6 +1,6 @@
 """Alerts about CPU and memory."""
 
-from metricat_operator.alerts.alert import NODE, Alert, Level
+from metricat_rules.alert import NODE, Alert, Level
 
 
 def _top(metric: str, amount: str) -> str:

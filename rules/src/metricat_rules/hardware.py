@@ -1,7 +1,7 @@
 """Alerts about the hardware and the kernel: file handles, clock, temperature, reboots."""
 
-from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.recording import KEYS
+from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.recording import KEYS
 
 _OFFSET = "node_timex_offset_seconds{<selector>}"
 

@@ -1,8 +1,8 @@
 """Alerts about the monitoring itself: agents, collectors and the alerting chain."""
 
-from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.node_lifecycle import INHIBITED_BY
-from metricat_operator.alerts.recording import KEYS
+from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.node_lifecycle import INHIBITED_BY
+from metricat_rules.recording import KEYS
 
 _WHY = (
     "{{ with printf `topk(1, metricat_node_uncovered{<coverage>,node=%q})` $labels.node | query }}"

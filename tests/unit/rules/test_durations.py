@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from metricat_operator.durations import SPEC_PATTERN, DurationError, prometheus_seconds, spec_seconds
+from metricat_rules.durations import SPEC_PATTERN, DurationError, prometheus_seconds, spec_seconds
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ agree. If it has neither, no node is treated as cordoned or new. The operator re
 See docs/design/0020.
 """
 
-from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.recording import KEYS, Recording
+from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.recording import KEYS, Recording
 
 BEFORE_DELETION = (
     "ToBeDeletedByClusterAutoscaler",

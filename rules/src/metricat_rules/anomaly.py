@@ -11,8 +11,8 @@ floor: smaller differences are never unusual, however steady the node was. See d
 
 from dataclasses import dataclass
 
-from metricat_operator.alerts.alert import NODE, Alert, Level
-from metricat_operator.alerts.recording import KEYS, Recording
+from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.recording import KEYS, Recording
 
 DAYS = 7
 _ENOUGH_DAYS = 4

@@ -5,12 +5,12 @@ import re
 import promql_parser
 import pytest
 
-from metricat_operator.alerts.anomaly import BASELINE
-from metricat_operator.alerts.catalogue import CATALOGUE, RECORDINGS
-from metricat_operator.alerts.recording import MEASURES
-from metricat_operator.alerts.rules import Scope, alert_group, baseline_group, number, recording_group, sharded
 from metricat_operator.api.alerts import AlertRules
 from metricat_operator.api.labels import IDENTITY_LABELS, SCRAPE_LABELS
+from metricat_rules.anomaly import BASELINE
+from metricat_rules.catalogue import CATALOGUE, RECORDINGS
+from metricat_rules.groups import Scope, alert_group, baseline_group, number, recording_group, sharded
+from metricat_rules.recording import MEASURES
 
 SCOPE = Scope("monitoring", "nodes", "metricat-nodes", 60, {"team": "{{ x }}"})
 SETTINGS = AlertRules().by_alert()

@@ -1,6 +1,6 @@
 """Every alert that Metricat ships, with its levels and defaults, and the recording rules for them."""
 
-from metricat_operator.alerts import (
+from metricat_rules import (
     agents,
     anomaly,
     cpu_memory,
@@ -11,8 +11,8 @@ from metricat_operator.alerts import (
     recording,
     storage,
 )
-from metricat_operator.alerts.alert import Alert, Level, Severity
-from metricat_operator.alerts.recording import Recording
+from metricat_rules.alert import Alert, Level, Severity
+from metricat_rules.recording import Recording
 
 __all__ = ["CATALOGUE", "RECORDINGS", "Alert", "Level", "Severity"]
 

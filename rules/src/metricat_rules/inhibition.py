@@ -8,7 +8,7 @@ the compared labels on both sides.
 from dataclasses import dataclass
 from typing import Literal
 
-from metricat_operator.alerts.node_lifecycle import INHIBITED_BY
+from metricat_rules.node_lifecycle import INHIBITED_BY
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Alerts about the operator and the status of targets. They belong to no target: the chart installs them once."""
 
-from metricat_operator.alerts.alert import Alert, Level
+from metricat_rules.alert import Alert, Level
 
 _NOT_SELECTED = (
     'max by (target_namespace, target) (metricat_target_condition{type="NodesSelected",status="False"}) == 1'

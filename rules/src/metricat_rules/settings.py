@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metricat_operator.alerts.alert import Severity
+from metricat_rules.alert import Severity
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,14 @@
-"""Generate the PromQL expressions of the hub's measures from the operator's recording rules."""
+"""Expressions of recorded series over the agent's series, for programs that have no recording rules."""
 
 import re
 
-from metricat_operator.alerts.recording import MEASURES, RECORDINGS
+from metricat_rules.recording import RECORDINGS
 
-_HEAD = '''"""PromQL expressions of the measures by title. `<selector>` restricts series, `<window>` is the rate window.
-
-Generated from operator/src/metricat_operator/alerts/recording.py by `make generate`; do not edit.
-"""
-
-# ruff: noqa: E501 -- generated
-
-EXPRESSIONS = {
-'''
 _RECORDED = re.compile(r"(metricat:[\w:]+)(?:\{([^{}]*)\})?")
 _AGENT = re.compile(r"node_\w+")
 
 
-def text() -> str:
-    """Return the module with the expressions."""
-    lines = "".join(f"    {_literal(title)}: {_literal(_expanded(series))},\n" for title, series in MEASURES.items())
-    return f"{_HEAD}{lines}}}\n"
-
-
-def _literal(text: str) -> str:
-    """Return a literal as the formatter writes it."""
-    return repr(text) if '"' in text else f'"{text}"'
-
-
-def _expanded(expr: str) -> str:
+def expanded(expr: str) -> str:
     """Return an expression with each recorded series replaced by the expression of its rule.
 
     Matchers of a recorded series select on labels that the rule keeps or sets. A matcher other than `<selector>`
@@ -43,7 +23,7 @@ def _expanded(expr: str) -> str:
         rule = rules[name]
         for matcher in matchers:
             rule = _filtered(rule, matcher)
-        return f"({_expanded(rule)})"
+        return f"({expanded(rule)})"
 
     return _RECORDED.sub(replaced, expr)
 
