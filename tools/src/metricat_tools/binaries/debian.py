@@ -20,6 +20,7 @@ _EVIDENCE = {
     "iproute2": "ip",
     "util-linux": "nsenter",
     "buildah": "buildah",
+    "redis-tools": "redis-check-rdb",
     "mmdebstrap": "mmdebstrap",
     "libseccomp-dev": "/usr/include/seccomp.h",
     "libc6-dev": "/usr/include/stdlib.h",
