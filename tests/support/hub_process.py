@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_SECONDS = 60
+UNLIMITED = {"METRICAT_HUB_RATE_LIMIT_KEYS": "0", "METRICAT_HUB_RATE_LIMIT_USERS": "0"}
+"""Tests send more requests than the default limits allow. Flags take precedence."""
 
 
 @dataclass
@@ -90,7 +92,7 @@ def running(
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **UNLIMITED, **(environment or {})},
         )
         try:
             output = _started(process, folder)

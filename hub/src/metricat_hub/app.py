@@ -34,6 +34,7 @@ from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
 from metricat_hub.wiring.access import access
+from metricat_hub.wiring.requests import RequestParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,6 +80,8 @@ class Hub:
             self.store = open_store(settings, clock)
             opened.callback(self.store.close)
             self.keys = KeyStore(settings.data, now)
+            self.requests = RequestParts(settings.requests, now)
+            opened.callback(self.requests.close)
             self._batches = SequenceLog(settings.data)
             opened.callback(self._batches.close)
             self.scrape_config = _scrape_config(settings)
@@ -187,9 +190,11 @@ class Hub:
             ),
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems()),
+            degradations=self.requests.degradations,
+            rate_limits=self.requests.rate_limits,
         )
         routes = write.routes(SampleWriter(self.store), log=self._batches)
-        return application(services, routes, SelfMetrics(self._samples), self.authenticator)
+        return application(services, routes, SelfMetrics(self._samples), self.authenticator, self.requests.access_log)
 
     def _targets(self) -> Targets:
         scraper = self.scraper

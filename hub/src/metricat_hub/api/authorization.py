@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from metricat_hub.access.principal import Principal, Scope
+    from metricat_hub.api.rate_limits import Group
 
     Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -36,8 +37,8 @@ async def authorize(connection: HTTPConnection, scope: Scope) -> Principal:
         raise Problem(403, str(error)) from None
 
 
-def require(scope: Scope) -> Callable[[Endpoint], Endpoint]:
-    """Return a decorator of endpoints that rejects clients without a scope.
+def require(scope: Scope, group: Group = "api") -> Callable[[Endpoint], Endpoint]:
+    """Return a decorator of endpoints that rejects clients without a scope, or above the rate limit of the group.
 
     It puts the client into `request.state.principal`.
     """
@@ -45,7 +46,9 @@ def require(scope: Scope) -> Callable[[Endpoint], Endpoint]:
     def decorate(endpoint: Endpoint) -> Endpoint:
         @functools.wraps(endpoint)
         async def authorized(request: Request) -> Response:
-            request.state.principal = await authorize(request, scope)
+            principal = request.state.principal = await authorize(request, scope)
+            if limits := services(request).rate_limits:
+                await limits.admit(request, principal, group)
             return await endpoint(request)
 
         return authorized

@@ -32,7 +32,7 @@ def route(writer: SampleWriter, receiver: Receiver, log: SequenceLog) -> Route:
     """Return the route."""
     rate = RateLimit(receiver.limits.batches_per_minute)
 
-    @require("write")
+    @require("write", "writes")
     async def collect_metrics(request: Request) -> Response:
         try:
             return await receiver.run(request, lambda body: _collect(writer, log, rate, request, body))

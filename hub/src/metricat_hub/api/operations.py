@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from metricat_hub.access.principal import Scope
+    from metricat_hub.api.rate_limits import Group
 
     Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -53,6 +54,8 @@ class Operation:
     """The msgspec struct of the response; None: another format."""
     media: str = "application/json"
     errors: Sequence[int] = (400,)
+    group: Group = "api"
+    """The rate limit that requests count for."""
     body: str = ""
     """The media type of the request's body; empty: none. A form has the parameters of the query."""
 
@@ -64,5 +67,5 @@ class Operation:
     @property
     def route(self) -> Route:
         """The route, which checks the scope."""
-        endpoint = self.endpoint if self.scope is None else require(self.scope)(self.endpoint)
+        endpoint = self.endpoint if self.scope is None else require(self.scope, self.group)(self.endpoint)
         return Route(self.path, endpoint, methods=list(self.methods), name=self.name)

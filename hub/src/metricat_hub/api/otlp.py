@@ -29,7 +29,7 @@ _CODES = {400: 3, 413: 3, 415: 3, 503: 14}
 def route(writer: SampleWriter, receiver: Receiver) -> Route:
     """Return the route."""
 
-    @require("write")
+    @require("write", "writes")
     async def otlp_metrics(request: Request) -> Response:
         media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         encoding = request.headers.get("content-encoding", "identity").strip().lower()

@@ -72,4 +72,6 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(own.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-OPERATIONS = (Operation("/metrics", metrics, "Metrics of the hub itself", "Hub", media="text/plain", errors=()),)
+OPERATIONS = (
+    Operation("/metrics", metrics, "Metrics of the hub itself", "Hub", media="text/plain", errors=(), group="scrapes"),
+)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from metricat_hub.access.authenticators import Access
+    from metricat_hub.api.rate_limits import RateLimits
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.ports import Store
     from metricat_hub.promql.query_engine import QueryEngine
@@ -42,6 +43,10 @@ class Services:
     """What does not work now, each with what to do."""
     engine: QueryEngine | None = None
     """Evaluates queries; None: this process does, over the store."""
+    degradations: Callable[[], Sequence[str]] = tuple
+    """The same about parts that the hub can do without, so it is ready though."""
+    rate_limits: RateLimits | None = None
+    """None: no limits."""
 
     @cached_property
     def queries(self) -> QueryEngine:

@@ -45,7 +45,7 @@ def routes(
 
 
 def _remote_write_route(writer: SampleWriter, receiver: Receiver) -> Route:
-    @require("write")
+    @require("write", "writes")
     async def remote_write(request: Request) -> Response:
         try:
             is_version_2, encoding = _is_version_2(request), _encoding(request)

@@ -99,10 +99,9 @@ def _limit_memory() -> None:
 
 
 def _configure_log(settings: Settings) -> None:
-    """Set the levels of the access log and of uvicorn, and log the warnings about settings."""
+    """Set the level of uvicorn, and log the warnings about settings."""
     import logging  # noqa: PLC0415 -- as numpy
 
-    logging.getLogger("metricat_hub.access").setLevel(logging.INFO if settings.access_log else logging.CRITICAL)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     for message in settings.warnings:
         logging.getLogger("metricat_hub").warning("%s", message)

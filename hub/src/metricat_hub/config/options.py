@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metricat_agent.config.loader import Option, Program
 from metricat_hub import __version__
+from metricat_hub.config.requests import LOGS, REQUESTS
 from metricat_hub.config.store_url import FORMS
 
 GENERAL = (
@@ -16,7 +17,6 @@ GENERAL = (
 )
 WEB = (
     Option("web.config.file", "", "TLS, client certificates and passwords, in Prometheus' web config format", "FILE"),
-    Option("web.access-log", "false", "log every request", switch=True),
     Option(
         "insecure",
         "false",
@@ -74,6 +74,8 @@ HUB = Program(
         ("collecting", COLLECT),
         ("store", STORE),
         ("queries", QUERY),
+        ("requests", REQUESTS),
+        ("access log and audit log", LOGS),
     ],
     prefix="METRICAT_HUB_",
     aliases=ALIASES,

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from metricat_agent.config.loader import RawSettings, SettingError, load, unknown_variables
 from metricat_agent.config.settings import Address, address
+from metricat_hub.config import requests
 from metricat_hub.config.options import HUB
 from metricat_hub.config.store_url import StoreUrl, parse_store_url
 from metricat_hub.model.durations import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from metricat_hub.config.requests import RequestSettings
 
 __all__ = ["Address", "QueryLimits", "Retention", "SettingError", "Settings", "parse"]
 
@@ -57,7 +60,6 @@ class Settings:
     log_level: str
     log_format: str
     web_config: str
-    access_log: bool
     insecure: bool
     anonymous_loopback: bool
     first_key_file: str
@@ -66,6 +68,7 @@ class Settings:
     store_url: StoreUrl
     store: Retention
     query: QueryLimits
+    requests: RequestSettings
     texts: Mapping[str, str]
     """The value of each setting as text, for the API; without secrets."""
     warnings: tuple[str, ...]
@@ -88,7 +91,6 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         log_level=raw.choice("log.level"),
         log_format=raw.choice("log.format"),
         web_config=raw.get("web.config.file").text,
-        access_log=raw.is_on("web.access-log"),
         insecure=raw.is_on("insecure"),
         anonymous_loopback=raw.is_on("access.anonymous-loopback"),
         first_key_file=raw.get("access.first-key-file").text,
@@ -102,6 +104,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
             samples=raw.whole("query.max-samples", 1_000, 10**12),
             series=raw.whole("query.max-series", 1, 10**9),
         ),
+        requests=requests.parse(raw),
         texts={name: "" if option.secret else raw.get(name).text for name, option in HUB.options.items()},
         warnings=(*raw.deprecations, *_unknown(environment)),
     )

@@ -26,7 +26,7 @@ async def status(request: Request) -> Response:
     def work(own: Services, _: Cancellation) -> types.Status:
         now = own.now()
         states = [target.health for target in own.targets().active]
-        problems = list(own.problems())
+        problems = [*own.problems(), *own.degradations()]
         settings = own.settings
         return types.Status(
             status="degraded" if problems else "ok",

@@ -1,0 +1,73 @@
+"""Rate limits of requests: which limit a request counts for, and the headers of the response.
+
+The headers are those of the IETF draft "RateLimit header fields for HTTP": `RateLimit` and `RateLimit-Policy` of the
+current draft, and `RateLimit-Limit`, `-Remaining` and `-Reset` of the earlier ones, which more clients read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from metricat_hub.api.problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+    from metricat_hub.access.principal import Principal
+    from metricat_hub.access.rate_limit import Counter, Decision, Policy
+
+Group: TypeAlias = Literal["api", "writes", "scrapes"]
+"""What an endpoint is for. `api`: clients with a key and users have limits of their own."""
+STATE = "rate_limit"
+"""The key of the decision in the state of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimits:
+    """The limits, and where requests are counted."""
+
+    counter: Counter
+    keys: Policy
+    users: Policy
+    writes: Policy
+    scrapes: Policy
+
+    async def admit(self, connection: HTTPConnection, principal: Principal, group: Group) -> None:
+        """Count a request of a client; raise `Problem` 429 above the limit."""
+        policy = self._policy(principal, group)
+        if not policy.most:
+            return
+        decision = await self.counter.take(policy, principal.identity)
+        connection.scope.setdefault("state", {})[STATE] = decision
+        if not decision.is_accepted:
+            raise Problem(
+                429,
+                f"the client {principal.name} has sent {policy.most} requests within {_window(policy)}, the limit "
+                f"rate-limit.{policy.name}. Retry after {decision.retry} seconds.",
+                {"Retry-After": str(decision.retry)},
+            )
+
+    def _policy(self, principal: Principal, group: Group) -> Policy:
+        if group == "writes":
+            return self.writes
+        if group == "scrapes":
+            return self.scrapes
+        return self.keys if principal.kind == "key" else self.users
+
+
+def headers(decision: Decision) -> list[tuple[bytes, bytes]]:
+    """Return the headers that report a decision."""
+    policy = decision.policy
+    pairs = (
+        ("ratelimit-policy", f'"{policy.name}";q={policy.most};w={policy.seconds}'),
+        ("ratelimit", f'"{policy.name}";r={decision.remaining};t={decision.reset}'),
+        ("ratelimit-limit", str(policy.most)),
+        ("ratelimit-remaining", str(decision.remaining)),
+        ("ratelimit-reset", str(decision.reset)),
+    )
+    return [(name.encode(), value.encode()) for name, value in pairs]
+
+
+def _window(policy: Policy) -> str:
+    return {60: "a minute", 3_600: "an hour"}.get(policy.seconds, f"{policy.seconds} seconds")

@@ -1,0 +1,123 @@
+"""The settings around each request: rate limits, answer cache, Redis, access log and audit log."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from metricat_agent.config.loader import Option, SettingError
+from metricat_hub.model.durations import parse_duration, parse_size
+
+if TYPE_CHECKING:
+    from metricat_agent.config.loader import RawSettings
+
+MASKS = ("all", "values", "none")
+LOGS: Final = (
+    Option("web.access-log", "false", "log every request as a line of JSON", switch=True),
+    Option("log.access-file", "", "file of the access log; default: standard error", "FILE"),
+    Option("log.audit-file", "", "file of the audit log; default: standard error", "FILE"),
+    Option(
+        "log.mask",
+        "all",
+        "what the access log hides of a URL's parameters: all values, only values that can be names of processes and "
+        "paths, or none; it never shows secrets",
+        choices=MASKS,
+    ),
+)
+REQUESTS: Final = (
+    Option("rate-limit.keys", "1000", "requests of an API key in an hour; 0: no limit", "NUMBER"),
+    Option(
+        "rate-limit.users",
+        "20000",
+        "requests of a user, or of all clients without a key, in an hour; 0: no limit",
+        "NUMBER",
+    ),
+    Option("rate-limit.writes", "6000", "requests of a client that push samples in a minute; 0: no limit", "NUMBER"),
+    Option("rate-limit.scrapes", "3600", "requests of a client to /metrics in an hour; 0: no limit", "NUMBER"),
+    Option("cache.size", "4MB", "memory for answers to queries of the past; 0: no cache", "SIZE"),
+    Option("cache.ttl", "5m", "how long to keep such an answer, at most 5m", "DURATION"),
+    Option("redis.url", "", "Redis for rate limits and answers, for example redis://HOST:6379/0", "URL", secret=True),
+    Option("web.max-connections", "1000", "connections at the same time; the hub closes further ones", "NUMBER"),
+)
+_REDIS = re.compile(r"(rediss?|unix)://\S+", re.ASCII)
+_MOST_TTL = 300_000
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSettings:
+    """The settings. Limits are numbers of requests; 0: no limit."""
+
+    access_log: bool = False
+    access_file: str = ""
+    audit_file: str = ""
+    mask: str = "all"
+    keys_per_hour: int = 1_000
+    users_per_hour: int = 20_000
+    writes_per_minute: int = 6_000
+    scrapes_per_hour: int = 3_600
+    cache_bytes: int = 4 << 20
+    cache_milliseconds: int = _MOST_TTL
+    redis_url: str = ""
+    connections: int = 1_000
+
+
+def parse(raw: RawSettings) -> RequestSettings:
+    """Return the settings, or raise `SettingError`."""
+    return RequestSettings(
+        access_log=raw.is_on("web.access-log") or bool(raw.get("log.access-file").text),
+        access_file=raw.get("log.access-file").text,
+        audit_file=raw.get("log.audit-file").text,
+        mask=raw.choice("log.mask"),
+        keys_per_hour=raw.whole("rate-limit.keys", 0, 10**9),
+        users_per_hour=raw.whole("rate-limit.users", 0, 10**9),
+        writes_per_minute=raw.whole("rate-limit.writes", 0, 10**9),
+        scrapes_per_hour=raw.whole("rate-limit.scrapes", 0, 10**9),
+        cache_bytes=_size(raw),
+        cache_milliseconds=_ttl(raw),
+        redis_url=_redis(raw),
+        connections=raw.whole("web.max-connections", 10, 100_000),
+    )
+
+
+def _size(raw: RawSettings) -> int:
+    value = raw.get("cache.size")
+    try:
+        size = 0 if value.text == "0" else parse_size(value.text)
+    except ValueError as error:
+        raise value.error(str(error)) from None
+    if size > 2**40:
+        raise value.error("above 1TB; write for example 4MB")
+    return size
+
+
+def _ttl(raw: RawSettings) -> int:
+    value = raw.get("cache.ttl")
+    try:
+        found = parse_duration(value.text)
+    except ValueError as error:
+        raise value.error(str(error)) from None
+    if not 1_000 <= found <= _MOST_TTL:
+        raise value.error("not from 1s to 5m; write for example 1m")
+    return found
+
+
+def _redis(raw: RawSettings) -> str:
+    value = raw.get("redis.url")
+    if value.text and not _REDIS.fullmatch(value.text):
+        raise SettingError(
+            f"{_name(value.written)}: not the URL of a Redis; write for example redis://127.0.0.1:6379/0"
+        )
+    if value.text:
+        from importlib.util import find_spec  # noqa: PLC0415 -- only with Redis
+
+        if find_spec("redis") is None:
+            raise SettingError(
+                f"{_name(value.written)}: the package redis is missing; install it: pip install 'metricat-hub[redis]'"
+            )
+    return value.text
+
+
+def _name(written: str) -> str:
+    """Return the setting without its value, which may have a password."""
+    return written.partition("=")[0]
