@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation e2e slow bench bench-agent \
-	bench-alerts bench-operator \
+	bench-alerts bench-hub bench-operator \
 	lint format generate verify images wheel deps-lock clean
 
 VENV := .venv
@@ -85,6 +85,9 @@ bench-agent: $(READY) ## Compare the agent with node_exporter: a table of ratios
 
 bench-alerts: $(READY) ## Measure precision and recall of the predictive alerts on series with known problems
 	@$(TOOLS) bench alerts
+
+bench-hub: $(READY) ## Measure the hub next to Prometheus and VictoriaMetrics, about an hour (BENCH="--part scrape --minutes 30")
+	@$(TOOLS) bench hub --write $(BENCH)
 
 bench-operator: $(READY) ## Measure the operator on 1,000 and 5,000 simulated nodes, against a minimal apply loop
 	@$(TOOLS) bench operator

@@ -73,7 +73,7 @@ class Hub:
         """
         self.settings = settings
         self.authenticator = authenticator
-        self._clock = clock
+        self.clock = clock
         self.started = clock()
         self._problems: dict[str, str] = {}
         with contextlib.ExitStack() as opened:
@@ -180,7 +180,7 @@ class Hub:
         services = Services(
             store=self.store,
             access=access(settings, self.keys, self.authenticator),
-            now=self._clock,
+            now=self.clock,
             threads=self.threads,
             targets=self._targets,
             settings=settings,

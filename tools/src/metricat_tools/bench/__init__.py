@@ -1,1 +1,1 @@
-"""Benchmarks: the agent against node_exporter, the operator against a minimal apply loop, the predictive alerts."""
+"""Benchmarks of the agent, the operator, the predictive alerts and the hub."""

@@ -1,9 +1,10 @@
-"""`python -m metricat_tools bench`, with `agent`, `operator`, `alerts` or `store`, and their options."""
+"""`python -m metricat_tools bench`, with `agent`, `operator`, `alerts`, `store` or `hub`, and their options."""
 
 import argparse
 from collections.abc import Sequence
 
 from metricat_tools.bench import agent, alerts, operator, store
+from metricat_tools.bench.hub import command
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str]) -> None:
     embedded = commands.add_parser("store", help="the hub's embedded store: samples/s, bytes/sample, latency, memory")
     embedded.add_argument("--hours", type=int, default=26, help="simulated hours of raw samples (default %(default)s)")
     embedded.add_argument("--days", type=int, default=61, help="simulated days for the tier 1h (default %(default)s)")
+    command.add_arguments(
+        commands.add_parser("hub", help="the hub next to Prometheus and VictoriaMetrics: CPU, memory, files, latency")
+    )
     chosen = parser.parse_args(arguments)
     if chosen.command == "agent":
         agent.bench(chosen.scrapes, chosen.growth, same_collectors=chosen.same_collectors)
@@ -42,5 +46,7 @@ def main(arguments: Sequence[str]) -> None:
         alerts.bench()
     elif chosen.command == "store":
         store.bench(chosen.hours, chosen.days)
+    elif chosen.command == "hub":
+        command.bench(chosen)
     else:
         operator.bench(chosen.nodes, chosen.targets, chosen.drifts, chosen.idle)

@@ -1,0 +1,1 @@
+"""Benchmarks of the hub, next to Prometheus and VictoriaMetrics: `make bench-hub`."""

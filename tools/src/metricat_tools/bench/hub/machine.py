@@ -1,0 +1,41 @@
+"""The machine of a run, and the resources that a process uses."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+
+def describe() -> str:
+    """Return the date, the CPUs, the memory and the load in one line."""
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    model = found[1] if found else platform.machine()
+    memory = psutil.virtual_memory().total / 2**30
+    load = os.getloadavg()[1]
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} CPUs ({model}), {memory:.0f} GiB, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, load of the last 5 minutes {load:.1f}"
+    )
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the CPU time of a process and its ended threads."""
+    times = psutil.Process(process).cpu_times()
+    return float(times.user + times.system)
+
+
+def memory(process: int) -> tuple[float, float]:
+    """Return the resident memory (RSS) and the proportional one (PSS) of a process in MiB."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE))
+    return int(sizes["Rss"]) / 1024, int(sizes["Pss"]) / 1024
+
+
+def file_bytes(folder: Path) -> int:
+    """Return the bytes of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,173 @@
+"""Pages as Metricat's agent exposes them on this machine, with values that change as on a busy one.
+
+`python -m metricat_tools.bench.hub.pages FOLDER` serves the pages of a folder to any number of scrapers, and counts the
+requests of each by its User-Agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from metricat_agent.exposition import parser
+from metricat_tools.bench.exporter import running
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_CONSTANT = re.compile(r"_(info|max|limit|size_bytes|MemTotal_bytes|boot_time_seconds)$")
+_INTERVAL = 10
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series of a page."""
+
+    text: str
+    """What precedes the value."""
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    value: float
+    is_counter: bool
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the value does not change."""
+        return bool(_CONSTANT.search(self.name)) or (self.value == 0 and not self.name.startswith("node_cpu_seconds"))
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page as it was exposed, and its series."""
+
+    comments: str
+    lines: tuple[Line, ...]
+
+    def text(self, values: NDArray[np.float64]) -> bytes:
+        """Return the page with these values."""
+        lines = [
+            f"{line.text} {int(value) if value == int(value) else repr(value)}"
+            for line, value in zip(self.lines, values.tolist(), strict=True)
+        ]
+        return f"{self.comments}{chr(10).join(lines)}\n".encode()
+
+
+def read() -> str:
+    """Return the page of an agent on this machine."""
+    with running("metricat-agent", [sys.executable, "-m", "metricat_agent"]) as exporter:
+        return exporter.page()
+
+
+def parse(text: str, series: int) -> Page:
+    """Return a page with so many series: cut, or some of them repeated with one more label."""
+    comments = [line for line in text.splitlines() if line.startswith("#")]
+    counters = {line.split()[2] for line in comments if line.startswith("# TYPE") and line.endswith(" counter")}
+    lines = [_line(line, counters) for line in text.splitlines() if line and not line.startswith("#")]
+    copies = [
+        Line(*_copied(line, at), line.value, line.is_counter)
+        for at in range(1, -(-series // len(lines)))
+        for line in lines
+        if not line.name.startswith("node_cpu_seconds")
+    ]
+    return Page("".join(f"{line}\n" for line in comments), tuple((lines + copies)[:series]))
+
+
+def _line(text: str, counters: set[str]) -> Line:
+    head, _, value = text.rpartition(" ")
+    name, _, inner = head.partition("{")
+    labels = parser.labels(inner.removesuffix("}"))
+    return Line(head, name, tuple(sorted(labels.items())), float(value), name in counters)
+
+
+def _copied(line: Line, number: int) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    """Return text, name and labels of a series with one more label, as a larger machine has more devices."""
+    name, brace, rest = line.text.partition("{")
+    text = f'{name}{{copy="{number}",{rest}' if brace else f'{name}{{copy="{number}"}}'
+    return text, line.name, tuple(sorted((*line.labels, ("copy", str(number)))))
+
+
+def values(line: Line, count: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Return values of a series every ten seconds.
+
+    CPU time grows with the clock. Other counters grow by random whole numbers, or by hundredths if they are seconds.
+    A gauge walks randomly with the decimals of its first value.
+    """
+    if line.is_constant:
+        return np.full(count, line.value)
+    if line.name == "node_cpu_seconds_total":
+        share = {"idle": 0.7, "user": 0.15, "system": 0.1}.get(dict(line.labels).get("mode", ""), 0.01)
+        wave = 1 + 0.3 * np.sin(np.arange(count) / 8640 * 2 * np.pi + random.uniform(0, 6))
+        return np.round(line.value + np.cumsum(random.gamma(4, share * _INTERVAL / 4, count) * wave), 2)
+    if line.is_counter:
+        mean = random.choice([0.02, 0.5, 5, 200, 10_000])
+        grown = np.cumsum(random.poisson(mean, count)).astype(np.float64)
+        return np.round(line.value + grown / 100, 2) if "seconds" in line.name else np.rint(line.value) + grown
+    decimals = 0 if line.value == int(line.value) else 2
+    walk = np.cumsum(random.normal(0, max(abs(line.value), 1) * 0.001, count))
+    changed = random.random(count) < random.choice([0.05, 0.5, 1])
+    places = np.maximum.accumulate(np.where(changed, np.arange(count), 0))
+    return np.abs(line.value + walk[places]).round(decimals)
+
+
+def write(folder: Path, page: Page, count: int) -> int:
+    """Write successive pages of a node into a folder, and return the bytes of one."""
+    random = np.random.default_rng(1)
+    columns = np.array([values(line, count, random) for line in page.lines])
+    folder.mkdir(parents=True, exist_ok=True)
+    size = 0
+    for at in range(count):
+        text = page.text(columns[:, at])
+        (folder / f"{at:03}").write_bytes(text)
+        size = len(text)
+    return size
+
+
+class _Protocol(asyncio.Protocol):
+    """One connection. Each target has a parameter `i`, and its pages follow each other."""
+
+    pages: ClassVar[list[bytes]] = []
+    requests: ClassVar[Counter[str]] = Counter()
+    places: ClassVar[Counter[bytes]] = Counter()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._data = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        while b"\r\n\r\n" in self._data:
+            head, _, self._data = self._data.partition(b"\r\n\r\n")
+            if head.startswith(b"GET /count"):
+                self._send(json.dumps(self.requests).encode(), b"application/json")
+                continue
+            agent = re.search(rb"user-agent: ([^/\r]*)", head, re.IGNORECASE)
+            name = agent[1].decode().lower() if agent else ""
+            self.requests[name] += 1
+            target = name.encode() + head.split(b" ", 2)[1]
+            self.places[target] += 1
+            self._send(self.pages[self.places[target] % len(self.pages)], b"text/plain; version=0.0.4")
+
+    def _send(self, body: bytes, kind: bytes) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
+        self._transport.write(head + body)
+
+
+async def _serve() -> None:
+    server = await asyncio.get_running_loop().create_server(_Protocol, "127.0.0.1", 0, backlog=2048)
+    port = server.sockets[0].getsockname()[1]
+    print(f"http://127.0.0.1:{port}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    _Protocol.pages += [path.read_bytes() for path in sorted(Path(sys.argv[1]).iterdir())]
+    asyncio.run(_serve())

@@ -1,0 +1,106 @@
+"""The part `scrape`: the three programs scrape the same targets at the same time."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from metricat_tools.bench.hub import machine, pages
+from metricat_tools.bench.hub.programs import Server, announced, hub, prometheus, victoria_metrics
+from metricat_tools.bench.hub.report import Figure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SERIES = 691
+_AGENTS = {"hub": "metricat-hub", "Prometheus": "prometheus", "VictoriaMetrics": "vm_promscrape"}
+
+
+@dataclass
+class _Use:
+    """What a program used per scraped sample, and what it missed."""
+
+    cpu: float
+    missed: int
+    resident: float
+    proportional: float
+
+
+def measure(folder: Path, targets: int, interval: int, seconds: int) -> list[Figure]:
+    """Return the figures for so many targets with this interval in seconds."""
+    pages.write(folder / "pages", pages.parse(pages.read(), SERIES), 60)
+    with ExitStack() as stack:
+        command = [sys.executable, "-m", pages.__name__, str(folder / "pages")]
+        (folder / "server").mkdir()
+        source = stack.enter_context(announced("server", command, folder / "server"))
+        config = _config(source.url.removeprefix("http://"), targets, interval)
+        servers = [
+            stack.enter_context(hub(folder / "hub", config)),
+            stack.enter_context(prometheus(folder / "prometheus", config)),
+            stack.enter_context(victoria_metrics(folder / "victoria-metrics", config)),
+        ]
+        time.sleep(2.5 * interval)
+        used = _measured(source, servers, targets, interval, seconds)
+    title = f"{targets:,} targets x {SERIES} series, every {interval} s"
+    own, other = used["hub"], used["Prometheus"]
+
+    def row(name: str, text: dict[str, str], goal: str, *, met: bool) -> Figure:
+        return Figure(f"{title}: {name}", text["hub"], text["Prometheus"], text["VictoriaMetrics"], goal, met)
+
+    cpu = {name: f"{one.cpu * 1e6:.2f} µs" for name, one in used.items()}
+    cpu["hub"] += f" ({own.cpu / other.cpu:.2f} x Prometheus)"
+    memory = {name: f"{one.resident:.0f} MiB ({one.proportional:.0f})" for name, one in used.items()}
+    memory["hub"] += f", {own.resident / other.resident:.2f} x Prometheus"
+    missed = {name: str(one.missed) for name, one in used.items()}
+    return [
+        row("CPU per sample", cpu, "1.0 x Prometheus", met=own.cpu <= other.cpu),
+        row("RSS (PSS)", memory, "1.5 x Prometheus", met=own.resident <= 1.5 * other.resident),
+        row(f"missed scrapes in {seconds} s", missed, "0", met=own.missed == 0),
+    ]
+
+
+def _config(host: str, targets: int, interval: int) -> dict[str, Any]:
+    groups = [
+        {
+            "targets": [host],
+            "labels": {
+                "node": f"node-{at}",
+                "instance": f"10.0.{at // 250}.{at % 250}:9100",
+                "namespace": "local",
+                "service": "metricat",
+                "pool": "default",
+                "__param_i": str(at),
+            },
+        }
+        for at in range(targets)
+    ]
+    jobs = [{"job_name": "metricat", "static_configs": groups}]
+    return {"global": {"scrape_interval": f"{interval}s", "scrape_timeout": f"{interval}s"}, "scrape_configs": jobs}
+
+
+def _measured(source: Server, servers: list[Server], targets: int, interval: int, seconds: int) -> dict[str, _Use]:
+    first = _requests(source)
+    cpu = {one.name: machine.cpu_seconds(one.pid) for one in servers}
+    begin = time.monotonic()
+    time.sleep(seconds)
+    last = _requests(source)
+    took = time.monotonic() - begin
+    found = {}
+    for one in servers:
+        agent = _AGENTS[one.name]
+        scrapes = last.get(agent, 0) - first.get(agent, 0)
+        spent = machine.cpu_seconds(one.pid) - cpu[one.name]
+        # Each target has a scrape in each whole interval, wherever the interval begins.
+        missed = max(0, targets * int(took // interval) - scrapes)
+        found[one.name] = _Use(spent / max(1, scrapes * SERIES), missed, *machine.memory(one.pid))
+    return found
+
+
+def _requests(source: Server) -> dict[str, int]:
+    with urllib.request.urlopen(f"{source.url}/count") as response:
+        return dict(json.load(response))
