@@ -36,6 +36,8 @@ class Principal:
     """The user: the user itself, or the owner of an API key; empty: none."""
     session: str = ""
     """The ID of the user's session; empty: the client has none."""
+    namespaces: frozenset[str] | None = None
+    """The client may read only series with the label `namespace` of these; None: all series."""
 
     @property
     def identity(self) -> str:

@@ -28,13 +28,18 @@ _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 async def authorize(connection: HTTPConnection, scope: Scope) -> Principal:
-    """Return the client of a request or a WebSocket; raise `Problem` 401 or 403."""
+    """Return the client of a request or a WebSocket, also as `connection.state.principal`; raise `Problem` 401 or 403.
+
+    From then on, `services` returns what this client may use.
+    """
     try:
-        return await services(connection).access.authorize(credentials_of(connection), scope)
+        principal = await services(connection).access.authorize(credentials_of(connection), scope)
     except AuthenticationError as error:
         raise Problem(401, str(error), _CHALLENGE) from None
     except PermissionDeniedError as error:
         raise Problem(403, str(error)) from None
+    connection.state.principal = principal
+    return principal
 
 
 def require(scope: Scope, group: Group = "api") -> Callable[[Endpoint], Endpoint]:
@@ -46,7 +51,7 @@ def require(scope: Scope, group: Group = "api") -> Callable[[Endpoint], Endpoint
     def decorate(endpoint: Endpoint) -> Endpoint:
         @functools.wraps(endpoint)
         async def authorized(request: Request) -> Response:
-            principal = request.state.principal = await authorize(request, scope)
+            principal = await authorize(request, scope)
             if limits := services(request).rate_limits:
                 await limits.admit(request, principal, group)
             return await endpoint(request)

@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from metricat_hub.model.errors import (
+    AccessUnavailableError,
     HubError,
     InvalidParameterError,
     InvalidQueryError,
@@ -30,6 +31,7 @@ _STATUS: tuple[tuple[type[HubError], int], ...] = (
     (LimitError, 422),
     (UnsupportedQueryError, 422),
     (StoreUnavailableError, 503),
+    (AccessUnavailableError, 503),
 )
 
 

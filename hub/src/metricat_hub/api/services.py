@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from metricat_hub.api.query_threads import QueryThreads
 from metricat_hub.promql.limits import Limits
 from metricat_hub.use_cases.queries import Queries
+from metricat_hub.use_cases.restriction import RestrictedEngine, RestrictedReader, namespace_matchers
 from metricat_hub.use_cases.targets import Targets
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from metricat_hub.access.authenticators import Access
+    from metricat_hub.access.principal import Principal
     from metricat_hub.api.rate_limits import RateLimits
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.ports import Store
@@ -53,8 +55,21 @@ class Services:
         """The evaluation of queries."""
         return self.engine or Queries(self.store, self.limits)
 
+    def seen_by(self, principal: Principal) -> Services:
+        """Return the services as a client may use them: with the series of its namespaces only, and without targets."""
+        if principal.namespaces is None:
+            return self
+        matchers = namespace_matchers(principal.namespaces)
+        return replace(
+            self,
+            store=cast("Store", RestrictedReader(self.store, matchers)),  # a reader: endpoints do not write
+            engine=RestrictedEngine(self.queries, matchers),
+            targets=Targets,
+        )
+
 
 def services(connection: HTTPConnection) -> Services:
-    """Return the services of the application that received a request or a WebSocket."""
+    """Return the services of the application as the client of a request or a WebSocket may use them."""
     found: Services = connection.app.state.services
-    return found
+    principal: Principal | None = getattr(connection.state, "principal", None)
+    return found.seen_by(principal) if principal else found

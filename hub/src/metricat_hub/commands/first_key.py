@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 def first_key(hub: Hub) -> list[str]:
     """Create the first key if no key exists; return the lines to print about it.
 
+    Users of Kubernetes need no key, and each replica would have its own.
+
     Raises:
         CommandError: the file of the key cannot be written. No key exists then.
     """
     path = hub.settings.first_key_file
-    if hub.keys.all():
+    if hub.settings.kubernetes or hub.keys.all():
         return []
     if not path:
         key = hub.first_key()

@@ -29,6 +29,12 @@ WEB = (
         "accept requests without an API key from this machine; they may read and write",
         switch=True,
     ),
+    Option(
+        "access.kubernetes",
+        "false",
+        "accept Bearer tokens of Kubernetes; each user reads the namespaces whose MonitoringTargets the user may get",
+        switch=True,
+    ),
     Option("access.first-key-file", "", "write the first API key into this file instead of printing it", "FILE"),
 )
 COLLECT = (

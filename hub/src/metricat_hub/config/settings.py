@@ -63,6 +63,8 @@ class Settings:
     insecure: bool
     anonymous_loopback: bool
     first_key_file: str
+    kubernetes: bool
+    """Whether to accept Bearer tokens of Kubernetes."""
     interval: int
     agent_config: str
     store_url: StoreUrl
@@ -94,6 +96,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         insecure=raw.is_on("insecure"),
         anonymous_loopback=raw.is_on("access.anonymous-loopback"),
         first_key_file=raw.get("access.first-key-file").text,
+        kubernetes=raw.is_on("access.kubernetes"),
         interval=_interval(raw),
         agent_config=raw.get("agent.config.file").text,
         store_url=_store_url(raw),

@@ -9,6 +9,10 @@ class StoreUnavailableError(HubError):
     """The store cannot accept samples or return them now, for example because the disk is full. Retry later."""
 
 
+class AccessUnavailableError(HubError):
+    """The service that decides about access does not respond. No access is given. Retry later."""
+
+
 class StoreLockedError(HubError):
     """Another process has the data directory open. The message has its process ID."""
 

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from metricat_hub.model.labels import NAME
+from metricat_hub.model.ports import Matcher
 from metricat_hub.promql.query_engine import LOOKBACK
 from metricat_hub.promql.restriction import with_matchers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
-    from metricat_hub.model.ports import Hints, Matcher, Reader, Selection
+    from metricat_hub.model.ports import Hints, Reader, Selection
     from metricat_hub.promql.engine import Result
     from metricat_hub.promql.query_engine import QueryEngine, Stop
 
+_NAMESPACE = "namespace"
+_NAMESPACE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
+_NOTHING = (Matcher(_NAMESPACE, "=", ""), Matcher(_NAMESPACE, "!=", ""))
 _MOST = 2**53
 """Bound of times in milliseconds: all times."""
+
+
+def namespace_matchers(namespaces: Iterable[str]) -> tuple[Matcher, ...]:
+    """Return matchers of the series of these namespaces; without namespaces they match no series."""
+    names = sorted(one for one in namespaces if _NAMESPACE_NAME.fullmatch(one))
+    return (Matcher(_NAMESPACE, "=~", "|".join(names)),) if names else _NOTHING
 
 
 class RestrictedEngine:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from metricat_hub.access.authenticators import Access, ApiKeys, LocalAnonymous, WebConfigUsers
+from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:
     from metricat_agent.web.access.authentication import Authenticator as WebConfig
@@ -14,10 +16,30 @@ if TYPE_CHECKING:
 
 
 def access(settings: Settings, keys: KeyStore, web_config: WebConfig | None) -> Access:
-    """Return who may send requests."""
+    """Return who may send requests.
+
+    Raises:
+        HubError: the setting access.kubernetes is on outside of a cluster.
+    """
     chain: list[Authenticator] = [ApiKeys(keys)]
     if web_config:
         chain.append(WebConfigUsers(web_config.user))
+    if settings.kubernetes:
+        chain.append(_kubernetes())
     if settings.anonymous_loopback:
         chain.append(LocalAnonymous())
     return Access(chain)
+
+
+def _kubernetes() -> Authenticator:
+    from metricat_hub.access.kubernetes.api_server import ApiServer  # noqa: PLC0415 -- imports ssl
+    from metricat_hub.access.kubernetes.reviews import Reviews  # noqa: PLC0415 -- as above
+    from metricat_hub.access.kubernetes.tokens import KubernetesTokens  # noqa: PLC0415 -- as above
+
+    api = ApiServer.in_cluster(os.environ)
+    if api is None:
+        raise HubError(
+            "--access.kubernetes: this process has no ServiceAccount. Run the hub in a pod, "
+            "with automountServiceAccountToken: true, or remove the setting."
+        )
+    return KubernetesTokens(Reviews(api))
