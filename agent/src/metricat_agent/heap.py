@@ -15,7 +15,7 @@ from itertools import count
 
 _EVERY = 100
 _GARBAGE = 20_000
-"""Number of new objects that triggers a garbage collection. A hundred scrapes leave fewer behind."""
+"""Number of new objects that triggers a garbage collection. A hundred scrapes leave fewer objects behind."""
 _ARENA_MAX = -8
 """M_ARENA_MAX of ``<malloc.h>``."""
 

@@ -19,7 +19,7 @@ class Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and the message.
 
-        argparse writes "argument --since: " before a message. One about a wrong value needs no such prefix.
+        argparse writes "argument --since: " before a message. A message about a wrong value needs no such prefix.
         """
         text = re.sub(r"^argument \S+: (?=invalid )", "", message)
         self.exit(2, f"{PROGRAM}: {text}\nRun '{self.prog} --help' for usage.\n")
@@ -63,7 +63,7 @@ def build_parser(only: Iterable[str] = ()) -> ArgumentParser:
 
 
 def _refuse(unknown: Sequence[str], parser: ArgumentParser) -> NoReturn:
-    """Exit with status 2; the message has the nearest option, and no value of an option, which may be a secret."""
+    """Exit with status 2. The message names the nearest option, and leaves out values, which may be secrets."""
     from difflib import get_close_matches  # noqa: PLC0415 -- needed only after a typing error
 
     given = unknown[0].partition("=")[0]

@@ -13,7 +13,7 @@ _REPEATED = {
 """Entries about failures of kopf that other entries report, by the package of the logger.
 
 kopf logs every failed attempt of a request; the first one suffices. When a task of kopf fails, kopf logs its traceback,
-asyncio reports the tasks that failed with it, and the supervisor of kopf logs the error once.
+and asyncio reports the tasks that failed with it. The supervisor of kopf logs the error once.
 """
 
 

@@ -66,7 +66,10 @@ def rules(target: str, part: int = 0) -> str:
 
 
 def extra_rules(target: str) -> str:
-    """Return the name of the PrometheusRule with the user's groups. Separate: an invalid group breaks only it."""
+    """Return the name of the PrometheusRule with the user's groups.
+
+    It is separate, so an invalid group affects no shipped rule.
+    """
     return f"extra-{child(target)}"  # with a suffix, it would be the child name of the target `<target>-extra`
 
 

@@ -1,8 +1,8 @@
 """Values that are unusual for the hour: the last hour compared with the same hour of earlier days, in PromQL only.
 
-A value is unusual if it differs both from the seven days before, most of which are working days, and from the same day
-a week before. So a Saturday is compared with the Saturday before, and the Monday after a bad Monday with the days
-between.
+A value is unusual if it differs both from the seven days before and from the same day a week before. Most of the seven
+days are working days. So a Saturday is compared with the Saturday before, and the Monday after a bad Monday with the
+days between.
 
 The usual value is the median of those days, which one bad day does not change. The spread is their median absolute
 deviation, scaled to a standard deviation of normally distributed days (Rousseeuw and Croux 1993). The spread has a

@@ -18,7 +18,7 @@ _SECONDS = {
 _SPEC_UNITS = ("h", "m", "s", "ms")
 
 SPEC_PATTERN = "^" + "".join(f"([0-9]{{1,6}}{unit})?" for unit in _SPEC_UNITS) + "$"
-"""Six digits are eleven days in seconds, and more would be too long for the API server's own durations."""
+"""At most six digits: in seconds, that is eleven days. More digits could exceed the API server's own durations."""
 
 PROMETHEUS_PATTERN = f"(?:[0-9]+(?:{'|'.join(reversed(_SECONDS))}))+"
 """Finds durations of Prometheus in a longer text. `prometheus_seconds` checks the order of their units."""

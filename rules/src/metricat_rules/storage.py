@@ -16,14 +16,14 @@ _FORECAST = (
     " At the growth rate of the last 6 hours, the remainder lasts until "
     "{{ . | first | value | humanizeTimestamp }}.{{ end }}"
 )
-"""Empty if that is more than 30 days away."""
+"""When the filesystem will be full at the current growth rate; empty if that is more than 30 days away."""
 _FULL_6H = "metricat:node_filesystem_full_6h:hours{<selector>} <= <threshold>"
 _FULL_1D = "metricat:node_filesystem_full_1d:hours{<selector>} <= <threshold>"
 _MARGIN = "metricat:node_eviction_margin:percent{<selector>}"
 _EVICTION = " and ".join(
     f"clamp_min({_MARGIN}, 0) / (-3600 * deriv({_MARGIN}[{window}]) > 0) <= <threshold>" for window in ("1h", "15m")
 )
-"""Both rates: a pull of an image is a step, which the rate of 1 hour still shows when the growth is over."""
+"""Requires both growth rates: after an image pull, the rate of 1 hour stays high although the growth has ended."""
 _CLEANED = "metricat:node_image_filesystem_usage:percent{<selector>} < 85"
 """The filesystem of the images, below the usage at which the kubelet removes images."""
 

@@ -1,9 +1,9 @@
 """The collectors: one file for one part of the host.
 
 Each collector declares its families, reads and parses. ``read`` only reads files. ``parse`` is pure: the same text
-gives the same metrics on any machine. Only `portable` imports other collectors. None depends on scrapes or HTTP.
-It catches only exceptions that it can handle: the registry isolates collectors. Collectors return the kernel's counts
-in base units (seconds, bytes). Rates and percentages belong in PromQL.
+gives the same metrics on any machine. Only `portable` imports other collectors. No collector depends on scrapes or
+HTTP. A collector catches only exceptions that it can handle: the registry isolates collectors. Collectors return the
+kernel's counts in base units (seconds, bytes). Rates and percentages belong in PromQL.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 T = TypeVar("T")
 POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
-"""Devices of pods and of NodeLocal DNSCache, as network plugins name them. Series of pods' devices come and go."""
+"""Devices of pods and of NodeLocal DNSCache, as network plugins name them.
+
+Their series appear and disappear with the pods.
+"""
 
 
 def pattern(text: str) -> re.Pattern[str]:
@@ -114,7 +117,7 @@ class Collector(ABC):
 
     def option(self, option: CollectorOption[T]) -> T:
         """Return the value of one of this collector's options."""
-        return cast("T", self.settings[option.name])  # `option.parse` made it
+        return cast("T", self.settings[option.name])  # `option.parse` returned it
 
     def background_seconds(self) -> float:
         """Return the CPU time that the collector's work between scrapes used so far, in seconds."""

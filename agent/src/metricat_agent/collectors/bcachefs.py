@@ -127,7 +127,7 @@ def keyed_lines(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 class _Samples:
-    """Samples by family, from files of which each part is parsed for itself."""
+    """Samples by family. Each part of a file is parsed separately."""
 
     def __init__(self, skips: Skips) -> None:
         self._skips = skips
@@ -139,14 +139,14 @@ class _Samples:
             self.columns.setdefault(family, []).append((labels, size))
 
     def keyed(self, files: Mapping[str, str], file: str, place: str) -> list[tuple[str, str, str]]:
-        """Return the keyed lines of a file, none without the file. Count a file without any."""
+        """Return the keyed lines of a file, none without the file. Count a file that has no keyed line."""
         found = list(keyed_lines(files.get(file, "")))
         if file in files and not found:
             self._skips.add("unparsable", f"{place}/{file}")
         return found
 
     def rows(self, files: Mapping[str, str], file: str, place: str, width: int) -> list[list[str]]:
-        """Return the rows of a file with a table, none without the file. Count a file without any row."""
+        """Return the rows of a file with a table, none without the file. Count a file that has no row."""
 
         def parse_table(text: str) -> list[list[str]]:
             rows = list(table_rows(text, width))

@@ -39,7 +39,7 @@ def read(host: Host) -> Mapping[str, Mapping[str, str]]:
         if master in seen:
             try:
                 found[master] = links(host, master)
-            except OSError:  # the bond was removed during the read, or it is counted
+            except OSError:  # the bond was removed during the read; other errors are counted
                 continue
     return found
 

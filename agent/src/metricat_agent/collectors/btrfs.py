@@ -99,7 +99,8 @@ def _filesystem(host: Host, entry: str) -> BtrfsFilesystem:
     files = host.sys_attributes(place, _FILES)
     devices = {name: _device_size(host, place, name) for name in host.optional_sys_names(f"{place}/devices")}
     groups = {}
-    for group in host.optional_sys_names(f"{place}/allocation"):  # data and metadata, or mixed; system
+    # block groups: data and metadata (or both as mixed), and system
+    for group in host.optional_sys_names(f"{place}/allocation"):
         if group.startswith("global_rsv_"):
             continue
         modes = [name for name in host.optional_sys_names(f"{place}/allocation/{group}") if not _NO_MODES.match(name)]

@@ -56,8 +56,8 @@ def parse(text: str) -> Ticks:
 def monotonic(before: Ticks, now: Ticks) -> Ticks:
     """Keep the old value of counters that decreased, unless the CPU restarted its counters.
 
-    Prometheus takes every decrease for a restart from zero and adds the whole counter to its rate. Of a CPU that is not
-    `restarted`, no counter decreases. Of a CPU that is, only decreases of less than 3 seconds are ignored.
+    Prometheus treats every decrease as a restart from zero and adds the whole counter to its rate. For a CPU that is
+    not `restarted`, every decrease is ignored. For a restarted CPU, only decreases of less than 3 seconds are.
     """
     found = dict(now)
     for number, values in now.items():
@@ -121,7 +121,7 @@ class Cpu(Collector):
     options = (INFO, FLAGS, BUGS)
 
     def setup(self) -> None:
-        """Start without counters of an earlier scrape."""
+        """Create the state: no counters of an earlier scrape."""
         self._last: Ticks = {}
         self._system = cpusys.Reader(self.host)
 

@@ -47,7 +47,7 @@ properties of its CPUs."""
 _MEGAHERTZ = ("cpu MHz", "CPU MHz", "cpu MHz dynamic", "clock", "cpu MHz static")
 _FLAGS = {"flag": ("flags", "Features", "features"), "bug": ("bugs",)}
 _LISTED = re.compile(r"processor (\d+)")
-"""The name of a line of s390, whose value is such as ``version = FF,  identification = 0133E8,  machine = 2964``."""
+"""The line of s390 about a CPU, for example ``version = FF,  identification = 0133E8,  machine = 2964``."""
 INFO = gauge("node_cpu_info", "1, labeled with the properties of a CPU.", *_KEYS)
 FLAG = gauge(
     "node_cpu_flag_info",
@@ -136,7 +136,7 @@ def _first(cpu: Mapping[str, str], names: Iterable[str]) -> str:
 
 
 def _hertz(labels: tuple[str, ...], cpu: Mapping[str, str]) -> Iterator[Sample]:
-    """Yield the frequency if it is a number. POWER writes its unit after it."""
+    """Yield the frequency if it is a number. POWER appends the unit to the number."""
     for name in _MEGAHERTZ:
         text = cpu.get(name, "").removesuffix("MHz").strip(BLANKS)
         if re.fullmatch(r"\d+(\.\d+)?", text):

@@ -137,7 +137,7 @@ class Hardware:
 
 _UDEV_LINE = re.compile(r"^[A-Z]:", re.MULTILINE)
 _WIDTHS = (4, 11, 15, len(COLUMNS))
-"""Numbers of a line: of partitions before 2.6.25, of disks before 4.18, before 5.5, and since then."""
+"""How many numbers a line has: partitions before Linux 2.6.25, disks before 4.18, before 5.5, and since 5.5."""
 _SHOWN = 40
 
 

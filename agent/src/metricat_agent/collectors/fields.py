@@ -36,7 +36,9 @@ class FieldList:
         self._selected: list[tuple[int, Family]] = []
 
     def parse(self, text: str, skips: Skips = UNCOUNTED, file: str = "") -> Metrics:
-        """Return the values of the selected fields. Count lines that cannot be parsed as parts of ``file``.
+        """Return the values of the selected fields.
+
+        Each line that cannot be parsed counts as a skipped part of ``file``.
 
         Raise ValueError if no line can be parsed.
         """

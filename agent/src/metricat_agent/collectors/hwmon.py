@@ -122,7 +122,10 @@ def place_of(host: Host, directory: str) -> str:
 
 
 def keys(chips: Sequence[Chip]) -> list[str]:
-    """Return a unique key for each chip: its place. Chips with the same place also have their name or entry in it."""
+    """Return a unique key for each chip: its place.
+
+    The keys of chips with the same place also contain the name or entry.
+    """
     places = Counter([chip.place for chip in chips])
     names = Counter([(chip.place, chip.name) for chip in chips])
     found: dict[str, None] = {}

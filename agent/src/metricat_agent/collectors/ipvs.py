@@ -56,7 +56,10 @@ def endpoint(text: str) -> tuple[str, str]:
 
 
 def backends(text: str, skips: Skips = UNCOUNTED) -> Iterator[tuple[Mapping[str, str], tuple[int, ...]]]:
-    """Yield labels, weight, active and inactive connections of each server. Servers follow their service."""
+    """Yield labels, weight, active and inactive connections of each server.
+
+    In the table, servers follow their service.
+    """
     service: dict[str, str] = {}
     for line in lines_of(text):
         words = words_of(line)

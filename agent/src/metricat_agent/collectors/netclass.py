@@ -125,7 +125,7 @@ def read(host: Host, devices: Iterable[str], last: Attributes | None = None) -> 
     found = {}
     for device in devices:
         place = f"class/net/{device}"
-        with suppress(OSError):  # the device was just removed, or is counted
+        with suppress(OSError):  # the device was just removed; other errors are counted
             files = _FILES if last is None or device not in last else _useful_files(last[device])
             known = host.sys_attributes(place, files)
             if last is not None and (useful := _useful_files(known)) != files:

@@ -1,6 +1,7 @@
 """Traffic of the host's network devices, from ``/proc/1/net/dev`` (``man 5 proc_pid_net``).
 
-The table is read through process 1: ``/proc/net`` shows the reader's own network namespace, in a pod the pod's.
+The table is read through process 1: ``/proc/net`` shows the reader's own network namespace, which in a pod is the
+pod's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parsing of one part of what a collector reads, so that a part that cannot be parsed does not cost the others."""
+"""Parsing of single parts of the host: a part that cannot be parsed is counted, and the others keep their metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Uncounted(Skips):
 
 
 UNCOUNTED = _Uncounted()
-"""For callers of a parser that do not count what it leaves out."""
+"""For callers of a parser that do not count skipped parts."""
 
 
 def whole(text: str) -> int:

@@ -111,7 +111,7 @@ TARGET = CollectorOption(
     parse=_parse_lines,
 )
 CONFIG = CollectorOption(
-    *("config", "", "YAML file with a list of such endpoints, below the key targets", "FILE"),
+    *("config", "", "YAML file with endpoints to probe, as a list below the key targets", "FILE"),
     file=True,
     parse=_parse_document,
 )
@@ -129,7 +129,7 @@ class Probe(Collector):
     options = (TARGET, CONFIG)
 
     def setup(self) -> None:
-        """Start no probe yet: the first scrape does."""
+        """Start no probe: the first scrape starts the probes."""
         self._runner: Runner | None = None
         self._ended_seconds = 0.0
         self._targets = (*self.option(CONFIG), *self.option(TARGET))

@@ -1,7 +1,7 @@
 """Energy used by CPUs and memory, from ``/sys/class/powercap`` (kernel: power/powercap/powercap.rst).
 
-Since Linux 5.10 only root may read it, because energy measurements can reveal secrets. Without the right to read,
-the collector returns nothing and does not fail.
+Since Linux 5.10 only root may read it, because energy measurements can reveal secrets. Without the permission to read
+it, the collector returns nothing and does not fail.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CONSUMERS = {
     "dram": "the memory attached to CPU packages",
     "psys": "the whole platform",
 }
-"""By the name of a zone: what consumes its energy."""
+"""The consumers of energy, by the name of their zone."""
 ZONES = counter("node_rapl_joules_total", f"Energy used by a zone, {_UNIT}", "index", "path", "rapl_zone")
 ZONE_LABEL = switch("enable-zone-label", "use one family for all zones, with the label rapl_zone")
 _PLACE = "class/powercap"

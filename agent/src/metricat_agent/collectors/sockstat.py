@@ -35,7 +35,7 @@ _TEXTS = {
     "FRAG6_memory": "Memory used by fragments of IPv6 packets that wait for reassembly, in bytes.",
 }
 FAMILIES: dict[str, Family] = {field: gauge(f"node_sockstat_{field}", text) for field, text in _TEXTS.items()}
-"""By protocol and field."""
+"""The declared families by protocol and field."""
 USED = gauge("node_sockstat_sockets_used", "Sockets of all types in use, including Unix sockets.")
 MEMORY = {
     protocol: gauge(

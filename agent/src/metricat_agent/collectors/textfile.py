@@ -84,8 +84,8 @@ def parse(files: Iterable[File]) -> Metrics:
 def merge(files: Iterable[File]) -> tuple[Metrics, dict[str, str]]:
     """Return the metrics of all files, and the errors by path.
 
-    A family may be spread over several files, unless two of them have different types or help texts. A file loses a
-    family that has a series of an earlier file, or needs a name of an earlier family.
+    A family may be spread over several files, unless two of them have different types or help texts. A family is left
+    out if an earlier file has one of its series, or if an earlier family has one of its names.
     """
     errors: dict[str, str] = {}
     parsed: list[tuple[str, Exposition]] = []

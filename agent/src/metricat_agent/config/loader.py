@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Option", "Program", "RawSettings", "SettingError", "Value", "add_flags", "load", "new_parser"]
 
 _OF_SERVICE = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
-"""How the variables continue that a kubelet sets for a Service in the same namespace, after the Service's name."""
+"""Suffixes of the variables that a kubelet sets for a Service in the same namespace, after the Service's name."""
 _VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Program:
     groups: Sequence[tuple[str, Sequence[Option]]]
     """The settings by group, each with its title; the first group has none."""
     prefix: str = "METRICAT_"
-    """How the names of its environment variables begin."""
+    """The prefix of its environment variables."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Further environment variables, with the setting that each one gives. The variable with the prefix wins."""
     sections: Sequence[str] = ()
@@ -325,7 +325,7 @@ def _file_value(name: str, where: str, node: Node, option: Option, environment: 
 
 
 def _expanded(text: str, where: str, environment: Mapping[str, str]) -> str:
-    """Replace ``${NAME}`` with the variable, and ``$${NAME}`` with ``${NAME}``; errors show the text before that."""
+    """Replace ``${NAME}`` with the variable, and ``$${NAME}`` with ``${NAME}``; errors show the original text."""
 
     def replacement(found: re.Match[str]) -> str:
         if found[1]:

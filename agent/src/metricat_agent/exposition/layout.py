@@ -31,7 +31,7 @@ class Layout:
     series: int
     """Number of series in the template."""
     names: frozenset[str]
-    """Names that other families of the page must not have."""
+    """Names that the other families of the page must not use."""
     duplicates: Mapping[str, int]
     """Number of series, by family, that are not in the template: the page has the series or its name already."""
 

@@ -35,7 +35,7 @@ PART = ""
 """The key under which a series stores its part of a histogram or summary; not a label."""
 DEFAULT_HELP = "Read from a file."
 Series = tuple[tuple[str, str], ...]
-"""Labels and their values, sorted by label. Without empty values: an empty label is like a missing one."""
+"""Labels and their values, sorted by label. Values are not empty: an empty label equals a missing label."""
 Found = dict[str, dict[Series, float]]
 
 

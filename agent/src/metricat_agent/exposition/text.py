@@ -15,7 +15,7 @@ def utf8(text: str) -> str:
         return text
     try:
         data = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # surrogates that no byte became
+    except UnicodeEncodeError:  # surrogates that do not represent a byte
         data = text.encode("utf-8", "backslashreplace")
     return data.decode("utf-8", "backslashreplace").replace("\0", r"\x00")
 

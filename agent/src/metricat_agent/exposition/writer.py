@@ -28,7 +28,7 @@ NO_NAMES: frozenset[str] = frozenset()
 
 
 class _Known(NamedTuple):
-    """What a layout was made from, and the layout."""
+    """A layout, and the shape and names from which it was made."""
 
     shape: Shape
     taken: frozenset[str]
@@ -40,7 +40,7 @@ class Writer:
     """Writes the metrics of one source repeatedly: everything but the numbers is written only when it changes.
 
     A source mostly has the same families with the same labels at every scrape. The text around the numbers is written
-    and escaped once, as a template for all numbers. The search for duplicates is part of that.
+    and escaped once, as a template for all numbers. The same step finds duplicates.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Blanks, words and digits as the kernel and most file formats mean them: ASCII only.
 
-Python's str.split(), strip(), splitlines() and isdigit() also accept U+0085, U+2028, U+00A0, U+001C and others, which
-are part of names of devices, filesystems and programs.
+Python's str.split(), strip(), splitlines() and isdigit() also accept U+0085, U+2028, U+00A0, U+001C and others. Names
+of devices, filesystems and programs can contain these characters.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 BLANKS = " \t\n\r\v\f"
 """For str.strip()."""
 _CODEC = "utf-8", "surrogatepass"
-"""Keeps every text, also the surrogates in place of bytes that are not UTF-8."""
+"""This codec keeps every text, including the surrogates in place of bytes that are not UTF-8."""
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text. The method of bytes knows no other blanks, and is faster than an expression."""
+    """Return the words of a text.
+
+    `bytes.split` splits at ASCII blanks only, and is faster than a regular expression.
+    """
     return [word.decode(*_CODEC) for word in text.encode(*_CODEC).split()]
 
 

@@ -46,7 +46,8 @@ def _read_all(descriptor: int, expected: int = _CHUNK, longest_line: int = 0) ->
     """Read from the beginning to the end; the kernel returns long tables in pieces.
 
     ``expected`` is the size of the last read, in bytes. Buffers much larger than each of many files fragment the heap.
-    A piece of a table has as many lines as fit in a page. So a piece with room for ``longest_line`` bytes is the last.
+    A piece of a table has as many lines as fit in a page. So a piece that leaves room for ``longest_line`` bytes is the
+    last.
     """
     data = chunk = os.pread(descriptor, expected + _PAGE, 0)
     if longest_line and len(data) < _PAGE - longest_line:
@@ -109,7 +110,7 @@ class _CachedText:
     def read(self, longest_line: int = 0) -> str:
         """Read the file; return the same object as the last time if the content is equal and was kept."""
         data = _read_all(self.descriptor, len(self._data), longest_line)
-        self._stored = self._stored or not data  # an empty file may be a stored one
+        self._stored = self._stored or not data  # an empty file may be on a disk
         if data == self._data:
             return self._text
         text = _decoded(data)

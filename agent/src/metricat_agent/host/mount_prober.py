@@ -35,7 +35,7 @@ class MountAnswer:
 
 
 class HungError(OSError):
-    """A mount that does not respond, or that was not probed because others do not."""
+    """A mount does not respond, or was not probed because other mounts do not respond."""
 
 
 class ProbeProcess:

@@ -53,7 +53,7 @@ class StaleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TopProcess:
-    """A process that is or was among the first by CPU or memory: its last stat, its share of a CPU, its pod."""
+    """A process that recently was a top user of CPU or memory: its last stat, its share of a CPU, its pod."""
 
     stat: ProcessStat
     cpu_ratio: float

@@ -42,7 +42,7 @@ class Connection(io.RawIOBase):
         self._deadline = deadline
 
     def readable(self) -> bool:
-        """Return that the connection can be read."""
+        """Return True: the connection can be read."""
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:

@@ -10,7 +10,7 @@ REASONS = {
     "timeout": "The probe does not end within its timeout.",
     "tls": "The TLS handshake fails, for example because the certificate is not valid.",
     "protocol": "The response is not valid, or the connection ends early.",
-    "status": "The status code of HTTP, or the response code of DNS, is not a valid one.",
+    "status": "The status code of HTTP or the response code of DNS is not a valid code.",
     "body": "The body does not match the pattern.",
     "permission": "The agent may not open the socket or read a file that the probe needs.",
     "internal": "The probe itself failed; the log has the error.",
@@ -31,7 +31,7 @@ class Result:
     """What one probe found. A field that the probe did not reach is None or empty."""
 
     duration: float = 0.0
-    """Seconds from the begin to the end."""
+    """Seconds from the start to the end."""
     reason: str = ""
     """Why the probe failed, a key of `REASONS`; empty after success."""
     message: str = ""

@@ -1,8 +1,8 @@
 """Threads that probe each target at its interval.
 
-A target is with one thread at a time. The threads share a heap of due times, so a target that hangs delays the others
-only if more targets hang than there are threads. The first probes are spread over some seconds, by the names of node
-and target, so that the agents of many nodes do not probe at the same time.
+Only one thread at a time probes a target. The threads share a heap of due times, so a target that hangs delays the
+others only if more targets hang than there are threads. The names of node and target spread the first probes over some
+seconds. So the agents of many nodes do not probe at the same time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _FIRST_SPREAD = 5.0
 
 @dataclass(slots=True)
 class Record:
-    """What the runner knows about a target."""
+    """The state of a target: its last result, its failures and its running probe."""
 
     target: Target
     result: Result | None = None
@@ -67,7 +67,7 @@ def probe(target: Target) -> Result:
 
 
 def _function(scheme: str) -> Callable[[Target, Deadline, Result], None]:
-    """Return the probe of a scheme. Import only what is used: http.client needs 2 MiB."""
+    """Return the probe of a scheme. Import only the module that is used: http.client needs 2 MiB."""
     if scheme in ("http", "https"):
         from metricat_agent.probes import http  # noqa: PLC0415 -- see above
 

@@ -108,7 +108,7 @@ def _unique(targets: Iterable[Target]) -> tuple[Target, ...]:
     found: dict[str, Target] = {}
     for target in targets:
         if target.name in found:
-            raise ValueError(f"two targets have the name {target.name}; give each a name of its own")
+            raise ValueError(f"two targets have the name {target.name}; give each a different name")
         found[target.name] = target
     return tuple(found.values())
 

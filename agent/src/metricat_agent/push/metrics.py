@@ -34,7 +34,7 @@ FAMILIES = (SCRAPES, SENT, DROPPED, FAILED, DISK_ERRORS, BYTES, SAMPLES, LAST_SU
 
 
 class PushState:
-    """What the sender has done so far."""
+    """The counts of the sender since the start."""
 
     def __init__(self) -> None:
         self.scrapes = 0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _FIRST_WAIT, _MOST_WAIT = 1.0, 30.0
-"""Seconds between retries: doubled from the first to the last, then halved at random at most."""
+"""Seconds between retries: doubled after each failure up to the maximum, then reduced at random by up to half."""
 _MOST_RETRY_AFTER = 300.0
 _MOST_SAMPLES, _MOST_BYTES = 10_000, 1 << 20
 """Bounds of one request while the buffer drains; bytes as in the buffer."""
@@ -128,7 +128,7 @@ class Pusher:
         """Remove records that are sent or rejected."""
         samples = sum([record.samples for record in records])
         if answer.status == 413 and len(records) > 1:
-            self._merges = False  # send the same one by one
+            self._merges = False  # send the same records one by one
             return
         if answer.is_final:
             written = min(answer.written or 0, samples)

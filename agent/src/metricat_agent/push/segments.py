@@ -198,7 +198,8 @@ class Segments:
         sent = int.from_bytes(head[len(_MARK) :], "little")
         end = entries[-1].at + entries[-1].size if entries else _FILE_HEAD
         self.damaged_bytes += segment.size - end
-        if sent == end or sent in {entry.at - _HEAD_SIZE for entry in entries}:  # otherwise send all again
+        # with an invalid position, all records are sent again
+        if sent == end or sent in {entry.at - _HEAD_SIZE for entry in entries}:
             segment.sent = sent
         entries = [entry for entry in entries if entry.at > segment.sent]
         segment.records = len(entries)

@@ -125,7 +125,7 @@ class _Record:
         return written
 
     def rewritten(self, metrics: Metrics, fmt: Format, taken: frozenset[str]) -> _Written:
-        """Return the same, while another scrape may run the collector and write its metrics."""
+        """Return the same text as `written`, while another scrape may run the collector and write its metrics."""
         return self._write(self._conflict_writer, metrics, fmt, taken)
 
     def _write(self, writer: Writer, metrics: Metrics, fmt: Format, taken: frozenset[str]) -> _Written:
@@ -134,7 +134,7 @@ class _Record:
         return _Written(metrics, fmt, taken, text.encode(), layout, dropped)
 
     def record(self, now: int, seconds: float, written: _Written | None, why: str | None) -> None:
-        """Record what the page has of the collector."""
+        """Record the collector's outcome, and the series that the page lacks."""
         layout = written.layout if written is not None else None
         if written is None or layout is None:
             self.state.record(now, seconds, 0, why)

@@ -21,7 +21,10 @@ class _Call(Generic[Result]):
 
 
 class SingleFlight(Generic[Result]):
-    """The first caller of a key makes the call; callers that come before it ends share its result. Nothing is kept."""
+    """The first caller of a key makes the call; callers that come before it ends share its result.
+
+    Results are not kept.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -58,7 +58,7 @@ class AdmissionControl:
         return self._queue.drain()
 
     def add(self, connection: Connection, thread: threading.Thread) -> None:
-        """Give the connection, which the thread serves, a slot."""
+        """Give a slot to the connection that the thread serves."""
         with self._lock:
             self._connections[connection] = thread
 
@@ -68,12 +68,12 @@ class AdmissionControl:
             self._connections.pop(connection, None)
 
     def free_a_slot(self) -> None:
-        """Break off the connection that has been waiting longest for a request, without a grace period."""
+        """Abort the connection that has been waiting longest for a request, without a grace period."""
         with self._lock:
             self._abort_slowest(0)
 
     def close_idle(self) -> list[threading.Thread]:
-        """Break off all idle connections; return the threads of all connections."""
+        """Abort all idle connections; return the threads of all connections."""
         with self._lock:
             for connection in self._connections:
                 if connection.is_idle:
@@ -85,7 +85,7 @@ class AdmissionControl:
             return len(self._connections) < self._limits.connections or self._abort_slowest(self._limits.grace)
 
     def _abort_slowest(self, grace: float) -> bool:
-        """Break off the connection that has been waiting longest for a request; return whether there was one.
+        """Abort the connection that has been waiting longest for a request; return whether there was one.
 
         An idle connection that has had a response may be aborted at once, any other after `grace` seconds.
         """

@@ -45,7 +45,7 @@ class ConnectionLimits:
 
 
 class Connection:
-    """One client's socket. One thread uses it; the server may break it off from another thread."""
+    """One client's socket. One thread uses it; the server may abort the connection from another thread."""
 
     def __init__(self, client: socket.socket, limits: ConnectionLimits) -> None:
         self._client = client

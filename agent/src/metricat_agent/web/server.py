@@ -157,7 +157,7 @@ class Server:
             self._refuse(client)
 
     def _refuse(self, client: socket.socket) -> None:
-        """Close the connection, without waiting for the client; before, send 503 unless the client must use TLS."""
+        """Send 503, unless the client must use TLS; close the connection without waiting for the client."""
         client.settimeout(0)
         if self._authenticator is None or not self._authenticator.tls_enabled:
             with suppress(OSError):
@@ -177,7 +177,7 @@ class Server:
                 if self._authenticator is not None and not connection.was_secured_by(
                     self._authenticator.current().context
                 ):
-                    break  # the rules of handshakes have changed since
+                    break  # the TLS rules have changed since the handshake
                 started = time.perf_counter()
                 response = self._safe_response(request, certified=connection.is_certified)
                 keep = request.keeps_alive and not self._stopping and not self._admission.has_waiting

@@ -58,7 +58,7 @@ class Toleration(Model):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        """Apply the rules above in Python."""
+        """Check the same rules as the CRD; raise ValueError for an invalid combination."""
         if self.key is None and self.operator != "Exists":
             raise ValueError(_KEYLESS)
         if self.value and self.operator == "Exists":

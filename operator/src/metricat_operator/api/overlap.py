@@ -18,7 +18,7 @@ from metricat_operator.api.selectors import Requirements, matches
 
 @dataclass(frozen=True)
 class Claim:
-    """The nodes that a target selects, and since when. `selects` is None if its selector is invalid."""
+    """A target's claim: the nodes that it selects, and its age. `selects` is None if its selector is invalid."""
 
     created: str
     namespace: str
@@ -31,7 +31,7 @@ class Claim:
 
 
 def claim(target: Mapping[str, Any]) -> Claim:
-    """Return what a target claims. Paused and rejected targets claim too, because their agents may still run."""
+    """Return the claim of a target. Paused and rejected targets claim too, because their agents may still run."""
     metadata = target["metadata"]
     written = (target.get("spec") or {}).get("nodeSelector") or {}
     try:

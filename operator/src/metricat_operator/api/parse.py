@@ -35,7 +35,7 @@ class Parsed:
     older: tuple[Claim, ...] = ()
     """The claims of older targets."""
     promql_warnings: tuple[str, ...] = ()
-    """Those of the warnings that are about expressions in spec.alerts.extraGroups."""
+    """The warnings about expressions in spec.alerts.extraGroups."""
     too_many_terms: bool = False
     """Whether the only error is that the claims of older targets need too many terms."""
 

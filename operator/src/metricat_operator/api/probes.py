@@ -131,7 +131,7 @@ class ProbeTarget(Model):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Check what the rules of the CRD check too."""
+        """Check the same rules as the CRD; raise ValueError for an invalid combination."""
         if self.name == RESERVED_NAME:
             raise ValueError(f"{RESERVED_NAME} is the target of kubernetesAPI")
         if (self.timeout_seconds or _TIMEOUT) > (self.interval_seconds or _INTERVAL):

@@ -80,7 +80,7 @@ class Relabeling(Model):
 
     @model_validator(mode="after")
     def _fits_its_action(self) -> Self:
-        """Apply the rules above in Python."""
+        """Check the same rules as the CRD; raise ValueError for an invalid combination."""
         written = self.model_fields_set
         if self.action in _WRITING and "target_label" not in written:
             raise ValueError(_NO_TARGET)

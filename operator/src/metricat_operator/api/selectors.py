@@ -73,8 +73,8 @@ def disjoint_filter(wanted: Requirements, others: Iterable[Requirements]) -> tup
     """Return the other selectors reduced to what matters for nodes that match `wanted`.
 
     Selectors that share no node with `wanted` are dropped, and so are requirements that all its nodes meet. If another
-    selector takes every node, the result is one empty selector. Selectors that each require values of one same label
-    become one, so any number of targets that divide the nodes by a label is a single term.
+    selector takes every node, the result is one empty selector. Selectors that each require values of the same label
+    become one. So any number of targets that divide the nodes by a label needs a single term.
     """
     values: dict[str, set[str]] = {}
     found: set[Requirements] = set()

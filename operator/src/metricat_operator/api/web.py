@@ -57,7 +57,7 @@ class WebSettings(Model):
 
     @model_validator(mode="after")
     def _check_combination(self) -> Self:
-        """Apply the rules above in Python."""
+        """Check the same rules as the CRD; raise ValueError for an invalid combination."""
         if self.client_ca_secret_name and not self.tls_secret_name:
             raise ValueError(_CA_WITHOUT_TLS)
         if bool(self.client_ca_secret_name) != bool(self.prometheus_client_secret_name):

@@ -58,7 +58,7 @@ OnRequest = Callable[[str, int], None]
 
 
 def _ignore_request(_verb: str, _status: int) -> None:
-    """Ignore the request."""
+    """Do nothing: the default of `OnRequest`."""
 
 
 class LeaderCheck(Protocol):
@@ -76,7 +76,7 @@ class _AlwaysLeader:
         return True
 
     def lost(self) -> None:
-        """Ignore it: this process needs no permit."""
+        """Do nothing: this process may always write."""
 
 
 _ALWAYS_LEADER = _AlwaysLeader()
@@ -361,7 +361,7 @@ async def _read_configuration() -> Configuration:
 
 
 def _credentials(configuration: Configuration) -> tuple[object, ...]:
-    """Return what the client authenticates with. Files count by their content, because a rotation keeps their names."""
+    """Return the credentials of the client. A file is compared by its content, because a rotation keeps its name."""
     files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
     contents = [_content(file) for file in files]
     return configuration.host, dict(configuration.api_key), configuration.ca_cert_data, *contents

@@ -25,7 +25,7 @@ _CLUSTER_DELAY = 1.0
 
 
 def _ignore_deletion(_target: Manifest) -> None:
-    """Ignore that a target was deleted."""
+    """Do nothing when a target is deleted."""
 
 
 class ClusterCache:
@@ -66,7 +66,7 @@ class ClusterCache:
             changed=lambda namespace: enqueue(namespace.get("metadata", {}).get("name", ""), "", _CLUSTER_DELAY),
             trim=lambda namespace: {"metadata": kept_metadata(namespace)},
         )
-        # Of all namespaces: the nodes that a target selects may belong to an older target of another operator.
+        # Watch all namespaces: the nodes that a target selects may belong to an older target of another operator.
         self.targets = Cache(TARGET, changed=self._on_target_changed, trim=target_claims.trim, restored=restored)
         self.fences = Cache(
             LEADER_FENCE, changed=lambda _: enqueue("", "", _CHILD_DELAY), trim=other_operators.trim_fence

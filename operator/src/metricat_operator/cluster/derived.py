@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass
 class MemoizedValue(Generic[T]):
-    """Computed again only when read after a change of the cache: one change of a node affects every target."""
+    """A value, computed again only when read after a change of the cache: one change of a node affects every target."""
 
     cache: Cache
     make: Callable[[Cache], T]

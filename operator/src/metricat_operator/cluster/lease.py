@@ -7,8 +7,8 @@ Times are durations on this machine's monotonic clock, so clocks need not agree.
 has seen no renewal for `DURATION`. The holder stops `DEADLINE` after it *sent* the last successful renewal, which is
 earlier, however long a request hangs.
 
-The holder's pod owns the Lease: if the pod ends before it releases the Lease (an uninstall removes its rights first),
-the garbage collector deletes the Lease, and no candidate waits for its expiry. See docs/design/0009.
+The holder's pod owns the Lease. An uninstall removes the permissions before the pod can release the Lease. Then the
+garbage collector deletes the Lease, and no candidate waits for its expiry. See docs/design/0009.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ _TIMEOUT = 3.0
 
 
 def _nothing() -> None:
-    """Ignore it."""
+    """Do nothing."""
 
 
 class Lease:
-    """The part of this process in the election."""
+    """This process as a candidate or as the holder of the Lease."""
 
     def __init__(
         self, namespace: str, name: str, identity: str, uid: str = "", clock: Callable[[], float] = time.monotonic

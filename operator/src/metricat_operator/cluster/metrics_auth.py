@@ -31,7 +31,7 @@ class MetricsAuthorizer:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def authorize(self, token: str) -> int:
-        """Return an HTTP status: 200, 401 for a token that the API server rejects, 403 for one without the right.
+        """Return an HTTP status: 200, 401 for a token that the API server rejects, 403 for one without the permission.
 
         Raises:
             ApiError: the API server cannot be queried.

@@ -77,7 +77,7 @@ def holder_claims(fence: Manifest) -> bool:
 @dataclass
 class _Lease:
     renewed: float
-    """Time at which a renewal was last seen, or the Lease was first looked for."""
+    """Time at which a renewal was last seen. Without one, the time of the first attempt to read the Lease."""
     spec: Manifest = field(default_factory=dict)
 
 

@@ -1,8 +1,8 @@
 """HTTP queries to one pod of a Prometheus; only parsed values leave this module.
 
 A user who may write Prometheus objects chooses which address the operator queries. So the operator sends only its own
-GET requests without credentials, follows no redirect, reads at most 1 MiB of a response, and keeps short texts without
-control characters. It does not verify certificates: the CA is in a Secret, and the operator reads no Secrets.
+GET requests without credentials, and follows no redirect. It reads at most 1 MiB of a response, and keeps short texts
+without control characters. It does not verify certificates: the CA is in a Secret, and the operator reads no Secrets.
 """
 
 import json
@@ -142,7 +142,7 @@ def _rule(group: RuleGroup, rule: Mapping[str, Any]) -> LoadedRule:
 
 
 def text(value: str) -> str:
-    """Return a foreign text fit for a message: short, on one line, without the ports of single connections."""
+    """Return a text of Prometheus as messages need it: short, on one line, without the ports of single connections."""
     line = re.sub(r":\d+->", "->", "".join(letter if letter.isprintable() else " " for letter in value))
     return line if len(line) <= _HEAD + _TAIL else f"{line[: _HEAD - 5]} ... {line[-_TAIL:]}"
 

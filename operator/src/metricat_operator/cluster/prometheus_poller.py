@@ -128,7 +128,7 @@ async def _query_shard(connections: aiohttp.ClientSession, query: PrometheusQuer
 
 
 def _stable(query_result: QueryResult, before: QueryResult | None) -> QueryResult:
-    """Return the result with the earlier texts where both mean the same.
+    """Return the result. Keep an earlier text where the new text has the same meaning.
 
     An error text names a connection or one of many pairs of series; each new pair would cause a status write.
     """

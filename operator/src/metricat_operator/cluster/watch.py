@@ -43,15 +43,15 @@ Changed = Callable[[Manifest], None]
 
 
 def ignore_restore() -> None:
-    """Ignore that the store was restored."""
+    """Do nothing when the store is restored."""
 
 
 @dataclass
 class Cache:
     """The objects of one kind, by namespace and name, of all or of some namespaces.
 
-    `changed` is called with each object that is created, changed or deleted, and with an empty object when the API
-    server starts or stops serving the kind: then anything may have changed. If labels or owners changed, it is also
+    `changed` is called with each object that is created, changed or deleted. It is called with an empty object when the
+    API server starts or stops serving the kind: then anything may have changed. If labels or owners changed, it is also
     called with the previous state, which names the previous owner. `restored` is called when the API server's store was
     restored to an older state.
     """
@@ -104,7 +104,7 @@ class Cache:
         self._store(_stripped(manifest, self.kind))
 
     def relist(self) -> None:
-        """List again now: a request showed that the kind is not served, which its watch may notice late."""
+        """List again now: a request showed that the kind is not served, and its watch may detect this late."""
         for stream in self._streaming.values():
             stream.reschedule(asyncio.get_running_loop().time())
 

@@ -108,7 +108,9 @@ class Reason(StrEnum):
             "unchanged.",
             "Change the field that the message names.",
         ),
-        _applied("The API server or an admission webhook rejects an object.", "Read the server's message."),
+        _applied(
+            "The API server or an admission webhook rejects an object.", "Correct the cause that the message quotes."
+        ),
     )
     OVERLAPS = (
         "Overlaps",
@@ -145,7 +147,7 @@ class Reason(StrEnum):
         "ClaimedByOther",
         _claimed(
             "Only in events, logs and metrics: this operator leaves the target to the operator that claimed it.",
-            "As for `OtherOperators`.",
+            "The same as for `OtherOperators`.",
         ),
     )
     NAMED_OPERATOR = (

@@ -57,7 +57,7 @@ def _event_recorder() -> Post:
 def settings() -> kopf.OperatorSettings:
     """Return the settings of one start of kopf."""
     settings = kopf.OperatorSettings()
-    settings.process.ultimate_exiting_timeout = None  # else kopf kills the process minutes after it ended
+    settings.process.ultimate_exiting_timeout = None  # otherwise kopf kills the process minutes after its end
     settings.persistence.finalizer = f"{naming.GROUP}/unused"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=naming.GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=naming.GROUP)

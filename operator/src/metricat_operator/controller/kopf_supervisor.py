@@ -112,7 +112,7 @@ def _is_of_kopf(task: asyncio.Task[Any]) -> bool:
 
 
 async def _stop(tasks: set[asyncio.Task[Any]]) -> None:
-    """End the root tasks of kopf, which end most other tasks; then end those that kopf has lost."""
+    """End the root tasks of kopf, which end most other tasks; then end the tasks that kopf no longer tracks."""
     await _cancel(tasks)
     await _cancel({task for task in asyncio.all_tasks() if _is_of_kopf(task)})
 

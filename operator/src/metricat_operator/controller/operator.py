@@ -181,7 +181,7 @@ class Operator:
         if self._targets.get(key) is target:
             self._targets[key] = written
             if written["metadata"].get("generation") != target["metadata"].get("generation"):
-                self._queue.add(key)  # the response has a spec changed during the reconcile; its event is not newer
+                self._queue.add(key)  # the response has a new spec, so the event of the new spec is not newer
         return _RESYNC_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 (jitter, not a secret)
 
     def _failed(self, key: Key, error: Exception, delay: float) -> None:

@@ -98,7 +98,7 @@ class ChildError:
 class OperatorClaim:
     """Which operator manages a target, and why. An operator is NAMESPACE/NAME of its Lease.
 
-    `mine` is whether that is this operator. `others` are other operators that run and may write the target. `not_found`
+    `mine` is True if it is this operator. `others` are other operators that run and may write the target. `not_found`
     is an operator that the target names and that does not run, or may not write the target. `stored` is whether the CRD
     has the field that holds the claim.
     """

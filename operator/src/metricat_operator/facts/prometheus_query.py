@@ -75,7 +75,7 @@ class LoadedRule:
     health: str = "ok"
     error: str = ""
     fingerprint: int = 0
-    """See `fingerprint`."""
+    """A hash of the rule's version, as the function `fingerprint` returns it."""
 
 
 def fingerprint(duration: float, annotations: Mapping[str, str]) -> int:

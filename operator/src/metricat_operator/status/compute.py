@@ -96,7 +96,7 @@ def claim_status(target: Manifest, claim: OperatorClaim) -> Manifest:
 
 
 def claimed_condition(target: Manifest, claim: OperatorClaim, now: str) -> Manifest | None:
-    """Return the condition `Claimed` as an operator reports it that does not manage the target; None if unchanged."""
+    """Return the condition `Claimed` from an operator that does not manage the target; None if it is unchanged."""
     before = _conditions(target.get("status", {}))
     found = claimed(target, claim)
     old = before.get(ConditionType.CLAIMED)

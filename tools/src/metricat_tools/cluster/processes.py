@@ -1,8 +1,8 @@
 """The processes of a cluster: start, wait, find and kill them, without touching other processes.
 
 Each process has its cluster's folder and its role in its environment, and its child processes inherit both. The
-environment alone identifies a process of the cluster: no record can be stale, no crash can happen between a start and
-its record, and a process ID that the kernel has reused is never mistaken for ours.
+environment alone identifies a process of the cluster: no record can be stale, and no crash can happen between a start
+and its record. A process ID that the kernel has reused is never treated as ours.
 """
 
 import os

@@ -99,7 +99,7 @@ class Authenticator:
         _LOG.info("reloaded %s", self._source)
 
     def _loaded(self) -> AccessRules:
-        """Load the rules; raises `SettingError`, also if they require less: that may be a file half written."""
+        """Load the rules; raises `SettingError`, also if they require less, because a file may be incomplete."""
         rules = self._load()
         if lost := [requirement for requirement in self._rules.requirements if requirement not in rules.requirements]:
             raise SettingError(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SECTIONS = ("tls_server_config", "http_server_config", "basic_auth_users", "rate_limit")
 _TLS_KEYS = (*tls.TEXTS, *tls.LISTS, *tls.SWITCHES)
 _HASH = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-8])\$[./A-Za-z0-9]{53}")
-"""A hash of at most cost 18: checking a password takes twice as long for each further step, 18 takes some seconds."""
+"""A hash of at most cost 18. Each step of the cost doubles the time to check a password; 18 takes some seconds."""
 _HEADERS: Mapping[str, tuple[str, ...]] = {
     "Strict-Transport-Security": (),
     "X-Content-Type-Options": ("nosniff",),
