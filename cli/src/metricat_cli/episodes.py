@@ -1,13 +1,9 @@
-"""When an alert would have fired, from the evaluations at which its expression had a result. Pure.
+"""When an alert would have fired, from the evaluations at which its expression had a result. Pure."""
 
-Prometheus' rules (prometheus.io/docs/prometheus/latest/configuration/alerting_rules): the alert is pending from the
-first evaluation with a result. It fires once every evaluation during `for` had a result. An evaluation without a result
-ends a pending alert. A firing alert ends only after `keep_firing_for` without a result.
-"""
-
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from metricat_rules import alert_state
 
 
 @dataclass(frozen=True)
@@ -37,22 +33,31 @@ def episodes(evaluations: Iterable[float], timing: Timing, until: float) -> Iter
 
     `evaluations` are the times, in order, of the evaluations at which the expression had a result.
     """
-    pending: float | None = None
-    firing: float | None = None
-    missed = -math.inf  # the evaluation after the last one with a result
+    rule = alert_state.Timing(timing.for_, timing.keep_firing_for)
+    state: alert_state.AlertState | None = None
+    missed = until
     for now in evaluations:
-        if firing is None:
-            pending = now if pending is None or now > missed + timing.step / 2 else pending
-        elif _end(missed, timing) < now - timing.step / 2 and now > missed + timing.step / 2:
-            yield Episode(firing, _end(missed, timing))
-            pending, firing = now, None
-        if firing is None and pending is not None and now - pending >= timing.for_:
-            firing = now
+        state, ended = _without_result(state, missed, now - timing.step / 2, timing)
+        if ended:
+            yield ended
+        state = alert_state.step(state, now, rule, has_result=True)
         missed = now + timing.step
-    if firing is not None:
-        yield Episode(firing, min(_end(missed, timing), until))
+    state, ended = _without_result(state, missed, until, timing)
+    if ended:
+        yield ended
+    elif state and state.fired is not None:
+        yield Episode(state.fired, until)
 
 
-def _end(missed: float, timing: Timing) -> float:
-    """Return the time of the evaluation that ends a firing alert without results from `missed` on."""
-    return missed + math.ceil(timing.keep_firing_for / timing.step) * timing.step
+def _without_result(
+    state: alert_state.AlertState | None, start: float, end: float, timing: Timing
+) -> tuple[alert_state.AlertState | None, Episode | None]:
+    """Return the state after the evaluations without a result from start to end, and the episode that they end."""
+    rule = alert_state.Timing(timing.for_, timing.keep_firing_for)
+    now = start
+    while state and now <= end:
+        state = alert_state.step(state, now, rule, has_result=False)
+        if state and state.fired is not None and state.resolved is not None:
+            return None, Episode(state.fired, state.resolved)
+        now += timing.step
+    return state, None

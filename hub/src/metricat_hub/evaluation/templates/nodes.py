@@ -1,0 +1,99 @@
+"""The syntax tree of a template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A string, number, boolean or `nil` (None)."""
+
+    value: str | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """The current value: `.`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable such as `$labels`; `$` is the data of the whole template."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """Fields or keys of a value: `.Labels.node`, `$labels.node` or `(EXPRESSION).Value`."""
+
+    base: Operand
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function with its arguments."""
+
+    function: str
+    arguments: tuple[Operand, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Operands, of which each but the first is a call that gets the value before it as its last argument."""
+
+    stages: tuple[Operand, ...]
+
+
+Operand: TypeAlias = Constant | Dot | Variable | Fields | Call | Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text that is written as it is."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An action: its value is written, or assigned to a variable. `declares`: by `:=`, which hides an outer one."""
+
+    value: Pipeline
+    variable: str = ""
+    declares: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`if` or `with`: the body if the value is true, otherwise the alternative. `with` sets the current value."""
+
+    value: Pipeline
+    body: tuple[Node, ...]
+    otherwise: tuple[Node, ...]
+    sets_dot: bool = False
+    variable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`range`: the body for each element, or the alternative if there is none."""
+
+    value: Pipeline
+    body: tuple[Node, ...]
+    otherwise: tuple[Node, ...]
+    key: str = ""
+    element: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """`break` or `continue`."""
+
+    is_break: bool
+
+
+Node: TypeAlias = Text | Output | Condition | Loop | Jump
