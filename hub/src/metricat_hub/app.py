@@ -80,7 +80,7 @@ class Hub:
             self.store = open_store(settings, clock)
             opened.callback(self.store.close)
             self.keys = KeyStore(settings.data, now)
-            self.requests = RequestParts(settings.requests, now)
+            self.requests = RequestParts(settings, clock)
             opened.callback(self.requests.close)
             self._batches = SequenceLog(settings.data)
             opened.callback(self._batches.close)
@@ -117,8 +117,8 @@ class Hub:
         """Run until SIGINT or SIGTERM; call `ready` when the server accepts requests."""
         stop = asyncio.Event()
         agent = _agent(self.settings) if with_agent else None
-        self.scraper = Scraper(_with_agent(self.scrape_config, agent, self.settings), self.store)
-        server = Server(self._application(), self.listener, self.authenticator, ready)
+        self.scraper = Scraper(_with_agent(self.scrape_config, agent, self.settings), self.requests.watched(self.store))
+        server = Server(self._application(), self.listener, self.authenticator, ready, self.requests.connections)
         with _signals(stop):
             async with asyncio.TaskGroup() as tasks:
                 background = [
@@ -192,8 +192,9 @@ class Hub:
             problems=lambda: (*self._problems.values(), *self.store.problems()),
             degradations=self.requests.degradations,
             rate_limits=self.requests.rate_limits,
+            answers=self.requests.answers,
         )
-        routes = write.routes(SampleWriter(self.store), log=self._batches)
+        routes = write.routes(SampleWriter(self.requests.watched(self.store)), log=self._batches)
         return application(services, routes, SelfMetrics(self._samples), self.authenticator, self.requests.access_log)
 
     def _targets(self) -> Targets:
@@ -229,7 +230,7 @@ class Hub:
         counters = self.scraper.counters if self.scraper else None
         if counters:
             found += _scrape_samples(counters)
-        return [*found, *self._store_metrics]
+        return [*found, *self._store_metrics, *self.requests.samples()]
 
 
 def _scrape_samples(counters: Counters) -> list[Sample]:

@@ -10,10 +10,12 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+import cramjam
 import pytest
 
 from support import hub_process, redis_server
 from support.hub_process import HubProcess, send
+from support.remote_write import Sent, request_1, snappy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -198,3 +200,81 @@ def test_body_above_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> No
                     assert response.startswith(b"HTTP/1.1 413 ")
                     assert b"connection: close" in response
         assert hub.get(PATH).status == 200
+
+
+def history(hub: HubProcess, end: int, sent: Mapping[str, str] | None = None) -> hub_process.Response:
+    bounds = {"start": (end - 600_000) / 1000, "end": end / 1000, "step": "1m"}
+    return hub.get("/api/v1/metrics/history", sent or {}, metric="level", node="n1", **bounds)
+
+
+def write(hub: HubProcess, *points: tuple[int, float], name: str = "level") -> None:
+    labels = sorted({"__name__": name, "node": "n1"}.items())
+    body = snappy(request_1([Sent(labels, list(points))]))
+    sent = hub.post("/api/v1/write", body, {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"})
+    assert sent.status == 204, sent.body
+
+
+@pytest.mark.parametrize("where", ["memory", "redis"])
+def test_finished_window_comes_from_the_cache_until_a_late_sample_changes_it(tmp_path: Path, where: str) -> None:
+    with contextlib.ExitStack() as stack:
+        settings = []
+        if where == "redis":
+            settings = [f"--redis.url={stack.enter_context(redis_server.running(tmp_path / 'redis')).url}"]
+        hub = stack.enter_context(hub_process.running(tmp_path / "data", *settings))
+        now = int(time.time()) // 60 * 60_000
+        end = now - 1_200_000
+        write(hub, (end - 60_000, 1.0), (now, 2.0))
+        first, again = history(hub, end), history(hub, end)
+        assert "age" not in first.headers
+        assert "age" in again.headers
+        assert again.body == first.body
+        assert again.headers["etag"] == first.headers["etag"]
+        assert history(hub, end, {"If-None-Match": first.headers["etag"]}).status == 304
+        write(hub, (end - 120_000, 5.0))
+        late = history(hub, end)
+        assert "age" not in late.headers
+        assert [value for _, value in late.json["data"][0]["points"]][-3:] == [5.0, 1.0, 1.0]
+        assert late.headers["etag"] != first.headers["etag"]
+        parameters = {"query": "level", "start": end / 1000 - 600, "end": end / 1000, "step": 60}
+        one, two = (hub.get("/api/v1/query_range", **parameters) for _ in range(2))
+        assert ("age" in one.headers, "age" in two.headers, one.body == two.body) == (False, True, True)
+        assert hub.get("/api/v1/query", query="level", time=end / 1000).json["data"]["result"][0]["value"][1] == "1"
+        text = hub.get("/metrics").body.decode()
+        assert 'metricat_hub_answers_total{result="cached"} 3.0' in text
+        assert 'metricat_hub_answers_total{result="not_modified"} 1.0' in text
+
+
+def test_current_values_are_never_cached_and_get_304_only_without_new_samples(tmp_path: Path) -> None:
+    with hub_process.running(tmp_path, "--collect.interval=1h") as hub:
+        now = int(time.time() * 1000)
+        write(hub, (now - 20_000, 1.0))
+        first = hub.get("/query", metric="level")
+        assert hub.get("/query", {"If-None-Match": first.headers["etag"]}, metric="level").status == 304
+        write(hub, (now - 10_000, 2.0))
+        second = hub.get("/query", {"If-None-Match": first.headers["etag"]}, metric="level")
+        assert [second.status, second.json["data"][0]["value"]] == [200, 2.0]
+        assert "age" not in second.headers
+        third = hub.get("/query", metric="level")
+        assert third.json["timestamp"] > second.json["timestamp"]
+
+
+def test_responses_are_compressed_as_the_client_accepts(tmp_path: Path) -> None:
+    with hub_process.running(tmp_path) as hub:
+        plain = hub.get(PATH)
+        assert "content-encoding" not in plain.headers
+        for accepted, coding in (
+            ("gzip", "gzip"),
+            ("gzip, deflate, br, zstd", "zstd"),
+            ("zstd;q=0, gzip;q=0.5", "gzip"),
+            ("*", "gzip"),
+            ("gzip;q=0", ""),
+        ):
+            found = hub.get(PATH, {"Accept-Encoding": accepted})
+            assert found.headers.get("content-encoding", "") == coding
+            assert found.headers["vary"] == "Accept-Encoding"
+            body = found.body
+            if coding:
+                body = bytes(cramjam.gzip.decompress(body) if coding == "gzip" else cramjam.zstd.decompress(body))
+            assert body == plain.body
+            assert bool(coding) == (len(found.body) < len(plain.body))
+        assert "content-encoding" not in hub.get("/api/v1/query", {"Accept-Encoding": "gzip"}, query="1").headers

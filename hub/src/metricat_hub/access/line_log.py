@@ -47,7 +47,7 @@ class LineLog:
         """
         self.dropped = 0
         """Entries that are lost, because the disk was full or too slow."""
-        self._name = name
+        self.name = name
         self._path = Path(path) if path else None
         self._now = now
         self._lines: deque[bytes] = deque()
@@ -84,7 +84,7 @@ class LineLog:
             return
         now = self._now()
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-        head = {"time": f"{moment}.{int(now * 1000) % 1000:03d}Z", "log": self._name}
+        head = {"time": f"{moment}.{int(now * 1000) % 1000:03d}Z", "log": self.name}
         self._lines.append(msgspec.json.encode({**head, **entry}))
         self._wake.set()
 
@@ -115,7 +115,7 @@ class LineLog:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
             self.dropped += count
-            self._error = f"the {self._name} log loses entries: {self._path or 'standard error'}: {error.strerror}"
+            self._error = f"the {self.name} log loses entries: {self._path or 'standard error'}: {error.strerror}"
         else:
             self._error = ""
 

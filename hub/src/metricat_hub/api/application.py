@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from metricat_hub.api import health, openapi, self_metrics
+from metricat_hub.api.compression import Compression
 from metricat_hub.api.problems import Problem, handle_problem, response
 from metricat_hub.api.prometheus import metadata, queries
 from metricat_hub.api.rest import operations as rest
@@ -60,7 +61,7 @@ def application(
     app.state.services = services
     app.state.metrics = metrics or self_metrics.SelfMetrics()
     app.state.openapi = cache(lambda: openapi.document(OPERATIONS))
-    return Surroundings(app, app.state.metrics, authenticator, log)
+    return Surroundings(Compression(app), app.state.metrics, authenticator, log)
 
 
 async def _handle_http(request: Request, error: Exception) -> Response:

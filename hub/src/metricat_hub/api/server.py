@@ -8,8 +8,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from metricat_hub.api.connection import ConnectionLimits, LimitedConnection
 from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from metricat_agent.web.access.authentication import Authenticator
 
 _BACKLOG = 512
-_CONNECTIONS = 1_000
-"""Connections and tasks above which requests get 503."""
 _KEEP_ALIVE_SECONDS = 75
 _STOP_SECONDS = 5
 
@@ -35,13 +33,18 @@ class Server(uvicorn.Server):
     """The server of one application."""
 
     def __init__(
-        self, app: Any, listener: socket.socket, authenticator: Authenticator | None, ready: Callable[[], None]
+        self,
+        app: Any,
+        listener: socket.socket,
+        authenticator: Authenticator | None,
+        ready: Callable[[], None],
+        limits: ConnectionLimits | None = None,
     ) -> None:
         """Serve on the socket, with the TLS rules of `authenticator` if it has any; call `ready` when it serves."""
         secure = authenticator if authenticator and authenticator.tls_enabled else None
         config = uvicorn.Config(
             app,
-            http=_protocol(secure) if secure else HttpToolsProtocol,
+            http=_protocol(limits or ConnectionLimits(), secure),
             ssl_context_factory=(lambda _config, _default: _context(secure)) if secure else None,
             ws="none",
             loop="asyncio",
@@ -50,7 +53,6 @@ class Server(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=False,  # the peer of the connection is the client: any header can be forged
-            limit_concurrency=_CONNECTIONS,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
@@ -105,15 +107,17 @@ def _context(authenticator: Authenticator) -> ssl.SSLContext:
     return context
 
 
-def _protocol(authenticator: Authenticator) -> type[HttpToolsProtocol]:
-    """Return a protocol that closes connections whose client certificate has none of the allowed names."""
+def _protocol(connection_limits: ConnectionLimits, authenticator: Authenticator | None) -> type[LimitedConnection]:
+    """Return a protocol with these limits, which closes connections whose client certificate has no allowed name."""
 
-    class Protocol(HttpToolsProtocol):
+    class Protocol(LimitedConnection):
+        limits = connection_limits
+
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             """Accept the connection, or close it."""
             found: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
             super().connection_made(transport)
-            if found is not None and not authenticator.allows(found.getpeercert() or {}):
+            if authenticator and found is not None and not authenticator.allows(found.getpeercert() or {}):
                 transport.close()
 
     return Protocol

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.access.authenticators import Access
     from metricat_hub.access.principal import Principal
+    from metricat_hub.api.answers import Answers
     from metricat_hub.api.rate_limits import RateLimits
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.ports import Store
@@ -49,6 +50,8 @@ class Services:
     """The same about parts that the hub can do without, so it is ready though."""
     rate_limits: RateLimits | None = None
     """None: no limits."""
+    answers: Answers | None = None
+    """Cached answers; None: each request is evaluated."""
 
     @cached_property
     def queries(self) -> QueryEngine:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _ARENA_MAX = -8
 """M_ARENA_MAX of glibc's <malloc.h>: the number of heaps."""
+_FILES = 65_536
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -59,6 +60,7 @@ def run_hub(chosen: argparse.Namespace, *, with_agent: bool) -> str:
     """
     settings = settings_of(chosen)
     _limit_memory()
+    _raise_file_limit()
     from metricat_agent.log_setup import configure  # noqa: PLC0415 -- as numpy
     from metricat_agent.web.access.authentication import Authenticator  # noqa: PLC0415 -- as numpy
     from metricat_hub.app import Hub  # noqa: PLC0415 -- as numpy
@@ -96,6 +98,17 @@ def _limit_memory() -> None:
 
         if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):  # missing in musl
             mallopt(_ARENA_MAX, 1)
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system permits: 1,024, the usual soft limit, is fewer than all connections."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415 -- missing on Windows
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+        if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _configure_log(settings: Settings) -> None:

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 from metricat_hub.model.durations import parse_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
 MAX_BODY = 10 << 20
@@ -57,6 +59,11 @@ class Parameters:
             except ValueError as error:
                 raise ParameterError(f"error parsing form values: {error}") from None
         return cls(pairs + parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+
+    @property
+    def pairs(self) -> Sequence[tuple[str, str]]:
+        """All names and values."""
+        return self._pairs
 
     def all(self, name: str) -> list[str]:
         """Return all values of a parameter."""

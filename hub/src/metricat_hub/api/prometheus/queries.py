@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import Response
 
+from metricat_hub.api.answers import Window
 from metricat_hub.api.operations import DURATION, TIME, Operation, Parameter
 from metricat_hub.api.prometheus import encoding
 from metricat_hub.api.prometheus.errors import with_prometheus_errors
 from metricat_hub.api.prometheus.parameters import ParameterError, Parameters
 from metricat_hub.api.services import services
-from metricat_hub.model.errors import InvalidQueryError
+from metricat_hub.model.errors import HubError, InvalidQueryError
+from metricat_hub.promql import parser
 from metricat_hub.promql.engine import LOOKBACK
+from metricat_hub.promql.reach import reads_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from starlette.requests import Request
 
@@ -45,7 +48,7 @@ async def query(request: Request) -> Response:
             result = own.queries.instant(text, at, cancellation, lookback)
         return _response(result, limit, parameters)
 
-    return await own.threads.run(request, work, seconds)
+    return await _answered(request, parameters, (at, at), lambda: own.threads.run(request, work, seconds))
 
 
 @with_prometheus_errors
@@ -76,7 +79,23 @@ async def query_range(request: Request) -> Response:
             result = own.queries.range(text, start, end, step, cancellation, lookback)
         return _response(result, limit, parameters)
 
-    return await own.threads.run(request, work, seconds)
+    return await _answered(request, parameters, (start, end), lambda: own.threads.run(request, work, seconds))
+
+
+async def _answered(
+    request: Request, parameters: Parameters, times: tuple[int, int], evaluate: Callable[[], Awaitable[Response]]
+) -> Response:
+    """Return the cached answer of a query that ended in the past, or what `evaluate` returns."""
+    answers = services(request).answers
+    if answers is None:
+        return await evaluate()
+    start, end = times
+    try:
+        ahead = reads_ahead(parser.parse(parameters.get("query"), step=1_000, span=end - start), end)
+    except HubError:
+        return await evaluate()  # it raises the error with the name of the parameter
+    key = sorted(f"{name}={value}" for name, value in parameters.pairs if name != "timeout")
+    return await answers.respond(request, Window((*key, start, end), None if ahead else end), evaluate)
 
 
 def _timeout(parameters: Parameters) -> float | None:

@@ -55,7 +55,7 @@ async def metrics_current(request: Request) -> Response:
         data, following = paged(_values(own, cancellation, query, names or list(BY_NAME)), page)
         return types.Current(rfc3339(own.now()), data, following)
 
-    return await respond(request, work)
+    return await respond(request, work, query.window())
 
 
 async def query_by_name(request: Request) -> Response:
@@ -68,7 +68,7 @@ async def query_by_name(request: Request) -> Response:
         data, following = paged(_values(own, cancellation, query, [name]), page)
         return types.Current(rfc3339(own.now()), data, following)
 
-    return await respond(request, work)
+    return await respond(request, work, query.window())
 
 
 def of_category(category: str) -> Endpoint:
@@ -83,7 +83,7 @@ def of_category(category: str) -> Endpoint:
             data, following = paged(_values(own, cancellation, query, measures), page)
             return types.Current(rfc3339(own.now()), data, following)
 
-        return await respond(request, work)
+        return await respond(request, work, query.window())
 
     endpoint.__name__ = f"metrics_{category}"
     return endpoint
@@ -137,7 +137,7 @@ async def metrics_history(request: Request) -> Response:
             warnings=list(found.warnings),
         )
 
-    return await respond(request, work)
+    return await respond(request, work, query.window(start, end, wanted.step, end=end))
 
 
 async def measures(request: Request) -> Response:

@@ -37,7 +37,7 @@ async def nodes(request: Request) -> Response:
         data, following = paged([found[name] for name in sorted(found)], page)
         return types.Nodes(data, following)
 
-    return await respond(request, work)
+    return await respond(request, work, query.window())
 
 
 def _nodes(own: Services, read: Callable[[str], Iterator[tuple[str, dict[str, str], float]]]) -> dict[str, types.Node]:
@@ -98,4 +98,4 @@ async def collectors(request: Request) -> Response:
         data, following = paged(sorted(found, key=lambda one: (one.node, one.collector)), page)
         return types.Collectors(data, following)
 
-    return await respond(request, work)
+    return await respond(request, work, query.window())

@@ -7,6 +7,7 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
+from metricat_hub.api.answers import Window
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.prometheus.parameters import ParameterError, Parameters, parse_seconds, parse_time
 from metricat_hub.use_cases import metric_names
@@ -26,6 +27,13 @@ class Query:
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
+
+    def window(self, *resolved: int, end: int | None = None) -> Window:
+        """Return what an answer depends on: all parameters, and the numbers that defaults became.
+
+        `end` is the time of the newest sample that it can depend on; None: the present.
+        """
+        return Window((*sorted(f"{name}={value}" for name, value in self._parameters.pairs), *resolved), end)
 
     def text(self, name: str) -> str:
         """Return a parameter, empty if it is missing; reject two different values."""

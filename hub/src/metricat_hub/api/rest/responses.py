@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from starlette.responses import Response
 
+from metricat_hub.api.answers import Window, known_tags, not_modified, tag_of
 from metricat_hub.api.services import services
 from metricat_hub.use_cases.metric_names import split_node
 
@@ -24,21 +25,30 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def respond(request: Request, work: Callable[[Services, Cancellation], Any]) -> Response:
-    """Run `work` in a thread and return its result as JSON, or 304 if the client has the same result."""
+async def respond(
+    request: Request, work: Callable[[Services, Cancellation], Any], window: Window | None = None
+) -> Response:
+    """Return what `work` makes in a thread as JSON, or 304 if the client has it.
+
+    With a window, the answer may come from the cache, and a client that has it gets 304 before the evaluation.
+    """
     own = services(request)
-    condition = request.headers.get("if-none-match", "")
+    known = known_tags(request)
 
     def run(cancellation: Cancellation) -> Response:
         body = msgspec.json.encode(work(own, cancellation))
-        tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+        tag = tag_of(hashlib.blake2b(body, digest_size=16).hexdigest())
+        if tag in known or "W/*" in known:
+            return not_modified(tag)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        known = {one.strip().removeprefix("W/") for one in condition.split(",")}
-        if tag in known or "*" in known:
-            return Response(status_code=304, headers=headers)
         return Response(body, headers=headers, media_type="application/json")
 
-    return await own.threads.run(request, run)
+    async def evaluate() -> Response:
+        return await own.threads.run(request, run)
+
+    if window is None or own.answers is None:
+        return await evaluate()
+    return await own.answers.respond(request, window, evaluate)
 
 
 def paged(entries: Sequence[T], page: tuple[int, int]) -> tuple[list[T], str | None]:
