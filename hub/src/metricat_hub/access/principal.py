@@ -51,7 +51,7 @@ class Principal:
     @property
     def visibility(self) -> str:
         """What the client may see, as part of the keys of caches; empty: everything."""
-        return ""
+        return "" if self.namespaces is None else f"namespaces {sorted(self.namespaces)}"
 
 
 def user(name: str, role: Role, session: str = "") -> Principal:

@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from metricat_hub.access.principal import Principal
 from metricat_hub.api.answers import Answers, MemoryCache, Window
 from metricat_hub.promql import parser
 from metricat_hub.promql.reach import reads_ahead
@@ -94,6 +95,15 @@ def test_other_parameters_and_other_visibility_have_answers_of_their_own() -> No
     found = [hub.body(end), hub.body(end, "down"), hub.body(end, "up", "team-a"), hub.body(end, "up", "team-b")]
     assert found == ["1", "2", "3", "4"]
     assert hub.body(end, "up", "team-a") == "3"
+
+
+def test_clients_with_other_namespaces_never_share_an_answer() -> None:
+    def visibility(*names: str, all_of_them: bool = False) -> str:
+        return Principal("a", frozenset(), namespaces=None if all_of_them else frozenset(names)).visibility
+
+    assert visibility("x", "y") == visibility("y", "x")
+    distinct = [visibility(all_of_them=True), visibility(), visibility("x"), visibility("x", "y"), visibility("x', 'y")]
+    assert len(set(distinct)) == len(distinct)
 
 
 def test_errors_are_not_cached() -> None:
