@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,12 @@ def test_pip_failures_have_their_own_messages() -> None:
     assert "hash differs" in str(wheelhouse.explain("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM ..."))
     assert "cannot reach the package index" in str(wheelhouse.explain("NewConnectionError: ..."))
     assert wheelhouse.explain("another error") is None
+
+
+def test_context_has_every_folder_that_the_dockerfile_copies() -> None:
+    copied = re.findall(r"^COPY (\w+) \1$", (product.CHECKOUT / "Dockerfile").read_text(), re.MULTILINE)
+    ignored = (product.CHECKOUT / ".dockerignore").read_text().splitlines()
+    assert {"agent", "operator", "hub"} <= set(copied)
+    assert [folder for folder in copied if f"!{folder}" not in ignored] == []
+    folders = {path.partition("/")[0] for target in product.TARGETS for path in product.sources(target)}
+    assert set(copied) <= folders

@@ -1,29 +1,36 @@
 """Wheelhouse: every wheel that an image's build installs, downloaded before the build with hashes checked."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from packaging.markers import Marker
 
 from metricat_tools.binaries import cache, progress
 from metricat_tools.errors import ToolError
 
 PYTHON = "3.11"
+_PATCH_VERSIONS = (f"{PYTHON}.0", f"{PYTHON}.99")
 # Bookworm's glibc is 2.36. pip needs each compatible platform by name.
 _GLIBC = ("2_17", "2_28", "2_34")
 
 
 def ensure(name: str, requirements: Sequence[Path]) -> Path:
     """Return the folder with the wheels of these hash-pinned requirements, and download them if they are missing."""
-    pinned = [path.read_bytes() for path in requirements]
+    pinned = [for_every_patch_version(path.read_text()) for path in requirements]
     final = cache.root() / "wheels" / f"{name}-{cache.key(PYTHON, *_platforms(), *pinned)}"
     if final.is_dir():
         return final
     with cache.locked(f"wheels-{name}"), cache.scratch() as made:
         wheels = made / "wheels"
+        files = [made / f"{number}.txt" for number in range(len(pinned))]
+        for file, text in zip(files, pinned, strict=True):
+            file.write_text(text)
         progress.run(
             f"downloading the wheels of {name}",
-            [*_pip(), "--dest", wheels, *(word for path in requirements for word in ("--requirement", path))],
+            [*_pip(), "--dest", wheels, *(word for path in files for word in ("--requirement", path))],
             log=cache.root() / "log" / f"wheels-{name}.log",
             explain=explain,
         )
@@ -31,6 +38,22 @@ def ensure(name: str, requirements: Sequence[Path]) -> Path:
         if not final.is_dir():
             wheels.replace(final)
     return final
+
+
+def for_every_patch_version(requirements: str) -> str:
+    """Return the requirements without the markers that hold for some patch version of the images' Python.
+
+    pip evaluates markers for the Python that runs it. The base image may have an older or a newer patch version.
+    """
+
+    def without_marker(found: re.Match[str]) -> str:
+        marker = Marker(found[2])
+        holds = any(
+            marker.evaluate({"python_version": PYTHON, "python_full_version": version}) for version in _PATCH_VERSIONS
+        )
+        return f"{found[1]}{found[3] or ''}" if holds else found[0]
+
+    return re.sub(r"^(\S+==\S+) ; (.+?)( \\)?$", without_marker, requirements, flags=re.MULTILINE)
 
 
 def explain(output: str) -> ToolError | None:
