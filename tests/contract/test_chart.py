@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from metricat_hub.config.options import HUB
 from metricat_tools.generate import chart
 from metricat_tools.generate.chart import NAMESPACE, RELEASE, helm
 from support.chart import render
@@ -86,6 +87,13 @@ def test_the_chart_sets_the_settings_that_the_operator_reads() -> None:
         ("imagePullSecrets=registry", "got string, want array"),
         ("defaultTarget.name=", "minLength: got 0, want 1"),
         ("dashboards.labels.a=1", "got number, want string"),
+        ("hub.prometheus.url=prometheus:9090", "'prometheus:9090' does not match pattern"),
+        ("hub.prometheus.url=https://user:secret@prometheus", "does not match pattern"),
+        ("hub.settings.listen=:80", "'not' failed"),
+        ("hub.log.level=INFO", "value must be one of 'debug', 'info', 'warn', 'error'"),
+        ("hub.service.type=ExternalName", "value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'"),
+        ("hub.ingress.enabled=true", "minLength: got 0, want 1"),
+        ("hub.replicas=-1", "minimum: got -1, want 0"),
         ("dashboard.enabled=true", "additional properties 'dashboard' not allowed"),
     ],
 )
@@ -143,3 +151,64 @@ def test_old_and_new_value_with_different_namespaces_are_refused() -> None:
     done = helm("template", RELEASE, CHART, f"--namespace={NAMESPACE}", *values)
     assert done.returncode != 0
     assert "Remove operator.askPrometheus: it is deprecated." in done.stderr
+
+
+def test_hub_is_not_rendered_without_a_certificate_unless_that_is_accepted() -> None:
+    done = helm("template", RELEASE, CHART, f"--namespace={NAMESPACE}", "--set=hub.enabled=true")
+    assert done.returncode != 0
+    assert "Give the name of a Secret with tls.crt and tls.key, or set hub.web.insecure=true." in done.stderr
+
+
+def test_nothing_of_the_hub_is_rendered_by_default() -> None:
+    assert [one for one in render() if one["metadata"]["name"].endswith(("-hub", "-hub-viewer"))] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("", 9090),
+        ("http://prometheus", 80),
+        ("https://prometheus", 443),
+        ("http://prometheus:9091/prefix", 9091),
+        ("http://[fd00::1]:9092", 9092),
+        ("http://[fd00::9]", 80),
+    ],
+)
+def test_network_policy_permits_the_port_of_prometheus(url: str, port: int) -> None:
+    objects = render("hub.enabled=true", "hub.web.insecure=true", f"hub.prometheus.url={url}")
+    [policy] = [one for one in objects if one["kind"] == "NetworkPolicy"]
+    assert policy["spec"]["egress"][-1] == {"ports": [{"protocol": "TCP", "port": port}]}
+
+
+def test_settings_in_the_chart_exist() -> None:
+    for path in RENDERS.glob("*.yaml"):
+        for container in _containers(yaml.safe_load_all(path.read_text()), "hub"):
+            flags = {word.partition("=")[0].removeprefix("--") for word in container["args"]}
+            assert sorted(flags - set(HUB.options)) == []
+            assert "env" not in container
+
+
+def test_hub_meets_the_restricted_pod_security_standard() -> None:
+    objects = render("hub.enabled=true", "hub.web.insecure=true")
+    [pod] = [
+        one["spec"]["template"]["spec"]
+        for one in objects
+        if one["kind"] == "Deployment" and one["metadata"]["name"].endswith("-hub")
+    ]
+    assert (pod["securityContext"]["runAsNonRoot"], pod["securityContext"]["seccompProfile"]) == (
+        True,
+        {"type": "RuntimeDefault"},
+    )
+    [container] = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _containers(objects: Iterator[Any], name: str) -> Iterator[dict[str, Any]]:
+    """Yield the containers with this name."""
+    for one in objects:
+        if one and one["kind"] == "Deployment":
+            yield from (each for each in one["spec"]["template"]["spec"]["containers"] if each["name"] == name)

@@ -90,3 +90,52 @@ uninstalled one has no Deployment. Empty without access to a cluster (helm templ
 {{- end }}
 {{- toJson $found }}
 {{- end }}
+
+{{- define "metricat.hub.name" -}}
+{{ include "metricat.name" . }}-hub
+{{- end }}
+
+{{- define "metricat.hub.selector" -}}
+app.kubernetes.io/name: metricat-hub
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "metricat.hub.labels" -}}
+{{ include "metricat.hub.selector" . }}
+app.kubernetes.io/component: hub
+app.kubernetes.io/part-of: metricat
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "metricat.hub.metadata" -}}
+metadata:
+  name: {{ include "metricat.hub.name" . }}
+  namespace: {{ .Release.Namespace }}
+  labels:
+    {{- include "metricat.hub.labels" . | nindent 4 }}
+{{- end }}
+
+{{- define "metricat.hub.scheme" -}}
+{{ if .Values.hub.web.tlsSecretName }}https{{ else }}http{{ end }}
+{{- end }}
+
+{{- /* The settings that need a file: the web config file, and `hub.settings`. */ -}}
+{{- define "metricat.hub.files" -}}
+{{- if .Values.hub.web.tlsSecretName }}
+web.yaml: |
+  tls_server_config: {cert_file: /tls/tls.crt, key_file: /tls/tls.key}
+{{- end }}
+{{- with .Values.hub.settings }}
+hub.yaml: |
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* The port of the Prometheus that the hub queries. The Prometheus Operator's port is always 9090. */ -}}
+{{- define "metricat.hub.prometheusPort" -}}
+{{- $url := .Values.hub.prometheus.url }}
+{{- $host := (urlParse $url).host }}
+{{- if not $url }}9090{{ else if regexMatch ":[0-9]+$" $host }}{{ regexFind "[0-9]+$" $host }}{{ else if hasPrefix "https:" $url }}443{{ else }}80{{ end }}
+{{- end }}
