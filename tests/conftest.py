@@ -9,5 +9,5 @@ pytest.register_assert_rewrite("support.store_contract")
 
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
-    # A change fails because of what it changes. Runs of developers try other examples each time.
+    # CI uses fixed examples, so a failure comes from the change. Runs of developers try other examples each time.
     settings.load_profile("ci")

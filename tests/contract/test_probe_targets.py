@@ -52,7 +52,7 @@ def test_agent_accepts_every_valid_target(target: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": RESERVED_NAME}, "is the target of kubernetesAPI"),
+        ({"name": RESERVED_NAME}, "is the name of the target of kubernetesAPI"),
         ({"timeoutSeconds": 20}, "must not be longer than intervalSeconds"),
         ({"url": "tcp://a:1", "method": "GET"}, "need a URL of http or https"),
         ({"url": "http://a/", "serverName": "b"}, "need a URL of https or tls"),

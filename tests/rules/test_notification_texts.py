@@ -1,4 +1,7 @@
-"""The texts of notifications, rendered by amtool. They say what, how much, where, since when, and what to do."""
+"""The texts of notifications, rendered by amtool.
+
+They name the problem, its size, its place, its start and the remedy.
+"""
 
 import json
 import subprocess

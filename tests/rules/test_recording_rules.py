@@ -54,7 +54,7 @@ def found(port: int, query: str) -> int:
 def prometheus(tmp_path: Path) -> Iterator[int]:
     """This host, and the recorded one, which has swap.
 
-    A virtual machine has no link that knows its speed, and a copy of /sys is not believed: a text file says it.
+    A virtual machine has no link with a speed, and the agent does not use a copy of /sys. So a text file has the speed.
     """
     here, recorded, own = free_port(), free_port(), free_port()
     labels = {"namespace": "monitoring", "service": "metricat-nodes", "pool": "default"}

@@ -237,7 +237,10 @@ class FaultProxy:
 
     @contextmanager
     def inject(self, fault: Fault, match: Match = everything) -> Iterator[None]:
-        """Inject the fault into each matching request while the context is open; end the open ones at both ends."""
+        """Inject the fault into each matching request while the context is open.
+
+        Close open connections at its start and end.
+        """
         self.hits = 0
         self._rule = match, fault
         self.drop(match)

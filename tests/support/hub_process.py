@@ -112,7 +112,7 @@ def running(
 
 
 def _started(process: subprocess.Popen[str], folder: Path) -> str:
-    """Return what the hub prints at its start."""
+    """Return the lines that the hub prints at its start."""
     assert process.stdout is not None
     output = ""
     deadline = time.monotonic() + START_SECONDS

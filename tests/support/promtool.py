@@ -146,7 +146,7 @@ class Case:
 
 @cache
 def named(alert: str) -> tuple[str, ...]:
-    """Return the labels that the alert's texts use without a check that they exist."""
+    """Return the labels that the alert's texts use without checking that they exist."""
     [found] = [one for one in (*CATALOGUE, *OPERATOR_ALERTS) if one.name == alert]
     texts = f"{found.summary} {found.description} {found.action} {found.resource}"
     if re.search(r"{{ ?if \$labels", texts):

@@ -118,7 +118,7 @@ TEXT_PAGES: dict[str, list[Page]] = {
     "long-line": _text("a" * 20_000 + " 1\n", 'b{x="' + "y" * 100_000 + '"} 1\n'),
     "many-labels": _text("a{" + ",".join(f'l{n}="{n}"' for n in range(200)) + "} 1\n"),
 }
-"""What targets of the text format export."""
+"""Pages of targets that export the text format."""
 
 OPENMETRICS_PAGES: dict[str, list[Page]] = {
     "counter": _openmetrics(
@@ -162,4 +162,4 @@ OPENMETRICS_PAGES: dict[str, list[Page]] = {
     "escapes": _openmetrics('# HELP a b\\\\c\\nd \\" e\na{x="\\"\\\\\\n"} 1\n# EOF\n'),
     "version-2": [Page(b"a 1\n# EOF\n", "application/openmetrics-text; version=2.0.0")],
 }
-"""What targets of OpenMetrics export."""
+"""Pages of targets that export OpenMetrics."""

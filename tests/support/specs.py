@@ -30,7 +30,7 @@ _OFTEN = st.sampled_from(["keep", "drop", "labelmap"])
 _MORE = {"value": _VALUES, "effect": st.just("NoExecute"), "tolerationSeconds": st.integers(0, 600)}
 
 _RELATED: dict[str, Values] = {
-    # What the schema says of each field alone, and rules in CEL of several together.
+    # The schema checks each field alone; rules in CEL check several fields together.
     "matchExpressions": st.lists(
         st.builds(
             lambda key, values: {"key": key, "operator": "In", "values": values} if values else _exists(key),

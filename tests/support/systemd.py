@@ -116,7 +116,7 @@ def booted(units: Path, cgroup: Path, files: Sequence[Path], sources: Sequence[P
 
 
 def exposure(unit: Path) -> float:
-    """Return what `systemd-analyze security` computes for a unit: from 0, fully sandboxed, to 10."""
+    """Return the exposure of a unit from `systemd-analyze security`: from 0, fully sandboxed, to 10."""
     command = ("systemd-analyze", "security", "--offline=true", "--no-pager", str(unit))
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return float(output.rpartition("Overall exposure level for ")[2].split()[1])

@@ -295,7 +295,10 @@ def test_alertmanagers_namespace_matcher_accepts_our_alerts(sent: DemoCluster) -
 
 
 def test_cordoned_node_sends_no_messages(sent: DemoCluster) -> None:
-    """The same alert begins on both nodes at once. An alert from before the node was cordoned continues, inhibited."""
+    """The same alert begins on both nodes at the same time.
+
+    An alert from before the node was cordoned continues, inhibited.
+    """
     another, n1, n2 = "NodeFileDescriptorsHigh", ("n1", "warning"), ("n2", "warning")
     sent.kubectl.run("cordon", "n2")
     try:

@@ -109,7 +109,7 @@ def spaces(process: Path) -> list[str]:
 
 
 def leftovers(name: str, *namespaces: Namespaces) -> list[str]:
-    """Return what remains of a cluster: processes, namespaces, mounts, control groups, files."""
+    """Return the remains of a cluster: processes, namespaces, mounts, control groups, files."""
     state = State(name)
     found = [f"process {role}" for role in ClusterProcesses(state.folder).running().values()]
     marks = (f"{state.folder}/".encode(), f"/{cgroups.TOP}/{name}/".encode())

@@ -1,4 +1,4 @@
-"""What surrounds requests to a running hub: rate limits in memory and in a real Redis, access log and audit log."""
+"""The parts around requests to a running hub: rate limits in memory and in a real Redis, access log and audit log."""
 
 from __future__ import annotations
 

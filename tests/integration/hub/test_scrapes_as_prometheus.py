@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SCRAPES = 5
 """How many scrapes of each target are compared."""
 KEPT_BY_PROMETHEUS = {"text-format-changes", "openmetrics-no-eof", "openmetrics-space-last", "label-limit"}
-"""Prometheus leaves series without a marker which a failing page has before its error. Here all series end."""
+"""Prometheus writes no marker for series that a failing page has before its error. Here all series end."""
 _RULED = 'a{x="1",y="Foo Bar",z="x"} 1\nb{x="2",instance="i"} 2\nc_total{dest="10.0.0.1:80",__tmp="t",job="j"} 3\n'
 _RULES: dict[str, list[dict[str, Any]]] = {
     "keep": [{"action": "keep", "source_labels": ["__name__"], "regex": "a|b"}],
@@ -165,7 +165,7 @@ def of_prometheus(prometheus: ScrapingPrometheus, case: str) -> list[dict[str, s
 
 
 def compared(case: str, scrapes: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return what must be equal: all but durations, and the deliberate differences of docs/design/0030-scraper.md."""
+    """Return the parts that must be equal: no durations, and no differences that docs/design/0030-scraper.md lists."""
     found = []
     for scrape in scrapes:
         live = {json.loads(series)["__name__"]: (series, value) for series, value in scrape.items()}
@@ -285,7 +285,7 @@ def test_targets_and_their_labels_are_those_of_prometheus(tmp_path: Path) -> Non
         time.sleep(1)
         found = prometheus.get("targets")
     targets = asyncio.run(scrape(tmp_path / "prometheus.yml", MemoryStore(0), 1))
-    # Of equal targets, which one's discovered labels are shown is arbitrary.
+    # Equal targets are shown once, with the discovered labels of any of them.
     compared = [target for target in targets if target.job != "equal-targets"]
     assert sorted(
         (one.job, one.url, *(text(labels).replace(f"{tmp_path}/", "") for labels in (one.labels, one.discovered)))

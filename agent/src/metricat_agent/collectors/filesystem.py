@@ -31,7 +31,10 @@ NO_STORAGE_PATHS = (
     r"|^/var/lib/(docker|containers/storage|containerd|rancher/k3s/agent/containerd|lxcfs)/"
     r"|^/var/lib/kubelet/(pods|plugins)($|/)"
 )
-"""Mounts of the kernel, users, containers and pods. Pods' mounts are unreadable for the agent, and come and go."""
+"""Mounts of the kernel, users, containers and pods.
+
+The agent cannot read pods' mounts, and these appear and disappear with the pods.
+"""
 
 NO_STORAGE_TYPES = (
     r"^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fuse\.lxcfs|fusectl|hugetlbfs|iso9660"

@@ -130,7 +130,7 @@ class Host:
         return self.rootfs.rstrip("/") + path if path != "/" else self.rootfs
 
     def root_text(self, path: str) -> str:
-        """Return the content of a file of the host's root; its descriptor is closed at once."""
+        """Return the content of a file of the host's root; its descriptor is closed immediately."""
         try:
             return read_text(resolve_in_root(self.rootfs, path))
         except OSError as error:

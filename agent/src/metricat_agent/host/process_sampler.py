@@ -121,7 +121,7 @@ class ProcessSampler:
         self._last_request = -inf
 
     def full_pass(self) -> None:
-        """Read all processes at once."""
+        """Read all processes without a pause between slices."""
         self._pending = []
         while not self.sample(1 << 30):
             pass

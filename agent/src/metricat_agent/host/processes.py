@@ -150,7 +150,7 @@ class PsutilSource:
         return self._psutil.pids()
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Read all fields at once; None if the process has exited or the agent may not read it."""
+        """Read all fields together; None if the process has exited or the agent may not read it."""
         try:
             process = self._psutil.Process(pid)
             with process.oneshot():

@@ -44,7 +44,7 @@ def reason_of(error: OSError, path: str) -> str:
 
 
 class Skips:
-    """What one collector left out since the last call of `take`. For one thread at a time."""
+    """The parts that one collector left out since the last call of `take`. For one thread at a time."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], str] = {}

@@ -28,7 +28,7 @@ class ProbeError(Exception):
 
 @dataclass(slots=True)
 class Result:
-    """What one probe found. A field that the probe did not reach is None or empty."""
+    """The result of one probe. A field that the probe did not reach is None or empty."""
 
     duration: float = 0.0
     """Seconds from the start to the end."""

@@ -102,7 +102,7 @@ class Buffer:
                 self._memory.popleft()
 
     def wake(self) -> None:
-        """Let `get` return at once from now on."""
+        """Let `get` return immediately from now on."""
         with self._lock:
             self._is_woken = True
             self._lock.notify_all()

@@ -92,7 +92,7 @@ class _Record:
         self._conflict_writer = Writer()
 
     def collected(self, fmt: Format) -> _Written:
-        """Collect and write in one go, while the data is in the CPU's cache.
+        """Collect the metrics and write their text immediately, while the data is in the CPU's cache.
 
         The registry writes the metrics of a collector that yields to others after all others have returned.
         """

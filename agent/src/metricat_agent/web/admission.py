@@ -37,7 +37,7 @@ class AdmissionControl:
         return bool(self._queue)
 
     def admits(self, client: Client) -> bool:
-        """Return whether the client may be served at once; add it to the queue otherwise."""
+        """Return whether the client may be served immediately; add it to the queue otherwise."""
         if not self._queue and len(self._connections) < self._limits.connections:
             return True
         self._queue.add(client)
@@ -87,7 +87,7 @@ class AdmissionControl:
     def _abort_slowest(self, grace: float) -> bool:
         """Abort the connection that has been waiting longest for a request; return whether there was one.
 
-        An idle connection that has had a response may be aborted at once, any other after `grace` seconds.
+        An idle connection that has had a response may be aborted immediately, any other after `grace` seconds.
         """
         until = time.monotonic() - grace
         waiting = [

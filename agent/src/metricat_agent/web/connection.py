@@ -40,7 +40,7 @@ class ConnectionLimits:
     grace: float = 0.25
     """Seconds until a connection without a whole request must give up its slot for a waiting client.
 
-    An idle connection that has had a response gives it up at once.
+    An idle connection that has had a response gives it up immediately.
     """
 
 

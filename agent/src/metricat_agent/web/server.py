@@ -132,7 +132,7 @@ class Server:
                 for waiting, _ in self._admission.drain():
                     self._refuse(waiting)
                 self._admission.free_a_slot()
-                time.sleep(0.1)  # the client is still in the backlog, so the selector would return at once
+                time.sleep(0.1)  # the client is still in the backlog, so the selector would return immediately
             return False
         host = host_of(address)
         if self._admission.admits((client, host)):

@@ -1,1 +1,1 @@
-"""Who may query: API keys, users and roles."""
+"""Access control: credentials, API keys, scopes, rate limits and logs of requests."""

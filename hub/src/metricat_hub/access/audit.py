@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Outcome: TypeAlias = Literal["success", "failure", "denied"]
-"""Done; not possible, for example because of a wrong password; or not allowed, for example for lack of a role."""
+"""success: done. failure: not possible, for example because of a wrong password. denied: not allowed by a role."""
 Detail: TypeAlias = "str | int | float | bool | None"
 _SECRET_NAMES = ("password", "secret", "token", "hash", "digest", "cookie", "authorization")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a change comes from: the address of the client, and the ID of the request."""
+    """The origin of a change: the address of the client, and the ID of the request."""
 
     client: str = ""
     request: str = ""
@@ -52,7 +52,7 @@ def record(action: str, *, who: str, target: str = "", outcome: Outcome = "succe
         who: the name of the principal, or the name that a failed sign-in gave.
         target: what the action changes: a user name, or the identifier of a key.
         outcome: whether it is done.
-        details: what else is worth knowing, for example the new role.
+        details: further facts about the change, for example the new role.
     """
     if _write is None:
         return

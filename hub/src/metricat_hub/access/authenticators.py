@@ -1,4 +1,4 @@
-"""The chain of authenticators: each recognizes one kind of credentials. The first that does decides.
+"""The chain of authenticators. Each recognizes one kind of credentials, and the first that recognizes them decides.
 
 To add a kind, write a class with `authenticate`, and put an instance into the chain in `wiring.access`.
 """
@@ -40,7 +40,7 @@ class Authenticator(Protocol):
 
 
 class Access:
-    """Who sends a request, and whether the client may do what it requests."""
+    """Authentication and authorization: finds the client of a request, and checks its scope."""
 
     def __init__(self, authenticators: Sequence[Authenticator]) -> None:
         """Call the authenticators in this order."""
@@ -89,7 +89,7 @@ class ApiKeys:
         """Return the client of a valid key."""
         key = credentials.bearer or credentials.basic[1]
         found = self._keys.verify(key)
-        if found is None and key.startswith("metricat_"):  # another process may have just created it
+        if found is None and key.startswith("metricat_"):  # another process may have created the key a moment ago
             await to_thread.run_sync(self._keys.refresh)
             found = self._keys.verify(key)
         return found

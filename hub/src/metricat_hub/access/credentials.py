@@ -1,4 +1,4 @@
-"""What a client sends to prove who it is, for every protocol: HTTP, WebSocket and gRPC. Pure."""
+"""The credentials of a request in any protocol: HTTP, WebSocket or gRPC. Pure."""
 
 from __future__ import annotations
 

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _MOST_WAITING = 10_000
-"""Entries that wait for the thread. Further ones are dropped and counted, so a slow disk costs no memory."""
+"""The most entries that wait for the thread.
+
+The log drops and counts further entries, so a slow disk costs no memory.
+"""
 _CHECK_SECONDS = 1.0
 """How often the thread checks whether the file was renamed or removed."""
 _CLOSE_SECONDS = 5.0

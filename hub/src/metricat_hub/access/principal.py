@@ -50,7 +50,7 @@ class Principal:
 
     @property
     def visibility(self) -> str:
-        """What the client may see, as part of the keys of caches; empty: everything."""
+        """The series that the client may see, as a part of cache keys; empty: all series."""
         return "" if self.namespaces is None else f"namespaces {sorted(self.namespaces)}"
 
 

@@ -1,8 +1,8 @@
-"""Rate limits: how many requests of a client are accepted within a time, counted in memory or in Redis.
+"""Rate limits of clients: requests within a window of time, counted in memory or in Redis.
 
-The count is that of a sliding window, estimated from two fixed ones: all requests of the current window, and of those
-of the one before the share that the sliding window still covers. A client needs two numbers, and cannot send twice the
-limit around the end of a window. See docs/design/0034.
+The count of a sliding window is estimated from two fixed windows. It has all requests of the current window. It also
+has the share of the previous window that the sliding window still covers. A client needs two numbers, and cannot send
+twice the limit around the end of a window. See docs/design/0034.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _wait(most: int, usage: Usage, left: int, window: int) -> int:
 
 
 class Counter(Protocol):
-    """Where requests are counted."""
+    """A counter of requests, in memory or in Redis."""
 
     async def take(self, policy: Policy, client: str) -> Decision:
         """Count a request if it is within the limit."""

@@ -1,4 +1,4 @@
-"""Redaction of log entries: secrets always; process names, paths and other values as the setting `log.mask` says."""
+"""Redaction of log entries: secrets always; process names, paths and other values as `log.mask` requires."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _WAITING_PER_THREAD = 64
-"""The most waiting queries for each thread. Further queries get 503 at once, because they would time out."""
+"""The most waiting queries for each thread. Further queries get 503 immediately, because they would time out."""
 
 
 class QueryThreads:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metricat_hub.access.rate_limit import Counter, Decision, Policy
 
 Group: TypeAlias = Literal["api", "writes", "scrapes"]
-"""What an endpoint is for. `api`: clients with a key and users have limits of their own."""
+"""Groups of endpoints, each with its limit. In `api`, clients with a key and users have different limits."""
 STATE = "rate_limit"
 """The key of the decision in the state of a request."""
 

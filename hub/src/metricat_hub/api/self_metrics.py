@@ -1,4 +1,4 @@
-"""The hub's own metrics at `/metrics`: requests by handler and status, queries, and the counters of other rooms."""
+"""The hub's own metrics at `/metrics`: requests by handler and status, queries, and the counters of other packages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SelfMetrics:
     """Counts the requests."""
 
     def __init__(self, others: Callable[[], Sequence[Sample]] = tuple) -> None:
-        """`others` returns the counters of other rooms. It must not block."""
+        """`others` returns the counters of other packages. It must not block."""
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "metricat_hub_http_requests", "Requests by handler and status.", ("handler", "code"), registry=self.registry

@@ -43,7 +43,7 @@ class Services:
     interval: int = 10_000
     """The usual time between two samples of a series, in milliseconds."""
     problems: Callable[[], Sequence[str]] = tuple
-    """What does not work now, each with what to do."""
+    """The current problems, each with its remedy."""
     engine: QueryEngine | None = None
     """Evaluates queries; None: this process does, over the store."""
     degradations: Callable[[], Sequence[str]] = tuple

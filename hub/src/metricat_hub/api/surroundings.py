@@ -1,4 +1,4 @@
-"""What surrounds each request: its ID, time, log entry, metrics, size limit, and headers of the response.
+"""Middleware of all requests: ID, time, log entry, metrics, size limit, and headers of the response.
 
 Plain ASGI: Starlette's BaseHTTPMiddleware starts a task for each request. See docs/design/0034.
 """

@@ -1,4 +1,4 @@
-"""What `metricat up` and `metricat hub` have in common: settings, start, messages and exit status."""
+"""The common part of `metricat up` and `metricat hub`: settings, start, messages and exit status."""
 
 from __future__ import annotations
 

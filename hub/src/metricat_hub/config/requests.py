@@ -20,8 +20,8 @@ LOGS: Final = (
     Option(
         "log.mask",
         "all",
-        "what the access log hides of a URL's parameters: all values, only values that can be names of processes and "
-        "paths, or none; it never shows secrets",
+        "values of URL parameters to hide in the access log: all, only those that can be names of processes and paths, "
+        "or none; secrets are always hidden",
         choices=MASKS,
     ),
 )
@@ -33,12 +33,17 @@ REQUESTS: Final = (
         "requests of a user, or of all clients without a key, in an hour; 0: no limit",
         "NUMBER",
     ),
-    Option("rate-limit.writes", "6000", "requests of a client that push samples in a minute; 0: no limit", "NUMBER"),
+    Option("rate-limit.writes", "6000", "pushes of samples by a client in a minute; 0: no limit", "NUMBER"),
     Option("rate-limit.scrapes", "3600", "requests of a client to /metrics in an hour; 0: no limit", "NUMBER"),
     Option("cache.size", "4MB", "memory for answers to queries of the past; 0: no cache", "SIZE"),
-    Option("cache.ttl", "5m", "how long to keep such an answer, at most 5m", "DURATION"),
+    Option("cache.ttl", "5m", "how long to keep a cached answer, at most 5m", "DURATION"),
     Option("redis.url", "", "Redis for rate limits and answers, for example redis://HOST:6379/0", "URL", secret=True),
-    Option("web.max-connections", "1000", "connections at the same time; the hub closes further ones", "NUMBER"),
+    Option(
+        "web.max-connections",
+        "1000",
+        "limit of connections at the same time; the hub closes further connections",
+        "NUMBER",
+    ),
 )
 _REDIS = re.compile(r"(rediss?|unix)://\S+", re.ASCII)
 _MOST_TTL = 300_000

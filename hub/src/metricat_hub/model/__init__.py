@@ -1,1 +1,1 @@
-"""Types that all rooms share, and the ports between them. Pure: no I/O, clock or event loop."""
+"""Types that all packages of the hub share, and the ports between these packages. Pure: no I/O, clock or event loop."""

@@ -1,4 +1,4 @@
-"""The ports between the rooms: how samples enter a store, and how queries read them.
+"""The ports between packages: the writer and the reader of a store.
 
 All methods block, and any thread may call them. Asynchronous code calls them in a worker thread.
 """
@@ -36,7 +36,7 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a query does with the samples, so that a store can choose a tier and a column of it."""
+    """The use of the samples in a query, from which a store chooses a tier and a column."""
 
     step: int = 0
     """Milliseconds between two evaluations; 0: one evaluation only."""
@@ -59,7 +59,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a store returns for a selector: its series, and the coarsest tier that it used.
+    """The result of a selector: its series, and the coarsest tier that the store used.
 
     A point of a downsampled series has the time of its interval's end. An instant selector finds it for at least one
     interval, so the store also returns points up to one interval before the start. The values depend on the function of
@@ -79,7 +79,7 @@ class Reader(Protocol):
         """Return the samples from start to end of all series that match every matcher.
 
         Raises:
-            LimitError: the selection has more series or samples than the store may return at once.
+            LimitError: the selection has more series or samples than the store may return for one query.
             StoreUnavailableError: the store cannot be read now.
         """
         ...
@@ -153,5 +153,5 @@ class ManagedStore(Store, Protocol):
         ...
 
     def problems(self) -> Sequence[str]:
-        """Return what does not work now, each with what to do. It must not block."""
+        """Return the current problems, each with its remedy. It must not block."""
         ...

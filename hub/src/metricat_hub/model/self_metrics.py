@@ -1,4 +1,4 @@
-"""A metric of the hub itself, which a room counts and the API exposes."""
+"""A metric of the hub itself, which a package counts and the API exposes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A number that a room counts."""
+    """A number that a package of the hub counts."""
 
     name: str
     help: str

@@ -148,7 +148,7 @@ REDUCTIONS: Final[dict[str, Callable[[Groups, Values], Values]]] = {
 
 
 def reduced(vector: Vector, node: Aggregate, parameter: Values) -> Vector:
-    """Return one value for each group: `sum`, `avg`, `quantile` and the like."""
+    """Return one value for each group: `sum`, `avg`, `quantile` and others."""
     if not len(vector):
         return vector
     groups = grouped(vector, node)

@@ -20,7 +20,7 @@ _MONOTONICITY = (
 
 @dataclass(slots=True)
 class Monotonicity:
-    """What `histogram_quantile` changed to make buckets monotonic."""
+    """The changes by which `histogram_quantile` made buckets monotonic."""
 
     lowest: float
     highest: float

@@ -1,4 +1,4 @@
-"""What all parts of one query share: the reader, limits, annotations, and selections that were read."""
+"""The shared state of one query: the reader, limits, annotations, and selections that were read."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def histograms(vector: Vector, annotations: Annotations, position: int, *, names
 
 
 def evaluated(histogram: Histogram, compute: Callable[[np.ndarray, Values, Values], Values]) -> tuple[Values, Mask]:
-    """Return a value for each step with a bucket, computed for all steps with the same buckets at once."""
+    """Return a value for each step with a bucket, computed together for all steps with the same buckets."""
     steps = histogram.present.shape[1]
     result, present = np.full(steps, np.nan), any_series(histogram.present)
     for columns, bounds, counts in histogram.patterns():

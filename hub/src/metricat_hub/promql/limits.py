@@ -68,7 +68,7 @@ def no_check() -> None:
 
 @dataclass(slots=True)
 class Usage:
-    """What a query has used."""
+    """The resources that a query has used."""
 
     limits: Limits
     check: Callable[[], None] = no_check

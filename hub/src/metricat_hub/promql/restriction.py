@@ -1,6 +1,6 @@
 """Restriction of queries to some series: label matchers in every selector. Pure.
 
-The result is printed from the syntax tree, so that a server gets only what this parser has read. A text that another
+The result is printed from the syntax tree, so a server gets only text that this parser has read. A text that another
 parser reads differently, for example because of a comment or an escape sequence, cannot hide a selector. See
 docs/design/0037.
 """

@@ -79,4 +79,4 @@ _OPENERS: dict[Kind, Callable[[Settings, Callable[[], int]], ManagedStore]] = {
     "embedded": _embedded,
     "postgresql": _postgresql,
 }
-"""How to open each kind. A library that only one kind needs is imported there, so that others do not pay for it."""
+"""The function that opens each kind of store. It imports the libraries of its kind only when it is called."""

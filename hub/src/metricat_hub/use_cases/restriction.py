@@ -1,4 +1,4 @@
-"""A store and an engine that show only the series that match some label matchers, for users with restricted access."""
+"""A store and an engine for users with restricted access: they return only series that match some label matchers."""
 
 from __future__ import annotations
 

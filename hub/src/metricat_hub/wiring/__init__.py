@@ -1,1 +1,1 @@
-"""How `app` assembles parts from settings: one module for each part."""
+"""Functions that assemble the parts of `app` from the settings: one module for each part."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def access(settings: Settings, keys: KeyStore, web_config: WebConfig | None) -> Access:
-    """Return who may send requests.
+    """Return the access control that the settings require.
 
     Raises:
         HubError: the setting access.kubernetes is on outside of a cluster.

@@ -1,4 +1,4 @@
-"""What surrounds requests, as the settings require it: logs, rate limits, the cache of answers, and Redis."""
+"""The parts around requests that the settings require: logs, rate limits, the cache of answers, and Redis."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RequestParts:
         return WatchedWriter(writer, self._late)
 
     def degradations(self) -> Sequence[str]:
-        """Return what does not work now, while the hub can do its work without it."""
+        """Return the current problems that do not stop the hub."""
         found = [log.problem for log in self._logs if log.problem]
         return [*found, self.redis.problem] if self.redis and self.redis.problem else found
 

@@ -27,7 +27,7 @@ class Replaced:
 
     @property
     def warning(self) -> str:
-        """What to write instead, without the field's path."""
+        """The warning about the deprecated name, without the field's path."""
         return f"is deprecated. Use {self.name.new}."
 
 

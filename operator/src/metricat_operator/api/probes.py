@@ -72,7 +72,12 @@ class ProbeTarget(Model):
         pattern=r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$",
         max_length=63,
         description="Name of the target, the label probe of its metrics.",
-        json_schema_extra=cel(rule(f"self != '{RESERVED_NAME}'", f"{RESERVED_NAME} is the target of kubernetesAPI")),
+        json_schema_extra=cel(
+            rule(
+                f"self != '{RESERVED_NAME}'",
+                f"{RESERVED_NAME} is the name of the target of kubernetesAPI. Choose another name.",
+            )
+        ),
     )
     url: Annotated[str, AfterValidator(_url)] = Field(
         pattern=URL_PATTERN,
@@ -133,7 +138,7 @@ class ProbeTarget(Model):
     def _check(self) -> Self:
         """Check the same rules as the CRD; raise ValueError for an invalid combination."""
         if self.name == RESERVED_NAME:
-            raise ValueError(f"{RESERVED_NAME} is the target of kubernetesAPI")
+            raise ValueError(f"{RESERVED_NAME} is the name of the target of kubernetesAPI. Choose another name.")
         if (self.timeout_seconds or _TIMEOUT) > (self.interval_seconds or _INTERVAL):
             raise ValueError(_TOO_LONG)
         http = (self.method, self.headers, self.valid_status_codes, self.body_pattern, self.follow_redirects)

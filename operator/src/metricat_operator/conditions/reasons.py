@@ -19,7 +19,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True)
 class ReasonInfo:
-    """What a reason means in a condition or group, and what to do."""
+    """The meaning of a reason in a condition or group, and its remedy."""
 
     where: ConditionType | Group
     meaning: str

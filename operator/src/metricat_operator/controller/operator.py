@@ -137,7 +137,7 @@ class Operator:
         return self.missed_by_kopf(seconds) if self._kopf_reported < time.monotonic() - seconds else []
 
     def troubles(self, seconds: float) -> list[str]:
-        """Return what the operator could not read or write for at least this time, each with the last error."""
+        """Return the operations that have failed for at least this time, each with its last error."""
         watches = (cache.trouble(seconds) for cache in self.cluster.caches)
         found = (self._lease.trouble(seconds), self._client.write_trouble(seconds), *watches)
         return list(dict.fromkeys(filter(None, found)))

@@ -48,7 +48,7 @@ class WorkQueue(Generic[Key]):
         return sum(due <= now for due in self._due.values())
 
     async def run(self, workers: int) -> None:
-        """Handle keys until cancelled, at most `workers` at once."""
+        """Handle keys until cancelled, at most `workers` at the same time."""
         free = asyncio.Semaphore(workers)
         async with asyncio.TaskGroup() as group:
             while True:

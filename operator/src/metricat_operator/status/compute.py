@@ -150,7 +150,7 @@ def changed_conditions(status: Manifest, before: Manifest) -> list[Condition]:
 
 
 def is_urgent(status: Manifest, before: Manifest) -> bool:
-    """Return whether to write the status at once: it holds more than the progress of a rollout of agents."""
+    """Return whether to write the status immediately: more has changed than the progress of a rollout of agents."""
     if status["observedGeneration"] != before.get("observedGeneration"):
         return True  # the author of the spec waits for it
     if _problems(status) - _problems(before):

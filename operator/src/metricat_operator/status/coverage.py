@@ -11,7 +11,7 @@ from metricat_operator.status import causes
 from metricat_operator.status.members import PoolNodes, daemon_sets, members, runs_on
 
 _MOST_PODS = 8
-"""Pods that do not start whose events are requested at once; the others most likely have the same cause."""
+"""The most pods that do not start whose events are requested; the others most likely have the same cause."""
 
 
 @dataclass(frozen=True)

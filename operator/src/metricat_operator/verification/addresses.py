@@ -1,4 +1,4 @@
-"""Where the Prometheuses with a target's samples serve their API, for programs that query them, such as the hub."""
+"""The API addresses of the Prometheuses with a target's samples, for programs that query them, such as the hub."""
 
 from metricat_operator.facts.model import Facts, Manifest, PrometheusInstance
 from metricat_operator.verification.queries import subjects

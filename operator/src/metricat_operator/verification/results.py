@@ -1,4 +1,4 @@
-"""What the query results of each Prometheus mean: whether rules are loaded and nodes are scraped."""
+"""Evaluation of the query results of each Prometheus: whether rules are loaded and nodes are scraped."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

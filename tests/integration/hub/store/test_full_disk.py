@@ -1,4 +1,4 @@
-"""A full disk: the store refuses samples in words, keeps reading, and recovers when there is room."""
+"""A full disk: the store refuses samples with a message, keeps reading, and recovers when there is room."""
 
 import subprocess
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""PromQL over downsampled samples gives what it gives over the samples as received, as far as the tier allows."""
+"""PromQL has the same results over downsampled samples as over the samples as received, as far as the tier allows."""
 
 import numpy as np
 import pytest

@@ -80,8 +80,9 @@ REMEMBERED = (
 )
 """Files whose earlier content matters.
 
-CPU counters do not step back. The place of a CPU is fixed while its files exist.
-`netclass` selects the devices again when a device comes or goes. A test writes os-release twice within one tick."""
+CPU counters do not decrease. The place of a CPU is fixed while its files exist. `netclass` selects the devices again
+when a device is added or removed. A test writes os-release twice within one tick.
+"""
 REQUIRED = r"proc/(stat|meminfo|loadavg)|(proc/1/net/dev)|(proc/1|own)/mountinfo"
 """Files that every Linux has: without them, their collectors fail."""
 MOST_LOST = 2
@@ -89,7 +90,7 @@ MOST_LOST = 2
 
 
 class Damage(NamedTuple):
-    """What happens to a file: an error of open(2) or read(2), other content, or its removal."""
+    """The damage of a file: an error of open(2) or read(2), other content, or its removal."""
 
     opening: int = 0
     reading: int = 0
@@ -205,7 +206,7 @@ def damaged(path: Path, damage: Damage, faults: Faults) -> Iterator[None]:
 
 
 def problems(name: str, damage: str, before: Result, after: Result) -> Iterator[str]:
-    """Yield what one damaged file costs and must not cost."""
+    """Yield a line for each effect that one damaged file must not have."""
     lost = before.families - after.families
     skipped = after.skipped - before.skipped
     table = next((most for pattern, most in TABLES.items() if re.fullmatch(pattern, name)), None)
@@ -266,7 +267,7 @@ def test_one_damaged_file_costs_its_own_series_only_and_is_counted(
 
 
 class Kept:
-    """A directory whose modification time stays while its entries come and go, as in sysfs."""
+    """A directory whose modification time stays when entries are added or removed, as in sysfs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

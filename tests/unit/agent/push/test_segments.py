@@ -43,7 +43,7 @@ def drained(segments: Segments) -> list[int]:
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Let the kernel refuse to write a file beyond a size, after it has written a part: as a disk that fills up."""
+    """Let the kernel write a file up to this size only, as on a disk that becomes full."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:

@@ -1,4 +1,7 @@
-"""The queue coalesces, never runs a key twice at once, and tries failed ones again. The event loop's time is faked."""
+"""The queue coalesces changes, never runs a key twice at the same time, and retries failed keys.
+
+The event loop's time is faked.
+"""
 
 import asyncio
 import itertools

@@ -84,7 +84,7 @@ def _measure(cluster: BenchCluster, nodes: int, drifts: int, idle: float) -> Fig
 
 
 def _converge(cluster: BenchCluster, nodes: int, minimal: float, running: OperatorProcess, note: Any) -> None:
-    """Create all small targets at once, then a target for all nodes, which leaves their nodes to them."""
+    """Create all small targets together, then a target for all nodes. The small targets keep their nodes."""
     audit, cpu = AuditLog(cluster.plane.audit_log), running.cpu()
     audit.skip()
     requests: list[AuditedRequest] = []

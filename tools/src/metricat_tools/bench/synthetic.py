@@ -55,7 +55,7 @@ def _working_week(hour: float) -> float:
 
 
 def _during(begin: float, end: float, other: float, usual: float | Shape = 40) -> Shape:
-    """Return the usual shape, with another value between two hours."""
+    """Return a shape that equals the usual one, except between two hours."""
     return lambda hour: other if begin <= hour < end else usual(hour) if callable(usual) else usual
 
 

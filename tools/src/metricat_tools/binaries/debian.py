@@ -12,7 +12,7 @@ from metricat_tools.binaries.table import DebianPackage, Program
 from metricat_tools.errors import ToolError
 
 SBIN = "/usr/sbin:/sbin"
-# What shows on any distribution that a package is installed: a program on PATH, or a file.
+# The evidence on any distribution that a package is installed: a program on PATH, or a file.
 _EVIDENCE = {
     "nftables": "nft",
     "iptables": "iptables",

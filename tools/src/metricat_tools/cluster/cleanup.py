@@ -29,7 +29,7 @@ def remove(state: State) -> bool:
 
 
 def owner() -> list[int]:
-    """Return what identifies this process as an owner: its ID and its start time, since the kernel reuses IDs."""
+    """Return the identity of this process as an owner: its ID and its start time, because the kernel reuses IDs."""
     return [os.getpid(), started_at(os.getpid())]
 
 

@@ -189,7 +189,7 @@ class ClusterProcesses:
         self._kill_until(remaining)
 
     def kill_all(self) -> None:
-        """Kill every process of the cluster at once: a temporary cluster has nothing to save."""
+        """Kill every process of the cluster immediately: a temporary cluster has nothing to save."""
         self._kill_until(self.running)
 
     def close(self) -> None:

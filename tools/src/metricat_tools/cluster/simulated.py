@@ -120,7 +120,10 @@ phase: Pending
 
 
 def node(name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]], images: int = 0) -> dict[str, Any]:
-    """Return a node object that is Ready at once. kwok keeps it Ready. With 50 images, it is as large as a real one."""
+    """Return a node object that is Ready immediately. kwok keeps it Ready.
+
+    With 50 images, it is as large as a real one.
+    """
     now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     size = {"cpu": "32", "memory": "256Gi", "pods": "110"}
     return {

@@ -59,11 +59,11 @@ class State:
         self.log.mkdir(parents=True)
 
     def save(self, **facts: object) -> None:
-        """Write what another process needs to find the running cluster."""
+        """Write the settings by which another process finds the running cluster."""
         (self.folder / "cluster.json").write_text(json.dumps(facts))
 
     def load(self) -> dict[str, Any]:
-        """Return what `save` wrote.
+        """Return the settings that `save` wrote.
 
         Raises:
             ToolError: the cluster does not exist.

@@ -1,4 +1,4 @@
-"""What the demo prints."""
+"""The output of the demo."""
 
 import shutil
 import time

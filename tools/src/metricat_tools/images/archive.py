@@ -41,7 +41,7 @@ def architecture() -> str:
 def docker_archive(destination: Path, image: Image, files: Mapping[str, Path | bytes]) -> Path:
     """Write `destination`: an image with one layer that holds `files` (absolute path inside -> a file, or its bytes).
 
-    Root owns all files. A copied file is executable for everybody, a file given as bytes is not. An unfinished archive
+    Root owns all files. A copied file is executable for all users; a file given as bytes is not. An unfinished archive
     never has the final name.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)

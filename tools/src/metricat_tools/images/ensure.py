@@ -1,4 +1,4 @@
-"""`ensure_images`: images by name, each built only if the cache has none for its current sources."""
+"""`ensure_images`: returns images by name, and builds an image if the cache has none for its current sources."""
 
 from metricat_tools.errors import ToolError
 from metricat_tools.images import product, stack

@@ -84,7 +84,10 @@ def libraries(program: Path) -> list[Path]:
 
 
 def _identity(program: Path) -> str:
-    """Return what identifies this file: our cache names folders by content, PATH does not."""
+    """Return the identity of this file.
+
+    A path in our cache contains a hash of the content; a path from PATH does not.
+    """
     stat = program.stat()
     return f"{program.name} {stat.st_size} {stat.st_mtime_ns}"
 

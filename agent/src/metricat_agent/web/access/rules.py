@@ -19,7 +19,7 @@ def no_pass_phrase() -> NoReturn:
 
 @dataclass(frozen=True)
 class AccessRules:
-    """What clients must present, and the headers of responses."""
+    """The requirements on clients, and the headers of responses."""
 
     context: ssl.SSLContext | None = None
     users: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -104,6 +104,6 @@ class Session:
             )
         if not http.client.OK <= response.status < http.client.MULTIPLE_CHOICES or len(content) > _MOST_BYTES:
             raise AccessUnavailableError(
-                f"the API server of Kubernetes does not answer {what} ({response.status}). Retry later."
+                f"the response of the API server of Kubernetes to {what} has status {response.status}. Retry later."
             )
         return json.loads(content)

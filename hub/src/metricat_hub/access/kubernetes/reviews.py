@@ -1,4 +1,4 @@
-"""Who has a token, and which namespaces the user may see: both are decisions of the API server. All functions block."""
+"""The API server's decisions: the user of a token, and the namespaces that the user may see. All functions block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
 _RIGHT = {"group": "metricat.dev", "resource": "monitoringtargets", "verb": "get"}
 MOST_NAMESPACES = 500
-"""Namespaces that are reviewed for one user. The user does not see further ones."""
+"""The most namespaces that are reviewed for one user. The user cannot see further namespaces."""
 TARGETS_SECONDS = 10.0
 """How long the list of MonitoringTargets is used."""
 

@@ -33,7 +33,7 @@ _OWN_PREFIX = "metricat_"
 
 
 class TokenReviewer(Protocol):
-    """What decides about tokens and users. See `reviews.Reviews`."""
+    """The decisions about tokens and users, as `reviews.Reviews` makes them."""
 
     def user(self, token: str) -> Mapping[str, Any] | None:
         """Return the user of a token; None for an invalid token."""

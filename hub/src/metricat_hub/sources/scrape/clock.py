@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time for schedules and timestamps."""
+    """The time source of the scraper: wall-clock time for timestamps, monotonic time for schedules."""
 
     def now(self) -> int:
         """Return milliseconds since 1970-01-01 UTC."""

@@ -119,7 +119,7 @@ class Job:
     limits: Limits = Limits()
     target_limit: int = 0
     scrape_at_start: bool = False
-    """Whether the first scrape is done at once, and not at the target's place in the interval. Not a setting."""
+    """Whether the first scrape is immediate, and not at the target's place in the interval. Not a setting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,7 +294,7 @@ class TargetLoop:
             _LOG.info("Target %s of job %s is up", self.target.url, self.job.job_name)
 
     def _store(self, reading: Reading, now: int, report: Values) -> None:
-        """Append all samples of a scrape at once. A series that the store removed is resolved once more."""
+        """Append all samples of a scrape in one batch. A series that the store removed is resolved once more."""
         writer, counters = self._shared.writer, self._shared.counters
         for last in (False, True):
             numbers = self._cache.resolve(writer, reading.slots)

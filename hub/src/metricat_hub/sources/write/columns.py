@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.samples import Times, Values
 
 Key: TypeAlias = "bytes | tuple[str, ...] | Labels"
-"""What identifies a series in the body: equal keys have equal labels. A key is cheaper to decode than the labels."""
+"""The identity of a series in the body: equal keys have equal labels. A key is cheaper to decode than the labels."""
 MAX_LABELS = 128
 MAX_NAME = 1024
 MAX_VALUE = 8192

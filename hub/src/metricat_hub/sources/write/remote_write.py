@@ -244,7 +244,7 @@ def _labels_1(key: Key) -> Labels:
 
 
 class _Version2:
-    """Decodes the label references of all series at once with numpy: they are most of a request."""
+    """Decodes the label references of all series together with numpy: they are most of a request."""
 
     def __init__(self, symbols: Symbols) -> None:
         self._all = symbols

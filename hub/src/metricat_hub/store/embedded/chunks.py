@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.windows import Layout
 
 SLICE = 256
-"""The number of series that are read at once, so that no read transaction is long."""
+"""The most series of one read transaction, so that no read transaction is long."""
 
 
 class ChunkReader:

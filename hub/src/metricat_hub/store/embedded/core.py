@@ -1,4 +1,4 @@
-"""What all parts of the store share: the file, its locks, the head, the index, and the progress of maintenance."""
+"""The shared state of the store: the file, its locks, the head, the index, and the progress of maintenance."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def import_lines(store: EmbeddedStore, lines: Iterable[str]) -> Imported:
 
 
 class _Importer:
-    """Collects samples and stores many at once."""
+    """Collects samples and stores them in large batches."""
 
     def __init__(self, store: EmbeddedStore, result: Imported) -> None:
         self._store = store

@@ -21,7 +21,7 @@ _TRUNCATE_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """What one round of maintenance did."""
+    """The result of one round of maintenance."""
 
     packed_samples: int = 0
     downsampled_windows: int = 0

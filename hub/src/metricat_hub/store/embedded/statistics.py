@@ -26,7 +26,7 @@ class TierStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What the store has, and what it rejected since it was opened."""
+    """The content of the store, and the samples that it has rejected since it was opened."""
 
     active_series: int
     idle_series: int

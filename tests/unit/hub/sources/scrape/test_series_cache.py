@@ -54,7 +54,7 @@ class Reader:
 
 
 def fresh(page: str, *, openmetrics: bool = False, **settings: Any) -> tuple[dict[str, str], Reading]:
-    """Return what a new cache reads."""
+    """Return the reading of a new cache."""
     found, _, reading = Reader(**settings).read(page, openmetrics=openmetrics)
     return found, reading
 

@@ -32,7 +32,7 @@ class Line:
     """One series of a page."""
 
     text: str
-    """What precedes the value."""
+    """The text of the line before the value."""
     name: str
     labels: tuple[tuple[str, str], ...]
     value: float

@@ -23,7 +23,7 @@ _AGENTS = {"hub": "metricat-hub", "Prometheus": "prometheus", "VictoriaMetrics":
 
 @dataclass
 class _Use:
-    """What a program used per scraped sample, and what it missed."""
+    """The resources that a program used per scraped sample, and its missed scrapes."""
 
     cpu: float
     missed: int

@@ -1,4 +1,7 @@
-"""The part `soak`: a simulated day of scrapes, queries and series that come and go. Memory must stay flat."""
+"""The part `soak`: a simulated day of scrapes and queries, with new series and series that end.
+
+Memory must not grow.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def metric_name(name: str, unit: str, *, is_counter: bool, is_gauge: bool) -> st
 
 
 def unit_name(unit: str) -> str:
-    """Return the unit in words, such as ``bytes_per_second``."""
+    """Return the unit's name as Prometheus writes it, such as ``bytes_per_second``."""
     return "_".join(filter(None, _unit(unit))).strip("_")
 
 
