@@ -160,6 +160,6 @@ def test_visible_namespace_is_shown_and_everything_without_a_restriction(store: 
     assert "seen-node" in nodes
 
 
-def test_names_that_are_no_namespaces_match_nothing() -> None:
+def test_names_that_are_not_namespaces_match_nothing() -> None:
     assert namespace_matchers(["team-a", ".*", "x|y", "", "A"]) == namespace_matchers(["team-a"])
     assert namespace_matchers([".*"]) == namespace_matchers([])
