@@ -58,7 +58,7 @@ class Answer(NamedTuple):
 @contextmanager
 def serving(routes: Sequence[BaseRoute], folder: Path, port: int = 0, store: object = None) -> Iterator[Hub]:
     """Run a server with these routes; its keys are in the folder."""
-    keys = KeyStore(folder, lambda: int(time.time() * 1000))
+    keys = KeyStore.open(folder, lambda: int(time.time() * 1000))
     key, _ = keys.create("test", ["write"])
     app = Starlette(routes=list(routes), exception_handlers={Problem: handle_problem, HubError: handle_problem})
     app.state.services = Services(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from metricat_agent.config.yaml_text import Node, YamlError, read_file
-from metricat_hub.access.keys import KeyStore
+from metricat_hub.access.parts import Accounts
 from metricat_hub.api import write
 from metricat_hub.api.application import application
 from metricat_hub.api.query_threads import QueryThreads
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _MAINTENANCE_SECONDS = 10.0
-_KEYS_SECONDS = 1.0
+_ACCOUNTS_SECONDS = 1.0
 _AGENT_START_SECONDS = 5.0
 _AGENT_JOB = "metricat"
 _AGENT_LABELS = {"namespace": "local", "service": "metricat", "pool": "default"}
@@ -79,7 +79,8 @@ class Hub:
         with contextlib.ExitStack() as opened:
             self.store = open_store(settings, clock)
             opened.callback(self.store.close)
-            self.keys = KeyStore(settings.data, now)
+            self.accounts = Accounts.open(settings.data, now)
+            opened.callback(self.accounts.close)
             self.requests = RequestParts(settings, clock)
             opened.callback(self.requests.close)
             self._batches = SequenceLog(settings.data)
@@ -111,7 +112,8 @@ class Hub:
 
     def first_key(self) -> str:
         """Return a new key with all scopes if no key exists; empty otherwise."""
-        return "" if self.keys.all() else self.keys.create("first key", ["admin"])[0]
+        keys = self.accounts.keys
+        return "" if keys.all() else keys.create("first key", ["admin"])[0]
 
     async def run(self, *, with_agent: bool, ready: Callable[[], None]) -> None:
         """Run until SIGINT or SIGTERM; call `ready` when the server accepts requests."""
@@ -122,7 +124,7 @@ class Hub:
         with _signals(stop):
             async with asyncio.TaskGroup() as tasks:
                 background = [
-                    tasks.create_task(self._repeat(self.keys.refresh, _KEYS_SECONDS)),
+                    tasks.create_task(self._repeat(self.accounts.refresh, _ACCOUNTS_SECONDS)),
                     tasks.create_task(self._repeat(self._maintain, _MAINTENANCE_SECONDS)),
                     tasks.create_task(self._scrape(self.scraper, agent)),
                     tasks.create_task(self._follow_config(self.scraper, agent)),
@@ -135,7 +137,7 @@ class Hub:
                 await serving
                 for task in background:
                     task.cancel()
-        await asyncio.to_thread(self.keys.refresh)
+        await asyncio.to_thread(self.accounts.refresh)
 
     async def _scrape(self, scraper: Scraper, agent: AgentProcess | None) -> None:
         """Scrape; the first scrape of the agent waits until the agent listens."""
@@ -179,7 +181,8 @@ class Hub:
         settings = self.settings
         services = Services(
             store=self.store,
-            access=access(settings, self.keys, self.authenticator),
+            access=access(settings, self.accounts, self.authenticator),
+            accounts=self.accounts,
             now=self.clock,
             threads=self.threads,
             targets=self._targets,

@@ -83,7 +83,7 @@ def query(port: int, key: str, text: str) -> list[dict[str, Any]]:
 
 def test_no_sample_is_lost_or_doubled(tmp_path: Path, network: str) -> None:
     (tmp_path / "data").mkdir()
-    key, _ = KeyStore(tmp_path / "data", lambda: int(time.time() * 1000)).create("test", ["read", "write"])
+    key, _ = KeyStore.open(tmp_path / "data", lambda: int(time.time() * 1000)).create("test", ["read", "write"])
     (tmp_path / "token").write_text(key)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

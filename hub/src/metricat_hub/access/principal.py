@@ -54,7 +54,7 @@ class Principal:
         return "" if self.namespaces is None else f"namespaces {sorted(self.namespaces)}"
 
 
-def user(name: str, role: Role, session: str = "") -> Principal:
+def user_principal(name: str, role: Role, session: str = "") -> Principal:
     """Return the principal of a user."""
     return Principal(name, SCOPES_OF[role], kind="user", role=role, owner=name, session=session)
 

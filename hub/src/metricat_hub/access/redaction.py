@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 Mask: TypeAlias = Literal["all", "values", "none"]
 MASKED: Final = "***"
 _KEY = re.compile(r"metricat_([0-9a-f]{12})_[A-Za-z0-9_-]+")
+_REFRESH = re.compile(r"\bmetricat-refresh_[A-Za-z0-9_-]+")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}")
 _USER_INFORMATION = re.compile(r"(?<=://)[^/@\s]+@")
@@ -26,7 +27,7 @@ _PLAIN = frozenset(
 
 def redacted(text: str) -> str:
     """Return a text without API keys, tokens, Authorization values and passwords in URLs."""
-    text = _KEY.sub(r"metricat_\1_***", text)
+    text = _REFRESH.sub(MASKED, _KEY.sub(r"metricat_\1_***", text))
     text = _CREDENTIALS.sub(r"\1 ***", _JWT.sub(MASKED, text))
     return _USER_INFORMATION.sub("***@", text)
 

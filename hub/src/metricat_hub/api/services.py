@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from metricat_hub.access.authenticators import Access
+    from metricat_hub.access.parts import Accounts
     from metricat_hub.access.principal import Principal
     from metricat_hub.api.answers import Answers
     from metricat_hub.api.rate_limits import RateLimits
@@ -40,6 +41,8 @@ class Services:
     started: int = 0
     """When the hub started, in milliseconds since 1970-01-01 UTC."""
     limits: Limits = field(default_factory=Limits)
+    accounts: Accounts | None = None
+    """Users, keys and sessions; None: requests cannot change them."""
     interval: int = 10_000
     """The usual time between two samples of a series, in milliseconds."""
     problems: Callable[[], Sequence[str]] = tuple

@@ -20,7 +20,7 @@ def first_key(hub: Hub) -> list[str]:
         CommandError: the file of the key cannot be written. No key exists then.
     """
     path = hub.settings.first_key_file
-    if hub.settings.kubernetes or hub.keys.all():
+    if hub.settings.kubernetes or hub.accounts.keys.all():
         return []
     if not path:
         key = hub.first_key()

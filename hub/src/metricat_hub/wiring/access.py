@@ -11,17 +11,17 @@ from metricat_hub.model.errors import HubError
 if TYPE_CHECKING:
     from metricat_agent.web.access.authentication import Authenticator as WebConfig
     from metricat_hub.access.authenticators import Authenticator
-    from metricat_hub.access.keys import KeyStore
+    from metricat_hub.access.parts import Accounts
     from metricat_hub.config.settings import Settings
 
 
-def access(settings: Settings, keys: KeyStore, web_config: WebConfig | None) -> Access:
+def access(settings: Settings, accounts: Accounts, web_config: WebConfig | None) -> Access:
     """Return the access control that the settings require.
 
     Raises:
         HubError: the setting access.kubernetes is on outside of a cluster.
     """
-    chain: list[Authenticator] = [ApiKeys(keys)]
+    chain: list[Authenticator] = [ApiKeys(accounts.keys), accounts.sessions]
     if web_config:
         chain.append(WebConfigUsers(web_config.user))
     if settings.kubernetes:

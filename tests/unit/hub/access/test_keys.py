@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_hub.access.keys import FILE, ApiKeyError, KeyStore
+from metricat_hub.access.accounts import AccountError
+from metricat_hub.access.database import FILE
+from metricat_hub.access.keys import KeyStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def keys(tmp_path: Path, clock: Clock) -> KeyStore:
-    return KeyStore(tmp_path, clock)
+    return KeyStore.open(tmp_path, clock)
 
 
 def test_key_authenticates_its_principal(keys: KeyStore) -> None:
@@ -75,7 +77,7 @@ def test_key_expires(keys: KeyStore, clock: Clock) -> None:
 
 
 def test_another_process_creates_and_revokes(keys: KeyStore, tmp_path: Path, clock: Clock) -> None:
-    running = KeyStore(tmp_path, clock)
+    running = KeyStore.open(tmp_path, clock)
     text, key = keys.create("laptop", ["read"])
     assert running.verify(text) is None
     running.refresh()
@@ -91,7 +93,7 @@ def test_last_use_is_stored(keys: KeyStore, tmp_path: Path, clock: Clock) -> Non
     clock.now = 5_000
     keys.verify(text)
     keys.refresh()
-    assert [key.last_used for key in KeyStore(tmp_path, clock).all()] == [5_000]
+    assert [key.last_used for key in KeyStore.open(tmp_path, clock).all()] == [5_000]
 
 
 def test_invalid_keys_are_not_created(keys: KeyStore) -> None:
@@ -102,9 +104,9 @@ def test_invalid_keys_are_not_created(keys: KeyStore) -> None:
         ("a", ["read"], 999),
     )
     for label, scopes, expires in cases:
-        with pytest.raises(ApiKeyError):
+        with pytest.raises(AccountError):
             keys.create(label, scopes, expires)
-    with pytest.raises(ApiKeyError, match="no key has the identifier 'x'"):
+    with pytest.raises(AccountError, match="no key has the identifier 'x'"):
         keys.revoke("x")
     assert keys.all() == []
 
@@ -113,5 +115,5 @@ def test_file_of_a_newer_release_is_refused(keys: KeyStore, tmp_path: Path, cloc
     del keys
     with closing(sqlite3.connect(tmp_path / FILE)) as db:
         db.execute("PRAGMA user_version = 99")
-    with pytest.raises(ApiKeyError, match="version 99"):
-        KeyStore(tmp_path, clock)
+    with pytest.raises(AccountError, match="version 99"):
+        KeyStore.open(tmp_path, clock)

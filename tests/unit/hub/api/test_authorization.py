@@ -67,7 +67,7 @@ def rejected(access: Access, scope: Scope = "read", **sent: Any) -> int:
 
 @pytest.fixture
 def keys(tmp_path: Path) -> KeyStore:
-    return KeyStore(tmp_path, lambda: 1_000)
+    return KeyStore.open(tmp_path, lambda: 1_000)
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ def test_missing_scope_is_forbidden_and_missing_key_is_unauthorized(keys: KeySto
 
 def test_key_of_another_process_is_accepted_at_once(keys: KeyStore, tmp_path: Path) -> None:
     access = Access([ApiKeys(keys)])
-    text, key = KeyStore(tmp_path, lambda: 1_000).create("new", ["write"])
+    text, key = KeyStore.open(tmp_path, lambda: 1_000).create("new", ["write"])
     assert principal(access, "write", headers={"Authorization": f"Bearer {text}"}).name == key.id
 
 

@@ -1,0 +1,144 @@
+"""`metricat hub users`: add, list, change and remove users, while the hub runs or not."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metricat_cli.errors import CommandError
+from metricat_hub.access.users import ROLES
+from metricat_hub.commands.accounts import opened, table, time_text
+from metricat_hub.commands.running import add_data
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from metricat_hub.commands.accounts import Subparsers
+
+_DESCRIPTION = "Add, list, change and remove users. A running hub uses the changes within a second."
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add the command's parser."""
+    users = commands.add_parser("users", help="manage users", description=_DESCRIPTION)
+    actions = users.add_subparsers(title="commands", metavar="COMMAND", required=True, help="action to run")
+    add = _action(actions, "add", add_user, "add a user")
+    _role(add, "--role", default="viewer", help="viewer reads, editor also writes, admin also manages users and keys")
+    _password_file(add)
+    listing = actions.add_parser("list", help="list the users", description="List the users.")
+    listing.set_defaults(run=list_users)
+    _action(actions, "remove", remove_user, "remove a user, end its sessions, and revoke its keys")
+    _password_file(_action(actions, "password", set_password, "set the password of a user, and end its sessions"))
+    _role(_action(actions, "role", set_role, "set the role of a user"), "role")
+    _action(actions, "disable", disable_user, "disable a user, and end its sessions; its keys stop")
+    _action(actions, "enable", enable_user, "enable a disabled user")
+    rotate = actions.add_parser(
+        "rotate-signing-key",
+        help="sign new sessions with a new key",
+        description="Sign access tokens with a new key. Earlier tokens stay valid until they expire.",
+    )
+    rotate.set_defaults(run=rotate_key)
+    for action in (listing, rotate):
+        add_data(action)
+
+
+def _action(
+    actions: Subparsers, name: str, run: Callable[[argparse.Namespace], str], summary: str
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    parser.add_argument("name", metavar="NAME", help="name of the user")
+    parser.set_defaults(run=run)
+    add_data(parser)
+    return parser
+
+
+def _role(parser: argparse.ArgumentParser, flag: str, default: str | None = None, help: str = "the new role") -> None:  # noqa: A002 -- as argparse
+    parser.add_argument(flag, choices=ROLES, default=default, help=help + (" (default %(default)s)" if default else ""))
+
+
+def _password_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--password-file",
+        metavar="FILE",
+        default="",
+        help="read the password from the first line of a file, - for standard input (default: prompt for it)",
+    )
+
+
+def add_user(chosen: argparse.Namespace) -> str:
+    """Add a user."""
+    with opened(chosen, create=True) as accounts:
+        user = accounts.users.add(chosen.name, chosen.role, _password(chosen.password_file))
+    return f"The user {user.name} is added with the role {user.role}."
+
+
+def list_users(chosen: argparse.Namespace) -> str:
+    """Return a table of the users."""
+    rows = [("NAME", "ROLE", "STATE", "LOGIN", "CREATED")]
+    with opened(chosen) as accounts:
+        for user in accounts.users.all():
+            state = "active" if user.disabled is None else "disabled"
+            rows.append((user.name, user.role, state, "OIDC" if user.external else "password", time_text(user.created)))
+    return table(rows)
+
+
+def remove_user(chosen: argparse.Namespace) -> str:
+    """Remove a user."""
+    with opened(chosen) as accounts:
+        user = accounts.users.remove(chosen.name)
+    return f"The user {user.name} is removed. Its sessions have ended and its keys are revoked."
+
+
+def set_password(chosen: argparse.Namespace) -> str:
+    """Set the password of a user."""
+    with opened(chosen) as accounts:
+        accounts.users.get(chosen.name)
+        user = accounts.users.set_password(chosen.name, _password(chosen.password_file))
+    return f"The password of {user.name} is set. The user's sessions have ended."
+
+
+def set_role(chosen: argparse.Namespace) -> str:
+    """Set the role of a user."""
+    with opened(chosen) as accounts:
+        user = accounts.users.change(chosen.name, role=chosen.role)
+    return f"The user {user.name} has the role {user.role}."
+
+
+def disable_user(chosen: argparse.Namespace) -> str:
+    """Disable a user."""
+    with opened(chosen) as accounts:
+        user = accounts.users.change(chosen.name, disabled=True)
+    return f"The user {user.name} is disabled. Its sessions have ended."
+
+
+def enable_user(chosen: argparse.Namespace) -> str:
+    """Enable a user."""
+    with opened(chosen) as accounts:
+        user = accounts.users.change(chosen.name, disabled=False)
+    return f"The user {user.name} is enabled."
+
+
+def rotate_key(chosen: argparse.Namespace) -> str:
+    """Rotate the signing key."""
+    with opened(chosen) as accounts:
+        key = accounts.signer.rotate()
+    return f"The hub signs access tokens with the new key {key.id}."
+
+
+def _password(file: str) -> str:
+    """Return a password from a file, standard input or a prompt."""
+    if file and file != "-":
+        try:
+            with Path(file).open(encoding="utf-8") as text:
+                return text.readline().rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"--password-file={file}: {error}. Give a text file.", 2) from None
+    if file == "-" or not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Password again: ") != password:
+        raise CommandError("the two passwords differ. Run the command again.")
+    return password
