@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_hub.access.accounts import AccountError, ConflictError, NotFoundError, User
+from metricat_hub.access.accounts import AccountError, ApiKey, ConflictError, NotFoundError, User
 from metricat_hub.access.database import FILE, KEY_FILE, SqliteAccounts
 from metricat_hub.access.keys import KeyStore
 
@@ -50,12 +50,9 @@ def test_keys_of_an_earlier_release_are_imported_once(tmp_path: Path) -> None:
     earlier(tmp_path)
     for _ in range(2):
         keys = KeyStore.open(tmp_path, lambda: 100)
-        found = [
-            (key.id, key.label, key.scopes, key.created, key.expires, key.last_used, key.revoked) for key in keys.all()
-        ]
-        assert found == [
-            ("0123456789ab", "grafana", {"read", "write"}, 5, 900, 7, None),
-            ("0123456789ac", "old", {"admin"}, 6, None, None, 8),
+        assert keys.all() == [
+            ApiKey("0123456789ab", "grafana", frozenset(("read", "write")), 5, 900, 7, None),
+            ApiKey("0123456789ac", "old", frozenset(("admin",)), 6, None, None, 8),
         ]
     principal = keys.verify(f"metricat_0123456789ab_{SECRET}")
     assert principal is not None

@@ -66,7 +66,7 @@ def test_wrong_password_unknown_and_disabled_user_get_the_same_error(accounts: A
     accounts.users.change("bob", disabled=True)
     accounts.users.sign_in("https://idp 1", "external", "viewer")
     messages = set()
-    for name, password in (("ada", "wrong"), ("nobody-", PASSWORD), ("bob", PASSWORD), ("external", ""), ("", "")):
+    for name, password in (("ada", "wrong"), ("unknown", PASSWORD), ("bob", PASSWORD), ("external", ""), ("", "")):
         with pytest.raises(SessionError) as raised:
             log_in(accounts, name, password)
         messages.add(str(raised.value))
