@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 START_SECONDS = 60
@@ -63,6 +63,7 @@ class HubProcess:
     url: str
     key: str
     output: str
+    data: Path
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -99,7 +100,7 @@ def running(
             url = re.search(r"https?://\S+", output)
             key = re.search(r"metricat_[0-9a-f]{12}_\S+", output)
             assert url is not None
-            yield HubProcess(process, url[0], key[0] if key else "", output)
+            yield HubProcess(process, url[0], key[0] if key else "", output, folder)
         finally:
             process.terminate()
             try:
@@ -125,3 +126,30 @@ def _started(process: subprocess.Popen[str], folder: Path) -> str:
         assert process.poll() is None, f"the hub ended with {process.returncode}: {output}{log}"
         assert time.monotonic() < deadline, f"the hub does not start: {output}{log}"
     return output
+
+
+def create_key(hub: HubProcess, scope: str) -> str:
+    """Create a key with the command line; return it."""
+    found = subprocess.run(
+        command("hub", "keys", "create", f"--data={hub.data}", f"--scope={scope}"),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return found.stdout.strip()
+
+
+def revoke_key(hub: HubProcess, key: str) -> None:
+    """Revoke a key with the command line."""
+    identifier = key.split("_")[1]
+    subprocess.run(command("hub", "keys", "revoke", f"--data={hub.data}", identifier), check=True, capture_output=True)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    """Return whether a condition becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True

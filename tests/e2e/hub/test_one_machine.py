@@ -81,7 +81,7 @@ def hub(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
                 re.findall(r"http://\S+?:\d+", output),
                 re.findall(r"metricat_\w{12}_[\w-]{43}", output),
             )
-            found = HubProcess(process, url, key, output)
+            found = HubProcess(process, url, key, output, folder / "metricat")
             while not found.get("/query", metric="node_load1").json.get("data"):
                 assert time.monotonic() - started < 4 * FIRST_SAMPLE_SECONDS
                 time.sleep(0.1)

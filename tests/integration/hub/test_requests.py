@@ -47,7 +47,7 @@ def key(folder: Path, *scopes: str) -> str:
 
 
 def with_key(hub: HubProcess, text: str) -> HubProcess:
-    return HubProcess(hub.process, hub.url, text, "")
+    return HubProcess(hub.process, hub.url, text, "", hub.data)
 
 
 def test_requests_above_the_limit_get_429_and_when_to_retry(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from starlette.exceptions import HTTPException
 
 from metricat_hub.api import health, openapi, self_metrics
 from metricat_hub.api.compression import Compression
+from metricat_hub.api.live import self_metrics as live_metrics
+from metricat_hub.api.live import websocket as live
 from metricat_hub.api.problems import Problem, handle_problem, response
 from metricat_hub.api.prometheus import metadata, queries
 from metricat_hub.api.rest import operations as rest
@@ -36,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *queries.OPERATIONS,
     *metadata.OPERATIONS,
     *rest.OPERATIONS,
+    *live.OPERATIONS,
     *health.OPERATIONS,
     *self_metrics.OPERATIONS,
 )
@@ -50,7 +53,7 @@ def application(
 ) -> ASGIApp:
     """Return the application; `routes` receive pushed samples."""
     app = Starlette(
-        routes=[*(operation.route for operation in OPERATIONS), *routes],
+        routes=[*(operation.route for operation in OPERATIONS), *live.ROUTES, *routes],
         exception_handlers={
             Problem: handle_problem,
             HubError: handle_problem,
@@ -60,6 +63,7 @@ def application(
     )
     app.state.services = services
     app.state.metrics = metrics or self_metrics.SelfMetrics()
+    app.state.metrics.add(lambda: live_metrics.samples(services.rounds.statistics))
     app.state.openapi = cache(lambda: openapi.document(OPERATIONS))
     return Surroundings(Compression(app), app.state.metrics, authenticator, log)
 

@@ -27,13 +27,14 @@ _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Headers that proxies add. The client of a forwarded request may be on another machine than the proxy."""
 
 
-async def authorize(connection: HTTPConnection, scope: Scope) -> Principal:
+async def authorize(connection: HTTPConnection, scope: Scope, credentials: Credentials | None = None) -> Principal:
     """Return the client of a request or a WebSocket, also as `connection.state.principal`; raise `Problem` 401 or 403.
 
-    From then on, `services` returns what this client may use.
+    From then on, `services` returns what this client may use. `credentials` are those of the client if it sent them in
+    another way than a request does.
     """
     try:
-        principal = await services(connection).access.authorize(credentials_of(connection), scope)
+        principal = await services(connection).access.authorize(credentials or credentials_of(connection), scope)
     except AuthenticationError as error:
         raise Problem(401, str(error), _CHALLENGE) from None
     except PermissionDeniedError as error:

@@ -40,6 +40,13 @@ class QueryThreads:
             QueryCanceledError: the client disconnected.
             StoreUnavailableError: too many queries wait.
         """
+        return await self._run(work, seconds, request)
+
+    async def run_detached(self, work: Callable[[Cancellation], T], seconds: float | None = None) -> T:
+        """Return the result of `work`, as `run` does. The cancellation of the calling task ends it."""
+        return await self._run(work, seconds, None)
+
+    async def _run(self, work: Callable[[Cancellation], T], seconds: float | None, request: Request | None) -> T:
         if self.running >= self._most:
             raise StoreUnavailableError(f"{self.running} queries wait; retry later, or raise --query.max-concurrency")
         limit = self._seconds if seconds is None else min(seconds, self._seconds)
@@ -52,10 +59,11 @@ class QueryThreads:
                 await asyncio.wait((future, gone), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 gone.cancel()
+                if not future.done():
+                    cancellation.cancel()
+                    future.add_done_callback(_ignored)
             if future.done():
                 return future.result()
-            cancellation.cancel()
-            future.add_done_callback(_ignored)
             if gone.done() and not gone.cancelled():
                 raise QueryCanceledError("the client closed the connection")
             raise QueryTimeoutError(f"query timed out after {limit:g} s; select fewer series or a shorter time range")
@@ -78,7 +86,10 @@ def _ignored(future: asyncio.Future[T]) -> None:
         raise error
 
 
-async def _disconnected(request: Request) -> None:
+async def _disconnected(request: Request | None) -> None:
     """Return when the client has closed the connection. The body of the request must have been read."""
+    if request is None:
+        await asyncio.Event().wait()
+        return
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -41,6 +41,10 @@ class SelfMetrics:
         )
         self.queries = Gauge("metricat_hub_queries", "Queries that run or wait for a thread.", registry=self.registry)
         Gauge("metricat_hub_build_info", "Always 1.", ("version",), registry=self.registry).labels(__version__).set(1)
+        self.add(others)
+
+    def add(self, others: Callable[[], Sequence[Sample]]) -> None:
+        """Add counters of another room. `others` must not block."""
         self.registry.register(_Others(others))
 
     def observe(self, handler: str, status: int, seconds: float) -> None:

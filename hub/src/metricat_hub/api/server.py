@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from metricat_hub.api.connection import ConnectionLimits, LimitedConnection
+from metricat_hub.api.live import transport
 from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ class Server(uvicorn.Server):
             app,
             http=_protocol(limits or ConnectionLimits(), secure),
             ssl_context_factory=(lambda _config, _default: _context(secure)) if secure else None,
-            ws="none",
+            ws=transport.protocol,  # type: ignore[arg-type] # a function, which imports wsproto when it is needed
+            ws_max_size=transport.MAX_BYTES,
+            ws_ping_interval=transport.PING_SECONDS,
+            ws_ping_timeout=transport.PONG_SECONDS,
+            ws_per_message_deflate=False,  # it would compress each message once for each client
             loop="asyncio",
             lifespan="off",
             log_config=None,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
+from metricat_hub.api.live.rounds import CONNECTIONS, Rounds
+from metricat_hub.api.live.tickets import Tickets
 from metricat_hub.api.query_threads import QueryThreads
 from metricat_hub.promql.limits import Limits
 from metricat_hub.use_cases.queries import Queries
@@ -72,6 +74,17 @@ class Services:
             engine=RestrictedEngine(self.queries, matchers),
             targets=Targets,
         )
+
+    @cached_property
+    def rounds(self) -> Rounds:
+        """The rounds of live values."""
+        most = self.settings.live.connections if self.settings else CONNECTIONS
+        return Rounds(self.store, self.queries, self.threads, self.now, interval=self.interval, connections=most)
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        """The unused tickets for live connections."""
+        return Tickets(self.now)
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -60,6 +60,16 @@ QUERY = (
     Option("query.max-samples", "50000000", "limit of the samples that a query holds in memory", "NUMBER"),
     Option("query.max-series", "100000", "limit of the series that a query reads", "NUMBER"),
 )
+LIVE = (
+    Option("live.max-connections", "256", "limit of live connections, by WebSocket and gRPC together", "NUMBER"),
+    Option(
+        "live.allowed-origins",
+        "",
+        "origins of web pages that may open a WebSocket, apart from the hub's own, for example https://example.org",
+        "ORIGINS",
+    ),
+    Option("grpc.listen", "", "address of the gRPC server; default: no gRPC server", "[IP]:PORT"),
+)
 ALIASES = {"COLLECT_INTERVAL": "collect.interval", "SERVER_ID": "server.id", "DB_CONNECTION": "store.url"}
 """Environment variables with names of their own. A plain number in COLLECT_INTERVAL means seconds."""
 SECTIONS = ("global", "scrape_configs")
@@ -82,6 +92,7 @@ HUB = Program(
         ("queries", QUERY),
         ("requests", REQUESTS),
         ("access log and audit log", LOGS),
+        ("live values and gRPC", LIVE),
     ],
     prefix="METRICAT_HUB_",
     aliases=ALIASES,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from metricat_agent.config.loader import RawSettings, SettingError, load, unknown_variables
 from metricat_agent.config.settings import Address, address
 from metricat_hub.config import requests
+from metricat_hub.config.live_settings import LiveSettings, live_settings
 from metricat_hub.config.options import HUB
 from metricat_hub.config.store_url import StoreUrl, parse_store_url
 from metricat_hub.model.durations import parse_duration, parse_size
@@ -71,14 +72,15 @@ class Settings:
     store: Retention
     query: QueryLimits
     requests: RequestSettings
+    live: LiveSettings
     texts: Mapping[str, str]
     """The value of each setting as text, for the API; without secrets."""
     warnings: tuple[str, ...]
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the listen address."""
-        return _is_loopback(self.listen.ip)
+        """Whether only this machine can reach the listen addresses."""
+        return all(_is_loopback(one.ip) for one in (self.listen, self.live.grpc_listen) if one)
 
 
 def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mapping[str, str]) -> Settings:
@@ -108,15 +110,23 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
             series=raw.whole("query.max-series", 1, 10**9),
         ),
         requests=requests.parse(raw),
+        live=live_settings(raw),
         texts={name: "" if option.secret else raw.get(name).text for name, option in HUB.options.items()},
         warnings=(*raw.deprecations, *_unknown(environment)),
     )
-    if not settings.is_loopback and not settings.insecure and not settings.web_config:
-        raise raw.get("listen").error(
-            f"other machines can reach {listen}, and TLS is not configured; give a certificate with --web.config.file, "
-            "or listen on 127.0.0.1, or allow unencrypted access with --insecure"
-        )
+    if not settings.insecure and not settings.web_config:
+        _check_loopback(raw, settings)
     return settings
+
+
+def _check_loopback(raw: RawSettings, settings: Settings) -> None:
+    """Raise `SettingError` if other machines can reach the hub."""
+    for name, at in (("listen", settings.listen), ("grpc.listen", settings.live.grpc_listen)):
+        if at and not _is_loopback(at.ip):
+            raise raw.get(name).error(
+                f"other machines can reach {at}, and TLS is not configured; give a certificate with --web.config.file, "
+                "or listen on 127.0.0.1, or allow unencrypted access with --insecure"
+            )
 
 
 def data_directory(raw: RawSettings, environment: Mapping[str, str]) -> Path:

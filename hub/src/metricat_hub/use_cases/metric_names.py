@@ -15,7 +15,6 @@ from metricat_hub.model.ports import Matcher
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Reader
 
 Aggregation: TypeAlias = Literal["", "avg", "min", "max", "sum", "count", "last"]
@@ -114,7 +113,7 @@ def matchers(nodes: Iterable[str], device: str = "") -> list[Matcher]:
     return found
 
 
-def split_node(labels: Labels) -> tuple[str, dict[str, str]]:
+def split_node(labels: Iterable[tuple[str, str]]) -> tuple[str, dict[str, str]]:
     """Return the node of a series, and its other labels without the metric name."""
     others = dict(labels)
     others.pop(NAME, None)
@@ -124,6 +123,11 @@ def split_node(labels: Labels) -> tuple[str, dict[str, str]]:
 def rate_window(interval: int) -> int:
     """Return the window of rates in milliseconds: four scrapes, but at least a minute."""
     return max(4 * interval, 60_000)
+
+
+def unit_of(name: str) -> str:
+    """Return the unit of a measure or a metric; empty if it has none."""
+    return measure.unit if (measure := BY_NAME.get(name)) else unit(name)
 
 
 def unit(name: str) -> str:

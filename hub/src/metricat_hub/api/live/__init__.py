@@ -1,0 +1,1 @@
+"""Live values: one evaluation per round, shared by the clients of WebSocket and gRPC."""

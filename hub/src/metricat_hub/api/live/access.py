@@ -1,0 +1,76 @@
+"""Who may open a live connection: keys and sessions as for requests, and two ways for browsers."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from metricat_hub.access.authenticators import PermissionDeniedError
+from metricat_hub.api.authorization import credentials_of
+from metricat_hub.api.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from starlette.websockets import WebSocket
+
+    from metricat_hub.access.credentials import Credentials
+    from metricat_hub.access.principal import Principal
+    from metricat_hub.api.live.tickets import Tickets
+
+SUBPROTOCOL = "metricat.live.v1"
+_BEARER = "bearer."
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metricat"'}
+
+
+def check_origin(websocket: WebSocket, allowed: Collection[str]) -> None:
+    """Raise `Problem` 403 if a web page of another origin opens the WebSocket.
+
+    Browsers send the origin of the page. Without this check, any page could use the user's session or, on this machine,
+    connect without a key.
+    """
+    origin = websocket.headers.get("origin", "")
+    if not origin or origin in allowed:
+        return
+    if urlsplit(origin).netloc.lower() != websocket.headers.get("host", "").lower():
+        raise Problem(
+            403,
+            f"a web page of {origin[:200]} may not open live connections of this hub; "
+            "allow it with --live.allowed-origins",
+        )
+
+
+def live_credentials(websocket: WebSocket, tickets: Tickets) -> Credentials:
+    """Return the credentials: of the ticket, of the subprotocol `bearer.KEY`, or of the headers.
+
+    Raises:
+        Problem: the ticket is not valid (401), or the subprotocols are not (400).
+    """
+    sent = credentials_of(websocket)
+    if ticket := websocket.query_params.get("ticket", ""):
+        if (found := tickets.redeem(ticket)) is None:
+            raise Problem(
+                401, "the ticket is unknown, used or expired; get one with POST /api/v1/live/ticket", _CHALLENGE
+            )
+        return found
+    offered = websocket.scope["subprotocols"]
+    if keys := [one.removeprefix(_BEARER) for one in offered if one.startswith(_BEARER)]:
+        if SUBPROTOCOL not in offered:
+            raise Problem(400, f"offer the subprotocol {SUBPROTOCOL} in addition to {_BEARER}KEY")
+        return dataclasses.replace(sent, authorization=f"Bearer {keys[0]}")
+    return sent
+
+
+def check_unrestricted(principal: Principal) -> None:
+    """Raise `PermissionDeniedError` for a client that may see some namespaces only: rounds are shared by all."""
+    if principal.namespaces is not None:
+        raise PermissionDeniedError(
+            f"the client {principal.name} may read some namespaces only, and live values have no limit of namespaces; "
+            "use /api/v1/metrics/current"
+        )
+
+
+def chosen_subprotocol(websocket: WebSocket) -> str | None:
+    """Return the subprotocol to accept, which never contains the key."""
+    return SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None

@@ -1,0 +1,124 @@
+"""The messages of the WebSocket: JSON objects with a `type`. docs/hub/live.md describes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from metricat_hub.api.prometheus.metadata import rfc3339
+from metricat_hub.use_cases.metric_names import split_node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metricat_hub.api.live.rounds import Delivery
+    from metricat_hub.use_cases.live import Round, Subscription, Table
+
+
+class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
+    """Subscribe to metrics; replaces the subscription before."""
+
+    metrics: list[str]
+    nodes: list[str] | None = None
+    since: str | float | None = None
+
+
+class Unsubscribe(msgspec.Struct, tag="unsubscribe", forbid_unknown_fields=True):
+    """End the subscription."""
+
+
+class Ping(msgspec.Struct, tag="ping", forbid_unknown_fields=True):
+    """Request a `pong`: browsers cannot send the ping frames of the protocol."""
+
+
+Received: TypeAlias = Subscribe | Unsubscribe | Ping
+
+
+class SubscribedMetric(msgspec.Struct):
+    """A metric of the subscription."""
+
+    metric: str
+    unit: str
+
+
+class Subscribed(msgspec.Struct, tag="subscribed"):
+    """The subscription is accepted. Rounds follow."""
+
+    metrics: list[SubscribedMetric]
+    nodes: list[str] | None
+    interval_seconds: float
+
+
+class Unsubscribed(msgspec.Struct, tag="unsubscribed"):
+    """No rounds follow."""
+
+
+class Pong(msgspec.Struct, tag="pong"):
+    """The answer to a ping."""
+
+    time: str
+
+
+class Error(msgspec.Struct, tag="error"):
+    """A message was not accepted, or the connection ends. The status is that of HTTP."""
+
+    status: int
+    detail: str
+
+
+def decode(text: str) -> Received:
+    """Return a received message; raise `msgspec.DecodeError` with what is wrong."""
+    found: Received = _DECODER.decode(text)
+    return found
+
+
+def encode(message: msgspec.Struct) -> str:
+    """Return the text of a message."""
+    return msgspec.json.encode(message).decode()
+
+
+def round_text(delivery: Delivery) -> str:
+    """Return the message of a round."""
+    replayed = ',"replayed":true' if delivery.replayed else ""
+    head = f'{{"type":"round","time":"{rfc3339(delivery.time)}","skipped":{delivery.skipped}{replayed},"data":'
+    return f"{head}{delivery.data.decode()}}}"
+
+
+class Value(msgspec.Struct, omit_defaults=True):
+    """The value of one series; null if it is not a number, or infinite."""
+
+    node: str
+    value: float
+    labels: dict[str, str] = {}
+    """Without the node, the metric name, and the labels that all values of the metric have."""
+
+
+class MetricValues(msgspec.Struct, omit_defaults=True):
+    """The values of one metric in a round."""
+
+    metric: str
+    unit: str
+    values: list[Value]
+    labels: dict[str, str] = {}
+    """Labels that all values have."""
+    error: str = ""
+    """Why the metric has no values."""
+
+
+def encode_round(one: Round, wanted: Subscription) -> bytes:
+    """Return the data of a subscription as JSON. NaN and infinities become null."""
+    return msgspec.json.encode([_metric_values(table, rows) for table, rows in one.selected(wanted)])
+
+
+def _metric_values(table: Table, rows: Sequence[int]) -> MetricValues:
+    common = table.common
+    values = [
+        Value(node, table.values[row], others)
+        for row in rows
+        for node, others in [split_node([pair for pair in table.labels[row] if pair not in common])]
+    ]
+    return MetricValues(table.metric, table.unit, values, dict(sorted(common)), table.error)
+
+
+_DECODER: msgspec.json.Decoder[Received] = msgspec.json.Decoder(Received)

@@ -1,0 +1,53 @@
+"""The WebSocket protocol of the server: wsproto's of uvicorn, without connections that never end.
+
+The server imports this module with the first WebSocket.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+
+from metricat_hub.api.live.transport import EXTENSION, Transport
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from wsproto import events
+
+_UNSENT_BYTES = 128 << 10
+"""Data that the kernel takes before the client has read what was sent. Without the limit, it takes up to 4 MiB: a slow
+client would then get old rounds."""
+_END_SECONDS = 15
+"""Time that a client has for the closing handshake."""
+
+
+class Protocol(WSProtocol):
+    """One WebSocket. `close` waits until the client has read everything, so this class aborts dead connections."""
+
+    def handle_connect(self, event: events.Request) -> None:
+        """Call the application, and give it the transport."""
+        super().handle_connect(event)
+        _limit_kernel_buffer(self.transport)
+        extensions = self.scope["extensions"]
+        assert extensions is not None  # noqa: S101 -- set by the base class
+        extensions[EXTENSION] = {"transport": Transport(self.writable.wait, self.transport.abort)}
+
+    def keepalive_timeout(self) -> None:
+        """End a connection whose client does not answer."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        """End the connection after the application has ended."""
+        super().on_task_complete(task)
+        self.loop.call_later(_END_SECONDS, self.transport.abort)
+
+
+def _limit_kernel_buffer(transport: asyncio.Transport) -> None:
+    connection = transport.get_extra_info("socket")
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if connection is not None and option is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, option, _UNSENT_BYTES)

@@ -1,0 +1,275 @@
+"""The rounds of live values: evaluated at each interval while a client subscribes, and replayed after a gap.
+
+See docs/design/0035-live-values.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter, OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metricat_hub.api.live.statistics import Statistics
+from metricat_hub.model.errors import InvalidParameterError, LimitError
+from metricat_hub.use_cases import live
+from metricat_hub.use_cases.cancellation import Cancellation
+from metricat_hub.use_cases.metric_names import check_known
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from metricat_hub.api.query_threads import QueryThreads
+    from metricat_hub.model.ports import Reader
+    from metricat_hub.promql.query_engine import QueryEngine
+    from metricat_hub.use_cases.live import Round, Subscription
+
+    Encode = Callable[[Round, Subscription], bytes]
+
+CONNECTIONS = 256
+"""The usual limit of clients."""
+MOST_METRICS = 500
+"""Distinct metrics of all subscriptions, so that the clients together cannot slow the rounds down."""
+REPLAYED_ROUNDS = 360
+"""The longest gap that is replayed: an hour with the default interval."""
+_BLOCK = 10
+"""Rounds that one query replays."""
+_REPLAY_BYTES = 32 << 20
+"""Memory for encoded replayed rounds, which clients with equal subscriptions share."""
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The data of one round for one client."""
+
+    time: int
+    """Milliseconds since 1970-01-01 UTC."""
+    data: bytes
+    skipped: int
+    """Rounds since the client's previous one that it does not get."""
+    replayed: bool = False
+    """Whether the values come from stored samples, after a gap."""
+
+
+class TooManyClientsError(LimitError):
+    """The hub has as many live clients as its limit allows."""
+
+
+class Rounds:
+    """Evaluates rounds for its subscribers. All methods belong to the event loop."""
+
+    def __init__(  # noqa: PLR0913 -- what it needs of the services
+        self,
+        reader: Reader,
+        queries: QueryEngine,
+        threads: QueryThreads,
+        now: Callable[[], int],
+        *,
+        interval: int,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        """Evaluate a round at each multiple of the interval (milliseconds)."""
+        self.interval = interval
+        self._reader = reader
+        self._queries = queries
+        self._threads = threads
+        self._now = now
+        self._connections = connections
+        self._clients = 0
+        self._subscriptions: Counter[Subscription] = Counter()
+        self._newest = live.Round(0)
+        self._changed = asyncio.Event()
+        self._evaluating = asyncio.Lock()
+        self._replaying = asyncio.Lock()
+        self._replayed: OrderedDict[tuple[str, Subscription, int], bytes] = OrderedDict()
+        self._replayed_bytes = 0
+        self._executor: ThreadPoolExecutor | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.statistics = Statistics()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether rounds are evaluated now."""
+        return self._task is not None and not self._task.done()
+
+    def connect(self) -> None:
+        """Count a client; raise `TooManyClientsError`."""
+        if self._clients >= self._connections:
+            raise TooManyClientsError(
+                f"{self._clients} live clients are connected; close one, or raise --live.max-connections"
+            )
+        self._clients += 1
+        self.statistics.clients = self._clients
+
+    def disconnect(self) -> None:
+        """Count a client no longer."""
+        self._clients -= 1
+        self.statistics.clients = self._clients
+
+    async def check(self, wanted: Subscription, since: int | None) -> None:
+        """Raise an error for a subscription that cannot be served.
+
+        Raises:
+            UnknownMetricError: no series has one of the names.
+            InvalidQueryError: one of the names is not a metric name.
+            InvalidParameterError: `since` is in the future.
+            LimitError: the subscriptions of all clients have too many metrics.
+        """
+        now = self._now()
+        if since is not None and since > now + self.interval:
+            raise InvalidParameterError("since", "it is in the future; give the time of the last round that you have")
+        metrics = {name for one in self._subscriptions for name in one.metrics} | set(wanted.metrics)
+        if len(metrics) > MOST_METRICS:
+            raise LimitError(
+                f"the clients together subscribe to {len(metrics)} metrics, above the limit of {MOST_METRICS}; "
+                "subscribe to fewer"
+            )
+        await self._threads.run_detached(lambda _: check_known(self._reader, wanted.metrics, now))
+
+    async def deliveries(
+        self, wanted: Subscription, since: int | None, form: str, encode: Encode
+    ) -> AsyncGenerator[Delivery]:
+        """Yield the data of each round until the caller closes the iterator.
+
+        Without `since`, the first one is the newest round. With it, the missed rounds after this time are first. A
+        caller that is late gets the newest round next, with the number of the rounds that it skipped.
+
+        Args:
+            wanted: the subscription.
+            since: the time of the last round that the client has, in milliseconds.
+            form: the name of the format, under which encoded data is shared.
+            encode: returns the data of a round in the format.
+        """
+        self._subscriptions[wanted] += 1
+        try:
+            self._start()
+            number = self._newest.number - 1
+            last = None
+            if since is not None:
+                last = since // self.interval * self.interval
+                async for delivery in self._missed(wanted, since, form, encode):
+                    last = delivery.time
+                    yield delivery
+                number = self._newest.number - (1 if self._newest.time > since else 0)
+            while True:
+                one = await self._after(number)
+                # By time: a busy hub may have evaluated fewer rounds.
+                skipped = 0 if last is None else max(0, (one.time - last) // self.interval - 1)
+                number, last = one.number, one.time
+                self.statistics.skipped += skipped
+                if not one.covers(wanted):
+                    await self._fill(one, wanted)
+                key = form, wanted
+                if (data := one.encoded.get(key)) is None:
+                    data = one.encoded[key] = encode(one, wanted)
+                self.statistics.delivered += 1
+                yield Delivery(one.time, data, skipped)
+        finally:
+            self._subscriptions[wanted] -= 1
+            self._subscriptions += Counter()  # removes zeros
+
+    async def _after(self, number: int) -> Round:
+        """Return the newest round once its number is above the given one."""
+        while self._newest.number <= number:
+            await self._changed.wait()
+        return self._newest
+
+    def _start(self) -> None:
+        """Evaluate rounds from now on, if this does not happen already."""
+        if self.is_running:
+            return
+        self._publish(live.Round(self._now() // self.interval * self.interval))
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="live rounds")
+
+    def _publish(self, one: Round) -> None:
+        one.number = self._newest.number + 1
+        self._newest = one
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def _run(self) -> None:
+        """Evaluate and publish a round at each multiple of the interval, until no client subscribes."""
+        while self._subscriptions:
+            now = self._now()
+            at = (now // self.interval + 1) * self.interval
+            await asyncio.sleep((at - now) / 1000)
+            if self._now() < at:  # the clock was set back, or the timer is early
+                continue
+            started = time.perf_counter()
+            one = live.Round(at)
+            try:
+                await self._fill(one, *self._subscriptions)
+            except Exception:  # noqa: BLE001 -- the next round may succeed
+                _LOG.exception("the round of live values failed")
+                continue
+            self.statistics.rounds += 1
+            self.statistics.seconds += time.perf_counter() - started
+            self._publish(one)
+
+    async def _fill(self, one: Round, *wanted: Subscription) -> None:
+        """Evaluate what a round lacks of some subscriptions. Others that wait for the same get it too."""
+        async with self._evaluating:
+            missing: dict[str, frozenset[str] | None] = {}
+            for subscription in wanted:
+                for name in subscription.metrics:
+                    table = one.tables.get(name)
+                    if table and table.covers(subscription.nodes):
+                        continue
+                    before = missing.get(name, table.nodes if table else frozenset())
+                    missing[name] = _union(before, subscription.nodes)
+            if not missing:
+                return
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(1, thread_name_prefix="live")
+            cancellation = Cancellation(max(self.interval / 1000, 1))
+            work = asyncio.get_running_loop().run_in_executor(
+                self._executor, live.evaluate, self._queries, missing, one.time, self.interval, cancellation
+            )
+            try:
+                one.tables.update(await work)
+            finally:
+                cancellation.cancel()
+
+    async def _missed(self, wanted: Subscription, since: int, form: str, encode: Encode) -> AsyncIterator[Delivery]:
+        """Yield the rounds between a time and the newest round, in order; the oldest ones may be skipped."""
+        interval = self.interval
+        at = since // interval * interval
+        while (newest := self._newest.time) - at > interval:
+            skipped = max(0, (newest - at) // interval - 1 - REPLAYED_ROUNDS)
+            at += (skipped + 1) * interval
+            data = self._replayed.get((form, wanted, at))
+            if data is None:
+                data = await self._replay(wanted, at, form, encode)
+            self.statistics.skipped += skipped
+            self.statistics.replayed += 1
+            yield Delivery(at, data, skipped, replayed=True)
+
+    async def _replay(self, wanted: Subscription, at: int, form: str, encode: Encode) -> bytes:
+        """Return the data of a round from stored samples; evaluate and keep the rounds after it too."""
+        async with self._replaying:
+            if (data := self._replayed.get((form, wanted, at))) is not None:
+                return data
+            interval = self.interval
+            end = min(at + (_BLOCK - 1) * interval, max(at, self._newest.time - interval))
+            found = await self._threads.run_detached(
+                lambda cancellation: {
+                    one.time: encode(one, wanted)
+                    for one in live.replay(self._queries, wanted, at, end, interval, cancellation)
+                }
+            )
+            for key, data in found.items():
+                if (form, wanted, key) not in self._replayed:
+                    self._replayed[form, wanted, key] = data
+                    self._replayed_bytes += len(data)
+            while self._replayed_bytes > _REPLAY_BYTES:
+                self._replayed_bytes -= len(self._replayed.popitem(last=False)[1])
+            return found[at]
+
+
+def _union(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    """Return the nodes of both; None means all."""
+    return None if one is None or other is None else one | other

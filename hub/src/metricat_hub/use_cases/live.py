@@ -1,0 +1,175 @@
+"""Rounds of live values: the values of the subscribed metrics at one time, evaluated once for all subscribers.
+
+See docs/design/0035-live-values.md.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from metricat_hub.model.errors import HubError, InvalidParameterError, QueryCanceledError
+from metricat_hub.model.labels import NAME
+from metricat_hub.use_cases import metric_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.promql.query_engine import QueryEngine
+    from metricat_hub.use_cases.cancellation import Cancellation
+
+MOST_METRICS, MOST_NODES = 100, 1_000
+"""Metrics and names of nodes in one subscription."""
+MOST_VALUES = 20_000
+"""Values of one subscription in one round, so that a message has about 1 MB."""
+_MOST_NAMED_NODES = 200
+"""Nodes that one query names. For more nodes it reads all, because a long regular expression costs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """The metrics and nodes that a client wants."""
+
+    metrics: tuple[str, ...]
+    nodes: frozenset[str] | None = None
+    """None: all nodes."""
+
+
+def subscription(metrics: Iterable[str], nodes: Iterable[str] | None) -> Subscription:
+    """Return a subscription; raise `InvalidParameterError` for too many or no names."""
+    names = tuple(dict.fromkeys(metrics))
+    chosen = frozenset(nodes or ())
+    if not 1 <= len(names) <= MOST_METRICS:
+        raise InvalidParameterError("metrics", f"{len(names)} names; give 1 to {MOST_METRICS}")
+    if len(chosen) > MOST_NODES:
+        raise InvalidParameterError(
+            "nodes", f"{len(chosen)} names; give at most {MOST_NODES}, or none to receive all nodes"
+        )
+    return Subscription(names, chosen or None)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The values of one metric at one time, in the order of nodes and labels."""
+
+    metric: str
+    unit: str
+    nodes: frozenset[str] | None
+    """The nodes that were read; None: all."""
+    labels: Sequence[Labels] = ()
+    values: Sequence[float] = ()
+    error: str = ""
+    """Why the metric has no values; empty: it was evaluated."""
+
+    def covers(self, nodes: frozenset[str] | None) -> bool:
+        """Return whether the table has the values of these nodes."""
+        return self.nodes is None or (nodes is not None and nodes <= self.nodes)
+
+    @functools.cached_property
+    def rows_by_node(self) -> Mapping[str, Sequence[int]]:
+        """The positions of the values of each node."""
+        found: dict[str, list[int]] = {}
+        for position, labels in enumerate(self.labels):
+            found.setdefault(next((text for name, text in labels if name == "node"), ""), []).append(position)
+        return found
+
+    @functools.cached_property
+    def common(self) -> frozenset[tuple[str, str]]:
+        """The labels that all values have, without the node and the metric name."""
+        if not self.labels:
+            return frozenset()
+        shared = frozenset.intersection(*map(frozenset, self.labels))
+        return frozenset(pair for pair in shared if pair[0] not in (NAME, "node"))
+
+    def rows(self, nodes: frozenset[str] | None) -> Sequence[int]:
+        """Return the positions of the values of these nodes."""
+        if nodes is None:
+            return range(len(self.values))
+        return sorted(position for node in nodes for position in self.rows_by_node.get(node, ()))
+
+
+@dataclass
+class Round:
+    """The values at one time."""
+
+    time: int
+    """Milliseconds since 1970-01-01 UTC, a multiple of the interval."""
+    number: int = 0
+    """Consecutive within the process. A replayed round has 0."""
+    tables: dict[str, Table] = field(default_factory=dict)
+    """By metric."""
+    encoded: dict[tuple[str, Subscription], bytes] = field(default_factory=dict)
+    """The data of a subscription in a format, encoded once for all its subscribers."""
+
+    def covers(self, wanted: Subscription) -> bool:
+        """Return whether the round has all metrics and nodes of a subscription."""
+        return all(name in self.tables and self.tables[name].covers(wanted.nodes) for name in wanted.metrics)
+
+    def selected(self, wanted: Subscription) -> Iterable[tuple[Table, Sequence[int]]]:
+        """Yield the tables of a subscription with the positions of its values, within the limit of values."""
+        total = 0
+        for name in wanted.metrics:
+            table = self.tables[name]
+            rows = table.rows(wanted.nodes)
+            if total + len(rows) > MOST_VALUES:
+                why = f"the subscription has more than {MOST_VALUES} values; subscribe to fewer metrics or nodes"
+                yield Table(name, table.unit, table.nodes, error=why), ()
+                continue
+            total += len(rows)
+            yield table, rows
+
+
+def evaluate(
+    queries: QueryEngine,
+    wanted: Mapping[str, frozenset[str] | None],
+    at: int,
+    interval: int,
+    cancellation: Cancellation,
+) -> dict[str, Table]:
+    """Return the tables of metrics with their nodes. An error of one metric is in its table only."""
+    found = {}
+    for name, nodes in wanted.items():
+        if nodes is not None and len(nodes) > _MOST_NAMED_NODES:
+            nodes = None  # noqa: PLW2901 -- reads more than is wanted
+        unit = metric_names.unit_of(name)
+        try:
+            metric = metric_names.metric(name, metric_names.matchers(nodes or ()), interval)
+            result = queries.instant(metric.expression, at, cancellation)
+            found[name] = _table(name, unit, nodes, zip(result.labels, result.values.tolist(), strict=True))
+        except QueryCanceledError:
+            raise
+        except HubError as error:
+            found[name] = Table(name, unit, nodes, error=str(error))
+    return found
+
+
+def replay(  # noqa: PLR0913, PLR0917 -- the parameters of a range query
+    queries: QueryEngine, wanted: Subscription, start: int, end: int, interval: int, cancellation: Cancellation
+) -> list[Round]:
+    """Return the rounds from start to end, both multiples of the interval, from stored samples.
+
+    Raises:
+        HubError: as `QueryEngine.range`.
+    """
+    rounds = {at: Round(at) for at in range(start, end + 1, interval)}
+    for name in wanted.metrics:
+        metric = metric_names.metric(name, metric_names.matchers(wanted.nodes or ()), interval)
+        rows: dict[int, list[tuple[Labels, float]]] = {at: [] for at in rounds}
+        for series in queries.range(metric.expression, start, end, interval, cancellation).series:
+            for at, value in zip(series.times.tolist(), series.values.tolist(), strict=True):
+                rows[at].append((series.labels, value))
+        for at, one in rounds.items():
+            one.tables[name] = _table(name, metric.unit, wanted.nodes, rows[at])
+    return list(rounds.values())
+
+
+def _table(name: str, unit: str, nodes: frozenset[str] | None, rows: Iterable[tuple[Labels, float]]) -> Table:
+    ordered = sorted(rows, key=_order)
+    return Table(name, unit, nodes, [labels for labels, _ in ordered], [value for _, value in ordered])
+
+
+def _order(row: tuple[Labels, float]) -> tuple[str, Labels]:
+    labels = row[0]
+    return next((text for name, text in labels if name == "node"), ""), labels
