@@ -57,7 +57,7 @@ def filled_store(folder: Path, nodes: int) -> EmbeddedStore:
 def serving(folder: Path, nodes: int = 3, authenticators: Sequence[Authenticator] = ()) -> Iterator[LiveServer]:
     """Run the server with rounds of one second. It calls the authenticators before that of its own key."""
     store = filled_store(folder, nodes)
-    keys = KeyStore(folder, now)
+    keys = KeyStore.open(folder, now)
     key, _ = keys.create("test", ["read"])
     services = Services(store, Access([*authenticators, ApiKeys(keys)]), now, interval=1000)
     with socket.create_server(("127.0.0.1", 0)) as listener:
