@@ -69,7 +69,13 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     source = tmp_path_factory.mktemp("hub") / "src"
     shutil.copytree(ROOT / "hub" / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
     files = [PACKAGING / f"{request.param}.service", *([AGENT_UNIT] if request.param == "metricat-hub" else [])]
-    modules = [source, ROOT / "agent" / "src", ROOT / "cli" / "src", Path(sysconfig.get_path("purelib"))]
+    modules = [
+        source,
+        ROOT / "agent" / "src",
+        ROOT / "cli" / "src",
+        ROOT / "rules" / "src",
+        Path(sysconfig.get_path("purelib")),
+    ]
     with booted(units, cgroup, files, modules) as node:
         config = units / "hub.yaml"
         config.write_text(CONFIG if request.param == "metricat-hub" else "collect.interval: 1s\n")
