@@ -21,11 +21,11 @@ def rendered(*settings: str) -> list[dict[str, Any]]:
     return [one for one in yaml.safe_load_all(text) if one and "-dashboard-" in one["metadata"]["name"]]
 
 
-def test_no_dashboard_without_the_value() -> None:
+def test_no_dashboard_is_rendered_without_the_value() -> None:
     assert rendered() == []
 
 
-def test_a_config_map_for_each_as_the_sidecar_of_grafana_wants_it() -> None:
+def test_each_dashboard_has_a_config_map_for_grafanas_sidecar() -> None:
     found = rendered("dashboards.enabled=true")
     assert {json.loads(text)["uid"] for one in found for text in one["data"].values()} == {
         f"metricat-{board.name}" for board in BOARDS
@@ -33,7 +33,7 @@ def test_a_config_map_for_each_as_the_sidecar_of_grafana_wants_it() -> None:
     assert all(one["kind"] == "ConfigMap" and one["metadata"]["labels"]["grafana_dashboard"] == "1" for one in found)
 
 
-def test_for_the_grafana_operator_each_points_to_its_config_map() -> None:
+def test_each_grafana_dashboard_refers_to_its_config_map() -> None:
     found = rendered(
         "dashboards.enabled=true", "dashboards.grafanaOperator.instanceSelector.matchLabels.dashboards=grafana"
     )

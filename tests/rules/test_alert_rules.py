@@ -23,7 +23,7 @@ ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew", "NodePressureEviction
 
 
 @pytest.mark.parametrize("alert", sorted(CASES))
-def test_alert(alert: str, tmp_path: Path) -> None:
+def test_alert_fires_exactly_in_its_firing_cases(alert: str, tmp_path: Path) -> None:
     sample_seconds, evaluation, window_seconds = SLOW.get(alert, (15, "30s", 60))
     tests = [case.test(alert, sample_seconds) for case in CASES[alert]]
     file = with_input(only(alert, rules(window_seconds)), CASES[alert])
@@ -40,7 +40,7 @@ def test_every_level_has_a_firing_case_and_a_case_that_does_not_fire() -> None:
 
 
 @pytest.mark.parametrize("alert", sorted(OPERATOR_CASES))
-def test_alert_of_the_operator(alert: str, tmp_path: Path) -> None:
+def test_operator_alert_fires_exactly_in_its_firing_cases(alert: str, tmp_path: Path) -> None:
     tests = [case.test(alert, 30) for case in OPERATOR_CASES[alert]]
     assert run(tmp_path, tests, of={"groups": operator_rules.groups()}) == ""
 
@@ -342,7 +342,7 @@ def test_cpu_and_memory_name_the_processes_with_their_pods(tmp_path: Path) -> No
     assert run(tmp_path, [cpu, memory]) == ""
 
 
-def test_description_without_processes(tmp_path: Path) -> None:
+def test_description_is_valid_without_processes(tmp_path: Path) -> None:
     texts = {
         "summary": "CPU usage on n1 is high",
         "description": "CPU usage on n1 (pool default) is 90.0 % (threshold 80 %).",

@@ -124,7 +124,7 @@ def test_backtest_reports_firings(prometheus: str, now: int, tmp_path: Path) -> 
     assert firings["Mine", "", "n2"] == (-3 * HOUR + 60, 540)
 
 
-def test_backtest_of_another_threshold(prometheus: str, tmp_path: Path) -> None:
+def test_backtest_uses_the_threshold_of_the_file(prometheus: str, tmp_path: Path) -> None:
     done = backtest(tmp_path, prometheus, "--since", "7d", threshold=98)
     assert done.returncode == 0, done.stderr
     sys.stdout.write(done.stdout)

@@ -133,7 +133,7 @@ MANY_DOWN = alert("NodeAgentDown", "critical", "agent", node="")
         ),
     ],
 )
-def test_inhibition(url: str, source: Labels, other: Labels, inhibited: bool) -> None:  # noqa: FBT001 (a table)
+def test_expected_alert_is_inhibited(url: str, source: Labels, other: Labels, inhibited: bool) -> None:  # noqa: FBT001 (a table)
     assert suppressed(url, source, other) == [False, inhibited]
 
 

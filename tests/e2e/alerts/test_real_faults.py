@@ -168,7 +168,7 @@ def test_faults_fire_alerts(history: History, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_it_fires_and_resolves(history: History, alert: str) -> None:
+def test_alert_fires_and_resolves(history: History, alert: str) -> None:
     assert alert in history.fired
     assert history.fired[alert].annotations["summary"]
     assert alert in history.resolved

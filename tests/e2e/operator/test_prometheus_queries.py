@@ -98,7 +98,7 @@ def settled(query: PrometheusQuery, port: int) -> QueryResult:
 
 
 @pytest.mark.slow
-def test_query_prometheus_with_tls_and_path(tmp_path: Path) -> None:
+def test_query_returns_the_result_with_tls_and_under_a_path(tmp_path: Path) -> None:
     port = free_port()
     config = CONFIG.format(port=port) + "rule_files: [rules-*.yaml]\n"
     (tmp_path / "rules-monitoring-metricat-nodes-uid.yaml").write_text(RULES)
@@ -121,7 +121,7 @@ def test_query_prometheus_with_tls_and_path(tmp_path: Path) -> None:
             query_result(replace(QUERY, web=Endpoint(prefix="/prom")), port)
 
 
-def test_query_prometheus_agent(tmp_path: Path) -> None:
+def test_query_returns_the_targets_of_a_prometheus_agent(tmp_path: Path) -> None:
     port = free_port()
     options = ("--agent", "--storage.agent.path=data")
     with prometheus(tmp_path, port, *options, config=CONFIG.format(port=port)):

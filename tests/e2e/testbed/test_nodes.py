@@ -284,7 +284,7 @@ def test_container_survives_a_crash_of_containerd_and_kubelet(cluster: NodeClust
     assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
 
 
-def test_simulated_nodes_in_a_cluster_with_real_ones(cluster: NodeCluster) -> None:
+def test_simulated_nodes_join_a_cluster_with_real_ones(cluster: NodeCluster) -> None:
     names = cluster.simulate_nodes(2, labels={"pool": "simulated"})
     listed = kubectl(cluster, "get", "nodes", "-l", "pool=simulated", "-oname").split()
     assert listed == [f"node/{name}" for name in names]

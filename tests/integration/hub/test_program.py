@@ -136,7 +136,7 @@ def test_no_first_key_is_created_if_its_file_cannot_be_written(tmp_path: Path) -
         assert hub.key
 
 
-def test_tls_and_users_of_the_web_config_file(tmp_path: Path) -> None:
+def test_hub_uses_tls_and_users_of_the_web_config_file(tmp_path: Path) -> None:
     self_signed(tmp_path, "tls")
     config = tmp_path / "web.yaml"
     config.write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")

@@ -209,7 +209,7 @@ UNSTABLE = re.compile(r"deriv|predict_linear|stddev|stdvar|double_exponential")
     max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 @given(st.lists(shapes, min_size=4, max_size=6))
-def test_random_series(prometheus: PrometheusApi, columns: Sequence[Shape]) -> None:
+def test_random_series_give_equal_results(prometheus: PrometheusApi, columns: Sequence[Shape]) -> None:
     metric = f"example_{next(EXAMPLE)}_total"
     names = [{NAME: metric, "a": str(i % 3), "b": str(i % 2)} for i in range(len(columns))]
     samples = {
@@ -228,7 +228,7 @@ def test_random_series(prometheus: PrometheusApi, columns: Sequence[Shape]) -> N
 # Recorded pages
 
 
-def test_catalogue_and_dashboards_on_recorded_pages(prometheus: PrometheusApi) -> None:
+def test_rules_and_panels_give_equal_results_on_recorded_pages(prometheus: PrometheusApi) -> None:
     samples = recorded(START)
     prometheus.write(samples)
     reader = MemoryReader()

@@ -81,7 +81,7 @@ def test_local_clients_without_a_key_share_the_limit_of_users(tmp_path: Path) ->
         assert hub.get(PATH).headers["ratelimit-limit"] == "7"
 
 
-def test_no_limit(tmp_path: Path) -> None:
+def test_zero_means_no_limit(tmp_path: Path) -> None:
     with hub_process.running(tmp_path, "--rate-limit.keys=0") as hub:
         assert "ratelimit-limit" not in hub.get(PATH).headers
 

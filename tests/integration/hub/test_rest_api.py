@@ -165,7 +165,7 @@ def test_unchanged_response_is_not_sent_again(hub: HubProcess) -> None:
     assert changed.headers["etag"] != first.headers["etag"]
 
 
-def test_nodes_collectors_and_status(hub: HubProcess) -> None:
+def test_nodes_collectors_and_status_are_returned(hub: HubProcess) -> None:
     nodes = ok(hub.get("/api/nodes"))["data"]
     assert [(one["node"], one["status"], one["pool"]) for one in nodes] == [
         ("n1", "up", "default"),
@@ -253,7 +253,7 @@ def test_openapi_lists_every_path_and_each_answers(hub: HubProcess) -> None:
             assert anonymous == (200 if operation.get("security") == [] else 401)
 
 
-def test_docs_load_nothing_from_elsewhere(hub: HubProcess) -> None:
+def test_docs_page_loads_no_external_files(hub: HubProcess) -> None:
     page = send(f"{hub.url}/docs")
     assert page.status == 200
     assert "/api/v1/metrics/history" in page.body.decode()

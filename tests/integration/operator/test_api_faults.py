@@ -325,7 +325,7 @@ def scrape(operator: RunningOperator, token: str) -> int:
 
 
 @pytest.mark.slow
-def test_discovery_that_fails_in_part(proxied: Proxied, cluster: Cluster, namespace: str) -> None:
+def test_operator_works_if_discovery_fails_in_part(proxied: Proxied, cluster: Cluster, namespace: str) -> None:
     """An aggregated API without a server: the API server lists its group and answers 503 for it."""
     spec = {
         "group": "metrics.example.com",
@@ -352,7 +352,7 @@ def test_discovery_that_fails_in_part(proxied: Proxied, cluster: Cluster, namesp
 
 
 @pytest.mark.slow
-def test_admission_webhook_that_does_not_respond(running: Proxied) -> None:
+def test_operator_reports_an_admission_webhook_that_does_not_respond(running: Proxied) -> None:
     cluster = running.cluster
     path = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
     with socket.socket() as server:
@@ -382,7 +382,9 @@ def test_admission_webhook_that_does_not_respond(running: Proxied) -> None:
 
 
 @pytest.mark.slow
-def test_owner_references_permission_enforcement(running: Proxied, control_plane: ControlPlane) -> None:
+def test_operator_works_with_owner_references_permission_enforcement(
+    running: Proxied, control_plane: ControlPlane
+) -> None:
     with api_server_flags(
         control_plane, "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement"
     ):
@@ -408,7 +410,7 @@ def api_server_flags(control_plane: ControlPlane, flag: str) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_longest_name_of_a_target(running: Proxied) -> None:
+def test_target_with_the_longest_name_is_reconciled(running: Proxied) -> None:
     name = ".".join(["a" * 62] * 4) + "b"
     assert len(name) == 252
     name += "c"
@@ -476,7 +478,7 @@ def start_etcd(control_plane: ControlPlane) -> None:
 
 
 @pytest.mark.slow
-def test_restored_etcd(running: Proxied, control_plane: ControlPlane) -> None:
+def test_operator_accepts_older_states_after_etcd_is_restored(running: Proxied, control_plane: ControlPlane) -> None:
     """The resource versions go back, and a change after the backup is gone."""
     folder = control_plane.state.folder
     cluster = running.cluster
@@ -519,13 +521,13 @@ MATCHES: dict[str, Match] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("match", MATCHES)
-def test_each_fault_in_one_kind_of_request(running: Proxied, match: str) -> None:
+def test_operator_survives_each_fault_in_one_kind_of_request(running: Proxied, match: str) -> None:
     for name, fault in FAULTS.items():
         running.survive(f"{name}, {match}", fault, MATCHES[match], 6.0)
 
 
 @pytest.mark.slow
-def test_each_fault_in_discovery_at_start(running: Proxied) -> None:
+def test_operator_survives_each_fault_in_discovery_at_start(running: Proxied) -> None:
     for name, fault in FAULTS.items():
         assert running.operator.stop() == 0
         running.survive(f"{name}, discovery at start", fault, fault_proxy.discovery, 4.0)
@@ -548,6 +550,6 @@ OUTAGES = (
 
 
 @pytest.mark.slow
-def test_outage_longer_than_every_delay(running: Proxied) -> None:
+def test_operator_recovers_after_an_outage_longer_than_every_delay(running: Proxied) -> None:
     for name in OUTAGES:
         running.survive(f"{name}, all requests, 35 s", FAULTS[name], fault_proxy.everything, 35.0)

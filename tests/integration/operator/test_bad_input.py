@@ -270,7 +270,7 @@ REFUSED["two pools of one name"] = (
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_refused_at_apply(cluster: Cluster, what: str) -> None:
+def test_invalid_spec_is_rejected_at_apply(cluster: Cluster, what: str) -> None:
     spec, message = REFUSED[what]
     with pytest.raises(ClusterApiError) as refused:
         cluster.create(target("monitoring", spec))

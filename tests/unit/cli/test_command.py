@@ -99,7 +99,7 @@ def test_without_a_command_it_prints_the_help(capsys: pytest.CaptureFixture[str]
     assert "backtest" in capsys.readouterr().out
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
@@ -197,7 +197,7 @@ def test_command_of_a_missing_package_names_the_package(
     assert "metricat-hub, which is not installed. Run: pip install metricat-hub" in capsys.readouterr().err
 
 
-def test_report_as_table_and_json() -> None:
+def test_report_is_printed_as_table_and_json() -> None:
     fired, silent = (AlertRule(alert, "warning", "", Timing(30)) for alert in ("Loud", "Silent"))
     nodes = ["n2", "n1", "n1", "n3", "n4"]
     found = {
@@ -216,5 +216,5 @@ def test_report_as_table_and_json() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0s"), (30, "30s"), (3600, "1h"), (3661, "1h1m"), (90_000, "1d1h"), (86_460, "1d")]
 )
-def test_format_duration(seconds: float, text: str) -> None:
+def test_durations_are_formatted_in_two_units(seconds: float, text: str) -> None:
     assert report.format_duration(seconds) == text

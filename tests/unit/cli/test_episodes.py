@@ -34,7 +34,9 @@ def fired(evaluations: list[float], timing: Timing) -> list[tuple[float, float]]
         ("still kept by keep_firing_for", [980, 990], Timing(10, keep_firing_for=60), [(980, 1000)]),
     ],
 )
-def test_examples(what: str, evaluations: list[float], timing: Timing, expected: list[tuple[float, float]]) -> None:
+def test_episodes_of_the_examples_are_found(
+    what: str, evaluations: list[float], timing: Timing, expected: list[tuple[float, float]]
+) -> None:
     assert fired(evaluations, timing) == expected, what
 
 

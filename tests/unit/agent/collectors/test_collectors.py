@@ -50,7 +50,7 @@ def test_load_averages(host: Host) -> None:
     ]
 
 
-def test_cpu_seconds_of_online_cpus(host: Host) -> None:
+def test_cpu_seconds_are_those_of_online_cpus(host: Host) -> None:
     seconds = values(cpu.Cpu(host).collect(), "node_cpu_seconds_total")
     assert {number for number, _ in seconds} == {"0", "3"}
     assert {mode: seconds["0", mode] for mode in cpu.MODES} == {
@@ -157,7 +157,7 @@ Hardware\t: a board
 """
 
 
-def test_cpuinfo_properties_and_frequencies() -> None:
+def test_cpuinfo_has_properties_and_frequencies() -> None:
     metrics = cpuinfo.parse(CPUS, Filter(include=re.compile("^a")), Filter(include=re.compile("(?!)")))
     assert values(metrics, "node_cpu_frequency_hertz") == {("0", "4", "0"): 799_998_000, ("1", "5", "1"): 3_401_005_000}
     assert values(metrics, "node_cpu_flag_info") == {("aes",): 1, ("avx",): 1}
@@ -185,7 +185,7 @@ def test_cpu_frequency_has_one_source(tmp_path: Path) -> None:
     assert frequencies() == [("0",)]
 
 
-def test_stat_totals_since_boot(host: Host) -> None:
+def test_stat_has_the_totals_since_boot(host: Host) -> None:
     assert {family.name: samples for family, samples in stat.parse(stat.read(host))} == {
         "node_intr_total": [((), 1237827)],
         "node_context_switches_total": [((), 1747262)],
@@ -203,7 +203,7 @@ def test_soft_interrupts_on_request() -> None:
     assert found == {(kind,): number for number, kind in enumerate(stat.VECTORS, 1)}
 
 
-def test_softirq_flag(host: Host) -> None:
+def test_softirq_flag_adds_soft_interrupts(host: Host) -> None:
     for flag, expected in (("--collector.stat.softirq", True), ("--no-collector.stat.softirq", False), ("", False)):
         chosen = parse([flag] if flag else [], {}, COLLECTORS).collectors["stat"]
         assert bool(values(stat.Stat(host, None, chosen.options).collect(), "node_softirqs_total")) is expected
@@ -221,11 +221,11 @@ def test_softirq_flag(host: Host) -> None:
         ("node_memory_NewInLinux99_bytes", 12 * 1024),
     ],
 )
-def test_meminfo_fields(host: Host, name: str, value: float) -> None:
+def test_meminfo_has_every_field(host: Host, name: str, value: float) -> None:
     assert values(meminfo.parse(meminfo.read(host)), name) == {(): value}
 
 
-def test_file_handles(host: Host) -> None:
+def test_filefd_has_handles_and_their_limit(host: Host) -> None:
     metrics = filefd.parse(filefd.read(host))
     assert values(metrics, "node_filefd_allocated") == {(): 7584}
     assert values(metrics, "node_filefd_maximum") == {(): 9223372036854775807}
@@ -239,7 +239,7 @@ def test_uname_has_the_node_name_if_known() -> None:
     assert unnamed == [(("Linux", "6.1", "#1", "x86_64", "the-pod", "(none)"), 1)]
 
 
-def test_memory_and_cpu_of_the_agent() -> None:
+def test_agent_has_its_memory_and_cpu_time() -> None:
     metrics = parse_agent("9000 4000 1500 1 0 2000 0", 4096, 1.5)
     assert values(metrics, "metricat_agent_resident_memory_bytes") == {(): 4000 * 4096}
     assert values(metrics, "metricat_agent_cpu_seconds_total") == {(): 1.5}
@@ -250,7 +250,7 @@ def test_default_filter_excludes_partitions_and_loop_devices(host: Host) -> None
     assert set(values(metrics, "node_disk_reads_completed_total")) == {("sda",), ("cciss/c0d0",), ("nvme0n1",)}
 
 
-def test_all_columns_of_a_disk(host: Host) -> None:
+def test_diskstats_has_all_columns_of_a_disk(host: Host) -> None:
     metrics = diskstats.parse(*diskstats.read(host, Filter(include=re.compile("^sda$"))))
     assert {family.name.removeprefix("node_disk_"): samples[0][1] for family, samples in metrics[1:] if samples} == {
         "reads_completed_total": 25354,
@@ -289,7 +289,7 @@ def test_disk_info_has_the_hardware_of_a_disk(host: Host) -> None:
     }
 
 
-def test_all_columns_of_a_network_device(host: Host) -> None:
+def test_netdev_has_all_columns_of_a_device(host: Host) -> None:
     metrics = netdev.parse(netdev.read(host), Filter(include=re.compile("^eth0$")))
     assert {family.name.removeprefix("node_network_"): samples for family, samples in metrics} == {
         f"{name}_total": [(("eth0",), value)]

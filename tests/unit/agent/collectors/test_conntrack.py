@@ -87,7 +87,7 @@ def test_entries_and_limit_from_the_files_that_the_kernel_has(
 
 
 @pytest.mark.parametrize("table", ["entries found\n", "", "entries\nxyz\n", "entries found\n00000001\n00000001 2\n"])
-def test_bad_table_does_not_cost_the_limit(tmp_path: Path, table: str) -> None:
+def test_limit_is_exposed_with_an_invalid_table(tmp_path: Path, table: str) -> None:
     host = write(tmp_path, {"1/net/stat/nf_conntrack": table, "sys/net/nf_conntrack_max": "9\n"})
     assert numbers(host) == {"entries_limit": 9}
 

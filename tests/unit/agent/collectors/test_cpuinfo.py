@@ -291,7 +291,7 @@ CASES: dict[str, tuple[str, list[Cpu], dict[str, float], set[str]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_properties_and_frequency_of_each_cpu(name: str) -> None:
+def test_each_cpu_has_its_properties_and_frequency(name: str) -> None:
     text, expected, hertz, flags = CASES[name]
     found = {family.name: samples for family, samples in cpuinfo.parse(text, Filter(), Filter())}
     labeled = [dict(zip(cpuinfo.INFO.labels, labels, strict=True)) for labels, _ in found["node_cpu_info"]]

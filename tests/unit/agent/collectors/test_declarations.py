@@ -82,7 +82,7 @@ def test_collectors_read_every_option_and_filter_that_they_declare(name: str, me
     assert (settings.read, filters.read) == (set(settings), set(filters))
 
 
-def test_units() -> None:
+def test_metric_names_end_in_base_units() -> None:
     units = {family.name: family.unit for family in ALL}
     assert units["node_cpu_seconds_total"] == "seconds"
     assert units["node_filesystem_size_bytes"] == "bytes"

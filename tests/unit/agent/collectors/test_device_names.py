@@ -119,7 +119,7 @@ def test_bond_has_the_state_of_its_links_on_every_kernel(
     assert [reason for reason, _ in collector.host.skips.take()] == ["missing"] * (active is None)
 
 
-def test_bond_that_cannot_be_read_does_not_cost_the_others(tmp_path: Path) -> None:
+def test_unreadable_bond_does_not_affect_other_bonds(tmp_path: Path) -> None:
     table = "head\nhead\n bond0: 1\n bond1: 1\n"
     host = write(tmp_path, {**BOND, "sys/class/net/bonding_masters": "bond1 bond0\n", "proc/1/net/dev": table})
     assert values(bonding.Bonds(host).collect(), "node_bonding_slaves") == {("bond0",): 2}

@@ -26,7 +26,7 @@ def values(metrics: Metrics) -> dict[tuple[str, ...], float]:
     return {(family.name, *labels): value for family, samples in metrics for labels, value in samples}
 
 
-def test_cpus_of_macos_and_windows() -> None:
+def test_cpu_times_of_macos_and_windows_are_parsed() -> None:
     macos = Sample(user=10.5, nice=0.0, system=5.25, idle=100.0)
     windows = Sample(user=1.0, system=2.0, idle=3.0, interrupt=0.5, dpc=0.25)
     assert values(portable.parse_cpu([macos])) == {
@@ -45,14 +45,14 @@ def test_counter_of_another_system_does_not_step_back() -> None:
     assert portable.monotonic({"idle": 42949672.9}, {"idle": 0.25, "user": 1.0}) == {"idle": 0.25, "user": 1.0}
 
 
-def test_memory_of_macos_and_windows() -> None:
+def test_memory_of_macos_and_windows_is_parsed() -> None:
     macos = Sample(total=16 << 30, available=8 << 30, percent=50.0, free=1 << 30, active=2, inactive=3, wired=4)
     windows = Sample(total=8 << 30, available=4 << 30, percent=50.0, used=4 << 30, free=4 << 30)
     assert values(portable.parse_fields(portable.MEMORY, macos))["node_memory_wired_bytes",] == 4
     assert ("node_memory_wired_bytes",) not in values(portable.parse_fields(portable.MEMORY, windows))
 
 
-def test_disks_and_network_devices() -> None:
+def test_disks_and_network_devices_are_parsed() -> None:
     disk = Sample(read_count=1, write_count=2, read_bytes=3, write_bytes=4, read_time=1500, write_time=10)
     found = values(portable.parse_devices(portable._DISKS, {"disk0": disk, "disk9": disk}, Filter(re.compile("0$"))))
     assert found["node_disk_read_time_seconds_total", "disk0"] == 1.5
@@ -63,7 +63,7 @@ def test_disks_and_network_devices() -> None:
     assert found["node_network_receive_drop_total", "en0"] == 7
 
 
-def test_filesystems() -> None:
+def test_filesystems_are_parsed() -> None:
     root = Sample(device="/dev/disk1s1", mountpoint="/", fstype="apfs", opts="ro,local")
     drive = Sample(device="E:\\", mountpoint="E:\\", fstype="", opts="cdrom")
     usage = Sample(total=1000, used=600, free=300, percent=66.0)

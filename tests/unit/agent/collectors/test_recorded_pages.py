@@ -46,7 +46,7 @@ def without_changing_lines(text: str) -> str:
     return "".join(line for line in text.splitlines(keepends=True) if not re.match(changing, line))
 
 
-def test_the_recorded_page(registry: Registry) -> None:
+def test_recorded_tree_gives_the_recorded_page(registry: Registry) -> None:
     found = without_changing_lines(registry.scrape())
     if os.environ.get("METRICAT_RECORD"):
         PAGE.write_text(found)

@@ -58,11 +58,11 @@ def test_nfs_version_that_the_kernel_does_not_support_has_no_series() -> None:
     ("mode", "devices", "bytes_on_devices"),
     [("single", 3, 1), ("dup", 1, 2), ("raid1c4", 4, 4), ("raid5", 4, 4 / 3), ("raid6", 4, 2), ("raid5", 1, 1)],
 )
-def test_btrfs_ratio_of_bytes_on_devices(mode: str, devices: int, bytes_on_devices: float) -> None:
+def test_btrfs_ratio_depends_on_the_mode(mode: str, devices: int, bytes_on_devices: float) -> None:
     assert btrfs.ratio(mode, devices) == pytest.approx(bytes_on_devices)
 
 
-def test_btrfs_before_linux_6() -> None:
+def test_btrfs_before_linux_6_has_no_commits() -> None:
     metrics = btrfs.parse([btrfs.BtrfsFilesystem("aa-bb", {}, {"sda": "8"}, {"data": {"single/used_bytes": "5"}})])
     assert values(metrics, "node_btrfs_info") == {("aa-bb", ""): 1}
     assert values(metrics, "node_btrfs_commits_total") == {}
@@ -93,7 +93,7 @@ def test_bcache_priority_stats_on_request() -> None:
         assert bool(values(metrics, "node_bcache_priority_stats_unused_percent")) is requested
 
 
-def test_bcachefs_of_its_first_kernel() -> None:
+def test_bcachefs_of_the_first_kernel_is_parsed() -> None:
     metrics = bcachefs.parse([bcachefs.BcachefsFilesystem("aa-bb", {"btree_cache_size": "1.00M"}, {}, {"0": {}})])
     found = {family.name: list(samples) for family, samples in metrics if samples}
     assert found == {
@@ -107,7 +107,7 @@ def test_bcachefs_of_its_first_kernel() -> None:
     ("text", "value"),
     [("0", 0), ("512\n", 512), ("0.0k", 0), ("20.4G", 20.4 * (1 << 30)), ("-1.5k", -1536), ("1.50G", 1.5 * (1 << 30))],
 )
-def test_parse_size(text: str, value: float) -> None:
+def test_sizes_are_parsed(text: str, value: float) -> None:
     assert parse_size(text) == int(value)
 
 

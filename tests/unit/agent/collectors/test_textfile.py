@@ -229,14 +229,14 @@ def test_help_and_type_of_one_file_apply_to_the_other(tmp_path: Path) -> None:
         assert "# HELP up Text.\n# TYPE up gauge\n" in registry(tmp_path).scrape()
 
 
-def test_help_in_one_file_and_type_in_the_other(tmp_path: Path) -> None:
+def test_help_and_type_of_a_family_may_be_in_different_files(tmp_path: Path) -> None:
     (tmp_path / "a.prom").write_text('# HELP up_total Text.\nup_total{k="a"} 1\n')
     (tmp_path / "b.prom").write_text('# TYPE up_total counter\nup_total{k="b"} 2\n')
     assert pages(registry(tmp_path))["up_total"] == [1, 2]
     assert "# HELP up_total Text.\n# TYPE up_total counter\n" in registry(tmp_path).scrape()
 
 
-def test_type_of_a_histogram_in_one_of_two_files(tmp_path: Path) -> None:
+def test_type_of_a_histogram_in_one_file_applies_to_both_files(tmp_path: Path) -> None:
     lines = 'up_bucket{{k="{0}",le="+Inf"}} 1\nup_sum{{k="{0}"}} 1\nup_count{{k="{0}"}} 1\n'
     (tmp_path / "a.prom").write_text(lines.format("a"))
     (tmp_path / "b.prom").write_text("# TYPE up histogram\n" + lines.format("b"))

@@ -42,7 +42,7 @@ def test_cpu_is_between_two_readings_of_psutil(registry: Registry, scrape_of: Ca
             assert getattr(first, mode) <= value <= getattr(last, mode)
 
 
-def test_memory_and_swap(scrape: Scrape) -> None:
+def test_memory_and_swap_match_psutil(scrape: Scrape) -> None:
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     assert scrape.get("node_memory_MemTotal_bytes") == memory.total
     assert scrape.get("node_memory_SwapTotal_bytes") == swap.total
@@ -76,7 +76,7 @@ def text_of(path: Path) -> str:
         return ""
 
 
-def test_disks(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:
+def test_disks_match_psutil(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:
     before = psutil.disk_io_counters(perdisk=True, nowrap=False)
     scrape = scrape_of(registry.scrape())
     after = psutil.disk_io_counters(perdisk=True, nowrap=False)
@@ -86,7 +86,7 @@ def test_disks(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:
         assert before[device].write_time / 1000 <= value <= after[device].write_time / 1000
 
 
-def test_network(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:
+def test_network_counters_match_psutil(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None:
     before = psutil.net_io_counters(pernic=True, nowrap=False)
     scrape = scrape_of(registry.scrape())
     after = psutil.net_io_counters(pernic=True, nowrap=False)
@@ -100,7 +100,7 @@ def test_network(registry: Registry, scrape_of: Callable[[str], Scrape]) -> None
     assert all(states[device].mtu == value for device, value in sizes.items() if device in states)
 
 
-def test_filesystems(scrape: Scrape) -> None:
+def test_filesystems_match_psutil(scrape: Scrape) -> None:
     sizes = scrape.of("node_filesystem_size_bytes")
     for (_, _, mount_point), value in sizes.items():
         assert value == psutil.disk_usage(mount_point).total
@@ -122,7 +122,7 @@ def test_kernel_release_and_every_field_of_meminfo(scrape: Scrape) -> None:
     assert sum(name.startswith("node_memory_") for name in scrape.names) == len(fields)
 
 
-def test_memory_and_cpu_of_the_agent(scrape: Scrape) -> None:
+def test_memory_and_cpu_of_the_agent_match_psutil(scrape: Scrape) -> None:
     here = psutil.Process()
     assert scrape.get("metricat_agent_resident_memory_bytes") == pytest.approx(here.memory_info().rss, rel=0.1)
     assert scrape.get("metricat_agent_cpu_seconds_total") == pytest.approx(sum(here.cpu_times()[:2]), abs=2)

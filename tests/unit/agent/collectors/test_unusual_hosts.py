@@ -94,7 +94,7 @@ def test_host_gives_its_recorded_page(
     assert host_series(page) == recorded.read_text()
 
 
-def test_256_cpus_with_some_offline(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
+def test_256_cpus_with_some_offline_are_exposed(tmp_path: Path, scrape_of: Callable[[str], Scrape]) -> None:
     online = [number for number in range(256) if number % 64 != 63]
     (tmp_path / "proc/1/net").mkdir(parents=True)
     rows = "".join(f"cpu{number} {number * 100} 0 0 200 0 0 0 0 0 0\n" for number in online)

@@ -295,7 +295,7 @@ def test_dns_probe_without_a_response_times_out() -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
-def test_icmp_probe_of_loopback(address: str) -> None:
+def test_icmp_probe_of_loopback_succeeds(address: str) -> None:
     if os.geteuid():
         pytest.skip("ICMP sockets need root or net.ipv4.ping_group_range")
     if address != "127.0.0.1" and not Path("/proc/net/if_inet6").exists():

@@ -44,7 +44,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_batch_that_is_sent_at_once_is_never_on_disk(tmp_path: Path) -> None:
+def test_batch_that_is_sent_immediately_is_never_on_disk(tmp_path: Path) -> None:
     buffer = Buffer(str(tmp_path), MIB, DAY)
     for number in range(3):
         buffer.put(batch(number))

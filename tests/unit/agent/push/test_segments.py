@@ -96,7 +96,7 @@ def test_incomplete_last_record_is_dropped(tmp_path: Path, lost: int) -> None:
     assert drained(segments) == [1, 2, 3]
 
 
-def test_damaged_record_costs_only_itself(tmp_path: Path) -> None:
+def test_damaged_record_loses_only_its_own_samples(tmp_path: Path) -> None:
     filled(tmp_path, 4, 10_000).close()
     [file] = tmp_path.glob("*.segment")
     data = bytearray(file.read_bytes())
@@ -140,7 +140,7 @@ def test_any_damage_leaves_the_other_records_readable(tmp_path: Path) -> None:
             assert set(found) <= set(range(1, 7))
 
 
-def test_file_that_disappears_costs_only_its_records(tmp_path: Path) -> None:
+def test_removed_file_loses_only_its_own_records(tmp_path: Path) -> None:
     segments = filled(tmp_path, 8)
     min(tmp_path.glob("*.segment")).unlink()
     assert drained(segments) == [5, 6, 7, 8]
@@ -148,7 +148,7 @@ def test_file_that_disappears_costs_only_its_records(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"MCPUSH1\n"])
-def test_file_that_is_damaged_during_a_request_costs_only_its_records(tmp_path: Path, content: bytes | None) -> None:
+def test_file_damaged_during_a_request_loses_only_its_own_records(tmp_path: Path, content: bytes | None) -> None:
     segments = filled(tmp_path, 10)
     [sent] = segments.oldest(1, 1)
     first = min(tmp_path.glob("*.segment"))

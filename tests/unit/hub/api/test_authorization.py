@@ -92,7 +92,7 @@ def test_missing_scope_is_forbidden_and_missing_key_is_unauthorized(keys: KeySto
     assert rejected(access, headers={"Authorization": "Bearer metricat_" + "0" * 12 + "_" + "a" * 43}) == 401
 
 
-def test_key_of_another_process_is_accepted_at_once(keys: KeyStore, tmp_path: Path) -> None:
+def test_key_of_another_process_is_accepted_immediately(keys: KeyStore, tmp_path: Path) -> None:
     access = Access([ApiKeys(keys)])
     text, key = KeyStore.open(tmp_path, lambda: 1_000).create("new", ["write"])
     assert principal(access, "write", headers={"Authorization": f"Bearer {text}"}).name == key.id

@@ -27,7 +27,7 @@ def refused(*arguments: str, environment: Mapping[str, str] | None = None) -> st
     return str(raised.value)
 
 
-def test_defaults() -> None:
+def test_settings_have_their_defaults() -> None:
     settings = load()
     assert str(settings.listen) == "127.0.0.1:8428"
     assert settings.data == Path.home() / ".local" / "share" / "metricat"

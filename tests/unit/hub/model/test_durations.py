@@ -22,7 +22,7 @@ from metricat_hub.model.durations import format_duration, parse_duration, parse_
         ("1h5ms", 3_600_005),
     ],
 )
-def test_duration(text: str, milliseconds: int) -> None:
+def test_durations_are_parsed(text: str, milliseconds: int) -> None:
     assert parse_duration(text) == milliseconds
 
 
@@ -41,11 +41,11 @@ def test_formatted_duration_is_read_back(milliseconds: int) -> None:
     ("milliseconds", "text"),
     [(0, "0s"), (86_400_000, "1d"), (129_600_000, "1d12h"), (7 * 86_400_000, "7d"), (1, "1ms")],
 )
-def test_format_duration(milliseconds: int, text: str) -> None:
+def test_durations_are_formatted(milliseconds: int, text: str) -> None:
     assert format_duration(milliseconds) == text
 
 
-def test_size() -> None:
+def test_sizes_are_parsed() -> None:
     assert (parse_size("10B"), parse_size("512MB"), parse_size("2TB")) == (10, 512 * 2**20, 2 * 2**40)
     for text in ("", "10", "1.5GB", "10MiB", "-1GB"):
         with pytest.raises(ValueError, match="use for example 512MB or 20GB"):

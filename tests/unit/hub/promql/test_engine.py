@@ -88,13 +88,13 @@ def test_sum_keeps_small_terms_between_large_ones() -> None:
     assert instant(source, "sum(x)", 0) == {"": 2.0}
 
 
-def test_infinity_spoils_only_the_windows_that_contain_it() -> None:
+def test_infinity_affects_only_the_windows_that_contain_it() -> None:
     source = reader(x={1: math.inf, 2: 1.0, 3: 2.0, 4: 3.0})
     result = Engine(Limits()).range(source, "sum_over_time(x[2m])", MINUTE, 4 * MINUTE, MINUTE)
     assert result.series[0].values.tolist() == [math.inf, math.inf, 3.0, 5.0]
 
 
-def test_mean_of_values_whose_sum_overflows() -> None:
+def test_mean_is_finite_if_the_sum_overflows() -> None:
     assert instant(reader(x={1: 1.6e308, 2: 1.6e308}), "avg_over_time(x[5m])", 2)[""] == pytest.approx(1.6e308)
 
 
@@ -250,7 +250,7 @@ def test_date_functions_of_values_without_a_date_are_nan() -> None:
     assert instant(reader(x={0: 951_782_400.0}), "day_of_month(x)", 0) == {"": 29.0}
 
 
-def test_histogram_quantile_of_buckets_that_exist_at_some_steps_only() -> None:
+def test_histogram_quantile_uses_the_buckets_of_each_step() -> None:
     source = MemoryReader()
     for bound, count, minutes in (("1", 2.0, range(20)), ("2", 4.0, range(10, 20)), ("+Inf", 4.0, range(20))):
         samples = [(minute * MINUTE, count) for minute in minutes]

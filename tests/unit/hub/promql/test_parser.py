@@ -83,7 +83,7 @@ def test_operators_of_native_histograms_are_refused_by_name(query: str) -> None:
         ("+InF", float("inf")),
     ],
 )
-def test_number(query: str, value: float) -> None:
+def test_numbers_are_parsed(query: str, value: float) -> None:
     node = parser.parse(query)
     assert isinstance(node, Number)
     assert node.value == value
@@ -104,7 +104,7 @@ def test_number(query: str, value: float) -> None:
         ("x[5m * 2]", "x[10m]"),
     ],
 )
-def test_precedence_and_notation(query: str, same: str) -> None:
+def test_different_notations_have_the_same_tree(query: str, same: str) -> None:
     assert text(parser.parse(query)).replace("(", "").replace(")", "") == text(parser.parse(same)).replace(
         "(", ""
     ).replace(")", "")

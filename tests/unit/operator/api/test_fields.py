@@ -11,7 +11,7 @@ from metricat_operator.api.fields import quantity
     ("text", "value"),
     [("100m", "0.1"), ("1", "1"), ("0.5", "0.5"), ("64Mi", "67108864"), ("1Gi", "1073741824"), ("2k", "2000")],
 )
-def test_quantity(text: str, value: str) -> None:
+def test_quantities_are_parsed(text: str, value: str) -> None:
     assert quantity(text) == Decimal(value)
 
 

@@ -80,7 +80,7 @@ def test_servers_are_ready_pods_and_give_the_reason_otherwise() -> None:
     assert list(prometheus_objects.servers(trimmed, "Alertmanager", "monitoring", "k8s", "web")) == []
 
 
-def test_endpoint_of_a_prometheus() -> None:
+def test_endpoint_follows_the_spec_of_a_prometheus() -> None:
     assert prometheus_objects.web({}) == Endpoint("web", "/", tls=False, listen_local=False)
     spec = {"portName": "http", "routePrefix": "/p", "listenLocal": True, "web": {"tlsConfig": {"cert": {}}}}
     assert prometheus_objects.web(spec) == Endpoint("http", "/p", tls=True, listen_local=True)

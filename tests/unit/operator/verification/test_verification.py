@@ -169,7 +169,7 @@ def test_reload_is_pending_while_alerts_have_earlier_texts() -> None:
         ("soon", 0, "ReloadPending"),
     ],
 )
-def test_hold_of_a_hand_edited_alert_is_compared(written: str, loaded_seconds: float, reason: str) -> None:
+def test_changed_for_of_a_loaded_alert_is_detected(written: str, loaded_seconds: float, reason: str) -> None:
     rule = {"alert": "NodeDown", "expr": "a", "for": written}
     edited = child("PrometheusRule", "r", "uid9", {"groups": [{"name": "g", "rules": [rule]}]})
     loaded = LoadedRule(RuleGroup("uid9", "g"), "NodeDown", fingerprint=fingerprint(loaded_seconds, {}))

@@ -33,7 +33,7 @@ def fired(*hours: tuple[float, float]) -> list[Episode]:
         ([(22, 24), (50, 51)], Score(missed=2, false_positives=2)),
     ],
 )
-def test_scores(episodes: list[tuple[float, float]], score: Score) -> None:
+def test_score_counts_found_problems_and_false_alerts(episodes: list[tuple[float, float]], score: Score) -> None:
     assert table()._judge(WRONG, fired(*episodes)) == score
 
 
@@ -42,7 +42,7 @@ def test_prediction_counts_hours_before_the_end() -> None:
     assert score == Score(found=1, missed=1, true_positives=1, false_positives=1, hours=[8])
 
 
-def test_cell_and_sum() -> None:
+def test_cell_and_sum_are_formatted() -> None:
     score = Score(found=3, missed=1, true_positives=3, false_positives=1, hours=[1, 2, 9])
     assert (score.cell(), score.sum()) == ("3/4 (2.0 h), 1", "0.75, 0.75")
     assert (Score().cell(), Score().sum()) == ("0/0, 0", "-, -")

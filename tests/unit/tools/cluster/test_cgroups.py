@@ -98,6 +98,6 @@ def test_removal_keeps_empty_groups_of_other_clusters(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_error_without_a_mounted_tree() -> None:
+def test_error_names_the_remedy_without_a_mounted_tree() -> None:
     with pytest.raises(ToolError, match="Mount cgroup2"):
         cgroups.create("metricat", [])

@@ -74,7 +74,7 @@ def test_wait_has_a_time_limit(processes: ClusterProcesses) -> None:
         processes.wait("slow", lambda: False, 0.1)
 
 
-def test_full_disk_error(processes: ClusterProcesses) -> None:
+def test_full_disk_is_reported_with_a_remedy(processes: ClusterProcesses) -> None:
     processes.start("etcd", ["sh", "-c", "echo write: no space left on device; exit 1"])
     with pytest.raises(ToolError, match=r"etcd ended with status 1\. The disk is full; free some space"):
         processes.wait("etcd", lambda: False)

@@ -61,7 +61,7 @@ def test_overlay_may_be_loaded_or_loadable(tmp_path: Path) -> None:
     assert preflight.overlay("nodev\tsysfs\n", tmp_path)
 
 
-def test_available_memory() -> None:
+def test_available_memory_is_read() -> None:
     assert preflight.available("MemTotal: 10 kB\nMemAvailable:    2048 kB\n") == 2048 * 1024
 
 
@@ -71,5 +71,5 @@ def test_error_without_root_has_two_remedies(monkeypatch: pytest.MonkeyPatch) ->
         preflight.check()
 
 
-def test_existing_parent_of_the_cache(tmp_path: Path) -> None:
+def test_existing_parent_of_the_cache_is_found(tmp_path: Path) -> None:
     assert preflight.existing(tmp_path / "a" / "b") == tmp_path

@@ -91,7 +91,7 @@ def test_unknown_image_error_lists_the_known_images() -> None:
         ("registry.example.org/team/", "registry.example.org/team/metricat/agent:1"),
     ],
 )
-def test_name_in_a_registry(where: str, name: str) -> None:
+def test_image_name_starts_with_the_registry(where: str, name: str) -> None:
     assert registry.under(where, "docker.io/metricat/agent:1") == name
 
 

@@ -76,7 +76,7 @@ def test_query_returns_the_samples() -> None:
     assert (sample.node, sample.value) == ("n1", 12.5)
 
 
-def test_alertmanager_alerts() -> None:
+def test_alertmanager_alerts_are_parsed() -> None:
     response = [{"labels": {"alertname": "A"}, "annotations": {"summary": "s"}, "status": {"state": "active"}}]
     (alert,) = AlertmanagerApi(Recorded(response)).alerts("A")
     assert (alert.name, alert.state) == ("A", "active")

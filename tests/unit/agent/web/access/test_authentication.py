@@ -569,7 +569,7 @@ def test_changed_secrets_are_reloaded_without_a_restart(
     assert "hunter" not in caplog.text
 
 
-def test_password_without_tls(tmp_path: Path) -> None:
+def test_password_is_required_without_tls(tmp_path: Path) -> None:
     mounted(tmp_path / "login", {"username": "anna", "password": "hünter2"})
     with running(Secrets(basic_auth=str(tmp_path / "login"))) as port:
         assert status(port, user="anna:hünter2") == 200

@@ -72,7 +72,7 @@ def test_times_are_seconds(milliseconds: int, text: str) -> None:
 UP = (("__name__", "up"), ("job", 'a"b'))
 
 
-def test_vector_matrix_scalar_and_string() -> None:
+def test_every_type_of_result_is_encoded() -> None:
     vector = encoding.vector_json([UP, ()], 1500, np.array([1.0, math.nan]))
     assert json.loads(vector) == [
         {"metric": dict(UP), "value": [1.5, "1"]},

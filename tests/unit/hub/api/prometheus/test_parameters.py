@@ -29,7 +29,7 @@ from metricat_hub.api.prometheus.parameters import (
         ("292277025-08-18T07:12:54.999999999Z", MAX_TIME),
     ],
 )
-def test_time(text: str, milliseconds: int) -> None:
+def test_times_are_parsed(text: str, milliseconds: int) -> None:
     assert parse_time(text) == milliseconds
 
 
@@ -39,7 +39,7 @@ def test_other_texts_are_not_times(text: str) -> None:
         parse_time(text)
 
 
-def test_duration() -> None:
+def test_durations_are_parsed() -> None:
     assert [parse_seconds(text) for text in ("15", "0.5", "1m30s", "1e2", "-1", "0")] == [15, 0.5, 90, 100, -1, 0]
     for text, message in (("", "valid duration"), ("1x", "valid duration"), ("1e300", "overflows int64")):
         with pytest.raises(ValueError, match=message):

@@ -48,7 +48,7 @@ def test_rules_change_labels(rule: Rule, changed: dict[str, str]) -> None:
         (Rule("dropequal", ("a",), target_label="a"), False),
     ],
 )
-def test_rules_drop(rule: Rule, *, keeps: bool) -> None:
+def test_rules_keep_or_drop_a_label_set(rule: Rule, *, keeps: bool) -> None:
     assert relabel(dict(LABELS), [rule]) is keeps
 
 

@@ -179,7 +179,7 @@ def test_compact_requires_that_the_store_is_closed(tmp_path: Path) -> None:
     assert content(open_store(tmp_path, Clock(BEGIN + HOUR))) == expected
 
 
-def test_statistics(tmp_path: Path) -> None:
+def test_statistics_count_series_chunks_and_bytes(tmp_path: Path) -> None:
     store = open_store(tmp_path, Clock(BEGIN + HOUR), Settings(series_limit=2))
     write(store, {A: [(BEGIN, 1.0), (BEGIN + 2 * HOUR, 1.0)], B: [(BEGIN, 1.0)]})
     store.resolve([labels("more")])

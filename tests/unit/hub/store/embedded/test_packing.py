@@ -156,7 +156,7 @@ def test_codecs_read_chunks_of_each_other(tmp_path: Path, codec: str) -> None:
     assert read(store, named("m")) == wanted
 
 
-def test_damaged_chunk_costs_only_itself_and_is_named(tmp_path: Path) -> None:
+def test_damaged_chunk_is_named_and_others_stay_readable(tmp_path: Path) -> None:
     store = open_store(tmp_path, Clock(BEGIN + HOUR))
     wanted = samples(BEGIN + MINUTE, 100)
     write(store, wanted)
@@ -183,7 +183,7 @@ def test_damaged_chunk_costs_only_itself_and_is_named(tmp_path: Path) -> None:
     assert read(store, [matcher("node", "=", "1")]) == {NODES[1]: [(BEGIN + HOUR, 1.0)]}
 
 
-def test_damaged_batch_of_the_head_costs_only_itself_and_is_named(tmp_path: Path) -> None:
+def test_damaged_batch_of_the_head_is_named_and_others_stay_readable(tmp_path: Path) -> None:
     store = open_store(tmp_path, Clock(BEGIN + HOUR))
     for at in range(3):
         write(store, {NODES[0]: [(BEGIN + at, float(at))]})

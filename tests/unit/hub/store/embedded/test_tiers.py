@@ -206,7 +206,9 @@ def test_late_samples_change_downsampled_points(tmp_path: Path) -> None:
         (BY_HOUR, [(BY_HOUR, 0, 70), (BY_MINUTE, 71, 90), (RAW, 91, 100)]),
     ],
 )
-def test_each_part_of_a_query_has_the_tier_that_has_it(wanted: object, expected: list[tuple[object, int, int]]) -> None:
+def test_each_part_of_a_query_uses_a_tier_with_its_samples(
+    wanted: object, expected: list[tuple[object, int, int]]
+) -> None:
     progress = Progress(by_minute=90, by_hour=70, dropped_raw=30, dropped_1m=10)
     layout = next(one for one in (RAW, BY_MINUTE, BY_HOUR) if one is wanted)
     found = plan(progress, layout, 0, 100)
