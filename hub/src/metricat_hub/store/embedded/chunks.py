@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SLICE = 256
 """The most series of one read transaction, so that no read transaction is long."""
 
+_PARAMETERS = 256
+"""The most parameters of a statement. SQLite before 3.32 allows 999."""
+
 
 class ChunkReader:
     """Reads chunks through one connection. A damaged chunk is left out and named in `damaged`."""
@@ -32,6 +35,7 @@ class ChunkReader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._shared: dict[int, Times] = {}
+        self._regular: dict[tuple[int, int, int], Times] = {}
         self.damaged: dict[tuple[str, int], str] = {}
         """Why each chunk is damaged, by tier and id. Id -1: an unknown part of the tier."""
 
@@ -63,9 +67,28 @@ class ChunkReader:
             chosen = set(numbers.tolist())
             yield from (row for row in self.rows_between(layout, low, high) if number_of(row[0]) in chosen)
             return
+        chunks = [identity(window, number) for number in numbers.tolist()]
+        try:
+            yield from self._chosen(layout, chunks)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            # A page of the file is damaged. Only its chunks are missing.
+            yield from self._one_by_one(layout, chunks)
+
+    def _chosen(self, layout: Layout, chunks: Sequence[int]) -> list[tuple[int, bytes]]:
+        """Return the chunks with these ids. One statement takes a third of the time of one for each chunk."""
+        found: list[tuple[int, bytes]] = []
+        for at in range(0, len(chunks), _PARAMETERS):
+            part = chunks[at : at + _PARAMETERS]
+            places = ",".join("?" * len(part))
+            statement = f"SELECT id, data FROM {layout.table} WHERE id IN ({places}) ORDER BY id"  # noqa: S608
+            found += self._connection.execute(statement, part).fetchall()
+        return found
+
+    def _one_by_one(self, layout: Layout, chunks: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         statement = f"SELECT data FROM {layout.table} WHERE id = ?"  # noqa: S608 -- the table is one of three constants
-        for number in numbers.tolist():
-            chunk = identity(window, number)
+        for chunk in chunks:
             try:
                 row = self._connection.execute(statement, (chunk,)).fetchone()
             except sqlite3.DatabaseError as error:
@@ -91,7 +114,7 @@ class ChunkReader:
         base = layout.base(window)
         try:
             return encoding.decode_chunk(
-                chunk, data, base, lambda reference: self._shared_times(window, reference), wanted
+                chunk, data, base, lambda reference: self._shared_times(window, reference), wanted, self._regular
             )
         except encoding.DamagedError as error:
             self.damaged[layout.tier, chunk] = str(error)
@@ -146,17 +169,53 @@ def read_raw(
                 packed.setdefault(number, []).append((chunk.times, chunk.columns["last"]))
     if reader.damaged:
         warn(reader.damaged)
+    joined = _Joined(start, end)
     for number in numbers.tolist():
         parts = packed.get(number, [])
         if number in newest:
             parts.append(newest[number])
         if parts:
-            times, values = join(parts)
-            if times[0] < start or times[-1] > end:
-                first, last = np.searchsorted(times, start), np.searchsorted(times, end, "right")
-                times, values = times[first:last], values[first:last]
+            times, values = joined.join(parts)
             if len(times):
                 yield number, times, values
+
+
+class _Joined:
+    """Joins parts of many series. Series with the same times get one array of times.
+
+    The series of a scrape target have the same times, and this saves most of the work for all but the first one.
+    """
+
+    def __init__(self, start: int, end: int) -> None:
+        self._start = start
+        self._end = end
+        self._same: dict[bytes, Times] = {}
+        self._whole: dict[tuple[int, ...], tuple[Sequence[Times], Times, slice]] = {}
+        """The times of parts, by their identities, with the parts themselves so that these stay alive."""
+
+    def join(self, parts: Sequence[tuple[Times, Values]]) -> tuple[Times, Values]:
+        """Return the samples from start to end by ascending time, each time once."""
+        each = [self._canonical(times) for times, _ in parts]
+        key = tuple(map(id, each))
+        known = self._whole.get(key)
+        if known is not None:
+            _, times, inside = known
+            values = parts[0][1] if len(parts) == 1 else np.concatenate([one for _, one in parts])
+            return times, values[inside]
+        times, values = join(list(zip(each, (one for _, one in parts), strict=True)))
+        count = sum(map(len, each))
+        inside = slice(0, len(times))
+        if times[0] < self._start or times[-1] > self._end:
+            inside = slice(int(np.searchsorted(times, self._start)), int(np.searchsorted(times, self._end, "right")))
+        is_plain = len(times) == count and all(before[-1] < after[0] for before, after in pairwise(each))
+        times = times[inside]
+        if is_plain:
+            self._whole[key] = each, times, inside
+        return times, values[inside]
+
+    def _canonical(self, times: Times) -> Times:
+        """Return one array for all equal ones."""
+        return self._same.setdefault(times.tobytes(), times)
 
 
 def join(parts: Sequence[tuple[Times, Values]]) -> tuple[Times, Values]:

@@ -157,8 +157,13 @@ def encode_chunk(
     return _CHUNK.pack(_VERSION, _checksum(identity, mask, body), mask) + body
 
 
-def decode_chunk(
-    identity: int, data: bytes, base: int, shared: Callable[[int], Times], wanted: Sequence[str] | None = None
+def decode_chunk(  # noqa: PLR0913, PLR0917 -- what a chunk refers to
+    identity: int,
+    data: bytes,
+    base: int,
+    shared: Callable[[int], Times],
+    wanted: Sequence[str] | None = None,
+    regular: dict[tuple[int, int, int], Times] | None = None,
 ) -> Chunk:
     """Return the times and the wanted columns of a chunk; None: all of them.
 
@@ -168,6 +173,8 @@ def decode_chunk(
         base: the start of its window.
         shared: returns the times that several chunks of the window share, by reference.
         wanted: names of columns. A column that the chunk does not have is left out.
+        regular: the regular times that were decoded before, by first time, step and count. All chunks with such times
+            get the same array.
 
     Raises:
         DamagedError: the bytes are damaged, or the shared times are.
@@ -178,7 +185,7 @@ def decode_chunk(
         if version != _VERSION or _checksum(identity, mask, body) != checksum:
             raise DamagedError("wrong checksum")
         count, at = _read_varint(body, 0)
-        found, at = _decode_times(body, at, count, base, shared)
+        found, at = _decode_times(body, at, count, base, shared, {} if regular is None else regular)
         columns = {}
         for bit, name in enumerate(COLUMNS):
             if mask >> bit & 1:
@@ -261,13 +268,24 @@ def _as_integers(values: Values) -> tuple[int, NDArray[np.int64]] | None:
     return None
 
 
-def _decode_times(body: bytes, at: int, count: int, base: int, shared: Callable[[int], Times]) -> tuple[Times, int]:
+def _decode_times(  # noqa: PLR0913, PLR0917 -- as in `decode_chunk`
+    body: bytes,
+    at: int,
+    count: int,
+    base: int,
+    shared: Callable[[int], Times],
+    regular: dict[tuple[int, int, int], Times],
+) -> tuple[Times, int]:
     kind = body[at]
     at += 1
     if kind == _REGULAR:
         first, at = _read_varint(body, at)
         step, at = _read_varint(body, at)
-        return np.arange(count, dtype=np.int64) * step + (base + first), at
+        key = base + first, step, count
+        found = regular.get(key)
+        if found is None:
+            found = regular[key] = np.arange(count, dtype=np.int64) * step + (base + first)
+        return found, at
     size, at = _read_varint(body, at)
     if kind == _SHARED:
         times = shared(size)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Hints, Matcher, Tier
+    from metricat_hub.model.samples import Times
     from metricat_hub.store.embedded.core import Core, Progress
     from metricat_hub.store.embedded.windows import Layout
 
@@ -135,9 +136,12 @@ class _Selector:
                 parts.setdefault(number, []).append((segment.layout, chunk))
                 if LAYOUTS.index(segment.layout) > LAYOUTS.index(self._coarsest):
                     self._coarsest = segment.layout
+        same: dict[bytes, Times] = {}
         for number in numbers.tolist():
             if number in parts:
                 times = np.concatenate([chunk.times for _, chunk in parts[number]])
+                # The series of a scrape target get one array of times, so that queries need not compare them.
+                times = same.setdefault(times.tobytes(), times)
                 yield Series(self._labels[number], times, tiers.values_for(self._function, parts[number]))
 
     def _points(self, segment: Segment, numbers: NDArray[np.int32]) -> Iterator[tuple[int, Chunk]]:
