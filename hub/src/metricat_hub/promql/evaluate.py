@@ -28,7 +28,7 @@ from metricat_hub.promql.nodes import (
     kind,
     unwrapped,
 )
-from metricat_hub.promql.rollups import ROLLUPS, Rolled, predict_linear
+from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS, Rolled, extrapolated, predict_linear
 from metricat_hub.promql.vector import Grid, Vector, any_series, any_step, merged, same_labels, without_metadata
 from metricat_hub.promql.windows import Block, blocks, grouped, without_stale
 
@@ -205,7 +205,7 @@ class Evaluator:
     def call(self, node: Call) -> Value:
         """Return the value of a function call."""
         name = node.name
-        if name in ROLLUPS or name == "predict_linear":
+        if name in ROLLUPS or name in EXTRAPOLATED or name == "predict_linear":
             return self.rollup(node)
         if name in functions.MATH:
             vector = self.vector(node.arguments[0])
@@ -437,6 +437,10 @@ class Evaluator:
             for row, (times, samples) in enumerate(columns):
                 self.context.usage.check()
                 values[row], present[row] = extended.rolled(name, extent, times, samples)
+        elif name in EXTRAPOLATED:
+            for rows, rolled in extrapolated(name, blocks(columns, starts, ends)):
+                self.context.usage.check()
+                values[rows], present[rows] = rolled
         else:
             for block in blocks(columns, starts, ends):
                 self.context.usage.check()

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from metricat_hub.promql import sums
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from metricat_hub.model.samples import Values
+    from metricat_hub.model.samples import Times, Values
     from metricat_hub.promql.vector import Indices, Mask
     from metricat_hub.promql.windows import Block
 
 Rolled: TypeAlias = "tuple[Values, Mask]"
+EXTRAPOLATED: Final = frozenset({"delta", "increase", "rate"})
+"""The functions that `extrapolated` returns. `ROLLUPS` has the others."""
+_AT_ONCE = 1 << 16
+"""Values of the blocks whose changes are extrapolated at once."""
 Rollup: TypeAlias = Callable[["Block", "Sequence[Values]"], Rolled]
 """A function of a block and of the scalar arguments, which have one value for each window."""
 
@@ -58,18 +62,33 @@ def _reset_correction(block: Block, first: Indices, last: Indices, result: Value
             result[row, chosen] += lost[low[chosen] + step]
 
 
-def extrapolated(block: Block, *, counter: bool, per_second: bool) -> Rolled:
-    """Return `rate`, `increase` or `delta`: the change in each window, extrapolated to the window's bounds."""
+class _Change(NamedTuple):
+    """The change in each window, and its first and last sample. Times and counts have one row, or one for each row."""
+
+    change: Values
+    start_value: Values
+    first_time: Times
+    last_time: Times
+    counts: Indices
+
+
+def _change(block: Block, *, counter: bool) -> _Change:
+    """Return the change in each window, of a counter without its resets."""
     first = np.clip(block.low, 0, len(block.times) - 1)
     last = np.clip(block.high - 1, 0, len(block.times) - 1)
     start_value = block.values[:, first]
     result = block.values[:, last] - start_value
     if counter:
         _reset_correction(block, first, np.maximum(first, last), result)
-    first_time, last_time = block.times[first], block.times[last]
-    to_start, to_end = _seconds(first_time - block.starts), _seconds(block.ends - last_time)
-    interval = _seconds(last_time - first_time)
-    average = interval / np.maximum(block.counts - 1, 1)
+    return _Change(result, start_value, block.times[first], block.times[last], block.counts)
+
+
+def _extrapolated(found: _Change, starts: Times, ends: Times, *, counter: bool, per_second: bool) -> Rolled:
+    """Return the changes, extrapolated to the bounds of the windows."""
+    result, start_value = found.change, found.start_value
+    to_start, to_end = _seconds(found.first_time - starts), _seconds(ends - found.last_time)
+    interval = _seconds(found.last_time - found.first_time)
+    average = interval / np.maximum(found.counts - 1, 1)
     threshold = average * 1.1
     to_start = np.where(to_start >= threshold, average / 2, to_start)
     to_end = np.where(to_end >= threshold, average / 2, to_end)
@@ -79,20 +98,43 @@ def extrapolated(block: Block, *, counter: bool, per_second: bool) -> Rolled:
         start = np.where((result > 0) & (start_value >= 0) & (to_zero < start), to_zero, start)
     factor = (interval + start + to_end) / interval
     if per_second:
-        factor = factor / _seconds(block.ends - block.starts)
-    return result * factor, _present(block, 2)
+        factor = factor / _seconds(ends - starts)
+    return result * factor, np.broadcast_to(found.counts >= 2, result.shape)
 
 
-def _rate(block: Block, _: Sequence[Values]) -> Rolled:
-    return extrapolated(block, counter=True, per_second=True)
+def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, Rolled]]:
+    """Yield `rate`, `increase` or `delta` for rows of the result.
+
+    Each scrape target has its own timestamps, so there are many small blocks. The formula runs for several at once.
+    """
+    counter, per_second = name != "delta", name == "rate"
+    waiting: list[tuple[Block, _Change]] = []
+    size = 0
+    for block in blocks:
+        waiting.append((block, _change(block, counter=counter)))
+        size += len(block.rows) * len(block.low)
+        if size >= _AT_ONCE:
+            yield _together(waiting, counter=counter, per_second=per_second)
+            waiting, size = [], 0
+    if waiting:
+        yield _together(waiting, counter=counter, per_second=per_second)
 
 
-def _increase(block: Block, _: Sequence[Values]) -> Rolled:
-    return extrapolated(block, counter=True, per_second=False)
-
-
-def _delta(block: Block, _: Sequence[Values]) -> Rolled:
-    return extrapolated(block, counter=False, per_second=False)
+def _together(waiting: Sequence[tuple[Block, _Change]], *, counter: bool, per_second: bool) -> tuple[Indices, Rolled]:
+    """Return the rows of some blocks, and their results. All blocks have the same windows."""
+    block, changes = waiting[0]
+    rows = block.rows
+    if len(waiting) > 1:
+        rows = np.concatenate([one.rows for one, _ in waiting])
+        sizes = [len(one.rows) for one, _ in waiting]
+        changes = _Change(
+            np.concatenate([one.change for _, one in waiting]),
+            np.concatenate([one.start_value for _, one in waiting]),
+            np.repeat([one.first_time for _, one in waiting], sizes, axis=0),
+            np.repeat([one.last_time for _, one in waiting], sizes, axis=0),
+            np.repeat([one.counts for _, one in waiting], sizes, axis=0),
+        )
+    return rows, _extrapolated(changes, block.starts, block.ends, counter=counter, per_second=per_second)
 
 
 def _instant(block: Block, *, counter: bool) -> Rolled:
@@ -378,12 +420,10 @@ ROLLUPS: Final[dict[str, Rollup]] = {
     "avg_over_time": _avg,
     "changes": _changes,
     "count_over_time": _count,
-    "delta": _delta,
     "deriv": _deriv,
     "double_exponential_smoothing": _smoothing,
     "first_over_time": _first,
     "idelta": _idelta,
-    "increase": _increase,
     "irate": _irate,
     "last_over_time": _last,
     "mad_over_time": _mad,
@@ -391,7 +431,6 @@ ROLLUPS: Final[dict[str, Rollup]] = {
     "min_over_time": _min,
     "present_over_time": _one,
     "quantile_over_time": _quantile,
-    "rate": _rate,
     "resets": _resets,
     "stddev_over_time": _deviation,
     "stdvar_over_time": _variance,
