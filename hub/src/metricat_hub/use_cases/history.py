@@ -84,7 +84,10 @@ def history(
         HubError: as `QueryEngine.range`.
     """
     metric_names.check_known(reader, [request.metric], request.now)
-    metric = metric_names.metric(request.metric, metric_names.matchers(request.nodes, request.device), interval)
+    chosen = metric_names.matchers(request.nodes, request.device)
+    # An aggregation evaluates several rates in each step.
+    step = 0 if request.aggregation else request.step
+    metric = metric_names.metric(request.metric, chosen, interval, step)
     expression = metric.aggregated(request.aggregation, request.step, interval)
     result = queries.range(expression, request.start, request.end, request.step, cancellation)
     rows = [HistoryRow(*metric_names.split_node(one.labels), one.times, one.values) for one in result.series]

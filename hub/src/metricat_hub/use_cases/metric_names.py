@@ -63,14 +63,20 @@ class Metric:
         return f"{aggregation}_over_time({self.expression}[{window}:{resolution}])"
 
 
-def metric(name: str, matchers: Sequence[Matcher], interval: int) -> Metric:
+def metric(name: str, matchers: Sequence[Matcher], interval: int, step: int = 0) -> Metric:
     """Return the metric that a name means, restricted to some series.
+
+    Args:
+        name: a measure or a metric name.
+        matchers: restrict the series.
+        interval: the usual time between two samples in milliseconds.
+        step: the time between two evaluations. Rates cover all of it, so that a graph skips no sample.
 
     Raises:
         InvalidQueryError: the name is not a metric name.
     """
     if measure := BY_NAME.get(name):
-        expression = measure.expression(rate_window(interval), matchers)
+        expression = measure.expression(max(rate_window(interval), step), matchers)
         return Metric(name, measure.unit, expression, is_selector=expression.endswith("}"))
     if not _METRIC.fullmatch(name):
         raise InvalidQueryError(

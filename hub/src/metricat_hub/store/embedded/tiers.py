@@ -179,8 +179,9 @@ def choose(hints: Hints, span: int, series: int) -> Layout:
         return RAW
     allowed = hints.step
     if hints.range:
-        # Five points in a range are enough for a graph of many steps, a hundred for a single number.
-        allowed = max(min(hints.step, hints.range // 5), hints.range // 100)
+        # Four points in a range are enough for a graph of many steps, a hundred for a single number. Prometheus'
+        # documentation recommends four scrapes in the range of a rate.
+        allowed = max(min(hints.step, hints.range // 4), hints.range // 100)
     if allowed >= HOUR and series * span // MINUTE > _FEW:
         return BY_HOUR
     return BY_MINUTE if allowed >= MINUTE else RAW
@@ -201,6 +202,10 @@ def _is_counter(values: Values, before: Values, drops: NDArray[np.bool_]) -> boo
 
 def _increasing(parts: list[tuple[Layout, Chunk]]) -> Values:
     last = np.concatenate([chunk.columns["last"] for _, chunk in parts])
+    if bool((last[1:] >= last[:-1]).all()) and not any(
+        "lost" in one.columns and one.columns["lost"].any() for _, one in parts
+    ):
+        return last
     lost = np.concatenate([filled(chunk, "lost") for _, chunk in parts])
     before = np.concatenate([last[:1], last[:-1]])
     # A decrease that no point has in `lost`: between two raw samples, or where points are missing.
