@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 class TierStatistics:
     """Statistics of one tier. Times are bounds of windows; None: the tier has no chunk."""
 
-    chunks: int
     oldest: int | None
     newest: int | None
 
@@ -42,17 +41,18 @@ class Statistics:
 
 
 def collect(core: Core) -> Statistics:
-    """Return the statistics. They need no scan of the file apart from counting chunks."""
+    """Return the statistics. Counting chunks is left out: it would read the whole file."""
     core.check_open()
     tiers: dict[Tier, TierStatistics] = {}
     with core.readers.borrow() as connection:
         for layout in LAYOUTS:
-            count, low, high = connection.execute(
-                f"SELECT count(*), min(id), max(id) FROM {layout.table}"  # noqa: S608 -- a constant
+            # One subquery for each end: SQLite finds only a single minimum or maximum without a scan.
+            low, high = connection.execute(
+                f"SELECT (SELECT min(id) FROM {layout.table}), (SELECT max(id) FROM {layout.table})"  # noqa: S608
             ).fetchone()
             oldest = None if low is None else layout.base(window_of(low))
             newest = None if high is None else layout.end(window_of(high))
-            tiers[layout.tier] = TierStatistics(count, oldest, newest)
+            tiers[layout.tier] = TierStatistics(oldest, newest)
         idle = connection.execute("SELECT count(*) FROM series WHERE idle").fetchone()[0]
     size = core.path.stat().st_size
     with core.mutex:
@@ -94,7 +94,11 @@ def as_metrics(statistics: Statistics) -> list[Sample]:
     for reason, count in statistics.rejected_samples.items():
         labels = {"reason": reason}
         found.append(Sample("metricat_hub_store_rejected_samples", text, count, is_counter=True, labels=labels))
-    text = "Stored chunks by resolution."
-    for tier, one in statistics.tiers.items():
-        found.append(Sample("metricat_hub_store_chunks", text, one.chunks, labels={"tier": tier}))
+    text = "Start of the oldest stored chunks by resolution, in seconds since 1970-01-01 UTC."
+    name = "metricat_hub_store_oldest_timestamp_seconds"
+    found += [
+        Sample(name, text, one.oldest / 1000, labels={"tier": tier})
+        for tier, one in statistics.tiers.items()
+        if one.oldest is not None
+    ]
     return found

@@ -116,7 +116,7 @@ def test_series_without_samples_in_any_tier_are_deleted(tmp_path: Path) -> None:
     store.maintain()
     statistics = store.statistics()
     assert (statistics.active_series, statistics.idle_series) == (0, 0)
-    assert [one.chunks for one in statistics.tiers.values()] == [0, 0, 0]
+    assert [one.oldest for one in statistics.tiers.values()] == [None] * 3
 
 
 def test_ten_times_the_series_are_refused_and_idle_queries_have_a_limit(tmp_path: Path) -> None:
