@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest import types
 from metricat_hub.api.rest.parameters import read_query
@@ -14,7 +16,7 @@ from metricat_hub.use_cases import history as histories
 from metricat_hub.use_cases import metric_names
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -122,22 +124,26 @@ async def metrics_history(request: Request) -> Response:
             aggregation=aggregation or "last",
             tier=found.tier,
             data=[
-                types.HistoryOfSeries(
-                    row.node,
-                    row.node,
-                    row.labels,
-                    [
-                        (rfc3339(at), number(value))
-                        for at, value in zip(row.times.tolist(), row.values.tolist(), strict=True)
-                    ],
-                )
-                for row in data
+                types.HistoryOfSeries(row.node, row.node, row.labels, points)
+                for row, points in zip(data, _points(data), strict=True)
             ],
             next=following,
             warnings=list(found.warnings),
         )
 
     return await respond(request, work, query.window(start, end, wanted.step, end=end))
+
+
+def _points(rows: Sequence[histories.HistoryRow]) -> Iterator[list[tuple[str, float | None]]]:
+    """Yield the points of each row. Rows without gaps have one array of times."""
+    times: Any = None
+    texts: list[str] = []
+    for row in rows:
+        if row.times is not times:
+            times, texts = row.times, [rfc3339(at) for at in row.times.tolist()]
+        values = row.values.tolist()
+        finite = bool(np.isfinite(row.values).all())
+        yield list(zip(texts, values if finite else map(number, values), strict=True))
 
 
 async def measures(request: Request) -> Response:
