@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from metricat_hub.access.redis_connection import RedisUnavailableError
 from metricat_hub.api.compression import LEAST, accepted, compress, decompress
+from metricat_hub.api.single_flight import SingleFlight
 from metricat_hub.use_cases.late_samples import SETTLED
 
 if TYPE_CHECKING:
@@ -161,9 +162,13 @@ class Answers:
         self._milliseconds = milliseconds
         self._late = late
         self._interval = interval
+        self._flights = SingleFlight()
 
     async def respond(self, request: Request, window: Window, evaluate: Callable[[], Awaitable[Response]]) -> Response:
-        """Return the cached answer, 304 if the client has it, or what `evaluate` returns."""
+        """Return the cached answer, 304 if the client has it, or what `evaluate` returns.
+
+        Equal requests that arrive while one is evaluated get its answer.
+        """
         now = self._now()
         principal = request.scope.get("state", {}).get("principal")
         key = _digest(principal.visibility if principal else "-", request.url.path, window.end or 0, *window.key)
@@ -171,29 +176,33 @@ class Answers:
         if window.end is None or window.end > now - SETTLED:
             return await self._newest(key, known, now, evaluate)
         if self._cache is None:
-            return await evaluate()
+            return await self._flights.run(key, evaluate)
         entry = await self._cache.get(key)
         if entry and not (self._late and self._late.reached(entry.batch, window.end)):
             self.hits += 1
             return await self._from_entry(request, entry, known, now)
         self.misses += 1
-        batch = self._late.count if self._late else 0
-        response = await evaluate()
-        if response.status_code == 200:
-            await self._keep(key, response, batch, now, window.end)
-        return response
+        batch, end = self._late.count if self._late else 0, window.end
+
+        async def evaluated() -> Response:
+            response = await evaluate()
+            if response.status_code == 200:
+                await self._keep(key, response, batch, now, end)
+            return response
+
+        return await self._flights.run(key, evaluated)
 
     async def _newest(
         self, key: str, known: frozenset[str], now: int, evaluate: Callable[[], Awaitable[Response]]
     ) -> Response:
         """Return 304 if no sample has arrived since the client's answer and it is younger than an interval."""
         if self._late is None:
-            return await evaluate()
+            return await self._flights.run(key, evaluate)
         tag = tag_of(_digest(key, self._late.count, now // self._interval))
         if tag in known:
             self.not_modified += 1
             return not_modified(tag)
-        response = await evaluate()
+        response = await self._flights.run(key, evaluate)
         if response.status_code == 200:
             response.headers["ETag"] = tag
             response.headers["Cache-Control"] = "private, no-cache"

@@ -1,0 +1,54 @@
+"""One evaluation for equal requests that arrive while it runs: many users look at the same graphs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_OK = 200
+
+
+class SingleFlight:
+    """The running evaluations by key."""
+
+    def __init__(self) -> None:
+        self.merged = 0
+        """Requests that got the response of another one."""
+        self._running: dict[str, asyncio.Future[Response | None]] = {}
+
+    async def run(self, key: str, evaluate: Callable[[], Awaitable[Response]]) -> Response:
+        """Return what `evaluate` returns, or the response of a running evaluation with this key.
+
+        A response other than 200 is that of its own request only: it may depend on the request's headers or deadline.
+        If the client of the evaluation disconnects, the next request with this key evaluates.
+        """
+        while (running := self._running.get(key)) is not None:
+            await asyncio.wait((running,))
+            response = running.result()
+            if response is not None:
+                self.merged += 1
+                return _copy(response)
+        future: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
+        self._running[key] = future
+        result: Response | None = None
+        try:
+            response = await evaluate()
+            if response.status_code == _OK:
+                result = _copy(response)
+            return response
+        finally:
+            if self._running.get(key) is future:
+                del self._running[key]
+            future.set_result(result)
+
+
+def _copy(response: Response) -> Response:
+    """Return an equal response: middleware changes the headers of each."""
+    copied = Response(response.body, response.status_code)
+    copied.raw_headers = list(response.raw_headers)
+    return copied
