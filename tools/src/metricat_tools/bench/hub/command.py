@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=5, help="time of each scrape part (default %(default)s)")
     parser.add_argument("--users", type=int, default=100, help="users of the part queries (default %(default)s)")
     parser.add_argument(
-        "--pause", type=float, default=5, help="mean seconds between the requests of a user (default %(default)s)"
+        "--pause", type=float, default=10, help="mean seconds between the requests of a user (default %(default)s)"
     )
     parser.add_argument("--hours", type=int, default=24, help="simulated hours of the part soak (default %(default)s)")
     parser.add_argument("--nodes", type=int, default=20, help="nodes of the part soak (default %(default)s)")

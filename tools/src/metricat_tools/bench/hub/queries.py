@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 NODES, SERIES, DAYS = 100, 691, 30
 _DAY = 86_400
 _TOP = 'topk(5, 100 * (1 - avg by (node) (rate(node_cpu_seconds_total{mode="idle"}[1h]))))'
-_WARM_UP_SECONDS = 5.0
+_WARM_UP_SECONDS = 10.0
+_ALIGNED = 288
+"""The step of a graph of 24 hours."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Query:
     """The goal of its p95 in milliseconds."""
     path: Callable[[str, int], str]
     """Returns the path for a node and a time in seconds."""
+    is_graph: bool = False
+    """Whether the time is aligned to the step, as Grafana does it."""
 
 
 QUERIES = (
@@ -49,12 +53,14 @@ QUERIES = (
         lambda node, now: (
             f"/api/v1/metrics/history?metric=memory_usage_percent&node={node}&start={now - _DAY}&end={now}"
         ),
+        is_graph=True,
     ),
     Query("top 5 of 100 nodes over 1 h", 100, lambda _, now: f"/api/v1/query?query={quote(_TOP)}&time={now}"),
     Query(
         "CPU usage of all nodes over 24 h",
         500,
         lambda _, now: f"/api/v1/metrics/history?metric=cpu_usage_percent&start={now - _DAY}&end={now}",
+        is_graph=True,
     ),
 )
 
@@ -116,7 +122,8 @@ async def _run(server: Server, users: int, pause: float, seconds: int) -> dict[s
         await asyncio.sleep(own.uniform(0, pause))
         while (now := time.monotonic()) < begin + seconds:
             query = own.choice(QUERIES)
-            path = query.path(f"node-{own.randrange(NODES):02}", int(time.time() + ahead))
+            end = int(time.time() + ahead)
+            path = query.path(f"node-{own.randrange(NODES):02}", end - end % _ALIGNED if query.is_graph else end)
             head = f"GET {path} HTTP/1.1\r\nHost: {host.netloc}\r\n"
             lines = "".join(f"{name}: {value}\r\n" for name, value in server.headers.items())
             writer.write(f"{head}{lines}\r\n".encode())
