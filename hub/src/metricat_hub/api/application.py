@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from metricat_hub.api import health, openapi, self_metrics
+from metricat_hub.api import health, openapi, self_metrics, write_operations
 from metricat_hub.api.compression import Compression
 from metricat_hub.api.live import self_metrics as live_metrics
 from metricat_hub.api.live import websocket as live
@@ -42,6 +42,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *health.OPERATIONS,
     *self_metrics.OPERATIONS,
 )
+DOCUMENTED = (*OPERATIONS, *write_operations.OPERATIONS)
+"""All operations, also those of pushed samples, whose endpoints `application` gets as routes."""
 
 
 def application(
@@ -64,7 +66,7 @@ def application(
     app.state.services = services
     app.state.metrics = metrics or self_metrics.SelfMetrics()
     app.state.metrics.add(lambda: live_metrics.samples(services.rounds.statistics))
-    app.state.openapi = cache(lambda: openapi.document(OPERATIONS))
+    app.state.openapi = cache(lambda: openapi.document(DOCUMENTED))
     return Surroundings(Compression(app), app.state.metrics, authenticator, log)
 
 

@@ -19,11 +19,22 @@ _DESCRIPTIONS = {
     401: "The request has no valid API key or password.",
     403: "The client lacks the scope of the operation.",
     404: "The resource or the metric does not exist.",
+    409: "The collector has used the sequence number for another batch.",
     413: "The body is too large.",
     415: "The format of the body is not supported.",
     422: "The query exceeds a limit, or uses what the hub does not support.",
     429: "Too many requests. Retry after the seconds in Retry-After.",
     503: "The hub cannot serve the request now. Retry after the seconds in Retry-After.",
+}
+_OF_ALL = (401, 403, 413, 429)
+"""Errors of every operation that needs a key."""
+_INTEGER = {"schema": {"type": "integer", "minimum": 0}}
+_RETRY: Mapping[str, Any] = {"Retry-After": {"description": "Seconds to wait.", **_INTEGER}}
+_HEADERS: Mapping[str, Any] = {
+    "RateLimit-Limit": {"description": "Requests within the window.", **_INTEGER},
+    "RateLimit-Remaining": {"description": "Requests that are left.", **_INTEGER},
+    "RateLimit-Reset": {"description": "Seconds until the current window ends.", **_INTEGER},
+    "X-Request-ID": {"description": "That of the request, or a random one.", "schema": {"type": "string"}},
 }
 PROBLEM: Mapping[str, Any] = {
     "type": "object",
@@ -87,24 +98,45 @@ def _operation(operation: Operation, method: str) -> dict[str, Any]:
         "summary": operation.summary,
         "tags": [operation.tag],
         "parameters": [_parameter(one) for one in operation.parameters if not (operation.body and method == "POST")],
-        "responses": {"200": {"description": "Success.", "content": content}},
+        "responses": {str(operation.success): {"description": "Success.", "headers": _HEADERS, "content": content}},
     }
+    if operation.success == 204:
+        del found["responses"]["204"]["content"]
+    if operation.description:
+        found["description"] = operation.description
     if operation.body and method == "POST":
         found["requestBody"] = _body(operation)
+    if operation.bodies:
+        content = {media: {"schema": schema} for media, schema in operation.bodies.items()}
+        found["requestBody"] = {"required": True, "content": content}
     if operation.scope is None:
         found["security"] = []
-    for status in sorted({*operation.errors, *((401, 403) if operation.scope else ())}):
-        own = is_prometheus and status not in (401, 403)
-        schema = {"$ref": _REFERENCE.format(name="Prometheus" if own else "Problem")}
-        media = "application/json" if own else "application/problem+json"
+    for status in sorted({*operation.errors, *(_OF_ALL if operation.scope else ())}):
         found["responses"][str(status)] = {
             "description": _DESCRIPTIONS.get(status, "An error."),
-            "content": {media: {"schema": schema}},
+            "content": {media: {"schema": schema} for media, schema in _errors(operation, status).items()},
         }
+        if status in (429, 503):
+            found["responses"][str(status)]["headers"] = _RETRY
     return found
 
 
+def _errors(operation: Operation, status: int) -> Mapping[str, Any]:
+    """Return the schemas of an error by media type."""
+    problem = {"application/problem+json": {"$ref": _REFERENCE.format(name="Problem")}}
+    if status in (401, 403, 429):
+        return problem
+    if operation.error_bodies:
+        return {**operation.error_bodies, **(problem if status == 413 else {})}
+    if operation.tag == "Prometheus":
+        own = {"application/json": {"$ref": _REFERENCE.format(name="Prometheus")}}
+        return {**own, **(problem if status == 413 else {})}
+    return problem
+
+
 def _content(operation: Operation, *, is_prometheus: bool) -> dict[str, Any]:
+    if operation.result_bodies:
+        return {media: {"schema": schema} for media, schema in operation.result_bodies.items()}
     if operation.result is not None:
         return {operation.media: {"schema": {"$ref": _REFERENCE.format(name=operation.result.__name__)}}}
     if is_prometheus:

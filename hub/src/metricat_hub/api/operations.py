@@ -58,6 +58,15 @@ class Operation:
     """The rate limit that requests count for."""
     body: str = ""
     """The media type of the request's body; empty: none. A form has the parameters of the query."""
+    bodies: Mapping[str, Schema] = field(default_factory=dict)
+    """The schema of the request's body by its media type, for bodies that are not forms."""
+    result_bodies: Mapping[str, Schema] = field(default_factory=dict)
+    """The schema of the response by its media type, for a response in several formats."""
+    success: int = 200
+    """The status of a successful response; 204: without a body."""
+    error_bodies: Mapping[str, Schema] = field(default_factory=dict)
+    """The schema of errors by its media type; empty: problem details."""
+    description: str = ""
 
     @property
     def name(self) -> str:

@@ -57,7 +57,13 @@ STORE = (
 QUERY = (
     Option("query.timeout", "2m", "time limit of a query", "DURATION"),
     Option("query.max-concurrency", "4", "queries that run at the same time; others wait", "NUMBER"),
-    Option("query.max-samples", "50000000", "limit of the samples that a query holds in memory", "NUMBER"),
+    Option(
+        "query.max-samples",
+        "auto",
+        "limit of the samples that a query holds in memory, and all running queries together; auto: a quarter of the "
+        "memory at 100 bytes each, from 1 to 50 million",
+        "NUMBER",
+    ),
     Option("query.max-series", "100000", "limit of the series that a query reads", "NUMBER"),
 )
 LIVE = (

@@ -13,6 +13,7 @@ from metricat_agent.config.loader import RawSettings, SettingError, load, unknow
 from metricat_agent.config.settings import Address, address
 from metricat_hub.config import requests
 from metricat_hub.config.live_settings import LiveSettings, live_settings
+from metricat_hub.config.memory import default_samples
 from metricat_hub.config.options import HUB
 from metricat_hub.config.store_url import StoreUrl, parse_store_url
 from metricat_hub.model.durations import parse_duration, parse_size
@@ -106,7 +107,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         query=QueryLimits(
             timeout=_duration(raw, "query.timeout", 1, 3_600_000),
             concurrency=raw.whole("query.max-concurrency", 1, 1_000),
-            samples=raw.whole("query.max-samples", 1_000, 10**12),
+            samples=_samples(raw),
             series=raw.whole("query.max-series", 1, 10**9),
         ),
         requests=requests.parse(raw),
@@ -140,6 +141,15 @@ def data_directory(raw: RawSettings, environment: Mapping[str, str]) -> Path:
     if path.exists() and not path.is_dir():
         raise value.error("not a directory; give a directory, or a path that does not exist yet")
     return path
+
+
+def _samples(raw: RawSettings) -> int:
+    value = raw.get("query.max-samples")
+    if value.text == "auto":
+        return default_samples()
+    if not re.fullmatch(r"[0-9]{4,12}", value.text, re.ASCII) or int(value.text) < 1_000:
+        raise value.error("not a number from 1000 to 999999999999; write for example 10000000, or auto")
+    return int(value.text)
 
 
 def _server_id(raw: RawSettings) -> str:

@@ -19,7 +19,7 @@ from metricat_hub.promql import extended, parser
 from metricat_hub.promql.annotations import Annotations
 from metricat_hub.promql.context import Context
 from metricat_hub.promql.evaluate import Evaluator, Value
-from metricat_hub.promql.limits import Limits, Usage, no_check
+from metricat_hub.promql.limits import Limits, Usage, no_check, no_reservation
 from metricat_hub.promql.nodes import Node, RangeSelector, Subquery, kind, unwrapped
 from metricat_hub.promql.query_engine import LOOKBACK
 from metricat_hub.promql.vector import Grid, Vector, merged, without_metadata
@@ -83,6 +83,7 @@ class Engine:
         lookback: int = LOOKBACK,
         tier: Tier | None = None,
         check: Callable[[], None] = no_check,
+        reserve: Callable[[int], None] = no_reservation,
     ) -> Result:
         """Evaluate a query at one time.
 
@@ -93,6 +94,7 @@ class Engine:
             lookback: how old the newest sample of a series may be, in milliseconds.
             tier: read this tier; None: the store chooses.
             check: raises an error if the query must stop. It is called often. See `Limits.deadline`.
+            reserve: raises an error if the query must not hold so many more samples.
 
         Raises:
             InvalidQueryError: the query is not valid.
@@ -102,7 +104,7 @@ class Engine:
             StoreUnavailableError: the store cannot be read now.
         """
         node = parser.parse(query)
-        context = self._context(reader, query, Grid(time_ms, time_ms, 1), lookback, tier, check)
+        context = self._context(reader, query, Grid(time_ms, time_ms, 1), lookback, tier, check, reserve)
         evaluator = Evaluator(context, context.query)
         with np.errstate(all="ignore"):
             if kind(node) == "matrix":
@@ -127,6 +129,7 @@ class Engine:
         lookback: int = LOOKBACK,
         tier: Tier | None = None,
         check: Callable[[], None] = no_check,
+        reserve: Callable[[int], None] = no_reservation,
     ) -> Result:
         """Evaluate a query at each step from start to end (milliseconds). The result is a matrix.
 
@@ -143,7 +146,7 @@ class Engine:
                 f'invalid expression type "{"range vector" if kind(node) == "matrix" else "string"}" for range query.'
                 " Use an instant vector or a scalar: apply a function, for example `rate`."
             )
-        context = self._context(reader, query, Grid(start, end, step), lookback, tier, check)
+        context = self._context(reader, query, Grid(start, end, step), lookback, tier, check, reserve)
         evaluator = Evaluator(context, context.query)
         with np.errstate(all="ignore"):
             value = self._cleaned(evaluator.evaluate(node))
@@ -160,10 +163,11 @@ class Engine:
         lookback: int,
         tier: Tier | None,
         check: Callable[[], None],
+        reserve: Callable[[int], None],
     ) -> Context:
         return Context(
             reader,
-            Usage(self.limits, check),
+            Usage(self.limits, check, reserve),
             Annotations(query),
             grid,
             lookback,

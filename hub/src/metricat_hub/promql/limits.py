@@ -66,6 +66,10 @@ def no_check() -> None:
     """Let the query continue."""
 
 
+def no_reservation(samples: int) -> None:
+    """Let the query hold the samples."""
+
+
 @dataclass(slots=True)
 class Usage:
     """The resources that a query has used."""
@@ -73,6 +77,8 @@ class Usage:
     limits: Limits
     check: Callable[[], None] = no_check
     """Raises an error if the query must stop: cancelled, or past its deadline. Called between blocks of work."""
+    reserve: Callable[[int], None] = no_reservation
+    """Raises an error if all running queries together hold too many samples. Called with those that were read."""
     samples: int = 0
     """Samples read from the store."""
     tiers: set[str] = field(default_factory=set)
@@ -81,6 +87,7 @@ class Usage:
         """Count samples read from the store."""
         self.samples += samples
         self.limits.check_samples(self.samples)
+        self.reserve(samples)
 
     def allocate(self, series: int, steps: int) -> None:
         """Check the size of an intermediate result before it is allocated, and whether the query may continue."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_hub.promql.engine import LOOKBACK, Engine
+from metricat_hub.use_cases.sample_budget import SampleBudget
 
 if TYPE_CHECKING:
     from metricat_hub.model.ports import Reader
@@ -19,13 +20,20 @@ class Queries:
     def __init__(self, reader: Reader, limits: Limits) -> None:
         self._reader = reader
         self._engine = Engine(limits)
+        self._budget = SampleBudget(limits.samples)
 
     def instant(self, query: str, at: int, cancellation: Stop, lookback: int = LOOKBACK) -> Result:
         """Evaluate a query at one time. Errors: see `Engine.instant`."""
-        return self._engine.instant(self._reader, query, at, lookback=lookback, check=cancellation.check)
+        with self._budget.query() as reserve:
+            return self._engine.instant(
+                self._reader, query, at, lookback=lookback, check=cancellation.check, reserve=reserve
+            )
 
     def range(  # noqa: PLR0913, PLR0917 -- the parameters of a range query
         self, query: str, start: int, end: int, step: int, cancellation: Stop, lookback: int = LOOKBACK
     ) -> Result:
         """Evaluate a query at each step from start to end. Errors: see `Engine.instant`."""
-        return self._engine.range(self._reader, query, start, end, step, lookback=lookback, check=cancellation.check)
+        with self._budget.query() as reserve:
+            return self._engine.range(
+                self._reader, query, start, end, step, lookback=lookback, check=cancellation.check, reserve=reserve
+            )

@@ -1,6 +1,6 @@
 """Generate the reference page of the hub's HTTP API from its declared operations."""
 
-from metricat_hub.api.application import OPERATIONS
+from metricat_hub.api.application import DOCUMENTED
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.model.measures import MEASURES
 
@@ -18,7 +18,8 @@ this page at `/docs`, and for programs at `/openapi.json` (OpenAPI 3.1).
 - Responses of the REST API have an `ETag`. A request with `If-None-Match` returns 304 if nothing changed.
 - An error is a problem (RFC 9457, `application/problem+json`) with `detail`: what is wrong, and what to do. The
   operations of Prometheus' API have Prometheus' error format, types and status codes instead.
-- `/api/v1/write` and the other endpoints for samples are in [pushing](../hub/pushing.md).
+- [Operating](../hub/operating.md) has the limits of requests, the cache of answers and the logs.
+- [Pushing](../hub/pushing.md) has the senders of samples.
 """
 _MEASURES = """
 ## Measures
@@ -34,9 +35,9 @@ their PromQL.
 def page() -> str:
     """Return the page."""
     parts = [_HEAD]
-    for tag in dict.fromkeys(operation.tag for operation in OPERATIONS):
+    for tag in dict.fromkeys(operation.tag for operation in DOCUMENTED):
         parts.append(f"\n## {tag}\n")
-        parts += [_operation(operation) for operation in OPERATIONS if operation.tag == tag]
+        parts += [_operation(operation) for operation in DOCUMENTED if operation.tag == tag]
     parts.append(_MEASURES)
     parts += [f"| `{one.name}` | {one.unit} | {one.category} |\n" for one in MEASURES]
     return "".join(parts)
@@ -45,6 +46,8 @@ def page() -> str:
 def _operation(operation: Operation) -> str:
     scope = f"Scope: `{operation.scope}`." if operation.scope else "No key needed."
     lines = [f"\n### {', '.join(operation.methods)} {operation.path}\n\n{operation.summary}. {scope}\n"]
+    if operation.description:
+        lines.append(f"\n{operation.description}\n")
     if operation.parameters:
         lines.append("\n| parameter | meaning |\n| --- | --- |\n")
         lines += [_row(parameter) for parameter in operation.parameters]

@@ -1,0 +1,110 @@
+"""The endpoints of pushed samples, as the OpenAPI document describes them. `api.write` has the endpoints themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from metricat_hub.api.operations import TEXT, Operation, Schema
+from metricat_hub.use_cases.collect import Collected
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_PROTOBUF, _JSON = "application/x-protobuf", "application/json"
+_BINARY: Schema = {"type": "string", "format": "binary"}
+_LABELS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+_TIMESTAMP: Schema = {
+    "description": "ISO 8601 with Z or an offset, or seconds or milliseconds since 1970. Default: that of the batch.",
+    "type": ["string", "number"],
+    "examples": ["2026-01-31T12:00:00Z"],
+}
+_METRIC: Schema = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "pattern": "^[a-zA-Z_:][a-zA-Z0-9_:]*$"},
+        "value": {"anyOf": [{"type": "number"}, {"enum": ["NaN", "+Inf", "-Inf"]}]},
+        "labels": _LABELS,
+        "timestamp": _TIMESTAMP,
+    },
+    "required": ["name", "value"],
+}
+BATCH: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "collector_id": {"type": "string", "minLength": 1, "maxLength": 200},
+        "hostname": {"type": "string", "minLength": 1, "maxLength": 200},
+        "sequence": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+        "timestamp": {**_TIMESTAMP, "description": "Default: now. As in a metric."},
+        "metrics": {"type": "array", "maxItems": 10_000, "items": _METRIC},
+    },
+    "required": ["collector_id", "hostname", "metrics"],
+}
+_STATUS: Schema = {
+    "type": "object",
+    "description": "A `google.rpc.Status`.",
+    "properties": {"code": {"type": "integer"}, "message": {"type": "string"}},
+    "required": ["code", "message"],
+}
+
+
+async def remote_write(request: Request) -> Response:
+    """Be described only."""
+    raise NotImplementedError(request.url.path)
+
+
+async def collect_metrics(request: Request) -> Response:
+    """Be described only."""
+    raise NotImplementedError(request.url.path)
+
+
+async def otlp_metrics(request: Request) -> Response:
+    """Be described only."""
+    raise NotImplementedError(request.url.path)
+
+
+def _operation(path: str, endpoint: Any, summary: str, description: str, **others: Any) -> Operation:
+    return Operation(
+        path,
+        endpoint,
+        summary,
+        "Push",
+        scope="write",
+        methods=("POST",),
+        group="writes",
+        description=description,
+        **others,
+    )
+
+
+OPERATIONS = (
+    _operation(
+        "/api/v1/write",
+        remote_write,
+        "Receive Prometheus remote write",
+        "Version 1.0 (`prometheus.WriteRequest`) or 2.0 (`io.prometheus.write.v2.Request`): `proto` of Content-Type.",
+        bodies={_PROTOBUF: _BINARY},
+        success=204,
+        errors=(400, 413, 415, 503),
+        error_bodies={"text/plain": TEXT},
+    ),
+    _operation(
+        "/api/v1/metrics/collect",
+        collect_metrics,
+        "Receive a JSON batch of a collector",
+        "A batch with a sequence number is stored once. The answer names each rejected sample; the others are stored.",
+        bodies={_JSON: BATCH},
+        result=Collected,
+        errors=(400, 409, 413, 503),
+    ),
+    _operation(
+        "/v1/metrics",
+        otlp_metrics,
+        "Receive OTLP metrics",
+        "An ExportMetricsServiceRequest. The names and labels are those of Prometheus' OTLP receiver.",
+        bodies={_PROTOBUF: _BINARY, _JSON: {"type": "object"}},
+        result_bodies={_PROTOBUF: _BINARY, _JSON: {"type": "object"}},
+        errors=(400, 413, 415, 503),
+        error_bodies={_PROTOBUF: _BINARY, _JSON: _STATUS},
+    ),
+)
