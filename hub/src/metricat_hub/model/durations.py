@@ -42,6 +42,20 @@ def format_duration(milliseconds: int) -> str:
     return "".join(parts)
 
 
+def format_go_duration(milliseconds: int) -> str:
+    """Return a duration as Prometheus formats it: ``1y`` or ``2w`` if that is exact, otherwise ``90d``."""
+    if not milliseconds:
+        return "0s"
+    parts = []
+    for unit, size in _UNITS.items():
+        if unit in ("y", "w") and milliseconds % size:
+            continue
+        count, milliseconds = divmod(milliseconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts)
+
+
 def parse_size(text: str) -> int:
     """Return the bytes of a size with its unit, in powers of 1024; raise ValueError for any other text."""
     found = _SIZE.fullmatch(text)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 MAXIMUM_LENGTH: Final = 65_536
 MAXIMUM_DEPTH: Final = 150
-_PRECEDENCE: Final = {
+PRECEDENCE: Final = {
     "or": 1,
     "and": 2,
     "unless": 2,
@@ -52,7 +52,7 @@ _PRECEDENCE: Final = {
     "atan2": 5,
     "^": 6,
 }
-_UNARY: Final = 5
+UNARY: Final = 5
 _WORDS: Final = frozenset({"and", "or", "unless", "atan2"})
 _RESERVED: Final = frozenset({"on", "ignoring", "group_left", "group_right", "bool", "atan2"})
 _TYPES: Final = {"scalar": "a scalar", "vector": "an instant vector", "matrix": "a range vector", "string": "a string"}
@@ -152,11 +152,11 @@ class _Parser:
         self.deeper()
         depth = self.depth
         left = self.unary()
-        while (operator := self.operator()) and _PRECEDENCE[operator] >= least:
+        while (operator := self.operator()) and PRECEDENCE[operator] >= least:
             self.deeper()  # each operator of a chain is one level of the tree
             self.next()
             modifiers = self.modifiers(operator)
-            precedence = _PRECEDENCE[operator]
+            precedence = PRECEDENCE[operator]
             right = self.expression(precedence if operator == "^" else precedence + 1)
             left = self.binary(operator, left, right, modifiers)
         self.depth = depth - 1
@@ -169,7 +169,7 @@ class _Parser:
                 f"operator `{token.text}` works on native histograms, which the hub does not support."
                 " Use classic histograms (`_bucket` series)."
             )
-        if token.kind == "symbol" and token.text in _PRECEDENCE:
+        if token.kind == "symbol" and token.text in PRECEDENCE:
             return token.text
         return token.text.lower() if token.kind == "name" and token.text.lower() in _WORDS else ""
 
@@ -177,14 +177,17 @@ class _Parser:
         if not self.at("-", "+"):
             return self.postfix(self.primary())
         token = self.next()
-        operand = self.expression(_UNARY + 1)
-        if isinstance(operand, Number):
-            return Number(-operand.value if token.text == "-" else operand.value, token.position)
-        if kind(operand) not in {"scalar", "vector"}:
+        operand = self.expression(UNARY + 1)
+        if not isinstance(operand, Number) and kind(operand) not in {"scalar", "vector"}:
             raise self.error(
                 token.position,
                 f"`{token.text}` needs a scalar or an instant vector, not {_TYPES[kind(operand)]}.",
             )
+        return self.signed(token, operand)
+
+    def signed(self, token: tokens.Token, operand: Node) -> Node:
+        if isinstance(operand, Number):
+            return Number(-operand.value if token.text == "-" else operand.value, token.position)
         return Negation(operand, token.position) if token.text == "-" else operand
 
     def primary(self) -> Node:
@@ -574,9 +577,9 @@ class _Parser:
     def duration(self, least: int) -> float:
         self.deeper()
         value = self.duration_operand()
-        while self.token.kind == "symbol" and self.token.text in "+-*/%^" and _PRECEDENCE[self.token.text] >= least:
+        while self.token.kind == "symbol" and self.token.text in "+-*/%^" and PRECEDENCE[self.token.text] >= least:
             token = self.next()
-            precedence = _PRECEDENCE[token.text]
+            precedence = PRECEDENCE[token.text]
             right = self.duration(precedence if token.text == "^" else precedence + 1)
             value = self.combined(token, value, right)
         self.depth -= 1
@@ -606,7 +609,7 @@ class _Parser:
     def duration_operand(self) -> float:
         if self.at("-", "+"):
             sign = -1 if self.next().text == "-" else 1
-            return sign * self.duration(_UNARY + 1)
+            return sign * self.duration(UNARY + 1)
         if self.token.kind == "number":
             return tokens.number(self.next().text)
         if self.token.kind == "duration":

@@ -14,9 +14,11 @@ from metricat_hub.api.prometheus.errors import with_prometheus_errors
 from metricat_hub.api.prometheus.parameters import ParameterError, Parameters
 from metricat_hub.api.services import services
 from metricat_hub.model.errors import HubError, InvalidQueryError
-from metricat_hub.promql import parser
+from metricat_hub.promql import parser, written
 from metricat_hub.promql.engine import LOOKBACK
+from metricat_hub.promql.formatting import formatted
 from metricat_hub.promql.reach import reads_ahead
+from metricat_hub.promql.syntax_json import syntax_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.model.ports import Series
     from metricat_hub.promql.engine import Result
+    from metricat_hub.promql.nodes import Node
     from metricat_hub.use_cases.cancellation import Cancellation
 
 _FORM = "application/x-www-form-urlencoded"
@@ -96,6 +99,29 @@ async def _answered(
         return await evaluate()  # it raises the error with the name of the parameter
     key = sorted(f"{name}={value}" for name, value in parameters.pairs if name != "timeout")
     return await answers.respond(request, Window((*key, start, end), None if ahead else end), evaluate)
+
+
+@with_prometheus_errors
+async def format_query(request: Request) -> Response:
+    """Return a query, formatted in lines."""
+    return await _syntax(request, formatted)
+
+
+@with_prometheus_errors
+async def parse_query(request: Request) -> Response:
+    """Return the syntax tree of a query."""
+    return await _syntax(request, syntax_json)
+
+
+async def _syntax(request: Request, show: Callable[[Node], Any]) -> Response:
+    parameters = await Parameters.of(request)
+
+    def work(_: Cancellation) -> Response:
+        with _parameter("query"):
+            data = msgspec.json.encode(show(written.parse(parameters.get("query")))).decode()
+        return Response(encoding.success(data), media_type="application/json")
+
+    return await services(request).threads.run(request, work)
 
 
 def _timeout(parameters: Parameters) -> float | None:
@@ -210,4 +236,6 @@ OPERATIONS = (
         Parameter("step", "Time between two evaluations: seconds or a duration.", DURATION, required=True),
         *_COMMON,
     ),
+    _operation("format_query", format_query, "Format a query", _QUERY),
+    _operation("parse_query", parse_query, "Return the syntax tree of a query", _QUERY),
 )
