@@ -153,3 +153,15 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def failed(folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run a hub that cannot start; return its status and its errors."""
+    done = subprocess.run(
+        command("hub", f"--data={folder}", "--listen=127.0.0.1:0", *arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    return done.returncode, done.stderr

@@ -34,6 +34,7 @@ from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
 from metricat_hub.wiring.access import access
+from metricat_hub.wiring.grpc import serving_grpc
 from metricat_hub.wiring.requests import RequestParts
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Hub:
         self.scraper = Scraper(_with_agent(self.scrape_config, agent, self.settings), self.requests.watched(self.store))
         server = Server(self._application(), self.listener, self.authenticator, ready, self.requests.connections)
         with _signals(stop):
-            async with asyncio.TaskGroup() as tasks:
+            async with self._grpc, asyncio.TaskGroup() as tasks:
                 background = [
                     tasks.create_task(self._repeat(self.accounts.refresh, _ACCOUNTS_SECONDS)),
                     tasks.create_task(self._repeat(self._maintain, _MAINTENANCE_SECONDS)),
@@ -197,7 +198,10 @@ class Hub:
             rate_limits=self.requests.rate_limits,
             answers=self.requests.answers,
         )
-        routes = write.routes(SampleWriter(self.requests.watched(self.store)), log=self._batches)
+        writer = SampleWriter(self.requests.watched(self.store))
+        collector = write.batch_collector(writer, self._batches)
+        self._grpc = serving_grpc(settings, services, collector, self.authenticator)
+        routes = write.routes(writer, collector=collector)
         return application(services, routes, SelfMetrics(self._samples), self.authenticator, self.requests.access_log)
 
     def _targets(self) -> Targets:

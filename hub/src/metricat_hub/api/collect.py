@@ -14,13 +14,16 @@ from starlette.routing import Route
 from metricat_hub.api.authorization import require
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.services import services
+from metricat_hub.model.errors import HubError
 from metricat_hub.sources.write import json_batch
 from metricat_hub.sources.write.errors import DecodeError, TooLargeError
 from metricat_hub.use_cases.collect import SequenceConflictError, collect
 
 if TYPE_CHECKING:
     from metricat_hub.api.receiver import Receiver
+    from metricat_hub.sources.write.json_batch import JsonBatch
     from metricat_hub.store.sequence_log import SequenceLog
+    from metricat_hub.use_cases.collect import Collected
     from metricat_hub.use_cases.write import SampleWriter
 
 _MINUTE = 60_000
@@ -28,37 +31,63 @@ _MOST_CLIENTS = 2000
 """The most collectors whose rates are limited at the same time."""
 
 
-def route(writer: SampleWriter, receiver: Receiver, log: SequenceLog) -> Route:
+class TooManyBatchesError(HubError):
+    """A collector sends too many batches."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+        """When the next batch is accepted."""
+
+
+class BatchCollector:
+    """Stores batches of collectors within their rate, for every interface. Its methods block."""
+
+    def __init__(self, writer: SampleWriter, log: SequenceLog, batches_per_minute: int) -> None:
+        self._writer = writer
+        self._log = log
+        self._rate = RateLimit(batches_per_minute)
+
+    def collect(self, client: str, batch: JsonBatch, content: bytes, now: int) -> Collected:
+        """Store the batch of a client; `content` identifies what it contains.
+
+        Raises:
+            TooManyBatchesError: the collector must wait.
+            SequenceConflictError, StoreUnavailableError: as `use_cases.collect`.
+        """
+        if wait := self._rate.wait((client, batch.collector), now):
+            raise TooManyBatchesError(
+                f"{batch.collector} has sent {self._rate.most} batches within a minute. Retry after {wait} seconds.",
+                wait,
+            )
+        return collect(self._writer, self._log, batch, content)
+
+
+def route(collector: BatchCollector, receiver: Receiver) -> Route:
     """Return the route."""
-    rate = RateLimit(receiver.limits.batches_per_minute)
 
     @require("write", "writes")
     async def collect_metrics(request: Request) -> Response:
         try:
-            return await receiver.run(request, lambda body: _collect(writer, log, rate, request, body))
+            return await receiver.run(request, lambda body: _collect(collector, request, body))
         except TooLargeError as error:
             raise Problem(413, str(error)) from None
         except DecodeError as error:
             raise Problem(400, str(error)) from None
         except SequenceConflictError as error:
             raise Problem(409, str(error)) from None
+        except TooManyBatchesError as error:
+            raise Problem(429, str(error), {"Retry-After": str(error.seconds)}) from None
         except ClientDisconnect:
             return Response(status_code=400)
 
     return Route("/api/v1/metrics/collect", collect_metrics, methods=["POST"])
 
 
-def _collect(writer: SampleWriter, log: SequenceLog, rate: RateLimit, request: Request, body: bytes) -> Response:
+def _collect(collector: BatchCollector, request: Request, body: bytes) -> Response:
     now = services(request).now()
-    batch = json_batch.decode(body, now)
-    wait = rate.wait((request.state.principal.name, batch.collector), now)
-    if wait:
-        raise Problem(
-            429,
-            f"{batch.collector} has sent {rate.most} batches within a minute. Retry after {wait} seconds.",
-            {"Retry-After": str(wait)},
-        )
-    return Response(msgspec.json.encode(collect(writer, log, batch, body)), media_type="application/json")
+    found = collector.collect(request.state.principal.name, json_batch.decode(body, now), body, now)
+    return Response(msgspec.json.encode(found), media_type="application/json")
 
 
 class RateLimit:

@@ -33,20 +33,19 @@ class RateLimits:
     writes: Policy
     scrapes: Policy
 
+    async def count(self, principal: Principal, group: Group) -> Decision | None:
+        """Count a request of a client; return whether it is accepted. None: there is no limit."""
+        policy = self._policy(principal, group)
+        return await self.counter.take(policy, principal.identity) if policy.most else None
+
     async def admit(self, connection: HTTPConnection, principal: Principal, group: Group) -> None:
         """Count a request of a client; raise `Problem` 429 above the limit."""
-        policy = self._policy(principal, group)
-        if not policy.most:
+        decision = await self.count(principal, group)
+        if decision is None:
             return
-        decision = await self.counter.take(policy, principal.identity)
         connection.scope.setdefault("state", {})[STATE] = decision
         if not decision.is_accepted:
-            raise Problem(
-                429,
-                f"the client {principal.name} has sent {policy.most} requests within {_window(policy)}, the limit "
-                f"rate-limit.{policy.name}. Retry after {decision.retry} seconds.",
-                {"Retry-After": str(decision.retry)},
-            )
+            raise Problem(429, refusal(principal, decision), {"Retry-After": str(decision.retry)})
 
     def _policy(self, principal: Principal, group: Group) -> Policy:
         if group == "writes":
@@ -54,6 +53,15 @@ class RateLimits:
         if group == "scrapes":
             return self.scrapes
         return self.keys if principal.kind == "key" else self.users
+
+
+def refusal(principal: Principal, decision: Decision) -> str:
+    """Return the message for a request above the limit."""
+    policy = decision.policy
+    return (
+        f"the client {principal.name} has sent {policy.most} requests within {_window(policy)}, the limit "
+        f"rate-limit.{policy.name}. Retry after {decision.retry} seconds."
+    )
 
 
 def headers(decision: Decision) -> list[tuple[bytes, bytes]]:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from metricat_hub.api import collect, otlp
 from metricat_hub.api.authorization import require
+from metricat_hub.api.collect import BatchCollector
 from metricat_hub.api.receiver import Receiver, WriteLimits
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.sources.write.decompression import decompressed
@@ -33,15 +34,23 @@ _NOTHING_WRITTEN = {_WRITTEN.format(kind): "0" for kind in ("Samples", "Histogra
 
 
 def routes(
-    writer: SampleWriter, limits: WriteLimits | None = None, log: SequenceLog | None = None
+    writer: SampleWriter,
+    limits: WriteLimits | None = None,
+    log: SequenceLog | None = None,
+    collector: BatchCollector | None = None,
 ) -> Sequence[BaseRoute]:
     """Return the routes that write to a store. ``log`` stores the batches of collectors; None: memory only."""
     receiver = Receiver(limits or WriteLimits())
     return [
         _remote_write_route(writer, receiver),
-        collect.route(writer, receiver, log or SequenceLog(None)),
+        collect.route(collector or batch_collector(writer, log or SequenceLog(None), receiver.limits), receiver),
         otlp.route(writer, receiver),
     ]
+
+
+def batch_collector(writer: SampleWriter, log: SequenceLog, limits: WriteLimits | None = None) -> BatchCollector:
+    """Return the collector of batches, for all interfaces that receive them."""
+    return BatchCollector(writer, log, (limits or WriteLimits()).batches_per_minute)
 
 
 def _remote_write_route(writer: SampleWriter, receiver: Receiver) -> Route:

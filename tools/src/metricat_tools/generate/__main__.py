@@ -20,6 +20,7 @@ from metricat_tools.generate import (
     dashboards,
     fields,
     golden,
+    grpc_code,
     hub_api,
     hub_settings,
     operator_rules,
@@ -66,6 +67,8 @@ def generate() -> None:
     _write(ROOT / "docs" / "reference" / "cli.md", cli.page())
     _write(ROOT / "docs" / "reference" / "hub-settings.md", hub_settings.page())
     _write(ROOT / "docs" / "reference" / "hub-api.md", hub_api.page())
+    for path, code in grpc_code.modules(ROOT).items():
+        _write(ROOT / path, code)
     inhibitions = ROOT / "docs" / "alertmanager.md"
     _write(inhibitions, alertmanager.page(inhibitions.read_text()))
     architecture = ROOT / "docs" / "architecture.md"

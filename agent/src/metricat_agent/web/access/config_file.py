@@ -70,13 +70,15 @@ def _rules(given: Node, path: str) -> AccessRules:
     http = _mapping("http_server_config", sections.get("http_server_config"), ("http2", "headers"))
     if "http2" in http:
         _boolean("http_server_config.http2", http["http2"])
+    tls_files = tls.files(tls_section, folder)
     return AccessRules(
         context=tls.context(tls_section, folder) if tls_section else None,
         allowed_names=tls.allowed_names(tls_section),
         users=_users(_mapping("basic_auth_users", sections.get("basic_auth_users"))),
         headers=tuple(_headers(_mapping("http_server_config.headers", http.get("headers"), tuple(_HEADERS)))),
         bucket=_bucket(_mapping("rate_limit", sections.get("rate_limit"), ("interval", "burst"))),
-        files=(path, *tls.files(tls_section, folder).values()),
+        tls_files=tls_files,
+        files=(path, *tls_files.values()),
     )
 
 

@@ -33,6 +33,8 @@ class AccessRules:
     bucket: TokenBucket | None = None
     """Rate limit of requests, except for health endpoints; None: no limit."""
     headers: tuple[tuple[str, str], ...] = ()
+    tls_files: Mapping[str, str] = field(default_factory=dict)
+    """Absolute paths of `cert_file`, `key_file` and `client_ca_file`, as far as they are given."""
     files: tuple[str, ...] = ()
     """All files that were read. The rules are outdated when one changes."""
 

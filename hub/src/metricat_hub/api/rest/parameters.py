@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import TYPE_CHECKING
 
@@ -83,11 +82,11 @@ class Query:
             raise self.error("limit", f"it is not a number from 1 to {LARGEST_PAGE}; write for example 100")
         cursor = self.text("cursor")
         try:
-            first = int(base64.urlsafe_b64decode(cursor).decode("ascii")) if cursor else 0
-        except (ValueError, binascii.Error):
-            first = -1
-        if first < 0:
-            raise self.error("cursor", "it is not a cursor; use the value of `next` of the page before, unchanged")
+            first = position(cursor)
+        except ValueError:
+            raise self.error(
+                "cursor", "it is not a cursor; use the value of `next` of the page before, unchanged"
+            ) from None
         return first, int(text or PAGE)
 
     def nodes(self) -> list[str]:
@@ -106,6 +105,16 @@ class Query:
     def error(name: str, why: str) -> Problem:
         """Return the error for a parameter."""
         return Problem(400, f"invalid parameter {name}: {why}", parameter=name)
+
+
+def position(cursor: str) -> int:
+    """Return the position in a cursor, 0 for an empty one; raise ValueError if it is not a cursor."""
+    if not cursor:
+        return 0
+    found = int(base64.urlsafe_b64decode(cursor).decode("ascii"))
+    if found < 0:
+        raise ValueError("negative position")
+    return found
 
 
 async def read_query(request: Request) -> Query:

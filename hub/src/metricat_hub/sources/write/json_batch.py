@@ -54,6 +54,11 @@ def decode(body: bytes, now: int) -> JsonBatch:
         raise DecodeError(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise DecodeError("the body is not a JSON object")
+    return from_mapping(found, now)
+
+
+def from_mapping(found: Mapping[str, Any], now: int) -> JsonBatch:
+    """Return the batch of a decoded object; raise `DecodeError` as `decode` does."""
     collector, host = _text(found, "collector_id"), _text(found, "hostname")
     sequence = found.get("sequence")
     if sequence is not None and (type(sequence) is not int or not 0 <= sequence < 1 << 63):

@@ -151,7 +151,8 @@ def test_limits_of_clients_metrics_nodes_and_values(setup: Setup) -> None:
                 await setup.rounds.check(Subscription(("node_load1",)), None)
 
     asyncio.run(run())
-    write(setup.store, {labels("many", node=f"n{n}"): [(now() - 1000, 1.0)] for n in range(MOST_VALUES + 1)})
+    write(setup.store, {labels("many", node=f"n{n}"): [(now() - 15_000, 1.0)] for n in range(MOST_VALUES + 1)})
+    setup.rounds = Rounds(setup.store, setup.queries, setup.threads, now, interval=10_000)  # time for many series
     [delivery] = asyncio.run(setup.receive(Subscription(("many", "node_load1")), 1))
     many, load = msgspec.json.decode(delivery.data)
     assert (many["values"], str(MOST_VALUES) in many["error"]) == ([], True)

@@ -1,0 +1,1 @@
+"""Messages of the gRPC API and its clients, generated from hub/proto by `make generate`."""

@@ -1,0 +1,1 @@
+"""Version 1: the package `metricat.v1`."""
