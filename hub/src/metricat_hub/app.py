@@ -33,7 +33,7 @@ from metricat_hub.store.opening import open_store
 from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
-from metricat_hub.wiring.access import access
+from metricat_hub.wiring.access import access, oidc_login
 from metricat_hub.wiring.grpc import serving_grpc
 from metricat_hub.wiring.requests import RequestParts
 
@@ -184,6 +184,7 @@ class Hub:
             store=self.store,
             access=access(settings, self.accounts, self.authenticator),
             accounts=self.accounts,
+            oidc=oidc_login(settings, self.accounts),
             now=self.clock,
             threads=self.threads,
             targets=self._targets,

@@ -62,8 +62,8 @@ class ApiKey:
     owner: str = ""
     """The ID of the user who owns the key; empty: it belongs to the hub."""
 
-    def state(self, now: int) -> str:
-        """Return `active`, `expired` or `revoked`."""
+    def state(self, now: int) -> Literal["active", "expired", "revoked"]:
+        """Return the state at a time."""
         if self.revoked is not None:
             return "revoked"
         return "expired" if self.expires is not None and self.expires <= now else "active"

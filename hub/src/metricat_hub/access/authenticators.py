@@ -5,7 +5,7 @@ To add a kind, write a class with `authenticate`, and put an instance into the c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from anyio import to_thread
 
@@ -57,10 +57,11 @@ class Access:
             "the header Authorization has no valid API key or password; create a key with: metricat hub keys create"
         )
 
-    async def authorize(self, credentials: Credentials, scope: Scope) -> Principal:
-        """Return the client; raise `AuthenticationError` or `PermissionDeniedError`."""
+    async def authorize(self, credentials: Credentials, scope: Scope | Literal["any"]) -> Principal:
+        """Return the client; raise `AuthenticationError` or `PermissionDeniedError`. `any`: every client is allowed."""
         principal = await self.authenticate(credentials)
-        check(principal, scope)
+        if scope != "any":
+            check(principal, scope)
         return principal
 
 

@@ -25,6 +25,7 @@ from metricat_hub.access.accounts import (
     User,
 )
 from metricat_hub.access.principal import SCOPES, SCOPES_OF
+from metricat_hub.model.errors import AccessUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -287,7 +288,7 @@ class SqliteAccounts:
                 yield self._db
                 self._db.execute("COMMIT")
             except sqlite3.OperationalError as error:
-                raise AccountError(f"the accounts cannot be written: {error}. Retry later.") from error
+                raise AccessUnavailableError(f"the accounts cannot be written: {error}. Retry later.") from error
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")

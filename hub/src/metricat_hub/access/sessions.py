@@ -72,16 +72,16 @@ class Sessions:
             ThrottledError: too many attempts failed.
             TooManyLoginsError: too many logins wait.
         """
+        return await to_thread.run_sync(self.start, await self.verify(name, password, address))
+
+    async def verify(self, name: str, password: str, address: str) -> User:
+        """Return the user of a valid password. All other cases take equally long. The errors are those of `log_in`."""
         self.throttle.begin(name, address, self._directory.now())
-        user = await self.check_password(name, password)
+        user = await self._threads.run(partial(self._check_password, name, password))
         if user is None:
             raise SessionError("the user name or the password is wrong; send both again")
         self.throttle.succeed(name, address)
-        return await to_thread.run_sync(self.start, user)
-
-    async def check_password(self, name: str, password: str) -> User | None:
-        """Return the user of a valid password. All other cases take equally long."""
-        return await self._threads.run(partial(self._check_password, name, password))
+        return user
 
     def _check_password(self, name: str, password: str) -> User | None:
         self._directory.refresh()

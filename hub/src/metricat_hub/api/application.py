@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
 from metricat_hub.api import health, openapi, self_metrics, write_operations
+from metricat_hub.api.accounts import keys, oidc, sessions, users
 from metricat_hub.api.compression import Compression
 from metricat_hub.api.live import self_metrics as live_metrics
 from metricat_hub.api.live import websocket as live
@@ -39,6 +40,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *metadata.OPERATIONS,
     *rest.OPERATIONS,
     *live.OPERATIONS,
+    *sessions.OPERATIONS,
+    *users.OPERATIONS,
+    *keys.OPERATIONS,
+    *oidc.OPERATIONS,
     *health.OPERATIONS,
     *self_metrics.OPERATIONS,
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from metricat_hub.access.authenticators import AuthenticationError, PermissionDeniedError
 from metricat_hub.access.credentials import Credentials
+from metricat_hub.api import cookies
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.services import services
 
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from metricat_hub.api.rate_limits import Group
 
     Endpoint = Callable[[Request], Awaitable[Response]]
+    Needed: TypeAlias = Scope | Literal["any"]
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metricat", Basic realm="metricat"'}
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Headers that proxies add. The client of a forwarded request may be on another machine than the proxy."""
 
 
-async def authorize(connection: HTTPConnection, scope: Scope, credentials: Credentials | None = None) -> Principal:
+async def authorize(connection: HTTPConnection, scope: Needed, credentials: Credentials | None = None) -> Principal:
     """Return the client of a request or a WebSocket, also as `connection.state.principal`; raise `Problem` 401 or 403.
 
     From then on, `services` returns what this client may use. `credentials` are those of the client if it sent them in
@@ -43,8 +45,10 @@ async def authorize(connection: HTTPConnection, scope: Scope, credentials: Crede
     return principal
 
 
-def require(scope: Scope, group: Group = "api") -> Callable[[Endpoint], Endpoint]:
+def require(scope: Needed, group: Group = "api") -> Callable[[Endpoint], Endpoint]:
     """Return a decorator of endpoints that rejects clients without a scope, or above the rate limit of the group.
+
+    The scope `any` accepts every authenticated client.
 
     It puts the client into `request.state.principal`.
     """
@@ -63,9 +67,14 @@ def require(scope: Scope, group: Group = "api") -> Callable[[Endpoint], Endpoint
 
 
 def credentials_of(connection: HTTPConnection) -> Credentials:
-    """Return the credentials of a request."""
+    """Return the credentials of a request; raise `Problem` 403 for a cookie that a page of another site sent."""
+    authorization = connection.headers.get("authorization", "")
+    cookie = "" if authorization else cookies.get(connection, "session")
+    if cookie and not cookies.is_safe(connection):
+        cookies.check_origin(connection)
     return Credentials(
-        authorization=connection.headers.get("authorization", ""),
+        authorization=authorization,
+        cookie=cookie,
         address=connection.client.host if connection.client else "",
         is_local=is_local(connection),
     )
@@ -74,12 +83,14 @@ def credentials_of(connection: HTTPConnection) -> Credentials:
 def is_local(connection: HTTPConnection) -> bool:
     """Return whether a request comes from this machine, without a proxy, for localhost or a loopback address.
 
-    A web page can make its own host name resolve to 127.0.0.1, so the Host header is checked too.
+    A web page can make its own host name resolve to 127.0.0.1, so the Host header is checked too. A page of another
+    site can also send requests to 127.0.0.1, so the Origin header must be the hub's.
     """
     client = connection.client.host if connection.client else ""
     host = connection.url.hostname or ""
     forwarded = any(name in connection.headers for name in _PROXY_HEADERS)
-    return not forwarded and _is_loopback(client) and (host == "localhost" or _is_loopback(host))
+    foreign = forwarded or cookies.is_foreign(connection)
+    return not foreign and _is_loopback(client) and (host == "localhost" or _is_loopback(host))
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,7 +19,8 @@ _DESCRIPTIONS = {
     401: "The request has no valid API key or password.",
     403: "The client lacks the scope of the operation.",
     404: "The resource or the metric does not exist.",
-    409: "The collector has used the sequence number for another batch.",
+    409: "The change conflicts with another one, or with a rule.",
+    412: "Another client has changed the resource.",
     413: "The body is too large.",
     415: "The format of the body is not supported.",
     422: "The query exceeds a limit, or uses what the hub does not support.",
@@ -65,7 +66,7 @@ PROMETHEUS: Mapping[str, Any] = {
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """Return the document."""
-    structs = [operation.result for operation in operations if operation.result is not None]
+    structs = [struct for one in operations for struct in (one.result, one.request) if struct is not None]
     _, components = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -84,7 +85,11 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         "components": {
             "schemas": {**components, "Problem": PROBLEM, "Prometheus": PROMETHEUS},
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `metricat hub keys create`."}
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key or an access token.",
+                }
             },
         },
     }
@@ -109,6 +114,9 @@ def _operation(operation: Operation, method: str) -> dict[str, Any]:
     if operation.bodies:
         content = {media: {"schema": schema} for media, schema in operation.bodies.items()}
         found["requestBody"] = {"required": True, "content": content}
+    if operation.request is not None:
+        reference = {"$ref": _REFERENCE.format(name=operation.request.__name__)}
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
     if operation.scope is None:
         found["security"] = []
     for status in sorted({*operation.errors, *(_OF_ALL if operation.scope else ())}):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from metricat_hub.access.principal import Scope
+    from metricat_hub.api.authorization import Needed
     from metricat_hub.api.rate_limits import Group
 
     Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -46,8 +46,8 @@ class Operation:
     endpoint: Endpoint
     summary: str
     tag: str
-    scope: Scope | None = "read"
-    """The scope of the key; None: no key is needed."""
+    scope: Needed | None = "read"
+    """The scope that the client needs; any: every client; None: no key is needed."""
     methods: Sequence[str] = ("GET",)
     parameters: Sequence[Parameter] = ()
     result: type | None = None
@@ -56,6 +56,8 @@ class Operation:
     errors: Sequence[int] = (400,)
     group: Group = "api"
     """The rate limit that requests count for."""
+    request: type | None = None
+    """The msgspec struct of a JSON body; None: another body, or none."""
     body: str = ""
     """The media type of the request's body; empty: none. A form has the parameters of the query."""
     bodies: Mapping[str, Schema] = field(default_factory=dict)

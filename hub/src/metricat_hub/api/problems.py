@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import Response
 
+from metricat_hub.access.accounts import AccountError, ConflictError, NotFoundError, StaleVersionError
+from metricat_hub.access.authenticators import AuthenticationError, PermissionDeniedError
+from metricat_hub.access.login_throttle import ThrottledError
+from metricat_hub.access.passwords import TooManyLoginsError
+from metricat_hub.access.users import SetupError
 from metricat_hub.model.errors import (
     AccessUnavailableError,
     HubError,
@@ -25,6 +30,15 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _STATUS: tuple[tuple[type[HubError], int], ...] = (
+    (AuthenticationError, 401),
+    (PermissionDeniedError, 403),
+    (SetupError, 403),
+    (NotFoundError, 404),
+    (StaleVersionError, 412),
+    (ConflictError, 409),
+    (AccountError, 400),
+    (ThrottledError, 429),
+    (TooManyLoginsError, 503),
     (InvalidQueryError, 400),
     (InvalidParameterError, 400),
     (UnknownMetricError, 404),
@@ -51,7 +65,8 @@ def problem_of(error: HubError) -> Problem:
     """Return the problem for an error of a use case."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     members = {"parameter": error.parameter} if isinstance(error, InvalidParameterError) else {}
-    return Problem(status, str(error), {"Retry-After": "5"} if status == 503 else None, **members)
+    seconds = error.seconds if isinstance(error, ThrottledError) else 5
+    return Problem(status, str(error), {"Retry-After": str(seconds)} if status in (429, 503) else None, **members)
 
 
 def response(problem: Problem, path: str) -> Response:

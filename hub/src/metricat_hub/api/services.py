@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
     from metricat_hub.access.authenticators import Access
+    from metricat_hub.access.oidc import OidcLogin
     from metricat_hub.access.parts import Accounts
     from metricat_hub.access.principal import Principal
     from metricat_hub.api.answers import Answers
@@ -45,6 +46,8 @@ class Services:
     limits: Limits = field(default_factory=Limits)
     accounts: Accounts | None = None
     """Users, keys and sessions; None: requests cannot change them."""
+    oidc: OidcLogin | None = None
+    """The login at an OpenID Connect provider; None: not configured."""
     interval: int = 10_000
     """The usual time between two samples of a series, in milliseconds."""
     problems: Callable[[], Sequence[str]] = tuple

@@ -6,12 +6,37 @@ import os
 from typing import TYPE_CHECKING
 
 from metricat_cli.errors import CommandError
+from metricat_hub.access.users import SETUP_MINUTES
 
 if TYPE_CHECKING:
     from metricat_hub.app import Hub
 
 
-def first_key(hub: Hub) -> list[str]:
+def first_access(hub: Hub) -> list[str]:
+    """Return the lines to print about the first access: a key, and beyond loopback the setup of an administrator.
+
+    A key that does not expire must not get into logs of a hub that other machines reach. The token of the setup works
+    once and for an hour.
+
+    Raises:
+        CommandError: the file of the key cannot be written. No key exists then.
+    """
+    settings = hub.settings
+    if settings.is_loopback or settings.kubernetes:
+        return _first_key(hub)
+    lines = _first_key(hub) if settings.first_key_file else []
+    if token := hub.accounts.users.start_setup():
+        body = f'{{"token":"{token}","name":"admin","password":"PASSWORD"}}'
+        url = settings.external_url or hub.url
+        lines += [
+            f"  Setup:   no administrator exists. Within {SETUP_MINUTES} minutes, create one with:",
+            f"           curl -H 'Content-Type: application/json' -d '{body}' {url}/api/v1/setup",
+            "           or on this machine: metricat hub users add NAME --role admin",
+        ]
+    return lines
+
+
+def _first_key(hub: Hub) -> list[str]:
     """Create the first key if no key exists; return the lines to print about it.
 
     Users of Kubernetes need no key, and each replica would have its own.

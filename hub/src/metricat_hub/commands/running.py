@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.config.loader import SettingError, add_flags
 from metricat_cli.errors import CommandError
-from metricat_hub.commands.first_key import first_key
+from metricat_hub.commands.first_key import first_access
 from metricat_hub.config.options import HUB
 from metricat_hub.config.settings import Settings, parse
 
@@ -77,7 +77,7 @@ def run_hub(chosen: argparse.Namespace, *, with_agent: bool) -> str:
                 2,
             )
         with Hub(settings, authenticator) as hub:
-            key = first_key(hub)
+            key = first_access(hub)
             asyncio.run(hub.run(with_agent=with_agent, ready=lambda: _announce(hub, key)))
     except SettingError as error:
         raise CommandError(str(error), 2) from None

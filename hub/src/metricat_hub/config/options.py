@@ -35,7 +35,22 @@ WEB = (
         "accept Bearer tokens of Kubernetes; each user reads the namespaces whose MonitoringTargets the user may get",
         switch=True,
     ),
+    Option("web.external-url", "", "URL of the hub for browsers, for example of a proxy in front of it", "URL"),
     Option("access.first-key-file", "", "write the first API key into this file instead of printing it", "FILE"),
+)
+OIDC = (
+    Option("oidc.issuer", "", "OpenID Connect provider where users log in, for example https://id.example.com", "URL"),
+    Option("oidc.client-id", "", "client that is registered at the provider", "ID"),
+    Option("oidc.client-secret-file", "", "file with the secret of the client; empty: a public client", "FILE"),
+    Option("oidc.scopes", "openid profile email", "scopes to request, with blanks between them", "SCOPES"),
+    Option("oidc.role-claim", "groups", "claim of the ID token with the groups or roles of a user", "CLAIM"),
+    Option(
+        "oidc.roles",
+        "",
+        "role for a value of the claim: viewer, editor or admin; * is any user; several: comma or repeat",
+        "VALUE=ROLE,...",
+        many=True,
+    ),
 )
 COLLECT = (
     Option("collect.interval", "10s", "time between two scrapes of a target without its own interval", "DURATION"),
@@ -93,6 +108,7 @@ HUB = Program(
     groups=[
         ("", GENERAL),
         ("HTTP server and access", WEB),
+        ("OpenID Connect", OIDC),
         ("collecting", COLLECT),
         ("store", STORE),
         ("queries", QUERY),

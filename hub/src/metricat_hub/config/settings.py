@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from metricat_agent.config.loader import RawSettings, SettingError, load, unknown_variables
 from metricat_agent.config.settings import Address, address
-from metricat_hub.config import requests
+from metricat_hub.config import oidc, requests
 from metricat_hub.config.live_settings import LiveSettings, live_settings
 from metricat_hub.config.memory import default_samples
 from metricat_hub.config.options import HUB
@@ -21,6 +21,7 @@ from metricat_hub.model.durations import parse_duration, parse_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from metricat_hub.config.oidc import OidcSettings
     from metricat_hub.config.requests import RequestSettings
 
 __all__ = ["Address", "QueryLimits", "Retention", "SettingError", "Settings", "parse"]
@@ -65,6 +66,10 @@ class Settings:
     insecure: bool
     anonymous_loopback: bool
     first_key_file: str
+    external_url: str
+    """The URL of the hub for browsers; empty: that of each request."""
+    oidc: OidcSettings | None
+    """The OpenID Connect provider; None: users log in with a password only."""
     kubernetes: bool
     """Whether to accept Bearer tokens of Kubernetes."""
     interval: int
@@ -99,6 +104,8 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         insecure=raw.is_on("insecure"),
         anonymous_loopback=raw.is_on("access.anonymous-loopback"),
         first_key_file=raw.get("access.first-key-file").text,
+        external_url=oidc.external_url(raw),
+        oidc=oidc.parse(raw),
         kubernetes=raw.is_on("access.kubernetes"),
         interval=_interval(raw),
         agent_config=raw.get("agent.config.file").text,

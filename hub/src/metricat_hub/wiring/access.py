@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from metricat_hub.access.authenticators import Access, ApiKeys, LocalAnonymous, WebConfigUsers
+from metricat_hub.access.oidc import OidcLogin
 from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:
@@ -13,6 +14,17 @@ if TYPE_CHECKING:
     from metricat_hub.access.authenticators import Authenticator
     from metricat_hub.access.parts import Accounts
     from metricat_hub.config.settings import Settings
+
+
+def oidc_login(settings: Settings, accounts: Accounts) -> OidcLogin | None:
+    """Return the login at the OpenID Connect provider; None if the settings have none.
+
+    Raises:
+        HubError: the packages of OpenID Connect are missing.
+    """
+    if settings.oidc is None:
+        return None
+    return OidcLogin(settings.oidc, settings.external_url, accounts.signer, accounts.directory.now)
 
 
 def access(settings: Settings, accounts: Accounts, web_config: WebConfig | None) -> Access:

@@ -45,6 +45,8 @@ def page() -> str:
 
 def _operation(operation: Operation) -> str:
     scope = f"Scope: `{operation.scope}`." if operation.scope else "No key needed."
+    if operation.scope == "any":
+        scope = "Any key or session."
     lines = [f"\n### {', '.join(operation.methods)} {operation.path}\n\n{operation.summary}. {scope}\n"]
     if operation.description:
         lines.append(f"\n{operation.description}\n")

@@ -1,0 +1,1 @@
+"""Endpoints of sessions, users and API keys."""

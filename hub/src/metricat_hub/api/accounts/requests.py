@@ -1,0 +1,101 @@
+"""What the endpoints of accounts have in common: JSON bodies, times, and the parts behind them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+from starlette.responses import Response
+
+from metricat_hub.access.principal import SCOPES
+from metricat_hub.api.accounts.bodies import KeyView, UserView
+from metricat_hub.api.problems import Problem
+from metricat_hub.api.prometheus.metadata import rfc3339
+from metricat_hub.api.services import services
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from metricat_hub.access.accounts import ApiKey, User
+    from metricat_hub.access.parts import Accounts
+    from metricat_hub.access.principal import Principal
+
+T = TypeVar("T")
+_LARGEST = 65_536
+
+
+def accounts_of(request: Request) -> Accounts:
+    """Return the accounts of the hub."""
+    found = services(request).accounts
+    if found is None:
+        raise Problem(404, "this hub has no accounts; use the accounts of its platform")
+    return found
+
+
+def principal_of(request: Request) -> Principal:
+    """Return the authorized client."""
+    found: Principal = request.state.principal
+    return found
+
+
+def address_of(request: Request) -> str:
+    """Return the address of the peer."""
+    return request.client.host if request.client else ""
+
+
+async def json_body(request: Request, kind: type[T]) -> T:
+    """Return the JSON body of a request; raise `Problem` 400, 413 or 415."""
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json":  # a form of another site has another type
+        raise Problem(415, f"the content type {media[:100] or '(none)'} is not supported; send application/json")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST:
+            raise Problem(413, f"the body is larger than {_LARGEST} bytes; send less")
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Problem(400, f"invalid body: {str(error)[:300]}; /docs describes it") from None
+
+
+def parse_time(text: str) -> int:
+    """Return a time in milliseconds; raise `Problem` 400."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise Problem(400, f"invalid time {text[:100]!r}; write for example 2026-01-31T12:00:00Z") from None
+
+
+def respond(content: object, status: int = 200) -> Response:
+    """Return a struct as JSON."""
+    return Response(msgspec.json.encode(content), status, media_type="application/json")
+
+
+def user_view(user: User) -> UserView:
+    """Return what a response has about a user."""
+    return UserView(
+        name=user.name,
+        role=user.role,
+        state="active" if user.disabled is None else "disabled",
+        login="oidc" if user.external else "password",
+        created=rfc3339(user.created),
+        version=user.version,
+    )
+
+
+def key_view(key: ApiKey, accounts: Accounts) -> KeyView:
+    """Return what a response has about a key."""
+    owner = accounts.directory.users.get(key.owner)
+    return KeyView(
+        id=key.id,
+        label=key.label,
+        scopes=[scope for scope in SCOPES if scope in key.scopes],
+        state=key.state(accounts.directory.now()),
+        owner=owner.name if owner else None,
+        created=rfc3339(key.created),
+        expires=None if key.expires is None else rfc3339(key.expires),
+        last_used=None if key.last_used is None else rfc3339(key.last_used),
+    )

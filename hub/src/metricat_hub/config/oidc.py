@@ -1,0 +1,108 @@
+"""The settings of OpenID Connect, validated."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_agent.config.loader import RawSettings
+
+OidcRole: TypeAlias = Literal["viewer", "editor", "admin"]
+ROLES: tuple[OidcRole, ...] = ("viewer", "editor", "admin")
+ANY = "*"
+"""The value of the claim that every user has."""
+
+
+@dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """The provider, the client that is registered there, and the roles of its users."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scopes: str
+    role_claim: str
+    roles: Mapping[str, OidcRole]
+
+
+def external_url(raw: RawSettings) -> str:
+    """Return the URL of the hub for browsers without a slash at the end; empty: none is given."""
+    value = raw.get("web.external-url")
+    if value.text:
+        parts = urlsplit(value.text)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
+            raise value.error("not a URL of a host; write for example https://metricat.example.com")
+    return value.text.rstrip("/")
+
+
+def parse(raw: RawSettings) -> OidcSettings | None:
+    """Return the settings; None: users do not log in by OpenID Connect."""
+    issuer = raw.get("oidc.issuer")
+    others = ("oidc.client-id", "oidc.client-secret-file", "oidc.roles")
+    if not issuer.text:
+        if given := next((name for name in others if raw.get(name).text), ""):
+            raise raw.get(given).error("it needs --oidc.issuer; give the URL of the provider")
+        return None
+    if not _is_safe(issuer.text):
+        raise issuer.error("not an HTTPS URL; write for example https://id.example.com (HTTP is for loopback only)")
+    for name in ("web.external-url", "oidc.client-id", "oidc.roles"):
+        if not raw.get(name).text:
+            raise issuer.error(f"it needs --{name}; docs/hub/accounts.md has an example")
+    return OidcSettings(
+        issuer=issuer.text.rstrip("/"),
+        client_id=raw.get("oidc.client-id").text,
+        client_secret=_secret(raw),
+        scopes=_scopes(raw),
+        role_claim=raw.get("oidc.role-claim").text,
+        roles=_roles(raw),
+    )
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return bool(host) and not parts.query
+    try:
+        return parts.scheme == "http" and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
+    except ValueError:
+        return False
+
+
+def _secret(raw: RawSettings) -> str:
+    value = raw.get("oidc.client-secret-file")
+    if not value.text:
+        return ""
+    try:
+        secret = Path(value.text).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise value.error(f"cannot be read: {why}; give a file with the secret") from None
+    if not secret:
+        raise value.error("the file is empty; write the secret of the client into it")
+    return secret
+
+
+def _scopes(raw: RawSettings) -> str:
+    value = raw.get("oidc.scopes")
+    if "openid" not in value.text.split():
+        raise value.error("the scope openid is missing; write for example openid profile email")
+    return value.text
+
+
+def _roles(raw: RawSettings) -> dict[str, OidcRole]:
+    value = raw.get("oidc.roles")
+    found: dict[str, OidcRole] = {}
+    for pair in (pair.strip() for text in value.texts for pair in text.split(",")):
+        claim, equals, name = pair.rpartition("=")
+        role = next((role for role in ROLES if role == name), None)
+        if not equals or not claim or role is None:
+            raise value.error(f"invalid pair {pair!r}; write VALUE=ROLE, for example metricat-admins=admin")
+        found[claim] = role
+    return found
