@@ -70,9 +70,16 @@ def _embedded(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
 
 
 def _postgresql(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
-    del settings, clock
     require("psycopg", "postgresql", "--store.url=postgresql:")
-    raise HubError("--store.url=postgresql: is not complete in this release. Use --store.url=embedded:.")
+    from metricat_hub.store.postgresql import PostgresStore  # noqa: PLC0415 -- psycopg is optional, and 6 MiB
+
+    return PostgresStore.open(
+        settings.store_url.url,
+        store_settings(settings),
+        clock,
+        readers=settings.query.concurrency,
+        query_timeout=settings.query.timeout,
+    )
 
 
 _OPENERS: dict[Kind, Callable[[Settings, Callable[[], int]], ManagedStore]] = {

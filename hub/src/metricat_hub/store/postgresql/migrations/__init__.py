@@ -1,0 +1,80 @@
+"""Migrations of the tables: numbered SQL files, each applied once by the hub that holds the lease."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from metricat_hub.store.postgresql.errors import StoreConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psycopg import Connection
+
+    from metricat_hub.store.postgresql.layout import Layout
+    from metricat_hub.store.postgresql.state import State
+
+_BOOTSTRAP = """
+CREATE SCHEMA IF NOT EXISTS metricat;
+CREATE TABLE IF NOT EXISTS metricat.migrations (
+    version integer PRIMARY KEY, name text NOT NULL, applied timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE IF NOT EXISTS metricat.lease (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one), epoch bigint NOT NULL DEFAULT 0, holder text NOT NULL DEFAULT ''
+);
+INSERT INTO metricat.lease DEFAULT VALUES ON CONFLICT DO NOTHING;
+"""
+_LAYOUTS = ("plain", "timescaledb")
+
+
+def migrate(connection: Connection, where: str) -> Callable[[State], Layout]:
+    """Apply the migrations that the database does not have, and return how to create its layout.
+
+    Raises:
+        StoreConfigurationError: a later release of the hub has migrated the database.
+    """
+    if connection.execute("SELECT to_regclass('metricat.lease')").fetchone() == (None,):
+        # Only the first start needs the privilege to create a schema.
+        with connection.transaction():
+            connection.execute(_BOOTSTRAP)
+    applied: dict[int, str] = dict(connection.execute("SELECT version, name FROM metricat.migrations").fetchall())
+    layout = applied[2].partition("_")[2] if 2 in applied else _wanted_layout(connection)
+    files = _files(layout)
+    unknown = sorted(set(applied) - set(files))
+    if unknown:
+        raise StoreConfigurationError(
+            f"{where}: a later release of the hub has changed the tables (migration {unknown[-1]}). Use that release."
+        )
+    for version in sorted(set(files) - set(applied)):
+        name, text = files[version]
+        with connection.transaction():
+            connection.execute(text)
+            connection.execute("INSERT INTO metricat.migrations (version, name) VALUES (%s, %s)", (version, name))
+    if layout == "timescaledb":
+        from metricat_hub.store.postgresql.timescale import TimescaleLayout  # noqa: PLC0415 -- only with the extension
+
+        return TimescaleLayout
+    from metricat_hub.store.postgresql.plain import PlainLayout  # noqa: PLC0415 -- as above
+
+    return PlainLayout
+
+
+def _wanted_layout(connection: Connection) -> str:
+    """Return the layout of a new database: TimescaleDB's if the extension is there with its community features."""
+    if connection.execute("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'").fetchone() is None:
+        return "plain"
+    license_name = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
+    # The Apache edition has neither compression nor continuous aggregates.
+    return "plain" if license_name == ("apache",) else "timescaledb"
+
+
+def _files(layout: str) -> dict[int, tuple[str, bytes]]:
+    """Return the migrations of a layout: name and text by version."""
+    found = {}
+    for file in resources.files(__name__).iterdir():
+        if file.name.endswith(".sql"):
+            version, _, name = file.name.removesuffix(".sql").partition("_")
+            if name == layout or name not in _LAYOUTS:
+                found[int(version)] = (f"{version}_{name}", file.read_bytes())
+    return found

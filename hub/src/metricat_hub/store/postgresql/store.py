@@ -1,0 +1,271 @@
+"""PostgreSQL as a store, as the rest of the hub sees it."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import numpy as np
+
+from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.self_metrics import Sample
+from metricat_hub.store import accepting
+from metricat_hub.store.embedded.settings import DAY, MINUTE, Settings
+from metricat_hub.store.postgresql import registry, selection
+from metricat_hub.store.postgresql.connections import Connections
+from metricat_hub.store.postgresql.errors import ConnectionLostError
+from metricat_hub.store.postgresql.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.metadata import Metadata
+    from metricat_hub.model.ports import Hints, Matcher, Selection, Series, Tier
+    from metricat_hub.model.samples import Appended, Batch, Numbers, Times, Values
+
+T = TypeVar("T")
+_READERS = 4
+_QUERY_TIMEOUT = 120_000
+_IDLE_CHECK = 10 * MINUTE
+
+
+class PostgresStore:
+    """A store of samples in a database. Any thread may call its methods."""
+
+    def __init__(self, state: State) -> None:
+        """Use `open` instead."""
+        self._state = state
+        self._maintaining = threading.Lock()
+        self._idle_checked = 0
+        self._unsampled_below = 0
+        """Series with a lower number existed at the check before."""
+        self._bytes = 0
+
+    @classmethod
+    def open(
+        cls,
+        url: str,
+        settings: Settings,
+        clock: Callable[[], int],
+        *,
+        readers: int = _READERS,
+        query_timeout: int = _QUERY_TIMEOUT,
+    ) -> Self:
+        """Open the store of a database. If the database is down, methods raise until it is available again.
+
+        Args:
+            url: `postgresql://...`.
+            settings: retention and limits.
+            clock: returns the time in milliseconds.
+            readers: the largest number of connections for queries; one more writes.
+            query_timeout: the longest time of a statement of a query, in milliseconds.
+
+        Raises:
+            StoreLockedError: another hub has it open.
+            StoreConfigurationError: the database cannot be used as it is set.
+        """
+        connections = Connections(url, readers=readers, query_timeout=query_timeout)
+        state = State(connections, settings, clock)
+        try:
+            state.ready()
+        except StoreUnavailableError:
+            pass  # `problems` reports it, and each use of the store tries again.
+        except BaseException:
+            connections.close()
+            raise
+        return cls(state)
+
+    def close(self) -> None:
+        """Close the connections, which releases the lease. All accepted samples are in the database already."""
+        self._state.closed = True
+        self._state.connections.close()
+
+    @property
+    def layout(self) -> str:
+        """The layout of the tables: `plain` or `timescaledb`."""
+        return self._state.ready().name
+
+    @property
+    def generation(self) -> int:
+        """A number that changes when series leave the index. Their numbers are then unknown."""
+        return self._state.generation
+
+    def resolve(self, labels: Sequence[Labels]) -> Numbers:
+        """Return the number of each series, -1 for a refused one. See `Writer.resolve`."""
+        return _again_if_lost(lambda: registry.resolve(self._state, labels))
+
+    def append(self, batch: Batch) -> Appended:
+        """Store samples. See `Writer.append`."""
+        return _again_if_lost(lambda: self._append(batch, any_age=False))
+
+    def append_any_age(self, batch: Batch) -> Appended:
+        """Store samples that may be older than the out-of-order window and the retention, for an import."""
+        return _again_if_lost(lambda: self._append(batch, any_age=True))
+
+    def _append(self, batch: Batch, *, any_age: bool) -> Appended:
+        state = self._state
+        with state.mutex:
+            try:
+                state.ready()
+                # A new connection may load the series again, so it must be there before numbers are checked.
+                with state.writer():
+                    return accepting.accept(_Target(state), batch, state.clock(), any_age=any_age)
+            except StoreUnavailableError:
+                state.rejected["unavailable"] += len(batch.series)
+                raise
+
+    def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
+        """Store the metadata of metrics, by metric name."""
+        state = self._state
+        state.ready()
+        with state.mutex:
+            changed = {name: one for name, one in metadata.items() if state.metadata.get(name) != one}
+            if changed:
+                rows = [
+                    (name.encode(), one.type, one.help.encode(), one.unit.encode()) for name, one in changed.items()
+                ]
+                _again_if_lost(lambda: self._write_metadata(rows))
+                state.metadata = {**state.metadata, **changed}
+
+    def _write_metadata(self, rows: Sequence[tuple[bytes, str, bytes, bytes]]) -> None:
+        with self._state.writer() as connection, connection.transaction(), connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO metricat.metadata VALUES (%s, %s, %s, %s) ON CONFLICT (metric) DO UPDATE SET "
+                "type = EXCLUDED.type, help = EXCLUDED.help, unit = EXCLUDED.unit",
+                rows,
+            )
+
+    def metadata(self) -> Mapping[str, Metadata]:
+        """Return the metadata of each metric by name."""
+        return self._state.metadata
+
+    def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
+        """Return the samples from start to end of all series that match every matcher. See `Reader.select`."""
+        return _again_if_lost(lambda: selection.select(self._state, matchers, start, end, hints))
+
+    def iterate(self, matchers: Sequence[Matcher], start: int, end: int, tier: Tier = "raw") -> Iterator[Series]:
+        """Yield all series that match, sorted by metric name, with samples of this tier or coarser, without limits."""
+        return selection.iterate(self._state, matchers, start, end, tier)
+
+    def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
+        """Return the labels of series that match any list of matchers and may have samples from start to end."""
+        self._state.check_open()
+        found: dict[int, Labels] = {}
+        for one in matchers:
+            found.update(_again_if_lost(partial(registry.match, self._state, one, start, end))[1])
+        return [found[number] for number in sorted(found)]
+
+    def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
+        """Return the sorted label names of these series; without matchers: of all series."""
+        return sorted({name for labels in self.series(matchers or [[]], start, end) for name, _ in labels})
+
+    def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
+        """Return the sorted values of a label of these series; without matchers: of all series."""
+        found = self.series(matchers or [[]], start, end)
+        return sorted({value for labels in found for label, value in labels if label == name})
+
+    def maintain(self, now: int | None = None, *, pack_all: bool = False) -> None:
+        """Pack, downsample and drop what is due. Call it every few seconds, from a thread.
+
+        Args:
+            now: the time; None: that of the clock.
+            pack_all: not used, as in other stores: samples are durable rows until their window is complete.
+
+        Raises:
+            StoreUnavailableError: the database is not available. No sample is lost; a later call continues.
+        """
+        del pack_all
+        state = self._state
+        with self._maintaining:
+            now = state.clock() if now is None else now
+            layout = state.ready()
+            layout.maintain(now)
+            if now >= self._idle_checked + _IDLE_CHECK:
+                settings = state.settings
+                registry.remove_idle(state, now, self._unsampled_below)
+                longest = max(settings.raw_retention, settings.minute_retention, settings.hour_retention)
+                # A partition is dropped when all of it is old, so samples stay for one partition longer.
+                registry.delete_expired(state, now - longest - 31 * DAY)
+                self._bytes = layout.size()
+                self._idle_checked = now
+                with state.mutex:
+                    self._unsampled_below = len(state.times.active)
+
+    def metrics(self) -> Sequence[Sample]:
+        """Return the metrics of the store itself."""
+        state = self._state
+        found = [
+            Sample("metricat_hub_store_up", "Whether the database is available.", 0 if self._is_down() else 1),
+            Sample("metricat_hub_store_series", "Series that received samples recently.", len(state.index)),
+            Sample(
+                "metricat_hub_store_series_limit", "Limit of series that receive samples.", state.settings.series_limit
+            ),
+            Sample("metricat_hub_store_database_bytes", "Size of the store's tables and indexes.", self._bytes),
+            Sample(
+                "metricat_hub_store_refused_series",
+                "Series refused because of the limit.",
+                state.refused_series,
+                is_counter=True,
+            ),
+        ]
+        text = "Samples that the store rejected, by reason."
+        for reason, count in state.rejected.items():
+            labels = {"reason": reason}
+            found.append(Sample("metricat_hub_store_rejected_samples", text, count, is_counter=True, labels=labels))
+        return found
+
+    def problems(self) -> Sequence[str]:
+        """Return since when the database is not available, and why."""
+        if not self._is_down():
+            return ()
+        connections = self._state.connections
+        since = datetime.fromtimestamp(connections.down_since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return (f"the database is not available since {since}: {connections.down_reason}",)
+
+    def _is_down(self) -> bool:
+        return bool(self._state.connections.down_since)
+
+
+def _again_if_lost(work: Callable[[], T]) -> T:
+    """Run the work, and again if it found its connection lost, as after a restart of the database.
+
+    Appending may be repeated: a sample that the lost connection has stored is then not stored again.
+    """
+    try:
+        return work()
+    except ConnectionLostError:
+        return work()
+
+
+class _Target:
+    """The store as `accepting` uses it. The caller has the writing connection."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._layout = state.ready()
+        self.settings = state.settings
+        self.times = state.times
+        self.rejected = state.rejected
+
+    def stored(self, series: NDArray[np.int32], times: Times) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+        stored = np.zeros(len(series), np.bool_)
+        bits = np.zeros(len(series), np.uint64)
+        numbers, starts = np.unique(series, return_index=True)
+        places = dict(zip(numbers.tolist(), zip(starts, [*starts[1:], len(series)], strict=True), strict=True))
+        with self._state.writer() as connection:
+            for number, have, values in self._layout.raw(connection, numbers, int(times.min()), int(times.max())):
+                begin, stop = places[number]
+                found = np.searchsorted(have, times[begin:stop])
+                found[found == len(have)] = 0
+                stored[begin:stop] = have[found] == times[begin:stop]
+                bits[begin:stop] = np.ascontiguousarray(values).view(np.uint64)[found]
+        return stored, bits
+
+    def store(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
+        with self._state.writer() as connection:
+            self._layout.insert(connection, series, times, values)
