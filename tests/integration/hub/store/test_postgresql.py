@@ -277,7 +277,7 @@ def test_size_limit_drops_the_oldest_partitions(postgresql: PostgresServer) -> N
     ("change", "message"),
     [
         (("metricat:", "metricat:wrong"), "password authentication failed for user .metricat.. Check user, database"),
-        (("metricat:", "nobody:"), "password authentication failed for user .nobody.. Check user, database"),
+        (("metricat:", "stranger:"), "password authentication failed for user .stranger.. Check user, database"),
         (("/test_", "/missing_"), "database .missing_.* does not exist. Check user, database and password"),
         (("?", "?sslmode=nonsense"), r"Check user|invalid sslmode|invalid URL of PostgreSQL"),
         (("?", "?unknown=secret"), "invalid URL of PostgreSQL. Write postgresql://"),

@@ -23,7 +23,7 @@ _INT4_ARRAY, _FLOAT8_ARRAY, _TIMESTAMPTZ_ARRAY = 1007, 1022, 1185
 _EPOCH = 946_684_800_000
 """2000-01-01 UTC in milliseconds since 1970: where PostgreSQL's times begin."""
 _EARLIEST, _LATEST = -(10**14), 9 * 10**15
-"""Milliseconds that PostgreSQL can represent; queries may ask for more."""
+"""Milliseconds that PostgreSQL can represent. Times of queries may be outside."""
 
 
 class _Encoded:

@@ -1,6 +1,6 @@
 """The layout without an extension: new samples are rows, complete windows are arrays, and both are partitioned by time.
 
-A window is packed when no more late samples are expected for it. One transaction writes its arrays and its points of
+A window is packed when the out-of-order window after it is over. One transaction writes its arrays and its points of
 the tier 1m, and drops its rows, so that each reader finds every sample.
 """
 
