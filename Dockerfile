@@ -15,7 +15,7 @@ WORKDIR /src
 ENV PYTHONHASHSEED=0 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # The brackets make a pattern: COPY takes one that matches nothing, and refuses a folder that is not there.
 COPY tools/src/metricat_tools/images/build.txt wheelhous[e] wheelhouse/
-# A base without pip borrows the one in the wheelhouse: a wheel is a zip file, which Python runs as it is.
+# Without pip in the base image, Python runs pip from its wheel in the wheelhouse: a wheel is a zip file.
 RUN if [ -e wheelhouse/pip-*.whl ]; then \
         printf '[global]\nno-index = true\nfind-links = /src/wheelhouse\n' >/etc/pip.conf; \
         export PYTHONPATH=$(echo wheelhouse/pip-*.whl); \

@@ -77,10 +77,11 @@ _DEVIATIONS = " or ".join(
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeUnusual",
-        meaning="CPU usage, memory usage or load per core, averaged over the last hour, is far above or below its "
-        "value in the same hour of the seven days before, and in the same hour a week before. The threshold is a "
-        "number of standard deviations, estimated from those days. The alert fires only with more than a week of "
-        "history, so Prometheus must keep samples for longer than the default of 24 hours.",
+        meaning="CPU usage, memory usage or load per core, averaged over the last hour, is unusual. It is far above "
+        "or below its value in the same hour of the seven days before, and in the same hour a week before. "
+        "The threshold is a number of standard deviations, estimated from those days. The alert fires only "
+        "with more than a week of history, so Prometheus must keep samples for longer than the default of "
+        "24 hours.",
         expr=f"abs({_DEVIATIONS}) > <threshold>",
         resource="unusual {{ $labels.measure }}",
         summary="{{ $labels.measure }} on {{ $labels.node }} is unusual for this hour",

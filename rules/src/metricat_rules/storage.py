@@ -63,10 +63,10 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeEvictionNear",
         meaning="At the current growth rate, a filesystem will soon be so full that the kubelet evicts pods: above "
-        "85 % on the filesystem of the images, and above 90 % on that of /var/lib/kubelet. Both growth rates (over "
-        "the last hour, and over the last 15 minutes) reach that usage within the threshold, and the usage is higher "
-        "than at any time in the day before the last hour. So the alert does not fire while the kubelet keeps the "
-        "usage in bounds by removing unused images.",
+        "85 % on the filesystem of the images, and above 90 % on that of /var/lib/kubelet. Both growth "
+        "rates (over the last hour, and over the last 15 minutes) reach that usage within the threshold. In "
+        "addition, the usage is higher than at any time in the day before the last hour. So the alert does "
+        "not fire while the kubelet keeps the usage in bounds by removing unused images.",
         expr=f"{_EVICTION} and {_MARGIN} < min_over_time({_MARGIN}[1d:10m] offset 1h)",
         resource="eviction {{ $labels.mountpoint }}",
         summary="The kubelet on {{ $labels.node }} will soon evict pods, because {{ $labels.mountpoint }} fills up",

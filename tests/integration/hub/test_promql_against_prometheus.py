@@ -109,7 +109,7 @@ SPECIAL = np.array([math.nan, math.inf, -math.inf, 0.0, -0.0, STALE, 1e300, -1e3
 
 @dataclass(frozen=True)
 class Shape:
-    """How the samples of a series look. The samples follow from it."""
+    """The properties from which the samples of a series are computed."""
 
     kind: str
     interval: int

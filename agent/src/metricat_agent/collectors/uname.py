@@ -1,7 +1,7 @@
 """Name and kernel of the node, from uname(2).
 
-In every container the kernel is the host's. The node name is that of the reader's UTS namespace, so a pod gets the
-node's name from NODE_NAME.
+In every container the kernel is the host's. uname(2) returns the name in the reader's UTS namespace. So the agent in a
+pod takes the node's name from NODE_NAME.
 """
 
 from __future__ import annotations

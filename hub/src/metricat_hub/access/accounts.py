@@ -50,7 +50,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is stored about a key, except its hash. A time of None means never."""
+    """The stored properties of a key, except its hash. A time of None means never."""
 
     id: str
     label: str

@@ -71,7 +71,7 @@ _SCHEMAS = (
     ) STRICT;
     """,
 )
-"""The statements that lead from each version of the schema to the next one."""
+"""The statements that migrate each version of the schema to the next one."""
 VERSION = len(_SCHEMAS)
 _USER = "id, name, role, created, disabled, external, version"
 _KEY = "id, label, scopes, created, expires, last_used, revoked, owner"
@@ -251,7 +251,7 @@ class SqliteAccounts:
         return True
 
     def purge(self, now: int, keys_before: int) -> None:
-        """Remove what has expired, and signing keys that were retired before a time."""
+        """Remove expired sessions and tokens, and signing keys that were retired before a time."""
         with self._transaction() as db:
             db.execute("DELETE FROM refresh_tokens WHERE expires <= ?", (now,))
             for [ended] in db.execute("SELECT id FROM sessions WHERE expires <= ?", (now,)).fetchall():
@@ -260,7 +260,7 @@ class SqliteAccounts:
             db.execute("DELETE FROM signing_keys WHERE retired < ?", (keys_before,))
 
     def _migrate(self, folder: Path) -> None:
-        """Bring the schema to the newest version, in one transaction."""
+        """Migrate the schema to the newest version, in one transaction."""
         with self._transaction() as db:
             [version] = db.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
@@ -318,7 +318,7 @@ def _key(row: tuple[bytes, str, str, str, int, int | None, int | None, int | Non
 def _find(db: sqlite3.Connection, user: str) -> User:
     found = db.execute(f"SELECT {_USER} FROM users WHERE id = ?", (user,)).fetchone()  # noqa: S608 -- a constant
     if found is None:
-        raise NotFoundError("the user does not exist any more; list the users with: metricat hub users list")
+        raise NotFoundError("the user no longer exists; list the users with: metricat hub users list")
     return _user(found)
 
 

@@ -1,4 +1,6 @@
-"""The throttle of logins: an attempt counts before its password is checked, and a success returns it.
+"""The throttle of logins.
+
+An attempt counts before its password is checked, and a successful login removes it from the count.
 
 Three limits hold in any 15 minutes: few attempts for one user from one address, more from one address for all users,
 and many for one user from all addresses. The last limit stops a distributed attack, and one attacker cannot lock a
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 _WINDOW = 15 * 60_000
 PER_USER_AND_ADDRESS, PER_ADDRESS, PER_USER = 5, 50, 200
 _MOST = 10_000
-"""Users and addresses that are remembered. Those with the oldest attempts are forgotten first."""
+"""The most users and addresses with a count. Those with the oldest attempts are removed first."""
 _Key: TypeAlias = tuple[str, str]
 
 
@@ -75,7 +77,7 @@ class LoginThrottle:
 
 
 def _keys(name: str, address: str) -> Iterator[tuple[_Key, int]]:
-    """Yield what an attempt counts for, and the limit of each."""
+    """Yield the keys under which an attempt counts, each with its limit."""
     folded, network = name.casefold()[:100], _network(address)
     yield (folded, network), PER_USER_AND_ADDRESS
     yield ("", network), PER_ADDRESS
@@ -83,7 +85,7 @@ def _keys(name: str, address: str) -> Iterator[tuple[_Key, int]]:
 
 
 def _network(address: str) -> str:
-    """Return the address; of IPv6 its /64, because one client has all addresses of it."""
+    """Return the IPv4 address, or the /64 network of an IPv6 address: one client has all addresses of a network."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAINTENANCE = 3_600_000
-"""Milliseconds between two removals of what has expired."""
+"""Milliseconds between two removals of expired entries."""
 
 
 class Accounts:
@@ -37,7 +37,10 @@ class Accounts:
         return cls(Directory.open(folder, now))
 
     def refresh(self) -> None:
-        """Read what other processes changed, write times of use, and remove at times what has expired. It blocks."""
+        """Read changes of other processes, write times of use, and from time to time remove expired entries.
+
+        It blocks.
+        """
         self.keys.refresh()
         now = self.directory.now()
         if not 0 <= now - self._maintained < _MAINTENANCE:

@@ -32,7 +32,7 @@ class TooManyLoginsError(HubError):
 
 
 def check_new(password: str, name: str) -> None:
-    """Raise `AccountError` if a password is too weak for the user of a name."""
+    """Raise `AccountError` if a password is too weak for the user with this name."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise AccountError(f"the password has {len(password)} characters; choose {SHORTEST} to {LONGEST}")
     if len(set(password)) < 5 or name.casefold() in password.casefold():
@@ -59,7 +59,7 @@ def matches(password: str, hashed: str) -> bool:
 
 
 def is_outdated(hashed: str) -> bool:
-    """Return whether other parameters than today's made a hash."""
+    """Return whether a hash has other parameters than the current ones."""
     return _hasher().check_needs_rehash(hashed)
 
 
@@ -71,7 +71,7 @@ class PasswordThreads:
         self._logins = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return what the work returns; raise `TooManyLoginsError` if too much other work waits."""
+        """Return the result of the work; raise `TooManyLoginsError` if too much other work waits."""
         if self._logins >= _RUNNING + _WAITING:
             raise TooManyLoginsError("too many logins wait. Retry later.")
         if self._limiter is None:
@@ -84,7 +84,7 @@ class PasswordThreads:
 
 
 def _normal(password: str) -> bytes:
-    """Return the password in the form that all keyboards lead to (NIST SP 800-63B)."""
+    """Return the password in Unicode's normal form, which is the same for all keyboards (NIST SP 800-63B)."""
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
 
 

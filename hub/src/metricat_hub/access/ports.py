@@ -100,7 +100,7 @@ class AccountDatabase(Protocol):
         ...
 
     def purge(self, now: int, keys_before: int) -> None:
-        """Remove what has expired, and signing keys that were retired before a time."""
+        """Remove expired sessions and tokens, and signing keys that were retired before a time."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Sessions: login, refresh, and end. A session has access tokens, which are valid for minutes, and one refresh token.
 
-A refresh token is used once and replaced. Its second use shows that two clients have it, so the session ends: one of
-the clients is a thief. See docs/design/0033-accounts.md.
+A refresh token is used once and replaced. A second use shows that two clients have the token, one of which may have
+stolen it. So the session ends. See docs/design/0033-accounts.md.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class SessionError(AuthenticationError):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a client gets at a login and at each refresh."""
+    """The tokens that a client gets at a login and at each refresh."""
 
     user: User
     session: Session
@@ -68,7 +68,7 @@ class Sessions:
         """Start a session.
 
         Raises:
-            SessionError: the name or the password is wrong, or the user is disabled. The error does not say which.
+            SessionError: the name or the password is wrong, or the user is disabled. The error does not name the cause.
             ThrottledError: too many attempts failed.
             TooManyLoginsError: too many logins wait.
         """
@@ -125,7 +125,7 @@ class Sessions:
         return self._tokens(user, session, new)
 
     async def end(self, session: str) -> None:
-        """End a session at once."""
+        """End a session immediately."""
         await to_thread.run_sync(self._end, session)
 
     def _end(self, session: str) -> None:
@@ -144,7 +144,7 @@ class Sessions:
                 "the access token has expired; get a new one with: POST /api/v1/sessions/refresh"
             ) from None
         except TokenError as error:
-            if credentials.bearer:  # a later authenticator may know tokens of other issuers
+            if credentials.bearer:  # a later authenticator may accept tokens of other issuers
                 return None
             raise AuthenticationError(f"the access token is not valid: {error}; log in again") from None
         session = self._directory.sessions.get(claims.sid)

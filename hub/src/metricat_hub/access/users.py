@@ -79,7 +79,7 @@ class UserStore:
         password: str | None = None,
         version: int | None = None,
     ) -> User:
-        """Change what is not None; return the user as it then is.
+        """Change the values that are not None; return the changed user.
 
         A disabled user, and one with another password, has no session afterwards.
 

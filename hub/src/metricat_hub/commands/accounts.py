@@ -1,4 +1,4 @@
-"""What the commands for users and keys have in common: the accounts of the data directory, and tables."""
+"""The common part of the commands for users and keys: the accounts of the data directory, and tables."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _MOST_NAMED_NODES = 200
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """The metrics and nodes that a client wants."""
+    """The metrics and nodes to which a client subscribes."""
 
     metrics: tuple[str, ...]
     nodes: frozenset[str] | None = None

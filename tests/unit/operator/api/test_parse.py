@@ -148,7 +148,7 @@ def threshold_warnings(rules: dict[str, Any], pool: dict[str, Any] | None = None
 
 
 def test_thresholds_that_contradict_inherited_ones_are_a_warning() -> None:
-    """Not an error: a default that changes must not make a spec invalid that was valid."""
+    """This is only a warning, because a changed default must not make a valid spec invalid."""
     high = {"warning": {"threshold": 97}}
     where = "alerts.rules.NodeMemoryUsageHigh: critical.threshold"
     assert threshold_warnings(high) == [f"spec.{where} 95 is below warning.threshold 97"]

@@ -140,7 +140,7 @@ class ClusterProcesses:
                     raise ToolError(f"a command of {self.folder.name} was stopped") from None
 
     def stop_commands(self) -> None:
-        """Kill the short commands that threads of this process wait for. They raise an error."""
+        """Kill the short commands that threads of this process wait for. The waiting calls raise an error."""
         while self._commands:
             self._commands.pop().kill()
 

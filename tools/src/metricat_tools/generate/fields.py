@@ -34,7 +34,7 @@ def page() -> str:
 
 
 def _sections(path: str, schema: Schema) -> Iterator[str]:
-    """Yield the section of an object, then those of the objects in it."""
+    """Yield the section of an object, then the sections of the objects in it."""
     yield f"## {path}\n"
     if path in _AS_ELSEWHERE:
         yield f"{_AS_ELSEWHERE[path]}\n"

@@ -1,4 +1,4 @@
-"""Who may open a live connection: keys and sessions as for requests, and two ways for browsers."""
+"""Authentication of live connections: keys and sessions as for requests, and two ways for browsers."""
 
 from __future__ import annotations
 

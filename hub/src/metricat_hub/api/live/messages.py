@@ -68,7 +68,7 @@ class Error(msgspec.Struct, tag="error"):
 
 
 def decode(text: str) -> Received:
-    """Return a received message; raise `msgspec.DecodeError` with what is wrong."""
+    """Return a received message; raise `msgspec.DecodeError`, whose message names the fault."""
     found: Received = _DECODER.decode(text)
     return found
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from wsproto import events
 
 _UNSENT_BYTES = 128 << 10
-"""Data that the kernel takes before the client has read what was sent. Without the limit, it takes up to 4 MiB: a slow
-client would then get old rounds."""
+"""Limit of unsent data in the kernel's buffer.
+
+By default, the buffer has up to 4 MiB: a slow client would get old rounds.
+"""
 _END_SECONDS = 15
 """Time that a client has for the closing handshake."""
 

@@ -211,7 +211,10 @@ class Rounds:
             self._publish(one)
 
     async def _fill(self, one: Round, *wanted: Subscription) -> None:
-        """Evaluate what a round lacks of some subscriptions. Others that wait for the same get it too."""
+        """Evaluate the metrics of some subscriptions that a round lacks.
+
+        Callers that wait for the same metrics share the result.
+        """
         async with self._evaluating:
             missing: dict[str, frozenset[str] | None] = {}
             for subscription in wanted:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Statistics:
-    """What happened since the start."""
+    """Counts since the start."""
 
     clients: int = 0
     rounds: int = 0

@@ -1,4 +1,4 @@
-"""What the WebSocket endpoint needs of the connection, which ASGI does not offer."""
+"""Access of the WebSocket endpoint to its connection, which ASGI does not offer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXTENSION = "metricat.transport"
 MAX_BYTES = 64 << 10
 """Limit of a received message."""
 PING_SECONDS, PONG_SECONDS = 20.0, 40.0
-"""Time between two pings, and the time to answer one. A client that is slow must first read what was sent before."""
+"""Time between two pings, and the time to answer one. A slow client must first read the data that was sent before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Transport:
     drained: Callable[[], Awaitable[Any]]
     """Returns when the client has read enough that more may be sent."""
     abort: Callable[[], None]
-    """Ends the connection at once."""
+    """Ends the connection immediately."""
 
 
 def transport(websocket: WebSocket) -> Transport:

@@ -60,7 +60,7 @@ Function: TypeAlias = Callable[..., object]
 
 
 def number(value: object) -> float:
-    """Return a value as a number; raise `TemplateError` if it is none."""
+    """Return a value as a number; raise `TemplateError` if it is not a number."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -206,7 +206,7 @@ def _match(pattern: object, text: object) -> bool:
 
 
 def _split_host(host_port: str) -> tuple[str, str] | None:
-    """Return host and port; None if there is no port."""
+    """Return host and port; None if the text has no port."""
     host, separator, port = host_port.rpartition(":")
     if not separator:
         return None

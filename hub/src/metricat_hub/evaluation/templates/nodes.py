@@ -80,7 +80,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`range`: the body for each element, or the alternative if there is none."""
+    """`range`: the body for each element, or the alternative without elements."""
 
     value: Pipeline
     body: tuple[Node, ...]

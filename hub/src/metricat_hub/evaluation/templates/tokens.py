@@ -44,7 +44,7 @@ class Action:
 
 
 def split(source: str) -> Iterator[str | Action]:
-    """Yield the texts and actions of a template, without comments. `{{-` and `-}}` trim the text beside them.
+    """Yield the texts and actions of a template, without comments. `{{-` and `-}}` trim the text next to them.
 
     Raises:
         TemplateError: an action, a comment or a string does not end, or has a character that no token begins with.
