@@ -83,13 +83,17 @@ def command(*arguments: str) -> list[str]:
 
 @contextmanager
 def running(
-    folder: Path, *arguments: str, subcommand: Sequence[str] = ("hub",), environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    subcommand: Sequence[str] = ("hub",),
+    environment: Mapping[str, str] | None = None,
+    listen: str = "127.0.0.1:0",
 ) -> Iterator[HubProcess]:
     """Run the hub on a free port with its data in the folder; its log is `hub.log` there."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "hub.log").open("a") as log:
         process = subprocess.Popen(
-            command(*subcommand, f"--data={folder}", "--listen=127.0.0.1:0", *arguments),
+            command(*subcommand, f"--data={folder}", f"--listen={listen}", *arguments),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
