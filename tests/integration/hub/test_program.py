@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -214,3 +216,69 @@ def test_taken_address_is_an_error(tmp_path: Path) -> None:
         status, _, error = metricat("hub", f"--data={tmp_path / 'b'}", f"--listen={address}")
         assert status == 1
         assert f"cannot listen on {address}: Address already in use. Choose another address with --listen." in error
+
+
+def test_users_are_managed_while_the_hub_runs(tmp_path: Path) -> None:
+    data = f"--data={tmp_path / 'data'}"
+    password = tmp_path / "password"
+    password.write_text("correct horse battery\nsecond line\n")
+    with hub_process.running(tmp_path / "data") as hub:
+
+        def log_in(name: str) -> int:
+            body = json.dumps({"name": name, "password": "correct horse battery"}).encode()
+            response = send(f"{hub.url}/api/v1/sessions", body, {"Content-Type": "application/json"})
+            hub.key = response.json.get("access_token", "")
+            return response.status
+
+        add = ("hub", "users", "add", data, f"--password-file={password}")
+        assert metricat(*add, "ada", "--role=admin")[:2] == (0, "The user ada is added with the role admin.\n")
+        assert metricat(*add, "bob")[0] == 0
+        assert log_in("bob") == 200
+        assert hub.get("/api/status").status == 200
+        assert metricat("hub", "users", "role", data, "bob", "editor")[0] == 0
+        assert eventually(lambda: hub.get("/api/v1/me").json["role"] == "editor", 10)
+        assert metricat("hub", "users", "disable", data, "bob")[0] == 0
+        assert eventually(lambda: hub.get("/api/v1/me").status == 401, 10)
+        assert log_in("bob") == 401
+        status, _, error = metricat("hub", "users", "remove", data, "ada")
+        assert (status, "ada is the only active administrator" in error) == (1, True)
+        assert metricat("hub", "users", "rotate-signing-key", data)[0] == 0
+        assert log_in("ada") == 200
+        _, output, _ = metricat("hub", "users", "list", data)
+        assert [line.split()[:4] for line in output.splitlines()[1:]] == [
+            ["ada", "admin", "active", "password"],
+            ["bob", "editor", "disabled", "password"],
+        ]
+        assert metricat("hub", "users", "enable", data, "bob")[0] == 0
+        assert metricat("hub", "users", "remove", data, "bob")[0] == 0
+
+
+def test_first_start_beyond_loopback_serves_nothing_without_the_printed_setup(tmp_path: Path) -> None:
+    self_signed(tmp_path, "tls")
+    config = tmp_path / "web.yaml"
+    config.write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
+    arguments = (f"--web.config.file={config}", "--access.anonymous-loopback")
+    with hub_process.running(tmp_path / "data", *arguments, listen="0.0.0.0:0") as hub:
+        assert hub.key == ""
+        found = re.search(r'"token":"([^"]+)"', hub.output)
+        assert found is not None
+        context = ssl.create_default_context(cafile=str(tmp_path / "tls.crt"))
+        url = hub.url.replace("127.0.0.1", "localhost")
+        forwarded = {"X-Forwarded-For": "192.0.2.1"}
+        for path in ("/api/status", "/api/v1/query?query=up", "/metrics", "/api/v1/users", "/api/v1/status/tsdb"):
+            assert send(f"{url}{path}", headers=forwarded, context=context).status == 401
+        body = json.dumps({"token": found[1], "name": "ada", "password": "correct horse battery"}).encode()
+        kind = {"Content-Type": "application/json"}
+        assert [send(f"{url}/api/v1/setup", body, kind, context=context).status for _ in range(2)] == [201, 403]
+        login = send(f"{url}/api/v1/sessions", body.replace(b'"token"', b'"x"'), kind, context=context)
+        assert login.status == 400
+        login = send(
+            f"{url}/api/v1/sessions",
+            b'{"name": "ada", "password": "correct horse battery"}',
+            kind,
+            context=context,
+        )
+        token = {"Authorization": f"Bearer {login.json['access_token']}", **forwarded}
+        assert send(f"{url}/api/status", headers=token, context=context).status == 200
+    with hub_process.running(tmp_path / "data", *arguments, listen="0.0.0.0:0") as hub:
+        assert "token" not in hub.output

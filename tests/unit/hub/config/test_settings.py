@@ -131,3 +131,49 @@ def test_unknown_variables_are_warnings() -> None:
         "environment variable METRICAT_HUB_LISTN is not a setting"
     ]
     assert "did you mean METRICAT_HUB_LISTEN?" in warnings[0]
+
+
+OIDC = {
+    "web.external-url": "https://metricat.example.com/",
+    "oidc.issuer": "https://id.example.com/",
+    "oidc.client-id": "metricat",
+    "oidc.roles": "metricat-admins=admin,a=b=editor,*=viewer",
+}
+
+
+def flags(settings: Mapping[str, str]) -> list[str]:
+    return [f"--{name}={value}" for name, value in settings.items()]
+
+
+def test_openid_connect_has_an_issuer_a_client_and_roles(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2\n")
+    settings = load(*flags(OIDC | {"oidc.client-secret-file": str(secret)}))
+    assert settings.external_url == "https://metricat.example.com"
+    repeated = load(*flags(OIDC | {"oidc.roles": "a=admin"}), "--oidc.roles=b=viewer")
+    assert repeated.oidc is not None
+    assert repeated.oidc.roles == {"a": "admin", "b": "viewer"}
+    assert settings.oidc is not None
+    assert settings.oidc.issuer == "https://id.example.com"
+    assert settings.oidc.client_secret == "hunter2"
+    assert settings.oidc.roles == {"metricat-admins": "admin", "a=b": "editor", "*": "viewer"}
+    assert "hunter2" not in repr(settings)
+    assert load().oidc is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("oidc.issuer", "http://id.example.com", "--oidc.issuer=http://id.example.com: not an HTTPS URL"),
+        ("oidc.issuer", "", "it needs --oidc.issuer"),
+        ("oidc.client-id", "", "--oidc.issuer=https://id.example.com/: it needs --oidc.client-id"),
+        ("oidc.roles", "", "--oidc.issuer=https://id.example.com/: it needs --oidc.roles"),
+        ("oidc.roles", "admins=root", "invalid pair 'admins=root'; write VALUE=ROLE"),
+        ("oidc.scopes", "profile", "the scope openid is missing"),
+        ("oidc.client-secret-file", "/nowhere", "cannot be read: No such file or directory"),
+        ("web.external-url", "metricat.example.com", "not a URL of a host"),
+        ("web.external-url", "https://example.com/metricat", "not a URL of a host"),
+    ],
+)
+def test_wrong_settings_of_openid_connect_name_the_remedy(name: str, value: str, message: str) -> None:
+    assert message in refused(*flags(OIDC | {name: value}))
