@@ -21,7 +21,7 @@ from metricat_hub.api.query_threads import QueryThreads
 from metricat_hub.api.self_metrics import SelfMetrics
 from metricat_hub.api.server import Server, listen
 from metricat_hub.api.services import Services
-from metricat_hub.config.options import SECTIONS
+from metricat_hub.config.options import SCRAPE_SECTIONS
 from metricat_hub.model.durations import format_duration
 from metricat_hub.model.self_metrics import Sample
 from metricat_hub.promql.limits import Limits
@@ -29,13 +29,13 @@ from metricat_hub.sources.agent import AgentProcess
 from metricat_hub.sources.scrape.config import Job, ScrapeConfig, TargetGroup
 from metricat_hub.sources.scrape.config_file import ScrapeConfigError, parse_scrape_config
 from metricat_hub.sources.scrape.scraper import Scraper, watch
-from metricat_hub.store.opening import open_store
 from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
 from metricat_hub.wiring.access import access, oidc_login
 from metricat_hub.wiring.grpc import serving_grpc
 from metricat_hub.wiring.requests import RequestParts
+from metricat_hub.wiring.storage import open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,7 +78,8 @@ class Hub:
         self.started = clock()
         self._problems: dict[str, str] = {}
         with contextlib.ExitStack() as opened:
-            self.store = open_store(settings, clock)
+            self.storage = open_storage(settings, clock)
+            self.store = self.storage.store
             opened.callback(self.store.close)
             self.accounts = Accounts.open(settings.data, now)
             opened.callback(self.accounts.close)
@@ -87,6 +88,8 @@ class Hub:
             self._batches = SequenceLog(settings.data)
             opened.callback(self._batches.close)
             self.scrape_config = _scrape_config(settings)
+            if self.scrape_config.jobs:
+                self.storage.check_writable("scrape_configs")
             self.listener = listen(settings.listen)
             opened.callback(self.listener.close)
             self.threads = QueryThreads(settings.query.concurrency, settings.query.timeout / 1000)
@@ -119,6 +122,8 @@ class Hub:
     async def run(self, *, with_agent: bool, ready: Callable[[], None]) -> None:
         """Run until SIGINT or SIGTERM; call `ready` when the server accepts requests."""
         stop = asyncio.Event()
+        if with_agent:
+            self.storage.check_writable("metricat up")
         agent = _agent(self.settings) if with_agent else None
         self.scraper = Scraper(_with_agent(self.scrape_config, agent, self.settings), self.requests.watched(self.store))
         server = Server(self._application(), self.listener, self.authenticator, ready, self.requests.connections)
@@ -195,9 +200,11 @@ class Hub:
             ),
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems()),
-            degradations=self.requests.degradations,
+            degradations=lambda: (*self.requests.degradations(), *self.storage.notices()),
             rate_limits=self.requests.rate_limits,
             answers=self.requests.answers,
+            engine=self.storage.engine,
+            storage=self.storage,
         )
         writer = SampleWriter(self.requests.watched(self.store))
         collector = write.batch_collector(writer, self._batches)
@@ -284,7 +291,7 @@ def _scrape_config(settings: Settings) -> ScrapeConfig:
         raise ScrapeConfigError(f"{settings.config_file}: {error}") from None
     if root is None or not isinstance(root.value, dict):
         return ScrapeConfig()
-    sections = {key: node for key, node in root.value.items() if key in SECTIONS}
+    sections = {key: node for key, node in root.value.items() if key in SCRAPE_SECTIONS}
     default = Node({"scrape_interval": Node(format_duration(settings.interval), root.line, "str")}, root.line, "map")
     sections["global"] = _merged(default, sections.get("global"))
     return parse_scrape_config(Node(sections, root.line, "map"), settings.config_file)

@@ -2,6 +2,7 @@
 
 Order is kept: batches on disk are older than those in memory. While the disk is full or fails, new batches stay in
 memory, within a smaller bound. The buffer tries the disk again for each new batch. Without a folder, all are in memory.
+The hub uses the same buffer for its outputs and for a store that is down. It writes every batch to disk at once.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import logging
 import threading
 import zlib
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.push.segments import Record, Segments, SegmentsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from metricat_agent.push.series_encoder import Batch
 
@@ -27,14 +28,41 @@ _LEAST_SEGMENT, _MOST_SEGMENT = 64 << 10, 1 << 20
 _LOG = logging.getLogger(__name__)
 
 
+def _deflated(data: bytes) -> bytes:
+    return zlib.compress(data, 1)
+
+
+class Variant(NamedTuple):
+    """What differs between the programs that use a buffer."""
+
+    name: str = "push"
+    """How its log lines begin."""
+    compress: Callable[[bytes], bytes] = _deflated
+    writes_all: bool = False
+    """Whether each batch goes to disk before `put` returns, also while nothing waits. Then `kill -9` costs none."""
+    flushes: bool = True
+    """Whether each write is flushed to the disk, so that a power failure costs none."""
+
+
+PUSH = Variant()
+
+
 class Buffer:
     """A queue of batches. Thread-safe."""
 
-    def __init__(self, folder: str, most_bytes: int, most_age: int, memory_bytes: int = MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        folder: str,
+        most_bytes: int,
+        most_age: int,
+        memory_bytes: int = MEMORY_BYTES,
+        variant: Variant = PUSH,
+    ) -> None:
         """Use the folder, or only memory without one. ``most_age`` is in milliseconds."""
         self._most_bytes = most_bytes
         self._most_age = most_age
         self._memory_bytes = memory_bytes
+        self._variant = variant
         self._memory: deque[Record] = deque()
         self._number = 1
         self._lock = threading.Condition()
@@ -46,10 +74,11 @@ class Buffer:
         self._segments: Segments | None = None
         if folder:
             try:
-                self._segments = Segments(folder, max(_LEAST_SEGMENT, min(most_bytes // 16, _MOST_SEGMENT)))
+                size = max(_LEAST_SEGMENT, min(most_bytes // 16, _MOST_SEGMENT))
+                self._segments = Segments(folder, size, flushes=variant.flushes)
             except SegmentsError as error:
                 self.disk_errors += 1
-                _LOG.warning("push: %s. The buffer is in memory until the agent restarts", error)
+                _LOG.warning("%s: %s. The buffer is in memory until the next start", variant.name, error)
             else:
                 self._number = self._segments.next_number
                 self._log_damage()
@@ -69,10 +98,10 @@ class Buffer:
     def put(self, batch: Batch) -> None:
         """Append a batch. If an older one is not sent yet, write both to disk, if there is a folder."""
         with self._lock:
-            record = Record(zlib.compress(batch.body, 1), batch.samples, batch.time, self._number)
+            record = Record(self._variant.compress(batch.body), batch.samples, batch.time, self._number)
             self._number += 1
             self._memory.append(record)
-            if len(self._memory) > 1 or self._segments:
+            if self._variant.writes_all or len(self._memory) > 1 or self._segments:
                 self._spill()
             self._limit(batch.time)
             self._lock.notify_all()
@@ -101,6 +130,12 @@ class Buffer:
             while self._memory and self._memory[0].number <= number:
                 self._memory.popleft()
 
+    def is_on_disk(self) -> bool:
+        """Return whether all batches are on disk, after another attempt to write those that are not."""
+        with self._lock:
+            self._spill()
+            return self._segments is not None and not self._memory
+
     def wake(self) -> None:
         """Let `get` return immediately from now on."""
         with self._lock:
@@ -126,11 +161,13 @@ class Buffer:
         except OSError as error:
             self.disk_errors += 1
             if not self._disk_fails:
-                _LOG.warning("push: cannot write the buffer (%s); batches remain in memory", error.strerror)
+                _LOG.warning(
+                    "%s: cannot write the buffer (%s); batches remain in memory", self._variant.name, error.strerror
+                )
             self._disk_fails = True
         else:
             if self._disk_fails:
-                _LOG.info("push: the buffer is on disk again")
+                _LOG.info("%s: the buffer is on disk again", self._variant.name)
             self._disk_fails = False
 
     def _limit(self, now: int) -> None:
@@ -158,7 +195,7 @@ class Buffer:
 
     def _drop(self, reason: str, samples: int) -> None:
         if reason not in self.dropped:
-            _LOG.warning("push: the buffer drops its oldest samples: %s", reason)
+            _LOG.warning("%s: the buffer drops its oldest samples: %s", self._variant.name, reason)
         self.dropped[reason] = self.dropped.get(reason, 0) + samples
 
     def _samples(self) -> int:
@@ -172,7 +209,8 @@ class Buffer:
         if self._segments is None or not self._segments.damaged_bytes:
             return
         self.dropped["damaged"] = self._segments.damaged_samples
-        _LOG.warning("push: the buffer has %d damaged bytes, which are lost", self._segments.damaged_bytes)
+        name, size = self._variant.name, self._segments.damaged_bytes
+        _LOG.warning("%s: the buffer has %d damaged bytes, which are lost", name, size)
 
 
 def _within(records: deque[Record], most_samples: int, most_bytes: int) -> Iterator[Record]:

@@ -66,9 +66,10 @@ class Segment:
 class Segments:
     """The queue. Not thread-safe. Methods raise OSError if the disk fails."""
 
-    def __init__(self, folder: str, segment_bytes: int) -> None:
+    def __init__(self, folder: str, segment_bytes: int, *, flushes: bool = True) -> None:
         """Open or create the directory; raise `SegmentsError` if that fails."""
         self._folder = folder
+        self._flushes = flushes
         self._segment_bytes = segment_bytes
         self._segments: list[Segment] = []
         self._writing: int | None = None
@@ -83,7 +84,7 @@ class Segments:
             self._load()
         except OSError as error:
             raise SegmentsError(
-                f"{folder}: {error.strerror}; give a writable directory that no other agent uses"
+                f"{folder}: {error.strerror}; give a writable directory that no other program uses"
             ) from None
 
     @property
@@ -101,7 +102,7 @@ class Segments:
         return any(segment.records for segment in self._segments)
 
     def append(self, record: Record) -> None:
-        """Append a record and flush it to the disk. An error leaves the queue as it was.
+        """Append a record, and flush it to the disk if the queue does so. An error leaves the queue as it was.
 
         Its number must be higher than those in the queue. The numbers within a segment have no gap.
         """
@@ -113,7 +114,8 @@ class Segments:
         written = head + zlib.crc32(head).to_bytes(4, "little") + record.data
         try:
             _write(file, written)
-            _sync(file)
+            if self._flushes:
+                _sync(file)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(file, segment.size)

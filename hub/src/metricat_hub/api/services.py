@@ -12,6 +12,7 @@ from metricat_hub.api.query_threads import QueryThreads
 from metricat_hub.promql.limits import Limits
 from metricat_hub.use_cases.queries import Queries
 from metricat_hub.use_cases.restriction import RestrictedEngine, RestrictedReader, namespace_matchers
+from metricat_hub.use_cases.storage_state import StorageState
 from metricat_hub.use_cases.targets import Targets
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Services:
     """The usual time between two samples of a series, in milliseconds."""
     problems: Callable[[], Sequence[str]] = tuple
     """The current problems, each with its remedy."""
+    storage: StorageState = field(default_factory=StorageState)
+    """The state of the store and the outputs."""
     engine: QueryEngine | None = None
     """Evaluates queries; None: this process does, over the store."""
     degradations: Callable[[], Sequence[str]] = tuple
@@ -76,6 +79,7 @@ class Services:
             store=cast("Store", RestrictedReader(self.store, matchers)),  # a reader: endpoints do not write
             engine=RestrictedEngine(self.queries, matchers),
             targets=Targets,
+            storage=StorageState(),
         )
 
     @cached_property

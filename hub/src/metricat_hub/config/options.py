@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from metricat_agent.config.loader import Option, Program
 from metricat_hub import __version__
+from metricat_hub.config.remote_options import BUFFER, OUTPUTS, STORE_SERVER
 from metricat_hub.config.requests import LOGS, REQUESTS
 from metricat_hub.config.store_url import FORMS
 
@@ -68,6 +69,8 @@ STORE = (
         "limit of series that receive samples; the hub refuses and counts further series",
         "NUMBER",
     ),
+    *STORE_SERVER,
+    *BUFFER,
 )
 QUERY = (
     Option("query.timeout", "2m", "time limit of a query", "DURATION"),
@@ -93,8 +96,10 @@ LIVE = (
 )
 ALIASES = {"COLLECT_INTERVAL": "collect.interval", "SERVER_ID": "server.id", "DB_CONNECTION": "store.url"}
 """Environment variables with names of their own. A plain number in COLLECT_INTERVAL means seconds."""
-SECTIONS = ("global", "scrape_configs")
+SCRAPE_SECTIONS = ("global", "scrape_configs")
 """Keys of the file in Prometheus' format. The scraper reads them."""
+SECTIONS = (*SCRAPE_SECTIONS, "outputs")
+"""Keys of the file that are not settings."""
 _EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
 variable: METRICAT_HUB_ and the name in capitals, with _ for . and -. COLLECT_INTERVAL, SERVER_ID and DB_CONNECTION
 give collect.interval, server.id and store.url. A flag takes precedence over the file, and the file over the
@@ -111,6 +116,7 @@ HUB = Program(
         ("OpenID Connect", OIDC),
         ("collecting", COLLECT),
         ("store", STORE),
+        ("outputs", OUTPUTS),
         ("queries", QUERY),
         ("requests", REQUESTS),
         ("access log and audit log", LOGS),

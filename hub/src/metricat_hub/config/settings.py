@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from metricat_agent.config.loader import RawSettings, SettingError, load, unknown_variables
 from metricat_agent.config.settings import Address, address
-from metricat_hub.config import oidc, requests
+from metricat_hub.config import oidc, outputs, requests
 from metricat_hub.config.live_settings import LiveSettings, live_settings
 from metricat_hub.config.memory import default_samples
 from metricat_hub.config.options import HUB
+from metricat_hub.config.remote_store import BufferBounds, RemoteStore, parse_buffer, parse_remote_store
 from metricat_hub.config.store_url import StoreUrl, parse_store_url
 from metricat_hub.model.durations import parse_duration, parse_size
 
@@ -76,6 +77,9 @@ class Settings:
     agent_config: str
     store_url: StoreUrl
     store: Retention
+    remote_store: RemoteStore | None
+    buffer: BufferBounds
+    outputs: tuple[outputs.OutputSettings, ...]
     query: QueryLimits
     requests: RequestSettings
     live: LiveSettings
@@ -93,6 +97,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
     """Return the settings, or raise `SettingError`; `given` has the flags."""
     raw = load(given, environment, HUB)
     listen = address(raw.get("listen"), raw.get("listen").text)
+    store_url = _store_url(raw)
     settings = Settings(
         config_file=raw.get("config.file").text,
         listen=listen,
@@ -109,8 +114,11 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         kubernetes=raw.is_on("access.kubernetes"),
         interval=_interval(raw),
         agent_config=raw.get("agent.config.file").text,
-        store_url=_store_url(raw),
+        store_url=store_url,
         store=_retention(raw),
+        remote_store=parse_remote_store(raw, store_url),
+        buffer=parse_buffer(raw),
+        outputs=_outputs(raw),
         query=QueryLimits(
             timeout=_duration(raw, "query.timeout", 1, 3_600_000),
             concurrency=raw.whole("query.max-concurrency", 1, 1_000),
@@ -202,6 +210,16 @@ def _size(text: str) -> int:
 
 def _store_url(raw: RawSettings) -> StoreUrl:
     return _parsed(raw, "store.url", parse_store_url)
+
+
+def _outputs(raw: RawSettings) -> tuple[outputs.OutputSettings, ...]:
+    value = raw.get("output.url")
+    try:
+        found = (*outputs.from_urls(value.texts), *outputs.from_file(raw.get("config.file").text))
+    except ValueError as error:
+        raise value.error(str(error)) from None
+    outputs.check_names(found)
+    return found
 
 
 def _duration(raw: RawSettings, name: str, least: int, most: int) -> int:

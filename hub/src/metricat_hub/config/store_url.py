@@ -6,11 +6,17 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["embedded", "postgresql"]
+Kind: TypeAlias = Literal["embedded", "postgresql", "prometheus"]
 
-SCHEMES: dict[str, Kind] = {"embedded": "embedded", "postgresql": "postgresql", "postgres": "postgresql"}
+SCHEMES: dict[str, Kind] = {
+    "embedded": "embedded",
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "prometheus+http": "prometheus",
+    "prometheus+https": "prometheus",
+}
 """The store that each scheme names."""
-FORMS = "embedded: or postgresql://HOST/DATABASE"
+FORMS = "embedded:, postgresql://HOST/DATABASE, prometheus+http://HOST:PORT or prometheus+https://HOST:PORT"
 """The forms of a URL, for help texts and messages."""
 
 

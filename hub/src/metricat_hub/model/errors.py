@@ -13,6 +13,10 @@ class AccessUnavailableError(HubError):
     """The service that decides about access does not respond. No access is given. Retry later."""
 
 
+class ReadOnlyStoreError(HubError):
+    """The store accepts no samples, because it is set up for reading only."""
+
+
 class StoreLockedError(HubError):
     """Another process has the data directory open. The message has its process ID."""
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from metricat_hub.model.errors import HubError
+from metricat_hub.promql.limits import Limits
 from metricat_hub.store.embedded import EmbeddedStore
 from metricat_hub.store.embedded import Settings as StoreSettings
 
@@ -45,6 +46,11 @@ def store_settings(settings: Settings) -> StoreSettings:
     )
 
 
+def query_limits(settings: Settings) -> Limits:
+    """Return the limits of queries."""
+    return Limits(samples=settings.query.samples, series=settings.query.series, seconds=settings.query.timeout / 1000)
+
+
 def require(module: str, extra: str, purpose: str) -> None:
     """Import an optional library.
 
@@ -82,8 +88,20 @@ def _postgresql(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
     )
 
 
+def _prometheus(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
+    del clock
+    from metricat_hub.remote.remote_write_sender import RemoteWriteSender  # noqa: PLC0415 -- for this kind only
+    from metricat_hub.store.prometheus import PrometheusStore  # noqa: PLC0415 -- as above
+
+    remote = settings.remote_store
+    assert remote is not None  # noqa: S101 -- the settings of this kind have it
+    sender = RemoteWriteSender(remote.receiver) if remote.receiver else None
+    return PrometheusStore(remote.server, sender, query_limits(settings))
+
+
 _OPENERS: dict[Kind, Callable[[Settings, Callable[[], int]], ManagedStore]] = {
     "embedded": _embedded,
     "postgresql": _postgresql,
+    "prometheus": _prometheus,
 }
 """The function that opens each kind of store. It imports the libraries of its kind only when it is called."""

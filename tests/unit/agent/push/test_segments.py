@@ -180,7 +180,7 @@ def test_failed_write_of_a_new_segment_leaves_no_file(tmp_path: Path) -> None:
 
 def test_second_process_cannot_use_the_directory(tmp_path: Path) -> None:
     segments = filled(tmp_path, 1)
-    with pytest.raises(SegmentsError, match="no other agent uses"):
+    with pytest.raises(SegmentsError, match="no other program uses"):
         Segments(str(tmp_path), 500)
     segments.close()
     Segments(str(tmp_path), 500).close()

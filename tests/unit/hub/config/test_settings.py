@@ -89,7 +89,7 @@ def test_invalid_settings_name_value_and_remedy(argument: str, message: str) -> 
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("mysql://ada:secret@db/metrics", "mysql is not a store; write embedded: or postgresql://"),
+        ("mysql://ada:secret@db/metrics", "mysql is not a store; write embedded:, postgresql://"),
         ("ada:secret@db", "ada is not a store; write "),
         ("Ada secret", "the value is not a store; write "),
         ("postgresql:ada:secret@db", "the value is not a store; write "),

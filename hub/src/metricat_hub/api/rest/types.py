@@ -110,6 +110,28 @@ class TargetCounts(msgspec.Struct):
     unknown: int
 
 
+class Delivery(msgspec.Struct):
+    """The delivery of samples to a server from a queue on disk."""
+
+    up: Annotated[bool, Meta(description="Whether the last request succeeded.")]
+    down_since: Time | None
+    error: str
+    waiting_samples: int
+    waiting_bytes: int
+    sent_samples: int
+    rejected_samples: int
+    dropped_samples: Annotated[int, Meta(description="Samples that left the full queue, the oldest first.")]
+    last_success: Time | None
+
+
+class Output(msgspec.Struct):
+    """A server to which the hub sends all samples."""
+
+    name: str
+    url: str
+    delivery: Delivery
+
+
 class Status(msgspec.Struct):
     """The state of the hub."""
 
@@ -121,9 +143,11 @@ class Status(msgspec.Struct):
     started: Time
     uptime_seconds: float
     targets: TargetCounts
-    series: int
+    series: Annotated[int | None, Meta(description="Series with samples in the last hour; null if unknown.")]
     retention: dict[str, str]
     collect_interval: str
+    buffer: Annotated[Delivery | None, Meta(description="Samples that wait for the store; null: it has no buffer.")]
+    outputs: list[Output]
 
 
 class MeasureDescription(msgspec.Struct):

@@ -1,0 +1,54 @@
+"""The settings of servers that the hub sends requests to. Pure data."""
+
+from __future__ import annotations
+
+from metricat_agent.config.loader import Option
+
+_ONLY = "only with store.url=prometheus+http(s):"
+
+STORE_SERVER = (
+    Option(
+        "store.write-url",
+        "",
+        f"where to write samples by remote write; empty: the hub only reads; {_ONLY}",
+        "URL",
+        secret=True,
+    ),
+    Option("store.token-file", "", f"file with the bearer token; {_ONLY}", "FILE"),
+    Option("store.username", "", f"user name for basic authentication; {_ONLY}", "NAME"),
+    Option("store.password-file", "", f"file with the password; {_ONLY}", "FILE"),
+    Option("store.tls-ca-file", "", f"certificates of authorities; default: those of the system; {_ONLY}", "FILE"),
+    Option("store.tls-cert-file", "", f"client certificate; {_ONLY}", "FILE"),
+    Option("store.tls-key-file", "", f"key of the client certificate; {_ONLY}", "FILE"),
+    Option("store.tls-server-name", "", f"name to verify in the certificate, if not the host's; {_ONLY}", "NAME"),
+    Option("store.tls-skip-verify", "false", f"accept any certificate; {_ONLY}", switch=True),
+    Option(
+        "store.header",
+        "",
+        f"further header, for example 'X-Scope-OrgID: team-a'; repeat it for several; {_ONLY}",
+        "NAME: VALUE",
+        many=True,
+        secret=True,
+    ),
+    Option("store.timeout", "30s", f"time limit of a request that is not a query; {_ONLY}", "DURATION"),
+)
+BUFFER = (
+    Option(
+        "store.buffer.max-size",
+        "1GB",
+        "limit of samples that wait on disk while a store other than embedded: is down; the oldest are dropped first",
+        "SIZE",
+    ),
+    Option("store.buffer.max-age", "7d", "drop waiting samples that are older", "DURATION"),
+)
+OUTPUTS = (
+    Option(
+        "output.url",
+        "",
+        "also send all samples to remote-write+http(s)://HOST:PORT/PATH or influxdb+http(s)://HOST:PORT/write?db=NAME; "
+        "repeat it for several; the section `outputs` of the file has credentials and more",
+        "URL",
+        many=True,
+        secret=True,
+    ),
+)

@@ -1,0 +1,113 @@
+"""Samples with their labels, and the format of a record with them in a queue. Pure.
+
+A record is complete in itself: it has the labels of its series. So a queue survives a restart, after which series have
+other numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cramjam
+import msgspec
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.samples import Times, Values
+
+_VERSION = 1
+
+
+class DamagedRecordError(ValueError):
+    """A record cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples as parallel columns; ``index`` has the position of each one's series in ``labels``."""
+
+    labels: Sequence[Labels]
+    index: NDArray[np.int32]
+    times: Times
+    values: Values
+
+    def part(self, start: int, stop: int) -> Samples:
+        """Return the samples at some positions."""
+        return Samples(self.labels, self.index[start:stop], self.times[start:stop], self.values[start:stop])
+
+
+class _Record(msgspec.Struct, array_like=True, frozen=True):
+    version: int
+    labels: list[tuple[tuple[str, str], ...]]
+    index: bytes
+    times: bytes
+    values: bytes
+
+
+_DECODER = msgspec.msgpack.Decoder(_Record)
+
+
+def encode(samples: Samples) -> bytes:
+    """Return a record."""
+    return msgspec.msgpack.encode(
+        _Record(
+            _VERSION,
+            list(samples.labels),
+            np.ascontiguousarray(samples.index, "<i4").tobytes(),
+            np.ascontiguousarray(samples.times, "<i8").tobytes(),
+            np.ascontiguousarray(samples.values, "<f8").tobytes(),
+        )
+    )
+
+
+def decode(data: bytes) -> Samples:
+    """Return the samples of a record; raise `DamagedRecordError`."""
+    try:
+        found = _DECODER.decode(data)
+        columns = (
+            np.frombuffer(found.index, "<i4"),
+            np.frombuffer(found.times, "<i8"),
+            np.frombuffer(found.values, "<f8"),
+        )
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise DamagedRecordError(f"a record is damaged: {error}") from None
+    sizes = {len(column) for column in columns}
+    if found.version != _VERSION or len(sizes) > 1 or (len(columns[0]) and columns[0].max() >= len(found.labels)):
+        raise DamagedRecordError(f"a record is damaged, or of another version: {found.version}")
+    return Samples(found.labels, *columns)
+
+
+def compress(data: bytes) -> bytes:
+    """Return a record as the queue stores it."""
+    return bytes(cramjam.snappy.compress_raw(data))
+
+
+def decompress(data: bytes) -> bytes:
+    """Return a record from what the queue stores."""
+    try:
+        return bytes(cramjam.snappy.decompress_raw(data))
+    except cramjam.DecompressionError as error:
+        raise DamagedRecordError(f"a record is damaged: {error}") from None
+
+
+def merged(parts: Sequence[Samples]) -> Samples:
+    """Return the samples of several records as one, each series once."""
+    if len(parts) == 1:
+        return parts[0]
+    numbers: dict[Labels, int] = {}
+    indices = []
+    for part in parts:
+        places = np.array([numbers.setdefault(one, len(numbers)) for one in part.labels], np.int32)
+        indices.append(places[part.index] if len(part.index) else part.index)
+    return Samples(
+        list(numbers),
+        np.concatenate(indices),
+        np.concatenate([part.times for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )

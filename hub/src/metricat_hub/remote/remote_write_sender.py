@@ -1,0 +1,107 @@
+"""Sends samples by Prometheus remote write: in version 2.0, or in 1.0 to receivers without it.
+
+Prometheus rejects a whole request of version 1.0 for one sample that is out of order, and of version 2.0 only the
+sample. A receiver of 1.0 may accept a request of 2.0 and store nothing. The specification defines how a sender
+recognizes that: the response lacks the number of stored samples.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import cramjam
+
+from metricat_hub.remote import records
+from metricat_hub.remote.http_client import Client, RequestError, Response
+from metricat_hub.remote.outcome import Outcome, describe, failed
+from metricat_hub.remote.remote_write import encode_1, encode_2, encode_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.metadata import Metadata
+    from metricat_hub.model.server import Server
+    from metricat_hub.remote.records import Samples
+
+Version: TypeAlias = Literal["1.0", "2.0"]
+_WRITTEN = "x-prometheus-remote-write-samples-written"
+_HEADERS: dict[Version, dict[str, str]] = {
+    "1.0": {"Content-Type": "application/x-protobuf", "X-Prometheus-Remote-Write-Version": "0.1.0"},
+    "2.0": {
+        "Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        "X-Prometheus-Remote-Write-Version": "2.0.0",
+    },
+}
+_MOST_HEADS = 200_000
+_MOST_SPLITS = 128
+"""Requests for one rejected batch of version 1.0, to find the samples that the receiver accepts."""
+
+
+class RemoteWriteSender:
+    """Sends to one receiver. One thread at a time."""
+
+    def __init__(self, server: Server) -> None:
+        """Send to the URL of the server itself."""
+        self.server = server
+        self.version: Version = "2.0"
+        """The version of the next request: 2.0 until the receiver turns out not to know it."""
+        self._client = Client(server)
+        self._heads: dict[Labels, bytes] = {}
+
+    def send(self, parts: Sequence[Samples]) -> Outcome:
+        """Send samples in one request, and return what became of them."""
+        return self._sent(records.merged(parts), [_MOST_SPLITS])
+
+    def send_metadata(self, metadata: Mapping[str, Metadata]) -> None:
+        """Send type, help text and unit of metrics, in version 1.0, which has a message for it. Ignore a failure."""
+        if metadata and self.version == "1.0":
+            try:
+                self._request("1.0", encode_metadata(metadata))
+            except RequestError:
+                return
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _sent(self, samples: Samples, budget: list[int]) -> Outcome:
+        count = len(samples.times)
+        version = self.version
+        if len(self._heads) > _MOST_HEADS:
+            self._heads = {}
+        body = encode_2(samples) if version == "2.0" else encode_1(samples, self._heads)
+        try:
+            response = self._request(version, body)
+        except RequestError as error:
+            return Outcome(text=str(error), is_retried=True)
+        if outcome := failed(response):
+            return outcome
+        is_success = response.status // 100 == 2
+        written = response.headers.get(_WRITTEN, "")
+        text = "" if is_success else describe(response)
+        if version == "2.0":
+            if not written.isdigit():  # a receiver of 1.0, whether it accepts or rejects the request
+                self.version = "1.0"
+                return self._sent(samples, budget)
+            stored = min(int(written), count)
+            return Outcome(stored, count - stored, text=text)
+        budget[0] -= not is_success
+        if is_success or count == 1 or budget[0] <= 0:
+            return Outcome(count if is_success else 0, 0 if is_success else count, text=text)
+        return self._halved(samples, budget)
+
+    def _halved(self, samples: Samples, budget: list[int]) -> Outcome:
+        """Send the halves of samples, of which the receiver rejected some."""
+        middle = len(samples.times) // 2
+        first = self._sent(samples.part(0, middle), budget)
+        if first.is_retried:
+            return first
+        second = self._sent(samples.part(middle, len(samples.times)), budget)
+        if second.is_retried:
+            return second
+        return Outcome(first.stored + second.stored, first.rejected + second.rejected, text=first.text or second.text)
+
+    def _request(self, version: Version, body: bytes) -> Response:
+        compressed = bytes(cramjam.snappy.compress_raw(body))
+        return self._client.request("POST", "", compressed, {**_HEADERS[version], "Content-Encoding": "snappy"})
