@@ -28,7 +28,7 @@ def add_parser(commands: "Subparsers") -> None:
         "-n",
         "--namespace",
         default="default",
-        help="namespace of a target without one (default %(default)s)",
+        help="namespace of the target if the file sets none (default %(default)s)",
     )
     parser.add_argument(
         "--prometheus",

@@ -64,7 +64,7 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator
         yield f"<table><tr><th>parameter<th>type<th>meaning{rows}</table>"
     if body := operation.get("requestBody"):
         yield f"<p>Body: <code>{escape(', '.join(body['content']))}</code></p>"
-    success = next(iter(operation["responses"].values()))  # the first is the successful one
+    success = next(iter(operation["responses"].values()))  # the first response of an operation is the successful one
     for media, content in success.get("content", {}).items():
         name = content["schema"].get("$ref", "").rpartition("/")[2]
         link = f' with schema <a href="#{escape(name)}">{escape(name)}</a>' if name else ""

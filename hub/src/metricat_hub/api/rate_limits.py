@@ -34,7 +34,7 @@ class RateLimits:
     scrapes: Policy
 
     async def count(self, principal: Principal, group: Group) -> Decision | None:
-        """Count a request of a client; return whether it is accepted. None: there is no limit."""
+        """Count a request of a client; return whether it is accepted. None: no limit applies."""
         policy = self._policy(principal, group)
         return await self.counter.take(policy, principal.identity) if policy.most else None
 

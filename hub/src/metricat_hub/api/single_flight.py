@@ -22,7 +22,7 @@ class SingleFlight:
         self._running: dict[str, asyncio.Future[Response | None]] = {}
 
     async def run(self, key: str, evaluate: Callable[[], Awaitable[Response]]) -> Response:
-        """Return what `evaluate` returns, or the response of a running evaluation with this key.
+        """Return the response of `evaluate`, or the response of a running evaluation with this key.
 
         A response other than 200 is that of its own request only: it may depend on the request's headers or deadline.
         If the client of the evaluation disconnects, the next request with this key evaluates.

@@ -35,7 +35,7 @@ BATCH: Final[Schema] = {
         "collector_id": {"type": "string", "minLength": 1, "maxLength": 200},
         "hostname": {"type": "string", "minLength": 1, "maxLength": 200},
         "sequence": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-        "timestamp": {**_TIMESTAMP, "description": "Default: now. As in a metric."},
+        "timestamp": {**_TIMESTAMP, "description": "Default: now. The format is that of a metric's timestamp."},
         "metrics": {"type": "array", "maxItems": 10_000, "items": _METRIC},
     },
     "required": ["collector_id", "hostname", "metrics"],
@@ -49,17 +49,17 @@ _STATUS: Schema = {
 
 
 async def remote_write(request: Request) -> Response:
-    """Be described only."""
+    """Do nothing: the OpenAPI document describes this endpoint."""
     raise NotImplementedError(request.url.path)
 
 
 async def collect_metrics(request: Request) -> Response:
-    """Be described only."""
+    """Do nothing: the OpenAPI document describes this endpoint."""
     raise NotImplementedError(request.url.path)
 
 
 async def otlp_metrics(request: Request) -> Response:
-    """Be described only."""
+    """Do nothing: the OpenAPI document describes this endpoint."""
     raise NotImplementedError(request.url.path)
 
 

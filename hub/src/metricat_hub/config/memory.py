@@ -1,4 +1,4 @@
-"""The default of query.max-samples: what the memory of the machine or of the container allows."""
+"""The default of query.max-samples, computed from the memory of the machine or of the container."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 BYTES_PER_SAMPLE: Final = 100
 """Most memory that a query needs for each sample it reads; measured: 34 for a selection, 100 for `sum_over_time`."""
 SHARE: Final = 4
-"""All queries together may use one part of so many of the memory."""
+"""The divisor of the memory: all queries together may use the quotient."""
 _LEAST, _MOST = 1_000_000, 50_000_000
 _UNKNOWN = 4 << 30
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 Rolled: TypeAlias = "tuple[Values, Mask]"
 EXTRAPOLATED: Final = frozenset({"delta", "increase", "rate"})
-"""The functions that `extrapolated` returns. `ROLLUPS` has the others."""
+"""The functions that `extrapolated` computes. `ROLLUPS` has the others."""
 _AT_ONCE = 1 << 16
-"""Values of the blocks whose changes are extrapolated at once."""
+"""The most values of the blocks whose changes are extrapolated together."""
 Rollup: TypeAlias = Callable[["Block", "Sequence[Values]"], Rolled]
 """A function of a block and of the scalar arguments, which have one value for each window."""
 

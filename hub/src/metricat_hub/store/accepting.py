@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Target(Protocol):
-    """What `accept` needs of a store."""
+    """The methods of a store that `accept` calls."""
 
     settings: Settings
     times: SeriesTimes

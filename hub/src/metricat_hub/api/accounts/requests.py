@@ -1,4 +1,4 @@
-"""What the endpoints of accounts have in common: JSON bodies, times, and the parts behind them."""
+"""The common part of the endpoints of accounts: JSON bodies, times, and access to the accounts."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def respond(content: object, status: int = 200) -> Response:
 
 
 def user_view(user: User) -> UserView:
-    """Return what a response has about a user."""
+    """Return a user in the form of a response."""
     return UserView(
         name=user.name,
         role=user.role,
@@ -87,7 +87,7 @@ def user_view(user: User) -> UserView:
 
 
 def key_view(key: ApiKey, accounts: Accounts) -> KeyView:
-    """Return what a response has about a key."""
+    """Return a key in the form of a response."""
     owner = accounts.directory.users.get(key.owner)
     return KeyView(
         id=key.id,

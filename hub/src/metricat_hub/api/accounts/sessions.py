@@ -176,7 +176,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/sessions",
         delete_session,
-        "Log out: end the session at once",
+        "Log out: end the session immediately",
         _TAG,
         scope="any",
         methods=("DELETE",),

@@ -71,7 +71,7 @@ async def delete_user(request: Request) -> Response:
 
 
 def _version(request: Request) -> int | None:
-    """Return the version that the client read; None: it does not matter."""
+    """Return the version that the client read; None: any version."""
     text = request.headers.get("if-match", "*").strip()
     if text == "*":
         return None

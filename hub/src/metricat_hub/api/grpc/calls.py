@@ -1,4 +1,4 @@
-"""What surrounds each call: credentials, certificates, rate limits, errors."""
+"""Middleware of all calls: credentials, certificates, rate limits, errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class InternalError(HubError):
 
 
 class Calls:
-    """Who calls, and whether the call is allowed."""
+    """Authentication and authorization of calls."""
 
     def __init__(self, own: Services, web_config: Authenticator | None) -> None:
         self.own = own

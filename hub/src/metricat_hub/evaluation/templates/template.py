@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _VARIABLES = ("$labels", "$externalLabels", "$externalURL", "$value")
 _MOST_CHARACTERS = 1_000_000
 _MOST_STEPS = 100_000
-_NOTHING = object()
+_ABSENT = object()
 
 
 class Template:
@@ -152,10 +152,10 @@ class _Execution:
                     value = self._call(stage, dot, names, value)
                 return value
 
-    def _call(self, call: Operand, dot: object, names: ChainMap[str, object], piped: object = _NOTHING) -> object:
+    def _call(self, call: Operand, dot: object, names: ChainMap[str, object], piped: object = _ABSENT) -> object:
         assert isinstance(call, Call)  # noqa: S101 -- the parser guarantees it
         self._count()
-        last = () if piped is _NOTHING else (piped,)
+        last = () if piped is _ABSENT else (piped,)
         if call.function in LAZY:
             return self._lazy(call, dot, names, last)
         arguments = [*(self._value(one, dot, names) for one in call.arguments), *last]
@@ -170,14 +170,14 @@ class _Execution:
 
     def _lazy(self, call: Call, dot: object, names: ChainMap[str, object], last: tuple[object, ...]) -> object:
         """Return the first argument that decides `and` or `or`, otherwise the last one."""
-        value: object = _NOTHING
+        value: object = _ABSENT
         for one in call.arguments:
             value = self._value(one, dot, names)
             if truth(value) == (call.function == "or"):
                 return value
         if last:
             return last[0]
-        if value is _NOTHING:
+        if value is _ABSENT:
             raise TemplateError(f"{call.function}: wrong number of arguments: 0")
         return value
 

@@ -40,7 +40,7 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-"""Parameters of libpq that a URL without them gets, so that a dead network is noticed within half a minute."""
+"""Parameters of libpq that a URL without them gets, so that a dead network is detected within half a minute."""
 _SESSION = (
     "SET timezone = 'UTC'; SET jit = off; SET statement_timeout = {timeout}; SET lock_timeout = {lock}; "
     "SET search_path = metricat, public; SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; "
@@ -212,7 +212,7 @@ class Connections:
         return connection
 
     def _failed(self, error: psycopg.Error, connection: psycopg.Connection) -> ConnectionLostError | None:
-        """Close a connection that is lost, and count the database as down. Another attempt is allowed at once."""
+        """Close a connection that is lost, and count the database as down. Another attempt is allowed immediately."""
         if not is_lost(error, connection):
             return None
         connection.close()

@@ -1,4 +1,4 @@
-"""Errors of PostgreSQL as errors for users: which ones pass, and what to do about the others."""
+"""Errors of PostgreSQL as errors for users: temporary errors, and the remedies of lasting ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LASTING = (
     *("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied", "permission denied"),
     "connection is bad: invalid",
 )
-"""Words of an error that does not pass. libpq has no code for errors of connections."""
+"""Words in messages of lasting errors. libpq has no code for errors of connections."""
 _REMEDIES: tuple[tuple[type[Error], str], ...] = (
     (errors.DiskFull, "Free space on the database's disk."),
     (errors.OutOfMemory, "Give the database more memory, or lower its work_mem."),
@@ -34,11 +34,11 @@ class StoreConfigurationError(HubError):
 
 
 class ConnectionLostError(StoreUnavailableError):
-    """The connection is lost. A new one may work at once, and every operation may be repeated."""
+    """The connection is lost. A new connection may work immediately, and every operation may be repeated."""
 
 
 def is_lost(error: Error, connection: Connection[object]) -> bool:
-    """Return whether the connection is lost, so that another one may work at once."""
+    """Return whether the connection is lost, so that a new connection may work immediately."""
     return connection.closed or isinstance(error, errors.AdminShutdown | errors.CrashShutdown)
 
 

@@ -1,4 +1,4 @@
-"""How samples lie in the tables: the interface of the two layouts."""
+"""The storage of samples in tables: the interface of the two layouts."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Layout(Protocol):
         ...
 
     def progress(self, now: int) -> Progress:
-        """Return which tier has which times."""
+        """Return the times that each tier has."""
         ...
 
     def maintain(self, now: int) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from metricat_hub.store.postgresql.state import State
 
 _AT_ONCE = 1000
-"""The number of series that one statement adds, or that leave the index at once."""
+"""The most series that one statement adds, or that leave the index in one step."""
 _NEVER = int(np.iinfo(np.int64).max)
 _ADD = """
 INSERT INTO metricat.series (name, labels, encoded, digest)
