@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
-from metricat_hub.model.errors import InvalidQueryError, LimitError, UnsupportedQueryError
-from metricat_hub.model.labels import NAME
-from metricat_hub.model.ports import Matcher
-from metricat_hub.promql import matchers, tokens
+from metricat_hub.model.errors import LimitError, UnsupportedQueryError
+from metricat_hub.promql import matchers
 from metricat_hub.promql.nodes import (
     COMPARISONS,
     SET_OPERATORS,
     Aggregate,
-    At,
     Binary,
     Call,
     Kind,
@@ -23,39 +19,23 @@ from metricat_hub.promql.nodes import (
     Node,
     Number,
     Paren,
-    RangeSelector,
     Selector,
-    Subquery,
     Text,
     kind,
     unwrapped,
 )
+from metricat_hub.promql.selector_parser import SelectorParser
 from metricat_hub.promql.signatures import AGGREGATIONS, FUNCTIONS
+from metricat_hub.promql.token_cursor import PRECEDENCE, TYPES, UNARY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from metricat_hub.model.ports import Operator
+    from metricat_hub.promql import tokens
 
 MAXIMUM_LENGTH: Final = 65_536
-MAXIMUM_DEPTH: Final = 150
-PRECEDENCE: Final = {
-    "or": 1,
-    "and": 2,
-    "unless": 2,
-    **dict.fromkeys(COMPARISONS, 3),
-    "+": 4,
-    "-": 4,
-    "*": 5,
-    "/": 5,
-    "%": 5,
-    "atan2": 5,
-    "^": 6,
-}
-UNARY: Final = 5
 _WORDS: Final = frozenset({"and", "or", "unless", "atan2"})
 _RESERVED: Final = frozenset({"on", "ignoring", "group_left", "group_right", "bool", "atan2"})
-_TYPES: Final = {"scalar": "a scalar", "vector": "an instant vector", "matrix": "a range vector", "string": "a string"}
 
 
 def parse(query: str, *, step: int = 0, span: int = 0) -> Node:
@@ -86,59 +66,8 @@ def _parsed(query: str, context: tuple[int, int] | None) -> tuple[Node, bool]:
     return parser.whole(), parser.in_context
 
 
-class _Parser:
-    """Recursive descent with operator precedence. Recursion is bounded by `MAXIMUM_DEPTH`."""
-
-    def __init__(self, query: str, context: tuple[int, int] | None) -> None:
-        self.query = query
-        self.tokens = tokens.tokenize(query)
-        self.index = 0
-        self.depth = 0
-        self.context = context
-        self.in_context = False
-
-    # Tokens
-
-    @property
-    def token(self) -> tokens.Token:
-        return self.tokens[self.index]
-
-    def next(self) -> tokens.Token:
-        token = self.token
-        self.index = min(self.index + 1, len(self.tokens) - 1)
-        return token
-
-    def at(self, *symbols: str) -> bool:
-        return self.token.kind == "symbol" and self.token.text in symbols
-
-    def word(self, *words: str) -> bool:
-        return self.token.kind == "name" and self.token.text.lower() in words
-
-    def opens(self) -> bool:
-        """Return whether an opening parenthesis follows the current token."""
-        following = self.tokens[min(self.index + 1, len(self.tokens) - 1)]
-        return following.kind == "symbol" and following.text == "("
-
-    def expect(self, symbol: str, where: str) -> tokens.Token:
-        if not self.at(symbol):
-            raise self.unexpected(f"`{symbol}` {where}")
-        return self.next()
-
-    def unexpected(self, wanted: str) -> InvalidQueryError:
-        found = f"`{self.token.text}`" if self.token.text else "the end of the query"
-        return self.error(self.token.position, f"expected {wanted}, found {found}.")
-
-    def error(self, position: int, message: str) -> InvalidQueryError:
-        return tokens.invalid(self.query, position, message)
-
-    def deeper(self, levels: int = 1) -> None:
-        self.depth += levels
-        if self.depth > MAXIMUM_DEPTH:
-            raise LimitError(
-                f"the query is nested deeper than the limit of {MAXIMUM_DEPTH} levels. Split it into several queries."
-            )
-
-    # Expressions
+class _Parser(SelectorParser):
+    """Recursive descent with operator precedence."""
 
     def whole(self) -> Node:
         if self.token.kind == "end":
@@ -181,7 +110,7 @@ class _Parser:
         if not isinstance(operand, Number) and kind(operand) not in {"scalar", "vector"}:
             raise self.error(
                 token.position,
-                f"`{token.text}` needs a scalar or an instant vector, not {_TYPES[kind(operand)]}.",
+                f"`{token.text}` needs a scalar or an instant vector, not {TYPES[kind(operand)]}.",
             )
         return self.signed(token, operand)
 
@@ -192,17 +121,12 @@ class _Parser:
 
     def primary(self) -> Node:
         token = self.token
-        match token.kind:
-            case "number":
-                return Number(tokens.number(self.next().text), token.position)
-            case "duration":
-                return Number(self.duration_token() / 1000, token.position)
-            case "string":
-                return Text(self.string(), token.position)
-            case "name":
-                return self.named()
-            case _:
-                pass
+        if token.kind == "name":
+            return self.named()
+        if token.kind == "string":
+            return Text(self.string(), token.position)
+        if (number := self.number()) is not None:
+            return number
         if self.at("("):
             self.next()
             inner = self.expression(0)
@@ -215,9 +139,8 @@ class _Parser:
     def named(self) -> Node:
         token = self.token
         lower = token.text.lower()
-        if lower in {"inf", "nan"}:
-            self.next()
-            return Number(float(lower), token.position)
+        if (number := self.number()) is not None:
+            return number
         if lower in AGGREGATIONS and self.aggregates():
             return self.aggregate()
         if self.opens():
@@ -312,7 +235,7 @@ class _Parser:
             if kind(argument) != type_:
                 raise self.error(
                     argument.position,
-                    f"`{name}` needs {_TYPES[type_]} here, not {_TYPES[kind(argument)]}."
+                    f"`{name}` needs {TYPES[type_]} here, not {TYPES[kind(argument)]}."
                     + (" Add a range, for example `[5m]`." if type_ == "matrix" else ""),
                 )
 
@@ -373,7 +296,7 @@ class _Parser:
         for operand, type_ in ((left, kinds[0]), (right, kinds[1])):
             if type_ not in {"scalar", "vector"}:
                 raise self.error(
-                    operand.position, f"`{operator}` needs scalars or instant vectors, not {_TYPES[type_]}."
+                    operand.position, f"`{operator}` needs scalars or instant vectors, not {TYPES[type_]}."
                 )
         if kinds == ("scalar", "scalar") and operator in COMPARISONS and not return_bool:
             raise self.error(position, f"a comparison of two scalars needs `bool`: write `{operator} bool`.")
@@ -385,264 +308,6 @@ class _Parser:
             if matching.fill_left is not None or matching.fill_right is not None:
                 raise self.error(position, "`fill` needs instant vectors on both sides.")
         return Binary(operator, left, right, matching, return_bool, left.position)
-
-    # Selectors and their modifiers
-
-    def selector(self, name: str, position: int = -1, *, may_match_all: bool = False) -> Selector:
-        found: list[Matcher] = []
-        position = self.token.position if position < 0 else position
-        if self.at("{"):
-            found = self.braces()
-        if name:
-            if other := next((m.value for m in found if m.name == NAME), None):
-                raise self.error(position, f"the metric name is set twice: {name!r} and {other!r}. Remove one.")
-            found.append(Matcher(NAME, "=", name))
-        if not may_match_all and all(matchers.matches_empty(matcher) for matcher in found):
-            raise self.error(
-                position,
-                "the selector matches every series."
-                " Add a metric name, or a matcher that an empty value does not match.",
-            )
-        return Selector(tuple(found), position=position)
-
-    def braces(self) -> list[Matcher]:
-        self.next()
-        found: list[Matcher] = []
-        while not self.at("}"):
-            token = self.token
-            if token.kind not in {"name", "string"} or (token.kind == "name" and ":" in token.text):
-                raise self.unexpected("a label name")
-            name = self.string() if token.kind == "string" else self.next().text
-            if token.kind == "string" and self.at(",", "}"):
-                found.append(Matcher(NAME, "=", name))
-            else:
-                found.append(self.matcher(name))
-            if self.word("or"):
-                raise self.error(self.token.position, "`or` between matchers is not PromQL. Use the operator `or`.")
-            if not self.at("}"):
-                self.expect(",", "or `}` after a matcher")
-        self.next()
-        return found
-
-    def matcher(self, name: str) -> Matcher:
-        if not self.at("=", "!=", "=~", "!~"):
-            raise self.unexpected(f"`=`, `!=`, `=~` or `!~` after label {name!r}")
-        operator: Operator = self.next().text  # type: ignore[assignment] # one of the four
-        token = self.token
-        if token.kind != "string":
-            raise self.unexpected("a value in quotes")
-        matcher = Matcher(name, operator, self.string())
-        try:
-            matchers.matches_empty(matcher)
-        except InvalidQueryError as error:
-            raise self.error(token.position, str(error)) from error
-        return matcher
-
-    def string(self) -> str:
-        token = self.next()
-        if (value := tokens.unquoted(token.text)) is None:
-            raise self.error(token.position, f"invalid escape sequence in the string {token.text}.")
-        return value
-
-    def postfix(self, node: Node) -> Node:
-        while True:
-            if self.at("["):
-                node = self.bracket(node)
-            elif self.word("offset"):
-                node = self.offset(node)
-            elif self.at("@"):
-                node = self.at_modifier(node)
-            elif self.word("anchored", "smoothed"):
-                node = self.extended(node)
-            else:
-                return node
-
-    def bracket(self, node: Node) -> Node:
-        token = self.next()
-        length = self.positive_duration()
-        if self.at(":"):
-            self.next()
-            step = 0 if self.at("]") else self.positive_duration()
-            self.expect("]", "after the subquery")
-            if kind(node) != "vector":
-                raise self.error(node.position, f"a subquery needs an instant vector, not {_TYPES[kind(node)]}.")
-            return Subquery(node, length, step, position=node.position)
-        self.expect("]", "or `:` after the range")
-        if not isinstance(node, Selector):
-            raise self.error(
-                token.position, "a range needs a selector. For a subquery write a colon, for example `[5m:]`."
-            )
-        if node.offset or node.at is not None or node.modifier:
-            raise self.error(token.position, "write the range directly after the selector, before its modifiers.")
-        return RangeSelector(node, length, node.position)
-
-    def extended(self, node: Node) -> Node:
-        token = self.next()
-        modifier: Literal["anchored", "smoothed"] = "anchored" if token.text.lower() == "anchored" else "smoothed"
-
-        def change(selector: Selector) -> Selector:
-            if selector.modifier:
-                raise self.error(token.position, "a selector can have one of `anchored` and `smoothed`, once.")
-            return Selector(selector.matchers, selector.offset, selector.at, modifier, selector.position)
-
-        if isinstance(node, RangeSelector):
-            return RangeSelector(change(node.selector), node.range, node.position)
-        if isinstance(node, Selector) and modifier == "smoothed":
-            return change(node)
-        raise self.error(token.position, f"`{modifier}` needs a range selector.")
-
-    def offset(self, node: Node) -> Node:
-        token = self.next()
-        value = self.signed_duration()
-
-        def change(offset: int, at: At) -> tuple[int, At]:
-            if offset:
-                raise self.error(token.position, "`offset` is set twice. Remove one.")
-            return value, at
-
-        return self.modified(node, token, change)
-
-    def at_modifier(self, node: Node) -> Node:
-        token = self.next()
-        value: At
-        if self.word("start", "end") and self.opens():
-            value = "start" if self.next().text.lower() == "start" else "end"
-            self.next()
-            self.expect(")", "after `(`")
-        else:
-            sign = -1 if self.at("-") else 1
-            if self.at("-", "+"):
-                self.next()
-            number = self.primary() if self.token.kind in {"number", "duration"} or self.word("inf", "nan") else None
-            if not isinstance(number, Number):
-                raise self.unexpected("a timestamp in seconds, `start()` or `end()` after `@`")
-            if not math.isfinite(number.value) or abs(number.value) > tokens.MAXIMUM_DURATION:
-                raise self.error(token.position, "the timestamp after `@` is out of range.")
-            value = _rounded(sign * number.value * 1000)
-
-        def change(offset: int, at: At) -> tuple[int, At]:
-            if at is not None:
-                raise self.error(token.position, "`@` is set twice. Remove one.")
-            return offset, value
-
-        return self.modified(node, token, change)
-
-    def modified(self, node: Node, token: tokens.Token, change: Callable[[int, At], tuple[int, At]]) -> Node:
-        match node:
-            case Selector():
-                return Selector(node.matchers, *change(node.offset, node.at), node.modifier, node.position)
-            case RangeSelector(selector=inner):
-                selector = Selector(inner.matchers, *change(inner.offset, inner.at), inner.modifier, inner.position)
-                return RangeSelector(selector, node.range, node.position)
-            case Subquery():
-                return Subquery(node.expression, node.range, node.step, *change(node.offset, node.at), node.position)
-            case _:
-                raise self.error(token.position, f"`{token.text}` needs a selector or a subquery directly before it.")
-
-    # Durations, which may be expressions
-
-    def duration_token(self) -> int:
-        token = self.next()
-        value = tokens.milliseconds(token.text)
-        if value is None:
-            raise self.error(
-                token.position, f"invalid duration {token.text!r}. Write units from y to ms, each once, such as 1h30m."
-            )
-        if value > tokens.MAXIMUM_DURATION:
-            raise self.error(token.position, f"the duration {token.text} is out of range.")
-        return value
-
-    def positive_duration(self) -> int:
-        position = self.token.position
-        value = self.in_range(self.duration(0), position)
-        if value <= 0:
-            if self.in_context and self.context is None:
-                return 1
-            raise self.error(position, "the duration must be greater than 0.")
-        return value
-
-    def signed_duration(self) -> int:
-        """Return the operand of `offset`. An operator behind it belongs to the expression outside."""
-        position = self.token.position
-        sign = -1 if self.at("-") else 1
-        if self.at("-", "+"):
-            self.next()
-        return self.in_range(sign * self.duration_operand(), position)
-
-    def in_range(self, seconds: float, position: int) -> int:
-        if not math.isfinite(seconds) or abs(seconds) * 1000 > tokens.MAXIMUM_DURATION:
-            raise self.error(position, "the duration is out of range.")
-        return _rounded(seconds * 1000)
-
-    def duration(self, least: int) -> float:
-        self.deeper()
-        value = self.duration_operand()
-        while self.token.kind == "symbol" and self.token.text in "+-*/%^" and PRECEDENCE[self.token.text] >= least:
-            token = self.next()
-            precedence = PRECEDENCE[token.text]
-            right = self.duration(precedence if token.text == "^" else precedence + 1)
-            value = self.combined(token, value, right)
-        self.depth -= 1
-        return value
-
-    def combined(self, token: tokens.Token, left: float, right: float) -> float:  # noqa: PLR0911 # one for each operator
-        match token.text:
-            case "+":
-                return left + right
-            case "-":
-                return left - right
-            case "*":
-                return left * right
-            case "^":
-                try:
-                    value = left**right
-                except (OverflowError, ZeroDivisionError):
-                    return math.inf
-                return value if isinstance(value, float) else math.nan
-            case _:
-                if right == 0:
-                    if self.in_context and self.context is None:
-                        return 1
-                    raise self.error(token.position, "division by zero in a duration.")
-                return left / right if token.text == "/" else math.fmod(left, right)
-
-    def duration_operand(self) -> float:
-        if self.at("-", "+"):
-            sign = -1 if self.next().text == "-" else 1
-            return sign * self.duration(UNARY + 1)
-        if self.token.kind == "number":
-            return tokens.number(self.next().text)
-        if self.token.kind == "duration":
-            return self.duration_token() / 1000
-        if self.at("("):
-            self.next()
-            value = self.duration(0)
-            self.expect(")", "after the duration")
-            return value
-        return self.duration_call()
-
-    def duration_call(self) -> float:
-        """Return the value of `step()`, `range()`, `min_of()` or `max_of()` in a duration."""
-        if self.word("step", "range") and self.opens():
-            name = self.next().text.lower()
-            self.next()
-            self.expect(")", f"after `{name}(`")
-            self.in_context = True
-            step, span = self.context or (1000, 1000)
-            return (step if name == "step" else span) / 1000
-        if self.word("min_of", "max_of") and self.opens():
-            name = self.next().text.lower()
-            self.next()
-            first = self.duration(0)
-            self.expect(",", f"between the arguments of `{name}`")
-            second = self.duration(0)
-            self.expect(")", f"after the arguments of `{name}`")
-            return (min if name == "min_of" else max)(first, second)
-        raise self.unexpected("a duration, for example `5m`")
-
-
-def _rounded(value: float) -> int:
-    return math.floor(value + 0.5) if value >= 0 else -math.floor(-value + 0.5)
 
 
 def _arguments(count: int) -> str:

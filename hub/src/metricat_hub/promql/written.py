@@ -14,6 +14,7 @@ from metricat_hub.model.labels import NAME
 from metricat_hub.model.ports import Matcher
 from metricat_hub.promql import parser, tokens
 from metricat_hub.promql.nodes import Aggregate, Negation, Node, Number, Selector
+from metricat_hub.promql.token_cursor import PRECEDENCE, UNARY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,15 +144,15 @@ class _Parser(parser._Parser):  # noqa: SLF001 # the same grammar
 
     def form(self, least: int) -> Duration:
         left = self.operand_form()
-        while self.at(*"+-*/%^") and parser.PRECEDENCE[self.token.text] >= least:
+        while self.at(*"+-*/%^") and PRECEDENCE[self.token.text] >= least:
             operator = self.next().text
-            precedence = parser.PRECEDENCE[operator]
+            precedence = PRECEDENCE[operator]
             left = Operation(operator, left, self.form(precedence if operator == "^" else precedence + 1))
         return left
 
     def operand_form(self) -> Duration:
         if self.at("-", "+"):
-            return _signed(self.next().text, self.form(parser.UNARY + 1))
+            return _signed(self.next().text, self.form(UNARY + 1))
         token = self.next()
         if token.kind == "number":
             return Literal(tokens.number(token.text), is_duration=False)

@@ -1,0 +1,122 @@
+"""The parser of durations, which may be expressions: `[5m * 2]`, `offset (step() + 1m)`."""
+
+from __future__ import annotations
+
+import math
+
+from metricat_hub.promql import tokens
+from metricat_hub.promql.token_cursor import PRECEDENCE, UNARY, TokenCursor
+
+
+class DurationParser(TokenCursor):
+    """Reads durations in milliseconds, or in seconds within an expression."""
+
+    def duration_token(self) -> int:
+        """Return the milliseconds of a duration."""
+        token = self.next()
+        value = tokens.milliseconds(token.text)
+        if value is None:
+            raise self.error(
+                token.position, f"invalid duration {token.text!r}. Write units from y to ms, each once, such as 1h30m."
+            )
+        if value > tokens.MAXIMUM_DURATION:
+            raise self.error(token.position, f"the duration {token.text} is out of range.")
+        return value
+
+    def positive_duration(self) -> int:
+        """Return the duration of a range or of the step of a subquery."""
+        position = self.token.position
+        value = self.in_range(self.duration(0), position)
+        if value <= 0:
+            if self.in_context and self.context is None:
+                return 1
+            raise self.error(position, "the duration must be greater than 0.")
+        return value
+
+    def signed_duration(self) -> int:
+        """Return the operand of `offset`. An operator behind it belongs to the expression outside."""
+        position = self.token.position
+        sign = -1 if self.at("-") else 1
+        if self.at("-", "+"):
+            self.next()
+        return self.in_range(sign * self.duration_operand(), position)
+
+    def in_range(self, seconds: float, position: int) -> int:
+        """Return seconds as milliseconds; raise an error if they are out of range."""
+        if not math.isfinite(seconds) or abs(seconds) * 1000 > tokens.MAXIMUM_DURATION:
+            raise self.error(position, "the duration is out of range.")
+        return rounded(seconds * 1000)
+
+    def duration(self, least: int) -> float:
+        """Return a duration expression in seconds, as far as its operators bind at least as tightly as `least`."""
+        self.deeper()
+        value = self.duration_operand()
+        while self.token.kind == "symbol" and self.token.text in "+-*/%^" and PRECEDENCE[self.token.text] >= least:
+            token = self.next()
+            precedence = PRECEDENCE[token.text]
+            right = self.duration(precedence if token.text == "^" else precedence + 1)
+            value = self.combined(token, value, right)
+        self.depth -= 1
+        return value
+
+    def combined(self, token: tokens.Token, left: float, right: float) -> float:  # noqa: PLR0911 # one for each operator
+        """Return the result of an operator in a duration."""
+        match token.text:
+            case "+":
+                return left + right
+            case "-":
+                return left - right
+            case "*":
+                return left * right
+            case "^":
+                try:
+                    value = left**right
+                except (OverflowError, ZeroDivisionError):
+                    return math.inf
+                return value if isinstance(value, float) else math.nan
+            case _:
+                if right == 0:
+                    if self.in_context and self.context is None:
+                        return 1
+                    raise self.error(token.position, "division by zero in a duration.")
+                return left / right if token.text == "/" else math.fmod(left, right)
+
+    def duration_operand(self) -> float:
+        """Return an operand of a duration expression in seconds."""
+        if self.at("-", "+"):
+            sign = -1 if self.next().text == "-" else 1
+            return sign * self.duration(UNARY + 1)
+        if self.token.kind == "number":
+            return tokens.number(self.next().text)
+        if self.token.kind == "duration":
+            return self.duration_token() / 1000
+        if self.at("("):
+            self.next()
+            value = self.duration(0)
+            self.expect(")", "after the duration")
+            return value
+        return self.duration_call()
+
+    def duration_call(self) -> float:
+        """Return the value of `step()`, `range()`, `min_of()` or `max_of()` in a duration."""
+        if self.word("step", "range") and self.opens():
+            name = self.next().text.lower()
+            self.next()
+            self.expect(")", f"after `{name}(`")
+            self.in_context = True
+            step, span = self.context or (1000, 1000)
+            return (step if name == "step" else span) / 1000
+        if self.word("min_of", "max_of") and self.opens():
+            name = self.next().text.lower()
+            self.next()
+            first = self.duration(0)
+            self.expect(",", f"between the arguments of `{name}`")
+            second = self.duration(0)
+            self.expect(")", f"after the arguments of `{name}`")
+            return (min if name == "min_of" else max)(first, second)
+        raise self.unexpected("a duration, for example `5m`")
+
+
+def rounded(value: float) -> int:
+    """Return the nearest integer; halves are rounded away from zero, as Go does it."""
+    return math.floor(value + 0.5) if value >= 0 else -math.floor(-value + 0.5)
