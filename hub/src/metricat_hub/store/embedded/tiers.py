@@ -39,6 +39,8 @@ _FEW = 200_000
 """A selection with fewer points than this has no need of a coarser tier."""
 _SHORT = 6 * HOUR
 _USUAL_INTERVAL = 10_000
+_AVERAGE_BITS = 24
+"""The precision of a float32."""
 
 
 def kind_of(name: str, metadata: Mapping[str, Metadata]) -> Kind:
@@ -189,9 +191,9 @@ def choose(hints: Hints, span: int, series: int) -> Layout:
 
 @np.errstate(all="ignore")
 def rounded(values: Values) -> Values:
-    """Return averages with 28 significant bits: exact to 4e-9, and half as long when compressed."""
+    """Return averages with 24 significant bits: exact to 6e-8, and less than half as long when compressed."""
     mantissa, exponent = np.frexp(values)
-    shorter: Values = np.ldexp(np.rint(np.ldexp(mantissa, 28)), exponent - 28)
+    shorter: Values = np.ldexp(np.rint(np.ldexp(mantissa, _AVERAGE_BITS)), exponent - _AVERAGE_BITS)
     return shorter
 
 

@@ -94,7 +94,7 @@ def test_gauge_has_the_aggregates_of_each_interval(
         buckets.setdefault(-(-time // resolution) * resolution, []).append(value)
     found = points(selection.series[0])
     assert [time for time, _ in found] == list(buckets)
-    assert [value for _, value in found] == pytest.approx([aggregate(values) for values in buckets.values()], rel=1e-8)
+    assert [value for _, value in found] == pytest.approx([aggregate(values) for values in buckets.values()], rel=1e-7)
 
 
 def true_increase(rows: list[tuple[int, float]], start: int, end: int) -> float:
