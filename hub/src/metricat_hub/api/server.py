@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -14,7 +15,6 @@ from metricat_hub.api.live import transport
 from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:
-    import asyncio
     import ssl
     from collections.abc import Callable, Iterator
 
@@ -65,6 +65,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._listener = listener
         self._ready = ready
+        self._stopping = asyncio.Event()
 
     async def run_until_stopped(self) -> None:
         """Serve until `stop` is called."""
@@ -75,9 +76,16 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._ready()
 
+    async def main_loop(self) -> None:
+        """Update the header `Date` each second until `stop` is called. uvicorn's own loop wakes ten times a second."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 1)
+
     def stop(self) -> None:
         """Finish the running requests, and end."""
         self.should_exit = True
+        self._stopping.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
