@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from itertools import chain, compress, repeat
-from operator import not_
+from operator import getitem, not_
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
@@ -84,6 +84,10 @@ class _Layout(NamedTuple):
     is_other: bytes
     heads: list[bytes]
     """The text before the last space of each sample."""
+    lengths: list[int]
+    """The length of each head: the position of the space."""
+    tails: list[slice]
+    """Where the values are."""
     others: list[bytes]
     """Comments and blank lines."""
     kept: NDArray[np.int64] | None
@@ -242,10 +246,15 @@ class SeriesCache:
             or list(compress(lines, layout.is_other)) != layout.others
         ):
             return None
-        heads, tails = _split(compress(lines, layout.is_sample))
-        if heads != layout.heads:
+        samples = list(compress(lines, layout.is_sample))
+        if not all(map(bytes.startswith, samples, layout.heads)):
             return None
-        values = _values(tails)
+        try:
+            if bytes(map(getitem, samples, layout.lengths)) != b" " * len(samples):
+                return None
+        except IndexError:  # a line ends with its series
+            return None
+        values = _values([line[tail] for line, tail in zip(samples, layout.tails, strict=True)])
         if values is None:
             return None
         if layout.kept is not None:
@@ -279,7 +288,11 @@ class SeriesCache:
         layout = None
         if all(found.texts[at] is heads[at] for at in unknown):
             heads = list(map(_shared_texts.get, heads, heads))
-            layout = _Layout(openmetrics, is_sample, is_other, heads, self._others, None, _NO_SLOTS, 0, 0)
+            lengths = list(map(len, heads))
+            tails_at = list(map(_tail, lengths))
+            layout = _Layout(
+                openmetrics, is_sample, is_other, heads, lengths, tails_at, self._others, None, _NO_SLOTS, 0, 0
+            )
         return self._finished(columns, now, layout)
 
     def _metas(self, others: list[bytes], lines: list[bytes], *, openmetrics: bool) -> list[Meta] | None:
@@ -519,6 +532,12 @@ def _values(tokens: Sequence[bytes]) -> Values | None:
         except PageError:
             return None
     return values
+
+
+@lru_cache(maxsize=4096)
+def _tail(length: int) -> slice:
+    """Return where the value is after a text and a space: one object for all lines with this length."""
+    return slice(length + 1, None)
 
 
 def _split(lines: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
