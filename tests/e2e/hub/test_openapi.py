@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,15 @@ from support import hub_process
 pytestmark = pytest.mark.slow
 
 VERSION = "4.32.5"
+HOOKS = """
+import schemathesis
+
+
+@schemathesis.serializer("application/x-protobuf")
+def protobuf(ctx, value):
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+"""
+"""Schemathesis sends any bytes as protobuf."""
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -32,5 +42,9 @@ def test_responses_conform_to_the_document(schemathesis: str, tmp_path: Path) ->
             *(schemathesis, "run", f"{hub.url}/openapi.json", "--header", f"Authorization: Bearer {hub.key}"),
             *("--max-examples=10", f"--checks={CHECKS}", "--phases=examples,coverage,fuzzing"),
         )
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, cwd=tmp_path)
+        (tmp_path / "hooks.py").write_text(HOOKS)
+        environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks"}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=900, cwd=tmp_path, env=environment
+        )
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
