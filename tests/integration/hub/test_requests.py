@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import cramjam
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from support import hub_process, redis_server
 from support.hub_process import HubProcess, send
@@ -154,6 +156,24 @@ def test_access_log_has_who_what_from_where_and_outcome(tmp_path: Path) -> None:
     assert (write["status"], write["bytes_in"]) == (400, 5)
     text = path.read_text()
     assert not any(secret in text for secret in ("hidden-word", "sshd", hub.key.split("_", 2)[2]))
+
+
+def test_access_log_has_websockets(tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    with hub_process.running(tmp_path / "data", f"--log.access-file={path}") as hub:
+        url = hub.url.replace("http", "ws") + "/api/v1/live"
+        with connect(url, additional_headers=[*hub.authorization.items(), ("X-Request-ID", "page-1")]):
+            pass
+        with pytest.raises(InvalidStatus):
+            connect(url)
+        eventually(lambda: len(log_entries(path)) == 2)
+        identifier = hub.key.split("_")[1]
+    found = sorted(log_entries(path), key=lambda one: one["status"])
+    assert [(one["method"], one["path"], one["status"], one["who"]) for one in found] == [
+        ("WEBSOCKET", "/api/v1/live", 101, identifier),
+        ("WEBSOCKET", "/api/v1/live", 401, ""),
+    ]
+    assert found[0]["request_id"] == "page-1"
 
 
 def test_access_log_survives_a_rotation(tmp_path: Path) -> None:

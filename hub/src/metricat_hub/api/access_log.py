@@ -41,7 +41,7 @@ class AccessLog:
             "client": client_of(scope),
             "who": principal.name if principal else "",
             "kind": principal.kind if principal else "",
-            "method": scope["method"] if scope["method"] in _METHODS else "other",
+            "method": _method(scope),
             "path": redacted(scope["path"])[:500],
         }
         if query := scope["query_string"]:
@@ -55,6 +55,13 @@ class AccessLog:
             "request_id": state.get("request_id", ""),
         }
         self._write(entry)
+
+
+def _method(scope: Scope) -> str:
+    """Return the method; `WEBSOCKET` for a WebSocket, `other` for a method that the hub does not have."""
+    if scope["type"] == "websocket":
+        return "WEBSOCKET"
+    return scope["method"] if scope["method"] in _METHODS else "other"
 
 
 def client_of(scope: Scope) -> str:

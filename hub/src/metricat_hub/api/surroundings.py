@@ -45,6 +45,9 @@ class Surroundings:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -74,6 +77,27 @@ class Surroundings:
             self._metrics.observe(handler, exchange.status, seconds)
             if self._log:
                 self._log.add(scope, handler, exchange.status, seconds, (exchange.bytes_in, exchange.bytes_out))
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a WebSocket; log it when it ends, with status 101 if it was accepted, without its bytes."""
+        begin, status = time.perf_counter(), 403
+        identifier = scope.setdefault("state", {})["request_id"] = request_id(scope)
+        audit.origin.set(audit.Origin(client_of(scope), identifier))
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "websocket.accept":
+                status = 101
+            elif message["type"] == "websocket.http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, sent)
+        finally:
+            if self._log:
+                handler = getattr(scope.get("endpoint"), "__name__", "unknown")
+                self._log.add(scope, handler, status, time.perf_counter() - begin, (0, 0))
 
 
 class _Exchange:

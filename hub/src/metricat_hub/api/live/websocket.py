@@ -63,7 +63,7 @@ async def live(websocket: WebSocket) -> None:
     try:
         check_origin(websocket, own.settings.live.origins if own.settings else ())
         credentials = live_credentials(websocket, own.tickets)
-        principal = await authorize(websocket, "read", credentials)
+        principal = websocket.state.principal = await authorize(websocket, "read", credentials)
         check_unrestricted(principal)
         if own.rate_limits:
             await own.rate_limits.admit(websocket, principal, "api")
