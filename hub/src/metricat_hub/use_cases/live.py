@@ -59,6 +59,8 @@ class Table:
     nodes: frozenset[str] | None
     """The nodes that were read; None: all."""
     labels: Sequence[Labels] = ()
+    names: Sequence[str] = ()
+    """The node of each value."""
     values: Sequence[float] = ()
     error: str = ""
     """Why the metric has no values; empty: it was evaluated."""
@@ -71,8 +73,8 @@ class Table:
     def rows_by_node(self) -> Mapping[str, Sequence[int]]:
         """The positions of the values of each node."""
         found: dict[str, list[int]] = {}
-        for position, labels in enumerate(self.labels):
-            found.setdefault(next((text for name, text in labels if name == "node"), ""), []).append(position)
+        for position, name in enumerate(self.names):
+            found.setdefault(name, []).append(position)
         return found
 
     @functools.cached_property
@@ -82,6 +84,15 @@ class Table:
             return frozenset()
         shared = frozenset.intersection(*map(frozenset, self.labels))
         return frozenset(pair for pair in shared if pair[0] not in (NAME, "node"))
+
+    def others(self, row: int) -> dict[str, str]:
+        """Return the labels of a value apart from the node, the metric name and the common labels."""
+        labels = self.labels[row]
+        if len(labels) == len(self.common) + 1:  # the node only: most values are of this kind
+            return {}
+        return {
+            pair[0]: pair[1] for pair in labels if pair not in self.common and pair[0] != NAME and pair[0] != "node"
+        }
 
     def rows(self, nodes: frozenset[str] | None) -> Sequence[int]:
         """Return the positions of the values of these nodes."""
@@ -166,10 +177,13 @@ def replay(  # noqa: PLR0913, PLR0917 -- the parameters of a range query
 
 
 def _table(name: str, unit: str, nodes: frozenset[str] | None, rows: Iterable[tuple[Labels, float]]) -> Table:
-    ordered = sorted(rows, key=_order)
-    return Table(name, unit, nodes, [labels for labels, _ in ordered], [value for _, value in ordered])
+    ordered = sorted((_node(labels), labels, value) for labels, value in rows)
+    names, labels, values = zip(*ordered, strict=True) if ordered else ((), (), ())
+    return Table(name, unit, nodes, labels, names, values)
 
 
-def _order(row: tuple[Labels, float]) -> tuple[str, Labels]:
-    labels = row[0]
-    return next((text for name, text in labels if name == "node"), ""), labels
+def _node(labels: Labels) -> str:
+    for name, text in labels:
+        if name == "node":
+            return text
+    return ""

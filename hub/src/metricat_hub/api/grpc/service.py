@@ -18,7 +18,6 @@ from metricat_hub.protocol.v1 import metrics_pb2 as messages
 from metricat_hub.sources.write import json_batch
 from metricat_hub.use_cases import history as histories
 from metricat_hub.use_cases.live import subscription
-from metricat_hub.use_cases.metric_names import split_node
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -171,13 +170,11 @@ def encode_round(one: Round, wanted: Subscription) -> bytes:
     """Return the data of a round as the part of a `StreamMetricsResponse` that clients share."""
     response = messages.StreamMetricsResponse()
     for table, rows in one.selected(wanted):
-        common = table.common
         metric = response.metrics.add(
-            metric=table.metric, unit=table.unit, labels=dict(sorted(common)), error=table.error
+            metric=table.metric, unit=table.unit, labels=dict(sorted(table.common)), error=table.error
         )
         for row in rows:
-            node, labels = split_node([pair for pair in table.labels[row] if pair not in common])
-            metric.values.add(node=node, value=table.values[row], labels=labels)
+            metric.values.add(node=table.names[row], value=table.values[row], labels=table.others(row))
     return response.SerializeToString()
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from metricat_hub.api.prometheus.metadata import rfc3339
-from metricat_hub.use_cases.metric_names import split_node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,13 +111,8 @@ def encode_round(one: Round, wanted: Subscription) -> bytes:
 
 
 def _metric_values(table: Table, rows: Sequence[int]) -> MetricValues:
-    common = table.common
-    values = [
-        Value(node, table.values[row], others)
-        for row in rows
-        for node, others in [split_node([pair for pair in table.labels[row] if pair not in common])]
-    ]
-    return MetricValues(table.metric, table.unit, values, dict(sorted(common)), table.error)
+    values = [Value(table.names[row], table.values[row], table.others(row)) for row in rows]
+    return MetricValues(table.metric, table.unit, values, dict(sorted(table.common)), table.error)
 
 
 _DECODER: msgspec.json.Decoder[Received] = msgspec.json.Decoder(Received)

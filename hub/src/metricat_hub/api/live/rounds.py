@@ -163,9 +163,7 @@ class Rounds:
                 self.statistics.skipped += skipped
                 if not one.covers(wanted):
                     await self._fill(one, wanted)
-                key = form, wanted
-                if (data := one.encoded.get(key)) is None:
-                    data = one.encoded[key] = encode(one, wanted)
+                data = await self._encoded(one, wanted, form, encode)
                 self.statistics.delivered += 1
                 yield Delivery(one.time, data, skipped)
         finally:
@@ -226,16 +224,30 @@ class Rounds:
                     missing[name] = _union(before, subscription.nodes)
             if not missing:
                 return
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(1, thread_name_prefix="live")
             cancellation = Cancellation(max(self.interval / 1000, 1))
             work = asyncio.get_running_loop().run_in_executor(
-                self._executor, live.evaluate, self._queries, missing, one.time, self.interval, cancellation
+                self._thread(), live.evaluate, self._queries, missing, one.time, self.interval, cancellation
             )
             try:
                 one.tables.update(await work)
             finally:
                 cancellation.cancel()
+
+    async def _encoded(self, one: Round, wanted: Subscription, form: str, encode: Encode) -> bytes:
+        """Return the data of a subscription, encoded once for all its clients, in the thread of the rounds."""
+        key = form, wanted
+        if key not in one.encoded:
+            async with self._evaluating:
+                if key not in one.encoded:
+                    loop = asyncio.get_running_loop()
+                    one.encoded[key] = await loop.run_in_executor(self._thread(), encode, one, wanted)
+        return one.encoded[key]
+
+    def _thread(self) -> ThreadPoolExecutor:
+        """Return the executor of the rounds: one thread, so that they cannot take all processors."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="live")
+        return self._executor
 
     async def _missed(self, wanted: Subscription, since: int, form: str, encode: Encode) -> AsyncIterator[Delivery]:
         """Yield the rounds between a time and the newest round, in order; the oldest ones may be skipped."""
