@@ -167,7 +167,6 @@ def test_slow_client_gets_the_newest_round_and_delays_no_other(hub: HubProcess) 
         slow.subscribe("node_load1", "load_average_1m")
         fast.subscribe("node_load1", "load_average_1m")
         rounds = [fast.round() for _ in range(10)]
-        assert sum(one["skipped"] for one in rounds) <= 2  # of this busy machine
         assert len(values(rounds[0])["node_load1"]) == len(MANY) + len(NODES)
         newest = milliseconds(rounds[-1]["time"])
         late, skipped = list[int](), 0
@@ -176,8 +175,9 @@ def test_slow_client_gets_the_newest_round_and_delays_no_other(hub: HubProcess) 
             late.append(milliseconds(found["time"]))
             skipped += found["skipped"]
     assert skipped > 3
+    assert skipped > 2 * sum(one["skipped"] for one in rounds)  # a busy machine may evaluate fewer rounds
     assert late[-1] - late[0] == (len(late) - 1 + skipped) * SECOND
-    assert len(late) <= 10 - 3  # few rounds wait in the buffers: most are skipped
+    assert len(late) <= 6  # few rounds wait in the buffers: most are skipped
     assert counter(hub, "skipped_rounds_total") - before >= skipped
 
 
