@@ -322,3 +322,13 @@ def test_other_tokens_are_left_to_other_authenticators(accounts: Accounts) -> No
         assert run(accounts.sessions.authenticate, Credentials(header)) is None
     with pytest.raises(AuthenticationError, match="not valid"):
         run(accounts.sessions.authenticate, Credentials(cookie="eyJhbGciOiJSUzI1NiJ9.e30.c2ln"))
+
+
+def test_session_that_starts_while_its_user_is_disabled_is_not_valid(accounts: Accounts) -> None:
+    add_user(accounts)
+    bob = add_user(accounts, "bob", "viewer")
+    accounts.users.change("bob", disabled=True)
+    tokens = accounts.sessions.start(bob)
+    assert not is_valid(accounts, tokens)
+    with pytest.raises(SessionError):
+        run(accounts.sessions.refresh, tokens.refresh)

@@ -115,3 +115,10 @@ def test_users_of_the_web_config_file_read_and_write(keys: KeyStore) -> None:
     assert principal(access, "write", headers=basic("ada", "right")).name == "ada"
     assert rejected(access, headers=basic("ada", "wrong")) == 401
     assert rejected(access, "admin", headers=basic("ada", "right")) == 403
+
+
+def test_pages_of_other_sites_are_not_this_machine(keys: KeyStore) -> None:
+    access = Access([ApiKeys(keys), LocalAnonymous()])
+    assert principal(access, "write", headers={"Origin": "http://localhost:8428"}).name == "anonymous"
+    for origin in ("https://attacker.example", "null", "http://localhost:9999"):
+        assert rejected(access, "write", headers={"Origin": origin}) == 401
