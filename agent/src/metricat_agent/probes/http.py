@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
 _MOST_BYTES = 1 << 20
-"""How much of a body the probe reads, and searches for the pattern."""
+"""The most bytes of a body that the probe reads, and searches for the pattern."""
 
 
 def probe(target: Target, deadline: Deadline, result: Result) -> None:

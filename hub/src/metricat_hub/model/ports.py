@@ -112,7 +112,8 @@ class Writer(Protocol):
     def resolve(self, labels: Sequence[Labels]) -> Numbers:
         """Return the number of each series; the store adds series that it does not have.
 
-        -1: the store refused the series, because it has as many series as its limit allows. The store counts it.
+        -1: the store refused the series, because it has as many series as its limit allows. The store counts refused
+        series.
         """
         ...
 

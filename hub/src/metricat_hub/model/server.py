@@ -1,4 +1,4 @@
-"""Where a server is, and how to authenticate to it. Pure."""
+"""The address of a server, and the credentials for it. Pure."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How a binary operator finds the pairs of series of two vectors."""
+    """The rule by which a binary operator finds pairs of series in two vectors."""
 
     cardinality: Literal["one-to-one", "many-to-one", "one-to-many", "many-to-many"] = "one-to-one"
     on: bool = False

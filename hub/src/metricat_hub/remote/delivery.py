@@ -1,4 +1,4 @@
-"""Delivery of samples from a queue on disk: in order, one request at a time, again and again until it succeeds.
+"""Delivery of samples from a queue on disk: in order, one request at a time, repeated until it succeeds.
 
 The queue is that of the agent's push, see docs/design/0031. Every record is in its files before `put` returns, so that
 neither the end of the process nor a receiver that is down costs a sample. A record that was in flight when the process
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _FIRST_WAIT, _MOST_WAIT = 1.0, 30.0
-"""Seconds between retries: doubled from the first to the last, then halved at random at most."""
+"""Seconds between retries: doubled after each failure up to the maximum, then reduced at random by up to half."""
 _MOST_RETRY_AFTER = 300.0
 _LOG_EVERY = 60.0
 _STOP_TIMEOUT = 5.0
@@ -45,12 +45,12 @@ class QueueSettings:
     most_bytes: int
     most_age: int
     flushes: bool = False
-    """Whether a power failure costs no sample, too. It costs a flush for each batch."""
+    """Whether each batch is flushed to the disk, so that a power failure loses no sample."""
 
 
 @dataclass(slots=True)
 class DeliveryState:
-    """What was delivered so far."""
+    """The counts and errors of the delivery so far."""
 
     sent: int = 0
     rejected: int = 0
@@ -59,7 +59,7 @@ class DeliveryState:
     last_success: int = 0
     """Milliseconds since 1970-01-01 UTC; 0: none yet."""
     failing_since: int = 0
-    """When requests began to fail, in milliseconds; 0: they do not."""
+    """When requests began to fail, in milliseconds; 0: requests do not fail."""
     error: str = ""
     """The error of the last request if it failed."""
     rejection: str = ""
@@ -84,9 +84,9 @@ class Delivery:
         """Open the queue.
 
         Args:
-            name: what receives the samples, for messages.
+            name: the receiver of the samples, for messages.
             settings: the queue.
-            send: sends samples, and returns what became of them. It must not raise.
+            send: sends samples, and returns the outcome. It must not raise.
             clock: returns milliseconds since 1970-01-01 UTC.
             waits: the first and the longest time between retries, in seconds.
         """
@@ -119,14 +119,14 @@ class Delivery:
         self.buffer.put(record)
 
     def state(self) -> DeliveryState:
-        """Return what was delivered, and what waits."""
+        """Return the state of the delivery, and the number of waiting samples."""
         state = self._state
         state.dropped = dict(self.buffer.dropped)
         state.waiting_samples, state.waiting_bytes = self.buffer.samples, self.buffer.bytes
         return state
 
     def is_empty(self) -> bool:
-        """Return whether nothing waits or is in flight."""
+        """Return whether no sample waits or is in flight."""
         return not self.buffer.samples
 
     def close(self) -> None:
@@ -153,7 +153,7 @@ class Delivery:
                 self.buffer.remove_through(found[-1].number)
                 continue
             if outcome.is_too_large and len(found) > 1:
-                self._merges = False  # send the same ones by one
+                self._merges = False  # send the same records one by one
                 continue
             failures += 1
             self._fail(outcome)

@@ -29,7 +29,7 @@ class InfluxSender:
         self._heads: dict[Labels, str] = {}
 
     def send(self, parts: Sequence[Samples]) -> Outcome:
-        """Send samples in one request, and return what became of them."""
+        """Send samples in one request, and return the outcome."""
         samples = records.merged(parts)
         if len(self._heads) > _MOST_HEADS:
             self._heads = {}

@@ -1,4 +1,4 @@
-"""What became of samples that were sent, and what a response says about it. Pure."""
+"""The outcome of sending samples, and its derivation from a response. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RETRIED = (401, 403, 404, 408, 425, 429)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of samples."""
+    """The outcome of sending samples."""
 
     stored: int = 0
     rejected: int = 0

@@ -24,7 +24,7 @@ class Sender(Protocol):
     server: Server
 
     def send(self, parts: Sequence[Samples]) -> Outcome:
-        """Send samples, and return what became of them."""
+        """Send samples, and return the outcome."""
 
     def send_metadata(self, metadata: Mapping[str, Metadata]) -> None:
         """Send type, help text and unit of metrics, if the format has them. Ignore a failure."""
@@ -61,7 +61,7 @@ class Output:
         return self.delivery.metrics("metricat_hub_output", {"output": self.name})
 
     def notices(self) -> list[str]:
-        """Return since when requests fail, what waits, and what is lost."""
+        """Return the start of an outage, the waiting samples and the lost samples, as messages."""
         state = self.delivery.state()
         found = []
         if state.failing_since:

@@ -1,8 +1,8 @@
 """Sends samples by Prometheus remote write: in version 2.0, or in 1.0 to receivers without it.
 
 Prometheus rejects a whole request of version 1.0 for one sample that is out of order, and of version 2.0 only the
-sample. A receiver of 1.0 may accept a request of 2.0 and store nothing. The specification defines how a sender
-recognizes that: the response lacks the number of stored samples.
+sample. A receiver of 1.0 may accept a request of 2.0 and store nothing. The specification defines the sign of that
+case: the response lacks the number of stored samples.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class RemoteWriteSender:
         """Send to the URL of the server itself."""
         self.server = server
         self.version: Version = "2.0"
-        """The version of the next request: 2.0 until the receiver turns out not to know it."""
+        """The version of the next request: 2.0 until a response shows that the receiver does not support it."""
         self._client = Client(server)
         self._heads: dict[Labels, bytes] = {}
 
     def send(self, parts: Sequence[Samples]) -> Outcome:
-        """Send samples in one request, and return what became of them."""
+        """Send samples in one request, and return the outcome."""
         return self._sent(records.merged(parts), [_MOST_SPLITS])
 
     def send_metadata(self, metadata: Mapping[str, Metadata]) -> None:

@@ -1,1 +1,1 @@
-"""How samples arrive: scraped from targets, or pushed."""
+"""Sources of samples: the scraper, the decoders of pushed samples, and the local agent."""

@@ -1,4 +1,4 @@
-"""A store behind a buffer: while it is down, samples wait on disk, and recent ones are answered from memory.
+"""A store behind a buffer: while it is down, samples wait on disk, and queries read recent samples from memory.
 
 See docs/design/0037.
 """
@@ -156,7 +156,7 @@ class BufferedStore:
         return self._listed(lambda reader: reader.label_values(name, matchers, start, end), end)
 
     def metadata(self) -> Mapping[str, Metadata]:
-        """Return the metadata of each metric; while the store is down, what is known."""
+        """Return the metadata of each metric; while the store is down, the metadata in memory."""
         with suppress(StoreUnavailableError):
             self._metadata = self.inner.metadata()
         return {**self._metadata, **self._unsent_metadata}
@@ -176,13 +176,13 @@ class BufferedStore:
         return found
 
     def problems(self) -> Sequence[str]:
-        """Return what prevents the hub from accepting samples: the store is down, and the buffer cannot be written."""
+        """Return the reason why the hub accepts no samples: the store is down, and the buffer cannot be written."""
         if self._delivery.is_empty() or self._delivery.buffer.is_on_disk():
             return ()
         return [*self.inner.problems(), f"{self._full()} Free space on the disk of --data."]
 
     def notices(self) -> Sequence[str]:
-        """Return since when the store is down, what waits, and what to do."""
+        """Return the start of the outage, the waiting samples and the remedy, as messages."""
         state = self._delivery.state()
         if not state.waiting_samples:
             return self.inner.problems()
@@ -303,7 +303,10 @@ class BufferedStore:
 
 
 class BufferedEngine:
-    """A `QueryEngine` that the store's server evaluates; this process does, over recent samples, while it is down."""
+    """A `QueryEngine` of the store's server.
+
+    While the store is down, this process evaluates queries over recent samples.
+    """
 
     def __init__(self, engine: QueryEngine, store: BufferedStore) -> None:
         self._engine = engine

@@ -35,7 +35,7 @@ class HistoryRequest:
     """Names of nodes; empty: all."""
     device: str = ""
     aggregation: Aggregation = ""
-    """How a point summarizes the samples of its step; empty: the newest value."""
+    """The aggregation of the samples of a step to one point; empty: the newest value."""
 
 
 @dataclass(frozen=True, slots=True)

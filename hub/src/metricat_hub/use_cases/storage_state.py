@@ -17,7 +17,7 @@ class StorageState:
     """The state of a store without buffer and outputs."""
 
     def notices(self) -> Sequence[str]:
-        """Return what does not work although the hub accepts and returns samples, each with what to do."""
+        """Return the problems that do not stop the hub, each with its remedy."""
         return ()
 
     def buffer(self) -> DeliveryState | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Storage(StorageState):
-    """The store and what belongs to it."""
+    """The store, its buffer, the engine for queries and the outputs."""
 
     def __init__(self, store: ManagedStore) -> None:
         self.store = store
@@ -43,7 +43,7 @@ class Storage(StorageState):
             raise HubError(f"{what}: the store is read-only. Set --store.write-url, or run `metricat hub` without it.")
 
     def notices(self) -> Sequence[str]:
-        """Return what does not work although the hub accepts and returns samples, each with what to do."""
+        """Return the problems that do not stop the hub, each with its remedy."""
         own = self._buffered.notices() if self._buffered else ()
         return [*own, *(one for output in self._outputs for one in output.notices())]
 
@@ -68,7 +68,7 @@ class Storage(StorageState):
             self.engine = RemoteEngine(self.store.api, query_limits(settings))
 
     def add_buffer(self, settings: Settings, clock: Callable[[], int]) -> None:
-        """Let samples wait on disk while the store is down."""
+        """Add the buffer in which samples wait on disk while the store is down."""
         from metricat_hub.remote.delivery import QueueSettings  # noqa: PLC0415 -- if needed
         from metricat_hub.store.buffered import BufferedEngine, BufferedStore  # noqa: PLC0415 -- as above
 

@@ -111,11 +111,11 @@ class QuietHours(Model):
         description="Days on which the quiet hours begin. Default: every day.",
         json_schema_extra=_LISTED,
     )
-    begin: Time = Field(alias="from", max_length=5, description="Begin in UTC, such as 22:00.")
+    begin: Time = Field(alias="from", max_length=5, description="Start of the quiet hours in UTC, such as 22:00.")
     end: Time = Field(
         alias="to",
         max_length=5,
-        description="End in UTC, such as 06:30. If the end is earlier than the begin, it is on the next day.",
+        description="End of the quiet hours in UTC, such as 06:30. An end before the start is on the next day.",
     )
 
     model_config = Model.model_config | {

@@ -92,7 +92,7 @@ class QueryResult:
     """The result of the queries to one Prometheus.
 
     `problem` (reason, message) is why it, or one of its shards, did not respond. `nodes` holds, for each scraped node,
-    whether it is up. `errors` holds the last error of some nodes that are not. `configured` is whether its
+    whether it is up. `errors` holds the last error of some nodes that are not up. `configured` is whether its
     configuration has the job; it is queried only if no node is scraped. `reloaded` is whether it accepted its newest
     configuration.
     """

@@ -83,7 +83,7 @@ class Imported:
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
-    """Conflicts with stored samples, samples in the future, and samples of refused series."""
+    """The number of conflicts with stored samples, samples in the future, and samples of refused series."""
     errors: list[str] = field(default_factory=list)
     """The first lines that could not be read, and why."""
     bad_lines: int = 0

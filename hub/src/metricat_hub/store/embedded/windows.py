@@ -1,4 +1,4 @@
-"""How each tier divides time into windows. A window excludes its start and includes its end, as ranges of PromQL do."""
+"""The windows of time of each tier. A window excludes its start and includes its end, as ranges of PromQL do."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Api:
         raise self._error(response, found)
 
     def unavailable(self, why: str) -> StoreUnavailableError:
-        """Return the error for a server that does not answer."""
+        """Return the error for a server that does not respond."""
         return StoreUnavailableError(f"{self.server.shown} does not answer: {why}. Check the server and --store.url.")
 
     def _error(self, response: Response, found: Answer) -> HubError:

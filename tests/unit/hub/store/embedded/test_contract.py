@@ -1,4 +1,4 @@
-"""The contract of stores, over the embedded store."""
+"""The embedded store fulfills the contract of stores."""
 
 from __future__ import annotations
 
