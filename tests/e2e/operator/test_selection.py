@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import shlex
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -106,6 +107,10 @@ def made(demo: DemoCluster, case: Case) -> Iterator[Made]:
     demo.kubectl.run("delete", "namespace", ELSEWHERE)
 
 
+FILLED_SECONDS = 60
+"""The Prometheus Operator creates a configuration empty, and fills it later."""
+
+
 def configured(demo: DemoCluster, case: Case) -> dict[tuple[str, str], bool]:
     """Return, by namespace and name of each written configuration, whether it has the target's object."""
     monitors = case.object_kind == "ServiceMonitor"
@@ -128,12 +133,16 @@ def test_selection_agrees_with_the_prometheus_operator(demo: DemoCluster, case: 
     ours = demo.kubectl.get(case.object_kind.lower(), SERVICE, "--namespace", NAMESPACE)
     labels = demo.kubectl.get("namespace", NAMESPACE)["metadata"]["labels"]
     subject = Subject(case.object_kind, "", ours, labels)
-    written = configured(demo, case)
-    theirs = {str(one): written[name] for one, name in zip(made, names, strict=True)}
-    assert {
-        str(one): selection_problem("nodes", subject, instance(trim_instance(one))) is None for one in made
-    } == theirs
-    assert set(theirs.values()) == {True, False}
+    expected = {str(one): selection_problem("nodes", subject, instance(trim_instance(one))) is None for one in made}
+    assert set(expected.values()) == {True, False}
+    deadline = time.monotonic() + FILLED_SECONDS
+    while True:
+        written = configured(demo, case)
+        theirs = {str(one): written[name] for one, name in zip(made, names, strict=True)}
+        if theirs == expected or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    assert expected == theirs
 
 
 def test_missing_label_is_reported_and_the_patch_works(demo: DemoCluster) -> None:

@@ -1,5 +1,6 @@
 """Install the Prometheus Operator from its own bundle, then one Prometheus and one Alertmanager as its objects."""
 
+import contextlib
 import re
 import time
 from importlib.resources import files
@@ -8,7 +9,7 @@ import yaml
 
 from metricat_tools.binaries import module_dir
 from metricat_tools.stack.apis import NAMESPACE
-from metricat_tools.stack.kubectl import FIELD_MANAGER, Kubectl
+from metricat_tools.stack.kubectl import FIELD_MANAGER, Kubectl, KubectlError
 from metricat_tools.stack.wait import pod_problems, until
 
 _BUNDLE_NAMESPACE = "default"
@@ -35,10 +36,13 @@ def install_stack(kubectl: Kubectl) -> None:
 
 def reload_now(kubectl: Kubectl) -> None:
     """Make kubelet update Prometheus' configuration now: it does so once a minute and when the pod changes."""
-    kubectl.run(
-        *("annotate", "pods", "--namespace", NAMESPACE, "--selector=prometheus=demo", "--overwrite"),
-        f"metricat.dev/reloaded-at={time.monotonic_ns()}",
-    )
+    for pod in kubectl.items("pods", "--namespace", NAMESPACE, "--selector=prometheus=demo"):
+        if "deletionTimestamp" not in pod["metadata"]:
+            with contextlib.suppress(KubectlError):  # the pod may be gone by now
+                kubectl.run(
+                    *("annotate", "pod", pod["metadata"]["name"], "--namespace", NAMESPACE, "--overwrite"),
+                    f"metricat.dev/reloaded-at={time.monotonic_ns()}",
+                )
 
 
 def namespace() -> str:
