@@ -54,7 +54,7 @@ test-e2e: $(READY) ## Run end-to-end tests on a cluster with nodes (needs root)
 	@$(BIN)/pytest -m "not slow" tests/e2e $(PYTEST)
 
 test-slow: test-old-kubernetes ## Run the tests that take minutes: changed hosts, broken links, TLS, notifications (needs root)
-	@$(BIN)/pytest -m slow tests/unit tests/integration tests/e2e $(PYTEST)
+	@$(BIN)/pytest -m slow tests/unit tests/rules tests/integration tests/e2e $(PYTEST)
 
 test-old-kubernetes: $(READY) ## Run the operator's main integration tests on Kubernetes 1.30, the oldest supported version
 	@METRICAT_TEST_KUBERNETES=old $(BIN)/pytest -m "not slow" $(addprefix tests/integration/operator/, \

@@ -158,6 +158,11 @@ def _text(value: float | None) -> str:
     return "_" if value is None else f"{value:.12g}"
 
 
+def written(value: float | None) -> float | None:
+    """Return a value as promtool reads it from the text of a case."""
+    return None if value is None else float(_text(value))
+
+
 def labelled(series: str) -> str:
     """Return the series as it is in Prometheus after relabelling."""
     name, _, own = series.rstrip("}").partition("{")

@@ -22,12 +22,13 @@ from metricat_hub.api.self_metrics import SelfMetrics
 from metricat_hub.api.server import Server, listen
 from metricat_hub.api.services import Services
 from metricat_hub.config.options import SCRAPE_SECTIONS
+from metricat_hub.config.sections import ConfigFileError
 from metricat_hub.model.durations import format_duration
 from metricat_hub.model.self_metrics import Sample
 from metricat_hub.promql.limits import Limits
 from metricat_hub.sources.agent import AgentProcess
 from metricat_hub.sources.scrape.config import Job, ScrapeConfig, TargetGroup
-from metricat_hub.sources.scrape.config_file import ScrapeConfigError, parse_scrape_config
+from metricat_hub.sources.scrape.config_file import parse_scrape_config
 from metricat_hub.sources.scrape.scraper import Scraper, watch
 from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
@@ -288,7 +289,7 @@ def _scrape_config(settings: Settings) -> ScrapeConfig:
     try:
         root = read_file(settings.config_file) if settings.config_file else None
     except YamlError as error:
-        raise ScrapeConfigError(f"{settings.config_file}: {error}") from None
+        raise ConfigFileError(f"{settings.config_file}: {error}") from None
     if root is None or not isinstance(root.value, dict):
         return ScrapeConfig()
     sections = {key: node for key, node in root.value.items() if key in SCRAPE_SECTIONS}

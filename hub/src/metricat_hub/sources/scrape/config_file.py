@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
-from metricat_agent.config.hints import nearest
 from metricat_agent.config.yaml_text import Node, YamlError, read_file
+from metricat_hub.config.sections import ConfigFileError, Section, fail, is_list, mapping, whole
 from metricat_hub.model.durations import parse_duration, parse_size
-from metricat_hub.model.errors import HubError, InvalidQueryError
+from metricat_hub.model.errors import InvalidQueryError
 from metricat_hub.sources.scrape.config import (
     PROTOCOLS,
     Authorization,
@@ -26,9 +26,8 @@ from metricat_hub.sources.scrape.credentials import TLS_VERSIONS
 from metricat_hub.sources.scrape.relabel import ACTIONS, Rule, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-T = TypeVar("T")
 _LIMITS = {
     "sample_limit": "samples",
     "label_limit": "labels",
@@ -64,123 +63,15 @@ _REMEDIES = {
 }
 
 
-class ScrapeConfigError(HubError):
-    """A scrape configuration that cannot be used. The message has file, line, key, value and remedy."""
+def _unsupported(key: str) -> str:
+    """Return what to do about a setting of Prometheus that the hub does not have; empty for any other key."""
+    if key.endswith("_sd_configs"):
+        return "use static_configs or file_sd_configs"
+    return _REMEDIES.get(key, "remove it") if key in _UNSUPPORTED else ""
 
 
-class _Section:
-    """A mapping of the file, of which each key is read once."""
-
-    def __init__(self, node: Node, path: str, file: str, known: Iterable[str]) -> None:
-        self.file, self.path, self.line = file, path, node.line
-        self.values: Mapping[str, Node] = {} if node.is_null else _mapping(node, path, file)
-        known = tuple(known)
-        for key, value in self.values.items():
-            if key not in known:
-                self._unknown(key, value, known)
-
-    def _unknown(self, key: str, value: Node, known: Sequence[str]) -> NoReturn:
-        if key in _UNSUPPORTED or key.endswith("_sd_configs"):
-            remedy = _REMEDIES.get(key, "remove it")
-            if key.endswith("_sd_configs"):
-                remedy = "use static_configs or file_sd_configs"
-            fail(self.file, value.line, f"{self.path}{key}", f"this setting of Prometheus is not supported; {remedy}")
-        similar = nearest(key, known)
-        remedy = f"did you mean {similar}?" if similar else f"use one of {', '.join(sorted(known))}"
-        fail(self.file, value.line, f"{self.path}{key}", f"unknown key; {remedy}")
-
-    def fail(self, key: str, why: str) -> NoReturn:
-        """Raise the error about a key."""
-        node = self.values.get(key)
-        fail(self.file, node.line if node else self.line, f"{self.path}{key}", why)
-
-    def text(self, key: str, default: str = "") -> str:
-        """Return the text of a key, or the default."""
-        node = self.values.get(key)
-        if node is None or node.is_null:
-            return default
-        if not isinstance(node.value, str):
-            self.fail(key, "not a text; write one value")
-        return node.value
-
-    def parsed(self, key: str, parse: Callable[[str], T], default: T) -> T:
-        """Return the parsed text of a key, or the default."""
-        text = self.text(key)
-        if not text:
-            return default
-        try:
-            return parse(text)
-        except ValueError as error:
-            self.fail(key, str(error))
-
-    def switch(self, key: str, *, default: bool) -> bool:
-        """Return a boolean."""
-        return self.parsed(key, _boolean, default)
-
-    def choice(self, key: str, choices: Sequence[str], default: str) -> str:
-        """Return the value of a key, which must be one of the choices."""
-        text = self.text(key, default)
-        if text and text not in choices:
-            self.fail(key, f"unknown value '{text}'; write one of {', '.join(choices)}")
-        return text
-
-    def items(self, key: str) -> list[Node]:
-        """Return the items of a list, empty without the key."""
-        node = self.values.get(key)
-        if node is None or node.is_null:
-            return []
-        if isinstance(node.value, str) or not _is_list(node):
-            self.fail(key, "not a list; write its items as - ITEM")
-        return list(cast("Sequence[Node]", node.value))
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of texts."""
-        found = []
-        for node in self.items(key):
-            if not isinstance(node.value, str):
-                fail(self.file, node.line, f"{self.path}{key}", "not a text; write one value an item")
-            found.append("" if node.is_null else node.value)
-        return tuple(found)
-
-    def sections(self, key: str, known: Iterable[str]) -> list[_Section]:
-        """Return the mappings of a list."""
-        known = tuple(known)
-        return [
-            _Section(node, f"{self.path}{key}[{place}].", self.file, known)
-            for place, node in enumerate(self.items(key))
-        ]
-
-    def section(self, key: str, known: Iterable[str]) -> _Section | None:
-        """Return the mapping of a key, None without it."""
-        node = self.values.get(key)
-        return None if node is None else _Section(node, f"{self.path}{key}.", self.file, known)
-
-
-def fail(file: str, line: int, key: str, why: str) -> NoReturn:
-    """Raise the error about a value of the file."""
-    raise ScrapeConfigError(f"{file}: line {line}: {key}: {why}")
-
-
-def _is_list(node: Node) -> bool:
-    return node.kind == "seq"
-
-
-def _mapping(node: Node, path: str, file: str) -> Mapping[str, Node]:
-    if node.kind != "map":
-        fail(file, node.line, path.rstrip(".") or "the file", "not a mapping; write KEY: VALUE lines")
-    return cast("Mapping[str, Node]", node.value)
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError(f"invalid value '{text}'; write true or false")
-    return text.lower() == "true"
-
-
-def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"invalid number '{text}'; write a whole number, for example 10000")
-    return int(text)
+def _section(node: Node, path: str, file: str, known: Iterable[str]) -> Section:
+    return Section(node, path, file, known, _unsupported)
 
 
 def _duration(text: str) -> int:
@@ -198,12 +89,12 @@ def read_scrape_file(path: str) -> ScrapeConfig:
     """Return the configuration in a file of its own, with the keys ``global`` and ``scrape_configs``.
 
     Raises:
-        ScrapeConfigError: the file cannot be used.
+        ConfigFileError: the file cannot be used.
     """
     try:
         root = read_file(path)
     except YamlError as error:
-        raise ScrapeConfigError(f"{path}: {error}") from None
+        raise ConfigFileError(f"{path}: {error}") from None
     return ScrapeConfig() if root is None else parse_scrape_config(root, path)
 
 
@@ -215,9 +106,9 @@ def parse_scrape_config(root: Node, file: str) -> ScrapeConfig:
         file: the path for messages. Relative paths in the configuration start at its folder.
 
     Raises:
-        ScrapeConfigError: the configuration cannot be used.
+        ConfigFileError: the configuration cannot be used.
     """
-    top = _Section(root, "", file, ("global", "scrape_configs"))
+    top = _section(root, "", file, ("global", "scrape_configs"))
     common = _common(top.section("global", _COMMON), Job(""))
     jobs: dict[str, Job] = {}
     for section in top.sections("scrape_configs", (*_COMMON, *_JOB)):
@@ -228,14 +119,14 @@ def parse_scrape_config(root: Node, file: str) -> ScrapeConfig:
     return ScrapeConfig(tuple(jobs.values()))
 
 
-def _common(section: _Section | None, default: Job) -> Job:
+def _common(section: Section | None, default: Job) -> Job:
     """Return the default with the keys that jobs and the section ``global`` have in common."""
     if section is None:
         return default
     limits = replace(
         default.limits,
         body_size=section.parsed("body_size_limit", _size, default.limits.body_size),
-        **{name: section.parsed(key, _whole, getattr(default.limits, name)) for key, name in _LIMITS.items()},
+        **{name: section.parsed(key, whole, getattr(default.limits, name)) for key, name in _LIMITS.items()},
     )
     protocols = section.texts("scrape_protocols")
     if unknown := [one for one in protocols if one not in PROTOCOLS]:
@@ -248,11 +139,11 @@ def _common(section: _Section | None, default: Job) -> Job:
         scrape_timeout=section.parsed("scrape_timeout", _duration, default.scrape_timeout),
         protocols=cast("tuple[Protocol, ...]", protocols) or default.protocols,
         limits=limits,
-        target_limit=section.parsed("target_limit", _whole, default.target_limit),
+        target_limit=section.parsed("target_limit", whole, default.target_limit),
     )
 
 
-def _job(section: _Section, default: Job) -> Job:
+def _job(section: Section, default: Job) -> Job:
     name = section.text("job_name")
     if not name:
         section.fail("job_name", "missing; write a name")
@@ -297,17 +188,15 @@ def _job(section: _Section, default: Job) -> Job:
 _GROUP = ("targets", "labels")
 
 
-def _params(section: _Section) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _params(section: Section) -> tuple[tuple[str, tuple[str, ...]], ...]:
     node = section.values.get("params")
     if node is None or node.is_null:
         return ()
-    inner = _Section(
-        node, f"{section.path}params.", section.file, _mapping(node, f"{section.path}params", section.file)
-    )
+    inner = _section(node, f"{section.path}params.", section.file, mapping(node, f"{section.path}params", section.file))
     return tuple((name, inner.texts(name)) for name in inner.values)
 
 
-def _group(section: _Section, source: str, *, check_address: bool = True) -> TargetGroup:
+def _group(section: Section, source: str, *, check_address: bool = True) -> TargetGroup:
     targets = section.texts("targets")
     for target in targets:
         if check_address and "/" in target:
@@ -315,8 +204,8 @@ def _group(section: _Section, source: str, *, check_address: bool = True) -> Tar
     node = section.values.get("labels")
     labels: tuple[tuple[str, str], ...] = ()
     if node is not None and not node.is_null:
-        names = _mapping(node, f"{section.path}labels", section.file)
-        inner = _Section(node, f"{section.path}labels.", section.file, names)
+        names = mapping(node, f"{section.path}labels", section.file)
+        inner = _section(node, f"{section.path}labels.", section.file, names)
         labels = tuple((name, inner.text(name)) for name in names)
         if "" in names:
             section.fail("labels", "an empty name of a label; write NAME: VALUE lines")
@@ -324,16 +213,16 @@ def _group(section: _Section, source: str, *, check_address: bool = True) -> Tar
 
 
 def parse_groups(root: Node | None, file: str) -> tuple[TargetGroup, ...]:
-    """Return the target groups of a discovery file, a list of mappings in YAML or JSON; raise `ScrapeConfigError`."""
+    """Return the target groups of a discovery file, a list of mappings in YAML or JSON; raise `ConfigFileError`."""
     if root is None:
         return ()
-    if not _is_list(root):
+    if not is_list(root):
         fail(file, root.line, "the file", "not a list; write - targets: [HOST:PORT]")
     nodes = cast("Sequence[Node]", root.value)
-    return tuple(_group(_Section(node, f"[{at}].", file, _GROUP), file) for at, node in enumerate(nodes))
+    return tuple(_group(_section(node, f"[{at}].", file, _GROUP), file) for at, node in enumerate(nodes))
 
 
-def _files(section: _Section) -> FileDiscovery:
+def _files(section: Section) -> FileDiscovery:
     section.parsed("refresh_interval", _duration, 0)
     files = section.texts("files")
     if not files:
@@ -346,12 +235,12 @@ def _files(section: _Section) -> FileDiscovery:
     return FileDiscovery(tuple(_path(section, file) for file in files))
 
 
-def _path(section: _Section, path: str) -> str:
+def _path(section: Section, path: str) -> str:
     """Return a path of the configuration, relative to the folder of the file."""
     return str(Path(section.file).absolute().parent / path) if path else ""
 
 
-def _tls(section: _Section) -> TlsConfig:
+def _tls(section: Section) -> TlsConfig:
     inner = section.section(
         "tls_config",
         ("ca", "ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify", "min_version", "max_version"),
@@ -377,21 +266,21 @@ def _tls(section: _Section) -> TlsConfig:
     return made
 
 
-def _credentials(section: _Section, key: str) -> Credentials:
+def _credentials(section: Section, key: str) -> Credentials:
     value, file = section.text(key), section.text(f"{key}_file")
     if value and file:
         section.fail(key, f"cannot be combined with {key}_file; remove one of them")
     return Credentials(value, _path(section, file))
 
 
-def _basic_auth(section: _Section) -> BasicAuth | None:
+def _basic_auth(section: Section) -> BasicAuth | None:
     inner = section.section("basic_auth", ("username", "username_file", "password", "password_file"))
     if inner is None:
         return None
     return BasicAuth(_credentials(inner, "username"), _credentials(inner, "password"))
 
 
-def _authorization(section: _Section) -> Authorization | None:
+def _authorization(section: Section) -> Authorization | None:
     inner = section.section("authorization", ("type", "credentials", "credentials_file"))
     bearer = _credentials(section, "bearer_token")
     if (inner or bearer.value or bearer.file) and "basic_auth" in section.values:
@@ -406,7 +295,7 @@ def _authorization(section: _Section) -> Authorization | None:
     return Authorization(_credentials(inner, "credentials"), kind)
 
 
-def _rules(section: _Section, key: str) -> tuple[Rule, ...]:
+def _rules(section: Section, key: str) -> tuple[Rule, ...]:
     known = ("action", "source_labels", "separator", "regex", "modulus", "target_label", "replacement")
     found = []
     for inner in section.sections(key, known):
@@ -421,7 +310,7 @@ def _rules(section: _Section, key: str) -> tuple[Rule, ...]:
                 source_labels=inner.texts("source_labels"),
                 separator=inner.text("separator") if "separator" in given else plain.separator,
                 regex=inner.text("regex") if "regex" in given else plain.regex,
-                modulus=inner.parsed("modulus", _whole, 0),
+                modulus=inner.parsed("modulus", whole, 0),
                 target_label=inner.text("target_label"),
                 replacement=inner.text("replacement") if "replacement" in given else plain.replacement,
             )

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricat_agent.config.yaml_text import YamlError, read_file
-from metricat_hub.sources.scrape.config_file import ScrapeConfigError, parse_groups
+from metricat_hub.config.sections import ConfigFileError
+from metricat_hub.sources.scrape.config_file import parse_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ class FileGroups:
         self._states[file] = state
         try:
             self._groups[file] = parse_groups(read_file(file), file)
-        except (YamlError, ScrapeConfigError) as error:
+        except (YamlError, ConfigFileError) as error:
             self.failures += 1
             _LOG.error("%s; the targets that the file had before are kept", _with_file(str(error), file))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from metricat_hub.config.sections import ConfigFileError
 from metricat_hub.sources.scrape.config import (
     DEFAULT_BODY_LIMIT,
     DEFAULT_SAMPLE_LIMIT,
@@ -20,7 +21,7 @@ from metricat_hub.sources.scrape.config import (
     TargetGroup,
     TlsConfig,
 )
-from metricat_hub.sources.scrape.config_file import ScrapeConfigError, read_scrape_file
+from metricat_hub.sources.scrape.config_file import read_scrape_file
 from metricat_hub.sources.scrape.relabel import Rule
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_wrong_settings_are_named_with_line_and_remedy(tmp_path: Path, text: str, error: str) -> None:
-    with pytest.raises(ScrapeConfigError) as raised:
+    with pytest.raises(ConfigFileError) as raised:
         read_job(tmp_path, f"  {text}")
     assert str(raised.value) == f"{tmp_path}/hub.yaml: {error}"
     assert "hunter2" not in str(raised.value)
@@ -223,11 +224,11 @@ def test_wrong_settings_are_named_with_line_and_remedy(tmp_path: Path, text: str
     ],
 )  # fmt: skip
 def test_wrong_files_are_named(tmp_path: Path, text: str, error: str) -> None:
-    with pytest.raises(ScrapeConfigError) as raised:
+    with pytest.raises(ConfigFileError) as raised:
         read(tmp_path, text)
     assert str(raised.value) == f"{tmp_path}/hub.yaml: {error}"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ScrapeConfigError, match=r"missing\.yaml: cannot be read: No such file"):
+    with pytest.raises(ConfigFileError, match=r"missing\.yaml: cannot be read: No such file"):
         read_scrape_file(str(tmp_path / "missing.yaml"))

@@ -1,0 +1,184 @@
+"""One evaluation of a rule: the samples to store, and the alerts after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from metricat_hub.evaluation.rules import RecordingRule
+from metricat_hub.evaluation.templates import QueryResult, TemplateData
+from metricat_hub.model.errors import HubError
+from metricat_hub.model.labels import NAME, from_mapping, text
+from metricat_hub.model.samples import STALE
+from metricat_rules.alert_state import AlertState, step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from metricat_hub.evaluation.rules import AlertingRule, Group, Rule
+    from metricat_hub.evaluation.templates import Template
+    from metricat_hub.model.labels import Labels
+
+    Query: TypeAlias = Callable[[str, int], Sequence[tuple[Labels, float]]]
+    """Evaluates an expression at a time, and returns the series of its result with their values."""
+
+ALERTS, ALERTS_FOR_STATE = "ALERTS", "ALERTS_FOR_STATE"
+_ALERT_NAME, _ALERT_STATE = "alertname", "alertstate"
+
+
+class RuleError(HubError):
+    """The result of a rule cannot be used: two series have the same labels, or there are too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert of a rule. `annotations` and `value` are those of the last evaluation with a result."""
+
+    labels: Labels
+    annotations: Mapping[str, str]
+    value: float
+    state: AlertState
+
+
+@dataclass(frozen=True, slots=True)
+class RuleState:
+    """What a rule keeps between two evaluations."""
+
+    alerts: Mapping[Labels, Alert] = field(default_factory=dict)
+    """Alerts that are pending or firing, and those that have resolved recently."""
+    series: frozenset[Labels] = frozenset()
+    """Series that the last evaluation stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample to store. Its time is that of the evaluation, minus the offset of the group."""
+
+    labels: Labels
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The result of an evaluation. With an error, nothing is stored, and series do not end."""
+
+    state: RuleState
+    samples: Sequence[Sample] = ()
+    error: str = ""
+    template_errors: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What templates can read besides the alert."""
+
+    external_labels: Mapping[str, str] = field(default_factory=dict)
+    external_url: str = ""
+
+
+class Evaluator:
+    """Evaluates the rules of a group at one time."""
+
+    def __init__(self, group: Group, now: int, query: Query, surroundings: Surroundings) -> None:
+        self._group = group
+        self._now = now
+        self._query = query
+        self._surroundings = surroundings
+
+    def evaluate(self, rule: Rule, state: RuleState) -> Evaluation:
+        """Return the samples and the state of a rule after its evaluation."""
+        try:
+            result = self._query(rule.expression, self._now - self._group.query_offset)
+            return (
+                self._recorded(rule, result, state)
+                if isinstance(rule, RecordingRule)
+                else self._alerts(rule, result, state)
+            )
+        except _TooManyAlertsError as error:
+            return Evaluation(RuleState(series=state.series), error=str(error))
+        except HubError as error:
+            return Evaluation(state, error=str(error))
+
+    def _recorded(self, rule: RecordingRule, result: Sequence[tuple[Labels, float]], state: RuleState) -> Evaluation:
+        samples: dict[Labels, Sample] = {}
+        for labels, value in result:
+            own = from_mapping({**dict(labels), **rule.labels, NAME: rule.name})
+            if own in samples:
+                raise RuleError(
+                    f"the result has {text(own)} twice; keep the labels that differ, or aggregate over them"
+                )
+            samples[own] = Sample(own, value)
+        if 0 < self._group.limit < len(samples):
+            raise RuleError(f"the result has {len(samples)} series, and the limit of the group is {self._group.limit}")
+        return _with_ends({}, list(samples.values()), state)
+
+    def _alerts(self, rule: AlertingRule, result: Sequence[tuple[Labels, float]], state: RuleState) -> Evaluation:
+        errors: list[str] = []
+        found = self._found(rule, result, errors)
+        alerts: dict[Labels, Alert] = {}
+        for labels in dict.fromkeys((*found, *state.alerts)):
+            before, active = state.alerts.get(labels), found.get(labels)
+            after = step(before.state if before else None, self._now, rule.timing, has_result=active is not None)
+            shown = active or before
+            if after and shown:
+                alerts[labels] = replace(shown, state=after)
+        current = [one for one in alerts.values() if one.state.resolved is None]
+        if 0 < self._group.limit < len(current):
+            raise _TooManyAlertsError(
+                f"{len(current)} alerts are active, and the limit of the group is {self._group.limit}"
+            )
+        samples = [sample for one in current for sample in _samples(one)]
+        return replace(_with_ends(alerts, samples, state), template_errors=errors)
+
+    def _found(
+        self, rule: AlertingRule, result: Sequence[tuple[Labels, float]], errors: list[str]
+    ) -> dict[Labels, Alert]:
+        """Return the alerts that a result has, and collect the errors of their templates."""
+        found: dict[Labels, Alert] = {}
+        for labels, value in result:
+            own = dict(labels)
+            data = TemplateData(
+                own,
+                value,
+                self._surroundings.external_labels,
+                self._surroundings.external_url,
+                self._now / 1000,
+                self._template_query,
+            )
+            added = {name: _expanded(template, data, errors) for name, template in rule.labels.items()}
+            identity = from_mapping({**own, NAME: "", **added, _ALERT_NAME: rule.name})
+            if identity in found:
+                raise RuleError(f"two alerts have the labels {text(identity)}; keep the labels that differ")
+            annotations = {name: _expanded(template, data, errors) for name, template in rule.annotations.items()}
+            found[identity] = Alert(identity, annotations, value, AlertState(self._now))
+        return found
+
+    def _template_query(self, expression: str) -> list[QueryResult]:
+        return [QueryResult(dict(labels), value) for labels, value in self._query(expression, self._now)]
+
+
+class _TooManyAlertsError(RuleError):
+    """The rule has more alerts than the limit. Its states are dropped, as Prometheus drops them."""
+
+
+def _with_ends(alerts: Mapping[Labels, Alert], samples: Sequence[Sample], before: RuleState) -> Evaluation:
+    """Return the evaluation with a staleness marker for each series that the last one stored and this one does not."""
+    series = frozenset(sample.labels for sample in samples)
+    ends = [Sample(labels, STALE) for labels in sorted(before.series - series)]
+    return Evaluation(RuleState(alerts, series), [*samples, *ends])
+
+
+def _samples(alert: Alert) -> Iterator[Sample]:
+    """Yield the samples of an alert that is pending or firing."""
+    labels = dict(alert.labels)
+    yield Sample(from_mapping({**labels, NAME: ALERTS, _ALERT_STATE: alert.state.phase}), 1.0)
+    yield Sample(from_mapping({**labels, NAME: ALERTS_FOR_STATE}), float(alert.state.active // 1000))
+
+
+def _expanded(template: Template, data: TemplateData, errors: list[str]) -> str:
+    """Return the text of a template. An error becomes the text, because an alert without a text is still useful."""
+    try:
+        return template.expand(data)
+    except HubError as error:
+        errors.append(f"{template.source!r}: {error}")
+        return f"<error expanding template: {error}>"

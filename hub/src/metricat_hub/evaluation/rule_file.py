@@ -1,0 +1,114 @@
+"""Reader of rule files in Prometheus' format. An unknown key is an error, not ignored."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from metricat_hub.config.sections import Section, whole
+from metricat_hub.evaluation.rules import AlertingRule, Group, RecordingRule, Rule
+from metricat_hub.evaluation.templates import Template, TemplateError
+from metricat_hub.model.durations import parse_duration
+from metricat_hub.model.errors import QueryError
+from metricat_hub.model.labels import NAME
+from metricat_hub.promql.parser import parse as parse_expression
+from metricat_rules.alert_state import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from metricat_agent.config.yaml_text import Node
+
+REMEMBER_RESOLVED = 15 * 60_000
+"""Milliseconds for which a resolved alert is kept, as in Prometheus."""
+_GROUP = ("name", "interval", "query_offset", "limit", "rules", "labels")
+_RULE = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations")
+_ONLY_ALERTS = ("for", "keep_firing_for", "annotations")
+_LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
+
+
+def parse(root: Node | None, file: str, interval: int) -> list[Group]:
+    """Return the groups of a rule file. Groups without an interval have the given one, in milliseconds.
+
+    Raises:
+        ConfigFileError: the file is not a valid rule file, or a rule uses something that the hub does not support.
+    """
+    if root is None or root.is_null:
+        return []
+    sections = Section(root, "", file, ("groups",)).sections("groups", _GROUP)
+    groups: dict[str, Group] = {}
+    for section in sections:
+        group = _group(section, interval)
+        if group.name in groups:
+            section.fail("name", f"two groups have the name '{group.name}'; rename one of them")
+        groups[group.name] = group
+    return list(groups.values())
+
+
+def _group(section: Section, interval: int) -> Group:
+    name = section.text("name")
+    if not name:
+        section.fail("name", "missing; write a name")
+    labels = section.pairs("labels")
+    _check_names(section, labels)
+    return Group(
+        name,
+        section.file,
+        section.parsed("interval", parse_duration, 0) or interval,
+        tuple(_rule(one, labels) for one in section.sections("rules", _RULE)),
+        section.parsed("limit", whole, 0),
+        section.parsed("query_offset", parse_duration, 0),
+    )
+
+
+def _rule(section: Section, of_group: Mapping[str, str]) -> Rule:
+    record, alert, expression = section.text("record"), section.text("alert"), section.text("expr")
+    if bool(record) == bool(alert):
+        section.fail("record", f"{'both' if record else 'neither'} record and alert; write one of them")
+    if not expression:
+        section.fail("expr", "missing; write an expression in PromQL")
+    try:
+        parse_expression(expression)
+    except QueryError as error:
+        section.fail("expr", str(error))
+    labels = section.pairs("labels")
+    _check_names(section, labels)
+    labels = {**of_group, **labels}
+    if record:
+        return _recording(section, record, expression, labels)
+    for_, keep_firing_for = (section.parsed(key, parse_duration, 0) for key in _ONLY_ALERTS[:2])
+    timing = Timing(for_, keep_firing_for, REMEMBER_RESOLVED)
+    annotations = section.pairs("annotations")
+    _check_names(section, annotations, "annotations")
+    return AlertingRule(
+        alert,
+        expression,
+        timing,
+        _templates(section, "labels", labels),
+        _templates(section, "annotations", annotations),
+    )
+
+
+def _recording(section: Section, name: str, expression: str, labels: Mapping[str, str]) -> RecordingRule:
+    for key in _ONLY_ALERTS:
+        if key in section.values and not section.values[key].is_null:
+            section.fail(key, "not possible for a recording rule; remove it")
+    if "{" in name or "}" in name:
+        section.fail("record", f"invalid name '{name}'; write the name only, and the labels in labels")
+    return RecordingRule(name, expression, labels)
+
+
+def _check_names(section: Section, names: Iterable[str], key: str = "labels") -> None:
+    for name in names:
+        if not _LABEL.fullmatch(name) or (key == "labels" and name == NAME):
+            section.fail(key, f"invalid name '{name}'; use letters, digits and _")
+
+
+def _templates(section: Section, key: str, texts: Mapping[str, str]) -> dict[str, Template]:
+    found = {}
+    for name, text in texts.items():
+        try:
+            found[name] = Template(text)
+        except TemplateError as error:
+            section.fail(key, f"{name}: {error}")
+    return found
