@@ -1,0 +1,195 @@
+"""Evaluation of groups of rules: their states, what they store, and how each evaluation went."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metricat_hub.evaluation.evaluate import Evaluation, Evaluator, RuleState, Surroundings
+from metricat_hub.model.errors import HubError
+from metricat_hub.model.samples import Batch
+from metricat_hub.use_cases.cancellation import Cancellation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from metricat_hub.evaluation.evaluate import Alert, Sample
+    from metricat_hub.evaluation.rules import Group, Rule
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.ports import Writer
+    from metricat_hub.promql.query_engine import QueryEngine
+    from metricat_hub.store.alert_states import AlertStates
+
+_LOG = logging.getLogger(__name__)
+_OUTAGE_INTERVALS = 2
+"""Longer periods without an evaluation are outages."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleStatus:
+    """A rule, its state, and its last evaluation."""
+
+    rule: Rule
+    state: RuleState = field(default_factory=RuleState)
+    evaluated: int = 0
+    """Milliseconds since 1970-01-01 UTC; 0: never."""
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
+    """A group, its rules, and its last evaluation."""
+
+    group: Group
+    rules: Sequence[RuleStatus]
+    evaluated: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Counts:
+    """Counters since the start."""
+
+    evaluations: int = 0
+    failures: int = 0
+    missed: int = 0
+    rejected_samples: int = 0
+
+
+class Rules:
+    """The groups of rules. One thread evaluates them; any thread may read their status."""
+
+    def __init__(
+        self,
+        queries: QueryEngine,
+        writer: Writer,
+        states: AlertStates,
+        surroundings: Surroundings | None = None,
+        query_seconds: float = 30.0,
+    ) -> None:
+        self._queries = queries
+        self._writer = writer
+        self._saved = states
+        self._surroundings = surroundings or Surroundings()
+        self._query_seconds = query_seconds
+        self._lock = threading.Lock()
+        self._groups: dict[tuple[str, str], GroupStatus] = {}
+        self.counts = Counts()
+
+    def load(self, groups: Iterable[Group], now: int) -> None:
+        """Replace all groups. Rules that existed before keep their states, also those of a former run."""
+        saved = self._saved.load()
+        loaded = {}
+        identities: set[str] = set()
+        for group in groups:
+            rules = [_resumed(rule, saved.get(key), group, now) for rule, key in _identities(group)]
+            identities.update(key for _, key in _identities(group))
+            loaded[group.file, group.name] = GroupStatus(group, rules)
+        with self._lock:
+            self._groups = loaded
+        self._saved.keep(identities)
+
+    def groups(self) -> list[GroupStatus]:
+        """Return the status of all groups."""
+        with self._lock:
+            return list(self._groups.values())
+
+    def evaluate(self, group: Group, now: int) -> None:
+        """Evaluate the rules of a group at a time, in order; store their samples and their states.
+
+        A rule that fails does not prevent the evaluation of the others.
+        """
+        status = self._groups.get((group.file, group.name))
+        if status is None or status.group is not group:
+            return  # the configuration has changed
+        began = time.monotonic()
+        evaluator = Evaluator(group, now, self._query, self._surroundings)
+        rules = [self._rule(evaluator, one, group, now) for one in status.rules]
+        self._save(group, rules, now)
+        with self._lock:
+            if self._groups.get((group.file, group.name)) is status:
+                done = replace(status, rules=rules, evaluated=now, seconds=time.monotonic() - began)
+                self._groups[group.file, group.name] = done
+
+    def _rule(self, evaluator: Evaluator, status: RuleStatus, group: Group, now: int) -> RuleStatus:
+        began = time.monotonic()
+        evaluation = evaluator.evaluate(status.rule, status.state)
+        error = evaluation.error
+        if not error:
+            error = self._store(evaluation, now - group.query_offset)
+        self.counts.evaluations += 1
+        self.counts.failures += bool(error)
+        if error and error != status.error:
+            _LOG.warning("rule %s of group %s failed: %s", status.rule.name, group.name, error)
+        for one in evaluation.template_errors:
+            _LOG.warning("rule %s of group %s: a template failed: %s", status.rule.name, group.name, one)
+        return RuleStatus(status.rule, evaluation.state, now, time.monotonic() - began, error)
+
+    def _store(self, evaluation: Evaluation, at: int) -> str:
+        """Store the samples of an evaluation; return the error, empty if there is none."""
+        samples: Sequence[Sample] = evaluation.samples
+        if not samples:
+            return ""
+        try:
+            numbers = self._writer.resolve([one.labels for one in samples])
+            accepted = numbers >= 0
+            values = np.array([one.value for one in samples])
+            times = np.full(int(accepted.sum()), at, dtype=np.int64)
+            appended = self._writer.append(Batch(numbers[accepted], times, values[accepted]))
+        except HubError as error:
+            return str(error)
+        rejected = len(samples) - appended.accepted - appended.duplicates
+        self.counts.rejected_samples += rejected
+        return f"the store rejected {rejected} of {len(samples)} samples of the rule" if rejected else ""
+
+    def _save(self, group: Group, rules: Sequence[RuleStatus], now: int) -> None:
+        states = {
+            key: status.state for status, (_, key) in zip(rules, _identities(group), strict=True) if status.evaluated
+        }
+        try:
+            self._saved.save(now, states)
+        except HubError as error:
+            _LOG.warning("states of group %s: %s", group.name, error)
+
+    def _query(self, expression: str, at: int) -> list[tuple[Labels, float]]:
+        result = self._queries.instant(expression, at, Cancellation(self._query_seconds))
+        if result.kind == "scalar":
+            return [((), float(result.values[0]))]
+        return list(zip(result.labels, result.values.tolist(), strict=True))
+
+
+def _identities(group: Group) -> list[tuple[Rule, str]]:
+    """Return each rule with a text that identifies it across restarts: group, name, and place among equal names."""
+    seen: dict[str, int] = {}
+    found = []
+    for rule in group.rules:
+        name = f"{group.file}\0{group.name}\0{type(rule).__name__}\0{rule.name}"
+        seen[name] = seen.get(name, 0) + 1
+        found.append((rule, f"{name}\0{seen[name]}"))
+    return found
+
+
+def _resumed(rule: Rule, state: tuple[int, RuleState] | None, group: Group, now: int) -> RuleStatus:
+    """Return a rule with the state of its last evaluation.
+
+    After an outage, it is unknown whether the expressions had a result. Pending alerts wait longer by its length.
+    """
+    if state is None:
+        return RuleStatus(rule)
+    evaluated, found = state
+    outage = now - evaluated - group.interval
+    if outage > _OUTAGE_INTERVALS * group.interval:
+        found = replace(found, alerts={labels: _postponed(one, outage) for labels, one in found.alerts.items()})
+    return RuleStatus(rule, found, evaluated)
+
+
+def _postponed(alert: Alert, milliseconds: int) -> Alert:
+    if alert.state.phase != "pending":
+        return alert
+    return replace(alert, state=replace(alert.state, active=alert.state.active + milliseconds))

@@ -1,0 +1,177 @@
+"""The evaluation of rules in the running hub: which files, when, and what it reports about itself."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import hashlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metricat_agent.config.yaml_text import YamlError, read_file
+from metricat_hub.config.sections import ConfigFileError
+from metricat_hub.evaluation import rule_file
+from metricat_hub.evaluation.evaluate import Surroundings
+from metricat_hub.evaluation.shipped import shipped_groups
+from metricat_hub.model.errors import HubError
+from metricat_hub.model.self_metrics import Sample
+from metricat_hub.store.alert_states import AlertStates
+from metricat_hub.use_cases.rules import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from metricat_hub.config.settings import Settings
+    from metricat_hub.evaluation.rules import Group
+    from metricat_hub.model.ports import Writer
+    from metricat_hub.promql.query_engine import QueryEngine
+
+_LOG = logging.getLogger(__name__)
+_RELOAD_SECONDS = 5.0
+_MOST_SLEEP_SECONDS = 1.0
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+class RuleParts:
+    """The rules of the hub, opened."""
+
+    def __init__(self, settings: Settings, queries: QueryEngine, writer: Writer, clock: Callable[[], int]) -> None:
+        """Open the saved states, and read the rule files.
+
+        Raises:
+            ConfigFileError: a rule file is not valid, or a pattern without * matches no file.
+            StoreUnavailableError: the saved states cannot be read.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._states = AlertStates(settings.data)
+        self._problem = ""
+        self.rules = Rules(queries, writer, self._states, Surroundings(), settings.query.timeout / 1000)
+        try:
+            self._stamp = self._current_stamp()
+            self.rules.load(self._groups(), clock())
+        except HubError:
+            self._states.close()
+            raise
+
+    def problems(self) -> Sequence[str]:
+        """Return what does not work now, each with its remedy."""
+        failing = [
+            f"rule {rule.rule.name} of group {status.group.name} fails: {rule.error}"
+            for status in self.rules.groups()
+            for rule in status.rules
+            if rule.error
+        ]
+        return [*([self._problem] if self._problem else []), *failing[:10]]
+
+    async def run(self) -> None:
+        """Evaluate each group at its interval until canceled."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "rules") as thread:
+            due: dict[tuple[str, str], int] = {}
+            reload_at = loop.time() + _RELOAD_SECONDS
+            while True:
+                if loop.time() >= reload_at:
+                    await loop.run_in_executor(thread, self._reload)
+                    reload_at = loop.time() + _RELOAD_SECONDS
+                groups = [status.group for status in self.rules.groups()]
+                now = self._clock()
+                due = {_key(one): due.get(_key(one)) or _next(one, now) for one in groups}
+                for group in sorted(groups, key=lambda one: due[_key(one)]):
+                    if due[_key(group)] <= now:
+                        slot = _slot(group, now)
+                        self.rules.counts.missed += (slot - due[_key(group)]) // group.interval
+                        due[_key(group)] = slot + group.interval
+                        await loop.run_in_executor(thread, self.rules.evaluate, group, slot)
+                wait = (min(due.values(), default=now + 1000) - self._clock()) / 1000
+                await asyncio.sleep(min(max(wait, 0.0), _MOST_SLEEP_SECONDS))
+
+    def _reload(self) -> None:
+        """Read the rule files again if they have changed. Invalid files change nothing."""
+        stamp = self._current_stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.rules.load(self._groups(), self._clock())
+        except HubError as error:
+            self._problem = f"the rules are those of before the change: {error}"
+            _LOG.error("%s", self._problem)
+            return
+        self._problem = ""
+        _LOG.info("rules: loaded %d groups", len(self.rules.groups()))
+
+    def _groups(self) -> list[Group]:
+        settings = self._settings.rules
+        groups = shipped_groups(self._settings.interval, settings.interval) if settings.shipped else []
+        for path in _files(settings.files):
+            try:
+                groups += rule_file.parse(read_file(path), path, settings.interval)
+            except YamlError as error:
+                raise ConfigFileError(f"{path}: {error}") from None
+        return groups
+
+    def _current_stamp(self) -> _Stamp:
+        found = []
+        for path in _files(self._settings.rules.files):
+            try:
+                state = Path(path).stat()
+            except OSError:
+                continue
+            found.append((path, state.st_mtime_ns, state.st_size))
+        return tuple(found)
+
+    def samples(self) -> Sequence[Sample]:
+        """Return the metrics about rules."""
+        counts = self.rules.counts
+        groups = self.rules.groups()
+        found = [
+            Sample(f"metricat_hub_rule_{name}", text, value, is_counter=True)
+            for name, text, value in (
+                ("evaluations", "Evaluations of rules.", counts.evaluations),
+                ("evaluation_failures", "Evaluations of rules that failed.", counts.failures),
+                ("missed_evaluations", "Evaluations of groups that were skipped, because others took too long.", counts.missed),
+                ("rejected_samples", "Samples of rules that the store rejected.", counts.rejected_samples),
+            )
+        ]
+        text = "Duration of the last evaluation of a group."
+        for status in groups:
+            labels = {"group": status.group.name}
+            found.append(Sample("metricat_hub_rule_group_last_duration_seconds", text, status.seconds, labels=labels))
+        text = "Alerts by state."
+        alerts = [one.state.phase for status in groups for rule in status.rules for one in rule.state.alerts.values()]
+        for phase in ("pending", "firing"):
+            found.append(Sample("metricat_hub_alerts", text, alerts.count(phase), labels={"state": phase}))
+        return found
+
+    def close(self) -> None:
+        """Close the saved states."""
+        self._states.close()
+
+
+def _files(patterns: Iterable[str]) -> list[str]:
+    """Return the files that match a pattern, each once. A path without * is a file even if it does not exist."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        matched = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
+        found.update(dict.fromkeys(matched))
+    return list(found)
+
+
+def _key(group: Group) -> tuple[str, str]:
+    return group.file, group.name
+
+
+def _next(group: Group, now: int) -> int:
+    """Return the first time of an evaluation at or after now."""
+    slot = _slot(group, now)
+    return slot if slot == now else slot + group.interval
+
+
+def _slot(group: Group, now: int) -> int:
+    """Return the last time of an evaluation until now. Groups are spread over the interval by their names."""
+    digest = hashlib.blake2b(f"{group.file};{group.name}".encode(), digest_size=8).digest()
+    offset = int.from_bytes(digest, "big") % group.interval
+    return now - (now - offset) % group.interval
