@@ -81,6 +81,19 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "metricat_cli", *arguments]
 
 
+def finished(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    """Run a command to its end; return its status, its output and its errors."""
+    done = subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **(environment or {})},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 @contextmanager
 def running(
     folder: Path,

@@ -20,11 +20,11 @@ _SECONDS = 60
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[PrometheusApi]:
-    """Run Prometheus in a folder until the end of the block."""
+def running(folder: Path, settings: str = "scrape_configs: []") -> Iterator[PrometheusApi]:
+    """Run Prometheus with settings in a folder until the end of the block."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    (folder / "prometheus.yml").write_text("scrape_configs: []\n")
+    (folder / "prometheus.yml").write_text(f"{settings}\n")
     command = [
         *(str(ensure("prometheus")["prometheus"]), "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
         *(f"--web.listen-address=127.0.0.1:{port}", "--web.enable-remote-write-receiver", "--log.level=error"),

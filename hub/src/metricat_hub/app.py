@@ -31,11 +31,13 @@ from metricat_hub.sources.scrape.config import Job, ScrapeConfig, TargetGroup
 from metricat_hub.sources.scrape.config_file import parse_scrape_config
 from metricat_hub.sources.scrape.scraper import Scraper, watch
 from metricat_hub.store.sequence_log import SequenceLog
+from metricat_hub.use_cases.queries import Queries
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
 from metricat_hub.wiring.access import access, oidc_login
 from metricat_hub.wiring.grpc import serving_grpc
 from metricat_hub.wiring.requests import RequestParts
+from metricat_hub.wiring.rules import RuleParts
 from metricat_hub.wiring.storage import open_storage
 
 if TYPE_CHECKING:
@@ -82,6 +84,10 @@ class Hub:
             self.storage = open_storage(settings, clock)
             self.store = self.storage.store
             opened.callback(self.store.close)
+            self.rules = RuleParts(
+                settings, self.storage.engine or Queries(self.store, _limits(settings)), self.store, clock
+            )
+            opened.callback(self.rules.close)
             self.accounts = Accounts.open(settings.data, now)
             opened.callback(self.accounts.close)
             self.requests = RequestParts(settings, clock)
@@ -135,6 +141,7 @@ class Hub:
                     tasks.create_task(self._repeat(self._maintain, _MAINTENANCE_SECONDS)),
                     tasks.create_task(self._scrape(self.scraper, agent)),
                     tasks.create_task(self._follow_config(self.scraper, agent)),
+                    tasks.create_task(self.rules.run()),
                 ]
                 if agent:
                     background.append(tasks.create_task(agent.run()))
@@ -196,11 +203,10 @@ class Hub:
             targets=self._targets,
             settings=settings,
             started=self.started,
-            limits=Limits(
-                samples=settings.query.samples, series=settings.query.series, seconds=settings.query.timeout / 1000
-            ),
+            limits=_limits(settings),
+            rules=self.rules.rules,
             interval=settings.interval,
-            problems=lambda: (*self._problems.values(), *self.store.problems()),
+            problems=lambda: (*self._problems.values(), *self.store.problems(), *self.rules.problems()),
             degradations=lambda: (*self.requests.degradations(), *self.storage.notices()),
             rate_limits=self.requests.rate_limits,
             answers=self.requests.answers,
@@ -246,7 +252,12 @@ class Hub:
         counters = self.scraper.counters if self.scraper else None
         if counters:
             found += _scrape_samples(counters)
-        return [*found, *self._store_metrics, *self.requests.samples()]
+        return [*found, *self._store_metrics, *self.requests.samples(), *self.rules.samples()]
+
+
+def _limits(settings: Settings) -> Limits:
+    query = settings.query
+    return Limits(samples=query.samples, series=query.series, seconds=query.timeout / 1000)
 
 
 def _scrape_samples(counters: Counters) -> list[Sample]:

@@ -7,32 +7,15 @@ import os
 import re
 import signal
 import ssl
-import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from support import hub_process
 from support.certificates import self_signed
+from support.hub_process import finished as metricat
 from support.hub_process import send
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-def metricat(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
-    """Run a command to its end; return its status, its output and its errors."""
-    done = subprocess.run(
-        hub_process.command(*arguments),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, **(environment or {})},
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 def children(pid: int) -> list[int]:

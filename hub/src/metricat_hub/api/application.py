@@ -17,7 +17,7 @@ from metricat_hub.api.compression import Compression
 from metricat_hub.api.live import self_metrics as live_metrics
 from metricat_hub.api.live import websocket as live
 from metricat_hub.api.problems import Problem, handle_problem, response
-from metricat_hub.api.prometheus import metadata, queries
+from metricat_hub.api.prometheus import metadata, queries, rules
 from metricat_hub.api.rest import operations as rest
 from metricat_hub.api.surroundings import Surroundings
 from metricat_hub.model.errors import HubError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 OPERATIONS: tuple[Operation, ...] = (
     *queries.OPERATIONS,
     *metadata.OPERATIONS,
+    *rules.OPERATIONS,
     *rest.OPERATIONS,
     *live.OPERATIONS,
     *sessions.OPERATIONS,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.ports import Store
     from metricat_hub.promql.query_engine import QueryEngine
+    from metricat_hub.use_cases.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Services:
     """The same about parts that the hub can do without, so it is ready though."""
     rate_limits: RateLimits | None = None
     """None: no limits."""
+    rules: Rules | None = None
+    """The evaluated rules; None: the hub evaluates none, or the client may not see them."""
     answers: Answers | None = None
     """Cached answers; None: each request is evaluated."""
 
@@ -80,6 +83,7 @@ class Services:
             engine=RestrictedEngine(self.queries, matchers),
             targets=Targets,
             storage=StorageState(),
+            rules=None,
         )
 
     @cached_property

@@ -84,6 +84,11 @@ QUERY = (
     ),
     Option("query.max-series", "100000", "limit of the series that a query reads", "NUMBER"),
 )
+RULES = (
+    Option("rules.shipped", "true", "evaluate the shipped recording rules and alerts", switch=True),
+    Option("rules.files", "", "rule files in Prometheus' format, separated by commas; may have *", "FILE"),
+    Option("rules.interval", "30s", "time between two evaluations of a group without its own interval", "DURATION"),
+)
 LIVE = (
     Option("live.max-connections", "256", "limit of live connections, by WebSocket and gRPC together", "NUMBER"),
     Option(
@@ -120,6 +125,7 @@ HUB = Program(
         ("queries", QUERY),
         ("requests", REQUESTS),
         ("access log and audit log", LOGS),
+        ("rules and alerts", RULES),
         ("live values and gRPC", LIVE),
     ],
     prefix="METRICAT_HUB_",

@@ -16,6 +16,7 @@ from metricat_hub.config.live_settings import LiveSettings, live_settings
 from metricat_hub.config.memory import default_samples
 from metricat_hub.config.options import HUB
 from metricat_hub.config.remote_store import BufferBounds, RemoteStore, parse_buffer, parse_remote_store
+from metricat_hub.config.rule_settings import RuleSettings, rule_settings
 from metricat_hub.config.store_url import StoreUrl, parse_store_url
 from metricat_hub.model.durations import parse_duration, parse_size
 
@@ -83,6 +84,7 @@ class Settings:
     query: QueryLimits
     requests: RequestSettings
     live: LiveSettings
+    rules: RuleSettings
     texts: Mapping[str, str]
     """The value of each setting as text, for the API; without secrets."""
     warnings: tuple[str, ...]
@@ -127,6 +129,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         ),
         requests=requests.parse(raw),
         live=live_settings(raw),
+        rules=rule_settings(raw),
         texts={name: "" if option.secret else raw.get(name).text for name, option in HUB.options.items()},
         warnings=(*raw.deprecations, *_unknown(environment)),
     )

@@ -70,7 +70,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What templates can read besides the alert."""
+    """Data of the hub that templates can read."""
 
     external_labels: Mapping[str, str] = field(default_factory=dict)
     external_url: str = ""
@@ -104,9 +104,7 @@ class Evaluator:
         for labels, value in result:
             own = from_mapping({**dict(labels), **rule.labels, NAME: rule.name})
             if own in samples:
-                raise RuleError(
-                    f"the result has {text(own)} twice; keep the labels that differ, or aggregate over them"
-                )
+                raise RuleError(f"the result has {text(own)} twice; keep the labels that differ")
             samples[own] = Sample(own, value)
         if 0 < self._group.limit < len(samples):
             raise RuleError(f"the result has {len(samples)} series, and the limit of the group is {self._group.limit}")

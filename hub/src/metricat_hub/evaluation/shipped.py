@@ -1,4 +1,4 @@
-"""The shipped rules: the same catalogue as in a cluster, over the series of agents that this hub scrapes or receives."""
+"""The shipped rules: the catalogue of a cluster, over the series of agents that this hub scrapes or receives."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from metricat_agent.config.yaml_text import Node
 from metricat_hub.evaluation import rule_file
 from metricat_rules.catalogue import CATALOGUE
 from metricat_rules.groups import Scope, alert_group, baseline_group, recording_group
+from metricat_rules.node_lifecycle import ALERTS as ALERTS_OF_THE_CLUSTER
 from metricat_rules.settings import AlertSettings, LevelSettings
 
 if TYPE_CHECKING:
@@ -41,13 +42,12 @@ def shipped_groups(scrape_interval: int, interval: int) -> list[Group]:
 
 
 def applies(alert: Alert) -> bool:
-    """Return whether an alert reads only series of agents. The others need an operator or kube-state-metrics."""
-    texts = [alert.expr, *(level.expr for level in alert.levels)]
-    return alert.per_node and not any("<coverage>" in text or "kube_" in text for text in texts)
+    """Return whether an alert can fire outside of Kubernetes."""
+    return alert.per_node and alert not in ALERTS_OF_THE_CLUSTER
 
 
 def _defaults(alert: Alert) -> AlertSettings:
-    levels = {level.severity: LevelSettings(True, level.duration, level.threshold) for level in alert.levels}
+    levels = {one.severity: LevelSettings(duration=one.duration, threshold=one.threshold) for one in alert.levels}
     return AlertSettings(levels, {})
 
 

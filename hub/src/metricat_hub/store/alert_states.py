@@ -91,7 +91,7 @@ class AlertStates:
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
-            raise StoreUnavailableError(f"{self._path}: {error}. The next evaluation stores the states again.") from None
+            raise StoreUnavailableError(f"{self._path}: {error}. The next evaluation retries.") from None
 
     def keep(self, rules: set[str]) -> None:
         """Delete the states of all other rules."""

@@ -132,7 +132,7 @@ class Rules:
         return RuleStatus(status.rule, evaluation.state, now, time.monotonic() - began, error)
 
     def _store(self, evaluation: Evaluation, at: int) -> str:
-        """Store the samples of an evaluation; return the error, empty if there is none."""
+        """Store the samples of an evaluation; return the error, or an empty text."""
         samples: Sequence[Sample] = evaluation.samples
         if not samples:
             return ""

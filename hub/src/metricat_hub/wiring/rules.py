@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _RELOAD_SECONDS = 5.0
 _MOST_SLEEP_SECONDS = 1.0
+_STORES = ("embedded", "postgresql")
+"""Stores of the hub's own. Behind any other one is a server that evaluates rules itself."""
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -105,6 +107,8 @@ class RuleParts:
 
     def _groups(self) -> list[Group]:
         settings = self._settings.rules
+        if self._settings.store_url.kind not in _STORES:
+            return []
         groups = shipped_groups(self._settings.interval, settings.interval) if settings.shipped else []
         for path in _files(settings.files):
             try:
@@ -132,7 +136,11 @@ class RuleParts:
             for name, text, value in (
                 ("evaluations", "Evaluations of rules.", counts.evaluations),
                 ("evaluation_failures", "Evaluations of rules that failed.", counts.failures),
-                ("missed_evaluations", "Evaluations of groups that were skipped, because others took too long.", counts.missed),
+                (
+                    "missed_evaluations",
+                    "Evaluations of groups that were skipped, because others took too long.",
+                    counts.missed,
+                ),
                 ("rejected_samples", "Samples of rules that the store rejected.", counts.rejected_samples),
             )
         ]
@@ -142,9 +150,13 @@ class RuleParts:
             found.append(Sample("metricat_hub_rule_group_last_duration_seconds", text, status.seconds, labels=labels))
         text = "Alerts by state."
         alerts = [one.state.phase for status in groups for rule in status.rules for one in rule.state.alerts.values()]
-        for phase in ("pending", "firing"):
-            found.append(Sample("metricat_hub_alerts", text, alerts.count(phase), labels={"state": phase}))
-        return found
+        return [
+            *found,
+            *(
+                Sample("metricat_hub_alerts", text, alerts.count(phase), labels={"state": phase})
+                for phase in ("pending", "firing")
+            ),
+        ]
 
     def close(self) -> None:
         """Close the saved states."""
@@ -155,7 +167,7 @@ def _files(patterns: Iterable[str]) -> list[str]:
     """Return the files that match a pattern, each once. A path without * is a file even if it does not exist."""
     found: dict[str, None] = {}
     for pattern in patterns:
-        matched = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
+        matched = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207 -- absolute patterns too
         found.update(dict.fromkeys(matched))
     return list(found)
 

@@ -39,7 +39,8 @@ _END = Parameter("end", "End: seconds since 1970 or RFC 3339. Default: no bound.
 _LIMIT = Parameter("limit", "Most entries to return; 0: no limit.", _NUMBER)
 
 
-def _json(data: Any, warnings: Sequence[str] = ()) -> Response:
+def json_response(data: Any, warnings: Sequence[str] = ()) -> Response:
+    """Return data in the format of a successful response."""
     return Response(success(msgspec.json.encode(data).decode(), warnings), media_type="application/json")
 
 
@@ -62,7 +63,7 @@ async def _listed(request: Request, read: Callable[[Parameters, list[list[Matche
         cancellation.check()
         found = read(parameters, selectors, start, end)
         cut = bool(limit) and len(found) > limit
-        return _json(found[:limit] if cut else found, [_TRUNCATED] if cut else [])
+        return json_response(found[:limit] if cut else found, [_TRUNCATED] if cut else [])
 
     return await services(request).threads.run(request, work)
 
@@ -122,7 +123,7 @@ async def metadata(request: Request) -> Response:
     found = await services(request).threads.run(request, lambda _: services(request).store.metadata())
     chosen = {name: one for name, one in found.items() if metric in ("", name)}
     names = list(chosen)[: limit if limit >= 0 else None]
-    return _json(
+    return json_response(
         {name: [{"type": one.type, "help": one.help, "unit": one.unit}] for name in names for one in [chosen[name]]}
     )
 
@@ -153,7 +154,7 @@ async def targets(request: Request) -> Response:
     data: dict[str, Any] = {"activeTargets": active if state in ("", "any", "active") else []}
     data["droppedTargets"] = dropped if state in ("", "any", "dropped") else []
     data["droppedTargetCounts"] = counts if state in ("", "any", "dropped") else None
-    return _json(data)
+    return json_response(data)
 
 
 def _target(one: Any) -> dict[str, Any]:
@@ -180,7 +181,7 @@ def rfc3339(milliseconds: int) -> str:
 @with_prometheus_errors
 async def build_information(request: Request) -> Response:  # noqa: ARG001 -- an endpoint
     """Return the version of Prometheus whose features Grafana uses."""
-    return _json(
+    return json_response(
         {
             "version": "3.15.0",
             "revision": f"metricat-{__version__}",
@@ -196,7 +197,7 @@ async def build_information(request: Request) -> Response:  # noqa: ARG001 -- an
 async def runtime_information(request: Request) -> Response:
     """Return facts about the process."""
     own = services(request)
-    return _json(
+    return json_response(
         {
             "startTime": rfc3339(own.started),
             "CWD": str(os.getcwd()),  # noqa: PTH109 -- as text
@@ -219,7 +220,7 @@ async def runtime_information(request: Request) -> Response:
 async def flags(request: Request) -> Response:
     """Return all settings as text. Settings that may contain a secret are empty."""
     own = services(request).settings
-    return _json(dict(own.texts) if own else {})
+    return json_response(dict(own.texts) if own else {})
 
 
 @with_prometheus_errors
@@ -229,7 +230,7 @@ async def configuration(request: Request) -> Response:
     lines = [
         f"{name}: {msgspec.json.encode(text).decode()}\n" for name, text in (own.texts if own else {}).items() if text
     ]
-    return _json({"yaml": "".join(lines)})
+    return json_response({"yaml": "".join(lines)})
 
 
 @with_prometheus_errors
@@ -263,7 +264,7 @@ async def store_status(request: Request) -> Response:
             chosen = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]
             return [{"name": name, "value": count} for name, count in chosen]
 
-        return _json(
+        return json_response(
             {
                 "headStats": {
                     "numSeries": len(found),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +40,11 @@ async def alerts(request: Request) -> Response:
 async def rules(request: Request) -> Response:
     """Return the groups with their rules, and the alerts of each rule."""
     parameters = await Parameters.of(request)
-    kind = parameters.text("type")
+    kind = parameters.get("type")
     if kind not in {"", "alert", "record"}:
         raise ParameterError(f"not supported value {kind!r}; use alert or record")
     names, groups, files = (set(parameters.all(name)) for name in ("rule_name[]", "rule_group[]", "file[]"))
-    with_alerts = parameters.text("exclude_alerts").lower() not in {"true", "1"}
+    with_alerts = parameters.get("exclude_alerts").lower() not in {"true", "1"}
     found = []
     for status in _groups(request):
         if (groups and status.group.name not in groups) or (files and status.group.file not in files):
@@ -116,17 +117,17 @@ def _alert(alert: Alert) -> dict[str, Any]:
 
 def _value(value: float) -> str:
     """Return a number with an exponent, as Prometheus does."""
-    text = f"{value:.17e}"
-    if "e" not in text:
-        return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[text]
-    mantissa, _, exponent = min((f"{value:.{digits}e}" for digits in range(18)), key=lambda one: (float(one) != value, len(one))).partition("e")
-    return f"{mantissa}e{exponent}"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    return next(text for digits in range(18) if float(text := f"{value:.{digits}e}") == value)
 
 
 def _time(milliseconds: int) -> str:
     if not milliseconds:
         return "0001-01-01T00:00:00Z"
-    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+    return (
+        f"{datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
+    )
 
 
 OPERATIONS = (
@@ -135,7 +136,7 @@ OPERATIONS = (
         rules,
         "Return the rules with their alerts.",
         "Prometheus",
-        (
+        parameters=(
             Parameter("type", "Return only rules of this type.", {"type": "string", "enum": ["alert", "record"]}),
             Parameter("rule_name[]", "Return only rules with this name.", many=True),
             Parameter("rule_group[]", "Return only groups with this name.", many=True),

@@ -1,0 +1,97 @@
+"""Evaluation of rules: what promtool's cases do not show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metricat_hub.evaluation.evaluate import Evaluator, RuleState, Surroundings
+from metricat_hub.evaluation.rules import AlertingRule, Group, RecordingRule
+from metricat_hub.evaluation.templates import Template
+from metricat_hub.model.errors import LimitError
+from metricat_hub.model.labels import from_mapping
+from metricat_hub.model.samples import is_stale
+from metricat_rules.alert_state import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metricat_hub.evaluation.evaluate import Evaluation
+    from metricat_hub.evaluation.rules import Rule
+    from metricat_hub.model.labels import Labels
+
+A, B = (from_mapping({"__name__": "x", "node": node}) for node in "ab")
+ALERT = AlertingRule("High", "x > 1", Timing(2_000, 0, 900_000), {"severity": Template("warning")})
+RECORD = RecordingRule("y", "2 * x", {"unit": "m"})
+
+
+def evaluated(
+    rule: Rule, state: RuleState, result: Sequence[tuple[Labels, float]], *, now: int = 0, limit: int = 0
+) -> Evaluation:
+    group = Group("g", "f", 1_000, (rule,), limit, query_offset=500)
+    asked = []
+
+    def query(expression: str, at: int) -> Sequence[tuple[Labels, float]]:
+        asked.append((expression, at))
+        return result
+
+    evaluation = Evaluator(group, now, query, Surroundings()).evaluate(rule, state)
+    assert asked == [(rule.expression, now - 500)]
+    return evaluation
+
+
+def test_series_that_ends_gets_one_staleness_marker() -> None:
+    first = evaluated(RECORD, RuleState(), [(A, 1.0), (B, 2.0)])
+    assert [(dict(one.labels)["node"], one.value) for one in first.samples] == [("a", 1.0), ("b", 2.0)]
+    second = evaluated(RECORD, first.state, [(A, 1.0)])
+    kept, ended = second.samples
+    assert (dict(kept.labels)["node"], dict(ended.labels)["node"]) == ("a", "b")
+    assert is_stale(np.array([ended.value])).all()
+    assert len(evaluated(RECORD, second.state, [(A, 1.0)]).samples) == 1
+
+
+def test_failing_rule_keeps_its_state_and_ends_no_series() -> None:
+    first = evaluated(ALERT, RuleState(), [(A, 2.0)])
+
+    def fail(_: str, __: int) -> Sequence[tuple[Labels, float]]:
+        raise LimitError("too many samples")
+
+    failed = Evaluator(Group("g", "f", 1_000, (ALERT,)), 1_000, fail, Surroundings()).evaluate(ALERT, first.state)
+    assert (failed.error, failed.samples, failed.state) == ("too many samples", (), first.state)
+
+
+def test_too_many_alerts_drop_the_states() -> None:
+    one = evaluated(ALERT, RuleState(), [(A, 2.0)], limit=1)
+    assert not one.error
+    two = evaluated(ALERT, one.state, [(A, 2.0), (B, 2.0)], limit=1)
+    assert two.error == "2 alerts are active, and the limit of the group is 1"
+    assert not two.state.alerts
+    assert two.state.series == one.state.series
+
+
+def test_equal_labels_are_an_error_that_names_them() -> None:
+    rule = RecordingRule("y", "x", {"node": "all"})
+    assert evaluated(rule, RuleState(), [(A, 1.0), (B, 2.0)]).error == (
+        'the result has y{node="all"} twice; keep the labels that differ'
+    )
+
+
+def test_resolved_alert_fires_again_as_a_new_one() -> None:
+    state = RuleState()
+    phases = []
+    for second, active in enumerate([True, True, True, False, True]):
+        evaluation = evaluated(ALERT, state, [(A, 2.0)] if active else [], now=second * 1_000)
+        state = evaluation.state
+        phases += [(one.state.phase, one.state.active) for one in state.alerts.values()]
+    assert phases == [("pending", 0), ("pending", 0), ("firing", 0), ("resolved", 0), ("pending", 4_000)]
+
+
+def test_failing_template_becomes_the_text_of_its_label() -> None:
+    rule = AlertingRule("High", "x", Timing(), {"node": Template("{{ query `y` | first }}")})
+    group = Group("g", "f", 1_000, (rule,))
+    results = {"x": [(A, 1.0)], "y": []}
+    found = Evaluator(group, 0, lambda text, _: results[text], Surroundings()).evaluate(rule, RuleState())
+    [alert] = found.state.alerts.values()
+    assert dict(alert.labels)["node"].startswith("<error expanding template: first: first of an empty result")
+    assert len(found.template_errors) == 1
