@@ -146,11 +146,11 @@ def _expanded(item: str) -> Iterator[Value]:
         yield value
 
 
-def run(content: str) -> list[Outcome]:
-    """Run a test file and return the outcome of each `eval` command."""
+def run(content: str, new_store: Callable[[], Store] | None = None) -> list[Outcome]:
+    """Run a test file and return the outcome of each `eval` command. `new_store` creates its stores."""
     lines = ["" if line.strip().startswith("#") else line.strip() for line in content.split("\n")]
     engine = Engine(Limits(), delayed_name_removal=True)
-    store = Store()
+    store = (new_store or Store)()
     outcomes = []
     place = 0
     while place < len(lines):
@@ -162,7 +162,7 @@ def run(content: str) -> list[Outcome]:
         while place < len(lines) and lines[place] and command != "clear":
             place += 1
         if command == "clear":
-            store = Store()
+            store = (new_store or Store)()
         elif command.startswith("load"):
             _load(store, lines[first:place])
         else:

@@ -1,0 +1,71 @@
+"""The program with PostgreSQL as its store: pushes, queries, and its state while the database is down."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from support import hub_process
+from support.postgresql_server import PASSWORD, PostgresServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.hub_process import HubProcess, Response
+
+
+def push(hub: HubProcess, at: int, value: float) -> Response:
+    batch = {
+        "collector_id": "c1",
+        "hostname": "web-1",
+        "timestamp": at,
+        "metrics": [{"name": "temperature", "value": value}],
+    }
+    return hub.post("/api/v1/metrics/collect", json.dumps(batch).encode(), {"Content-Type": "application/json"})
+
+
+def values(hub: HubProcess) -> list[str]:
+    response = hub.get("/api/v1/query", query="temperature[1h]")
+    assert response.status == 200, response.body
+    return [value for one in response.json["data"]["result"] for _, value in one["values"]]
+
+
+def eventually_ok(hub: HubProcess, at: int, value: float) -> None:
+    """Push until the hub accepts the sample."""
+    end = time.monotonic() + 60
+    while push(hub, at, value).status != 200:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_hub_keeps_its_samples_in_postgresql_and_reports_when_it_is_down(tmp_path: Path) -> None:
+    server = PostgresServer()
+    try:
+        environment = {"DB_CONNECTION": server.new_database()}
+        now = int(time.time() * 1000)
+        with hub_process.running(tmp_path, environment=environment) as hub:
+            assert push(hub, now - 3000, 1.5).status == 200
+            assert values(hub) == ["1.5"]
+            assert "metricat_hub_store_up 1.0" in hub.get("/metrics").body.decode()
+            server.stop()
+            refused = push(hub, now - 2000, 2.5)
+            assert refused.status == 503
+            assert "PostgreSQL at 127.0.0.1" in refused.body.decode()
+            response = hub.get("/api/v1/query", query="temperature[1h]")
+            assert response.status == 503
+            assert "PostgreSQL at 127.0.0.1" in response.body.decode()
+            status = hub.get("/api/status").json
+            assert status["status"] == "degraded"
+            assert any("PostgreSQL at 127.0.0.1" in problem for problem in status["problems"])
+            server.start()
+            eventually_ok(hub, now - 2000, 2.5)
+            end = time.monotonic() + 60
+            while values(hub) != ["1.5", "2.5"] or hub.get("/api/status").json["status"] != "ok":
+                assert time.monotonic() < end
+                time.sleep(0.2)
+        log = (tmp_path / "hub.log").read_text()
+        assert PASSWORD not in log
+        assert "secret" not in log
+    finally:
+        server.close()
