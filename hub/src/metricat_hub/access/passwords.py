@@ -6,6 +6,7 @@ The parameters are the second choice of OWASP's Password Storage Cheat Sheet: 19
 from __future__ import annotations
 
 import functools
+import sys
 import unicodedata
 from typing import TYPE_CHECKING, TypeVar
 
@@ -41,7 +42,10 @@ def check_new(password: str, name: str) -> None:
 
 def hash_password(password: str) -> str:
     """Return the hash of a password. It takes about 0.1 s."""
-    return _hasher().hash(_normal(password))
+    try:
+        return _hasher().hash(_normal(password))
+    finally:
+        _release_memory()
 
 
 def matches(password: str, hashed: str) -> bool:
@@ -55,6 +59,8 @@ def matches(password: str, hashed: str) -> bool:
         right = _hasher().verify(hashed or unknown, _normal(password))
     except (InvalidHashError, VerificationError):
         return False
+    finally:
+        _release_memory()
     return right and bool(hashed)
 
 
@@ -86,6 +92,22 @@ class PasswordThreads:
 def _normal(password: str) -> bytes:
     """Return the password in Unicode's normal form, which is the same for all keyboards (NIST SP 800-63B)."""
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+
+
+def _release_memory() -> None:
+    """Return the 19 MiB of a hash to the kernel: glibc would keep them for later allocations."""
+    if trim := _malloc_trim():
+        trim(0)
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    """Return glibc's function; None with another C library."""
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415 -- as in _hasher
+
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 @functools.cache
