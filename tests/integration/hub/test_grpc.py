@@ -309,7 +309,7 @@ def test_error_has_a_status_with_details(
         assert (found["reason"], found["domain"]) == (detail, "metricat")
 
 
-def test_calls_without_valid_key_or_within_no_time_fail(api: Grpc) -> None:
+def test_calls_without_a_valid_key_or_past_their_deadline_fail(api: Grpc) -> None:
     for key in ("", "metricat_0123456789ab_" + "A" * 43):
         error = api.error("GetMetricHistory", {"metric": "node_load1"}, key)
         assert error.code() == grpc.StatusCode.UNAUTHENTICATED

@@ -91,7 +91,10 @@ def metadata(page: bytes) -> bytes:
 
 
 def _six_bytes(time: int) -> bytes:
-    """Return a time until 2109 as a varint of six bytes. A time before 1971 has zeros at its end, which is valid."""
+    """Return a time until 2109 as a varint of six bytes.
+
+    The bytes of a time before 1971 end in zeros, which is valid.
+    """
     groups = [time >> shift & 0x7F for shift in range(0, 42, 7)]
     return bytes([*(group | 0x80 for group in groups[:-1]), groups[-1]])
 

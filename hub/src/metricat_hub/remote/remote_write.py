@@ -22,7 +22,7 @@ _SAMPLE = 18
 """Bytes of a sample as a field: two tags, a length, a value, and a timestamp of six bytes."""
 _SHIFTS = np.arange(0, 42, 7)
 MOST_TIME = 1 << 42
-"""Timestamps from 0 up to this one, in 2109, have six bytes. A smaller one has zeros at its end, which is valid."""
+"""Timestamps from 0 up to this one, in 2109, have six bytes. Small timestamps end in zeros, which is valid."""
 _TYPES = {"counter": 1, "gauge": 2, "histogram": 3, "summary": 5, "info": 6, "stateset": 7}
 
 

@@ -336,7 +336,7 @@ class BufferedEngine:
             return replace(found, warnings=[*found.warnings, self._store.warning(error)])
 
     def _marked(self, result: Result) -> Result:
-        """Return a result of the server, with a warning while samples wait that it does not have yet."""
+        """Return a result of the server, with a warning while samples wait in the buffer."""
         if self._store.is_drained():
             return result
         count = self._store.state().waiting_samples

@@ -1,4 +1,4 @@
-"""Container images: Metricat's two from the Dockerfile, third-party programs as archives built from scratch.
+"""Container images: Metricat's own from the Dockerfile, third-party programs as archives built from scratch.
 
 Nothing here needs a registry or a container engine's daemon. An image's key is a hash of everything that the image is
 made of. An unchanged image is not built while the cache has it.
