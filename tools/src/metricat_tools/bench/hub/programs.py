@@ -94,7 +94,7 @@ def hub(folder: Path, config: Mapping[str, Any], *arguments: str) -> Iterator[Se
     (folder / "hub.yaml").write_text(json.dumps(config))
     command = [
         *(sys.executable, "-m", "metricat_cli", "hub", f"--data={folder / 'data'}", "--listen=127.0.0.1:0"),
-        *("--config.file=hub.yaml", "--access.anonymous-loopback", *arguments),
+        *("--config.file=hub.yaml", "--access.anonymous-loopback", "--rate-limit.writes=0", *arguments),
     ]
     with announced("hub", command, folder) as server:
         yield server

@@ -70,7 +70,14 @@ def main(folder: Path, nodes: int, series: int) -> None:
     page = pages.parse((folder / data_set.PAGE).read_text(), series)
     start = _newest(folder)
     settings = parse(
-        {"data": [str(folder)], "listen": ["127.0.0.1:0"], "access.anonymous-loopback": [True], "log.level": ["warn"]},
+        {
+            "data": [str(folder)],
+            "listen": ["127.0.0.1:0"],
+            "access.anonymous-loopback": [True],
+            "log.level": ["warn"],
+            "rate-limit.keys": ["0"],
+            "rate-limit.users": ["0"],
+        },
         os.environ,
     )
     begin = time.monotonic()
