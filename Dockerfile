@@ -49,6 +49,7 @@ RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./rules
 FROM build AS build-hub
 COPY requirements/hub.txt requirements/
 RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --requirement requirements/hub.txt \
+    && find /opt/metricat/lib -path "*/numpy/*" -type d -name tests -prune -exec rm -r {} + \
     && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib
 COPY rules rules
 COPY agent agent
