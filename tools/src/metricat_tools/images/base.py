@@ -8,7 +8,7 @@ from metricat_tools.binaries import cache, ensure_debian, progress
 from metricat_tools.images import engine
 
 SUITE = "bookworm"  # its Python is 3.11; the wheels are for that version
-_PACKAGES = ("python3", "ca-certificates")
+_PACKAGES = ("python3", "ca-certificates", "libstdc++6")  # numpy needs the last one
 _CONTAINERFILE = 'FROM scratch\nADD base.tar /\nENV LANG=C.UTF-8\nCMD ["python3"]\n'
 # Without this pin, apt merges /usr with the package usrmerge, which pulls in all of Perl.
 _PIN = "Package: usrmerge\\nPin: release *\\nPin-Priority: -1\\n"
