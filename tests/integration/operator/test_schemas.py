@@ -10,12 +10,15 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from metricat_tools.cluster.api import ClusterApiError
-from metricat_tools.generate import golden
+from metricat_tools.generate import chart, golden
 from support.harness import CHILD, Cluster, Manifest, eventually, target
-from support.paths import GOLDEN
+from support.paths import CHART, GOLDEN
 from support.specs import specs
 
 CASES = golden.cases(GOLDEN)
+CHART_CASES = chart.cases(CHART)
+NOT_SERVED = {"GrafanaDashboard"}
+"""Kinds whose CRDs the test's API server does not have."""
 
 
 def dry_run(cluster: Cluster, *manifests: Manifest) -> subprocess.CompletedProcess[str]:
@@ -31,6 +34,22 @@ def test_golden_targets_and_manifests_are_accepted(cluster: Cluster, case: Path)
     cluster.api.create("/api/v1/namespaces", {"metadata": {"name": wanted["metadata"]["namespace"]}})
     for manifest in (wanted, *manifests):
         cluster.apply(manifest, dry_run=True)
+
+
+@pytest.mark.parametrize("values", CHART_CASES, ids=[case.stem for case in CHART_CASES])
+def test_objects_of_the_chart_are_accepted(cluster: Cluster, values: Path) -> None:
+    objects = [one for one in yaml.safe_load_all(rendered(values)) if one and one["kind"] not in NOT_SERVED]
+    for name in {one["metadata"]["namespace"] for one in objects if "namespace" in one["metadata"]}:
+        cluster.run("create", "namespace", name)
+    done = dry_run(cluster, *objects)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+
+
+def rendered(values: Path) -> str:
+    done = chart.helm("template", chart.RELEASE, CHART, f"--namespace={chart.NAMESPACE}", f"--values={values}")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("kind", ["MonitoringTarget", "DaemonSet", "Service", "ServiceMonitor", "PrometheusRule"])
