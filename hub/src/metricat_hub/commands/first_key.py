@@ -16,15 +16,15 @@ def first_access(hub: Hub) -> list[str]:
     """Return the lines to print about the first access: a key, and beyond loopback the setup of an administrator.
 
     A key that does not expire must not get into logs of a hub that other machines reach. The token of the setup works
-    once and for an hour.
+    once and for an hour. With a file for the key, nothing secret is printed: the key in it can create an administrator.
 
     Raises:
         CommandError: the file of the key cannot be written. No key exists then.
     """
     settings = hub.settings
-    if settings.is_loopback or settings.kubernetes:
+    if settings.is_loopback or settings.kubernetes or settings.first_key_file:
         return _first_key(hub)
-    lines = _first_key(hub) if settings.first_key_file else []
+    lines: list[str] = []
     if token := hub.accounts.users.start_setup():
         body = f'{{"token":"{token}","name":"admin","password":"PASSWORD"}}'
         url = settings.external_url or hub.url
