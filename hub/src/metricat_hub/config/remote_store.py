@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from metricat_hub.config.store_url import StoreUrl
 
 T = TypeVar("T")
+UNKNOWN = "http://prometheus.invalid"
+"""The address before the hub has found one. No host has this name (RFC 2606)."""
 _FILES = ("token-file", "password-file", "tls-ca-file", "tls-cert-file", "tls-key-file")
 
 
@@ -46,7 +48,7 @@ def parse_remote_store(raw: RawSettings, url: StoreUrl) -> RemoteStore | None:
             if given is not None and given.text != option.default:
                 raise given.error("works only with --store.url=prometheus+http(s)://HOST:PORT; remove one of them")
         return None
-    address = url.url.partition("+")[2]
+    address = UNKNOWN if url.is_discovered else url.url.partition("+")[2]
     server = _server(raw, address)
     write_url = raw.get("store.write-url").text
     receiver = replace(server, url=_parsed(raw, "store.write-url", checked_url)) if write_url else None

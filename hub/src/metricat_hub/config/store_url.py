@@ -16,7 +16,9 @@ SCHEMES: dict[str, Kind] = {
     "prometheus+https": "prometheus",
 }
 """The store that each scheme names."""
-FORMS = "embedded:, postgresql://HOST/DATABASE, prometheus+http://HOST:PORT or prometheus+https://HOST:PORT"
+DISCOVERED = "prometheus+kubernetes:"
+"""The Prometheus that the status of MonitoringTargets names."""
+FORMS = "embedded:, postgresql://HOST/DATABASE, prometheus+http(s)://HOST:PORT or prometheus+kubernetes:"
 """The forms of a URL, for help texts and messages."""
 
 
@@ -27,12 +29,19 @@ class StoreUrl:
     kind: Kind = "embedded"
     url: str = field(default="embedded:", repr=False)
 
+    @property
+    def is_discovered(self) -> bool:
+        """Whether the hub finds the address in the cluster."""
+        return self.url == DISCOVERED
+
 
 def parse_store_url(text: str) -> StoreUrl:
     """Return the store that a URL names; raise ValueError, without the URL in its message."""
     scheme = text.partition(":")[0]
     if text in ("embedded", "embedded:"):
         return StoreUrl()
+    if text == DISCOVERED:
+        return StoreUrl("prometheus", text)
     kind = SCHEMES.get(scheme)
     if kind == "embedded":
         raise ValueError("embedded: has no address; the embedded store is in the directory of --data")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from metricat_hub.access.authenticators import Access, ApiKeys, LocalAnonymous, WebConfigUsers
 from metricat_hub.access.oidc import OidcLogin
-from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:
     from metricat_agent.web.access.authentication import Authenticator as WebConfig
@@ -44,14 +42,7 @@ def access(settings: Settings, accounts: Accounts, web_config: WebConfig | None)
 
 
 def _kubernetes() -> Authenticator:
-    from metricat_hub.access.kubernetes.api_server import ApiServer  # noqa: PLC0415 -- imports ssl
-    from metricat_hub.access.kubernetes.reviews import Reviews  # noqa: PLC0415 -- as above
-    from metricat_hub.access.kubernetes.tokens import KubernetesTokens  # noqa: PLC0415 -- as above
+    from metricat_hub.access.kubernetes.tokens import KubernetesTokens  # noqa: PLC0415 -- if needed
+    from metricat_hub.wiring.kubernetes import reviews  # noqa: PLC0415 -- imports ssl
 
-    api = ApiServer.in_cluster(os.environ)
-    if api is None:
-        raise HubError(
-            "--access.kubernetes: this process has no ServiceAccount. Run the hub in a pod, "
-            "with automountServiceAccountToken: true, or remove the setting."
-        )
-    return KubernetesTokens(Reviews(api))
+    return KubernetesTokens(reviews("--access.kubernetes"))

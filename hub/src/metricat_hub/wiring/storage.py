@@ -92,7 +92,7 @@ def open_storage(settings: Settings, clock: Callable[[], int]) -> Storage:
     Raises:
         HubError: see `open_store`. Outputs with a store that is read-only are an error, too.
     """
-    storage = Storage(open_store(settings, clock))
+    storage = Storage(_discovered(settings) if settings.store_url.is_discovered else open_store(settings, clock))
     kind, remote = settings.store_url.kind, settings.remote_store
     if kind == "prometheus":
         storage.add_engine(settings)
@@ -102,6 +102,15 @@ def open_storage(settings: Settings, clock: Callable[[], int]) -> Storage:
         storage.check_writable("outputs")
         storage.add_outputs(settings, clock)
     return storage
+
+
+def _discovered(settings: Settings) -> ManagedStore:
+    from metricat_hub.wiring.discovered_prometheus import DiscoveredPrometheus  # noqa: PLC0415 -- imports ssl
+    from metricat_hub.wiring.kubernetes import reviews  # noqa: PLC0415 -- as above
+
+    remote = settings.remote_store
+    assert remote is not None  # noqa: S101 -- the settings of this kind have it
+    return DiscoveredPrometheus(remote.server, reviews("--store.url=prometheus+kubernetes:"), query_limits(settings))
 
 
 def _output(one: OutputSettings, settings: Settings, clock: Callable[[], int]) -> Output:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -52,6 +53,7 @@ class Api:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._client = Client(server)
+        self._why_not = ""
 
     def post(self, path: str, parameters: Sequence[tuple[str, str]], seconds: float | None = None) -> Answer:
         """Return the answer to a form, which has no limit of length.
@@ -70,11 +72,25 @@ class Api:
         """Return the answer to a request with its parameters in the URL. Errors: as `post`."""
         return self._answer("GET", path, parameters, None)
 
+    def refuse(self, why: str) -> None:
+        """Answer all further requests with this error, until `move` is called."""
+        self._why_not = why
+
+    def move(self, url: str) -> None:
+        """Send all further requests to another URL."""
+        self._why_not = ""
+        if url != self.server.url:
+            before, self.server = self._client, replace(self.server, url=url)
+            self._client = Client(self.server)
+            before.close()
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
     def _answer(self, method: str, path: str, parameters: Sequence[tuple[str, str]], seconds: float | None) -> Answer:
+        if self._why_not:
+            raise StoreUnavailableError(self._why_not)
         form = urlencode(parameters, errors="surrogateescape")
         where, body = (f"/api/v1{path}", form.encode()) if method == "POST" else (f"/api/v1{path}?{form}", None)
         timeout = self.server.timeout if seconds is None else seconds + _SLACK
