@@ -89,6 +89,7 @@ def hub(demo_and_nodes: tuple[NodeCluster, DemoCluster], tmp_path_factory: pytes
         demo.kubectl.run("delete", "namespace", TEAM)
         demo.kubectl.run("delete", "secret", "hub-tls", "--namespace", NAMESPACE)
         demo.kubectl.run("delete", "clusterrolebinding", "hub-everything")
+        demo.kubectl.run("delete", "rolebinding", "hub-monitoring", "--namespace", NAMESPACE)
 
 
 def upgrade(demo: DemoCluster, *values: str) -> None:
