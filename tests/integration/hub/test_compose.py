@@ -1,5 +1,4 @@
 """The compose file: docker compose accepts it, and its services have only the permissions that they need."""
-"""The compose file: docker compose accepts it, and its services have only the rights that they need."""
 
 from __future__ import annotations
 
