@@ -131,7 +131,13 @@ def ready(demo: DemoCluster) -> int:
 def forwarded(demo: DemoCluster) -> Iterator[int]:
     """Forward a free port of this machine to the Service, as the chart's notes say."""
     program = ensure("kubectl")["kubectl"]
-    command = [program, "--kubeconfig", demo.kubectl.kubeconfig or "", "port-forward", f"--namespace={NAMESPACE}"]
+    command = [
+        str(program),
+        "--kubeconfig",
+        str(demo.kubectl.kubeconfig or ""),
+        "port-forward",
+        f"--namespace={NAMESPACE}",
+    ]
     with subprocess.Popen([*command, f"service/{HUB}", ":8428"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

@@ -134,9 +134,6 @@ def requests(operation: Operation) -> Iterator[tuple[str, str]]:
 WITHOUT_SAMPLES = ("/api/v1/format_query", "/api/v1/parse_query")
 """Operations that return the query of the request in another form, and read no samples."""
 READ = [one for one in OPERATIONS if one.scope == "read" and "GET" in one.methods and one.path not in WITHOUT_SAMPLES]
-ECHO = ("/api/v1/format_query", "/api/v1/parse_query")
-"""Operations that return the client's own query, and read no samples."""
-READ = [one for one in OPERATIONS if one.scope == "read" and "GET" in one.methods and one.path not in ECHO]
 
 
 @pytest.mark.parametrize("operation", READ, ids=[one.path for one in READ])
