@@ -344,7 +344,7 @@ class StoreContract:
                 found = points(selection.series[0])
                 assert [time for time, _ in found] == list(buckets)
                 expected = [aggregate(values) for values in buckets.values()]
-                assert [value for _, value in found] == pytest.approx(expected, rel=1e-8)
+                assert [value for _, value in found] == pytest.approx(expected, rel=1e-7)
             found = points(store.select(named("requests_total"), 0, EVER, hints(tier, "increase")).series[0])
             times, values = [time for time, _ in found], [value for _, value in found]
             assert values == sorted(values)
