@@ -53,7 +53,7 @@ ALLOWED = {
     "host/mount_prober.py": "numbers of the agent's own child process",
     "host/processes.py": "numbers after the name of a program",
 }
-"""Modules whose text has no names of others, and why; on the path of every scrape, str.split() is the fastest."""
+"""Modules that may use Python's methods, because their text has no names from outside. str.split() is the fastest method."""
 
 
 def python_text_calls(source: str) -> Iterator[int]:
