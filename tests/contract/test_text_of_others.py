@@ -53,7 +53,7 @@ ALLOWED = {
     "host/mount_prober.py": "numbers of the agent's own child process",
     "host/processes.py": "numbers after the name of a program",
 }
-"""Modules that may use Python's methods, because their text has no names from outside. str.split() is the fastest method."""
+"""Modules that may use str.split() and similar methods, because their text has no names from outside."""
 
 
 def python_text_calls(source: str) -> Iterator[int]:

@@ -51,7 +51,7 @@ def monitored(demo: DemoCluster) -> bool:
 
 @contextmanager
 def broken(demo: DemoCluster, repair: Callable[[], object]) -> Iterator[None]:
-    """Repair the pipeline after the context, in which a test breaks a part, and wait until the status reports no problem."""
+    """Repair after the context the part that a test breaks, and wait until the status reports no problem."""
     try:
         yield
     finally:
