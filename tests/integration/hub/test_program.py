@@ -171,7 +171,7 @@ def test_own_targets_are_scraped_and_a_changed_file_is_used(tmp_path: Path) -> N
         ),
         (["--collect.interval=fast"], {}, "--collect.interval=fast: invalid duration 'fast'; use for example"),
         ([], {"COLLECT_INTERVAL": "0"}, "COLLECT_INTERVAL=0: "),
-        ([], {"DB_CONNECTION": "mysql://a:secret@b"}, "DB_CONNECTION: mysql is not a store; write embedded: or"),
+        ([], {"DB_CONNECTION": "mysql://a:secret@b"}, "DB_CONNECTION: mysql is not a store; write embedded:,"),
         ([], {"SERVER_ID": "a b"}, "SERVER_ID=a b: invalid name; use letters, digits and ._- only"),
         (["--query.timeout=0"], {}, "--query.timeout=0: too short; write for example 2m"),
         (["--store.max-size=1"], {}, "--store.max-size=1: invalid size '1'; use for example 512MB or 20GB"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NODES = ("n1", "n2")
 COUNT, STEP = 40, 15_000
+FORM = "application/x-www-form-urlencoded"
 CATEGORIES = ("cpu", "memory", "disk", "network", "filesystem", "process")
 
 
@@ -236,8 +237,8 @@ def test_openapi_lists_every_path_and_each_answers(hub: HubProcess) -> None:
     examples = {"metric": "node_load1", "query": "up", "match[]": "up", "start": "0", "end": "10", "step": "5"}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            if operation["tags"] == ["Write"]:
-                continue
+            if operation["tags"][0] in {"Push", "Sessions", "Users", "Keys"}:
+                continue  # they have bodies of their own, and other tests
             needed = {one["name"]: examples.get(one["name"], "x") for one in operation["parameters"] if one["required"]}
             url = path.replace("{name}", "node")
             needed.pop("name", None)
@@ -245,11 +246,11 @@ def test_openapi_lists_every_path_and_each_answers(hub: HubProcess) -> None:
                 response = hub.get(url, **needed)
             else:
                 body = urllib.parse.urlencode(examples).encode()
-                response = hub.post(url, body, {"Content-Type": "application/x-www-form-urlencoded"})
+                response = hub.post(url, body, {"Content-Type": FORM})
             assert response.status == 200, (path, response.body)
             [media] = operation["responses"]["200"]["content"]
             assert response.headers["content-type"].partition(";")[0] == media
-            anonymous = send(f"{hub.url}{url}").status
+            anonymous = send(f"{hub.url}{url}", method=method.upper()).status
             assert anonymous == (200 if operation.get("security") == [] else 401)
 
 

@@ -2,6 +2,8 @@ module metricat.dev/programs/docker-compose
 
 go 1.26.8
 
+tool github.com/docker/compose/v5/cmd
+
 require github.com/docker/compose/v5 v5.6.0
 
 require (

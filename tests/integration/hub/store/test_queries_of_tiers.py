@@ -41,8 +41,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> EmbeddedStore:
         ("max_over_time(gauge[2h])", 0),
         ("min_over_time(gauge[2h])", 0),
         ("count_over_time(gauge[2h])", 0),
-        ("avg_over_time(gauge[2h])", 1e-8),
-        ("sum_over_time(gauge[2h])", 1e-8),
+        ("avg_over_time(gauge[2h])", 1e-7),
+        ("sum_over_time(gauge[2h])", 1e-7),
         # The points of a range see increases inside of it only, and extrapolate the rest.
         ("increase(requests_total[8h])", 0.2),
         ("sum(rate(requests_total[8h]))", 0.2),
