@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 import signal
@@ -13,6 +12,8 @@ import time
 from pathlib import Path
 
 import psycopg
+
+from metricat_tools.binaries.debian import ensure_debian
 
 PASSWORD = "a secret/with:signs"
 _QUOTED = "a%20secret%2Fwith%3Asigns"
@@ -113,10 +114,8 @@ class PostgresServer:
 
 
 def _bin() -> Path:
-    """Return the directory of the server's programs: Debian does not put them on PATH."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    if found:
-        return found[-1]
-    program = shutil.which("postgres")
-    assert program, f"PostgreSQL's server is not installed for {getpass.getuser()}; install postgresql"
-    return Path(program).resolve().parent
+    """Return the directory of the server's programs, and install the package if it is missing."""
+    if program := shutil.which("postgres"):
+        return Path(program).resolve().parent
+    folder = ensure_debian("postgresql")["postgresql"]  # Debian does not put the programs on PATH
+    return max(folder.glob("*/bin"), key=lambda path: int(path.parent.name))

@@ -26,6 +26,7 @@ _EVIDENCE = {
     "libc6-dev": "/usr/include/stdlib.h",
     "gcc": "gcc",
     "pkg-config": "pkg-config",
+    "postgresql": "/usr/lib/postgresql",
     "ca-certificates": "/etc/ssl/certs/ca-certificates.crt",
 }
 
