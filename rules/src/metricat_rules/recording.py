@@ -15,7 +15,8 @@ class Recording:
     """A recording rule. `<selector>` restricts it to one target's series, `<window>` becomes the target's rate window.
 
     Raw series are aggregated by what they describe: for a moment, a replaced agent and its successor both have
-    series. Recorded series carry the target's extra labels, so they are joined with raw series with `on` only.
+    series. Join recorded series to raw series only with `on (...)`: recorded series also have the target's extra
+    labels.
     """
 
     name: str

@@ -224,7 +224,7 @@ def test_wrong_requests_name_the_remedy(
     assert set(response.json) >= {"type", "title"}
 
 
-def test_method_that_a_path_lacks_is_named(hub: HubProcess) -> None:
+def test_unsupported_method_returns_405(hub: HubProcess) -> None:
     response = hub.post("/api/nodes", b"")
     assert response.status == 405
     assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}

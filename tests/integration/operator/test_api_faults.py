@@ -51,7 +51,7 @@ class Proxied:
     measured: dict[str, float] = field(default_factory=dict)
 
     def renew_token(self, control_plane: ControlPlane) -> None:
-        """Use a new token of the same ServiceAccount and pod from the next `write_kubeconfig` on."""
+        """Create a new token for the same ServiceAccount and pod. The next `write_kubeconfig` writes it."""
         old = self.token
         while self.token == old:
             made = control_plane.service_account_kubeconfig("monitoring", "metricat", pod=POD)

@@ -304,7 +304,7 @@ def test_rejected_new_target_writes_no_objects(cluster: Cluster, namespace: str)
     cluster.apply(target(namespace, {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}))
     eventually(lambda: accepted(cluster, namespace).get("status") == "False")
     assert accepted(cluster, namespace)["message"].endswith(
-        " The operator writes no objects until the spec is corrected."
+        " The operator changes no managed objects until the spec is corrected."
     )
     assert cluster.get("daemonset", CHILD, namespace) is None
 

@@ -214,7 +214,7 @@ class PortableNetworkDevices(Collector):
 
 
 class PortableFilesystems(Collector):
-    """Space of filesystems."""
+    """Size, free space, read-only state and errors of filesystems, from psutil."""
 
     name, summary, essential = "filesystem", "space of filesystems", True
     families = (

@@ -35,7 +35,7 @@ REASONS = {
 _GZIP_MIN_BYTES = 1024
 _END_OF_LINE = re.compile(r"\r?\n")
 _ABSOLUTE = re.compile(r"\Ahttps?://[^/?]+/?", re.IGNORECASE)
-"""Prefix that proxies put before a path (RFC 9112, 3.2.2)."""
+"""Scheme and authority of a request target in absolute form, as clients send it to a proxy (RFC 9112, 3.2.2)."""
 _QUALITY = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
 _ESCAPE = re.compile(rb"%([0-9a-fA-F]{2})")
 

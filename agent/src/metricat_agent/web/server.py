@@ -210,7 +210,7 @@ class Server:
             rejection = authenticator.reject(request, certified=certified) if authenticator is not None else None
             response = rejection or self._router.respond(request)
         except Exception:  # noqa: BLE001 -- the client gets 500, the log has the trace, the server continues
-            _LOG.exception("cannot respond to %s", request.path)
+            _LOG.exception("internal error in the request for %s; the agent returns 500", request.path)
             return Response(500, b"internal error: see the agent's log\n")
         return authenticator.with_headers(response) if authenticator is not None else response
 

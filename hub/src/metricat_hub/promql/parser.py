@@ -1,4 +1,4 @@
-"""The parser: from the text of a query to its syntax tree, with types checked."""
+"""Parse a PromQL query into a type-checked syntax tree."""
 
 from __future__ import annotations
 

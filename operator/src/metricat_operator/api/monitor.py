@@ -43,7 +43,7 @@ class Monitor(Model):
             rule(
                 "duration(has(self.scrapeTimeout) ? self.scrapeTimeout : '10s') <= "
                 "duration(has(self.interval) ? self.interval : '15s') || "
-                "(has(self.interval) && duration(self.interval) == duration('0s'))",  # zero is refused by another rule
+                "(has(self.interval) && duration(self.interval) == duration('0s'))",  # the type `Interval` rejects zero
                 "scrapeTimeout (default 10s) must not be longer than interval (default 15s). Set both.",
             )
         )

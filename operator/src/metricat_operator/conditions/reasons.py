@@ -187,14 +187,14 @@ class Reason(StrEnum):
     APPLIED = "Applied", _applied("True: every managed object matches the spec.")
     NOT_ACCEPTED = (
         "NotAccepted",
-        _applied("The spec is rejected, so no object is written.", "See `Accepted`."),
-        _nodes("Unknown: the spec was rejected before any DaemonSet existed.", "See `Accepted`."),
-        _rules("The spec was rejected before any rules existed.", "See `Accepted`."),
+        _applied("The spec is rejected, so the operator changes no managed objects.", "See `Accepted`."),
+        _nodes("Unknown: the spec is rejected, and the MonitoringTarget has no DaemonSet.", "See `Accepted`."),
+        _rules("The spec is rejected, and the MonitoringTarget has no PrometheusRule.", "See `Accepted`."),
     )
     PAUSED = (
         "Paused",
         _applied(
-            "`spec.paused` is true, so no object is written.",
+            "`spec.paused` is true, so the operator changes no managed objects.",
             """`kubectl patch mtarget NAME -n NAMESPACE --type merge -p '{"spec": {"paused": false}}'`""",
         ),
     )

@@ -19,7 +19,9 @@ _INSTALL_OPERATOR = (
     "The cluster does not serve {kinds}. Install the Prometheus Operator, for example: helm install kps "
     "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack -n monitoring"
 )
-_NOT_ACCEPTED = "The spec is rejected (see Accepted). The operator writes no objects until the spec is accepted."
+_NOT_ACCEPTED = (
+    "The spec is rejected (see Accepted). The operator changes no managed objects until the spec is accepted."
+)
 
 
 def from_finding(kind: ConditionType, finding: Finding) -> Condition:
@@ -37,7 +39,7 @@ def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Condition:
         rest = (
             "Existing objects stay unchanged."
             if running
-            else "The operator writes no objects until the spec is corrected."
+            else "The operator changes no managed objects until the spec is corrected."
         )
         reason = Reason.OVERLAPS if parsed.too_many_terms else Reason.INVALID
         return Condition(ConditionType.ACCEPTED, holds=False, reason=reason, message=_sentences([*parsed.errors, rest]))
@@ -109,7 +111,7 @@ def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) ->
     if parsed.errors:
         return Condition(kind, holds=None, reason=Reason.NOT_ACCEPTED, message=_NOT_ACCEPTED)
     if parsed.spec and parsed.spec.paused:
-        message = "spec.paused is true, so the operator writes no objects."
+        message = "spec.paused is true, so the operator changes no managed objects."
         return Condition(kind, holds=None, reason=Reason.PAUSED, message=message)
     other = [error for error in child_errors if error.reason != Reason.NOT_SERVED]
     if other:

@@ -189,7 +189,7 @@ def test_rate_is_that_of_any_minute() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_wrong_bodies_are_problems(hub: Hub, body: bytes, said: str) -> None:
+def test_invalid_batch_returns_problem_json(hub: Hub, body: bytes, said: str) -> None:
     answer = hub.post(PATH, body)
     assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
     assert said in answer.json["detail"]

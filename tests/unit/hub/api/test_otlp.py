@@ -108,7 +108,7 @@ def test_answer_has_the_encoding_of_the_request(hub: Hub, store: MemoryStore) ->
         (b"", {"Content-Type": "application/json", "Content-Encoding": "br"}, 415),
     ],
 )
-def test_wrong_bodies_have_a_status(hub: Hub, body: bytes, headers: dict[str, str], status: int) -> None:
+def test_invalid_request_returns_its_error_status(hub: Hub, body: bytes, headers: dict[str, str], status: int) -> None:
     answer = hub.post("/v1/metrics", body, headers)
     assert answer.status == status
     if headers["Content-Type"] == "application/json":

@@ -130,7 +130,7 @@ def test_rejected_spec_reports_objects_of_the_earlier_spec() -> None:
     message = condition(status(facts(*READY), bad), "Accepted")["message"]
     assert message.endswith(" Existing objects stay unchanged.")
     message = condition(status(Facts(nodes=(Node("a"),)), bad), "Accepted")["message"]
-    assert message.endswith(" The operator writes no objects until the spec is corrected.")
+    assert message.endswith(" The operator changes no managed objects until the spec is corrected.")
 
     parts = [Condition(kind, holds=True, reason=kind, message=kind) for kind in ConditionType.MONITORED.parts]
     for holds, start in ((True, "RulesLoaded"), (False, "Reported for the last accepted spec; the newest spec is")):

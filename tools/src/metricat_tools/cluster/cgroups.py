@@ -119,7 +119,7 @@ def _kill(pids: Iterable[int]) -> None:
 
 
 def _remove_empty(root: Path) -> None:
-    """Remove a tree of groups from the leaves up. Groups in use stay."""
+    """Remove a tree of groups from the leaves up. Skip cgroups that contain processes."""
     for folder, _, _ in os.walk(root, topdown=False):
         try:
             Path(folder).rmdir()

@@ -16,7 +16,7 @@ _WHERE = "Set these fields in the MonitoringTarget. For some nodes only, write `
 
 
 def page(alert: Alert, before: str) -> str:
-    """Return the page. The part of `before` that was written by hand stays."""
+    """Return the page. Keep the hand-written part of `before`."""
     by_hand = before.partition(BY_HAND)[2]
     parts = [
         f"# {alert.name}\n\n{_NOTE}",

@@ -42,7 +42,7 @@ def check_origin(websocket: WebSocket, allowed: Collection[str]) -> None:
 
 
 def live_credentials(websocket: WebSocket, tickets: Tickets) -> Credentials:
-    """Return the credentials: of the ticket, of the subprotocol `bearer.KEY`, or of the headers.
+    """Return the credentials of the ticket; without one, of the subprotocol `bearer.KEY`; without both, of the headers.
 
     Raises:
         Problem: the ticket is not valid (401), or the subprotocols are not (400).

@@ -85,7 +85,7 @@ def as_metrics(statistics: Statistics) -> list[Sample]:
         Sample("metricat_hub_store_wal_bytes", "Size of the write-ahead log.", statistics.wal_bytes),
         Sample(
             "metricat_hub_store_refused_series",
-            "Series refused because of the limit.",
+            "Series that the store rejected because of store.max-series.",
             statistics.refused_series,
             is_counter=True,
         ),

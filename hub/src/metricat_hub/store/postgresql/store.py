@@ -208,7 +208,7 @@ class PostgresStore:
             Sample("metricat_hub_store_database_bytes", "Size of the store's tables and indexes.", self._bytes),
             Sample(
                 "metricat_hub_store_refused_series",
-                "Series refused because of the limit.",
+                "Series that the store rejected because of store.max-series.",
                 state.refused_series,
                 is_counter=True,
             ),

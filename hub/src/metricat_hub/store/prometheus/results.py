@@ -1,4 +1,4 @@
-"""Results of queries: from Prometheus' JSON to columns. Pure."""
+"""Decode query results from Prometheus' JSON into numpy arrays. Pure."""
 
 from __future__ import annotations
 

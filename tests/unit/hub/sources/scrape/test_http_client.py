@@ -242,7 +242,7 @@ def test_basic_authentication_joins_name_and_password(tmp_path: Path) -> None:
     assert JobSecrets(Job("j", basic_auth=basic)).load(https=False) == ("Basic YW5uYTpwOnc=", None)
 
 
-def test_wrong_files_of_tls_are_named(tmp_path: Path) -> None:
+def test_error_names_the_invalid_tls_file(tmp_path: Path) -> None:
     (tmp_path / "ca.crt").write_text("no certificate")
     with pytest.raises(FetchError, match=rf"tls_config: .*; check {tmp_path}/ca\.crt"):
         JobSecrets(Job("j", tls=TlsConfig(ca_file=f"{tmp_path}/ca.crt"))).load(https=True)
