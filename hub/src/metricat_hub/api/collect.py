@@ -41,7 +41,7 @@ class TooManyBatchesError(HubError):
 
 
 class BatchCollector:
-    """Stores batches of collectors within their rate, for every interface. Its methods block."""
+    """Stores batches of collectors within their rate, from REST and gRPC. Its methods block."""
 
     def __init__(self, writer: SampleWriter, log: SequenceLog, batches_per_minute: int) -> None:
         self._writer = writer

@@ -43,7 +43,8 @@ class Operation:
     """An operation: its path, scope, parameters and response."""
 
     path: str
-    endpoint: Endpoint
+    endpoint: Endpoint | None
+    """None: the operation is only described, and `identifier` names it."""
     summary: str
     tag: str
     scope: Needed | None = "read"
@@ -69,14 +70,18 @@ class Operation:
     error_bodies: Mapping[str, Schema] = field(default_factory=dict)
     """The schema of errors by its media type; empty: problem details."""
     description: str = ""
+    identifier: str = ""
+    """The name of the operation; empty: that of the endpoint."""
 
     @property
     def name(self) -> str:
         """The identifier of the operation."""
-        return self.endpoint.__name__
+        return self.identifier or getattr(self.endpoint, "__name__", self.path)
 
     @property
     def route(self) -> Route:
         """The route, which checks the scope."""
+        if self.endpoint is None:
+            raise ValueError(f"{self.path} has no endpoint")
         endpoint = self.endpoint if self.scope is None else require(self.scope, self.group)(self.endpoint)
         return Route(self.path, endpoint, methods=list(self.methods), name=self.name)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from metricat_hub.api.operations import TEXT, Operation, Schema
 from metricat_hub.use_cases.collect import Collected
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
 
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 _BINARY: Schema = {"type": "string", "format": "binary"}
@@ -48,31 +44,17 @@ _STATUS: Schema = {
 }
 
 
-async def remote_write(request: Request) -> Response:
-    """Do nothing: the OpenAPI document describes this endpoint."""
-    raise NotImplementedError(request.url.path)
-
-
-async def collect_metrics(request: Request) -> Response:
-    """Do nothing: the OpenAPI document describes this endpoint."""
-    raise NotImplementedError(request.url.path)
-
-
-async def otlp_metrics(request: Request) -> Response:
-    """Do nothing: the OpenAPI document describes this endpoint."""
-    raise NotImplementedError(request.url.path)
-
-
-def _operation(path: str, endpoint: Any, summary: str, description: str, **others: Any) -> Operation:
+def _operation(path: str, identifier: str, summary: str, description: str, **others: Any) -> Operation:
     return Operation(
         path,
-        endpoint,
+        None,
         summary,
         "Push",
         scope="write",
         methods=("POST",),
         group="writes",
         description=description,
+        identifier=identifier,
         **others,
     )
 
@@ -80,7 +62,7 @@ def _operation(path: str, endpoint: Any, summary: str, description: str, **other
 OPERATIONS = (
     _operation(
         "/api/v1/write",
-        remote_write,
+        "remote_write",
         "Receive Prometheus remote write",
         "Version 1.0 (`prometheus.WriteRequest`) or 2.0 (`io.prometheus.write.v2.Request`): `proto` of Content-Type.",
         bodies={_PROTOBUF: _BINARY},
@@ -90,7 +72,7 @@ OPERATIONS = (
     ),
     _operation(
         "/api/v1/metrics/collect",
-        collect_metrics,
+        "collect_metrics",
         "Receive a JSON batch of a collector",
         "A batch with a sequence number is stored once. The answer names each rejected sample; the others are stored.",
         bodies={_JSON: BATCH},
@@ -99,7 +81,7 @@ OPERATIONS = (
     ),
     _operation(
         "/v1/metrics",
-        otlp_metrics,
+        "otlp_metrics",
         "Receive OTLP metrics",
         "An ExportMetricsServiceRequest. The names and labels are those of Prometheus' OTLP receiver.",
         bodies={_PROTOBUF: _BINARY, _JSON: {"type": "object"}},

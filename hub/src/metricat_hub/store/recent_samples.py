@@ -140,11 +140,11 @@ class RecentSamples:
         return number
 
     def _matching(self, matchers: Sequence[Sequence[Matcher]]) -> list[int]:
-        alternatives = [[(one.name, predicate(one)) for one in every] for every in matchers]
+        alternatives = [[(one.name, predicate(one)) for one in selector] for selector in matchers]
         found = []
         for number, labels in enumerate(self._labels):
             values = dict(labels)
-            if any(all(holds(values.get(name, "")) for name, holds in every) for every in alternatives):
+            if any(all(holds(values.get(name, "")) for name, holds in selector) for selector in alternatives):
                 found.append(number)
         return found
 

@@ -174,7 +174,7 @@ class PrometheusStore:
 
 
 def _selector(matchers: Sequence[Matcher]) -> str:
-    """Return a selector, with a matcher for every series if all others also match series without labels."""
+    """Return a selector. If it could match series without labels, add the matcher that Prometheus requires."""
     written = text(Selector(tuple(matchers)))
     if not matchers:
         return _EVERY_SERIES
