@@ -58,6 +58,7 @@ def test_agent_accepts_every_valid_target(target: dict[str, Any]) -> None:
         ({"url": "http://a/", "serverName": "b"}, "need a URL of https or tls"),
         ({"headers": {"Host": "b"}}, "the probe sets the headers host"),
         ({"bodyPattern": r"\u0041"}, "is not a regular expression"),
+        ({"bodyPattern": "[[:alpha:]]"}, "is not a regular expression: Possible nested set"),
         ({"url": "ftp://a/"}, "should match pattern"),
     ],
 )

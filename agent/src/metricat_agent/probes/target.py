@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -249,8 +250,10 @@ def _status_codes(value: object) -> frozenset[int]:
 
 def _body_pattern(value: object) -> re.Pattern[bytes]:
     try:
-        return re.compile(_text(value).encode())
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)  # Go supports [[:alpha:]]; here it means something different
+            return re.compile(_text(value).encode())
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
         raise ValueError(f"not a regular expression ({error}); write for example ^ok") from None
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -185,17 +186,23 @@ IntOrPercent = Annotated[
 ]
 
 
-def _regex(value: str) -> str:
+def regex(value: str, *, of_bytes: bool = False) -> str:
+    """Return a regular expression for text or bytes; raise ValueError for one that the agent rejects.
+
+    The agent also rejects those of which Python warns, such as `[[:alpha:]]`: they mean something different in Go.
+    """
     try:
-        re.compile(value)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(value.encode() if of_bytes else value)
+    except (re.error, FutureWarning, OverflowError, RecursionError) as error:
         raise ValueError(f"{value!r} is not a regular expression: {error}. Correct it or remove the field.") from None
     return value
 
 
 Regex = Annotated[
     str,
-    AfterValidator(_regex),
+    AfterValidator(regex),
     Field(
         max_length=1024,
         # CEL cannot check a pattern, but evaluating an invalid pattern fails with an error that describes the fault.

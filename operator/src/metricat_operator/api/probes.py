@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from metricat_operator.api.fields import Model, cel, key_rule, keys, rule
+from metricat_operator.api.fields import Model, cel, key_rule, keys, regex, rule
 
 _HOST = r"([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\])"
 _PORT = r":(6553[0-5]|655[0-2][0-9]|65[0-4][0-9][0-9]|6[0-4][0-9][0-9][0-9]|[1-5][0-9][0-9][0-9][0-9]|[1-9][0-9]{0,3})"
@@ -35,11 +35,7 @@ _ONLY_TLS = "serverName and insecureSkipVerify need a URL of https or tls"
 
 
 def _body_pattern(value: str) -> str:
-    try:
-        re.compile(value.encode())
-    except re.error as error:
-        raise ValueError(f"{value!r} is not a regular expression: {error}. Correct it or remove the field.") from None
-    return value
+    return regex(value, of_bytes=True)
 
 
 def _url(value: str) -> str:
