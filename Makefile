@@ -1,7 +1,7 @@
 # Developer commands. `make help` lists them. Each target sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation e2e slow bench bench-agent \
+.PHONY: help up web demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation e2e slow bench bench-agent \
 	bench-alerts bench-hub bench-operator \
 	lint format generate verify images wheel deps-lock clean
 
@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 TOOLS := $(BIN)/python -m metricat_tools
+PAGE := hub/src/metricat_hub/page/index.html
+PAGE_PACKAGES := web/node_modules/.package-lock.json
 CODE := operator/src rules/src agent/src hub/src cli/src tools/src tests
 
 ##@ General
@@ -27,10 +29,14 @@ lint: $(READY) ## Check style, types and import contracts
 	@$(BIN)/ruff format --quiet --check $(CODE)
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo
+	@cd web && npm --silent run lint
 
 format: $(READY) ## Format the code and fix its style
 	@$(BIN)/ruff check --quiet --fix $(CODE)
 	@$(BIN)/ruff format --quiet $(CODE)
+	@cd web && npm --silent run format
+
+web: $(PAGE) ## Build the page (needs Node.js 18 or newer)
 
 generate: $(READY) ## Write every generated file
 	@$(TOOLS) generate
@@ -107,6 +113,14 @@ packages: wheel
 lock: deps-lock
 demo-stop: demo-down
 
-$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml rules/pyproject.toml agent/pyproject.toml hub/pyproject.toml cli/pyproject.toml tools/pyproject.toml
+$(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml rules/pyproject.toml agent/pyproject.toml hub/pyproject.toml cli/pyproject.toml tools/pyproject.toml | $(PAGE)
 	@tools/bootstrap $(VENV)
 	@touch $@
+
+# Without Node.js everything but the page works: the hub says how to build it.
+$(PAGE): $(PAGE_PACKAGES) $(shell find web -name node_modules -prune -o -type f -print)
+	@! command -v npm >/dev/null || node web/build.mjs
+
+$(PAGE_PACKAGES): web/package-lock.json web/.npmrc
+	@if command -v npm >/dev/null; then cd web && npm --silent ci && touch ../$@; \
+	else echo "npm is missing, so the hub has no page. Install Node.js 18 or newer, and run make web." >&2; fi

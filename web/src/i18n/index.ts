@@ -1,0 +1,16 @@
+// The texts of the page, and numbers and times as the person reads them.
+import { language } from "../state/preferences";
+import { en } from "./en";
+import { ko } from "./ko";
+
+export type Key = keyof typeof en;
+export type Catalogue = Record<Key, string>;
+
+const CATALOGUES: Record<"en" | "ko", Catalogue> = { en, ko };
+
+/** Return a text in the language of the person. `{name}` in the text is replaced by the value. */
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  return CATALOGUES[language.value][key].replace(/\{(\w+)\}/g, (whole, name: string) =>
+    name in values ? String(values[name]) : whole,
+  );
+}

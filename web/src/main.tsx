@@ -1,0 +1,9 @@
+import { render } from "preact";
+import { App } from "./app";
+import "./state/preferences";
+import { start } from "./state/session";
+import "./styles/index.css";
+
+const root = document.getElementById("app");
+if (root) render(<App />, root);
+void start();

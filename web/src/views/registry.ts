@@ -1,0 +1,28 @@
+// All views. To add one: a line here, its title in both catalogues, and its first path in hub/.../api/page.py.
+import type { ComponentType } from "preact";
+import type { IconName } from "../components/icon";
+import type { Key } from "../i18n";
+
+export interface ViewProps {
+  /** The values of the path's pattern. */
+  parameters: Record<string, string>;
+}
+
+export interface View {
+  /** A path such as `/nodes/:node`. */
+  path: string;
+  title: Key;
+  /** The icon in the navigation; null: the navigation does not list the view. */
+  icon: IconName | null;
+  /** Whether the view shows the time range. */
+  range: boolean;
+  load: () => Promise<{ default: ComponentType<ViewProps> }>;
+}
+
+export const VIEWS: readonly View[] = [
+  { path: "/", title: "fleet.title", icon: "fleet", range: false, load: () => import("./fleet") },
+  { path: "/nodes/:node", title: "node.title", icon: null, range: true, load: () => import("./node") },
+  { path: "/compare", title: "compare.title", icon: "compare", range: true, load: () => import("./compare") },
+  { path: "/processes", title: "processes.title", icon: "processes", range: false, load: () => import("./processes") },
+  { path: "/explore", title: "explore.title", icon: "explore", range: true, load: () => import("./explore") },
+];

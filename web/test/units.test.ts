@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { csv } from "../src/components/export";
+import { sorted } from "../src/components/table";
+import { duration, quantity } from "../src/i18n/format";
+import { link, match, navigate, parameter, setQuery } from "../src/state/router";
+import { chooseAbsolute, currentRange, seconds, stepOf } from "../src/state/time_range";
+
+const plain = (text: string): string => text.replaceAll("\u202f", " ");
+
+test("quantities have a readable unit", () => {
+  assert.equal(plain(quantity(1536, "bytes")), "1.5 KiB");
+  assert.equal(plain(quantity(3 * 1024 ** 3, "bytes/second")), "3 GiB/s");
+  assert.equal(plain(quantity(99.6, "percent")), "100 %");
+  assert.equal(plain(quantity(1_234_567, "operations/second")), "1.23 M/s");
+  assert.equal(quantity(null, "percent"), "–");
+  assert.equal(quantity(Number.NaN, "bytes"), "–");
+});
+
+test("durations have their two largest units", () => {
+  assert.equal(plain(duration(90_061)), "1 d 1 h");
+  assert.equal(plain(duration(59)), "59 s");
+  assert.equal(plain(duration(3_605)), "1 h");
+  assert.equal(plain(duration(0.25)), "250 ms");
+});
+
+test("a path gives the values of its pattern", () => {
+  assert.deepEqual(match("/nodes/:node", "/nodes/web%2F1"), { node: "web/1" });
+  assert.deepEqual(match("/nodes/:node", "/nodes/%zz"), { node: "%zz" });
+  assert.equal(match("/nodes/:node", "/nodes"), null);
+  assert.deepEqual(match("/", "/"), {});
+});
+
+test("a link keeps the time range and drops the state of the view", () => {
+  navigate("/?range=6h&search=web");
+  assert.equal(link("/nodes/a"), "/nodes/a?range=6h");
+  assert.equal(link("/compare", { nodes: "a,b" }), "/compare?range=6h&nodes=a%2Cb");
+  setQuery({ search: null });
+  assert.equal(parameter("search"), "");
+  assert.equal(parameter("range"), "6h");
+});
+
+test("a range has about 300 points", () => {
+  navigate("/?range=24h");
+  const range = currentRange();
+  assert.equal(Math.round(range.to - range.from), seconds("24h"));
+  assert.equal(stepOf(range), 300);
+  chooseAbsolute(200, 100);
+  assert.deepEqual(currentRange(), { from: 100, to: 200, relative: null });
+  assert.equal(stepOf(currentRange()), 10);
+});
+
+test("a range that is not valid is the last hour", () => {
+  navigate("/?from=abc&to=5");
+  assert.equal(currentRange().relative, "1h");
+});
+
+test("rows without a value are last in both directions", () => {
+  const columns = [{ key: "value", title: "", cell: () => "", sort: (row: { value: number | null }) => row.value }];
+  const rows = [{ value: 2 }, { value: null }, { value: 1 }];
+  const order = (descending: boolean): (number | null)[] =>
+    sorted(rows, columns, { key: "value", descending }).map(({ value }) => value);
+  assert.deepEqual(order(false), [1, 2, null]);
+  assert.deepEqual(order(true), [2, 1, null]);
+});
+
+test("a CSV file quotes cells and disarms formulas", () => {
+  assert.equal(
+    csv([
+      ["a,b", 'c"d', 1],
+      ["=SUM(A1)", "x\ny", -2],
+    ]),
+    '"a,b","c""d",1\r\n\'=SUM(A1),"x\ny",-2\r\n',
+  );
+});
