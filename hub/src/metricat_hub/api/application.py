@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from metricat_hub.api import health, openapi, self_metrics, write_operations
+from metricat_hub.api import health, openapi, page, self_metrics, write_operations
 from metricat_hub.api.accounts import keys, oidc, sessions, users
 from metricat_hub.api.compression import Compression
 from metricat_hub.api.live import self_metrics as live_metrics
@@ -61,7 +61,7 @@ def application(
 ) -> ASGIApp:
     """Return the application; `routes` receive pushed samples."""
     app = Starlette(
-        routes=[*(operation.route for operation in OPERATIONS), *live.ROUTES, *routes],
+        routes=[*(operation.route for operation in OPERATIONS), *live.ROUTES, *page.ROUTES, *routes],
         exception_handlers={
             Problem: handle_problem,
             HubError: handle_problem,
