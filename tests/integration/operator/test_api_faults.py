@@ -1,7 +1,7 @@
 """Faulty answers of the API server, or of a proxy before it: the operator never exits, reports them, and recovers.
 
-`make test` injects each fault into all requests of a running operator, and some into all requests of one that starts.
-`make test-slow` injects each into one kind of request at a time. The times to converge are in
+`make test` injects one fault of each kind into all requests of a running operator, and some into those at its start.
+`make test-slow` injects every fault, and each into one kind of request at a time. The times to converge are in
 docs/design/0021-api-faults.md.
 """
 
@@ -169,17 +169,40 @@ def running(proxied: Proxied, cluster: Cluster, namespace: str) -> Iterator[Prox
         proxied.operator.log.unlink()
 
 
-PARTS = 3
+PARTS = 2
 """Each fault costs some seconds of waiting: the workers of `make test` share the faults."""
-
-
+TYPICAL = (
+    "429, date",
+    "429, negative",
+    "410",
+    "401",
+    "404",
+    "503, HTML",
+    "504, invalid UTF-8",
+    "200, cut",
+    "200, null",
+    "200, wrong types",
+    "200, gzip garbage",
+    "200, expired event",
+    "no HTTP",
+    "reset",
+)
+"""One fault of each kind: retry times, statuses, texts, bodies, events and connections."""
 LONG = "429, 120 s"
 """The operator waits 30 s, as `test_retry_after_is_bounded` checks."""
+OTHERS = tuple(name for name in FAULTS if name not in (*TYPICAL, LONG))
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_each_fault_in_all_requests_of_a_running_operator(running: Proxied, part: int) -> None:
-    for name in [name for name in FAULTS if name != LONG][part::PARTS]:
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(TYPICAL[part::PARTS] for part in range(PARTS)),
+        pytest.param(OTHERS, marks=pytest.mark.slow),
+    ],
+    ids=["typical-0", "typical-1", "others"],
+)
+def test_each_fault_in_all_requests_of_a_running_operator(running: Proxied, names: tuple[str, ...]) -> None:
+    for name in names:
         running.survive(f"{name}, all requests", FAULTS[name], fault_proxy.everything, 0.5)
 
 
