@@ -5,6 +5,9 @@ SHELL := /bin/bash
 	bench-alerts bench-hub bench-operator \
 	lint format generate verify images wheel deps-lock clean
 
+# Tests start hundreds of our programs. Without bytecode, each start compiles all modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
@@ -53,7 +56,7 @@ deps-lock: $(READY) ## Pin the newest Python packages, with hashes
 ##@ Tests
 
 test: $(READY) ## Run unit, golden, contract, rule and integration tests (the last on a real control plane)
-	@$(BIN)/pytest -m "not slow" --numprocesses 3 --dist worksteal \
+	@$(BIN)/pytest -m "not slow" --numprocesses 4 --dist worksteal \
 		tests/unit tests/golden tests/contract tests/rules tests/integration $(PYTEST)
 
 test-e2e: $(READY) ## Run end-to-end tests on a cluster with nodes (needs root)
