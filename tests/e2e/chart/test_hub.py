@@ -86,7 +86,7 @@ def hub(demo_and_nodes: tuple[NodeCluster, DemoCluster], tmp_path_factory: pytes
             yield Hub(demo, f"https://localhost:{port}", context)
     finally:
         upgrade(demo, "hub.enabled=false")
-        demo.kubectl.run("delete", "namespace", TEAM)
+        demo.kubectl.run("delete", "namespace", TEAM, "--wait=false")
         demo.kubectl.run("delete", "secret", "hub-tls", "--namespace", NAMESPACE)
         demo.kubectl.run("delete", "clusterrolebinding", "hub-everything")
         demo.kubectl.run("delete", "rolebinding", "hub-monitoring", "--namespace", NAMESPACE)

@@ -95,6 +95,8 @@ def kubelet(folder: Path, group: str, authority: Path, certificate: Path, key: P
         "podLogsDir": f"{folder}/pod-logs",
         "volumePluginDir": f"{folder}/volume-plugins",
         "nodeStatusUpdateFrequency": "4s",
+        # Default: 1 minute. Changed Secrets reach a pod at its next sync, as Prometheus' configuration does.
+        "syncFrequency": "5s",
         "serializeImagePulls": False,
         "tlsCertFile": str(certificate),
         "tlsPrivateKeyFile": str(key),
