@@ -108,9 +108,9 @@ def test_head_in_single_bytes_does_not_extend_its_time() -> None:
 
 
 def test_idle_connection_is_kept_between_requests() -> None:
-    with serving(head_seconds=0.3) as server, server.connect(GET) as connection:
+    with serving(head_seconds=1) as server, server.connect(GET) as connection:
         response(connection, b"\r\n\r\n0")
-        time.sleep(0.6)
+        time.sleep(1.2)
         connection.sendall(GET)
         response(connection, b"\r\n\r\n0")
         assert not server.limits.refused
@@ -142,12 +142,12 @@ def test_body_that_arrives_too_slowly_ends_the_connection() -> None:
 
 
 def test_body_that_arrives_steadily_may_take_many_periods() -> None:
-    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 40\r\n\r\n"
-    with serving(body_seconds=0.5, body_bytes=1) as server, server.connect(head) as connection:
-        for _ in range(40):
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n"
+    with serving(body_seconds=1, body_bytes=1) as server, server.connect(head) as connection:
+        for _ in range(50):
             connection.sendall(b"x")
             time.sleep(0.05)
-        response(connection, b"\r\n\r\n40")
+        response(connection, b"\r\n\r\n50")
 
 
 def test_client_that_does_not_read_ends_the_connection() -> None:
@@ -159,7 +159,7 @@ def test_client_that_does_not_read_ends_the_connection() -> None:
 
 def test_client_that_reads_slowly_is_served() -> None:
     request = b"GET /large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-    with serving(write_seconds=0.5) as server, server.connect(request) as connection:
+    with serving(write_seconds=1) as server, server.connect(request) as connection:
         size = 0
         while part := connection.recv(1 << 20):
             size += len(part)

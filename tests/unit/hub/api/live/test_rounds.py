@@ -94,14 +94,22 @@ def test_round_is_evaluated_for_the_union_of_the_nodes(setup: Setup) -> None:
 
 def test_replay_has_each_round_once_and_ends_at_the_newest(setup: Setup) -> None:
     last = now() // 1000 * 1000
-    received = asyncio.run(setup.receive(ONE, 35, last - 31_000))
-    times = [one.time for one in received]
+
+    async def run() -> list[Delivery]:
+        received: list[Delivery] = []
+        async with aclosing(setup.rounds.deliveries(ONE, last - 31_000, "json", encode_round)) as deliveries:
+            while not received or received[-1].replayed:
+                received.append(await anext(deliveries))
+        return received
+
+    *replayed, live = asyncio.run(run())
+    times = [one.time for one in replayed]
+    assert len(times) >= 30
     assert times == list(range(last - 30_000, times[-1] + 1, 1000))
-    assert [one.replayed for one in received[:30]] == [True] * 30
-    assert not received[-1].replayed
-    values = [msgspec.json.decode(one.data)[0]["values"][0]["value"] for one in received[:28]]
+    values = [msgspec.json.decode(one.data)[0]["values"][0]["value"] for one in replayed[:28]]
     assert values == [at / 1000 + 1 for at in times[:28]]
-    assert not any(one.skipped for one in received)
+    assert not any(one.skipped for one in replayed)
+    assert live.time - times[-1] == (live.skipped + 1) * 1000  # a busy machine may skip a round
 
 
 def test_late_caller_gets_the_newest_round_and_the_number_of_skipped_ones(setup: Setup) -> None:
@@ -120,8 +128,9 @@ def test_late_caller_gets_the_newest_round_and_the_number_of_skipped_ones(setup:
 def test_nothing_is_evaluated_without_a_subscriber(setup: Setup) -> None:
     async def run() -> int:
         await setup.receive(ALL, 2)
-        await asyncio.sleep(1.2)
-        assert not setup.rounds.is_running
+        async with asyncio.timeout(60):
+            while setup.rounds.is_running:
+                await asyncio.sleep(0.05)
         before = len(setup.queries.queries)
         await asyncio.sleep(1.2)
         return len(setup.queries.queries) - before
