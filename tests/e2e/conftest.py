@@ -15,6 +15,7 @@ from metricat_tools.cluster.state import State
 from metricat_tools.demo import setup
 from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.demo.steps import Steps
+from metricat_tools.images import ensure_images
 
 CLUSTER = os.environ.get("METRICAT_E2E_CLUSTER", "e2e")
 """The cluster's name. Two runs at the same time need two names."""
@@ -45,8 +46,10 @@ def starting(request: pytest.FixtureRequest) -> Iterator[Started | None]:
     keep = KEEP in os.environ
     if not keep:
         setup.remove(CLUSTER)
-    with ThreadPoolExecutor(1, thread_name_prefix="cluster") as pool:
+    with ThreadPoolExecutor(2, thread_name_prefix="cluster") as pool:
         future = pool.submit(setup.own_cluster, CLUSTER, Steps())
+        if any("hub" in getattr(item, "fixturenames", ()) for item in request.session.items):
+            pool.submit(ensure_images, "hub")  # its tests run late; they raise the error of a failed build
         try:
             yield future
         finally:
