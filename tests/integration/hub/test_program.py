@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -205,7 +206,8 @@ def test_users_are_managed_while_the_hub_runs(tmp_path: Path) -> None:
     data = f"--data={tmp_path / 'data'}"
     password = tmp_path / "password"
     password.write_text("correct horse battery\nsecond line\n")
-    with hub_process.running(tmp_path / "data") as hub:
+    log = tmp_path / "audit.log"
+    with hub_process.running(tmp_path / "data", f"--log.audit-file={log}") as hub:
 
         def log_in(name: str) -> int:
             body = json.dumps({"name": name, "password": "correct horse battery"}).encode()
@@ -234,6 +236,22 @@ def test_users_are_managed_while_the_hub_runs(tmp_path: Path) -> None:
         ]
         assert metricat("hub", "users", "enable", data, "bob")[0] == 0
         assert metricat("hub", "users", "remove", data, "bob")[0] == 0
+    assert metricat("hub", "keys", "create", data, "--label=after the stop")[0] == 0
+    with hub_process.running(tmp_path / "data", f"--log.audit-file={log}"):
+        assert eventually(lambda: "after the stop" in log.read_text(), 60)
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    commands = [one for one in entries if one["client"] == "command line"]
+    assert [(one["action"], one["outcome"]) for one in commands if one["target"] == "bob"] == [
+        ("user.create", "success"),
+        *[("user.update", "success")] * 3,
+        ("user.delete", "success"),
+    ]
+    [failed] = [one for one in commands if one["outcome"] == "failure"]
+    assert (failed["action"], failed["target"]) == ("user.delete", "ada")
+    assert "only active administrator" in failed["details"]["reason"]
+    assert {one["who"] for one in commands} == {getpass.getuser()}
+    assert commands[-1]["details"] == {"scopes": "read", "label": "after the stop", "owner": ""}
+    assert "correct horse" not in log.read_text()
 
 
 def test_first_start_beyond_loopback_serves_nothing_without_the_printed_setup(tmp_path: Path) -> None:

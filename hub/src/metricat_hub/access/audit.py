@@ -5,18 +5,29 @@
 
 The line also has the client's address and the ID of the request that runs, so callers do not pass them. `configure`
 sets where the lines go; before that, `record` does nothing.
+
+The commands that change accounts run in a process of their own, which does not have the hub's log. They store their
+entries in the accounts (`stored_in`). The hub writes them to its log (`write_stored`) within a second, or at its
+start.
 """
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+import msgspec
+
+from metricat_hub.access.line_log import utc
 from metricat_hub.access.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from metricat_hub.access.ports import AccountDatabase
 
 Outcome: TypeAlias = Literal["success", "failure", "denied"]
 """success: done. failure: not possible, for example because of a wrong password. denied: not allowed by a role."""
@@ -42,6 +53,23 @@ def configure(write: Callable[[Mapping[str, object]], None] | None) -> None:
     """Send the entries to a function, which must neither block nor raise; None: nowhere."""
     global _write  # noqa: PLW0603 -- one audit log per process, as with `logging`
     _write = write
+
+
+@contextmanager
+def stored_in(database: AccountDatabase) -> Iterator[None]:
+    """Store the entries in the accounts, for the hub."""
+    configure(lambda entry: database.add_audit(msgspec.json.encode({"time": utc(time.time()), **entry})))
+    try:
+        yield
+    finally:
+        configure(None)
+
+
+def write_stored(database: AccountDatabase) -> None:
+    """Write the entries that commands have stored in the accounts. It blocks."""
+    write = _write
+    if write is not None:
+        database.take_audit(lambda entry: write(msgspec.json.decode(entry)))
 
 
 def record(action: str, *, who: str, target: str = "", outcome: Outcome = "success", **details: Detail) -> None:

@@ -70,6 +70,7 @@ _SCHEMAS = (
         id TEXT PRIMARY KEY, secret BLOB NOT NULL, created INTEGER NOT NULL, retired INTEGER
     ) STRICT;
     """,
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT",
 )
 """The statements that migrate each version of the schema to the next one."""
 VERSION = len(_SCHEMAS)
@@ -249,6 +250,23 @@ class SqliteAccounts:
                 raise ConflictError("an administrator exists; log in, or ask an administrator for a user")
             _insert_user(db, user, password)
         return True
+
+    def add_audit(self, entry: bytes) -> None:
+        """Store an entry for the audit log of the hub."""
+        with self._transaction() as db:
+            db.execute("INSERT INTO audit (entry) VALUES (?)", (entry,))
+
+    def take_audit(self, write: Callable[[bytes], None]) -> None:
+        """Write the stored entries for the audit log in their order, and remove them."""
+        query = "SELECT id, entry FROM audit ORDER BY id"
+        with self._lock:
+            found = self._db.execute(query).fetchall()
+        if not found:
+            return
+        for _, entry in found:
+            write(entry)
+        with self._transaction() as db:
+            db.execute("DELETE FROM audit WHERE id <= ?", (found[-1][0],))
 
     def purge(self, now: int, keys_before: int) -> None:
         """Remove expired sessions and tokens, and signing keys that were retired before a time."""

@@ -34,6 +34,11 @@ class LogFileError(HubError):
     """The file of a log cannot be opened. The message says what to do."""
 
 
+def utc(seconds: float) -> str:
+    """Return a time as RFC 3339 with milliseconds."""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+
+
 class LineLog:
     """One log. `write` may be called in any thread."""
 
@@ -85,9 +90,7 @@ class LineLog:
         if len(self._lines) >= _MOST_WAITING:
             self.dropped += 1
             return
-        now = self._now()
-        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-        head = {"time": f"{moment}.{int(now * 1000) % 1000:03d}Z", "log": self.name}
+        head = {"time": utc(self._now()), "log": self.name}
         self._lines.append(msgspec.json.encode({**head, **entry}))
         self._wake.set()
 

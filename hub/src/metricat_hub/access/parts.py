@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
+from metricat_hub.access import audit
 from metricat_hub.access.directory import Directory
 from metricat_hub.access.keys import KeyStore
 from metricat_hub.access.passwords import PasswordThreads
@@ -39,9 +40,10 @@ class Accounts:
     def refresh(self) -> None:
         """Read changes of other processes, write times of use, and from time to time remove expired entries.
 
-        It blocks.
+        Entries of other processes for the audit log are written to it. It blocks.
         """
         self.keys.refresh()
+        audit.write_stored(self.directory.database)
         now = self.directory.now()
         if not 0 <= now - self._maintained < _MAINTENANCE:
             self._maintained = now

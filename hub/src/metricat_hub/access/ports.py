@@ -99,6 +99,14 @@ class AccountDatabase(Protocol):
         """
         ...
 
+    def add_audit(self, entry: bytes) -> None:
+        """Store an entry for the audit log of the hub."""
+        ...
+
+    def take_audit(self, write: Callable[[bytes], None]) -> None:
+        """Write the stored entries for the audit log in their order, and remove them."""
+        ...
+
     def purge(self, now: int, keys_before: int) -> None:
         """Remove expired sessions and tokens, and signing keys that were retired before a time."""
         ...

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metricat_cli.errors import CommandError
+from metricat_hub.access import audit
 from metricat_hub.access.accounts import AccountError
 from metricat_hub.access.parts import Accounts
 from metricat_hub.commands.running import settings_of
+from metricat_hub.model.errors import AccessUnavailableError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+
+    from metricat_hub.access.audit import Detail
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 -- argparse has no public name
 
@@ -32,6 +39,48 @@ def opened(chosen: argparse.Namespace, *, create: bool = False) -> Iterator[Acco
             yield accounts
     except AccountError as error:
         raise CommandError(str(error)) from None
+
+
+@dataclass(slots=True)
+class Change:
+    """A change of accounts, for the audit log."""
+
+    accounts: Accounts
+    target: str
+    details: dict[str, Any]
+
+
+@contextmanager
+def changing(
+    chosen: argparse.Namespace, action: str, target: str = "", *, create: bool = False, **details: Detail
+) -> Iterator[Change]:
+    """Open the accounts for one change, and store an entry for the audit log, also if the change fails."""
+    with opened(chosen, create=create) as accounts, audit.stored_in(accounts.directory.database):
+        audit.origin.set(audit.Origin("command line"))
+        change = Change(accounts, target, details)
+        who = _system_user()
+        try:
+            yield change
+        except AccessUnavailableError:  # the entry cannot be stored either
+            raise
+        except (AccountError, CommandError) as error:
+            audit.record(action, who=who, target=target, outcome="failure", **change.details, reason=str(error))
+            raise
+        audit.record(action, who=who, target=change.target, **change.details)
+
+
+def _system_user() -> str:
+    """Return the name of the user of the operating system; with sudo, the name of both users."""
+    if sys.platform == "win32":
+        return os.environ.get("USERNAME", "")
+    import pwd  # noqa: PLC0415 -- missing on Windows
+
+    try:
+        own = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        own = f"uid {os.getuid()}"
+    by = os.environ.get("SUDO_USER", "")
+    return f"{own} (sudo by {by})" if by and by != own else own
 
 
 def now() -> int:

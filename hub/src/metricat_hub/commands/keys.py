@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from metricat_cli.errors import CommandError
 from metricat_hub.access.principal import SCOPES
-from metricat_hub.commands.accounts import now, opened, table, time_text
+from metricat_hub.commands.accounts import changing, now, opened, table, time_text
 from metricat_hub.commands.running import add_data
 from metricat_hub.model.durations import parse_duration
 
@@ -52,9 +52,13 @@ def create_key(chosen: argparse.Namespace) -> str:
             expires = now() + parse_duration(chosen.expires)
         except ValueError as error:
             raise CommandError(f"--expires: {error}", 2) from None
-    with opened(chosen, create=True) as accounts:
-        owner = accounts.users.get(chosen.owner).id if chosen.owner else ""
-        return accounts.keys.create(chosen.label, chosen.scope or ["read"], expires, owner)[0]
+    scopes = chosen.scope or ["read"]
+    details = {"scopes": " ".join(sorted(scopes)), "label": chosen.label, "owner": chosen.owner}
+    with changing(chosen, "key.create", create=True, **details) as change:
+        owner = change.accounts.users.get(chosen.owner).id if chosen.owner else ""
+        secret, key = change.accounts.keys.create(chosen.label, scopes, expires, owner)
+        change.target = key.id
+    return secret
 
 
 def list_keys(chosen: argparse.Namespace) -> str:
@@ -71,6 +75,6 @@ def list_keys(chosen: argparse.Namespace) -> str:
 
 def revoke_key(chosen: argparse.Namespace) -> str:
     """Revoke a key."""
-    with opened(chosen) as accounts:
-        key = accounts.keys.revoke(chosen.id)
+    with changing(chosen, "key.revoke", chosen.id) as change:
+        key = change.accounts.keys.revoke(chosen.id)
     return f"The key {key.id} ({key.label}) is revoked."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from metricat_cli.errors import CommandError
 from metricat_hub.access.users import ROLES
-from metricat_hub.commands.accounts import opened, table, time_text
+from metricat_hub.commands.accounts import changing, opened, table, time_text
 from metricat_hub.commands.running import add_data
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def _password_file(parser: argparse.ArgumentParser) -> None:
 
 def add_user(chosen: argparse.Namespace) -> str:
     """Add a user."""
-    with opened(chosen, create=True) as accounts:
-        user = accounts.users.add(chosen.name, chosen.role, _password(chosen.password_file))
+    with changing(chosen, "user.create", chosen.name, create=True, role=chosen.role) as change:
+        user = change.accounts.users.add(chosen.name, chosen.role, _password(chosen.password_file))
     return f"The user {user.name} is added with the role {user.role}."
 
 
@@ -87,44 +87,45 @@ def list_users(chosen: argparse.Namespace) -> str:
 
 def remove_user(chosen: argparse.Namespace) -> str:
     """Remove a user."""
-    with opened(chosen) as accounts:
-        user = accounts.users.remove(chosen.name)
+    with changing(chosen, "user.delete", chosen.name) as change:
+        user = change.accounts.users.remove(chosen.name)
     return f"The user {user.name} is removed. Its sessions have ended and its keys are revoked."
 
 
 def set_password(chosen: argparse.Namespace) -> str:
     """Set the password of a user."""
-    with opened(chosen) as accounts:
-        accounts.users.get(chosen.name)
-        user = accounts.users.set_password(chosen.name, _password(chosen.password_file))
+    with changing(chosen, "user.password", chosen.name) as change:
+        change.accounts.users.get(chosen.name)
+        user = change.accounts.users.set_password(chosen.name, _password(chosen.password_file))
     return f"The password of {user.name} is set. The user's sessions have ended."
 
 
 def set_role(chosen: argparse.Namespace) -> str:
     """Set the role of a user."""
-    with opened(chosen) as accounts:
-        user = accounts.users.change(chosen.name, role=chosen.role)
+    with changing(chosen, "user.update", chosen.name, role=chosen.role) as change:
+        user = change.accounts.users.change(chosen.name, role=chosen.role)
     return f"The user {user.name} has the role {user.role}."
 
 
 def disable_user(chosen: argparse.Namespace) -> str:
     """Disable a user."""
-    with opened(chosen) as accounts:
-        user = accounts.users.change(chosen.name, disabled=True)
+    with changing(chosen, "user.update", chosen.name, disabled=True) as change:
+        user = change.accounts.users.change(chosen.name, disabled=True)
     return f"The user {user.name} is disabled. Its sessions have ended."
 
 
 def enable_user(chosen: argparse.Namespace) -> str:
     """Enable a user."""
-    with opened(chosen) as accounts:
-        user = accounts.users.change(chosen.name, disabled=False)
+    with changing(chosen, "user.update", chosen.name, disabled=False) as change:
+        user = change.accounts.users.change(chosen.name, disabled=False)
     return f"The user {user.name} is enabled."
 
 
 def rotate_key(chosen: argparse.Namespace) -> str:
     """Rotate the signing key."""
-    with opened(chosen) as accounts:
-        key = accounts.signer.rotate()
+    with changing(chosen, "signing-key.rotate") as change:
+        key = change.accounts.signer.rotate()
+        change.target = key.id
     return f"The hub signs access tokens with the new key {key.id}."
 
 

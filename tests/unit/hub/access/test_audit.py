@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from metricat_hub.access import audit
+from metricat_hub.access.database import SqliteAccounts
 from metricat_hub.access.redaction import parameters, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 KEY = "metricat_0123456789ab_" + "s" * 43
 
@@ -78,3 +80,19 @@ def test_mask_decides_about_names_and_paths_but_never_about_secrets() -> None:
     assert (shown["device"], shown["ticket"]) == ("/dev/sda", "***")
     assert parameters(f"node=a&node={KEY}", "none")["node"] == ["a", "metricat_0123456789ab_***"]
     assert parameters("&".join(["a=1"] * 200), "none") == {"(too many)": ""}
+
+
+def test_entries_of_commands_are_kept_until_the_hub_has_a_log(tmp_path: Path) -> None:
+    database = SqliteAccounts(tmp_path)
+    with audit.stored_in(database):
+        for name in ("bob", "eve"):
+            audit.record("user.create", who="ada", target=name)
+    audit.write_stored(database)
+    found: list[Mapping[str, object]] = []
+    audit.configure(found.append)
+    for _ in range(2):
+        audit.write_stored(database)
+    audit.configure(None)
+    database.close()
+    assert [one["target"] for one in found] == ["bob", "eve"]
+    assert all(str(one["time"]).endswith("Z") for one in found)
