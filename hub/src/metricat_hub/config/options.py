@@ -103,7 +103,9 @@ ALIASES = {"COLLECT_INTERVAL": "collect.interval", "SERVER_ID": "server.id", "DB
 """Environment variables with names of their own. A plain number in COLLECT_INTERVAL means seconds."""
 SCRAPE_SECTIONS = ("global", "scrape_configs")
 """Keys of the file in Prometheus' format. The scraper reads them."""
-SECTIONS = (*SCRAPE_SECTIONS, "outputs")
+ROUTING_SECTIONS = ("route", "inhibit_rules", "time_intervals", "mute_time_intervals", "escalation")
+"""Keys of the file in Alertmanager's format, and the escalation. `dispatch` reads them."""
+SECTIONS = (*SCRAPE_SECTIONS, *ROUTING_SECTIONS, "outputs")
 """Keys of the file that are not settings."""
 _EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
 variable: METRICAT_HUB_ and the name in capitals, with _ for . and -. COLLECT_INTERVAL, SERVER_ID and DB_CONNECTION

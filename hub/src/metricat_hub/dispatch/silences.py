@@ -1,0 +1,95 @@
+"""Silences, maintenance windows and acknowledgements. Times are milliseconds since 1970-01-01 UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from metricat_hub.dispatch.time_intervals import zone
+
+if TYPE_CHECKING:
+    from metricat_hub.dispatch.matchers import AlertMatchers
+
+_DAY = 86_400_000
+LONGEST_WINDOW = 7 * _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """No notification is sent about matching alerts from start to end."""
+
+    id: str
+    matchers: AlertMatchers
+    starts: int
+    ends: int
+    author: str
+    comment: str = ""
+    created: int = 0
+    version: int = 1
+    """A number that each change increments."""
+
+    def state(self, now: int) -> Literal["pending", "active", "expired"]:
+        """Return the state at a time."""
+        if now >= self.ends:
+            return "expired"
+        return "active" if now >= self.starts else "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceWindow:
+    """A silence that repeats on some days of the week."""
+
+    id: str
+    name: str
+    matchers: AlertMatchers
+    weekdays: tuple[int, ...]
+    """Days on which the window starts. 0: Monday."""
+    start_minute: int
+    """Start as minutes after midnight, of the clock in the time zone."""
+    duration: int
+    """Milliseconds of elapsed time, so a change to daylight saving time does not change it."""
+    time_zone: str
+    author: str
+    comment: str = ""
+    enabled: bool = True
+    created: int = 0
+    version: int = 1
+
+    def occurrence(self, now: int) -> tuple[int, int] | None:
+        """Return start and end of the window that is open, or opens next; None: no window opens."""
+        if not self.enabled or not self.weekdays:
+            return None
+        local = zone(self.time_zone)
+        today = datetime.fromtimestamp(now / 1000, local).date()
+        before = self.duration // _DAY + 2
+        for days in range(-before, 9):
+            day = today + timedelta(days=days)
+            if day.weekday() not in self.weekdays:
+                continue
+            opens = datetime(
+                day.year, day.month, day.day, self.start_minute // 60, self.start_minute % 60, tzinfo=local
+            )
+            start = round(opens.astimezone(UTC).timestamp() * 1000)
+            if now < start + self.duration:
+                return start, start + self.duration
+        return None
+
+    def is_open(self, now: int) -> bool:
+        """Return whether the window is open."""
+        found = self.occurrence(now)
+        return found is not None and found[0] <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """A person works on an alert: it is neither repeated nor escalated until it has resolved."""
+
+    fingerprint: str
+    active_at: int
+    """When the alert became active: an alert that becomes active again is not acknowledged."""
+    author: str
+    at: int
+    comment: str = ""
+    expires: int | None = None
+    """None: the acknowledgement lasts until the alert has resolved."""
