@@ -36,6 +36,7 @@ from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
 from metricat_hub.wiring.access import access, oidc_login
 from metricat_hub.wiring.grpc import serving_grpc
+from metricat_hub.wiring.notifications import NotificationParts
 from metricat_hub.wiring.requests import RequestParts
 from metricat_hub.wiring.rules import RuleParts
 from metricat_hub.wiring.storage import open_storage
@@ -99,6 +100,9 @@ class Hub:
                 self.storage.check_writable("scrape_configs")
             self.listener = listen(settings.listen)
             opened.callback(self.listener.close)
+            url = settings.external_url or self.url
+            self.routing = NotificationParts(settings, self.rules.rules, None, None, clock, url)
+            opened.callback(self.routing.close)
             self.threads = QueryThreads(settings.query.concurrency, settings.query.timeout / 1000)
             opened.callback(self.threads.close)
             self._store_metrics = self.store.metrics()
@@ -142,6 +146,7 @@ class Hub:
                     tasks.create_task(self._scrape(self.scraper, agent)),
                     tasks.create_task(self._follow_config(self.scraper, agent)),
                     tasks.create_task(self.rules.run()),
+                    tasks.create_task(self.routing.run()),
                 ]
                 if agent:
                     background.append(tasks.create_task(agent.run()))
@@ -207,7 +212,7 @@ class Hub:
             rules=self.rules.rules,
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems(), *self.rules.problems()),
-            degradations=lambda: (*self.requests.degradations(), *self.storage.notices()),
+            degradations=lambda: (*self.requests.degradations(), *self.storage.notices(), *self.routing.problems()),
             rate_limits=self.requests.rate_limits,
             answers=self.requests.answers,
             engine=self.storage.engine,
@@ -252,7 +257,7 @@ class Hub:
         counters = self.scraper.counters if self.scraper else None
         if counters:
             found += _scrape_samples(counters)
-        return [*found, *self._store_metrics, *self.requests.samples(), *self.rules.samples()]
+        return [*found, *self._store_metrics, *self.requests.samples(), *self.rules.samples(), *self.routing.samples()]
 
 
 def _limits(settings: Settings) -> Limits:

@@ -16,7 +16,7 @@ from metricat_hub.model.samples import Batch
 from metricat_hub.use_cases.cancellation import Cancellation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from metricat_hub.evaluation.evaluate import Alert, Sample
     from metricat_hub.evaluation.rules import Group, Rule
@@ -81,6 +81,8 @@ class Rules:
         self._lock = threading.Lock()
         self._groups: dict[tuple[str, str], GroupStatus] = {}
         self.counts = Counts()
+        self.evaluated: Callable[[], None] = lambda: None
+        """Called after each evaluation of a group, in its thread."""
 
     def load(self, groups: Iterable[Group], now: int) -> None:
         """Replace all groups. Rules that existed before keep their states, also those of a former run."""
@@ -116,6 +118,7 @@ class Rules:
             if self._groups.get((group.file, group.name)) is status:
                 done = replace(status, rules=rules, evaluated=now, seconds=time.monotonic() - began)
                 self._groups[group.file, group.name] = done
+        self.evaluated()
 
     def _rule(self, evaluator: Evaluator, status: RuleStatus, group: Group, now: int) -> RuleStatus:
         began = time.monotonic()

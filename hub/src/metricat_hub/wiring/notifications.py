@@ -1,0 +1,174 @@
+"""Routing in the running hub: its settings, and when it sends what is due."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metricat_agent.config.yaml_text import YamlError, read_file
+from metricat_hub.config.sections import ConfigFileError
+from metricat_hub.dispatch.config_file import DEFAULT_RECEIVER, parse_plan
+from metricat_hub.model.errors import HubError
+from metricat_hub.model.self_metrics import Sample
+from metricat_hub.store.routing_state import RoutingState
+from metricat_hub.use_cases.notifications import Notifications, alerts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from metricat_agent.config.yaml_text import Node
+    from metricat_hub.config.settings import Settings
+    from metricat_hub.dispatch.plan import Plan
+    from metricat_hub.model.alerts import ActiveAlert, AlertLog
+    from metricat_hub.use_cases.notifications import Deliveries
+    from metricat_hub.use_cases.rules import Rules
+
+_LOG = logging.getLogger(__name__)
+_RELOAD_SECONDS = 5.0
+_STEP_SECONDS = 1.0
+_RECEIVERS = "receivers"
+
+
+class NotificationParts:
+    """Routing of the hub, opened."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- the parts that it connects
+        self,
+        settings: Settings,
+        rules: Rules,
+        deliveries: Deliveries | None,
+        log: AlertLog | None,
+        clock: Callable[[], int],
+        url: str,
+    ) -> None:
+        """Open the saved state, and read the sections of the settings file.
+
+        Raises:
+            ConfigFileError: a section is not valid.
+            StoreUnavailableError: the saved state cannot be read.
+        """
+        self._path = settings.config_file
+        self._rules = rules
+        self._clock = clock
+        self._url = url
+        self._problem = ""
+        self._notice = ""
+        self._has_evaluated = False
+        self._stamp = _stamp(self._path)
+        plan = self._plan()
+        self._saved = RoutingState(settings.data)
+        try:
+            self.notifications = Notifications(self._saved, deliveries, log)
+        except HubError:
+            self._saved.close()
+            raise
+        self.notifications.configure(plan)
+
+    def problems(self) -> Sequence[str]:
+        """Return what does not work now, each with its remedy."""
+        return [one for one in (self._problem, self._notice, self.notifications.problem) if one]
+
+    def samples(self) -> Sequence[Sample]:
+        """Return the metrics about routing."""
+        counts = self.notifications.counts
+        return [
+            Sample(f"metricat_hub_routing_{name}", text, value, is_counter=True)
+            for name, text, value in (
+                ("notifications", "Notifications that routing has made.", counts.notifications),
+                ("failures", "Steps of routing that failed and are repeated.", counts.failures),
+                ("dropped_events", "Events that the history did not accept in time.", counts.dropped_events),
+            )
+        ]
+
+    async def run(self) -> None:
+        """Send what is due after each evaluation, until canceled."""
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(changed.set)
+
+        def evaluated() -> None:
+            self._has_evaluated = True
+            wake()
+
+        self._rules.evaluated, self.notifications.changed = evaluated, wake
+        reload_at = loop.time() + _RELOAD_SECONDS
+        try:
+            with ThreadPoolExecutor(1, "routing") as thread:
+                while True:
+                    if loop.time() >= reload_at:
+                        await loop.run_in_executor(thread, self._reload)
+                        reload_at = loop.time() + _RELOAD_SECONDS
+                    await loop.run_in_executor(thread, self._step)
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(changed.wait(), _STEP_SECONDS)
+                    changed.clear()
+        finally:
+            self._rules.evaluated = self.notifications.changed = lambda: None
+
+    def _step(self) -> None:
+        evaluated, self._has_evaluated = self._has_evaluated, False
+        try:
+            self.notifications.step(self._alerts, self._clock(), evaluated=evaluated)
+        except Exception:  # noqa: BLE001 -- the hub must continue
+            _LOG.exception("routing failed")
+            self._has_evaluated = True
+
+    def _alerts(self) -> Iterable[ActiveAlert]:
+        return alerts_of(self._rules.groups())
+
+    def _reload(self) -> None:
+        """Read the sections again if the file has changed. An invalid section changes nothing."""
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            plan = self._plan()
+        except HubError as error:
+            self._problem = f"the routes are those of before the change: {error}"
+            _LOG.error("%s", self._problem)
+            return
+        self._problem = ""
+        self.notifications.configure(plan)
+
+    def _plan(self) -> Plan:
+        try:
+            root = read_file(self._path) if self._path else None
+        except YamlError as error:
+            raise ConfigFileError(f"{self._path}: {error}") from None
+        receivers = _receiver_names(root)
+        plan = parse_plan(root, self._path, receivers, self._url)
+        self._notice = (
+            f"{self._path}: receivers exist, but no alert is sent: neither route nor a receiver with the name "
+            f"{DEFAULT_RECEIVER} exists. Add one of them."
+            if receivers and plan.root is None
+            else ""
+        )
+        return plan
+
+    def close(self) -> None:
+        """Close the saved state."""
+        self._saved.close()
+
+
+def _receiver_names(root: Node | None) -> frozenset[str]:
+    """Return the names in the section of receivers, which another part reads and checks."""
+    section = root.value.get(_RECEIVERS) if root is not None and isinstance(root.value, dict) else None
+    items = section.value if section is not None and isinstance(section.value, list) else ()
+    names = [one.value["name"].value for one in items if isinstance(one.value, dict) and "name" in one.value]
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    """Return modification time, size and inode of a file; None if it does not exist."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
