@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EscalationStep:
-    """A further receiver, for alerts that nobody has acknowledged."""
+    """A further receiver, for alerts without an acknowledgement."""
 
     after: int
     """Milliseconds since the first notification about the alert."""

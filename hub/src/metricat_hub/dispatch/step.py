@@ -258,7 +258,7 @@ class _Step:
         self._groups[target.identity] = replace(group, members={**group.members, **added})
 
     def _escalate(self, acknowledged: frozenset[str]) -> None:
-        """Add alerts that nobody has acknowledged to the groups of further receivers."""
+        """Add alerts without an acknowledgement to the groups of further receivers."""
         if not self._plan.escalations:
             return
         for key, group in list(self._groups.items()):

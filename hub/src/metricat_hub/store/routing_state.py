@@ -44,7 +44,7 @@ MOST_EVENTS = 100_000
 
 
 def _encoded(value: object) -> object:
-    """Return matchers as lists; `msgspec` encodes everything else itself, data classes as mappings."""
+    """Return matchers as lists; `msgspec` encodes all other values, data classes as mappings."""
     if isinstance(value, AlertMatchers):
         return [(one.name, one.operator, one.value) for one in value.matchers]
     raise TypeError(type(value))
