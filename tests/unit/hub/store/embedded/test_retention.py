@@ -15,11 +15,11 @@ A = labels("m_total", node="a")
 
 
 def run_days(store: EmbeddedStore, clock: Clock, days: int, names: list[tuple[tuple[str, str], ...]]) -> None:
-    """Write a sample every 5 minutes, a batch every 6 hours, and maintain."""
-    numbers = np.repeat(store.resolve(names), 72)
+    """Write a sample every 5 minutes, a batch every day, and maintain."""
+    numbers = np.repeat(store.resolve(names), 288)
     start = clock.now
-    for part in range(days * 4):
-        times = start + part * 6 * HOUR + np.arange(1, 73) * 5 * MINUTE
+    for day in range(days):
+        times = start + day * DAY + np.arange(1, 289) * 5 * MINUTE
         clock.now = int(times[-1])
         values = (times - BEGIN) / 1000.0
         store.append(Batch(numbers, np.tile(times, len(names)), np.tile(values, len(names))))
