@@ -14,6 +14,7 @@ READY := $(VENV)/ready
 TOOLS := $(BIN)/python -m metricat_tools
 PAGE := hub/src/metricat_hub/page/index.html
 PAGE_PACKAGES := web/node_modules/.package-lock.json
+MYPY_CACHE := $(or $(METRICAT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/metricat)/mypy
 CODE := operator/src rules/src agent/src hub/src cli/src tools/src tests
 
 ##@ General
@@ -30,7 +31,11 @@ clean: ## Remove the virtual environment, dist/ and the tools' caches
 lint: $(READY) ## Check style, types and import contracts
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/ruff format --quiet --check $(CODE)
+	@# A new checkout starts with the results of the last one: mypy checks only changed files.
+	@[ -d .mypy_cache ] || cp -r $(MYPY_CACHE) .mypy_cache 2>/dev/null || rm -rf .mypy_cache
 	@$(BIN)/mypy $(CODE)
+	@mkdir -p $(dir $(MYPY_CACHE)); new=$(MYPY_CACHE).$$$$; cp -r .mypy_cache $$new && rm -rf $(MYPY_CACHE) && \
+		mv -T $$new $(MYPY_CACHE) || rm -rf $$new
 	@$(BIN)/lint-imports --no-logo
 	@cd web && npm --silent run lint
 
