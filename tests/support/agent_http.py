@@ -64,9 +64,9 @@ def fetch(
     """Send one request, over TLS if there is a context; `user` is ``NAME:PASSWORD``."""
     headers = {"Authorization": f"Basic {base64.b64encode(user.encode()).decode()}"} if user else {}
     client = (
-        http.client.HTTPSConnection(host, port, timeout=5, context=context)
+        http.client.HTTPSConnection(host, port, timeout=60, context=context)
         if context
-        else http.client.HTTPConnection(host, port, timeout=5)
+        else http.client.HTTPConnection(host, port, timeout=60)
     )
     try:
         client.request(method, path, headers=headers)

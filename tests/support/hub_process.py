@@ -162,7 +162,7 @@ def revoke_key(hub: HubProcess, key: str) -> None:
     subprocess.run(command("hub", "keys", "revoke", f"--data={hub.data}", identifier), check=True, capture_output=True)
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     """Return whether a condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

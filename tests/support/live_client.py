@@ -44,7 +44,7 @@ class Client:
     def send(self, message: Mapping[str, Any] | str | bytes) -> None:
         self.connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
-    def receive(self, seconds: float = 30) -> dict[str, Any]:
+    def receive(self, seconds: float = 60) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.connection.recv(seconds))
         return found
 
@@ -53,7 +53,7 @@ class Client:
         self.send({"type": "subscribe", "metrics": metrics, **more})
         return self.receive()
 
-    def round(self, seconds: float = 30) -> dict[str, Any]:
+    def round(self, seconds: float = 60) -> dict[str, Any]:
         """Return the next round."""
         found = self.receive(seconds)
         assert found["type"] == "round", found

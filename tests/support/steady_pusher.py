@@ -17,7 +17,7 @@ SERIES = 5
 Expected = dict[str, list[tuple[int, float]]]
 
 
-def check_stored(read: Callable[[], Expected], expected: Expected, seconds: float = 20) -> None:
+def check_stored(read: Callable[[], Expected], expected: Expected, seconds: float = 60) -> None:
     """Wait until a server shows the expected samples; fail with what is lost and doubled."""
     deadline = time.monotonic() + seconds
     while (found := read()) != expected and time.monotonic() < deadline:

@@ -78,7 +78,7 @@ class Node:
         return self.run("journalctl", "--output=export", "--all")
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> bool:
     """Wait until a condition is true; return whether it is."""
     deadline = time.monotonic() + seconds
     while not (found := condition()) and time.monotonic() < deadline:

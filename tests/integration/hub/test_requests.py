@@ -30,7 +30,7 @@ def headers(response: hub_process.Response) -> tuple[str, str]:
     return response.headers["ratelimit-limit"], response.headers["ratelimit-remaining"]
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -39,7 +39,7 @@ def push(hub: HubProcess, value: float) -> None:
     assert hub.post("/api/v1/write", body, headers).status == 204
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline

@@ -156,7 +156,7 @@ def test_mount_that_responds_again_is_no_longer_stuck(tmp_path: Path) -> None:
         with pytest.raises(HungError):
             prober.probe(path)
         assert prober.stuck == {path}
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while prober.stuck and time.monotonic() < deadline:
         prober.begin_round()
         time.sleep(0.02)

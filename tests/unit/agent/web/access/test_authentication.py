@@ -178,7 +178,7 @@ def test_kept_connection_ends_when_tls_is_enabled(tmp_path: Path, certificate: C
     certificate(tmp_path, "server")
     (tmp_path / "web.yaml").write_text("{}")
     with running(tmp_path / "web.yaml") as port:
-        kept = http.client.HTTPConnection("localhost", port, timeout=5)
+        kept = http.client.HTTPConnection("localhost", port, timeout=60)
         kept.request("GET", "/metrics")
         assert kept.getresponse().read() is not None
         (tmp_path / "web.yaml").write_text("tls_server_config: {cert_file: server.crt, key_file: server.key}")
@@ -427,7 +427,7 @@ def test_configured_header_is_in_every_response(tmp_path: Path) -> None:
     (tmp_path / "web.yaml").write_text("http_server_config: {http2: false, headers: {X-Frame-Options: sameorigin}}")
     with running(tmp_path / "web.yaml") as port:
         for path in ("/metrics", "/nowhere"):
-            client = http.client.HTTPConnection("localhost", port, timeout=5)
+            client = http.client.HTTPConnection("localhost", port, timeout=60)
             client.request("GET", path)
             response = client.getresponse()
             assert response.headers.get_all("X-Frame-Options") == ["sameorigin"]
