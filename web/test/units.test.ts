@@ -5,6 +5,8 @@ import { sorted } from "../src/components/table";
 import { duration, quantity } from "../src/i18n/format";
 import { link, match, navigate, parameter, setQuery } from "../src/state/router";
 import { chooseAbsolute, currentRange, seconds, stepOf } from "../src/state/time_range";
+import { contextOf, ranked } from "../src/views/completion";
+import { firings } from "../src/views/node_queries";
 
 const plain = (text: string): string => text.replaceAll("\u202f", " ");
 
@@ -71,5 +73,45 @@ test("a CSV file quotes cells and disarms formulas", () => {
       ["=SUM(A1)", "x\ny", -2],
     ]),
     '"a,b","c""d",1\r\n\'=SUM(A1),"x\ny",-2\r\n',
+  );
+});
+
+test("completion knows what stands at the cursor", () => {
+  const what = (text: string): unknown[] => {
+    const { what: kind, word, metric, label } = contextOf(text);
+    return [kind, word, metric, label];
+  };
+  assert.deepEqual(what("sum(rate(node_c"), ["expression", "node_c", "", ""]);
+  assert.deepEqual(what('up{job="a",no'), ["label", "no", "up", ""]);
+  assert.deepEqual(what('up{job="a",node=~"we'), ["value", "we", "up", "node"]);
+  assert.deepEqual(what('up{job="a"} + sum by (no'), ["label", "no", "", ""]);
+  assert.deepEqual(what('rate(up{job="a"}[5'), ["duration", "5", "", ""]);
+  assert.deepEqual(what('up{job="a"} + no'), ["expression", "no", "", ""]);
+});
+
+test("completions that begin with the word are first", () => {
+  const all = ["node_load1", "load", "upload"].map((text) => ({ text, kind: "metric" as const }));
+  assert.deepEqual(
+    ranked(all, "load").map(({ text }) => text),
+    ["node_load1", "upload"],
+  );
+  assert.deepEqual(
+    ranked(all, "lo").map(({ text }) => text),
+    ["load", "node_load1", "upload"],
+  );
+});
+
+test("spans of alerts end where the series ends", () => {
+  const found = firings({
+    step: 10,
+    times: [0, 10, 20, 30, 40],
+    series: [{ labels: { alertname: "A", severity: "critical", resource: "cpu" }, values: [null, 1, 1, null, 1] }],
+  });
+  assert.deepEqual(
+    found.map(({ from, to, level, isOpen }) => [from, to, level, isOpen]),
+    [
+      [10, 30, "critical", false],
+      [40, 50, "critical", true],
+    ],
   );
 });

@@ -161,7 +161,7 @@ export function Chart(props: ChartProps) {
             aria-label={`${props.title}: ${t("export.png")}`}
             onClick={() => plot.current && exportPng(plot.current, props.title, palette())}
           >
-            <Icon name="chart" size={14} />
+            <Icon name="image" size={14} />
           </button>
           <button
             type="button"
@@ -390,7 +390,7 @@ function drawSpans(plot: uPlot, spans: readonly Span[], colours: Record<Level, s
     const left = plot.valToPos(from, "x", true);
     const width = Math.max(plot.valToPos(to, "x", true) - left, 2 * devicePixelRatio);
     ctx.fillStyle = colours[level];
-    ctx.globalAlpha = 0.12;
+    ctx.globalAlpha = 0.07;
     ctx.fillRect(left, bbox.top, width, bbox.height);
     ctx.globalAlpha = 1;
     ctx.fillRect(left, bbox.top, width, 3 * devicePixelRatio);

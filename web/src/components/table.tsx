@@ -37,6 +37,8 @@ interface TableProps<T> {
 
 const ROW = 34;
 const MARGIN = 12;
+/** Tables with at most this many rows draw all. */
+const SHORT = 100;
 const collator = new Intl.Collator(undefined, { numeric: true });
 
 function compare(one: string | number | null, other: string | number | null): number {
@@ -83,7 +85,9 @@ function useVisible(count: number, body: { current: HTMLElement | null }): [firs
       window.removeEventListener("resize", later);
     };
   }, [body]);
-  return [Math.min(bounds[0], Math.max(0, count - 1)), Math.min(bounds[1], count)];
+  if (count <= SHORT) return [0, count];
+  const first = Math.min(bounds[0], count);
+  return [first, Math.max(first, Math.min(bounds[1], count))];
 }
 
 export function Table<T>({ label, columns, rows, rowKey, sorting, onSort, empty }: TableProps<T>) {

@@ -1,3 +1,578 @@
-export default function Placeholder() {
-  return null;
+// A node: its state, charts of all resources, file systems, processes, alerts and events.
+import { useMemo, useState } from "preact/hooks";
+import { ApiError } from "../api/client";
+import { interval } from "../api/live";
+import type { Columns } from "../api/prometheus";
+import type { Alert } from "../api/types";
+import { Chart, type Series, type Span, type Threshold } from "../components/chart";
+import { Icon } from "../components/icon";
+import { Meter } from "../components/meter";
+import { LevelBadge, LevelIcon, levelOf } from "../components/severity";
+import { Loading, Message, Show } from "../components/states";
+import { type Column, type Sorting, Table } from "../components/table";
+import { t } from "../i18n";
+import { dateTime, duration, quantity } from "../i18n/format";
+import { type Node, nodes } from "../state/nodes";
+import { useResource } from "../state/resource";
+import { link } from "../state/router";
+import { currentRange, rangeKey, relative, stepOf } from "../state/time_range";
+import {
+  about,
+  type Filesystem,
+  type Firing,
+  firings,
+  type Limits,
+  type NodeData,
+  named,
+  type Process,
+  readDetails,
+  readLimits,
+  readNode,
+  type Subject,
+} from "./node_queries";
+import type { ViewProps } from "./registry";
+
+const DETAILS = 15_000;
+const LEAST_REFRESH = 10_000;
+const MOST_REFRESH = 300_000;
+
+export default function NodeView({ parameters }: ViewProps) {
+  const name = parameters["node"] ?? "";
+  const node = nodes.value?.find((one) => one.node === name) ?? null;
+  const range = currentRange();
+  const step = stepOf(range, interval.value);
+  const refresh = relative.value ? Math.min(Math.max(step * 1000, LEAST_REFRESH), MOST_REFRESH) : 0;
+  const charts = useResource(
+    `${name} ${rangeKey.value}`,
+    (signal) => readNode(name, currentRange(), step, interval.peek(), signal),
+    { refresh, keep: true },
+  );
+  const details = useResource(`details ${name}`, (signal) => readDetails(name, signal), {
+    refresh: DETAILS,
+    keep: true,
+  });
+  const limits = useResource("limits", readLimits);
+  if (nodes.value === null) return <Loading height="24rem" />;
+  const hasData =
+    charts.data && !(charts.data.columns.load1 instanceof ApiError) && charts.data.columns.load1.series.length > 0;
+  if (node === null && charts.data && !hasData)
+    return (
+      <Message icon="unknown" title={t("node.unknown", { node: name })}>
+        <p>{t("node.unknown.text")}</p>
+        <a class="button" href={link("/")}>
+          {t("fleet.title")}
+        </a>
+      </Message>
+    );
+  return (
+    <>
+      {node && <Summary node={node} cores={details.data?.cores ?? 0} />}
+      {node?.level === "down" && (
+        <div class="notice" role="status">
+          <Icon name="offline" />
+          {t("node.down")}
+        </div>
+      )}
+      {node && <Alerts alerts={node.alerts} />}
+      <Show of={charts} height="40rem">
+        {(data) => <Charts data={data} limits={limits.data ?? new Map()} cores={details.data?.cores ?? 0} />}
+      </Show>
+      <Show of={details} height="16rem">
+        {({ filesystems, processes }) => (
+          <>
+            <Filesystems rows={filesystems} />
+            <Processes rows={processes} />
+          </>
+        )}
+      </Show>
+      {charts.data && <Events data={charts.data} />}
+    </>
+  );
+}
+
+function Summary({ node, cores }: { node: Node; cores: number }) {
+  const { values } = node;
+  const up = node.boot_time ? (Date.now() - Date.parse(node.boot_time)) / 1000 : null;
+  const facts: [title: string, text: string][] = [
+    [t("node.pool"), node.pool],
+    [t("node.system"), node.operating_system],
+    [t("node.kernel"), `${node.kernel} ${node.architecture}`.trim()],
+    [t("node.cores"), cores ? String(cores) : ""],
+    [t("node.boot"), up === null ? "" : duration(up)],
+    [t("node.seen"), dateTime(Date.parse(node.last_seen))],
+  ];
+  return (
+    <section class="card summary">
+      <div class="summary-head">
+        <LevelBadge level={node.level} />
+        <dl class="facts">
+          {facts
+            .filter(([, text]) => text)
+            .map(([title, text]) => (
+              <div key={title}>
+                <dt>{title}</dt>
+                <dd>{text}</dd>
+              </div>
+            ))}
+        </dl>
+        <a class="button small" href={link("/compare", { nodes: node.node })}>
+          <Icon name="compare" size={14} />
+          {t("node.compare")}
+        </a>
+      </div>
+      <dl class="figures" data-live="">
+        <Figure title={t("measure.cpu")} value={values.cpu} unit="percent" />
+        <Figure title={t("measure.memory")} value={values.memory} unit="percent" />
+        <Figure title={t("measure.load")} value={values.load} unit="" />
+        <Figure title={t("measure.disk")} value={values.disk} unit="percent" />
+        <Figure title={t("measure.receive")} value={values.receive} unit="bytes/second" />
+        <Figure title={t("measure.transmit")} value={values.transmit} unit="bytes/second" />
+      </dl>
+    </section>
+  );
+}
+
+function Figure({ title, value, unit }: { title: string; value: number | null; unit: string }) {
+  return (
+    <div class="figure">
+      <dt>{title}</dt>
+      <dd>{quantity(value, unit)}</dd>
+    </div>
+  );
+}
+
+const SHOWN_ALERTS = 4;
+
+function Alerts({ alerts }: { alerts: readonly Alert[] }) {
+  const [isAll, setAll] = useState(false);
+  if (alerts.length === 0) return null;
+  const ordered = [...alerts].sort((one, other) => rank(one) - rank(other));
+  return (
+    <section class="stack" aria-label={t("alert.title")}>
+      <ul class="alerts">
+        {(isAll ? ordered : ordered.slice(0, SHOWN_ALERTS)).map((alert) => (
+          <AlertRow key={JSON.stringify(alert.labels)} alert={alert} />
+        ))}
+      </ul>
+      {!isAll && ordered.length > SHOWN_ALERTS && (
+        <button type="button" class="button small more" onClick={() => setAll(true)}>
+          {t("chart.more", { count: ordered.length - SHOWN_ALERTS })}
+        </button>
+      )}
+    </section>
+  );
+}
+
+const RANKS = { critical: 0, warning: 1, pending: 2 } as Record<string, number>;
+const rank = (alert: Alert): number => RANKS[levelOf(alert)] ?? 3;
+
+function AlertRow({ alert }: { alert: Alert }) {
+  const { summary = "", description = "", action = "" } = alert.annotations;
+  return (
+    <li class="alert" data-level={levelOf(alert)}>
+      <LevelIcon level={levelOf(alert)} />
+      <details>
+        <summary>
+          <strong>{summary || alert.labels["alertname"]}</strong>
+          <span class="muted">
+            <LevelBadge level={levelOf(alert)} /> {t("alert.since", { time: dateTime(Date.parse(alert.activeAt)) })}
+          </span>
+        </summary>
+        <p>{description}</p>
+        {action && <p class="muted">{action}</p>}
+      </details>
+    </li>
+  );
+}
+
+const MODES = ["user", "system", "iowait", "irq", "softirq", "steal", "nice"];
+
+interface ChartsProps {
+  data: NodeData;
+  limits: Limits;
+  cores: number;
+}
+
+function Charts({ data, limits, cores }: ChartsProps) {
+  const { columns, range } = data;
+  const made = useMemo(() => seriesOf(data), [data]);
+  const firing = useMemo(() => firings(columns.firing), [columns]);
+  const common = { from: range.from, to: range.to };
+  const chart = (
+    title: string,
+    unit: string,
+    series: Series[],
+    options: {
+      subject?: Subject;
+      stacked?: boolean;
+      top?: number;
+      thresholds?: readonly Threshold[];
+      to?: number;
+      times?: readonly number[];
+    } = {},
+  ) => {
+    if (series.length === 0) return null;
+    const { subject, ...rest } = options;
+    const spans: Span[] = subject ? about(firing, subject) : [];
+    return (
+      <Chart
+        key={title}
+        title={title}
+        unit={unit}
+        times={timesOf(columns.load1, columns.modes)}
+        series={series}
+        spans={spans}
+        {...common}
+        {...rest}
+      />
+    );
+  };
+  const limit = (name: string): readonly Threshold[] => limits.get(`metricat:node_${name}`) ?? [];
+  return (
+    <div class="charts">
+      {chart(t("measure.modes"), "percent", made.modes, {
+        stacked: true,
+        top: 100,
+        subject: "cpu",
+        thresholds: limit("cpu_usage:percent"),
+      })}
+      {chart(t("measure.memory"), "bytes", made.memory, { stacked: true, subject: "memory" })}
+      {chart(t("measure.load"), "", made.load, {
+        subject: "load",
+        thresholds: cores ? limit("load1_per_cpu:ratio").map((one) => ({ ...one, value: one.value * cores })) : [],
+      })}
+      {chart(t("measure.cores"), "percent", made.cores, { top: 100, subject: "cpu" })}
+      {chart(t("measure.network"), "bytes/second", made.network, { subject: "network" })}
+      {chart(t("measure.disk.io"), "bytes/second", made.disks, { subject: "disk" })}
+      {chart(t("measure.disk.util"), "percent", made.util, {
+        top: 100,
+        subject: "disk",
+        thresholds: limit("disk_io_util:percent"),
+      })}
+      {chart(t("measure.disk"), "percent", made.filesystems.series, {
+        top: 100,
+        subject: "filesystem",
+        thresholds: limit("filesystem_usage:percent"),
+        times: made.filesystems.times,
+        to: made.filesystems.to,
+      })}
+      {chart(t("measure.pressure"), "percent", made.pressure, {
+        subject: "pressure",
+        thresholds: limit("pressure_cpu_waiting:percent"),
+      })}
+      {chart(t("measure.temperature"), "celsius", made.temperature, { subject: "temperature" })}
+      {chart(t("measure.swap"), "bytes", made.swap, { subject: "memory" })}
+    </div>
+  );
+}
+
+function timesOf(...columns: (Columns | ApiError)[]): readonly number[] {
+  return columns.find((one): one is Columns => !(one instanceof ApiError))?.times ?? [];
+}
+
+function seriesOf({ columns, range }: NodeData) {
+  const one = (key: keyof typeof columns, label: string): Series[] => named(columns[key], () => label);
+  const device = (labels: Record<string, string>): string => labels["device"] ?? "";
+  const modes = named(columns.modes, (labels) => labels["mode"] ?? "").sort(
+    (a, b) => MODES.indexOf(a.label) - MODES.indexOf(b.label),
+  );
+  const swap = one("swap", t("measure.swap"));
+  return {
+    modes,
+    cores: named(columns.cores, (labels) => `CPU ${labels["cpu"]}`),
+    load: [...one("load1", "1 min"), ...one("load5", "5 min"), ...one("load15", "15 min")],
+    memory: [
+      ...one("used", t("memory.used")),
+      ...one("buffers", t("memory.buffers")),
+      ...one("cached", t("memory.cached")),
+      ...one("free", t("memory.free")).map((free) => ({ ...free, colour: 9 })),
+    ],
+    network: [
+      ...named(columns.receive, (labels) => `${device(labels)} ↓`),
+      ...named(columns.transmit, (labels) => `${device(labels)} ↑`),
+    ],
+    disks: [
+      ...named(columns.read, (labels) => `${device(labels)} ${t("disk.read")}`),
+      ...named(columns.written, (labels) => `${device(labels)} ${t("disk.written")}`),
+    ].filter(isUsed),
+    util: named(columns.util, device).filter(isUsed),
+    filesystems: withForecast(
+      named(onePerDevice(columns.filesystems), (labels) => labels["mountpoint"] ?? ""),
+      timesOf(columns.filesystems),
+      range.to,
+    ),
+    pressure: [
+      ...one("pressureCpu", "CPU"),
+      ...one("pressureMemory", t("measure.memory")),
+      ...one("pressureIo", "I/O"),
+    ],
+    temperature: named(columns.temperature, ({ chip, sensor, type, zone }) =>
+      [chip, sensor, type, zone].filter(Boolean).join(" "),
+    ),
+    swap: swap.filter(isUsed),
+  };
+}
+
+/** Return whether a series has a value other than 0. */
+const isUsed = ({ values }: Series): boolean => values.some((value) => value !== null && value > 0);
+
+const FORECAST_PART = 0.25;
+const LEAST_POINTS = 10;
+
+/** Add a quarter of the range, with a dashed line from the linear growth of the range. */
+function withForecast(
+  series: Series[],
+  times: readonly number[],
+  end: number,
+): { series: Series[]; times: readonly number[]; to: number } {
+  const first = times[0] ?? 0;
+  const last = times.at(-1) ?? 0;
+  const step = (times[1] ?? 0) - first;
+  if (times.length < LEAST_POINTS || Date.now() / 1000 - last > 3 * step) return { series, times, to: end };
+  const ahead = Math.ceil(times.length * FORECAST_PART);
+  const future = Array.from({ length: ahead }, (_, index) => last + (index + 1) * step);
+  const grown = series.flatMap((one, index) => {
+    const line = fitted(times, one.values);
+    if (!line || Math.abs(line.slope * (last - first)) < 0.5) return [];
+    const predicted = future.map((at) => Math.min(100, Math.max(0, line.at + line.slope * (at - last))));
+    const blank = new Array<null>(times.length - 1).fill(null);
+    return [
+      {
+        label: t("chart.forecast", { name: one.label }),
+        colour: index,
+        dashed: true,
+        values: [...blank, line.at, ...predicted],
+      },
+    ];
+  });
+  if (grown.length === 0) return { series, times, to: end };
+  const padded = series.map((one) => ({ ...one, values: [...one.values, ...future.map(() => null)] }));
+  return { series: [...padded, ...grown], times: [...times, ...future], to: future.at(-1) ?? end };
+}
+
+/** Return the least-squares line of a series: its value at the last time, and its slope. */
+function fitted(times: readonly number[], values: readonly (number | null)[]): { at: number; slope: number } | null {
+  const last = times.at(-1) ?? 0;
+  let [count, sumX, sumY, sumXX, sumXY] = [0, 0, 0, 0, 0];
+  for (const [index, value] of values.entries()) {
+    if (value === null) continue;
+    const x = (times[index] ?? 0) - last;
+    count++;
+    sumX += x;
+    sumY += value;
+    sumXX += x * x;
+    sumXY += x * value;
+  }
+  const divisor = count * sumXX - sumX * sumX;
+  if (count < LEAST_POINTS || divisor === 0) return null;
+  const slope = (count * sumXY - sumX * sumY) / divisor;
+  return { at: (sumY - slope * sumX) / count, slope };
+}
+
+function MountPoint({ row }: { row: Filesystem }) {
+  return (
+    <span title={[row.mount, ...row.others].join("\n")}>
+      {row.mount} {row.others.length > 0 && <span class="muted">+{row.others.length}</span>}
+    </span>
+  );
+}
+
+/** Return the series of one mount point for each device: bind mounts repeat its values. */
+function onePerDevice(columns: Columns | ApiError): Columns | ApiError {
+  if (columns instanceof ApiError) return columns;
+  const mount = (labels: Record<string, string>): string => labels["mountpoint"] ?? "";
+  const shortest = new Map<string, string>();
+  for (const { labels } of columns.series) {
+    const device = labels["device"] ?? "";
+    const before = shortest.get(device);
+    if (before === undefined || mount(labels).length < before.length) shortest.set(device, mount(labels));
+  }
+  const isFirst = (labels: Record<string, string>): boolean =>
+    !labels["device"]?.startsWith("/") || shortest.get(labels["device"]) === mount(labels);
+  return { ...columns, series: columns.series.filter(({ labels }) => isFirst(labels)) };
+}
+
+const SOON = 30 * 86_400;
+
+function Filesystems({ rows }: { rows: readonly Filesystem[] }) {
+  const [sorting, setSorting] = useState<Sorting>({ key: "used", descending: true });
+  if (rows.length === 0) return null;
+  const columns: Column<Filesystem>[] = [
+    { key: "mount", title: t("fs.mount"), sort: (row) => row.mount, cell: (row) => <MountPoint row={row} /> },
+    {
+      key: "device",
+      title: t("fs.device"),
+      wide: true,
+      sort: (row) => row.device,
+      cell: (row) => `${row.device} ${row.type}`,
+    },
+    {
+      key: "used",
+      title: t("fs.used"),
+      numeric: true,
+      sort: (row) => row.used,
+      cell: (row) => <Meter value={row.used} />,
+    },
+    {
+      key: "free",
+      title: t("fs.free"),
+      numeric: true,
+      sort: (row) => row.free,
+      cell: (row) => quantity(row.free, "bytes"),
+    },
+    {
+      key: "size",
+      title: t("fs.size"),
+      numeric: true,
+      wide: true,
+      sort: (row) => row.size,
+      cell: (row) => quantity(row.size, "bytes"),
+    },
+    {
+      key: "full",
+      title: t("fs.full"),
+      numeric: true,
+      sort: (row) => row.full,
+      cell: (row) =>
+        row.full !== null && row.full < SOON ? duration(row.full) : <span class="muted">{t("fs.full.never")}</span>,
+    },
+  ];
+  return (
+    <section class="stack">
+      <h2>{t("measure.disk")}</h2>
+      <Table
+        label={t("measure.disk")}
+        columns={columns}
+        rows={rows}
+        rowKey={(row) => `${row.device} ${row.mount}`}
+        sorting={sorting}
+        onSort={setSorting}
+      />
+    </section>
+  );
+}
+
+export function processColumns(withNode: boolean): Column<Process>[] {
+  return [
+    {
+      key: "name",
+      title: t("process.name"),
+      sort: (row) => row.name,
+      cell: (row) => <span class="mono">{row.name}</span>,
+    },
+    ...(withNode
+      ? [
+          {
+            key: "node",
+            title: t("process.node"),
+            sort: (row: Process) => row.node,
+            cell: (row: Process) => <a href={link(`/nodes/${encodeURIComponent(row.node)}`)}>{row.node}</a>,
+          },
+        ]
+      : []),
+    { key: "pod", title: t("process.pod"), wide: true, sort: (row) => row.pod, cell: (row) => row.pod },
+    {
+      key: "pid",
+      title: t("process.pid"),
+      numeric: true,
+      wide: true,
+      sort: (row) => Number(row.pid),
+      cell: (row) => row.pid,
+    },
+    {
+      key: "cpu",
+      title: t("process.cpu"),
+      numeric: true,
+      sort: (row) => row.cpu,
+      cell: (row) => quantity(100 * row.cpu, "percent"),
+    },
+    {
+      key: "memory",
+      title: t("process.memory"),
+      numeric: true,
+      sort: (row) => row.memory,
+      cell: (row) => quantity(row.memory, "bytes"),
+    },
+    {
+      key: "threads",
+      title: t("process.threads"),
+      numeric: true,
+      wide: true,
+      sort: (row) => row.threads,
+      cell: (row) => quantity(row.threads, ""),
+    },
+  ];
+}
+
+function Processes({ rows }: { rows: readonly Process[] }) {
+  const [sorting, setSorting] = useState<Sorting>({ key: "cpu", descending: true });
+  return (
+    <section class="stack">
+      <h2>{t("process.top")}</h2>
+      <Table
+        label={t("process.top")}
+        columns={processColumns(false)}
+        rows={rows}
+        rowKey={(row) => `${row.pid} ${row.name}`}
+        sorting={sorting}
+        onSort={setSorting}
+        empty={t("process.none")}
+      />
+    </section>
+  );
+}
+
+interface Event {
+  at: number;
+  level: "critical" | "warning" | "ok";
+  text: string;
+}
+
+function Events({ data }: { data: NodeData }) {
+  const events = useMemo(() => eventsOf(data), [data]);
+  return (
+    <section class="stack">
+      <h2>{t("node.events")}</h2>
+      {events.length === 0 ? (
+        <p class="card muted">{t("node.events.none")}</p>
+      ) : (
+        <ol class="card events">
+          {events.map((event) => (
+            <li key={`${event.at} ${event.text}`}>
+              <LevelIcon level={event.level} />
+              <time dateTime={new Date(event.at * 1000).toISOString()}>{dateTime(event.at * 1000)}</time>
+              <span>{event.text}</span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </section>
+  );
+}
+
+const MOST_EVENTS = 50;
+
+/** Return boots, kills by the kernel and alerts of the range, the newest first. */
+function eventsOf({ columns, range }: NodeData): Event[] {
+  const found: Event[] = firings(columns.firing).map((one: Firing) => ({
+    at: one.from,
+    level: one.level === "critical" ? "critical" : "warning",
+    text: `${
+      one.isOpen
+        ? t("node.event.alert.now", { alert: one.alert })
+        : t("node.event.alert", { alert: one.alert, time: duration(one.to - one.from) })
+    }${one.resource ? ` (${one.resource})` : ""}`,
+  }));
+  const boots = columns.boot instanceof ApiError ? [] : (columns.boot.series[0]?.values ?? []);
+  for (const at of new Set(boots.filter((value) => value !== null)))
+    if (at >= range.from && at <= range.to) found.push({ at, level: "ok", text: t("node.event.boot") });
+  if (!(columns.oom instanceof ApiError))
+    for (const [index, value] of (columns.oom.series[0]?.values ?? []).entries())
+      if (value !== null && value >= 1)
+        found.push({
+          at: columns.oom.times[index] ?? 0,
+          level: "critical",
+          text: t("node.event.oom", { count: Math.round(value) }),
+        });
+  return found.sort((one, other) => other.at - one.at).slice(0, MOST_EVENTS);
 }
