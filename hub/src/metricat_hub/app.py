@@ -210,6 +210,7 @@ class Hub:
             started=self.started,
             limits=_limits(settings),
             rules=self.rules.rules,
+            alert_rules=self.rules.alert_rules,
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems(), *self.rules.problems()),
             degradations=lambda: (*self.requests.degradations(), *self.storage.notices(), *self.routing.problems()),

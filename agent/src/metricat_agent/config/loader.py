@@ -46,7 +46,7 @@ class Program:
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Further environment variables, with the setting that each one gives. The variable with the prefix wins."""
     sections: Sequence[str] = ()
-    """Keys of the file that are not settings. Other code reads them."""
+    """Keys of the file that are not settings, whole with dots. Other code reads them."""
 
     @property
     def options(self) -> dict[str, Option]:
@@ -289,15 +289,15 @@ def load_file(
 
 
 def _flat(file: Value, prefix: str, node: Node, ignored: Sequence[str] = ()) -> Iterator[tuple[str, Node]]:
-    """Yield the leaves of nested mappings, except below ignored keys; keys may also contain dots."""
+    """Yield the leaves of nested mappings, except below ignored names; keys may also contain dots."""
     if isinstance(node.value, dict):
         if prefix and not node.value:
             where = f"{prefix} in {file.text}, line {node.line}"
             raise SettingError(f"{where}: an empty mapping; write a value or remove the key")
         for key, value in node.value.items():
-            if key in ignored:
-                continue
-            yield from _flat(file, f"{prefix}.{key}" if prefix else key, value)
+            name = f"{prefix}.{key}" if prefix else key
+            if name not in ignored:
+                yield from _flat(file, name, value, ignored)
     elif not prefix:
         raise file.error("not a mapping; write KEY: VALUE lines")
     else:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from metricat_hub.api import health, openapi, page, self_metrics, write_operations
 from metricat_hub.api.accounts import keys, oidc, sessions, users
+from metricat_hub.api.alert_rules import operations as alert_rules
 from metricat_hub.api.compression import Compression
 from metricat_hub.api.live import self_metrics as live_metrics
 from metricat_hub.api.live import websocket as live
@@ -39,6 +40,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *queries.OPERATIONS,
     *metadata.OPERATIONS,
     *rules.OPERATIONS,
+    *alert_rules.OPERATIONS,
     *rest.OPERATIONS,
     *live.OPERATIONS,
     *sessions.OPERATIONS,

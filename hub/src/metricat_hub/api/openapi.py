@@ -24,6 +24,7 @@ _DESCRIPTIONS = {
     413: "The body is too large.",
     415: "The format of the body is not supported.",
     422: "The query exceeds a limit, or uses what the hub does not support.",
+    428: "The change needs the header If-Match.",
     429: "Too many requests. Retry after the seconds in Retry-After.",
     503: "The hub cannot serve the request now. Retry after the seconds in Retry-After.",
 }

@@ -28,13 +28,13 @@ DURATION: Schema = {"type": "string", "examples": ["30s", "5m", "1h"]}
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter in the query or in the path."""
+    """A parameter in the query, the path or a header."""
 
     name: str
     description: str
     schema: Schema = field(default_factory=lambda: TEXT)
     required: bool = False
-    where: Literal["query", "path"] = "query"
+    where: Literal["query", "path", "header"] = "query"
     many: bool = False
 
 

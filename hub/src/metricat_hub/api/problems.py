@@ -13,6 +13,7 @@ from metricat_hub.access.authenticators import AuthenticationError, PermissionDe
 from metricat_hub.access.login_throttle import ThrottledError
 from metricat_hub.access.passwords import TooManyLoginsError
 from metricat_hub.access.users import SetupError
+from metricat_hub.model.alert_rules import RuleConflictError, RuleNotFoundError, StaleRuleError
 from metricat_hub.model.errors import (
     AccessUnavailableError,
     HubError,
@@ -42,6 +43,9 @@ _STATUS: tuple[tuple[type[HubError], int], ...] = (
     (AccountError, 400),
     (ThrottledError, 429),
     (TooManyLoginsError, 503),
+    (RuleNotFoundError, 404),
+    (RuleConflictError, 409),
+    (StaleRuleError, 412),
     (InvalidQueryError, 400),
     (InvalidParameterError, 400),
     (UnknownMetricError, 404),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.ports import Store
     from metricat_hub.promql.query_engine import QueryEngine
+    from metricat_hub.use_cases.alert_rules import AlertRules
     from metricat_hub.use_cases.rules import Rules
 
 
@@ -64,6 +65,8 @@ class Services:
     """None: no limits."""
     rules: Rules | None = None
     """The evaluated rules; None: the hub evaluates none, or the client may not see them."""
+    alert_rules: AlertRules | None = None
+    """The rules that clients can change; None: the hub evaluates none, or the client may not see them."""
     answers: Answers | None = None
     """Cached answers; None: each request is evaluated."""
 
@@ -84,6 +87,7 @@ class Services:
             targets=Targets,
             storage=StorageState(),
             rules=None,
+            alert_rules=None,
         )
 
     @cached_property

@@ -7,6 +7,7 @@ from metricat_hub import __version__
 from metricat_hub.config.remote_options import BUFFER, OUTPUTS, STORE_SERVER
 from metricat_hub.config.requests import LOGS, REQUESTS
 from metricat_hub.config.store_url import FORMS
+from metricat_hub.model.measures import BY_NAME, SHORT_NAMES
 
 GENERAL = (
     Option("config.file", "", "YAML file with settings and scrape_configs; flags take precedence", "FILE"),
@@ -105,7 +106,9 @@ SCRAPE_SECTIONS = ("global", "scrape_configs")
 """Keys of the file in Prometheus' format. The scraper reads them."""
 ROUTING_SECTIONS = ("route", "inhibit_rules", "time_intervals", "mute_time_intervals", "escalation")
 """Keys of the file in Alertmanager's format, and the escalation. `dispatch` reads them."""
-SECTIONS = (*SCRAPE_SECTIONS, *ROUTING_SECTIONS, "outputs")
+MEASURE_NAMES = (*BY_NAME, *SHORT_NAMES)
+"""The names of measures, in full and without the unit."""
+SECTIONS = (*SCRAPE_SECTIONS, *ROUTING_SECTIONS, "outputs", "rule_files", *(f"rules.{name}" for name in MEASURE_NAMES))
 """Keys of the file that are not settings."""
 _EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
 variable: METRICAT_HUB_ and the name in capitals, with _ for . and -. COLLECT_INTERVAL, SERVER_ID and DB_CONNECTION

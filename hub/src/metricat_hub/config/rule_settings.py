@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metricat_agent.config.loader import SettingError
+from metricat_agent.config.yaml_text import YamlError, read_file
+from metricat_hub.config.sections import ConfigFileError, Section
 from metricat_hub.model.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -32,5 +36,23 @@ def rule_settings(raw: RawSettings) -> RuleSettings:
         raise value.error(str(error)) from None
     if not _LEAST <= interval <= _MOST:
         raise value.error(f"{'too short' if interval < _LEAST else 'too long'}; write for example 30s")
-    files = tuple(one.strip() for one in raw.get("rules.files").text.split(",") if one.strip())
+    given = raw.get("rules.files").text.split(",")
+    files = (*_in_file(raw.get("config.file").text), *(one.strip() for one in given if one.strip()))
     return RuleSettings(files, raw.is_on("rules.shipped"), interval)
+
+
+def _in_file(path: str) -> tuple[str, ...]:
+    """Return the paths and patterns of `rule_files` in the settings file, which are relative to it as in Prometheus."""
+    if not path:
+        return ()
+    try:
+        root = read_file(path)
+    except YamlError as error:
+        raise SettingError(f"{path}: {error}") from None
+    if root is None or root.is_null or not isinstance(root.value, dict):
+        return ()
+    try:
+        found = Section(root, "", path, root.value).texts("rule_files")
+    except ConfigFileError as error:
+        raise SettingError(str(error)) from None
+    return tuple(str(Path(path).parent / one) for one in found if one)

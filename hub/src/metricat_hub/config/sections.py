@@ -20,6 +20,13 @@ T = TypeVar("T")
 class ConfigFileError(HubError):
     """A file that cannot be used. The message has file, line, key, value and remedy."""
 
+    def __init__(self, message: str, key: str = "", why: str = "") -> None:
+        super().__init__(message)
+        self.key = key
+        """The path of the key; empty: the error is about the whole file."""
+        self.why = why
+        """The message without file, line and key."""
+
 
 def no_remedy(_: str) -> str:
     """Return an empty text."""
@@ -132,7 +139,7 @@ class Section:
 
 def fail(file: str, line: int, key: str, why: str) -> NoReturn:
     """Raise the error about a value of the file."""
-    raise ConfigFileError(f"{file}: line {line}: {key}: {why}")
+    raise ConfigFileError(f"{file}: line {line}: {key}: {why}", key, why)
 
 
 def is_list(node: Node) -> bool:

@@ -1,11 +1,16 @@
-"""Reader of rule files in Prometheus' format. An unknown key is an error, not ignored."""
+"""Reader of rule files in Prometheus' format. An unknown key is an error, not ignored.
+
+A file may also have thresholds in the short form, under the key `rules`. See `short_form`.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from metricat_agent.config.yaml_text import Node
 from metricat_hub.config.sections import Section, whole
+from metricat_hub.evaluation import short_form
 from metricat_hub.evaluation.rules import AlertingRule, Group, RecordingRule, Rule
 from metricat_hub.evaluation.templates import Template, TemplateError
 from metricat_hub.model.durations import parse_duration
@@ -15,34 +20,63 @@ from metricat_hub.promql.parser import parse as parse_expression
 from metricat_rules.alert_state import Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from metricat_agent.config.yaml_text import Node
+    from metricat_hub.evaluation.short_form import Threshold
 
 REMEMBER_RESOLVED = 15 * 60_000
 """Milliseconds for which a resolved alert is kept, as in Prometheus."""
+RATE_WINDOW = 60_000
+"""The usual rate window in milliseconds."""
 _GROUP = ("name", "interval", "query_offset", "limit", "rules", "labels")
 _RULE = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations")
 _ONLY_ALERTS = ("for", "keep_firing_for", "annotations")
 _LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
 
 
-def parse(root: Node | None, file: str, interval: int) -> list[Group]:
+def parse(root: Node | None, file: str, interval: int, window: int = RATE_WINDOW) -> list[Group]:
     """Return the groups of a rule file. Groups without an interval have the given one, in milliseconds.
+
+    `window` is the rate window of thresholds in the short form, in milliseconds.
 
     Raises:
         ConfigFileError: the file is not a valid rule file, or a rule uses something that the hub does not support.
     """
     if root is None or root.is_null:
         return []
-    sections = Section(root, "", file, ("groups",)).sections("groups", _GROUP)
+    whole_file = Section(root, "", file, ("groups", "rules"))
+    sections = whole_file.sections("groups", _GROUP)
     groups: dict[str, Group] = {}
     for section in sections:
         group = _group(section, interval)
         if group.name in groups:
             section.fail("name", f"two groups have the name '{group.name}'; rename one of them")
         groups[group.name] = group
+    short = whole_file.values.get("rules")
+    if short and not short.is_null:
+        if short_form.GROUP in groups:
+            whole_file.fail("rules", f"a group has the name '{short_form.GROUP}', which these rules get; rename it")
+        groups[short_form.GROUP] = thresholds(short_form.read(short, "rules.", file), file, interval, window)
     return list(groups.values())
+
+
+def thresholds(found: Sequence[Threshold], file: str, interval: int, window: int = RATE_WINDOW) -> Group:
+    """Return the group of thresholds in the short form.
+
+    Raises:
+        ConfigFileError: the name of an alert or a label is not valid.
+    """
+    group = {"name": short_form.GROUP, "rules": [one.rule(window) for one in found]}
+    return parse(node_of({"groups": [group]}), file, interval)[0]
+
+
+def node_of(value: object) -> Node:
+    """Return texts, numbers, lists and mappings as a node of a file."""
+    if isinstance(value, dict):
+        return Node({key: node_of(one) for key, one in value.items()}, 1, "map")
+    if isinstance(value, list):
+        return Node([node_of(one) for one in value], 1, "seq")
+    return Node(str(value), 1, "str")
 
 
 def _group(section: Section, interval: int) -> Group:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from metricat_agent.config.yaml_text import Node
 from metricat_hub.evaluation import rule_file
 from metricat_rules.catalogue import CATALOGUE
 from metricat_rules.groups import Scope, alert_group, baseline_group, recording_group
@@ -12,8 +12,10 @@ from metricat_rules.node_lifecycle import ALERTS as ALERTS_OF_THE_CLUSTER
 from metricat_rules.settings import AlertSettings, LevelSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from metricat_hub.evaluation.rules import Group
-    from metricat_rules.alert import Alert
+    from metricat_rules.alert import Alert, Severity
 
 FILE = "shipped"
 """What the API returns as the file of these groups."""
@@ -21,24 +23,77 @@ _NAMESPACE, _TARGET, _SERVICE = "local", "machines", "metricat"
 """Labels of the series of agents outside of Kubernetes."""
 _WINDOW_INTERVALS = 4
 """A rate window has this many scrape intervals, so that one missing scrape does not end a rate."""
+_ALERTS = "metricat-alerts"
 
 
-def shipped_groups(scrape_interval: int, interval: int) -> list[Group]:
+@dataclass(frozen=True, slots=True)
+class Override:
+    """The user's settings of a shipped alert, with the settings of all levels."""
+
+    settings: AlertSettings
+    pools: Mapping[str, AlertSettings] = field(default_factory=dict)
+    """Settings for the nodes of a pool, which `settings` then do not apply to."""
+
+
+@dataclass(frozen=True)
+class _Scope(Scope):
+    """A scope that can leave out pools."""
+
+    other_than: tuple[str, ...] = ()
+
+    @property
+    def _pools(self) -> str:
+        return f',pool!~"{"|".join(self.other_than)}"' if self.other_than else super()._pools
+
+
+def shipped_groups(scrape_interval: int, interval: int, overrides: Mapping[str, Override] | None = None) -> list[Group]:
     """Return the groups of the recording rules and alerts that apply without Kubernetes.
 
     Args:
         scrape_interval: milliseconds between two samples of a series.
         interval: milliseconds between two evaluations.
+        overrides: the user's settings by name of the alert; other alerts have their defaults.
     """
-    window = max(60, -(-_WINDOW_INTERVALS * scrape_interval // 1000))
-    scope = Scope(_NAMESPACE, _TARGET, _SERVICE, window)
-    settings = {alert.name: _defaults(alert) for alert in CATALOGUE if applies(alert)}
+    scope = _Scope(_NAMESPACE, _TARGET, _SERVICE, _window(scrape_interval))
+    alerts: dict[str, Any] = {"name": _ALERTS, "rules": []}
+    for alert in CATALOGUE:
+        if applies(alert):
+            alerts["rules"] += _rules(alert, (overrides or {}).get(alert.name), scope)
     groups = [
         recording_group("metricat-recording", scope),
         baseline_group("metricat-baseline", scope),
-        alert_group("metricat-alerts", scope, settings, ""),
+        alerts,
     ]
-    return rule_file.parse(_node({"groups": groups}), FILE, interval)
+    return rule_file.parse(rule_file.node_of({"groups": groups}), FILE, interval)
+
+
+def shipped_alert(alert: Alert, override: Override, scrape_interval: int, interval: int) -> Group:
+    """Return a group with the rules of one alert only."""
+    scope = _Scope(_NAMESPACE, _TARGET, _SERVICE, _window(scrape_interval))
+    group = {"name": _ALERTS, "rules": _rules(alert, override, scope)}
+    return rule_file.parse(rule_file.node_of({"groups": [group]}), FILE, interval)[0]
+
+
+def _window(scrape_interval: int) -> int:
+    """Return the rate window in seconds."""
+    return max(60, -(-_WINDOW_INTERVALS * scrape_interval // 1000))
+
+
+def _rules(alert: Alert, override: Override | None, scope: _Scope) -> list[Any]:
+    """Return the rules of an alert: those of all nodes first, then those of each pool with its own settings."""
+    override = override or Override(defaults(alert))
+    pools = sorted(override.pools)
+    scopes = [
+        (_scope(scope, other_than=tuple(pools)), override.settings),
+        *((_scope(scope, pools=(pool,)), override.pools[pool]) for pool in pools),
+    ]
+    return [rule for own, settings in scopes for rule in alert_group(_ALERTS, own, {alert.name: settings}, "")["rules"]]
+
+
+def _scope(scope: _Scope, pools: tuple[str, ...] = (), other_than: tuple[str, ...] = ()) -> _Scope:
+    return _Scope(
+        scope.namespace, scope.target, scope.service, scope.window_seconds, pools=pools, other_than=other_than
+    )
 
 
 def applies(alert: Alert) -> bool:
@@ -46,15 +101,9 @@ def applies(alert: Alert) -> bool:
     return alert.per_node and alert not in ALERTS_OF_THE_CLUSTER
 
 
-def _defaults(alert: Alert) -> AlertSettings:
-    levels = {one.severity: LevelSettings(duration=one.duration, threshold=one.threshold) for one in alert.levels}
+def defaults(alert: Alert) -> AlertSettings:
+    """Return the default settings of an alert."""
+    levels: dict[Severity, LevelSettings] = {
+        one.severity: LevelSettings(duration=one.duration, threshold=one.threshold) for one in alert.levels
+    }
     return AlertSettings(levels, {})
-
-
-def _node(value: object) -> Node:
-    """Return a value as a node of a file."""
-    if isinstance(value, dict):
-        return Node({key: _node(one) for key, one in value.items()}, 1, "map")
-    if isinstance(value, list):
-        return Node([_node(one) for one in value], 1, "seq")
-    return Node(str(value), 1, "str")

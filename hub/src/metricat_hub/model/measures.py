@@ -101,3 +101,20 @@ MEASURES = (
 )
 """In the order of the documentation."""
 BY_NAME = {measure.name: measure for measure in MEASURES}
+
+_SUFFIXES = ("_percent", "_bytes", "_bytes_per_sec", "_per_sec", "_ratio", "_milliseconds")
+
+
+def _short_names() -> dict[str, Measure]:
+    """Return the measures by their names without the unit, where such a name means one measure only."""
+    found: dict[str, list[Measure]] = {}
+    for measure in MEASURES:
+        for suffix in _SUFFIXES:
+            if measure.name.endswith(suffix):
+                found.setdefault(measure.name.removesuffix(suffix), []).append(measure)
+    short = {name: measures[0] for name, measures in found.items() if len(measures) == 1 and name not in BY_NAME}
+    return {**short, "disk_usage": BY_NAME["filesystem_usage_percent"]}
+
+
+SHORT_NAMES = _short_names()
+"""Measures by their names without the unit, which rules accept too. `disk_usage` is that of filesystems."""

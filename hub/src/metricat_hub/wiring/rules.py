@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metricat_agent.config.yaml_text import YamlError, read_file
+from metricat_agent.config.yaml_text import Node, YamlError, read_file
+from metricat_hub.config.options import MEASURE_NAMES
 from metricat_hub.config.sections import ConfigFileError
 from metricat_hub.evaluation import rule_file
 from metricat_hub.evaluation.evaluate import Surroundings
@@ -18,6 +19,9 @@ from metricat_hub.evaluation.shipped import shipped_groups
 from metricat_hub.model.errors import HubError
 from metricat_hub.model.self_metrics import Sample
 from metricat_hub.store.alert_states import AlertStates
+from metricat_hub.store.rule_versions import RuleVersions
+from metricat_hub.use_cases.alert_rules import AlertRules
+from metricat_hub.use_cases.metric_names import rate_window
 from metricat_hub.use_cases.rules import Rules
 
 if TYPE_CHECKING:
@@ -49,14 +53,37 @@ class RuleParts:
         self._settings = settings
         self._clock = clock
         self._states = AlertStates(settings.data)
+        self._versions = RuleVersions(settings.data)
         self._problem = ""
+        self._rejected: Sequence[str] = ()
+        self._changes = 0
         self.rules = Rules(queries, writer, self._states, Surroundings(), settings.query.timeout / 1000)
+        self._alert_rules = AlertRules(
+            self.rules,
+            self._versions,
+            queries,
+            clock,
+            scrape_interval=settings.interval,
+            interval=settings.rules.interval,
+            is_shipped=settings.rules.shipped,
+            changed=self._count_change,
+        )
+        self.alert_rules = self._alert_rules if self._evaluates else None
+        """The rules that clients can change; None: another server evaluates rules."""
         try:
             self._stamp = self._current_stamp()
             self.rules.load(self._groups(), clock())
         except HubError:
-            self._states.close()
+            self.close()
             raise
+
+    @property
+    def _evaluates(self) -> bool:
+        return self._settings.store_url.kind in _STORES
+
+    def _count_change(self) -> None:
+        """Make the evaluation load the rules before its next round."""
+        self._changes += 1
 
     def problems(self) -> Sequence[str]:
         """Return what does not work now, each with its remedy."""
@@ -66,7 +93,7 @@ class RuleParts:
             for rule in status.rules
             if rule.error
         ]
-        return [*([self._problem] if self._problem else []), *failing[:10]]
+        return [*([self._problem] if self._problem else []), *self._rejected, *failing[:10]]
 
     async def run(self) -> None:
         """Evaluate each group at its interval until canceled."""
@@ -74,8 +101,10 @@ class RuleParts:
         with ThreadPoolExecutor(1, "rules") as thread:
             due: dict[tuple[str, str], int] = {}
             reload_at = loop.time() + _RELOAD_SECONDS
+            changes = self._changes
             while True:
-                if loop.time() >= reload_at:
+                if loop.time() >= reload_at or changes != self._changes:
+                    changes = self._changes
                     await loop.run_in_executor(thread, self._reload)
                     reload_at = loop.time() + _RELOAD_SECONDS
                 groups = [status.group for status in self.rules.groups()]
@@ -107,19 +136,30 @@ class RuleParts:
 
     def _groups(self) -> list[Group]:
         settings = self._settings.rules
-        if self._settings.store_url.kind not in _STORES:
+        if not self._evaluates:
             return []
-        groups = shipped_groups(self._settings.interval, settings.interval) if settings.shipped else []
-        for path in _files(settings.files):
+        own, self._rejected = self._alert_rules.groups()
+        overrides = self._alert_rules.overrides()
+        groups = shipped_groups(self._settings.interval, settings.interval, overrides) if settings.shipped else []
+        window = rate_window(self._settings.interval)
+        for path in self._paths():
             try:
-                groups += rule_file.parse(read_file(path), path, settings.interval)
+                root = read_file(path)
             except YamlError as error:
                 raise ConfigFileError(f"{path}: {error}") from None
-        return groups
+            if path == self._settings.config_file:
+                root = _rules_of_settings(root)
+            groups += rule_file.parse(root, path, settings.interval, window)
+        return [*groups, *own]
+
+    def _paths(self) -> list[str]:
+        """Return the rule files, and the settings file, which may have thresholds."""
+        given = [self._settings.config_file] if self._settings.config_file else []
+        return [*given, *(one for one in _files(self._settings.rules.files) if one not in given)]
 
     def _current_stamp(self) -> _Stamp:
-        found = []
-        for path in _files(self._settings.rules.files):
+        found: list[tuple[str, int, int]] = [("", self._changes, 0)]
+        for path in self._paths():
             try:
                 state = Path(path).stat()
             except OSError:
@@ -159,8 +199,9 @@ class RuleParts:
         ]
 
     def close(self) -> None:
-        """Close the saved states."""
+        """Close the saved states and the versions of rules."""
         self._states.close()
+        self._versions.close()
 
 
 def _files(patterns: Iterable[str]) -> list[str]:
@@ -170,6 +211,15 @@ def _files(patterns: Iterable[str]) -> list[str]:
         matched = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]  # noqa: PTH207 -- absolute patterns too
         found.update(dict.fromkeys(matched))
     return list(found)
+
+
+def _rules_of_settings(root: Node | None) -> Node | None:
+    """Return the thresholds of the settings file in the form of a rule file."""
+    rules = root.value.get("rules") if root and isinstance(root.value, dict) else None
+    if rules is None or not isinstance(rules.value, dict):
+        return None
+    thresholds = {name: value for name, value in rules.value.items() if name in MEASURE_NAMES}
+    return Node({"rules": Node(thresholds, rules.line, "map")}, rules.line, "map") if thresholds else None
 
 
 def _key(group: Group) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""Endpoints of alert rules: reading, changing with versions, dry run and backtest."""

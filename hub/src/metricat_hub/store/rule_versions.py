@@ -1,0 +1,118 @@
+"""Versions of alert rules in a SQLite file. No version is changed or deleted."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from metricat_hub.model.alert_rules import RuleBody, RuleVersion, StaleRuleError
+from metricat_hub.model.errors import StoreUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILE = "rules.sqlite"
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS rule_versions (
+    rule TEXT NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+    comment TEXT NOT NULL, body TEXT, PRIMARY KEY (rule, number)
+) WITHOUT ROWID, STRICT;
+"""
+_COLUMNS = "rule, number, at, actor, action, comment, body"
+
+
+class RuleVersions:
+    """The versions of all rules. Thread-safe."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or create the file.
+
+        Raises:
+            StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
+        """
+        self._path = folder / FILE
+        self._lock = threading.Lock()
+        with self._errors():
+            self._db = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            [(version,)] = self._db.execute("PRAGMA user_version")
+        if version > _VERSION:
+            self._db.close()
+            raise StoreUnavailableError(
+                f"{self._path} has the schema version {version}, and this release reads up to {_VERSION}. "
+                "Install the newer release."
+            )
+        with self._errors():
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+
+    def current(self) -> dict[str, RuleVersion]:
+        """Return the newest version of each rule by its identifier, those of deleted rules too."""
+        query = (
+            f"SELECT {_COLUMNS} FROM rule_versions JOIN "  # noqa: S608 -- constants
+            "(SELECT rule, max(number) AS number FROM rule_versions GROUP BY rule) USING (rule, number) ORDER BY rule"
+        )
+        with self._lock, self._errors():
+            rows = self._db.execute(query).fetchall()
+        return {row[0]: _version(row) for row in rows}
+
+    def of(self, rule: str) -> list[RuleVersion]:
+        """Return the versions of a rule, the oldest first."""
+        query = f"SELECT {_COLUMNS} FROM rule_versions WHERE rule = ? ORDER BY number"  # noqa: S608 -- constants
+        with self._lock, self._errors():
+            return [_version(row) for row in self._db.execute(query, (rule,))]
+
+    def add(self, version: RuleVersion) -> None:
+        """Store the next version of a rule.
+
+        Raises:
+            StaleRuleError: the number is not one above that of the newest version.
+            StoreUnavailableError: it cannot be stored now, for example because the disk is full.
+        """
+        body = None if version.body is None else msgspec.json.encode(version.body).decode()
+        row = (
+            *(version.rule, version.number, version.at, version.actor, version.action, version.comment),
+            body,
+        )
+        with self._lock, self._errors():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                query = "SELECT coalesce(max(number), 0) FROM rule_versions WHERE rule = ?"
+                [(newest,)] = self._db.execute(query, (version.rule,))
+                _check(version, newest)
+                self._db.execute("INSERT INTO rule_versions VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(f"{self._path}: {error}. Check the file and its directory.") from None
+
+
+def _check(version: RuleVersion, newest: int) -> None:
+    if newest != version.number - 1:
+        raise StaleRuleError(
+            f"rule {version.rule} has version {newest}, and the change is based on version {version.number - 1}. "
+            "Read the rule again, and repeat the change."
+        )
+
+
+def _version(row: tuple[str, int, int, str, str, str, str | None]) -> RuleVersion:
+    body = None if row[6] is None else msgspec.json.decode(row[6], type=RuleBody)
+    return RuleVersion(*row[:4], row[4], row[5], body)  # type: ignore[arg-type] # the action is one of ours
