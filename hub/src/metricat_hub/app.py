@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from metricat_agent.config.yaml_text import Node, YamlError, read_file
@@ -21,6 +20,7 @@ from metricat_hub.api.query_threads import QueryThreads
 from metricat_hub.api.self_metrics import SelfMetrics
 from metricat_hub.api.server import Server, listen
 from metricat_hub.api.services import Services
+from metricat_hub.config.file_stamp import file_stamp
 from metricat_hub.config.options import SCRAPE_SECTIONS
 from metricat_hub.config.sections import ConfigFileError
 from metricat_hub.model.durations import format_duration
@@ -37,6 +37,7 @@ from metricat_hub.use_cases.write import SampleWriter
 from metricat_hub.wiring.access import access, oidc_login
 from metricat_hub.wiring.grpc import serving_grpc
 from metricat_hub.wiring.notifications import NotificationParts
+from metricat_hub.wiring.receivers import ReceiverParts
 from metricat_hub.wiring.requests import RequestParts
 from metricat_hub.wiring.rules import RuleParts
 from metricat_hub.wiring.storage import open_storage
@@ -89,6 +90,8 @@ class Hub:
                 settings, self.storage.engine or Queries(self.store, _limits(settings)), self.store, clock
             )
             opened.callback(self.rules.close)
+            self.receivers = ReceiverParts(settings, clock)
+            opened.callback(self.receivers.close)
             self.accounts = Accounts.open(settings.data, now)
             opened.callback(self.accounts.close)
             self.requests = RequestParts(settings, clock)
@@ -101,7 +104,7 @@ class Hub:
             self.listener = listen(settings.listen)
             opened.callback(self.listener.close)
             url = settings.external_url or self.url
-            self.routing = NotificationParts(settings, self.rules.rules, None, None, clock, url)
+            self.routing = NotificationParts(settings, self.rules.rules, self.receivers.delivery, None, clock, url)
             opened.callback(self.routing.close)
             self.threads = QueryThreads(settings.query.concurrency, settings.query.timeout / 1000)
             opened.callback(self.threads.close)
@@ -147,6 +150,7 @@ class Hub:
                     tasks.create_task(self._follow_config(self.scraper, agent)),
                     tasks.create_task(self.rules.run()),
                     tasks.create_task(self.routing.run()),
+                    tasks.create_task(self.receivers.run()),
                 ]
                 if agent:
                     background.append(tasks.create_task(agent.run()))
@@ -169,11 +173,11 @@ class Hub:
         path = self.settings.config_file
         if not path:
             return
-        last = _stamp(path)
+        last = file_stamp(path)
 
         def changed() -> bool:
             nonlocal last
-            before, last = last, _stamp(path)
+            before, last = last, file_stamp(path)
             return last != before
 
         await watch(changed, lambda: _with_agent(_scrape_config(self.settings), agent, self.settings), scraper)
@@ -213,7 +217,10 @@ class Hub:
             alert_rules=self.rules.alert_rules,
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems(), *self.rules.problems()),
-            degradations=lambda: (*self.requests.degradations(), *self.storage.notices(), *self.routing.problems()),
+            degradations=lambda: (
+                *(*self.requests.degradations(), *self.storage.notices(), *self.routing.problems()),
+                *self.receivers.problems(),
+            ),
             rate_limits=self.requests.rate_limits,
             answers=self.requests.answers,
             engine=self.storage.engine,
@@ -258,7 +265,8 @@ class Hub:
         counters = self.scraper.counters if self.scraper else None
         if counters:
             found += _scrape_samples(counters)
-        return [*found, *self._store_metrics, *self.requests.samples(), *self.rules.samples(), *self.routing.samples()]
+        own = (*self.requests.samples(), *self.rules.samples(), *self.routing.samples(), *self.receivers.samples())
+        return [*found, *self._store_metrics, *own]
 
 
 def _limits(settings: Settings) -> Limits:
@@ -327,15 +335,6 @@ def _merged(default: Node, given: Node | None) -> Node:
 def _with_agent(config: ScrapeConfig, agent: AgentProcess | None, settings: Settings) -> ScrapeConfig:
     """Return the configuration with the job of the local agent."""
     return ScrapeConfig((*config.jobs, *([_agent_job(agent, settings)] if agent else [])))
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    """Return modification time, size and inode of a file; None if it does not exist."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _agent(settings: Settings) -> AgentProcess:

@@ -321,10 +321,10 @@ def _file_value(name: str, where: str, node: Node, option: Option, environment: 
         raise value.error("no value; write one, or remove the key; '' is an empty text")
     if not option.switch and any(item.kind == "bool" for item in items):
         raise value.error("a boolean where another value belongs; write that value, or quote the word")
-    return Value(tuple(_expanded(text, written, environment) for text in texts), written)
+    return Value(tuple(expanded(text, written, environment) for text in texts), written)
 
 
-def _expanded(text: str, where: str, environment: Mapping[str, str]) -> str:
+def expanded(text: str, where: str, environment: Mapping[str, str]) -> str:
     """Replace ``${NAME}`` with the variable, and ``$${NAME}`` with ``${NAME}``; errors show the original text."""
 
     def replacement(found: re.Match[str]) -> str:

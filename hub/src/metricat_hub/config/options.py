@@ -108,7 +108,10 @@ ROUTING_SECTIONS = ("route", "inhibit_rules", "time_intervals", "mute_time_inter
 """Keys of the file in Alertmanager's format, and the escalation. `dispatch` reads them."""
 MEASURE_NAMES = (*BY_NAME, *SHORT_NAMES)
 """The names of measures, in full and without the unit."""
-SECTIONS = (*SCRAPE_SECTIONS, *ROUTING_SECTIONS, "outputs", "rule_files", *(f"rules.{name}" for name in MEASURE_NAMES))
+SECTIONS = (
+    *(*SCRAPE_SECTIONS, *ROUTING_SECTIONS, "outputs", "receivers", "rule_files"),
+    *(f"rules.{name}" for name in MEASURE_NAMES),
+)
 """Keys of the file that are not settings."""
 _EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
 variable: METRICAT_HUB_ and the name in capitals, with _ for . and -. COLLECT_INTERVAL, SERVER_ID and DB_CONNECTION

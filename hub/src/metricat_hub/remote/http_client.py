@@ -205,9 +205,9 @@ class Client:
     def _authorization(self) -> dict[str, str]:
         server = self.server
         if server.token_file:
-            return {"Authorization": f"{server.token_type} {_secret(server.token_file)}"}
+            return {"Authorization": f"{server.token_type} {read_secret(server.token_file)}"}
         if server.username:
-            pair = f"{server.username}:{_secret(server.password_file)}"
+            pair = f"{server.username}:{read_secret(server.password_file)}"
             return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         return {}
 
@@ -219,16 +219,24 @@ class Client:
         with self._lock:
             if self._context is not None and self._context[0] == state:
                 return self._context[1]
-        context = ssl.create_default_context(cafile=server.ca_file or None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if server.cert_file:
-            context.load_cert_chain(server.cert_file, server.key_file or None, lambda: b"")
-        if server.insecure_skip_verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = client_context(
+            server.ca_file, server.cert_file, server.key_file, insecure_skip_verify=server.insecure_skip_verify
+        )
         with self._lock:
             self._context = state, context
         return context
+
+
+def client_context(ca_file: str, cert_file: str, key_file: str, *, insecure_skip_verify: bool) -> ssl.SSLContext:
+    """Return the TLS context of a client. Empty paths: the system's authorities, and no client certificate."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if cert_file:
+        context.load_cert_chain(cert_file, key_file or None, lambda: b"")
+    if insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class _NamedConnection(http.client.HTTPSConnection):
@@ -251,7 +259,7 @@ def _remaining(deadline: float) -> float:
     return remaining
 
 
-def _secret(path: str) -> str:
+def read_secret(path: str) -> str:
     """Return the content of a file without surrounding blanks."""
     with Path(path).open(encoding="utf-8") as file:
         text = file.read(_MOST_SECRET).strip()

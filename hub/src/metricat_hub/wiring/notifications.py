@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metricat_agent.config.yaml_text import YamlError, read_file
+from metricat_hub.config.file_stamp import file_stamp
 from metricat_hub.config.sections import ConfigFileError
 from metricat_hub.dispatch.config_file import DEFAULT_RECEIVER, parse_plan
 from metricat_hub.model.errors import HubError
@@ -58,7 +58,7 @@ class NotificationParts:
         self._problem = ""
         self._notice = ""
         self._has_evaluated = False
-        self._stamp = _stamp(self._path)
+        self._stamp = file_stamp(self._path)
         plan = self._plan()
         self._saved = RoutingState(settings.data)
         try:
@@ -124,7 +124,7 @@ class NotificationParts:
 
     def _reload(self) -> None:
         """Read the sections again if the file has changed. An invalid section changes nothing."""
-        stamp = _stamp(self._path)
+        stamp = file_stamp(self._path)
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -163,12 +163,3 @@ def _receiver_names(root: Node | None) -> frozenset[str]:
     items = section.value if section is not None and isinstance(section.value, list) else ()
     names = [one.value["name"].value for one in items if isinstance(one.value, dict) and "name" in one.value]
     return frozenset(name for name in names if isinstance(name, str))
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    """Return modification time, size and inode of a file; None if it does not exist."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from metricat_hub.access.principal import SCOPES
 from metricat_hub.api.accounts.bodies import KeyView, UserView
 from metricat_hub.api.problems import Problem
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.services import services
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from starlette.requests import Request

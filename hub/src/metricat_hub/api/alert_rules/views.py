@@ -17,11 +17,11 @@ from metricat_hub.api.alert_rules.bodies import (
     VersionList,
     VersionView,
 )
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest.responses import number
 from metricat_hub.evaluation.alert_rules import SHIPPED
 from metricat_hub.evaluation.rules import AlertingRule
 from metricat_hub.model.alert_rules import LevelBody
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from metricat_hub.api.prometheus.metadata import rfc3339
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

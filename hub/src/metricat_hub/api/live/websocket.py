@@ -21,10 +21,10 @@ from metricat_hub.api.live.rounds import TooManyClientsError
 from metricat_hub.api.live.transport import transport
 from metricat_hub.api.operations import Operation
 from metricat_hub.api.problems import Problem, problem_of
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.prometheus.parameters import parse_time
 from metricat_hub.api.services import services
 from metricat_hub.model.errors import HubError, InvalidParameterError
+from metricat_hub.model.times import rfc3339
 from metricat_hub.use_cases.live import subscription
 from metricat_hub.use_cases.metric_names import unit_of
 

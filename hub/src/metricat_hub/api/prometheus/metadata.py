@@ -7,7 +7,6 @@ import platform
 import socket
 import sys
 import threading
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +19,7 @@ from metricat_hub.api.prometheus.errors import with_prometheus_errors
 from metricat_hub.api.prometheus.parameters import MAX_TIME, MIN_TIME, ParameterError, Parameters
 from metricat_hub.api.services import services
 from metricat_hub.model.durations import format_duration
+from metricat_hub.model.times import rfc3339
 from metricat_hub.use_cases import matchers
 
 if TYPE_CHECKING:
@@ -171,11 +171,6 @@ def _target(one: Any) -> dict[str, Any]:
         "scrapeInterval": format_duration(one.interval),
         "scrapeTimeout": format_duration(one.timeout),
     }
-
-
-def rfc3339(milliseconds: int) -> str:
-    """Return a time in UTC."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @with_prometheus_errors

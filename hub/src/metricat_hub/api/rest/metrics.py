@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest import types
 from metricat_hub.api.rest.parameters import read_query
 from metricat_hub.api.rest.responses import number, paged, respond
 from metricat_hub.api.services import services
 from metricat_hub.model.measures import BY_NAME, MEASURES
+from metricat_hub.model.times import rfc3339
 from metricat_hub.use_cases import history as histories
 from metricat_hub.use_cases import metric_names
 

@@ -6,10 +6,10 @@ import functools
 import math
 from typing import TYPE_CHECKING
 
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest import types
 from metricat_hub.api.rest.parameters import read_query
 from metricat_hub.api.rest.responses import by_node, number, paged, respond
+from metricat_hub.model.times import rfc3339
 from metricat_hub.use_cases import metric_names
 
 if TYPE_CHECKING:

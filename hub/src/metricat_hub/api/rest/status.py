@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_hub import __version__
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest import types
 from metricat_hub.api.rest.responses import respond
 from metricat_hub.model.durations import format_duration
 from metricat_hub.model.errors import HubError
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from starlette.requests import Request

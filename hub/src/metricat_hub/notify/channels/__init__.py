@@ -1,0 +1,1 @@
+"""The channels: each sends messages to one kind of service."""

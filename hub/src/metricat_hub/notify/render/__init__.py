@@ -1,0 +1,1 @@
+"""The messages of each channel, as the service expects them. Pure."""

@@ -1,0 +1,48 @@
+"""A small chart of text. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metricat_hub.notify.quantity import format_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_GAP = " "
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The values of the last hour as a text of blocks, with the lowest and the highest of them."""
+
+    blocks: str
+    low: str
+    high: str
+
+    @classmethod
+    def of(cls, values: Sequence[float], unit: str) -> Trend | None:
+        """Return the trend of equally spaced values, NaN where one is missing; None for fewer than two."""
+        known = [one for one in values if math.isfinite(one)]
+        if len(known) < 2:
+            return None
+        return cls(sparkline(values), format_value(min(known), unit), format_value(max(known), unit))
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return a block for each value, from the lowest to the highest of them. Equal values are in the middle."""
+    known = [one for one in values if math.isfinite(one)]
+    low = min(known, default=0.0) / 2  # halves, because the difference of two large values is infinite
+    span = max(known, default=0.0) / 2 - low
+    blocks = []
+    for one in values:
+        if not math.isfinite(one):
+            blocks.append(_GAP)
+        elif span == 0:
+            blocks.append(_BLOCKS[3])
+        else:
+            blocks.append(_BLOCKS[min(int((one / 2 - low) / span * len(_BLOCKS)), len(_BLOCKS) - 1)])
+    return "".join(blocks)

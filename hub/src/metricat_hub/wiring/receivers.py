@@ -1,0 +1,74 @@
+"""The receivers of the running hub: their settings, which a change of the file reloads, and their delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from metricat_hub.config.file_stamp import file_stamp
+from metricat_hub.config.receivers import parse_receivers
+from metricat_hub.model.errors import HubError
+from metricat_hub.notify.channels.opening import open_channels
+from metricat_hub.notify.delivery import Delivery, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from metricat_hub.config.settings import Settings
+    from metricat_hub.model.self_metrics import Sample
+
+_LOG = logging.getLogger(__name__)
+_RELOAD_SECONDS = 5.0
+
+
+class ReceiverParts:
+    """The receivers of the hub, opened."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+        """Open the queue, and read the section `receivers`.
+
+        Raises:
+            ConfigFileError: a receiver is not valid.
+            StoreUnavailableError: the queue cannot be opened.
+        """
+        self._path = settings.config_file
+        self._problem = ""
+        self._stamp = file_stamp(self._path)
+        receivers = parse_receivers(self._path, os.environ)
+        self.delivery = Delivery(settings.data, clock, policy=RetryPolicy())
+        self.delivery.configure(open_channels(receivers))
+
+    def problems(self) -> Sequence[str]:
+        """Return what does not work now, each with its remedy."""
+        return [*([self._problem] if self._problem else []), *self.delivery.problems()]
+
+    def samples(self) -> Sequence[Sample]:
+        """Return the metrics about notifications."""
+        return self.delivery.samples()
+
+    async def run(self) -> None:
+        """Deliver, and follow changes of the settings file, until canceled."""
+        self.delivery.start()
+        while True:
+            await asyncio.sleep(_RELOAD_SECONDS)
+            await asyncio.to_thread(self.reload)
+
+    def reload(self) -> None:
+        """Read the section again if the file has changed. An invalid section changes nothing."""
+        stamp = file_stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.delivery.configure(open_channels(parse_receivers(self._path, os.environ)))
+        except HubError as error:
+            self._problem = f"the receivers are those of before the change: {error}"
+            _LOG.error("%s", self._problem)
+            return
+        self._problem = ""
+
+    def close(self) -> None:
+        """Close the queue. What is not delivered remains on disk."""
+        self.delivery.close()
