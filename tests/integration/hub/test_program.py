@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import ssl
+import stat
 import time
 from pathlib import Path
 
@@ -283,3 +284,25 @@ def test_first_start_beyond_loopback_serves_nothing_without_the_printed_setup(tm
         assert send(f"{url}/api/status", headers=token, context=context).status == 200
     with hub_process.running(tmp_path / "data", *arguments, listen="0.0.0.0:0") as hub:
         assert "token" not in hub.output
+
+
+def test_backup_of_a_running_hub_is_restored_with_samples_keys_and_users(tmp_path: Path) -> None:
+    data, password = f"--data={tmp_path / 'data'}", tmp_path / "password"
+    password.write_text("correct horse battery\n")
+    now = int(time.time() * 1000)
+    batch = {"collector_id": "c1", "hostname": "n1", "timestamp": now, "metrics": [{"name": "kept", "value": 7}]}
+    with hub_process.running(tmp_path / "data") as hub:
+        key = hub.key
+        body, json_type = json.dumps(batch).encode(), {"Content-Type": "application/json"}
+        assert hub.post("/api/v1/metrics/collect", body, json_type).status == 200
+        assert metricat("hub", "users", "add", data, "ada", f"--password-file={password}")[0] == 0
+        status, output, _ = metricat("store", "backup", data, str(tmp_path / "copy"))
+        assert (status, "accounts.sqlite" in output, "alerts.sqlite" in output) == (0, True, True)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "copy").iterdir()} == {0o600}
+    with hub_process.running(tmp_path / "copy") as hub:
+        assert not hub.key
+        hub.key = key
+        found = hub.get("/api/v1/query", query="kept", time=now / 1000).json["data"]["result"]
+        assert [one["value"][1] for one in found] == ["7"]
+        login = json.dumps({"name": "ada", "password": "correct horse battery"}).encode()
+        assert send(f"{hub.url}/api/v1/sessions", login, json_type).status == 200

@@ -59,3 +59,40 @@ def test_samples_reach_postgresql_also_after_an_outage_which_the_status_reports(
         assert "secret" not in log
     finally:
         server.close()
+
+
+def test_store_commands_read_and_write_the_database(tmp_path: Path) -> None:
+    server = PostgresServer()
+    try:
+        first, second = server.new_database(), server.new_database()
+        environment = {"DB_CONNECTION": first}
+        now = int(time.time() * 1000)
+        out = tmp_path / "out.jsonl"
+        data = f"--data={tmp_path / 'data'}"
+
+        def store(*arguments: str, database: str = first) -> tuple[int, str, str]:
+            return hub_process.finished("store", *arguments, data, environment={"DB_CONNECTION": database})
+
+        assert "the database has no samples of a hub" in store("export")[2]
+        with hub_process.running(tmp_path / "data", environment=environment) as hub:
+            for at in range(3):
+                assert push(hub, now - 3000 + at * 1000, at + 0.5).status == 200
+            # The hub runs: these commands only read.
+            assert store("export", "-o", str(out), "--match", "temperature") == (0, f"Wrote 1 lines to {out}.\n", "")
+            status, output, error = store("check")
+            assert (status, "3 samples from raw on" in output) == (0, True), error
+            status, output, _ = store("backup", str(tmp_path / "copy"))
+            assert "Copy them with: pg_dump --schema=metricat" in output
+            assert (tmp_path / "copy" / "accounts.sqlite").exists()
+            status, _, error = store("import", str(out))
+            assert (status, "has the store open. Stop that hub" in error) == (1, True)
+        exported = out.read_text()
+        status, _, error = store("compact")
+        assert (status, "VACUUM FULL" in error) == (2, True)
+        message = "Imported 3 samples. 0 were stored already, 0 were rejected.\n"
+        assert store("import", str(out), database=second) == (0, message, "")
+        assert store("export", "-o", str(out), "--match", "temperature", database=second)[0] == 0
+        assert out.read_text() == exported
+        assert PASSWORD not in error
+    finally:
+        server.close()

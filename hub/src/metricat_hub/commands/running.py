@@ -29,9 +29,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.epilog = HUB.epilog
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
+def add_data(parser: argparse.ArgumentParser, *names: str) -> None:
     """Add the flags that find the data directory to a subcommand: users write them after it as well as before it."""
-    for name in ("config.file", "data"):
+    for name in names or ("config.file", "data"):
         option = HUB.options[name]
         parser.add_argument(
             f"--{name}",

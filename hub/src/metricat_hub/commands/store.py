@@ -1,27 +1,33 @@
-"""`metricat store`: check, compact, export, import and back up the hub's embedded store."""
+"""`metricat store`: check, compact, export, import and back up the samples of the hub, and its other state."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from metricat_cli.errors import CommandError
+from metricat_hub.commands.running import add_data, settings_of
 from metricat_hub.model.durations import parse_duration
 from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:
-    from metricat_hub.model.ports import Matcher
+    from metricat_hub.config.settings import Settings
+    from metricat_hub.model.ports import Matcher, Tier
+    from metricat_hub.store.embedded import EmbeddedStore
+    from metricat_hub.store.postgresql import PostgresStore
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 -- argparse has no public name
 
+TIERS: "tuple[Tier, ...]" = ("raw", "1m", "1h")
+_FUTURE = 3_600_000
+"""Milliseconds after now that a check reads, too: clocks of targets may be ahead."""
 _DESCRIPTION = """\
 Check, compact, export, import and back up the samples of a hub. `check`, `export` and `backup` work while the hub
-runs. `compact` and `import` require that it is stopped."""
+runs. `compact` and `import` require that it is stopped. The samples are in the store of --store.url, or in --data."""
 
 
 def add_parser(commands: "Subparsers") -> None:
@@ -44,26 +50,20 @@ def add_parser(commands: "Subparsers") -> None:
     out.add_argument("-o", "--output", metavar="FILE", default="-", help="file to write (default: standard output)")
     into = _action(actions, "import", _import, "import samples from an export, OpenMetrics or `promtool tsdb dump`")
     into.add_argument("file", metavar="FILE", help="file to read, - for standard input")
-    copy = _action(actions, "backup", _backup, "copy the store as it is now; to restore, use the copy as --data")
-    copy.add_argument("target", type=Path, metavar="DIR", help="directory of the copy, without a store in it")
+    copy = _action(
+        actions,
+        "backup",
+        _backup,
+        "copy samples, accounts, alerts and rules as they are now; to restore, use the copy as --data",
+    )
+    copy.add_argument("target", type=Path, metavar="DIR", help="directory of the copy, without a backup in it")
 
 
 def _action(actions: "Subparsers", name: str, run: object, summary: str) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     parser.set_defaults(run=run, parser=parser)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        default=_default_data(),
-        metavar="DIR",
-        help="directory of the hub's data (default: metricat in XDG_DATA_HOME or ~/.local/share)",
-    )
+    add_data(parser, "config.file", "data", "store.url")
     return parser
-
-
-def _default_data() -> Path:
-    home = os.environ.get("XDG_DATA_HOME", "")
-    return (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "metricat"
 
 
 def _time(text: str) -> int:
@@ -96,10 +96,13 @@ def _errors() -> Iterator[None]:
 
 
 def _check(chosen: argparse.Namespace) -> str:
+    settings = settings_of(chosen)
+    if settings.store_url.kind != "embedded":
+        return _check_database(settings)
     from metricat_hub.store.embedded import operations  # noqa: PLC0415 -- numpy is slow to import
 
     with _errors():
-        found = operations.check(chosen.data)
+        found = operations.check(settings.data)
     read = f"{found.chunks} chunks, {found.batches} batches and {found.samples} raw samples"
     if found.damaged:
         lines = "\n".join(found.damaged)
@@ -109,56 +112,117 @@ def _check(chosen: argparse.Namespace) -> str:
     return f"Read {read}. Nothing is damaged."
 
 
+def _check_database(settings: "Settings") -> str:
+    """Read all samples of a database in each resolution. An error of the database ends the check."""
+    samples = dict.fromkeys(TIERS, 0)
+    series = 0
+    with _errors(), closing(_open_read_only(settings, "check")) as store:
+        for tier in TIERS:
+            for number, one in enumerate(store.iterate([], 0, now() + _FUTURE, tier), 1):
+                samples[tier] += len(one.times)
+                series = max(series, number)
+    counts = ", ".join(f"{count} samples from {tier} on" for tier, count in samples.items())
+    return f"Read {series} series: {counts}. PostgreSQL reports no damage. Its own check is the program pg_amcheck."
+
+
 def _compact(chosen: argparse.Namespace) -> str:
     from metricat_hub.store.embedded import operations  # noqa: PLC0415 -- as above
 
+    settings = settings_of(chosen)
+    if settings.store_url.kind == "postgresql":
+        raise CommandError(
+            "--store.url: PostgreSQL compacts its tables with autovacuum. To return free space to the system, run in "
+            "the database: VACUUM FULL; or give --store.url=embedded: for the samples in --data.",
+            2,
+        )
+    _reject_remote(settings, "compact")
     with _errors():
-        before, after = operations.compact(chosen.data)
-    return f"Compacted {chosen.data} from {before / 2**20:.1f} to {after / 2**20:.1f} MiB."
+        before, after = operations.compact(settings.data)
+    return f"Compacted {settings.data} from {before / 2**20:.1f} to {after / 2**20:.1f} MiB."
 
 
 def _backup(chosen: argparse.Namespace) -> str:
-    from metricat_hub.store.embedded import operations  # noqa: PLC0415 -- as above
-    from metricat_hub.store.embedded.database import FILE  # noqa: PLC0415
+    from metricat_hub.store.backup import backup  # noqa: PLC0415 -- as above
 
+    settings = settings_of(chosen)
     with _errors():
-        size = operations.backup(chosen.data / FILE, chosen.target)
-    return f"Copied the store to {chosen.target} ({size / 2**20:.1f} MiB)."
+        copied = backup(settings.data, chosen.target)
+    text = f"Copied {', '.join(copied)} to {chosen.target} ({sum(copied.values()) / 2**20:.1f} MiB)."
+    if settings.store_url.kind == "postgresql":
+        return f"{text} The samples are in PostgreSQL. Copy them with: pg_dump --schema=metricat"
+    if settings.store_url.kind == "prometheus":
+        return f"{text} The samples are in a Prometheus-compatible server. Copy them with its tools."
+    return text
+
+
+def _open_read_only(settings: "Settings", action: str) -> "EmbeddedStore | PostgresStore":
+    """Open the store for reading, also while the hub runs."""
+    _reject_remote(settings, action)
+    if settings.store_url.kind == "postgresql":
+        return _database().open_read_only(settings.store_url.url, now)
+    from metricat_hub.store.embedded import EmbeddedStore  # noqa: PLC0415 -- numpy is slow to import
+
+    return EmbeddedStore.open_read_only(settings.data)
+
+
+def _open(settings: "Settings") -> "EmbeddedStore | PostgresStore":
+    """Open the store for samples of any age."""
+    from metricat_hub.store.embedded import EmbeddedStore, exchange  # noqa: PLC0415 -- numpy is slow to import
+
+    _reject_remote(settings, "import")
+    if settings.store_url.kind == "postgresql":
+        return _database().open(settings.store_url.url, exchange.KEEP_ALL, now)
+    return EmbeddedStore.open(settings.data, exchange.KEEP_ALL)
+
+
+def _database() -> "type[PostgresStore]":
+    from metricat_hub.store.opening import require  # noqa: PLC0415 -- as above
+
+    require("psycopg", "postgresql", "--store.url=postgresql:")
+    from metricat_hub.store.postgresql import PostgresStore  # noqa: PLC0415 -- psycopg is optional
+
+    return PostgresStore
+
+
+def _reject_remote(settings: "Settings", action: str) -> None:
+    if settings.store_url.kind == "prometheus":
+        raise CommandError(
+            f"--store.url: the samples are in a Prometheus-compatible server, which `metricat store {action}` cannot "
+            "access. Use the server's tools, for example promtool; or give --store.url=embedded: for the samples in "
+            "--data.",
+            2,
+        )
+
+
+def now() -> int:
+    """Return milliseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000_000
 
 
 def _export(chosen: argparse.Namespace) -> str:
-    from metricat_hub.store.embedded import EmbeddedStore, exchange  # noqa: PLC0415 -- as above
+    from metricat_hub.store.embedded import exchange  # noqa: PLC0415 -- as above
 
     matchers = _matchers(chosen.match)
-    end = chosen.end if chosen.end is not None else int(time.time() * 1000)
-    with _errors():
-        store = EmbeddedStore.open_read_only(chosen.data)
-        try:
-            lines = exchange.export(store.iterate(matchers, chosen.begin or 0, end, chosen.tier), chosen.format)
-            if chosen.output == "-":
-                for line in lines:
-                    print(line)  # noqa: T201 -- the command's output
-                return ""
-            count = 0
-            with Path(chosen.output).open("w", encoding="utf-8") as file:
-                for line in lines:
-                    file.write(f"{line}\n")
-                    count += 1
-        finally:
-            store.close()
+    end = chosen.end if chosen.end is not None else now()
+    count = 0
+    with _errors(), closing(_open_read_only(settings_of(chosen), "export")) as store:
+        lines = exchange.export(store.iterate(matchers, chosen.begin or 0, end, chosen.tier), chosen.format)
+        if chosen.output == "-":
+            for line in lines:
+                print(line)  # noqa: T201 -- the command's output
+            return ""
+        with Path(chosen.output).open("w", encoding="utf-8") as file:
+            for line in lines:
+                file.write(f"{line}\n")
+                count += 1
     return f"Wrote {count} lines to {chosen.output}."
 
 
 def _import(chosen: argparse.Namespace) -> str:
-    from metricat_hub.store.embedded import EmbeddedStore, exchange  # noqa: PLC0415 -- as above
+    from metricat_hub.store.embedded import exchange  # noqa: PLC0415 -- as above
 
-    with _errors():
-        store = EmbeddedStore.open(chosen.data, exchange.KEEP_ALL)
-        try:
-            with _input(chosen.file) as lines:
-                result = exchange.import_lines(store, lines)
-        finally:
-            store.close()
+    with _errors(), closing(_open(settings_of(chosen))) as store, _input(chosen.file) as lines:
+        result = exchange.import_lines(store, lines)
     text = (
         f"Imported {result.accepted} samples. {result.duplicates} were stored already, {result.rejected} were rejected."
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Series
     from metricat_hub.store.embedded.store import EmbeddedStore
+    from metricat_hub.store.postgresql import PostgresStore
 
 Format: TypeAlias = Literal["openmetrics", "jsonl"]
 
@@ -89,7 +90,7 @@ class Imported:
     bad_lines: int = 0
 
 
-def import_lines(store: EmbeddedStore, lines: Iterable[str]) -> Imported:
+def import_lines(store: EmbeddedStore | PostgresStore, lines: Iterable[str]) -> Imported:
     """Store the samples of an export, of any age, and maintain the store.
 
     Each line is JSON, OpenMetrics with a timestamp, or a line of ``promtool tsdb dump``.
@@ -117,7 +118,7 @@ def import_lines(store: EmbeddedStore, lines: Iterable[str]) -> Imported:
 class _Importer:
     """Collects samples and stores them in large batches."""
 
-    def __init__(self, store: EmbeddedStore, result: Imported) -> None:
+    def __init__(self, store: EmbeddedStore | PostgresStore, result: Imported) -> None:
         self._store = store
         self._result = result
         self._by_text: dict[str, Labels] = {}

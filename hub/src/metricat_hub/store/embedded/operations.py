@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.store.backup import copy
 from metricat_hub.store.embedded import encoding
 from metricat_hub.store.embedded.chunks import ChunkReader
 from metricat_hub.store.embedded.core import decode_labels
@@ -102,26 +102,9 @@ def backup(path: Path, folder: Path) -> int:
     target = folder / FILE
     if target.exists():
         raise StoreUnavailableError(f"{target} exists already. Choose another directory for the backup.")
-    part = folder / f"{FILE}.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part.unlink(missing_ok=True)
-        with contextlib.closing(open_for_reading(path)) as connection:
-            # One read transaction: the copy is consistent, and the writer continues.
-            connection.execute("PRAGMA query_only = OFF")
-            connection.execute("VACUUM INTO ?", (str(part),))
-        descriptor = os.open(part, os.O_RDWR)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        part.rename(target)
-    except (OSError, sqlite3.Error) as error:
-        part.unlink(missing_ok=True)
-        raise StoreUnavailableError(
-            f"{folder}: cannot write the backup: {error}. Check the free space and the permissions."
-        ) from error
-    return target.stat().st_size
+    open_for_reading(path).close()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return copy(path, target)
 
 
 def compact(folder: Path) -> tuple[int, int]:

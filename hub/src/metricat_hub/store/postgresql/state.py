@@ -17,7 +17,7 @@ from metricat_hub.model.metadata import Metadata
 from metricat_hub.store.embedded.core import Progress
 from metricat_hub.store.embedded.label_index import LabelIndex
 from metricat_hub.store.embedded.series_times import SeriesTimes
-from metricat_hub.store.postgresql.migrations import migrate
+from metricat_hub.store.postgresql.migrations import existing_layout, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,9 +40,13 @@ _NEVER = int(np.iinfo(np.int64).max)
 class State:
     """The shared state. `mutex` guards writing; `index_mutex` guards the index, and is taken second."""
 
-    def __init__(self, connections: Connections, settings: Settings, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, connections: Connections, settings: Settings, clock: Callable[[], int], *, read_only: bool = False
+    ) -> None:
         self.connections = connections
-        connections.prepare = self._take_lease
+        self.read_only = read_only
+        """Whether the database refuses writing, and no lease is taken, so that a hub may use the database."""
+        connections.prepare = self._only_load if read_only else self._take_lease
         self.settings = settings
         self.clock = clock
         self.mutex = threading.RLock()
@@ -125,6 +129,13 @@ class State:
             self._load(connection, layout(self))
         self.epoch = epoch
         self._session = (int(session[0]), str(session[1])) if session else None
+
+    def _only_load(self, connection: Connection) -> None:
+        """Load the index with a new connection that cannot write."""
+        connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        layout = existing_layout(connection, self.connections.where)
+        if self.layout is None:
+            self._load(connection, layout(self))
 
     def _end_own_session(self, connection: Connection) -> None:
         """End this hub's earlier session, which the database may not know to be lost."""

@@ -80,6 +80,23 @@ class PostgresStore:
             raise
         return cls(state)
 
+    @classmethod
+    def open_read_only(cls, url: str, clock: Callable[[], int]) -> Self:
+        """Open the store of a database for reading, also while a hub has it open.
+
+        Raises:
+            StoreConfigurationError: the database cannot be used as it is set, or no hub has used it.
+            StoreUnavailableError: the database is not available.
+        """
+        connections = Connections(url, readers=0, query_timeout=_QUERY_TIMEOUT)
+        state = State(connections, Settings(), clock, read_only=True)
+        try:
+            state.ready()
+        except BaseException:
+            connections.close()
+            raise
+        return cls(state)
+
     def close(self) -> None:
         """Close the connections, which releases the lease. All accepted samples are in the database already."""
         self._state.closed = True

@@ -86,6 +86,8 @@ class TimescaleLayout:
 
     def prepare(self, connection: Connection) -> None:
         """See `Layout.prepare`."""
+        if self._state.read_only:
+            return
         settings = self._state.settings
         # Refreshing what the retention has dropped would remove points, so refreshing begins later.
         refresh = min(settings.raw_retention - 6 * HOUR, 24 * HOUR) if settings.raw_retention > 12 * HOUR else 3 * HOUR

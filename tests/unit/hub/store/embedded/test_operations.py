@@ -1,8 +1,10 @@
 """Check, compact, backup, export and import, as functions and as `metricat store`."""
 
 import argparse
+import contextlib
 import json
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -93,7 +95,19 @@ def test_backup_of_a_running_store_restores_everything(tmp_path: Path) -> None:
     restored = open_store(tmp_path / "copy", Clock(BEGIN + HOUR))
     assert content(restored) == expected
     assert write(restored, {B: [(BEGIN, 2.0), (BEGIN + 5 * MINUTE, 5.0)]}).accepted == 1
-    assert "Copied the store" in run("backup", "--data", tmp_path / "data", tmp_path / "second")
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "accounts.sqlite")) as other:
+        other.executescript("PRAGMA journal_mode = WAL; PRAGMA user_version = 7; CREATE TABLE t AS SELECT 'kept' AS c")
+        assert "Copied accounts.sqlite, samples.sqlite3 to" in run(
+            "backup", "--data", tmp_path / "data", tmp_path / "second"
+        )
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "second").iterdir()} == {
+        "accounts.sqlite": 0o600,
+        "samples.sqlite3": 0o600,
+    }
+    with contextlib.closing(sqlite3.connect(tmp_path / "second" / "accounts.sqlite")) as copied:
+        assert copied.execute("SELECT c, user_version FROM t, pragma_user_version").fetchall() == [("kept", 7)]
+    with pytest.raises(CommandError, match=r"accounts\.sqlite exists already"):
+        run("backup", "--data", tmp_path / "data", tmp_path / "second")
     assert content(open_store(tmp_path / "second", Clock(BEGIN + HOUR))) == content(store)
 
 
@@ -167,6 +181,18 @@ def test_command_exports_by_selector_and_time_and_imports(tmp_path: Path) -> Non
         run(*arguments[:-1], "1 + 1")
     with pytest.raises(CommandError, match="no store exists here"):
         run("check", "--data", tmp_path / "absent")
+
+
+@pytest.mark.parametrize("action", ["check", "compact", "export", "import", "backup"])
+def test_actions_on_a_remote_prometheus_are_refused_with_a_remedy(tmp_path: Path, action: str) -> None:
+    fill(tmp_path / "data").close()
+    more = {"import": ("-",), "backup": (str(tmp_path / "copy"),)}.get(action, ())
+    arguments = (action, "--data", tmp_path / "data", "--store.url=prometheus+http://127.0.0.1:9", *more)
+    if action == "backup":
+        assert "The samples are in a Prometheus-compatible server. Copy them with its tools." in run(*arguments)
+        return
+    with pytest.raises(CommandError, match=f"`metricat store {action}` cannot access. Use the server's tools"):
+        run(*arguments)
 
 
 def test_compact_requires_that_the_store_is_closed(tmp_path: Path) -> None:

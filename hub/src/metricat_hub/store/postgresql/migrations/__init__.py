@@ -38,6 +38,32 @@ def migrate(connection: Connection, where: str) -> Callable[[State], Layout]:
         # Only the first start needs the privilege to create a schema.
         with connection.transaction():
             connection.execute(_BOOTSTRAP)
+    layout, missing = _missing(connection, where)
+    for version, (name, text) in sorted(missing.items()):
+        with connection.transaction():
+            connection.execute(text)
+            connection.execute("INSERT INTO metricat.migrations (version, name) VALUES (%s, %s)", (version, name))
+    return _named(layout)
+
+
+def existing_layout(connection: Connection, where: str) -> Callable[[State], Layout]:
+    """Return how to create the layout of a database, without a change of the database.
+
+    Raises:
+        StoreConfigurationError: no hub of this release has used the database.
+    """
+    if connection.execute("SELECT to_regclass('metricat.lease')").fetchone() == (None,):
+        raise StoreConfigurationError(f"{where}: the database has no samples of a hub. Check --store.url.")
+    layout, missing = _missing(connection, where)
+    if missing:
+        raise StoreConfigurationError(
+            f"{where}: an earlier release of the hub has created the tables. Start the hub of this release once."
+        )
+    return _named(layout)
+
+
+def _missing(connection: Connection, where: str) -> tuple[str, dict[int, tuple[str, bytes]]]:
+    """Return the name of the layout, and the migrations that the database does not have, by version."""
     applied: dict[int, str] = dict(connection.execute("SELECT version, name FROM metricat.migrations").fetchall())
     layout = applied[2].partition("_")[2] if 2 in applied else _wanted_layout(connection)
     files = _files(layout)
@@ -46,11 +72,10 @@ def migrate(connection: Connection, where: str) -> Callable[[State], Layout]:
         raise StoreConfigurationError(
             f"{where}: a later release of the hub has changed the tables (migration {unknown[-1]}). Use that release."
         )
-    for version in sorted(set(files) - set(applied)):
-        name, text = files[version]
-        with connection.transaction():
-            connection.execute(text)
-            connection.execute("INSERT INTO metricat.migrations (version, name) VALUES (%s, %s)", (version, name))
+    return layout, {version: one for version, one in files.items() if version not in applied}
+
+
+def _named(layout: str) -> Callable[[State], Layout]:
     if layout == "timescaledb":
         from metricat_hub.store.postgresql.timescale import TimescaleLayout  # noqa: PLC0415 -- only with the extension
 
