@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from metricat_hub.config.options import HUB
-from metricat_tools.generate import chart
+from metricat_tools.generate import chart, chart_values
 from metricat_tools.generate.chart import NAMESPACE, RELEASE, helm
 from support.chart import render
 from support.paths import CHART, ROOT
@@ -49,15 +49,33 @@ def test_values_yaml_sets_every_value_that_is_not_deprecated() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     defaults = set(_set_paths(yaml.safe_load((CHART / "values.yaml").read_text())))
     missing = set(_schema_paths(schema, schema["$defs"])) - defaults
-    assert {path for path in missing if not path.startswith("operator.askPrometheus")} == {"global"}
+    assert sorted(path for path in missing if not path.startswith("operator.askPrometheus")) == []
 
 
 def test_a_template_uses_every_value_of_the_schema() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     texts = "".join(path.read_text() for path in (CHART / "templates").iterdir())
-    used = {name.removeprefix(".") for name in re.findall(r"\.Values((?:\.\w+)+)", texts)}
+    texts = texts.replace("$hub.", ".Values.hub.")
+    texts += "".join(
+        f" .Values.image.{name}.digest" for name in ("operator", "agent", "hub") if ".image.digest" in texts
+    )
+    texts += "".join(f" .Values.{pods}.{name}" for pods in ("operator", "hub") for name in _scheduling_values())
+    used = {name.removeprefix(".") for name in re.findall(r"\.Values((?:\.\w+)+)", texts)} - {"operator", "hub"}
     unused = [path for path in _schema_paths(schema, schema["$defs"]) if not _is_used(path, used)]
-    assert unused == ["global"]
+    assert unused == []
+
+
+def _scheduling_values() -> list[str]:
+    """Return the values that the helper for the pods of operator and hub uses."""
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
+    [helper] = re.findall(r'define "metricat.scheduling".*?\n\n', helpers, re.DOTALL)
+    return re.findall(r"\.values\.(\w+)", helper)
+
+
+def test_every_value_has_a_description() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    found = chart_values.leaves(schema, schema["$defs"])
+    assert [path for path, one in found if not one.get("description")] == []
 
 
 def test_the_chart_sets_the_settings_that_the_operator_reads() -> None:
@@ -82,10 +100,36 @@ def test_the_chart_sets_the_settings_that_the_operator_reads() -> None:
         ("operator.prometheusQueries.enabled=no", "got string, want boolean"),
         ("operator.prometheusQueries.namespace=a", "additional properties 'namespace' not allowed"),
         ("operator.askPrometheus.namespace=a", "additional properties 'namespace' not allowed"),
-        ("image.agent.repository=", "minLength: got 0, want 1"),
+        ("image.agent.repository=", "'' does not match pattern"),
+        ("image.agent.repository=metricat/agent@sha256", "'metricat/agent@sha256' does not match pattern"),
+        ("image.agent.tag=@sha256:1234", "'@sha256:1234' does not match pattern"),
+        ("image.agent.digest=sha256:12", "does not match pattern '^(sha256:[a-f0-9]{64})?$'"),
+        ("image.operator=null", "at '/image': missing property 'operator'"),
+        ("operator.log=null", "at '/operator': missing property 'log'"),
+        ("hub=null", "missing property 'hub'"),
+        ("global.imageRegistry=https://mirror", "'https://mirror' does not match pattern"),
+        ("imagePullSecrets[0].names=registry", "missing property 'name'"),
+        ("fullnameOverride=My_Release", "'My_Release' does not match pattern"),
+        ("commonLabels.app\\.kubernetes\\.io/name=mine", "invalid propertyName 'app.kubernetes.io/name'"),
+        ("extraObjects[0].kind=ConfigMap", "missing properties 'apiVersion', 'metadata'"),
+        ("crds.upgradeJob.activeDeadlineSeconds=3000", "maximum: got 3,000, want 290"),
+        ("operator.resources.request.cpu=1", "additional properties 'request' not allowed"),
+        ("operator.resources.requests.cpu=1core", "'1core' does not match pattern"),
+        ("operator.resources.requests.cpus=1", "invalid propertyName 'cpus'"),
+        ("operator.tolerations[0].keyy=a", "additional properties 'keyy' not allowed"),
+        ("operator.affinity.nodeAfinity.a=1", "additional properties 'nodeAfinity' not allowed"),
+        ("operator.nodeSelector.a=true", "got boolean, want string"),
+        ("operator.topologySpreadConstraints[0].maxSkew=1", "missing properties 'topologyKey', 'whenUnsatisfiable'"),
+        ("operator.priorityClassName=High", "'High' does not match pattern"),
+        ("operator.podDisruptionBudget.maxUnavailable=half", "'half' does not match pattern"),
+        ("operator.serviceMonitor.interval=15sec", "'15sec' does not match pattern"),
+        ("operator.extraEnv[0].nam=A", "missing property 'name'"),
+        ("defaultTarget.name=My_Nodes", "'My_Nodes' does not match pattern"),
+        ("defaultTarget.spec.agnt.port=9100", "additional properties 'agnt' not allowed"),
+        ("defaultTarget.spec.agent.port=99999", "maximum: got 99,999, want 65,535"),
         ("image.agent.pullPolicy=Sometimes", "value must be one of 'Always', 'IfNotPresent', 'Never'"),
         ("imagePullSecrets=registry", "got string, want array"),
-        ("defaultTarget.name=", "minLength: got 0, want 1"),
+        ("defaultTarget.name=", "'' does not match pattern"),
         ("dashboards.labels.a=1", "got number, want string"),
         ("hub.prometheus.url=prometheus:9090", "'prometheus:9090' does not match pattern"),
         ("hub.prometheus.url=https://user:secret@prometheus", "does not match pattern"),
@@ -103,6 +147,87 @@ def test_the_schema_rejects_a_wrong_value(value: str, message: str) -> None:
     assert message in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("values", "reference"),
+    [
+        ((), "metricat/agent:0.1.0"),
+        (("global.imageRegistry=mirror.example:5000",), "mirror.example:5000/metricat/agent:0.1.0"),
+        (
+            ("global.imageRegistry=mirror.example/cache/", "image.agent.tag=v1"),
+            "mirror.example/cache/metricat/agent:v1",
+        ),
+        (
+            ("global.imageRegistry=mirror.example", "image.agent.repository=quay.example/team/agent"),
+            "mirror.example/team/agent:0.1.0",
+        ),
+        (
+            ("global.imageRegistry=mirror.example", "image.agent.repository=localhost/agent"),
+            "mirror.example/agent:0.1.0",
+        ),
+        ((f"image.agent.digest=sha256:{'a' * 64}", "image.agent.tag=v1"), f"metricat/agent@sha256:{'a' * 64}"),
+    ],
+)
+def test_images_have_the_global_registry_and_the_digest(values: tuple[str, ...], reference: str) -> None:
+    assert _operator_environment(*values)["METRICAT_AGENT_IMAGE"] == reference
+
+
+def test_image_pull_secrets_are_names_or_maps() -> None:
+    values = ("imagePullSecrets[0]=a", "imagePullSecrets[1].name=b", "global.imagePullSecrets={c,a}")
+    assert _operator_environment(*values)["METRICAT_AGENT_IMAGE_PULL_SECRETS"] == "a,b,c"
+
+
+def test_openshift_chooses_the_users_of_all_pods() -> None:
+    objects = render("openshift.enabled=true", "hub.enabled=true", "hub.web.insecure=true")
+    pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] in ("Deployment", "Job")]
+    assert len(pods) == 3
+    for pod in pods:
+        assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    [constraints] = [one for one in objects if one["kind"] == "SecurityContextConstraints"]
+    assert constraints["groups"] == ["system:serviceaccounts:monitoring"]
+
+
+def test_no_role_is_rendered_without_rbac() -> None:
+    kinds = {one["kind"] for one in render("rbac.create=false", "hub.enabled=true", "hub.web.insecure=true")}
+    assert kinds & {"Job", "RoleBinding", "ClusterRoleBinding", "Role"} == set()
+
+
+def test_every_object_uses_the_service_account_that_exists() -> None:
+    objects = render("operator.serviceAccount.create=false", "operator.serviceAccount.name=existing")
+    accounts = [one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"]
+    assert accounts == ["metricat-crds"]
+    [deployment] = [one for one in objects if one["kind"] == "Deployment"]
+    assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == "existing"
+    bound = {one["subjects"][0]["name"] for one in objects if one["kind"].endswith("RoleBinding")}
+    assert bound == {"existing", "metricat-crds"}
+    assert "system:serviceaccount:monitoring:existing" in json.dumps(objects)
+    assert "system:serviceaccount:monitoring:metricat" not in json.dumps(objects)
+
+
+def test_every_object_and_pod_has_the_common_labels() -> None:
+    [full] = [case for case in CASES if case.stem == "full"]
+    done = helm("template", RELEASE, CHART, f"--namespace={NAMESPACE}", f"--values={full}")
+    for one in filter(None, yaml.safe_load_all(done.stdout)):
+        if one["metadata"]["name"] in ("extra", "metricat-extra"):
+            continue
+        assert one["metadata"]["labels"]["example.com/team"] == "platform", one
+        if "template" in one.get("spec", {}):
+            assert one["spec"]["template"]["metadata"]["labels"]["example.com/team"] == "platform", one
+
+
+def test_default_target_in_a_namespace_without_the_operator_is_rejected() -> None:
+    values = ("--set=defaultTarget.enabled=true", "--set=operator.namespaces={team-a}")
+    done = helm("template", RELEASE, CHART, f"--namespace={NAMESPACE}", *values)
+    assert done.returncode != 0
+    assert "Add monitoring to operator.namespaces." in done.stderr
+
+
+def _operator_environment(*values: str) -> dict[str, str]:
+    """Return the environment variables of the operator."""
+    [deployment] = [one for one in render(*values) if one["kind"] == "Deployment"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    return {one["name"]: one.get("value", "") for one in container["env"]}
+
+
 def _is_used(path: str, used: set[str]) -> bool:
     """Return whether a template uses the value, a part of it, or the map that holds it."""
     return any(one == path or one.startswith(f"{path}.") or path.startswith(f"{one}.") for one in used)
@@ -118,8 +243,7 @@ def _set_paths(value: Any, at: str = "") -> Iterator[str]:
 
 def _schema_paths(schema: dict[str, Any], definitions: dict[str, Any], at: str = "") -> Iterator[str]:
     """The paths of all fields of the schema."""
-    if reference := schema.get("$ref"):
-        schema = definitions[reference.rpartition("/")[2]]
+    schema = {**chart_values.referenced(schema, definitions), **schema}
     for key, item in schema.get("properties", {}).items():
         path = f"{at}.{key}" if at else key
         yield path
@@ -139,9 +263,7 @@ def _schema_paths(schema: dict[str, Any], definitions: dict[str, Any], at: str =
 def test_deprecated_value_never_enables_queries_that_the_new_one_disables(
     values: tuple[str, ...], enabled: str, namespaces: str
 ) -> None:
-    [deployment] = [one for one in render(*values) if one["kind"] == "Deployment"]
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    environment = {one["name"]: one.get("value", "") for one in container["env"]}
+    environment = _operator_environment(*values)
     assert environment["METRICAT_PROMETHEUS_QUERIES"] == enabled
     assert environment.get("METRICAT_PROMETHEUS_QUERY_NAMESPACES", "") == namespaces
 
@@ -185,7 +307,8 @@ def test_settings_in_the_chart_exist() -> None:
         for container in _containers(yaml.safe_load_all(path.read_text()), "hub"):
             flags = {word.partition("=")[0].removeprefix("--") for word in container["args"]}
             assert sorted(flags - set(HUB.options)) == []
-            assert "env" not in container
+            names = {one["name"] for one in container.get("env", [])}
+            assert not [name for name in names if name.startswith("METRICAT_")]
 
 
 def test_hub_meets_the_restricted_pod_security_standard() -> None:

@@ -1,5 +1,9 @@
 {{- define "metricat.name" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end -}}
+{{- $chart := .Values.nameOverride | default .Chart.Name }}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride }}
+{{- else if contains $chart .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}{{ printf "%s-%s" .Release.Name $chart | trunc 40 | trimSuffix "-" }}
+{{- end -}}
 {{- end }}
 
 {{- define "metricat.selector" -}}
@@ -10,18 +14,44 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "metricat.labels" -}}
 {{ include "metricat.selector" . }}
 app.kubernetes.io/component: operator
+{{ include "metricat.commonLabels" . }}
+{{- end }}
+
+{{- /* The labels of every object. */ -}}
+{{- define "metricat.commonLabels" -}}
 app.kubernetes.io/part-of: metricat
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
+{{- /* The reference of an image. global.imageRegistry replaces the registry of the repository. A digest replaces the tag. */ -}}
 {{- define "metricat.image" -}}
-{{ .image.repository }}:{{ .image.tag | default .root.Chart.AppVersion }}
+{{- $repository := .image.repository }}
+{{- with .root.Values.global.imageRegistry }}
+{{- $first := splitList "/" $repository | first }}
+{{- if and (contains "/" $repository) (or (contains "." $first) (contains ":" $first) (eq $first "localhost")) }}
+{{- $repository = trimPrefix (printf "%s/" $first) $repository }}
+{{- end }}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}
+{{- end }}
+{{- if .image.digest }}{{ $repository }}@{{ .image.digest }}{{ else }}{{ $repository }}:{{ .image.tag | default .root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- /* The names of the image pull secrets, as a JSON list. */ -}}
+{{- define "metricat.pullSecretNames" -}}
+{{- $names := list }}
+{{- range concat .Values.imagePullSecrets (.Values.global.imagePullSecrets | default list) }}
+{{- $names = append $names (kindIs "map" . | ternary (get (kindIs "map" . | ternary . dict) "name") .) }}
+{{- end }}
+{{- $names | uniq | toJson }}
 {{- end }}
 
 {{- define "metricat.pullSecrets" -}}
-{{- with .Values.imagePullSecrets }}
+{{- with include "metricat.pullSecretNames" . | fromJsonArray }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . }}
@@ -29,22 +59,97 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- /* These two meet the Pod Security level "restricted". */ -}}
+{{- /* The security context of a pod. OpenShift chooses the user and the groups. */ -}}
 {{- define "metricat.podSecurityContext" -}}
+{{- with .root.Values.openshift.enabled | ternary (omit .context "runAsUser" "runAsGroup" "fsGroup") .context }}
 securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  seccompProfile:
-    type: RuntimeDefault
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
-{{- define "metricat.containerSecurityContext" -}}
+{{- define "metricat.securityContext" -}}
+{{- with . }}
 securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop: [ALL]
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* The ServiceAccount of the operator or the hub. */ -}}
+{{- define "metricat.serviceAccountName" -}}
+{{- .account.name | default (.account.create | ternary .default "default") }}
+{{- end }}
+
+{{- define "metricat.operator.serviceAccountName" -}}
+{{ include "metricat.serviceAccountName" (dict "account" .Values.operator.serviceAccount "default" (include "metricat.name" .)) }}
+{{- end }}
+
+{{- define "metricat.hub.serviceAccountName" -}}
+{{ include "metricat.serviceAccountName" (dict "account" .Values.hub.serviceAccount "default" (include "metricat.hub.name" .)) }}
+{{- end }}
+
+{{- /* Egress that every pod needs: DNS, and the API server. Many network plugins see its own port instead of the Service's. */ -}}
+{{- define "metricat.egress" -}}
+# DNS
+- ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+{{- with .apiServerPorts }}
+# The API server
+- ports:
+    {{- range . }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The nodes on which the pods of the operator or the hub may run. */ -}}
+{{- define "metricat.scheduling" -}}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+topologySpreadConstraints:
+{{- if .values.topologySpreadConstraints }}
+  {{- toYaml .values.topologySpreadConstraints | nindent 2 }}
+{{- else }}
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- .selector | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
+{{- end }}
+{{- with .values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- /* The settings of a ServiceMonitor's endpoint, except port and scheme. */ -}}
+{{- define "metricat.endpoint" -}}
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .tokenSecret.name }}
+authorization:
+  credentials: {name: {{ .tokenSecret.name }}, key: {{ .tokenSecret.key }}}
+{{- else }}
+bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token
+{{- end }}
 {{- end }}
 
 {{- /* operator.prometheusQueries, with its deprecated name operator.askPrometheus: either of them can disable queries. */ -}}
@@ -103,10 +208,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "metricat.hub.labels" -}}
 {{ include "metricat.hub.selector" . }}
 app.kubernetes.io/component: hub
-app.kubernetes.io/part-of: metricat
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{ include "metricat.commonLabels" . }}
 {{- end }}
 
 {{- define "metricat.hub.metadata" -}}

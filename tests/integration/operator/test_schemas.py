@@ -17,7 +17,7 @@ from support.specs import specs
 
 CASES = golden.cases(GOLDEN)
 CHART_CASES = chart.cases(CHART)
-NOT_SERVED = {"GrafanaDashboard"}
+NOT_SERVED = {"GrafanaDashboard", "SecurityContextConstraints"}
 """Kinds whose CRDs the test's API server does not have."""
 
 

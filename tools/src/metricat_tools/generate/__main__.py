@@ -14,6 +14,7 @@ from metricat_tools.generate import (
     agent_metrics,
     alertmanager,
     chart,
+    chart_values,
     cli,
     condition_tables,
     crd,
@@ -79,6 +80,8 @@ def generate() -> None:
         _write(ROOT / "charts" / "metricat" / "dashboards" / f"{board.name}.json", dashboards.text(board))
     rules = yaml.dump(operator_rules.groups(), Dumper=_Dumper, sort_keys=False, width=120)
     _write(ROOT / "charts" / "metricat" / "rules" / "operator.yaml", RULES + rules)
+    _write(ROOT / "charts" / "metricat" / "values.schema.json", chart_values.text(ROOT / "charts" / "metricat"))
+    _write(ROOT / "charts" / "metricat" / "README.md", chart_values.readme(ROOT / "charts" / "metricat"))
     for values in chart.cases(ROOT / "charts" / "metricat"):  # after the chart's own generated files
         renders = ROOT / "tests" / "golden_chart"
         _write(renders / f"{values.stem}.yaml", chart.text(ROOT / "charts" / "metricat", values))
