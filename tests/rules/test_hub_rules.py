@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from metricat_hub.evaluation.shipped import defaults
 from metricat_hub.model.labels import NAME, from_mapping
+from metricat_rules.groups import Scope, alert_group
+from metricat_rules.hub import HUB_ALERTS
 from metricat_tools.generate import operator_rules
-from rules.cases import CASES, OPERATOR_CASES, SLOW
+from rules.cases import CASES, HUB_CASES, OPERATOR_CASES, SLOW
 from support.hub_rules import HubRules
 from support.promtool import only, rules, run, with_input
 
@@ -109,3 +112,21 @@ def test_alert_of_the_catalogue_in_every_case(alert: str, tmp_path: Path) -> Non
 def test_alert_of_the_operator(alert: str, tmp_path: Path) -> None:
     cases = first_cases(OPERATOR_CASES[alert])
     assert compared(alert, cases, {"groups": operator_rules.groups()}, (30, "30s"), tmp_path) == ""
+
+
+def of_hub() -> dict[str, Any]:
+    """Return the alerts about the hub's evaluation as a rule file."""
+    settings = {alert.name: defaults(alert) for alert in HUB_ALERTS}
+    return {"groups": [alert_group("hub", Scope("local", "machines", "metricat", 60), settings, "", HUB_ALERTS)]}
+
+
+@pytest.mark.parametrize("alert", sorted(HUB_CASES))
+def test_alert_of_the_hub_fires_exactly_in_its_firing_cases(alert: str, tmp_path: Path) -> None:
+    cases = HUB_CASES[alert]
+    assert {bool(case.fires) for case in cases} == {True, False}
+    assert run(tmp_path, [case.test(alert, 30) for case in cases], of=of_hub()) == ""
+    assert compared(alert, cases, of_hub(), (30, "30s"), tmp_path) == ""
+
+
+def test_every_alert_of_the_hub_has_cases() -> None:
+    assert HUB_CASES.keys() == {alert.name for alert in HUB_ALERTS}

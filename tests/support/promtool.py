@@ -13,6 +13,7 @@ import yaml
 from metricat_operator.api.alerts import AlertRules
 from metricat_rules.catalogue import CATALOGUE
 from metricat_rules.groups import Scope, alert_group, baseline_group, recording_group
+from metricat_rules.hub import HUB_ALERTS
 from metricat_rules.operator import OPERATOR_ALERTS
 from metricat_tools.binaries import ensure
 
@@ -147,7 +148,7 @@ class Case:
 @cache
 def named(alert: str) -> tuple[str, ...]:
     """Return the labels that the alert's texts use without checking that they exist."""
-    [found] = [one for one in (*CATALOGUE, *OPERATOR_ALERTS) if one.name == alert]
+    [found] = [one for one in (*CATALOGUE, *OPERATOR_ALERTS, *HUB_ALERTS) if one.name == alert]
     texts = f"{found.summary} {found.description} {found.action} {found.resource}"
     if re.search(r"{{ ?if \$labels", texts):
         return ()

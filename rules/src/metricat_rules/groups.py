@@ -83,10 +83,12 @@ def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[RuleManifes
     ]
 
 
-def alert_group(name: str, scope: Scope, settings: SettingsByAlert, runbook_base_url: str) -> GroupManifest:
+def alert_group(
+    name: str, scope: Scope, settings: SettingsByAlert, runbook_base_url: str, catalogue: Iterable[Alert] = CATALOGUE
+) -> GroupManifest:
     """Return the alerts of the catalogue, at the levels that `settings` has and enables."""
     rules = []
-    for alert in (alert for alert in CATALOGUE if alert.name in settings):
+    for alert in (alert for alert in catalogue if alert.name in settings):
         own = settings[alert.name]
         for level in alert.levels:
             level_settings = own.levels.get(level.severity)

@@ -29,7 +29,7 @@ groups:
         labels: {severity: "{{ if gt $value 100.0 }}critical{{ else }}warning{{ end }}"}
         annotations: {summary: "{{ $labels.place }} is at {{ $value | humanize }}"}
 """
-OPTIONS = ("--no-rules.shipped", "--collect.interval=1s")
+OPTIONS = ("--no-rules.shipped", "--collect.interval=1s", "--rules.interval=1s")
 
 
 def push(hub: HubProcess, value: float) -> None:
@@ -100,6 +100,9 @@ def test_failing_rule_is_named_and_the_others_are_evaluated(tmp_path: Path) -> N
         assert "rule broken of group test fails: " in problem
         groups = hub.get("/api/v1/rules", type="record").json["data"]["groups"]
         assert [rule["health"] for rule in groups[0]["rules"]] == ["err", "ok"]
+        name = "metricat_hub_rule_group_evaluation_failures_total"
+        stored = f'{name}{{group="test",service="metricat-hub",namespace="local"}} > 0'
+        until(lambda: hub.get("/api/v1/query", query=stored).json["data"]["result"], 60)
 
 
 def test_invalid_rule_file_prevents_the_start(tmp_path: Path) -> None:

@@ -1,6 +1,17 @@
 """Cases of every alert: series, and the severities that fire. One module for each module of the catalogue."""
 
-from rules.cases import agents, anomaly, cpu_memory, endpoints, hardware, network, node_lifecycle, operator, storage
+from rules.cases import (
+    agents,
+    anomaly,
+    cpu_memory,
+    endpoints,
+    hardware,
+    hub,
+    network,
+    node_lifecycle,
+    operator,
+    storage,
+)
 from support.promtool import Case
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -14,6 +25,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     **agents.CASES,
 }
 OPERATOR_CASES: dict[str, tuple[Case, ...]] = operator.CASES
+HUB_CASES: dict[str, tuple[Case, ...]] = hub.CASES
 
 SLOW = {
     "NodeEvictionNear": (60, "1m", 240),

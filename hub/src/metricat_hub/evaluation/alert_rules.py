@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast, get_args
 
 from metricat_hub.config.sections import ConfigFileError
 from metricat_hub.evaluation import rule_file
-from metricat_hub.evaluation.shipped import Override, applies, defaults
-from metricat_hub.evaluation.short_form import Threshold, measure_of, parse_minutes, parse_number
+from metricat_hub.evaluation.shipped import SHIPPED, Override, defaults
+from metricat_hub.evaluation.short_form import COOLDOWN, Threshold, measure_of, parse_minutes, parse_number
 from metricat_hub.model.durations import format_go_duration, parse_duration
 from metricat_hub.model.errors import InvalidParameterError
 from metricat_rules.alert import Severity
-from metricat_rules.catalogue import CATALOGUE
 from metricat_rules.settings import AlertSettings, LevelSettings
 
 if TYPE_CHECKING:
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
     from metricat_hub.model.alert_rules import LevelBody, RuleBody
     from metricat_rules.alert import Alert
 
+__all__ = ["FILE", "SHIPPED", "group_of", "override_of"]
+
 FILE = "api"
 """What the API returns as the file of these groups."""
-SHIPPED = {alert.name: alert for alert in CATALOGUE if applies(alert)}
-"""The shipped alerts by name."""
 _ONLY_SHIPPED = ("levels", "pools")
 _ONLY_MEASURE = ("threshold", "match")
 _LEAST_INTERVAL, _MOST_INTERVAL = 1_000, 3_600_000
@@ -53,7 +52,7 @@ def group_of(identifier: str, body: RuleBody, interval: int, window: int) -> Gro
         both = "both expression and measure are given" if body.measure else "neither expression nor measure is given"
         _fail("expression", f"{both}; give one of them")
     hold = _either(body, "for", ("for_", "duration"), "for_duration_minutes")
-    keep_firing = _either(body, "keep_firing_for", ("keep_firing_for",), "cooldown_minutes")
+    keep_firing = _duration("keep_firing_for", body.keep_firing_for) if body.keep_firing_for else 0
     every = _duration("interval", body.interval) if body.interval else interval
     if not _LEAST_INTERVAL <= every <= _MOST_INTERVAL:
         _fail("interval", f"{body.interval} is outside of 1s to 1h; write for example 30s")
@@ -81,7 +80,7 @@ def _of_expression(body: RuleBody, hold: int, keep_firing: int) -> dict[str, Any
         "for": format_go_duration(hold),
         "keep_firing_for": format_go_duration(keep_firing),
         "labels": {**body.labels, "severity": severity},
-        "annotations": dict(body.annotations),
+        "annotations": {**_cooldown(body), **body.annotations},
     }
 
 
@@ -104,12 +103,21 @@ def _of_measure(body: RuleBody, hold: int, keep_firing: int, window: int) -> dic
         body.operator,
         cast("Severity", severity),
         hold,
-        keep_firing,
-        body.name,
-        body.match,
-        body.labels,
+        name=body.name,
+        match=body.match,
+        labels=body.labels,
     ).rule(window)
-    return {**rule, "annotations": {**rule["annotations"], **body.annotations}}
+    return {
+        **rule,
+        "keep_firing_for": format_go_duration(keep_firing),
+        "annotations": {**rule["annotations"], **_cooldown(body), **body.annotations},
+    }
+
+
+def _cooldown(body: RuleBody) -> dict[str, str]:
+    if body.cooldown_minutes is None:
+        return {}
+    return {COOLDOWN: format_go_duration(_parsed("cooldown_minutes", parse_minutes, str(body.cooldown_minutes)))}
 
 
 def override_of(alert: Alert, body: RuleBody) -> Override:
@@ -128,6 +136,8 @@ def override_of(alert: Alert, body: RuleBody) -> Override:
     for name in body.labels:
         if not _LABEL.fullmatch(name):
             _fail("labels", f"invalid name '{name[:100]}'; use letters, digits and _")
+    if body.pools and not alert.per_node:
+        _fail("pools", f"{alert.name} is not about nodes; remove it")
     usual = defaults(alert).levels
     settings = AlertSettings(_levels(alert, body.levels, usual, "levels"), body.labels)
     pools = {}

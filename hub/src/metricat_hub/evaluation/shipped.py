@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from metricat_hub.evaluation import rule_file
 from metricat_rules.catalogue import CATALOGUE
 from metricat_rules.groups import Scope, alert_group, baseline_group, recording_group
+from metricat_rules.hub import HUB_ALERTS
 from metricat_rules.node_lifecycle import ALERTS as ALERTS_OF_THE_CLUSTER
 from metricat_rules.settings import AlertSettings, LevelSettings
 
@@ -23,7 +24,7 @@ _NAMESPACE, _TARGET, _SERVICE = "local", "machines", "metricat"
 """Labels of the series of agents outside of Kubernetes."""
 _WINDOW_INTERVALS = 4
 """A rate window has this many scrape intervals, so that one missing scrape does not end a rate."""
-_ALERTS = "metricat-alerts"
+_ALERTS, _HUB_ALERTS = "metricat-alerts", "metricat-hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,15 @@ class _Scope(Scope):
         return f',pool!~"{"|".join(self.other_than)}"' if self.other_than else super()._pools
 
 
+def applies(alert: Alert) -> bool:
+    """Return whether an alert can fire outside of Kubernetes."""
+    return alert.per_node and alert not in ALERTS_OF_THE_CLUSTER
+
+
+SHIPPED = {alert.name: alert for alert in (*(one for one in CATALOGUE if applies(one)), *HUB_ALERTS)}
+"""The alerts that the hub evaluates, by name."""
+
+
 def shipped_groups(scrape_interval: int, interval: int, overrides: Mapping[str, Override] | None = None) -> list[Group]:
     """Return the groups of the recording rules and alerts that apply without Kubernetes.
 
@@ -56,13 +66,15 @@ def shipped_groups(scrape_interval: int, interval: int, overrides: Mapping[str, 
     """
     scope = _Scope(_NAMESPACE, _TARGET, _SERVICE, _window(scrape_interval))
     alerts: dict[str, Any] = {"name": _ALERTS, "rules": []}
-    for alert in CATALOGUE:
-        if applies(alert):
-            alerts["rules"] += _rules(alert, (overrides or {}).get(alert.name), scope)
+    of_hub: dict[str, Any] = {"name": _HUB_ALERTS, "rules": []}
+    for alert in SHIPPED.values():
+        group = of_hub if alert in HUB_ALERTS else alerts
+        group["rules"] += _rules(alert, (overrides or {}).get(alert.name), scope)
     groups = [
         recording_group("metricat-recording", scope),
         baseline_group("metricat-baseline", scope),
         alerts,
+        of_hub,
     ]
     return rule_file.parse(rule_file.node_of({"groups": groups}), FILE, interval)
 
@@ -70,7 +82,8 @@ def shipped_groups(scrape_interval: int, interval: int, overrides: Mapping[str, 
 def shipped_alert(alert: Alert, override: Override, scrape_interval: int, interval: int) -> Group:
     """Return a group with the rules of one alert only."""
     scope = _Scope(_NAMESPACE, _TARGET, _SERVICE, _window(scrape_interval))
-    group = {"name": _ALERTS, "rules": _rules(alert, override, scope)}
+    name = _HUB_ALERTS if alert in HUB_ALERTS else _ALERTS
+    group = {"name": name, "rules": _rules(alert, override, scope)}
     return rule_file.parse(rule_file.node_of({"groups": [group]}), FILE, interval)[0]
 
 
@@ -87,18 +100,17 @@ def _rules(alert: Alert, override: Override | None, scope: _Scope) -> list[Any]:
         (_scope(scope, other_than=tuple(pools)), override.settings),
         *((_scope(scope, pools=(pool,)), override.pools[pool]) for pool in pools),
     ]
-    return [rule for own, settings in scopes for rule in alert_group(_ALERTS, own, {alert.name: settings}, "")["rules"]]
+    return [
+        rule
+        for own, settings in scopes
+        for rule in alert_group(_ALERTS, own, {alert.name: settings}, "", (alert,))["rules"]
+    ]
 
 
 def _scope(scope: _Scope, pools: tuple[str, ...] = (), other_than: tuple[str, ...] = ()) -> _Scope:
     return _Scope(
         scope.namespace, scope.target, scope.service, scope.window_seconds, pools=pools, other_than=other_than
     )
-
-
-def applies(alert: Alert) -> bool:
-    """Return whether an alert can fire outside of Kubernetes."""
-    return alert.per_node and alert not in ALERTS_OF_THE_CLUSTER
 
 
 def defaults(alert: Alert) -> AlertSettings:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from metricat_agent.config.yaml_text import Node
     from metricat_hub.model.measures import Measure
 
+COOLDOWN = "cooldown"
+"""The annotation that `dispatch` reads."""
 GROUP = "thresholds"
 """The group of these rules."""
 Operator: TypeAlias = Literal[">", "<", ">=", "<=", "==", "!="]
@@ -65,7 +67,7 @@ class Threshold:
     hold: int = 0
     """How long the comparison must be true before the alert fires."""
     cooldown: int = 0
-    """How long the alert keeps firing after the comparison was last true, so that it does not notify again."""
+    """The shortest time between a notification about the alert and one after it fires again."""
     name: str = ""
     """The name of the alert; empty: made of measure and operator."""
     match: Mapping[str, str] = field(default_factory=dict)
@@ -89,9 +91,9 @@ class Threshold:
             "alert": self.alert,
             "expr": f"({self.measure.expression(window, matchers)}) {self.operator} {limit}",
             "for": format_go_duration(self.hold),
-            "keep_firing_for": format_go_duration(self.cooldown),
             "labels": {"resource": f"{self.measure.title}{_PART}", "severity": self.severity, **self.labels},
             "annotations": {
+                **({COOLDOWN: format_go_duration(self.cooldown)} if self.cooldown else {}),
                 "summary": f"{self.measure.title} on {place} is {{{{ $value | {shown} }}}} {unit}",
                 "description": f"{self.measure.title} of {place} is {{{{ $value | {shown} }}}} {unit} "
                 f"(alert if {self.operator} {limit} {unit}).",

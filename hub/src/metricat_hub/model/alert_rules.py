@@ -59,7 +59,7 @@ class RuleBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, r
     duration: Annotated[Duration, Meta(description="Another name of `for`.")] = ""
     for_duration_minutes: Annotated[float | None, Meta(description="`for` in minutes.")] = None
     keep_firing_for: Annotated[Duration, Meta(description="How long the alert keeps firing without a result.")] = ""
-    cooldown_minutes: Annotated[float | None, Meta(description="`keep_firing_for` in minutes.")] = None
+    cooldown_minutes: Annotated[float | None, Meta(description="Least minutes between notifications.")] = None
     severity: Annotated[str, Meta(description="Default: warning.", max_length=100)] = ""
     labels: Texts = msgspec.field(default_factory=dict)
     annotations: Texts = msgspec.field(default_factory=dict)

@@ -53,6 +53,14 @@ class GroupStatus:
 
 
 @dataclass(slots=True)
+class GroupCounts:
+    """Counters of one group since the start."""
+
+    failures: int = 0
+    missed: int = 0
+
+
+@dataclass(slots=True)
 class Counts:
     """Counters since the start."""
 
@@ -60,6 +68,17 @@ class Counts:
     failures: int = 0
     missed: int = 0
     rejected_samples: int = 0
+    groups: dict[tuple[str, str], GroupCounts] = field(default_factory=dict)
+    """By file and name of the group."""
+
+    def of(self, group: Group) -> GroupCounts:
+        """Return the counters of a group."""
+        return self.groups.setdefault((group.file, group.name), GroupCounts())
+
+    def miss(self, group: Group, evaluations: int) -> None:
+        """Count evaluations of a group that were skipped."""
+        self.missed += evaluations
+        self.of(group).missed += evaluations
 
 
 class Rules:
@@ -128,6 +147,7 @@ class Rules:
             error = self._store(evaluation, now - group.query_offset)
         self.counts.evaluations += 1
         self.counts.failures += bool(error)
+        self.counts.of(group).failures += bool(error)
         if error and error != status.error:
             _LOG.warning("rule %s of group %s failed: %s", status.rule.name, group.name, error)
         for one in evaluation.template_errors:

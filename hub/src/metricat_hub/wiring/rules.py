@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from metricat_agent.config.yaml_text import Node, YamlError, read_file
 from metricat_hub.config.options import MEASURE_NAMES
 from metricat_hub.config.sections import ConfigFileError
@@ -17,6 +19,8 @@ from metricat_hub.evaluation import rule_file
 from metricat_hub.evaluation.evaluate import Surroundings
 from metricat_hub.evaluation.shipped import shipped_groups
 from metricat_hub.model.errors import HubError
+from metricat_hub.model.labels import NAME, from_mapping
+from metricat_hub.model.samples import Batch
 from metricat_hub.model.self_metrics import Sample
 from metricat_hub.store.alert_states import AlertStates
 from metricat_hub.store.rule_versions import RuleVersions
@@ -25,12 +29,13 @@ from metricat_hub.use_cases.metric_names import rate_window
 from metricat_hub.use_cases.rules import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from metricat_hub.config.settings import Settings
     from metricat_hub.evaluation.rules import Group
     from metricat_hub.model.ports import Writer
     from metricat_hub.promql.query_engine import QueryEngine
+    from metricat_hub.use_cases.rules import GroupStatus
 
 _LOG = logging.getLogger(__name__)
 _RELOAD_SECONDS = 5.0
@@ -51,6 +56,7 @@ class RuleParts:
             StoreUnavailableError: the saved states cannot be read.
         """
         self._settings = settings
+        self._writer = writer
         self._clock = clock
         self._states = AlertStates(settings.data)
         self._versions = RuleVersions(settings.data)
@@ -102,7 +108,11 @@ class RuleParts:
             due: dict[tuple[str, str], int] = {}
             reload_at = loop.time() + _RELOAD_SECONDS
             changes = self._changes
+            store_at = loop.time() + self._settings.rules.interval / 1000
             while True:
+                if loop.time() >= store_at and self._evaluates:
+                    await loop.run_in_executor(thread, self._store_samples, self._clock())
+                    store_at += self._settings.rules.interval / 1000
                 if loop.time() >= reload_at or changes != self._changes:
                     changes = self._changes
                     await loop.run_in_executor(thread, self._reload)
@@ -113,7 +123,7 @@ class RuleParts:
                 for group in sorted(groups, key=lambda one: due[_key(one)]):
                     if due[_key(group)] <= now:
                         slot = _slot(group, now)
-                        self.rules.counts.missed += (slot - due[_key(group)]) // group.interval
+                        self.rules.counts.miss(group, (slot - due[_key(group)]) // group.interval)
                         due[_key(group)] = slot + group.interval
                         await loop.run_in_executor(thread, self.rules.evaluate, group, slot)
                 wait = (min(due.values(), default=now + 1000) - self._clock()) / 1000
@@ -184,10 +194,8 @@ class RuleParts:
                 ("rejected_samples", "Samples of rules that the store rejected.", counts.rejected_samples),
             )
         ]
-        text = "Duration of the last evaluation of a group."
         for status in groups:
-            labels = {"group": status.group.name}
-            found.append(Sample("metricat_hub_rule_group_last_duration_seconds", text, status.seconds, labels=labels))
+            found += self._samples_of(status)
         text = "Alerts by state."
         alerts = [one.state.phase for status in groups for rule in status.rules for one in rule.state.alerts.values()]
         return [
@@ -197,6 +205,35 @@ class RuleParts:
                 for phase in ("pending", "firing")
             ),
         ]
+
+    def _samples_of(self, status: GroupStatus) -> Iterator[Sample]:
+        group, counts = status.group, self.rules.counts.of(status.group)
+        labels = {"group": group.name, "file": group.file}
+        for name, text, value in (
+            ("last_duration_seconds", "Duration of the last evaluation of a group.", status.seconds),
+            ("interval_seconds", "Time between two evaluations of a group.", group.interval / 1000),
+        ):
+            yield Sample(f"metricat_hub_rule_group_{name}", text, value, labels=labels)
+        for name, text, value in (
+            ("evaluation_failures", "Evaluations of rules of a group that failed.", counts.failures),
+            ("missed_evaluations", "Evaluations of a group that were skipped.", counts.missed),
+        ):
+            yield Sample(f"metricat_hub_rule_group_{name}", text, value, labels=labels, is_counter=True)
+
+    def _store_samples(self, now: int) -> None:
+        """Store the metrics about rules, which the alerts about evaluation read."""
+        samples = self.samples()
+        suffix = {True: "_total", False: ""}
+        own = {"namespace": "local", "service": "metricat-hub", "node": self._settings.server_id}
+        labels = [from_mapping({**own, **one.labels, NAME: f"{one.name}{suffix[one.is_counter]}"}) for one in samples]
+        try:
+            numbers = self._writer.resolve(labels)
+            accepted = numbers >= 0
+            values = np.array([float(one.value) for one in samples])
+            times = np.full(int(accepted.sum()), now, dtype=np.int64)
+            self._writer.append(Batch(numbers[accepted], times, values[accepted]))
+        except HubError as error:
+            _LOG.debug("metrics about rules: %s", error)
 
     def close(self) -> None:
         """Close the saved states and the versions of rules."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from metricat_hub.evaluation.rules import AlertingRule, RecordingRule
 from metricat_hub.evaluation.shipped import applies, shipped_groups
 from metricat_rules.catalogue import CATALOGUE, RECORDINGS
+from metricat_rules.hub import HUB_ALERTS
 
 
 def test_rules_are_those_that_read_only_series_of_agents() -> None:
     groups = shipped_groups(10_000, 30_000)
     rules = [rule for group in groups for rule in group.rules]
     alerts = {rule.name for rule in rules if isinstance(rule, AlertingRule)}
-    assert alerts == {alert.name for alert in CATALOGUE if applies(alert)}
+    of_catalogue = {alert.name for alert in CATALOGUE if applies(alert)}
+    assert alerts == of_catalogue | {alert.name for alert in HUB_ALERTS}
     assert {"NodeCPUUsageHigh", "NodeFilesystemFillsUp", "EndpointDown"} <= alerts
     assert alerts.isdisjoint({"NodeCordoned", "NodeNew", "NodePressureEviction", "MetricatWatchdog"})
     recorded = {rule.name for rule in rules if isinstance(rule, RecordingRule)}

@@ -55,7 +55,8 @@ rules:
         "team": "a",
         "resource": "",
     }
-    assert (second.name, second.timing.hold, second.timing.keep_firing) == ("Empty", 90_000, 1_800_000)
+    assert (second.name, second.timing.hold, second.timing.keep_firing) == ("Empty", 90_000, 0)
+    assert second.annotations["cooldown"].source == "30m"
     assert second.expression.endswith(" <= 0.5")
 
 

@@ -3,12 +3,13 @@
 import pytest
 
 from metricat_rules.catalogue import CATALOGUE, Alert
+from metricat_rules.hub import HUB_ALERTS
 from metricat_rules.operator import OPERATOR_ALERTS
 from metricat_tools.generate.runbooks import BY_HAND, page
 from support.paths import DOCS
 
 PAGES = DOCS / "runbooks"
-ALERTS = (*CATALOGUE, *OPERATOR_ALERTS)
+ALERTS = (*CATALOGUE, *OPERATOR_ALERTS, *HUB_ALERTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)

@@ -9,6 +9,7 @@ import yaml
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_operator import naming
 from metricat_rules.catalogue import CATALOGUE
+from metricat_rules.hub import HUB_ALERTS
 from metricat_rules.operator import OPERATOR_ALERTS
 from metricat_tools.generate import (
     agent_metrics,
@@ -86,7 +87,7 @@ def generate() -> None:
         renders = ROOT / "tests" / "golden_chart"
         _write(renders / f"{values.stem}.yaml", chart.text(ROOT / "charts" / "metricat", values))
         _write(renders / f"{values.stem}.notes.txt", chart.notes(ROOT / "charts" / "metricat", values))
-    for alert in (*CATALOGUE, *OPERATOR_ALERTS):
+    for alert in (*CATALOGUE, *OPERATOR_ALERTS, *HUB_ALERTS):
         path = ROOT / "docs" / "runbooks" / f"{alert.name}.md"
         _write(path, runbooks.page(alert, path.read_text() if path.exists() else ""))
 

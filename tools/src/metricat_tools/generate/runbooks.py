@@ -5,6 +5,7 @@ import textwrap
 from metricat_rules.anomaly import BASELINE
 from metricat_rules.catalogue import RECORDINGS, Alert, Level
 from metricat_rules.groups import number
+from metricat_rules.hub import HUB_ALERTS
 from metricat_rules.operator import OPERATOR_ALERTS
 
 BY_HAND = "## What to do\n"
@@ -12,6 +13,10 @@ BY_HAND = "## What to do\n"
 
 _NOTE = '<!-- Generated from the alert catalogue by `make generate`. The part "What to do" is written by hand. -->'
 _CHART = "The chart installs this alert with `operator.prometheusRule.enabled`. Its threshold and duration are fixed."
+_HUB = (
+    "The hub evaluates this alert if `rules.shipped` is on. Change it with PUT /api/alerts/rules/{}: see "
+    "[rules of the hub](../hub/rules.md#read-and-change-rules)."
+)
 _WHERE = "Set these fields in the MonitoringTarget. For some nodes only, write `alerts` in an entry of `spec.pools`."
 
 
@@ -24,7 +29,7 @@ def page(alert: Alert, before: str) -> str:
         _defaults(alert),
         f"## Expression\n\n```promql\n{_expressions(alert)}\n```",
         _recorded(alert),
-        f"## How to change it\n\n{_CHART if alert in OPERATOR_ALERTS else _settings(alert)}",
+        f"## How to change it\n\n{_how_to_change(alert)}",
         f"{BY_HAND}{by_hand or chr(10)}",
     ]
     return "\n\n".join(part for part in parts if part)
@@ -74,6 +79,12 @@ def _recorded(alert: Alert) -> str:
     return (
         f"with these recorded series (the rate window is four scrapes, at least 1 minute):\n\n```promql\n{lines}\n```"
     )
+
+
+def _how_to_change(alert: Alert) -> str:
+    if alert in HUB_ALERTS:
+        return _HUB.format(alert.name)
+    return _CHART if alert in OPERATOR_ALERTS else _settings(alert)
 
 
 def _settings(alert: Alert) -> str:
