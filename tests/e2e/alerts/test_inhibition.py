@@ -18,19 +18,11 @@ from metricat_tools.generate.alertmanager import snippet
 from metricat_tools.images.stack import ensure_stack
 from support.harness import eventually, free_port
 from support.paths import DOCS
+from support.real_alertmanager import WITH_TEMPLATES
 
 PAGE = DOCS / "alertmanager.md"
 CONFIGURATION = {"route": {"receiver": "null"}, "receivers": [{"name": "null"}]}
 Labels = dict[str, str]
-
-# Debian's build reads its templates from here; if the package is not installed, they are in the program's directory.
-WITH_TEMPLATES = """
-if [ ! -d /usr/share/prometheus/alertmanager ]; then
-    mount -t tmpfs none /usr/share && mkdir -p /usr/share/prometheus/alertmanager || exit 1
-    cp "$(dirname "$0")"/*.tmpl /usr/share/prometheus/alertmanager/ || exit 1
-fi
-exec "$0" "$@"
-"""
 
 
 @pytest.fixture(scope="module")
