@@ -215,6 +215,7 @@ class Hub:
             limits=_limits(settings),
             rules=self.rules.rules,
             alert_rules=self.rules.alert_rules,
+            notifications=self.routing.notifications,
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems(), *self.rules.problems()),
             degradations=lambda: (

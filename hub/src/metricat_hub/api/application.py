@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from metricat_hub.api import health, openapi, page, self_metrics, write_operations
 from metricat_hub.api.accounts import keys, oidc, sessions, users
 from metricat_hub.api.alert_rules import operations as alert_rules
+from metricat_hub.api.alerts import active, silences, windows
 from metricat_hub.api.compression import Compression
 from metricat_hub.api.live import self_metrics as live_metrics
 from metricat_hub.api.live import websocket as live
@@ -41,6 +42,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *metadata.OPERATIONS,
     *rules.OPERATIONS,
     *alert_rules.OPERATIONS,
+    *active.OPERATIONS,
+    *silences.OPERATIONS,
+    *windows.OPERATIONS,
     *rest.OPERATIONS,
     *live.OPERATIONS,
     *sessions.OPERATIONS,

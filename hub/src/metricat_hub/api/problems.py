@@ -27,6 +27,7 @@ from metricat_hub.model.errors import (
     UnknownMetricError,
     UnsupportedQueryError,
 )
+from metricat_hub.use_cases.notifications import ControlError, StaleControlError, UnknownControlError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,9 @@ _STATUS: tuple[tuple[type[HubError], int], ...] = (
     (RuleNotFoundError, 404),
     (RuleConflictError, 409),
     (StaleRuleError, 412),
+    (UnknownControlError, 404),
+    (StaleControlError, 412),
+    (ControlError, 400),
     (InvalidQueryError, 400),
     (InvalidParameterError, 400),
     (UnknownMetricError, 404),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.ports import Store
     from metricat_hub.promql.query_engine import QueryEngine
     from metricat_hub.use_cases.alert_rules import AlertRules
+    from metricat_hub.use_cases.notifications import Notifications
     from metricat_hub.use_cases.rules import Rules
 
 
@@ -67,6 +68,8 @@ class Services:
     """The evaluated rules; None: the hub evaluates none, or the client may not see them."""
     alert_rules: AlertRules | None = None
     """The rules that clients can change; None: the hub evaluates none, or the client may not see them."""
+    notifications: Notifications | None = None
+    """Routing; None: the client may not see it."""
     answers: Answers | None = None
     """Cached answers; None: each request is evaluated."""
 
@@ -88,6 +91,7 @@ class Services:
             storage=StorageState(),
             rules=None,
             alert_rules=None,
+            notifications=None,
         )
 
     @cached_property

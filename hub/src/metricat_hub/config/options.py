@@ -109,7 +109,11 @@ ROUTING_SECTIONS = ("route", "inhibit_rules", "time_intervals", "mute_time_inter
 MEASURE_NAMES = (*BY_NAME, *SHORT_NAMES)
 """The names of measures, in full and without the unit."""
 SECTIONS = (
-    *(*SCRAPE_SECTIONS, *ROUTING_SECTIONS, "outputs", "receivers", "rule_files"),
+    *SCRAPE_SECTIONS,
+    *ROUTING_SECTIONS,
+    "outputs",
+    "receivers",
+    "rule_files",
     *(f"rules.{name}" for name in MEASURE_NAMES),
 )
 """Keys of the file that are not settings."""

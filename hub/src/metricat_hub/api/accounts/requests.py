@@ -69,6 +69,24 @@ def parse_time(text: str) -> int:
         raise Problem(400, f"invalid time {text[:100]!r}; write for example 2026-01-31T12:00:00Z") from None
 
 
+def expected_version(request: Request, kind: str) -> int | None:
+    """Return the version that the client read, from If-Match; None: any version. Raise `Problem` 400."""
+    text = request.headers.get("if-match", "*").strip()
+    if text == "*":
+        return None
+    number = text.removeprefix("W/").strip('"')
+    if not (number.isascii() and number.isdigit() and len(number) < 16):
+        raise Problem(400, f'invalid If-Match {text[:100]}; write the version of the {kind}, for example "3"')
+    return int(number)
+
+
+def versioned(content: object, version: int, status: int = 200) -> Response:
+    """Return a struct as JSON, with its version as ETag."""
+    response = respond(content, status)
+    response.headers["ETag"] = f'"{version}"'
+    return response
+
+
 def respond(content: object, status: int = 200) -> Response:
     """Return a struct as JSON."""
     return Response(msgspec.json.encode(content), status, media_type="application/json")

@@ -10,9 +10,16 @@ from starlette.concurrency import run_in_threadpool
 from metricat_hub.access import audit
 from metricat_hub.access.accounts import AccountError
 from metricat_hub.api.accounts.bodies import NewUser, UserChange, Users, UserView
-from metricat_hub.api.accounts.requests import accounts_of, json_body, principal_of, respond, user_view
+from metricat_hub.api.accounts.requests import (
+    accounts_of,
+    expected_version,
+    json_body,
+    principal_of,
+    respond,
+    user_view,
+    versioned,
+)
 from metricat_hub.api.operations import Operation, Parameter
-from metricat_hub.api.problems import Problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -54,7 +61,9 @@ async def change_user(request: Request) -> Response:
     )
     who = principal_of(request).name
     try:
-        user = await accounts.threads.run(partial(accounts.users.change, name, version=_version(request), **changes))
+        user = await accounts.threads.run(
+            partial(accounts.users.change, name, version=expected_version(request, "user"), **changes)
+        )
     except AccountError as error:
         audit.record("user.update", who=who, target=name, outcome="failure", reason=str(error), **details)
         raise
@@ -70,21 +79,8 @@ async def delete_user(request: Request) -> Response:
     return _respond(user)
 
 
-def _version(request: Request) -> int | None:
-    """Return the version that the client read; None: any version."""
-    text = request.headers.get("if-match", "*").strip()
-    if text == "*":
-        return None
-    number = text.removeprefix("W/").strip('"')
-    if not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise Problem(400, f'invalid If-Match {text[:100]}; write the version of the user, for example "3"')
-    return int(number)
-
-
 def _respond(user: User, status: int = 200) -> Response:
-    response = respond(user_view(user), status)
-    response.headers["ETag"] = f'"{user.version}"'
-    return response
+    return versioned(user_view(user), user.version, status)
 
 
 _CHANGE = (400, 404, 409, 412, 413, 415, 503)

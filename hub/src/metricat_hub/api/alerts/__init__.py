@@ -1,0 +1,1 @@
+"""Endpoints of active alerts, acknowledgements, silences and maintenance windows."""
