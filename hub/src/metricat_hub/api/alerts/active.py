@@ -13,10 +13,10 @@ from metricat_hub.api.alerts.bodies import AcknowledgementView, AlertEntries, Al
 from metricat_hub.api.alerts.requests import author_of, end_of, routing_of
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest.parameters import read_query
 from metricat_hub.api.rest.responses import number, paged, respond
 from metricat_hub.api.services import services
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from starlette.requests import Request

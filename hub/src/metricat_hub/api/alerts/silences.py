@@ -12,11 +12,11 @@ from metricat_hub.api.alerts.bodies import NewSilence, Silences, SilenceView
 from metricat_hub.api.alerts.requests import author_of, end_of, matchers_of, routing_in, routing_of, time_of
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest.parameters import read_query
 from metricat_hub.api.rest.responses import paged, respond
 from metricat_hub.api.services import services
 from metricat_hub.dispatch.silences import Silence
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -13,7 +13,6 @@ from metricat_hub.api.alerts.bodies import DAYS, NewWindow, Occurrence, Windows,
 from metricat_hub.api.alerts.requests import author_of, duration_of, matchers_of, routing_in, routing_of
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest.parameters import read_query
 from metricat_hub.api.rest.responses import paged, respond
 from metricat_hub.api.services import services
@@ -23,6 +22,7 @@ from metricat_hub.dispatch.silences import MaintenanceWindow
 from metricat_hub.dispatch.time_intervals import MINUTES_OF_A_DAY, zone
 from metricat_hub.model.durations import format_duration
 from metricat_hub.model.ports import Matcher
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
