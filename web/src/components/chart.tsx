@@ -49,6 +49,8 @@ export interface ChartProps {
   height?: number;
 }
 
+/** Charts with the same key share the crosshair. */
+const SYNC = "metricat";
 const COLOURS = 10;
 const LEAST_DRAG = 4;
 const SHOWN_IN_LEGEND = 12;
@@ -151,7 +153,7 @@ export function Chart(props: ChartProps) {
   return (
     <figure class="chart" aria-label={props.title}>
       <figcaption class="chart-head">
-        <h3>{props.title}</h3>
+        <h2>{props.title}</h2>
         <ChartTime cursor={cursor} times={props.times} />
         <span class="chart-actions">
           <button
@@ -273,7 +275,10 @@ function moveCursor(event: KeyboardEvent, plot: uPlot | null): void {
   } else return;
   event.preventDefault();
   const at = times[Math.max(0, Math.min(times.length - 1, next))];
-  if (at !== undefined) plot.setCursor({ left: plot.valToPos(at, "x"), top: plot.bbox.height / devicePixelRatio / 2 });
+  if (at === undefined) return;
+  // The types lack the third parameter, with which the other charts follow.
+  const setCursor = plot.setCursor as (to: { left: number; top: number }, fire: boolean, publish: boolean) => void;
+  setCursor({ left: plot.valToPos(at, "x"), top: plot.over.clientHeight / 2 }, true, true);
 }
 
 function options(props: { current: ChartProps }, width: number, cursor: Signal<number | null>): uPlot.Options {
@@ -287,7 +292,7 @@ function options(props: { current: ChartProps }, width: number, cursor: Signal<n
     padding: [8, 8, 0, 0],
     tzDate: (at) => (zone.peek() === "utc" ? uPlot.tzDate(new Date(at * 1000), "Etc/UTC") : new Date(at * 1000)),
     cursor: {
-      sync: { key: "metricat", setSeries: false },
+      sync: { key: SYNC, setSeries: false },
       drag: { x: true, y: false, setScale: false, dist: LEAST_DRAG },
       points: { size: 6 },
       bind: {

@@ -19,7 +19,7 @@ export function may(scope: "read" | "write" | "admin"): boolean {
 
 /** Find out who uses the page. A link `#key=KEY`, as `metricat up` prints it, brings an API key. */
 export async function start(): Promise<void> {
-  const key = /^#key=(metricat_\w+)/.exec(window.location.hash)?.[1];
+  const key = /^#key=(metricat_[\w-]+)/.exec(window.location.hash)?.[1];
   if (key) {
     useApiKey(key);
     history.replaceState(null, "", window.location.pathname + window.location.search);

@@ -247,12 +247,13 @@ function Tile({ node, colouring, size, isFirst }: TileProps) {
         data-node={node.node}
         tabIndex={isFirst ? 0 : -1}
         title={text}
-        aria-label={text}
+        aria-label={size === "small" ? text : undefined}
       >
         {size !== "small" && (
           <span class="tile-head">
             <LevelIcon level={level} size={12} />
             <span class="tile-name">{node.node}</span>
+            <span class="visually-hidden">{levelText(level)}</span>
           </span>
         )}
         {size === "large" && (

@@ -1,4 +1,4 @@
-// A field for PromQL with completion: a combobox, as the ARIA practices describe it.
+// A field for PromQL with completion: the list of completions belongs to the field, which keeps the focus.
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
 import { type Completion, complete, contextOf, insertion } from "./completion";
@@ -9,9 +9,6 @@ interface QueryFieldProps {
   onInput: (value: string) => void;
   onRun: () => void;
 }
-
-/** ARIA allows this role for a field of several lines; the types and the linter do not. */
-const COMBOBOX = "combobox" as "textbox";
 
 export function QueryField({ value, label, onInput, onRun }: QueryFieldProps) {
   const id = useId();
@@ -85,7 +82,6 @@ export function QueryField({ value, label, onInput, onRun }: QueryFieldProps) {
 
   return (
     <div class="query-field">
-      {/* biome-ignore lint/a11y/useAriaPropsSupportedByRole: see COMBOBOX */}
       <textarea
         ref={field}
         class="input mono"
@@ -95,9 +91,7 @@ export function QueryField({ value, label, onInput, onRun }: QueryFieldProps) {
         autocomplete="off"
         autocapitalize="off"
         aria-label={label}
-        role={COMBOBOX}
         aria-autocomplete="list"
-        aria-expanded={isOpen}
         aria-controls={`${id}-list`}
         aria-activedescendant={chosen >= 0 ? `${id}-${chosen}` : undefined}
         onInput={(event) => {

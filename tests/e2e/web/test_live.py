@@ -1,0 +1,66 @@
+"""Live values: a change reaches the page with the next rounds, a lost connection is shown, and then restored."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from support.browser import open_view
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from playwright.sync_api import Page, WebSocketRoute
+
+    from support.hub_process import HubProcess
+
+
+def test_values_change_without_a_request(page: Page, hub: HubProcess) -> None:
+    open_view(page, "/nodes/web-1", hub.key)
+    expect(page.locator(".live")).to_have_attribute("data-state", "live")
+    shown = page.locator(".live-text")
+    expect(shown).to_have_text(re.compile(r"Live, \d\d:\d\d:\d\d"))
+    first = shown.inner_text()
+    expect(shown).not_to_have_text(first)
+
+
+def test_a_stopped_agent_is_shown_as_down(
+    page: Page, hub: HubProcess, agents: dict[str, tuple[subprocess.Popen[bytes], int]]
+) -> None:
+    open_view(page, "/", hub.key)
+    tile = page.locator('.tile[data-node="web-2"]')
+    expect(tile).not_to_have_attribute("data-level", "down")
+    process, _ = agents["web-2"]
+    process.send_signal(signal.SIGSTOP)
+    try:
+        expect(tile).to_have_attribute("data-level", "down")
+        expect(page.get_by_role("button", name=re.compile("1 Down"))).to_be_visible()
+    finally:
+        process.send_signal(signal.SIGCONT)
+    expect(tile).not_to_have_attribute("data-level", "down")
+
+
+def test_a_lost_connection_is_shown_and_restored(page: Page, hub: HubProcess) -> None:
+    lost = False
+
+    def connect(route: WebSocketRoute) -> None:
+        if lost:
+            route.close()
+        else:
+            route.connect_to_server()
+            sockets.append(route)
+
+    sockets: list[WebSocketRoute] = []
+    page.route_web_socket(re.compile("/api/v1/live"), connect)
+    open_view(page, "/", hub.key)
+    live = page.locator(".live")
+    expect(live).to_have_attribute("data-state", "live")
+    lost = True
+    for one in sockets:
+        one.close()
+    expect(live).to_have_attribute("data-state", "broken")
+    lost = False
+    expect(live).to_have_attribute("data-state", "live")
