@@ -22,56 +22,65 @@ INTERVAL = "5m"
 
 
 @dataclass(frozen=True)
-class _BaselineMeasure:
+class BaselineMeasure:
+    """A measure of which the shipped rules record what is usual."""
+
     measure: str
     recorded: str
     floor: float
     """The smallest spread, in the measure's unit."""
 
 
-_BASELINE_MEASURES = (
-    _BaselineMeasure("CPU usage", "node_cpu_usage:percent", 5),
-    _BaselineMeasure("memory usage", "node_memory_usage:percent", 3),
-    _BaselineMeasure("load per core", "node_load1_per_cpu:ratio", 0.25),
+BASELINE_MEASURES = (
+    BaselineMeasure("CPU usage", "node_cpu_usage:percent", 5),
+    BaselineMeasure("memory usage", "node_memory_usage:percent", 3),
+    BaselineMeasure("load per core", "node_load1_per_cpu:ratio", 0.25),
 )
 
 
-def _baseline_rules(watched: _BaselineMeasure) -> tuple[Recording, ...]:
-    name = f"metricat:{watched.recorded.partition(':')[0]}"
+def baseline_rules(recorded: str, floor: float, keys: str = KEYS) -> tuple[Recording, ...]:
+    """Return the recording rules of a measure, in the order of their evaluation.
+
+    Args:
+        recorded: the name of the recorded series, without `metricat:`.
+        floor: the smallest spread, in the unit of the measure.
+        keys: the labels that identify a series of the measure.
+    """
+    name = f"metricat:{recorded.partition(':')[0]}"
     hour, days, usual, spread, daily, weekly = (
         f"{name}:{what}{{<selector>}}"
         for what in ("hour", "days", "usual", "spread", "daily_deviation", "weekly_deviation")
     )
-    week_before = f'max by ({KEYS}) ({name}:days{{day="{DAYS}",<selector>}})'
+    week_before = f'max by ({keys}) ({name}:days{{day="{DAYS}",<selector>}})'
     before = (f'label_replace({hour} offset {day}d, "day", "{day}", "", "")' for day in range(1, DAYS + 1))
-    away = f"abs({days} - on ({KEYS}) group_left () {usual})"
+    away = f"abs({days} - on ({keys}) group_left () {usual})"
     return (
-        Recording(f"{name}:hour", f"avg_over_time(metricat:{watched.recorded}{{<selector>}}[1h])"),
+        Recording(f"{name}:hour", f"avg_over_time(metricat:{recorded}{{<selector>}}[1h])"),
         Recording(f"{name}:days", " or ".join(before)),
         Recording(
             f"{name}:usual",
-            f"quantile by ({KEYS}) (0.5, {days}) and on ({KEYS}) (count by ({KEYS}) ({days}) >= {_ENOUGH_DAYS})",
+            f"quantile by ({keys}) (0.5, {days}) and on ({keys}) (count by ({keys}) ({days}) >= {_ENOUGH_DAYS})",
         ),
-        Recording(f"{name}:spread", f"clamp_min({_NORMAL} * quantile by ({KEYS}) (0.5, {away}), {watched.floor:g})"),
-        Recording(f"{name}:daily_deviation", f"({hour} - on ({KEYS}) {usual}) / on ({KEYS}) {spread}"),
-        Recording(f"{name}:weekly_deviation", f"({hour} - on ({KEYS}) {week_before}) / on ({KEYS}) {spread}"),
+        Recording(f"{name}:spread", f"clamp_min({_NORMAL} * quantile by ({keys}) (0.5, {away}), {floor:.12g})"),
+        Recording(f"{name}:daily_deviation", f"({hour} - on ({keys}) {usual}) / on ({keys}) {spread}"),
+        Recording(f"{name}:weekly_deviation", f"({hour} - on ({keys}) {week_before}) / on ({keys}) {spread}"),
         # The smaller of both; absent until there is a week of history.
         Recording(
             f"{name}:deviation",
-            f"max by ({KEYS}) ({daily} and on ({KEYS}) (abs({weekly}) >= on ({KEYS}) abs({daily})) "
-            f"or on ({KEYS}) {weekly})",
+            f"max by ({keys}) ({daily} and on ({keys}) (abs({weekly}) >= on ({keys}) abs({daily})) "
+            f"or on ({keys}) {weekly})",
         ),
     )
 
 
 BASELINE: tuple[Recording, ...] = tuple(
-    recording for watched in _BASELINE_MEASURES for recording in _baseline_rules(watched)
+    recording for watched in BASELINE_MEASURES for recording in baseline_rules(watched.recorded, watched.floor)
 )
 
 _DEVIATIONS = " or ".join(
     f"label_replace(metricat:{watched.recorded.partition(':')[0]}:deviation{{<selector>}}, "
     f'"measure", "{watched.measure}", "", "")'
-    for watched in _BASELINE_MEASURES
+    for watched in BASELINE_MEASURES
 )
 
 ALERTS: tuple[Alert, ...] = (

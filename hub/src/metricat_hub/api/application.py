@@ -20,6 +20,7 @@ from metricat_hub.api.live import self_metrics as live_metrics
 from metricat_hub.api.live import websocket as live
 from metricat_hub.api.problems import Problem, handle_problem, response
 from metricat_hub.api.prometheus import metadata, queries, rules
+from metricat_hub.api.rest import forecast
 from metricat_hub.api.rest import operations as rest
 from metricat_hub.api.surroundings import Surroundings
 from metricat_hub.model.errors import HubError
@@ -46,6 +47,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *silences.OPERATIONS,
     *windows.OPERATIONS,
     *rest.OPERATIONS,
+    *forecast.OPERATIONS,
     *live.OPERATIONS,
     *sessions.OPERATIONS,
     *users.OPERATIONS,

@@ -102,7 +102,7 @@ class Threshold:
 
 
 def measure_of(name: str) -> Measure:
-    """Return the measure of a full or short name; raise ValueError if there is none."""
+    """Return the measure of a full or short name; raise ValueError for any other name."""
     found = BY_NAME.get(name) or SHORT_NAMES.get(name)
     if found is None:
         from difflib import get_close_matches  # noqa: PLC0415 -- needed only for an error
