@@ -40,7 +40,7 @@ def measure(folder: Path, targets: int, interval: int, seconds: int) -> list[Fig
         source = stack.enter_context(announced("server", command, folder / "server"))
         config = _config(source.url.removeprefix("http://"), targets, interval)
         servers = [
-            stack.enter_context(hub(folder / "hub", config)),
+            stack.enter_context(hub(folder / "hub", config, "--no-rules.shipped")),
             stack.enter_context(prometheus(folder / "prometheus", config)),
             stack.enter_context(victoria_metrics(folder / "victoria-metrics", config)),
         ]
