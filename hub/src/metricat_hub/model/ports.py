@@ -5,11 +5,15 @@ All methods block, and any thread may call them. Asynchronous code calls them in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
@@ -46,6 +50,8 @@ class Hints:
     """The function that is applied to the selector, such as ``rate``; empty: none."""
     tier: Tier | None = None
     """The tier that the user chose; None: the store chooses."""
+    newest: bool = False
+    """The query needs only the newest sample of each series. A store may return more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,72 @@ class Series:
     labels: Labels
     times: Times
     values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class NewestSamples(Sequence[Series]):
+    """One sample of each series, in columns: objects for thousands of series cost more than the query."""
+
+    labels: Sequence[Labels]
+    times: Times
+    values: Values
+
+    def __len__(self) -> int:
+        """Return the number of series."""
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, at: int) -> Series: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> NewestSamples: ...
+
+    def __getitem__(self, at: int | slice) -> Series | NewestSamples:
+        """Return a series with its sample, or a part of the series."""
+        if isinstance(at, slice):
+            return NewestSamples(self.labels[at], self.times[at], self.values[at])
+        labels = self.labels[at]
+        place = at % len(self)
+        return Series(labels, self.times[place : place + 1], self.values[place : place + 1])
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Some of the series of `SampleBlocks`, with samples at the same times: a row for each series."""
+
+    rows: NDArray[np.intp]
+    """The places of the series."""
+    times: Times
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlocks(Sequence[Series]):
+    """Samples of many series in a few tables. Each series is in one block."""
+
+    labels: Sequence[Labels]
+    blocks: Sequence[SampleBlock]
+
+    def __len__(self) -> int:
+        """Return the number of series."""
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, at: int) -> Series: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Series]: ...
+
+    def __getitem__(self, at: int | slice) -> Series | list[Series]:
+        """Return a series, or some of them."""
+        return list(self)[at]
+
+    def __iter__(self) -> Iterator[Series]:
+        """Yield each series with its samples, by place."""
+        places = {row: (block, at) for block in self.blocks for at, row in enumerate(block.rows.tolist())}
+        for place, labels in enumerate(self.labels):
+            block, at = places[place]
+            yield Series(labels, block.times, block.values[at])
 
 
 @dataclass(frozen=True, slots=True)

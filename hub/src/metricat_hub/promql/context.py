@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from metricat_hub.model.ports import RESOLUTIONS, Hints
+from metricat_hub.model.ports import RESOLUTIONS, Hints, NewestSamples, SampleBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,29 +31,45 @@ class Context:
     subquery_step: int
     delayed_names: bool
     """Drop metric names at the end of the query only (Prometheus' feature `promql-delayed-name-removal`)."""
-    _read: dict[tuple[object, ...], list[Series]] = field(default_factory=dict)
+    _read: dict[tuple[object, ...], Sequence[Series]] = field(default_factory=dict)
     _resolutions: dict[int, int] = field(default_factory=dict)
-    """Milliseconds between the points of downsampled series, by the identity of a list in `_read`."""
+    """Milliseconds between the points of downsampled series, by the identity of a sequence in `_read`."""
 
     def select(  # noqa: PLR0913 # what a store should know
-        self, matchers: Sequence[Matcher], start: int, end: int, *, step: int = 0, range_: int = 0, function: str = ""
-    ) -> list[Series]:
+        self,
+        matchers: Sequence[Matcher],
+        start: int,
+        end: int,
+        *,
+        step: int = 0,
+        range_: int = 0,
+        function: str = "",
+        newest: bool = False,
+    ) -> Sequence[Series]:
         """Return the samples of the series that match, in milliseconds from start to end, both included."""
-        key = (*matchers, start, end, step, range_, function)
+        key = (*matchers, start, end, step, range_, function, newest)
         if (known := self._read.get(key)) is not None:
             return known
         self.usage.check()
-        selection = self.reader.select(matchers, start, end, Hints(step, range_, function, self.tier))
+        selection = self.reader.select(matchers, start, end, Hints(step, range_, function, self.tier, newest))
         self.usage.tiers.add(selection.tier)
         self.annotations.store_warned(selection.warnings)
-        found = [series for series in selection.series if len(series.times)]
+        found: Sequence[Series]
+        if isinstance(selection.series, NewestSamples):
+            found, samples = selection.series, len(selection.series)
+        elif isinstance(selection.series, SampleBlocks):
+            found = selection.series
+            samples = sum(one.values.size for one in found.blocks)
+        else:
+            found = [series for series in selection.series if len(series.times)]
+            samples = sum(len(series.times) for series in found)
         self.usage.limits.check_series(len(found))
-        self.usage.read(sum(len(series.times) for series in found))
+        self.usage.read(samples)
         self._read[key] = found
         self._resolutions[id(found)] = RESOLUTIONS[selection.tier]
         return found
 
-    def resolution(self, found: list[Series]) -> int:
+    def resolution(self, found: Sequence[Series]) -> int:
         """Return the milliseconds between two points of series that `select` returned; 0: raw samples."""
         return self._resolutions.get(id(found), 0)
 

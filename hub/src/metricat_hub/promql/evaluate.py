@@ -8,6 +8,7 @@ import numpy as np
 
 from metricat_hub.model.errors import InvalidQueryError, QueryError, UnsupportedQueryError
 from metricat_hub.model.labels import NAME
+from metricat_hub.model.ports import NewestSamples, SampleBlocks
 from metricat_hub.model.samples import is_stale
 from metricat_hub.promql import aggregates, binary, extended, functions, histograms, info, label_functions, matchers
 from metricat_hub.promql.invariance import is_invariant
@@ -29,11 +30,21 @@ from metricat_hub.promql.nodes import (
     unwrapped,
 )
 from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS, Rolled, extrapolated, predict_linear
-from metricat_hub.promql.vector import Grid, Vector, any_series, any_step, merged, same_labels, without_metadata
-from metricat_hub.promql.windows import Block, blocks, grouped, without_stale
+from metricat_hub.promql.vector import (
+    Grid,
+    Vector,
+    all_distinct,
+    all_without_metadata,
+    any_series,
+    any_step,
+    merged,
+    same_labels,
+    without_metadata,
+)
+from metricat_hub.promql.windows import Block, blocks, grouped, of_blocks, without_stale
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Series
@@ -123,8 +134,11 @@ class Evaluator:
             int(references[-1]) + ahead,
             step=self.grid.step if self.steps > 1 else 0,
             function=function,
+            newest=self.steps == 1 and not ahead,
         )
         self.context.usage.allocate(len(found), self.steps)
+        if isinstance(found, NewestSamples):
+            return _newest(found)
         lookback = max(lookback, self.context.resolution(found))
         if node.modifier == "smoothed":
             return extended.smoothed(found, references, lookback), np.empty((0, 0))
@@ -150,15 +164,15 @@ class Evaluator:
             seconds = seconds[any_value] if function else seconds
         return vector, seconds
 
-    def ranges(self, node: Node, function: str) -> tuple[list[Labels], list[bool], list[tuple[Times, Values]], int]:
-        """Return labels, name drops and samples of a range vector's series, and the range in milliseconds."""
+    def ranges(self, node: Node, function: str) -> tuple[list[Labels], list[bool], list[tuple[Times, Values]]]:
+        """Return labels, name drops and samples of a range vector's series."""
         if isinstance(node, Subquery):
             times, vector = self.subquery(node)
             columns = []
             for values, present in zip(vector.values, vector.present, strict=True):
                 whole = bool(present.all())
                 columns.append((times, values) if whole else (times[present], values[present]))
-            return vector.labels, vector.drops, columns, node.range
+            return vector.labels, vector.drops, columns
         assert isinstance(node, RangeSelector)  # noqa: S101 # the parser has checked the types
         found = self.range_series(node, function)
         columns = without_stale(found)
@@ -168,9 +182,21 @@ class Evaluator:
                 (np.repeat(times, values.astype(int)), np.repeat(values, values.astype(int)))
                 for times, values in columns
             ]
-        return [series.labels for series in found], [False] * len(found), columns, node.range
+        return [series.labels for series in found], [False] * len(found), columns
 
-    def range_series(self, node: RangeSelector, function: str) -> list[Series]:
+    def ready_blocks(
+        self, node: RangeSelector | Subquery, function: str, starts: Times, ends: Times
+    ) -> tuple[list[Labels], Iterator[Block]] | None:
+        """Return labels and blocks of a selector whose samples the store returns as blocks; None: it does not."""
+        if isinstance(node, Subquery) or node.selector.modifier:
+            return None
+        found = self.range_series(node, function)
+        if not isinstance(found, SampleBlocks):
+            return None
+        ready = of_blocks(found, starts, ends)
+        return None if ready is None else (list(found.labels), ready)
+
+    def range_series(self, node: RangeSelector, function: str) -> Sequence[Series]:
         """Return the samples of a range selector, with staleness markers."""
         references = self.references(node.selector.offset, node.selector.at)
         lookback = self.context.lookback
@@ -228,7 +254,7 @@ class Evaluator:
         """Return the vector without metric names. With delayed name removal, only mark the names as dropped."""
         if self.context.delayed_names:
             return Vector(vector.labels, vector.values, vector.present, [True] * len(vector))
-        labels = [without_metadata(labels) for labels in vector.labels]
+        labels = list(all_without_metadata(vector.labels))
         return merged(Vector(labels, vector.values, vector.present, vector.drops))
 
     def _call_time(self, _: Call) -> Values:
@@ -424,25 +450,33 @@ class Evaluator:
         scalars = [self.scalar(other) for i, other in enumerate(node.arguments) if i != place]
         modifier: Modifier = argument.selector.modifier if isinstance(argument, RangeSelector) else ""
         extended.check(modifier, name)
-        labels, drops, columns, length = self.ranges(argument, name)
         selector = argument.selector if isinstance(argument, RangeSelector) else argument
-        assert isinstance(selector, Selector | Subquery)  # noqa: S101 # a range vector is one of both
+        assert isinstance(argument, RangeSelector | Subquery)  # noqa: S101 # a range vector is one of both
+        assert isinstance(selector, Selector | Subquery)  # noqa: S101 # as above
         ends = self.references(selector.offset, selector.at)
-        self.context.usage.allocate(len(columns), self.steps)
-        values = np.zeros((len(columns), self.steps))
-        present = np.zeros((len(columns), self.steps), dtype=bool)
-        starts = ends - length
+        starts = ends - argument.range
+        columns: list[tuple[Times, Values]] = []
+        ready = self.ready_blocks(argument, name, starts, ends)
+        if ready is None:
+            labels, drops, columns = self.ranges(argument, name)
+            found = blocks(columns, starts, ends)
+        else:
+            labels, found = ready
+            drops = [False] * len(labels)
+        self.context.usage.allocate(len(labels), self.steps)
+        values = np.zeros((len(labels), self.steps))
+        present = np.zeros((len(labels), self.steps), dtype=bool)
         if modifier:
             extent = extended.Extent(modifier, starts, ends, self.context.lookback)
             for row, (times, samples) in enumerate(columns):
                 self.context.usage.check()
                 values[row], present[row] = extended.rolled(name, extent, times, samples)
         elif name in EXTRAPOLATED:
-            for rows, rolled in extrapolated(name, blocks(columns, starts, ends)):
+            for rows, rolled in extrapolated(name, found):
                 self.context.usage.check()
                 values[rows], present[rows] = rolled
         else:
-            for block in blocks(columns, starts, ends):
+            for block in found:
                 self.context.usage.check()
                 values[block.rows], present[block.rows] = self.rolled(name, block, scalars)
         self.check_parameters(node, name, scalars, present)
@@ -466,11 +500,15 @@ class Evaluator:
         vector = vector.without_absent()
         if self.context.delayed_names:
             return vector
-        labels = [
-            without_metadata(labels) if drop else labels
-            for labels, drop in zip(vector.labels, vector.drops, strict=True)
-        ]
-        if len(set(labels)) < len(labels):
+        labels = (
+            list(all_without_metadata(vector.labels))
+            if all(vector.drops)
+            else [
+                without_metadata(labels) if drop else labels
+                for labels, drop in zip(vector.labels, vector.drops, strict=True)
+            ]
+        )
+        if not all_distinct(labels):
             raise same_labels()
         return Vector(labels, vector.values, vector.present, [False] * len(labels))
 
@@ -567,6 +605,12 @@ class Evaluator:
                 self.context.annotations.warn(
                     f"ratio value should be between -1 and 1, got {_general(value)}, capping to {limit}", position
                 )
+
+
+def _newest(found: NewestSamples) -> tuple[Vector, Values]:
+    """Return the values of one step, and the times of the samples in seconds."""
+    vector = Vector.of(list(found.labels), found.values[:, None], ~is_stale(found.values)[:, None])
+    return vector.without_absent(), (found.times[vector.present[:, 0]] / 1000)[:, None]
 
 
 def _bounds(parameter: Values) -> Values:

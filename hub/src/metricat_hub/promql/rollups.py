@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -108,6 +109,14 @@ def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, 
     Each scrape target has its own timestamps, so there are many small blocks. The formula runs for several at once.
     """
     counter, per_second = name != "delta", name == "rate"
+    blocks = iter(blocks)
+    first = next(blocks, None)
+    if first is None:
+        return
+    blocks = chain([first], blocks)
+    if len(first.low) == 1:
+        yield from _of_one_window(blocks, counter=counter, per_second=per_second)
+        return
     waiting: list[tuple[Block, _Change]] = []
     size = 0
     for block in blocks:
@@ -118,6 +127,33 @@ def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, 
             waiting, size = [], 0
     if waiting:
         yield _together(waiting, counter=counter, per_second=per_second)
+
+
+def _of_one_window(blocks: Iterable[Block], *, counter: bool, per_second: bool) -> Iterator[tuple[Indices, Rolled]]:
+    """Yield the results of blocks with one window each. Blocks with as many samples are computed together."""
+    by_width: dict[int, list[Block]] = {}
+    for block in blocks:
+        width = int(block.high[0] - block.low[0])
+        if width:
+            by_width.setdefault(width, []).append(block)
+    for width, same_width in by_width.items():
+        most = max(1, _AT_ONCE // (width * max(len(one.rows) for one in same_width)))
+        for at in range(0, len(same_width), most):
+            part = same_width[at : at + most]
+            inside = [one.values[:, one.low[0] : one.high[0]] for one in part]
+            values = np.concatenate(inside) if len(inside) > 1 else inside[0]
+            sizes = [len(one.rows) for one in part]
+            first = np.repeat([one.times[one.low[0]] for one in part], sizes)[:, None]
+            last = np.repeat([one.times[one.high[0] - 1] for one in part], sizes)[:, None]
+            change = values[:, -1:] - values[:, :1]
+            if counter:
+                before, after = values[:, :-1], values[:, 1:]
+                for row in np.flatnonzero((after < before).any(axis=1)).tolist():
+                    for lost in before[row, after[row] < before[row]].tolist():
+                        change[row] += lost
+            found = _Change(change, values[:, :1], first, last, np.full((len(values), 1), width))
+            rows = np.concatenate([one.rows for one in part])
+            yield rows, _extrapolated(found, part[0].starts, part[0].ends, counter=counter, per_second=per_second)
 
 
 def _together(waiting: Sequence[tuple[Block, _Change]], *, counter: bool, per_second: bool) -> tuple[Indices, Rolled]:

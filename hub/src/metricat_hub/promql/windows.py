@@ -12,7 +12,7 @@ from metricat_hub.model.samples import is_stale
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from metricat_hub.model.ports import Series
+    from metricat_hub.model.ports import SampleBlocks, Series
     from metricat_hub.model.samples import Times, Values
     from metricat_hub.promql.vector import Indices, Mask
 
@@ -67,6 +67,24 @@ class Block:
             valid = index < block.high[:, None]
             index = np.where(valid, index, 0)
             yield part, block.values[:, index], valid, index
+
+
+def of_blocks(found: SampleBlocks, starts: Times, ends: Times) -> Iterator[Block] | None:
+    """Yield blocks of series that a store returned as blocks; None: some of them have staleness markers."""
+    if any(bool(is_stale(one.values).any()) for one in found.blocks):
+        return None
+    return (
+        Block(
+            one.rows,
+            one.times,
+            one.values,
+            low := np.searchsorted(one.times, starts, side="right"),
+            np.maximum(low, np.searchsorted(one.times, ends, side="right")),
+            starts,
+            ends,
+        )
+        for one in found.blocks
+    )
 
 
 def without_stale(series: Sequence[Series]) -> list[tuple[Times, Values]]:

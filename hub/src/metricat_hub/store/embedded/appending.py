@@ -61,13 +61,12 @@ def _stored(core: Core, series: NDArray[np.int32], times: Times) -> tuple[NDArra
 def _store(core: Core, series: NDArray[np.int32], times: Times, values: Values) -> None:
     """Write sorted samples to the file, then to memory."""
     core.check_space()
-    waiting = core.head.samples + sum(len(run.series) for run in core.packing)
+    waiting = core.head.samples + sum(map(len, core.packing))
     if waiting > _MOST_HEADS * max(core.settings.head_samples, _SMALL_HEAD):
         raise StoreUnavailableError(
             f"{core.folder}: {waiting} samples wait in memory to be packed. Retry later; if it persists, "
             "the disk is too slow or fails."
         )
-    # Copies, because a caller may reuse its arrays.
-    times, values = np.array(times, np.int64), np.array(values, np.float64)
     core.head_row = core.write("INSERT INTO head (data) VALUES (?)", [(encoding.encode_batch(series, times, values),)])
     core.head.add(series, times, values)
+    core.newest.add(series, times, values)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metricat_hub.model.ports import SampleBlock
 from metricat_hub.store.embedded import encoding
-from metricat_hub.store.embedded.head import pick
+from metricat_hub.store.embedded.head import Table
 from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity, window_of
 
 if TYPE_CHECKING:
@@ -140,16 +141,61 @@ class ChunkReader:
         self.damaged[layout.tier, chunk] = str(error)
 
 
-def head_samples(core: Core, numbers: NDArray[np.int32], start: int, end: int) -> dict[int, tuple[Times, Values]]:
-    """Return the samples in memory of each series that has any."""
+def samples_in_memory(
+    core: Core, numbers: NDArray[np.int32], start: int, end: int
+) -> tuple[dict[int, list[tuple[Times, Values]]], bool]:
+    """Return the samples in memory of each series that has any, and whether the file may have more."""
+    lowest, highest = int(numbers[0]), int(numbers[-1])
     with core.mutex:
-        runs = (*core.packing, *core.head.snapshot())
-    picked = pick(runs, numbers, start, end)
-    if picked is None:
-        return {}
-    series, times, values = picked
-    bounds = [0, *(np.flatnonzero(series[1:] != series[:-1]) + 1).tolist(), len(series)]
-    return {int(series[a]): (times[a:b], values[a:b]) for a, b in pairwise(bounds)}
+        parts = [*core.packed, *core.packing, *core.head.overlapping(lowest, highest)]
+        in_file = start <= core.memory_from
+    found: dict[int, list[tuple[Times, Values]]] = {}
+    for part in parts:
+        if part.first <= end and part.last >= start and part.lowest <= highest and part.highest >= lowest:
+            for number, times, values in part.pick(numbers, start, end):
+                found.setdefault(number, []).append((times, values))
+    return found, in_file
+
+
+def blocks_in_memory(core: Core, numbers: NDArray[np.int32], start: int, end: int) -> list[SampleBlock] | None:
+    """Return the samples of series as tables; None: the file may have more, or a series is in several parts."""
+    if not len(numbers) or start <= core.memory_from:
+        return None
+    lowest, highest = int(numbers[0]), int(numbers[-1])
+    with core.mutex:
+        parts = [*core.packed, *core.packing, *core.head.overlapping(lowest, highest)]
+        if start <= core.memory_from:
+            return None
+    found: dict[bytes, list[SampleBlock]] = {}
+    for part in parts:
+        if part.last < start or part.first > end or part.lowest > highest or part.highest < lowest:
+            continue
+        if isinstance(part, Table):
+            low = int(numbers.searchsorted(part.lowest))
+            high = int(numbers.searchsorted(part.highest, "right"))
+            places, times, values = part.block(numbers[low:high], start, end)
+            if len(places) and len(times):
+                rows = places + low
+                found.setdefault(rows.tobytes(), []).append(SampleBlock(rows, times, values))
+        elif any(True for _ in part.pick(numbers, start, end)):
+            return None
+    blocks: list[SampleBlock] = []
+    for same in found.values():
+        block = same[0] if len(same) == 1 else _in_one(same)
+        if block is None:
+            return None
+        blocks.append(block)
+    rows = np.concatenate([one.rows for one in blocks]) if blocks else np.zeros(0, np.intp)
+    return blocks if len(np.unique(rows)) == len(rows) else None
+
+
+def _in_one(parts: Sequence[SampleBlock]) -> SampleBlock | None:
+    """Return parts of the same series as one block; None if their times overlap."""
+    ordered = sorted(parts, key=lambda part: int(part.times[0]))
+    if any(before.times[-1] >= after.times[0] for before, after in pairwise(ordered)):
+        return None
+    times = np.concatenate([part.times for part in ordered])
+    return SampleBlock(ordered[0].rows, times, np.concatenate([part.values for part in ordered], axis=1))
 
 
 def read_raw(
@@ -160,20 +206,19 @@ def read_raw(
     At most `SLICE` series, in ascending order.
     """
     # Memory first: maintenance removes samples from memory after it has written them to the file.
-    newest = head_samples(core, numbers, start, end)
+    newest, in_file = samples_in_memory(core, numbers, start, end)
     packed: dict[int, list[tuple[Times, Values]]] = {}
-    with core.readers.borrow() as connection:
-        reader = ChunkReader(connection)
-        for window in reader.windows(RAW, start, end):
-            for number, chunk in reader.read(RAW, window, numbers):
-                packed.setdefault(number, []).append((chunk.times, chunk.columns["last"]))
-    if reader.damaged:
-        warn(reader.damaged)
+    if in_file:
+        with core.readers.borrow() as connection:
+            reader = ChunkReader(connection)
+            for window in reader.windows(RAW, start, end):
+                for number, chunk in reader.read(RAW, window, numbers):
+                    packed.setdefault(number, []).append((chunk.times, chunk.columns["last"]))
+        if reader.damaged:
+            warn(reader.damaged)
     joined = _Joined(start, end)
     for number in numbers.tolist():
-        parts = packed.get(number, [])
-        if number in newest:
-            parts.append(newest[number])
+        parts = [*packed.get(number, ()), *newest.get(number, ())]
         if parts:
             times, values = joined.join(parts)
             if len(times):

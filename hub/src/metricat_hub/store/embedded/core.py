@@ -23,14 +23,18 @@ from metricat_hub.store.embedded.database import (
 )
 from metricat_hub.store.embedded.head import Head
 from metricat_hub.store.embedded.label_index import LabelIndex
+from metricat_hub.store.embedded.newest import NewestValues
 from metricat_hub.store.embedded.series_times import SeriesTimes
+from metricat_hub.store.embedded.windows import RAW, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from metricat_hub.store.embedded.head import Run
+    from metricat_hub.store.embedded.head import Part
     from metricat_hub.store.embedded.settings import Settings
+
+_ANY_TIME = 2**62
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,10 +75,15 @@ class Core:
         self.index = LabelIndex()
         self.times = SeriesTimes()
         self.head = Head()
+        self.newest = NewestValues()
         self.head_row = 0
         """The number of the last row of the head."""
-        self.packing: tuple[Run, ...] = ()
-        """Runs that maintenance writes into chunks now. They are no longer in `head`."""
+        self.packing: tuple[Part, ...] = ()
+        """Samples that maintenance writes into chunks now. They are no longer in `head`."""
+        self.packed: tuple[Part, ...] = ()
+        """The newest packed samples. They are in memory too, because most queries need them."""
+        self.memory_from = 0
+        """All samples after this time are in memory."""
         self.metadata: dict[str, Metadata] = {}
         self.damaged_rows: dict[int, str] = {}
         """Damaged rows of the head, and why."""
@@ -176,6 +185,7 @@ class Core:
             self.progress = msgspec.json.decode(state["progress"], type=Progress)
         if "times" in state:
             self.times.restore(state["times"])
+        self.memory_from = self._packed_until()
         for row, data in run("SELECT number, data FROM head ORDER BY number"):
             self.head_row = row
             try:
@@ -184,8 +194,17 @@ class Core:
                 self.damaged_rows[row] = str(error)
                 continue
             self.head.add(series, times, values)
+            self.newest.add(series, times, values)
             active = self.times.known(series.astype("int64"))
             self.times.update(series[active], times[active])
+
+    def _packed_until(self) -> int:
+        """Return a time after which no chunk has samples."""
+        try:
+            [(newest,)] = self.writer.execute("SELECT max(id) FROM chunks_raw")
+        except sqlite3.DatabaseError:  # the tree of chunks is damaged; queries report it
+            return _ANY_TIME
+        return 0 if newest is None else RAW.end(window_of(newest))
 
 
 def decode_labels(data: bytes) -> tuple[tuple[str, str], ...]:

@@ -1,14 +1,19 @@
-"""The newest samples in memory, in the order of their arrival: those that are in the file's head and not yet packed."""
+"""The newest samples in memory: those that are in the file's head and not yet packed.
+
+A scrape target sends the same series each time. So most batches are a row of a table: a time and a value for each
+series. Other batches are runs, which have a time for each sample.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -18,6 +23,8 @@ _MERGED = 64
 """The number of small runs that become one."""
 _LARGE = 20_000
 """The number of samples from which a run is not merged."""
+_FIRST_ROWS = 8
+_MOST_SEEN = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,10 @@ class Run:
     """The earliest time."""
     last: int
 
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.series)
+
     @property
     def lowest(self) -> int:
         """The lowest number of a series."""
@@ -41,94 +52,225 @@ class Run:
         """The highest number of a series."""
         return int(self.series[-1])
 
+    def as_run(self) -> Run:
+        """Return the samples as a run."""
+        return self
+
+    def after(self, time: int) -> Run | None:
+        """Return a copy of the samples after a time; None without samples."""
+        if self.last <= time:
+            return None
+        chosen = self.times > time
+        return run_of(self.series[chosen], self.times[chosen], self.values[chosen])
+
+    def pick(self, numbers: NDArray[np.int32], start: int, end: int) -> Iterator[tuple[int, Times, Values]]:
+        """Yield the samples from start to end of each series that has any. The numbers ascend."""
+        begins = self.series.searchsorted(numbers)
+        ends = self.series.searchsorted(numbers, "right")
+        is_inside = start <= self.first and self.last <= end
+        for number, low, high in zip(numbers.tolist(), begins.tolist(), ends.tolist(), strict=True):
+            if low < high and not is_inside:
+                times = self.times[low:high]
+                low, high = low + int(times.searchsorted(start)), low + int(times.searchsorted(end, "right"))  # noqa: PLW2901
+            if low < high:
+                yield number, self.times[low:high], self.values[low:high]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Samples of several series at the same times: a row for each time, a column for each series."""
+
+    series: NDArray[np.int32]
+    """In ascending order."""
+    times: Times
+    """In ascending order."""
+    values: Values
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.series) * len(self.times)
+
+    @property
+    def first(self) -> int:
+        """The earliest time."""
+        return int(self.times[0])
+
+    @property
+    def last(self) -> int:
+        """The latest time."""
+        return int(self.times[-1])
+
+    @property
+    def lowest(self) -> int:
+        """The lowest number of a series."""
+        return int(self.series[0])
+
+    @property
+    def highest(self) -> int:
+        """The highest number of a series."""
+        return int(self.series[-1])
+
+    def as_run(self) -> Run:
+        """Return the samples as a run."""
+        rows = len(self.times)
+        return Run(
+            np.repeat(self.series, rows), np.tile(self.times, len(self.series)), self.values.T.ravel(), *self.bounds()
+        )
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the earliest and the latest time."""
+        return self.first, self.last
+
+    def after(self, time: int) -> Table | None:
+        """Return a copy of the rows after a time; None without rows."""
+        if self.last <= time:
+            return None
+        low = int(np.searchsorted(self.times, time, "right"))
+        return Table(self.series, self.times[low:].copy(), self.values[low:].copy())
+
+    def pick(self, numbers: NDArray[np.int32], start: int, end: int) -> Iterator[tuple[int, Times, Values]]:
+        """Yield the samples from start to end of each series that has any. The numbers ascend."""
+        places, times, values = self.block(numbers, start, end)
+        if len(times):
+            for number, row in zip(numbers[places].tolist(), values, strict=True):
+                yield number, times, row
+
+    def block(self, numbers: NDArray[np.int32], start: int, end: int) -> tuple[NDArray[np.intp], Times, Values]:
+        """Return the places of the numbers that the table has, the times, and a row of values for each place."""
+        low, high = self.times.searchsorted((start, end + 1)).tolist()
+        columns = self.series.searchsorted(numbers)
+        columns[columns == len(self.series)] = 0
+        places = np.flatnonzero(self.series[columns] == numbers)
+        return places, self.times[low:high], self.values[low:high].take(columns[places], axis=1).T.copy()
+
+
+Part: TypeAlias = Run | Table
+
+
+class _GrowingTable:
+    """A table that gets rows. What it returned before does not change."""
+
+    def __init__(self, series: NDArray[np.int32]) -> None:
+        self._series = series
+        self._times: Times = np.empty(_FIRST_ROWS, np.int64)
+        self._values: Values = np.empty((_FIRST_ROWS, len(series)))
+        self._rows = 0
+        self.last = np.iinfo(np.int64).min
+
+    def add(self, time: int, values: Values) -> None:
+        """Add a row with a later time."""
+        if self._rows == len(self._times):
+            rows = self._rows * 3 // 2
+            times, table = np.empty(rows, np.int64), np.empty((rows, len(self._series)))
+            times[: self._rows], table[: self._rows] = self._times, self._values
+            self._times, self._values = times, table
+        self._times[self._rows] = self.last = time
+        self._values[self._rows] = values
+        self._rows += 1
+
+    def table(self) -> Table:
+        """Return the rows."""
+        return Table(self._series, self._times[: self._rows], self._values[: self._rows])
+
 
 def run_of(series: NDArray[np.int32], times: Times, values: Values) -> Run:
     """Return a run of samples that are already sorted."""
     return Run(series, times, values, int(times.min()), int(times.max()))
 
 
-def sort(series: NDArray[np.int32], times: Times, values: Values) -> tuple[NDArray[np.int32], Times, Values]:
-    """Return the samples sorted by series, then by time. Equal ones keep their order."""
-    order = np.lexsort((times, series))
-    return series[order], times[order], values[order]
-
-
-def merge(runs: Sequence[Run]) -> Run:
+def merge(parts: Iterable[Part]) -> Run:
     """Return one run with the samples of several."""
-    columns = sort(
-        np.concatenate([run.series for run in runs]),
-        np.concatenate([run.times for run in runs]),
-        np.concatenate([run.values for run in runs]),
-    )
-    return run_of(*columns)
+    runs = sorted((part.as_run() for part in parts), key=lambda run: run.lowest)
+    series = np.concatenate([run.series for run in runs])
+    times = np.concatenate([run.times for run in runs])
+    values = np.concatenate([run.values for run in runs])
+    if any(before.highest >= after.lowest for before, after in pairwise(runs)):
+        order = np.lexsort((times, series))
+        series, times, values = series[order], times[order], values[order]
+    return run_of(series, times, values)
 
 
 class Head:
-    """Runs of samples. Its owner has a lock for changes; a snapshot needs none after it was taken."""
+    """Parts with the newest samples. Its owner has a lock for all methods; the parts that they return need none."""
 
-    def __init__(self) -> None:
-        self._large: list[Run] = []
+    def __init__(self, before: Head | None = None) -> None:
+        """Begin empty. Batches with the series of batches in the head before are rows of tables from the first on."""
+        self._large: list[Part] = []
         self._small: list[Run] = []
+        self._tables: dict[bytes, _GrowingTable] = {}
+        self._seen: set[int] = set() if before is None else before.seen
+        """Hashes of the series of batches. The second batch with the same series begins a table."""
+        self._lowest: NDArray[np.int32] | None = None
+        self._highest: NDArray[np.int32] | None = None
         self.samples = 0
+
+    @property
+    def seen(self) -> set[int]:
+        """What the next head begins with."""
+        return self._seen
 
     def add(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
         """Add sorted samples."""
-        run = run_of(series, times, values)
         self.samples += len(series)
-        if len(series) >= _LARGE:
+        if not self._added_to_table(series, times, values):
+            self._add_run(run_of(series, times, values))
+
+    def _added_to_table(self, series: NDArray[np.int32], times: Times, values: Values) -> bool:
+        time = int(times[0])
+        if not bool((times == time).all()):
+            return False
+        key = series.tobytes()
+        table = self._tables.get(key)
+        if table is None:
+            digest = hash(key)
+            if digest not in self._seen:
+                if len(self._seen) >= _MOST_SEEN:
+                    self._seen.clear()
+                self._seen.add(digest)
+                return False
+            table = self._tables[key] = _GrowingTable(series.copy())
+            self._lowest = self._highest = None
+        if time <= table.last:
+            return False
+        table.add(time, values)
+        return True
+
+    def _add_run(self, run: Run) -> None:
+        # Copies, because a caller may reuse its arrays.
+        run = Run(run.series, run.times.copy(), run.values.copy(), run.first, run.last)
+        if len(run) >= _LARGE:
             self._large.append(run)
             return
         self._small.append(run)
         if len(self._small) >= _MERGED:
             merged = merge(self._small)
             self._small = []
-            if len(merged.series) >= _LARGE:
+            if len(merged) >= _LARGE:
                 self._large.append(merged)
             else:
                 self._small.append(merged)
 
-    def snapshot(self) -> tuple[Run, ...]:
-        """Return the runs."""
-        return (*self._large, *self._small)
+    def snapshot(self) -> tuple[Part, ...]:
+        """Return all parts."""
+        return (*self._large, *self._small, *(table.table() for table in self._tables.values()))
 
-    def replace(self, runs: Sequence[Run]) -> None:
-        """Replace all runs by these."""
-        self._large = list(runs)
+    def overlapping(self, lowest: int, highest: int) -> list[Part]:
+        """Return the parts that may have samples of series from one number to another."""
+        found = [run for run in (*self._large, *self._small) if run.lowest <= highest and run.highest >= lowest]
+        if self._lowest is None or self._highest is None:
+            tables = [table.table() for table in self._tables.values()]
+            self._lowest = np.array([table.lowest for table in tables], np.int32)
+            self._highest = np.array([table.highest for table in tables], np.int32)
+        chosen = np.flatnonzero((self._lowest <= highest) & (self._highest >= lowest))
+        if len(chosen):
+            tables_of = list(self._tables.values())
+            found += [tables_of[at].table() for at in chosen.tolist()]
+        return found
+
+    def replace(self, parts: Sequence[Part]) -> None:
+        """Replace everything by these parts."""
+        self._large = list(parts)
         self._small = []
-        self.samples = sum(len(run.series) for run in runs)
-
-
-def pick(
-    runs: Sequence[Run], numbers: NDArray[np.int32], start: int, end: int
-) -> tuple[NDArray[np.int32], Times, Values] | None:
-    """Return the samples of some series from start to end, sorted; None without samples.
-
-    Args:
-        runs: where to search.
-        numbers: the series, in ascending order.
-        start: the earliest time.
-        end: the latest time.
-    """
-    lowest, highest = int(numbers[0]), int(numbers[-1])
-    found = []
-    for run in runs:
-        if run.first > end or run.last < start or run.lowest > highest or run.highest < lowest:
-            continue
-        begins = np.searchsorted(run.series, numbers, "left")
-        sizes = np.searchsorted(run.series, numbers, "right") - begins
-        total = int(sizes.sum())
-        if not total:
-            continue
-        at = np.repeat(begins - np.cumsum(sizes) + sizes, sizes) + np.arange(total)
-        times = run.times[at]
-        if run.first < start or run.last > end:
-            at = at[(times >= start) & (times <= end)]
-            times = run.times[at]
-        if len(at):
-            found.append((run.series[at], times, run.values[at]))
-    if not found:
-        return None
-    if len(found) == 1:
-        return found[0]
-    series, times, values = (np.concatenate(columns) for columns in zip(*found, strict=True))
-    return sort(series, times, values)
+        self._tables = {}
+        self._lowest = self._highest = None
+        self.samples = sum(map(len, parts))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Found: TypeAlias = "NDArray[np.int32]"
 
 _EMPTY: Found = np.zeros(0, np.int32)
+_MOST_KEPT, _MOST_KEPT_RESULTS = 50_000, 1000
+"""Series of all results of `match_labels` that are kept, and the number of results."""
 _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
 
 
@@ -34,6 +36,9 @@ class LabelIndex:
         self._postings: dict[str, dict[str, array[int]]] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self._all: Found | None = None
+        self._matched: dict[tuple[Matcher, ...], tuple[Found, dict[int, Labels]]] = {}
+        """Results of `match_labels` since the last change. Rules and dashboards repeat the same selectors."""
+        self._kept = 0
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -44,7 +49,7 @@ class LabelIndex:
         labels = tuple(self._pairs.setdefault(pair, pair) for pair in labels)
         self.numbers[labels] = number
         self.labels[number] = labels
-        self._all = None
+        self._changed()
         for name, value in labels:
             numbers = self._postings.setdefault(name, {}).setdefault(value, array("i"))
             if not numbers or numbers[-1] < number:
@@ -56,7 +61,7 @@ class LabelIndex:
         """Remove a series."""
         labels = self.labels.pop(number)
         del self.numbers[labels]
-        self._all = None
+        self._changed()
         for name, value in labels:
             values = self._postings[name]
             numbers = values[value]
@@ -67,6 +72,11 @@ class LabelIndex:
                 if not values:
                     del self._postings[name]
 
+    def _changed(self) -> None:
+        self._all = None
+        if self._matched:
+            self._matched, self._kept = {}, 0
+
     def names(self) -> list[str]:
         """Return the label names, not sorted."""
         return list(self._postings)
@@ -74,6 +84,23 @@ class LabelIndex:
     def values(self, name: str) -> list[str]:
         """Return the values of a label, not sorted."""
         return list(self._postings.get(name, ()))
+
+    def match_labels(self, matchers: Sequence[Matcher]) -> tuple[Found, dict[int, Labels]]:
+        """Return the numbers of the series that match every matcher, in ascending order, and their labels.
+
+        The caller must not change them.
+        """
+        key = tuple(matchers)
+        known = self._matched.get(key)
+        if known is None:
+            found = self.match(matchers)
+            known = found, {number: self.labels[number] for number in found.tolist()}
+            if len(found) <= _MOST_KEPT // 4:
+                if self._kept + len(found) > _MOST_KEPT or len(self._matched) >= _MOST_KEPT_RESULTS:
+                    self._matched, self._kept = {}, 0
+                self._matched[key] = known
+                self._kept += len(found)
+        return known
 
     def match(self, matchers: Sequence[Matcher]) -> Found:
         """Return the numbers of the series that match every matcher, in ascending order."""

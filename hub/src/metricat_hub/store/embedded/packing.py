@@ -13,17 +13,20 @@ from metricat_hub.store.embedded import encoding
 from metricat_hub.store.embedded.chunks import ChunkReader, join
 from metricat_hub.store.embedded.database import transaction
 from metricat_hub.store.embedded.head import Head, merge
+from metricat_hub.store.embedded.settings import MINUTE
 from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from metricat_hub.model.samples import Times, Values
     from metricat_hub.store.embedded.core import Core
-    from metricat_hub.store.embedded.head import Run
+    from metricat_hub.store.embedded.head import Part, Run
 
 _AT_ONCE = 256
 """The number of chunks that one transaction writes."""
+_KEPT = 6 * MINUTE
+"""Packed samples stay in memory for this time: the lookback period of instant queries, and the ranges of most rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +45,17 @@ def pack(core: Core, now: int) -> int:
     a chunk has each time once.
     """
     with core.mutex:
-        runs = core.head.snapshot()
+        parts = core.head.snapshot()
         last_row = core.head_row
-        if not runs:
+        if not parts:
             return 0
-        core.packing = runs
-        core.head = Head()
+        core.packing = parts
+        core.head = Head(core.head)
     try:
-        merged = merge(runs)
+        merged = merge(parts)
         for window in np.unique((merged.times - 1) // RAW.size).tolist():
             _pack_window(core, merged, window, now)
-        _finish(core, last_row)
+        _finish(core, last_row, now)
     except BaseException:
         with core.mutex:
             core.head.replace([*core.packing, *core.head.snapshot()])
@@ -124,7 +127,7 @@ def write_parts(core: Core, window: int, parts: list[_Part], level: int) -> None
             core.writer.executemany("INSERT OR IGNORE INTO outdated VALUES (?)", outdated)
 
 
-def _finish(core: Core, last_row: int) -> None:
+def _finish(core: Core, last_row: int, now: int) -> None:
     """Delete the rows of the head whose samples are in chunks. Damaged rows stay, so that a check names them."""
     with core.mutex:
         with transaction(core.writer):
@@ -134,4 +137,14 @@ def _finish(core: Core, last_row: int) -> None:
                 (last_row,),
             )
             core.writer.execute("INSERT OR REPLACE INTO state VALUES ('times', ?)", (core.times.encode(),))
+        core.memory_from = max(core.memory_from, min(now, max(part.last for part in core.packing)) - _KEPT)
+        core.packed = tuple(_newest((*core.packed, *core.packing), core.memory_from))
         core.packing = ()
+
+
+def _newest(parts: Iterable[Part], after: int) -> Iterator[Part]:
+    """Yield the samples of some parts after a time."""
+    for part in parts:
+        kept = part.after(after)
+        if kept is not None:
+            yield kept

@@ -96,9 +96,11 @@ def match(
         limit: stop soon after so many idle series; -1: never.
     """
     with core.index_mutex:
-        numbers = core.index.match(matchers)
-        numbers = numbers[(core.times.newest[numbers] >= start) & (core.times.first[numbers] <= end)]
-        labels = {number: core.index.labels[number] for number in numbers.tolist()}
+        numbers, labels = core.index.match_labels(matchers)
+        inside = (core.times.newest[numbers] >= start) & (core.times.first[numbers] <= end)
+        if not bool(inside.all()):
+            numbers = numbers[inside]
+            labels = {number: labels[number] for number in numbers.tolist()}
     if core.newest_idle >= start and core.newest_idle:
         idle = _match_idle(core, matchers, start, end, limit)
         # A series that is in both has left the index, or returned to it, between the two.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from metricat_hub.model.errors import LimitError, StoreUnavailableError
 from metricat_hub.model.labels import metric_name, text
-from metricat_hub.model.ports import Selection, Series
+from metricat_hub.model.ports import NewestSamples, SampleBlocks, Selection, Series
 from metricat_hub.store.embedded import registry, tiers
-from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, read_raw
+from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, blocks_in_memory, read_raw
 from metricat_hub.store.embedded.encoding import Chunk
 from metricat_hub.store.embedded.windows import BY_HOUR, BY_MINUTE, LAYOUTS, RAW, number_of, window_of
 
@@ -51,12 +51,58 @@ def select(core: Core, matchers: Sequence[Matcher], start: int, end: int, hints:
             )
         layout = tiers.choose(hints, end - start, len(numbers))
         segments = plan(core.progress, layout, start, end)
+        if hints.newest and len(segments) == 1 and segments[0].layout is RAW and not core.damaged_rows:
+            newest = _newest(core, numbers, labels, start, end)
+            if newest is not None:
+                return Selection(newest)
+        if hints.range and len(segments) == 1 and segments[0].layout is RAW and not core.damaged_rows:
+            blocks = _blocks(core, numbers, labels, start, end)
+            if blocks is not None:
+                return Selection(blocks)
         if not hints.range and segments and segments[0].layout is not RAW:
             # An instant selector also finds the point before the start.
             segments = plan(core.progress, layout, start - segments[0].layout.resolution, end)
         return _Selector(core, segments, hints.function, labels).select(numbers)
     except sqlite3.Error as error:
         raise StoreUnavailableError(f"{core.folder}: cannot read the store: {error}. Retry later.") from error
+
+
+def _newest(
+    core: Core, numbers: NDArray[np.int32], labels: Mapping[int, Labels], start: int, end: int
+) -> NewestSamples | None:
+    """Return the newest sample of each series from start to end; None: a chunk with samples is damaged."""
+    with core.mutex:
+        times, values = core.newest.get(numbers)
+        known = times == core.times.newest[numbers]
+    known &= (times >= start) & (times <= end)
+    if not bool(known.all()):
+        damaged: dict[tuple[str, int], str] = {}
+        others = np.flatnonzero(~known)
+        for at in range(0, len(others), SLICE):
+            places = others[at : at + SLICE]
+            at_number = dict(zip(numbers[places].tolist(), places.tolist(), strict=True))
+            for number, found, samples in read_raw(core, numbers[places], start, end, damaged.update):
+                place = at_number[number]
+                times[place], values[place], known[place] = found[-1], samples[-1], True
+        if damaged:
+            return None
+        numbers, times, values = numbers[known], times[known], values[known]
+    return NewestSamples([labels[number] for number in numbers.tolist()], times, values)
+
+
+def _blocks(
+    core: Core, numbers: NDArray[np.int32], labels: Mapping[int, Labels], start: int, end: int
+) -> SampleBlocks | None:
+    """Return the samples as blocks; None if this is not possible."""
+    blocks = blocks_in_memory(core, numbers, start, end)
+    if blocks is None or sum(one.values.size for one in blocks) > core.settings.query_samples:
+        return None
+    own = numbers.tolist()
+    kept = np.sort(np.concatenate([one.rows for one in blocks])) if blocks else np.zeros(0, np.intp)
+    if len(kept) < len(own):
+        own = numbers[kept].tolist()
+        blocks = [replace(one, rows=np.searchsorted(kept, one.rows)) for one in blocks]
+    return SampleBlocks([labels[number] for number in own], blocks)
 
 
 def iterate(core: Core, matchers: Sequence[Matcher], start: int, end: int, tier: Tier) -> Iterator[Series]:

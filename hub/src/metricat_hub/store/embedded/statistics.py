@@ -61,7 +61,7 @@ def collect(core: Core) -> Statistics:
             idle,
             core.settings.series_limit,
             core.refused_series,
-            core.head.samples + sum(len(run.series) for run in core.packing),
+            core.head.samples + sum(map(len, core.packing)),
             dict(core.rejected),
             size,
             core.wal_size(),

@@ -1,0 +1,45 @@
+"""The value of the newest sample of each series, so that instant queries need neither tables nor chunks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.samples import Times, Values
+
+
+class NewestValues:
+    """Not safe for threads: its owner has a lock. It has only samples that arrived since the start."""
+
+    def __init__(self) -> None:
+        self.times: Times = np.zeros(1024, np.int64)
+        """0: no sample has arrived."""
+        self.values: Values = np.zeros(1024)
+
+    def add(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
+        """Add samples, sorted by series, then by time."""
+        self._grow(int(series[-1]) + 1)
+        if not bool((series[1:] > series[:-1]).all()):
+            last = np.append(series[1:] != series[:-1], [True])
+            series, times, values = series[last], times[last], values[last]
+        newer = times >= self.times[series]
+        if not bool(newer.all()):
+            series, times, values = series[newer], times[newer], values[newer]
+        self.times[series] = times
+        self.values[series] = values
+
+    def get(self, series: NDArray[np.int32]) -> tuple[Times, Values]:
+        """Return time and value of the newest sample of each series; the time 0 if none has arrived."""
+        if len(series):
+            self._grow(int(series[-1]) + 1)
+        return self.times[series], self.values[series]
+
+    def _grow(self, size: int) -> None:
+        if size > len(self.times):
+            more = max(len(self.times), size - len(self.times))
+            self.times = np.concatenate([self.times, np.zeros(more, np.int64)])
+            self.values = np.concatenate([self.values, np.zeros(more)])
