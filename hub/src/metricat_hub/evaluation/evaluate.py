@@ -10,6 +10,7 @@ from metricat_hub.evaluation.templates import QueryResult, TemplateData
 from metricat_hub.model.errors import HubError
 from metricat_hub.model.labels import NAME, from_mapping, text
 from metricat_hub.model.samples import STALE
+from metricat_hub.promql.label_memo import remembered
 from metricat_rules.alert_state import AlertState, step
 
 if TYPE_CHECKING:
@@ -101,8 +102,13 @@ class Evaluator:
 
     def _recorded(self, rule: RecordingRule, result: Sequence[tuple[Labels, float]], state: RuleState) -> Evaluation:
         samples: dict[Labels, Sample] = {}
-        for labels, value in result:
-            own = from_mapping({**dict(labels), **rule.labels, NAME: rule.name})
+        series = [labels for labels, _ in result]
+        named = remembered(
+            ("record", rule.name, tuple(rule.labels.items())),
+            series,
+            lambda: tuple(from_mapping({**dict(labels), **rule.labels, NAME: rule.name}) for labels in series),
+        )
+        for own, (_, value) in zip(named, result, strict=True):
             if own in samples:
                 raise RuleError(f"the result has {text(own)} twice; keep the labels that differ")
             samples[own] = Sample(own, value)

@@ -10,11 +10,12 @@ import numpy as np
 from metricat_hub.model.errors import QueryError
 from metricat_hub.model.labels import NAME
 from metricat_hub.promql import heap, label_hash, sums
+from metricat_hub.promql.label_memo import remembered
 from metricat_hub.promql.rollups import quantile, running_mean, running_sum
 from metricat_hub.promql.vector import Vector, changed, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.samples import Values
@@ -66,14 +67,19 @@ def group_labels(labels: Labels, node: Aggregate) -> Labels:
 
 def grouped(vector: Vector, node: Aggregate) -> Groups:
     """Return the groups of a vector that is not empty."""
-    numbers: dict[Labels, int] = {}
-    group = np.array(
-        [numbers.setdefault(group_labels(labels, node), len(numbers)) for labels in vector.labels], dtype=np.intp
+    labels, order, starts, in_order = remembered(
+        ("group", node.without, node.labels), vector.labels, lambda: _grouped(vector.labels, node)
     )
+    return Groups(vector if in_order else vector.rows(order), list(labels), order, starts)
+
+
+def _grouped(series: Sequence[Labels], node: Aggregate) -> tuple[Sequence[Labels], Indices, Indices, bool]:
+    """Return the labels of each group, the rows sorted by group, the first of each group, and whether all are so."""
+    numbers: dict[Labels, int] = {}
+    group = np.array([numbers.setdefault(group_labels(labels, node), len(numbers)) for labels in series], dtype=np.intp)
     order = np.argsort(group, kind="stable")
     in_order = bool((order[1:] > order[:-1]).all())
-    starts = np.searchsorted(group[order], np.arange(len(numbers)))
-    return Groups(vector if in_order else vector.rows(order), list(numbers), order, starts)
+    return tuple(numbers), order, np.searchsorted(group[order], np.arange(len(numbers))), in_order
 
 
 def _sum(groups: Groups, _: Values) -> Values:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -11,6 +11,7 @@ import numpy as np
 from metricat_hub.model.errors import QueryError
 from metricat_hub.model.labels import NAME
 from metricat_hub.promql import functions
+from metricat_hub.promql.label_memo import remembered
 from metricat_hub.promql.nodes import COMPARISONS
 from metricat_hub.promql.vector import METADATA, Vector, any_series, changed, get, merged
 
@@ -48,14 +49,17 @@ class _Side:
 
 
 def _sides(left: Vector, right: Vector, matching: Matching) -> tuple[_Side, _Side, int]:
-    numbers: dict[Labels, int] = {}
+    def compute() -> tuple[Indices, Indices, int]:
+        numbers: dict[Labels, int] = {}
+        one, other = (
+            [numbers.setdefault(matching_labels(labels, matching), len(numbers)) for labels in side.labels]
+            for side in (left, right)
+        )
+        return np.array(one, dtype=np.intp), np.array(other, dtype=np.intp), len(numbers)
 
-    def side(vector: Vector) -> _Side:
-        groups = [numbers.setdefault(matching_labels(labels, matching), len(numbers)) for labels in vector.labels]
-        return _Side(vector, np.array(groups, dtype=np.intp))
-
-    one, other = side(left), side(right)
-    return one, other, len(numbers)
+    operation = "match", matching.on, matching.labels
+    one, other, count = remembered(operation, left.labels, compute, right.labels)
+    return _Side(left, one), _Side(right, other), count
 
 
 def set_operation(operator: str, left: Vector, right: Vector, matching: Matching) -> Vector:
@@ -182,11 +186,19 @@ class _Rows:
         else:
             values = functions.arithmetic(self.node.operator, left, right)
             kept = present
-        self.labels += [self.result_labels(*pair) for pair in labels]
+        self.labels += self.all_result_labels(labels)
         self.values.append(values)
         self.matched.append(present)
         self.kept.append(kept)
         self.groups.append(groups)
+
+    def all_result_labels(self, pairs: list[tuple[Labels, Labels]]) -> Sequence[Labels]:
+        return remembered(
+            ("result", self.node.matching, self.compares, self.node.return_bool, self.drop_names),
+            [many for many, _ in pairs],
+            lambda: tuple(self.result_labels(*pair) for pair in pairs),
+            [single for _, single in pairs],
+        )
 
     def result_labels(self, many: Labels, single: Labels) -> Labels:
         matching = self.node.matching
@@ -214,6 +226,8 @@ class _Rows:
     def check_unique(self, matched: Mask, groups: Indices) -> None:
         """Raise an error if a match group gives two results (one-to-one), or two with the same labels, at one step."""
         one_to_one = self.node.matching.cardinality == "one-to-one"
+        if len(np.unique(groups)) == len(groups):
+            return
         numbers: dict[Hashable, int] = {}
         keys = [
             numbers.setdefault(group if one_to_one else (group, labels), len(numbers))

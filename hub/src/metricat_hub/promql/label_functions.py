@@ -11,6 +11,7 @@ import numpy as np
 from metricat_hub.model.errors import InvalidQueryError
 from metricat_hub.model.labels import NAME
 from metricat_hub.promql import matchers
+from metricat_hub.promql.label_memo import remembered
 from metricat_hub.promql.nodes import RangeSelector, Selector
 from metricat_hub.promql.vector import Vector, changed, get, merged
 
@@ -41,13 +42,18 @@ def replaced(vector: Vector, target: str, replacement: str, source: str, pattern
     """Return `label_replace`: where the source label matches, the target label gets the replacement."""
     compiled = matchers.compiled(pattern)
     _check_name(target, "destination", "label_replace")
-    labels, drops = list(vector.labels), list(vector.drops)
-    for row, old in enumerate(vector.labels):
-        found = compiled.fullmatch(get(old, source))
-        if found is not None:
-            labels[row] = changed(old, target, matchers.expanded(replacement, found))
-            drops[row] = drops[row] and target != NAME
-    return merged(Vector(labels, vector.values, vector.present, drops))
+
+    def compute() -> tuple[tuple[Labels, ...], tuple[bool, ...]]:
+        found = [compiled.fullmatch(get(old, source)) for old in vector.labels]
+        labels = (
+            old if match is None else changed(old, target, matchers.expanded(replacement, match))
+            for old, match in zip(vector.labels, found, strict=True)
+        )
+        return tuple(labels), tuple(match is not None for match in found)
+
+    labels, matched = remembered(("replace", target, replacement, source, pattern), vector.labels, compute)
+    drops = [drop and not (match and target == NAME) for drop, match in zip(vector.drops, matched, strict=True)]
+    return merged(Vector(list(labels), vector.values, vector.present, drops))
 
 
 def joined(vector: Vector, target: str, separator: str, sources: Sequence[str]) -> Vector:

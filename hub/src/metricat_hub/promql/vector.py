@@ -9,6 +9,7 @@ import numpy as np
 
 from metricat_hub.model.errors import QueryError
 from metricat_hub.model.labels import NAME
+from metricat_hub.promql.label_memo import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,6 +103,16 @@ def without_metadata(labels: Labels) -> Labels:
     return tuple(pair for pair in labels if pair[0] not in METADATA)
 
 
+def all_without_metadata(labels: Sequence[Labels]) -> Sequence[Labels]:
+    """Return the labels of each series without the metric name, type and unit."""
+    return remembered("without metadata", labels, lambda: tuple(map(without_metadata, labels)))
+
+
+def all_distinct(labels: Sequence[Labels]) -> bool:
+    """Return whether no two series have the same labels."""
+    return remembered("distinct", labels, lambda: len(set(labels)) == len(labels))
+
+
 def changed(labels: Labels, name: str, value: str) -> Labels:
     """Return the labels with one label set, or removed if the value is empty."""
     others = [pair for pair in labels if pair[0] != name]
@@ -127,7 +138,7 @@ def merged(vector: Vector) -> Vector:
     Raises:
         QueryError: two of them have a value at the same step.
     """
-    if len(set(vector.labels)) == len(vector.labels):
+    if all_distinct(vector.labels):
         return vector
     first: dict[Labels, int] = {}
     values, present = vector.values.copy(), vector.present.copy()

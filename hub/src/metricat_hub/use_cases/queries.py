@@ -22,6 +22,17 @@ class Queries:
         self._engine = Engine(limits)
         self._budget = SampleBudget(limits.samples)
 
+    def with_reader(self, reader: Reader) -> Queries:
+        """Return the same, with the same limits, over another reader."""
+        other = Queries(reader, self._engine.limits)
+        other._budget = self._budget
+        return other
+
+    @property
+    def reader(self) -> Reader:
+        """The store that the queries read."""
+        return self._reader
+
     def instant(self, query: str, at: int, cancellation: Stop, lookback: int = LOOKBACK) -> Result:
         """Evaluate a query at one time. Errors: see `Engine.instant`."""
         with self._budget.query() as reserve:

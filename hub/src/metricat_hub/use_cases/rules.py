@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.evaluation.evaluate import Evaluation, Evaluator, RuleState, Surroundings
+from metricat_hub.evaluation.evaluate import Evaluator, RuleState, Surroundings
 from metricat_hub.model.errors import HubError
 from metricat_hub.model.samples import Batch
+from metricat_hub.store.spreading import rejections
 from metricat_hub.use_cases.cancellation import Cancellation
+from metricat_hub.use_cases.queries import Queries
+from metricat_hub.use_cases.rule_round import RoundReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -130,8 +133,14 @@ class Rules:
         if status is None or status.group is not group:
             return  # the configuration has changed
         began = time.monotonic()
-        evaluator = Evaluator(group, now, self._query, self._surroundings)
-        rules = [self._rule(evaluator, one, group, now) for one in status.rules]
+        round_ = _Round(self._queries, now - group.query_offset, self._query_seconds)
+        evaluator = Evaluator(group, now, round_.query, self._surroundings)
+        rules = [self._rule(evaluator, one, group, now, round_) for one in status.rules]
+        errors = round_.store(self._writer)
+        self.counts.rejected_samples += round_.rejected
+        rules = [replace(rule, error=rule.error or error) for rule, error in zip(rules, errors, strict=True)]
+        for before, rule in zip(status.rules, rules, strict=True):
+            self._count(before, rule, group)
         self._save(group, rules, now)
         with self._lock:
             if self._groups.get((group.file, group.name)) is status:
@@ -139,37 +148,21 @@ class Rules:
                 self._groups[group.file, group.name] = done
         self.evaluated()
 
-    def _rule(self, evaluator: Evaluator, status: RuleStatus, group: Group, now: int) -> RuleStatus:
+    def _rule(self, evaluator: Evaluator, status: RuleStatus, group: Group, now: int, round_: _Round) -> RuleStatus:
         began = time.monotonic()
         evaluation = evaluator.evaluate(status.rule, status.state)
-        error = evaluation.error
-        if not error:
-            error = self._store(evaluation, now - group.query_offset)
-        self.counts.evaluations += 1
-        self.counts.failures += bool(error)
-        self.counts.of(group).failures += bool(error)
-        if error and error != status.error:
-            _LOG.warning("rule %s of group %s failed: %s", status.rule.name, group.name, error)
+        round_.record(() if evaluation.error else evaluation.samples)
         for one in evaluation.template_errors:
             _LOG.warning("rule %s of group %s: a template failed: %s", status.rule.name, group.name, one)
-        return RuleStatus(status.rule, evaluation.state, now, time.monotonic() - began, error)
+        return RuleStatus(status.rule, evaluation.state, now, time.monotonic() - began, evaluation.error)
 
-    def _store(self, evaluation: Evaluation, at: int) -> str:
-        """Store the samples of an evaluation; return the error, or an empty text."""
-        samples: Sequence[Sample] = evaluation.samples
-        if not samples:
-            return ""
-        try:
-            numbers = self._writer.resolve([one.labels for one in samples])
-            accepted = numbers >= 0
-            values = np.array([one.value for one in samples])
-            times = np.full(int(accepted.sum()), at, dtype=np.int64)
-            appended = self._writer.append(Batch(numbers[accepted], times, values[accepted]))
-        except HubError as error:
-            return str(error)
-        rejected = len(samples) - appended.accepted - appended.duplicates
-        self.counts.rejected_samples += rejected
-        return f"the store rejected {rejected} of {len(samples)} samples of the rule" if rejected else ""
+    def _count(self, before: RuleStatus, rule: RuleStatus, group: Group) -> None:
+        """Count an evaluation, and log a new error."""
+        self.counts.evaluations += 1
+        self.counts.failures += bool(rule.error)
+        self.counts.of(group).failures += bool(rule.error)
+        if rule.error and rule.error != before.error:
+            _LOG.warning("rule %s of group %s failed: %s", rule.rule.name, group.name, rule.error)
 
     def _save(self, group: Group, rules: Sequence[RuleStatus], now: int) -> None:
         states = {
@@ -180,11 +173,60 @@ class Rules:
         except HubError as error:
             _LOG.warning("states of group %s: %s", group.name, error)
 
-    def _query(self, expression: str, at: int) -> list[tuple[Labels, float]]:
-        result = self._queries.instant(expression, at, Cancellation(self._query_seconds))
+
+class _Round:
+    """The queries of one evaluation of a group, and the samples that it stores."""
+
+    def __init__(self, queries: QueryEngine, at: int, seconds: float) -> None:
+        self._at = at
+        self._seconds = seconds
+        self._reader: RoundReader | None = None
+        if isinstance(queries, Queries):
+            self._reader = RoundReader(queries.reader, at)
+            queries = queries.with_reader(self._reader)
+        self._queries = queries
+        self._samples: list[Sequence[Sample]] = []
+        """The samples of each rule."""
+        self.rejected = 0
+
+    def query(self, expression: str, at: int) -> list[tuple[Labels, float]]:
+        """Return the series of the result of an expression, with their values."""
+        result = self._queries.instant(expression, at, Cancellation(self._seconds))
         if result.kind == "scalar":
             return [((), float(result.values[0]))]
         return list(zip(result.labels, result.values.tolist(), strict=True))
+
+    def record(self, samples: Sequence[Sample]) -> None:
+        """Store the samples of a rule at the end. The queries of later rules have them now."""
+        self._samples.append(samples)
+        if self._reader is not None:
+            self._reader.record(samples)
+
+    def store(self, writer: Writer) -> list[str]:
+        """Store the samples of all rules. Return the error of each rule, or an empty text."""
+        samples = [one for of_rule in self._samples for one in of_rule]
+        if not samples:
+            return [""] * len(self._samples)
+        try:
+            numbers = writer.resolve([one.labels for one in samples])
+            # By number: the store keeps batches with the same series as a table.
+            order = np.argsort(numbers, kind="stable")
+            order = order[numbers[order] >= 0]
+            times = np.full(len(order), self._at, dtype=np.int64)
+            appended = writer.append(Batch(numbers[order], times, np.array([one.value for one in samples])[order]))
+        except HubError as error:
+            return [str(error) if of_rule else "" for of_rule in self._samples]
+        rejected = numbers < 0
+        mask = rejections(appended)
+        if mask is not None:
+            rejected[order] |= mask
+        self.rejected = int(rejected.sum())
+        ends = np.cumsum([len(of_rule) for of_rule in self._samples])
+        return [_rejection(int(part.sum()), len(part)) for part in np.split(rejected, ends[:-1])]
+
+
+def _rejection(rejected: int, samples: int) -> str:
+    return f"the store rejected {rejected} of {samples} samples of the rule" if rejected else ""
 
 
 def _identities(group: Group) -> list[tuple[Rule, str]]:

@@ -1,0 +1,49 @@
+"""Results of operations on the labels of many series, kept for the next query.
+
+Rules and dashboards evaluate the same expressions again and again, over series whose labels are the same objects each
+time. For a rule of a hundred nodes, its label operations cost more than the numbers. Labels are compared by identity:
+the memo holds them, so no other object can have the identity of one of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from metricat_hub.model.labels import Labels
+
+_Result = TypeVar("_Result")
+_MOST: Final = 200_000
+"""The labels of all results together. Above it, the memo starts again."""
+_LONGEST: Final = 20_000
+
+_kept: dict[tuple[Hashable, tuple[int, ...]], tuple[object, Sequence[Labels]]] = {}
+_size = 0
+
+
+def remembered(
+    operation: Hashable, labels: Sequence[Labels], compute: Callable[[], _Result], others: Sequence[Labels] = ()
+) -> _Result:
+    """Return the result of an operation on these labels.
+
+    Args:
+        operation: identifies the operation, with its parameters.
+        labels: what it depends on.
+        compute: returns the result if it is not known. Nobody may change the result.
+        others: further labels that it depends on.
+    """
+    global _kept, _size  # noqa: PLW0603 -- one memo for the process, as `lru_cache` has
+    key = operation, (len(labels), *map(id, labels), *map(id, others))
+    known = _kept.get(key)
+    if known is not None:
+        return cast("_Result", known[0])
+    result = compute()
+    size = len(labels) + len(others)
+    if size <= _LONGEST:
+        if _size + size > _MOST:
+            _kept, _size = {}, 0
+        _size += size + 1
+        _kept[key] = result, (*labels, *others)
+    return result
