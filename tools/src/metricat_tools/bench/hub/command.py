@@ -9,7 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metricat_tools.bench.hub import files, ingest, machine, queries, report, rules, scrape, soak, startup, year
+from metricat_tools.bench.hub import (
+    alerts,
+    files,
+    ingest,
+    machine,
+    queries,
+    report,
+    rules,
+    scrape,
+    soak,
+    startup,
+    year,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -17,7 +29,7 @@ if TYPE_CHECKING:
 
     from metricat_tools.bench.hub.report import Figure
 
-PARTS = ("scrape", "scrape-1000", "files", "year", "ingest", "startup", "queries", "rules", "soak")
+PARTS = ("scrape", "scrape-1000", "files", "year", "ingest", "startup", "queries", "rules", "alerts", "soak")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +67,7 @@ def _measure(part: str, chosen: argparse.Namespace) -> list[Figure]:
         "startup": lambda folder: startup.measure(folder, 60),
         "queries": lambda _: queries.measure(chosen.users, chosen.pause, seconds),
         "rules": rules.measure,
+        "alerts": lambda folder: alerts.measure(folder, 10, 10_000),
         "soak": lambda folder: soak.measure(folder, chosen.nodes, chosen.hours),
     }
     with _scratch() as folder:
