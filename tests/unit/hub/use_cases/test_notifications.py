@@ -165,6 +165,7 @@ def test_events_wait_for_the_history(hub: Hub) -> None:
     hub.step()
     hub.log.error = None
     hub.step()
+    assert len(hub.log.events) == 2
     hub.routing.unacknowledge(identifier, "bob", hub.now)
     hub.step()
     assert [(one.kind, one.actor) for one in hub.log.events] == [
