@@ -25,11 +25,11 @@ from metricat_hub.config.options import SCRAPE_SECTIONS
 from metricat_hub.config.sections import ConfigFileError
 from metricat_hub.model.durations import format_duration
 from metricat_hub.model.self_metrics import Sample
-from metricat_hub.promql.limits import Limits
 from metricat_hub.sources.agent import AgentProcess
 from metricat_hub.sources.scrape.config import Job, ScrapeConfig, TargetGroup
 from metricat_hub.sources.scrape.config_file import parse_scrape_config
 from metricat_hub.sources.scrape.scraper import Scraper, watch
+from metricat_hub.store.opening import query_limits
 from metricat_hub.store.sequence_log import SequenceLog
 from metricat_hub.use_cases.queries import Queries
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
@@ -87,10 +87,10 @@ class Hub:
             self.store = self.storage.store
             opened.callback(self.store.close)
             self.rules = RuleParts(
-                settings, self.storage.engine or Queries(self.store, _limits(settings)), self.store, clock
+                settings, self.storage.engine or Queries(self.store, query_limits(settings)), self.store, clock
             )
             opened.callback(self.rules.close)
-            self.receivers = ReceiverParts(settings, clock)
+            self.receivers = ReceiverParts(settings, clock, self.rules.history.log)
             opened.callback(self.receivers.close)
             self.accounts = Accounts.open(settings.data, now)
             opened.callback(self.accounts.close)
@@ -104,7 +104,9 @@ class Hub:
             self.listener = listen(settings.listen)
             opened.callback(self.listener.close)
             url = settings.external_url or self.url
-            self.routing = NotificationParts(settings, self.rules.rules, self.receivers.delivery, None, clock, url)
+            self.routing = NotificationParts(
+                settings, self.rules.rules, self.receivers.delivery, self.rules.history.log, clock, url
+            )
             opened.callback(self.routing.close)
             self.threads = QueryThreads(settings.query.concurrency, settings.query.timeout / 1000)
             opened.callback(self.threads.close)
@@ -146,6 +148,7 @@ class Hub:
                 background = [
                     tasks.create_task(self._repeat(self.accounts.refresh, _ACCOUNTS_SECONDS)),
                     tasks.create_task(self._repeat(self._maintain, _MAINTENANCE_SECONDS)),
+                    tasks.create_task(self._repeat(self.rules.history.maintain_alert_history, _MAINTENANCE_SECONDS)),
                     tasks.create_task(self._scrape(self.scraper, agent)),
                     tasks.create_task(self._follow_config(self.scraper, agent)),
                     tasks.create_task(self.rules.run()),
@@ -212,10 +215,11 @@ class Hub:
             targets=self._targets,
             settings=settings,
             started=self.started,
-            limits=_limits(settings),
+            limits=query_limits(settings),
             rules=self.rules.rules,
             alert_rules=self.rules.alert_rules,
             notifications=self.routing.notifications,
+            alert_history=self.rules.history.history,
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems(), *self.rules.problems()),
             degradations=lambda: (
@@ -268,11 +272,6 @@ class Hub:
             found += _scrape_samples(counters)
         own = (*self.requests.samples(), *self.rules.samples(), *self.routing.samples(), *self.receivers.samples())
         return [*found, *self._store_metrics, *own]
-
-
-def _limits(settings: Settings) -> Limits:
-    query = settings.query
-    return Limits(samples=query.samples, series=query.series, seconds=query.timeout / 1000)
 
 
 def _scrape_samples(counters: Counters) -> list[Sample]:

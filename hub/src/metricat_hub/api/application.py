@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from metricat_hub.api import health, openapi, page, self_metrics, write_operations
 from metricat_hub.api.accounts import keys, oidc, sessions, users
+from metricat_hub.api.alert_history import operations as alert_history
 from metricat_hub.api.alert_rules import operations as alert_rules
 from metricat_hub.api.alerts import active, silences, windows
 from metricat_hub.api.compression import Compression
@@ -48,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *windows.OPERATIONS,
     *rest.OPERATIONS,
     *forecast.OPERATIONS,
+    *alert_history.OPERATIONS,
     *live.OPERATIONS,
     *sessions.OPERATIONS,
     *users.OPERATIONS,

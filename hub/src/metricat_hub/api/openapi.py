@@ -144,10 +144,11 @@ def _errors(operation: Operation, status: int) -> Mapping[str, Any]:
 
 
 def _content(operation: Operation, *, is_prometheus: bool) -> dict[str, Any]:
-    if operation.result_bodies:
-        return {media: {"schema": schema} for media, schema in operation.result_bodies.items()}
+    found = {media: {"schema": schema} for media, schema in operation.result_bodies.items()}
     if operation.result is not None:
-        return {operation.media: {"schema": {"$ref": _REFERENCE.format(name=operation.result.__name__)}}}
+        found[operation.media] = {"schema": {"$ref": _REFERENCE.format(name=operation.result.__name__)}}
+    if found:
+        return found
     if is_prometheus:
         return {"application/json": {"schema": {"$ref": _REFERENCE.format(name="Prometheus")}}}
     return {operation.media: {"schema": {"type": "string"} if operation.media.startswith("text/") else {}}}

@@ -64,7 +64,7 @@ class Operation:
     bodies: Mapping[str, Schema] = field(default_factory=dict)
     """The schema of the request's body by its media type, for bodies that are not forms."""
     result_bodies: Mapping[str, Schema] = field(default_factory=dict)
-    """The schema of the response by its media type, for a response in several formats."""
+    """The schema of the response by its media type, for a response in several formats, in addition to `result`."""
     success: int = 200
     """The status of a successful response; 204: without a body."""
     error_bodies: Mapping[str, Schema] = field(default_factory=dict)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metricat_hub.api.answers import Answers
     from metricat_hub.api.rate_limits import RateLimits
     from metricat_hub.config.settings import Settings
+    from metricat_hub.model.alert_history import AlertHistory
     from metricat_hub.model.ports import Store
     from metricat_hub.promql.query_engine import QueryEngine
     from metricat_hub.use_cases.alert_rules import AlertRules
@@ -70,6 +71,10 @@ class Services:
     """The rules that clients can change; None: the hub evaluates none, or the client may not see them."""
     notifications: Notifications | None = None
     """Routing; None: the client may not see it."""
+    alert_history: AlertHistory | None = None
+    """The history of alerts; None: the hub has none."""
+    namespaces: frozenset[str] | None = None
+    """The client may see the alerts of these namespaces only; None: all alerts."""
     answers: Answers | None = None
     """Cached answers; None: each request is evaluated."""
 
@@ -92,6 +97,7 @@ class Services:
             rules=None,
             alert_rules=None,
             notifications=None,
+            namespaces=principal.namespaces,
         )
 
     @cached_property

@@ -89,6 +89,7 @@ RULES = (
     Option("rules.shipped", "true", "evaluate the shipped recording rules and alerts", switch=True),
     Option("rules.files", "", "rule files in Prometheus' format, separated by commas; may have *", "FILE"),
     Option("rules.interval", "30s", "time between two evaluations of a group without its own interval", "DURATION"),
+    Option("alert-history.retention", "1y", "how long to keep resolved alerts with their events", "DURATION"),
 )
 LIVE = (
     Option("live.max-connections", "256", "limit of live connections, by WebSocket and gRPC together", "NUMBER"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from metricat_agent.config.loader import RawSettings, SettingError, load, unknown_variables
 from metricat_agent.config.settings import Address, address
 from metricat_hub.config import oidc, outputs, requests
+from metricat_hub.config.alert_history import AlertHistorySettings, alert_history_settings
 from metricat_hub.config.live_settings import LiveSettings, live_settings
 from metricat_hub.config.memory import default_samples
 from metricat_hub.config.options import HUB
@@ -85,6 +86,7 @@ class Settings:
     requests: RequestSettings
     live: LiveSettings
     rules: RuleSettings
+    alert_history: AlertHistorySettings
     texts: Mapping[str, str]
     """The value of each setting as text, for the API; without secrets."""
     warnings: tuple[str, ...]
@@ -130,6 +132,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         requests=requests.parse(raw),
         live=live_settings(raw),
         rules=rule_settings(raw),
+        alert_history=alert_history_settings(raw),
         texts={name: "" if option.secret else raw.get(name).text for name, option in HUB.options.items()},
         warnings=(*raw.deprecations, *_unknown(environment)),
     )

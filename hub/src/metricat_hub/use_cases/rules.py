@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricat_hub.evaluation.evaluate import Evaluator, RuleState, Surroundings
+from metricat_hub.evaluation.transitions import events
 from metricat_hub.model.errors import HubError
 from metricat_hub.model.samples import Batch
 from metricat_hub.store.spreading import rejections
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.evaluation.evaluate import Alert, Sample
     from metricat_hub.evaluation.rules import Group, Rule
+    from metricat_hub.model.alerts import AlertLog
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Writer
     from metricat_hub.promql.query_engine import QueryEngine
@@ -95,6 +97,8 @@ class Rules:
         surroundings: Surroundings | None = None,
         query_seconds: float = 30.0,
     ) -> None:
+        self.log: AlertLog | None = None
+        """Gets the events of alerts; None: they are not recorded."""
         self._queries = queries
         self._writer = writer
         self._saved = states
@@ -117,12 +121,21 @@ class Rules:
             loaded[group.file, group.name] = GroupStatus(group, rules)
         with self._lock:
             self._groups = loaded
+        if self.log:
+            # A crash may have lost events, and alerts of removed rules end. The history ignores events that it has.
+            self.log.record([one for _, state in saved.values() for one in events({}, state.alerts, now)])
+            removed = [state for key, (_, state) in saved.items() if key not in identities]
+            self.log.record([one for state in removed for one in events(state.alerts, {}, now)])
         self._saved.keep(identities)
 
     def groups(self) -> list[GroupStatus]:
         """Return the status of all groups."""
         with self._lock:
             return list(self._groups.values())
+
+    def alerts(self) -> list[Alert]:
+        """Return the alerts that are pending or firing, and those that have resolved recently."""
+        return [one for status in self.groups() for rule in status.rules for one in rule.state.alerts.values()]
 
     def evaluate(self, group: Group, now: int) -> None:
         """Evaluate the rules of a group at a time, in order; store their samples and their states.
@@ -141,6 +154,11 @@ class Rules:
         rules = [replace(rule, error=rule.error or error) for rule, error in zip(rules, errors, strict=True)]
         for before, rule in zip(status.rules, rules, strict=True):
             self._count(before, rule, group)
+        if self.log:
+            pairs = zip(status.rules, rules, strict=True)
+            self.log.record(
+                [one for before, after in pairs for one in events(before.state.alerts, after.state.alerts, now)]
+            )
         self._save(group, rules, now)
         with self._lock:
             if self._groups.get((group.file, group.name)) is status:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from metricat_hub.config.settings import Settings
+    from metricat_hub.model.alerts import AlertLog
     from metricat_hub.model.self_metrics import Sample
 
 _LOG = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ _RELOAD_SECONDS = 5.0
 class ReceiverParts:
     """The receivers of the hub, opened."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
-        """Open the queue, and read the section `receivers`.
+    def __init__(self, settings: Settings, clock: Callable[[], int], log: AlertLog) -> None:
+        """Open the queue, and read the section `receivers`. `log` gets the result of each notification.
 
         Raises:
             ConfigFileError: a receiver is not valid.
@@ -37,7 +38,7 @@ class ReceiverParts:
         self._problem = ""
         self._stamp = file_stamp(self._path)
         receivers = parse_receivers(self._path, os.environ)
-        self.delivery = Delivery(settings.data, clock, policy=RetryPolicy())
+        self.delivery = Delivery(settings.data, clock, log=log, policy=RetryPolicy())
         self.delivery.configure(open_channels(receivers))
 
     def problems(self) -> Sequence[str]:

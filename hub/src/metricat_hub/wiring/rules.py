@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import glob
 import hashlib
 import logging
@@ -27,6 +28,7 @@ from metricat_hub.store.rule_versions import RuleVersions
 from metricat_hub.use_cases.alert_rules import AlertRules
 from metricat_hub.use_cases.metric_names import rate_window
 from metricat_hub.use_cases.rules import Rules
+from metricat_hub.wiring.alert_history import AlertHistoryParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -49,7 +51,7 @@ class RuleParts:
     """The rules of the hub, opened."""
 
     def __init__(self, settings: Settings, queries: QueryEngine, writer: Writer, clock: Callable[[], int]) -> None:
-        """Open the saved states, and read the rule files.
+        """Open the history of alerts and the saved states, and read the rule files.
 
         Raises:
             ConfigFileError: a rule file is not valid, or a pattern without * matches no file.
@@ -58,12 +60,17 @@ class RuleParts:
         self._settings = settings
         self._writer = writer
         self._clock = clock
-        self._states = AlertStates(settings.data)
-        self._versions = RuleVersions(settings.data)
+        with contextlib.ExitStack() as opened:
+            self.history = opened.enter_context(contextlib.closing(AlertHistoryParts(settings, clock)))
+            self._states = opened.enter_context(contextlib.closing(AlertStates(settings.data)))
+            self._versions = opened.enter_context(contextlib.closing(RuleVersions(settings.data)))
+            self._opened = opened.pop_all()
         self._problem = ""
         self._rejected: Sequence[str] = ()
         self._changes = 0
         self.rules = Rules(queries, writer, self._states, Surroundings(), settings.query.timeout / 1000)
+        self.rules.log = self.history.log
+        self.history.rules = self.rules
         self._alert_rules = AlertRules(
             self.rules,
             self._versions,
@@ -99,7 +106,8 @@ class RuleParts:
             for rule in status.rules
             if rule.error
         ]
-        return [*([self._problem] if self._problem else []), *self._rejected, *failing[:10]]
+        found = [*([self._problem] if self._problem else []), *self._rejected, *failing[:10]]
+        return [*found, *self.history.problems()]
 
     async def run(self) -> None:
         """Evaluate each group at its interval until canceled."""
@@ -204,6 +212,7 @@ class RuleParts:
                 Sample("metricat_hub_alerts", text, alerts.count(phase), labels={"state": phase})
                 for phase in ("pending", "firing")
             ),
+            *self.history.samples(),
         ]
 
     def _samples_of(self, status: GroupStatus) -> Iterator[Sample]:
@@ -236,9 +245,8 @@ class RuleParts:
             _LOG.debug("metrics about rules: %s", error)
 
     def close(self) -> None:
-        """Close the saved states and the versions of rules."""
-        self._states.close()
-        self._versions.close()
+        """Close the history, the saved states and the versions of rules."""
+        self._opened.close()
 
 
 def _files(patterns: Iterable[str]) -> list[str]:

@@ -77,9 +77,7 @@ class Query:
 
     def page(self) -> tuple[int, int]:
         """Return the first entry of the page and the number of entries."""
-        text = self.text("limit")
-        if text and not (re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) and 1 <= int(text) <= LARGEST_PAGE):
-            raise self.error("limit", f"it is not a number from 1 to {LARGEST_PAGE}; write for example 100")
+        count = self.limit(PAGE)
         cursor = self.text("cursor")
         try:
             first = position(cursor)
@@ -87,7 +85,18 @@ class Query:
             raise self.error(
                 "cursor", "it is not a cursor; use the value of `next` of the page before, unchanged"
             ) from None
-        return first, int(text or PAGE)
+        return first, count
+
+    def limit(self, default: int) -> int:
+        """Return the number of entries of a page."""
+        text = self.text("limit")
+        if text and not (re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) and 1 <= int(text) <= LARGEST_PAGE):
+            raise self.error("limit", f"it is not a number from 1 to {LARGEST_PAGE}; write for example 100")
+        return int(text or default)
+
+    def all(self, name: str) -> list[str]:
+        """Return all values of a parameter, each once, without empty ones."""
+        return list(dict.fromkeys(value for value in self._parameters.all(name) if value))
 
     def nodes(self) -> list[str]:
         """Return the names of all requested nodes."""

@@ -1,0 +1,118 @@
+"""The structs of the responses. Times are RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from metricat_hub.api.rest.types import Cursor, Number, Time  # noqa: TC001 -- msgspec evaluates annotations
+
+Kind = Annotated[
+    str,
+    Meta(
+        description="One of `pending`, `firing`, `acknowledged`, `unacknowledged`, `silenced`, `unsilenced`, "
+        "`inhibited`, `notified`, `resolved`."
+    ),
+]
+Seconds = Annotated[float | None, Meta(description="Seconds; null if no alert has it.")]
+
+
+class AlertEpisode(msgspec.Struct):
+    """One period in which an alert was active."""
+
+    fingerprint: Annotated[str, Meta(description="Identifies the alert, by its labels.")]
+    alert: str
+    severity: str
+    node: str
+    state: Annotated[str, Meta(description="`pending`, `firing`, `resolved`, or `inactive`: it ended before it fired.")]
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    value: Annotated[Number, Meta(description="The value of the expression when the alert fired.")]
+    started: Annotated[Time, Meta(description="When the expression first had a result.")]
+    fired: Time | None
+    resolved: Time | None
+    duration_seconds: Annotated[float | None, Meta(description="From firing to the end; null before the end.")]
+    acknowledged: Time | None
+    acknowledged_by: str
+    silenced: Annotated[Time | None, Meta(description="When the first silence began to match.")]
+    inhibited: Time | None
+    notifications: Annotated[int, Meta(description="Notifications that receivers have accepted.")]
+    failed_notifications: Annotated[int, Meta(description="Notifications that no retry delivered.")]
+    source: Annotated[str, Meta(description="`hub` or `alertmanager`.")]
+
+
+class AlertEpisodes(msgspec.Struct):
+    """Episodes, the newest start first."""
+
+    data: list[AlertEpisode]
+    next: Cursor
+
+
+class AlertEventView(msgspec.Struct):
+    """An event of an alert."""
+
+    time: Time
+    kind: Kind
+    episode: Annotated[Time, Meta(description="The start of the event's episode.")]
+    actor: Annotated[str, Meta(description="The user or key that acted; empty: the hub.")]
+    value: Number
+    details: Annotated[
+        dict[str, str],
+        Meta(description="For example receiver, channel, outcome, attempts and error of a notification."),
+    ]
+
+
+class AlertTimeline(msgspec.Struct):
+    """The events of an alert, the newest first."""
+
+    fingerprint: str
+    alert: str
+    labels: dict[str, str]
+    data: list[AlertEventView]
+    next: Cursor
+
+
+class AlertDurations(msgspec.Struct):
+    """Durations of episodes. Percentiles are the nearest rank."""
+
+    count: int
+    mean_seconds: Seconds
+    median_seconds: Seconds
+    p95_seconds: Seconds
+
+
+class AlertCount(msgspec.Struct):
+    """How many episodes have a severity, alert or node."""
+
+    name: str
+    episodes: int
+
+
+class FlappingAlert(msgspec.Struct):
+    """An alert that fired repeatedly within an hour."""
+
+    fingerprint: str
+    alert: str
+    node: str
+    episodes: int
+    most_per_hour: Annotated[int, Meta(description="The most episodes that fired within one hour of the clock.")]
+
+
+class AlertStatistics(msgspec.Struct):
+    """Statistics of the episodes that have fired. Lists have at most `top` entries, the most frequent first."""
+
+    start: Time
+    end: Time
+    episodes: int
+    firing: int
+    acknowledged: int
+    notifications: int
+    failed_notifications: int
+    time_to_acknowledge: AlertDurations
+    time_to_resolve: AlertDurations
+    severities: list[AlertCount]
+    alerts: list[AlertCount]
+    nodes: list[AlertCount]
+    flapping: list[FlappingAlert]

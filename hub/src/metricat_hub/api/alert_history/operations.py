@@ -1,0 +1,97 @@
+"""The operations of the alert history."""
+
+from __future__ import annotations
+
+from metricat_hub.api.alert_history import bodies
+from metricat_hub.api.alert_history.endpoints import (
+    FORMATS,
+    MOST_TOP,
+    PAGE,
+    TOP,
+    alert_history,
+    alert_statistics,
+    alert_timeline,
+)
+from metricat_hub.api.operations import TIME, Operation, Parameter
+from metricat_hub.api.rest.parameters import LARGEST_PAGE
+from metricat_hub.model.alert_history import STATES
+
+_TAG = "Alert history"
+_FILTER = (
+    Parameter("alert", "Name of an alert; repeat it for several.", many=True),
+    Parameter("node", "Name of a node; repeat it for several.", many=True),
+    Parameter("severity", "Severity of the alert, for example critical; repeat it for several.", many=True),
+    Parameter(
+        "state",
+        "State of the episode; repeat it for several. Default: firing and resolved.",
+        {"type": "string", "enum": list(STATES)},
+        many=True,
+    ),
+    Parameter("receiver", "A receiver that was notified; repeat it for several.", many=True),
+    Parameter("start", "Select episodes that end after this time. Default: 7 days before the end.", TIME),
+    Parameter("end", "Select episodes that begin before this time. Default: now.", TIME),
+)
+_PAGES = (
+    Parameter(
+        "limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}
+    ),
+    Parameter("cursor", "The value of `next` of the page before."),
+    Parameter(
+        "format",
+        "Format of the response. Default: CSV if the client accepts only text/csv, JSON otherwise.",
+        {"type": "string", "enum": list(FORMATS)},
+    ),
+)
+_CSV = {"text/csv": {"type": "string"}}
+
+
+def _listed(path: str, identifier: str) -> Operation:
+    return Operation(
+        path,
+        alert_history,
+        "Episodes of alerts",
+        _TAG,
+        parameters=(*_FILTER, *_PAGES),
+        result=bodies.AlertEpisodes,
+        result_bodies=_CSV,
+        errors=(400, 404, 503),
+        identifier=identifier,
+        description="The newest start first. An episode is one period in which an alert was active.",
+    )
+
+
+OPERATIONS = (
+    _listed("/api/v1/alerts/history", "alert_history"),
+    _listed("/api/alerts/history", "alert_history_short"),
+    Operation(
+        "/api/v1/alerts/statistics",
+        alert_statistics,
+        "Statistics of alerts",
+        _TAG,
+        parameters=(
+            *_FILTER,
+            Parameter(
+                "top",
+                "Entries of each list.",
+                {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": TOP},
+            ),
+        ),
+        result=bodies.AlertStatistics,
+        errors=(400, 404, 503),
+    ),
+    Operation(
+        "/api/v1/alerts/{fingerprint}/history",
+        alert_timeline,
+        "Timeline of an alert",
+        _TAG,
+        parameters=(
+            Parameter("fingerprint", "The alert.", where="path", required=True),
+            Parameter("start", "Return no earlier events.", TIME),
+            Parameter("end", "Return no later events.", TIME),
+            *_PAGES,
+        ),
+        result=bodies.AlertTimeline,
+        result_bodies=_CSV,
+        errors=(400, 404, 503),
+    ),
+)

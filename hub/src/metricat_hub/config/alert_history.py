@@ -1,0 +1,33 @@
+"""The settings of the alert history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from metricat_hub.model.durations import parse_duration
+
+if TYPE_CHECKING:
+    from metricat_agent.config.loader import RawSettings
+
+_DAY = 86_400_000
+_MOST = 100 * 365 * _DAY
+
+
+@dataclass(frozen=True, slots=True)
+class AlertHistorySettings:
+    """How long to keep the history, in milliseconds."""
+
+    retention: int
+
+
+def alert_history_settings(raw: RawSettings) -> AlertHistorySettings:
+    """Return the settings; raise `SettingError`."""
+    value = raw.get("alert-history.retention")
+    try:
+        retention = parse_duration(value.text)
+    except ValueError as error:
+        raise value.error(str(error)) from None
+    if not _DAY <= retention <= _MOST:
+        raise value.error(f"{'too short' if retention < _DAY else 'too long'}; write for example 90d or 1y")
+    return AlertHistorySettings(retention)

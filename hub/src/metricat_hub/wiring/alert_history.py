@@ -1,0 +1,80 @@
+"""The history of alerts in the running hub: which database, its maintenance, and its metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_hub.store.alert_history import EventQueue, SqlHistory, open_sqlite
+from metricat_hub.store.alert_history.history import BATCH
+from metricat_hub.store.opening import require
+from metricat_hub.use_cases.alert_history import reconcile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from metricat_hub.config.settings import Settings
+    from metricat_hub.model.self_metrics import Sample
+    from metricat_hub.use_cases.rules import Rules
+
+_REMOVALS = 20
+"""Batches of one maintenance."""
+_EVALUATION = 300_000
+"""The longest evaluation of a group, in milliseconds."""
+
+
+class AlertHistoryParts:
+    """The history, and the queue before it."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+        """Open the history: in PostgreSQL if that is the store, otherwise in the data directory.
+
+        Raises:
+            StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
+        """
+        self.rules: Rules | None = None
+        """The rules whose alerts the history has."""
+        self._clock = clock
+        is_local = settings.store_url.kind != "postgresql"
+        self.history = (
+            open_sqlite(settings.data, settings.alert_history.retention) if is_local else _postgresql(settings)
+        )
+        self.log = EventQueue(self.history, is_direct=is_local)
+        self._before: int | None = clock()
+        """Episodes that began earlier may have lost their end; None: none has."""
+        self._dropped = 0
+
+    def maintain_alert_history(self) -> None:
+        """Remove what is too old, and correct the history after events were lost.
+
+        Raises:
+            StoreUnavailableError: the history is not available now.
+        """
+        if self.log.dropped != self._dropped:
+            self._dropped = self.log.dropped
+            self._before = self._clock() - _EVALUATION
+        if self.rules and self._before is not None and self.log.wait_until_stored(0):
+            reconcile(self.history, self.rules, self._before, self._clock())
+            self._before = None
+        for _ in range(_REMOVALS):
+            if self.history.maintain(self._clock()) < BATCH:
+                break
+
+    def problems(self) -> Sequence[str]:
+        """Return why events wait."""
+        return self.log.problems()
+
+    def samples(self) -> Sequence[Sample]:
+        """Return metrics."""
+        return [*self.history.metrics(), *self.log.samples()]
+
+    def close(self) -> None:
+        """Store what waits, and close the history."""
+        self.log.close()
+        self.history.close()
+
+
+def _postgresql(settings: Settings) -> SqlHistory:
+    require("psycopg", "postgresql", "--store.url=postgresql:")
+    from metricat_hub.store.alert_history.postgresql import open_postgresql  # noqa: PLC0415 -- psycopg is optional
+
+    return open_postgresql(settings.store_url.url, settings.alert_history.retention, settings.query.timeout)
