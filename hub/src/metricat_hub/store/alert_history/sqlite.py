@@ -145,7 +145,7 @@ class _SqliteDatabase:
     def size(self) -> int:
         """Return the size of the file, after free pages are given back."""
         with self._locks["write"], self._errors():
-            self._writer.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+            self._writer.executescript("PRAGMA incremental_vacuum(1000)")  # execute would free one page
             [[pages]] = self._writer.execute("PRAGMA page_count")
             [[bytes_]] = self._writer.execute("PRAGMA page_size")
         return int(pages * bytes_)
