@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Self
 
 import grpc
 
+from metricat_hub.protocol.v1 import alerts_pb2 as alert_messages
 from metricat_hub.protocol.v1 import metrics_pb2 as messages
+from metricat_hub.protocol.v1.alerts_pb2_grpc import AlertServiceStub
 from metricat_hub.protocol.v1.metrics_pb2_grpc import MetricsServiceStub
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ class HubClient:
             self._channel = grpc.secure_channel(address, credentials, options)
         self.stub = MetricsServiceStub(self._channel)
         """The generated client, for calls with other options."""
+        self.alert_stub = AlertServiceStub(self._channel)
+        """The generated client of the calls about alerts."""
         self._metadata = (("authorization", f"Bearer {key}"),)
 
     def __enter__(self) -> Self:
@@ -98,6 +102,21 @@ class HubClient:
                 page, metadata=self._metadata, timeout=seconds
             )
             yield from response.series
+            if not response.next_page_token:
+                return
+            page.page_token = response.next_page_token
+
+    def alert_history(
+        self, request: alert_messages.GetAlertHistoryRequest, seconds: float = 60
+    ) -> Iterator[alert_messages.AlertEpisode]:
+        """Yield the episodes of all pages."""
+        page = alert_messages.GetAlertHistoryRequest()
+        page.CopyFrom(request)
+        while True:
+            response: alert_messages.GetAlertHistoryResponse = self.alert_stub.GetAlertHistory(
+                page, metadata=self._metadata, timeout=seconds
+            )
+            yield from response.episodes
             if not response.next_page_token:
                 return
             page.page_token = response.next_page_token

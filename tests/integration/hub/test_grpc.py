@@ -20,8 +20,12 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from metricat_hub.client import HubClient
 from metricat_hub.protocol.v1 import metrics_pb2 as messages
+from metricat_hub.protocol.v1.alerts_pb2 import GetAlertHistoryRequest
+from metricat_hub.store.alert_history import open_sqlite
 from support import hub_process
+from support.alert_history_contract import RETENTION, alert, whole
 from support.certificates import self_signed
+from support.hub_store import HOUR, MINUTE
 from support.live_client import SECOND, live, milliseconds, push
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
 NODES = ("n1", "n2", "n3")
 SERVICE = "metricat.v1.MetricsService"
+ALERTS = "metricat.v1.AlertService"
 
 
 def free_port() -> int:
@@ -54,10 +59,11 @@ class Grpc:
 
     def call(self, method: str, request: dict[str, Any], key: str | None = None, **options: Any) -> dict[str, Any]:
         """Call a unary method with a request as JSON; return the response as JSON."""
-        found = self.pool.FindServiceByName(SERVICE).FindMethodByName(method)
+        service = options.get("service", SERVICE)
+        found = self.pool.FindServiceByName(service).FindMethodByName(method)
         answer = GetMessageClass(found.output_type)
         call: Any = self.channel.unary_unary(
-            f"/{SERVICE}/{method}", lambda message: message.SerializeToString(), answer.FromString
+            f"/{service}/{method}", lambda message: message.SerializeToString(), answer.FromString
         )
         key = self.hub.key if key is None else key
         metadata = (("authorization", f"Bearer {key}"),) if key else ()
@@ -98,7 +104,13 @@ def details(error: grpc.Call) -> dict[str, Any]:
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grpc]:
     port = free_port()
     settings = ("--collect.interval=1s", f"--grpc.listen=127.0.0.1:{port}", "--rate-limit.keys=0")
-    with hub_process.running(tmp_path_factory.mktemp("hub"), *settings) as running:
+    folder = tmp_path_factory.mktemp("hub")
+    history = open_sqlite(folder, RETENTION)
+    for place in range(5):
+        labels = alert(node=NODES[place % 3])
+        history.record(whole(int(time.time() * 1000) - (place + 1) * HOUR, MINUTE, labels, acknowledged=1000))
+    history.close()
+    with hub_process.running(folder, *settings) as running:
         push(running, NODES)
         found = Grpc(running, port)
         yield found
@@ -107,11 +119,11 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Grpc]:
 
 def test_reflection_and_health_need_no_key(api: Grpc) -> None:
     services = ProtoReflectionDescriptorDatabase(api.channel).get_services()
-    assert sorted(services) == ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", SERVICE]
+    assert sorted(services) == ["grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection", ALERTS, SERVICE]
     methods = [method.name for method in api.pool.FindServiceByName(SERVICE).methods]
     assert methods == ["CollectMetrics", "StreamMetrics", "GetMetricHistory"]
     health: Any = health_pb2_grpc.HealthStub(api.channel)
-    for name in ("", SERVICE):
+    for name in ("", SERVICE, ALERTS):
         found = health.Check(health_pb2.HealthCheckRequest(service=name), timeout=30)
         assert found.status == health_pb2.HealthCheckResponse.SERVING
 
@@ -369,3 +381,42 @@ def test_used_address_and_open_address_are_refused(tmp_path: Path) -> None:
         assert (status, "--grpc.listen" in error) == (1, True)
     status, error = hub_process.failed(tmp_path, "--grpc.listen=:8429")
     assert (status, "--grpc.listen" in error, "TLS" in error) == (2, True, True)
+
+
+# The history of alerts.
+
+
+def test_alert_history_is_that_of_rest(api: Grpc) -> None:
+    rest = api.hub.get("/api/v1/alerts/history").json["data"]
+    assert len(rest) == 5
+    found = api.call("GetAlertHistory", {}, service=ALERTS)["episodes"]
+    assert [one["fingerprint"] for one in found] == [one["fingerprint"] for one in rest]
+    first = found[0]
+    for name in ("started", "fired", "resolved", "acknowledged", "acknowledged_by", "value", "labels", "annotations"):
+        assert first[name] == rest[0][name]
+    assert (first["state"], first["notifications"]) == ("ALERT_STATE_RESOLVED", "0")
+    assert "silenced" not in first
+    selected = {"nodes": ["n2"], "states": ["ALERT_STATE_RESOLVED"], "severities": ["warning"], "alerts": ["High"]}
+    assert [one["labels"]["node"] for one in api.call("GetAlertHistory", selected, service=ALERTS)["episodes"]] == [
+        *("n2", "n2")
+    ]
+    assert api.call("GetAlertHistory", {"receivers": ["mail"]}, service=ALERTS)["episodes"] == []
+
+
+def test_client_reads_all_pages_of_the_alert_history(api: Grpc) -> None:
+    with api.client() as client:
+        found = list(client.alert_history(GetAlertHistoryRequest(page_size=2)))
+    assert [one.labels["node"] for one in found] == ["n1", "n2", "n3", "n1", "n2"]
+
+
+def test_errors_of_the_alert_history_name_the_field(api: Grpc) -> None:
+    for request, name in (
+        ({"page_size": 10_001}, "page_size"),
+        ({"page_token": "x"}, "page_token"),
+        ({"states": ["ALERT_STATE_UNSPECIFIED"]}, "states"),
+        ({"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "start"),
+    ):
+        error = api.error("GetAlertHistory", request, service=ALERTS)
+        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert details(error)["BadRequest"]["fieldViolations"][0]["field"] == name
+    assert api.error("GetAlertHistory", {}, "wrong", service=ALERTS).code() == grpc.StatusCode.UNAUTHENTICATED

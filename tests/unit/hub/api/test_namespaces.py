@@ -13,9 +13,12 @@ from metricat_hub.access.authenticators import Access
 from metricat_hub.access.principal import Principal
 from metricat_hub.api.application import OPERATIONS, application
 from metricat_hub.api.services import Services
+from metricat_hub.model.alerts import fingerprint
 from metricat_hub.model.metadata import Metadata
+from metricat_hub.store.alert_history import SqlHistory, open_sqlite
 from metricat_hub.use_cases.restriction import namespace_matchers
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
+from support.alert_history_contract import RETENTION, alert, whole
 from support.hub_store import BEGIN, MINUTE, Clock, labels, open_store, write
 
 if TYPE_CHECKING:
@@ -38,7 +41,8 @@ VALUES = {
     "start": [str(BEGIN / 1000)],
     "end": [str(NOW / 1000)],
     "step": ["60"],
-    "state": ["any"],
+    "state": ["any", "resolved", "resolved"],
+    "fingerprint": [fingerprint(alert(f"{HIDDEN}-alert", node=f"{HIDDEN}-node", namespace=f"{HIDDEN}-ns"))],
 }
 
 
@@ -69,7 +73,19 @@ def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
     store.close()
 
 
-def services(store: EmbeddedStore, namespaces: frozenset[str] | None) -> Services:
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[SqlHistory]:
+    history = open_sqlite(tmp_path, RETENTION)
+    seen = {"node": "seen-node", "namespace": "team-a"}
+    hidden = {"node": f"{HIDDEN}-node", "namespace": f"{HIDDEN}-ns"}
+    for own in (seen, hidden, {**hidden, "namespace": ""}):
+        name = "Seen" if own is seen else f"{HIDDEN}-alert"
+        history.record(whole(NOW - 3 * MINUTE, MINUTE, alert(name, **own)))
+    yield history
+    history.close()
+
+
+def services(store: EmbeddedStore, namespaces: frozenset[str] | None, history: SqlHistory | None = None) -> Services:
     principal = Principal("dev", frozenset(("read",)), kind="kubernetes", namespaces=namespaces)
     state = TargetState(
         pool=f"{HIDDEN}-job",
@@ -84,7 +100,9 @@ def services(store: EmbeddedStore, namespaces: frozenset[str] | None) -> Service
         duration=0.1,
     )
     targets = Targets([state], [DroppedTarget(f"{HIDDEN}-job", labels("x"))])
-    return Services(store=store, access=Access([Fixed(principal)]), now=lambda: NOW, targets=lambda: targets)
+    return Services(
+        store=store, access=Access([Fixed(principal)]), now=lambda: NOW, targets=lambda: targets, alert_history=history
+    )
 
 
 def get(found: Services, path: str, query: str = "") -> tuple[int, str]:
@@ -139,10 +157,10 @@ READ = [one for one in OPERATIONS if one.scope == "read" and "GET" in one.method
 @pytest.mark.parametrize("operation", READ, ids=[one.path for one in READ])
 @pytest.mark.parametrize("namespaces", [frozenset({"team-a"}), frozenset({"team-b"}), frozenset[str]()], ids=str)
 def test_no_operation_shows_another_namespace(
-    store: EmbeddedStore, operation: Operation, namespaces: frozenset[str]
+    store: EmbeddedStore, history: SqlHistory, operation: Operation, namespaces: frozenset[str]
 ) -> None:
     for path, query in requests(operation):
-        status, body = get(services(store, namespaces), path, query)
+        status, body = get(services(store, namespaces, history), path, query)
         echoed = [one for one in urlencode({"q": HIDDEN}).split("=") if one in query]
         assert status < 500, body
         shown = body if not echoed or status == 200 else re.sub(rf"{HIDDEN}[-_\w]*", "", body, count=1)
@@ -151,13 +169,18 @@ def test_no_operation_shows_another_namespace(
             assert "seen-node" not in body, (path, query, body)
 
 
-def test_visible_namespace_is_shown_and_everything_without_a_restriction(store: EmbeddedStore) -> None:
+def test_visible_namespace_is_shown_and_everything_without_a_restriction(
+    store: EmbeddedStore, history: SqlHistory
+) -> None:
     query = urlencode({"query": "count by (namespace) (node_load1)", "time": NOW / 1000})
     assert '"team-a"' in get(services(store, frozenset({"team-a"})), "/api/v1/query", query)[1]
     everything = get(services(store, None), "/api/v1/query", query)[1]
     assert '"team-a"' in everything
     assert HIDDEN in everything
     assert HIDDEN in get(services(store, None), "/api/v1/targets")[1]
+    for path in ("/api/v1/alerts/history", "/api/v1/alerts/statistics"):
+        assert "Seen" in get(services(store, frozenset({"team-a"}), history), path)[1]
+        assert HIDDEN in get(services(store, None, history), path)[1]
     nodes = get(services(store, frozenset({"team-a"})), "/api/nodes")[1]
     assert "seen-node" in nodes
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from metricat_tools.errors import ToolError
 
-SOURCE = "metricat/v1/metrics.proto"
+SOURCES = ("metricat/v1/alerts.proto", "metricat/v1/metrics.proto")
 TARGET = Path("hub", "src", "metricat_hub", "protocol", "v1")
-_IMPORT = "from metricat.v1 import metrics_pb2"
-_OWN_IMPORT = "from metricat_hub.protocol.v1 import metrics_pb2"
+_IMPORT = "from metricat.v1 import"
+_OWN_IMPORT = "from metricat_hub.protocol.v1 import"
 
 
 def modules(checkout: Path) -> Mapping[Path, str]:
@@ -21,13 +21,11 @@ def modules(checkout: Path) -> Mapping[Path, str]:
     with tempfile.TemporaryDirectory(prefix="metricat-protoc-") as name:
         outputs = [f"--{kind}_out={name}" for kind in ("python", "pyi", "grpc_python")]
         common = str(files("grpc_tools") / "_proto")
-        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{protos}", f"-I{common}", *outputs, SOURCE]
+        command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{protos}", f"-I{common}", *outputs, *SOURCES]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise ToolError(f"{SOURCE} cannot be compiled: {done.stderr.strip()}")
-        folder = Path(name, SOURCE).parent
+            raise ToolError(f"the files of {protos} cannot be compiled: {done.stderr.strip()}")
+        folder = Path(name, SOURCES[0]).parent
         found = {TARGET / path.name: path.read_text() for path in sorted(folder.iterdir())}
-    code = TARGET / "metrics_pb2_grpc.py"  # imports its sibling by the path of the proto file
-    assert _IMPORT in found[code]
-    found[code] = found[code].replace(_IMPORT, _OWN_IMPORT)
-    return found
+    # The generated code imports its siblings by the path of the proto files.
+    return {path: text.replace(_IMPORT, _OWN_IMPORT) for path, text in found.items()}

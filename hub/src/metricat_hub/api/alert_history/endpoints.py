@@ -34,7 +34,7 @@ RANGE = 7 * 86_400_000
 PAGE = 100
 TOP, MOST_TOP = 10, 100
 FORMATS = ("json", "csv")
-_FIRED = ("firing", "resolved")
+FIRED = ("firing", "resolved")
 """The states of a request without `state`."""
 _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999
@@ -135,7 +135,7 @@ def _wanted(own: Services, query: Query) -> EpisodeFilter:
     return EpisodeFilter(
         start=start,
         end=end,
-        states=states or _FIRED,
+        states=states or FIRED,
         names=query.all("alert"),
         nodes=query.all("node"),
         severities=query.all("severity"),

@@ -11,6 +11,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from metricat_agent.config.loader import SettingError
+from metricat_hub.api.grpc import alerts
+from metricat_hub.api.grpc.alerts import AlertService
 from metricat_hub.api.grpc.calls import Calls
 from metricat_hub.api.grpc.service import MetricsService
 from metricat_hub.api.server import ListenError
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from metricat_hub.api.services import Services
 
 SERVICE = messages.DESCRIPTOR.services_by_name["MetricsService"].full_name
+SERVICES = (SERVICE, alerts.SERVICE)
 _RECEIVED_BYTES = 8 << 20
 """Size of a request, as that of HTTP."""
 _SENT_BYTES = 64 << 20
@@ -49,10 +52,11 @@ class GrpcServer:
         live = own.settings.live.connections if own.settings else 0
         self._server = grpc.aio.server(maximum_concurrent_rpcs=_CALLS + live, options=_OPTIONS)
         self._health = health.aio.HealthServicer()
-        service = MetricsService(Calls(own, web_config), collector)
-        self._server.add_generic_rpc_handlers((_handlers(service),))
+        calls = Calls(own, web_config)
+        service = MetricsService(calls, collector)
+        self._server.add_generic_rpc_handlers((_handlers(service), AlertService(calls).handlers()))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         address = f"{f'[{listen.ip}]' if ':' in listen.ip else listen.ip or '[::]'}:{listen.port}"
         try:
@@ -66,7 +70,7 @@ class GrpcServer:
     async def start(self) -> None:
         """Serve."""
         await self._server.start()
-        for name in ("", SERVICE):
+        for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
