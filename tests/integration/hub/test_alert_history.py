@@ -101,8 +101,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, now: int) -> Iterator[HubProce
         history.record(whole(now - 30 * DAY + place * DAY, HOUR, node, acknowledged=MINUTE if place == 29 else 0))
     formula = alert("=cmd()", node="n9")
     history.record(whole(now - HOUR, MINUTE, formula))
-    sent = {"receiver": "mail", "channel": "email", "outcome": "delivered", "attempts": "1"}
-    history.record([event("notified", now - HOUR + 2 * MINUTE, formula, **sent)])
+    history.record([event("notified", now - HOUR + 2 * MINUTE, formula, receiver="mail", outcome="delivered")])
     history.close()
     with hub_process.running(folder, "--no-rules.shipped") as hub:
         yield hub

@@ -95,7 +95,7 @@ Position: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Durations in milliseconds. Percentiles are the nearest rank. None: there are no durations."""
+    """Durations in milliseconds. Percentiles are the nearest rank. They are None without durations."""
 
     count: int = 0
     mean: float | None = None

@@ -16,8 +16,8 @@ from metricat_hub.api.alert_history.bodies import (
     AlertStatistics,
     FlappingAlert,
 )
-from metricat_hub.api.prometheus.metadata import rfc3339
 from metricat_hub.api.rest.responses import number
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
