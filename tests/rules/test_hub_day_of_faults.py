@@ -126,8 +126,13 @@ def series_of(node: str, faults: Faults, source: random.Random) -> Iterator[tupl
         f"node_boot_time_seconds{{{place}}}": faults.restarted,
     }
     for name, value in values.items():
-        yield name, lambda at, value=value: None if faults.has("down", at) else value(at)
+        yield name, while_up(faults, value)
     yield f'up{{job="agent",{place}}}', lambda at: float(not faults.has("down", at))
+
+
+def while_up(faults: Faults, values: Values) -> Values:
+    """Return the values without those of the time when the agent is down."""
+    return lambda at: None if faults.has("down", at) else values(at)
 
 
 def text(labels: Mapping[str, str]) -> str:
@@ -160,7 +165,8 @@ def compared(seed: int, hours: float, folder: Path) -> tuple[str, set[tuple[str,
     file = {"groups": [*with_input(shipped, [case])["groups"], OWN_RULES]}
     hub = HubRules(file, folder, EVALUATION)
     hub.add(case, SAMPLE)
-    tests, seen = [], set()
+    tests: list[dict[str, Any]] = []
+    seen: set[tuple[str, str]] = set()
     for at in range(0, int(hours * 3600) + 1, EVALUATION):
         alerts = hub.evaluate(at)
         seen |= {(dict(one.labels)["alertname"], one.state.phase) for one in alerts}

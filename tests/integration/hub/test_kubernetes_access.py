@@ -14,8 +14,10 @@ from metricat_hub.access.authenticators import AuthenticationError, PermissionDe
 from metricat_hub.access.credentials import Credentials
 from metricat_hub.access.kubernetes.api_server import ApiServer
 from metricat_hub.access.kubernetes.reviews import Reviews
+from metricat_hub.access.kubernetes.target_alerts import MissingRightError, TargetAlertClient
 from metricat_hub.access.kubernetes.tokens import KubernetesTokens
-from metricat_hub.model.errors import AccessUnavailableError
+from metricat_hub.model.alert_rules import RuleConflictError, RuleNotFoundError, StaleRuleError
+from metricat_hub.model.errors import AccessUnavailableError, InvalidParameterError
 from metricat_tools.binaries import ensure
 from metricat_tools.cluster import ControlPlane
 from metricat_tools.cluster.api import ClusterApiError
@@ -171,3 +173,82 @@ def test_hub_may_do_nothing_beyond_reviews_and_reading_targets(cluster: Cluster)
     assert cluster.run("auth", "can-i", "list", "monitoringtargets", "--all-namespaces", user).stdout.strip() == "yes"
     for denied in ("get secrets", "list pods", "list namespaces", "get configmaps", "patch monitoringtargets"):
         assert cluster.run("auth", "can-i", *denied.split(), "--all-namespaces", user).stdout.strip() == "no"
+
+
+@pytest.fixture
+def targets(control_plane: ControlPlane, tmp_path: Path) -> TargetAlertClient:
+    """The client of users. The hub's own token is invalid here: no request may use it."""
+    return TargetAlertClient(api_server(control_plane, tmp_path, "not-a-token"))
+
+
+def editor(cluster: Cluster, name: str, *verbs: str) -> str:
+    """Return the token of a user who may do this with MonitoringTargets in the namespace `team-a`."""
+    found = token(cluster, name)
+    allowed = [f"--verb={verb}" for verb in verbs]
+    cluster.do("create", "role", name, *allowed, "--resource=monitoringtargets.metricat.dev", "--namespace=team-a")
+    cluster.do("create", "rolebinding", name, f"--role={name}", f"--serviceaccount=team-c:{name}", "--namespace=team-a")
+    eventually(
+        lambda: (
+            cluster.run(
+                *("auth", "can-i", verbs[-1], "monitoringtargets", "--namespace=team-a"),
+                f"--as=system:serviceaccount:team-c:{name}",
+            ).stdout.strip()
+            == "yes"
+        )
+    )
+    return found
+
+
+CPU, MEMORY = "NodeCPUUsageHigh", "NodeMemoryUsageHigh"
+
+
+def test_change_of_a_threshold_has_the_rights_of_its_user(cluster: Cluster, targets: TargetAlertClient) -> None:
+    text = editor(cluster, "editor", "get", "patch")
+    before = targets.get(text, "team-a", "nodes")
+    tried = targets.apply(
+        text, "team-a", "nodes", CPU, {"warning": {"threshold": 70}}, {}, before.generation, dry_run=True
+    )
+    assert tried.rules[CPU]["warning"]["threshold"] == 70
+    assert targets.get(text, "team-a", "nodes") == before
+    targets.apply(text, "team-a", "nodes", CPU, {"warning": {"threshold": 71, "for": "9m"}}, {}, before.generation)
+    after = targets.apply(text, "team-a", "nodes", MEMORY, {"critical": {"enabled": False}}, {}, None)
+    assert after.rules == {CPU: {"warning": {"threshold": 71, "for": "9m"}}, MEMORY: {"critical": {"enabled": False}}}
+    with pytest.raises(StaleRuleError, match=f"the request is for {before.generation}"):
+        targets.apply(text, "team-a", "nodes", CPU, {"warning": {"threshold": 72}}, {}, before.generation)
+    reset = targets.apply(text, "team-a", "nodes", CPU, {}, {}, after.generation)
+    assert CPU not in reset.rules or reset.rules[CPU] == {}
+    assert reset.rules[MEMORY] == {"critical": {"enabled": False}}
+    with pytest.raises(InvalidParameterError, match=r"the API server rejects the change: .*101"):
+        targets.apply(text, "team-a", "nodes", CPU, {"warning": {"threshold": 101}}, {}, None)
+
+
+def test_user_without_a_right_gets_its_name(cluster: Cluster, targets: TargetAlertClient) -> None:
+    reader, nobody = editor(cluster, "reader", "get"), token(cluster, "norights")
+    for text, verb in ((reader, "patch"), (nobody, "get")):
+        with pytest.raises(MissingRightError, match=f"lacks the right to {verb} monitoringtargets") as raised:
+            targets.apply(text, "team-a", "nodes", CPU, {"warning": {"threshold": 60}}, {}, None)
+        assert raised.value.right == {
+            "verb": verb,
+            "resource": "monitoringtargets.metricat.dev",
+            "namespace": "team-a",
+        }
+
+
+def test_field_of_a_gitops_manager_is_refused_with_its_owner(cluster: Cluster, targets: TargetAlertClient) -> None:
+    text = editor(cluster, "gitops-editor", "get", "patch")
+    metadata = {"name": "nodes", "namespace": "team-a"}
+    spec = {"alerts": {"rules": {"NodeLoadHigh": {"warning": {"threshold": 3}}}}}
+    manifest = {"apiVersion": "metricat.dev/v1alpha1", "kind": "MonitoringTarget", "metadata": metadata, "spec": spec}
+    cluster.do("apply", "--server-side", "--field-manager=argocd-controller", "-f", "-", stdin=json.dumps(manifest))
+    owner = r"spec\.alerts\.rules\.NodeLoadHigh\.warning\.threshold belongs to argocd-controller"
+    with pytest.raises(RuleConflictError, match=owner):
+        targets.apply(text, "team-a", "nodes", "NodeLoadHigh", {"warning": {"threshold": 5}}, {}, None)
+    after = targets.apply(text, "team-a", "nodes", "NodeLoadHigh", {"warning": {"for": "20m"}}, {}, None)
+    assert after.rules["NodeLoadHigh"] == {"warning": {"threshold": 3, "for": "20m"}}
+
+
+def test_change_creates_no_target(cluster: Cluster, targets: TargetAlertClient) -> None:
+    text = editor(cluster, "creator", "get", "create", "patch")
+    with pytest.raises(RuleNotFoundError, match="MonitoringTarget team-a/none does not exist"):
+        targets.apply(text, "team-a", "none", CPU, {"warning": {"threshold": 5}}, {}, None)
+    assert cluster.get("monitoringtarget", "none", "team-a") is None

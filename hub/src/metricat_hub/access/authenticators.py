@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.access.credentials import Credentials
     from metricat_hub.access.keys import KeyStore
+    from metricat_hub.access.kubernetes.target_alerts import TargetAlertClient
 
 
 class AuthenticationError(HubError):
@@ -42,9 +43,10 @@ class Authenticator(Protocol):
 class Access:
     """Authentication and authorization: finds the client of a request, and checks its scope."""
 
-    def __init__(self, authenticators: Sequence[Authenticator]) -> None:
-        """Call the authenticators in this order."""
+    def __init__(self, authenticators: Sequence[Authenticator], targets: TargetAlertClient | None = None) -> None:
+        """Call the authenticators in this order. `targets` changes MonitoringTargets with a user's token."""
         self._authenticators = authenticators
+        self.targets = targets
 
     async def authenticate(self, credentials: Credentials) -> Principal:
         """Return the client; raise `AuthenticationError` if no authenticator accepts the credentials."""

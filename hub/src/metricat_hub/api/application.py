@@ -15,6 +15,7 @@ from metricat_hub.api import health, openapi, page, self_metrics, write_operatio
 from metricat_hub.api.accounts import keys, oidc, sessions, users
 from metricat_hub.api.alert_history import operations as alert_history
 from metricat_hub.api.alert_rules import operations as alert_rules
+from metricat_hub.api.alert_rules import targets as target_alerts
 from metricat_hub.api.alerts import active, silences, windows
 from metricat_hub.api.compression import Compression
 from metricat_hub.api.live import self_metrics as live_metrics
@@ -44,6 +45,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *metadata.OPERATIONS,
     *rules.OPERATIONS,
     *alert_rules.OPERATIONS,
+    *target_alerts.OPERATIONS,
     *active.OPERATIONS,
     *silences.OPERATIONS,
     *windows.OPERATIONS,

@@ -78,7 +78,9 @@ class Problem(Exception):  # noqa: N818 -- the name of RFC 9457
 def problem_of(error: HubError) -> Problem:
     """Return the problem for an error of a use case."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    members = {"parameter": error.parameter} if isinstance(error, InvalidParameterError) else {}
+    members: dict[str, Any] = {"parameter": error.parameter} if isinstance(error, InvalidParameterError) else {}
+    if right := getattr(error, "right", None):  # a right of Kubernetes that the user lacks
+        members["right"] = right
     seconds = error.seconds if isinstance(error, ThrottledError) else 5
     return Problem(status, str(error), {"Retry-After": str(seconds)} if status in (429, 503) else None, **members)
 

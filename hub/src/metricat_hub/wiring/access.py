@@ -10,6 +10,7 @@ from metricat_hub.access.oidc import OidcLogin
 if TYPE_CHECKING:
     from metricat_agent.web.access.authentication import Authenticator as WebConfig
     from metricat_hub.access.authenticators import Authenticator
+    from metricat_hub.access.kubernetes.target_alerts import TargetAlertClient
     from metricat_hub.access.parts import Accounts
     from metricat_hub.config.settings import Settings
 
@@ -34,15 +35,19 @@ def access(settings: Settings, accounts: Accounts, web_config: WebConfig | None)
     chain: list[Authenticator] = [ApiKeys(accounts.keys), accounts.sessions]
     if web_config:
         chain.append(WebConfigUsers(web_config.user))
+    targets = None
     if settings.kubernetes:
-        chain.append(_kubernetes())
+        authenticator, targets = _kubernetes()
+        chain.append(authenticator)
     if settings.anonymous_loopback:
         chain.append(LocalAnonymous())
-    return Access(chain)
+    return Access(chain, targets)
 
 
-def _kubernetes() -> Authenticator:
+def _kubernetes() -> tuple[Authenticator, TargetAlertClient]:
+    from metricat_hub.access.kubernetes.target_alerts import TargetAlertClient  # noqa: PLC0415 -- if needed
     from metricat_hub.access.kubernetes.tokens import KubernetesTokens  # noqa: PLC0415 -- if needed
     from metricat_hub.wiring.kubernetes import reviews  # noqa: PLC0415 -- imports ssl
 
-    return KubernetesTokens(reviews("--access.kubernetes"))
+    found = reviews("--access.kubernetes")
+    return KubernetesTokens(found), TargetAlertClient(found.api)

@@ -39,14 +39,14 @@ class ApiServer:
         return cls(host, int(port)) if host and port.isdigit() and (_ACCOUNT / "token").exists() else None
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
-        """Yield one connection, with the current token and certificates.
+    def session(self, token: str = "") -> Iterator[Session]:
+        """Yield one connection, with the current token and certificates; `token` is that of a user instead.
 
         Raises:
             AccessUnavailableError: a request fails, or the API server rejects it.
         """
         try:
-            token = (self._account / "token").read_text(encoding="ascii").strip()
+            token = token or (self._account / "token").read_text(encoding="ascii").strip()
             context = ssl.create_default_context(cafile=str(self._account / "ca.crt"))
             connection = http.client.HTTPSConnection(self._host, self._port, timeout=_TIMEOUT, context=context)
             try:
@@ -88,6 +88,21 @@ class Session:
             following = (page.get("metadata") or {}).get("continue") or ""
             if not following:
                 return found
+
+    def send_as_user(
+        self, method: str, path: str, body: str | None = None, media: str = "application/json"
+    ) -> tuple[int, dict[str, Any]]:
+        """Return status and JSON of a response, whatever the status is."""
+        self._connection.request(method, path, body, {**self._headers, "Content-Type": media})
+        response = self._connection.getresponse()
+        content = response.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise AccessUnavailableError(f"the response of the API server is larger than {_MOST_BYTES} bytes.")
+        try:
+            found = json.loads(content)
+        except ValueError:
+            found = {"message": content[:500].decode("utf-8", "replace")}
+        return response.status, found if isinstance(found, dict) else {}
 
     def _send(self, method: str, path: str, body: str | None = None, missing: Any = None) -> Any:
         """Return the JSON of a response; `missing` for 404, if it is given."""

@@ -31,6 +31,11 @@ class Reviews:
         self._targets: list[dict[str, Any]] = []
         self._listed = -TARGETS_SECONDS
 
+    @property
+    def api(self) -> ApiServer:
+        """The API server."""
+        return self._api
+
     def user(self, token: str) -> Mapping[str, Any] | None:
         """Return name, UID, groups and extra attributes of a token's user; None for an invalid token.
 

@@ -1,0 +1,176 @@
+"""Settings of alerts in MonitoringTargets, changed under the user's own rights. All methods block.
+
+Each request has the user's token, never that of the hub. A change is a server-side apply with a field manager for each
+alert, so that it sets the fields of this alert only. The API server rejects fields that another manager owns.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote, urlencode
+
+from metricat_hub.access.authenticators import AuthenticationError, PermissionDeniedError
+from metricat_hub.model.alert_rules import RuleConflictError, RuleNotFoundError, StaleRuleError
+from metricat_hub.model.errors import AccessUnavailableError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_hub.access.kubernetes.api_server import ApiServer, Session
+
+GROUP, VERSION, PLURAL = "metricat.dev", "v1alpha1", "monitoringtargets"
+_APPLY = "application/apply-patch+yaml"
+_ATTEMPTS = 3
+"""The operator writes the status in between, which changes the resource version too."""
+
+
+class MissingRightError(PermissionDeniedError):
+    """The user may not do it. `right` is what the user lacks."""
+
+    def __init__(self, message: str, right: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.right = right
+
+
+@dataclass(frozen=True, slots=True)
+class TargetAlerts:
+    """The settings of alerts in a MonitoringTarget, as written."""
+
+    namespace: str
+    name: str
+    generation: int
+    rules: Mapping[str, Any]
+    pools: Mapping[str, Mapping[str, Any]]
+
+
+class TargetAlertClient:
+    """Reads and changes settings of alerts."""
+
+    def __init__(self, api: ApiServer) -> None:
+        self._api = api
+
+    def get(self, token: str, namespace: str, name: str) -> TargetAlerts:
+        """Return the settings of a target.
+
+        Raises:
+            MissingRightError: the user may not get the target.
+            RuleNotFoundError: the target does not exist.
+            AccessUnavailableError: the API server cannot be queried.
+        """
+        with self._api.session(token) as session:
+            return _alerts(_read(session, namespace, name))
+
+    def apply(  # noqa: PLR0913, PLR0917 -- the parts of a request
+        self,
+        token: str,
+        namespace: str,
+        name: str,
+        alert: str,
+        settings: Mapping[str, Any],
+        pools: Mapping[str, Mapping[str, Any]],
+        generation: int | None,
+        *,
+        dry_run: bool = False,
+    ) -> TargetAlerts:
+        """Set the settings of an alert, and remove those that this hub set before; return all settings of the target.
+
+        Args:
+            token: the user's.
+            namespace: that of the target.
+            name: that of the target.
+            alert: the name of the alert.
+            settings: levels and labels; empty: none.
+            pools: settings for pools by name.
+            generation: that of the target that the user read; None: any.
+            dry_run: let the API server check the change without storing it.
+
+        Raises:
+            MissingRightError: the user may not get or patch the target.
+            RuleNotFoundError: the target does not exist.
+            RuleConflictError: another field manager owns a field. The message names both.
+            StaleRuleError: the spec of the target has changed since the user read it.
+            InvalidParameterError: the API server rejects a value.
+            AccessUnavailableError: the API server cannot be queried.
+        """
+        query = {"fieldManager": f"metricat-hub-{alert}", "force": "false", **({"dryRun": "All"} if dry_run else {})}
+        path = f"{_path(namespace, name)}?{urlencode(query)}"
+        spec: dict[str, Any] = {"alerts": {"rules": {alert: settings}}} if settings else {}
+        if pools:
+            spec["pools"] = [{"name": pool, "alerts": {"rules": {alert: own}}} for pool, own in sorted(pools.items())]
+        with self._api.session(token) as session:
+            for attempt in range(_ATTEMPTS):
+                current = _read(session, namespace, name)
+                metadata = current["metadata"]
+                newest = metadata.get("generation")
+                if generation not in {None, newest}:
+                    raise StaleRuleError(
+                        f"MonitoringTarget {namespace}/{name} has generation {newest}, and the request is for "
+                        f"{generation}. Read it again, and repeat the change."
+                    )
+                body = {
+                    "apiVersion": f"{GROUP}/{VERSION}",
+                    "kind": "MonitoringTarget",
+                    "metadata": {"name": name, "namespace": namespace, "resourceVersion": metadata["resourceVersion"]},
+                    **({"spec": spec} if spec else {}),
+                }
+                status, found = session.send_as_user("PATCH", path, json.dumps(body), _APPLY)
+                if status == HTTPStatus.CONFLICT and not _managers(found) and attempt + 1 < _ATTEMPTS:
+                    continue
+                if status >= HTTPStatus.BAD_REQUEST:
+                    _fail(status, found, "patch", namespace, name)
+                return _alerts(found)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{quote(namespace, safe='')}/{PLURAL}/{quote(name, safe='')}"
+
+
+def _read(session: Session, namespace: str, name: str) -> dict[str, Any]:
+    status, found = session.send_as_user("GET", _path(namespace, name))
+    if status >= HTTPStatus.BAD_REQUEST:
+        _fail(status, found, "get", namespace, name)
+    return found
+
+
+def _alerts(target: Mapping[str, Any]) -> TargetAlerts:
+    metadata, spec = target["metadata"], target.get("spec") or {}
+    pools = {one["name"]: rules for one in spec.get("pools") or [] if (rules := (one.get("alerts") or {}).get("rules"))}
+    rules = (spec.get("alerts") or {}).get("rules") or {}
+    return TargetAlerts(metadata["namespace"], metadata["name"], metadata.get("generation", 0), rules, pools)
+
+
+def _managers(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Return the owner of each field that a conflict names."""
+    causes = (answer.get("details") or {}).get("causes") or []
+    return {
+        str(one.get("field", "")).removeprefix("."): str(one.get("message", "")).partition('"')[2].partition('"')[0]
+        for one in causes
+        if one.get("reason") == "FieldManagerConflict"
+    }
+
+
+def _fail(status: int, answer: Mapping[str, Any], verb: str, namespace: str, name: str) -> NoReturn:
+    text, target = str(answer.get("message", ""))[:1_000], f"MonitoringTarget {namespace}/{name}"
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise AuthenticationError("the API server rejects the Bearer token; create a new one")
+    if status == HTTPStatus.FORBIDDEN:
+        right = {"verb": verb, "resource": f"{PLURAL}.{GROUP}", "namespace": namespace}
+        raise MissingRightError(
+            f"the user lacks the right to {verb} {right['resource']} in the namespace {namespace}. "
+            f"Ask an administrator to bind a role with it. The API server reports: {text}",
+            right,
+        )
+    if status == HTTPStatus.NOT_FOUND:
+        raise RuleNotFoundError(f"{target} does not exist. Check namespace and name.")
+    if status == HTTPStatus.CONFLICT:
+        if owners := _managers(answer):
+            listed = "; ".join(f"{field} belongs to {owner}" for field, owner in sorted(owners.items()))
+            raise RuleConflictError(f"{target}: {listed}. Change it there, for example in the Git repository.")
+        raise StaleRuleError(f"{target} changed meanwhile. Read it again, and repeat the change.")
+    if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
+        raise InvalidParameterError("levels", f"the API server rejects the change: {text}")
+    raise AccessUnavailableError(f"the API server of Kubernetes responds with status {status}. Retry later.")
