@@ -120,6 +120,7 @@ def test_silence_marks_its_alerts_until_it_ends(hub: HubProcess) -> None:
     wait(lambda: firing(hub, node="web-1")[0]["silenced_by"] == [])
     assert request(hub, "PUT", path, body).status == 400
     assert hub.get("/api/v1/silences/none").status == 404
+    assert hub.get("/api/v1/silences/%C3%A4%20%22").json["instance"] == "/api/v1/silences/%C3%A4%20%22"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 from starlette.responses import Response
@@ -92,7 +93,7 @@ def response(problem: Problem, path: str) -> Response:
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,
-        "instance": path,
+        "instance": quote(path, safe="/:@!$&'()*+,;=~"),
         **problem.members,
     }
     return Response(msgspec.json.encode(body), problem.status, problem.headers, "application/problem+json")
