@@ -420,3 +420,53 @@ def test_errors_of_the_alert_history_name_the_field(api: Grpc) -> None:
         assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert details(error)["BadRequest"]["fieldViolations"][0]["field"] == name
     assert api.error("GetAlertHistory", {}, "wrong", service=ALERTS).code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+# Alert rules.
+
+THRESHOLD = {"measure": "load_average_1m", "threshold": 1e6, "for_duration": "300s", "labels": {"team": "a"}}
+
+
+def test_configured_alert_is_that_of_the_rest_api(api: Grpc) -> None:
+    tried = api.call(
+        "ConfigureAlert", {"rule": {"name": "Now", "expression": "vector(3)"}, "dry_run": True}, service=ALERTS
+    )
+    [alert] = tried["alerts"]
+    assert (alert["state"], alert["value"]) == ("ALERT_STATE_FIRING", 3)
+    assert alert["labels"] == {"alertname": "Now", "severity": "warning"}
+    made = api.call("ConfigureAlert", {"rule": THRESHOLD, "comment": "why"}, service=ALERTS)
+    rest = api.hub.get(f"/api/alerts/rules/{made['id']}").json
+    assert (rest["version"], rest["rules"][0]["for_seconds"], rest["rules"][0]["labels"]["team"]) == (1, 300, "a")
+    assert made["expressions"] == [rest["rules"][0]["expression"]]
+    request = {"id": made["id"], "version": "1", "rule": {**THRESHOLD, "threshold": 5e6}}
+    assert api.call("ConfigureAlert", request, service=ALERTS)["version"] == "2"
+    assert api.error("ConfigureAlert", request, service=ALERTS).code() == grpc.StatusCode.ABORTED
+    versions = api.hub.get(f"/api/alerts/rules/{made['id']}/versions").json["data"]
+    assert [one["comment"] for one in versions] == ["", "why"]
+    api.call("ConfigureAlert", {"id": made["id"], "version": "2", "delete": True}, service=ALERTS)
+    assert api.hub.get(f"/api/alerts/rules/{made['id']}").status == 404
+
+
+def test_shipped_alert_is_configured_by_level_and_pool(api: Grpc) -> None:
+    level = {"warning": {"threshold": 70, "for_duration": "60s"}}
+    rule = {"levels": level, "pools": {"batch": {"levels": {"critical": {"enabled": False}}}}}
+    request = {"id": "NodeCPUUsageHigh", "rule": rule, "dry_run": True}
+    found = api.call("ConfigureAlert", request, service=ALERTS)
+    assert [one.rpartition("}")[2] for one in found["expressions"]] == [" >= 70", " >= 95", " >= 70"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "field"),
+    [
+        ({"rule": {"measure": "cpu_usag", "threshold": 1}}, "INVALID_ARGUMENT", "measure"),
+        ({"id": "NodeCPUUsageHigh", "rule": {"levels": {"warning": {}}}}, "INVALID_ARGUMENT", "version"),
+        ({"rule": {**THRESHOLD, "operator": "=>"}}, "INVALID_ARGUMENT", "rule"),
+        ({}, "INVALID_ARGUMENT", "rule"),
+        ({"id": "none", "version": "1", "rule": THRESHOLD}, "NOT_FOUND", ""),
+    ],
+)
+def test_wrong_alert_is_named(api: Grpc, request_: dict[str, Any], code: str, field: str) -> None:
+    error = api.error("ConfigureAlert", request_, service=ALERTS)
+    assert error.code().name == code
+    if field:
+        assert details(error)["BadRequest"]["fieldViolations"][0]["field"] == field

@@ -8,6 +8,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from metricat_hub.api.alert_history.endpoints import FIRED, PAGE, RANGE, cursor, position
+from metricat_hub.api.grpc.alert_rules import configured
 from metricat_hub.api.grpc.calls import statuses
 from metricat_hub.api.rest.parameters import LARGEST_PAGE
 from metricat_hub.model.alert_history import EpisodeFilter
@@ -40,6 +41,11 @@ class AlertService:
     def handlers(self) -> grpc.GenericRpcHandler:
         """Return the handlers of the calls."""
         methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "ConfigureAlert": grpc.unary_unary_rpc_method_handler(
+                self.configure_alert,
+                messages.ConfigureAlertRequest.FromString,
+                messages.ConfigureAlertResponse.SerializeToString,
+            ),
             "GetAlertHistory": grpc.unary_unary_rpc_method_handler(
                 self.get_alert_history,
                 messages.GetAlertHistoryRequest.FromString,
@@ -69,6 +75,18 @@ class AlertService:
                 return response
 
             return await own.threads.run_detached(lambda _: read(), context.time_remaining())
+
+    async def configure_alert(
+        self, request: messages.ConfigureAlertRequest, context: Context
+    ) -> messages.ConfigureAlertResponse:
+        """Create, replace, delete or try an alert rule."""
+        async with statuses(context):
+            principal, _ = await self._calls.authorize(context, "write", "api")
+            own = self._own.seen_by(principal)
+            return await own.threads.run_detached(
+                lambda cancellation: configured(own.alert_rules, request, principal.name, cancellation),
+                context.time_remaining(),
+            )
 
 
 def _wanted(request: messages.GetAlertHistoryRequest, now: int, namespaces: frozenset[str] | None) -> EpisodeFilter:

@@ -13,6 +13,7 @@ from google.rpc.status_pb2 import Status
 
 from metricat_hub.access.authenticators import AuthenticationError, PermissionDeniedError
 from metricat_hub.api.collect import TooManyBatchesError
+from metricat_hub.model.alert_rules import RuleConflictError, RuleNotFoundError, StaleRuleError
 from metricat_hub.model.errors import (
     HubError,
     InvalidParameterError,
@@ -40,6 +41,9 @@ _CODES: tuple[tuple[type[HubError], grpc.StatusCode], ...] = (
     (UnsupportedQueryError, grpc.StatusCode.INVALID_ARGUMENT),
     (DecodeError, grpc.StatusCode.INVALID_ARGUMENT),
     (UnknownMetricError, grpc.StatusCode.NOT_FOUND),
+    (RuleNotFoundError, grpc.StatusCode.NOT_FOUND),
+    (RuleConflictError, grpc.StatusCode.FAILED_PRECONDITION),
+    (StaleRuleError, grpc.StatusCode.ABORTED),
     (SequenceConflictError, grpc.StatusCode.ALREADY_EXISTS),
     (LimitError, grpc.StatusCode.RESOURCE_EXHAUSTED),
     (TooManyBatchesError, grpc.StatusCode.RESOURCE_EXHAUSTED),

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18metricat/v1/alerts.proto\x12\x0bmetricat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x02\n\x16GetAlertHistoryRequest\x12\x0e\n\x06\x61lerts\x18\x01 \x03(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\x12\n\nseverities\x18\x03 \x03(\t\x12\'\n\x06states\x18\x04 \x03(\x0e\x32\x17.metricat.v1.AlertState\x12\x11\n\treceivers\x18\x05 \x03(\t\x12)\n\x05start\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x08 \x01(\x05\x12\x12\n\npage_token\x18\t \x01(\t\"_\n\x17GetAlertHistoryResponse\x12+\n\x08\x65pisodes\x18\x01 \x03(\x0b\x32\x19.metricat.v1.AlertEpisode\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x05\n\x0c\x41lertEpisode\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.metricat.v1.AlertState\x12\x35\n\x06labels\x18\x03 \x03(\x0b\x32%.metricat.v1.AlertEpisode.LabelsEntry\x12?\n\x0b\x61nnotations\x18\x04 \x03(\x0b\x32*.metricat.v1.AlertEpisode.AnnotationsEntry\x12\x12\n\x05value\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12+\n\x07started\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x66ired\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08resolved\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61\x63knowledged\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x61\x63knowledged_by\x18\n \x01(\t\x12,\n\x08silenced\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tinhibited\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rnotifications\x18\r \x01(\x03\x12\x1c\n\x14\x66\x61iled_notifications\x18\x0e \x01(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_value*\x8e\x01\n\nAlertState\x12\x1b\n\x17\x41LERT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41LERT_STATE_PENDING\x10\x01\x12\x16\n\x12\x41LERT_STATE_FIRING\x10\x02\x12\x18\n\x14\x41LERT_STATE_RESOLVED\x10\x03\x12\x18\n\x14\x41LERT_STATE_INACTIVE\x10\x04\x32l\n\x0c\x41lertService\x12\\\n\x0fGetAlertHistory\x12#.metricat.v1.GetAlertHistoryRequest\x1a$.metricat.v1.GetAlertHistoryResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18metricat/v1/alerts.proto\x12\x0bmetricat.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x02\n\x16GetAlertHistoryRequest\x12\x0e\n\x06\x61lerts\x18\x01 \x03(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\x12\n\nseverities\x18\x03 \x03(\t\x12\'\n\x06states\x18\x04 \x03(\x0e\x32\x17.metricat.v1.AlertState\x12\x11\n\treceivers\x18\x05 \x03(\t\x12)\n\x05start\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x08 \x01(\x05\x12\x12\n\npage_token\x18\t \x01(\t\"_\n\x17GetAlertHistoryResponse\x12+\n\x08\x65pisodes\x18\x01 \x03(\x0b\x32\x19.metricat.v1.AlertEpisode\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa7\x05\n\x0c\x41lertEpisode\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.metricat.v1.AlertState\x12\x35\n\x06labels\x18\x03 \x03(\x0b\x32%.metricat.v1.AlertEpisode.LabelsEntry\x12?\n\x0b\x61nnotations\x18\x04 \x03(\x0b\x32*.metricat.v1.AlertEpisode.AnnotationsEntry\x12\x12\n\x05value\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12+\n\x07started\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05\x66ired\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08resolved\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x61\x63knowledged\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x61\x63knowledged_by\x18\n \x01(\t\x12,\n\x08silenced\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tinhibited\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rnotifications\x18\r \x01(\x03\x12\x1c\n\x14\x66\x61iled_notifications\x18\x0e \x01(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06_value\"\xab\x01\n\x15\x43onfigureAlertRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x01\x88\x01\x01\x12&\n\x04rule\x18\x03 \x01(\x0b\x32\x16.metricat.v1.AlertRuleH\x00\x12\x10\n\x06\x64\x65lete\x18\x04 \x01(\x08H\x00\x12\x0f\n\x07\x63omment\x18\x05 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\x42\x08\n\x06\x63hangeB\n\n\x08_version\"\xe7\x06\n\tAlertRule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nexpression\x18\x02 \x01(\t\x12\x0f\n\x07measure\x18\x03 \x01(\t\x12\x10\n\x08operator\x18\x04 \x01(\t\x12\x16\n\tthreshold\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0c\x66or_duration\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0fkeep_firing_for\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08\x63ooldown\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08severity\x18\t \x01(\t\x12\x32\n\x06labels\x18\n \x03(\x0b\x32\".metricat.v1.AlertRule.LabelsEntry\x12<\n\x0b\x61nnotations\x18\x0b \x03(\x0b\x32\'.metricat.v1.AlertRule.AnnotationsEntry\x12\x30\n\x05match\x18\x0c \x03(\x0b\x32!.metricat.v1.AlertRule.MatchEntry\x12\x14\n\x07\x65nabled\x18\r \x01(\x08H\x01\x88\x01\x01\x12\x32\n\x06levels\x18\x0e \x03(\x0b\x32\".metricat.v1.AlertRule.LevelsEntry\x12\x30\n\x05pools\x18\x0f \x03(\x0b\x32!.metricat.v1.AlertRule.PoolsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a,\n\nMatchEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x46\n\x0bLevelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.metricat.v1.AlertLevel:\x02\x38\x01\x1a\x46\n\nPoolsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.metricat.v1.AlertLevels:\x02\x38\x01\x42\x0c\n\n_thresholdB\n\n\x08_enabled\"\x85\x01\n\nAlertLevel\x12\x16\n\tthreshold\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0c\x66or_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x07\x65nabled\x18\x03 \x01(\x08H\x01\x88\x01\x01\x42\x0c\n\n_thresholdB\n\n\x08_enabled\"\x8b\x01\n\x0b\x41lertLevels\x12\x34\n\x06levels\x18\x01 \x03(\x0b\x32$.metricat.v1.AlertLevels.LevelsEntry\x1a\x46\n\x0bLevelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.metricat.v1.AlertLevel:\x02\x38\x01\"\x91\x01\n\x16\x43onfigureAlertResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0b\x65xpressions\x18\x04 \x03(\t\x12\'\n\x06\x61lerts\x18\x05 \x03(\x0b\x32\x17.metricat.v1.TriedAlert\x12\x0e\n\x06\x65rrors\x18\x06 \x03(\t\"\xcc\x02\n\nTriedAlert\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.metricat.v1.AlertState\x12\x33\n\x06labels\x18\x02 \x03(\x0b\x32#.metricat.v1.TriedAlert.LabelsEntry\x12=\n\x0b\x61nnotations\x18\x03 \x03(\x0b\x32(.metricat.v1.TriedAlert.AnnotationsEntry\x12\r\n\x05value\x18\x04 \x01(\x01\x12\x30\n\x0c\x61\x63tive_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\x8e\x01\n\nAlertState\x12\x1b\n\x17\x41LERT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41LERT_STATE_PENDING\x10\x01\x12\x16\n\x12\x41LERT_STATE_FIRING\x10\x02\x12\x18\n\x14\x41LERT_STATE_RESOLVED\x10\x03\x12\x18\n\x14\x41LERT_STATE_INACTIVE\x10\x04\x32\xc7\x01\n\x0c\x41lertService\x12\\\n\x0fGetAlertHistory\x12#.metricat.v1.GetAlertHistoryRequest\x1a$.metricat.v1.GetAlertHistoryResponse\x12Y\n\x0e\x43onfigureAlert\x12\".metricat.v1.ConfigureAlertRequest\x1a#.metricat.v1.ConfigureAlertResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,18 +37,62 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALERTEPISODE_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_ALERTEPISODE_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_ALERTEPISODE_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_ALERTSTATE']._serialized_start=1115
-  _globals['_ALERTSTATE']._serialized_end=1257
-  _globals['_GETALERTHISTORYREQUEST']._serialized_start=75
-  _globals['_GETALERTHISTORYREQUEST']._serialized_end=333
-  _globals['_GETALERTHISTORYRESPONSE']._serialized_start=335
-  _globals['_GETALERTHISTORYRESPONSE']._serialized_end=430
-  _globals['_ALERTEPISODE']._serialized_start=433
-  _globals['_ALERTEPISODE']._serialized_end=1112
-  _globals['_ALERTEPISODE_LABELSENTRY']._serialized_start=1005
-  _globals['_ALERTEPISODE_LABELSENTRY']._serialized_end=1050
-  _globals['_ALERTEPISODE_ANNOTATIONSENTRY']._serialized_start=1052
-  _globals['_ALERTEPISODE_ANNOTATIONSENTRY']._serialized_end=1102
-  _globals['_ALERTSERVICE']._serialized_start=1259
-  _globals['_ALERTSERVICE']._serialized_end=1367
+  _globals['_ALERTRULE_LABELSENTRY']._loaded_options = None
+  _globals['_ALERTRULE_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_ALERTRULE_ANNOTATIONSENTRY']._loaded_options = None
+  _globals['_ALERTRULE_ANNOTATIONSENTRY']._serialized_options = b'8\001'
+  _globals['_ALERTRULE_MATCHENTRY']._loaded_options = None
+  _globals['_ALERTRULE_MATCHENTRY']._serialized_options = b'8\001'
+  _globals['_ALERTRULE_LEVELSENTRY']._loaded_options = None
+  _globals['_ALERTRULE_LEVELSENTRY']._serialized_options = b'8\001'
+  _globals['_ALERTRULE_POOLSENTRY']._loaded_options = None
+  _globals['_ALERTRULE_POOLSENTRY']._serialized_options = b'8\001'
+  _globals['_ALERTLEVELS_LEVELSENTRY']._loaded_options = None
+  _globals['_ALERTLEVELS_LEVELSENTRY']._serialized_options = b'8\001'
+  _globals['_TRIEDALERT_LABELSENTRY']._loaded_options = None
+  _globals['_TRIEDALERT_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_TRIEDALERT_ANNOTATIONSENTRY']._loaded_options = None
+  _globals['_TRIEDALERT_ANNOTATIONSENTRY']._serialized_options = b'8\001'
+  _globals['_ALERTSTATE']._serialized_start=2956
+  _globals['_ALERTSTATE']._serialized_end=3098
+  _globals['_GETALERTHISTORYREQUEST']._serialized_start=107
+  _globals['_GETALERTHISTORYREQUEST']._serialized_end=365
+  _globals['_GETALERTHISTORYRESPONSE']._serialized_start=367
+  _globals['_GETALERTHISTORYRESPONSE']._serialized_end=462
+  _globals['_ALERTEPISODE']._serialized_start=465
+  _globals['_ALERTEPISODE']._serialized_end=1144
+  _globals['_ALERTEPISODE_LABELSENTRY']._serialized_start=1037
+  _globals['_ALERTEPISODE_LABELSENTRY']._serialized_end=1082
+  _globals['_ALERTEPISODE_ANNOTATIONSENTRY']._serialized_start=1084
+  _globals['_ALERTEPISODE_ANNOTATIONSENTRY']._serialized_end=1134
+  _globals['_CONFIGUREALERTREQUEST']._serialized_start=1147
+  _globals['_CONFIGUREALERTREQUEST']._serialized_end=1318
+  _globals['_ALERTRULE']._serialized_start=1321
+  _globals['_ALERTRULE']._serialized_end=2192
+  _globals['_ALERTRULE_LABELSENTRY']._serialized_start=1037
+  _globals['_ALERTRULE_LABELSENTRY']._serialized_end=1082
+  _globals['_ALERTRULE_ANNOTATIONSENTRY']._serialized_start=1084
+  _globals['_ALERTRULE_ANNOTATIONSENTRY']._serialized_end=1134
+  _globals['_ALERTRULE_MATCHENTRY']._serialized_start=1978
+  _globals['_ALERTRULE_MATCHENTRY']._serialized_end=2022
+  _globals['_ALERTRULE_LEVELSENTRY']._serialized_start=2024
+  _globals['_ALERTRULE_LEVELSENTRY']._serialized_end=2094
+  _globals['_ALERTRULE_POOLSENTRY']._serialized_start=2096
+  _globals['_ALERTRULE_POOLSENTRY']._serialized_end=2166
+  _globals['_ALERTLEVEL']._serialized_start=2195
+  _globals['_ALERTLEVEL']._serialized_end=2328
+  _globals['_ALERTLEVELS']._serialized_start=2331
+  _globals['_ALERTLEVELS']._serialized_end=2470
+  _globals['_ALERTLEVELS_LEVELSENTRY']._serialized_start=2024
+  _globals['_ALERTLEVELS_LEVELSENTRY']._serialized_end=2094
+  _globals['_CONFIGUREALERTRESPONSE']._serialized_start=2473
+  _globals['_CONFIGUREALERTRESPONSE']._serialized_end=2618
+  _globals['_TRIEDALERT']._serialized_start=2621
+  _globals['_TRIEDALERT']._serialized_end=2953
+  _globals['_TRIEDALERT_LABELSENTRY']._serialized_start=1037
+  _globals['_TRIEDALERT_LABELSENTRY']._serialized_end=1082
+  _globals['_TRIEDALERT_ANNOTATIONSENTRY']._serialized_start=1084
+  _globals['_TRIEDALERT_ANNOTATIONSENTRY']._serialized_end=1134
+  _globals['_ALERTSERVICE']._serialized_start=3101
+  _globals['_ALERTSERVICE']._serialized_end=3300
 # @@protoc_insertion_point(module_scope)

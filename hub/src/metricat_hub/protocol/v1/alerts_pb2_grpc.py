@@ -39,6 +39,11 @@ class AlertServiceStub:
                 request_serializer=metricat_dot_v1_dot_alerts__pb2.GetAlertHistoryRequest.SerializeToString,
                 response_deserializer=metricat_dot_v1_dot_alerts__pb2.GetAlertHistoryResponse.FromString,
                 _registered_method=True)
+        self.ConfigureAlert = channel.unary_unary(
+                '/metricat.v1.AlertService/ConfigureAlert',
+                request_serializer=metricat_dot_v1_dot_alerts__pb2.ConfigureAlertRequest.SerializeToString,
+                response_deserializer=metricat_dot_v1_dot_alerts__pb2.ConfigureAlertResponse.FromString,
+                _registered_method=True)
 
 
 class AlertServiceServicer:
@@ -51,6 +56,13 @@ class AlertServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ConfigureAlert(self, request, context):
+        """Creates, replaces or deletes an alert rule, or changes the settings of a shipped alert. Needs the scope write.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AlertServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -58,6 +70,11 @@ def add_AlertServiceServicer_to_server(servicer, server):
                     servicer.GetAlertHistory,
                     request_deserializer=metricat_dot_v1_dot_alerts__pb2.GetAlertHistoryRequest.FromString,
                     response_serializer=metricat_dot_v1_dot_alerts__pb2.GetAlertHistoryResponse.SerializeToString,
+            ),
+            'ConfigureAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfigureAlert,
+                    request_deserializer=metricat_dot_v1_dot_alerts__pb2.ConfigureAlertRequest.FromString,
+                    response_serializer=metricat_dot_v1_dot_alerts__pb2.ConfigureAlertResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -87,6 +104,33 @@ class AlertService:
             '/metricat.v1.AlertService/GetAlertHistory',
             metricat_dot_v1_dot_alerts__pb2.GetAlertHistoryRequest.SerializeToString,
             metricat_dot_v1_dot_alerts__pb2.GetAlertHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfigureAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/metricat.v1.AlertService/ConfigureAlert',
+            metricat_dot_v1_dot_alerts__pb2.ConfigureAlertRequest.SerializeToString,
+            metricat_dot_v1_dot_alerts__pb2.ConfigureAlertResponse.FromString,
             options,
             channel_credentials,
             insecure,
