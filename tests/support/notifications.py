@@ -81,6 +81,7 @@ class ScriptedChannel:
 
     kind = "webhook"
     shown = "scripted"
+    resend_seconds = 0.0
 
     def __init__(self, *outcomes: Outcome, sends_resolved: bool = True, secrets: Sequence[str] = ()) -> None:
         self.sends_resolved = sends_resolved

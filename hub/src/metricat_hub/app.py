@@ -86,11 +86,10 @@ class Hub:
             self.storage = open_storage(settings, clock)
             self.store = self.storage.store
             opened.callback(self.store.close)
-            self.rules = RuleParts(
-                settings, self.storage.engine or Queries(self.store, query_limits(settings)), self.store, clock
-            )
+            queries = self.storage.engine or Queries(self.store, query_limits(settings))
+            self.rules = RuleParts(settings, queries, self.store, clock)
             opened.callback(self.rules.close)
-            self.receivers = ReceiverParts(settings, clock, self.rules.history.log)
+            self.receivers = ReceiverParts(settings, self.rules, queries, clock)
             opened.callback(self.receivers.close)
             self.accounts = Accounts.open(settings.data, now)
             opened.callback(self.accounts.close)
@@ -220,6 +219,7 @@ class Hub:
             alert_rules=self.rules.alert_rules,
             notifications=self.routing.notifications,
             alert_history=self.rules.history.history,
+            delivery=self.receivers.delivery,
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems(), *self.rules.problems()),
             degradations=lambda: (

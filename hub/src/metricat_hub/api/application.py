@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
-from metricat_hub.api import health, openapi, page, self_metrics, write_operations
+from metricat_hub.api import health, openapi, page, receivers, self_metrics, write_operations
 from metricat_hub.api.accounts import keys, oidc, sessions, users
 from metricat_hub.api.alert_history import operations as alert_history
 from metricat_hub.api.alert_rules import operations as alert_rules
@@ -49,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *active.OPERATIONS,
     *silences.OPERATIONS,
     *windows.OPERATIONS,
+    *receivers.OPERATIONS,
     *rest.OPERATIONS,
     *forecast.OPERATIONS,
     *alert_history.OPERATIONS,

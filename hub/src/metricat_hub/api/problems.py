@@ -28,6 +28,8 @@ from metricat_hub.model.errors import (
     UnknownMetricError,
     UnsupportedQueryError,
 )
+from metricat_hub.notify.delivery import UnknownReceiverError
+from metricat_hub.notify.queue import NoDeliveryError
 from metricat_hub.use_cases.notifications import ControlError, StaleControlError, UnknownControlError
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ _STATUS: tuple[tuple[type[HubError], int], ...] = (
     (PermissionDeniedError, 403),
     (SetupError, 403),
     (NotFoundError, 404),
+    (NoDeliveryError, 404),
+    (UnknownReceiverError, 404),
     (StaleVersionError, 412),
     (ConflictError, 409),
     (AccountError, 400),

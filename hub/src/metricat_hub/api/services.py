@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.alert_history import AlertHistory
     from metricat_hub.model.ports import Store
+    from metricat_hub.notify.delivery import Delivery
     from metricat_hub.promql.query_engine import QueryEngine
     from metricat_hub.use_cases.alert_rules import AlertRules
     from metricat_hub.use_cases.notifications import Notifications
@@ -75,6 +76,8 @@ class Services:
     """The history of alerts; None: the hub has none."""
     namespaces: frozenset[str] | None = None
     """The client may see the alerts of these namespaces only; None: all alerts."""
+    delivery: Delivery | None = None
+    """The receivers and their queue; None: the hub has none, or the client may not see them."""
     answers: Answers | None = None
     """Cached answers; None: each request is evaluated."""
 
@@ -98,6 +101,7 @@ class Services:
             alert_rules=None,
             notifications=None,
             namespaces=principal.namespaces,
+            delivery=None,
         )
 
     @cached_property

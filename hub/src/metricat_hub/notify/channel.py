@@ -33,6 +33,8 @@ class Channel(Protocol):
     shown: str
     """The destination for people, without secrets."""
     sends_resolved: bool
+    resend_seconds: float
+    """The interval at which firing alerts are sent again to keep them firing; 0: they are not."""
 
     def send(self, message: Message) -> Outcome:
         """Make one attempt. It does not raise."""

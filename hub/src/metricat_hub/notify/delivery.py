@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,15 @@ from metricat_hub.model.self_metrics import Sample
 from metricat_hub.notify.channel import Message
 from metricat_hub.notify.content import describe, no_trend, one_line, title
 from metricat_hub.notify.outcome import Outcome
-from metricat_hub.notify.queue import KEPT_IDENTITIES, Queue
+from metricat_hub.notify.queue import KEPT_IDENTITIES, Entry, Queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from metricat_hub.model.alerts import AlertLog
+    from metricat_hub.model.alerts import ActiveAlert, AlertLog
     from metricat_hub.notify.channel import Channel
     from metricat_hub.notify.content import Trends
-    from metricat_hub.notify.queue import Entry
 
     Channels = Mapping[str, Mapping[str, Channel]]
 
@@ -46,6 +46,7 @@ _SETTLE_SECONDS = 10.0
 _MOST_DEAD = 1_000
 _DEAD_AGE = 30 * 86_400_000
 _MOST_ERROR = 500
+_WITHOUT_TRENDS = ("alertmanager", "webhook")
 
 
 class UnknownReceiverError(HubError):
@@ -122,6 +123,8 @@ class Delivery:
         """
         self.log = log
         self.trends = trends
+        self.is_active: Callable[[ActiveAlert], bool] = lambda _: True
+        """Whether an alert still fires, for alerts that a channel sends again at an interval."""
         self._clock = clock
         self._policy = policy or RetryPolicy()
         self._channels: Channels = {}
@@ -131,6 +134,7 @@ class Delivery:
         self._scheduler: threading.Thread | None = None
         self._workers: set[threading.Thread] = set()
         self._problem = ""
+        self._resend_at: dict[tuple[str, str], float] = {}
         self._queue = Queue(folder)
         now = clock()
         self._pending = {
@@ -303,7 +307,7 @@ class Delivery:
             with self._changed:
                 if self._stopping:
                     return
-                wait = min(self._start_due(), clean_at - time.monotonic())
+                wait = min(self._start_due(), self._start_resending(), clean_at - time.monotonic())
                 if wait > 0:
                     self._changed.wait(wait)
 
@@ -337,6 +341,52 @@ class Delivery:
             busy[name] = busy.get(name, 0) + 1
             self._workers.add(worker)
         return wait
+
+    def _start_resending(self) -> float:
+        """Start to send alerts again where it is due, and return the seconds until the next time."""
+        now = time.monotonic()
+        wait = _CLEAN_SECONDS
+        for receiver, channels in self._channels.items():
+            for name, channel in channels.items():
+                if not channel.resend_seconds:
+                    continue
+                due = self._resend_at.setdefault((receiver, name), now)
+                if due <= now:
+                    due = self._resend_at[receiver, name] = now + channel.resend_seconds
+                    arguments = (receiver, name, channel)
+                    worker = threading.Thread(target=self._resend, args=arguments, name=f"repeat {name}", daemon=True)
+                    with suppress(RuntimeError):  # the system has no thread left
+                        worker.start()
+                        self._workers.add(worker)
+                wait = min(wait, due - now)
+        return wait
+
+    def _resend(self, receiver: str, name: str, channel: Channel) -> None:
+        """Send the firing alerts of a channel again, and the end of those that no longer fire."""
+        try:
+            for notification in self._queue.repeated(receiver, name):
+                self._resend_group(receiver, name, channel, notification)
+        except Exception as error:  # noqa: BLE001 -- the next interval repeats it
+            if not self._stopping:
+                _LOG.error("receiver %s, %s: cannot send alerts again: %s", receiver, name, error)
+        with self._changed:
+            self._workers.discard(threading.current_thread())
+
+    def _resend_group(self, receiver: str, name: str, channel: Channel, notification: Notification) -> None:
+        now = self._clock()
+        alerts = [one if self.is_active(one) else replace(one, resolved_at=now) for one in notification.alerts]
+        current = replace(notification, alerts=alerts)
+        outcome = self._send(channel, current, "")
+        entry = Entry(0, 0, receiver, name, notification.group_key, title(current), now, now, error=outcome.error)
+        if outcome.result != "delivered":
+            self._count((receiver, name), entry, now)
+            return
+        self._recover((receiver, name), now)
+        firing = [one for one in alerts if one.resolved_at is None]
+        if not firing:
+            self._queue.end_repeating(receiver, name, notification.group_key)
+        elif len(firing) < len(notification.alerts):
+            self._queue.repeat(receiver, name, replace(notification, alerts=firing))
 
     def _work(self, one: _Pending) -> None:
         """Make an attempt, or only store the result of the last one again."""
@@ -392,14 +442,28 @@ class Delivery:
             return Outcome("failed", str(error))
         if notification is None:
             return Outcome("rejected", "the stored notification is damaged")
-        return self._send(channel, notification, entry.progress)
+        outcome = self._send(channel, notification, entry.progress)
+        if channel.resend_seconds and outcome.result == "delivered":
+            try:
+                self._keep_repeating(entry, notification)
+            except StoreUnavailableError as error:
+                return Outcome("failed", str(error))
+        return outcome
+
+    def _keep_repeating(self, entry: Entry, notification: Notification) -> None:
+        """Store the firing alerts of a delivered notification, which the channel sends again."""
+        firing = [one for one in notification.alerts if one.resolved_at is None]
+        if firing:
+            self._queue.repeat(entry.receiver, entry.channel, replace(notification, alerts=firing))
+        else:
+            self._queue.end_repeating(entry.receiver, entry.channel, entry.group_key)
 
     def _send(self, channel: Channel, notification: Notification, progress: str) -> Outcome:
         if not channel.sends_resolved:
             firing = [one for one in notification.alerts if one.resolved_at is None]
             notification = replace(notification, alerts=firing)
         now = self._clock()
-        content = describe(notification, now, self.trends)
+        content = describe(notification, now, no_trend if channel.kind in _WITHOUT_TRENDS else self.trends)
         try:
             outcome = channel.send(Message(notification, content, now, progress))
         except Exception as error:  # noqa: BLE001 -- a bug of a channel must not lose the message
@@ -410,14 +474,12 @@ class Delivery:
     def _count(self, name: tuple[str, str], entry: Entry, now: int) -> None:
         """Count the result of an attempt, and log the first failure, the recovery and each dead letter."""
         label = ", ".join(name)
+        if entry.state == "delivered":
+            self._recover(name, now)
         with self._changed:
             state = self._states.setdefault(name, ChannelState())
             if entry.state == "delivered":
-                failed_since, state.failing_since, state.error = state.failing_since, 0, ""
                 state.delivered += 1
-                state.last_success = now
-                if failed_since:
-                    _LOG.info("receiver %s: works again", label)
                 if entry.error:
                     _LOG.warning("receiver %s: delivered, but %s", label, entry.error)
                 return
@@ -430,6 +492,15 @@ class Delivery:
             if not state.failing_since:
                 state.failing_since = now
                 _LOG.warning("receiver %s: %s. The hub retries", label, entry.error)
+
+    def _recover(self, name: tuple[str, str], now: int) -> None:
+        """Note a success."""
+        with self._changed:
+            state = self._states.setdefault(name, ChannelState())
+            failed_since, state.failing_since, state.error = state.failing_since, 0, ""
+            state.last_success = now
+        if failed_since:
+            _LOG.info("receiver %s: works again", ", ".join(name))
 
     def _settle(self, one: _Pending) -> bool:
         """Store the state of a delivery, and return whether it is final and in the history."""

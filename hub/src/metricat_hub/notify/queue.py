@@ -38,6 +38,10 @@ CREATE TABLE IF NOT EXISTS deliveries (
     queued INTEGER NOT NULL, due INTEGER NOT NULL, attempts INTEGER NOT NULL, updated INTEGER NOT NULL,
     error TEXT NOT NULL, progress TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS repeated (
+    receiver TEXT NOT NULL, channel TEXT NOT NULL, group_key TEXT NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (receiver, channel, group_key)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deliveries_of_notification ON deliveries (notification);
 CREATE INDEX IF NOT EXISTS deliveries_by_state ON deliveries (state, id);
 """
@@ -217,6 +221,25 @@ class Queue:
         """Remove the identities of notifications that were queued before a time and have no delivery."""
         with self._transaction() as db:
             db.execute("DELETE FROM notifications WHERE body IS NULL AND queued < ?", (before,))
+
+    def repeat(self, receiver: str, channel: str, notification: Notification) -> None:
+        """Store the newest notification of a group, whose alerts the channel sends again at an interval."""
+        values = (receiver, channel, notification.group_key, encode(notification))
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO repeated VALUES (?, ?, ?, ?)", values)
+
+    def end_repeating(self, receiver: str, channel: str, group_key: str) -> None:
+        """Remove the notification of a group whose alerts no longer fire."""
+        with self._transaction() as db:
+            values = (receiver, channel, group_key)
+            db.execute("DELETE FROM repeated WHERE receiver = ? AND channel = ? AND group_key = ?", values)
+
+    def repeated(self, receiver: str, channel: str) -> list[Notification]:
+        """Return the notifications whose alerts a channel sends again."""
+        with self._lock, self._errors():
+            query = "SELECT body FROM repeated WHERE receiver = ? AND channel = ? ORDER BY group_key"
+            rows = self._db.execute(query, (receiver, channel)).fetchall()
+        return [decode(body) for (body,) in rows]
 
     def close(self) -> None:
         """Close the file."""

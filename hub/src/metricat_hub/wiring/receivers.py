@@ -11,14 +11,17 @@ from metricat_hub.config.file_stamp import file_stamp
 from metricat_hub.config.receivers import parse_receivers
 from metricat_hub.model.errors import HubError
 from metricat_hub.notify.channels.opening import open_channels
-from metricat_hub.notify.delivery import Delivery, RetryPolicy
+from metricat_hub.notify.delivery import Delivery
+from metricat_hub.use_cases.trends import Trends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from metricat_hub.config.settings import Settings
-    from metricat_hub.model.alerts import AlertLog
+    from metricat_hub.model.alerts import ActiveAlert
     from metricat_hub.model.self_metrics import Sample
+    from metricat_hub.promql.query_engine import QueryEngine
+    from metricat_hub.wiring.rules import RuleParts
 
 _LOG = logging.getLogger(__name__)
 _RELOAD_SECONDS = 5.0
@@ -27,8 +30,8 @@ _RELOAD_SECONDS = 5.0
 class ReceiverParts:
     """The receivers of the hub, opened."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], int], log: AlertLog) -> None:
-        """Open the queue, and read the section `receivers`. `log` gets the result of each notification.
+    def __init__(self, settings: Settings, rules: RuleParts, queries: QueryEngine, clock: Callable[[], int]) -> None:
+        """Open the queue, and read the section `receivers`. The history of the rules gets the results.
 
         Raises:
             ConfigFileError: a receiver is not valid.
@@ -38,8 +41,18 @@ class ReceiverParts:
         self._problem = ""
         self._stamp = file_stamp(self._path)
         receivers = parse_receivers(self._path, os.environ)
-        self.delivery = Delivery(settings.data, clock, log=log, policy=RetryPolicy())
+        self._rules = rules.rules
+        self.delivery = Delivery(settings.data, clock, log=rules.history.log, trends=Trends(queries))
+        self.delivery.is_active = self._is_active
         self.delivery.configure(open_channels(receivers))
+
+    def _is_active(self, alert: ActiveAlert) -> bool:
+        """Return whether a rule's alert with the same labels fires."""
+        return any(
+            (one := rule.state.alerts.get(alert.labels)) is not None and one.state.resolved is None
+            for group in self._rules.groups()
+            for rule in group.rules
+        )
 
     def problems(self) -> Sequence[str]:
         """Return what does not work now, each with its remedy."""

@@ -112,6 +112,8 @@ class HttpSender:
             raise SecretFileError(f"{target.url.file or 'the URL'}: {error}") from None
         with self._lock:
             if self._client is None or self._client.server.url != url:
+                if self._client:
+                    self._client.close()
                 self._client = Client(
                     Server(
                         url,

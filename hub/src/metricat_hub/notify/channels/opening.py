@@ -1,10 +1,10 @@
-"""The channels that the settings describe."""
+"""The channels that the settings describe. Only the modules of the kinds that are used are imported."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metricat_hub.model.receivers import WebhookChannel
+from metricat_hub.model.receivers import AlertmanagerChannel, EmailChannel, PagerDutyChannel, SlackChannel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,13 +16,27 @@ if TYPE_CHECKING:
 
 def open_channels(receivers: Sequence[ReceiverSettings]) -> Channels:
     """Return the channels of each receiver, by name."""
-    return {one.name: {name: _channel(settings) for name, settings in one.channels} for one in receivers}
+    return {one.name: {name: open_channel(settings) for name, settings in one.channels} for one in receivers}
 
 
-def _channel(settings: ChannelSettings) -> Channel:
-    """Return a channel; import only the modules of the kinds that are used."""
-    if isinstance(settings, WebhookChannel):
-        from metricat_hub.notify.channels.webhook import Webhook  # noqa: PLC0415 -- if needed
+def open_channel(settings: ChannelSettings) -> Channel:
+    """Return a channel."""
+    if isinstance(settings, EmailChannel):
+        from metricat_hub.notify.channels.mail import Email  # noqa: PLC0415 -- imports smtplib and email
 
-        return Webhook(settings)
-    raise NotImplementedError
+        return Email(settings)
+    if isinstance(settings, SlackChannel):
+        from metricat_hub.notify.channels.slack import Slack  # noqa: PLC0415 -- if needed
+
+        return Slack(settings)
+    if isinstance(settings, PagerDutyChannel):
+        from metricat_hub.notify.channels.pagerduty import PagerDuty  # noqa: PLC0415 -- if needed
+
+        return PagerDuty(settings)
+    if isinstance(settings, AlertmanagerChannel):
+        from metricat_hub.notify.channels.alertmanager import Alertmanager  # noqa: PLC0415 -- if needed
+
+        return Alertmanager(settings)
+    from metricat_hub.notify.channels.webhook import Webhook  # noqa: PLC0415 -- if needed
+
+    return Webhook(settings)

@@ -23,6 +23,7 @@ class Webhook:
     """A webhook."""
 
     kind = "webhook"
+    resend_seconds = 0.0
 
     def __init__(self, settings: WebhookChannel) -> None:
         self.shown = shown_url(settings.target)
