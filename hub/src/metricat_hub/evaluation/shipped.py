@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from metricat_hub.evaluation import rule_file
+from metricat_hub.evaluation.machine_actions import ACTIONS
 from metricat_rules.catalogue import CATALOGUE
 from metricat_rules.groups import Scope, alert_group, baseline_group, recording_group
 from metricat_rules.hub import HUB_ALERTS
@@ -100,11 +101,15 @@ def _rules(alert: Alert, override: Override | None, scope: _Scope) -> list[Any]:
         (_scope(scope, other_than=tuple(pools)), override.settings),
         *((_scope(scope, pools=(pool,)), override.pools[pool]) for pool in pools),
     ]
-    return [
+    rules = [
         rule
         for own, settings in scopes
         for rule in alert_group(_ALERTS, own, {alert.name: settings}, "", (alert,))["rules"]
     ]
+    if alert.name in ACTIONS:
+        for rule in rules:
+            rule["annotations"]["action"] = ACTIONS[alert.name]
+    return rules
 
 
 def _scope(scope: _Scope, pools: tuple[str, ...] = (), other_than: tuple[str, ...] = ()) -> _Scope:

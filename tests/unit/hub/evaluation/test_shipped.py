@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from metricat_hub.evaluation.machine_actions import ACTIONS
 from metricat_hub.evaluation.rules import AlertingRule, RecordingRule
 from metricat_hub.evaluation.shipped import applies, shipped_groups
 from metricat_rules.catalogue import CATALOGUE, RECORDINGS
@@ -28,3 +31,11 @@ def test_rate_window_grows_with_the_scrape_interval() -> None:
         for group in shipped_groups(interval, 30_000)[:1]
     ]
     assert ["60s" in windows[0], "240s" in windows[1]] == [True, True]
+
+
+def test_actions_do_not_need_kubernetes() -> None:
+    rules = [rule for group in shipped_groups(10_000, 30_000) for rule in group.rules]
+    actions = {rule.name: rule.annotations["action"].source for rule in rules if isinstance(rule, AlertingRule)}
+    assert ACTIONS.keys() <= actions.keys()
+    of_cluster = re.compile(r"\bpods?\b|kubectl|kubelet|other nodes|[Dd]rain")
+    assert [text for text in actions.values() if of_cluster.search(text)] == []
