@@ -36,6 +36,8 @@ const PATHS = {
   chart: "M2 2v12h12M4 10l3-4 2.5 2.500L14 4",
   image: "M2 3h12v10H2zM2 11l3.5-3.5 3 3L11 8l3 3M10.5 6v.01",
   external: "M9 2h5v5M14 2L7.5 8.500M12 9.500V14H2V4h4.5",
+  silence: "M2 2l12 12M4 6v3l-1.500 2.500h9M12 8V6a4 4 0 0 0-6.500-3M6.5 14h3",
+  trash: "M2.5 4h11M6 4V2.500h4V4M4 4l.6 9.500h6.800L12 4M6.5 6.500v4.500M9.5 6.500v4.500",
 } as const;
 
 export type IconName = keyof typeof PATHS;

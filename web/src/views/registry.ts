@@ -25,4 +25,6 @@ export const VIEWS: readonly View[] = [
   { path: "/compare", title: "compare.title", icon: "compare", range: true, load: () => import("./compare") },
   { path: "/processes", title: "processes.title", icon: "processes", range: false, load: () => import("./processes") },
   { path: "/explore", title: "explore.title", icon: "explore", range: true, load: () => import("./explore") },
+  { path: "/alerts", title: "alert.title", icon: "alerts", range: false, load: () => import("./alerts") },
+  { path: "/alerts/:fingerprint", title: "alert.name", icon: null, range: true, load: () => import("./alert") },
 ];

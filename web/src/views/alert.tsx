@@ -1,0 +1,246 @@
+// One alert: what it means, its value over time, what happened to it, and what to do.
+import { useState } from "preact/hooks";
+import { type AlertEntry, type AlertEvent, activeAlert, type Timeline, timeline } from "../api/alerts";
+import { quoted, range } from "../api/prometheus";
+import type { Labels } from "../api/types";
+import { Chart } from "../components/chart";
+import { Icon, type IconName } from "../components/icon";
+import { LevelBadge } from "../components/severity";
+import { Message, Show } from "../components/states";
+import { t } from "../i18n";
+import { dateTime, number } from "../i18n/format";
+import { useResource } from "../state/resource";
+import { link } from "../state/router";
+import { currentRange, rangeKey } from "../state/time_range";
+import type { ViewProps } from "../views/registry";
+import { AcknowledgeDialog, SilenceDialog } from "./alert_dialogs";
+import { Actions, HandlingText, levelOfEntry } from "./alerts";
+
+const REFRESH = 2_000;
+
+export default function AlertView({ parameters }: ViewProps) {
+  const fingerprint = parameters["fingerprint"] ?? "";
+  const found = useResource(
+    fingerprint,
+    (signal) =>
+      Promise.all([activeAlert(fingerprint, signal), timeline(fingerprint, signal)]) as Promise<
+        [AlertEntry | null, Timeline | null]
+      >,
+    { refresh: REFRESH },
+  );
+  return (
+    <Show
+      of={found}
+      height="24rem"
+      isEmpty={([alert, events]) => alert === null && events === null}
+      empty={
+        <Message icon="unknown" title={t("alert.unknown")}>
+          <p>{t("alert.unknown.text")}</p>
+          <a class="button" href={link("/alerts")}>
+            {t("alert.title")}
+          </a>
+        </Message>
+      }
+    >
+      {([alert, events]) => (
+        <>
+          {alert ? (
+            <Active alert={alert} reload={found.reload} />
+          ) : (
+            <Resolved name={events?.alert ?? ""} labels={events?.labels ?? {}} />
+          )}
+          {alert && <Value alert={alert} />}
+          <Events events={events?.data ?? []} />
+        </>
+      )}
+    </Show>
+  );
+}
+
+function Resolved({ name, labels }: { name: string; labels: Labels }) {
+  return (
+    <section class="card summary">
+      <div class="summary-head">
+        <LevelBadge level="ok" text={t("alert.resolved")} />
+        <h2>{name}</h2>
+      </div>
+      <LabelList labels={labels} />
+    </section>
+  );
+}
+
+function Active({ alert, reload }: { alert: AlertEntry; reload: () => void }) {
+  const [acting, setActing] = useState<{ kind: "acknowledge" | "silence"; alert: AlertEntry } | null>(null);
+  const { summary, description, runbook_url: runbook, ...more } = alert.annotations;
+  const acknowledged = alert.acknowledgement;
+  const facts: [title: string, text: string][] = [
+    [t("explore.value"), number(alert.value)],
+    [t("alert.active"), dateTime(Date.parse(alert.active_at))],
+    [t("alert.fired"), alert.fired_at ? dateTime(Date.parse(alert.fired_at)) : ""],
+    [t("alert.notified"), alert.notified_at ? dateTime(Date.parse(alert.notified_at)) : ""],
+    [t("alert.receivers"), alert.receivers.join(", ")],
+    [t("field.comment"), acknowledged?.comment ?? ""],
+  ];
+  return (
+    <section class="card summary">
+      <div class="summary-head">
+        <LevelBadge level={levelOfEntry(alert)} />
+        <h2>{alert.name}</h2>
+        <HandlingText alert={alert} />
+        <span class="grow" />
+        <Actions alert={alert} act={setActing} reload={reload} />
+      </div>
+      {summary && <p>{summary}</p>}
+      {description && <p class="muted">{description}</p>}
+      {Object.entries(more).map(([name, text]) => (
+        <p key={name}>
+          <span class="muted">{name}:</span> {text}
+        </p>
+      ))}
+      <dl class="facts">
+        {facts
+          .filter(([, text]) => text)
+          .map(([title, text]) => (
+            <div key={title}>
+              <dt>{title}</dt>
+              <dd>{text}</dd>
+            </div>
+          ))}
+      </dl>
+      <LabelList labels={alert.labels} />
+      <p class="row-actions">
+        {alert.node && (
+          <a class="button small" href={link(`/nodes/${encodeURIComponent(alert.node)}`)}>
+            {t("node.title")}: {alert.node}
+          </a>
+        )}
+        <a class="button small" href={link(`/explore?q=${encodeURIComponent(alert.expression)}`)}>
+          {t("explore.title")}
+        </a>
+        {runbook && (
+          <a class="button small" href={runbook} target="_blank" rel="noreferrer">
+            <Icon name="external" size={14} />
+            {t("alert.runbook")}
+          </a>
+        )}
+        {alert.inhibited_by && (
+          <a class="button small" href={link(`/alerts/${alert.inhibited_by}`)}>
+            {t("alert.inhibitor")}
+          </a>
+        )}
+      </p>
+      {acting?.kind === "acknowledge" && (
+        <AcknowledgeDialog alert={alert} onClose={() => setActing(null)} onDone={reload} />
+      )}
+      {acting?.kind === "silence" && (
+        <SilenceDialog labels={alert.labels} onClose={() => setActing(null)} onDone={reload} />
+      )}
+    </section>
+  );
+}
+
+function LabelList({ labels }: { labels: Labels }) {
+  return (
+    <p class="matchers">
+      {Object.entries(labels)
+        .sort()
+        .map(([name, value]) => (
+          <code key={name}>
+            {name}={quoted(value)}
+          </code>
+        ))}
+    </p>
+  );
+}
+
+const COMPARISON = /^([\s\S]*\S)\s*(?:>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*$/i;
+
+/** Return an expression without the comparison at its end, and the value that it compares with. */
+export function withoutThreshold(expression: string): { expression: string; threshold: number | null } {
+  const [, left, value] = COMPARISON.exec(expression) ?? [];
+  // An operator of sets binds less than a comparison: the end is only a part of the expression then.
+  if (!left || !value || /\b(?:and|or|unless)\b/.test(left)) return { expression, threshold: null };
+  return { expression: left, threshold: Number(value) };
+}
+
+function Value({ alert }: { alert: AlertEntry }) {
+  const { expression, threshold } = withoutThreshold(alert.expression);
+  const node = alert.node;
+  const found = useResource(`${alert.fingerprint} ${rangeKey.value}`, async (signal) => {
+    const over = currentRange();
+    const columns = await range(expression, over, undefined, signal);
+    const own = columns.series.filter(({ labels }) =>
+      Object.entries(labels).every(([name, value]) => name === "__name__" || (alert.labels[name] ?? value) === value),
+    );
+    return { over, columns, series: own.slice(0, 10) };
+  });
+  const level = levelOfEntry(alert);
+  return (
+    <Show of={found} height="14rem">
+      {({ over, columns, series }) => (
+        <Chart
+          title={t("alert.value")}
+          unit=""
+          times={columns.times}
+          series={series.map(({ values, labels }, index) => ({
+            label: labels["device"] ?? labels["mountpoint"] ?? labels["node"] ?? node ?? String(index),
+            values,
+          }))}
+          from={over.from}
+          to={over.to}
+          thresholds={threshold === null ? [] : [{ value: threshold, level: level === "pending" ? "warning" : level }]}
+          spans={[{ from: Date.parse(alert.active_at) / 1000, to: over.to, level, text: alert.name }]}
+        />
+      )}
+    </Show>
+  );
+}
+
+const ICONS: Record<string, IconName> = {
+  pending: "clock",
+  firing: "warning",
+  acknowledged: "user",
+  unacknowledged: "user",
+  silenced: "silence",
+  unsilenced: "alerts",
+  inhibited: "filter",
+  notified: "external",
+  resolved: "check",
+};
+const KINDS = [
+  "pending",
+  "firing",
+  "acknowledged",
+  "unacknowledged",
+  "silenced",
+  "unsilenced",
+  "inhibited",
+  "notified",
+  "resolved",
+] as const;
+
+function Events({ events }: { events: readonly AlertEvent[] }) {
+  if (events.length === 0) return null;
+  return (
+    <section class="card stack">
+      <h2>{t("history.timeline")}</h2>
+      <ol class="events">
+        {events.map((one) => {
+          const kind = KINDS.find((known) => known === one.kind);
+          const details = Object.entries(one.details)
+            .filter(([, text]) => text)
+            .map(([name, text]) => `${name} ${text}`);
+          return (
+            <li key={`${one.time} ${one.kind} ${details.join()}`}>
+              <Icon name={ICONS[one.kind] ?? "info"} size={14} />
+              <time dateTime={one.time}>{dateTime(Date.parse(one.time))}</time>
+              <strong>{kind ? t(`event.${kind}`) : one.kind}</strong>
+              {one.actor && <span>{one.actor}</span>}
+              {details.length > 0 && <span class="muted">{details.join(", ")}</span>}
+            </li>
+          );
+        })}
+      </ol>
+    </section>
+  );
+}
