@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { type AlertEntry, type AlertEvent, activeAlert, type Timeline, timeline } from "../api/alerts";
 import { quoted, range } from "../api/prometheus";
+import { withoutThreshold } from "../api/rules";
 import type { Labels } from "../api/types";
 import { Chart } from "../components/chart";
 import { Icon, type IconName } from "../components/icon";
@@ -151,16 +152,6 @@ function LabelList({ labels }: { labels: Labels }) {
         ))}
     </p>
   );
-}
-
-const COMPARISON = /^([\s\S]*\S)\s*(?:>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*$/i;
-
-/** Return an expression without the comparison at its end, and the value that it compares with. */
-export function withoutThreshold(expression: string): { expression: string; threshold: number | null } {
-  const [, left, value] = COMPARISON.exec(expression) ?? [];
-  // An operator of sets binds less than a comparison: the end is only a part of the expression then.
-  if (!left || !value || /\b(?:and|or|unless)\b/.test(left)) return { expression, threshold: null };
-  return { expression: left, threshold: Number(value) };
 }
 
 function Value({ alert }: { alert: AlertEntry }) {

@@ -27,4 +27,6 @@ export const VIEWS: readonly View[] = [
   { path: "/explore", title: "explore.title", icon: "explore", range: true, load: () => import("./explore") },
   { path: "/alerts", title: "alert.title", icon: "alerts", range: false, load: () => import("./alerts") },
   { path: "/alerts/:fingerprint", title: "alert.name", icon: null, range: true, load: () => import("./alert") },
+  { path: "/rules", title: "rule.title", icon: "rules", range: false, load: () => import("./rules") },
+  { path: "/rules/:id", title: "rule.one", icon: null, range: true, load: () => import("./rule") },
 ];
