@@ -177,7 +177,9 @@ function columns(act: (acting: Acting) => void, reload: () => void): Column<Aler
       title: t("alert.name"),
       cell: (alert) => (
         <>
-          <a href={link(`/alerts/${alert.fingerprint}`)}>{alert.name}</a>{" "}
+          <a class="cell-link" href={link(`/alerts/${alert.fingerprint}`)}>
+            {alert.name}
+          </a>{" "}
           <span class="muted alert-summary">{alert.annotations["summary"] ?? ""}</span>
         </>
       ),

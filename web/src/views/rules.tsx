@@ -151,7 +151,9 @@ const columns = (): Column<Rule>[] => [
     title: t("alert.name"),
     cell: (rule) => (
       <>
-        <a href={link(`/rules/${encodeURIComponent(rule.id)}`)}>{rule.name}</a>{" "}
+        <a class="cell-link" href={link(`/rules/${encodeURIComponent(rule.id)}`)}>
+          {rule.name}
+        </a>{" "}
         <span class="muted">{rule.shipped?.meaning ?? rule.settings?.annotations?.["summary"] ?? ""}</span>
       </>
     ),
@@ -163,7 +165,11 @@ const columns = (): Column<Rule>[] => [
     width: "9rem",
     wide: true,
     numeric: true,
-    cell: thresholdsOf,
+    cell: (rule) => (
+      <span class="cell-short" title={thresholdsOf(rule)}>
+        {thresholdsOf(rule)}
+      </span>
+    ),
   },
   {
     key: "source",
@@ -187,14 +193,13 @@ const columns = (): Column<Rule>[] => [
   {
     key: "evaluated",
     title: t("rule.evaluated"),
-    width: "12rem",
+    width: "8rem",
     wide: true,
     numeric: true,
     cell: (rule) => {
       const at = rule.rules[0]?.evaluated;
-      return at
-        ? `${time(Date.parse(at))}, ${duration(rule.rules.reduce((sum, one) => sum + one.evaluation_seconds, 0))}`
-        : "–";
+      const seconds = rule.rules.reduce((sum, one) => sum + one.evaluation_seconds, 0);
+      return at ? <span title={duration(seconds)}>{time(Date.parse(at))}</span> : "–";
     },
     sort: (rule) => rule.rules.reduce((sum, one) => sum + one.evaluation_seconds, 0),
   },
