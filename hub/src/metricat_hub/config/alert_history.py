@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_hub.model.durations import parse_duration
+from metricat_hub.model.server import Server, checked_url
 
 if TYPE_CHECKING:
     from metricat_agent.config.loader import RawSettings
@@ -16,9 +17,11 @@ _MOST = 100 * 365 * _DAY
 
 @dataclass(frozen=True, slots=True)
 class AlertHistorySettings:
-    """How long to keep the history, in milliseconds."""
+    """How long to keep the history, in milliseconds, and the Alertmanager that fills it."""
 
     retention: int
+    alertmanager: Server | None
+    """None: missed alerts are not recorded."""
 
 
 def alert_history_settings(raw: RawSettings) -> AlertHistorySettings:
@@ -30,4 +33,9 @@ def alert_history_settings(raw: RawSettings) -> AlertHistorySettings:
         raise value.error(str(error)) from None
     if not _DAY <= retention <= _MOST:
         raise value.error(f"{'too short' if retention < _DAY else 'too long'}; write for example 90d or 1y")
-    return AlertHistorySettings(retention)
+    url = raw.get("alert-history.alertmanager-url")
+    try:
+        alertmanager = Server(checked_url(url.text)) if url.text else None
+    except ValueError as error:
+        raise url.error(str(error)) from None
+    return AlertHistorySettings(retention, alertmanager)

@@ -90,6 +90,13 @@ RULES = (
     Option("rules.files", "", "rule files in Prometheus' format, separated by commas; may have *", "FILE"),
     Option("rules.interval", "30s", "time between two evaluations of a group without its own interval", "DURATION"),
     Option("alert-history.retention", "1y", "how long to keep resolved alerts with their events", "DURATION"),
+    Option(
+        "alert-history.alertmanager-url",
+        "",
+        "Alertmanager whose webhook fills the history; after a start, the hub records the alerts that it missed",
+        "URL",
+        secret=True,
+    ),
 )
 LIVE = (
     Option("live.max-connections", "256", "limit of live connections, by WebSocket and gRPC together", "NUMBER"),

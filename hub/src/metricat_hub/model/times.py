@@ -13,3 +13,14 @@ def utc(milliseconds: int) -> str:
 def rfc3339(milliseconds: int) -> str:
     """Return a time in UTC with milliseconds, such as ``2026-01-31T12:00:00.000Z``."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_rfc3339(text: str) -> int:
+    """Return a time in milliseconds since 1970; raise ValueError if it has no offset, or is before 1970."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or found.year < 1970:
+        raise ValueError(f"{text[:100]!r} is not a time since 1970")
+    return int(found.timestamp() * 1000)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.self_metrics import Sample
+    from metricat_hub.model.server import Server
     from metricat_hub.use_cases.rules import Rules
 
 _REMOVALS = 20
@@ -42,6 +43,8 @@ class AlertHistoryParts:
         self._before: int | None = clock()
         """Episodes that began earlier may have lost their end; None: none has."""
         self._dropped = 0
+        self._alertmanager = settings.alert_history.alertmanager
+        """The Alertmanager whose alerts are to be compared with the history; None: nothing is to be done."""
 
     def maintain_alert_history(self) -> None:
         """Remove what is too old, and correct the history after events were lost.
@@ -58,6 +61,9 @@ class AlertHistoryParts:
         for _ in range(_REMOVALS):
             if self.history.maintain(self._clock()) < BATCH:
                 break
+        if self._alertmanager:
+            _record_missed(self.history, self._alertmanager, self._clock())
+            self._alertmanager = None
 
     def problems(self) -> Sequence[str]:
         """Return why events wait."""
@@ -71,6 +77,17 @@ class AlertHistoryParts:
         """Store what waits, and close the history."""
         self.log.close()
         self.history.close()
+
+
+def _record_missed(history: SqlHistory, server: Server, now: int) -> None:
+    from metricat_hub.remote.http_client import Client  # noqa: PLC0415 -- imports ssl
+    from metricat_hub.use_cases.missed_alerts import record_missed  # noqa: PLC0415 -- as above
+
+    client = Client(server)
+    try:
+        record_missed(history, client, now)
+    finally:
+        client.close()
 
 
 def _postgresql(settings: Settings) -> SqlHistory:

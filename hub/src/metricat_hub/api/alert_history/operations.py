@@ -12,9 +12,11 @@ from metricat_hub.api.alert_history.endpoints import (
     alert_statistics,
     alert_timeline,
 )
+from metricat_hub.api.alert_history.webhook import alertmanager_webhook
 from metricat_hub.api.operations import TIME, Operation, Parameter
 from metricat_hub.api.rest.parameters import LARGEST_PAGE
 from metricat_hub.model.alert_history import STATES
+from metricat_hub.use_cases.alertmanager import AlertmanagerMessage
 
 _TAG = "Alert history"
 _FILTER = (
@@ -93,5 +95,18 @@ OPERATIONS = (
         result=bodies.AlertTimeline,
         result_bodies=_CSV,
         errors=(400, 404, 503),
+    ),
+    Operation(
+        "/api/v1/alertmanager/webhook",
+        alertmanager_webhook,
+        "Record alerts of an Alertmanager",
+        _TAG,
+        scope="write",
+        methods=("POST",),
+        group="writes",
+        request=AlertmanagerMessage,
+        success=204,
+        errors=(400, 404, 413, 415, 503),
+        description="The URL of a `webhook_config` of Alertmanager, with an API key as `authorization.credentials`.",
     ),
 )
