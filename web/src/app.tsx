@@ -185,13 +185,25 @@ function Live() {
 
 const loaded = new Map<View, ComponentType<ViewProps>>();
 
+/** Load the code of the present view, while the hub checks who uses the page. */
+export function preload(): void {
+  const view = current()?.view;
+  view?.load().then(
+    (module) => loaded.set(view, module.default),
+    () => null, // the view itself tries again, and shows the error
+  );
+}
+
 /** The view, whose code is loaded at its first use. */
 function ViewOf({ view, parameters }: { view: View; parameters: Record<string, string> }) {
   const [, setShown] = useState<View | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
-    if (loaded.has(view)) return;
+    if (loaded.has(view)) {
+      setShown(view); // it may have been loaded since it was drawn
+      return;
+    }
     let isCurrent = true;
     view.load().then(
       (module) => {

@@ -1,5 +1,5 @@
 import { render } from "preact";
-import { App } from "./app";
+import { App, preload } from "./app";
 import "./state/preferences";
 import { start } from "./state/session";
 import "./styles/index.css";
@@ -7,3 +7,4 @@ import "./styles/index.css";
 const root = document.getElementById("app");
 if (root) render(<App />, root);
 void start();
+preload();

@@ -36,7 +36,8 @@ interface TableProps<T> {
 }
 
 const ROW = 34;
-const MARGIN = 12;
+/** Rows that are drawn together, so that scrolling by one row draws nothing. */
+const BLOCK = 12;
 /** Tables with at most this many rows draw all. */
 const SHORT = 100;
 const collator = new Intl.Collator(undefined, { numeric: true });
@@ -69,8 +70,8 @@ function useVisible(count: number, body: { current: HTMLElement | null }): [firs
     const measure = (): void => {
       frame = 0;
       const top = body.current?.getBoundingClientRect().top ?? 0;
-      const first = Math.max(0, Math.floor(-top / ROW) - MARGIN);
-      const last = Math.ceil((window.innerHeight - top) / ROW) + MARGIN;
+      const first = Math.max(0, Math.floor(-top / ROW / BLOCK) * BLOCK - BLOCK);
+      const last = Math.ceil((window.innerHeight - top) / ROW / BLOCK) * BLOCK + BLOCK;
       setBounds((before) => (before[0] === first && before[1] === last ? before : [first, last]));
     };
     const later = (): void => {

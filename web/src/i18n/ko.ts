@@ -199,6 +199,7 @@ export const ko: Catalogue = {
   "measure.modes": "CPU 모드",
   "measure.disk": "파일 시스템",
   "measure.disk.io": "디스크 처리량",
+  "measure.disk.short": "디스크",
   "measure.disk.util": "디스크 사용률",
   "measure.load": "부하",
   "measure.load.cpu": "CPU당 부하",

@@ -78,16 +78,19 @@ function levelOfNode(info: NodeInfo, own: readonly Alert[]): Level {
   return LEVELS.find((level) => levels.has(level)) ?? "ok";
 }
 
-/** Read the nodes and the alerts. */
+/** Read the nodes and the alerts. The nodes do not wait for the alerts. */
 export async function refreshNodes(): Promise<void> {
+  const active = activeAlerts().then((found) => {
+    alerts.value = found;
+  });
   try {
-    const [page, active] = await Promise.all([allNodes(), activeAlerts()]);
-    infos.value = page;
-    alerts.value = active;
-    nodesError.value = null;
+    infos.value = await allNodes();
     nodesAt.value = Date.now();
+    await active;
+    nodesError.value = null;
   } catch (error) {
     nodesError.value = error;
+    await active.catch(() => null);
   }
 }
 

@@ -1,5 +1,6 @@
 // The fleet: every node as a tile, and a table.
-import { useMemo, useRef } from "preact/hooks";
+import type { JSX } from "preact";
+import { useMemo, useRef, useState } from "preact/hooks";
 import { interval, lastRound } from "../api/live";
 import { exportCsv } from "../components/export";
 import { Select } from "../components/form";
@@ -11,7 +12,9 @@ import { type Column, type Sorting, Table } from "../components/table";
 import { type Key, t } from "../i18n";
 import { quantity, time } from "../i18n/format";
 import { isStale, type Node, nodes, nodesAt, nodesError, refreshNodes } from "../state/nodes";
+import { language } from "../state/preferences";
 import { link, navigate, parameter, setQuery } from "../state/router";
+import { rangeKey } from "../state/time_range";
 
 const COLOURINGS = ["state", "cpu", "memory", "disk"] as const;
 type Colouring = (typeof COLOURINGS)[number];
@@ -42,6 +45,7 @@ function Nodes({ all }: { all: readonly Node[] }) {
   const colouring = COLOURINGS.find((one) => one === parameter("colour")) ?? "state";
   const shown = useMemo(() => filtered(all, { search, pool, level, label }), [all, search, pool, level, label]);
   const pools = [...new Set(all.map((node) => node.pool))].sort();
+  const [isChoosing, setChoosing] = useState(false);
   const hasFilter = Boolean(search || pool || level || label);
   return (
     <>
@@ -77,9 +81,11 @@ function Nodes({ all }: { all: readonly Node[] }) {
           list="labels"
           placeholder={`${t("filter.label")}, ${t("filter.label.hint")}`}
           aria-label={t("filter.label")}
+          onFocus={() => setChoosing(true)}
+          onBlur={() => setChoosing(false)}
           onInput={(event) => setQuery({ label: event.currentTarget.value })}
         />
-        <Labels all={all} />
+        {isChoosing && <Labels all={all} />}
         <Select
           label={t("fleet.colour")}
           hideLabel
@@ -218,9 +224,7 @@ function Tiles({ nodes: shown, colouring }: { nodes: readonly Node[]; colouring:
   };
   return (
     <ul class="tiles" data-size={size} ref={list} aria-label={t("fleet.tiles")} onKeyDown={move}>
-      {ordered.map((node, index) => (
-        <Tile key={node.node} node={node} colouring={colouring} size={size} isFirst={index === 0} />
-      ))}
+      {ordered.map((node, index) => tile({ node, colouring, size, isFirst: index === 0 }))}
     </ul>
   );
 }
@@ -232,11 +236,34 @@ interface TileProps {
   isFirst: boolean;
 }
 
+const drawn = new Map<string, { seen: string; element: JSX.Element }>();
+
+/** Return the element of a tile: the same as before if nothing that it shows changed, so that it is not drawn again. */
+function tile(props: TileProps): JSX.Element {
+  const { node, colouring, size, isFirst } = props;
+  const { cpu, memory, disk } = node.values;
+  const shown =
+    size === "small" ? [colouring === "state" ? null : heatOf(node.values[colouring])] : [cpu, memory, disk];
+  const seen = JSON.stringify([node.level, colouring, size, isFirst, language.value, rangeKey.value, ...shown]);
+  const before = drawn.get(node.node);
+  if (before?.seen === seen) return before.element;
+  const element = <Tile key={node.node} {...props} />;
+  drawn.set(node.node, { seen, element });
+  return element;
+}
+
+const heatOf = (value: number | null): number | undefined =>
+  value === null ? undefined : Math.min(9, Math.max(0, Math.floor(value / 10)));
+
 function Tile({ node, colouring, size, isFirst }: TileProps) {
   const { level, values } = node;
   const value = colouring === "state" ? null : values[colouring];
-  const heat = value === null ? undefined : Math.min(9, Math.max(0, Math.floor(value / 10)));
-  const text = `${node.node}: ${levelText(level)}. ${t("measure.cpu")} ${quantity(values.cpu, "percent")}, ${t("measure.memory")} ${quantity(values.memory, "percent")}`;
+  const heat = heatOf(value);
+  // The label of a small tile has no values, so that most rounds do not change it.
+  const text =
+    size === "small"
+      ? `${node.node}: ${levelText(level)}`
+      : `${node.node}: ${levelText(level)}. ${t("measure.cpu")} ${quantity(values.cpu, "percent")}, ${t("measure.memory")} ${quantity(values.memory, "percent")}`;
   return (
     <li>
       <a
@@ -260,7 +287,7 @@ function Tile({ node, colouring, size, isFirst }: TileProps) {
           <>
             <TileBar name={t("measure.cpu")} value={values.cpu} />
             <TileBar name={t("measure.memory")} value={values.memory} />
-            <TileBar name={t("measure.disk")} value={values.disk} />
+            <TileBar name={t("measure.disk.short")} value={values.disk} />
           </>
         )}
         {size === "medium" && <span class="tile-value">{quantity(value ?? values.cpu, "percent")}</span>}

@@ -1,4 +1,4 @@
-// A node: its state, charts of all resources, file systems, processes, alerts and events.
+// A node: its state, charts of all resources, filesystems, processes, alerts and events.
 import { useMemo, useState } from "preact/hooks";
 import { ApiError } from "../api/client";
 import { interval } from "../api/live";
@@ -99,7 +99,7 @@ function Summary({ node, cores }: { node: Node; cores: number }) {
     [t("node.kernel"), `${node.kernel} ${node.architecture}`.trim()],
     [t("node.cores"), cores ? String(cores) : ""],
     [t("node.boot"), up === null ? "" : duration(up)],
-    [t("node.seen"), dateTime(Date.parse(node.last_seen))],
+    [t("node.seen"), node.level === "down" ? dateTime(Date.parse(node.last_seen)) : ""],
   ];
   return (
     <section class="card summary">

@@ -184,7 +184,7 @@ export async function readLimits(signal: AbortSignal): Promise<Limits> {
 
 export interface Filesystem {
   mount: string;
-  /** Further mount points of the same file system. */
+  /** Further mount points of the same filesystem. */
   others: string[];
   device: string;
   type: string;
@@ -210,7 +210,7 @@ export interface Process {
 const FORECAST = "6h";
 const MOST_PROCESSES = 50;
 
-/** Read the file systems and the processes of a node. */
+/** Read the filesystems and the processes of a node. */
 export async function readDetails(
   node: string,
   signal: AbortSignal,
@@ -252,7 +252,7 @@ function withoutBindMounts(found: readonly Point[]): { point: Point; others: str
   const mount = (one: Point): string => one.labels["mountpoint"] ?? "";
   const devices = new Map<string, Point[]>();
   for (const one of found) {
-    // Devices such as tmpfs are different file systems with the same name.
+    // Devices such as tmpfs are different filesystems with the same name.
     const device = one.labels["device"]?.startsWith("/")
       ? one.labels["device"]
       : `${one.labels["device"]} ${mount(one)}`;
