@@ -50,6 +50,7 @@ def _first_key(hub: Hub) -> list[str]:
     if not path:
         key = hub.first_key()
         return [
+            f"  Page:    {hub.url}/#key={key}",
             f"  API key: {key}",
             "           The hub shows this key only once. Create more keys with: metricat hub keys create",
             f"  Try:     curl -H 'Authorization: Bearer {key}' {hub.url}/api/metrics/cpu",
