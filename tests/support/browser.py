@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
+from metricat_tools.browser import chromium
 from support.built_page import WEB
 
 if TYPE_CHECKING:
@@ -17,24 +15,6 @@ if TYPE_CHECKING:
 
 WAIT = 60_000
 """Milliseconds that a state may take on a busy machine. Tests wait for states, never for a time."""
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-
-
-def chromium() -> str:
-    """Return the path of Chromium; install Debian's package if it is missing."""
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-qq"], check=False, env=environment, stdout=subprocess.DEVNULL)
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"],
-            check=True,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-        )
-        found = shutil.which("chromium")
-    assert found is not None, "Chromium is missing: install the package chromium"
-    return found
 
 
 @contextmanager

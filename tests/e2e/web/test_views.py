@@ -73,11 +73,11 @@ def test_tiles_are_usable_with_the_keyboard(page: Page, hub: HubProcess) -> None
 
 def test_node_shows_charts_filesystems_processes_and_events(page: Page, hub: HubProcess) -> None:
     open_view(page, "/nodes/web-1?range=15m", hub.key)
-    for title in ("CPU modes", "CPU cores", "Memory", "Load", "Network", "File systems"):
+    for title in ("CPU modes", "CPU cores", "Memory", "Load", "Network", "Filesystems"):
         chart = page.get_by_role("figure", name=title, exact=True)
         expect(chart.locator("canvas")).to_be_visible()
         expect(chart.locator(".legend-value").first).to_have_text(re.compile(r"\d"))
-    expect(page.get_by_role("table", name="File systems").locator("tbody tr").first).to_be_visible()
+    expect(page.get_by_role("table", name="Filesystems").locator("tbody tr").first).to_be_visible()
     expect(page.get_by_role("table", name="Top processes").locator("tbody tr").first).to_contain_text(
         re.compile(r"\d"), timeout=WAIT
     )

@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": "show an alert from start to end on a real cluster",
     "bench": "measure the agent, the operator and the predictive alerts",
     "generate": "write every generated file",
+    "screenshots": "take pictures of each view of a running hub's page",
     "mutate": "report code changes that the unit tests do not detect",
 }
 

@@ -14,6 +14,7 @@ from metricat_tools.bench.hub import (
     files,
     ingest,
     machine,
+    page,
     queries,
     report,
     rules,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from metricat_tools.bench.hub.report import Figure
 
-PARTS = ("scrape", "scrape-1000", "files", "year", "ingest", "startup", "queries", "rules", "alerts", "soak")
+PARTS = ("scrape", "scrape-1000", "files", "year", "ingest", "startup", "queries", "rules", "alerts", "soak", "page")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +69,7 @@ def _measure(part: str, chosen: argparse.Namespace) -> list[Figure]:
         "queries": lambda _: queries.measure(chosen.users, chosen.pause, seconds),
         "rules": rules.measure,
         "alerts": lambda folder: alerts.measure(folder, 10, 10_000),
+        "page": page.measure,
         "soak": lambda folder: soak.measure(folder, chosen.nodes, chosen.hours),
     }
     with _scratch() as folder:

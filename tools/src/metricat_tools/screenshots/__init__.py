@@ -1,0 +1,1 @@
+"""Pictures of the page for the docs, taken from a running hub."""
