@@ -78,11 +78,10 @@ def test_an_ended_session_shows_the_sign_in_view(blank: Page, user: str) -> None
     _sign_in(blank, user, PASSWORD)
     expect(blank.locator(".legend-label").first).to_be_visible()
     blank.context.clear_cookies()
-    blank.get_by_role("button", name="Run").click()
-    blank.get_by_role("link", name="Processes").click()
+    # The next refresh of the nodes is rejected.
     expect(blank.get_by_role("button", name="Sign in")).to_be_visible()
     _sign_in(blank, user, PASSWORD)
-    expect(blank.locator("h1")).to_have_text("Processes")
+    expect(blank.locator("h1")).to_have_text("Explore")
 
 
 def test_an_api_key_is_kept_by_the_tab_only(blank: Page, hub: HubProcess) -> None:
