@@ -125,10 +125,10 @@ $(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml rules
 	@tools/bootstrap $(VENV)
 	@touch $@
 
-# Without Node.js everything but the page works: the hub says how to build it.
+# Without Node.js or its packages everything but the page works: the hub says how to build it.
 $(PAGE): $(PAGE_PACKAGES) $(shell find web -name node_modules -prune -o -type f -print)
-	@! command -v npm >/dev/null || node web/build.mjs
+	@! [ -e web/node_modules/esbuild ] || node web/build.mjs
 
 $(PAGE_PACKAGES): web/package-lock.json web/.npmrc
-	@if command -v npm >/dev/null; then cd web && npm --silent ci && touch ../$@; \
-	else echo "npm is missing, so the hub has no page. Install Node.js 18 or newer, and run make web." >&2; fi
+	@(cd web && npm --silent ci) && touch $@ || \
+		echo "The page cannot be built. Install Node.js 18 or newer, and run make web." >&2

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / "hub/src/metricat_hub/page"
@@ -19,5 +22,7 @@ def ensure_page() -> Path:
     with Path(tempfile.gettempdir(), f"metricat-page-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(["make", "--no-print-directory", "-C", str(CHECKOUT), "web"], check=True, env=environment)
-    assert (FOLDER / "index.html").exists(), "the page is not built: install Node.js 18 or newer"
+    if shutil.which("npm") is None:
+        pytest.skip("Node.js is missing, so the page is not built")
+    assert (FOLDER / "index.html").exists(), "the page is not built: see the output of make web"
     return FOLDER
