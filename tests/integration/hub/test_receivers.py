@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import subprocess
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
+from metricat_tools.binaries import ensure
 from support import hub_process
 from support.hub_process import HubProcess, eventually, send
 from support.remote_write import Sent, request_1, snappy
@@ -31,6 +35,11 @@ groups:
 ROUTE = "route: {receiver: default, group_by: [alertname], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}\n"
 OPTIONS = ("--no-rules.shipped", "--collect.interval=1s")
 PATH = "/services/T000/B000/open-sesame"
+_WITH_TEMPLATES = (
+    "mount -t tmpfs none /usr/share && mkdir /usr/share/prometheus && "
+    'ln -s "$1" /usr/share/prometheus/alertmanager && shift && exec "$@"'
+)
+"""Runs Debian's Alertmanager, which reads its templates from a fixed path, in a mount namespace of its own."""
 
 
 def push(hub: HubProcess, value: float) -> None:
@@ -151,3 +160,45 @@ def test_changed_section_is_used_without_restart(tmp_path: Path) -> None:
             assert eventually(lambda: b"uri: unknown key; use one of" not in hub.get("/api/status").body)
             assert request(hub, "POST", "/api/v1/receivers/test", {}).json["data"][0]["outcome"] == "delivered"
     assert (len(first.requests), len(second.requests)) == (2, 1)
+
+
+def test_alerts_are_handed_over_to_a_real_alertmanager(tmp_path: Path) -> None:
+    (tmp_path / "alertmanager.yml").write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    alertmanager = ensure("prometheus-alertmanager")["prometheus-alertmanager"]
+    program = subprocess.Popen(
+        [
+            *("unshare", "-rm", "sh", "-c", _WITH_TEMPLATES, "sh", str(alertmanager.parent), str(alertmanager)),
+            *(f"--config.file={tmp_path / 'alertmanager.yml'}", f"--storage.path={tmp_path / 'am'}"),
+            *(f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=", "--log.level=warn"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def alerts() -> list[Any]:
+        try:
+            with urlopen(f"{url}/api/v2/alerts?filter=alertname%3DLevelHigh", timeout=10) as response:
+                found: list[Any] = json.load(response)
+                return found
+        except OSError:
+            return []
+
+    channel = f"{{urls: ['{url}', 'http://127.0.0.1:1'], resend_interval: 1s, timeout: 5s}}"
+    flags = settings(tmp_path, f"receivers: [{{name: default, alertmanager_configs: [{channel}]}}]\n")
+    try:
+        with hub_process.running(tmp_path / "data", *flags) as hub:
+            push(hub, 20)
+            assert eventually(lambda: bool(alerts()))
+            [first] = alerts()
+            assert first["labels"] == {"alertname": "LevelHigh", "place": "sea", "severity": "critical"}
+            assert first["annotations"]["summary"] == "sea is at 20"
+            assert eventually(lambda: [one["endsAt"] for one in alerts()] > [first["endsAt"]])
+            push(hub, 1)
+            assert eventually(lambda: not alerts())
+    finally:
+        program.terminate()
+        program.wait(60)

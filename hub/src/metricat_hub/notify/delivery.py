@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -135,6 +136,8 @@ class Delivery:
         self._workers: set[threading.Thread] = set()
         self._problem = ""
         self._resend_at: dict[tuple[str, str], float] = {}
+        self._repeating: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+        """Held while a channel sends, so that no repetition follows a newer message about its group."""
         self._queue = Queue(folder)
         now = clock()
         self._pending = {
@@ -364,8 +367,9 @@ class Delivery:
     def _resend(self, receiver: str, name: str, channel: Channel) -> None:
         """Send the firing alerts of a channel again, and the end of those that no longer fire."""
         try:
-            for notification in self._queue.repeated(receiver, name):
-                self._resend_group(receiver, name, channel, notification)
+            with self._repeating[receiver, name]:
+                for notification in self._queue.repeated(receiver, name):
+                    self._resend_group(receiver, name, channel, notification)
         except Exception as error:  # noqa: BLE001 -- the next interval repeats it
             if not self._stopping:
                 _LOG.error("receiver %s, %s: cannot send alerts again: %s", receiver, name, error)
@@ -442,10 +446,13 @@ class Delivery:
             return Outcome("failed", str(error))
         if notification is None:
             return Outcome("rejected", "the stored notification is damaged")
-        outcome = self._send(channel, notification, entry.progress)
-        if channel.resend_seconds and outcome.result == "delivered":
+        if not channel.resend_seconds:
+            return self._send(channel, notification, entry.progress)
+        with self._repeating[entry.receiver, entry.channel]:
+            outcome = self._send(channel, notification, entry.progress)
             try:
-                self._keep_repeating(entry, notification)
+                if outcome.result == "delivered":
+                    self._keep_repeating(entry, notification)
             except StoreUnavailableError as error:
                 return Outcome("failed", str(error))
         return outcome

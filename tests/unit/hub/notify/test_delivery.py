@@ -287,3 +287,44 @@ def test_test_message_reports_each_channel(tmp_path: Path) -> None:
             ("webhook-1", "rejected"),
         ]
         assert not delivery.dead_letters()
+
+
+def repeating() -> ScriptedChannel:
+    channel = ScriptedChannel()
+    channel.resend_seconds = 0.05
+    return channel
+
+
+def test_firing_alerts_are_sent_again_until_they_resolve(tmp_path: Path) -> None:
+    channel = repeating()
+    with delivering(tmp_path, {"default": {"alertmanager-1": channel}}) as delivery:
+        delivery.enqueue([notification(alert(), alert(node="web-2"))])
+        channel.wait(3)
+        delivery.enqueue([notification(alert(resolved=True), alert(node="web-2", resolved=True), identity="n-2")])
+        wait_until(lambda: channel.identities[-1] == "n-2" and not delivery.waiting())
+        wait_until(lambda: delivery._queue.repeated("default", "alertmanager-1") == [])
+    assert set(channel.identities) == {"n-1", "n-2"}
+
+
+def test_alert_that_no_longer_fires_is_ended_without_a_notification(tmp_path: Path) -> None:
+    channel = repeating()
+    with delivering(tmp_path, {"default": {"alertmanager-1": channel}}) as delivery:
+        delivery.is_active = lambda one: dict(one.labels)["node"] == "web-2"
+        delivery.enqueue([notification(alert(), alert(node="web-2"))])
+        channel.wait(3)
+        resent = [one.notification.alerts for one in channel.messages[1:]]
+        assert [(dict(one.labels)["node"], one.resolved_at is None) for one in resent[0]] == [
+            ("web-1", False),
+            ("web-2", True),
+        ]
+        assert [dict(one.labels)["node"] for one in resent[1]] == ["web-2"]
+
+
+def test_alerts_are_sent_again_after_a_restart(tmp_path: Path) -> None:
+    first, second = repeating(), repeating()
+    with delivering(tmp_path, {"default": {"alertmanager-1": first}}) as delivery:
+        delivery.enqueue([notification()])
+        wait_until(lambda: not delivery.waiting())
+    with delivering(tmp_path, {"default": {"alertmanager-1": second}}):
+        second.wait(1)
+    assert second.identities[0] == "n-1"
