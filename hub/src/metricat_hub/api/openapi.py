@@ -106,6 +106,7 @@ def _operation(operation: Operation, method: str) -> dict[str, Any]:
         "parameters": [_parameter(one) for one in operation.parameters if not (operation.body and method == "POST")],
         "responses": {str(operation.success): {"description": "Success.", "headers": _HEADERS, "content": content}},
     }
+    _add_alternative(operation, found["responses"])
     if operation.success == 204:
         del found["responses"]["204"]["content"]
     if operation.description:
@@ -128,6 +129,20 @@ def _operation(operation: Operation, method: str) -> dict[str, Any]:
         if status in (429, 503):
             found["responses"][str(status)]["headers"] = _RETRY
     return found
+
+
+def _add_alternative(operation: Operation, responses: dict[str, Any]) -> None:
+    """Add the other successful response of an operation to its responses."""
+    if operation.alternative is None:
+        return
+    status, struct = operation.alternative
+    other = responses.setdefault(str(status), {"description": "Success.", "headers": _HEADERS})
+    if struct is None:
+        return
+    reference = {"$ref": _REFERENCE.format(name=struct.__name__)}
+    content = other.setdefault("content", {operation.media: {"schema": reference}})[operation.media]
+    if content["schema"] != reference:
+        content["schema"] = {"anyOf": [content["schema"], reference]}
 
 
 def _errors(operation: Operation, status: int) -> Mapping[str, Any]:

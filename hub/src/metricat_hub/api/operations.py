@@ -67,6 +67,8 @@ class Operation:
     """The schema of the response by its media type, for a response in several formats, in addition to `result`."""
     success: int = 200
     """The status of a successful response; 204: without a body."""
+    alternative: tuple[int, type | None] | None = None
+    """Status and struct of another successful response. None: no body; with the same status: either struct."""
     error_bodies: Mapping[str, Schema] = field(default_factory=dict)
     """The schema of errors by its media type; empty: problem details."""
     description: str = ""

@@ -247,6 +247,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
         request=RuleChange,
         result=RuleView,
         success=201,
+        alternative=(200, DryRunResult),
         errors=_BODY,
         identifier=f"create{suffix}",
     )
@@ -289,6 +290,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
         parameters=(_ID, _DRY_RUN, _IF_MATCH),
         request=RuleChange,
         result=RuleView,
+        alternative=(200, DryRunResult),
         errors=_CHANGE,
         identifier=f"replace{suffix}",
     )
@@ -326,6 +328,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
             parameters=(_ID, _IF_MATCH),
             request=body,
             result=RuleView,
+            alternative=(204, None),
             errors=_CHANGE,
             identifier=f"{name}{suffix}",
             description="Without a body, with status 204, if the rule then does not exist.",
