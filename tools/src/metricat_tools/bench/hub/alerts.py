@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
 import sys
 import threading
@@ -33,14 +35,18 @@ _HEADERS = {
     "Content-Encoding": "snappy",
     "X-Prometheus-Remote-Write-Version": "0.1.0",
 }
-_PATIENCE = 300
+_PATIENCE = 120
 _MOST_SECONDS, _MOST_MESSAGES = 5, 20
 _RULES = """
 groups:
   - name: bench
     interval: 1s
     rules:
-      - {alert: High, expr: level > 10, for: 2s, labels: {severity: critical}}
+      - alert: High
+        expr: level > 10
+        for: 2s
+        labels: {severity: critical}
+        annotations: {summary: "{{ $labels.place }} is high"}
       - {alert: Storm, expr: storm > 0 and on () trigger > 0, labels: {severity: warning}}
 """
 _SETTINGS = """
@@ -65,7 +71,9 @@ class _Sink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802, ARG002 -- aiosmtpd's
         content = envelope.content
-        self.mails.append((time.time(), content.decode(errors="replace") if isinstance(content, bytes) else ""))
+        message = email.message_from_bytes(content if isinstance(content, bytes) else b"", policy=email.policy.default)
+        body = message.get_body(("plain",))
+        self.mails.append((time.time(), str(body.get_content()) if body else ""))
         return "250 OK"
 
     def storm(self) -> set[str]:
