@@ -5,7 +5,6 @@ from __future__ import annotations
 import calendar
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo
 
 Range = tuple[int, int]
 """First and last value, both included. Days of the month below 0 count from the end of the month."""
@@ -52,6 +51,8 @@ def zone(name: str) -> tzinfo:
     """Return a time zone; raise ValueError if it is unknown."""
     if name in ("UTC", ""):
         return UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 -- few settings need it
+
     try:
         return ZoneInfo(name)
     except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
