@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up web demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation e2e slow bench bench-agent \
 	bench-alerts bench-hub bench-operator \
-	lint format generate verify images wheel deps-lock clean
+	lint format generate verify images wheel wheels release release-check release-notes deps-lock clean
 
 # Tests start hundreds of our programs. Without bytecode, each start compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
@@ -114,6 +114,20 @@ images: $(READY) ## Build the container images (REGISTRY=host/name also pushes t
 
 wheel: $(READY) ## Build the agent's wheel into dist/
 	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./agent
+
+wheels: $(READY) ## Build the wheels of all packages into dist/
+	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist ./rules ./agent ./operator ./hub ./cli
+
+##@ Release
+
+release: $(READY) ## Write a version into all files; run again after the commit: check everything and create the tag (VERSION=1.2.3)
+	@$(TOOLS) release "$(VERSION)"
+
+release-check: $(READY) ## Check that every file has this version (VERSION=1.2.3)
+	@$(TOOLS) release "$(VERSION)" --check
+
+release-notes: $(READY) ## Print the changes of a version (VERSION=1.2.3)
+	@$(TOOLS) release "$(VERSION)" --notes
 
 # Old names.
 e2e: test-e2e

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from metricat_tools.cluster.api import ClusterApiError
 from metricat_tools.generate import chart, golden
 from support.harness import CHILD, Cluster, Manifest, eventually, target
-from support.paths import CHART, GOLDEN
+from support.paths import CHART, GOLDEN, ROOT
 from support.specs import specs
 
 CASES = golden.cases(GOLDEN)
+EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 CHART_CASES = chart.cases(CHART)
 NOT_SERVED = {"GrafanaDashboard", "SecurityContextConstraints"}
 """Kinds whose CRDs the test's API server does not have."""
@@ -34,6 +35,15 @@ def test_golden_targets_and_manifests_are_accepted(cluster: Cluster, case: Path)
     cluster.api.create("/api/v1/namespaces", {"metadata": {"name": wanted["metadata"]["namespace"]}})
     for manifest in (wanted, *manifests):
         cluster.apply(manifest, dry_run=True)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=[example.stem for example in EXAMPLES])
+def test_examples_and_their_manifests_are_accepted(cluster: Cluster, example: Path) -> None:
+    wanted = yaml.safe_load(example.read_text())
+    cluster.run("create", "namespace", wanted["metadata"]["namespace"])
+    done = dry_run(cluster, wanted, *golden.manifests(wanted))
+    assert done.returncode == 0, done.stderr
+    assert f"[{example.name}]({example.name})" in (ROOT / "examples" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("values", CHART_CASES, ids=[case.stem for case in CHART_CASES])

@@ -13,6 +13,7 @@ COMMANDS = {
     "bench": "measure the agent, the operator and the predictive alerts",
     "generate": "write every generated file",
     "screenshots": "take pictures of each view of a running hub's page",
+    "release": "prepare, check and tag a release",
     "mutate": "report code changes that the unit tests do not detect",
 }
 

@@ -1,0 +1,1 @@
+"""Releases: one version everywhere, its section of the changelog, and its tag."""
