@@ -84,7 +84,7 @@ class Faults:
 
 
 def series_of(node: str, faults: Faults, source: random.Random) -> Iterator[tuple[str, Values]]:
-    """Yield the series of a node with its faults. Without an agent, there are no samples."""
+    """Yield the series of a node with its faults. A node without an agent has no series."""
     noise = [source.uniform(0, 1) for _ in range(997)]
 
     def jitter(at: float) -> float:

@@ -223,8 +223,8 @@ def test_change_of_a_threshold_has_the_rights_of_its_user(cluster: Cluster, targ
 
 
 def test_user_without_a_right_gets_its_name(cluster: Cluster, targets: TargetAlertClient) -> None:
-    reader, nobody = editor(cluster, "reader", "get"), token(cluster, "norights")
-    for text, verb in ((reader, "patch"), (nobody, "get")):
+    reader, stranger = editor(cluster, "reader", "get"), token(cluster, "norights")
+    for text, verb in ((reader, "patch"), (stranger, "get")):
         with pytest.raises(MissingRightError, match=f"lacks the right to {verb} monitoringtargets") as raised:
             targets.apply(text, "team-a", "nodes", CPU, {"warning": {"threshold": 60}}, {}, None)
         assert raised.value.right == {

@@ -79,8 +79,8 @@ def _system_user() -> str:
         own = pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         own = f"uid {os.getuid()}"
-    by = os.environ.get("SUDO_USER", "")
-    return f"{own} (sudo by {by})" if by and by != own else own
+    caller = os.environ.get("SUDO_USER", "")
+    return f"{own} (sudo by {caller})" if caller not in ("", own) else own
 
 
 def now() -> int:

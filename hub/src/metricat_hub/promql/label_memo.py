@@ -31,7 +31,7 @@ def remembered(
     Args:
         operation: identifies the operation, with its parameters.
         labels: what it depends on.
-        compute: returns the result if it is not known. Nobody may change the result.
+        compute: returns the result if it is not known. Callers must not change the result.
         others: further labels that it depends on.
     """
     global _kept, _size  # noqa: PLW0603 -- one memo for the process, as `lru_cache` has

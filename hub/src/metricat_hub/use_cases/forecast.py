@@ -90,7 +90,7 @@ class Deviation:
     """The difference from the usual value, in units of the spread."""
     weekly: float | None
     deviation: float | None
-    """The smaller of both; None: there is no week of history."""
+    """The smaller of both; None: the history is shorter than a week."""
 
     @property
     def why(self) -> str:
@@ -102,7 +102,7 @@ class Deviation:
             f"{direction} {self.usual:.4g} {unit}, the median of this hour on the {DAYS} days before"
         )
         if self.week_before is None:
-            return f"{text}; there is no value of a week ago"
+            return f"{text}; the value of a week ago is unknown"
         return f"{text}; a week ago it was {self.week_before:.4g} {unit}"
 
 

@@ -46,7 +46,7 @@ def test_a_new_version_replaces_the_old_one_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1.0", "v1.0.0", "1.0.0 ", "1.0.0-beta", "1.0.0; true"])
-def test_a_text_that_is_no_version_is_rejected(text: str) -> None:
+def test_other_texts_than_versions_are_rejected(text: str) -> None:
     with pytest.raises(ToolError, match="use for example"):
         versions.check(text)
 

@@ -170,7 +170,7 @@ def _fail(status: int, answer: Mapping[str, Any], verb: str, namespace: str, nam
         if owners := _managers(answer):
             listed = "; ".join(f"{field} belongs to {owner}" for field, owner in sorted(owners.items()))
             raise RuleConflictError(f"{target}: {listed}. Change it there, for example in the Git repository.")
-        raise StaleRuleError(f"{target} changed meanwhile. Read it again, and repeat the change.")
+        raise StaleRuleError(f"{target} has changed since you read it. Read it again, and repeat the change.")
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
         raise InvalidParameterError("levels", f"the API server rejects the change: {text}")
     raise AccessUnavailableError(f"the API server of Kubernetes responds with status {status}. Retry later.")
