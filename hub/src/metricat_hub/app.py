@@ -221,10 +221,10 @@ class Hub:
             alert_history=self.rules.history.history,
             delivery=self.receivers.delivery,
             interval=settings.interval,
-            problems=lambda: (*self._problems.values(), *self.store.problems(), *self.rules.problems()),
+            problems=lambda: (*self._problems.values(), *self.store.problems()),
             degradations=lambda: (
                 *(*self.requests.degradations(), *self.storage.notices(), *self.routing.problems()),
-                *self.receivers.problems(),
+                *(*self.rules.problems(), *self.receivers.problems()),
             ),
             rate_limits=self.requests.rate_limits,
             answers=self.requests.answers,

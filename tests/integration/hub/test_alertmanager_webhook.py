@@ -128,3 +128,4 @@ def test_unreachable_alertmanager_is_a_problem(hub: HubProcess) -> None:
     [problem] = hub.get("/api/status").json["problems"]
     assert "does not answer" in problem
     assert "Check Alertmanager and --alert-history.alertmanager-url." in problem
+    assert hub.get("/readyz").status == 200  # the hub works without it

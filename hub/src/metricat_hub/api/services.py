@@ -102,6 +102,8 @@ class Services:
             notifications=None,
             namespaces=principal.namespaces,
             delivery=None,
+            problems=lambda: _counted(self.problems()),
+            degradations=lambda: _counted(self.degradations()),
         )
 
     @cached_property
@@ -114,6 +116,11 @@ class Services:
     def tickets(self) -> Tickets:
         """The unused tickets for live connections."""
         return Tickets(self.now)
+
+
+def _counted(problems: Sequence[str]) -> Sequence[str]:
+    """Return how many problems exist, without their texts: these can have labels of any namespace."""
+    return (f"{len(problems)} problems of the hub; a client without restrictions sees them",) if problems else ()
 
 
 def services(connection: HTTPConnection) -> Services:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
+from metricat_hub.model.errors import HubError
 from metricat_hub.store.alert_history import EventQueue, SqlHistory, open_sqlite
 from metricat_hub.store.alert_history.history import BATCH
 from metricat_hub.store.opening import require
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.server import Server
     from metricat_hub.use_cases.rules import Rules
 
+_LOG = logging.getLogger(__name__)
 _REMOVALS = 20
 """Batches of one maintenance."""
 _EVALUATION = 300_000
@@ -35,6 +38,7 @@ class AlertHistoryParts:
         self.rules: Rules | None = None
         """The rules whose alerts the history has."""
         self._clock = clock
+        self._problem = ""
         is_local = settings.store_url.kind != "postgresql"
         self.history = (
             open_sqlite(settings.data, settings.alert_history.retention) if is_local else _postgresql(settings)
@@ -47,11 +51,17 @@ class AlertHistoryParts:
         """The Alertmanager whose alerts are to be compared with the history; None: nothing is to be done."""
 
     def maintain_alert_history(self) -> None:
-        """Remove what is too old, and correct the history after events were lost.
+        """Remove what is too old, and correct the history after events were lost. `problems` reports an error."""
+        try:
+            self._maintain()
+        except HubError as error:
+            if not self._problem:
+                _LOG.error("%s", error)
+            self._problem = str(error)
+        else:
+            self._problem = ""
 
-        Raises:
-            StoreUnavailableError: the history is not available now.
-        """
+    def _maintain(self) -> None:
         if self.log.dropped != self._dropped:
             self._dropped = self.log.dropped
             self._before = self._clock() - _EVALUATION
@@ -66,8 +76,8 @@ class AlertHistoryParts:
             self._alertmanager = None
 
     def problems(self) -> Sequence[str]:
-        """Return why events wait."""
-        return self.log.problems()
+        """Return why events wait, and why the last maintenance failed."""
+        return [*self.log.problems(), *([self._problem] if self._problem else [])]
 
     def samples(self) -> Sequence[Sample]:
         """Return metrics."""

@@ -101,7 +101,13 @@ def services(store: EmbeddedStore, namespaces: frozenset[str] | None, history: S
     )
     targets = Targets([state], [DroppedTarget(f"{HIDDEN}-job", labels("x"))])
     return Services(
-        store=store, access=Access([Fixed(principal)]), now=lambda: NOW, targets=lambda: targets, alert_history=history
+        store=store,
+        access=Access([Fixed(principal)]),
+        now=lambda: NOW,
+        targets=lambda: targets,
+        alert_history=history,
+        problems=lambda: [f"rule {HIDDEN} fails"],
+        degradations=lambda: [f"receiver {HIDDEN} fails"],
     )
 
 
