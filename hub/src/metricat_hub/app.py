@@ -31,7 +31,6 @@ from metricat_hub.sources.scrape.config_file import parse_scrape_config
 from metricat_hub.sources.scrape.scraper import Scraper, watch
 from metricat_hub.store.opening import query_limits
 from metricat_hub.store.sequence_log import SequenceLog
-from metricat_hub.use_cases.queries import Queries
 from metricat_hub.use_cases.targets import DroppedTarget, Targets, TargetState
 from metricat_hub.use_cases.write import SampleWriter
 from metricat_hub.wiring.access import access, oidc_login
@@ -86,7 +85,7 @@ class Hub:
             self.storage = open_storage(settings, clock)
             self.store = self.storage.store
             opened.callback(self.store.close)
-            queries = self.storage.engine or Queries(self.store, query_limits(settings))
+            queries = self.storage.queries
             self.rules = RuleParts(settings, queries, self.store, clock)
             opened.callback(self.rules.close)
             self.receivers = ReceiverParts(settings, self.rules, queries, clock)
@@ -228,7 +227,7 @@ class Hub:
             ),
             rate_limits=self.requests.rate_limits,
             answers=self.requests.answers,
-            engine=self.storage.engine,
+            engine=self.storage.queries,
             storage=self.storage,
         )
         writer = SampleWriter(self.requests.watched(self.store))

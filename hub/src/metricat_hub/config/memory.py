@@ -1,4 +1,4 @@
-"""The default of query.max-samples, computed from the memory of the machine or of the container."""
+"""The defaults of query.max-samples and query.max-memory, from the memory of the machine or of the container."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ _UNKNOWN = 4 << 30
 
 
 def default_samples(root: Path = Path("/")) -> int:
-    """Return how many samples all queries may hold, from 1 to 50 million."""
+    """Return how many samples a query may read, from 1 to 50 million."""
     return min(max(_memory(root) // SHARE // BYTES_PER_SAMPLE, _LEAST), _MOST)
+
+
+def default_memory(root: Path = Path("/")) -> int:
+    """Return how many bytes all queries may hold, from 100 MB to 5 GB."""
+    return default_samples(root) * BYTES_PER_SAMPLE
 
 
 def _memory(root: Path) -> int:

@@ -79,9 +79,14 @@ QUERY = (
     Option(
         "query.max-samples",
         "auto",
-        "limit of the samples that a query holds in memory, and all running queries together; auto: a quarter of the "
-        "memory at 100 bytes each, from 1 to 50 million",
+        "limit of the samples that a query reads; auto: a quarter of the memory at 100 bytes each, 1 to 50 million",
         "NUMBER",
+    ),
+    Option(
+        "query.max-memory",
+        "auto",
+        "limit of the memory that all running queries hold together; auto: a quarter of the memory, from 100MB to 5GB",
+        "SIZE",
     ),
     Option("query.max-series", "100000", "limit of the series that a query reads", "NUMBER"),
 )

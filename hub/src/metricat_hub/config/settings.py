@@ -14,7 +14,7 @@ from metricat_agent.config.settings import Address, address
 from metricat_hub.config import oidc, outputs, requests
 from metricat_hub.config.alert_history import AlertHistorySettings, alert_history_settings
 from metricat_hub.config.live_settings import LiveSettings, live_settings
-from metricat_hub.config.memory import default_samples
+from metricat_hub.config.memory import default_memory, default_samples
 from metricat_hub.config.options import HUB
 from metricat_hub.config.remote_store import BufferBounds, RemoteStore, parse_buffer, parse_remote_store
 from metricat_hub.config.rule_settings import RuleSettings, rule_settings
@@ -32,6 +32,9 @@ __all__ = ["Address", "QueryLimits", "Retention", "SettingError", "Settings", "p
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", re.ASCII)
 _SECOND, _YEAR = 1_000, 365 * 86_400_000
+
+
+_LEAST_MEMORY = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class QueryLimits:
     timeout: int
     concurrency: int
     samples: int
+    memory: int
     series: int
 
 
@@ -127,6 +131,7 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
             timeout=_duration(raw, "query.timeout", 1, 3_600_000),
             concurrency=raw.whole("query.max-concurrency", 1, 1_000),
             samples=_samples(raw),
+            memory=_memory(raw),
             series=raw.whole("query.max-series", 1, 10**9),
         ),
         requests=requests.parse(raw),
@@ -171,6 +176,19 @@ def _samples(raw: RawSettings) -> int:
     if not re.fullmatch(r"[0-9]{4,12}", value.text, re.ASCII) or int(value.text) < 1_000:
         raise value.error("not a number from 1000 to 999999999999; write for example 10000000, or auto")
     return int(value.text)
+
+
+def _memory(raw: RawSettings) -> int:
+    value = raw.get("query.max-memory")
+    if value.text == "auto":
+        return default_memory()
+    try:
+        size = parse_size(value.text)
+    except ValueError as error:
+        raise value.error(str(error)) from None
+    if size < _LEAST_MEMORY:
+        raise value.error("a query needs at least 10MB; write for example 500MB, or auto")
+    return size
 
 
 def _server_id(raw: RawSettings) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -38,6 +38,10 @@ class Matcher:
     value: str
 
 
+def no_reservation(samples: int) -> None:
+    """Let the query hold the samples."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hints:
     """The use of the samples in a query, from which a store chooses a tier and a column."""
@@ -52,6 +56,11 @@ class Hints:
     """The tier that the user chose; None: the store chooses."""
     newest: bool = False
     """The query needs only the newest sample of each series. A store may return more."""
+    reserve: Callable[[int], None] = field(default=no_reservation, compare=False)
+    """The store calls it with the number of samples that it is reading, before it reads more.
+
+    It raises an error if the query must stop, for example because all queries together hold too many samples.
+    """
 
 
 @dataclass(frozen=True, slots=True)

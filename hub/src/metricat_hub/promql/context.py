@@ -51,7 +51,9 @@ class Context:
         if (known := self._read.get(key)) is not None:
             return known
         self.usage.check()
-        selection = self.reader.select(matchers, start, end, Hints(step, range_, function, self.tier, newest))
+        reading = self.usage.reading()
+        hints = Hints(step, range_, function, self.tier, newest, reading)
+        selection = self.reader.select(matchers, start, end, hints)
         self.usage.tiers.add(selection.tier)
         self.annotations.store_warned(selection.warnings)
         found: Sequence[Series]
@@ -64,7 +66,7 @@ class Context:
             found = [series for series in selection.series if len(series.times)]
             samples = sum(len(series.times) for series in found)
         self.usage.limits.check_series(len(found))
-        self.usage.read(samples)
+        self.usage.read(samples, reading)
         self._read[key] = found
         self._resolutions[id(found)] = RESOLUTIONS[selection.tier]
         return found

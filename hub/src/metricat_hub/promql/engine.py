@@ -94,7 +94,7 @@ class Engine:
             lookback: how old the newest sample of a series may be, in milliseconds.
             tier: read this tier; None: the store chooses.
             check: raises an error if the query must stop. It is called often. See `Limits.deadline`.
-            reserve: raises an error if the query must not hold so many more samples.
+            reserve: raises an error if the query must not hold so many more bytes of memory.
 
         Raises:
             InvalidQueryError: the query is not valid.

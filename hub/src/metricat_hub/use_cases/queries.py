@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_hub.promql.engine import LOOKBACK, Engine
-from metricat_hub.use_cases.sample_budget import SampleBudget
+from metricat_hub.promql.limits import BYTES_EVALUATED
+from metricat_hub.use_cases.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
     from metricat_hub.model.ports import Reader
@@ -17,10 +18,17 @@ if TYPE_CHECKING:
 class Queries:
     """A `QueryEngine` over a store. Times are in milliseconds."""
 
-    def __init__(self, reader: Reader, limits: Limits) -> None:
+    def __init__(self, reader: Reader, limits: Limits, memory: int = 0) -> None:
+        """Evaluate queries over a store.
+
+        Args:
+            reader: the store.
+            limits: those of one query.
+            memory: the bytes that all running queries may hold together; 0: those of one query with the most samples.
+        """
         self._reader = reader
         self._engine = Engine(limits)
-        self._budget = SampleBudget(limits.samples)
+        self._budget = MemoryBudget(memory or limits.samples * BYTES_EVALUATED)
 
     def with_reader(self, reader: Reader) -> Queries:
         """Return the same, with the same limits, over another reader."""

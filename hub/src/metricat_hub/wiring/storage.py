@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from metricat_hub.model.errors import HubError
 from metricat_hub.store.opening import open_store, query_limits
+from metricat_hub.use_cases.queries import Queries
 from metricat_hub.use_cases.storage_state import StorageState
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ class Storage(StorageState):
     def __init__(self, store: ManagedStore) -> None:
         self.store = store
         self.engine: QueryEngine | None = None
-        """Evaluates queries; None: the hub does, over the store."""
+        """Lets the server of a remote store evaluate queries; None: the hub does, over the store."""
+        self.queries: QueryEngine
+        """Evaluates the queries of API and rules, with one limit of their memory."""
         self._remote: PrometheusStore | None = None
         self._buffered: BufferedStore | None = None
         self._outputs: Sequence[Output] = ()
@@ -101,6 +104,7 @@ def open_storage(settings: Settings, clock: Callable[[], int]) -> Storage:
     if settings.outputs:
         storage.check_writable("outputs")
         storage.add_outputs(settings, clock)
+    storage.queries = storage.engine or Queries(storage.store, query_limits(settings), settings.query.memory)
     return storage
 
 

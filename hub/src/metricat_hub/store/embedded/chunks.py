@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.model.ports import SampleBlock
+from metricat_hub.model.ports import SampleBlock, no_reservation
 from metricat_hub.store.embedded import encoding
 from metricat_hub.store.embedded.head import Table
 from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity, window_of
@@ -198,12 +198,17 @@ def _in_one(parts: Sequence[SampleBlock]) -> SampleBlock | None:
     return SampleBlock(ordered[0].rows, times, np.concatenate([part.values for part in ordered], axis=1))
 
 
-def read_raw(
-    core: Core, numbers: NDArray[np.int32], start: int, end: int, warn: Callable[[dict[tuple[str, int], str]], None]
+def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
+    core: Core,
+    numbers: NDArray[np.int32],
+    start: int,
+    end: int,
+    warn: Callable[[dict[tuple[str, int], str]], None],
+    reserve: Callable[[int], None] = no_reservation,
 ) -> Iterator[tuple[int, Times, Values]]:
     """Yield the raw samples from start to end of each series that has any, by ascending series.
 
-    At most `SLICE` series, in ascending order.
+    At most `SLICE` series, in ascending order. `reserve`: see `Hints`.
     """
     # Memory first: maintenance removes samples from memory after it has written them to the file.
     newest, in_file = samples_in_memory(core, numbers, start, end)
@@ -212,8 +217,11 @@ def read_raw(
         with core.readers.borrow() as connection:
             reader = ChunkReader(connection)
             for window in reader.windows(RAW, start, end):
+                samples = 0
                 for number, chunk in reader.read(RAW, window, numbers):
                     packed.setdefault(number, []).append((chunk.times, chunk.columns["last"]))
+                    samples += len(chunk.times)
+                reserve(samples)
         if reader.damaged:
             warn(reader.damaged)
     joined = _Joined(start, end)

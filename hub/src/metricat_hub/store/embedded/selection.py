@@ -10,14 +10,14 @@ import numpy as np
 
 from metricat_hub.model.errors import LimitError, StoreUnavailableError
 from metricat_hub.model.labels import metric_name, text
-from metricat_hub.model.ports import NewestSamples, SampleBlocks, Selection, Series
+from metricat_hub.model.ports import NewestSamples, SampleBlocks, Selection, Series, no_reservation
 from metricat_hub.store.embedded import registry, tiers
 from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, blocks_in_memory, read_raw
 from metricat_hub.store.embedded.encoding import Chunk
 from metricat_hub.store.embedded.windows import BY_HOUR, BY_MINUTE, LAYOUTS, RAW, number_of, window_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -62,7 +62,7 @@ def select(core: Core, matchers: Sequence[Matcher], start: int, end: int, hints:
         if not hints.range and segments and segments[0].layout is not RAW:
             # An instant selector also finds the point before the start.
             segments = plan(core.progress, layout, start - segments[0].layout.resolution, end)
-        return _Selector(core, segments, hints.function, labels).select(numbers)
+        return _Selector(core, segments, hints.function, labels, hints.reserve).select(numbers)
     except sqlite3.Error as error:
         raise StoreUnavailableError(f"{core.folder}: cannot read the store: {error}. Retry later.") from error
 
@@ -145,8 +145,16 @@ def plan(progress: Progress, wanted: Layout, start: int, end: int) -> list[Segme
 class _Selector:
     """One selection."""
 
-    def __init__(self, core: Core, segments: Sequence[Segment], function: str, labels: Mapping[int, Labels]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        segments: Sequence[Segment],
+        function: str,
+        labels: Mapping[int, Labels],
+        reserve: Callable[[int], None] = no_reservation,
+    ) -> None:
         self._core = core
+        self._reserve = reserve
         self._segments = segments
         self._function = function
         self._labels = labels
@@ -173,7 +181,8 @@ class _Selector:
     def _read(self, numbers: NDArray[np.int32]) -> Iterator[Series]:
         if len(self._segments) == 1 and self._segments[0].layout is RAW:
             only = self._segments[0]
-            for number, times, values in read_raw(self._core, numbers, only.start, only.end, self._damaged.update):
+            warn, reserve = self._damaged.update, self._reserve
+            for number, times, values in read_raw(self._core, numbers, only.start, only.end, warn, reserve):
                 yield Series(self._labels[number], times, values)
             return
         parts: dict[int, list[tuple[Layout, Chunk]]] = {}
@@ -194,7 +203,7 @@ class _Selector:
         layout = segment.layout
         if layout is RAW:
             for number, times, values in read_raw(
-                self._core, numbers, segment.start, segment.end, self._damaged.update
+                self._core, numbers, segment.start, segment.end, self._damaged.update, self._reserve
             ):
                 yield number, Chunk(times, {"last": values})
             return
@@ -202,11 +211,14 @@ class _Selector:
         with self._core.readers.borrow() as connection:
             reader = ChunkReader(connection)
             for window in reader.windows(layout, segment.start, segment.end):
+                samples = 0
                 for number, chunk in reader.read(layout, window, numbers, wanted):
                     times = chunk.times
+                    samples += len(times) * len(chunk.columns)
                     part = slice(np.searchsorted(times, segment.start), np.searchsorted(times, segment.end, "right"))
                     if part.start < part.stop:
                         yield number, tiers.column_part(chunk, part)
+                self._reserve(samples)
             self._damaged.update(reader.damaged)
 
     def _warnings(self) -> tuple[str, ...]:

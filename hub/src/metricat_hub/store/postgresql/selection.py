@@ -8,7 +8,7 @@ import numpy as np
 
 from metricat_hub.model.errors import LimitError
 from metricat_hub.model.labels import metric_name
-from metricat_hub.model.ports import RESOLUTIONS, Selection, Series
+from metricat_hub.model.ports import RESOLUTIONS, Selection, Series, no_reservation
 from metricat_hub.store.embedded import tiers
 from metricat_hub.store.embedded.encoding import Chunk
 from metricat_hub.store.embedded.selection import plan
@@ -16,7 +16,7 @@ from metricat_hub.store.embedded.windows import LAYOUTS, RAW
 from metricat_hub.store.postgresql import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,7 +43,7 @@ def select(state: State, matchers: Sequence[Matcher], start: int, end: int, hint
     if not hints.range and segments and segments[0].layout is not RAW:
         # An instant selector also finds the point before the start.
         segments = plan(progress, tiling, start - segments[0].layout.resolution, end)
-    selector = _Selector(state, segments, hints.function, labels)
+    selector = _Selector(state, segments, hints.function, labels, hints.reserve)
     series: list[Series] = []
     total = 0
     for one in selector.iterate(numbers):
@@ -73,8 +73,16 @@ def iterate(state: State, matchers: Sequence[Matcher], start: int, end: int, tie
 class _Selector:
     """One selection."""
 
-    def __init__(self, state: State, segments: Sequence[Segment], function: str, labels: Mapping[int, Labels]) -> None:
+    def __init__(
+        self,
+        state: State,
+        segments: Sequence[Segment],
+        function: str,
+        labels: Mapping[int, Labels],
+        reserve: Callable[[int], None] = no_reservation,
+    ) -> None:
         self._state = state
+        self._reserve = reserve
         self._layout = state.ready()
         self._segments = segments
         self._function = function
@@ -94,10 +102,12 @@ class _Selector:
                 if tiling is RAW:
                     for number, times, values in self._layout.raw(connection, numbers, segment.start, segment.end):
                         parts.setdefault(number, []).append((RAW, Chunk(times, {"last": values})))
+                        self._reserve(len(times))
                     continue
                 wanted = tiers.wanted_columns(self._function)
                 for number, chunk in self._layout.points(connection, segment, numbers, wanted):
                     parts.setdefault(number, []).append((tiling, chunk))
+                    self._reserve(len(chunk.times) * len(chunk.columns))
                     if RESOLUTIONS[tiling.tier] > RESOLUTIONS[self.coarsest]:
                         self.coarsest = tiling.tier
         found = []
