@@ -33,6 +33,8 @@ TARGET = st.fixed_dictionaries(
         "bodyPattern": TEXT,
         "followRedirects": st.booleans(),
         "serverName": st.just("shop.example"),
+        "ca": st.just({"name": "internal-ca", "key": "ca.crt"}),
+        "token": st.just({"name": "shop", "key": "token"}),
         "insecureSkipVerify": st.booleans(),
     },
 )
@@ -56,6 +58,9 @@ def test_agent_accepts_every_valid_target(target: dict[str, Any]) -> None:
         ({"timeoutSeconds": 20}, "must not be longer than intervalSeconds"),
         ({"url": "tcp://a:1", "method": "GET"}, "need a URL of http or https"),
         ({"url": "http://a/", "serverName": "b"}, "need a URL of https or tls"),
+        ({"url": "tcp://a:1", "ca": {"name": "a", "key": "ca.crt"}}, "need a URL of https or tls"),
+        ({"url": "tls://a:1", "token": {"name": "a", "key": "t"}}, "need a URL of http or https"),
+        ({"token": {"name": "a", "key": "../t"}}, "should match pattern"),
         ({"headers": {"Host": "b"}}, "the probe sets the headers host"),
         ({"bodyPattern": r"\u0041"}, "is not a regular expression"),
         ({"bodyPattern": "[[:alpha:]]"}, "is not a regular expression: Possible nested set"),

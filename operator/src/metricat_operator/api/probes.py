@@ -30,8 +30,8 @@ _TIMEOUT, _INTERVAL = 5, 15
 _TOO_LONG = "timeoutSeconds must not be longer than intervalSeconds (default 15)"
 _OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection")
 _OWN = f"the probe sets the headers {', '.join(_OWN_HEADERS)} itself. Remove them."
-_ONLY_HTTP = "method, headers, validStatusCodes, bodyPattern and followRedirects need a URL of http or https"
-_ONLY_TLS = "serverName and insecureSkipVerify need a URL of https or tls"
+_ONLY_HTTP = "method, headers, token, validStatusCodes, bodyPattern and followRedirects need a URL of http or https"
+_ONLY_TLS = "serverName, ca and insecureSkipVerify need a URL of https or tls"
 
 
 def _body_pattern(value: str) -> str:
@@ -53,12 +53,23 @@ def _not_own(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-_HTTP_FIELDS = ("method", "headers", "validStatusCodes", "bodyPattern", "followRedirects")
-_TLS_FIELDS = ("serverName", "insecureSkipVerify")
+_HTTP_FIELDS = ("method", "headers", "token", "validStatusCodes", "bodyPattern", "followRedirects")
+_TLS_FIELDS = ("serverName", "ca", "insecureSkipVerify")
 
 
 def _none_given(fields: tuple[str, ...]) -> str:
     return "!(" + " || ".join(f"has(self.{field})" for field in fields) + ")"
+
+
+class MountedKey(Model):
+    """A value in a Secret of the target's namespace, which the agents' pods mount. The operator never reads it."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253, description="The name of the Secret."
+    )
+    key: str = Field(
+        pattern=r"^[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", max_length=253, description="The key in the Secret's data."
+    )
 
 
 class ProbeTarget(Model):
@@ -106,6 +117,11 @@ class ProbeTarget(Model):
             rule(f"!self.exists(key, key.lowerAscii() in {list(_OWN_HEADERS)})", _OWN),
         ),
     )
+    token: MountedKey | None = Field(
+        default=None,
+        description="Bearer token to send. With a URL of http, everyone on the network path reads it. Agents send each "
+        "new value. Default: none.",
+    )
     valid_status_codes: tuple[
         Annotated[str, StringConstraints(pattern=r"^[1-5](xx|[0-9][0-9])$", max_length=3)], ...
     ] = Field(
@@ -126,6 +142,9 @@ class ProbeTarget(Model):
         max_length=253,
         description="Name that the certificate must contain. Default: the host of the URL.",
     )
+    ca: MountedKey | None = Field(
+        default=None, description="CA of the server's certificate, as PEM. Default: the public CAs."
+    )
     insecure_skip_verify: bool | None = Field(
         default=None, description="Whether to accept certificates that cannot be verified. Default: false."
     )
@@ -137,13 +156,18 @@ class ProbeTarget(Model):
             raise ValueError(f"{RESERVED_NAME} is the name of the target of kubernetesAPI. Choose another name.")
         if (self.timeout_seconds or _TIMEOUT) > (self.interval_seconds or _INTERVAL):
             raise ValueError(_TOO_LONG)
-        http = (self.method, self.headers, self.valid_status_codes, self.body_pattern, self.follow_redirects)
+        http = (
+            self.method,
+            self.headers,
+            self.token,
+            self.valid_status_codes,
+            self.body_pattern,
+            self.follow_redirects,
+        )
         if not self.url.startswith("http") and any(value not in (None, {}, ()) for value in http):
             raise ValueError(_ONLY_HTTP)
-        if not self.url.startswith(("https:", "tls:")) and (self.server_name, self.insecure_skip_verify) != (
-            None,
-            None,
-        ):
+        tls = (self.server_name, self.ca, self.insecure_skip_verify)
+        if not self.url.startswith(("https:", "tls:")) and any(value is not None for value in tls):
             raise ValueError(_ONLY_TLS)
         return self
 

@@ -10,7 +10,7 @@ from metricat_operator.api.pools import Pool
 from metricat_operator.api.probes import RESERVED_NAME
 from metricat_operator.api.selectors import Requirement, terms
 from metricat_operator.facts.model import Manifest
-from metricat_operator.manifests import web
+from metricat_operator.manifests import probe_secrets, web
 from metricat_operator.manifests.context import Context
 
 _NOBODY = 65534
@@ -100,7 +100,8 @@ def _pod_spec(context: Context, pool: Pool) -> Manifest:
             {"name": name, "hostPath": {"path": on_node, "type": "Directory"}}
             for name, (on_node, _, _) in _HOST_PATHS.items()
         ]
-        + web.volumes(agent.web),
+        + web.volumes(agent.web)
+        + probe_secrets.volumes(agent.collectors.probe),
     }
     if agent.tolerations:  # the API server drops an empty list
         pod["tolerations"] = [
@@ -139,7 +140,8 @@ def _container(context: Context, agent: AgentSettings) -> Manifest:
             }
             for name, (_, in_pod, propagated) in _HOST_PATHS.items()
         ]
-        + web.mounts(agent.web),
+        + web.mounts(agent.web)
+        + probe_secrets.mounts(agent.collectors.probe),
     }
 
 
@@ -193,6 +195,9 @@ def probe_targets(probe: ProbeCollector) -> Iterator[str]:
         for name in ("interval", "timeout"):
             if (seconds := given.pop(f"{name}_seconds", None)) is not None:
                 given[name] = f"{seconds}s"
+        for field, secret, setting in (("ca", target.ca, "ca_file"), ("token", target.token, "bearer_token_file")):
+            if given.pop(field, None) and secret:
+                given[setting] = probe_secrets.path(secret)
         yield _json({name: value for name, value in given.items() if value not in ({}, ())})
 
 
