@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from metricat_hub.api.grpc.calls import Calls, statuses
-from metricat_hub.api.live.access import check_unrestricted
+from metricat_hub.api.live.access import check_namespaces
 from metricat_hub.api.rest.parameters import LARGEST_PAGE, PAGE, position
 from metricat_hub.api.rest.responses import paged
 from metricat_hub.model.errors import InvalidParameterError, LimitError
@@ -82,8 +82,8 @@ class MetricsService:
         """Send the rounds of live values."""
         async with statuses(context):
             principal, credentials = await self._calls.authorize(context, "read", "api")
-            check_unrestricted(principal)
-            rounds = self._own.rounds
+            namespaces = principal.namespaces
+            rounds = self._own.rounds.seen_by(namespaces)
             wanted = subscription(request.metrics, request.nodes)
             since = _milliseconds(request.since) if request.HasField("since") else None
             await rounds.check(wanted, since)
@@ -93,7 +93,7 @@ class MetricsService:
                     rounds.deliveries(wanted, since, "protobuf", encode_round)
                 ) as deliveries:
                     async for delivery in deliveries:
-                        check_unrestricted(await self._own.access.authorize(credentials, "read"))
+                        check_namespaces(await self._own.access.authorize(credentials, "read"), namespaces)
                         yield _head(delivery) + delivery.data
             finally:
                 rounds.disconnect()

@@ -62,12 +62,12 @@ def live_credentials(websocket: WebSocket, tickets: Tickets) -> Credentials:
     return sent
 
 
-def check_unrestricted(principal: Principal) -> None:
-    """Raise `PermissionDeniedError` for a client that may see some namespaces only: rounds are shared by all."""
-    if principal.namespaces is not None:
+def check_namespaces(principal: Principal, namespaces: frozenset[str] | None) -> None:
+    """Raise `PermissionDeniedError` if the client no longer has the namespaces with which its connection began."""
+    if principal.namespaces != namespaces:
         raise PermissionDeniedError(
-            f"the client {principal.name} may read some namespaces only, and live values have no limit of namespaces; "
-            "use /api/v1/metrics/current"
+            f"the namespaces that the client {principal.name} may read have changed since the connection began; "
+            "connect again"
         )
 
 

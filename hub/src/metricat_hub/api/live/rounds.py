@@ -12,12 +12,14 @@ from collections import Counter, OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from metricat_hub.api.live.statistics import Statistics
 from metricat_hub.model.errors import InvalidParameterError, LimitError
 from metricat_hub.use_cases import live
 from metricat_hub.use_cases.cancellation import Cancellation
 from metricat_hub.use_cases.metric_names import check_known
+from metricat_hub.use_cases.restriction import RestrictedEngine, RestrictedReader, namespace_matchers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -71,9 +73,16 @@ class Rounds:
         *,
         interval: int,
         connections: int = CONNECTIONS,
+        whole: Rounds | None = None,
     ) -> None:
-        """Evaluate a round at each multiple of the interval (milliseconds)."""
+        """Evaluate a round at each multiple of the interval (milliseconds).
+
+        With `whole`, these are rounds of some namespaces, which share limits, thread and statistics with the whole.
+        """
         self.interval = interval
+        self._whole = whole
+        self._parts: WeakValueDictionary[frozenset[str], Rounds] = WeakValueDictionary()
+        """The rounds of each set of namespaces that a client has."""
         self._reader = reader
         self._queries = queries
         self._threads = threads
@@ -89,7 +98,23 @@ class Rounds:
         self._replayed_bytes = 0
         self._executor: ThreadPoolExecutor | None = None
         self._task: asyncio.Task[None] | None = None
-        self.statistics = Statistics()
+        self.statistics: Statistics = whole.statistics if whole else Statistics()
+
+    def seen_by(self, namespaces: frozenset[str] | None) -> Rounds:
+        """Return the rounds with the series of some namespaces; None: of all."""
+        if namespaces is None:
+            return self
+        if (found := self._parts.get(namespaces)) is None:
+            matchers = namespace_matchers(namespaces)
+            found = self._parts[namespaces] = Rounds(
+                RestrictedReader(self._reader, matchers),
+                RestrictedEngine(self._queries, matchers),
+                self._threads,
+                self._now,
+                interval=self.interval,
+                whole=self,
+            )
+        return found
 
     @property
     def is_running(self) -> bool:
@@ -98,6 +123,9 @@ class Rounds:
 
     def connect(self) -> None:
         """Count a client; raise `TooManyClientsError`."""
+        if self._whole:
+            self._whole.connect()
+            return
         if self._clients >= self._connections:
             raise TooManyClientsError(
                 f"{self._clients} live clients are connected; close one, or raise --live.max-connections"
@@ -107,6 +135,9 @@ class Rounds:
 
     def disconnect(self) -> None:
         """Count a client no longer."""
+        if self._whole:
+            self._whole.disconnect()
+            return
         self._clients -= 1
         self.statistics.clients = self._clients
 
@@ -122,13 +153,19 @@ class Rounds:
         now = self._now()
         if since is not None and since > now + self.interval:
             raise InvalidParameterError("since", "it is in the future; give the time of the last round that you have")
-        metrics = {name for one in self._subscriptions for name in one.metrics} | set(wanted.metrics)
-        if len(metrics) > MOST_METRICS:
+        whole = self._whole or self
+        others = sum(len(one.metrics()) for one in (whole, *whole._parts.values()) if one is not self)  # noqa: SLF001 -- the same class
+        count = others + len(self.metrics() | set(wanted.metrics))
+        if count > MOST_METRICS:
             raise LimitError(
-                f"the clients together subscribe to {len(metrics)} metrics, above the limit of {MOST_METRICS}; "
+                f"the clients together subscribe to {count} metrics, above the limit of {MOST_METRICS}; "
                 "subscribe to fewer"
             )
         await self._threads.run_detached(lambda _: check_known(self._reader, wanted.metrics, now))
+
+    def metrics(self) -> set[str]:
+        """Return the metrics of all subscriptions."""
+        return {name for one in self._subscriptions for name in one.metrics}
 
     async def deliveries(
         self, wanted: Subscription, since: int | None, form: str, encode: Encode
@@ -245,6 +282,8 @@ class Rounds:
 
     def _thread(self) -> ThreadPoolExecutor:
         """Return the executor of the rounds: one thread, so that they cannot take all processors."""
+        if self._whole:
+            return self._whole._thread()  # noqa: SLF001 -- the same class
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="live")
         return self._executor

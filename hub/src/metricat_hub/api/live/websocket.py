@@ -16,7 +16,7 @@ from metricat_hub.access.authenticators import AuthenticationError, PermissionDe
 from metricat_hub.api import problems
 from metricat_hub.api.authorization import authorize, credentials_of
 from metricat_hub.api.live import messages
-from metricat_hub.api.live.access import check_origin, check_unrestricted, chosen_subprotocol, live_credentials
+from metricat_hub.api.live.access import check_namespaces, check_origin, chosen_subprotocol, live_credentials
 from metricat_hub.api.live.rounds import TooManyClientsError
 from metricat_hub.api.live.transport import transport
 from metricat_hub.api.operations import Operation
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from metricat_hub.access.credentials import Credentials
+    from metricat_hub.api.live.rounds import Rounds
     from metricat_hub.api.services import Services
     from metricat_hub.use_cases.live import Subscription
 
@@ -64,10 +65,10 @@ async def live(websocket: WebSocket) -> None:
         check_origin(websocket, own.settings.live.origins if own.settings else ())
         credentials = live_credentials(websocket, own.tickets)
         principal = websocket.state.principal = await authorize(websocket, "read", credentials)
-        check_unrestricted(principal)
+        rounds = own.rounds.seen_by(principal.namespaces)
         if own.rate_limits:
             await own.rate_limits.admit(websocket, principal, "api")
-        own.rounds.connect()
+        rounds.connect()
     except TooManyClientsError as error:
         await _deny(websocket, Problem(503, str(error), {"Retry-After": "10"}))
         return
@@ -79,11 +80,11 @@ async def live(websocket: WebSocket) -> None:
         return
     try:
         await websocket.accept(chosen_subprotocol(websocket))
-        await _Session(websocket, own, credentials).run()
+        await _Session(websocket, own, credentials, rounds, principal.namespaces).run()
     except WebSocketDisconnect:
         pass
     finally:
-        own.rounds.disconnect()
+        rounds.disconnect()
 
 
 async def _deny(websocket: WebSocket, problem: Problem) -> None:
@@ -94,7 +95,16 @@ async def _deny(websocket: WebSocket, problem: Problem) -> None:
 class _Session:
     """The connection of one client."""
 
-    def __init__(self, websocket: WebSocket, own: Services, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        websocket: WebSocket,
+        own: Services,
+        credentials: Credentials,
+        rounds: Rounds,
+        namespaces: frozenset[str] | None,
+    ) -> None:
+        self._rounds = rounds
+        self._namespaces = namespaces
         self._websocket = websocket
         self._transport = transport(websocket)
         self._own = own
@@ -120,7 +130,7 @@ class _Session:
     async def _watch(self) -> None:
         """End the connection of a client without valid credentials or without a subscription."""
         while True:
-            await asyncio.sleep(min(self._own.rounds.interval / 1000, _CHECK_SECONDS))
+            await asyncio.sleep(min(self._rounds.interval / 1000, _CHECK_SECONDS))
             await self._check()
             now = time.monotonic()
             if self._sender and not self._sender.done():
@@ -130,7 +140,7 @@ class _Session:
 
     async def _check(self) -> None:
         try:
-            check_unrestricted(await self._own.access.authorize(self._credentials, "read"))
+            check_namespaces(await self._own.access.authorize(self._credentials, "read"), self._namespaces)
         except AuthenticationError as error:
             raise _End(KEY_INVALID, str(error)) from None
         except PermissionDeniedError as error:
@@ -169,13 +179,13 @@ class _Session:
         else:
             wanted = subscription(message.metrics, message.nodes)
             since = _since(message.since)
-            await self._own.rounds.check(wanted, since)
+            await self._rounds.check(wanted, since)
             await self._end_subscription()
             await self._send(
                 messages.Subscribed(
                     [messages.SubscribedMetric(name, unit_of(name)) for name in wanted.metrics],
                     None if wanted.nodes is None else sorted(wanted.nodes),
-                    self._own.rounds.interval / 1000,
+                    self._rounds.interval / 1000,
                 )
             )
             self._sender = tasks.create_task(self._send_rounds(wanted, since))
@@ -187,7 +197,7 @@ class _Session:
             self._sender = None
 
     async def _send_rounds(self, wanted: Subscription, since: int | None) -> None:
-        deliveries = self._own.rounds.deliveries(wanted, since, "json", messages.encode_round)
+        deliveries = self._rounds.deliveries(wanted, since, "json", messages.encode_round)
         async with contextlib.aclosing(deliveries):
             try:
                 while True:
@@ -233,11 +243,8 @@ class LiveTicket(msgspec.Struct):
 
 async def live_ticket(request: Request) -> Response:
     """Return a ticket."""
-    own, principal = services(request), request.state.principal
-    try:
-        check_unrestricted(principal)
-    except PermissionDeniedError as error:
-        raise Problem(403, str(error)) from None
+    own: Services = request.app.state.services  # the tickets of all clients, also of those with some namespaces
+    principal = request.state.principal
     ticket, expires = own.tickets.issue(credentials_of(request), principal.identity)
     body = msgspec.json.encode(LiveTicket(ticket, rfc3339(expires)))
     return Response(body, media_type="application/json")

@@ -37,7 +37,7 @@ def silent_client(server: LiveServer) -> socket.socket:
 def test_connection_without_pongs_ends_though_data_waits_for_the_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "PING_SECONDS", 1.0)
+    monkeypatch.setattr(transport, "PING_SECONDS", 5.0)  # longer than the first round takes
     monkeypatch.setattr(transport, "PONG_SECONDS", 1.0)
     with serving(tmp_path, nodes=4000) as server, silent_client(server):
         statistics = server.services.rounds.statistics
