@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import psycopg
@@ -14,7 +14,7 @@ import pytest
 
 from metricat_hub.model.errors import QueryTimeoutError, StoreLockedError, StoreUnavailableError
 from metricat_hub.model.ports import Hints
-from metricat_hub.model.samples import Batch
+from metricat_hub.model.samples import STALE, Batch
 from metricat_hub.store.embedded import Settings
 from metricat_hub.store.postgresql import PostgresStore
 from metricat_hub.store.postgresql.errors import StoreConfigurationError
@@ -23,6 +23,8 @@ from support.postgresql_server import PASSWORD, PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from metricat_hub.model.samples import Appended
 
 A, B = labels("up", node="a"), labels("up", node="b")
 EVER = 2**52
@@ -203,6 +205,77 @@ def test_every_acknowledged_sample_survives_crashes_of_the_server(own_server: Po
     store.close()
     store = opened(url, clock)
     assert read(store, named("m"), end=EVER, hints=raw) == dict.fromkeys(many, expected)
+    store.close()
+
+
+def together(store: PostgresStore, batches: list[Batch]) -> list[Appended]:
+    """Append batches by one thread each, in this order, while another one has the store."""
+    results: dict[int, Appended] = {}
+
+    def append(at: int) -> None:
+        results[at] = store.append(batches[at])
+
+    threads = [threading.Thread(target=append, args=(at,)) for at in range(len(batches))]
+    with store._state.mutex:
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            end = time.monotonic() + 60
+            while len(store._waiting) < count:
+                assert time.monotonic() < end
+                time.sleep(0.005)
+    for thread in threads:
+        thread.join(60)
+    return [results[at] for at in range(len(batches))]
+
+
+def test_batches_that_wait_share_a_statement_and_have_their_own_results(
+    postgresql: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql.new_database()
+    store = opened(url, Clock(BEGIN + HOUR))
+    series = [labels("up", node=str(node)) for node in range(20)]
+    numbers = store.resolve(series)
+    write(store, {one: [(BEGIN, 0.0)] for one in series})
+    layout = store._state.ready()
+    sizes: list[int] = []
+    insert = layout.insert
+
+    def counted(connection: psycopg.Connection, of: Any, times: Any, values: Any) -> None:
+        sizes.append(len(times))
+        insert(connection, of, times, values)
+
+    monkeypatch.setattr(layout, "insert", counted)
+    found = together(
+        store, [Batch(numbers[node : node + 1], np.array([BEGIN + 1]), np.array([1.0])) for node in range(20)]
+    )
+    assert [one.accepted for one in found] == [1] * 20
+    assert sizes == [20]
+    again = [
+        Batch(numbers[:1], np.array([BEGIN + 2]), np.array([5.0])),
+        Batch(numbers[:1], np.array([BEGIN + 2]), np.array([5.0])),
+        Batch(numbers[:1], np.array([BEGIN + 2]), np.array([6.0])),
+        Batch(numbers[:1] + 1000, np.array([BEGIN + 2]), np.array([6.0])),
+        Batch(numbers[:2], np.array([BEGIN + 2 * HOUR, BEGIN + 2]), np.array([7.0, float(STALE)])),
+    ]
+    found = together(store, again)
+    assert [(one.accepted, one.duplicates) for one in found] == [(1, 0), (0, 1), (0, 0), (0, 0), (1, 0)]
+    assert found[2].conflicting is not None
+    assert found[3].unknown is not None
+    assert found[4].too_new is not None
+    assert store._state.rejected["conflicting"] == 1
+    store.close()
+    assert sql(url, "SELECT count(*), count(*) FILTER (WHERE value = 'NaN') FROM metricat.samples") == [(42, 1)]
+
+
+def test_rows_that_exist_are_no_error(postgresql: PostgresServer) -> None:
+    """A lost connection may have stored the samples that the hub sends again."""
+    url = postgresql.new_database()
+    store = opened(url, Clock(BEGIN + HOUR))
+    (number,) = store.resolve([A]).tolist()
+    write(store, {A: [(BEGIN + 1, 1.0)]})
+    sql(url, f"INSERT INTO metricat.recent VALUES ({number}, '{np.datetime64(BEGIN + 2, 'ms')}Z', 2.0) RETURNING 1")
+    assert write(store, {A: [(BEGIN + 2, 2.0), (BEGIN + 3, 3.0)]}).accepted == 2
+    assert read(store, named("up")) == {A: [(BEGIN + 1, 1.0), (BEGIN + 2, 2.0), (BEGIN + 3, 3.0)]}
     store.close()
 
 

@@ -20,6 +20,15 @@ _HEAD = struct.Struct(">iiIii")
 _EMPTY = struct.Struct(">iiI")
 _INT4, _FLOAT8, _TIMESTAMPTZ = 23, 701, 1184
 _INT4_ARRAY, _FLOAT8_ARRAY, _TIMESTAMPTZ_ARRAY = 1007, 1022, 1185
+_COPY_HEAD, _COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+_ROW = np.dtype(
+    [
+        ("columns", ">i2"),
+        *(("series_size", ">i4"), ("series", ">i4")),
+        *(("time_size", ">i4"), ("time", ">i8")),
+        *(("value_size", ">i4"), ("value", ">u8")),
+    ]
+)
 _EPOCH = 946_684_800_000
 """2000-01-01 UTC in milliseconds since 1970: where PostgreSQL's times begin."""
 _EARLIEST, _LATEST = -(10**14), 9 * 10**15
@@ -135,3 +144,13 @@ def _elements(data: bytes, form: str) -> NDArray[np.generic]:
         "value"
     ]
     return found
+
+
+def copy_rows(series: NDArray[np.integer], times: Times, values: Values) -> bytes:
+    """Return rows of `integer, timestamptz, double precision` as the data of `COPY ... (FORMAT BINARY)`."""
+    rows = np.empty(len(series), _ROW)
+    rows["columns"], rows["series_size"], rows["time_size"], rows["value_size"] = 3, 4, 8, 8
+    rows["series"] = series
+    rows["time"] = (times - _EPOCH) * 1000
+    rows["value"] = np.ascontiguousarray(values).view(np.uint64)  # every bit of a NaN
+    return _COPY_HEAD + rows.tobytes() + _COPY_END

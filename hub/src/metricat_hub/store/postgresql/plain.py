@@ -26,6 +26,7 @@ from metricat_hub.store.postgresql.binary import (
     Integers,
     Moment,
     Moments,
+    copy_rows,
     decode_floats,
     decode_integers,
     decode_moments,
@@ -55,6 +56,7 @@ _PARTITION: dict[Tier, int] = {"raw": DAY, "1m": DAY, "1h": 30 * DAY}
 _AT_ONCE = 256
 _MS = "(extract(epoch FROM {0}) * 1000)::bigint"
 _INSERT = "INSERT INTO metricat.recent SELECT * FROM unnest(%s, %s, %s) ON CONFLICT DO NOTHING"
+_COPY = "COPY metricat.recent FROM STDIN (FORMAT BINARY)"
 _RECENT = """
 SELECT series, array_send(array_agg(time)), array_send(array_agg(value)) FROM (
     SELECT series, time, value FROM metricat."{0}"
@@ -117,7 +119,11 @@ class PlainLayout:
                 connection.execute(_INSERT, columns)
             self._recent.update(missing)
         else:
-            connection.execute(_INSERT, columns)
+            try:
+                with connection.cursor().copy(_COPY) as copy:  # half the time of INSERT ... ON CONFLICT
+                    copy.write(copy_rows(series, times, values))
+            except errors.UniqueViolation:  # a lost connection has stored samples before
+                connection.execute(_INSERT, columns)
         for window, late in self._packing.items():
             if window in windows:
                 late.update(series.tolist())

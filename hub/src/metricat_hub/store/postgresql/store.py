@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _READERS = 4
+_GROUP = 50_000
+"""Samples of batches that share one commit."""
 _QUERY_TIMEOUT = 120_000
 _IDLE_CHECK = 10 * MINUTE
 
@@ -41,6 +45,7 @@ class PostgresStore:
         """Use `open` instead."""
         self._state = state
         self._maintaining = threading.Lock()
+        self._waiting: deque[_Waiting] = deque()
         self._idle_checked = 0
         self._unsampled_below = 0
         """Series with a lower number existed at the check before."""
@@ -118,23 +123,59 @@ class PostgresStore:
 
     def append(self, batch: Batch) -> Appended:
         """Store samples. See `Writer.append`."""
-        return _again_if_lost(lambda: self._append(batch, any_age=False))
+        waiting = _Waiting(batch)
+        self._waiting.append(waiting)
+        with self._state.mutex:
+            # While another thread had the mutex, batches have gathered: they share one statement and one commit.
+            while waiting.result is None and waiting.error is None:
+                self._append_together(self._next_group())
+        if waiting.error is not None:
+            raise waiting.error
+        assert waiting.result is not None  # noqa: S101 -- see the loop
+        return waiting.result
 
     def append_any_age(self, batch: Batch) -> Appended:
         """Store samples that may be older than the out-of-order window and the retention, for an import."""
-        return _again_if_lost(lambda: self._append(batch, any_age=True))
+        with self._state.mutex:
+            return _again_if_lost(lambda: self._append([batch], any_age=True))[0]
 
-    def _append(self, batch: Batch, *, any_age: bool) -> Appended:
-        state = self._state
-        with state.mutex:
-            try:
-                state.ready()
-                # A new connection may load the series again, so it must be there before numbers are checked.
-                with state.writer():
-                    return accepting.accept(_Target(state), batch, state.clock(), any_age=any_age)
-            except StoreUnavailableError:
-                state.rejected["unavailable"] += len(batch.series)
+    def _next_group(self) -> list[_Waiting]:
+        """Return the oldest batches that wait, one at least."""
+        group = [self._waiting.popleft()]
+        samples = len(group[0].batch.series)
+        while self._waiting and samples < _GROUP:
+            group.append(self._waiting.popleft())
+            samples += len(group[-1].batch.series)
+        return group
+
+    def _append_together(self, group: list[_Waiting]) -> None:
+        """Store batches of several threads, and note the result of each. The caller has the mutex."""
+        batches = [one.batch for one in group]
+        try:
+            results = _again_if_lost(lambda: self._append(batches, any_age=False))
+        except BaseException as error:
+            for one in group:
+                one.error = error
+            if not isinstance(error, Exception):
                 raise
+        else:
+            for one, result in zip(group, results, strict=True):
+                one.result = result
+
+    def _append(self, batches: Sequence[Batch], *, any_age: bool) -> list[Appended]:
+        state = self._state
+        try:
+            state.ready()
+            # A new connection may load the series again, so it must be there before numbers are checked.
+            with state.writer():
+                target = _Target(state)
+                now = state.clock()
+                results = [accepting.accept(target, batch, now, any_age=any_age) for batch in batches]
+                target.flush()
+                return results
+        except StoreUnavailableError:
+            state.rejected["unavailable"] += sum(len(batch.series) for batch in batches)
+            raise
 
     def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
         """Store the metadata of metrics, by metric name."""
@@ -259,8 +300,21 @@ def _again_if_lost(work: Callable[[], T]) -> T:
         return work()
 
 
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A batch that a thread appends, and its result."""
+
+    batch: Batch
+    result: Appended | None = None
+    error: BaseException | None = None
+
+
 class _Target:
-    """The store as `accepting` uses it. The caller has the writing connection."""
+    """The store as `accepting` uses it for a group of batches. The caller has the writing connection and calls `flush`.
+
+    Times of series are newer than the database if `flush` fails. Then `accept` looks up the samples when they are sent
+    again, and stores them.
+    """
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -268,8 +322,10 @@ class _Target:
         self.settings = state.settings
         self.times = state.times
         self.rejected = state.rejected
+        self._parts: list[tuple[NDArray[np.int32], Times, Values]] = []
 
     def stored(self, series: NDArray[np.int32], times: Times) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+        self.flush()  # a sample of an earlier batch of the group may have the same time
         stored = np.zeros(len(series), np.bool_)
         bits = np.zeros(len(series), np.uint64)
         numbers, starts = np.unique(series, return_index=True)
@@ -284,5 +340,16 @@ class _Target:
         return stored, bits
 
     def store(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
+        self._parts.append((series, times, values))
+
+    def flush(self) -> None:
+        """Write the samples of all batches so far, in one transaction."""
+        if not self._parts:
+            return
+        series, times, values = (np.concatenate(column) for column in zip(*self._parts, strict=True))
+        if len(self._parts) > 1:
+            order = np.lexsort((times, series))
+            series, times, values = series[order], times[order], values[order]
+        self._parts.clear()
         with self._state.writer() as connection:
             self._layout.insert(connection, series, times, values)
