@@ -267,7 +267,7 @@ def test_batches_that_wait_share_a_statement_and_have_their_own_results(
     assert sql(url, "SELECT count(*), count(*) FILTER (WHERE value = 'NaN') FROM metricat.samples") == [(42, 1)]
 
 
-def test_rows_that_exist_are_no_error(postgresql: PostgresServer) -> None:
+def test_rows_that_exist_are_skipped(postgresql: PostgresServer) -> None:
     """A lost connection may have stored the samples that the hub sends again."""
     url = postgresql.new_database()
     store = opened(url, Clock(BEGIN + HOUR))
