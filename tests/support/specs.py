@@ -159,4 +159,4 @@ def _object(schema: Schema, path: str) -> Values:
     if len(fields) < _MANY:
         return st.fixed_dictionaries(needed, optional=fields).map(lambda found: _without_both_names(found, schema))
     chosen = st.lists(st.sampled_from(sorted(fields)), max_size=_FEW, unique=True)
-    return chosen.flatmap(lambda names: st.fixed_dictionaries({name: fields[name] for name in names}))
+    return chosen.flatmap(lambda names: st.fixed_dictionaries({**needed, **{name: fields[name] for name in names}}))
