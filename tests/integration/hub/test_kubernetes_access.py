@@ -6,16 +6,19 @@ import asyncio
 import functools
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+import httpx2
 import pytest
 
-from metricat_hub.access.authenticators import AuthenticationError, PermissionDeniedError
+from metricat_hub.access.authenticators import Access, AuthenticationError, PermissionDeniedError
 from metricat_hub.access.credentials import Credentials
 from metricat_hub.access.kubernetes.api_server import ApiServer
 from metricat_hub.access.kubernetes.reviews import Reviews
 from metricat_hub.access.kubernetes.target_alerts import MissingRightError, TargetAlertClient
 from metricat_hub.access.kubernetes.tokens import KubernetesTokens
+from metricat_hub.api.application import application
+from metricat_hub.api.services import Services
 from metricat_hub.model.alert_rules import RuleConflictError, RuleNotFoundError, StaleRuleError
 from metricat_hub.model.errors import AccessUnavailableError, InvalidParameterError
 from metricat_tools.binaries import ensure
@@ -178,7 +181,9 @@ def test_hub_may_do_nothing_beyond_reviews_and_reading_targets(cluster: Cluster)
 @pytest.fixture
 def targets(control_plane: ControlPlane, tmp_path: Path) -> TargetAlertClient:
     """The client of users. The hub's own token is invalid here: no request may use it."""
-    return TargetAlertClient(api_server(control_plane, tmp_path, "not-a-token"))
+    folder = tmp_path / "users"
+    folder.mkdir()
+    return TargetAlertClient(api_server(control_plane, folder, "not-a-token"))
 
 
 def editor(cluster: Cluster, name: str, *verbs: str) -> str:
@@ -252,3 +257,37 @@ def test_change_creates_no_target(cluster: Cluster, targets: TargetAlertClient) 
     with pytest.raises(RuleNotFoundError, match="MonitoringTarget team-a/none does not exist"):
         targets.apply(text, "team-a", "none", CPU, {"warning": {"threshold": 5}}, {}, None)
     assert cluster.get("monitoringtarget", "none", "team-a") is None
+
+
+def http(  # noqa: PLR0917 -- the parts of a request
+    services: Services, method: str, path: str, text: str, body: object = None, version: str = "*"
+) -> Any:
+    """Send a request to the hub's application; return the response."""
+
+    async def send() -> httpx2.Response:
+        transport = httpx2.ASGITransport(cast("Any", application(services)))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://hub") as client:
+            headers = {"Authorization": f"Bearer {text}", "If-Match": version}
+            return await client.request(method, path, headers=headers, json=body)
+
+    return asyncio.run(send())
+
+
+def test_threshold_is_changed_by_http(cluster: Cluster, reviews: Reviews, targets: TargetAlertClient) -> None:
+    text, reader = editor(cluster, "http-editor", "get", "patch"), editor(cluster, "http-reader", "get")
+    services = Services(store=cast("Any", None), access=Access([KubernetesTokens(reviews)], targets), now=lambda: 0)
+    path = "/api/v1/monitoring-targets/team-a/nodes/alerts"
+    body = {"levels": {"warning": {"threshold": 33.0}}, "labels": {"team": "a"}}
+    read = http(services, "GET", path, text)
+    assert read.status_code == 200
+    changed = http(services, "PUT", f"{path}/NodeSwapUsageHigh", text, body, read.headers["etag"])
+    assert changed.json()["rules"]["NodeSwapUsageHigh"] == {
+        "warning": {"threshold": 33, "enabled": True},
+        "labels": {"team": "a"},
+    }
+    assert http(services, "PUT", f"{path}/NodeSwapUsageHigh", text, body, read.headers["etag"]).status_code == 412
+    assert http(services, "PUT", f"{path}/NodeSwapUsageHigh", text, body, "").status_code == 428
+    assert http(services, "PUT", f"{path}/NodeNone", text, body).status_code == 404
+    refused = http(services, "DELETE", f"{path}/NodeSwapUsageHigh", reader)
+    assert (refused.status_code, refused.json()["right"]["verb"]) == (403, "patch")
+    assert http(services, "DELETE", f"{path}/NodeSwapUsageHigh", text).status_code == 200
