@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _WAITING_PER_THREAD = 64
 """The most waiting queries for each thread. Further queries get 503 immediately, because they would time out."""
+_SWITCH_SECONDS = 0.001
+"""How long the event loop and short queries wait for the interpreter's lock while a long query computes.
+
+A request changes threads several times, so Python's 5 ms would add up.
+"""
 
 
 class QueryThreads:
@@ -24,6 +30,7 @@ class QueryThreads:
 
     def __init__(self, threads: int, seconds: float) -> None:
         """Run at most `threads` queries at the same time. Each may wait and run for `seconds` in total."""
+        sys.setswitchinterval(_SWITCH_SECONDS)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="query")
         self._seconds = seconds
         self._most = threads * _WAITING_PER_THREAD

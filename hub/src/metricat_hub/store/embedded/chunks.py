@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from metricat_hub.model.samples import Times, Values
+    from metricat_hub.store.embedded.chunk_cache import ChunkCache
     from metricat_hub.store.embedded.core import Core
     from metricat_hub.store.embedded.encoding import Chunk
     from metricat_hub.store.embedded.windows import Layout
@@ -33,8 +34,9 @@ _PARAMETERS = 256
 class ChunkReader:
     """Reads chunks through one connection. A damaged chunk is left out and named in `damaged`."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, cache: ChunkCache | None = None) -> None:
         self._connection = connection
+        self._cache = cache
         self._shared: dict[int, Times] = {}
         self._regular: dict[tuple[int, int, int], Times] = {}
         self.damaged: dict[tuple[str, int], str] = {}
@@ -111,15 +113,20 @@ class ChunkReader:
 
     def decode(self, layout: Layout, chunk: int, data: bytes, wanted: Sequence[str] | None = None) -> Chunk | None:
         """Return a chunk; None: it is damaged."""
+        if self._cache is not None and (known := self._cache.get(layout.tier, chunk, data, wanted)) is not None:
+            return known
         window = chunk >> 32
         base = layout.base(window)
         try:
-            return encoding.decode_chunk(
+            decoded = encoding.decode_chunk(
                 chunk, data, base, lambda reference: self._shared_times(window, reference), wanted, self._regular
             )
+            if self._cache is not None and encoding.shared_reference(data) is None:
+                self._cache.put(layout.tier, chunk, data, wanted, decoded)
         except encoding.DamagedError as error:
             self.damaged[layout.tier, chunk] = str(error)
             return None
+        return decoded
 
     def _shared_times(self, window: int, reference: int) -> Times:
         row_id = times_identity(window, reference)
@@ -215,7 +222,7 @@ def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
     packed: dict[int, list[tuple[Times, Values]]] = {}
     if in_file:
         with core.readers.borrow() as connection:
-            reader = ChunkReader(connection)
+            reader = ChunkReader(connection, core.chunks)
             for window in reader.windows(RAW, start, end):
                 samples = 0
                 for number, chunk in reader.read(RAW, window, numbers):
@@ -243,6 +250,8 @@ class _Joined:
         self._start = start
         self._end = end
         self._same: dict[bytes, Times] = {}
+        self._known: dict[int, tuple[Times, Times]] = {}
+        """The array that stands for another one, by the identity of the other one, which stays alive here."""
         self._whole: dict[tuple[int, ...], tuple[Sequence[Times], Times, slice]] = {}
         """The times of parts, by their identities, with the parts themselves so that these stay alive."""
 
@@ -268,7 +277,10 @@ class _Joined:
 
     def _canonical(self, times: Times) -> Times:
         """Return one array for all equal ones."""
-        return self._same.setdefault(times.tobytes(), times)
+        known = self._known.get(id(times))
+        if known is None:
+            known = self._known[id(times)] = times, self._same.setdefault(times.tobytes(), times)
+        return known[1]
 
 
 def join(parts: Sequence[tuple[Times, Values]]) -> tuple[Times, Values]:

@@ -12,6 +12,7 @@ import msgspec
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.metadata import Metadata
 from metricat_hub.store.embedded import encoding
+from metricat_hub.store.embedded.chunk_cache import ChunkCache
 from metricat_hub.store.embedded.database import (
     FILE,
     MIGRATIONS,
@@ -76,12 +77,15 @@ class Core:
         self.times = SeriesTimes()
         self.head = Head()
         self.newest = NewestValues()
+        self.chunks = ChunkCache()
         self.head_row = 0
         """The number of the last row of the head."""
         self.packing: tuple[Part, ...] = ()
         """Samples that maintenance writes into chunks now. They are no longer in `head`."""
         self.packed: tuple[Part, ...] = ()
         """The newest packed samples. They are in memory too, because most queries need them."""
+        self.packed_until = 0
+        """No chunk has samples after this time."""
         self.memory_from = 0
         """All samples after this time are in memory."""
         self.metadata: dict[str, Metadata] = {}
@@ -185,7 +189,8 @@ class Core:
             self.progress = msgspec.json.decode(state["progress"], type=Progress)
         if "times" in state:
             self.times.restore(state["times"])
-        self.memory_from = self._packed_until()
+        self.packed_until = int(state["packed"]) if "packed" in state else self._packed_until()
+        self.memory_from = self.packed_until
         for row, data in run("SELECT number, data FROM head ORDER BY number"):
             self.head_row = row
             try:
@@ -199,7 +204,7 @@ class Core:
             self.times.update(series[active], times[active])
 
     def _packed_until(self) -> int:
-        """Return a time after which no chunk has samples."""
+        """Return the end of the newest window, for a file in which the last packing did not store its time."""
         try:
             [(newest,)] = self.writer.execute("SELECT max(id) FROM chunks_raw")
         except sqlite3.DatabaseError:  # the tree of chunks is damaged; queries report it

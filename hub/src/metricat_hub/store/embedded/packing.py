@@ -53,6 +53,7 @@ def pack(core: Core, now: int) -> int:
         core.head = Head(core.head)
     try:
         merged = merge(parts)
+        _store_packed_until(core, merged.last)
         for window in np.unique((merged.times - 1) // RAW.size).tolist():
             _pack_window(core, merged, window, now)
         _finish(core, last_row, now)
@@ -62,6 +63,13 @@ def pack(core: Core, now: int) -> int:
             core.packing = ()
         raise
     return len(merged.series)
+
+
+def _store_packed_until(core: Core, last: int) -> None:
+    """Store until when chunks may have samples. Before the first chunk is written: packing may end at any time."""
+    with core.mutex:
+        core.packed_until = max(core.packed_until, last)
+        core.writer.execute("INSERT OR REPLACE INTO state VALUES ('packed', ?)", (core.packed_until,))
 
 
 def _pack_window(core: Core, merged: Run, window: int, now: int) -> None:

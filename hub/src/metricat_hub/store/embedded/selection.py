@@ -209,7 +209,7 @@ class _Selector:
             return
         wanted = tiers.wanted_columns(self._function)
         with self._core.readers.borrow() as connection:
-            reader = ChunkReader(connection)
+            reader = ChunkReader(connection, self._core.chunks)
             for window in reader.windows(layout, segment.start, segment.end):
                 samples = 0
                 for number, chunk in reader.read(layout, window, numbers, wanted):

@@ -11,6 +11,8 @@ from metricat_hub.model.samples import STALE, Batch
 from metricat_hub.promql.engine import Engine
 from metricat_hub.promql.limits import Limits
 from metricat_hub.store.embedded import EmbeddedStore, Settings
+from metricat_hub.store.embedded.chunk_cache import ChunkCache
+from metricat_hub.store.embedded.encoding import Chunk
 from metricat_hub.store.embedded.head import Head, Run, Table
 from support.hub_store import BEGIN, MINUTE, SECOND, Clock, labels, matcher, named, open_store
 
@@ -157,3 +159,54 @@ def test_packed_samples_stay_in_memory_for_some_minutes(tmp_path: Path) -> None:
     scrape(store, clock, 60)
     store.maintain(pack_all=True)
     assert sum(map(len, core.packed)) <= 12 * 7 * 6
+
+
+def test_samples_after_a_restart_are_read_from_memory_if_they_were_not_packed(tmp_path: Path) -> None:
+    clock = Clock()
+    store = open_store(tmp_path, clock)
+    scrape(store, clock, 10)
+    store.maintain(pack_all=True)
+    packed_until = clock.now
+    scrape(store, clock, 10)
+    store.close()
+    store = open_store(tmp_path, clock)
+    whole = store.select(named("up"), packed_until - MINUTE, clock.now, Hints(range=2 * MINUTE, function="rate"))
+    assert {len(one.times) for one in whole.series} == {16, 17}
+    recent = store.select(named("up"), packed_until + 1, clock.now, Hints(range=MINUTE, function="rate"))
+    assert {len(one.times) for one in recent.series} == {10}
+    assert isinstance(recent.series, SampleBlocks)
+
+
+def test_a_chunk_that_changed_is_decoded_again(tmp_path: Path) -> None:
+    clock = Clock()
+    store = open_store(tmp_path, clock)
+    scrape(store, clock, 60)
+    store.maintain(pack_all=True)
+    start, hints = clock.now - 20 * MINUTE, Hints(range=20 * MINUTE, function="rate")
+    before = plain(store.select(named("up"), start, clock.now, hints))
+    assert plain(store.select(named("up"), start, clock.now, hints)) == before
+    late = clock.now - 3 * STEP - 500
+    for series in TARGETS:
+        numbers = store.resolve(series)
+        store.append(Batch(numbers, np.full(len(numbers), late), np.full(len(numbers), 0.25)))
+    store.maintain(pack_all=True)
+    after = plain(store.select(named("up"), start, clock.now, hints))
+    assert after == {one: sorted([*samples, (late, 0.25)]) for one, samples in before.items()}
+
+
+def test_the_cache_of_chunks_forgets_the_chunk_that_was_not_read_for_longest() -> None:
+    cache = ChunkCache(most_bytes=3 * 700)
+    chunk = Chunk(np.arange(10), {"last": np.arange(10.0)})
+    for identity in (1, 2, 3):
+        cache.put("raw", identity, b"data", None, chunk)
+    assert cache.get("raw", 1, b"data", None) is chunk
+    cache.put("raw", 4, b"data", None, chunk)
+    assert [cache.get("raw", identity, b"data", None) is None for identity in (1, 2, 3, 4)] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert cache.get("raw", 4, b"other", None) is None
+    assert cache.get("raw", 4, b"data", ["last"]) is None
+    assert cache.bytes <= 3 * 700
