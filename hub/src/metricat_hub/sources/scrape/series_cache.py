@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from itertools import chain, compress, repeat
-from operator import getitem, not_
+from operator import not_
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from metricat_hub.model.labels import from_mapping
 from metricat_hub.sources.scrape import page as pages
 from metricat_hub.sources.scrape.page import Meta, PageError, Sample, SeriesTextError
-from metricat_hub.sources.scrape.relabel import relabel
+from metricat_hub.sources.scrape.page_layout import PageLayout, values_of
+from metricat_hub.sources.scrape.series_labels import SeriesLabels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,7 +39,6 @@ _DROPPED = -1
 _UNRESOLVED = -2
 _AHEAD = 10 * 60_000
 """Milliseconds that an explicit timestamp may be ahead of the scrape, as in Prometheus."""
-_NUMBER_CHARACTERS = b"0123456789.eE+-NaInfity"
 _OTHER = frozenset({b"#", b""})
 """How comments and blank lines start."""
 _MOST_LINES = 5
@@ -73,28 +72,6 @@ class Reading:
     metas: Sequence[Meta] = ()
     """HELP, TYPE and UNIT lines; empty when the page has the same lines as before."""
     error: str = ""
-
-
-class _Layout(NamedTuple):
-    """The lines of a page apart from the values of its samples."""
-
-    openmetrics: bool
-    is_sample: bytes
-    """For each line 1 if it is a sample, otherwise 0. Bytes need a tenth of a list's memory."""
-    is_other: bytes
-    heads: list[bytes]
-    """The text before the last space of each sample."""
-    lengths: list[int]
-    """The length of each head: the position of the space."""
-    tails: list[slice]
-    """Where the values are."""
-    others: list[bytes]
-    """Comments and blank lines."""
-    kept: NDArray[np.int64] | None
-    """Positions of the samples that are stored, among all samples; None: all."""
-    slots: Numbers
-    total: int
-    added: int
 
 
 class _Lines(NamedTuple):
@@ -136,11 +113,9 @@ class SeriesCache:
 
     def __init__(self, target: Target) -> None:
         job = target.job
-        self._target = dict(target.labels)
-        self._honor_labels = job.honor_labels
+        self._labels = SeriesLabels(target)
         self._honor_timestamps = job.honor_timestamps
         self._track_timestamps = job.track_timestamps_staleness
-        self._rules = job.metric_relabel
         self._limits = job.limits
         self._slots: dict[bytes, int] = {}
         self._texts: list[bytes] = []
@@ -151,7 +126,7 @@ class SeriesCache:
         self._numbers: Numbers = _NO_SLOTS
         self._generation = -1
         self._previous: Numbers = _NO_SLOTS
-        self._layout: _Layout | None = None
+        self._layout: PageLayout | None = None
         self._openmetrics = False
         self._others: list[bytes] = []
         """The comments and blank lines of the last page whose metadata was returned."""
@@ -170,9 +145,14 @@ class SeriesCache:
         # Each line is an object. A page with many more lines than known series is read without splitting it.
         if page.count(b"\n") <= _MOST_LINES * (len(self._slots) + 1000):
             lines = page.split(b"\n")
-            reading = self._read_same_layout(lines, openmetrics=openmetrics) or self._read_known_lines(
-                lines, openmetrics=openmetrics, now=now
-            )
+            values = self._layout.read(lines, openmetrics=openmetrics) if self._layout else None
+            if self._layout and values is not None:
+                stale = self._replace_previous(self._layout.slots)
+                reading = Reading(
+                    self._layout.slots, values, stale=stale, total=self._layout.total, added=self._layout.added
+                )
+            else:
+                reading = self._read_known_lines(lines, openmetrics=openmetrics, now=now)
             del lines
         return reading or self._read_all(page, openmetrics=openmetrics, now=now)
 
@@ -227,8 +207,7 @@ class SeriesCache:
         self._numbers = self._numbers[known]
         self._previous = np.array([places[slot] for slot in self._previous.tolist()], dtype=np.int64)
         if self._layout:
-            moved = np.array([places[slot] for slot in self._layout.slots.tolist()], dtype=np.int64)
-            self._layout = self._layout._replace(slots=moved)
+            self._layout.slots = np.array([places[slot] for slot in self._layout.slots.tolist()], dtype=np.int64)
 
     def _replace_previous(self, slots: Numbers) -> Numbers:
         """Store which series are live; return the series that no longer are."""
@@ -236,31 +215,6 @@ class SeriesCache:
         if before is slots or not len(before):
             return _NO_SLOTS
         return np.setdiff1d(before, slots) if len(slots) else before
-
-    def _read_same_layout(self, lines: list[bytes], *, openmetrics: bool) -> Reading | None:
-        layout = self._layout
-        if (
-            layout is None
-            or len(lines) != len(layout.is_sample)
-            or layout.openmetrics is not openmetrics
-            or list(compress(lines, layout.is_other)) != layout.others
-        ):
-            return None
-        samples = list(compress(lines, layout.is_sample))
-        if not all(map(bytes.startswith, samples, layout.heads)):
-            return None
-        try:
-            if bytes(map(getitem, samples, layout.lengths)) != b" " * len(samples):
-                return None
-        except IndexError:  # a line ends with its series
-            return None
-        values = _values([line[tail] for line, tail in zip(samples, layout.tails, strict=True)])
-        if values is None:
-            return None
-        if layout.kept is not None:
-            values = values[layout.kept]
-        stale = self._replace_previous(layout.slots)
-        return Reading(slots=layout.slots, values=values, stale=stale, total=layout.total, added=layout.added)
 
     def _read_known_lines(self, lines: list[bytes], *, openmetrics: bool, now: int) -> Reading | None:
         """Return None if `_read_all` has to read the page."""
@@ -280,7 +234,7 @@ class SeriesCache:
         for at in unknown:
             if not self._parse_line(found, at, lines, places[at], openmetrics=openmetrics):
                 return None
-        values = _values(found.tokens)
+        values = values_of(found.tokens)
         columns = None if values is None else self._collect(found, values, now)
         if columns is None:
             return None
@@ -288,11 +242,7 @@ class SeriesCache:
         layout = None
         if all(found.texts[at] is heads[at] for at in unknown):
             heads = list(map(_shared_texts.get, heads, heads))
-            lengths = list(map(len, heads))
-            tails_at = list(map(_tail, lengths))
-            layout = _Layout(
-                openmetrics, is_sample, is_other, heads, lengths, tails_at, self._others, None, _NO_SLOTS, 0, 0
-            )
+            layout = PageLayout(is_sample, is_other, heads, self._others, openmetrics=openmetrics)
         return self._finished(columns, now, layout)
 
     def _metas(self, others: list[bytes], lines: list[bytes], *, openmetrics: bool) -> list[Meta] | None:
@@ -396,7 +346,7 @@ class SeriesCache:
         labels: Labels = ()
         if slot is None:
             try:
-                labels = self._series_labels(sample)
+                labels = self._labels.of(sample)
             except SeriesTextError:
                 raise
             except PageError:
@@ -447,44 +397,9 @@ class SeriesCache:
         if slot in self._pending:
             return self._pending[slot]
         sample = Sample(self._texts[slot], 0.0, None, self._kinds.get(slot, b""))
-        return self._series_labels(sample)
+        return self._labels.of(sample)
 
-    def _series_labels(self, sample: Sample) -> Labels:
-        """Return the labels of a series in the store, without any if a rule drops it; raise `PageError`."""
-        exposed = pages.labels_of(sample.series, sample.kind)
-        labels = dict(exposed)
-        if self._honor_labels:
-            labels = {**self._target, **exposed}
-        else:
-            labels.update(self._target)
-            conflicting = [name for name in self._target if exposed.get(name)]
-            for name in sorted(conflicting, key=len):
-                moved = f"exported_{name}"
-                while labels.get(moved):
-                    moved = f"exported_{moved}"
-                labels[moved] = exposed[name]
-        labels = {name: value for name, value in labels.items() if value}
-        if not relabel(labels, self._rules):
-            return ()
-        if labels and not labels.get("__name__"):
-            raise PageError("relabelling removes the metric name; keep the label __name__, or drop the series")
-        if "" in labels:
-            raise PageError(f"the name of a label is empty in a series of {labels['__name__'][:50]}")
-        self._check_limits(labels)
-        return from_mapping(labels)
-
-    def _check_limits(self, labels: dict[str, str]) -> None:
-        limits = self._limits
-        metric = labels.get("__name__", "")[:50]
-        if limits.labels and len(labels) > limits.labels:
-            raise PageError(f"{metric} has {len(labels)} labels; label_limit allows {limits.labels}")
-        for name, value in labels.items():
-            if limits.label_name_length and len(name.encode()) > limits.label_name_length:
-                raise PageError(f"the label {name[:50]} of {metric} is longer than label_name_length_limit")
-            if limits.label_value_length and len(value.encode()) > limits.label_value_length:
-                raise PageError(f"the value of the label {name[:50]} of {metric} exceeds label_value_length_limit")
-
-    def _finished(self, columns: _Columns, now: int, layout: _Layout | None) -> Reading:
+    def _finished(self, columns: _Columns, now: int, layout: PageLayout | None) -> Reading:
         slots = np.array(columns.slots, dtype=np.int64)
         values = columns.known_values
         if values is None:
@@ -499,10 +414,10 @@ class SeriesCache:
         stale = self._replace_previous(slots if tracked is None else tracked)
         self._compact = columns.texts
         self._successful = len(columns.texts)
-        self._layout = None
+        self._layout = layout
         if layout:
-            kept = None if len(slots) == columns.total else np.array(columns.kept, dtype=np.int64)
-            self._layout = layout._replace(kept=kept, slots=slots, total=columns.total, added=columns.added)
+            layout.kept = None if len(slots) == columns.total else np.array(columns.kept, dtype=np.int64)
+            layout.slots, layout.total, layout.added = slots, columns.total, columns.added
         return Reading(
             slots=slots,
             values=values,
@@ -514,30 +429,6 @@ class SeriesCache:
             too_new=columns.too_new,
             metas=columns.metas,
         )
-
-
-def _values(tokens: Sequence[bytes]) -> Values | None:
-    """Return the values, or None if one of them is not valid."""
-    try:
-        values = np.fromiter(map(float, tokens), dtype=np.float64, count=len(tokens))
-    except ValueError:
-        return None
-    if b"".join(tokens).translate(None, _NUMBER_CHARACTERS):
-        return None
-    finite = np.isfinite(values)
-    if not finite.all():
-        try:
-            for at in np.flatnonzero(~finite).tolist():
-                pages.parse_value(tokens[at])
-        except PageError:
-            return None
-    return values
-
-
-@lru_cache(maxsize=4096)
-def _tail(length: int) -> slice:
-    """Return where the value is after a text and a space: one object for all lines with this length."""
-    return slice(length + 1, None)
 
 
 def _split(lines: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from metricat_hub.model.ports import SampleBlock, no_reservation
 from metricat_hub.store.embedded import encoding
-from metricat_hub.store.embedded.head import Table
 from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity, window_of
 
 if TYPE_CHECKING:
@@ -177,10 +176,11 @@ def blocks_in_memory(core: Core, numbers: NDArray[np.int32], start: int, end: in
     for part in parts:
         if part.last < start or part.first > end or part.lowest > highest or part.highest < lowest:
             continue
-        if isinstance(part, Table):
+        table = part.as_table()
+        if table is not None:
             low = int(numbers.searchsorted(part.lowest))
             high = int(numbers.searchsorted(part.highest, "right"))
-            places, times, values = part.block(numbers[low:high], start, end)
+            places, times, values = table.block(numbers[low:high], start, end)
             if len(places) and len(times):
                 rows = places + low
                 found.setdefault(rows.tobytes(), []).append(SampleBlock(rows, times, values))

@@ -56,6 +56,10 @@ class Run:
         """Return the samples as a run."""
         return self
 
+    def as_table(self) -> Table | None:
+        """Return samples with one time as a table; None: they have several."""
+        return Table(self.series, self.times[:1], self.values[None]) if self.first == self.last else None
+
     def after(self, time: int) -> Run | None:
         """Return a copy of the samples after a time; None without samples."""
         if self.last <= time:
@@ -116,6 +120,10 @@ class Table:
         return Run(
             np.repeat(self.series, rows), np.tile(self.times, len(self.series)), self.values.T.ravel(), *self.bounds()
         )
+
+    def as_table(self) -> Table:
+        """Return the table."""
+        return self
 
     def bounds(self) -> tuple[int, int]:
         """Return the earliest and the latest time."""
