@@ -42,7 +42,7 @@ class ChunkCache:
             return found[1]
 
     def put(self, tier: str, identity: int, data: bytes, wanted: Sequence[str] | None, chunk: Chunk) -> None:
-        """Keep a chunk. Nobody may change its arrays."""
+        """Keep a chunk. Its arrays must not be changed."""
         key = _key(tier, identity, wanted)
         size = _ENTRY + len(data) + 8 * len(chunk.times) * (1 + len(chunk.columns))
         with self._lock:

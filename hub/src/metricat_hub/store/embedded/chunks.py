@@ -251,7 +251,7 @@ class _Joined:
         self._end = end
         self._same: dict[bytes, Times] = {}
         self._known: dict[int, tuple[Times, Times]] = {}
-        """The array that stands for another one, by the identity of the other one, which stays alive here."""
+        """An array and the one that replaces it, by the identity of the first one."""
         self._whole: dict[tuple[int, ...], tuple[Sequence[Times], Times, slice]] = {}
         """The times of parts, by their identities, with the parts themselves so that these stay alive."""
 
