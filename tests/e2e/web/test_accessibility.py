@@ -21,6 +21,16 @@ VIEWS = (
     "/processes",
     "/explore?q=up",
     "/explore",
+    "/alerts",
+    "/alerts?tab=history",
+    "/alerts?tab=silences",
+    "/rules",
+    "/rules/new",
+    "/rules/NodeMemoryUsageHigh",
+    "/coverage",
+    "/settings",
+    "/settings?tab=keys",
+    "/settings?tab=about",
     "/none",
 )
 

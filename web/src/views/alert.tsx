@@ -10,6 +10,7 @@ import { LevelBadge } from "../components/severity";
 import { Message, Show } from "../components/states";
 import { t } from "../i18n";
 import { dateTime, number } from "../i18n/format";
+import { useAlertChanges } from "../state/alert_changes";
 import { useResource } from "../state/resource";
 import { link } from "../state/router";
 import { currentRange, rangeKey } from "../state/time_range";
@@ -17,7 +18,7 @@ import type { ViewProps } from "../views/registry";
 import { AcknowledgeDialog, SilenceDialog } from "./alert_dialogs";
 import { Actions, HandlingText, levelOfEntry } from "./alerts";
 
-const REFRESH = 2_000;
+const REFRESH = 30_000;
 
 export default function AlertView({ parameters }: ViewProps) {
   const fingerprint = parameters["fingerprint"] ?? "";
@@ -29,6 +30,7 @@ export default function AlertView({ parameters }: ViewProps) {
       >,
     { refresh: REFRESH },
   );
+  useAlertChanges(found.reload);
   return (
     <Show
       of={found}

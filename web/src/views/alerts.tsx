@@ -10,6 +10,7 @@ import { Tabs, tabOf } from "../components/tabs";
 import { toast, toastError } from "../components/toast";
 import { t } from "../i18n";
 import { dateTime, duration } from "../i18n/format";
+import { useAlertChanges } from "../state/alert_changes";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
 import { may } from "../state/session";
@@ -17,12 +18,13 @@ import { AcknowledgeDialog, SilenceDialog } from "./alert_dialogs";
 import { AlertHistory } from "./alert_history";
 import { Silences } from "./silences";
 
-const REFRESH = 2_000;
+const REFRESH = 30_000;
 const TABS = ["now", "history", "silences"] as const;
 
 export default function Alerts() {
   const tab = tabOf(TABS);
   const active = useResource("active", (signal) => activeAlerts(signal), { refresh: REFRESH });
+  useAlertChanges(active.reload);
   const range = parameter("range") || (parameter("from") ? "" : "7d");
   return (
     <>

@@ -8,7 +8,7 @@ import { type Node, nodes } from "../state/nodes";
 import { useResource } from "../state/resource";
 import { link } from "../state/router";
 
-const REFRESH = 5_000;
+const REFRESH = 30_000;
 
 export default function Coverage() {
   const found = useResource("coverage", (signal) => Promise.all([targets(signal), collectors(signal)]), {

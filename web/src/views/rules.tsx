@@ -8,15 +8,17 @@ import { Message, Show } from "../components/states";
 import { type Column, type Sorting, Table } from "../components/table";
 import { t } from "../i18n";
 import { duration, number, time } from "../i18n/format";
+import { useAlertChanges } from "../state/alert_changes";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
 import { may } from "../state/session";
 
-const REFRESH = 5_000;
+const REFRESH = 30_000;
 const SOURCES = ["shipped", "api", "file"] as const;
 
 export default function Rules() {
   const found = useResource("rules", (signal) => rules(signal), { refresh: REFRESH });
+  useAlertChanges(found.reload);
   return (
     <Show
       of={found}

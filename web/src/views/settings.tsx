@@ -35,7 +35,7 @@ import { dateTime, duration, number } from "../i18n/format";
 import { useResource } from "../state/resource";
 import { may, me } from "../state/session";
 
-const REFRESH = 10_000;
+const REFRESH = 60_000;
 const TABS = ["receivers", "users", "keys", "account", "about"] as const;
 
 export default function Settings() {

@@ -20,7 +20,7 @@ import { useResource } from "../state/resource";
 import { may } from "../state/session";
 import { SilenceDialog, WindowDialog } from "./alert_dialogs";
 
-const REFRESH = 10_000;
+const REFRESH = 60_000;
 
 export function Silences() {
   return (

@@ -1,0 +1,196 @@
+"""Alerts, rules, coverage and settings: what people do there, and what their role does not allow."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from support.browser import new_context, open_view
+from support.hub_process import eventually, send
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+    from support.hub_process import HubProcess
+
+PASSWORD = "correct horse battery"
+ROLES = ("viewer", "editor", "admin")
+ALERT = "MemoryInUse"
+RULE = {"name": ALERT, "measure": "memory_usage_percent", "operator": ">", "threshold": 0, "interval": "1s"}
+
+
+def _active(hub: HubProcess) -> dict[str, str]:
+    """Return the fingerprints of the alert by node."""
+    found = hub.get("/api/v1/alerts/active", alert=ALERT, state="firing").json["data"]
+    return {one["node"]: one["fingerprint"] for one in found}
+
+
+@pytest.fixture(scope="module")
+def people(hub: HubProcess) -> None:
+    """Add a user for each role."""
+    for role in ROLES:
+        body = json.dumps({"name": f"{role}-1", "password": PASSWORD, "role": role}).encode()
+        assert hub.post("/api/v1/users", body, {"Content-Type": "application/json"}).status == 201
+
+
+@pytest.fixture(scope="module")
+def firing(hub: HubProcess) -> Iterator[dict[str, str]]:
+    """Return the fingerprints of an alert that fires on both nodes."""
+    made = hub.post("/api/v1/alert-rules", json.dumps(RULE).encode(), {"Content-Type": "application/json"})
+    assert made.status == 201, made.body
+    assert eventually(lambda: set(_active(hub)) == {"web-1", "web-2"})
+    yield _active(hub)
+    path = f"{hub.url}/api/v1/alert-rules/{made.json['id']}"
+    send(path, headers={**hub.authorization, "If-Match": "*"}, method="DELETE")
+
+
+def _signed_in(browser: Browser, hub: HubProcess, role: str, path: str) -> Page:
+    page = new_context(browser, hub.url).new_page()
+    page.goto(path)
+    page.get_by_label("Name").fill(f"{role}-1")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#content")).to_be_visible()
+    return page
+
+
+@pytest.mark.usefixtures("people")
+def test_an_editor_acknowledges_and_silences_an_alert(
+    browser: Browser, hub: HubProcess, firing: dict[str, str]
+) -> None:
+    page = _signed_in(browser, hub, "editor", f"/alerts?search={ALERT}")
+    row = page.get_by_role("row").filter(has_text=ALERT).filter(has_text="web-1")
+    row.get_by_role("button", name="Acknowledge").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Comment").fill("looking at it")
+    dialog.get_by_role("button", name="Acknowledge").click()
+    expect(row).to_contain_text("Acknowledged by editor-1")
+
+    row.get_by_role("link", name=ALERT).click()
+    expect(page).to_have_url(re.compile(f"/alerts/{firing['web-1']}"))
+    expect(page.locator("#content")).to_contain_text("looking at it")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    expect(dialog.get_by_label(f'alertname="{ALERT}"')).to_be_checked()
+    expect(dialog.get_by_label('node="web-1"')).to_be_checked()
+    expect(dialog).to_contain_text("Matches 1 of the present alerts.")
+    dialog.get_by_label("Comment").fill("planned work")
+    dialog.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.locator(".summary-head")).to_contain_text("Silenced")
+    found = hub.get("/api/v1/silences", state="active").json["data"]
+    assert [(one["author"], one["comment"]) for one in found] == [("editor-1", "planned work")]
+
+    page.goto("/alerts?tab=silences")
+    silence = page.get_by_role("listitem").filter(has_text="planned work")
+    silence.get_by_role("button", name="End the silence").click()
+    dialog.get_by_role("button", name="End the silence").click()
+    expect(silence).to_contain_text("Expired")
+    page.context.close()
+
+
+@pytest.mark.usefixtures("firing")
+def test_the_history_names_the_person_who_acknowledged(page: Page, hub: HubProcess) -> None:
+    fingerprint = _active(hub)["web-2"]
+    path = f"{hub.url}/api/v1/alerts/{fingerprint}/acknowledge"
+    headers = {**hub.authorization, "Content-Type": "application/json"}
+    assert send(path, b'{"comment": "by key"}', headers, "POST").status == 200
+    assert eventually(
+        lambda: any(
+            one["acknowledged_by"] for one in hub.get("/api/v1/alerts/history", alert=ALERT, node="web-2").json["data"]
+        )
+    )
+    open_view(page, f"/alerts?tab=history&range=1h&alert={ALERT}&node=web-2", hub.key)
+    expect(page.get_by_role("table").get_by_role("row").last).to_contain_text("first key")
+    expect(page.locator(".gantt-bar").first).to_be_visible()
+    open_view(page, f"/alerts/{fingerprint}", hub.key)
+    expect(page.locator(".events")).to_contain_text("Acknowledged")
+
+
+def test_a_maintenance_window_is_planned_for_a_pool(page: Page, hub: HubProcess) -> None:
+    open_view(page, "/alerts?tab=silences", hub.key)
+    page.get_by_role("button", name="New maintenance window").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("Updates")
+    dialog.get_by_label("Sun").check()
+    dialog.get_by_label("Pool").select_option("blue")
+    dialog.get_by_role("button", name="Save").click()
+    window = page.get_by_role("listitem").filter(has_text="Updates")
+    expect(window).to_contain_text("Sat, Sun, 22:00")
+    expect(window).to_contain_text('pool="blue"')
+    window.get_by_role("button", name="Disable").click()
+    expect(window).to_contain_text("Disabled")
+    window.get_by_role("button", name="Remove: Updates").click()
+    dialog.get_by_role("button", name="Remove").click()
+    expect(window).to_have_count(0)
+
+
+def test_a_threshold_of_a_pool_is_tried_saved_and_undone(page: Page, hub: HubProcess) -> None:
+    path = "/api/v1/alert-rules/NodeMemoryUsageHigh"
+    open_view(page, "/rules/NodeMemoryUsageHigh?range=15m", hub.key)
+    page.get_by_label("Pool").select_option("green")
+    page.get_by_role("button", name="Add thresholds for the pool").click()
+    pool = page.get_by_role("group", name="Pool green")
+    pool.get_by_label("Warning: Threshold").fill("1")
+    page.get_by_role("button", name="Try now").click()
+    expect(page.get_by_role("region", name="Try now")).to_contain_text("web-2")
+    page.get_by_role("button", name="Backtest over the time range").click()
+    expect(page.get_by_role("figure", name="Value of the rule over the history")).to_be_visible()
+    page.get_by_label("Why, for the history of the rule").fill("green has little memory")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".events").last).to_contain_text("green has little memory")
+    assert hub.get(path).json["settings"]["pools"] == {"green": {"warning": {"threshold": 1.0}}}
+    page.get_by_role("button", name="Undo the last change").click()
+    expect(page.locator(".events").last).to_contain_text("restored")
+    assert not (hub.get(path).json["settings"] or {}).get("pools")
+
+
+@pytest.mark.usefixtures("people", "firing")
+def test_a_viewer_sees_no_button_that_changes_something(browser: Browser, hub: HubProcess) -> None:
+    page = _signed_in(browser, hub, "viewer", f"/alerts?search={ALERT}")
+    expect(page.get_by_role("row").filter(has_text=ALERT)).to_have_count(2)
+    for name in ("Acknowledge", "Silence"):
+        expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+    page.goto("/rules/NodeMemoryUsageHigh")
+    expect(page.get_by_text("Your role allows reading only.")).to_be_visible()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)
+    page.goto("/settings?tab=users")
+    expect(page.get_by_text("Only administrators can change this.")).to_be_visible()
+    page.context.close()
+
+
+@pytest.mark.usefixtures("people")
+def test_an_administrator_manages_users_and_keys(browser: Browser, hub: HubProcess) -> None:
+    page = _signed_in(browser, hub, "admin", "/settings?tab=users")
+    page.get_by_label("Role of viewer-1").select_option("editor")
+    expect(page.get_by_text("The user is saved.")).to_be_visible()
+    assert hub.get("/api/v1/users/viewer-1").json["role"] == "editor"
+    page.get_by_label("Role of viewer-1").select_option("viewer")
+    expect(page.get_by_text("The user is saved.")).to_have_count(2)
+    page.get_by_role("link", name="API keys").click()
+    page.get_by_role("button", name="New key").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("backup")
+    dialog.get_by_role("button", name="Create the key").click()
+    key = dialog.locator(".secret").inner_text()
+    headers = {"Authorization": f"Bearer {key}"}
+    assert send(f"{hub.url}/api/v1/me", headers=headers).json["scopes"] == ["read"]
+    page.keyboard.press("Escape")
+    page.reload()
+    entry = page.get_by_role("listitem").filter(has_text="backup")
+    expect(entry).to_contain_text("Active")
+    assert key not in page.content()
+    entry.get_by_role("button", name="Revoke").click()
+    dialog.get_by_role("button", name="Revoke").click()
+    expect(entry).to_contain_text("Revoked")
+    assert send(f"{hub.url}/api/v1/me", headers=headers).status == 401
+    page.context.close()
+
+
+def test_coverage_counts_the_nodes_that_are_monitored(page: Page, hub: HubProcess) -> None:
+    open_view(page, "/coverage", hub.key)
+    expect(page.get_by_role("listitem").filter(has_text="Monitored")).to_have_text(re.compile(r"Monitored\s*2$"))
