@@ -25,12 +25,9 @@ VIEWS = (
     "/alerts?tab=history",
     "/alerts?tab=silences",
     "/rules",
-    "/rules/new",
     "/rules/NodeMemoryUsageHigh",
     "/coverage",
-    "/settings",
     "/settings?tab=keys",
-    "/settings?tab=about",
     "/none",
 )
 

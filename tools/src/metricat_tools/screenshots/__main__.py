@@ -25,6 +25,12 @@ VIEWS = {
     "compare": "/compare?nodes={node}&range=15m",
     "processes": "/processes",
     "explore": f"/explore?q={_EXPRESSION}&range=15m",
+    "alerts": "/alerts",
+    "history": "/alerts?tab=history&range=1h",
+    "rules": "/rules",
+    "rule": "/rules/NodeMemoryUsageHigh?range=1h",
+    "coverage": "/coverage",
+    "settings": "/settings?tab=about",
 }
 
 
@@ -86,4 +92,4 @@ def _open(page: Page, url: str, key: str) -> None:
     page.goto(f"{url}#key={key}")
     page.wait_for_function("document.querySelector('.live')?.dataset.state === 'live'", timeout=_WAIT)
     page.wait_for_function("!document.querySelector('.loading')", timeout=_WAIT)
-    page.wait_for_function("document.querySelector('.tile, canvas, tbody tr')", timeout=_WAIT)
+    page.wait_for_function("document.querySelector('.tile, canvas, tbody tr, .figure, .count, form')", timeout=_WAIT)
