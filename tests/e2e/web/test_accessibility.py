@@ -59,3 +59,17 @@ def test_sign_in_and_dialog_have_no_violation(browser: Browser, hub: HubProcess,
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_dialogs_with_checks_have_no_violation(browser: Browser, hub: HubProcess, width: int) -> None:
+    context = new_context(browser, hub.url, width=width)
+    page = context.new_page()
+    open_view(page, "/alerts?tab=silences", hub.key)
+    for name in ("New silence", "New maintenance window"):
+        page.get_by_role("button", name=name).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert not (found := violations(page)), "\n".join(found)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    context.close()
