@@ -120,7 +120,7 @@ function Active({ alert, reload }: { alert: AlertEntry; reload: () => void }) {
         <a class="button small" href={link(`/explore?q=${encodeURIComponent(alert.expression)}`)}>
           {t("explore.title")}
         </a>
-        {runbook && (
+        {runbook && /^https?:/.test(runbook) && (
           <a class="button small" href={runbook} target="_blank" rel="noreferrer">
             <Icon name="external" size={14} />
             {t("alert.runbook")}
