@@ -131,6 +131,11 @@ def test_a_maintenance_window_is_planned_for_a_pool(page: Page, hub: HubProcess)
 
 def test_a_threshold_of_a_pool_is_tried_saved_and_undone(page: Page, hub: HubProcess) -> None:
     path = "/api/v1/alert-rules/NodeMemoryUsageHigh"
+    body = json.dumps({"rule": {"pools": {"green": {"warning": {"threshold": 1}}}}}).encode()
+    # The alert reads a recording rule, whose first samples follow some time after the start.
+    assert eventually(
+        lambda: bool(hub.post(f"{path}/dry-run", body, {"Content-Type": "application/json"}).json["alerts"])
+    )
     open_view(page, "/rules/NodeMemoryUsageHigh?range=15m", hub.key)
     page.get_by_label("Pool").select_option("green")
     page.get_by_role("button", name="Add thresholds for the pool").click()
