@@ -163,11 +163,22 @@ def test_maintenance_window_silences_the_alerts_of_its_pool(hub: HubProcess) -> 
         assert request(hub, "POST", "/api/v1/maintenance-windows", {**body, **wrong}).status == 400
 
 
-def test_changes_need_the_scope_write(hub: HubProcess) -> None:
-    key = {"Authorization": f"Bearer {create_key(hub, 'read')}"}
-    wait(lambda: send(f"{hub.url}{ACTIVE}", headers=key).status == 200)
-    for path in ("/api/v1/silences", "/api/v1/maintenance-windows", "/api/v1/alerts/0/acknowledge"):
-        assert request(hub, "POST", path, {}, **key).status == 403
+@pytest.mark.parametrize("scope", ["read", "write"])
+def test_changes_need_the_scope_edit(hub: HubProcess, scope: str) -> None:
+    key = {"Authorization": f"Bearer {create_key(hub, scope)}"}
+    wait(lambda: send(f"{hub.url}/api/v1/me", headers=key).status == 200)
+    paths = (
+        "silences",
+        "maintenance-windows",
+        "alerts/0/acknowledge",
+        "alert-rules",
+        "notifications/dead-letters/retry",
+    )
+    for path in paths:
+        denied = request(hub, "POST", f"/api/v1/{path}", {}, **key)
+        assert (denied.status, "lacks the scope edit" in denied.json["detail"]) == (403, True), path
+    key = {"Authorization": f"Bearer {create_key(hub, 'edit')}"}
+    wait(lambda: request(hub, "POST", "/api/v1/silences", {}, **key).status == 400)
 
 
 def test_settings_follow_the_file_and_silences_survive_a_kill(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from anyio import to_thread
 
-from metricat_hub.access.principal import ANONYMOUS, Principal, Scope
+from metricat_hub.access.principal import ANONYMOUS, SCOPES_OF, Principal, Scope
 from metricat_hub.model.errors import HubError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class WebConfigUsers:
         if credentials.scheme != "basic":
             return None
         name = await to_thread.run_sync(self._user, credentials.authorization)  # bcrypt is slow on purpose
-        return None if name is None else Principal(name, frozenset(("read", "write")), kind="user", role="editor")
+        return None if name is None else Principal(name, SCOPES_OF["editor"], kind="user", role="editor")
 
 
 class LocalAnonymous:

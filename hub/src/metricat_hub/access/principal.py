@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Scope: TypeAlias = Literal["read", "write", "admin"]
-SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
+Scope: TypeAlias = Literal["read", "write", "edit", "admin"]
+"""`write` sends samples. `edit` changes alert rules, silences, maintenance windows, acknowledgements and dead letters."""
+SCOPES: tuple[Scope, ...] = ("read", "write", "edit", "admin")
 Role: TypeAlias = Literal["viewer", "editor", "admin"]
 Kind: TypeAlias = Literal["user", "key", "kubernetes", "anonymous"]
 SCOPES_OF: Mapping[Role, frozenset[Scope]] = {
     "viewer": frozenset(("read",)),
-    "editor": frozenset(("read", "write")),
-    "admin": frozenset(("read", "write", "admin")),
+    "editor": frozenset(("read", "write", "edit")),
+    "admin": frozenset(SCOPES),
 }
 """The scopes of each role, the least powerful role first."""
 
@@ -59,4 +60,4 @@ def user_principal(name: str, role: Role, session: str = "") -> Principal:
     return Principal(name, SCOPES_OF[role], kind="user", role=role, owner=name, session=session)
 
 
-ANONYMOUS = Principal("anonymous", frozenset(("read", "write")), kind="anonymous")
+ANONYMOUS = Principal("anonymous", SCOPES_OF["editor"], kind="anonymous")

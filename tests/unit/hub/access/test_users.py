@@ -77,7 +77,7 @@ def test_keys_of_a_user_follow_its_role_and_its_end(accounts: Accounts) -> None:
         principal = accounts.keys.verify(text)
         return set(principal.scopes) if principal else set()
 
-    assert scopes() == {"read", "write"}
+    assert scopes() == {"read", "write", "edit"}
     accounts.users.change("bob", role="viewer")
     assert scopes() == {"read"}
     accounts.users.change("bob", disabled=True)

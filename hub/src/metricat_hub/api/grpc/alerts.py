@@ -81,7 +81,7 @@ class AlertService:
     ) -> messages.ConfigureAlertResponse:
         """Create, replace, delete or try an alert rule."""
         async with statuses(context):
-            principal, _ = await self._calls.authorize(context, "write", "api")
+            principal, _ = await self._calls.authorize(context, "edit", "api")
             own = self._own.seen_by(principal)
             return await own.threads.run_detached(
                 lambda cancellation: configured(own.alert_rules, request, principal.name, cancellation),
