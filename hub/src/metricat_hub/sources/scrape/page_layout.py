@@ -66,7 +66,7 @@ class PageLayout:
         self._lengths = list(map(len, heads))
         self._tails = list(map(_tail, self._lengths))
         self._others = others
-        self._lines: list[bytes] = [b""] * len(heads)
+        self._lines: list[bytes] = [b"\n"] * len(heads)  # differs from every line
         self._values: Values = np.zeros(len(heads))
         self.kept: NDArray[np.int64] | None = None
         """Positions of the samples that are stored, among all samples; None: all."""

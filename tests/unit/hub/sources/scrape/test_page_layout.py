@@ -38,3 +38,12 @@ def test_only_lines_with_the_same_series_are_read() -> None:
     assert read("a 4", 'b{c="d e"} 3') == [4, 3]
     assert layout.read([b"# TYPE a counter", b"a 4", b'b{c="d e"} 3', b""], openmetrics=False) is None
     assert layout.read([b"# TYPE a gauge", b"a 4", b'b{c="d e"} 3', b""], openmetrics=True) is None
+
+
+def test_blank_line_in_the_place_of_a_sample_is_rejected() -> None:
+    layout = PageLayout(b"\1\0", b"\0\1", [b"a"], [b""], openmetrics=False)
+    assert layout.read([b"", b""], openmetrics=False) is None
+    values = layout.read([b"a 1", b""], openmetrics=False)
+    assert values is not None
+    assert values.tolist() == [1]
+    assert layout.read([b"", b""], openmetrics=False) is None
