@@ -12,6 +12,7 @@ import ssl
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LIMIT = 1 << 20
+_HANDSHAKE_SECONDS = 0.2
 _HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -197,6 +199,8 @@ class FaultProxy:
     """Number of requests that got a fault."""
     _rule: tuple[Match, Fault] | None = None
     _streams: dict[asyncio.Task[Any], Request] = field(default_factory=dict)
+    _transports: weakref.WeakSet[asyncio.WriteTransport] = field(default_factory=weakref.WeakSet)
+    _ended: bool = False
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _server: asyncio.Server | None = None
     _authorities: int = 0
@@ -214,6 +218,7 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._call(self._close())
+        self._call(self._abort())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -278,6 +283,18 @@ class FaultProxy:
             self._server.close()
         await self._drop(everything)
 
+    async def _abort(self) -> None:
+        """End every connection, also those that read a request, shake hands or close. Otherwise their sockets leak."""
+        self._ended = True
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        await asyncio.sleep(_HANDSHAKE_SECONDS)
+        for transport in list(self._transports):
+            transport.abort()
+        await asyncio.sleep(0)
+
     async def _drop(self, match: Match) -> None:
         for task in [task for task, request in self._streams.items() if match(request)]:
             task.cancel()
@@ -285,7 +302,10 @@ class FaultProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self._transports.add(writer.transport)
         try:
+            if self._ended:
+                raise ConnectionAbortedError
             request = await _read(reader)
             self._streams[task] = request
             if self._rule is not None and self._rule[0](request):

@@ -205,7 +205,8 @@ class RunningOperator:
         self.start()
         try:
             yield
-            assert self.stop() == 0
+            status = self.stop()
+            assert status == 0, f"the operator ended with status {status}"
             assert self.errors() == []
         finally:
             self.kill()

@@ -239,6 +239,9 @@ def test_openapi_lists_every_path_and_each_answers(hub: HubProcess) -> None:
         for method, operation in methods.items():
             if operation["tags"][0] in {"Push", "Sessions", "Users", "Keys"}:
                 continue  # they have bodies of their own, and other tests
+            is_query = FORM in operation.get("requestBody", {}).get("content", {})
+            if (method != "get" and not is_query) or set(re.findall(r"{(\w+)}", path)) - {"name"}:
+                continue  # it changes something, or needs one that exists; other tests cover it
             needed = {one["name"]: examples.get(one["name"], "x") for one in operation["parameters"] if one["required"]}
             url = path.replace("{name}", "node")
             needed.pop("name", None)
@@ -248,8 +251,7 @@ def test_openapi_lists_every_path_and_each_answers(hub: HubProcess) -> None:
                 body = urllib.parse.urlencode(examples).encode()
                 response = hub.post(url, body, {"Content-Type": FORM})
             assert response.status == 200, (path, response.body)
-            [media] = operation["responses"]["200"]["content"]
-            assert response.headers["content-type"].partition(";")[0] == media
+            assert response.headers["content-type"].partition(";")[0] in operation["responses"]["200"]["content"]
             anonymous = send(f"{hub.url}{url}", method=method.upper()).status
             assert anonymous == (200 if operation.get("security") == [] else 401)
 
