@@ -4,7 +4,7 @@ import type { Envelope, Labels, Page } from "./types";
 
 export const ROLES = ["viewer", "editor", "admin"] as const;
 export type Role = (typeof ROLES)[number];
-export const SCOPES = ["read", "write", "admin"] as const;
+export const SCOPES = ["read", "write", "edit", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export interface User {

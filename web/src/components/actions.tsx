@@ -86,6 +86,6 @@ export function Confirm({ title, text, action, run, onClose }: ConfirmProps) {
 }
 
 /** A text where an action is missing, because the role of the person does not allow it. */
-export function NotAllowed({ right }: { right: "write" | "admin" }) {
-  return <p class="hint">{t(right === "admin" ? "right.admin" : "right.write")}</p>;
+export function NotAllowed({ right }: { right: "edit" | "admin" }) {
+  return <p class="hint">{t(right === "admin" ? "right.admin" : "right.edit")}</p>;
 }

@@ -13,7 +13,7 @@ export const sessionError = signal<unknown>(null);
 export const hasProvider = signal(false);
 
 /** Return whether the user has a scope, for example to show a button. The hub checks each request again. */
-export function may(scope: "read" | "write" | "admin"): boolean {
+export function may(scope: "read" | "write" | "edit" | "admin"): boolean {
   return me.value?.scopes.includes(scope) ?? false;
 }
 

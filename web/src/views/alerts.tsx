@@ -252,7 +252,7 @@ interface ActionsProps {
 }
 
 export function Actions({ alert, act, reload }: ActionsProps) {
-  if (!may("write")) return <span class="muted">–</span>;
+  if (!may("edit")) return <span class="muted">–</span>;
   const remove = (): void => {
     unacknowledge(alert.fingerprint).then(() => {
       toast(t("alert.unacknowledge.done", { alert: alert.name }));

@@ -161,7 +161,7 @@ function Editor({ before, done }: EditorProps) {
         aria-label={t("rule.settings")}
         onSubmit={(event) => {
           event.preventDefault();
-          if (may("write")) void run("save", save);
+          if (may("edit")) void run("save", save);
         }}
       >
         <h2>{t(before ? "rule.settings" : "rule.new")}</h2>
@@ -182,10 +182,10 @@ function Editor({ before, done }: EditorProps) {
               />
               {t("rule.enabled")}
             </label>
-            {may("write") && <TextField label={t("rule.why")} value={comment} onInput={setComment} />}
+            {may("edit") && <TextField label={t("rule.why")} value={comment} onInput={setComment} />}
             {error !== null && <ErrorText error={error} />}
             <div class="row-actions">
-              {may("write") && (
+              {may("edit") && (
                 <button type="submit" class="button primary" disabled={busy !== ""}>
                   {t("action.save")}
                 </button>
@@ -201,13 +201,13 @@ function Editor({ before, done }: EditorProps) {
               <button type="button" class="button" disabled={busy !== ""} onClick={() => void run("test", test24)}>
                 {t("rule.backtest")}
               </button>
-              {may("write") && before?.settings && (
+              {may("edit") && before?.settings && (
                 <button type="button" class="button danger" onClick={() => setRemoving(true)}>
                   {t(before.shipped ? "rule.reset" : "action.remove")}
                 </button>
               )}
             </div>
-            {!may("write") && <NotAllowed right="write" />}
+            {!may("edit") && <NotAllowed right="edit" />}
             {busy && busy !== "save" && (
               <p class="hint" role="status">
                 {t("state.loading")}
@@ -546,7 +546,7 @@ function Versions({ rule, reload }: { rule: Rule; reload: () => void }) {
     <section class="card stack">
       <div class="section-head">
         <h2>{t("rule.versions")}</h2>
-        {may("write") && (found.data?.data.length ?? 0) > 0 && (
+        {may("edit") && (found.data?.data.length ?? 0) > 0 && (
           <button type="button" class="button small" onClick={() => back(null)}>
             {t("rule.undo")}
           </button>
@@ -563,7 +563,7 @@ function Versions({ rule, reload }: { rule: Rule; reload: () => void }) {
                   {one.actor}: {t(`rule.action.${one.action}`)}
                 </span>
                 {one.comment && <span class="muted">{one.comment}</span>}
-                {may("write") && index > 0 && (
+                {may("edit") && index > 0 && (
                   <button type="button" class="button small" onClick={() => back(one.version)}>
                     {t("rule.restore")}
                   </button>

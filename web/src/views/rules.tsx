@@ -27,7 +27,7 @@ export default function Rules() {
       empty={
         <Message icon="rules" title={t("rule.none")}>
           <p>{t("rule.none.text")}</p>
-          {may("write") && (
+          {may("edit") && (
             <a class="button primary" href={link("/rules/new")}>
               {t("rule.new")}
             </a>
@@ -121,7 +121,7 @@ function Found({ all }: { all: readonly Rule[] }) {
           {t("rule.count", { shown: shown.length, all: all.length })}
         </span>
         <span class="grow" />
-        {may("write") && (
+        {may("edit") && (
           <a class="button primary" href={link("/rules/new")}>
             {t("rule.new")}
           </a>

@@ -141,7 +141,7 @@ function DeadLetters() {
     <section class="stack">
       <div class="section-head">
         <h2>{t("letter.title")}</h2>
-        {may("write") && (found.data?.data.length ?? 0) > 0 && (
+        {may("edit") && (found.data?.data.length ?? 0) > 0 && (
           <button type="button" class="button" onClick={() => act(retryLetter(null))}>
             {t("letter.retry.all")}
           </button>
@@ -161,7 +161,7 @@ function DeadLetters() {
                     {dateTime(Date.parse(one.queued))}, {t("letter.attempts", { count: one.attempts })}
                   </p>
                 </div>
-                {may("write") && (
+                {may("edit") && (
                   <span class="row-actions">
                     <button type="button" class="button small" onClick={() => act(retryLetter(one.id))}>
                       {t("letter.retry")}
@@ -370,7 +370,7 @@ function KeyDialog({ onClose, onDone }: { onClose: () => void; onDone: () => voi
   const [key, setKey] = useState("");
   const run = async (): Promise<void> => {
     const expires = days ? new Date(Date.now() + Number(days) * DAY).toISOString() : null;
-    const created = await addKey({ label, scopes: [scope], expires });
+    const created = await addKey({ label, scopes: scope === "edit" ? ["read", "edit"] : [scope], expires });
     setKey(created.key);
     onDone();
   };

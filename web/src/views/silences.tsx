@@ -41,7 +41,7 @@ function SilenceList() {
     <section class="stack">
       <div class="section-head">
         <h2>{t("silence.title")}</h2>
-        {may("write") && (
+        {may("edit") && (
           <button type="button" class="button" onClick={() => setNew(true)}>
             {t("silence.new")}
           </button>
@@ -73,7 +73,7 @@ function SilenceList() {
                       {one.comment && `: ${one.comment}`}
                     </p>
                   </div>
-                  {may("write") && one.state !== "expired" && (
+                  {may("edit") && one.state !== "expired" && (
                     <button type="button" class="button small" onClick={() => setEnding(one)}>
                       {t("silence.end")}
                     </button>
@@ -124,7 +124,7 @@ function WindowList() {
     <section class="stack">
       <div class="section-head">
         <h2>{t("window.title")}</h2>
-        {may("write") && (
+        {may("edit") && (
           <button type="button" class="button" onClick={() => setEditing("new")}>
             {t("window.new")}
           </button>
@@ -159,7 +159,7 @@ function WindowList() {
                     {one.comment && `: ${one.comment}`}
                   </p>
                 </div>
-                {may("write") && (
+                {may("edit") && (
                   <span class="row-actions">
                     <button type="button" class="button small" onClick={() => toggle(one)}>
                       {t(one.enabled ? "action.disable" : "action.enable")}

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Scope: TypeAlias = Literal["read", "write", "edit", "admin"]
-"""`write` sends samples. `edit` changes alert rules, silences, maintenance windows, acknowledgements and dead letters."""
+"""`write` sends samples. `edit` changes alert rules, silences, windows, acknowledgements and dead letters."""
 SCOPES: tuple[Scope, ...] = ("read", "write", "edit", "admin")
 Role: TypeAlias = Literal["viewer", "editor", "admin"]
 Kind: TypeAlias = Literal["user", "key", "kubernetes", "anonymous"]

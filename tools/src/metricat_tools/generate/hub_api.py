@@ -9,8 +9,8 @@ _HEAD = """# The hub: HTTP API
 <!-- Generated from hub/src/metricat_hub/api by `make generate`; do not edit. -->
 
 Send an API key as `Authorization: Bearer KEY`, or as the password of any user (Basic). `metricat hub keys create`
-creates one. Its scopes are `read` (default), `write` (send samples), `edit` (change alert rules, silences and acknowledgements) and
-`admin`, which includes the others. A running hub serves
+creates one. Its scopes are `read` (default), `write` (send samples), `edit` (change alert rules, silences and
+acknowledgements) and `admin`, which includes the others. A running hub serves
 this page at `/docs`, and for programs at `/openapi.json` (OpenAPI 3.1).
 
 - Times in responses are UTC (RFC 3339). Parameters accept seconds since 1970 too.
