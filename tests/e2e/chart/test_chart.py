@@ -31,6 +31,9 @@ def newer_chart(tmp_path: Path) -> Path:
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec["properties"]["later"] = {"type": "string"}
     path.write_text(yaml.safe_dump(crd))
+    values = json.loads((chart / "values.schema.json").read_text())
+    values["$defs"]["kubernetes.monitoringTargetSpec"]["properties"]["later"] = {"type": "string"}
+    (chart / "values.schema.json").write_text(json.dumps(values))
     return chart
 
 
