@@ -136,6 +136,7 @@ def test_upgrade_rollback_and_uninstall_keep_the_crd_and_all_targets(demo: DemoC
     assert ready
     assert ready["status"] == "True", "helm install --wait ends when the agents are there"
 
-    helm(demo, "upgrade", RELEASE, str(CHART), "--reuse-values", "--set", "defaultTarget.enabled=false")
+    settings = (*SCRAPED, *(word for image in images for word in ("--set-string", image)))
+    helm(demo, "upgrade", RELEASE, str(CHART), "--reset-values", *settings)  # without the field of the newer chart
     assert uids(demo) == before
     until("the target to be ready", demo.ready)

@@ -150,7 +150,7 @@ def test_explore_completes_metrics_labels_and_values(page: Page, hub: HubProcess
     field.press_sequentially("node_load1")
     expect(options.filter(has_text="node_load15")).to_be_visible()
     field.press_sequentially("{no")
-    expect(page.get_by_role("option", name="node", exact=True)).to_be_visible()
+    expect(page.get_by_role("option", name="node label", exact=True)).to_be_visible()
     field.press("ArrowDown")
     field.press("Enter")
     field.press_sequentially('="web')
