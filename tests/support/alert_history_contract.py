@@ -1,4 +1,4 @@
-"""The contract of alert histories: the same tests for every database."""
+"""Tests that every database of the alert history must pass."""
 
 from __future__ import annotations
 

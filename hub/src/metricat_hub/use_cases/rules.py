@@ -215,7 +215,7 @@ class _Round:
         return list(zip(result.labels, result.values.tolist(), strict=True))
 
     def record(self, samples: Sequence[Sample]) -> None:
-        """Store the samples of a rule at the end. The queries of later rules have them now."""
+        """Store the samples of a rule at the end. The queries of later rules already see them."""
         self._samples.append(samples)
         if self._reader is not None:
             self._reader.record(samples)

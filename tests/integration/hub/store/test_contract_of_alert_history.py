@@ -1,4 +1,4 @@
-"""The contract of alert histories, over a real PostgreSQL server."""
+"""Tests of the alert history on a real PostgreSQL server."""
 
 from __future__ import annotations
 
