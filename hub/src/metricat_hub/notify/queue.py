@@ -7,20 +7,19 @@ result, and repeats at most the attempt that was in flight. See docs/design/0040
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 import zlib
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
 from metricat_hub.model.alerts import ActiveAlert, Notification, Reason
-from metricat_hub.model.errors import HubError, StoreUnavailableError
+from metricat_hub.model.errors import HubError
+from metricat_hub.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    import sqlite3
+    from collections.abc import Sequence
     from pathlib import Path
 
 State: TypeAlias = Literal["waiting", "delivered", "dead"]
@@ -117,24 +116,11 @@ class Queue:
         Raises:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
-        self._path = folder / FILE
-        self._lock = threading.Lock()
-        with self._errors():
-            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
-            self._db.execute("PRAGMA journal_mode = wal")
-            self._db.execute("PRAGMA synchronous = full")
-            [(version,)] = self._db.execute("PRAGMA user_version")
-            if version > _VERSION:
-                raise StoreUnavailableError(
-                    f"{self._path} has the schema version {version}, and this release reads up to {_VERSION}. "
-                    "Install the newer release."
-                )
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._file = SqliteFile(folder / FILE, _SCHEMA, _VERSION)
 
     def add(self, notification: Notification, title: str, channels: Sequence[str], now: int) -> Sequence[Entry]:
         """Store a notification, and return its deliveries; none if the same notification was added before."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             found = db.execute(
                 "INSERT OR IGNORE INTO notifications (identity, queued, body) VALUES (?, ?, ?) RETURNING id",
                 (notification.identity, now, encode(notification)),
@@ -154,8 +140,8 @@ class Queue:
 
     def notification(self, entry: Entry) -> Notification | None:
         """Return the notification of a delivery; None if it is damaged or missing."""
-        with self._lock, self._errors():
-            found = self._db.execute("SELECT body FROM notifications WHERE id = ?", (entry.notification,)).fetchone()
+        with self._file.reading() as db:
+            found = db.execute("SELECT body FROM notifications WHERE id = ?", (entry.notification,)).fetchone()
         try:
             return None if found is None or found[0] is None else decode(found[0])
         except (zlib.error, msgspec.MsgspecError):
@@ -163,7 +149,7 @@ class Queue:
 
     def update(self, entry: Entry) -> None:
         """Store the state of a delivery after an attempt."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(
                 "UPDATE deliveries SET state = ?, reported = ?, due = ?, attempts = ?, updated = ?, error = ?, "
                 "progress = ? WHERE id = ?",
@@ -175,7 +161,7 @@ class Queue:
 
     def remove(self, entry: Entry) -> None:
         """Remove a delivery, and the text of its notification with the last one of them."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM deliveries WHERE id = ?", (entry.id,))
             _drop_body(db, entry.notification)
 
@@ -201,13 +187,13 @@ class Queue:
 
     def count_dead(self) -> int:
         """Return the number of dead letters."""
-        with self._lock, self._errors():
-            [(count,)] = self._db.execute("SELECT count(*) FROM deliveries WHERE state = 'dead'")
+        with self._file.reading() as db:
+            [(count,)] = db.execute("SELECT count(*) FROM deliveries WHERE state = 'dead'")
         return int(count)
 
     def clean(self, before: int, most_dead: int) -> None:
         """Remove dead letters that are reported and older than a time, or beyond a number, and old identities."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             gone = db.execute(
                 "SELECT id, notification FROM deliveries WHERE state = 'dead' AND reported = 1 AND (updated < ? OR id "
                 "NOT IN (SELECT id FROM deliveries WHERE state = 'dead' ORDER BY id DESC LIMIT ?))",
@@ -219,56 +205,36 @@ class Queue:
 
     def forget_identities(self, before: int) -> None:
         """Remove the identities of notifications that were queued before a time and have no delivery."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM notifications WHERE body IS NULL AND queued < ?", (before,))
 
     def repeat(self, receiver: str, channel: str, notification: Notification) -> None:
         """Store the newest notification of a group, whose alerts the channel sends again at an interval."""
         values = (receiver, channel, notification.group_key, encode(notification))
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO repeated VALUES (?, ?, ?, ?)", values)
 
     def end_repeating(self, receiver: str, channel: str, group_key: str) -> None:
         """Remove the notification of a group whose alerts no longer fire."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             values = (receiver, channel, group_key)
             db.execute("DELETE FROM repeated WHERE receiver = ? AND channel = ? AND group_key = ?", values)
 
     def repeated(self, receiver: str, channel: str) -> list[Notification]:
         """Return the notifications whose alerts a channel sends again."""
-        with self._lock, self._errors():
+        with self._file.reading() as db:
             query = "SELECT body FROM repeated WHERE receiver = ? AND channel = ? ORDER BY group_key"
-            rows = self._db.execute(query, (receiver, channel)).fetchall()
+            rows = db.execute(query, (receiver, channel)).fetchall()
         return [decode(body) for (body,) in rows]
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
 
     def _select(self, where: str, *values: object) -> list[Entry]:
-        with self._lock, self._errors():
-            rows = self._db.execute(f"SELECT {_COLUMNS} FROM deliveries WHERE {where}", values).fetchall()  # noqa: S608 -- constants
+        with self._file.reading() as db:
+            rows = db.execute(f"SELECT {_COLUMNS} FROM deliveries WHERE {where}", values).fetchall()  # noqa: S608 -- constants
         return [_entry(row) for row in rows]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(f"{self._path}: {error}. Check the file, its directory and the disk.") from None
 
 
 def encode(notification: Notification) -> bytes:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from metricat_hub.evaluation.evaluate import Alert, RuleState
-from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.sqlite_file import SqliteFile
 from metricat_rules.alert_state import AlertState
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ _DECODER = msgspec.msgpack.Decoder(_SavedState)
 
 
 class AlertStates:
-    """The saved states. One thread at a time may use it."""
+    """The saved states. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         """Open or create the file.
@@ -53,28 +51,12 @@ class AlertStates:
         Raises:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
-        self._path = folder / _FILE
-        try:
-            self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode=WAL")
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-            [(version,)] = self._connection.execute("PRAGMA user_version")
-            if version > _VERSION:
-                raise StoreUnavailableError(
-                    f"{self._path} has the schema version {version}, and this release reads up to {_VERSION}. "
-                    "Install the newer release."
-                )
-            self._connection.executescript(_SCHEMA)
-            self._connection.execute(f"PRAGMA user_version={_VERSION}")
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(f"{self._path}: {error}. Check the file and its directory.") from None
+        self._file = SqliteFile(folder / _FILE, _SCHEMA, _VERSION, synchronous="normal")
 
     def load(self) -> dict[str, tuple[int, RuleState]]:
         """Return the time of the last evaluation and the state of each rule, by the rule's identity."""
-        try:
-            rows = self._connection.execute("SELECT rule, evaluated, state FROM rule_states").fetchall()
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(f"{self._path}: {error}. Check the file.") from None
+        with self._file.reading() as db:
+            rows = db.execute("SELECT rule, evaluated, state FROM rule_states").fetchall()
         return {rule: (evaluated, _loaded(_DECODER.decode(state))) for rule, evaluated, state in rows}
 
     def save(self, evaluated: int, states: Mapping[str, RuleState]) -> None:
@@ -84,27 +66,19 @@ class AlertStates:
             StoreUnavailableError: the states cannot be stored now, for example because the disk is full.
         """
         rows = [(rule, evaluated, _ENCODER.encode(_saved(state))) for rule, state in states.items()]
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany("INSERT OR REPLACE INTO rule_states VALUES (?, ?, ?)", rows)
-            self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.execute("ROLLBACK")
-            raise StoreUnavailableError(f"{self._path}: {error}. The next evaluation retries.") from None
+        with self._file.transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO rule_states VALUES (?, ?, ?)", rows)
 
     def keep(self, rules: set[str]) -> None:
         """Delete the states of all other rules."""
-        try:
-            found = [rule for (rule,) in self._connection.execute("SELECT rule FROM rule_states")]
+        with self._file.transaction() as db:
+            found = [rule for (rule,) in db.execute("SELECT rule FROM rule_states")]
             gone = [(rule,) for rule in found if rule not in rules]
-            self._connection.executemany("DELETE FROM rule_states WHERE rule = ?", gone)
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(f"{self._path}: {error}. Check the file.") from None
+            db.executemany("DELETE FROM rule_states WHERE rule = ?", gone)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._file.close()
 
 
 def _saved(state: RuleState) -> _SavedState:

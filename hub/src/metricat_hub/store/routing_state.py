@@ -6,9 +6,6 @@ the queue of deliveries and the history have them. So a crash neither loses a no
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,11 +14,12 @@ from metricat_hub.dispatch.matchers import AlertMatchers
 from metricat_hub.dispatch.silences import Acknowledgement, MaintenanceWindow, Silence
 from metricat_hub.dispatch.state import Group, Mark, Member, Sent, State
 from metricat_hub.model.alerts import ActiveAlert, AlertEvent, Notification, fingerprint
-from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.ports import Matcher
+from metricat_hub.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from metricat_hub.dispatch.state import Step
@@ -63,20 +61,7 @@ class RoutingState:
         Raises:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
-        self._path = folder / FILE
-        self._lock = threading.Lock()
-        with self._errors():
-            self._db = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=5)
-            self._db.execute("PRAGMA journal_mode = wal")
-            self._db.execute("PRAGMA synchronous = full")
-            [(version,)] = self._db.execute("PRAGMA user_version")
-            if version > _VERSION:
-                raise StoreUnavailableError(
-                    f"{self._path} has the schema version {version}, and this release reads up to {_VERSION}. "
-                    "Install the newer release."
-                )
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._file = SqliteFile(folder / FILE, _SCHEMA, _VERSION)
 
     def load(self) -> State:
         """Return the state of the last step. Its alerts have no annotations."""
@@ -96,7 +81,7 @@ class RoutingState:
     def save(self, before: State, step: Step) -> None:
         """Store what a step has changed, with its notifications and events, in one transaction."""
         after = step.state
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             changed, gone = _difference(before.groups, after.groups)
             db.executemany(
                 "INSERT OR REPLACE INTO groups VALUES (?, ?, ?)",
@@ -147,12 +132,12 @@ class RoutingState:
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Remove notifications or events."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany("DELETE FROM outbox WHERE id = ?", [(one,) for one in numbers])
 
     def drop_old_events(self) -> int:
         """Remove the oldest events above `MOST_EVENTS`; return how many."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             found = db.execute(
                 "DELETE FROM outbox WHERE kind = 'event' AND id <= (SELECT id FROM outbox WHERE kind = 'event' "
                 "ORDER BY id DESC LIMIT 1 OFFSET ?)",
@@ -182,65 +167,45 @@ class RoutingState:
 
     def remove_silences(self, identifiers: Iterable[str]) -> None:
         """Remove silences."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany("DELETE FROM silences WHERE id = ?", [(one,) for one in identifiers])
 
     def remove_window(self, identifier: str) -> None:
         """Remove a maintenance window."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM windows WHERE id = ?", (identifier,))
 
     def acknowledge(self, acknowledgement: Acknowledgement, event: AlertEvent) -> None:
         """Store an acknowledgement and its event."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             values = acknowledgement.fingerprint, _ENCODER.encode(acknowledgement)
             db.execute("INSERT OR REPLACE INTO acknowledgements VALUES (?, ?)", values)
             _add_to_outbox(db, "event", [event])
 
     def unacknowledge(self, identifier: str, event: AlertEvent) -> None:
         """Remove an acknowledgement, and store the event."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM acknowledgements WHERE fingerprint = ?", (identifier,))
             _add_to_outbox(db, "event", [event])
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
-            self._db.close()
+        self._file.close()
 
     def _put(self, statement: str, identifier: str, value: object) -> None:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute(statement, (identifier, _ENCODER.encode(value)))
 
     def _all(self, table: str) -> list[Any]:
-        with self._lock, self._errors():
-            rows = self._db.execute(f"SELECT body FROM {table} ORDER BY rowid").fetchall()  # noqa: S608 -- a constant
+        with self._file.reading() as db:
+            rows = db.execute(f"SELECT body FROM {table} ORDER BY rowid").fetchall()  # noqa: S608 -- a constant
         return [_DECODER.decode(body) for (body,) in rows]
 
     def _outbox(self, kind: str, most: int) -> list[tuple[int, Any]]:
         query = "SELECT id, body FROM outbox WHERE kind = ? ORDER BY id LIMIT ?"
-        with self._lock, self._errors():
-            rows = self._db.execute(query, (kind, most)).fetchall()
+        with self._file.reading() as db:
+            rows = db.execute(query, (kind, most)).fetchall()
         return [(number, _DECODER.decode(body)) for number, body in rows]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(f"{self._path}: {error}. Check the file, its directory and the disk.") from None
 
 
 def _difference(

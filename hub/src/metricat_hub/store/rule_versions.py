@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from metricat_hub.model.alert_rules import RuleBody, RuleVersion, StaleRuleError
-from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.alert_rules import Action, RuleBody, RuleVersion, StaleRuleError
+from metricat_hub.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 FILE = "rules.sqlite"
@@ -36,21 +32,7 @@ class RuleVersions:
         Raises:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
-        self._path = folder / FILE
-        self._lock = threading.Lock()
-        with self._errors():
-            self._db = sqlite3.connect(self._path, timeout=5, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            [(version,)] = self._db.execute("PRAGMA user_version")
-        if version > _VERSION:
-            self._db.close()
-            raise StoreUnavailableError(
-                f"{self._path} has the schema version {version}, and this release reads up to {_VERSION}. "
-                "Install the newer release."
-            )
-        with self._errors():
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        self._file = SqliteFile(folder / FILE, _SCHEMA, _VERSION)
 
     def current(self) -> dict[str, RuleVersion]:
         """Return the newest version of each rule by its identifier, those of deleted rules too."""
@@ -58,15 +40,15 @@ class RuleVersions:
             f"SELECT {_COLUMNS} FROM rule_versions JOIN "  # noqa: S608 -- constants
             "(SELECT rule, max(number) AS number FROM rule_versions GROUP BY rule) USING (rule, number) ORDER BY rule"
         )
-        with self._lock, self._errors():
-            rows = self._db.execute(query).fetchall()
+        with self._file.reading() as db:
+            rows = db.execute(query).fetchall()
         return {row[0]: _version(row) for row in rows}
 
     def of(self, rule: str) -> list[RuleVersion]:
         """Return the versions of a rule, the oldest first."""
         query = f"SELECT {_COLUMNS} FROM rule_versions WHERE rule = ? ORDER BY number"  # noqa: S608 -- constants
-        with self._lock, self._errors():
-            return [_version(row) for row in self._db.execute(query, (rule,))]
+        with self._file.reading() as db:
+            return [_version(row) for row in db.execute(query, (rule,))]
 
     def add(self, version: RuleVersion) -> None:
         """Store the next version of a rule.
@@ -80,29 +62,15 @@ class RuleVersions:
             *(version.rule, version.number, version.at, version.actor, version.action, version.comment),
             body,
         )
-        with self._lock, self._errors():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                query = "SELECT coalesce(max(number), 0) FROM rule_versions WHERE rule = ?"
-                [(newest,)] = self._db.execute(query, (version.rule,))
-                _check(version, newest)
-                self._db.execute("INSERT INTO rule_versions VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
+        with self._file.transaction() as db:
+            query = "SELECT coalesce(max(number), 0) FROM rule_versions WHERE rule = ?"
+            [(newest,)] = db.execute(query, (version.rule,))
+            _check(version, newest)
+            db.execute("INSERT INTO rule_versions VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StoreUnavailableError(f"{self._path}: {error}. Check the file and its directory.") from None
+        self._file.close()
 
 
 def _check(version: RuleVersion, newest: int) -> None:
@@ -115,4 +83,4 @@ def _check(version: RuleVersion, newest: int) -> None:
 
 def _version(row: tuple[str, int, int, str, str, str, str | None]) -> RuleVersion:
     body = None if row[6] is None else msgspec.json.decode(row[6], type=RuleBody)
-    return RuleVersion(*row[:4], row[4], row[5], body)  # type: ignore[arg-type] # the action is one of ours
+    return RuleVersion(*row[:4], msgspec.convert(row[4], Action), row[5], body)
