@@ -22,7 +22,7 @@ def ensure_page() -> Path:
     with Path(tempfile.gettempdir(), f"metricat-page-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(["make", "--no-print-directory", "-C", str(CHECKOUT), "web"], check=True, env=environment)
-    if shutil.which("npm") is None:
+    if shutil.which("npm") is None and not os.environ.get("CI"):
         pytest.skip("Node.js is missing, so the page is not built")
     assert (FOLDER / "index.html").exists(), "the page is not built: see the output of make web"
     return FOLDER
