@@ -179,6 +179,11 @@ class RunningOperator:
         """Return whether the readiness probe succeeds."""
         return self._probe("readyz") == 200
 
+    def handles_signals(self) -> bool:
+        """Return whether the process has started its servers, or has ended."""
+        assert self.process is not None
+        return self.process.poll() is not None or self._probe("healthz") != 0
+
     def _probe(self, path: str) -> int:
         port = self.environment["METRICAT_HEALTH_PORT"]
         try:
@@ -205,6 +210,7 @@ class RunningOperator:
         self.start()
         try:
             yield
+            eventually(self.handles_signals)  # a test that does not wait for the operator may end before
             status = self.stop()
             assert status == 0, f"the operator ended with status {status}"
             assert self.errors() == []
