@@ -19,6 +19,7 @@ from metricat_operator.cluster.events import SETTLE_SECONDS, Events
 from metricat_operator.cluster.other_operators import OtherOperators, claimed_by
 from metricat_operator.cluster.prometheus_poller import PrometheusPoller
 from metricat_operator.conditions import Condition, Reason
+from metricat_operator.controller.postponed_events import PostponedEvents
 from metricat_operator.controller.status_throttle import StatusThrottle
 from metricat_operator.facts.model import ChildError, Event, Facts, Manifest, ObjectKey, OperatorClaim
 from metricat_operator.manifests import Context, build_children
@@ -82,6 +83,7 @@ class Reconciler:
     _operators: OtherOperators
     _on_claim: OnClaim
     _throttle: StatusThrottle = field(default_factory=StatusThrottle)
+    _postponed: PostponedEvents = field(default_factory=PostponedEvents)
 
     async def reconcile(self, target: Manifest) -> Manifest:
         """Run one pass and return the target with its current status.
@@ -204,6 +206,7 @@ class Reconciler:
         uid, changed = target["metadata"]["uid"], changed_conditions(status, before)
         if is_unchanged(status, before):
             self._throttle.unchanged(uid)
+            self._report_due(target, status)
             return target
         if wait := self._throttle.wait(uid, urgent=is_urgent(status, before)):
             self._cluster.requeue_after(*key, wait)
@@ -211,9 +214,19 @@ class Reconciler:
         written = await self._applier.write_status(target, status)
         if claim.stored:
             self._check_claim(written)
-        for condition in changed:
+        for condition in self._postponed.immediate(uid, changed):
             self._report(target, condition)
+        self._report_due(target, status)
         return written
+
+    def _report_due(self, target: Manifest, status: Manifest) -> None:
+        """Report the conditions whose event was postponed until now. Requeue the target for the next one."""
+        metadata = target["metadata"]
+        conditions = [found for one in status["conditions"] if (found := Condition.parse(one))]
+        for condition in self._postponed.due(metadata["uid"], conditions):
+            self._report(target, condition)
+        if (wait := self._postponed.wait(metadata["uid"])) is not None:
+            self._cluster.requeue_after(metadata["namespace"], metadata["name"], wait + 1)
 
     async def _fetch_events(
         self, target: Manifest, parsed: Parsed, facts: Facts, *, uncovered: bool
