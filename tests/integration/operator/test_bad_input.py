@@ -24,12 +24,20 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "bad label value": ({"monitor": {"labels": {"release": "k p s"}}}, "spec.monitor.labels.release"),
     "Metricat's own label": (
         {"monitor": {"labels": {"app.kubernetes.io/instance": "kps"}}},
-        ". Choose another label name.",
+        "Metricat sets app.kubernetes.io/instance. Choose another label name.",
     ),
     "bad series label": ({"agent": {"extraLabels": {"my-env": "x"}}}, "key my-env is not a Prometheus label name"),
-    "reserved label": ({"agent": {"extraLabels": {"node": "x"}}}, ". Choose another label name."),
+    "reserved label": (
+        {"agent": {"extraLabels": {"team": "a", "node": "x"}}},
+        "Metricat sets node. Choose another label name.",
+    ),
     "bad regex": ({"agent": {"collectors": {"netdev": {"excludeDevices": "(veth"}}}}, "missing closing )"),
-    "bad duration": ({"monitor": {"interval": "often"}}, "spec.monitor.interval"),
+    "bad duration": ({"monitor": {"interval": "15sec"}}, '"15sec": must be a duration such as 30s, 5m or 1h30m'),
+    "bad timeout": ({"monitor": {"scrapeTimeout": "5 s"}}, '"5 s": must be a duration such as 30s, 5m or 1h30m'),
+    "a limit in bytes": (
+        {"agent": {"resources": {"limits": {"memory": 10}}}},
+        "limits.memory is too low. The agent needs at least 16Mi. A number without a suffix is in bytes",
+    ),
     "impossible quantity": (
         {"agent": {"resources": {"limits": {"memory": "much"}}}},
         "must be a quantity such as 100m, 0.5 or 64Mi",
@@ -41,8 +49,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "must be a whole number, 1 or more",
     ),
     "timeout over interval": (
-        {"monitor": {"interval": "5s"}},
-        "scrapeTimeout (default 10s) must not be longer than interval (default 15s). Set both.",
+        {"monitor": {"interval": "5s", "scrapeTimeout": "6s"}},
+        "scrapeTimeout must not be longer than interval (default 15s). Shorten scrapeTimeout or lengthen interval.",
     ),
     "unknown alert": ({"alerts": {"rules": {"NodeIsSad": {}}}}, 'unknown field "spec.alerts.rules.NodeIsSad"'),
     "alert and record": (

@@ -88,6 +88,13 @@ def _within_limit(name: str) -> dict[str, str]:
     )
 
 
+LEAST_MEMORY = "16Mi"
+NOT_ENOUGH_MEMORY = (
+    f"The agent needs at least {LEAST_MEMORY}. A number without a suffix is in bytes: use for example 128Mi."
+)
+_MEMORY = "self.limits.memory"
+
+
 class Resources(Model):
     """CPU and memory of one agent."""
 
@@ -101,7 +108,18 @@ class Resources(Model):
     )
 
     model_config = Model.model_config | {
-        "json_schema_extra": {**cel(_within_limit("cpu"), _within_limit("memory")), IN_LIST: {"type": "object"}}
+        "json_schema_extra": {
+            **cel(
+                _within_limit("cpu"),
+                _within_limit("memory"),
+                rule(
+                    f"!has(self.limits) || !has({_MEMORY}) || !isQuantity(string({_MEMORY})) || "
+                    f"quantity(string({_MEMORY})).compareTo(quantity('{LEAST_MEMORY}')) >= 0",
+                    f"limits.memory is too low. {NOT_ENOUGH_MEMORY}",
+                ),
+            ),
+            IN_LIST: {"type": "object"},
+        }
     }
 
 

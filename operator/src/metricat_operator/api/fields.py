@@ -95,7 +95,34 @@ def is_given(field: str) -> str:
     return f"(has(self.{field}) && self.{field} != '')"
 
 
-Duration = Annotated[str, StringConstraints(pattern=SPEC_PATTERN, min_length=2, max_length=20)]
+_MOST_CHARACTERS = 20
+
+
+def is_duration(value: str) -> str:
+    """Return the CEL expression for a valid duration. CEL's `duration` raises an error for others."""
+    return f"{value}.matches('{SPEC_PATTERN}')"
+
+
+def _duration(text: str) -> str:
+    spec_seconds(text)  # raises DurationError
+    if len(text) > _MOST_CHARACTERS:
+        raise ValueError(f"longer than {_MOST_CHARACTERS} characters; use for example 30s, 5m or 1h30m")
+    return text
+
+
+@dataclass(frozen=True)
+class _DurationSchema:
+    """Adds what the API server checks without CEL. Pydantic's own check of a pattern shows the pattern to the user."""
+
+    pattern: str = ""
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        schema |= {"minLength": 2, "maxLength": _MOST_CHARACTERS}
+        return schema | ({"pattern": self.pattern} if self.pattern else {})
+
+
+Duration = Annotated[str, AfterValidator(_duration), _DurationSchema(SPEC_PATTERN)]
 _NOT_ZERO = "must be greater than zero, for example 15s"
 
 
@@ -106,9 +133,16 @@ def _longer_than_zero(duration: str) -> str:
 
 
 Interval = Annotated[
-    Duration,
+    str,
+    AfterValidator(_duration),
     AfterValidator(_longer_than_zero),
-    Field(json_schema_extra=cel(rule("self.matches('[1-9]')", _NOT_ZERO))),
+    _DurationSchema(),
+    Field(
+        json_schema_extra=cel(
+            rule(is_duration("self"), "must be a duration such as 30s, 5m or 1h30m"),
+            rule("self.matches('[1-9]')", _NOT_ZERO),
+        )
+    ),
 ]
 """A duration that must not be zero, because Prometheus replaces zero by its own default."""
 

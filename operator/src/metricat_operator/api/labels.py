@@ -33,6 +33,16 @@ _RESERVED_SERIES_LABELS = (*SCRAPE_LABELS, *IDENTITY_LABELS)
 _RESERVED_ALERT_LABELS = (*_RESERVED_SERIES_LABELS, "alertname", "severity", "resource")
 
 
+def _not_reserved(reserved: tuple[str, ...]) -> dict[str, str]:
+    """Return the CEL rule against reserved keys. Its message names the key."""
+    listed = repr(list(reserved))
+    return rule(
+        f"self.all(key, !(key in {listed}))",
+        "Metricat sets this label. Choose another label name.",
+        messageExpression=f"'Metricat sets ' + self.filter(key, key in {listed})[0] + '. Choose another label name.'",
+    )
+
+
 def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
     def check(mapping: dict[str, str]) -> dict[str, str]:
         if taken := [key for key in mapping if key in reserved]:
@@ -45,28 +55,12 @@ def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
 SeriesLabels = Annotated[
     PrometheusLabels,
     _not_of(_RESERVED_SERIES_LABELS),
-    Field(
-        json_schema_extra=cel(
-            _KEYS,
-            rule(
-                f"self.all(key, !(key in {list(_RESERVED_SERIES_LABELS)!r}))",
-                f"Metricat sets {', '.join(_RESERVED_SERIES_LABELS)}. Choose another label name.",
-            ),
-        )
-    ),
+    Field(json_schema_extra=cel(_KEYS, _not_reserved(_RESERVED_SERIES_LABELS))),
 ]
 ChildLabels = Annotated[
     KubernetesLabels,
     _not_of(OBJECT_LABELS),
-    Field(
-        json_schema_extra=cel(
-            key_rule(LABEL_KEY, "Kubernetes label key"),
-            rule(
-                f"self.all(key, !(key in {list(OBJECT_LABELS)!r}))",
-                f"Metricat sets {', '.join(OBJECT_LABELS)}. Choose another label name.",
-            ),
-        )
-    ),
+    Field(json_schema_extra=cel(key_rule(LABEL_KEY, "Kubernetes label key"), _not_reserved(OBJECT_LABELS))),
 ]
 """Labels for an object that Metricat creates, in addition to those of Metricat."""
 

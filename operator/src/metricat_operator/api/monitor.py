@@ -4,9 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from metricat_operator.api.fields import Interval, Model, cel, rule
+from metricat_operator.api.fields import Interval, Model, cel, is_duration, rule
 from metricat_operator.api.labels import ChildLabels
 from metricat_operator.api.relabeling import Relabeling
+from metricat_rules.durations import spec_seconds
+
+_TIMEOUT = "10s"
 
 
 class Monitor(Model):
@@ -17,7 +20,10 @@ class Monitor(Model):
         description="Labels of the ServiceMonitor, such as the label by which a Prometheus selects monitors.",
     )
     interval: Interval = Field(default="15s", description="Time between two scrapes, such as 15s.")
-    scrape_timeout: Interval = Field(default="10s", description="Timeout of a scrape; at most the interval.")
+    scrape_timeout: Interval | None = Field(
+        default=None,
+        description=f"Timeout of a scrape; at most the interval. Default: {_TIMEOUT}, or the interval if that is less.",
+    )
     job_name: str = Field(
         default="metricat",
         min_length=1,
@@ -41,10 +47,20 @@ class Monitor(Model):
     model_config = Model.model_config | {
         "json_schema_extra": cel(
             rule(
-                "duration(has(self.scrapeTimeout) ? self.scrapeTimeout : '10s') <= "
-                "duration(has(self.interval) ? self.interval : '15s') || "
-                "(has(self.interval) && duration(self.interval) == duration('0s'))",  # the type `Interval` rejects zero
-                "scrapeTimeout (default 10s) must not be longer than interval (default 15s). Set both.",
+                "!has(self.scrapeTimeout) || "
+                "duration(self.scrapeTimeout) <= duration(has(self.interval) ? self.interval : '15s') || "
+                # the type `Interval` rejects these, with its own message
+                f"!{is_duration('self.scrapeTimeout')} || (has(self.interval) && "
+                f"(!{is_duration('self.interval')} || duration(self.interval) == duration('0s')))",
+                "scrapeTimeout must not be longer than interval (default 15s). Shorten scrapeTimeout or lengthen "
+                "interval.",
             )
         )
     }
+
+    @property
+    def effective_timeout(self) -> str:
+        """Return the timeout of a scrape: the spec's, otherwise the default, capped at the interval."""
+        if self.scrape_timeout is not None:
+            return self.scrape_timeout
+        return min(_TIMEOUT, self.interval, key=spec_seconds)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
-from metricat_operator.api.fields import DeprecatedName, Duration, Model, cel, rule
+from metricat_operator.api.fields import DeprecatedName, Duration, Model, cel, is_duration, rule
 from metricat_operator.api.labels import ChildLabels
 from metricat_operator.naming import DEFAULT_POOL
 from metricat_rules.alert import Severity
@@ -151,7 +151,9 @@ class Receiver(Model):
     repeat_interval: Duration = Field(
         default="4h",
         description="Time after which a message is repeated while its alerts keep firing; 1m or more.",
-        json_schema_extra=cel(rule(f"duration(self) >= duration('{_SHORTEST_REPEAT}s')", "must be 1m or more")),
+        json_schema_extra=cel(
+            rule(f"!{is_duration('self')} || duration(self) >= duration('{_SHORTEST_REPEAT}s')", "must be 1m or more")
+        ),
     )
     quiet_hours: tuple[QuietHours, ...] = Field(
         default=(), max_length=8, description="When to send nothing. Default: send at any time."

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from metricat_operator import naming
 from metricat_operator.api import thresholds
+from metricat_operator.api.agent import LEAST_MEMORY, NOT_ENOUGH_MEMORY
 from metricat_operator.api.alerts import ALERTS_ONLY
 from metricat_operator.api.collectors import pattern_conflicts
 from metricat_operator.api.deprecations import Place, replace_deprecated
@@ -120,9 +121,9 @@ def _too_many_terms(parsed: Parsed) -> tuple[str, ...]:
 def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
     """Return contradictions between fields. The API server finds most of them; a file for the CLI does not pass it."""
     found = []
-    if spec_seconds(spec.monitor.scrape_timeout) > spec_seconds(spec.monitor.interval):
+    if spec_seconds(spec.monitor.effective_timeout) > spec_seconds(spec.monitor.interval):
         found.append(
-            f"spec.monitor.scrapeTimeout: {spec.monitor.scrape_timeout} is longer than the interval, "
+            f"spec.monitor.scrapeTimeout: {spec.monitor.effective_timeout} is longer than the interval, "
             f"{spec.monitor.interval}. Shorten the timeout or lengthen the interval."
         )
     found += _node_contradictions(spec)
@@ -134,6 +135,9 @@ def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
         where = f"{place}.agent"
         found += [f"{where}.collectors.{said}" for said in pattern_conflicts(pool.agent.collectors)]
         resources = pool.agent.resources
+        limit = resources.limits.memory
+        if limit is not None and quantity(str(limit)) < quantity(LEAST_MEMORY):
+            found.append(f"{where}.resources.limits.memory: {limit} is too low. {NOT_ENOUGH_MEMORY}")
         for name in ("cpu", "memory"):
             request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
             if request is not None and limit is not None and quantity(request) > quantity(limit):

@@ -30,7 +30,7 @@ def service_monitor(context: Context) -> Manifest:
         "path": "/metrics",
         **web.endpoint(context),
         "interval": monitor.interval,
-        "scrapeTimeout": monitor.scrape_timeout,
+        "scrapeTimeout": monitor.effective_timeout,
         "relabelings": relabelings,
     }
     if monitor.metric_relabelings:

@@ -75,6 +75,15 @@ def test_null_counts_as_omitted() -> None:
             "interval.",
         ),
         (
+            {"monitor": {"interval": "15sec"}},
+            "spec.monitor.interval: invalid duration '15sec'; use for example 30s, 5m or 1h30m",
+        ),
+        (
+            {"agent": {"resources": {"requests": {"memory": 1}, "limits": {"memory": 10}}}},
+            "spec.agent.resources.limits.memory: 10 is too low. The agent needs at least 16Mi. A number without a "  # noqa: ISC004 (one text)
+            "suffix is in bytes: use for example 128Mi.",
+        ),
+        (
             {"monitor": {"interval": "0m0s", "scrapeTimeout": "1s"}},
             "spec.monitor.interval: must be greater than zero, for example 15s (it is '0m0s')",
         ),
