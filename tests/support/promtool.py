@@ -179,8 +179,15 @@ def labelled(series: str) -> str:
     return f"{name}{{{place}{',' if own else ''}{own}}}"
 
 
-def run(folder: Path, tests: list[dict[str, Any]], evaluation: str = "30s", of: Mapping[str, Any] | None = None) -> str:
-    """Return promtool's errors, or an empty string."""
+def run(
+    folder: Path,
+    tests: list[dict[str, Any]],
+    evaluation: str = "30s",
+    of: Mapping[str, Any] | None = None,
+    *,
+    seconds: float = 300,
+) -> str:
+    """Return promtool's errors, or an empty string. `seconds` limits its time."""
     file = dict(of or rules())
     (folder / "rules.yaml").write_text(yaml.safe_dump(file))
     document = {
@@ -196,6 +203,6 @@ def run(folder: Path, tests: list[dict[str, Any]], evaluation: str = "30s", of: 
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=seconds,
     )
     return "" if done.returncode == 0 else f"{done.stdout}{done.stderr}promtool ended with {done.returncode}"
