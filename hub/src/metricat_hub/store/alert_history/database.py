@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 Row: TypeAlias = "tuple[Any, ...]"
 
 
@@ -16,6 +19,10 @@ class Session(Protocol):
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""
+        ...
+
+    def integers(self, statement: str, parameters: Sequence[object] = ()) -> NDArray[np.int64]:
+        """Return the rows of a query whose columns are integers, one after the other, in 8 bytes for each integer."""
         ...
 
     def change(self, statement: str, parameters: Iterable[Sequence[object]]) -> int:

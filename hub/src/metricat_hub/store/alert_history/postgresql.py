@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from metricat_hub.store.alert_history.history import SqlHistory
 from metricat_hub.store.postgresql.connections import Connections
@@ -12,6 +15,7 @@ from metricat_hub.store.postgresql.state import storable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
     from psycopg import Connection
 
     from metricat_hub.store.alert_history.database import Row
@@ -44,6 +48,10 @@ class _Session:
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         return self._connection.execute(_translated(statement), parameters).fetchall()
+
+    def integers(self, statement: str, parameters: Sequence[object] = ()) -> NDArray[np.int64]:
+        found = self._connection.execute(_translated(statement), parameters, binary=True)
+        return np.fromiter(chain.from_iterable(found), np.int64)
 
     def change(self, statement: str, parameters: Iterable[Sequence[object]]) -> int:
         rows = list(parameters)

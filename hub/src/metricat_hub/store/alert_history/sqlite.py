@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 import threading
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.store.alert_history.history import SqlHistory
@@ -14,6 +17,8 @@ from metricat_hub.store.alert_history.history import SqlHistory
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from metricat_hub.store.alert_history.database import Row
 
@@ -62,6 +67,12 @@ _SCHEMAS = (
     CREATE INDEX alert_events_at ON alert_events (at);
     CREATE TABLE alert_history_state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
     """,
+    """
+    CREATE INDEX alert_episodes_statistics ON alert_episodes (
+        fingerprint, fired / 3600000, started, resolved, fired, acknowledged, state, name, severity, node, namespace,
+        delivered, failed
+    ) WHERE fired IS NOT NULL;
+    """,
 )
 """The statements that migrate each version of the schema to the next one."""
 _VERSION = len(_SCHEMAS)
@@ -85,6 +96,9 @@ class _Session:
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         return self._connection.execute(statement, parameters).fetchall()
+
+    def integers(self, statement: str, parameters: Sequence[object] = ()) -> NDArray[np.int64]:
+        return np.fromiter(itertools.chain.from_iterable(self._connection.execute(statement, parameters)), np.int64)
 
     def change(self, statement: str, parameters: Iterable[Sequence[object]]) -> int:
         return self._connection.executemany(statement, parameters).rowcount

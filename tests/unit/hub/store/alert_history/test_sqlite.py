@@ -39,8 +39,28 @@ def test_newer_file_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "alert-history.sqlite") as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreUnavailableError, match="schema version 99, and this release reads up to 1"):
+    with pytest.raises(StoreUnavailableError, match="schema version 99, and this release reads up to 2"):
         open_sqlite(tmp_path, RETENTION)
+
+
+def test_file_of_version_1_is_migrated(tmp_path: Path) -> None:
+    history = open_sqlite(tmp_path, RETENTION)
+    history.record(whole(BEGIN, HOUR))
+    before = history.statistics(EVERYTHING, 10)
+    history.close()
+    with sqlite3.connect(tmp_path / "alert-history.sqlite") as connection:
+        connection.executescript("DROP INDEX alert_episodes_statistics; PRAGMA user_version = 1")
+    connection.close()
+    history = open_sqlite(tmp_path, RETENTION)
+    assert history.statistics(EVERYTHING, 10) == before
+    history.close()
+    with sqlite3.connect(tmp_path / "alert-history.sqlite") as connection:
+        [plan] = connection.execute(
+            "EXPLAIN QUERY PLAN SELECT fingerprint, MAX(name), SUM(failed) FROM alert_episodes "
+            "WHERE started <= 1 AND (resolved IS NULL OR resolved >= 0) AND fired IS NOT NULL GROUP BY fingerprint"
+        ).fetchall()
+    connection.close()
+    assert plan[-1] == "SCAN alert_episodes USING COVERING INDEX alert_episodes_statistics"
 
 
 def test_damaged_file_is_named(tmp_path: Path) -> None:
