@@ -1,7 +1,7 @@
 # Developer commands. `make help` lists them. Each target sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up web demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation e2e slow bench bench-agent \
+.PHONY: help up web docs demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation e2e slow bench bench-agent \
 	bench-alerts bench-hub bench-operator \
 	lint format generate verify images wheel wheels release release-check release-notes deps-lock clean
 
@@ -46,6 +46,12 @@ format: $(READY) ## Format the code and fix its style
 	@cd web && npm --silent run format
 
 web: $(PAGE) ## Build the page (needs Node.js 18 or newer)
+
+docs: $(READY) ## Build the site of the documentation into dist/docs (with Node.js: and its diagrams)
+	@mkdir -p dist/diagrams && cp docs/package.json docs/package-lock.json docs/.npmrc dist/diagrams
+	@cd dist/diagrams && { [ -e node_modules/mermaid ] || npm --silent ci || echo "Without npm, diagrams show their source." >&2; }
+	@$(BIN)/sphinx-build -q --fail-on-warning --keep-going -b html -c docs . dist/docs
+	@echo "the site is in dist/docs/docs/README.html"
 
 generate: $(READY) ## Write every generated file
 	@$(TOOLS) generate

@@ -1,6 +1,7 @@
 """`python -m metricat_tools generate [--check]`: write every generated file, or check that they are up to date."""
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from metricat_tools.generate import (
 
 ROOT = Path(__file__).resolve().parents[4]
 RULES = "# Generated from rules/src/metricat_rules/operator.py by `make generate`; do not edit.\n"
+ALERTS = {"Nodes": CATALOGUE, "Operator": OPERATOR_ALERTS, "Hub": HUB_ALERTS}
 HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`; do not edit.\n"
 
 
@@ -87,7 +89,8 @@ def generate() -> None:
         renders = ROOT / "tests" / "golden_chart"
         _write(renders / f"{values.stem}.yaml", chart.text(ROOT / "charts" / "metricat", values))
         _write(renders / f"{values.stem}.notes.txt", chart.notes(ROOT / "charts" / "metricat", values))
-    for alert in (*CATALOGUE, *OPERATOR_ALERTS, *HUB_ALERTS):
+    _write(ROOT / "docs" / "runbooks" / "README.md", runbooks.index(ALERTS))
+    for alert in itertools.chain.from_iterable(ALERTS.values()):
         path = ROOT / "docs" / "runbooks" / f"{alert.name}.md"
         _write(path, runbooks.page(alert, path.read_text() if path.exists() else ""))
 

@@ -1,6 +1,7 @@
 """Generate the runbook of each alert: meaning, expression and defaults. The part "What to do" is written by hand."""
 
 import textwrap
+from collections.abc import Mapping, Sequence
 
 from metricat_rules.anomaly import BASELINE
 from metricat_rules.catalogue import RECORDINGS, Alert, Level
@@ -12,6 +13,9 @@ BY_HAND = "## What to do\n"
 """The heading of the part that is written by hand. The generator keeps this part of a page."""
 
 _NOTE = '<!-- Generated from the alert catalogue by `make generate`. The part "What to do" is written by hand. -->'
+_INDEX_NOTE = """<!-- Generated from the alert catalogue by `make generate`; do not edit. -->
+
+The table has the defaults. Each page has the expression, the fields that change it, and what to do."""
 _CHART = "The chart installs this alert with `operator.prometheusRule.enabled`. Its threshold and duration are fixed."
 _HUB = (
     "The hub evaluates this alert if `rules.shipped` is on. Change it with PUT /api/alerts/rules/{}: see "
@@ -33,6 +37,27 @@ def page(alert: Alert, before: str) -> str:
         f"{BY_HAND}{by_hand or chr(10)}",
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def index(alerts: Mapping[str, Sequence[Alert]]) -> str:
+    """Return the page that lists the alerts with their levels, by group."""
+    parts = [f"# Alerts\n\n{_INDEX_NOTE}"]
+    for group, members in alerts.items():
+        rows = [f"| [{one.name}]({one.name}.md) | {_levels(one)} | {_first_sentence(one.meaning)} |" for one in members]
+        parts.append("\n".join([f"## {group}", "", "| alert | levels | meaning |", "| --- | --- | --- |", *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _levels(alert: Alert) -> str:
+    texts = []
+    for level in alert.levels:
+        threshold = "" if level.threshold is None else f" {_threshold(alert, level)}"
+        texts.append(f"{level.severity}{threshold} for {level.duration}")
+    return "; ".join(texts)
+
+
+def _first_sentence(text: str) -> str:
+    return f"{text.partition('. ')[0].removesuffix('.')}."
 
 
 def _defaults(alert: Alert) -> str:
