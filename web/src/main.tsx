@@ -1,5 +1,6 @@
 import { render } from "preact";
 import { App, preload } from "./app";
+import { readEarly } from "./state/nodes";
 import "./state/preferences";
 import { start } from "./state/session";
 import "./styles/index.css";
@@ -7,4 +8,5 @@ import "./styles/index.css";
 const root = document.getElementById("app");
 if (root) render(<App />, root);
 void start();
+readEarly();
 preload();

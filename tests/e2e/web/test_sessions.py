@@ -62,6 +62,17 @@ def test_a_user_signs_in_and_out(blank: Page, user: str) -> None:
     expect(blank.get_by_role("button", name="Sign in")).to_be_visible()
 
 
+def test_the_next_user_does_not_see_the_nodes_of_the_user_before(blank: Page, user: str) -> None:
+    blank.goto("/")
+    _sign_in(blank, user, PASSWORD)
+    expect(blank.locator(".tile").first).to_be_visible()
+    blank.get_by_role("button", name="Sign out").click()
+    blank.route("**/api/nodes*", lambda _: None)  # the nodes of the next user never arrive
+    _sign_in(blank, user, PASSWORD)
+    expect(blank.get_by_role("status").filter(has_text="Loading")).to_be_visible()
+    expect(blank.locator(".tile")).to_have_count(0)
+
+
 def test_an_expired_access_token_is_refreshed(blank: Page, user: str) -> None:
     blank.goto("/")
     _sign_in(blank, user, PASSWORD)

@@ -275,10 +275,17 @@ def test_own_metrics_count_requests(hub: HubProcess) -> None:
 
 def test_node_without_samples_for_five_minutes_is_down(hub: HubProcess) -> None:
     now = int(time.time()) * 1000
-    for node, minutes in (("late", 4), ("gone", 6)):
-        labels = {"__name__": "node_load1", "node": node, "instance": node}
-        body = snappy(request_1([Sent(sorted(labels.items()), [(now - minutes * 60_000, 1.0)])]))
+    for node, minutes in (("late", 4), ("gone", 6), ("g.ne", 58), ("lost", 62)):
+        at = now - minutes * 60_000
+        series = [
+            {"__name__": "node_load1", "node": node, "instance": node, "pool": "old"},
+            {"__name__": "node_uname_info", "node": node, "instance": node, "sysname": "Linux", "release": node},
+        ]
+        body = snappy(request_1([Sent(sorted(labels.items()), [(at, 1.0)]) for labels in series]))
         headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
         assert hub.post("/api/v1/write", body, headers).status == 204
-    states = {one["node"]: one["status"] for one in ok(hub.get("/api/nodes"))["data"]}
-    assert (states["late"], states["gone"]) == ("up", "down")
+    found = {one["node"]: one for one in ok(hub.get("/api/nodes"))["data"]}
+    assert found.keys() & {"late", "gone", "g.ne", "lost"} == {"late", "gone", "g.ne"}
+    for node, status in (("late", "up"), ("gone", "down"), ("g.ne", "down")):
+        own = found[node]
+        assert (own["status"], own["pool"], own["kernel"]) == (status, "old", f"Linux {node}")

@@ -62,9 +62,9 @@ export function sorted<T>(rows: readonly T[], columns: readonly Column<T>[], sor
     .map(([row]) => row);
 }
 
-/** Return the part of a long list that is visible in the window. */
+/** Return the part of a long list that is visible in the window. The first frame has none: it shows the rest sooner. */
 function useVisible(count: number, body: { current: HTMLElement | null }): [first: number, last: number] {
-  const [bounds, setBounds] = useState<[number, number]>([0, 60]);
+  const [bounds, setBounds] = useState<[number, number]>([0, 0]);
   useEffect(() => {
     let frame = 0;
     const measure = (): void => {

@@ -10,7 +10,7 @@ const CATALOGUES: Record<"en" | "ko", Catalogue> = { en, ko };
 
 /** Return a text in the language of the person. `{name}` in the text is replaced by the value. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
-  return CATALOGUES[language.value][key].replace(/\{(\w+)\}/g, (whole, name: string) =>
-    name in values ? String(values[name]) : whole,
-  );
+  const text = CATALOGUES[language.value][key];
+  if (!text.includes("{")) return text;
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => (name in values ? String(values[name]) : whole));
 }

@@ -1,9 +1,10 @@
 // The nodes, their newest values, and the alerts. Views share them.
-import { computed, signal } from "@preact/signals";
+import { batch, computed, effect, signal } from "@preact/signals";
 import { ApiError, request } from "../api/client";
 import { type LiveMetric, lastRound, subscribe } from "../api/live";
 import type { Alert, Envelope, NodeInfo, Page } from "../api/types";
 import { LEVELS, type Level, levelOf } from "../components/severity";
+import { sessionState } from "./session";
 
 /** The values of a node that the fleet shows. null: unknown. */
 export interface Values {
@@ -78,21 +79,52 @@ function levelOfNode(info: NodeInfo, own: readonly Alert[]): Level {
   return LEVELS.find((level) => levels.has(level)) ?? "ok";
 }
 
+let reading: Promise<void> | null = null;
+
 /** Read the nodes and the alerts. The nodes do not wait for the alerts. */
-export async function refreshNodes(): Promise<void> {
+export function refreshNodes(): Promise<void> {
+  reading ??= readNodes().finally(() => {
+    reading = null;
+  });
+  return reading;
+}
+
+/** Read the nodes while the hub checks who uses the page: most views need them. */
+export function readEarly(): void {
+  void refreshNodes();
+}
+
+async function readNodes(): Promise<void> {
   const active = activeAlerts().then((found) => {
-    alerts.value = found;
+    if (sessionState.peek() !== "signed-out") alerts.value = found;
   });
   try {
-    infos.value = await allNodes();
+    const found = await allNodes();
+    if (sessionState.peek() === "signed-out") return;
+    infos.value = found;
     nodesAt.value = Date.now();
     await active;
     nodesError.value = null;
   } catch (error) {
-    nodesError.value = error;
+    // Before the sign-in, the views are not shown.
+    if (sessionState.peek() === "signed-in") nodesError.value = error;
     await active.catch(() => null);
   }
 }
+
+/** Another user may see other nodes. */
+effect(() => {
+  if (sessionState.value !== "signed-out") return;
+  batch(() => {
+    infos.value = null;
+    nodesAt.value = 0;
+    nodesError.value = null;
+    alerts.value = [];
+    values.value = new Map();
+    labels.value = new Map();
+    health.value = new Map();
+  });
+});
 
 async function allNodes(): Promise<NodeInfo[]> {
   const found: NodeInfo[] = [];
@@ -120,15 +152,18 @@ async function activeAlerts(): Promise<Alert[]> {
 export function watchNodes(): () => void {
   let timer: ReturnType<typeof setTimeout>;
   const again = async (): Promise<void> => {
-    if (document.visibilityState === "visible") await refreshNodes();
+    const isOld = Date.now() - nodesAt.peek() >= REFRESH / 2;
+    if (document.visibilityState === "visible" && isOld) await refreshNodes();
     timer = setTimeout(() => void again(), REFRESH);
   };
   void again();
   const measures = Object.values(VALUES).map(({ measure }) => measure);
   const end = subscribe([...measures, "up", "ALERTS"], null, (metrics) => {
-    values.value = valuesOf(metrics);
-    labels.value = labelsOf(metrics.get("load_average_1m"));
-    health.value = healthOf(metrics.get("up"));
+    batch(() => {
+      values.value = valuesOf(metrics);
+      labels.value = labelsOf(metrics.get("load_average_1m"));
+      health.value = healthOf(metrics.get("up"));
+    });
     if (alertsChanged(metrics.get("ALERTS")) || hasNewNode()) void refreshNodes();
   });
   return () => {

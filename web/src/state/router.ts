@@ -16,11 +16,22 @@ export function parameter(name: string): string {
   return query.value.get(name) ?? "";
 }
 
+/** The parameters of a link to another view, as text. A view may have a thousand links. */
+const kept = computed(() =>
+  new URLSearchParams(
+    KEPT.flatMap((name) => (query.value.has(name) ? [[name, parameter(name)] as [string, string]] : [])),
+  ).toString(),
+);
+
 /** Return the address of a view with parameters. It keeps the time range. */
-export function link(to: string, changes: Changes = {}): string {
-  const kept = KEPT.flatMap((name) => (query.value.has(name) ? [[name, parameter(name)] as [string, string]] : []));
+export function link(to: string, changes?: Changes): string {
   const [pathname = "/", own = ""] = to.split("?");
-  return withQuery(pathname, new URLSearchParams([...kept, ...new URLSearchParams(own)]), changes);
+  if (!changes && !own) return kept.value ? `${pathname}?${kept.value}` : pathname;
+  return withQuery(
+    pathname,
+    new URLSearchParams([...new URLSearchParams(kept.value), ...new URLSearchParams(own)]),
+    changes ?? {},
+  );
 }
 
 /** Go to an address. */

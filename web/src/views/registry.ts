@@ -2,6 +2,7 @@
 import type { ComponentType } from "preact";
 import type { IconName } from "../components/icon";
 import type { Key } from "../i18n";
+import Fleet from "./fleet";
 
 export interface ViewProps {
   /** The values of the path's pattern. */
@@ -20,7 +21,7 @@ export interface View {
 }
 
 export const VIEWS: readonly View[] = [
-  { path: "/", title: "fleet.title", icon: "fleet", range: false, load: () => import("./fleet") },
+  { path: "/", title: "fleet.title", icon: "fleet", range: false, load: async () => ({ default: Fleet }) },
   { path: "/nodes/:node", title: "node.title", icon: null, range: true, load: () => import("./node") },
   { path: "/compare", title: "compare.title", icon: "compare", range: true, load: () => import("./compare") },
   { path: "/processes", title: "processes.title", icon: "processes", range: false, load: () => import("./processes") },

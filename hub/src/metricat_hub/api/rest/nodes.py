@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from metricat_hub.api.rest import types
 from metricat_hub.api.rest.parameters import read_query
 from metricat_hub.api.rest.responses import by_node, number, paged, respond
+from metricat_hub.model.labels import NAME
+from metricat_hub.model.measures import quote
+from metricat_hub.model.ports import Matcher
 from metricat_hub.model.times import rfc3339
 from metricat_hub.use_cases import metric_names
 
@@ -21,10 +24,15 @@ if TYPE_CHECKING:
     from metricat_hub.api.services import Services
     from metricat_hub.use_cases.cancellation import Cancellation
 
-_LAST_HOUR = "last_over_time({}[1h])"
+_HOUR = 3_600_000
+"""Milliseconds for which a node is listed after its newest sample."""
 _FRESH = 300_000
 """Milliseconds for which a node that the hub does not scrape is `up` after its newest sample: PromQL's lookback."""
-_LAST_SEEN = "max by (node, pool, instance) (max_over_time(timestamp(node_load1)[1h:1m]) or timestamp(node_load1))"
+_MOST_NAMED = 200
+"""Nodes that one query names. For more nodes it reads all, because a long regular expression costs more."""
+
+Read: TypeAlias = "Callable[[str], Iterator[tuple[str, dict[str, str], float]]]"
+"""Returns node, other labels and value of each series of an expression."""
 
 
 async def nodes(request: Request) -> Response:
@@ -40,16 +48,22 @@ async def nodes(request: Request) -> Response:
     return await respond(request, work, query.window())
 
 
-def _nodes(own: Services, read: Callable[[str], Iterator[tuple[str, dict[str, str], float]]]) -> dict[str, types.Node]:
-    """Return the nodes by name; `read` returns the series of an expression."""
-    found: dict[str, types.Node] = {}
-    for node, labels, at in read(_LAST_SEEN):
-        seen = rfc3339(int(at * 1000))
-        if node not in found or found[node].last_seen < seen:
-            pool, instance = labels.get("pool", ""), labels.get("instance", "")
-            status = "up" if own.now() - at * 1000 <= _FRESH else "down"
-            found[node] = types.Node(node, node, status, seen, pool, instance)
-    _describe(found, read)
+def _nodes(own: Services, read: Read) -> dict[str, types.Node]:
+    """Return the nodes by name.
+
+    The newest sample of each series is in memory, so most nodes cost little. Only nodes without a sample in PromQL's
+    lookback need queries over the last hour, which read all samples.
+    """
+    found = _seen(own, read, "timestamp(node_load1)")
+    _describe(found, read, "%s")
+    now = own.now()
+    known = own.store.label_values("node", [[Matcher(NAME, "=", "node_load1")]], now - _HOUR, now)
+    if silent := {name for name in known if name} - found.keys():
+        named = metric_names.matchers(silent if len(silent) <= _MOST_NAMED else ())
+        selector = "".join(f"{{{one.name}{one.operator}{quote(one.value)}}}" for one in named)
+        earlier = _seen(own, read, f"max_over_time(timestamp(node_load1{selector})[1h:1m])")
+        _describe(earlier, read, f"last_over_time(%s{selector}[1h])")
+        found = {**earlier, **found}
     for target in own.targets().active:
         node = dict(target.labels).get("node", "")
         if node in found and target.health != "unknown":
@@ -57,16 +71,28 @@ def _nodes(own: Services, read: Callable[[str], Iterator[tuple[str, dict[str, st
     return found
 
 
-def _describe(found: dict[str, types.Node], read: Callable[[str], Iterator[tuple[str, dict[str, str], float]]]) -> None:
-    """Add kernel, architecture, operating system and boot time to the nodes."""
-    for node, labels, _ in read(_LAST_HOUR.format("node_uname_info")):
+def _seen(own: Services, read: Read, expression: str) -> dict[str, types.Node]:
+    """Return nodes by name; the expression returns when a series had its newest sample."""
+    found: dict[str, types.Node] = {}
+    for node, labels, at in read(expression):
+        seen = rfc3339(int(at * 1000))
+        if node not in found or found[node].last_seen < seen:
+            pool, instance = labels.get("pool", ""), labels.get("instance", "")
+            status = "up" if own.now() - at * 1000 <= _FRESH else "down"
+            found[node] = types.Node(node, node, status, seen, pool, instance)
+    return found
+
+
+def _describe(found: dict[str, types.Node], read: Read, form: str) -> None:
+    """Add kernel, architecture, operating system and boot time to the nodes; the form is an expression of a metric."""
+    for node, labels, _ in read(form.replace("%s", "node_uname_info", 1)):
         if node in found:
             found[node].kernel = f"{labels.get('sysname', '')} {labels.get('release', '')}".strip()
             found[node].architecture = labels.get("machine", "")
-    for node, labels, _ in read(_LAST_HOUR.format("node_os_info")):
+    for node, labels, _ in read(form.replace("%s", "node_os_info", 1)):
         if node in found:
             found[node].operating_system = labels.get("pretty_name", "") or labels.get("name", "")
-    for node, _, value in read(_LAST_HOUR.format("node_boot_time_seconds")):
+    for node, _, value in read(form.replace("%s", "node_boot_time_seconds", 1)):
         if node in found:
             found[node].boot_time = rfc3339(int(value * 1000))
 
