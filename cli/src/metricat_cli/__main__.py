@@ -1,77 +1,83 @@
 """`metricat` (and `kubectl metricat`): commands about Metricat at a terminal."""
 
-import re
+import os
 import sys
-from argparse import ArgumentParser
-from collections.abc import Iterable, Sequence
-from importlib.metadata import version
-from typing import NoReturn
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
 
-from metricat_cli.commands import available, missing
+from metricat_cli.commands import available, missing, summaries
 from metricat_cli.errors import CommandError
 
 PROGRAM = "metricat"
-
-
-class Parser(ArgumentParser):
-    """A parser whose errors are one sentence, and the command that prints the help."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exit with status 2 and the message.
-
-        argparse writes "argument --since: " before a message. A message about a wrong value needs no such prefix.
-        """
-        text = re.sub(r"^argument \S+: (?=invalid )", "", message)
-        self.exit(2, f"{PROGRAM}: {text}\nRun '{self.prog} --help' for usage.\n")
+_HELP = ("-h", "--help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 1 if it failed, 2 for wrong arguments."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        if given and (error := missing(given[0])):
-            raise error
-        parser = build_parser(given[:1])
-        chosen, unknown = parser.parse_known_args(given)
-        if unknown:
-            _refuse(unknown, getattr(chosen, "parser", parser))
-        if not hasattr(chosen, "run"):
-            getattr(chosen, "parser", parser).print_help()
-            return 0
-        if output := chosen.run(chosen):
-            print(output)  # noqa: T201 -- the command's output
+        return _run(given)
     except CommandError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201 -- the command's error
         return error.status
     except KeyboardInterrupt:
         return 130
-    return 0
+    except BrokenPipeError:  # the reader of a pipe ended, for example `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it at its end
+        return 141
 
 
-def build_parser(only: Iterable[str] = ()) -> ArgumentParser:
-    """Return the parser of the command line. If `only` names a command, the parser has no other one."""
-    parser = Parser(prog=PROGRAM, description="Commands about Metricat, the monitoring of nodes.")
-    parser.add_argument(
-        "--version", action="version", help="print the version", version=f"{PROGRAM} {version('metricat-cli')}"
+def program() -> str:
+    """Return the program as the user calls it."""
+    return "kubectl metricat" if Path(sys.argv[0]).name.startswith("kubectl-metricat") else PROGRAM
+
+
+def help_text() -> str:
+    """Return the help of the program, without importing a command."""
+    found = summaries()
+    width = max(map(len, found))
+    return "\n".join(
+        [
+            f"usage: {program()} [-h] [--version] COMMAND ...",
+            "",
+            "Commands about Metricat, the monitoring of nodes.",
+            "",
+            "commands:",
+            *(f"  {name.ljust(width)}  {summary}" for name, summary in found.items()),
+            "",
+            f"Run '{program()} COMMAND --help' for the options of a command.",
+        ]
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+
+def _run(given: Sequence[str]) -> int:
+    name, rest = (given[0], list(given[1:])) if given else ("--help", [])
+    if name in _HELP:
+        print(help_text())  # noqa: T201 -- the command's output
+        return 0
+    if name in ("--version", "-V"):
+        name, rest = "version", ["--client"]
+    if error := missing(name):
+        raise error
     loaders = available()
-    for name in [name for name in only if name in loaders] or loaders:
-        loaders[name]().add_parser(commands)
-        commands.choices[name].set_defaults(parser=commands.choices[name])
-    return parser
+    if name not in loaders:
+        raise CommandError(_unknown(name, list(loaders)), 2)
+    module = loaders[name]()
+    if hasattr(module, "command"):
+        from metricat_cli.typer_command import run  # noqa: PLC0415 -- Typer takes 0.1 s of CPU time
+    else:
+        from metricat_cli.argparse_command import run  # noqa: PLC0415 -- only for commands of other packages
+    return run(module, name, rest, program())
 
 
-def _refuse(unknown: Sequence[str], parser: ArgumentParser) -> NoReturn:
-    """Exit with status 2. The message names the nearest option, and leaves out values, which may be secrets."""
-    from difflib import get_close_matches  # noqa: PLC0415 -- needed only after a typing error
-
-    given = unknown[0].partition("=")[0]
-    [near] = get_close_matches(given, parser._option_string_actions, 1) or [""]  # noqa: SLF001 -- argparse has no list
-    if near == given:
-        parser.error(f"{given} belongs to {parser.prog}; write it before the subcommand")
-    hint = f"; did you mean {near}?" if near else ""
-    parser.error(f"unrecognized argument {given}{hint}")
+def _unknown(name: str, known: Sequence[str]) -> str:
+    if name.startswith("-"):
+        option = name.partition("=")[0]
+        return f"unknown option {option}. Write options after the command\nRun '{program()} --help' for usage."
+    near = get_close_matches(name, known, 1)
+    hint = f"Did you mean {near[0]}?" if near else f"Run '{program()} --help' for the list."
+    return f"unknown command {name!r}. {hint}"
 
 
 if __name__ == "__main__":

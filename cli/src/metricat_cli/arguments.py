@@ -1,7 +1,8 @@
-"""Types of command-line arguments. Each raises `argparse.ArgumentTypeError` for a wrong value, with an example."""
+"""Types of command-line arguments. Each raises `typer.BadParameter` for a wrong value, with an example."""
 
 import re
-from argparse import ArgumentTypeError
+
+from typer import BadParameter
 
 from metricat_rules.durations import DurationError, prometheus_seconds
 
@@ -10,23 +11,23 @@ _MOST_SECONDS = 50 * 365 * 86_400.0
 """Longer times begin before the Unix epoch."""
 
 
-def duration(text: str) -> float:
+def duration(text: str | float) -> float:
     """Return the seconds of a duration such as `7d` or `1h30m`, above zero and up to 50 years."""
     try:
-        seconds = prometheus_seconds(text)
+        seconds = prometheus_seconds(str(text))
     except DurationError as error:
-        raise ArgumentTypeError(str(error)) from None
+        raise BadParameter(str(error)) from None
     if not seconds:
-        raise ArgumentTypeError(f"invalid duration {text!r}: it is zero; use for example 7d, 12h or 30s")
+        raise BadParameter(f"invalid duration {text!r}: it is zero; use for example 7d, 12h or 30s")
     if seconds > _MOST_SECONDS:
-        raise ArgumentTypeError(f"invalid duration {text!r}: it is above 50 years; use for example 7d, 12h or 30s")
+        raise BadParameter(f"invalid duration {text!r}: it is above 50 years; use for example 7d, 12h or 30s")
     return seconds
 
 
 def url(text: str) -> str:
     """Return the URL if its scheme is http or https."""
     if not re.fullmatch(r"https?://[^/\s?#][^\s?#]*", text):
-        raise ArgumentTypeError(f"invalid URL {text!r}; use for example http://localhost:9090")
+        raise BadParameter(f"invalid URL {text!r}; use for example http://localhost:9090")
     return text
 
 
@@ -34,5 +35,5 @@ def header(text: str) -> tuple[str, str]:
     """Return the name and the value of an HTTP header."""
     name, colon, value = text.partition(":")
     if not colon or not _HEADER_NAME.fullmatch(name.strip()) or not value.strip().isprintable():
-        raise ArgumentTypeError(f"invalid header {text!r}; use for example 'Authorization: Bearer TOKEN'")
+        raise BadParameter(f"invalid header {text!r}; use for example 'Authorization: Bearer TOKEN'")
     return name.strip(), value.strip()

@@ -40,6 +40,10 @@ class PrometheusClient:
             start = last + step
         return dict(found)
 
+    def query(self, expr: str) -> list[Any]:
+        """Return the result of an instant query: a list of `metric` and `value`."""
+        return list(self._request("query", {"query": expr})["result"])
+
     def _request(self, endpoint: str, query: Mapping[str, str]) -> Any:
         url = f"{self.url.rstrip('/')}/api/v1/{endpoint}"
         body = urllib.parse.urlencode(query).encode()

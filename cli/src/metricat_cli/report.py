@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
+from metricat_cli import output
 from metricat_cli.backtest import AlertRule, Firing
+from metricat_cli.output import format_duration, format_time
 
 _MOST_NODES = 3
 _SEVERITIES = ("critical", "warning", "info")
@@ -19,12 +20,10 @@ def table(found: Mapping[AlertRule, Sequence[Firing]]) -> str:
         last = max(firing.episode.start for firing in firings)
         cells = (format_duration(sum(lengths)), format_duration(max(lengths)), format_time(last), _nodes(firings))
         rows.append((rule.alert, rule.severity or "-", str(len(firings)), *cells))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     quiet = len(found) - len(fired)
     if not fired:
         return f"None of the {quiet} alert rules would have fired."
-    return "\n".join([*lines, "", f"Alert rules that would not have fired: {quiet}."])
+    return "\n".join([output.table(rows), "", f"Alert rules that would not have fired: {quiet}."])
 
 
 def to_json(found: Mapping[AlertRule, Sequence[Firing]]) -> str:
@@ -43,22 +42,6 @@ def to_json(found: Mapping[AlertRule, Sequence[Firing]]) -> str:
         ],
         indent=2,
     )
-
-
-def format_duration(seconds: float) -> str:
-    """Return a duration in its two largest units: 3d4h, 12m, 30s."""
-    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-    first = next((place for place, (_, size) in enumerate(units) if seconds >= size), len(units) - 1)
-    left, text = round(seconds), ""
-    for unit, size in units[first : first + 2]:
-        number, left = divmod(left, size)
-        text += f"{number}{unit}" if number else ""
-    return text or "0s"
-
-
-def format_time(seconds: float) -> str:
-    """Return a time, given in seconds since 1970, in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def _rank(severity: str) -> int:

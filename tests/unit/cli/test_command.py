@@ -1,21 +1,24 @@
 """The command line: wrong arguments and files, and the report."""
 
-import argparse
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from metricat_cli import argparse_command, report, typer_command
 from metricat_cli import commands as commands_package
-from metricat_cli import report
 from metricat_cli.__main__ import main
 from metricat_cli.backtest import AlertRule, Firing, read
-from metricat_cli.commands import COMMANDS, GROUP, PACKAGES, available
+from metricat_cli.commands import COMMANDS, GROUP, available, summaries
 from metricat_cli.episodes import Episode, Timing
-from support.paths import GOLDEN
+from metricat_cli.output import format_duration
+from support.paths import GOLDEN, ROOT
 
+TESTS = ROOT / "tests"
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -68,15 +71,14 @@ def test_unreachable_prometheus_is_an_error(capsys: pytest.CaptureFixture[str]) 
             "invalid header 'A: b\\r\\nC: d'; use for example 'Authorization: Bearer TOKEN'",
         ),
         (["--header", "no colon"], "invalid header 'no colon'; use for example 'Authorization: Bearer TOKEN'"),
-        (["--step"], "argument --step: expected one argument"),
+        (["--step"], "option '--step' requires an argument"),
+        (["--sicne=secret"], "unrecognized argument --sicne; did you mean --since?"),
     ],
 )
 def test_invalid_arguments_name_the_remedy(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["backtest", "-f", "x", "--prometheus", NOWHERE, *arguments])
-    assert ended.value.code == 2
+    assert main(["backtest", "-f", "x", "--prometheus", NOWHERE, *arguments]) == 2
     assert capsys.readouterr().err == f"metricat: {message}\nRun 'metricat backtest --help' for usage.\n"
 
 
@@ -99,25 +101,46 @@ def test_without_a_command_it_prints_the_help(capsys: pytest.CaptureFixture[str]
     assert "backtest" in capsys.readouterr().out
 
 
+def test_help_needs_no_command_and_no_cluster() -> None:
+    code = "import sys; from metricat_cli.__main__ import main; main(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = done.stdout.splitlines()[-1].split()
+    assert "metricat_cli.commands" in imported
+    heavy = ("typer", "rich", "pydantic", "yaml", "ssl", "kopf", "kubernetes", "argparse", "metricat_operator")
+    assert [one for one in imported if one.startswith(heavy)] == []
+
+
+def test_command_about_a_cluster_imports_no_library_of_the_operator() -> None:
+    code = "import sys; from metricat_cli.__main__ import main; main(['status', '--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    imported = done.stdout.splitlines()[-1].split()
+    assert "metricat_cli.commands.status" in imported
+    assert [one for one in imported if one.startswith(("rich", "pydantic", "kopf", "kubernetes", "aiohttp"))] == []
+
+
 def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--version"])
-    assert ended.value.code == 0
+    assert main(["--version"]) == 0
     assert re.fullmatch(r"metricat \d+\.\d+\.\S+\n", capsys.readouterr().out)
 
 
+def test_unknown_command_names_the_nearest_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["statsu"]) == 2
+    assert capsys.readouterr().err == "metricat: unknown command 'statsu'. Did you mean status?\n"
+
+
 def test_every_command_and_option_has_a_description() -> None:
-    for load in available().values():
-        command = load()
-        commands = argparse.ArgumentParser().add_subparsers()
-        command.add_parser(commands)
-        [parser] = commands.choices.values()
-        assert [entry.help for entry in commands._choices_actions if entry.help], (
-            "argparse hides a command without help"
-        )
-        assert parser.description
-        assert callable(parser.get_default("run"))
-        assert all(action.help for action in parser._actions)
+    for name, load in available().items():
+        module = load()
+        assert summaries()[name]
+        if hasattr(module, "command"):
+            command = typer_command.build(module, name)
+            assert command.help
+            assert [one.name for one in command.params if not one.help] == []
+        else:
+            parser = argparse_command.parser(module, name, "metricat")
+            assert parser.description
+            assert callable(parser.get_default("run"))
+            assert all(action.help for action in parser._actions)
 
 
 def test_every_module_is_registered_as_a_command() -> None:
@@ -126,10 +149,10 @@ def test_every_module_is_registered_as_a_command() -> None:
 
 
 def run_by_tests() -> set[str]:
-    """Return the commands that a test of this folder runs through `main`."""
+    """Return the commands that a test of this folder, or one on a real API server, runs through `main`."""
     calls = (
         node
-        for path in Path(__file__).parent.glob("test_*.py")
+        for path in (*Path(__file__).parent.glob("test_*.py"), *(TESTS / "integration").rglob("test_command_line.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "main" and node.args
     )
@@ -165,12 +188,9 @@ def test_packages_add_commands(
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["greet", "--name", "Ada"]) == 0
     assert capsys.readouterr().out == "hello Ada\n"
-    with pytest.raises(SystemExit):
-        main(["--help"])
+    assert main(["--help"]) == 0
     assert "greet" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as ended:
-        main(["greet", "--nmae=secret"])
-    assert ended.value.code == 2
+    assert main(["greet", "--nmae=secret"]) == 2
     assert "unrecognized argument --nmae; did you mean --name?" in (error := capsys.readouterr().err)
     assert "secret" not in error
 
@@ -188,7 +208,7 @@ def test_only_the_command_that_runs_is_imported(
     assert "pip install --force-reinstall broken_command" in error
 
 
-@pytest.mark.parametrize("command", PACKAGES)
+@pytest.mark.parametrize("command", commands_package.ADDED)
 def test_command_of_a_missing_package_names_the_package(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,4 +237,4 @@ def test_report_is_printed_as_table_and_json() -> None:
     ("seconds", "text"), [(0, "0s"), (30, "30s"), (3600, "1h"), (3661, "1h1m"), (90_000, "1d1h"), (86_460, "1d")]
 )
 def test_durations_are_formatted_in_two_units(seconds: float, text: str) -> None:
-    assert report.format_duration(seconds) == text
+    assert format_duration(seconds) == text

@@ -1,53 +1,81 @@
-"""The subcommands: one module each, with `add_parser`, which adds its parser and sets `run` as its default.
+"""The subcommands: one module each, with `command`, the function that Typer turns into the command.
 
-Other packages add subcommands as entry points of the group `metricat.commands`: the name is the command, the value is
-such a module. A module is imported only when its command runs or its help is printed: `backtest` alone needs 40 MiB.
+`COMMANDS` has the summary of each: so the help of `metricat` imports no command. A module is imported only when its
+command runs or its help is printed: `backtest` alone needs 40 MiB.
+
+Other packages add subcommands as entry points of the group `metricat.commands`: the name is the command, the value is a
+module with `command`, or one with `add_parser`, which adds an argparse parser and sets `run` as its default.
 """
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from metricat_cli.errors import CommandError
 
 GROUP = "metricat.commands"
-COMMANDS = ("backtest",)
-"""The commands of this package, in the order of the help."""
-PACKAGES = {"up": "metricat-hub", "hub": "metricat-hub", "store": "metricat-hub"}
-"""The packages that add the other known commands."""
+COMMANDS = {
+    "status": "show the MonitoringTargets and why they are not healthy",
+    "check": "check each link from the operator to the samples, with remedies",
+    "nodes": "list the nodes and their agents, the worst first",
+    "backtest": "report when a MonitoringTarget's alerts would have fired",
+    "version": "print the versions of the command line, the operators and the cluster",
+}
+"""The commands of this package with their summaries, in the order of the help."""
+ADDED = {
+    "up": ("metricat-hub", "run agent and hub on this machine"),
+    "hub": ("metricat-hub", "run the hub: scrape, store and query many machines"),
+    "store": ("metricat-hub", "check, compact, export, import or back up the hub's samples"),
+}
+"""The known commands that other packages add: the package and the summary."""
 
 Command = Any
-"""A module with `add_parser` and `run`."""
+"""A module with `command`, or with `add_parser` and `run`."""
 
 
 def available() -> Mapping[str, Callable[[], Command]]:
     """Return a function for each installed command that imports its module, in the order of the help."""
     found: dict[str, Callable[[], Command]] = {name: _own(name) for name in COMMANDS}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        package = entry.dist.name if entry.dist else "an unknown package"
-        found.setdefault(entry.name, _added(entry.name, entry.load, package))
+        found.setdefault(entry.name, _added(entry))
     return found
+
+
+def summaries() -> Mapping[str, str]:
+    """Return the summary of each installed command, in the order of the help."""
+    found = {name: COMMANDS.get(name) or ADDED.get(name, ("", ""))[1] for name in available()}
+    return {name: summary or f"added by {package_of(name)}" for name, summary in found.items()}
 
 
 def missing(name: str) -> CommandError | None:
     """Return the error for a known command whose package is not installed; None for any other command."""
-    package = PACKAGES.get(name)
-    if package is None or name in available():
+    if name not in ADDED or name in available():
         return None
+    package, _ = ADDED[name]
     return CommandError(f"the command {name} is part of {package}, which is not installed. Run: pip install {package}")
 
 
+def package_of(name: str) -> str:
+    """Return the package that adds a command."""
+    return next((_package(entry) for entry in entry_points(group=GROUP) if entry.name == name), "metricat-cli")
+
+
 def _own(name: str) -> Callable[[], Command]:
-    return lambda: import_module(f"{__name__}.{name}")
+    return lambda: _load(name, "metricat-cli", lambda: import_module(f"{__name__}.{name}"))
 
 
-def _added(name: str, load: Callable[[], Command], package: str) -> Callable[[], Command]:
-    def loaded() -> Command:
-        try:
-            return load()
-        except ImportError as error:
-            remedy = f"Run: pip install --force-reinstall {package}"
-            raise CommandError(f"the command {name} of {package} cannot be loaded: {error}. {remedy}") from error
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "an unknown package"
 
-    return loaded
+
+def _added(entry: EntryPoint) -> Callable[[], Command]:
+    return lambda: _load(entry.name, _package(entry), entry.load)
+
+
+def _load(name: str, package: str, load: Callable[[], Command]) -> Command:
+    try:
+        return load()
+    except ImportError as error:
+        remedy = f"Run: pip install --force-reinstall {package}"
+        raise CommandError(f"the command {name} of {package} cannot be loaded: {error}. {remedy}") from error

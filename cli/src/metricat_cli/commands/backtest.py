@@ -1,97 +1,85 @@
 """`metricat backtest`: report when a MonitoringTarget's alerts would have fired."""
 
-import argparse
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
+
+import typer
 
 from metricat_cli import arguments, backtest, report
 from metricat_cli.errors import ArgumentError, CommandError
+from metricat_cli.options import one_of
+from metricat_cli.output import format_duration, format_time
 from metricat_cli.prometheus import PrometheusClient
 
-if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 -- argparse has no public name
 
-_DESCRIPTION = """\
-Report how often each alert of a MonitoringTarget would have fired, on which nodes and for how long. The alerts have
-the settings of the file, and Prometheus provides the history. The command changes nothing in the cluster."""
+def command(
+    *,
+    file: Annotated[Path, typer.Option("-f", "--file", metavar="FILE", help="YAML file with the MonitoringTarget")],
+    prometheus: Annotated[
+        str,
+        typer.Option(
+            "--prometheus",
+            metavar="URL",
+            help="base URL of Prometheus, for example http://localhost:9090",
+        ),
+    ],
+    namespace: Annotated[
+        str,
+        typer.Option("-n", "--namespace", metavar="NAME", help="namespace of the target if the file sets none"),
+    ] = "default",
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header",
+            metavar="'NAME: VALUE'",
+            help="HTTP header of every request to Prometheus; repeat the option for more headers",
+        ),
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="DURATION", help="how far to look back, for example 12h")
+    ] = "7d",
+    step: Annotated[str, typer.Option("--step", metavar="DURATION", help="evaluation interval of Prometheus")] = "30s",
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="table or json")] = "table",
+) -> None:
+    """Report how often each alert of a MonitoringTarget would have fired, on which nodes and for how long.
 
-
-def add_parser(commands: "Subparsers") -> None:
-    """Add the command's parser."""
-    parser = commands.add_parser(
-        "backtest", help="report when a MonitoringTarget's alerts would have fired", description=_DESCRIPTION
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("-f", "--file", type=Path, required=True, help="YAML file with the MonitoringTarget")
-    parser.add_argument(
-        "-n",
-        "--namespace",
-        default="default",
-        help="namespace of the target if the file sets none (default %(default)s)",
-    )
-    parser.add_argument(
-        "--prometheus",
-        type=arguments.url,
-        required=True,
-        metavar="URL",
-        help="base URL of Prometheus, for example http://localhost:9090",
-    )
-    parser.add_argument(
-        "--header",
-        type=arguments.header,
-        action="append",
-        default=[],
-        metavar="'NAME: VALUE'",
-        help="HTTP header of every request to Prometheus; repeat the option for more headers",
-    )
-    parser.add_argument(
-        "--since",
-        type=arguments.duration,
-        default="7d",
-        metavar="DURATION",
-        help="how far to look back, for example 12h (default %(default)s)",
-    )
-    parser.add_argument(
-        "--step",
-        type=arguments.duration,
-        default="30s",
-        metavar="DURATION",
-        help="evaluation interval of Prometheus (default %(default)s)",
-    )
-    parser.add_argument(
-        "-o", "--output", choices=("table", "json"), default="table", help="output format (default %(default)s)"
-    )
+    The alerts have the settings of the file, and Prometheus provides the history. The command changes nothing in the
+    cluster.
+    """
+    one_of("--output", output, "table", "json")
+    url = arguments.url(prometheus)
+    lookback, every = arguments.duration(since), arguments.duration(step)
+    if every > lookback:
+        raise ArgumentError("--step is longer than --since. Use a shorter step, for example 30s")
+    headers = [arguments.header(one) for one in header or []]
+    names = [name.lower() for name, _ in headers]
+    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
+        raise ArgumentError(f"--header: {twice[0]} is given twice. Remove one of them")
+    target, client = backtest.read(file, every, namespace), PrometheusClient(url, dict(headers))
+    typer.echo(_report(target, client, lookback, every, output))
 
 
-def run(chosen: argparse.Namespace) -> str:
+def _report(target: backtest.Target, prometheus: PrometheusClient, lookback: float, every: float, output: str) -> str:
     """Return the report.
 
     Raises:
-        ArgumentError: two arguments conflict.
-        CommandError: the file is not usable, Prometheus does not respond, or it has no history of the target.
+        CommandError: Prometheus does not respond, or it has no history of the target.
     """
-    if chosen.step > chosen.since:
-        raise ArgumentError("--step is longer than --since. Use a shorter step, for example 30s")
-    names = [name.lower() for name, _ in chosen.header]
-    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
-        raise ArgumentError(f"--header: {twice[0]} is given twice. Remove one of them")
-    target = backtest.read(chosen.file, chosen.step, chosen.namespace)
-    prometheus = PrometheusClient(chosen.prometheus, dict(chosen.header))
-    end = float(int(time.time() / chosen.step) * chosen.step)
-    start = end - chosen.since
-    first = backtest.begins(prometheus, target, start, end, max(chosen.step, chosen.since / 2000))
+    end = float(int(time.time() / every) * every)
+    start = end - lookback
+    first = backtest.begins(prometheus, target, start, end, max(every, lookback / 2000))
     if first is None:
         raise CommandError(
-            f"{chosen.prometheus} has no history of MonitoringTarget {target.namespace}/{target.name} "
-            f"in the last {report.format_duration(chosen.since)}. Check that the target exists with this name and that "
+            f"{prometheus.url} has no history of MonitoringTarget {target.namespace}/{target.name} "
+            f"in the last {format_duration(lookback)}. Check that the target exists with this name and that "
             f"Prometheus has loaded its rules: kubectl get mtarget -n {target.namespace} {target.name}"
         )
     found = {rule: backtest.firings(prometheus, rule, first, end) for rule in target.rules}
-    if chosen.output == "json":
+    if output == "json":
         return report.to_json(found)
-    period = f"{report.format_duration(end - first)} until {report.format_time(end)} UTC"
+    period = f"{format_duration(end - first)} until {format_time(end)} UTC"
     head = [f"MonitoringTarget {target.namespace}/{target.name}: {period}"]
-    if first - start > chosen.since / 1000:
-        head.append(f"History starts at {report.format_time(first)} UTC.")
+    if first - start > lookback / 1000:
+        head.append(f"History starts at {format_time(first)} UTC.")
     return "\n".join([*head, "", report.table(found)])

@@ -1,0 +1,47 @@
+"""All checks, in the order of the chain."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from metricat_cli import targets
+from metricat_cli.checks.model import Check, State
+from metricat_cli.checks.operator import KUBERNETES, kubernetes, operator
+from metricat_cli.checks.samples import samples
+from metricat_cli.checks.target import conditions
+from metricat_cli.cluster import ApiServer
+from metricat_cli.errors import CommandError
+from metricat_cli.prometheus import PrometheusClient
+
+NO_TARGET = "a MonitoringTarget exists"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What to check: the targets of a namespace, or of all, or one by name; the operators of a namespace, or all."""
+
+    namespace: str = ""
+    name: str = ""
+    operator_namespace: str = ""
+    require_target: bool = True
+
+
+def run(api: ApiServer, scope: Scope, prometheus: PrometheusClient | None = None) -> Iterator[Check]:
+    """Yield the result of each check. A failure that makes the later checks impossible is the last one."""
+    try:
+        yield from kubernetes(api)
+        for check in operator(api, scope.operator_namespace):
+            yield check
+            if check.state is State.FAILED and check.name.endswith(" exists"):
+                return
+        found = targets.find(api, scope.namespace, scope.name)
+    except CommandError as error:
+        message, _, remedy = str(error).partition(". ")
+        yield Check(KUBERNETES, "the API server answers all requests", State.FAILED, message, remedy)
+        return
+    if not found:
+        state = State.FAILED if scope.require_target else State.WARNING
+        message = "No MonitoringTarget exists, so no node is monitored."
+        yield Check("targets", NO_TARGET, state, message, "kubectl apply -f examples/minimal.yaml")
+    for target in found:
+        yield from conditions(target)
+        yield from samples(api, target, prometheus)

@@ -1,0 +1,75 @@
+"""Checks that samples arrive: one scrape of an agent, and one query to Prometheus."""
+
+from collections.abc import Iterator
+
+from metricat_cli.checks.model import Check, State
+from metricat_cli.cluster import ApiError, ApiServer
+from metricat_cli.cluster.api_server import Object, namespaced
+from metricat_cli.errors import CommandError
+from metricat_cli.prometheus import PrometheusClient
+from metricat_cli.prometheus_of_target import client
+from metricat_cli.targets import ClusterTarget
+from metricat_operator import naming
+
+_AGENT = "an agent returns samples"
+_PROMETHEUS = "Prometheus returns a sample of a node"
+
+
+def samples(api: ApiServer, target: ClusterTarget, prometheus: PrometheusClient | None) -> Iterator[Check]:
+    """Yield the checks of a scrape and of a query. `prometheus` replaces the Prometheus that the status names."""
+    if not api.credentials.in_cluster:  # the pod of `helm test` may not use the proxy
+        yield _scrape(api, target)
+    yield _query(api, target, prometheus)
+
+
+def agents(api: ApiServer, target: ClusterTarget) -> list[Object]:
+    """Return the agent pods of a target."""
+    labels = ",".join(f"{key}={value}" for key, value in naming.agent_selector(target.name).items())
+    return api.list(namespaced("v1", "pods", target.namespace), labels)
+
+
+def port(pod: Object) -> int:
+    """Return the port of an agent."""
+    ports = [one for container in pod["spec"]["containers"] for one in container.get("ports") or []]
+    return next((int(one["containerPort"]) for one in ports if one.get("name") == naming.METRICS_PORT), 9100)
+
+
+def _scrape(api: ApiServer, target: ClusterTarget) -> Check:
+    section = str(target)
+    pods = [one for one in agents(api, target) if (one.get("status") or {}).get("phase") == "Running"]
+    if not pods:
+        return Check(section, _AGENT, State.SKIPPED, "No agent runs.")
+    name = pods[0]["metadata"]["name"]
+    try:
+        page = api.pod(target.namespace, name, port(pods[0]), "/metrics", tls=target.scheme == "https")
+    except ApiError as error:
+        secured = error.code in (401, 403) or target.scheme == "https"
+        message = f"{error}"
+        if secured:
+            return Check(section, _AGENT, State.WARNING, f"The agent requires credentials (spec.agent.web): {message}")
+        return Check(section, _AGENT, State.FAILED, message, f"kubectl logs -n {target.namespace} {name}")
+    number = sum(1 for line in page.splitlines() if line and not line.startswith(b"#"))
+    if not number:
+        return Check(
+            section, _AGENT, State.FAILED, f"{name} returns no sample.", f"kubectl logs -n {target.namespace} {name}"
+        )
+    return Check(section, _AGENT, message=f"{name}: {number} samples")
+
+
+def _query(api: ApiServer, target: ClusterTarget, prometheus: PrometheusClient | None) -> Check:
+    section = str(target)
+    selector = f'namespace="{target.namespace}",service="{naming.child(target.name)}"'
+    describe = f"kubectl describe mtarget {target.name} -n {target.namespace}"
+    try:
+        found = prometheus or client(api, [target])
+        if found is None:
+            return Check(
+                section, _PROMETHEUS, State.SKIPPED, "The status names no Prometheus with a URL. Set --prometheus."
+            )
+        result = found.query(f"count(up{{{selector}}} == 1)")
+    except CommandError as error:
+        state = State.WARNING if isinstance(error, ApiError) and error.code == 403 else State.FAILED
+        return Check(section, _PROMETHEUS, state, str(error), describe)
+    if not result:
+        return Check(section, _PROMETHEUS, State.FAILED, f"{found.url} has no sample up{{{selector}}}.", describe)
+    return Check(section, _PROMETHEUS, message=f"{found.url}: {float(result[0]['value'][1]):.0f} nodes are up")

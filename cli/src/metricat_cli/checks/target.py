@@ -1,0 +1,91 @@
+"""Checks of one MonitoringTarget: its conditions, in the order of the chain from the spec to the samples."""
+
+import re
+from collections.abc import Iterator
+
+from metricat_cli.checks.model import Check, State
+from metricat_cli.targets import ClusterTarget
+from metricat_operator import naming
+from metricat_operator.conditions import Condition, ConditionType, Group, Reason
+from metricat_operator.conditions.reasons import REASONS
+
+STATEMENTS = {
+    ConditionType.ACCEPTED: "the spec is valid",
+    ConditionType.CLAIMED: "one operator manages the target",
+    ConditionType.APPLIED: "all managed objects match the spec",
+    ConditionType.NODES_SELECTED: "the spec selects nodes",
+    ConditionType.AGENTS_READY: "every node has a ready agent",
+    ConditionType.SELECTED: "a Prometheus selects the monitor and the rules",
+    ConditionType.RULES_LOADED: "Prometheus has loaded the rules",
+    ConditionType.SCRAPED: "Prometheus scrapes every node",
+    ConditionType.NOTIFICATIONS_CONFIGURED: "an Alertmanager selects the notifications",
+}
+"""What each condition means if it is true."""
+
+_UNDECIDED = frozenset(
+    {
+        Reason.QUERYING_DISABLED,
+        Reason.LISTENS_LOCALLY,
+        Reason.AUTHENTICATION_REQUIRED,
+        Reason.RESPONSE_TOO_LARGE,
+        Reason.TOO_MANY_SHARDS,
+        Reason.RULES_ON_OTHER_PROMETHEUS,
+        Reason.PAUSED,
+    }
+)
+"""Reasons for which a condition stays Unknown although the chain may work."""
+
+_COMMAND = re.compile(r"(?:kubectl|helm|echo|pip) \S.*$")
+
+
+def conditions(target: ClusterTarget) -> Iterator[Check]:
+    """Yield one check for each condition of the target."""
+    section = str(target)
+    if not target.conditions or not target.current:
+        what = "an earlier spec" if target.conditions else "no spec: the operator has not written it yet"
+        logs = f"kubectl logs -n {_place(target)} --tail=50"
+        yield Check(section, "the status is current", State.FAILED, f"The status describes {what}.", logs)
+        return
+    yield Check(section, "the status is current")
+    for kind, name in STATEMENTS.items():
+        if condition := target.conditions.get(kind):
+            yield _check(target, condition, name)
+
+
+def _place(target: ClusterTarget) -> str:
+    namespace, _, name = str(target.status.get("operator") or "").partition("/")
+    return f"{namespace} deployment/{name}" if name else "NAMESPACE deployment/metricat"
+
+
+def _check(target: ClusterTarget, condition: Condition, name: str) -> Check:
+    section = str(target)
+    if condition.holds:
+        warns = condition.reason in (Reason.ACCEPTED_WITH_WARNINGS, Reason.OTHER_OPERATORS)
+        state = State.WARNING if warns else State.OK
+        return Check(
+            section, name, state, condition.message if warns else "", remedy(target, condition) if warns else ""
+        )
+    undecided = condition.holds is None and condition.reason in _UNDECIDED
+    message = f"{condition.reason}: {condition.message}"
+    return Check(section, name, State.WARNING if undecided else State.FAILED, message, remedy(target, condition))
+
+
+def remedy(target: ClusterTarget, condition: Condition) -> str:
+    """Return the command in the message, or the remedy that the reason has, or the command that shows the cause."""
+    texts = [condition.message]
+    if condition.type is ConditionType.AGENTS_READY:
+        texts += [str(one.get("message", "")) for one in target.status.get("uncovered") or []]
+    for text in texts:
+        if found := _COMMAND.search(text):
+            return found[0]
+    known = REASONS.get(condition.reason)
+    notes = [known.note(place) for place in (condition.type, Group.QUERY)] if known else []
+    for note in notes:
+        if note and note.remedy and not note.remedy.startswith(("Nothing", "See `")):
+            filled = note.fill(
+                namespace=target.namespace,
+                pod=f"-l {naming.LABEL_TARGET}={naming.fit(target.name)}",
+                daemon_set=naming.child(target.name),
+            )
+            return re.sub(r"\bNAME\b", target.name, filled)
+    return f"kubectl describe mtarget {target.name} -n {target.namespace}"

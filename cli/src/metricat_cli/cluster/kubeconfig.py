@@ -1,0 +1,225 @@
+"""Credentials for the API server: of kubeconfig files, as kubectl reads them, or of a pod's ServiceAccount."""
+
+import base64
+import binascii
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metricat_cli.errors import CommandError
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_EXEC_SECONDS = 60
+_EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_CHECK = "Check it with: kubectl config view"
+
+try:
+    from yaml import CSafeLoader as Loader
+except ImportError:  # PyYAML without libyaml
+    from yaml import SafeLoader as Loader  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to reach an API server, and as whom. Certificates and keys are PEM texts."""
+
+    server: str
+    context: str = ""
+    namespace: str = "default"
+    authority: str = ""
+    certificate: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    verify: bool = True
+    server_name: str = ""
+    """The name in the certificate of the API server, if it is not the host of the URL."""
+    proxy: str = ""
+    in_cluster: bool = False
+
+
+def load(
+    environment: Mapping[str, str], *, kubeconfig: str = "", context: str = "", impersonate: str = ""
+) -> Credentials:
+    """Return the credentials of a context: by default the current one, or in a pod those of its ServiceAccount.
+
+    Raises:
+        CommandError: there is no kubeconfig or context, or it is not usable.
+    """
+    files = _files(environment, kubeconfig)
+    if kubeconfig and not files[0].exists():
+        raise CommandError(f"the kubeconfig {kubeconfig} does not exist. Check --kubeconfig")
+    found = [one for one in files if one.is_file()]
+    if not found and not context and (credentials := _of_pod(environment)):
+        return credentials
+    if not found:
+        names = ", ".join(map(str, files))
+        raise CommandError(f"there is no kubeconfig ({names}). Set --kubeconfig or the variable KUBECONFIG")
+    return _of_context(_merged(found), context, impersonate)
+
+
+def _files(environment: Mapping[str, str], kubeconfig: str) -> list[Path]:
+    if kubeconfig:
+        return [Path(kubeconfig).expanduser()]
+    if named := [Path(one) for one in environment.get("KUBECONFIG", "").split(os.pathsep) if one]:
+        return named
+    return [Path.home() / ".kube" / "config"]
+
+
+def _of_pod(environment: Mapping[str, str]) -> Credentials | None:
+    host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
+    token = _ACCOUNT / "token"
+    if not host or not token.exists():
+        return None
+    try:
+        return Credentials(
+            f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}",
+            namespace=(_ACCOUNT / "namespace").read_text().strip(),
+            authority=(_ACCOUNT / "ca.crt").read_text(),
+            headers={"Authorization": f"Bearer {token.read_text().strip()}"},
+            in_cluster=True,
+        )
+    except OSError as error:
+        raise CommandError(
+            f"cannot read the token of the pod's ServiceAccount: {error.strerror}. "
+            "Set automountServiceAccountToken: true, or use --kubeconfig"
+        ) from error
+
+
+def _merged(files: list[Path]) -> dict[str, Any]:
+    """Return the content of all files. The first file that has a name or a value wins, as in kubectl."""
+    merged: dict[str, Any] = {"clusters": {}, "users": {}, "contexts": {}, "current-context": ""}
+    for file in files:
+        try:
+            content = yaml.load(file.read_text(), Loader) or {}
+        except OSError as error:
+            raise CommandError(f"cannot read the kubeconfig {file}: {error.strerror}. Check its permissions") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise CommandError(f"the kubeconfig {file} is not valid YAML. {_CHECK}") from error
+        if not isinstance(content, dict):
+            raise CommandError(f"the kubeconfig {file} is not a kubeconfig. {_CHECK}")
+        merged["current-context"] = merged["current-context"] or content.get("current-context") or ""
+        for kind in ("clusters", "users", "contexts"):
+            for entry in content.get(kind) or []:
+                if isinstance(entry, dict) and "name" in entry:
+                    value = entry.get(kind.removesuffix("s")) or {}
+                    merged[kind].setdefault(entry["name"], _with_absolute_paths(value, file.parent))
+    return merged
+
+
+def _with_absolute_paths(value: Any, folder: Path) -> Any:
+    """Return a cluster or user whose file names are relative to the folder of its kubeconfig."""
+    if not isinstance(value, dict):
+        return {}
+    files = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+    return {key: str(folder / item) if key in files and item else item for key, item in value.items()}
+
+
+def _of_context(config: Mapping[str, Any], context: str, impersonate: str) -> Credentials:
+    name = context or config["current-context"]
+    if not name:
+        raise CommandError("the kubeconfig has no current context. Run: kubectl config use-context NAME")
+    if name not in config["contexts"]:
+        known = ", ".join(sorted(config["contexts"])) or "none"
+        raise CommandError(f"the context {name} does not exist. The kubeconfig has: {known}")
+    chosen = config["contexts"][name]
+    cluster, user = config["clusters"].get(chosen.get("cluster")), config["users"].get(chosen.get("user"), {})
+    if not cluster or not cluster.get("server"):
+        raise CommandError(f"the context {name} names no cluster with a server. {_CHECK}")
+    try:
+        authority = _pem(cluster, "certificate-authority")
+        headers, certificate, key = _identity(user, cluster, authority)
+    except OSError as error:
+        why = "does not exist" if isinstance(error, FileNotFoundError) else f"is not readable ({error.strerror})"
+        raise CommandError(
+            f"the credentials of the context {name} are not usable: the file {error.filename} {why}. {_CHECK}"
+        ) from error
+    except ValueError as error:
+        raise CommandError(f"the credentials of the context {name} are not usable: {error}. {_CHECK}") from error
+    if as_user := impersonate or user.get("as", ""):
+        headers["Impersonate-User"] = as_user
+    return Credentials(
+        cluster["server"].rstrip("/"),
+        name,
+        chosen.get("namespace") or "default",
+        authority,
+        certificate,
+        key,
+        headers,
+        verify=not cluster.get("insecure-skip-tls-verify"),
+        server_name=cluster.get("tls-server-name") or "",
+        proxy=cluster.get("proxy-url") or "",
+    )
+
+
+def _identity(user: Mapping[str, Any], cluster: Mapping[str, Any], authority: str) -> tuple[dict[str, str], str, str]:
+    """Return the headers, the client certificate and its key of a user."""
+    certificate, key = _pem(user, "client-certificate"), _pem(user, "client-key")
+    token = user.get("token") or ""
+    if user.get("tokenFile"):
+        token = Path(user["tokenFile"]).read_text().strip()
+    if user.get("exec") and not token and not certificate:
+        token, certificate, key = _run_plugin(user["exec"], cluster, authority)
+    if user.get("auth-provider") and not token:
+        raise ValueError("auth-provider was removed from kubectl; use an exec plugin or a token")
+    if token:
+        return {"Authorization": f"Bearer {token}"}, certificate, key
+    if user.get("username"):
+        pair = f"{user['username']}:{user.get('password', '')}".encode()
+        return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}, certificate, key
+    return {}, certificate, key
+
+
+def _pem(entry: Mapping[str, Any], name: str) -> str:
+    """Return the PEM text of a field: its data, or the content of its file."""
+    if data := entry.get(f"{name}-data"):
+        try:
+            return base64.b64decode(data, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{name}-data is not base64 of PEM") from error
+    return Path(entry[name]).read_text() if entry.get(name) else ""
+
+
+def _run_plugin(plugin: Mapping[str, Any], cluster: Mapping[str, Any], authority: str) -> tuple[str, str, str]:
+    """Run an exec credential plugin (client.authentication.k8s.io); return the token, certificate and key."""
+    command, version = plugin.get("command", ""), plugin.get("apiVersion", "")
+    if version not in _EXEC_VERSIONS:
+        raise ValueError(f"the exec plugin {command} has the apiVersion {version!r}; use {_EXEC_VERSIONS[0]}")
+    spec: dict[str, Any] = {"interactive": os.isatty(0)}
+    if plugin.get("provideClusterInfo"):
+        spec["cluster"] = {
+            "server": cluster["server"],
+            "certificate-authority-data": base64.b64encode(authority.encode()).decode(),
+            "insecure-skip-tls-verify": bool(cluster.get("insecure-skip-tls-verify")),
+        }
+    info = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec})
+    environment = {
+        **os.environ,
+        **{one["name"]: one["value"] for one in plugin.get("env") or []},
+        "KUBERNETES_EXEC_INFO": info,
+    }
+    try:
+        done = subprocess.run(  # noqa: S603 -- the user's kubeconfig names it
+            [command, *(plugin.get("args") or [])],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=_EXEC_SECONDS,
+            check=True,
+        )
+        status = json.loads(done.stdout)["status"]
+    except FileNotFoundError as error:
+        hint = " ".join(str(plugin.get("installHint") or "Install it, or correct the PATH").split())
+        raise ValueError(f"the exec plugin {command} does not exist. {hint}") from error
+    except subprocess.CalledProcessError as error:
+        raise ValueError(f"the exec plugin {command} ended with status {error.returncode}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"the exec plugin {command} did not end within {_EXEC_SECONDS} s") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"the exec plugin {command} printed no ExecCredential") from error
+    return status.get("token", ""), status.get("clientCertificateData", ""), status.get("clientKeyData", "")

@@ -1,0 +1,74 @@
+"""Options that several commands have, as types of Typer."""
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from metricat_cli.cluster import ApiServer
+from metricat_cli.cluster.api_server import connect
+from metricat_cli.errors import ArgumentError
+
+Kubeconfig = Annotated[str, typer.Option("--kubeconfig", metavar="FILE", help="kubeconfig file (default: as kubectl)")]
+Context = Annotated[str, typer.Option("--context", metavar="NAME", help="context of the kubeconfig (default: current)")]
+As = Annotated[str, typer.Option("--as", metavar="USER", help="user to impersonate")]
+Namespace = Annotated[
+    str, typer.Option("-n", "--namespace", metavar="NAME", help="namespace (default: that of the context)")
+]
+AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="all namespaces")]
+Prometheus = Annotated[
+    str,
+    typer.Option(
+        "--prometheus", metavar="URL", help="URL of Prometheus (default: the one of the target, through the API server)"
+    ),
+]
+
+
+_OPENED: list[ApiServer] = []
+
+
+def cluster(kubeconfig: str, context: str, impersonate: str) -> ApiServer:
+    """Return the API server that the options select. `close_connections` closes it."""
+    _OPENED.append(connect(kubeconfig, context, impersonate))
+    return _OPENED[-1]
+
+
+def close_connections() -> None:
+    """Close the connections of the command that ends."""
+    while _OPENED:
+        _OPENED.pop().close()
+
+
+def scope(api: ApiServer, namespace: str, *, everywhere: bool) -> str:
+    """Return the namespace that the options select; empty for all namespaces."""
+    if everywhere and namespace:
+        raise ArgumentError("--namespace and --all-namespaces conflict. Use one of them")
+    return "" if everywhere else namespace or api.credentials.namespace
+
+
+def one_of(option: str, value: str, *choices: str) -> str:
+    """Return the value if it is one of the choices."""
+    if value not in choices:
+        raise ArgumentError(f"invalid {option} {value!r}; use {', '.join(choices[:-1])} or {choices[-1]}")
+    return value
+
+
+def watch(render: Callable[[], str], seconds: float) -> None:
+    """Print the text again and again until Ctrl-C: on a terminal in place, otherwise each time that it changes."""
+    from rich.console import Console  # noqa: PLC0415 -- 0.1 s, only with --watch
+    from rich.live import Live  # noqa: PLC0415 -- as above
+    from rich.text import Text  # noqa: PLC0415 -- as above
+
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:
+        last = ""
+        while True:
+            if (text := render()) != last:
+                typer.echo(text)
+            last = text
+            time.sleep(seconds)
+    with Live(console=console, auto_refresh=False, screen=True) as live:
+        while True:
+            live.update(Text.from_ansi(render()), refresh=True)
+            time.sleep(seconds)

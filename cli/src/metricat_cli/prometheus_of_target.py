@@ -1,0 +1,48 @@
+"""The Prometheus with the samples of a MonitoringTarget, reached through the proxy of the API server."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from metricat_cli.cluster import ApiServer
+from metricat_cli.errors import CommandError
+from metricat_cli.prometheus import PrometheusClient
+from metricat_cli.targets import ClusterTarget
+
+
+@dataclass(frozen=True)
+class ProxiedPrometheus(PrometheusClient):
+    """A Prometheus pod behind the proxy of the API server. `url` is its URL in the cluster."""
+
+    api: ApiServer | None = None
+    namespace: str = ""
+
+    def _request(self, endpoint: str, query: Mapping[str, str]) -> Any:
+        if self.api is None:
+            raise CommandError("the Prometheus has no API server. Set --prometheus")
+        address = urlsplit(self.url)
+        pod, path = (
+            str(address.hostname).partition(".")[0],
+            f"{address.path.rstrip('/')}/api/v1/{endpoint}?{urlencode(query)}",
+        )
+        content = self.api.pod(self.namespace, pod, address.port or 9090, path, tls=address.scheme == "https")
+        try:
+            return json.loads(content)["data"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CommandError(f"{self.url} does not respond like Prometheus. Set --prometheus to its URL") from error
+
+
+def client(api: ApiServer, targets: Iterable[ClusterTarget]) -> PrometheusClient | None:
+    """Return the first Prometheus that the statuses of targets name with a URL; None if none is named.
+
+    A pod of the cluster queries it directly: its ServiceAccount may not use the proxy.
+    """
+    for target in targets:
+        for one in target.status.get("prometheuses") or []:
+            if one.get("url"):
+                if api.credentials.in_cluster:
+                    return PrometheusClient(one["url"])
+                return ProxiedPrometheus(one["url"], api=api, namespace=one["namespace"])
+    return None

@@ -1,0 +1,98 @@
+"""MonitoringTargets of a cluster, as their objects describe them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from metricat_cli.cluster import ApiError, ApiServer
+from metricat_cli.cluster.api_server import Object, namespaced
+from metricat_cli.errors import CommandError
+from metricat_operator import naming
+from metricat_operator.conditions import Condition, ConditionType
+
+INSTALL = "helm install metricat charts/metricat -n monitoring --create-namespace"
+
+
+@dataclass(frozen=True)
+class ClusterTarget:
+    """One MonitoringTarget."""
+
+    manifest: Object
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """The namespace."""
+        return str(self.manifest["metadata"]["namespace"])
+
+    def __str__(self) -> str:
+        """Return NAMESPACE/NAME."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def created(self) -> str:
+        """The time of its creation."""
+        return str(self.manifest["metadata"].get("creationTimestamp", ""))
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The spec."""
+        return self.manifest.get("spec") or {}
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The status; empty before the operator writes one."""
+        return self.manifest.get("status") or {}
+
+    @property
+    def current(self) -> bool:
+        """Whether the status describes the newest spec."""
+        return bool(self.status.get("observedGeneration") == self.manifest["metadata"].get("generation"))
+
+    @property
+    def conditions(self) -> dict[ConditionType, Condition]:
+        """The conditions of the status that Metricat owns."""
+        found = map(Condition.parse, self.status.get("conditions") or [])
+        return {one.type: one for one in found if one}
+
+    def holds(self, kind: ConditionType) -> str:
+        """Return True, False or Unknown, as the status has it."""
+        condition = self.conditions.get(kind)
+        return condition.status if condition else "Unknown"
+
+    @property
+    def scheme(self) -> str:
+        """The protocol of the agents."""
+        web = (self.spec.get("agent") or {}).get("web") or {}
+        return "https" if web.get("tlsSecretName") else "http"
+
+
+def find(api: ApiServer, namespace: str = "", name: str = "") -> list[ClusterTarget]:
+    """Return the MonitoringTargets of a namespace, or of all, sorted by name; with a name, that one.
+
+    Raises:
+        CommandError: the cluster has no such kind, or no target with this name.
+    """
+    path = namespaced(naming.API_VERSION, naming.PLURAL, namespace, name if namespace else "")
+    try:
+        found = [api.get(path)] if name and namespace else api.list(path)
+    except ApiError as error:
+        if error.code != 404:
+            raise
+        if name and installed(api):
+            raise CommandError(
+                f"the {naming.KIND} {namespace}/{name} does not exist. See: kubectl get mtarget -A"
+            ) from error
+        raise CommandError(f"Metricat is not installed in this cluster. Run: {INSTALL}") from error
+    targets = sorted(map(ClusterTarget, found), key=lambda one: (one.namespace, one.name))
+    return [one for one in targets if not name or one.name == name]
+
+
+def installed(api: ApiServer) -> bool:
+    """Return whether the API server serves the kind MonitoringTarget."""
+    resources = (api.find(f"/apis/{naming.API_VERSION}") or {}).get("resources") or []
+    return any(one.get("name") == naming.PLURAL for one in resources)
