@@ -87,6 +87,7 @@ class Hub:
             opened.callback(self.store.close)
             queries = self.storage.queries
             self.rules = RuleParts(settings, queries, self.store, clock)
+            self.rules.history.prometheus = self.storage.remote
             opened.callback(self.rules.close)
             self.receivers = ReceiverParts(settings, self.rules, queries, clock)
             opened.callback(self.receivers.close)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import hub_process, real_alertmanager
+from metricat_hub.model.labels import from_mapping
+from support import hub_process, real_alertmanager, real_prometheus
 from support.hub_process import HubProcess, eventually
 
 if TYPE_CHECKING:
@@ -25,6 +27,21 @@ receivers:
       - url: http://127.0.0.1:%d/api/v1/alertmanager/webhook
         send_resolved: true
         http_config: {authorization: {credentials: %s}}
+"""
+
+
+PROMETHEUS = """
+global: {evaluation_interval: 1s, external_labels: {cluster: one, prometheus_replica: r0}}
+rule_files: [rules.yaml]
+alerting:
+  alert_relabel_configs: [{action: labeldrop, regex: prometheus_replica}]
+  alertmanagers: [{static_configs: [{targets: ["%s"]}]}]
+"""
+RULES = """
+groups:
+  - name: one
+    rules:
+      - {alert: High, expr: level > 10, labels: {severity: warning}, annotations: {summary: high}}
 """
 
 
@@ -69,6 +86,54 @@ def test_alertmanager_fills_the_history_and_missed_alerts_follow_a_restart(tmp_p
             timeline = hub.get(f"/api/v1/alerts/{first['fingerprint']}/history").json["data"]
             assert timeline[0]["details"] == {"reason": "the end was not observed"}
             assert hub.get("/api/status").json["problems"] == []
+
+
+def test_alerts_of_an_outage_are_read_from_prometheus(tmp_path: Path) -> None:
+    port = free_port()
+    data = tmp_path / "data"
+    with hub_process.running(data, "--no-rules.shipped") as hub:
+        key, reader = hub_process.create_key(hub, "write"), hub.key
+    (tmp_path / "rules.yaml").write_text(RULES)
+    with (
+        real_alertmanager.running(tmp_path, CONFIGURATION % (port, key)) as alertmanager,
+        real_prometheus.running(tmp_path, PROMETHEUS % alertmanager.url.removeprefix("http://")) as prometheus,
+    ):
+
+        def push(**levels: float) -> None:
+            now = int(time.time() * 1000)
+            series = {from_mapping({"__name__": "level", "node": node}): [(now, at)] for node, at in levels.items()}
+            prometheus.write(series)
+
+        def firing() -> set[str]:
+            found = prometheus.instant('ALERTS{alertstate="firing"}', int(time.time() * 1000))
+            return {dict(labels)["node"] for labels in found.series}
+
+        def episodes() -> list[tuple[str, str, str]]:
+            found = hub.get("/api/v1/alerts/history").json["data"]
+            assert {one["labels"].get("cluster") for one in found} <= {"one"}
+            assert all("prometheus_replica" not in one["labels"] for one in found)
+            return sorted((one["node"], one["state"], one["source"]) for one in found)
+
+        options = (f"--store.url=prometheus+{prometheus.url}", f"--alert-history.alertmanager-url={alertmanager.url}")
+        with hub_process.running(data, *options, listen=f"127.0.0.1:{port}") as hub:
+            hub.key = reader
+            push(a=20, b=1, c=1)
+            assert eventually(lambda: episodes() == [("a", "firing", "alertmanager")], 60)
+            hub.process.kill()
+            hub.process.wait()
+        push(a=1, b=20)
+        assert eventually(lambda: firing() == {"b"}, 60)
+        push(b=1, c=20)
+        assert eventually(lambda: firing() == {"c"}, 60)
+        with hub_process.running(data, *options, listen=f"127.0.0.1:{port}") as hub:
+            hub.key = reader
+            assert eventually(lambda: [node for node, *_ in episodes()] == ["a", "b", "c"], 60)
+            assert eventually(lambda: [state for _, state, _ in episodes()] == ["resolved", "resolved", "firing"], 60)
+            found = {one["node"]: one for one in hub.get("/api/v1/alerts/history").json["data"]}
+            assert (found["a"]["source"], found["c"]["source"]) == ("alertmanager", "alertmanager")
+            assert found["c"]["annotations"] == {"summary": "high"}
+            assert hub.get("/api/status").json["problems"] == []
+            assert len(episodes()) == 3
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import yaml
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "null", "bool", "int", "float", "timestamp", "value")
@@ -45,12 +46,20 @@ def read_file(path: str) -> Node | None:
     """Return the content of a file, None for an empty one; raise `YamlError`, whose message shows no content."""
     try:
         with open(path, encoding="utf-8") as opened:  # noqa: PTH123 -- all other paths are strings
-            root = yaml.compose(opened, yaml.SafeLoader)
+            return read_text(opened)
+    except OSError as error:
+        raise YamlError(f"cannot be read: {error.strerror}; give the path of a readable file") from None
+    except ValueError:
+        raise YamlError("invalid YAML: not valid text; write KEY: VALUE lines") from None
+
+
+def read_text(text: str | TextIO) -> Node | None:
+    """Return the content of a text, None for an empty one; raise `YamlError`, whose message shows no content."""
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
         return None if root is None else _node(root)
     except RecursionError:
         raise YamlError(f"invalid YAML: {_TOO_DEEP}; write KEY: VALUE lines") from None
-    except OSError as error:
-        raise YamlError(f"cannot be read: {error.strerror}; give the path of a readable file") from None
     except (ValueError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""

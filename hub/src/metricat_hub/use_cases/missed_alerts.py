@@ -10,7 +10,8 @@ from metricat_hub.model.alert_episodes import END_NOT_OBSERVED
 from metricat_hub.model.alerts import AlertEvent
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.remote.http_client import RequestError
-from metricat_hub.use_cases.alertmanager import SOURCE, ReportedAlert, firing_event
+from metricat_hub.use_cases.alert_series import SOURCES
+from metricat_hub.use_cases.alertmanager import ReportedAlert, firing_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ def record_missed(history: AlertHistory, client: Client, now: int) -> None:
     Raises:
         StoreUnavailableError: Alertmanager or the history is not available now.
     """
-    current = [one for one in history.open_episodes() if one.source == SOURCE]
+    current = [one for one in history.open_episodes() if one.source in SOURCES]
     alerts = [firing_event(one) for one in _active(client)]
     history.record(alerts)
     active = {one.fingerprint for one in alerts}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from metricat_hub.config.settings import Settings
     from metricat_hub.model.self_metrics import Sample
     from metricat_hub.model.server import Server
+    from metricat_hub.store.prometheus import PrometheusStore
     from metricat_hub.use_cases.rules import Rules
 
 _LOG = logging.getLogger(__name__)
@@ -24,6 +25,12 @@ _REMOVALS = 20
 """Batches of one maintenance."""
 _EVALUATION = 300_000
 """The longest evaluation of a group, in milliseconds."""
+_OBSERVED = "observed"
+"""Names the time until which the hub ran."""
+_OVERLAP = 15 * 60_000
+"""Milliseconds before the end of the last run whose alerts are read, too: Alertmanager groups and delays messages."""
+_FIRST_FILL = 7 * 86_400_000
+_LONGEST_FILL = 31 * 86_400_000
 
 
 class AlertHistoryParts:
@@ -37,8 +44,12 @@ class AlertHistoryParts:
         """
         self.rules: Rules | None = None
         """The rules whose alerts the history has."""
+        self.prometheus: PrometheusStore | None = None
+        """The server whose series of alerts fill the history; None: the hub evaluates rules itself."""
+        self._observed: int | None = None
+        """Until when the history is known to be complete; None: the hub has started."""
         self._clock = clock
-        self._problem = ""
+        self._problems: list[str] = []
         is_local = settings.store_url.kind != "postgresql"
         self.history = (
             open_sqlite(settings.data, settings.alert_history.retention) if is_local else _postgresql(settings)
@@ -52,14 +63,16 @@ class AlertHistoryParts:
 
     def maintain_alert_history(self) -> None:
         """Remove what is too old, and correct the history after events were lost. `problems` reports an error."""
-        try:
-            self._maintain()
-        except HubError as error:
-            if not self._problem:
-                _LOG.error("%s", error)
-            self._problem = str(error)
-        else:
-            self._problem = ""
+        found = []
+        for work in (self._maintain, self._fill, self._compare):
+            try:
+                work()
+            except HubError as error:
+                found.append(str(error))
+        for problem in found:
+            if problem not in self._problems:
+                _LOG.error("%s", problem)
+        self._problems = found
 
     def _maintain(self) -> None:
         if self.log.dropped != self._dropped:
@@ -71,13 +84,30 @@ class AlertHistoryParts:
         for _ in range(_REMOVALS):
             if self.history.maintain(self._clock()) < BATCH:
                 break
+
+    def _fill(self) -> None:
+        """After the start, record what Prometheus has recorded since the hub ran last."""
+        if self.prometheus is None:
+            return
+        now = self._clock()
+        if self._observed is None:
+            last = self.history.number(_OBSERVED)
+            start = now - _FIRST_FILL if last is None else max(last - _OVERLAP, now - _LONGEST_FILL)
+            _fill(self.history, self.prometheus, start, now, with_firing=self._alertmanager is None)
+        elif now - self._observed < _OVERLAP // 10:
+            return
+        self.history.set_number(_OBSERVED, now)
+        self._observed = now
+
+    def _compare(self) -> None:
+        """After the start, record the alerts of the Alertmanager."""
         if self._alertmanager:
             _record_missed(self.history, self._alertmanager, self._clock())
             self._alertmanager = None
 
     def problems(self) -> Sequence[str]:
         """Return why events wait, and why the last maintenance failed."""
-        return [*self.log.problems(), *([self._problem] if self._problem else [])]
+        return [*self.log.problems(), *self._problems]
 
     def samples(self) -> Sequence[Sample]:
         """Return metrics."""
@@ -87,6 +117,14 @@ class AlertHistoryParts:
         """Store what waits, and close the history."""
         self.log.close()
         self.history.close()
+
+
+def _fill(history: SqlHistory, prometheus: PrometheusStore, start: int, now: int, *, with_firing: bool) -> None:
+    from metricat_hub.use_cases.alert_series import fill  # noqa: PLC0415 -- needed only after a start
+    from metricat_hub.use_cases.prometheus_alerts import sent_alerts  # noqa: PLC0415 -- imports yaml
+
+    sent = sent_alerts(prometheus.api)
+    fill(history, prometheus, sent.labels, start, now, with_firing=with_firing)
 
 
 def _record_missed(history: SqlHistory, server: Server, now: int) -> None:

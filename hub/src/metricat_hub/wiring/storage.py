@@ -36,6 +36,11 @@ class Storage(StorageState):
         self._outputs: Sequence[Output] = ()
 
     @property
+    def remote(self) -> PrometheusStore | None:
+        """The store behind the HTTP API of another server."""
+        return self._remote
+
+    @property
     def is_read_only(self) -> bool:
         """Whether the store accepts no samples."""
         return self._remote is not None and self._buffered is None

@@ -40,7 +40,9 @@ class AlertEpisode(msgspec.Struct):
     inhibited: Time | None
     notifications: Annotated[int, Meta(description="Notifications that receivers have accepted.")]
     failed_notifications: Annotated[int, Meta(description="Notifications that no retry delivered.")]
-    source: Annotated[str, Meta(description="`hub` or `alertmanager`.")]
+    source: Annotated[
+        str, Meta(description="`hub`, `alertmanager`, or `prometheus`: read from its series after the hub did not run.")
+    ]
 
 
 class AlertEpisodes(msgspec.Struct):

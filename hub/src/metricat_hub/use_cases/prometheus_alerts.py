@@ -1,0 +1,81 @@
+"""The labels that a Prometheus adds to alerts before it sends them to an Alertmanager."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+from metricat_agent.config.yaml_text import YamlError, plain, read_text
+from metricat_hub.model.errors import HubError, InvalidQueryError
+from metricat_hub.model.labels import from_mapping
+from metricat_hub.sources.scrape.relabel import ACTIONS, Rule, relabel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.store.prometheus.api import Api
+
+
+class _Config(msgspec.Struct):
+    yaml: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SentAlerts:
+    """External labels and relabeling of alerts, from the configuration of a Prometheus."""
+
+    external_labels: Mapping[str, str]
+    rules: tuple[Rule, ...] = ()
+
+    def labels(self, labels: Labels) -> Labels | None:
+        """Return the labels of an alert as Alertmanager gets them; None: a rule drops the alert."""
+        found = {**{name: value for name, value in self.external_labels.items() if value}, **dict(labels)}
+        return from_mapping(found) if relabel(found, self.rules) else None
+
+
+def sent_alerts(api: Api) -> SentAlerts:
+    """Return how a Prometheus changes the labels of alerts.
+
+    A server that does not return a configuration adds nothing: Thanos and Mimir store the external labels of alerts.
+    """
+    try:
+        text = msgspec.json.decode(api.get("/status/config").data, type=_Config).yaml
+        root = plain(read_text(text))
+    except (HubError, msgspec.MsgspecError, YamlError):
+        root = None
+    return parse(root)
+
+
+def parse(root: object) -> SentAlerts:
+    """Return the settings of a parsed configuration."""
+    external = _section(root, "global").get("external_labels") or {}
+    rules = _section(root, "alerting").get("alert_relabel_configs") or []
+    return SentAlerts(external, tuple(rule for one in rules if (rule := _rule(one)) is not None))
+
+
+def _section(root: object, name: str) -> Mapping[str, Any]:
+    found = root.get(name) if isinstance(root, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _rule(given: Mapping[str, Any]) -> Rule | None:
+    """Return a rule; None if the hub does not know its action or its expression."""
+    plain_rule = Rule()
+    action = given.get("action", plain_rule.action)
+    if action not in ACTIONS:
+        return None
+    try:
+        return Rule(
+            cast("Any", action),
+            tuple(given.get("source_labels") or ()),
+            given.get("separator", plain_rule.separator),
+            given.get("regex", plain_rule.regex),
+            int(given.get("modulus", 0)),
+            given.get("target_label", plain_rule.target_label),
+            given.get("replacement", plain_rule.replacement),
+        )
+    except InvalidQueryError:
+        return None
