@@ -1,10 +1,10 @@
-"""`metricat hub`: run the hub alone, and manage its users and API keys."""
+"""`metricat hub`: run the hub alone, manage its users and API keys, and handle its alerts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from metricat_hub.commands import keys, users
+from metricat_hub.commands import alerts, keys, users
 from metricat_hub.commands.running import add_settings, run_hub
 from metricat_hub.config.options import HUB
 
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 def add_parser(commands: Subparsers) -> None:
     """Add the command's parser."""
-    parser = commands.add_parser("hub", help="run the hub, or manage its users and keys", description=HUB.description)
+    parser = commands.add_parser(
+        "hub", help="run the hub, or manage its users, keys and alerts", description=HUB.description
+    )
     parser.set_defaults(run=run)
     add_settings(parser)
-    inner = parser.add_subparsers(title="commands", metavar="[users|keys]", help="without a command: run the hub")
+    inner = parser.add_subparsers(
+        title="commands", metavar="[users|keys|alerts]", help="without a command: run the hub"
+    )
     users.add_parser(inner)
     keys.add_parser(inner)
+    alerts.add_parser(inner)
 
 
 def run(chosen: argparse.Namespace) -> str:
