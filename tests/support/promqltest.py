@@ -23,6 +23,7 @@ from metricat_hub.promql.limits import Limits
 from metricat_hub.promql.matchers import predicate
 from metricat_hub.promql.nodes import Node, RangeSelector, Selector, Subquery
 from metricat_hub.promql.printing import mapped, text
+from support import prepared_queries
 from support.memory_reader import MemoryReader
 
 if TYPE_CHECKING:
@@ -250,6 +251,8 @@ def _run(engine: Engine, store: Store, case: _Eval) -> None:
     if case.is_range:
         _checked(case, case.query, lambda: engine.range(store, case.query, case.start, case.end, case.step))
         return
+    if differs := prepared_queries.difference(store, case.query, [case.end, case.end + 60_000, case.end]):
+        raise _MismatchError(differs)
     for query, time in [(case.query, case.end), *_at_variants(case)]:
         result = _checked(case, query, partial(engine.instant, store, query, time))
         if result is None or case.range_vector or case.expect_string or _QUERY_CONTEXT.search(query):

@@ -68,12 +68,12 @@ def group_labels(labels: Labels, node: Aggregate) -> Labels:
 def grouped(vector: Vector, node: Aggregate) -> Groups:
     """Return the groups of a vector that is not empty."""
     labels, order, starts, in_order = remembered(
-        ("group", node.without, node.labels), vector.labels, lambda: _grouped(vector.labels, node)
+        ("group", node.without, node.labels), vector.labels, lambda: groups_of(vector.labels, node)
     )
     return Groups(vector if in_order else vector.rows(order), list(labels), order, starts)
 
 
-def _grouped(series: Sequence[Labels], node: Aggregate) -> tuple[Sequence[Labels], Indices, Indices, bool]:
+def groups_of(series: Sequence[Labels], node: Aggregate) -> tuple[tuple[Labels, ...], Indices, Indices, bool]:
     """Return the labels of each group, the rows sorted by group, the first of each group, and whether all are so."""
     numbers: dict[Labels, int] = {}
     group = np.array([numbers.setdefault(group_labels(labels, node), len(numbers)) for labels in series], dtype=np.intp)

@@ -48,18 +48,47 @@ class _Side:
         return found
 
 
-def _sides(left: Vector, right: Vector, matching: Matching) -> tuple[_Side, _Side, int]:
-    def compute() -> tuple[Indices, Indices, int]:
-        numbers: dict[Labels, int] = {}
-        one, other = (
-            [numbers.setdefault(matching_labels(labels, matching), len(numbers)) for labels in side.labels]
-            for side in (left, right)
-        )
-        return np.array(one, dtype=np.intp), np.array(other, dtype=np.intp), len(numbers)
+def match_groups(left: Sequence[Labels], right: Sequence[Labels], matching: Matching) -> tuple[Indices, Indices, int]:
+    """Return the number of the match group of each series of both sides, and the number of groups."""
+    numbers: dict[Labels, int] = {}
+    one, other = (
+        np.array([numbers.setdefault(matching_labels(labels, matching), len(numbers)) for labels in side], np.intp)
+        for side in (left, right)
+    )
+    return one, other, len(numbers)
 
-    operation = "match", matching.on, matching.labels
-    one, other, count = remembered(operation, left.labels, compute, right.labels)
+
+def _sides(left: Vector, right: Vector, matching: Matching) -> tuple[_Side, _Side, int]:
+    one, other, count = remembered(
+        ("match", matching.on, matching.labels),
+        left.labels,
+        lambda: match_groups(left.labels, right.labels, matching),
+        right.labels,
+    )
     return _Side(left, one), _Side(right, other), count
+
+
+def matched_pairs(
+    node: Binary, left: Sequence[Labels], right: Sequence[Labels], allocate: Callable[[int, int], None]
+) -> tuple[Indices, Indices, Sequence[Labels]]:
+    """Return the rows of the pairs of an operation at one time, and the labels of their results.
+
+    The first rows are those of the "many" side. All series have a value. Arguments and errors: see `vector_operation`.
+    """
+    swapped = node.matching.cardinality == "one-to-many"
+    many, single, count = match_groups(*((right, left) if swapped else (left, right)), node.matching)
+    both = (right, left) if swapped else (left, right)
+    side = Vector.of(list(both[1]), np.zeros((len(both[1]), 1)), np.ones((len(both[1]), 1), dtype=bool))
+    _check_single(node, _Side(side, single), np.ones(1, dtype=bool), swapped=swapped)
+    allocate(int(np.bincount(single, minlength=count)[many].sum()), 1)
+    pairs_many, pairs_single = _pairs(many, single, count)
+    rows = _Rows(node, swapped, drop_names=True)
+    rows.labels = [
+        rows.result_labels(both[0][i], both[1][j])
+        for i, j in zip(pairs_many.tolist(), pairs_single.tolist(), strict=True)
+    ]
+    rows.check_unique(np.ones((len(pairs_many), 1), dtype=bool), many[pairs_many])
+    return pairs_many, pairs_single, rows.labels
 
 
 def set_operation(operator: str, left: Vector, right: Vector, matching: Matching) -> Vector:

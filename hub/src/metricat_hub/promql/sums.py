@@ -64,11 +64,14 @@ def last_axis(values: Values) -> Sum:
     """Return the sums over the last axis."""
     high, special = _split(values)
     low = np.zeros_like(high)
-    while high.shape[-1] > 1:
-        if high.shape[-1] % 2:
-            pad = [(0, 0)] * (high.ndim - 1) + [(0, 1)]
-            high, low = np.pad(high, pad), np.pad(low, pad)
-        high, low = add(high[..., ::2], low[..., ::2], high[..., 1::2], low[..., 1::2])
+    while (size := high.shape[-1]) > 1:
+        whole = size - size % 2
+        sums, rests = add(high[..., :whole:2], low[..., :whole:2], high[..., 1:whole:2], low[..., 1:whole:2])
+        if whole < size:
+            sums, rests = (
+                np.concatenate([pairs, terms[..., -1:]], axis=-1) for pairs, terms in ((sums, high), (rests, low))
+            )
+        high, low = sums, rests
     if high.shape[-1] == 0:
         zeros = np.zeros(high.shape[:-1])
         return Sum(zeros, zeros, None)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from metricat_hub.model.ports import Reader
     from metricat_hub.promql.engine import Result
     from metricat_hub.promql.limits import Limits
+    from metricat_hub.promql.prepared.query import Prepared
+    from metricat_hub.promql.prepared.steps import Round
     from metricat_hub.promql.query_engine import Stop
 
 
@@ -47,6 +49,11 @@ class Queries:
             return self._engine.instant(
                 self._reader, query, at, lookback=lookback, check=cancellation.check, reserve=reserve
             )
+
+    def evaluate(self, query: Prepared, round_: Round, at: int, cancellation: Stop) -> Result:
+        """Evaluate a prepared query at the time of its round. Errors: see `Engine.instant`."""
+        with self._budget.query() as reserve:
+            return self._engine.evaluate(self._reader, query, round_, at, check=cancellation.check, reserve=reserve)
 
     def range(  # noqa: PLR0913, PLR0917 -- the parameters of a range query
         self, query: str, start: int, end: int, step: int, cancellation: Stop, lookback: int = LOOKBACK

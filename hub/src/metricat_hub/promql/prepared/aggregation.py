@@ -1,0 +1,87 @@
+"""Aggregations, whose groups are kept until the labels change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metricat_hub.promql import aggregates, sums
+from metricat_hub.promql.prepared.columns import MOST_REMEMBERED, NOTHING, Column, LabelSets, Stable
+from metricat_hub.promql.prepared.steps import Step
+from metricat_hub.promql.vector import Vector
+
+if TYPE_CHECKING:
+    from metricat_hub.model.samples import Values
+    from metricat_hub.promql.nodes import Aggregate
+    from metricat_hub.promql.prepared.steps import Run
+    from metricat_hub.promql.vector import Indices
+
+_OF_ONE = frozenset({"avg", "max", "min", "sum"})
+"""Operators that return the value of a group with one series."""
+_SPARSE = 4
+"""A table of all groups may have so many times more places than series."""
+
+
+class Aggregation(Step):
+    """One value for each group of series: `sum`, `quantile` and others."""
+
+    __slots__ = ("_child", "_from", "_groups", "_node", "_order", "_parameter", "_places", "_stable", "_starts")
+
+    def __init__(self, node: Aggregate, child: Step, parameter: Step | None) -> None:
+        names = child.names if parameter is None else None
+        super().__init__(names, can_fail=child.can_fail or (parameter is not None and parameter.can_fail))
+        self._node = node
+        self._child = child
+        self._parameter = parameter
+        self._stable = Stable()
+        self._from: LabelSets | None = None
+        self._groups: LabelSets = ()
+        self._order: Indices | None = None
+        """The series in the order of their groups; None: they are in order."""
+        self._starts: Indices = np.empty(0, np.intp)
+        """The first place of each group in this order."""
+        self._places: Indices | None = None
+        """For each group the places of its series, filled with the number of series; None: sizes differ too much."""
+
+    def compute(self, run: Run) -> Column:
+        """Return the value of each group."""
+        parameter = np.empty(0) if self._parameter is None else self._parameter.scalar(run)
+        column = self._child.column(run)
+        if not len(column.labels):
+            return NOTHING
+        if column.labels is not self._from:
+            self._group(column.labels)
+        return Column(self._groups, self._reduced(column.values, parameter))
+
+    def _group(self, labels: LabelSets) -> None:
+        groups, order, starts, in_order = aggregates.groups_of(labels, self._node)
+        self._groups = self._stable(groups)
+        self._order, self._starts = None if in_order else order, starts
+        self._from = labels if len(labels) <= MOST_REMEMBERED else None
+        sizes = np.diff(np.append(starts, len(labels)))
+        widest = int(sizes.max())
+        self._places = None
+        if widest * len(starts) <= _SPARSE * len(labels):
+            within = np.arange(widest)
+            self._places = np.where(within < sizes[:, None], starts[:, None] + within, len(labels))
+
+    def _reduced(self, values: Values, parameter: Values) -> Values:
+        operator, starts = self._node.operator, self._starts
+        if operator == "count":
+            return np.diff(np.append(starts, len(values))).astype(np.float64)
+        if operator in _OF_ONE and len(starts) == len(values):
+            return values
+        ordered = values if self._order is None else values[self._order]
+        if operator == "max":
+            return np.fmax.reduceat(ordered, starts)
+        if operator == "min":
+            return np.fmin.reduceat(ordered, starts)
+        if operator in {"sum", "avg"} and self._places is not None:
+            total = sums.last_axis(np.append(ordered, 0.0)[self._places])
+            if not bool(total.overflowed().any()):
+                counts = np.diff(np.append(starts, len(values)))
+                return total.total() if operator == "sum" else total.mean(counts.astype(np.float64))
+        rows = Vector([], ordered[:, None], np.ones((len(ordered), 1), dtype=bool), [])
+        groups = aggregates.Groups(rows, list(self._groups), np.arange(len(ordered)), starts)
+        return aggregates.REDUCTIONS[operator](groups, parameter)[:, 0]

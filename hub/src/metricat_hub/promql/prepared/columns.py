@@ -1,0 +1,120 @@
+"""Instant vectors of one evaluation, and what is remembered about their labels between evaluations.
+
+The series of a rule seldom change, so their labels are the same objects at each evaluation. All classes here compare
+sequences of labels by identity, and compute labels only after a change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import compress
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from metricat_hub.promql.vector import same_labels, without_metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.samples import Values
+    from metricat_hub.promql.vector import Mask
+
+LabelSets: TypeAlias = "tuple[Labels, ...]"
+"""The labels of each series of a vector."""
+MOST_REMEMBERED: Final = 50_000
+"""The labels of longer vectors are computed each time, so that memory has a bound."""
+
+
+@dataclass(slots=True)
+class Column:
+    """An instant vector at one time: a value for each series."""
+
+    labels: LabelSets
+    values: Values
+
+
+NOTHING: Final = Column((), np.empty(0))
+
+
+class Stable:
+    """Returns the former object for equal labels, so that later steps find them by identity."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last: LabelSets = ()
+
+    def __call__(self, labels: Sequence[Labels]) -> LabelSets:
+        """Return these labels, as the object of the last call if they are equal."""
+        if labels is not self._last:
+            found = tuple(labels)
+            if found == self._last:
+                return self._last
+            self._last = found if len(found) <= MOST_REMEMBERED else ()
+            return found
+        return self._last
+
+
+class Rows:
+    """Chooses rows of vectors. The same choice from the same labels has the same labels."""
+
+    __slots__ = ("_from", "_kept", "_mask")
+
+    def __init__(self) -> None:
+        self._from: LabelSets | None = None
+        self._mask = b""
+        self._kept: LabelSets = ()
+
+    def chosen(self, labels: LabelSets, values: Values, mask: Mask) -> Column:
+        """Return the rows where the mask is true."""
+        count = np.count_nonzero(mask)
+        if count == len(labels):
+            return Column(labels, values)
+        if not count:
+            return NOTHING
+        key = mask.tobytes()
+        if labels is not self._from or key != self._mask:
+            kept = tuple(compress(labels, mask.tolist()))
+            if len(labels) > MOST_REMEMBERED:
+                return Column(kept, values[mask])
+            self._from, self._mask, self._kept = labels, key, kept
+        return Column(self._kept, values[mask])
+
+
+class Derived:
+    """Labels that a function computes from others."""
+
+    __slots__ = ("_compute", "_from", "_stable", "_to")
+
+    def __init__(self, compute: Callable[[LabelSets], Iterable[Labels]]) -> None:
+        self._compute = compute
+        self._from: LabelSets | None = None
+        self._to: LabelSets = ()
+        self._stable = Stable()
+
+    def of(self, labels: LabelSets) -> LabelSets:
+        """Return the derived labels.
+
+        Raises:
+            QueryError: two series would have the same labels.
+        """
+        if labels is not self._from:
+            found = self._stable(tuple(self._compute(labels)))
+            check_distinct(found)
+            if len(labels) > MOST_REMEMBERED:
+                return found
+            self._from, self._to = labels, found
+        return self._to
+
+
+def check_distinct(labels: LabelSets) -> None:
+    """Raise an error if two series have the same labels."""
+    if len(set(labels)) < len(labels):
+        raise same_labels()
+
+
+def all_without_metadata(labels: LabelSets) -> Iterable[Labels]:
+    """Return the labels of each series without metric name, type and unit."""
+    return map(without_metadata, labels)

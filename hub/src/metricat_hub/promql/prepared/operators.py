@@ -1,0 +1,242 @@
+"""Operators. The matching of two vectors is kept until the labels of one of them change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metricat_hub.promql import binary, functions
+from metricat_hub.promql.nodes import COMPARISONS
+from metricat_hub.promql.prepared.columns import (
+    MOST_REMEMBERED,
+    NOTHING,
+    Column,
+    Derived,
+    LabelSets,
+    Rows,
+    Stable,
+    all_without_metadata,
+    check_distinct,
+)
+from metricat_hub.promql.prepared.steps import Step
+
+if TYPE_CHECKING:
+    from metricat_hub.model.samples import Values
+    from metricat_hub.promql.nodes import Binary
+    from metricat_hub.promql.prepared.steps import Run
+    from metricat_hub.promql.vector import Indices
+
+
+def together(*steps: Step) -> frozenset[str] | None:
+    """Return the names of all metrics that some steps read; None: unknown."""
+    names = [one.names for one in steps]
+    known = [one for one in names if one is not None]
+    return frozenset().union(*known) if len(known) == len(names) else None
+
+
+class Negated(Step):
+    """The unary minus."""
+
+    __slots__ = ("_child", "_dropped")
+
+    def __init__(self, child: Step) -> None:
+        super().__init__(child.names)
+        self._child = child
+        self._dropped = Derived(all_without_metadata)
+
+    def compute(self, run: Run) -> Column | Values:
+        """Return the negative value."""
+        value = self._child.value(run)
+        if isinstance(value, Column):
+            return Column(self._dropped.of(value.labels), -value.values)
+        return -self._child.scalar(run)
+
+
+class OfScalars(Step):
+    """An operator between two scalars."""
+
+    __slots__ = ("_left", "_operator", "_right")
+
+    def __init__(self, node: Binary, left: Step, right: Step) -> None:
+        super().__init__(together(left, right), can_fail=left.can_fail or right.can_fail)
+        self._operator = node.operator
+        self._left, self._right = left, right
+
+    def compute(self, run: Run) -> Values:
+        """Return the result; of a comparison 1 or 0."""
+        left, right = self._left.scalar(run), self._right.scalar(run)
+        if self._operator in COMPARISONS:
+            return functions.compared(self._operator, left, right).astype(np.float64)
+        return functions.arithmetic(self._operator, left, right)
+
+
+class OfVectorAndScalar(Step):
+    """An operator between a vector and a scalar, on either side."""
+
+    __slots__ = ("_dropped", "_node", "_rows", "_scalar", "_vector", "_vector_left")
+
+    def __init__(self, node: Binary, vector: Step, scalar: Step, *, vector_left: bool) -> None:
+        compares = node.operator in COMPARISONS and not node.return_bool
+        drops = not compares and not vector.names
+        super().__init__(together(vector, scalar), can_fail=drops or vector.can_fail or scalar.can_fail)
+        self._node = node
+        self._vector, self._scalar = vector, scalar
+        self._vector_left = vector_left
+        self._rows = Rows()
+        self._dropped = Derived(all_without_metadata)
+
+    def compute(self, run: Run) -> Column:
+        """Return the result for each series; of a comparison those for which it holds."""
+        node = self._node
+        if self._vector_left:
+            vector, scalar = self._vector.column(run), self._scalar.scalar(run)
+        else:
+            scalar, vector = self._scalar.scalar(run), self._vector.column(run)
+        if not len(vector.labels):
+            return NOTHING
+        left, right = (vector.values, scalar) if self._vector_left else (scalar, vector.values)
+        if node.operator not in COMPARISONS:
+            return Column(self._dropped.of(vector.labels), functions.arithmetic(node.operator, left, right))
+        holds = functions.compared(node.operator, left, right)
+        if node.return_bool:
+            return Column(self._dropped.of(vector.labels), holds.astype(np.float64))
+        return self._rows.chosen(vector.labels, vector.values, holds)
+
+
+@dataclass(slots=True)
+class _Pairs:
+    """The pairs of series that match, and the labels of their results."""
+
+    left: Indices | None
+    """The rows of the left side; None: all, in order."""
+    right: Indices | None
+    labels: LabelSets
+    is_distinct: bool
+
+
+class OfVectors(Step):
+    """An arithmetic operator or a comparison between two vectors, without `fill`."""
+
+    __slots__ = ("_from", "_left", "_node", "_pairs", "_right", "_rows", "_stable")
+
+    def __init__(self, node: Binary, left: Step, right: Step) -> None:
+        super().__init__(together(left, right))
+        self._node = node
+        self._left, self._right = left, right
+        self._from: tuple[LabelSets, LabelSets] | None = None
+        self._pairs = _Pairs(None, None, (), is_distinct=True)
+        self._stable = Stable()
+        self._rows = Rows()
+
+    def compute(self, run: Run) -> Column:
+        """Return the result for each pair of series that match; of a comparison those for which it holds."""
+        left, right = self._left.column(run), self._right.column(run)
+        if not len(left.labels) or not len(right.labels):
+            return NOTHING
+        known = self._from
+        if known is None or left.labels is not known[0] or right.labels is not known[1]:
+            self._match(left.labels, right.labels, run)
+        pairs, node = self._pairs, self._node
+        one = left.values if pairs.left is None else left.values[pairs.left]
+        other = right.values if pairs.right is None else right.values[pairs.right]
+        if node.operator not in COMPARISONS:
+            result = Column(pairs.labels, functions.arithmetic(node.operator, one, other))
+        else:
+            holds = functions.compared(node.operator, one, other)
+            if node.return_bool:
+                result = Column(pairs.labels, holds.astype(np.float64))
+            else:
+                result = self._rows.chosen(pairs.labels, one, holds)
+        if not pairs.is_distinct:
+            check_distinct(result.labels)
+        return result
+
+    def _match(self, left: LabelSets, right: LabelSets, run: Run) -> None:
+        many, single, labels = binary.matched_pairs(self._node, left, right, run.context.usage.allocate)
+        swapped = self._node.matching.cardinality == "one-to-many"
+        one, other = (single, many) if swapped else (many, single)
+        known = self._stable(labels)
+        is_distinct = len(set(known)) == len(known)
+        self._pairs = _Pairs(_in_order(one, len(left)), _in_order(other, len(right)), known, is_distinct)
+        self._from = (left, right) if len(left) + len(right) <= MOST_REMEMBERED else None
+
+
+class Intersection(Step):
+    """The set operators `and` and `unless`."""
+
+    __slots__ = ("_chosen", "_from", "_is_and", "_labels", "_left", "_matching", "_right", "_stable")
+
+    def __init__(self, node: Binary, left: Step, right: Step) -> None:
+        super().__init__(together(left, right), can_fail=left.can_fail or right.can_fail)
+        self._matching = node.matching
+        self._is_and = node.operator == "and"
+        self._left, self._right = left, right
+        self._from: tuple[LabelSets, LabelSets] | None = None
+        self._chosen: Indices | None = None
+        self._labels: LabelSets = ()
+        self._stable = Stable()
+
+    def compute(self, run: Run) -> Column:
+        """Return the series of the left side that have a match on the right side, or have none."""
+        left = self._left.column(run)
+        if not len(left.labels):
+            if self._right.can_fail:
+                self._right.column(run)
+            return NOTHING
+        right = self._right.column(run)
+        if not len(right.labels):
+            return NOTHING if self._is_and else left
+        known = self._from
+        if known is None or left.labels is not known[0] or right.labels is not known[1]:
+            one, other, count = binary.match_groups(left.labels, right.labels, self._matching)
+            found = np.zeros(count, dtype=bool)
+            found[other] = True
+            chosen = np.flatnonzero(found[one] if self._is_and else ~found[one])
+            self._chosen = _in_order(chosen, len(left.labels))
+            self._labels = left.labels if self._chosen is None else self._stable([left.labels[i] for i in chosen])
+            total = len(left.labels) + len(right.labels)
+            self._from = (left.labels, right.labels) if total <= MOST_REMEMBERED else None
+        return left if self._chosen is None else Column(self._labels, left.values[self._chosen])
+
+
+class Union(Step):
+    """The set operator `or`."""
+
+    __slots__ = ("_from", "_labels", "_left", "_matching", "_right", "_rows", "_stable")
+
+    def __init__(self, node: Binary, left: Step, right: Step) -> None:
+        super().__init__(together(left, right))
+        self._matching = node.matching
+        self._left, self._right = left, right
+        self._from: tuple[LabelSets, LabelSets] | None = None
+        self._rows: Indices = np.empty(0, np.intp)
+        self._labels: LabelSets = ()
+        self._stable = Stable()
+
+    def compute(self, run: Run) -> Column:
+        """Return the series of the left side, and those of the right side that have no match on the left side."""
+        left, right = self._left.column(run), self._right.column(run)
+        if not len(left.labels):
+            return right
+        if not len(right.labels):
+            return left
+        known = self._from
+        if known is None or left.labels is not known[0] or right.labels is not known[1]:
+            one, other, count = binary.match_groups(left.labels, right.labels, self._matching)
+            found = np.zeros(count, dtype=bool)
+            found[one] = True
+            self._rows = np.flatnonzero(~found[other])
+            self._labels = self._stable(left.labels + tuple(right.labels[i] for i in self._rows))
+            check_distinct(self._labels)
+            total = len(left.labels) + len(right.labels)
+            self._from = (left.labels, right.labels) if total <= MOST_REMEMBERED else None
+        if not len(self._rows):
+            return left
+        return Column(self._labels, np.concatenate([left.values, right.values[self._rows]]))
+
+
+def _in_order(rows: Indices, count: int) -> Indices | None:
+    """Return None for the rows 0, 1, ..., count - 1, the rows themselves otherwise."""
+    return None if len(rows) == count and bool((rows == np.arange(count)).all()) else rows

@@ -1,0 +1,142 @@
+"""Prepared queries, and their compilation from syntax trees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from metricat_hub.promql import functions, parser
+from metricat_hub.promql.aggregates import REDUCTIONS
+from metricat_hub.promql.nodes import (
+    SET_OPERATORS,
+    Aggregate,
+    Binary,
+    Call,
+    Negation,
+    Node,
+    Number,
+    RangeSelector,
+    Selector,
+    Text,
+    kind,
+    unwrapped,
+)
+from metricat_hub.promql.prepared import calls, operators
+from metricat_hub.promql.prepared.aggregation import Aggregation
+from metricat_hub.promql.prepared.selections import Rollup, Selection
+from metricat_hub.promql.prepared.steps import Constant, General, Step
+from metricat_hub.promql.printing import text
+from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS
+
+if TYPE_CHECKING:
+    from metricat_hub.promql.prepared.steps import Run, Value
+
+_CLAMPS: Final = frozenset({"clamp", "clamp_max", "clamp_min"})
+_RELABELS: Final = frozenset({"label_join", "label_replace"})
+_NOT_PREPARED: Final = frozenset({"absent_over_time", "count_over_time", "double_exponential_smoothing"})
+"""Functions of range vectors with cases of their own."""
+
+
+class Prepared:
+    """A query that is evaluated at one time again and again. For one thread at a time."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def evaluate(self, run: Run) -> Value:
+        """Return the value of the query. Errors: see `Engine.instant`."""
+        run.context.usage.check()
+        with np.errstate(all="ignore"):
+            return self._step.value(run)
+
+
+class Preparation:
+    """Compiles queries. Equal parts of them become one step, which a round evaluates once."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, Step] = {}
+
+    def prepare(self, query: str) -> Prepared | None:
+        """Return a query in a form for repeated evaluation; None: its value is a range vector.
+
+        Raises:
+            InvalidQueryError: the query is not valid.
+            UnsupportedQueryError: the query uses native histograms.
+            LimitError: the query is too long or nested too deep.
+        """
+        node = parser.parse(query)
+        return None if kind(node) == "matrix" else Prepared(self._step(node))
+
+    def _step(self, node: Node) -> Step:
+        node = unwrapped(node)
+        key = text(node)
+        found = self._steps.get(key)
+        if found is None:
+            found = self._steps[key] = self._compiled(node)
+        found.uses += 1
+        return found
+
+    def _compiled(self, node: Node) -> Step:  # noqa: PLR0911 # one case for each kind of node
+        match node:
+            case Number():
+                return Constant(np.array([node.value]))
+            case Text():
+                return Constant(node.value)
+            case Selector(modifier=""):
+                return Selection(node)
+            case Negation():
+                return operators.Negated(self._step(node.expression))
+            case Aggregate() if node.operator in REDUCTIONS:
+                parameter = None if node.parameter is None else self._step(node.parameter)
+                return Aggregation(node, self._step(node.expression), parameter)
+            case Binary():
+                return self._binary(node)
+            case Call():
+                return self._call(node)
+            case _:
+                return General(node)
+
+    def _binary(self, node: Binary) -> Step:
+        if node.matching.fill_left is not None or node.matching.fill_right is not None:
+            return General(node)
+        left, right = self._step(node.left), self._step(node.right)
+        kinds = kind(node.left), kind(node.right)
+        if kinds == ("scalar", "scalar"):
+            return operators.OfScalars(node, left, right)
+        if "scalar" in kinds:
+            vector_left = kinds[0] == "vector"
+            vector, scalar = (left, right) if vector_left else (right, left)
+            return operators.OfVectorAndScalar(node, vector, scalar, vector_left=vector_left)
+        if node.operator not in SET_OPERATORS:
+            return operators.OfVectors(node, left, right)
+        return (operators.Union if node.operator == "or" else operators.Intersection)(node, left, right)
+
+    def _call(self, node: Call) -> Step:  # noqa: PLR0911 # one case for each function
+        if node.name in ROLLUPS or node.name in EXTRAPOLATED or node.name == "predict_linear":
+            return self._rollup(node)
+        if node.name in functions.MATH:
+            return calls.Mathematical(node, self._step(node.arguments[0]))
+        if node.name in _CLAMPS:
+            child, *bounds = map(self._step, node.arguments)
+            return calls.Clamped(node, child, bounds)
+        if node.name in _RELABELS:
+            return calls.Relabelled(node, self._step(node.arguments[0]))
+        match node.name:
+            case "absent":
+                return calls.Absent(node, self._step(node.arguments[0]))
+            case "scalar":
+                return calls.AsScalar(self._step(node.arguments[0]))
+            case "vector":
+                return calls.AsVector(self._step(node.arguments[0]))
+            case "time":
+                return calls.Now()
+            case _:
+                return General(node)
+
+    def _rollup(self, node: Call) -> Step:
+        [argument] = [one for one in map(unwrapped, node.arguments) if kind(one) == "matrix"]
+        if not isinstance(argument, RangeSelector) or argument.selector.modifier or node.name in _NOT_PREPARED:
+            return General(node)
+        scalars = [self._step(one) for one in node.arguments if kind(one) != "matrix"]
+        return Rollup(node, argument, scalars)

@@ -1,0 +1,130 @@
+"""The steps of a prepared query: one for each node of its syntax tree. Selections and the rest are in other modules."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from metricat_hub.promql.prepared.columns import NOTHING, Column, Rows, Stable
+from metricat_hub.promql.vector import Vector
+
+if TYPE_CHECKING:
+    from metricat_hub.model.samples import Values
+    from metricat_hub.promql.context import Context
+    from metricat_hub.promql.evaluate import Evaluator
+    from metricat_hub.promql.nodes import Node
+
+Value: TypeAlias = "Column | Values | str"
+"""A vector, a scalar (an array of one value) or a string."""
+
+
+@dataclass(slots=True)
+class Round:
+    """Several queries that are evaluated at one time, such as those of a group of rules. They share results."""
+
+    version: int = 0
+    """The number of rules that have recorded samples."""
+    recorded: dict[str, int] = field(default_factory=dict)
+    """By metric name: the version that recorded its samples."""
+
+    def record(self, name: str) -> None:
+        """Forget the results that depend on a metric."""
+        self.version += 1
+        self.recorded[name] = self.version
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One evaluation of a query."""
+
+    context: Context
+    evaluator: Evaluator
+    """Evaluates the parts of the query that have no step of their own."""
+    round: Round
+
+
+class Step(ABC):
+    """A part of a query. It remembers what does not change between two evaluations. For one thread at a time."""
+
+    __slots__ = ("_result", "_round", "_version", "can_fail", "names", "uses")
+
+    def __init__(self, names: frozenset[str] | None, *, can_fail: bool = True) -> None:
+        self.names = names
+        """The names of all metrics that it reads; None: unknown."""
+        self.can_fail = can_fail
+        """Whether the evaluation may fail for some series. The others are left out if their result is not needed."""
+        self.uses = 0
+        """The number of steps and queries that use the result."""
+        self._round: Round | None = None
+        self._version = 0
+        self._result: Value = NOTHING
+
+    @abstractmethod
+    def compute(self, run: Run) -> Value:
+        """Return the value at the time of the run."""
+
+    def value(self, run: Run) -> Value:
+        """Return the value at the time of the run, computed once for each round."""
+        if self.uses < 2:
+            return self.compute(run)
+        current = run.round
+        if self._round is not current or not self._is_current(current):
+            self._result = self.compute(run)
+            self._round, self._version = current, current.version
+        return self._result
+
+    def _is_current(self, current: Round) -> bool:
+        if self._version == current.version:
+            return True
+        if self.names is None:
+            return False
+        recorded = current.recorded
+        return all(recorded.get(name, 0) <= self._version for name in self.names)
+
+    def column(self, run: Run) -> Column:
+        """Return the value of a step that is a vector."""
+        value = self.value(run)
+        assert isinstance(value, Column)  # noqa: S101 # the parser has checked the types
+        return value
+
+    def scalar(self, run: Run) -> Values:
+        """Return the value of a step that is a scalar, as an array of one value."""
+        value = self.value(run)
+        assert isinstance(value, np.ndarray)  # noqa: S101 # the parser has checked the types
+        return value
+
+
+class General(Step):
+    """Evaluates a node as a query of many steps does."""
+
+    __slots__ = ("_node", "_rows", "_stable")
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(None)
+        self._node = node
+        self._stable = Stable()
+        self._rows = Rows()
+
+    def compute(self, run: Run) -> Value:
+        """Return the value at the time of the run."""
+        value = run.evaluator.evaluate(self._node)
+        if not isinstance(value, Vector):
+            return value
+        return self._rows.chosen(self._stable(value.labels), value.values[:, 0], value.present[:, 0])
+
+
+class Constant(Step):
+    """A number or a text."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: Values | str) -> None:
+        super().__init__(frozenset(), can_fail=False)
+        self._value = value
+
+    def compute(self, run: Run) -> Value:  # noqa: ARG002 # the same at each run
+        """Return the value."""
+        return self._value

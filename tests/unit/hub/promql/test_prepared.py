@@ -1,0 +1,82 @@
+"""Prepared queries: they equal queries that are evaluated once, also after their series have changed."""
+
+import pytest
+
+from metricat_hub.promql.engine import Engine
+from metricat_hub.promql.limits import Limits
+from metricat_hub.promql.prepared.query import Preparation
+from metricat_hub.promql.prepared.steps import Round
+from support.memory_reader import MemoryReader
+from support.prepared_queries import ColumnReader, difference
+
+MINUTE = 60_000
+QUERIES = (
+    "load + on (node) group_left (zone) zone",
+    "load / on (node) load * 2 > 3",
+    "max by (zone) (load * on (node) group_left (zone) zone)",
+    "sum by (node) (rate(cpu_total[5m]))",
+    "avg without (node) (cpu_total) or vector(1)",
+    "load > 2 and on (node) zone unless on (node) rare",
+    'label_replace(load, "host", "$1", "node", "(.*)") or label_replace(zone, "host", "z", "", "")',
+    "quantile(0.5, load) - stddev(load) + count(load > 1)",
+    "clamp_min(-load, -2) == bool -1",
+    "absent(rare) * scalar(rare)",
+    "deriv(load[10m]) >= 0",
+    "min_over_time(load[5m:1m])",
+    "topk(1, load)",
+    "2 * time() - 1",
+    "rare > 0 and (load + load)",
+)
+
+
+def changing() -> MemoryReader:
+    """Return series that begin, end and begin again."""
+    found = MemoryReader()
+    for node in range(3):
+        begin = 4 * node
+        for cpu in "01":
+            samples = [(at * MINUTE, float(at % 7 * (node + 1))) for at in range(begin, 30)]
+            found.add({"__name__": "cpu_total", "node": f"n{node}", "cpu": cpu}, samples)
+        found.add(
+            {"__name__": "load", "node": f"n{node}"}, [(at * MINUTE, at % 5 + node / 4) for at in range(begin, 30)]
+        )
+        found.add({"__name__": "zone", "node": f"n{node}", "zone": f"z{node % 2}"}, [(begin * MINUTE, 1.0)])
+        found.add({"__name__": "zone", "node": f"n{node}", "zone": f"z{node % 2}"}, [(25 * MINUTE, 1.0)])
+    found.add({"__name__": "rare", "node": "n1"}, [(12 * MINUTE, 5.0)])
+    return found
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_prepared_query_equals_one_that_is_evaluated_once(query: str) -> None:
+    assert difference(changing(), query, [at * MINUTE for at in range(0, 32, 2)]) == ""
+
+
+def test_error_of_one_time_does_not_remain() -> None:
+    source = MemoryReader()
+    for zone in "ab":
+        source.add({"__name__": "zone", "node": "n", "zone": zone}, [(MINUTE, 1.0)])
+    source.add({"__name__": "zone", "node": "n", "zone": "a"}, [(8 * MINUTE, 1.0)])
+    source.add({"__name__": "load", "node": "n"}, [(at * MINUTE, 1.0) for at in range(10)])
+    assert difference(source, "load * on (node) group_left () zone", [0, MINUTE, MINUTE, 8 * MINUTE]) == ""
+
+
+def test_round_forgets_results_of_recorded_metrics_only() -> None:
+    source = MemoryReader()
+    preparation = Preparation()
+    queries = [preparation.prepare(query) for query in ("sum(x) + 0", "sum(x) + 0", "sum(y) + 0", "sum(y) + 0")]
+    x, _, y, _ = queries
+    assert x
+    assert y
+    engine, round_ = Engine(Limits()), Round()
+
+    def values() -> list[list[float]]:
+        return [engine.evaluate(ColumnReader(source), one, round_, 0).values.tolist() for one in (x, y)]
+
+    for name in "xy":
+        source.add({"__name__": name}, [(0, 1.0)])
+    assert values() == [[1.0], [1.0]]
+    for name in "xy":
+        source.add({"__name__": name, "node": "n"}, [(0, 1.0)])
+    assert values() == [[1.0], [1.0]]
+    round_.record("x")
+    assert values() == [[2.0], [1.0]]
