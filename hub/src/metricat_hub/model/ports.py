@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, overload
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, overload, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -151,6 +151,30 @@ class Selection:
     series: Sequence[Series]
     tier: Tier = "raw"
     warnings: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Selections:
+    """The result of several selectors: all their series, each once."""
+
+    series: NewestSamples | SampleBlocks
+    """A series without a sample has a staleness marker in `NewestSamples`, and is in no block of `SampleBlocks`."""
+    places: Sequence[NDArray[np.intp]]
+    """The places of the series of each selector. The same objects as long as the selectors match the same series."""
+
+
+@runtime_checkable
+class BatchReader(Protocol):
+    """A reader that serves several selectors in one call. A round of rules has a hundred of them."""
+
+    def select_many(
+        self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
+    ) -> Selections | None:
+        """Return the samples from start to end of the series of each selector; None: call `Reader.select` for each.
+
+        The hints have either `newest` or a range. Errors: see `Reader.select`.
+        """
+        ...
 
 
 class Reader(Protocol):

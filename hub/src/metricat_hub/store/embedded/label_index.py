@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -24,7 +25,20 @@ Found: TypeAlias = "NDArray[np.int32]"
 _EMPTY: Found = np.zeros(0, np.int32)
 _MOST_KEPT, _MOST_KEPT_RESULTS = 50_000, 1000
 """Series of all results of `match_labels` that are kept, and the number of results."""
+_MOST_KEPT_TOGETHER = 50
 _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The series that several selectors match, each once."""
+
+    selectors: tuple[tuple[Matcher, ...], ...]
+    numbers: Found
+    """In ascending order."""
+    labels: tuple[Labels, ...]
+    places: tuple[NDArray[np.intp], ...]
+    """The places of the series of each selector."""
 
 
 class LabelIndex:
@@ -39,6 +53,8 @@ class LabelIndex:
         self._matched: dict[tuple[Matcher, ...], tuple[Found, dict[int, Labels]]] = {}
         """Results of `match_labels` since the last change. Rules and dashboards repeat the same selectors."""
         self._kept = 0
+        self._matched_together: dict[int, Matches] = {}
+        """Results of `match_many` since the last change, by the identity of the selectors."""
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -76,6 +92,8 @@ class LabelIndex:
         self._all = None
         if self._matched:
             self._matched, self._kept = {}, 0
+        if self._matched_together:
+            self._matched_together = {}
 
     def names(self) -> list[str]:
         """Return the label names, not sorted."""
@@ -100,6 +118,19 @@ class LabelIndex:
                     self._matched, self._kept = {}, 0
                 self._matched[key] = known
                 self._kept += len(found)
+        return known
+
+    def match_many(self, selectors: tuple[tuple[Matcher, ...], ...]) -> Matches:
+        """Return the series that several selectors match. The caller must not change them."""
+        known = self._matched_together.get(id(selectors))
+        if known is None:
+            each = [self.match(one) for one in selectors]
+            numbers = np.unique(np.concatenate(each)) if each else _EMPTY
+            labels = tuple(self.labels[number] for number in numbers.tolist())
+            known = Matches(selectors, numbers, labels, tuple(np.searchsorted(numbers, one) for one in each))
+            if len(self._matched_together) >= _MOST_KEPT_TOGETHER:
+                self._matched_together = {}
+            self._matched_together[id(selectors)] = known
         return known
 
     def match(self, matchers: Sequence[Matcher]) -> Found:

@@ -10,7 +10,8 @@ import numpy as np
 
 from metricat_hub.model.errors import LimitError, StoreUnavailableError
 from metricat_hub.model.labels import metric_name, text
-from metricat_hub.model.ports import NewestSamples, SampleBlocks, Selection, Series, no_reservation
+from metricat_hub.model.ports import NewestSamples, SampleBlocks, Selection, Selections, Series, no_reservation
+from metricat_hub.model.samples import STALE
 from metricat_hub.store.embedded import registry, tiers
 from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, blocks_in_memory, read_raw
 from metricat_hub.store.embedded.encoding import Chunk
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Hints, Matcher, Tier
-    from metricat_hub.model.samples import Times
+    from metricat_hub.model.samples import Times, Values
     from metricat_hub.store.embedded.core import Core, Progress
+    from metricat_hub.store.embedded.label_index import Matches
     from metricat_hub.store.embedded.windows import Layout
 
 _MOST_WARNINGS = 10
@@ -67,6 +69,49 @@ def select(core: Core, matchers: Sequence[Matcher], start: int, end: int, hints:
         raise StoreUnavailableError(f"{core.folder}: cannot read the store: {error}. Retry later.") from error
 
 
+def select_many(
+    core: Core, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
+) -> Selections | None:
+    """Return the samples of the series of each selector. See `BatchReader.select_many`."""
+    core.check_open()
+    if core.damaged_rows or (core.newest_idle and core.newest_idle >= start):
+        return None
+    with core.index_mutex:
+        found = core.index.match_many(selectors)
+    if not len(found.numbers) or len(found.numbers) > core.settings.query_series:
+        return None
+    layout = tiers.choose(hints, end - start, len(found.numbers))
+    if [one.layout for one in plan(core.progress, layout, start, end)] != [RAW]:
+        return None
+    try:
+        series = _all_newest(core, found, start, end) if hints.newest else _all_blocks(core, found, start, end)
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"{core.folder}: cannot read the store: {error}. Retry later.") from error
+    return None if series is None else Selections(series, found.places)
+
+
+def _all_newest(core: Core, found: Matches, start: int, end: int) -> NewestSamples | None:
+    numbers = found.numbers
+    with core.mutex:
+        times, values = core.newest.get(numbers)
+        newest, first = core.times.newest[numbers], core.times.first[numbers]
+    known = (times == newest) & (times >= start) & (times <= end)
+    if not bool(known.all()):
+        ended = (newest < start) | (first > end)
+        have = known | ended
+        if not _read_newest(core, numbers, start, end, (times, values, have)):
+            return None
+        values[ended | ~have] = STALE
+    return NewestSamples(found.labels, times, values)
+
+
+def _all_blocks(core: Core, found: Matches, start: int, end: int) -> SampleBlocks | None:
+    blocks = blocks_in_memory(core, found.numbers, start, end)
+    if blocks is None or sum(one.values.size for one in blocks) > core.settings.query_samples:
+        return None
+    return SampleBlocks(found.labels, blocks)
+
+
 def _newest(
     core: Core, numbers: NDArray[np.int32], labels: Mapping[int, Labels], start: int, end: int
 ) -> NewestSamples | None:
@@ -76,18 +121,26 @@ def _newest(
         known = times == core.times.newest[numbers]
     known &= (times >= start) & (times <= end)
     if not bool(known.all()):
-        damaged: dict[tuple[str, int], str] = {}
-        others = np.flatnonzero(~known)
-        for at in range(0, len(others), SLICE):
-            places = others[at : at + SLICE]
-            at_number = dict(zip(numbers[places].tolist(), places.tolist(), strict=True))
-            for number, found, samples in read_raw(core, numbers[places], start, end, damaged.update):
-                place = at_number[number]
-                times[place], values[place], known[place] = found[-1], samples[-1], True
-        if damaged:
+        if not _read_newest(core, numbers, start, end, (times, values, known)):
             return None
         numbers, times, values = numbers[known], times[known], values[known]
     return NewestSamples([labels[number] for number in numbers.tolist()], times, values)
+
+
+def _read_newest(
+    core: Core, numbers: NDArray[np.int32], start: int, end: int, columns: tuple[Times, Values, NDArray[np.bool_]]
+) -> bool:
+    """Read the newest samples that are not known yet into the columns. Return False if a chunk is damaged."""
+    times, values, known = columns
+    damaged: dict[tuple[str, int], str] = {}
+    others = np.flatnonzero(~known)
+    for at in range(0, len(others), SLICE):
+        places = others[at : at + SLICE]
+        at_number = dict(zip(numbers[places].tolist(), places.tolist(), strict=True))
+        for number, found, samples in read_raw(core, numbers[places], start, end, damaged.update):
+            place = at_number[number]
+            times[place], values[place], known[place] = found[-1], samples[-1], True
+    return not damaged
 
 
 def _blocks(

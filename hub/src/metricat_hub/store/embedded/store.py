@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
-    from metricat_hub.model.ports import Hints, Matcher, Selection, Series, Tier
+    from metricat_hub.model.ports import Hints, Matcher, Selection, Selections, Series, Tier
     from metricat_hub.model.samples import Appended, Batch, Numbers
     from metricat_hub.model.self_metrics import Sample
 
@@ -107,6 +107,12 @@ class EmbeddedStore:
     def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
         """Return the samples from start to end of all series that match every matcher. See `Reader.select`."""
         return selection.select(self._core, matchers, start, end, hints)
+
+    def select_many(
+        self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
+    ) -> Selections | None:
+        """Return the samples of the series of each selector. See `BatchReader.select_many`."""
+        return selection.select_many(self._core, selectors, start, end, hints)
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
         """Return the labels of series that match any list of matchers and may have samples from start to end."""
