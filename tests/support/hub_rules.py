@@ -13,7 +13,10 @@ from metricat_hub.evaluation.evaluate import Alert, Evaluator, RuleState, Surrou
 from metricat_hub.promql.engine import Engine
 from metricat_hub.promql.limits import Limits
 from metricat_hub.promql.parser import parse
+from metricat_hub.promql.prepared.query import Preparation
+from metricat_hub.promql.prepared.steps import Round
 from support.memory_reader import MemoryReader
+from support.prepared_queries import ColumnReader
 from support.promtool import labelled, written
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.model.labels import Labels
     from metricat_hub.promql.nodes import Selector
+    from metricat_hub.promql.prepared.query import Prepared
     from support.promtool import Case
 
 _ENGINE = Engine(Limits())
@@ -43,6 +47,8 @@ class HubRules:
         path.write_text(yaml.safe_dump(dict(self.file)))
         self._groups = rule_file.parse(read_file(str(path)), str(path), self.interval * 1000)
         self._states: dict[tuple[str, int], RuleState] = {}
+        self._preparation = Preparation()
+        self._prepared: dict[str, Prepared | None] = {}
 
     def add(self, case: Case, sample_seconds: int) -> None:
         """Add the series of a case."""
@@ -62,13 +68,17 @@ class HubRules:
                 evaluation = evaluator.evaluate(rule, self._states.get(key, RuleState()))
                 self.errors += [one for one in (evaluation.error, *evaluation.template_errors) if one]
                 self._states[key] = evaluation.state
-                for sample in evaluation.samples:
-                    self.reader.add(sample.labels, [(now, sample.value)])
+                for labels, value in evaluation.samples:
+                    self.reader.add(labels, [(now, value)])
                 found += [one for one in evaluation.state.alerts.values() if one.state.resolved is None]
         return found
 
     def _query(self, expression: str, at: int) -> list[tuple[Labels, float]]:
-        result = _ENGINE.instant(self.reader, expression, at)
+        if expression not in self._prepared:
+            self._prepared[expression] = self._preparation.prepare(expression)
+        prepared = self._prepared[expression]
+        assert prepared
+        result = _ENGINE.evaluate(ColumnReader(self.reader), prepared, Round(), at)
         return list(zip(result.labels, result.values.tolist(), strict=True))
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from metricat_hub.evaluation.rules import RecordingRule
+from metricat_hub.evaluation.samples import NO_SAMPLES, Samples
 from metricat_hub.evaluation.templates import QueryResult, TemplateData
 from metricat_hub.model.errors import HubError
 from metricat_hub.model.labels import NAME, from_mapping, text
-from metricat_hub.model.samples import STALE
 from metricat_hub.promql.label_memo import remembered
 from metricat_rules.alert_state import AlertState, step
 
@@ -47,16 +47,10 @@ class RuleState:
 
     alerts: Mapping[Labels, Alert] = field(default_factory=dict)
     """Alerts that are pending or firing, and those that have resolved recently."""
-    series: frozenset[Labels] = frozenset()
+    series: tuple[Labels, ...] = ()
     """Series that the last evaluation stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A sample to store. Its time is that of the evaluation, minus the offset of the group."""
-
-    labels: Labels
-    value: float
+    results: Sequence[Labels] | None = field(default=None, compare=False, repr=False)
+    """The labels of the results that a recording rule stored as `series`. The same object has the same series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class Evaluation:
     """The result of an evaluation. With an error, nothing is stored, and series do not end."""
 
     state: RuleState
-    samples: Sequence[Sample] = ()
+    samples: Samples = NO_SAMPLES
     error: str = ""
     template_errors: Sequence[str] = ()
 
@@ -101,22 +95,15 @@ class Evaluator:
             return Evaluation(state, error=str(error))
 
     def _recorded(self, rule: RecordingRule, result: Sequence[tuple[Labels, float]], state: RuleState) -> Evaluation:
-        samples: dict[Labels, Sample] = {}
-        series = [labels for labels, _ in result]
-        named = remembered(
-            ("record", rule.name, tuple(rule.labels.items())),
-            series,
-            lambda: tuple(from_mapping({**dict(labels), **rule.labels, NAME: rule.name}) for labels in series),
-        )
-        for own, (_, value) in zip(named, result, strict=True):
-            if own in samples:
-                raise RuleError(f"the result has {text(own)} twice; keep the labels that differ")
-            samples[own] = Sample(own, value)
-        if 0 < self._group.limit < len(samples):
-            raise RuleError(f"the result has {len(samples)} series, and the limit of the group is {self._group.limit}")
-        return _with_ends({}, list(samples.values()), state)
+        found = Samples.of(result)
+        named = state.series if found.labels is state.results else _named(rule, found.labels)
+        if 0 < self._group.limit < len(named):
+            raise RuleError(f"the result has {len(named)} series, and the limit of the group is {self._group.limit}")
+        return _with_ends({}, Samples(named, found.values), state, found.labels)
 
     def _alerts(self, rule: AlertingRule, result: Sequence[tuple[Labels, float]], state: RuleState) -> Evaluation:
+        if not result and not state.alerts:
+            return _with_ends(state.alerts, NO_SAMPLES, state)
         errors: list[str] = []
         found = self._found(rule, result, errors)
         alerts: dict[Labels, Alert] = {}
@@ -131,7 +118,7 @@ class Evaluator:
             raise _TooManyAlertsError(
                 f"{len(current)} alerts are active, and the limit of the group is {self._group.limit}"
             )
-        samples = [sample for one in current for sample in _samples(one)]
+        samples = Samples.of([sample for one in current for sample in _samples(one)])
         return replace(_with_ends(alerts, samples, state), template_errors=errors)
 
     def _found(
@@ -165,18 +152,42 @@ class _TooManyAlertsError(RuleError):
     """The rule has more alerts than the limit. Its states are dropped, as Prometheus drops them."""
 
 
-def _with_ends(alerts: Mapping[Labels, Alert], samples: Sequence[Sample], before: RuleState) -> Evaluation:
-    """Return the evaluation with a staleness marker for each series that the last one stored and this one does not."""
-    series = frozenset(sample.labels for sample in samples)
-    ends = [Sample(labels, STALE) for labels in sorted(before.series - series)]
-    return Evaluation(RuleState(alerts, series), [*samples, *ends])
+def _named(rule: RecordingRule, results: tuple[Labels, ...]) -> tuple[Labels, ...]:
+    """Return the series that a recording rule stores for the labels of its results."""
+    named = remembered(
+        ("record", rule.name, tuple(rule.labels.items())),
+        results,
+        lambda: tuple(from_mapping({**dict(labels), **rule.labels, NAME: rule.name}) for labels in results),
+    )
+    seen: set[Labels] = set()
+    for labels in named:
+        if labels in seen:
+            raise RuleError(f"the result has {text(labels)} twice; keep the labels that differ")
+        seen.add(labels)
+    return named
 
 
-def _samples(alert: Alert) -> Iterator[Sample]:
+def _with_ends(
+    alerts: Mapping[Labels, Alert], samples: Samples, before: RuleState, results: Sequence[Labels] | None = None
+) -> Evaluation:
+    """Return the evaluation with a staleness marker for each series that the last one stored and this one does not.
+
+    The state is the same object if it does not change.
+    """
+    is_same = samples.labels == before.series
+    series = before.series if is_same else samples.labels
+    samples = Samples(series, samples.values)
+    if is_same and results is before.results and not alerts and not before.alerts:
+        return Evaluation(before, samples)
+    ends = () if is_same else sorted(set(before.series).difference(series))
+    return Evaluation(RuleState(alerts, series, results), samples.with_ends(ends))
+
+
+def _samples(alert: Alert) -> Iterator[tuple[Labels, float]]:
     """Yield the samples of an alert that is pending or firing."""
     labels = dict(alert.labels)
-    yield Sample(from_mapping({**labels, NAME: ALERTS, _ALERT_STATE: alert.state.phase}), 1.0)
-    yield Sample(from_mapping({**labels, NAME: ALERTS_FOR_STATE}), float(alert.state.active // 1000))
+    yield from_mapping({**labels, NAME: ALERTS, _ALERT_STATE: alert.state.phase}), 1.0
+    yield from_mapping({**labels, NAME: ALERTS_FOR_STATE}), float(alert.state.active // 1000)
 
 
 def _expanded(template: Template, data: TemplateData, errors: list[str]) -> str:

@@ -20,6 +20,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rule_states (
     rule TEXT PRIMARY KEY, evaluated INTEGER NOT NULL, state BLOB NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS evaluations (
+    rule_group TEXT PRIMARY KEY, evaluated INTEGER NOT NULL
+) WITHOUT ROWID;
 """
 
 
@@ -54,27 +57,37 @@ class AlertStates:
         self._file = SqliteFile(folder / _FILE, _SCHEMA, _VERSION, synchronous="normal")
 
     def load(self) -> dict[str, tuple[int, RuleState]]:
-        """Return the time of the last evaluation and the state of each rule, by the rule's identity."""
+        """Return the time of the last evaluation and the state of each rule, by the rule's identity.
+
+        The identity of a rule begins with that of its group and a zero byte.
+        """
         with self._file.reading() as db:
             rows = db.execute("SELECT rule, evaluated, state FROM rule_states").fetchall()
-        return {rule: (evaluated, _loaded(_DECODER.decode(state))) for rule, evaluated, state in rows}
+            groups = dict(db.execute("SELECT rule_group, evaluated FROM evaluations").fetchall())
+        found = {}
+        for rule, evaluated, state in rows:
+            group = "\0".join(rule.split("\0")[:2])
+            found[rule] = max(evaluated, groups.get(group, 0)), _loaded(_DECODER.decode(state))
+        return found
 
-    def save(self, evaluated: int, states: Mapping[str, RuleState]) -> None:
-        """Store the states of the rules of a group after an evaluation, in one transaction.
+    def save(self, evaluated: int, group: str, states: Mapping[str, RuleState]) -> None:
+        """Store the time of a group's evaluation, and the states of its rules that have changed, in one transaction.
 
         Raises:
-            StoreUnavailableError: the states cannot be stored now, for example because the disk is full.
+            StoreUnavailableError: they cannot be stored now, for example because the disk is full.
         """
         rows = [(rule, evaluated, _ENCODER.encode(_saved(state))) for rule, state in states.items()]
         with self._file.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?)", (group, evaluated))
             db.executemany("INSERT OR REPLACE INTO rule_states VALUES (?, ?, ?)", rows)
 
-    def keep(self, rules: set[str]) -> None:
-        """Delete the states of all other rules."""
+    def keep(self, rules: set[str], groups: set[str]) -> None:
+        """Delete the states of all other rules, and the times of all other groups."""
         with self._file.transaction() as db:
-            found = [rule for (rule,) in db.execute("SELECT rule FROM rule_states")]
-            gone = [(rule,) for rule in found if rule not in rules]
-            db.executemany("DELETE FROM rule_states WHERE rule = ?", gone)
+            for table, column, kept in (("rule_states", "rule", rules), ("evaluations", "rule_group", groups)):
+                found = [one for (one,) in db.execute(f"SELECT {column} FROM {table}")]  # noqa: S608 -- constants
+                gone = [(one,) for one in found if one not in kept]
+                db.executemany(f"DELETE FROM {table} WHERE {column} = ?", gone)  # noqa: S608 -- as above
 
     def close(self) -> None:
         """Close the file."""
@@ -106,4 +119,4 @@ def _loaded(saved: _SavedState) -> RuleState:
         )
         for one in saved.alerts
     }
-    return RuleState(alerts, frozenset(saved.series))
+    return RuleState(alerts, tuple(saved.series))

@@ -10,58 +10,85 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.model.labels import NAME, metric_name
-from metricat_hub.model.ports import NewestSamples, Series
-from metricat_hub.promql.label_memo import remembered
+from metricat_hub.model.labels import NAME
+from metricat_hub.model.ports import BatchReader, NewestSamples, SampleBlock, SampleBlocks, Selection, Series
 from metricat_hub.promql.matchers import predicate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from metricat_hub.evaluation.evaluate import Sample
+    from numpy.typing import NDArray
+
+    from metricat_hub.evaluation.samples import Samples
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
-    from metricat_hub.model.ports import Hints, Matcher, Reader, Selection
+    from metricat_hub.model.ports import Hints, Matcher, Reader, Selections
+    from metricat_hub.model.samples import Values
 
-_MOST_SAMPLES = 1_000_000
-"""Samples of selections that are kept until the end of the round."""
+_MOST_OVERLAYS = 1000
 
 
 class RoundReader:
     """A `Reader` that also has the samples of the round. Rules that select the same series share one selection."""
 
-    def __init__(self, reader: Reader, at: int) -> None:
-        """Read at a time in milliseconds: that of the samples of the round."""
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._at = at
-        self._recorded: dict[str, dict[Labels, float]] = {}
-        self._selections: dict[tuple[object, ...], Selection] = {}
-        self._kept = 0
+        self._at = 0
+        self._recorded: dict[str, list[Samples]] = {}
+        """By metric name."""
+        self._overlays: dict[tuple[Matcher, ...], _Overlay] = {}
+        self._newest = _NewestTogether(reader) if isinstance(reader, BatchReader) else None
 
-    def record(self, samples: Iterable[Sample]) -> None:
-        """Add the samples of a rule."""
-        for one in samples:
-            self._recorded.setdefault(metric_name(one.labels), {}).setdefault(one.labels, one.value)
+    def begin(self, at: int) -> None:
+        """Begin a round at a time in milliseconds: that of its samples."""
+        self._at = at
+        self._recorded = {}
+        if self._newest is not None:
+            self._newest.begin()
+
+    def record(self, name: str, samples: Samples) -> None:
+        """Add the samples of a rule, which have one metric name."""
+        self._recorded.setdefault(name, []).append(samples)
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
         """Return the samples from start to end of all series that match every matcher. See `Reader.select`."""
-        key = (tuple(matchers), start, end, hints)
-        found = self._selections.get(key)
+        key = tuple(matchers)
+        found = None
+        if self._newest is not None and hints.newest and end == self._at:
+            found = self._newest.select(key, start, end, hints)
         if found is None:
             found = self._reader.select(matchers, start, end, hints)
-            self._kept += len(found.series)
-            if self._kept <= _MOST_SAMPLES and not hints.range:
-                self._selections[key] = found
-        own = self._matching(matchers) if start <= self._at <= end else {}
-        return replace(found, series=_united(found.series, own, self._at)) if own else found
+        if not self._recorded or not start <= self._at <= end:
+            return found
+        own = self._matching(matchers)
+        if not own:
+            return found
+        overlay = self._overlays.get(key)
+        if overlay is None:
+            if len(self._overlays) >= _MOST_OVERLAYS:
+                self._overlays = {}
+            overlay = self._overlays[key] = _Overlay(key)
+        return replace(found, series=overlay.united(found.series, own, self._at))
 
-    def _matching(self, matchers: Sequence[Matcher]) -> dict[Labels, float]:
+    def select_many(
+        self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
+    ) -> Selections | None:
+        """Return the samples of the series of each selector; None if the round has samples of one of them."""
+        if not isinstance(self._reader, BatchReader) or any(map(self._matching, selectors)):
+            return None
+        return self._reader.select_many(selectors, start, end, hints)
+
+    def _matching(self, matchers: Sequence[Matcher]) -> list[Samples]:
+        """Return the samples of the metrics that match."""
         names = [one for one in matchers if one.name == NAME]
-        found: dict[Labels, float] = {}
-        for name, samples in self._recorded.items():
-            if all(one.value == name if one.operator == "=" else predicate(one)(name) for one in names):
-                found.update(_selected(samples, matchers))
-        return found
+        if len(names) == 1 and names[0].operator == "=":
+            return self._recorded.get(names[0].value, [])
+        return [
+            samples
+            for name, recorded in self._recorded.items()
+            if all(predicate(one)(name) for one in names)
+            for samples in recorded
+        ]
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
         """Return the series of the store."""
@@ -80,31 +107,139 @@ class RoundReader:
         return self._reader.metadata()
 
 
-def _selected(samples: Mapping[Labels, float], matchers: Sequence[Matcher]) -> Iterator[tuple[Labels, float]]:
-    """Return the samples whose labels match."""
-    series = list(samples)
-    places = remembered(("select", tuple(matchers)), series, lambda: _places(series, matchers))
-    return ((series[place], samples[series[place]]) for place in places)
+class _NewestTogether:
+    """Reads the newest samples of all selectors of a round at once, as soon as one of them is needed.
+
+    The selectors are those of the round before.
+    """
+
+    def __init__(self, reader: BatchReader) -> None:
+        self._reader = reader
+        self._selectors: tuple[tuple[Matcher, ...], ...] = ()
+        self._used: dict[tuple[Matcher, ...], int] = {}
+        """The selectors of this round, each with its place in `selectors`, or -1."""
+        self._places: dict[tuple[Matcher, ...], int] = {}
+        self._labels: dict[tuple[Matcher, ...], tuple[object, tuple[Labels, ...]]] = {}
+        """The labels of each selector, with the places of its series."""
+        self._found: Selections | None = None
+        self._window: tuple[int, int] | None = None
+        """The time that was read."""
+
+    def begin(self) -> None:
+        """Begin a round."""
+        if len(self._used) != len(self._selectors) or -1 in self._used.values():
+            self._selectors = tuple(self._used)
+            self._places = {selector: place for place, selector in enumerate(self._selectors)}
+            self._labels = {}
+        self._used, self._found, self._window = {}, None, None
+
+    def select(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints) -> Selection | None:
+        """Return the newest samples of one selector; None: they were not read together."""
+        place = self._used[matchers] = self._places.get(matchers, -1)
+        if place < 0:
+            return None
+        if self._window is None:
+            self._window = start, end
+            self._found = self._reader.select_many(self._selectors, start, end, hints)
+        if self._found is None or self._window != (start, end):
+            return None
+        series, places = self._found.series, self._found.places[place]
+        if not isinstance(series, NewestSamples):
+            return None
+        known = self._labels.get(matchers)
+        if known is None or known[0] is not places:
+            known = self._labels[matchers] = places, tuple(series.labels[at] for at in places.tolist())
+        return Selection(NewestSamples(known[1], series.times[places], series.values[places]))
 
 
-def _places(series: Sequence[Labels], matchers: Sequence[Matcher]) -> tuple[int, ...]:
-    """Return the places of the series that match the matchers of labels other than the name."""
-    others = [(one.name, predicate(one)) for one in matchers if one.name != NAME]
-    by_name = map(dict, series)
-    return tuple(
-        place for place, own in enumerate(by_name) if all(accepts(own.get(name, "")) for name, accepts in others)
-    )
+class _Overlay:
+    """The samples of the round behind those of the store, for one selector. It remembers what labels have in common."""
+
+    def __init__(self, matchers: Sequence[Matcher]) -> None:
+        self._accepts = [(one.name, predicate(one)) for one in matchers if one.name != NAME]
+        self._from: Sequence[Sequence[Labels]] = ()
+        self._rows: NDArray[np.intp] | None = None
+        """The rows of the samples of the round that match; None: all."""
+        self._labels: tuple[Labels, ...] = ()
+        self._with: Sequence[Labels] | None = None
+        self._places: NDArray[np.intp] = np.empty(0, np.intp)
+        """For each series of the store its row in the samples of the round; -1: it has no sample."""
+        self._united: tuple[Labels, ...] = ()
+
+    def united(self, found: Sequence[Series], recorded: Sequence[Samples], at: int) -> Sequence[Series]:
+        """Return the series of the store with the samples of the round."""
+        self._choose(recorded)
+        values = recorded[0].values if len(recorded) == 1 else np.concatenate([one.values for one in recorded])
+        if self._rows is not None:
+            values = values[self._rows]
+        if not len(values):
+            return found
+        if isinstance(found, NewestSamples):
+            self._join(found.labels)
+            if not self._united:
+                return NewestSamples(self._labels, np.full(len(values), at), values)
+            others = self._places < 0
+            return NewestSamples(
+                self._united,
+                np.concatenate([found.times[others], np.full(len(values), at)]),
+                np.concatenate([found.values[others], values]),
+            )
+        if isinstance(found, SampleBlocks):
+            self._join(found.labels)
+            blocks = self._appended(found, values, at)
+            if blocks is not None:
+                return SampleBlocks(found.labels, blocks)
+        return _united(found, dict(zip(self._labels, values.tolist(), strict=True)), at)
+
+    def _choose(self, recorded: Sequence[Samples]) -> None:
+        """Find the samples of the round that match. Of two samples of a series, the first one counts."""
+        if len(recorded) == len(self._from) and all(
+            one.labels is before for one, before in zip(recorded, self._from, strict=True)
+        ):
+            return
+        first: dict[Labels, int] = {}
+        for row, labels in enumerate(labels for one in recorded for labels in one.labels):
+            first.setdefault(labels, row)
+        chosen = {labels: row for labels, row in first.items() if self._matches(labels)}
+        is_all = len(chosen) == sum(len(one.labels) for one in recorded)
+        self._rows = None if is_all else np.fromiter(chosen.values(), np.intp, len(chosen))
+        self._labels = recorded[0].labels if is_all and len(recorded) == 1 else tuple(chosen)
+        self._from = [one.labels for one in recorded]
+        self._with = None
+
+    def _matches(self, labels: Labels) -> bool:
+        own = dict(labels)
+        return all(accepts(own.get(name, "")) for name, accepts in self._accepts)
+
+    def _join(self, found: Sequence[Labels]) -> None:
+        """Find the series of the store that have a sample of the round."""
+        if found is self._with:
+            return
+        rows = {labels: row for row, labels in enumerate(self._labels)}
+        places = [rows.get(labels, -1) for labels in found]
+        self._places = np.array(places, np.intp)
+        others = [labels for labels, place in zip(found, places, strict=True) if place < 0]
+        self._united = (*others, *self._labels) if others else ()
+        self._with = found
+
+    def _appended(self, found: SampleBlocks, values: Values, at: int) -> list[SampleBlock] | None:
+        """Return the blocks with the samples of the round; None: some series have none, or are not in the store."""
+        if bool((self._places < 0).any()) or len(found.labels) != len(self._labels):
+            return None
+        if any(one.times[-1] >= at for one in found.blocks):
+            return None
+        return [
+            SampleBlock(
+                one.rows,
+                np.append(one.times, at),
+                np.concatenate([one.values, values[self._places[one.rows]][:, None]], axis=1),
+            )
+            for one in found.blocks
+        ]
 
 
 def _united(found: Sequence[Series], own: Mapping[Labels, float], at: int) -> Sequence[Series]:
     """Return the series with the samples of the round behind those of the store."""
-    if isinstance(found, NewestSamples):
-        others = [place for place, labels in enumerate(found.labels) if labels not in own]
-        return NewestSamples(
-            [*(found.labels[place] for place in others), *own],
-            np.concatenate([found.times[others], np.full(len(own), at)]),
-            np.concatenate([found.values[others], np.fromiter(own.values(), np.float64, len(own))]),
-        )
     united = []
     rest = dict(own)
     for series in found:

@@ -8,6 +8,7 @@ import numpy as np
 
 from metricat_hub.evaluation.evaluate import Evaluator, RuleState, Surroundings
 from metricat_hub.evaluation.rules import AlertingRule, Group, RecordingRule
+from metricat_hub.evaluation.samples import Samples
 from metricat_hub.evaluation.templates import Template
 from metricat_hub.model.errors import LimitError
 from metricat_hub.model.labels import from_mapping
@@ -43,12 +44,26 @@ def evaluated(
 
 def test_series_that_ends_gets_one_staleness_marker() -> None:
     first = evaluated(RECORD, RuleState(), [(A, 1.0), (B, 2.0)])
-    assert [(dict(one.labels)["node"], one.value) for one in first.samples] == [("a", 1.0), ("b", 2.0)]
+    assert [(dict(labels)["node"], value) for labels, value in first.samples] == [("a", 1.0), ("b", 2.0)]
     second = evaluated(RECORD, first.state, [(A, 1.0)])
-    kept, ended = second.samples
-    assert (dict(kept.labels)["node"], dict(ended.labels)["node"]) == ("a", "b")
-    assert is_stale(np.array([ended.value])).all()
+    (kept, _), (ended, end) = second.samples
+    assert (dict(kept)["node"], dict(ended)["node"]) == ("a", "b")
+    assert is_stale(np.array([end])).all()
     assert len(evaluated(RECORD, second.state, [(A, 1.0)]).samples) == 1
+
+
+def test_state_is_the_same_object_while_a_recording_rule_stores_the_same_series() -> None:
+    first = evaluated(RECORD, RuleState(), Samples((A, B), np.array([1.0, 2.0])))
+    [labels] = [first.samples.labels]
+    results = Samples((A, B), np.array([3.0, 4.0]))
+    second = evaluated(RECORD, first.state, results)
+    third = evaluated(RECORD, second.state, results)
+    assert third.state is second.state
+    assert third.samples.labels is second.samples.labels is labels
+    assert third.samples.values.tolist() == [3.0, 4.0]
+    empty = evaluated(RECORD, third.state, [])
+    assert [dict(labels)["node"] for labels, _ in empty.samples] == ["a", "b"]
+    assert empty.state.series == ()
 
 
 def test_failing_rule_keeps_its_state_and_ends_no_series() -> None:
@@ -58,7 +73,7 @@ def test_failing_rule_keeps_its_state_and_ends_no_series() -> None:
         raise LimitError("too many samples")
 
     failed = Evaluator(Group("g", "f", 1_000, (ALERT,)), 1_000, fail, Surroundings()).evaluate(ALERT, first.state)
-    assert (failed.error, failed.samples, failed.state) == ("too many samples", (), first.state)
+    assert (failed.error, list(failed.samples), failed.state) == ("too many samples", [], first.state)
 
 
 def test_too_many_alerts_drop_the_states() -> None:

@@ -21,17 +21,18 @@ LABELS = (("alertname", "High"), ("node", "ä"))
 
 def state(value: float = 1.5) -> RuleState:
     alert = Alert(LABELS, {"summary": "x"}, value, AlertState(1, 2, None, 4))
-    return RuleState({LABELS: alert}, frozenset({LABELS, (("__name__", "ALERTS"),)}))
+    return RuleState({LABELS: alert}, (LABELS, (("__name__", "ALERTS"),)))
 
 
 def test_states_are_the_same_after_a_restart(tmp_path: Path) -> None:
     states = AlertStates(tmp_path)
-    states.save(1_000, {"a": state(), "b": RuleState()})
-    states.save(2_000, {"b": state(math.inf)})
+    states.save(1_000, "f\0g", {"f\0g\0a": state(), "f\0g\0b": RuleState()})
+    states.save(2_000, "f\0g", {"f\0g\0b": state(math.inf)})
+    states.save(5_000, "f\0other", {})
     other = AlertStates(tmp_path)  # as after `kill -9`: the first one is not closed
-    assert other.load() == {"a": (1_000, state()), "b": (2_000, state(math.inf))}
-    other.keep({"b"})
-    assert list(AlertStates(tmp_path).load()) == ["b"]
+    assert other.load() == {"f\0g\0a": (2_000, state()), "f\0g\0b": (2_000, state(math.inf))}
+    other.keep({"f\0g\0b"}, {"f\0other"})
+    assert AlertStates(tmp_path).load() == {"f\0g\0b": (2_000, state(math.inf))}
 
 
 def test_newer_file_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""The queries of a group of rules: prepared once, and evaluated at the time of each round."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from metricat_hub.evaluation.rules import RecordingRule
+from metricat_hub.evaluation.samples import Samples
+from metricat_hub.model.errors import HubError
+from metricat_hub.model.labels import metric_name
+from metricat_hub.promql.prepared.query import Preparation
+from metricat_hub.promql.prepared.steps import Round
+from metricat_hub.use_cases.cancellation import Cancellation
+from metricat_hub.use_cases.queries import Queries
+from metricat_hub.use_cases.rule_round import RoundReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metricat_hub.evaluation.rules import Rule
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.promql.engine import Result
+    from metricat_hub.promql.prepared.query import Prepared
+    from metricat_hub.promql.query_engine import QueryEngine
+
+
+class RoundQueries:
+    """The queries of one group. For one thread at a time."""
+
+    def __init__(self, queries: QueryEngine, expressions: Sequence[str], seconds: float) -> None:
+        """Prepare queries.
+
+        Args:
+            queries: evaluates them.
+            expressions: those of the rules.
+            seconds: the longest duration of a query.
+        """
+        self._queries = queries
+        self._seconds = seconds
+        self._reader: RoundReader | None = None
+        self._local: Queries | None = None
+        self._prepared: dict[str, Prepared] = {}
+        if isinstance(queries, Queries):
+            self._reader = RoundReader(queries.reader)
+            self._queries = self._local = queries.with_reader(self._reader)
+            self._prepared = _prepared(expressions)
+        self._round = Round()
+        self._at = 0
+
+    def begin(self, at: int) -> None:
+        """Begin a round at a time."""
+        self._at = at
+        self._round = Round()
+        if self._reader is not None:
+            self._reader.begin(at)
+
+    def query(self, expression: str, at: int) -> Samples:
+        """Return the series of the result of an expression, with their values."""
+        cancellation = Cancellation(self._seconds)
+        prepared = self._prepared.get(expression)
+        if prepared is not None and self._local is not None and at == self._at:
+            return _samples(self._local.evaluate(prepared, self._round, at, cancellation))
+        return _samples(self._queries.instant(expression, at, cancellation))
+
+    def record(self, rule: Rule, samples: Samples) -> None:
+        """Let the queries of later rules see the samples of a rule."""
+        if self._reader is None or not samples:
+            return
+        for name, own in [(rule.name, samples)] if isinstance(rule, RecordingRule) else _by_name(samples):
+            self._reader.record(name, own)
+            self._round.record(name)
+
+
+def _prepared(expressions: Sequence[str]) -> dict[str, Prepared]:
+    """Return the queries that can be prepared. Each evaluation of another one raises its error."""
+    preparation = Preparation()
+    found = {}
+    for expression in expressions:
+        try:
+            prepared = preparation.prepare(expression)
+        except HubError:
+            continue
+        if prepared is not None:
+            found[expression] = prepared
+    return found
+
+
+def _samples(result: Result) -> Samples:
+    if result.kind == "scalar":
+        return Samples(_NO_LABELS, result.values)
+    return Samples(tuple(result.labels), result.values)
+
+
+_NO_LABELS: tuple[Labels, ...] = ((),)
+
+
+def _by_name(samples: Samples) -> list[tuple[str, Samples]]:
+    rows: dict[str, list[int]] = {}
+    for row, labels in enumerate(samples.labels):
+        rows.setdefault(metric_name(labels), []).append(row)
+    return [
+        (name, Samples(tuple(samples.labels[row] for row in own), samples.values[own])) for name, own in rows.items()
+    ]
