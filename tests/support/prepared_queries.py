@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricat_hub.model.errors import HubError
-from metricat_hub.model.ports import NewestSamples, SampleBlock, SampleBlocks
+from metricat_hub.model.ports import NewestSamples, SampleBlock, SampleBlocks, Selections
 from metricat_hub.promql.engine import Engine
 from metricat_hub.promql.limits import Limits
 from metricat_hub.promql.prepared.query import Preparation
@@ -41,6 +41,17 @@ class ColumnReader:
             blocks = [SampleBlock(np.array([at]), one.times, one.values[None]) for at, one in enumerate(series)]
             return replace(found, series=SampleBlocks(labels, blocks))
         return found
+
+    def select_many(self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints) -> Selections:
+        """Return blocks of one series each. See `BatchReader.select_many`."""
+        each = [self.select(one, start, end, hints).series for one in selectors]
+        union = {one.labels: one for series in each for one in series}
+        blocks = [SampleBlock(np.array([at]), one.times, one.values[None]) for at, one in enumerate(union.values())]
+        at = {labels: place for place, labels in enumerate(union)}
+        return Selections(
+            SampleBlocks(tuple(union), blocks),
+            [np.array([at[one.labels] for one in series], np.intp) for series in each],
+        )
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
         """Return the labels of series."""

@@ -394,8 +394,8 @@ def _regression(values: Values, valid: Mask, seconds: Values) -> tuple[Values, V
     count = valid.sum(axis=-1).astype(np.float64)
     y = np.where(valid, values, 0.0)
     x = np.where(valid, seconds, 0.0)
-    sum_x, sum_y = sums.last_axis(x).total(), sums.last_axis(y).total()
-    sum_xy, sum_xx = sums.last_axis(x * y).total(), sums.last_axis(x * x).total()
+    sum_x, sum_xx = sums.last_axis(np.stack([x, x * x])).total()
+    sum_y, sum_xy = sums.last_axis(np.stack([y, x * y])).total()
     covariance = sum_xy - sum_x * sum_y / count
     slope = covariance / (sum_xx - sum_x * sum_x / count)
     intercept = sum_y / count - slope * sum_x / count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from metricat_hub.evaluation.evaluate import ALERTS, ALERTS_FOR_STATE
 from metricat_hub.evaluation.rules import RecordingRule
 from metricat_hub.evaluation.samples import Samples
 from metricat_hub.model.errors import HubError
@@ -27,14 +28,8 @@ if TYPE_CHECKING:
 class RoundQueries:
     """The queries of one group. For one thread at a time."""
 
-    def __init__(self, queries: QueryEngine, expressions: Sequence[str], seconds: float) -> None:
-        """Prepare queries.
-
-        Args:
-            queries: evaluates them.
-            expressions: those of the rules.
-            seconds: the longest duration of a query.
-        """
+    def __init__(self, queries: QueryEngine, rules: Sequence[Rule], seconds: float) -> None:
+        """Prepare the queries of rules, which take at most some seconds each."""
         self._queries = queries
         self._seconds = seconds
         self._reader: RoundReader | None = None
@@ -43,7 +38,7 @@ class RoundQueries:
         if isinstance(queries, Queries):
             self._reader = RoundReader(queries.reader)
             self._queries = self._local = queries.with_reader(self._reader)
-            self._prepared = _prepared(expressions)
+            self._prepared = _prepared(rules)
         self._round = Round()
         self._at = 0
 
@@ -71,17 +66,17 @@ class RoundQueries:
             self._round.record(name)
 
 
-def _prepared(expressions: Sequence[str]) -> dict[str, Prepared]:
+def _prepared(rules: Sequence[Rule]) -> dict[str, Prepared]:
     """Return the queries that can be prepared. Each evaluation of another one raises its error."""
-    preparation = Preparation()
+    preparation = Preparation({ALERTS, ALERTS_FOR_STATE, *(one.name for one in rules)})
     found = {}
-    for expression in expressions:
+    for rule in rules:
         try:
-            prepared = preparation.prepare(expression)
+            prepared = preparation.prepare(rule.expression)
         except HubError:
             continue
         if prepared is not None:
-            found[expression] = prepared
+            found[rule.expression] = prepared
     return found
 
 

@@ -120,7 +120,7 @@ class Rules:
             key = group.file, group.name
             rules = [_resumed(rule, identity, saved.get(identity), group, now) for rule, identity in named]
             loaded[key] = GroupStatus(group, rules)
-            rounds[key] = RoundQueries(self._queries, [rule.expression for rule in group.rules], self._query_seconds)
+            rounds[key] = RoundQueries(self._queries, group.rules, self._query_seconds)
             recorders[key] = Recorder(self._writer)
         self._rounds, self._recorders = rounds, recorders
         with self._lock:

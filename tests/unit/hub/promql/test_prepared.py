@@ -22,6 +22,8 @@ QUERIES = (
     "clamp_min(-load, -2) == bool -1",
     "absent(rare) * scalar(rare)",
     "deriv(load[10m]) >= 0",
+    'rate(cpu_total{cpu="0"}[5m]) / on (node) rate(cpu_total{cpu="1"}[5m]) or rate({__name__=~"cpu.*"}[5m])',
+    "increase(cpu_total[4m]) > bool increase(cpu_total[4m] offset 3m)",
     "min_over_time(load[5m:1m])",
     "topk(1, load)",
     "2 * time() - 1",

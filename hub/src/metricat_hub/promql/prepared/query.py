@@ -24,12 +24,14 @@ from metricat_hub.promql.nodes import (
 )
 from metricat_hub.promql.prepared import calls, operators
 from metricat_hub.promql.prepared.aggregation import Aggregation
-from metricat_hub.promql.prepared.selections import Rollup, Selection
+from metricat_hub.promql.prepared.selections import Changes, Rollup, Selection, names_of
 from metricat_hub.promql.prepared.steps import Constant, General, Step
 from metricat_hub.promql.printing import text
 from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from metricat_hub.promql.prepared.steps import Run, Value
 
 _CLAMPS: Final = frozenset({"clamp", "clamp_max", "clamp_min"})
@@ -54,8 +56,11 @@ class Prepared:
 class Preparation:
     """Compiles queries. Equal parts of them become one step, which a round evaluates once."""
 
-    def __init__(self) -> None:
+    def __init__(self, recorded: Collection[str] = ()) -> None:
+        """Compile queries of a round that records samples of some metrics."""
         self._steps: dict[str, Step] = {}
+        self._recorded = recorded
+        self._changes: dict[tuple[str, int, int], Changes] = {}
 
     def prepare(self, query: str) -> Prepared | None:
         """Return a query in a form for repeated evaluation; None: its value is a range vector.
@@ -139,4 +144,13 @@ class Preparation:
         if not isinstance(argument, RangeSelector) or argument.selector.modifier or node.name in _NOT_PREPARED:
             return General(node)
         scalars = [self._step(one) for one in node.arguments if kind(one) != "matrix"]
-        return Rollup(node, argument, scalars)
+        return Rollup(node, argument, scalars, self._together(node.name, argument))
+
+    def _together(self, function: str, argument: RangeSelector) -> Changes | None:
+        """Return the place where a selector is computed with others; None: its samples may change during the round."""
+        selector = argument.selector
+        names = names_of(selector.matchers)
+        if function not in EXTRAPOLATED or selector.at is not None or not names or names & set(self._recorded):
+            return None
+        key = function, argument.range, selector.offset
+        return self._changes.setdefault(key, Changes(*key))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricat_hub.model.labels import NAME
-from metricat_hub.model.ports import NewestSamples, SampleBlocks
+from metricat_hub.model.ports import BatchReader, Hints, NewestSamples, SampleBlocks
 from metricat_hub.model.samples import is_stale
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, all_without_metadata
 from metricat_hub.promql.prepared.steps import General, Step
@@ -17,9 +17,12 @@ from metricat_hub.promql.windows import of_blocks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from metricat_hub.model.ports import Matcher, Series
+    from metricat_hub.model.ports import Matcher, Selections, Series
+    from metricat_hub.model.samples import Values
     from metricat_hub.promql.nodes import Call, RangeSelector, Selector
-    from metricat_hub.promql.prepared.steps import Run
+    from metricat_hub.promql.prepared.columns import LabelSets
+    from metricat_hub.promql.prepared.steps import Round, Run
+    from metricat_hub.promql.vector import Indices, Mask
 
 _KEEP_NAMES = frozenset({"first_over_time", "last_over_time"})
 
@@ -58,12 +61,67 @@ class Selection(Step):
         return context.select(node.matchers, end - context.lookback + 1, end, newest=True)
 
 
+class Changes:
+    """`rate`, `increase` or `delta` of several selectors with one range, computed at once in each round.
+
+    A scrape target is one block of samples then, not one for each selector.
+    """
+
+    def __init__(self, function: str, range_: int, offset: int) -> None:
+        self._function = function
+        self._range = range_
+        self._offset = offset
+        self._selectors: dict[tuple[Matcher, ...], int] = {}
+        self._read: tuple[tuple[Matcher, ...], ...] = ()
+        self._round: Round | None = None
+        self._result: tuple[Selections, Values, Mask] | None = None
+
+    def add(self, matchers: tuple[Matcher, ...]) -> int:
+        """Add a selector, and return its place."""
+        return self._selectors.setdefault(matchers, len(self._selectors))
+
+    def result(self, run: Run) -> tuple[Selections, Values, Mask] | None:
+        """Return the series of all selectors, their values, and which exist; None: compute each selector."""
+        if self._round is not run.round:
+            self._result = self._computed(run)
+            self._round = run.round
+        return self._result
+
+    def _computed(self, run: Run) -> tuple[Selections, Values, Mask] | None:
+        context = run.context
+        if not isinstance(context.reader, BatchReader) or context.tier is not None:
+            return None
+        if len(self._read) < len(self._selectors):
+            self._read = tuple(self._selectors)
+        context.usage.check()
+        reading = context.usage.reading()
+        end = context.query.end - self._offset
+        hints = Hints(range=self._range, function=self._function, reserve=reading)
+        found = context.reader.select_many(self._read, end - self._range + 1, end, hints)
+        if found is None or not isinstance(found.series, SampleBlocks):
+            return None
+        context.usage.read(sum(one.values.size for one in found.series.blocks), reading)
+        ends = np.array([end])
+        ready = of_blocks(found.series, ends - self._range, ends)
+        if ready is None:
+            return None
+        values, present = np.zeros(len(found.series.labels)), np.zeros(len(found.series.labels), dtype=bool)
+        for rows, (rolled, exists) in extrapolated(self._function, ready):
+            values[rows], present[rows] = rolled[:, 0], exists[:, 0]
+        return found, values, present
+
+
 class Rollup(Step):
     """A function of a range selector, such as `rate`."""
 
-    __slots__ = ("_argument", "_dropped", "_general", "_name", "_rows", "_scalars", "_stable")
+    __slots__ = (
+        *("_argument", "_changes", "_dropped", "_general", "_labels", "_name", "_place", "_places"),
+        *("_rows", "_scalars", "_stable"),
+    )
 
-    def __init__(self, node: Call, argument: RangeSelector, scalars: Sequence[Step]) -> None:
+    def __init__(
+        self, node: Call, argument: RangeSelector, scalars: Sequence[Step], changes: Changes | None = None
+    ) -> None:
         names = names_of(argument.selector.matchers)
         # The series of one metric differ in other labels than the name.
         super().__init__(names, can_fail=names is None or any(one.can_fail for one in scalars))
@@ -74,9 +132,17 @@ class Rollup(Step):
         self._rows = Rows()
         self._dropped = Derived(all_without_metadata)
         self._general = General(node)
+        self._changes = changes
+        self._place = changes.add(argument.selector.matchers) if changes else 0
+        self._places: Indices | None = None
+        self._labels: LabelSets = ()
+        """The labels of these places."""
 
     def compute(self, run: Run) -> Column:
         """Return the value of the function for each series that has enough samples."""
+        together = self._changes and self._changes.result(run)
+        if together:
+            return self._chosen(*together)
         selector, evaluator = self._argument.selector, run.evaluator
         ends = evaluator.references(selector.offset, selector.at)
         starts = ends - self._argument.range
@@ -100,3 +166,14 @@ class Rollup(Step):
                 values[block.rows], present[block.rows] = rolled[:, 0], exists[:, 0]
         result = self._rows.chosen(self._stable(found.labels), values, present)
         return result if self._name in _KEEP_NAMES else Column(self._dropped.of(result.labels), result.values)
+
+    def _chosen(self, found: Selections, values: Values, present: Mask) -> Column:
+        """Return the series of this selector from those of several selectors."""
+        places = found.places[self._place]
+        if places is not self._places:
+            self._labels = self._stable([found.series.labels[place] for place in places.tolist()])
+            self._places = places
+        if not len(places):
+            return NOTHING
+        result = self._rows.chosen(self._labels, values[places], present[places])
+        return Column(self._dropped.of(result.labels), result.values)
