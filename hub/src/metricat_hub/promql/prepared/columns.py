@@ -1,7 +1,7 @@
 """Instant vectors of one evaluation, and what is remembered about their labels between evaluations.
 
-The series of a rule seldom change, so their labels are the same objects at each evaluation. All classes here compare
-sequences of labels by identity, and compute labels only after a change.
+The series of a rule are mostly the same as before, so their labels are the same objects at each evaluation. All classes
+here compare sequences of labels by identity, and compute labels only after a change.
 """
 
 from __future__ import annotations

@@ -166,12 +166,12 @@ class OfVectors(Step):
 class Intersection(Step):
     """The set operators `and` and `unless`."""
 
-    __slots__ = ("_chosen", "_from", "_is_and", "_labels", "_left", "_matching", "_right", "_stable")
+    __slots__ = ("_chosen", "_from", "_intersects", "_labels", "_left", "_matching", "_right", "_stable")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
         super().__init__(together(left, right), can_fail=left.can_fail or right.can_fail)
         self._matching = node.matching
-        self._is_and = node.operator == "and"
+        self._intersects = node.operator == "and"
         self._left, self._right = left, right
         self._from: tuple[LabelSets, LabelSets] | None = None
         self._chosen: Indices | None = None
@@ -187,13 +187,13 @@ class Intersection(Step):
             return NOTHING
         right = self._right.column(run)
         if not len(right.labels):
-            return NOTHING if self._is_and else left
+            return NOTHING if self._intersects else left
         known = self._from
         if known is None or left.labels is not known[0] or right.labels is not known[1]:
             one, other, count = binary.match_groups(left.labels, right.labels, self._matching)
             found = np.zeros(count, dtype=bool)
             found[other] = True
-            chosen = np.flatnonzero(found[one] if self._is_and else ~found[one])
+            chosen = np.flatnonzero(found[one] if self._intersects else ~found[one])
             self._chosen = _in_order(chosen, len(left.labels))
             self._labels = left.labels if self._chosen is None else self._stable([left.labels[i] for i in chosen])
             total = len(left.labels) + len(right.labels)
