@@ -56,6 +56,21 @@ def test_objects_of_the_chart_are_accepted(cluster: Cluster, values: Path) -> No
     assert "Warning" not in done.stderr
 
 
+def test_kubectl_installs_without_helm(cluster: Cluster) -> None:
+    """`kubectl apply -k config` has the objects of the chart, with the images of its settings."""
+    text = cluster.do("kustomize", str(ROOT / "config"))
+    objects = list(yaml.safe_load_all(text))
+    cluster.run("create", "namespace", "monitoring")
+    done = dry_run(cluster, *objects)
+    assert done.returncode == 0, done.stderr
+    [pods] = [one["spec"]["template"]["spec"] for one in objects if one["kind"] == "Deployment"]
+    [container] = pods["containers"]
+    values = {one["name"]: one.get("value") for one in container["env"]}
+    assert container["image"] == "registry.example.com/you/metricat/operator:0.1.0"
+    assert values["METRICAT_AGENT_IMAGE"] == "registry.example.com/you/metricat/agent:0.1.0"
+    assert len(values) == len(container["env"])
+
+
 def rendered(values: Path) -> str:
     done = chart.helm("template", chart.RELEASE, CHART, f"--namespace={chart.NAMESPACE}", f"--values={values}")
     assert done.returncode == 0, done.stderr

@@ -35,6 +35,7 @@ from metricat_tools.generate import (
 ROOT = Path(__file__).resolve().parents[4]
 RULES = "# Generated from rules/src/metricat_rules/operator.py by `make generate`; do not edit.\n"
 ALERTS = {"Nodes": CATALOGUE, "Operator": OPERATOR_ALERTS, "Hub": HUB_ALERTS}
+KUSTOMIZE = "# Generated from charts/metricat with its default values by `make generate`; do not edit.\n"
 HEADER = "# Generated from operator/src/metricat_operator/api by `make generate`; do not edit.\n"
 
 
@@ -89,6 +90,7 @@ def generate() -> None:
         renders = ROOT / "tests" / "golden_chart"
         _write(renders / f"{values.stem}.yaml", chart.text(ROOT / "charts" / "metricat", values))
         _write(renders / f"{values.stem}.notes.txt", chart.notes(ROOT / "charts" / "metricat", values))
+    _write(ROOT / "config" / "operator.yaml", KUSTOMIZE + chart.without_helm(ROOT / "charts" / "metricat"))
     _write(ROOT / "docs" / "runbooks" / "README.md", runbooks.index(ALERTS))
     for alert in itertools.chain.from_iterable(ALERTS.values()):
         path = ROOT / "docs" / "runbooks" / f"{alert.name}.md"

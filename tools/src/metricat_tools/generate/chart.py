@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,15 @@ def text(chart: Path, values: Path) -> str:
     """Return the objects of the chart with these values, the contents of ConfigMaps left out."""
     rendered = _output("template", RELEASE, chart, f"--namespace={NAMESPACE}", f"--values={values}")
     return "---\n".join(map(_without_contents, rendered.split("---\n")))
+
+
+def without_helm(chart: Path) -> str:
+    """Return the objects of the chart's defaults for `kubectl apply`: without hooks and without Helm's labels."""
+    rendered = _output("template", RELEASE, chart, f"--namespace={NAMESPACE}", "--set=crds.upgradeJob.enabled=false")
+    lines = rendered.splitlines(keepends=True)
+    return "".join(
+        line for line in lines if not re.match(r" *(app.kubernetes.io/managed-by: Helm|helm.sh/chart:)", line)
+    )
 
 
 def notes(chart: Path, values: Path) -> str:

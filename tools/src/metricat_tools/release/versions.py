@@ -9,6 +9,7 @@ _DISTRIBUTIONS = ("agent", "cli", "hub", "operator", "rules", "tools")
 _PLACES = {
     **{f"{name}/pyproject.toml": r'(?m)^version = "(.+)"$' for name in _DISTRIBUTIONS},
     "charts/metricat/Chart.yaml": r"(?m)^(?:version|appVersion): (.+)$",
+    "config/kustomization.yaml": r'(?:newTag: |metricat/agent:)([0-9][^\s"]*)',
     "hub/packaging/compose/compose.yaml": r"METRICAT_VERSION:-([^}]+)}",
     "web/package.json": r'(?m)^  "version": "(.+)",$',
     "web/package-lock.json": r'"name": "metricat-web",\s+"version": "(.+?)"',
