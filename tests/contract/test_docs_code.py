@@ -61,7 +61,7 @@ def target_errors(spec: Mapping[str, Any]) -> Iterator[str]:
 
 
 def values_errors(values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the error of the chart about values that lack nothing else."""
+    """Yield the error of the chart about these values, with valid images."""
     required = ["--set=image.operator.repository=registry.example/operator", "--set=hub.web.insecure=true"]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(dict(values), file)

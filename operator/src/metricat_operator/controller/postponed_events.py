@@ -13,7 +13,7 @@ _EXPIRY_SECONDS = 3600.0
 
 
 class PostponedEvents:
-    """Holds back the event of a condition that is false for a temporary reason, until that reason has lasted."""
+    """Postpones the event of a condition that is false for a temporary reason, until that reason has lasted."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
