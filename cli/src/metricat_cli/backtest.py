@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from metricat_cli import files, rendering
 from metricat_cli.episodes import Episode, Timing, episodes
-from metricat_cli.errors import CommandError
 from metricat_cli.prometheus import PrometheusClient
 from metricat_operator import naming
-from metricat_operator.api.parse import parse
-from metricat_operator.manifests import Context, build_children
 from metricat_rules.durations import prometheus_seconds
 
 HISTORY = "metricat:node_cpu_usage:percent"
@@ -51,17 +47,6 @@ class Target:
     rules: tuple[AlertRule, ...]
 
 
-class _Loader(yaml.SafeLoader):
-    """A loader that rejects equal keys, of which YAML would keep the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- as in yaml
-        """Return a mapping; raise `ConstructorError` for a key that is given twice."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if twice := [key for at, key in enumerate(keys) if key in keys[:at]]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
 def read(file: Path, step: float, namespace: str = "default") -> Target:
     """Return the rules of the only MonitoringTarget in a YAML file.
 
@@ -70,26 +55,15 @@ def read(file: Path, step: float, namespace: str = "default") -> Target:
     Raises:
         CommandError: the file does not hold exactly one MonitoringTarget, or its spec is not valid.
     """
-    try:
-        found = [one for one in yaml.load_all(file.read_text(), _Loader) if one and one.get("kind") == naming.KIND]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
-        raise CommandError(f"cannot read {file}: {error}. Check the path and the YAML syntax") from error
-    if len(found) != 1:
-        raise CommandError(f"{file} holds {len(found)} objects of kind {naming.KIND}. Use a file with exactly one")
-    metadata, parsed = found[0].get("metadata") or {}, parse(found[0].get("spec") or {})
-    if not metadata.get("name"):
-        raise CommandError(f"{file}: the {naming.KIND} has no metadata.name. Use the name of the existing target")
-    if parsed.spec is None or parsed.errors:
-        raise CommandError(f"{file}: " + "; ".join(parsed.errors))
-    namespace = metadata.get("namespace", namespace)
-    context = Context(metadata["name"], namespace, uid="", spec=parsed.spec, agent_image="")
+    found = files.one(str(file))
+    place = found.namespace(namespace)
     groups = [
         group
-        for manifest in build_children(context)
+        for manifest in rendering.children(found.name, place, found.manifest.get("spec") or {}, "")
         if manifest["kind"] == "PrometheusRule"
         for group in manifest["spec"]["groups"]
     ]
-    return Target(namespace, metadata["name"], tuple(_rules(groups, step)))
+    return Target(place, found.name, tuple(_rules(groups, step)))
 
 
 def _rules(groups: Iterable[Mapping[str, Any]], step: float) -> Iterable[AlertRule]:

@@ -44,9 +44,13 @@ class PrometheusClient:
         """Return the result of an instant query: a list of `metric` and `value`."""
         return list(self._request("query", {"query": expr})["result"])
 
+    def alerts(self) -> list[Mapping[str, Any]]:
+        """Return the pending and firing alerts."""
+        return list(self._request("alerts", {})["alerts"])
+
     def _request(self, endpoint: str, query: Mapping[str, str]) -> Any:
         url = f"{self.url.rstrip('/')}/api/v1/{endpoint}"
-        body = urllib.parse.urlencode(query).encode()
+        body = urllib.parse.urlencode(query).encode() or None  # without a body, it is a GET: `alerts` accepts no POST
         try:
             request = urllib.request.Request(url, body, dict(self.headers))  # noqa: S310 -- http and https only: checked
             with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 -- as above

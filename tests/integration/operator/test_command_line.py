@@ -1,6 +1,7 @@
 """`metricat` on a real API server, with a running operator: status, checks, nodes and versions, healthy and broken."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,3 +138,26 @@ def test_user_without_permission_gets_the_remedy(capsys: pytest.CaptureFixture[s
     assert 'User "ada" cannot list resource "monitoringtargets"' in error
     assert "Ask the administrator" in error
     assert len(error.splitlines()) == 1
+
+
+def test_diff_shows_what_a_file_changes(
+    cluster: Cluster, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "target.yaml"
+    file.write_text(json.dumps(target(namespace, {"agent": {"port": 9200}})))
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    assert main(["diff", "-f", str(file)]) == 1
+    shown = capsys.readouterr().out
+    assert f"--- live DaemonSet {namespace}/{CHILD}" in shown
+    assert "metricat/agent:test" not in [line[1:].strip() for line in shown.splitlines() if line.startswith(("+", "-"))]
+    cluster.apply(target(namespace, {"agent": {"port": 9200}}))
+    assert main(["diff", "-f", str(file)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_alerts_need_a_prometheus(cluster: Cluster, namespace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    assert main(["alerts", "-n", namespace]) == 1
+    assert "no MonitoringTarget names a Prometheus with a URL. Run: metricat check" in capsys.readouterr().err

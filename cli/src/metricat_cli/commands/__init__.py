@@ -19,6 +19,10 @@ COMMANDS = {
     "status": "show the MonitoringTargets and why they are not healthy",
     "check": "check each link from the operator to the samples, with remedies",
     "nodes": "list the nodes and their agents, the worst first",
+    "alerts": "list the firing alerts with their culprits",
+    "validate": "check MonitoringTargets in files, without a cluster",
+    "render": "print the managed objects of a MonitoringTarget, without a cluster",
+    "diff": "show which managed objects a changed MonitoringTarget would change",
     "backtest": "report when a MonitoringTarget's alerts would have fired",
     "version": "print the versions of the command line, the operators and the cluster",
 }

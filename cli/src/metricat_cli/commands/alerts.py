@@ -1,0 +1,100 @@
+"""`metricat alerts`: list the firing alerts of the MonitoringTargets, with their culprits."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from metricat_cli import arguments, options, targets
+from metricat_cli.cluster import ApiServer
+from metricat_cli.errors import CommandError
+from metricat_cli.output import colored, format_duration, parse_time, structured, table
+from metricat_cli.prometheus import PrometheusClient
+from metricat_cli.prometheus_of_target import client
+from metricat_cli.targets import ClusterTarget
+from metricat_operator import naming
+
+_ORDER = {"critical": 0, "warning": 1, "info": 2}
+_COLORS = {"critical": "red", "warning": "yellow"}
+_WATCHDOG = "MetricatWatchdog"
+"""An alert that always fires: it shows that alerts arrive."""
+
+
+def command(
+    *,
+    namespace: options.Namespace = "",
+    all_namespaces: options.AllNamespaces = False,
+    pending: Annotated[bool, typer.Option("--pending", help="also alerts that do not fire yet")] = False,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="table, json or yaml")] = "table",
+    prometheus: options.Prometheus = "",
+    kubeconfig: options.Kubeconfig = "",
+    context: options.Context = "",
+    as_: options.As = "",
+) -> None:
+    """List the alerts of the MonitoringTargets that fire now, the most severe first, with their culprits.
+
+    The alerts come from the Prometheus of the targets, through the proxy of the API server. Without a namespace, the
+    command lists those of all namespaces.
+    """
+    options.one_of("--output", output, "table", "json", "yaml")
+    url = arguments.url(prometheus) if prometheus else ""
+    api = options.cluster(kubeconfig, context, as_)
+    found = targets.find(api, options.scope(api, namespace, everywhere=all_namespaces or not namespace))
+    alerts = _of_targets(_all(api, found, url), found, pending=pending)
+    if output != "table":
+        typer.echo(structured(alerts, output))
+        return
+    typer.echo(text(alerts, api.time))
+
+
+def _all(api: ApiServer, found: list[ClusterTarget], url: str) -> list[Mapping[str, Any]]:
+    """Return the active alerts of each Prometheus of the targets."""
+    if url:
+        return PrometheusClient(url).alerts()
+    clients = {one.url: one for target in found if (one := client(api, [target]))}
+    if not clients:
+        raise CommandError(
+            "no MonitoringTarget names a Prometheus with a URL. Run: metricat check, or set --prometheus"
+        )
+    return [alert for one in clients.values() for alert in one.alerts()]
+
+
+def _of_targets(
+    alerts: Iterable[Mapping[str, Any]], found: list[ClusterTarget], *, pending: bool
+) -> list[dict[str, Any]]:
+    """Return the alerts of these targets, the most severe first."""
+    services = {(target.namespace, naming.child(target.name)) for target in found}
+    states = {"firing", "pending"} if pending else {"firing"}
+    chosen = {
+        tuple(sorted(one["labels"].items())): dict(one)
+        for one in alerts
+        if one.get("state") in states
+        and (one["labels"].get("namespace"), one["labels"].get("service")) in services
+        and one["labels"].get("alertname") != _WATCHDOG
+    }
+    return sorted(chosen.values(), key=_rank)
+
+
+def _rank(alert: Mapping[str, Any]) -> tuple[int, str, str]:
+    labels = alert["labels"]
+    return _ORDER.get(labels.get("severity", ""), 3), labels.get("node", ""), labels.get("alertname", "")
+
+
+def text(alerts: list[dict[str, Any]], now: float) -> str:
+    """Return a table of the alerts, and the description of each below it: it names the culprits."""
+    if not alerts:
+        return "No alert fires."
+    rows = [["SEVERITY", "ALERT", "NODE", "STATE", "SINCE"]]
+    for alert in alerts:
+        labels = alert["labels"]
+        since = format_duration(max(0.0, now - parse_time(alert.get("activeAt", ""))))
+        rows.append(
+            [labels.get("severity", "-"), labels.get("alertname", ""), labels.get("node", "-"), alert["state"], since]
+        )
+    header, *lines = table(rows).splitlines()
+    out = [header]
+    for line, alert in zip(lines, alerts, strict=True):
+        annotations = alert.get("annotations") or {}
+        out.append(colored(line, _COLORS.get(alert["labels"].get("severity", ""), "")))
+        out += [f"    {annotations[key]}" for key in ("description", "action") if annotations.get(key)]
+    return "\n".join(out)

@@ -1,0 +1,55 @@
+"""The managed objects that the operator would build for a MonitoringTarget, and their differences."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from metricat_cli.errors import CommandError
+from metricat_operator.api.parse import parse
+from metricat_operator.manifests import Context, build_children
+
+Manifest = dict[str, Any]
+IMAGE = "metricat/agent"
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML without aliases: people find those hard to read."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 (pyyaml's signature)
+        """Return True: write every value in full."""
+        return True
+
+
+def children(name: str, namespace: str, spec: Mapping[str, Any], image: str) -> list[Manifest]:
+    """Return the managed objects of a target, as an operator with this image of agents builds them.
+
+    Raises:
+        CommandError: the spec is not valid.
+    """
+    parsed = parse(spec)
+    if parsed.spec is None or parsed.errors:
+        raise CommandError(f"the spec of {namespace}/{name} is not valid: " + "; ".join(parsed.errors))
+    found = build_children(Context(name, namespace, "", parsed.spec, agent_image=image))
+    for manifest in found:
+        del manifest["metadata"]["ownerReferences"]  # the UID is known only in the cluster
+    return found
+
+
+def to_yaml(manifests: Iterable[Manifest]) -> str:
+    """Return the manifests as YAML documents."""
+    return "---\n".join(yaml.dump(one, Dumper=_Dumper, sort_keys=False, width=120) for one in manifests)
+
+
+def differences(before: Iterable[Manifest], after: Iterable[Manifest]) -> str:
+    """Return a unified diff for each object that differs; empty if none does."""
+    old, new = ({_key(one): to_yaml([one]).splitlines() for one in side} for side in (before, after))
+    lines: list[str] = []
+    for key in dict.fromkeys([*old, *new]):
+        lines += difflib.unified_diff(old.get(key, []), new.get(key, []), f"live {key}", f"file {key}", lineterm="")
+    return "\n".join(lines)
+
+
+def _key(manifest: Manifest) -> str:
+    return f"{manifest['kind']} {manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
