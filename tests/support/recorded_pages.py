@@ -77,7 +77,7 @@ def dashboard_queries() -> list[str]:
 
     for path in sorted((CHART / "dashboards").glob("*.json")):
         collect(json.loads(path.read_text()))
-    variables = {"$__rate_interval": "1m", "$cluster": ".*", "$target": ".*", "$node": ".*"}
+    variables = {"$__rate_interval": "1m", "$__range": "30m", "$cluster": ".*", "$target": ".*", "$node": ".*"}
     queries = []
     for expression in sorted(found):
         query = expression

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from metricat_tools.demo.demo_cluster import DemoCluster
 
 pytestmark = pytest.mark.e2e
-VARIABLES = {"$cluster": ".*", "$target": ".*", "$node": "n1", "$__rate_interval": "2m"}
+VARIABLES = {"$cluster": ".*", "$target": ".*", "$node": "n1", "$__rate_interval": "2m", "$__range": "10m"}
 
 
 def test_every_panel_has_data(demo: DemoCluster) -> None:

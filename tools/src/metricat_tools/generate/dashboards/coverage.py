@@ -1,10 +1,25 @@
 """Dashboard that shows whether every node is monitored."""
 
 from metricat_tools.generate.dashboards.grafana import BAD_IF_ANY, Board, Panel, PanelRow, Query
-from metricat_tools.generate.dashboards.series import ANYWHERE, CLUSTER, NODE, NODES, PLACE, RATE, TARGET
+from metricat_tools.generate.dashboards.series import (
+    ANNOTATIONS,
+    ANYWHERE,
+    CLUSTER,
+    LINKS,
+    NODE,
+    NODES,
+    PLACE,
+    RATE,
+    TARGET,
+    TO_NODE_OF_ROW,
+    ranked,
+)
 
 _UNCOVERED = f"max by (target_namespace, target, node, pool, reason) (metricat_node_uncovered{{{ANYWHERE}}})"
 _CONDITIONS = f'metricat_target_condition{{status="True",{ANYWHERE}}}'
+_AGENT_CPU = f"metricat_agent_cpu_seconds_total{{{NODES}}}"
+_DOWN = f"max by (node, pool, service) (up{{{NODES}}}) == 0"
+
 BOARD = Board(
     "coverage",
     "Coverage",
@@ -30,7 +45,8 @@ BOARD = Board(
                     "none",
                     10,
                     6,
-                    may_be_empty=True,
+                    what="Conditions of MonitoringTargets. kubectl describe mtarget shows the message of each.",
+                    empty="Every condition is true",
                 ),
                 Panel(
                     "Nodes without a ready agent",
@@ -39,7 +55,9 @@ BOARD = Board(
                     "none",
                     10,
                     6,
-                    may_be_empty=True,
+                    what="At most 50 nodes of each target. kubectl get mtarget -o yaml shows the remedy.",
+                    links=(TO_NODE_OF_ROW,),
+                    empty="Every node has a ready agent",
                 ),
                 Panel(
                     "Nodes",
@@ -50,15 +68,30 @@ BOARD = Board(
                         )
                         for what in ("desired", "ready", "updated")
                     ),
+                    what="Nodes that should have an agent, that have a ready one, and that have the newest one.",
                 ),
                 Panel(
                     "Nodes whose agent does not respond",
-                    (Query(f"max by (node, pool, service) (up{{{NODES}}}) == 0", "Up"),),
+                    (
+                        Query(f"({_DOWN}) + 1", "Targets down", "none"),
+                        Query(
+                            "time() - max by (node, pool, service) "
+                            f"(max_over_time(timestamp(up{{{NODES}}} == 1)[$__range:1m])) and {_DOWN}",
+                            "Since the last successful scrape",
+                            "s",
+                        ),
+                    ),
                     "table",
                     "none",
-                    may_be_empty=True,
+                    what="Agents that Prometheus cannot scrape. Without a time, no scrape succeeded in the time range.",
+                    links=(TO_NODE_OF_ROW,),
+                    empty="Every agent responds",
                 ),
-                Panel("Scraped", (Query(f"sum by (service) (up{{{NODES}}})", "{{service}}"),)),
+                Panel(
+                    "Scraped",
+                    (Query(f"sum by (service) (up{{{NODES}}})", "{{service}}"),),
+                    what="Number of agents that Prometheus scrapes, by target.",
+                ),
             ),
         ),
         PanelRow(
@@ -70,39 +103,51 @@ BOARD = Board(
                     "table",
                     "none",
                     hidden=PLACE,
-                    may_be_empty=True,
+                    what="Collectors that fail now. The log of the agent has the cause.",
+                    links=(TO_NODE_OF_ROW,),
+                    empty="Every collector works",
                 ),
                 Panel(
                     "Slowest collectors",
-                    (
-                        Query(
-                            f"topk(10, max by (collector) (node_scrape_collector_duration_seconds{{{NODES}}}))",
-                            "{{collector}}",
-                        ),
-                    ),
+                    (Query(ranked("node_scrape_collector_duration_seconds", "collector"), "{{collector}}"),),
                     unit="s",
+                    what="The ten slowest collectors, each on its slowest node. An agent exports its ten slowest.",
                 ),
                 Panel(
                     "CPU of the agents",
                     (
                         Query(
-                            f"topk(10, max by (node) (rate(metricat_agent_cpu_seconds_total{{{NODES}}}[{RATE}])))",
+                            f"max by (node) (rate({_AGENT_CPU}[{RATE}])) and on (node) "
+                            f"topk(10, max by (node) (rate({_AGENT_CPU}[$__range] @ end())))",
                             "{{node}}",
                         ),
                     ),
                     unit="percentunit",
-                    what="As a share of one CPU.",
+                    what="As a share of one CPU, of the ten agents that used most in the time range.",
+                    links=LINKS,
                 ),
                 Panel(
                     "Memory of the agents",
-                    (Query(f"topk(10, max by (node) (metricat_agent_resident_memory_bytes{{{NODES}}}))", "{{node}}"),),
+                    (Query(ranked("metricat_agent_resident_memory_bytes"), "{{node}}"),),
                     unit="bytes",
+                    what="The ten agents with the largest average.",
+                    links=LINKS,
                 ),
                 Panel(
-                    "Scrape duration", (Query(f"topk(10, scrape_duration_seconds{{{NODES}}})", "{{node}}"),), unit="s"
+                    "Scrape duration",
+                    (Query(ranked("scrape_duration_seconds"), "{{node}}"),),
+                    unit="s",
+                    what="The ten nodes with the longest scrapes on average.",
+                    links=LINKS,
                 ),
-                Panel("Series", (Query(f"topk(10, scrape_samples_scraped{{{NODES}}})", "{{node}}"),)),
+                Panel(
+                    "Series",
+                    (Query(ranked("scrape_samples_scraped"), "{{node}}"),),
+                    what="The ten nodes with the most series on average.",
+                    links=LINKS,
+                ),
             ),
         ),
     ),
+    ANNOTATIONS,
 )

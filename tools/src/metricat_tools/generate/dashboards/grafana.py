@@ -1,6 +1,7 @@
 """The part of Grafana's dashboard JSON (schema 39, Grafana 11 and 12) that our dashboards need."""
 
 import json
+import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,40 @@ class Query:
 
     expr: str
     legend: str = ""
+    unit: str = ""
+    """The unit of the column of a table."""
+    levels: Levels = ()
+    """The colors of the column of a table."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link from a series, or from the column of a table that has the name of a label."""
+
+    title: str
+    url: str
+    column: str = ""
+
+    def json(self) -> Json:
+        """Return Grafana's JSON."""
+        return {"title": self.title, "url": self.url, "targetBlank": False}
+
+
+_KEPT = "${__url_time_range}&${cluster:queryparam}&${target:queryparam}&${datasource:queryparam}"
+
+
+def board_link(title: str, board: str, column: str, *, in_table: bool = False) -> Link:
+    """Return a link to a board, with the node of the series or row, the time range and the variables."""
+    value = "${__value.raw}" if in_table else f"${{__field.labels.{column}}}"
+    return Link(title, f"/d/metricat-{board}?var-node={value}&{_KEPT}", column if in_table else "")
+
+
+def explore_link(expr: str) -> Link:
+    """Return a link to Grafana's Explore with a query. `expr` may have `${__field.labels.NAME}`."""
+    query = {"refId": "A", "expr": expr, "range": True, "editorMode": "code"}
+    pane = {"datasource": "${datasource}", "queries": [query], "range": {"from": "${__from}", "to": "${__to}"}}
+    text = urllib.parse.quote(json.dumps({"a": pane}, separators=(",", ":")), safe="${}_.")
+    return Link("Explore the query", f"/explore?schemaVersion=1&orgId=1&panes={text}")
 
 
 @dataclass(frozen=True)
@@ -39,12 +74,25 @@ class Panel:
     levels: Levels = PLAIN
     hidden: tuple[str, ...] = ()
     """Hidden columns of a table."""
-    may_be_empty: bool = False
-    """Whether the panel has no data on a healthy or idle cluster; it then shows problems or requests."""
+    empty: str = ""
+    """The text without data, for a panel that shows problems or optional hardware: it may be empty."""
+    links: tuple[Link, ...] = ()
+    names: bool = False
+    """Whether a stat shows the legend instead of the value."""
+    sort: str = ""
+    """The column by which a table is sorted, the highest value first."""
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Return whether the panel may have no data on a healthy node."""
+        return bool(self.empty)
 
     def json(self, number: int, x: int, y: int) -> Json:
         """Return Grafana's JSON for this panel at this position."""
         defaults: Json = {"unit": self.unit, "thresholds": _thresholds(self.levels), "custom": {}}
+        defaults |= {"noValue": self.empty or "No samples in this time range"}
+        if links := [link.json() for link in self.links if not link.column]:
+            defaults["links"] = links
         if self.most is not None:
             defaults |= {"min": 0, "max": self.most}
         options: Json = {}
@@ -60,6 +108,9 @@ class Panel:
             options = {"reduceOptions": {"calcs": ["lastNotNull"], "values": False, "fields": ""}}
             options |= {"colorMode": "value", "graphMode": "none"} if self.kind == "stat" else {"displayMode": "lcd"}
             options |= {"orientation": "horizontal"} if self.kind == "bargauge" else {}
+            options |= {"textMode": "name"} if self.names else {}
+        elif self.sort:
+            options = {"sortBy": [{"displayName": self.sort, "desc": True}]}
         return {
             "id": number,
             "title": self.title,
@@ -68,7 +119,7 @@ class Panel:
             "datasource": DATASOURCE,
             "gridPos": {"x": x, "y": y, "w": self.width, "h": self.height},
             "targets": [self._target(place, query) for place, query in enumerate(self.queries)],
-            "fieldConfig": {"defaults": defaults, "overrides": []},
+            "fieldConfig": {"defaults": defaults, "overrides": self._overrides()},
             "options": options,
             **({"transformations": self._transformations()} if self.kind == "table" else {}),
         }
@@ -83,6 +134,24 @@ class Panel:
             "instant": True,
             **({"format": "table"} if self.kind == "table" else {}),
         }
+
+    def _overrides(self) -> list[Json]:
+        """Return units and colors of a table's columns, and the links from columns."""
+        found: list[Json] = []
+        for query in self.queries if self.kind == "table" else ():
+            properties: list[Json] = []
+            if query.unit:
+                properties.append({"id": "unit", "value": query.unit})
+            if query.levels:
+                properties.append({"id": "thresholds", "value": _thresholds(query.levels)})
+                properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+            if properties:
+                found.append({"matcher": {"id": "byName", "options": query.legend}, "properties": properties})
+        for link in self.links:
+            if link.column:
+                properties = [{"id": "links", "value": [link.json()]}]
+                found.append({"matcher": {"id": "byName", "options": link.column}, "properties": properties})
+        return found
 
     def _transformations(self) -> list[Json]:
         """Return the transformations to one row for each set of labels and one column for each query."""
@@ -129,6 +198,31 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Annotation:
+    """Events on the panels of a board. With `at_value`, the value of the query is the time, in milliseconds."""
+
+    name: str
+    expr: str
+    title: str
+    color: str
+    at_value: bool = False
+
+    def json(self) -> Json:
+        """Return Grafana's JSON."""
+        return {
+            "name": self.name,
+            "datasource": DATASOURCE,
+            "enable": True,
+            "hide": False,
+            "iconColor": self.color,
+            "expr": self.expr,
+            "titleFormat": self.title,
+            "step": "60s",
+            **({"useValueForTime": True} if self.at_value else {}),
+        }
+
+
+@dataclass(frozen=True)
 class PanelRow:
     """Panels below a heading."""
 
@@ -145,6 +239,7 @@ class Board:
     what: str
     variables: tuple[Variable, ...]
     rows: tuple[PanelRow, ...]
+    annotations: tuple[Annotation, ...] = ()
 
     @property
     def panels(self) -> Sequence[Panel]:
@@ -167,6 +262,7 @@ class Board:
             "time": {"from": "now-3h", "to": "now"},
             "timezone": "browser",
             "templating": {"list": [chosen, *(variable.json() for variable in self.variables)]},
+            "annotations": {"list": [one.json() for one in self.annotations]},
             "links": [
                 {"type": "dashboards", "tags": ["metricat"], "asDropdown": False, "keepTime": True, "includeVars": True}
             ],

@@ -18,13 +18,21 @@ BOARD = Board(
         PanelRow(
             "Now",
             (
-                Panel("Leaders", (Query(f"sum(metricat_leader{{{ANYWHERE}}})"),), "stat", width=6, height=4),
+                Panel(
+                    "Leaders",
+                    (Query(f"sum(metricat_leader{{{ANYWHERE}}})"),),
+                    "stat",
+                    width=6,
+                    height=4,
+                    what="Replicas that hold the Lease: one for each release.",
+                ),
                 Panel(
                     "Targets waiting",
                     (Query(f"max(metricat_workqueue_depth{{{ANYWHERE}}})"),),
                     "stat",
                     width=6,
                     height=4,
+                    what="MonitoringTargets that are due for a reconcile and wait for a worker.",
                 ),
                 Panel(
                     "Longest time without watch events",
@@ -43,6 +51,7 @@ BOARD = Board(
                     "bytes",
                     6,
                     4,
+                    what="Resident memory of the leader.",
                 ),
             ),
         ),
@@ -59,12 +68,14 @@ BOARD = Board(
                         ),
                     ),
                     unit="ops",
-                    may_be_empty=True,
+                    what="Reconciles, and failed ones by reason.",
+                    empty="No reconcile in this time range",
                 ),
                 Panel(
                     "Reconcile duration",
                     tuple(Query(_quantile(share), f"p{share * 100:g}") for share in (0.5, 0.99)),
                     unit="s",
+                    what="Median and 99th percentile of the duration of a reconcile.",
                 ),
                 Panel(
                     "Requests to the API server",
@@ -75,11 +86,13 @@ BOARD = Board(
                         ),
                     ),
                     unit="reqps",
+                    what="Requests by verb and HTTP status, without those of kopf.",
                 ),
                 Panel(
                     "Watches",
                     (Query(f"max by (kind) (metricat_watch_last_activity_age_seconds{{{ANYWHERE}}})", "{{kind}}"),),
                     unit="s",
+                    what="Time since each watch received data. The API server sends a bookmark every minute.",
                 ),
             ),
         ),
