@@ -18,7 +18,7 @@ from support.promtool import Case, only, promtool, rate, rules, run, steady, wit
 if TYPE_CHECKING:
     from pathlib import Path
 
-ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew", "NodePressureEviction"}
+ABOUT_NODES = {"NodeAgentDown", "NodeCordoned", "NodeNew", "NodePressureEviction", "NodeUnhealthy"}
 """Alerts whose cases already have series of several nodes."""
 
 
@@ -157,7 +157,7 @@ def of_node(series: samples.Series, node: str, pool: str) -> samples.Series:
 @pytest.mark.parametrize(
     ("alert", "one", "minutes", "severity"),
     [
-        ("NodeCPUUsageHigh", samples.cpu(90), 8, "warning"),
+        ("NodeCPUUsageHigh", samples.cpu(92), 18, "warning"),
         ("NodeOOMKill", {**samples.memory(50), **samples.kills(10)}, 12, "info"),
     ],
 )
@@ -318,13 +318,13 @@ PROCESSES: samples.Series = {
 
 def test_cpu_and_memory_name_the_processes_with_their_pods(tmp_path: Path) -> None:
     cpu = annotated(
-        {**samples.cpu(90), **PROCESSES},
-        10,
+        {**samples.cpu(92), **PROCESSES},
+        20,
         "NodeCPUUsageHigh",
         "cpu",
         {
             "summary": "CPU usage on n1 is high",
-            "description": "CPU usage on n1 (pool default) is 90.0 % (threshold 80 %). Top processes: "
+            "description": "CPU usage on n1 (pool default) is 92.0 % (threshold 90 %). Top processes: "
             "burn (pid 8, pod team-a/burner-0) 1.50 CPUs; java (pid 9, pod u-2) 0.50 CPUs; sh (pid 7) 0.25 CPUs.",
         },
     )
@@ -345,9 +345,9 @@ def test_cpu_and_memory_name_the_processes_with_their_pods(tmp_path: Path) -> No
 def test_description_is_valid_without_processes(tmp_path: Path) -> None:
     texts = {
         "summary": "CPU usage on n1 is high",
-        "description": "CPU usage on n1 (pool default) is 90.0 % (threshold 80 %).",
+        "description": "CPU usage on n1 (pool default) is 92.0 % (threshold 90 %).",
     }
-    assert run(tmp_path, [annotated(samples.cpu(90), 10, "NodeCPUUsageHigh", "cpu", texts)]) == ""
+    assert run(tmp_path, [annotated(samples.cpu(92), 20, "NodeCPUUsageHigh", "cpu", texts)]) == ""
 
 
 FULL = "1970-01-02 03:12:00 +0000 UTC."

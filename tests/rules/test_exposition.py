@@ -27,7 +27,18 @@ def test_operator_metrics_pass_promtool() -> None:
         lambda: workqueue_depth(1),
         lambda: watch_activity_ages(2.0, [("Pod", 1.0), ("Pod", 0.5)]),
         lambda: target_families([{**target("monitoring"), "status": STATUS}]),
-        lambda: node_families([Node("n1", created=60.0, unschedulable=True, pressures=("PIDPressure",))], now=90.0),
+        lambda: node_families(
+            [
+                Node(
+                    "n1",
+                    created=60.0,
+                    unschedulable=True,
+                    pressures=("PIDPressure",),
+                    problems=(("Ready", "KubeletNotReady"),),
+                )
+            ],
+            now=90.0,
+        ),
     ):
         metrics.collect_families(families)
     page = generate_latest(metrics.registry)

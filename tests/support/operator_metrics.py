@@ -22,6 +22,17 @@ def names() -> set[str]:
         *target_families([target]),
         *left_families({("monitoring", "nodes"): OperatorClaim("team/metricat", mine=False)}),
     ]
-    families += node_families([Node("n1", unschedulable=True, created=0.0, pressures=("DiskPressure",))], now=0.0)
+    families += node_families(
+        [
+            Node(
+                "n1",
+                unschedulable=True,
+                created=0.0,
+                pressures=("DiskPressure",),
+                problems=(("Ready", "KubeletNotReady"),),
+            )
+        ],
+        now=0.0,
+    )
     metrics.collect_families(lambda: families)
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}

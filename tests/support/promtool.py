@@ -150,7 +150,7 @@ def named(alert: str) -> tuple[str, ...]:
     """Return the labels that the alert's texts use without checking that they exist."""
     [found] = [one for one in (*CATALOGUE, *OPERATOR_ALERTS, *HUB_ALERTS) if one.name == alert]
     texts = f"{found.summary} {found.description} {found.action} {found.resource}"
-    if re.search(r"{{ ?if \$labels", texts):
+    if any(level.per_target for level in found.levels):
         return ()
     return tuple(sorted(set(re.findall(r"\$labels\.(\w+)", texts))))
 
@@ -170,7 +170,7 @@ def labelled(series: str) -> str:
     if name.startswith("kube_"):
         return series
     place = 'namespace="monitoring"'
-    if "pool=" not in own:
+    if not re.search(r"\bpool=", own):
         place += ',pool="default"'
     if "service=" not in own:
         place += ',service="metricat-nodes"'

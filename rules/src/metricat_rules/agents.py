@@ -13,6 +13,12 @@ _LOST = (
     f'unless on ({KEYS}) ALERTS{{alertname=~"{INHIBITED_BY}",alertstate="firing",<selector>}}'
 )
 
+_LAST = (
+    "{{ with printf `round(time() - max(metricat_collector_last_success_timestamp_seconds"
+    "{<selector>,node=%q,collector=%q}))` $labels.node $labels.collector | query }}"
+    ". It last succeeded {{ . | first | value | humanizeDuration }} ago{{ end }}"
+)
+
 _EXPECTED = "no_value|root_only|other_namespace"
 """Reasons for which an agent leaves something out on a healthy node too."""
 _INCREASE = f"max by ({KEYS}, collector) (increase({{metric}}[15m])) > 0"
@@ -27,11 +33,8 @@ ALERTS: tuple[Alert, ...] = (
         "NodeCordoned or NodeNew fires are ignored.",
         expr=_LOST,
         resource="agent",
-        summary="{{ if $labels.node }}The agent on {{ $labels.node }}{{ else }}Many agents{{ end }} cannot be scraped",
-        description="Prometheus gets no metrics from {{ if $labels.node }}the agent on {{ $labels.node }} "
-        f"(pool {{{{ $labels.pool }}}}){_WHY}"
-        '{{ else }}{{ $value | printf "%.1f" }} % of the agents (threshold <threshold> %)'
-        "{{ end }}.",
+        summary="The agent on {{ $labels.node }} cannot be scraped",
+        description=f"Prometheus gets no metrics from the agent on {NODE}{_WHY}.",
         action="Run kubectl get mtarget -A -o wide to list the nodes without a ready agent and the causes. "
         "The targets page of Prometheus shows the last error.",
         unit="% of the nodes",
@@ -43,6 +46,9 @@ ALERTS: tuple[Alert, ...] = (
                 "5m",
                 f"100 * count({_LOST}) / count(metricat:node_agent:up{{<selector>}}) > <threshold>",
                 per_target=True,
+                summary="Many agents cannot be scraped",
+                description='Prometheus gets no metrics from {{ $value | printf "%.1f" }} % of the agents '
+                "(threshold <threshold> %).",
             ),
         ),
     ),
@@ -52,7 +58,7 @@ ALERTS: tuple[Alert, ...] = (
         expr=f"max by ({KEYS}, collector) (node_scrape_collector_success{{<selector>}}) == 0",
         resource="collector {{ $labels.collector }}",
         summary="Collector {{ $labels.collector }} on {{ $labels.node }} fails",
-        description=f"Collector {{{{ $labels.collector }}}} of the agent on {NODE} fails at every scrape. "
+        description=f"Collector {{{{ $labels.collector }}}} of the agent on {NODE} fails at every scrape{_LAST}. "
         "The agent's log shows the cause.",
         action="Run kubectl logs for the agent's pod on the node. The log shows what the collector could not read, and "
         "why.",
@@ -69,6 +75,30 @@ ALERTS: tuple[Alert, ...] = (
         '{{ $value | printf "%.0f" }} parts or series, summed over scrapes.',
         action="Run kubectl logs for the agent's pod on the node. The log names the parts, or the number of series.",
         levels=(Level("info", None, "15m"), Level("warning", None, "15m", _DROPPED)),
+    ),
+    Alert(
+        name="NodeCollectorPaused",
+        meaning="The agent paused a collector, because the agent used more CPU than --agent.cpu-limit allows. The "
+        "metrics of the collector are missing.",
+        expr=f"max by ({KEYS}, collector) (metricat_collector_paused{{<selector>}}) == 1",
+        resource="collector {{ $labels.collector }} paused",
+        summary="Collector {{ $labels.collector }} on {{ $labels.node }} is paused",
+        description=f"The agent on {NODE} paused collector {{{{ $labels.collector }}}} to stay below its CPU limit.",
+        action="Compare metricat_agent_cpu_used_ratio with metricat_agent_cpu_limit_ratio. Exclude devices or "
+        "filesystems that the collector need not report, or raise the limit.",
+        levels=(Level("warning", None, "15m"),),
+    ),
+    Alert(
+        name="NodeTextfileError",
+        meaning="The agent cannot read a .prom file, or the directory of the textfile collector. The metrics of that "
+        "file are missing.",
+        expr=f"max by ({KEYS}) (node_textfile_scrape_error{{<selector>}}) == 1",
+        resource="textfile",
+        summary="A .prom file on {{ $labels.node }} cannot be read",
+        description=f"The textfile collector of the agent on {NODE} cannot read a .prom file. The agent's log names "
+        "the file and the line.",
+        action="Run kubectl logs for the agent's pod on the node, and correct the program that writes the file.",
+        levels=(Level("warning", None, "15m"),),
     ),
     Alert(
         name="MetricatWatchdog",

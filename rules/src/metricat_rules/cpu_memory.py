@@ -1,6 +1,7 @@
 """Alerts about CPU and memory."""
 
-from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.alert import NODE, Alert, Level, plural
+from metricat_rules.recording import KEYS
 
 
 def _top(metric: str, amount: str) -> str:
@@ -25,6 +26,13 @@ def _top(metric: str, amount: str) -> str:
 
 _TOP_CPU = _top("metricat_process_cpu_ratio", '{{ .Value | printf "%.2f" }} CPUs')
 _TOP_MEMORY = _top("metricat_process_resident_memory_bytes", "{{ .Value | humanize1024 }}B")
+
+
+def _pids(limit: str) -> str:
+    threads, most = (f"max by ({KEYS}) (node_processes_{name}{{<selector>}})" for name in ("threads", limit))
+    return f"100 * {threads} / {most}"
+
+
 _EXHAUSTED = "max_over_time(metricat:node_memory_usage:percent{<selector>}[5m]) >= 90"
 _OOM_KILLS = "metricat:node_oom_kills:increase5m{<selector>} >= 1"
 
@@ -32,7 +40,9 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeCPUUsageHigh",
         meaning="The cores of the node are busy. Idle time, time waiting for I/O and time stolen by the hypervisor are "
-        "excluded.",
+        "excluded. Critical: in addition, tasks wait for a CPU at least 60 % of the time (pressure stall information, "
+        "some), and this lasts longer than builds and backups do. Without pressure stall information, the usage alone "
+        "decides.",
         expr="metricat:node_cpu_usage:percent{<selector>} >= <threshold>",
         resource="cpu",
         summary="CPU usage on {{ $labels.node }} is high",
@@ -40,13 +50,52 @@ ALERTS: tuple[Alert, ...] = (
         action="Set CPU limits for the pods named in the description, or move them to other nodes. Stop processes that "
         "should not run.",
         unit="%",
-        levels=(Level("warning", 80, "5m"), Level("critical", 95, "1m")),
+        levels=(
+            Level("warning", 90, "15m"),
+            Level(
+                "critical",
+                95,
+                "2h",
+                "metricat:node_cpu_usage:percent{<selector>} >= <threshold> "
+                "unless metricat:node_pressure_cpu_waiting:percent{<selector>} < 60",
+            ),
+        ),
+        keep_firing=True,
+    ),
+    Alert(
+        name="NodeSteal",
+        meaning="The hypervisor runs other virtual machines while tasks of this node are ready to run.",
+        expr='metricat:node_cpu_mode:percent{mode="steal",<selector>} >= <threshold>',
+        resource="steal",
+        summary="The hypervisor of {{ $labels.node }} has too few CPUs",
+        description=f'The hypervisor of {NODE} runs other virtual machines {{{{ $value | printf "%.1f" }}}} % of the '
+        "CPU time (threshold <threshold> %).",
+        action="Move the virtual machine to another host, or use a machine type with dedicated CPUs. A machine type "
+        "with CPU credits has used them up.",
+        unit="%",
+        levels=(Level("warning", 10, "15m"),),
+        keep_firing=True,
+    ),
+    Alert(
+        name="NodeIOWait",
+        meaning="CPUs are idle while tasks wait for disks. The alert is meant for kernels without pressure stall "
+        "information: NodePressureIO is more exact, and inhibits this alert.",
+        expr='metricat:node_cpu_mode:percent{mode="iowait",<selector>} >= <threshold>',
+        resource="iowait",
+        summary="Tasks on {{ $labels.node }} wait for disks",
+        description=f'The CPUs of {NODE} wait for disks {{{{ $value | printf "%.1f" }}}} % of the time '
+        "(threshold <threshold> %).",
+        action="Find the disk with metricat:node_disk_await:milliseconds and metricat:node_disk_queue:length.",
+        unit="%",
+        levels=(Level("warning", 40, "15m"),),
         keep_firing=True,
     ),
     Alert(
         name="NodeLoadHigh",
-        meaning="More tasks run, or wait for a CPU or a disk, than the node has cores.",
-        expr="metricat:node_load1_per_cpu:ratio{<selector>} > <threshold>",
+        meaning="More tasks run, or wait for a CPU or a disk, than the node has cores. The alert fires only on kernels "
+        "without pressure stall information: NodePressureCPU and NodePressureIO are more exact.",
+        expr="metricat:node_load1_per_cpu:ratio{<selector>} > <threshold> "
+        f"unless on ({KEYS}) metricat:node_pressure_cpu_waiting:percent{{<selector>}}",
         resource="load",
         summary="The load of {{ $labels.node }} is high",
         description=f'The 1-minute load of {NODE} is {{{{ $value | printf "%.1f" }}}} per core (threshold <threshold>).'
@@ -68,7 +117,21 @@ ALERTS: tuple[Alert, ...] = (
         f"(threshold <threshold> %).{_TOP_CPU}",
         action="Move some of the pods named in the description to other nodes. Raise CPU limits that throttle them.",
         unit="%",
-        levels=(Level("warning", 25, "10m"),),
+        levels=(Level("warning", 25, "15m"),),
+        keep_firing=True,
+    ),
+    Alert(
+        name="NodePIDsHigh",
+        meaning="Most of the kernel's process IDs or threads are in use. When all are in use, no program can start. "
+        "Each thread takes one. The limits are kernel.pid_max and kernel.threads-max.",
+        expr=_pids("max_processes") + " >= <threshold> or " + _pids("max_threads") + " >= <threshold>",
+        resource="pids",
+        summary="{{ $labels.node }} has few process IDs left",
+        description=f'{NODE} uses {{{{ $value | printf "%.1f" }}}} % of its process IDs or threads '
+        "(threshold <threshold> %).",
+        action="Run ps -eo nlwp,pid,comm --sort=-nlwp | head on the node to find the processes with the most threads.",
+        unit="%",
+        levels=(Level("warning", 80, "10m"), Level("critical", 95, "5m")),
         keep_firing=True,
     ),
     Alert(
@@ -93,7 +156,7 @@ ALERTS: tuple[Alert, ...] = (
         expr="",
         resource="oom",
         summary="The kernel killed a process on {{ $labels.node }} because memory ran out",
-        description=f'On {NODE}, the kernel killed {{{{ $value | printf "%.0f" }}}} processes within 5 minutes '
+        description=f"On {NODE}, the kernel killed {plural('process', 'processes')} within 5 minutes "
         f"because memory ran out.{_TOP_MEMORY}",
         action="Run kubectl get pods -A --field-selector spec.nodeName={{ $labels.node }} and look for restarts. "
         "Then look for OOMKilled in kubectl describe pod.",

@@ -6,8 +6,11 @@ from typing import Any
 
 from metricat_rules import anomaly
 from metricat_rules.catalogue import CATALOGUE, RECORDINGS, Alert, Level
+from metricat_rules.durations import spec_seconds
 from metricat_rules.recording import Recording
 from metricat_rules.settings import LevelSettings, SettingsByAlert
+
+_LONGEST_KEPT = "1h"
 
 GroupManifest = dict[str, Any]
 RuleManifest = dict[str, Any]
@@ -102,12 +105,12 @@ def alert_group(
 
 def _rule(alert: Alert, level: Level, scope: Scope, settings: LevelSettings, labels: Mapping[str, str]) -> RuleManifest:
     threshold = "" if settings.threshold is None else number(settings.threshold)
-    description = scope.render(alert.description, threshold)
+    description = scope.render(level.description or alert.description, threshold)
     return {
         "alert": alert.name,
         "expr": scope.render(level.expr or alert.expr, threshold),
         "for": settings.duration,
-        **({"keep_firing_for": settings.duration} if alert.keep_firing else {}),
+        **({"keep_firing_for": kept(settings.duration)} if alert.keep_firing else {}),
         "labels": {
             **scope.alert_labels,
             **_literal(labels),
@@ -117,8 +120,17 @@ def _rule(alert: Alert, level: Level, scope: Scope, settings: LevelSettings, lab
             "resource": alert.resource,
             "severity": level.severity,
         },
-        "annotations": {"summary": alert.summary, "description": description, "action": alert.action},
+        "annotations": {
+            "summary": level.summary or alert.summary,
+            "description": description,
+            "action": alert.action,
+        },
     }
+
+
+def kept(duration: str) -> str:
+    """Return how long an alert with this `for` keeps firing: as long, at most an hour."""
+    return min(duration, _LONGEST_KEPT, key=spec_seconds)
 
 
 def _runbook(base_url: str, alert: str) -> str:

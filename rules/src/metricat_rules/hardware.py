@@ -1,6 +1,6 @@
-"""Alerts about the hardware and the kernel: file handles, clock, temperature, reboots."""
+"""Alerts about the hardware and the kernel: file handles, clock, temperature, memory errors, hung tasks, reboots."""
 
-from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.alert import NODE, Alert, Level, plural
 from metricat_rules.recording import KEYS
 
 _OFFSET = "node_timex_offset_seconds{<selector>}"
@@ -51,11 +51,49 @@ ALERTS: tuple[Alert, ...] = (
         resource="temperature {{ $labels.chip }} {{ $labels.sensor }}",
         summary="{{ $labels.node }} is hot",
         description=f"Sensor {{{{ $labels.sensor }}}} of {{{{ $labels.chip }}}} on {NODE} is "
-        '{{ $value | printf "%.1f" }} °C below its critical temperature (threshold <threshold> °C).',
+        '{{ printf "%.1f" $value | reReplaceAll "^-" "" }} °C {{ if lt $value 0.0 }}above{{ else }}below{{ end }} its '
+        "critical temperature (threshold: <threshold> °C below it).",
         action="Move pods off the node. Check for stopped fans and a hot server room.",
         unit="°C below the critical temperature, or less",
         levels=(Level("warning", 5, "10m"), Level("critical", 0, "1m")),
         keep_firing=True,
+    ),
+    Alert(
+        name="NodeMemoryErrors",
+        meaning="The memory has bit errors that its error correction (ECC) reports. Warning: many corrected errors in "
+        "an hour. Critical: an error that could not be corrected.",
+        expr=f"max by ({KEYS}, controller) (increase(node_edac_correctable_errors_total{{<selector>}}[1h])) "
+        ">= <threshold>",
+        resource="memory errors {{ $labels.controller }}",
+        summary="Memory of {{ $labels.node }} has errors",
+        description=f"Memory controller {{{{ $labels.controller }}}} of {NODE} corrected {plural('error', 'errors')} "
+        "within the last hour (threshold <threshold>).",
+        action="Find the module with node_edac_csrow_correctable_errors_total and ..._uncorrectable_errors_total, or "
+        "run edac-util -v on the node. Drain the node and replace the module.",
+        unit="errors within an hour",
+        levels=(
+            Level("warning", 10, "0s"),
+            Level(
+                "critical",
+                None,
+                "0s",
+                f"max by ({KEYS}, controller) (increase(node_edac_uncorrectable_errors_total{{<selector>}}[1h])) > 0",
+                description=f"Memory controller {{{{ $labels.controller }}}} of {NODE} reported "
+                f"{plural('error', 'errors')} within the last hour that could not be corrected.",
+            ),
+        ),
+    ),
+    Alert(
+        name="NodeHungTasks",
+        meaning="The kernel detected tasks that were blocked for minutes (hung_task, by default 120 s), mostly because "
+        "a disk or a file server does not respond, or because of a deadlock in the kernel. Only Linux 6.13 and newer "
+        "count them. For older kernels, node-problem-detector reports the condition KernelDeadlock: see NodeUnhealthy.",
+        expr=f"max by ({KEYS}) (increase(node_kernel_hung_tasks_total{{<selector>}}[15m])) > 0",
+        resource="hung tasks",
+        summary="Tasks on {{ $labels.node }} hang",
+        description=f"The kernel of {NODE} detected {plural('hung task', 'hung tasks')} within 15 minutes.",
+        action="Run dmesg -T | grep -A20 'blocked for more than' on the node: it shows where the tasks wait.",
+        levels=(Level("warning", None, "0s"),),
     ),
     Alert(
         name="NodeRebooted",

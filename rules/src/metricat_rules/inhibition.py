@@ -46,6 +46,28 @@ INHIBITIONS: tuple[Inhibition, ...] = (
         equal=(*_NODE, "resource"),
     ),
     Inhibition(
+        why="Tasks that wait for a CPU make the CPUs busy. The warning about them is enough.",
+        source=(Matcher("alertname", "=", "NodePressureCPU"), Matcher("node", "!=", "")),
+        target=(
+            Matcher("alertname", "=", "NodeCPUUsageHigh"),
+            Matcher("severity", "=", "warning"),
+            Matcher("node", "!=", ""),
+        ),
+        equal=_NODE,
+    ),
+    Inhibition(
+        why="Busy CPUs raise the load.",
+        source=(Matcher("alertname", "=", "NodeCPUUsageHigh"), Matcher("node", "!=", "")),
+        target=(Matcher("alertname", "=", "NodeLoadHigh"), Matcher("node", "!=", "")),
+        equal=_NODE,
+    ),
+    Inhibition(
+        why="Tasks that wait for disks raise the time that CPUs wait for disks.",
+        source=(Matcher("alertname", "=", "NodePressureIO"), Matcher("node", "!=", "")),
+        target=(Matcher("alertname", "=", "NodeIOWait"), Matcher("node", "!=", "")),
+        equal=_NODE,
+    ),
+    Inhibition(
         why="Without an agent, a node has no new samples. Its other warnings and infos report old values.",
         source=(Matcher("alertname", "=", "NodeAgentDown"), Matcher("node", "!=", "")),
         target=(_LOWER_SEVERITIES, Matcher("alertname", "!=", "NodeAgentDown"), Matcher("node", "!=", "")),

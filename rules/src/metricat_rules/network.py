@@ -1,6 +1,6 @@
 """Alerts about network devices and connections."""
 
-from metricat_rules.alert import NODE, Alert, Level
+from metricat_rules.alert import NODE, Alert, Level, plural
 from metricat_rules.recording import KEYS
 
 VIRTUAL = "lo|veth.*|br-.*|docker.*|cni.*|cali.*|cilium.*|lxc.*|flannel.*|vxlan.*|geneve.*|tun.*|tap.*|virbr.*|kube-.*|"
@@ -26,9 +26,9 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeNetworkDropsHigh",
-        meaning="A device drops packets because a buffer is full or no program receives them. Devices with fewer than "
-        "10 packets a second are ignored.",
-        expr=f"100 * metricat:node_network_drop:ratio{{<selector>}} >= <threshold> and {_PACKETS}",
+        meaning="A physical link drops packets because a buffer is full or no program receives them. Links with fewer "
+        "than 10 packets a second are ignored.",
+        expr=f'100 * metricat:node_network_drop:ratio{{device!~"{VIRTUAL}",<selector>}} >= <threshold> and {_PACKETS}',
         resource="drops {{ $labels.device }}",
         summary="{{ $labels.device }} on {{ $labels.node }} drops packets",
         description=f'{_DEVICE} drops {{{{ $value | printf "%.2f" }}}} % of the packets to {{{{ $labels.direction }}}} '
@@ -76,7 +76,7 @@ ALERTS: tuple[Alert, ...] = (
         f"- max by ({KEYS}, master) (node_bonding_active{{<selector>}}) > 0",
         resource="bond {{ $labels.master }}",
         summary="Bond {{ $labels.master }} on {{ $labels.node }} is degraded",
-        description=f'{{{{ $value | printf "%.0f" }}}} links of bond {{{{ $labels.master }}}} on {NODE} are down.',
+        description=f"{plural('link is', 'links are')} down in bond {{{{ $labels.master }}}} on {NODE}.",
         action="Run cat /proc/net/bonding/{{ $labels.master }} on the node to find the link that is down.",
         levels=(Level("warning", None, "5m"),),
     ),

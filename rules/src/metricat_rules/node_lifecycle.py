@@ -30,6 +30,29 @@ _OUT_OF_SERVICE = (
 PRESSURES = ("DiskPressure", "MemoryPressure", "PIDPressure")
 """Conditions of a node under which the kubelet evicts pods."""
 
+PROBLEMS = (
+    "NetworkUnavailable",
+    # node-problem-detector, in its own configuration and in those of AKS and GKE
+    "KernelDeadlock",
+    "XfsShutdown",
+    "ReadonlyFilesystem",
+    "CorruptDockerOverlay2",
+    "CperHardwareErrorFatal",
+    "FrequentKubeletRestart",
+    "FrequentDockerRestart",
+    "FrequentContainerdRestart",
+    "FrequentUnregisterNetDevice",
+    "ContainerRuntimeProblem",
+    "ContainerRuntimeUnhealthy",
+    "KubeletProblem",
+    "KubeletUnhealthy",
+    "FilesystemCorruptionProblem",
+)
+"""Further conditions of a node that report a problem if they are True."""
+
+READY = ("Ready", "KernelReady", "NetworkingReady", "StorageReady", "ContainerRuntimeReady", "AcceleratedHardwareReady")
+"""Conditions of a node that report a problem if they are not True: the kubelet's, and those of EKS' agent."""
+
 _CREATED = "(kube_node_created or metricat_node_created_timestamp_seconds)"
 
 
@@ -66,6 +89,17 @@ _WHY = (
     "{{ with printf `topk(1, metricat_node_cordoned{node=%q})` $labels.node | query }}"
     " ({{ (first .).Labels.reason }}){{ end }}"
 )
+_OF_PROBLEMS = f'condition=~"{"|".join(PROBLEMS)}"'
+_OF_READY = f'condition=~"{"|".join(READY)}"'
+_PROBLEM = (
+    "metricat_node_condition "
+    f'or kube_node_status_condition{{{_OF_PROBLEMS},status="true"}} == 1 '
+    f'or kube_node_status_condition{{{_OF_READY},status="true"}} == bool 0 == 1'
+)
+_REASON = (
+    "{{ with printf `topk(1, metricat_node_condition{node=%q,condition=%q})` $labels.node $labels.condition | query }}"
+    ": {{ (first .).Labels.reason }}{{ end }}"
+)
 _INHIBITION = (
     "While this alert fires, Alertmanager inhibits all other alerts about the node, if Metricat's inhibition rules are "
     "configured (spec.notifications, or docs/alertmanager.md)."
@@ -84,6 +118,20 @@ ALERTS: tuple[Alert, ...] = (
         action="Run kubectl describe node {{ $labels.node }}. Its events name the resource that ran out, and the "
         "evicted pods.",
         levels=(Level("warning", None, "0s"),),
+    ),
+    Alert(
+        name="NodeUnhealthy",
+        meaning="A condition of the node reports a problem: the node is not ready, its network is unavailable, or a "
+        "program such as node-problem-detector detected one, for example KernelDeadlock or ReadonlyFilesystem. "
+        "NodePressureEviction reports DiskPressure, MemoryPressure and PIDPressure. The alert fires only if Prometheus "
+        "scrapes kube-state-metrics or the operator.",
+        expr=f"max by (node, condition) ({_PROBLEM}) * on (node) group_left (namespace, service, pool) "
+        f"topk by (node) (1, max by ({KEYS}) (metricat:node_agent:up{{<selector>}} >= bool 0)) > 0",
+        resource="{{ $labels.condition }}",
+        summary="Condition {{ $labels.condition }} of {{ $labels.node }} reports a problem",
+        description=f"The condition {{{{ $labels.condition }}}} of {NODE} reports a problem{_REASON}.",
+        action="Run kubectl describe node {{ $labels.node }}. The message of the condition has the details.",
+        levels=(Level("warning", None, "5m"),),
     ),
     Alert(
         name="NodeCordoned",

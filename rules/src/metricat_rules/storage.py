@@ -1,7 +1,7 @@
 """Alerts about disks, filesystems and RAIDs."""
 
-from metricat_rules.alert import NODE, Alert, Level
-from metricat_rules.recording import DEVICE, FILESYSTEM
+from metricat_rules.alert import NODE, Alert, Level, plural
+from metricat_rules.recording import DEVICE, FILESYSTEM, KEYS
 
 _WHERE = f"{{{{ $labels.mountpoint }}}} ({{{{ $labels.device }}}}) on {NODE}"
 _DISK = f"{{{{ $labels.device }}}} on {NODE}"
@@ -26,6 +26,14 @@ _EVICTION = " and ".join(
 """Requires both growth rates: after an image pull, the rate of 1 hour stays high although the growth has ended."""
 _CLEANED = "metricat:node_image_filesystem_usage:percent{<selector>} < 85"
 """The filesystem of the images, below the usage at which the kubelet removes images."""
+
+_NETWORK = "nfs|nfs4|cifs|smb3|ceph|glusterfs|lustre|gpfs|9p|afs"
+"""Filesystems of a server. Others report an error also where the agent has no permission, as for FUSE mounts."""
+
+
+def _zfs_state(matcher: str) -> str:
+    return f"max by ({KEYS}, zpool, state) (node_zfs_zpool_state{{{matcher},<selector>}}) == 1"
+
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -200,7 +208,7 @@ ALERTS: tuple[Alert, ...] = (
         '(node_md_disks{state="active",<selector>}) > 0',
         resource="raid {{ $labels.device }}",
         summary="RAID {{ $labels.device }} on {{ $labels.node }} is degraded",
-        description=f'{_DISK} lacks {{{{ $value | printf "%.0f" }}}} of its disks.',
+        description=f"{_DISK} lacks {plural('disk', 'disks')}.",
         action="Run cat /proc/mdstat and mdadm --detail /dev/{{ $labels.device }} on the node to find the missing "
         "disk.",
         levels=(Level("critical", None, "15m"),),
@@ -211,8 +219,62 @@ ALERTS: tuple[Alert, ...] = (
         expr=f'max by ({DEVICE}) (node_md_disks{{state="failed",<selector>}}) > 0',
         resource="raid {{ $labels.device }}",
         summary="A disk of RAID {{ $labels.device }} on {{ $labels.node }} has failed",
-        description=f'{{{{ $value | printf "%.0f" }}}} disks of {_DISK} have failed.',
+        description=f"{plural('disk has', 'disks have')} failed in {_DISK}.",
         action="Run mdadm --detail /dev/{{ $labels.device }} on the node to find the disk. Replace it.",
         levels=(Level("warning", None, "1m"),),
+    ),
+    Alert(
+        name="NodeZFSPoolUnhealthy",
+        meaning="A ZFS pool is not online. Warning: it is degraded, and its data is still available. Critical: it is "
+        "in another state, such as faulted or suspended, and its data is not available.",
+        expr="",
+        resource="zpool {{ $labels.zpool }}",
+        summary="ZFS pool {{ $labels.zpool }} on {{ $labels.node }} is {{ $labels.state }}",
+        description=f"ZFS pool {{{{ $labels.zpool }}}} on {NODE} is in the state {{{{ $labels.state }}}}.",
+        action="Run zpool status -x on the node: it names the device and the error.",
+        levels=(
+            Level("warning", None, "5m", _zfs_state('state="degraded"')),
+            Level("critical", None, "1m", _zfs_state('state!~"online|degraded"')),
+        ),
+    ),
+    Alert(
+        name="NodeBtrfsErrors",
+        meaning="A device of a Btrfs filesystem had errors within the last hour: reads, writes, flushes, corruption or "
+        "wrong generations.",
+        expr=f"sum by ({KEYS}, uuid, device) (max by ({KEYS}, uuid, device, type) "
+        "(increase(node_btrfs_device_errors_total{<selector>}[1h]))) > 0",
+        resource="btrfs {{ $labels.device }}",
+        summary="Btrfs device {{ $labels.device }} on {{ $labels.node }} has errors",
+        description=f"{plural('error', 'errors')} on {_DISK} within the last hour, in the Btrfs filesystem "
+        "{{ $labels.uuid }}.",
+        action="Run btrfs device stats on the mount point to see the kind of error. Replace the device if it has read "
+        "or write errors.",
+        levels=(Level("warning", None, "0s"),),
+    ),
+    Alert(
+        name="NodeNVMeUnhealthy",
+        meaning="An NVMe controller is not live. Warning: it resets or reconnects for minutes. Critical: it is dead, "
+        "and the kernel no longer uses it.",
+        expr=f'max by ({DEVICE}, state) (node_nvme_info{{state!="live",<selector>}}) == 1',
+        resource="nvme {{ $labels.device }}",
+        summary="NVMe controller {{ $labels.device }} on {{ $labels.node }} is {{ $labels.state }}",
+        description=f"{_DISK} is in the state {{{{ $labels.state }}}}.",
+        action="Run dmesg -T | grep {{ $labels.device }} and nvme smart-log /dev/{{ $labels.device }} on the node.",
+        levels=(
+            Level("warning", None, "5m"),
+            Level("critical", None, "1m", f'max by ({DEVICE}, state) (node_nvme_info{{state="dead",<selector>}}) == 1'),
+        ),
+    ),
+    Alert(
+        name="NodeMountHung",
+        meaning="A network filesystem does not respond: reading its size fails or takes too long. Programs that use "
+        "the mount hang.",
+        expr=f'max by ({FILESYSTEM}) (node_filesystem_device_error{{fstype=~"{_NETWORK}",<selector>}}) == 1',
+        resource="mount {{ $labels.mountpoint }}",
+        summary="Mount {{ $labels.mountpoint }} on {{ $labels.node }} does not respond",
+        description=f"{_WHERE} does not respond.",
+        action="Check the file server and the network to it. ps -eo stat,pid,comm | grep ^D on the node lists the "
+        "programs that hang.",
+        levels=(Level("warning", None, "10m"),),
     ),
 )

@@ -28,7 +28,7 @@ kind: MonitoringTarget
 metadata: {name: nodes, namespace: monitoring}
 spec:
   alerts:
-    rules: {NodeCPUUsageHigh: {critical: {threshold: %d}}}
+    rules: {NodeCPUUsageHigh: {warning: {threshold: 80, for: 5m}, critical: {threshold: %d, for: 1m}}}
     extraGroups:
       - {name: mine, rules: [{alert: Mine, expr: 'metricat:node_cpu_usage:percent{node="n2"} > 80', for: 1m}]}
 """

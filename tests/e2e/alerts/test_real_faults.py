@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 ALERTS = (
     "NodeCPUUsageHigh",
     "NodePressureCPU",
-    "NodeLoadHigh",
     "NodeMemoryUsageHigh",
     "NodeOOMKill",
     "NodeFilesystemUsageHigh",
@@ -67,7 +66,7 @@ def value(demo: DemoCluster, measure: str) -> float:
 
 def thresholds(demo: DemoCluster) -> dict[str, Any]:
     """Return alert settings with thresholds between the current values and the values during the faults."""
-    cpu, load = value(demo, "metricat:node_cpu_usage:percent"), value(demo, "metricat:node_load1_per_cpu:ratio")
+    cpu = value(demo, "metricat:node_cpu_usage:percent")
     pressure = value(demo, "metricat:node_pressure_cpu_waiting:percent")
     memory, total = value(demo, "metricat:node_memory_usage:percent"), value(demo, "node_memory_MemTotal_bytes")
     files, most = value(demo, "metricat:node_filefd_usage:percent"), value(demo, "node_filefd_maximum")
@@ -78,7 +77,6 @@ def thresholds(demo: DemoCluster) -> dict[str, Any]:
     return {
         "NodeCPUUsageHigh": {**over((cpu + 100) / 2), "critical": OFF},
         "NodePressureCPU": over((pressure + 40) / 2),
-        "NodeLoadHigh": over(load + 0.5),
         "NodeMemoryUsageHigh": {**over(memory + 50 * (faults.MEBIBYTES << 20) / total), "critical": OFF},
         "NodeFileDescriptorsHigh": {**over(files + 50 * faults.FILES / most), "critical": OFF},
         "NodeFilesystemUsageHigh": {"critical": AT_ONCE},

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import BOTH, INFO, NONE, WARNING, agents, alternating, inhibiting_states, tainted, uncovered
+from rules.cases.samples import (
+    BOTH,
+    INFO,
+    NONE,
+    WARNING,
+    agents,
+    alternating,
+    ends,
+    inhibiting_states,
+    oscillating,
+    tainted,
+    uncovered,
+)
 from support.promtool import Case, rate, steady
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -52,6 +64,16 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case("expected", 40, NONE, {'metricat_collector_skipped_total{collector="dmi",reason="root_only"}': rate(0.3)}),
         Case("no longer", 60, NONE, {'metricat_collector_dropped_series_total{collector="zfs"}': steady(500)}),
+    ),
+    "NodeCollectorPaused": (
+        Case("paused", 20, WARNING, {'metricat_collector_paused{collector="ethtool"}': steady(1)}),
+        Case("not for long enough", 14, NONE, {'metricat_collector_paused{collector="ethtool"}': steady(1)}),
+        Case("resumed", 40, NONE, {'metricat_collector_paused{collector="ethtool"}': ends(steady(1), 10)}),
+    ),
+    "NodeTextfileError": (
+        Case("cannot be read", 20, WARNING, {"node_textfile_scrape_error": steady(1)}),
+        Case("is being written", 20, NONE, {"node_textfile_scrape_error": oscillating(0.5, 0.5)}),
+        Case("can be read", 30, NONE, {"node_textfile_scrape_error": steady(0)}),
     ),
     "MetricatWatchdog": (Case("always", 2, INFO),),
 }

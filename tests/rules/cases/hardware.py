@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import BOTH, INFO, NONE, WARNING, clock_source, descriptors, sensor
+from rules.cases.samples import BOTH, CRITICAL, INFO, NONE, WARNING, clock_source, descriptors, memory_errors, sensor
 from support.promtool import Case, change, steady
 
 CASES: dict[str, tuple[Case, ...]] = {
@@ -29,6 +29,18 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("warm", 30, NONE, sensor(90, 100)),
         Case("no critical temperature", 30, NONE, sensor(50, 0)),
         Case("a nonsensical one", 30, NONE, sensor(65260, 65261.85)),
+    ),
+    "NodeMemoryErrors": (
+        Case("many corrected", 40, WARNING, memory_errors("correctable", 30, 40)),
+        Case("a few corrected", 40, NONE, memory_errors("correctable", 30, 2)),
+        Case("one that was not corrected", 40, CRITICAL, memory_errors("uncorrectable", 30, 1)),
+        Case("long ago", 100, NONE, {**memory_errors("correctable", 30, 40), **memory_errors("uncorrectable", 30, 1)}),
+        Case("none", 40, NONE, {**memory_errors("correctable", 30, 0), **memory_errors("uncorrectable", 30, 0)}),
+    ),
+    "NodeHungTasks": (
+        Case("a task hangs", 35, WARNING, {"node_kernel_hung_tasks_total": change(steady(2), 30, steady(3))}),
+        Case("long ago", 60, NONE, {"node_kernel_hung_tasks_total": change(steady(2), 30, steady(3))}),
+        Case("a reboot", 35, NONE, {"node_kernel_hung_tasks_total": change(steady(2), 30, steady(0))}),
     ),
     "NodeRebooted": (
         Case("rebooted", 35, INFO, {"node_boot_time_seconds": change(steady(1e9), 30, steady(1e9 + 3600))}),

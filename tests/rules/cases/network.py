@@ -19,6 +19,12 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("drops", 20, WARNING, network("drop", 2, 100)),
         Case("drops, the other way", 20, WARNING, network("drop", 2, 100, "transmit")),
         Case("drops few", 30, NONE, network("drop", 0.5, 100)),
+        Case(
+            "a tunnel",
+            30,
+            NONE,
+            {name.replace("eth0", "flannel.1"): values for name, values in network("drop", 2, 100).items()},
+        ),
         Case("few packets", 30, NONE, network("drop", 2, 5)),
         Case(
             "few packets one way, many the other",

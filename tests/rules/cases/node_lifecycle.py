@@ -14,6 +14,7 @@ from rules.cases.samples import (
     inhibiting_states,
     node_condition,
     pressure,
+    problem,
     since,
     uncovered,
     until,
@@ -40,6 +41,28 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("unknown", 30, NONE, {**agents(0, 2), **node_condition("DiskPressure", "unknown")}),
         Case("not ready", 30, NONE, {**agents(0, 2), **node_condition("Ready")}),
         Case("another target's", 30, NONE, {'up{service="other"}': steady(1), **pressure("DiskPressure")}),
+    ),
+    "NodeUnhealthy": (
+        *(
+            Case(f"{kind}, from {source}", 7, WARNING, {**agents(0, 2), **series})
+            for kind, status in (("Ready", "unknown"), ("KernelDeadlock", "true"), ("StorageReady", "false"))
+            for source, series in (
+                ("kube-state-metrics", node_condition(kind, status)),
+                ("the operator", problem(kind)),
+                ("each of them", {**node_condition(kind, status), **problem(kind)}),
+            )
+        ),
+        Case("not for long enough", 4, NONE, {**agents(0, 2), **problem("Ready")}),
+        Case("moves between pools", 7, WARNING, {**agents(0, 2), **in_pool("other"), **problem("Ready")}),
+        Case(
+            "healthy",
+            30,
+            NONE,
+            {**agents(0, 2), **node_condition("Ready"), **node_condition("KernelDeadlock", "false")},
+        ),
+        Case("another alert reports it", 30, NONE, {**agents(0, 2), **node_condition("DiskPressure")}),
+        Case("a condition of an unknown meaning", 30, NONE, {**agents(0, 2), **node_condition("HappyHour")}),
+        Case("another target's", 30, NONE, {'up{service="other"}': steady(1), **problem("Ready")}),
     ),
     "NodeCordoned": (
         *(

@@ -30,6 +30,58 @@ def cpu(percent: float) -> Series:
     }
 
 
+def mode(name: str, share: float) -> Series:
+    """Series of one core that is in this mode for this share of the time, and idle otherwise."""
+    return {
+        f'node_cpu_seconds_total{{cpu="0",mode="{name}"}}': rate(share),
+        'node_cpu_seconds_total{cpu="0",mode="idle"}': rate(1 - share),
+    }
+
+
+def waiting(share: float) -> Series:
+    """Series of a node on which a task waits for a CPU for this share of the time."""
+    return {"node_pressure_cpu_waiting_seconds_total": rate(share)}
+
+
+def pids(threads: float, max_processes: float, max_threads: float) -> Series:
+    return {
+        "node_processes_threads": steady(threads),
+        "node_processes_max_processes": steady(max_processes),
+        "node_processes_max_threads": steady(max_threads),
+    }
+
+
+def zpool(state: str) -> Series:
+    states = ("online", "degraded", "faulted", "offline", "removed", "unavail", "suspended")
+    return {f'node_zfs_zpool_state{{zpool="tank",state="{one}"}}': steady(one == state) for one in states}
+
+
+def btrfs_errors(at_minute: float) -> Series:
+    """Series of a device that had seven errors before, and has one more at this minute."""
+    labels = 'uuid="0abb23a9",device="sdb"'
+    return {
+        f'node_btrfs_device_errors_total{{{labels},type="write"}}': change(steady(7), at_minute, steady(8)),
+        f'node_btrfs_device_errors_total{{{labels},type="read"}}': steady(7),
+    }
+
+
+def nvme(state: str) -> Series:
+    return {f'node_nvme_info{{device="nvme0",state="{state}",model="a",serial="1"}}': steady(1)}
+
+
+def mount_error(fstype: str, error: float) -> Series:
+    return {f'node_filesystem_device_error{{device="files:/data",mountpoint="/mnt",fstype="{fstype}"}}': steady(error)}
+
+
+def memory_errors(kind: str, at_minute: float, number: float) -> Series:
+    return {f'node_edac_{kind}_errors_total{{controller="0"}}': change(steady(3), at_minute, steady(3 + number))}
+
+
+def problem(condition: str, reason: str = "BecauseOfATest", node: str = "n1") -> Series:
+    """The operator's series of a condition that reports a problem."""
+    return {f'metricat_node_condition{{node="{node}",condition="{condition}",reason="{reason}"}}': steady(1)}
+
+
 def memory(percent: float) -> Series:
     return {"node_memory_MemTotal_bytes": steady(100), "node_memory_MemAvailable_bytes": steady(100 - percent)}
 
@@ -316,8 +368,8 @@ def replaced(series: Series, minute: float) -> Series:
 
 
 BUSY_THEN_IDLE: Series = {
-    'node_cpu_seconds_total{cpu="0",mode="user"}': change(rate(0.9), 10, steady(540)),
-    'node_cpu_seconds_total{cpu="0",mode="idle"}': change(rate(0.1), 10, lambda at: 60 + (at - 600)),
+    'node_cpu_seconds_total{cpu="0",mode="user"}': change(rate(0.92), 20, steady(0.92 * 1200)),
+    'node_cpu_seconds_total{cpu="0",mode="idle"}': change(rate(0.08), 20, lambda at: 0.08 * 1200 + (at - 1200)),
 }
 CORES: Series = {f'node_cpu_seconds_total{{cpu="{core}",mode="idle"}}': rate(1) for core in range(2)}
 SEPARATE_IMAGE_FS = filesystem("/var/lib/containerd", 50, device="/dev/sdc")

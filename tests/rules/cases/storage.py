@@ -8,15 +8,19 @@ from rules.cases.samples import (
     NONE,
     SEPARATE_IMAGE_FS,
     WARNING,
+    btrfs_errors,
     disk,
     filesystem,
     growth,
     hourly_growth,
     inodes,
+    mount_error,
+    nvme,
     raid,
     read_only,
     ripple,
     saw_tooth,
+    zpool,
 )
 from support.promtool import DAY, Case, change, rate, steady
 
@@ -130,5 +134,28 @@ CASES: dict[str, tuple[Case, ...]] = {
     "NodeRAIDDiskFailed": (
         Case("failed, and a spare took over", 5, WARNING, raid(2, 2, 1)),
         Case("whole", 30, NONE, raid(2, 2, 0)),
+    ),
+    "NodeZFSPoolUnhealthy": (
+        Case("degraded", 8, WARNING, zpool("degraded")),
+        Case("suspended", 8, CRITICAL, zpool("suspended")),
+        Case("not for long enough", 4, NONE, zpool("degraded")),
+        Case("online", 30, NONE, zpool("online")),
+    ),
+    "NodeBtrfsErrors": (
+        Case("an error", 35, WARNING, btrfs_errors(30)),
+        Case("long ago", 100, NONE, btrfs_errors(30)),
+        Case("old errors", 30, NONE, btrfs_errors(90)),
+    ),
+    "NodeNVMeUnhealthy": (
+        Case("resets for minutes", 8, WARNING, nvme("resetting")),
+        Case("is dead", 8, BOTH, nvme("dead")),
+        Case("not for long enough", 4, NONE, nvme("connecting")),
+        Case("live", 30, NONE, nvme("live")),
+    ),
+    "NodeMountHung": (
+        Case("the file server is gone", 15, WARNING, mount_error("nfs4", 1)),
+        Case("not for long enough", 9, NONE, mount_error("nfs4", 1)),
+        Case("without permission", 30, NONE, mount_error("fuse.sshfs", 1)),
+        Case("works", 30, NONE, mount_error("nfs4", 0)),
     ),
 }

@@ -65,18 +65,20 @@ def test_shards_of_a_group_hold_the_same_rules() -> None:
     assert sharded(group, most=1000) == [group]
 
 
-def test_keep_firing_for_equals_for() -> None:
+def test_keep_firing_for_equals_for_up_to_an_hour() -> None:
     rules = alert_group("a", SCOPE, SETTINGS, "")["rules"]
     keep_firing = {alert.name for alert in CATALOGUE if alert.keep_firing}
     assert {rule["alert"] for rule in rules if "keep_firing_for" in rule} == keep_firing
-    assert all(rule.get("keep_firing_for", rule["for"]) == rule["for"] for rule in rules)
+    kept = [(rule["for"], rule["keep_firing_for"]) for rule in rules if "keep_firing_for" in rule]
+    assert ("2h", "1h") in kept
+    assert all(keep == ("1h" if hold == "2h" else hold) for hold, keep in kept)
 
 
 def test_default_level_has_the_settings_of_the_catalogue() -> None:
     rules = alert_group("a", SCOPE, SETTINGS, "https://r.example.com/x/")["rules"]
     [warning] = [r for r in rules if r["alert"] == "NodeCPUUsageHigh" and r["labels"]["severity"] == "warning"]
-    assert warning["expr"].endswith(">= 80")
-    assert warning["for"] == "5m"
+    assert warning["expr"].endswith(">= 90")
+    assert warning["for"] == "15m"
     assert warning["annotations"]["runbook_url"] == "https://r.example.com/x/NodeCPUUsageHigh"
 
 
@@ -125,12 +127,12 @@ def test_identity_labels_are_reserved() -> None:
 
 
 def test_description_has_value_threshold_and_node() -> None:
-    for alert in CATALOGUE:
-        text = alert.description
-        if any(level.threshold is not None for level in alert.levels):
-            assert "<threshold>" in text, alert.name
+    for alert, level in ((one, level) for one in CATALOGUE for level in one.levels):
+        text = level.description or alert.description
+        assert ("<threshold>" in text) == (level.threshold is not None), alert.name
+        if level.threshold is not None:
             assert "$value" in text, alert.name
-        if alert.per_node:
+        if alert.per_node and not level.per_target:
             assert {"$labels.node", "$labels.pool"} <= set(re.findall(r"\$labels\.\w+", text)), alert.name
 
 

@@ -24,6 +24,10 @@ ACTIONS: Final[Mapping[str, str]] = {
         "Run dmesg -T on the node to find the disk error. Stop the services that use the filesystem before a repair."
     ),
     "NodeNetworkBandwidthHigh": "Run nethogs or iftop on the node to find the processes that send and receive.",
+    "NodeMemoryErrors": (
+        "Find the module with node_edac_csrow_correctable_errors_total and ..._uncorrectable_errors_total, or run "
+        "edac-util -v on the node. Replace the module."
+    ),
     "NodeTemperatureHigh": "Move load off the machine. Check for stopped fans and a hot server room.",
     "CertificateExpiresSoon": (
         "Renew the certificate, and check that the program that renews it runs: systemctl list-timers."
@@ -32,6 +36,7 @@ ACTIONS: Final[Mapping[str, str]] = {
         "Run systemctl status metricat-agent on the node. The path /api/v1/targets of the hub shows the last error."
     ),
     "NodeCollectorFailing": f"{_AGENT_LOG} It shows what the collector could not read, and why.",
+    "NodeTextfileError": f"{_AGENT_LOG} It names the file. Correct the program that writes the file.",
     "NodeCollectorIncomplete": f"{_AGENT_LOG} It names the parts, or the number of series.",
 }
 """The action by the name of the alert."""

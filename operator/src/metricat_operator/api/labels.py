@@ -21,8 +21,9 @@ SCRAPE_LABELS = ("namespace", "service", "node", "pool", "instance", "job", "pod
 """Labels that identify the source of a series."""
 
 IDENTITY_LABELS = (
-    *("chip", "collector", "condition", "cpu", "day", "device", "direction", "fstype", "master", "measure", "mode"),
-    *("mountpoint", "name", "pid", "pod_uid", "probe", "sensor", "state", "target"),
+    *("chip", "collector", "condition", "controller", "cpu", "day", "device", "direction", "fstype", "master"),
+    *("measure", "mode", "mountpoint", "name", "pid", "pod_uid", "probe", "sensor", "state", "target", "type"),
+    *("uuid", "zpool"),
 )
 """Labels that distinguish series in the rules. One value for all series would make them duplicates: an error."""
 
@@ -71,7 +72,7 @@ AlertLabels = Annotated[
         max_length=8,
         json_schema_extra=cel(
             rule(  # one short rule, because the CRD repeats it for each alert
-                f"self.all(key, key.matches('{_FREE}') && !(key in {list(_RESERVED_ALERT_LABELS)!r}))",
+                f"self.all(key, key.matches('{_FREE}') && !key.matches('^({'|'.join(_RESERVED_ALERT_LABELS)})$'))",
                 "a key is not a Prometheus label name, or Metricat sets it (for example severity, device). Choose "
                 "another label name.",
             )

@@ -7,7 +7,7 @@ from metricat_operator.api.selectors import Requirements, matches
 from metricat_operator.cluster.pods import condition
 from metricat_operator.cluster.watch import kept_metadata
 from metricat_operator.facts.model import Manifest, Node, Taint
-from metricat_rules.node_lifecycle import PRESSURES
+from metricat_rules.node_lifecycle import PRESSURES, PROBLEMS, READY
 
 
 class NodeIndex:
@@ -43,6 +43,12 @@ def trim_node(manifest: Manifest) -> Manifest:
         "created": _unix_time(manifest["metadata"].get("creationTimestamp", "")),
         "unschedulable": spec.get("unschedulable", False),
         "pressures": [one for one in PRESSURES if condition(manifest, one).get("status") == "True"],
+        "problems": [
+            (one, found.get("reason", ""))
+            for kinds, healthy in ((PROBLEMS, {"False", "Unknown"}), (READY, {"True"}))
+            for one in kinds
+            if (found := condition(manifest, one)) and found.get("status") not in healthy
+        ],
         "taints": [{key: taint.get(key, "") for key in ("key", "value", "effect")} for taint in spec.get("taints", [])],
     }
 
@@ -58,6 +64,7 @@ def _node(trimmed: Manifest) -> Node:
         labels=labels,
         taints=tuple(Taint(**taint) for taint in trimmed["taints"]),
         pressures=tuple(trimmed["pressures"]),
+        problems=tuple((kind, reason) for kind, reason in trimmed["problems"]),
         created=trimmed["created"],
         unschedulable=trimmed["unschedulable"],
         deleted="deletionTimestamp" in metadata,

@@ -46,6 +46,8 @@ class Node:
     taints: tuple[Taint, ...] = ()
     pressures: tuple[str, ...] = ()
     """The conditions, such as `DiskPressure`, under which the kubelet evicts pods."""
+    problems: tuple[tuple[str, str], ...] = ()
+    """Further conditions that report a problem, each with its reason."""
     created: float = 0.0
     """Unix time."""
     unschedulable: bool = False

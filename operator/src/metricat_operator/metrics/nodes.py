@@ -1,4 +1,4 @@
-"""Metrics of nodes that are cordoned, new or under pressure, for alerts without kube-state-metrics. Pure.
+"""Metrics of nodes that are cordoned, new or report a problem, for alerts without kube-state-metrics. Pure.
 
 Only these nodes have series: a series for each of 5,000 nodes would cost too much at every scrape.
 """
@@ -14,7 +14,7 @@ _NEW_SECONDS = 3600
 
 
 def node_families(nodes: Iterable[Node], now: float) -> Iterator[Metric]:
-    """Yield the metrics: cordoned nodes with the reason, nodes under pressure, and creation times of new nodes.
+    """Yield the metrics: cordoned nodes with the reason, conditions that report a problem, creation times of new nodes.
 
     `now` is Unix time. A node is new for an hour.
     """
@@ -29,6 +29,12 @@ def node_families(nodes: Iterable[Node], now: float) -> Iterator[Metric]:
         "PIDPressure.",
         labels=["node", "condition"],
     )
+    problems = GaugeMetricFamily(
+        "metricat_node_condition",
+        "Always 1, for each condition of a node that reports a problem, such as Ready or KernelDeadlock, with its "
+        "reason. Conditions under which the kubelet evicts pods are in metricat_node_pressure.",
+        labels=["node", "condition", "reason"],
+    )
     created = GaugeMetricFamily(
         "metricat_node_created_timestamp_seconds",
         "Unix time at which a node was created, for nodes younger than an hour.",
@@ -39,9 +45,11 @@ def node_families(nodes: Iterable[Node], now: float) -> Iterator[Metric]:
             cordoned.add_metric([node.name, reason], 1)
         for condition in node.pressures:
             pressure.add_metric([node.name, condition], 1)
+        for kind, reason in node.problems:
+            problems.add_metric([node.name, kind, reason], 1)
         if now - node.created < _NEW_SECONDS:
             created.add_metric([node.name], node.created)
-    yield from (cordoned, pressure, created)
+    yield from (cordoned, pressure, problems, created)
 
 
 def _cordoned(node: Node) -> str:

@@ -31,7 +31,7 @@ def test_settings_hold_what_is_written() -> None:
     assert AlertRules.model_validate(WRITTEN).by_alert()["NodeCPUUsageHigh"] == AlertSettings(
         {
             "warning": LevelSettings(duration="1h", threshold=70),
-            "critical": LevelSettings(enabled=False, duration="1m", threshold=95),
+            "critical": LevelSettings(enabled=False, duration="2h", threshold=95),
         },
         {"team": "a"},
     )

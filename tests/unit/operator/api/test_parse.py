@@ -20,7 +20,7 @@ def test_empty_spec_has_all_defaults() -> None:
     assert parsed.errors == parsed.warnings == ()
     assert parsed.spec is not None
     assert parsed.spec.agent.port == 9100
-    assert parsed.spec.alerts.rules.by_alert()["NodeCPUUsageHigh"].levels["warning"].threshold == 80
+    assert parsed.spec.alerts.rules.by_alert()["NodeCPUUsageHigh"].levels["warning"].threshold == 90
 
 
 def test_null_counts_as_omitted() -> None:

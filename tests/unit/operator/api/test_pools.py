@@ -152,7 +152,7 @@ def test_each_level_of_an_alert_covers_a_node_once() -> None:
                     "agent": {"extraLabels": labels},
                     "alerts": {"rules": {"NodeCPUUsageHigh": {"warning": {"threshold": threshold}}}},
                 }
-                for name, threshold, labels in (("a", 90, {}), ("b", 90, {}), ("c", 80, {}), ("d", 99, {"team": "x"}))
+                for name, threshold, labels in (("a", 95, {}), ("b", 95, {}), ("c", 90, {}), ("d", 99, {"team": "x"}))
             ]
         }
     )
@@ -165,6 +165,6 @@ def test_each_level_of_an_alert_covers_a_node_once() -> None:
         for one in on_request
         if one.get("alert") == "NodeCPUUsageHigh" and one["labels"]["severity"] == "warning"
     }
-    assert warnings == {'=~"a|b"} >= 90', '=~"c|default"} >= 80', '="d"} >= 99'}
+    assert warnings == {'=~"a|b"} >= 95', '=~"c|default"} >= 90', '="d"} >= 99'}
     assert sum(one.get("alert") == "MetricatWatchdog" for one in on_request) == 1
     assert sum(one.get("record") == "metricat:node_cpu_usage:percent" for one in on_request) == 2

@@ -37,6 +37,11 @@ def test_each_pressure_of_a_node_is_exported() -> None:
     assert exported(*nodes)["metricat_node_pressure"] == {("a", "DiskPressure"): 1, ("a", "PIDPressure"): 1}
 
 
+def test_each_problem_of_a_node_is_exported_with_its_reason() -> None:
+    nodes = (Node("a", problems=(("KernelDeadlock", "DockerHung"),)), Node("b"))
+    assert exported(*nodes)["metricat_node_condition"] == {("a", "KernelDeadlock", "DockerHung"): 1}
+
+
 def test_creation_time_is_exported_for_an_hour() -> None:
     nodes = (Node("old", created=NOW - 3601), Node("new", created=NOW - 60), Node("unknown"))
     assert exported(*nodes)["metricat_node_created_timestamp_seconds"] == {("new",): NOW - 60}
@@ -54,6 +59,27 @@ def test_creation_time_is_exported_for_an_hour() -> None:
         (
             {"status": {"conditions": [{"type": one, "status": "True"} for one in ("PIDPressure", "Ready")]}},
             Node("a", created=1_700_000_000, pressures=("PIDPressure",)),
+        ),
+        (
+            {
+                "status": {
+                    "conditions": [
+                        {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "gone"},
+                        {"type": "KernelReady", "status": "True"},
+                        {"type": "StorageReady", "status": "False"},
+                        {"type": "KernelDeadlock", "status": "True", "reason": "DockerHung"},
+                        {"type": "ReadonlyFilesystem", "status": "Unknown"},
+                        {"type": "HappyHour", "status": "True"},
+                    ]
+                }
+            },
+            Node(
+                "a",
+                created=1_700_000_000,
+                ready=False,
+                why="gone",
+                problems=(("KernelDeadlock", "DockerHung"), ("Ready", "NodeStatusUnknown"), ("StorageReady", "")),
+            ),
         ),
     ],
 )

@@ -127,7 +127,23 @@ def _root() -> Schema:
 def structural(model: type[Model]) -> Schema:
     """Return the structural schema of a model."""
     schema = model.model_json_schema(by_alias=True)
-    return _structural(schema, schema.get("$defs", {}))
+    found = _structural(schema, schema.get("$defs", {}))
+    if model is Spec:
+        _shorten(found["properties"]["pools"]["items"]["properties"]["alerts"]["properties"]["rules"])
+    return found
+
+
+def _shorten(rules: Schema) -> None:
+    """Remove the descriptions of the alerts of a pool, which spec.alerts.rules has too.
+
+    `kubectl apply` without `--server-side` stores the whole CRD in an annotation, of at most 262,144 bytes.
+    """
+    for name, alert in rules["properties"].items():
+        alert["description"] = f"As spec.alerts.rules.{name}."
+        for level in alert["properties"].values():
+            level.pop("description", None)
+            for field in level.get("properties", {}).values():
+                field.pop("description", None)
 
 
 def _structural(schema: Schema, definitions: dict[str, Schema], *, in_list: bool = False) -> Schema:

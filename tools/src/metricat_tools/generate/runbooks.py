@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from metricat_rules.anomaly import BASELINE
 from metricat_rules.catalogue import RECORDINGS, Alert, Level
-from metricat_rules.groups import number
+from metricat_rules.groups import kept, number
 from metricat_rules.hub import HUB_ALERTS
 from metricat_rules.operator import OPERATOR_ALERTS
 
@@ -29,7 +29,7 @@ def page(alert: Alert, before: str) -> str:
     by_hand = before.partition(BY_HAND)[2]
     parts = [
         f"# {alert.name}\n\n{_NOTE}",
-        textwrap.fill(alert.meaning, 120),
+        textwrap.fill(alert.meaning, 120, break_on_hyphens=False),
         _defaults(alert),
         f"## Expression\n\n```promql\n{_expressions(alert)}\n```",
         _recorded(alert),
@@ -63,7 +63,7 @@ def _first_sentence(text: str) -> str:
 def _defaults(alert: Alert) -> str:
     rows = [
         f"| {level.severity} | {_threshold(alert, level)} | {level.duration} | "
-        f"{level.duration if alert.keep_firing else '0s'} |"
+        f"{kept(level.duration) if alert.keep_firing else '0s'} |"
         for level in alert.levels
     ]
     head = "| level | threshold | fires after | keeps firing for |\n| --- | --- | --- | --- |\n"
