@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.model.ports import SampleBlock, no_reservation
+from metricat_hub.model.ports import no_reservation
 from metricat_hub.store.embedded import encoding
 from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity, window_of
 
@@ -161,48 +161,6 @@ def samples_in_memory(
             for number, times, values in part.pick(numbers, start, end):
                 found.setdefault(number, []).append((times, values))
     return found, in_file
-
-
-def blocks_in_memory(core: Core, numbers: NDArray[np.int32], start: int, end: int) -> list[SampleBlock] | None:
-    """Return the samples of series as tables; None: the file may have more, or a series is in several parts."""
-    if not len(numbers) or start <= core.memory_from:
-        return None
-    lowest, highest = int(numbers[0]), int(numbers[-1])
-    with core.mutex:
-        parts = [*core.packed, *core.packing, *core.head.overlapping(lowest, highest)]
-        if start <= core.memory_from:
-            return None
-    found: dict[bytes, list[SampleBlock]] = {}
-    for part in parts:
-        if part.last < start or part.first > end or part.lowest > highest or part.highest < lowest:
-            continue
-        table = part.as_table()
-        if table is not None:
-            low = int(numbers.searchsorted(part.lowest))
-            high = int(numbers.searchsorted(part.highest, "right"))
-            places, times, values = table.block(numbers[low:high], start, end)
-            if len(places) and len(times):
-                rows = places + low
-                found.setdefault(rows.tobytes(), []).append(SampleBlock(rows, times, values))
-        elif any(True for _ in part.pick(numbers, start, end)):
-            return None
-    blocks: list[SampleBlock] = []
-    for same in found.values():
-        block = same[0] if len(same) == 1 else _in_one(same)
-        if block is None:
-            return None
-        blocks.append(block)
-    rows = np.concatenate([one.rows for one in blocks]) if blocks else np.zeros(0, np.intp)
-    return blocks if len(np.unique(rows)) == len(rows) else None
-
-
-def _in_one(parts: Sequence[SampleBlock]) -> SampleBlock | None:
-    """Return parts of the same series as one block; None if their times overlap."""
-    ordered = sorted(parts, key=lambda part: int(part.times[0]))
-    if any(before.times[-1] >= after.times[0] for before, after in pairwise(ordered)):
-        return None
-    times = np.concatenate([part.times for part in ordered])
-    return SampleBlock(ordered[0].rows, times, np.concatenate([part.values for part in ordered], axis=1))
 
 
 def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks

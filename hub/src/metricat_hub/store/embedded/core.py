@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +27,7 @@ from metricat_hub.store.embedded.head import Head
 from metricat_hub.store.embedded.label_index import LabelIndex
 from metricat_hub.store.embedded.newest import NewestValues
 from metricat_hub.store.embedded.series_times import SeriesTimes
+from metricat_hub.store.embedded.window_blocks import BLOCK_BYTES, BlockCache
 from metricat_hub.store.embedded.windows import RAW, window_of
 
 if TYPE_CHECKING:
@@ -78,6 +80,10 @@ class Core:
         self.head = Head()
         self.newest = NewestValues()
         self.chunks = ChunkCache()
+        self.blocks = BlockCache(0 if read_only else BLOCK_BYTES)
+        """Empty if the store is read only, because another process writes its file."""
+        self.versions: Counter[int] = Counter()
+        """How often packing changed each raw window."""
         self.head_row = 0
         """The number of the last row of the head."""
         self.packing: tuple[Part, ...] = ()

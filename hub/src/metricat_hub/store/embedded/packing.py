@@ -147,6 +147,8 @@ def _finish(core: Core, last_row: int, now: int) -> None:
             core.writer.execute("INSERT OR REPLACE INTO state VALUES ('times', ?)", (core.times.encode(),))
         core.memory_from = max(core.memory_from, min(now, max(part.last for part in core.packing)) - _KEPT)
         core.packed = tuple(_newest((*core.packed, *core.packing), core.memory_from))
+        for part in core.packing:
+            core.versions.update(range(RAW.window(part.first), RAW.window(part.last) + 1))
         core.packing = ()
 
 

@@ -13,8 +13,9 @@ from metricat_hub.model.labels import metric_name, text
 from metricat_hub.model.ports import NewestSamples, SampleBlocks, Selection, Selections, Series, no_reservation
 from metricat_hub.model.samples import STALE
 from metricat_hub.store.embedded import registry, tiers
-from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, blocks_in_memory, read_raw
+from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, read_raw
 from metricat_hub.store.embedded.encoding import Chunk
+from metricat_hub.store.embedded.window_blocks import raw_blocks
 from metricat_hub.store.embedded.windows import BY_HOUR, BY_MINUTE, LAYOUTS, RAW, number_of, window_of
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def select(core: Core, matchers: Sequence[Matcher], start: int, end: int, hints:
             if newest is not None:
                 return Selection(newest)
         if hints.range and len(segments) == 1 and segments[0].layout is RAW and not core.damaged_rows:
-            blocks = _blocks(core, numbers, labels, start, end)
+            blocks = _blocks(core, numbers, labels, start, end, hints.reserve)
             if blocks is not None:
                 return Selection(blocks)
         if not hints.range and segments and segments[0].layout is not RAW:
@@ -84,7 +85,7 @@ def select_many(
     if [one.layout for one in plan(core.progress, layout, start, end)] != [RAW]:
         return None
     try:
-        series = _all_newest(core, found, start, end) if hints.newest else _all_blocks(core, found, start, end)
+        series = _all_newest(core, found, start, end) if hints.newest else _all_blocks(core, found, start, end, hints)
     except sqlite3.Error as error:
         raise StoreUnavailableError(f"{core.folder}: cannot read the store: {error}. Retry later.") from error
     return None if series is None else Selections(series, found.places)
@@ -105,8 +106,8 @@ def _all_newest(core: Core, found: Matches, start: int, end: int) -> NewestSampl
     return NewestSamples(found.labels, times, values)
 
 
-def _all_blocks(core: Core, found: Matches, start: int, end: int) -> SampleBlocks | None:
-    blocks = blocks_in_memory(core, found.numbers, start, end)
+def _all_blocks(core: Core, found: Matches, start: int, end: int, hints: Hints) -> SampleBlocks | None:
+    blocks = raw_blocks(core, found.numbers, start, end, hints.reserve)
     if blocks is None or sum(one.values.size for one in blocks) > core.settings.query_samples:
         return None
     return SampleBlocks(found.labels, blocks)
@@ -143,11 +144,16 @@ def _read_newest(
     return not damaged
 
 
-def _blocks(
-    core: Core, numbers: NDArray[np.int32], labels: Mapping[int, Labels], start: int, end: int
+def _blocks(  # noqa: PLR0913, PLR0917 -- what to read, and a callback
+    core: Core,
+    numbers: NDArray[np.int32],
+    labels: Mapping[int, Labels],
+    start: int,
+    end: int,
+    reserve: Callable[[int], None],
 ) -> SampleBlocks | None:
     """Return the samples as blocks; None if this is not possible."""
-    blocks = blocks_in_memory(core, numbers, start, end)
+    blocks = raw_blocks(core, numbers, start, end, reserve)
     if blocks is None or sum(one.values.size for one in blocks) > core.settings.query_samples:
         return None
     own = numbers.tolist()
