@@ -85,6 +85,7 @@ def application(
     app.state.services = services
     app.state.metrics = metrics or self_metrics.SelfMetrics()
     app.state.metrics.add(lambda: live_metrics.samples(services.rounds.statistics))
+    app.state.metrics.add(services.threads.samples)
     app.state.openapi = cache(lambda: openapi.document(DOCUMENTED))
     return Surroundings(Compression(app), app.state.metrics, authenticator, log)
 

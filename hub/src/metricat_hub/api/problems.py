@@ -21,6 +21,7 @@ from metricat_hub.model.errors import (
     InvalidParameterError,
     InvalidQueryError,
     LimitError,
+    OverloadedError,
     QueryError,
     QueryTimeoutError,
     ReadOnlyStoreError,
@@ -86,7 +87,7 @@ def problem_of(error: HubError) -> Problem:
     members: dict[str, Any] = {"parameter": error.parameter} if isinstance(error, InvalidParameterError) else {}
     if right := getattr(error, "right", None):  # a right of Kubernetes that the user lacks
         members["right"] = right
-    seconds = error.seconds if isinstance(error, ThrottledError) else 5
+    seconds = error.seconds if isinstance(error, (ThrottledError, OverloadedError)) else 5
     return Problem(status, str(error), {"Retry-After": str(seconds)} if status in (429, 503) else None, **members)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
+from metricat_hub.model.errors import OverloadedError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -19,25 +21,35 @@ class SingleFlight:
     def __init__(self) -> None:
         self.merged = 0
         """Requests that got the response of another one."""
-        self._running: dict[str, asyncio.Future[Response | None]] = {}
+        self._running: dict[str, asyncio.Future[Response | OverloadedError | None]] = {}
 
     async def run(self, key: str, evaluate: Callable[[], Awaitable[Response]]) -> Response:
         """Return the response of `evaluate`, or the response of a running evaluation with this key.
 
         A response other than 200 is that of its own request only: it may depend on the request's headers or deadline.
-        If the client of the evaluation disconnects, the next request with this key evaluates.
+        If the client of the evaluation disconnects, the next request with this key evaluates. If the hub is overloaded,
+        all requests with this key get the error: one evaluation after the other would fail.
+
+        Raises:
+            OverloadedError: too many queries wait.
         """
         while (running := self._running.get(key)) is not None:
             await asyncio.wait((running,))
             response = running.result()
+            if isinstance(response, OverloadedError):
+                raise OverloadedError(str(response), response.seconds)
             if response is not None:
                 self.merged += 1
                 return _copy(response)
-        future: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Response | OverloadedError | None] = asyncio.get_running_loop().create_future()
         self._running[key] = future
-        result: Response | None = None
+        result: Response | OverloadedError | None = None
         try:
             response = await evaluate()
+        except OverloadedError as error:
+            result = error
+            raise
+        else:
             if response.status_code == _OK:
                 result = _copy(response)
             return response

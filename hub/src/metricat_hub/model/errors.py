@@ -9,6 +9,14 @@ class StoreUnavailableError(HubError):
     """The store cannot accept samples or return them now, for example because the disk is full. Retry later."""
 
 
+class OverloadedError(StoreUnavailableError):
+    """Too many queries wait. Retry after `seconds`."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class AccessUnavailableError(HubError):
     """The service that decides about access does not respond. No access is given. Retry later."""
 

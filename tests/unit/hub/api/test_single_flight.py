@@ -8,6 +8,7 @@ import pytest
 from starlette.responses import Response
 
 from metricat_hub.api.single_flight import SingleFlight
+from metricat_hub.model.errors import OverloadedError
 
 
 class Evaluation:
@@ -80,5 +81,27 @@ def test_next_request_evaluates_if_the_client_of_the_first_one_disconnects() -> 
         await _settle()
         evaluation.released.set()
         assert bytes((await second).body) == b"2"
+
+    asyncio.run(run())
+
+
+def test_requests_with_one_key_share_the_error_of_an_overloaded_hub() -> None:
+    async def run() -> None:
+        flights, released, count = SingleFlight(), asyncio.Event(), 0
+
+        async def evaluate() -> Response:
+            nonlocal count
+            count += 1
+            await released.wait()
+            raise OverloadedError("8 queries wait", 3)
+
+        tasks = [asyncio.create_task(flights.run("a", evaluate)) for _ in range(3)]
+        await _settle()
+        released.set()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [(type(one), str(one), getattr(one, "seconds", 0)) for one in found] == [
+            (OverloadedError, "8 queries wait", 3)
+        ] * 3
+        assert count == 1
 
     asyncio.run(run())

@@ -19,6 +19,7 @@ from metricat_hub.model.errors import (
     InvalidParameterError,
     InvalidQueryError,
     LimitError,
+    OverloadedError,
     QueryCanceledError,
     QueryTimeoutError,
     StoreUnavailableError,
@@ -80,7 +81,7 @@ def _details(error: HubError) -> Iterator[Message]:
     if isinstance(error, InvalidParameterError):
         violation = BadRequest.FieldViolation(field=error.parameter, description=str(error))
         yield BadRequest(field_violations=[violation])
-    seconds = error.seconds if isinstance(error, TooManyBatchesError) else 5
+    seconds = error.seconds if isinstance(error, (TooManyBatchesError, OverloadedError)) else 5
     if isinstance(error, (TooManyBatchesError, StoreUnavailableError)):
         found = RetryInfo()
         found.retry_delay.FromSeconds(seconds)

@@ -12,6 +12,7 @@ from metricat_hub.api.prometheus.parameters import ParameterError
 from metricat_hub.model.errors import (
     HubError,
     InvalidQueryError,
+    OverloadedError,
     QueryCanceledError,
     QueryTimeoutError,
     StoreUnavailableError,
@@ -44,7 +45,8 @@ def with_prometheus_errors(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except (HubError, ParameterError) as error:
             kind, status = next((kind, status) for cls, kind, status in _KINDS if isinstance(error, cls))
-            headers = {"Retry-After": "5"} if kind == "unavailable" else None
+            seconds = error.seconds if isinstance(error, OverloadedError) else 5
+            headers = {"Retry-After": str(seconds)} if kind == "unavailable" else None
             return Response(failure(kind, str(error)), status, headers, "application/json")
 
     return wrapped

@@ -27,7 +27,7 @@ def scrape(store: EmbeddedStore, clock: Clock, rounds: int, chance: random.Rando
                 chosen = chance.choice(([], series[1:], series[:1]))
             numbers = store.resolve(chosen)
             offset = max(0, target - 2) * SECOND
-            values = np.arange(len(chosen)) + float(clock.now % 1_000_003)
+            values = np.arange(len(chosen), dtype=np.float64) + clock.now % 1_000_003
             if len(chosen):
                 store.append(Batch(numbers, np.full(len(chosen), clock.now - offset), values))
 
