@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, overload, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -203,6 +203,19 @@ class Reader(Protocol):
 
     def metadata(self) -> Mapping[str, Metadata]:
         """Return the metadata of each metric by name."""
+        ...
+
+
+@runtime_checkable
+class PastReader(Protocol):
+    """A reader whose samples can be kept: it reports when earlier ones change."""
+
+    def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
+        """Return samples. See `Reader.select`."""
+        ...
+
+    def past(self, until: int) -> Hashable:
+        """Return a value that is another one after a sample until this time, or before, has been added or removed."""
         ...
 
 

@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricat_hub.model.labels import NAME
-from metricat_hub.model.ports import BatchReader, NewestSamples, SampleBlock, SampleBlocks, Selection, Series
+from metricat_hub.model.ports import (
+    BatchReader,
+    NewestSamples,
+    PastReader,
+    SampleBlock,
+    SampleBlocks,
+    Selection,
+    Series,
+)
 from metricat_hub.promql.matchers import predicate
+from metricat_hub.use_cases.rule_windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +47,7 @@ class RoundReader:
         """By metric name."""
         self._overlays: dict[tuple[Matcher, ...], _Overlay] = {}
         self._newest = _NewestTogether(reader) if isinstance(reader, BatchReader) else None
+        self._windows = Windows(reader) if isinstance(reader, PastReader) else None
 
     def begin(self, at: int) -> None:
         """Begin a round at a time in milliseconds: that of its samples."""
@@ -56,6 +66,8 @@ class RoundReader:
         found = None
         if self._newest is not None and hints.newest and end == self._at:
             found = self._newest.select(key, start, end, hints)
+        elif self._windows is not None:
+            found = self._windows.select(key, start, end, hints, self._at)
         if found is None:
             found = self._reader.select(matchers, start, end, hints)
         if not self._recorded or not start <= self._at <= end:

@@ -70,3 +70,5 @@ def _store(core: Core, series: NDArray[np.int32], times: Times, values: Values) 
     core.head_row = core.write("INSERT INTO head (data) VALUES (?)", [(encoding.encode_batch(series, times, values),)])
     core.head.add(series, times, values)
     core.newest.add(series, times, values)
+    if times.min() <= core.past_until:
+        core.past_changes += 1

@@ -98,6 +98,10 @@ class Core:
         self.damaged_rows: dict[int, str] = {}
         """Damaged rows of the head, and why."""
         self.generation = 0
+        self.past_until = 0
+        """Readers keep samples until this time."""
+        self.past_changes = 0
+        """How many batches with such samples have been stored."""
         self.newest_idle = 0
         """The time of the newest sample of any idle series."""
         self.refused_series = 0

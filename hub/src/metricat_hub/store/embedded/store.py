@@ -12,7 +12,7 @@ from metricat_hub.store.embedded.maintenance import Maintained, Maintenance
 from metricat_hub.store.embedded.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from metricat_hub.model.labels import Labels
@@ -113,6 +113,13 @@ class EmbeddedStore:
     ) -> Selections | None:
         """Return the samples of the series of each selector. See `BatchReader.select_many`."""
         return selection.select_many(self._core, selectors, start, end, hints)
+
+    def past(self, until: int) -> Hashable:
+        """Return what changes with the samples until a time. See `PastReader.past`."""
+        core = self._core
+        with core.mutex:
+            core.past_until = max(core.past_until, until)
+            return core.past_changes, core.progress
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
         """Return the labels of series that match any list of matchers and may have samples from start to end."""

@@ -1,0 +1,175 @@
+"""Long ranges of samples that rules read again and again: most of their samples are those of the round before.
+
+A window of hours is in chunks of the store's file, and reading them costs more than computing the rule. So the samples
+stay in memory, and a round reads only those that are new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import compress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metricat_hub.model.ports import NewestSamples, SampleBlock, SampleBlocks, Selection
+from metricat_hub.promql.windows import grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from numpy.typing import NDArray
+
+    from metricat_hub.model.labels import Labels
+    from metricat_hub.model.ports import Hints, Matcher, PastReader, Series
+
+_SHORTEST = 330_000
+"""The store has shorter ranges in memory, in milliseconds."""
+_LONGEST = 43_200_000
+_UNSETTLED = 60_000
+"""Samples of the last minute may still arrive, so each round reads them."""
+_AHEAD = 600_000
+"""An instant selector with an offset reads the samples of so many milliseconds of rounds at once."""
+_MOST_SAMPLES = 2_000_000
+"""Samples of all windows together (8 bytes each)."""
+
+
+@dataclass(slots=True)
+class _Window:
+    """Samples of a selector."""
+
+    start: int
+    until: int
+    """All samples from start to this time are here."""
+    labels: tuple[Labels, ...]
+    blocks: Sequence[SampleBlock]
+    revision: Hashable
+
+    @property
+    def samples(self) -> int:
+        """The number of samples."""
+        return sum(one.values.size for one in self.blocks)
+
+
+class Windows:
+    """The windows of one group of rules. For one thread at a time."""
+
+    def __init__(self, reader: PastReader) -> None:
+        self._reader = reader
+        self._windows: dict[tuple[Hashable, ...], _Window] = {}
+        self._samples = 0
+
+    def select(
+        self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int
+    ) -> Selection | None:
+        """Return the samples of a selector at the time of a round; None: read the store instead."""
+        if hints.range:
+            if not _SHORTEST < end - start < _LONGEST:
+                return None
+            return self._range(matchers, start, end, hints)
+        if not hints.newest or at - end < _AHEAD + 2 * _UNSETTLED:
+            return None
+        return self._instant(matchers, start, end, hints, at)
+
+    def _range(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints) -> Selection | None:
+        key = matchers, hints.range, hints.function
+        revision = self._reader.past(end - _UNSETTLED)
+        known = self._windows.get(key)
+        if known is not None and known.revision == revision and known.start <= start and known.until <= end:
+            recent = self._reader.select(matchers, known.until + 1, end, hints)
+            joined = _joined(known, recent.series, start) if recent.tier == "raw" and not recent.warnings else None
+            if joined is not None:
+                self._keep(key, start, end - _UNSETTLED, known.labels, joined, revision)
+                return Selection(SampleBlocks(known.labels, joined))
+        found = self._reader.select(matchers, start, end, hints)
+        if found.tier != "raw" or found.warnings or isinstance(found.series, SampleBlocks):
+            return found
+        labels, blocks = _blocks(found.series)
+        if labels:
+            self._keep(key, start, end - _UNSETTLED, labels, blocks, revision)
+            return Selection(SampleBlocks(labels, blocks))
+        return found
+
+    def _instant(
+        self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int
+    ) -> Selection | None:
+        key = matchers, end - start, at - end
+        revision = self._reader.past(end + _AHEAD)
+        known = self._windows.get(key)
+        if known is None or known.revision != revision or not known.start <= start <= end <= known.until:
+            found = self._reader.select(matchers, start, end + _AHEAD, _plain(hints))
+            if found.tier != "raw" or found.warnings:
+                return None
+            labels, blocks = _blocks(found.series)
+            known = self._keep(key, start, end + _AHEAD, labels, blocks, revision)
+        return Selection(_newest(known, start, end))
+
+    def _keep(  # noqa: PLR0913, PLR0917 -- private
+        self,
+        key: tuple[Hashable, ...],
+        start: int,
+        until: int,
+        labels: tuple[Labels, ...],
+        blocks: Sequence[SampleBlock],
+        revision: Hashable,
+    ) -> _Window:
+        window = _Window(start, until, labels, blocks, revision)
+        before = self._windows.pop(key, None)
+        self._samples -= before.samples if before else 0
+        if self._samples + window.samples <= _MOST_SAMPLES:
+            self._windows[key] = window
+            self._samples += window.samples
+        return window
+
+
+def _blocks(series: Sequence[Series]) -> tuple[tuple[Labels, ...], list[SampleBlock]]:
+    """Return the labels of series, and their samples in blocks."""
+    found = [one for one in series if len(one.times)]
+    blocks = [
+        SampleBlock(np.array(rows, np.intp), found[rows[0]].times, np.stack([found[row].values for row in rows]))
+        for rows in grouped([one.times for one in found])
+    ]
+    return tuple(one.labels for one in found), blocks
+
+
+def _joined(known: _Window, recent: Sequence[Series], start: int) -> list[SampleBlock] | None:
+    """Return the samples of a window from a new start on, and recent ones behind them; None: read all of them."""
+    labels, blocks = (recent.labels, recent.blocks) if isinstance(recent, SampleBlocks) else _blocks(recent)
+    rows = {own: row for row, own in enumerate(known.labels)}
+    if not all(own in rows for own in labels):
+        return None
+    row_of = np.array([rows[own] for own in labels], np.intp)
+    by_rows: dict[bytes, tuple[SampleBlock, NDArray[np.intp]]] = {}
+    for one in blocks:
+        own = row_of[one.rows]
+        order = np.argsort(own)
+        by_rows[own[order].tobytes()] = one, order
+    joined = []
+    for one in known.blocks:
+        inside = slice(*one.times.searchsorted((start, known.until + 1)).tolist())
+        times, values = one.times[inside], one.values[:, inside]
+        if (new := by_rows.pop(one.rows.tobytes(), None)) is not None:
+            block, order = new
+            times = np.concatenate([times, block.times])
+            values = np.concatenate([values, block.values[order]], axis=1)
+        if not len(times):
+            return None
+        joined.append(SampleBlock(one.rows, times, values))
+    return None if by_rows else joined
+
+
+def _plain(hints: Hints) -> Hints:
+    return replace(hints, newest=False)
+
+
+def _newest(known: _Window, start: int, end: int) -> NewestSamples:
+    """Return the newest sample of each series from start to end."""
+    times, values = np.zeros(len(known.labels), np.int64), np.zeros(len(known.labels))
+    for one in known.blocks:
+        at = int(one.times.searchsorted(end, "right")) - 1
+        if at >= 0 and one.times[at] >= start:
+            times[one.rows], values[one.rows] = one.times[at], one.values[:, at]
+    found = times > 0
+    if bool(found.all()):
+        return NewestSamples(known.labels, times, values)
+    return NewestSamples(tuple(compress(known.labels, found.tolist())), times[found], values[found])
