@@ -51,6 +51,8 @@ class RuleState:
     """Series that the last evaluation stored."""
     results: Sequence[Labels] | None = field(default=None, compare=False, repr=False)
     """The labels of the results that a recording rule stored as `series`. The same object has the same series."""
+    expanded: Mapping[Labels, Alert] = field(default_factory=dict, compare=False, repr=False)
+    """The alerts of the last results, by the labels of the result. A result with the same value has the same texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class Evaluator:
         if not result and not state.alerts:
             return _with_ends(state.alerts, NO_SAMPLES, state)
         errors: list[str] = []
-        found = self._found(rule, result, errors)
+        expanded = self._expanded(rule, result, state.expanded, errors)
+        found = {one.labels: one for one in expanded.values()}
         alerts: dict[Labels, Alert] = {}
         for labels in dict.fromkeys((*found, *state.alerts)):
             before, active = state.alerts.get(labels), found.get(labels)
@@ -119,30 +122,45 @@ class Evaluator:
                 f"{len(current)} alerts are active, and the limit of the group is {self._group.limit}"
             )
         samples = Samples.of([sample for one in current for sample in _samples(one)])
-        return replace(_with_ends(alerts, samples, state), template_errors=errors)
+        evaluation = _with_ends(alerts, samples, state)
+        kept = {} if errors else expanded
+        return replace(evaluation, state=replace(evaluation.state, expanded=kept), template_errors=errors)
 
-    def _found(
-        self, rule: AlertingRule, result: Sequence[tuple[Labels, float]], errors: list[str]
+    def _expanded(
+        self,
+        rule: AlertingRule,
+        result: Sequence[tuple[Labels, float]],
+        known: Mapping[Labels, Alert],
+        errors: list[str],
     ) -> dict[Labels, Alert]:
-        """Return the alerts that a result has, and collect the errors of their templates."""
-        found: dict[Labels, Alert] = {}
+        """Return the alert of each result by the labels of the result, and collect the errors of templates."""
+        is_fixed = all(one.is_fixed for one in (*rule.labels.values(), *rule.annotations.values()))
+        expanded: dict[Labels, Alert] = {}
+        identities: set[Labels] = set()
         for labels, value in result:
-            own = dict(labels)
-            data = TemplateData(
-                own,
-                value,
-                self._surroundings.external_labels,
-                self._surroundings.external_url,
-                self._now / 1000,
-                self._template_query,
-            )
-            added = {name: _expanded(template, data, errors) for name, template in rule.labels.items()}
-            identity = from_mapping({**own, NAME: "", **added, _ALERT_NAME: rule.name})
-            if identity in found:
-                raise RuleError(f"two alerts have the labels {text(identity)}; keep the labels that differ")
-            annotations = {name: _expanded(template, data, errors) for name, template in rule.annotations.items()}
-            found[identity] = Alert(identity, annotations, value, AlertState(self._now))
-        return found
+            alert = known.get(labels) if is_fixed else None
+            if alert is None or alert.value != value:
+                alert = self._alert(rule, labels, value, errors)
+            if alert.labels in identities:
+                raise RuleError(f"two alerts have the labels {text(alert.labels)}; keep the labels that differ")
+            identities.add(alert.labels)
+            expanded[labels] = alert
+        return expanded
+
+    def _alert(self, rule: AlertingRule, labels: Labels, value: float, errors: list[str]) -> Alert:
+        own = dict(labels)
+        data = TemplateData(
+            own,
+            value,
+            self._surroundings.external_labels,
+            self._surroundings.external_url,
+            self._now / 1000,
+            self._template_query,
+        )
+        added = {name: _expanded(template, data, errors) for name, template in rule.labels.items()}
+        identity = from_mapping({**own, NAME: "", **added, _ALERT_NAME: rule.name})
+        annotations = {name: _expanded(template, data, errors) for name, template in rule.annotations.items()}
+        return Alert(identity, annotations, value, AlertState(self._now))
 
     def _template_query(self, expression: str) -> list[QueryResult]:
         return [QueryResult(dict(labels), value) for labels, value in self._query(expression, self._now)]

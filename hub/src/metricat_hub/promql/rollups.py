@@ -476,3 +476,7 @@ ROLLUPS: Final[dict[str, Rollup]] = {
     "ts_of_max_over_time": _time_of_max,
     "ts_of_min_over_time": _time_of_min,
 }
+TIMELESS: Final = frozenset(
+    name for name in ROLLUPS if name.endswith("_over_time") and not name.startswith("ts_of_")
+) - {"absent_over_time", "count_over_time"}
+"""The functions that do not depend on the times of the samples within the range."""

@@ -10,7 +10,7 @@ import numpy as np
 from metricat_hub.model.samples import is_stale
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from metricat_hub.model.ports import SampleBlocks, Series
     from metricat_hub.model.samples import Times, Values
@@ -85,6 +85,29 @@ def of_blocks(found: SampleBlocks, starts: Times, ends: Times) -> Iterator[Block
         )
         for one in found.blocks
     )
+
+
+def joined(found: Iterable[Block]) -> Iterator[Block]:
+    """Yield blocks with one window each; those with as many samples as one block, whose times are not theirs.
+
+    For functions that do not depend on the times. Each scrape target has its own timestamps, so there are many blocks.
+    """
+    by_width: dict[int, list[Block]] = {}
+    for block in found:
+        by_width.setdefault(int(block.high[0] - block.low[0]), []).append(block)
+    for width, same in by_width.items():
+        most = max(1, _BLOCK // max(1, width * max(len(one.rows) for one in same)))
+        for at in range(0, len(same), most):
+            part = same[at : at + most]
+            yield Block(
+                np.concatenate([one.rows for one in part]),
+                np.arange(width),
+                np.concatenate([one.values[:, one.low[0] : one.high[0]] for one in part]),
+                np.zeros(1, np.intp),
+                np.full(1, width),
+                part[0].starts,
+                part[0].ends,
+            )
 
 
 def without_stale(series: Sequence[Series]) -> list[tuple[Times, Values]]:

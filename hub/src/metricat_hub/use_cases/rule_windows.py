@@ -59,9 +59,7 @@ class Windows:
         self._windows: dict[tuple[Hashable, ...], _Window] = {}
         self._samples = 0
 
-    def select(
-        self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int
-    ) -> Selection | None:
+    def select(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int) -> Selection | None:
         """Return the samples of a selector at the time of a round; None: read the store instead."""
         if hints.range:
             if not _SHORTEST < end - start < _LONGEST:
@@ -90,9 +88,7 @@ class Windows:
             return Selection(SampleBlocks(labels, blocks))
         return found
 
-    def _instant(
-        self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int
-    ) -> Selection | None:
+    def _instant(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int) -> Selection | None:
         key = matchers, end - start, at - end
         revision = self._reader.past(end + _AHEAD)
         known = self._windows.get(key)

@@ -102,6 +102,22 @@ def test_resolved_alert_fires_again_as_a_new_one() -> None:
     assert phases == [("pending", 0), ("pending", 0), ("firing", 0), ("resolved", 0), ("pending", 4_000)]
 
 
+def test_texts_follow_value_and_time() -> None:
+    rule = AlertingRule(
+        "High", "x", Timing(), {}, {"value": Template("{{ $value }}"), "at": Template("{{ now }} {{ $value }}")}
+    )
+    fixed = AlertingRule("High", "x", Timing(), {}, {"value": Template("{{ $value }}")})
+    for one, expected in ((rule, ["0 1", "1 1", "2 2"]), (fixed, ["1", "1", "2"])):
+        state = RuleState()
+        texts = []
+        for second, value in enumerate([1.0, 1.0, 2.0]):
+            state = evaluated(one, state, [(A, value)], now=second * 1_000).state
+            [alert] = state.alerts.values()
+            texts.append(list(alert.annotations.values())[-1])
+            assert (alert.value, alert.state.active) == (value, 0)
+        assert texts == expected
+
+
 def test_failing_template_becomes_the_text_of_its_label() -> None:
     rule = AlertingRule("High", "x", Timing(), {"node": Template("{{ query `y` | first }}")})
     group = Group("g", "f", 1_000, (rule,))

@@ -26,6 +26,9 @@ QUERIES = (
     "increase(cpu_total[4m]) > bool increase(cpu_total[4m] offset 3m)",
     "min_over_time(load[5m:1m])",
     "topk(1, load)",
+    "quantile by (zone) (0.3, load * on (node) group_left (zone) zone)",
+    "avg_over_time(load[7m]) + max_over_time(load[7m]) - stddev_over_time(load[7m]) * last_over_time(load[7m])",
+    "quantile_over_time(0.7, load[7m]) + on (node) sum by (node) (changes(cpu_total[7m]))",
     "2 * time() - 1",
     "rare > 0 and (load + load)",
 )

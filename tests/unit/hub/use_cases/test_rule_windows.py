@@ -12,6 +12,7 @@ from metricat_hub.use_cases.rule_windows import Windows
 from support.hub_store import BEGIN, DAY, HOUR, MINUTE, SECOND, Clock, labels, named, open_store, points, read, write
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
     from pathlib import Path
 
     from metricat_hub.model.labels import Labels
@@ -29,12 +30,12 @@ class Counting:
         self.store = store
         self.samples = 0
 
-    def select(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints) -> Selection:
+    def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
         found = self.store.select(matchers, start, end, hints)
         self.samples += sum(len(one.times) for one in found.series)
         return found
 
-    def past(self, until: int) -> object:
+    def past(self, until: int) -> Hashable:
         return self.store.past(until)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import ChainMap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ from metricat_hub.evaluation.templates.parser import parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_OF_DATA = re.compile(rf"\b(?:{'|'.join(OF_DATA)})\b")
 _VARIABLES = ("$labels", "$externalLabels", "$externalURL", "$value")
 _MOST_CHARACTERS = 1_000_000
 _MOST_STEPS = 100_000
@@ -53,6 +55,8 @@ class Template:
             TemplateError: it is not valid, or uses something that is not supported. The message has line and name.
         """
         self.source = source
+        self.is_fixed = not _OF_DATA.search(source)
+        """Whether the text depends on nothing but the labels and the value of the alert."""
         self._nodes = parse(source, NAMES, _VARIABLES) if "{{" in source else (Text(source),) if source else ()
 
     def expand(self, data: TemplateData) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from metricat_hub.promql import aggregates, sums
 from metricat_hub.promql.prepared.columns import MOST_REMEMBERED, NOTHING, Column, LabelSets, Stable
 from metricat_hub.promql.prepared.steps import Step
+from metricat_hub.promql.rollups import quantile
 from metricat_hub.promql.vector import Vector
 
 if TYPE_CHECKING:
@@ -73,15 +74,18 @@ class Aggregation(Step):
         if operator in _OF_ONE and len(starts) == len(values):
             return values
         ordered = values if self._order is None else values[self._order]
-        if operator == "max":
-            return np.fmax.reduceat(ordered, starts)
-        if operator == "min":
-            return np.fmin.reduceat(ordered, starts)
+        if operator in {"max", "min"}:
+            return (np.fmax if operator == "max" else np.fmin).reduceat(ordered, starts)
         if operator in {"sum", "avg"} and self._places is not None:
             total = sums.last_axis(np.append(ordered, 0.0)[self._places])
             if not bool(total.overflowed().any()):
                 counts = np.diff(np.append(starts, len(values)))
                 return total.total() if operator == "sum" else total.mean(counts.astype(np.float64))
+        if operator == "quantile" and self._places is not None:
+            inside = self._places < len(ordered)
+            found = np.append(ordered, np.nan)[self._places]
+            nans = (np.isnan(found) & inside).sum(axis=-1)
+            return quantile(parameter, np.sort(found, axis=-1), inside.sum(axis=-1) - nans, nans)
         rows = Vector([], ordered[:, None], np.ones((len(ordered), 1), dtype=bool), [])
         groups = aggregates.Groups(rows, list(self._groups), np.arange(len(ordered)), starts)
         return aggregates.REDUCTIONS[operator](groups, parameter)[:, 0]

@@ -11,8 +11,8 @@ from metricat_hub.model.ports import BatchReader, Hints, NewestSamples, SampleBl
 from metricat_hub.model.samples import is_stale
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, all_without_metadata
 from metricat_hub.promql.prepared.steps import General, Step
-from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS, extrapolated, predict_linear
-from metricat_hub.promql.windows import of_blocks
+from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS, TIMELESS, extrapolated, predict_linear
+from metricat_hub.promql.windows import joined, of_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,7 @@ class Rollup(Step):
             for rows, (rolled, exists) in extrapolated(self._name, ready):
                 values[rows], present[rows] = rolled[:, 0], exists[:, 0]
         else:
-            for block in ready:
+            for block in joined(ready) if self._name in TIMELESS else ready:
                 if self._name == "predict_linear":
                     rolled, exists = predict_linear(block, scalars, evaluator.times)
                 else:
