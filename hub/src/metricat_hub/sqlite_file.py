@@ -82,4 +82,14 @@ class SqliteFile:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise StoreUnavailableError(f"{self._path}: {error}. Check the file, its directory and the disk.") from None
+            raise StoreUnavailableError(f"{self._path}: {error}. {_remedy(error)}") from None
+
+
+def _remedy(error: Exception) -> str:
+    """Return what to do about an error of SQLite."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+        return "The file is damaged. Restore it from a backup, or move it away: the hub then begins an empty one."
+    if code == sqlite3.SQLITE_FULL:
+        return "Free space on the disk. The hub repeats what it could not store."
+    return "Check the file, its directory and the disk."

@@ -197,6 +197,11 @@ def test_alerts_are_handed_over_to_a_real_alertmanager(tmp_path: Path) -> None:
             assert first["labels"] == {"alertname": "LevelHigh", "place": "sea", "severity": "critical"}
             assert first["annotations"]["summary"] == "sea is at 20"
             assert eventually(lambda: [one["endsAt"] for one in alerts()] > [first["endsAt"]])
+            # A silence of the hub ends the repetition, so Alertmanager ends the alert until the silence has ended.
+            created = request(hub, "POST", "/api/v1/silences", {"matchers": ["place=sea"], "duration": "1h"})
+            assert eventually(lambda: not alerts(), 60)
+            assert request(hub, "DELETE", f"/api/v1/silences/{created.json['id']}").status == 200
+            assert eventually(lambda: bool(alerts()), 60)
             push(hub, 1)
             assert eventually(lambda: not alerts())
     finally:

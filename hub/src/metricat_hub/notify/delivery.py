@@ -126,6 +126,8 @@ class Delivery:
         self.trends = trends
         self.is_active: Callable[[ActiveAlert], bool] = lambda _: True
         """Whether an alert still fires, for alerts that a channel sends again at an interval."""
+        self.is_muted: Callable[[ActiveAlert], bool] = lambda _: False
+        """Whether an alert is silenced or inhibited, so that no channel sends it again."""
         self._clock = clock
         self._policy = policy or RetryPolicy()
         self._channels: Channels = {}
@@ -286,6 +288,8 @@ class Delivery:
             ]
             text = "Notifications that are not delivered yet."
             found.append(Sample("metricat_hub_notifications_waiting", text, waiting.count(name), labels=labels))
+        damaged = "Stored notifications that could not be read."
+        found.append(Sample("metricat_hub_notifications_damaged", damaged, self._queue.damaged, is_counter=True))
         try:
             dead = self._queue.count_dead()
         except StoreUnavailableError:
@@ -379,7 +383,10 @@ class Delivery:
     def _resend_group(self, receiver: str, name: str, channel: Channel, notification: Notification) -> None:
         now = self._clock()
         alerts = [one if self.is_active(one) else replace(one, resolved_at=now) for one in notification.alerts]
-        current = replace(notification, alerts=alerts)
+        sent = [one for one in alerts if one.resolved_at is not None or not self.is_muted(one)]
+        if not sent:
+            return
+        current = replace(notification, alerts=sent)
         outcome = self._send(channel, current, "")
         entry = Entry(0, 0, receiver, name, notification.group_key, title(current), now, now, error=outcome.error)
         if outcome.result != "delivered":

@@ -7,6 +7,7 @@ result, and repeats at most the attempt that was in flight. See docs/design/0040
 
 from __future__ import annotations
 
+import logging
 import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_LOG = logging.getLogger(__name__)
 State: TypeAlias = Literal["waiting", "delivered", "dead"]
 FILE = "notifications.sqlite"
 KEPT_IDENTITIES = 7 * 86_400_000
@@ -116,6 +118,8 @@ class Queue:
         Raises:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
+        self.damaged = 0
+        """Notifications that could not be read."""
         self._file = SqliteFile(folder / FILE, _SCHEMA, _VERSION)
 
     def add(self, notification: Notification, title: str, channels: Sequence[str], now: int) -> Sequence[Entry]:
@@ -145,6 +149,7 @@ class Queue:
         try:
             return None if found is None or found[0] is None else decode(found[0])
         except (zlib.error, msgspec.MsgspecError):
+            self.damaged += 1
             return None
 
     def update(self, entry: Entry) -> None:
@@ -221,11 +226,19 @@ class Queue:
             db.execute("DELETE FROM repeated WHERE receiver = ? AND channel = ? AND group_key = ?", values)
 
     def repeated(self, receiver: str, channel: str) -> list[Notification]:
-        """Return the notifications whose alerts a channel sends again."""
+        """Return the notifications whose alerts a channel sends again. Damaged ones are counted and removed."""
         with self._file.reading() as db:
-            query = "SELECT body FROM repeated WHERE receiver = ? AND channel = ? ORDER BY group_key"
+            query = "SELECT group_key, body FROM repeated WHERE receiver = ? AND channel = ? ORDER BY group_key"
             rows = db.execute(query, (receiver, channel)).fetchall()
-        return [decode(body) for (body,) in rows]
+        found = []
+        for group_key, body in rows:
+            try:
+                found.append(decode(body))
+            except (zlib.error, msgspec.MsgspecError):
+                self.damaged += 1
+                _LOG.error("a damaged notification of receiver %s, %s is no longer repeated", receiver, channel)
+                self.end_repeating(receiver, channel, group_key)
+        return found
 
     def close(self) -> None:
         """Close the file."""

@@ -6,7 +6,8 @@ the queue of deliveries and the history have them. So a crash neither loses a no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -14,17 +15,20 @@ from metricat_hub.dispatch.matchers import AlertMatchers
 from metricat_hub.dispatch.silences import Acknowledgement, MaintenanceWindow, Silence
 from metricat_hub.dispatch.state import Group, Mark, Member, Sent, State
 from metricat_hub.model.alerts import ActiveAlert, AlertEvent, Notification, fingerprint
+from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.ports import Matcher
 from metricat_hub.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from metricat_hub.dispatch.state import Step
     from metricat_hub.model.labels import Labels
 
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 FILE = "routing.sqlite"
 _VERSION = 1
 _SCHEMA = """
@@ -61,7 +65,10 @@ class RoutingState:
         Raises:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
-        self._file = SqliteFile(folder / FILE, _SCHEMA, _VERSION)
+        self.damaged = 0
+        """Notifications and events that could not be read."""
+        self._path = folder / FILE
+        self._file = SqliteFile(self._path, _SCHEMA, _VERSION)
 
     def load(self) -> State:
         """Return the state of the last step. Its alerts have no annotations."""
@@ -124,11 +131,11 @@ class RoutingState:
 
     def notifications(self, most: int = 100) -> Sequence[tuple[int, Notification]]:
         """Return the first notifications that the queue of deliveries may not have yet, with their numbers."""
-        return [(number, _notification(value)) for number, value in self._outbox("notification", most)]
+        return self._outbox("notification", most, _notification)
 
     def events(self, most: int = 1000) -> Sequence[tuple[int, AlertEvent]]:
         """Return the first events that the history may not have yet, with their numbers."""
-        return [(number, _event(value)) for number, value in self._outbox("event", most)]
+        return self._outbox("event", most, _event)
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Remove notifications or events."""
@@ -199,13 +206,31 @@ class RoutingState:
     def _all(self, table: str) -> list[Any]:
         with self._file.reading() as db:
             rows = db.execute(f"SELECT body FROM {table} ORDER BY rowid").fetchall()  # noqa: S608 -- a constant
-        return [_DECODER.decode(body) for (body,) in rows]
+        try:
+            return [_DECODER.decode(body) for (body,) in rows]
+        except msgspec.MsgspecError:
+            raise StoreUnavailableError(
+                f"{self._path}: the table {table} is damaged. Restore the file from a backup, or move it away: "
+                "the hub then begins an empty one."
+            ) from None
 
-    def _outbox(self, kind: str, most: int) -> list[tuple[int, Any]]:
+    def _outbox(self, kind: str, most: int, convert: Callable[[Any], T]) -> list[tuple[int, T]]:
+        """Return the first entries of a kind. Damaged ones are counted and removed, so that they delay no other."""
         query = "SELECT id, body FROM outbox WHERE kind = ? ORDER BY id LIMIT ?"
         with self._file.reading() as db:
             rows = db.execute(query, (kind, most)).fetchall()
-        return [(number, _DECODER.decode(body)) for number, body in rows]
+        found, damaged = [], []
+        for number, body in rows:
+            try:
+                found.append((number, convert(_DECODER.decode(body))))
+            except (msgspec.MsgspecError, TypeError, ValueError, KeyError):
+                damaged.append(number)
+        if damaged:
+            _LOG.error("%s: %d damaged entries are lost (%s)", self._path, len(damaged), kind)
+            self.damaged += len(damaged)
+            self.drop(damaged)
+            return found or self._outbox(kind, most, convert)
+        return found
 
 
 def _difference(

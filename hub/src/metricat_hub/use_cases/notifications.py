@@ -194,6 +194,11 @@ class Notifications:
             _LOG.error("%s", problem)
         self.problem = problem
 
+    def is_muted(self, alert: ActiveAlert) -> bool:
+        """Return whether an alert is silenced or inhibited."""
+        mark = self._state.marks.get(fingerprint(alert.labels), _NO_MARK)
+        return bool(mark.silences or mark.inhibited_by)
+
     def views(self, groups: Iterable[GroupStatus]) -> list[AlertView]:
         """Return the alerts that are pending or firing."""
         found = [one for one in alerts_of(groups, with_pending=True) if one.resolved_at is None]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from metricat_hub.config.settings import Settings
     from metricat_hub.dispatch.plan import Plan
     from metricat_hub.model.alerts import ActiveAlert, AlertLog
-    from metricat_hub.use_cases.notifications import Deliveries
+    from metricat_hub.notify.delivery import Delivery
     from metricat_hub.use_cases.rules import Rules
 
 _LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class NotificationParts:
         self,
         settings: Settings,
         rules: Rules,
-        deliveries: Deliveries | None,
+        deliveries: Delivery | None,
         log: AlertLog | None,
         clock: Callable[[], int],
         url: str,
@@ -66,6 +66,8 @@ class NotificationParts:
         except HubError:
             self._saved.close()
             raise
+        if deliveries is not None:
+            deliveries.is_muted = self.notifications.is_muted
         self.notifications.configure(plan)
 
     def problems(self) -> Sequence[str]:
@@ -81,6 +83,7 @@ class NotificationParts:
                 ("notifications", "Notifications that routing has made.", counts.notifications),
                 ("failures", "Steps of routing that failed and are repeated.", counts.failures),
                 ("dropped_events", "Events that the history did not accept in time.", counts.dropped_events),
+                ("damaged_entries", "Stored notifications and events that could not be read.", self._saved.damaged),
             )
         ]
 

@@ -320,6 +320,41 @@ def test_alert_that_no_longer_fires_is_ended_without_a_notification(tmp_path: Pa
         assert [dict(one.labels)["node"] for one in resent[1]] == ["web-2"]
 
 
+def test_silenced_alert_is_not_sent_again_until_its_silence_ends(tmp_path: Path) -> None:
+    channel, muted = repeating(), {"web-1"}
+    with delivering(tmp_path, {"default": {"alertmanager-1": channel}}) as delivery:
+        delivery.is_muted = lambda one: dict(one.labels)["node"] in muted
+        delivery.enqueue([notification(alert(), alert(node="web-2"))])
+        channel.wait(4)
+        resent = [[dict(one.labels)["node"] for one in message.notification.alerts] for message in channel.messages[1:]]
+        assert resent == [["web-2"]] * len(resent)
+        muted.clear()
+        wait_until(lambda: len(channel.messages[-1].notification.alerts) == 2)
+
+
+def test_damaged_notification_is_counted_and_delays_no_other(tmp_path: Path) -> None:
+    channel = repeating()
+    with delivering(tmp_path, {"default": {"alertmanager-1": channel}}) as delivery:
+        delivery.enqueue([notification(), notification(alert(node="web-2"), identity="n-2", group_key="other")])
+        channel.wait(2)
+        wait_until(lambda: len(delivery._queue.repeated("default", "alertmanager-1")) == 2)
+        with delivery._queue._file.transaction() as db:
+            db.execute("UPDATE repeated SET body = x'00' WHERE group_key = 'other'")
+        wait_until(lambda: len(delivery._queue.repeated("default", "alertmanager-1")) == 1)
+        sent = len(channel.messages)
+        channel.wait(sent + 2)
+        found = {one.name: one.value for one in delivery.samples()}
+        assert found["metricat_hub_notifications_damaged"] == 1
+
+
+def test_damaged_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "notifications.sqlite").write_bytes(b"not a database" * 1000)
+    with pytest.raises(
+        StoreUnavailableError, match=r"notifications\.sqlite: file is not a database\. The file is damag"
+    ):
+        Delivery(tmp_path, now)
+
+
 def test_alerts_are_sent_again_after_a_restart(tmp_path: Path) -> None:
     first, second = repeating(), repeating()
     with delivering(tmp_path, {"default": {"alertmanager-1": first}}) as delivery:

@@ -208,3 +208,30 @@ def test_client_that_changes_something_wakes_routing(hub: Hub) -> None:
     hub.routing.changed = lambda: woken.append(True)
     hub.routing.add_silence(Silence("", parse(["node=a"]), hub.now, hub.now + 1_000, "ann"), hub.now)
     assert woken == [True]
+
+
+def test_damaged_entry_is_counted_and_delays_no_other(tmp_path: Path) -> None:
+    hub = Hub(tmp_path)
+    hub.queue.error = StoreUnavailableError("the disk is full")
+    hub.fire("One")
+    hub.fire("Two")
+    for _ in range(3):
+        hub.step(2000)
+    with hub.saved._file.transaction() as db:
+        [(first,)] = db.execute("SELECT min(id) FROM outbox WHERE kind = 'notification'")
+        db.execute("UPDATE outbox SET body = x'c1' WHERE id = ?", (first,))
+    hub.queue.error = None
+    hub.step(2000)
+    assert len(hub.queue.sent) == 1
+    assert hub.saved.damaged == 1
+    assert hub.routing.problem == ""
+
+
+def test_damaged_state_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    hub = Hub(tmp_path)
+    hub.fire("One")
+    hub.step(2000)
+    with hub.saved._file.transaction() as db:
+        db.execute("UPDATE groups SET body = x'c1'")
+    with pytest.raises(StoreUnavailableError, match=r"the table groups is damaged\. Restore the file from a backup"):
+        hub.open()
