@@ -62,7 +62,7 @@ def _section(root: object, name: str) -> Mapping[str, Any]:
 
 
 def _rule(given: Mapping[str, Any]) -> Rule | None:
-    """Return a rule; None if the hub does not know its action or its expression."""
+    """Return a rule; None for an unknown action or an invalid expression."""
     plain_rule = Rule()
     action = given.get("action", plain_rule.action)
     if action not in ACTIONS:
