@@ -112,10 +112,14 @@ def mail_server(
             loop=loop,
         )
 
-    server = loop.run_until_complete(loop.create_server(protocol, "127.0.0.1", 0, ssl=tls))
-    mailbox.port = server.sockets[0].getsockname()[1]
+    async def start() -> asyncio.Server:
+        return await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls)
+
+    # In the thread: the caller's thread may run another loop, for example Playwright's.
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
+    mailbox.port = server.sockets[0].getsockname()[1]
 
     async def stop() -> None:
         server.close()

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { csv } from "../src/components/export";
 import { sorted } from "../src/components/table";
-import { duration, quantity } from "../src/i18n/format";
+import { duration, programOf, quantity } from "../src/i18n/format";
 import { link, match, navigate, parameter, setQuery } from "../src/state/router";
 import { chooseAbsolute, currentRange, seconds, stepOf } from "../src/state/time_range";
 import { contextOf, ranked } from "../src/views/completion";
-import { firings } from "../src/views/node_queries";
+import { firings, valueAt } from "../src/views/node_queries";
 
 const plain = (text: string): string => text.replaceAll("\u202f", " ");
 
@@ -114,4 +114,22 @@ test("spans of alerts end where the series ends", () => {
       [40, 50, "critical", true],
     ],
   );
+});
+
+test("a forecast has a value between its points, and the last one after them", () => {
+  const point = (at: number, value: number) => ({ at, value, low: value - 1, high: value + 2 });
+  const forecast = { mount: "/", at: 1000, now: 50, points: [point(4600, 60), point(8200, 70)] };
+  assert.equal(valueAt(forecast, "value", 900), 50);
+  assert.equal(valueAt(forecast, "value", 2800), 55);
+  assert.equal(valueAt(forecast, "low", 6400), 64);
+  assert.equal(valueAt(forecast, "high", 9000), 72);
+});
+
+test("a session has the name of its program and system", () => {
+  const chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36";
+  assert.equal(programOf(chrome), "Chrome, Windows");
+  assert.equal(programOf(`${chrome} Edg/140.0.0.0`), "Edge, Windows");
+  assert.equal(programOf("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), "Firefox, Linux");
+  assert.equal(programOf("curl/8.14.1"), "curl");
+  assert.equal(programOf(""), "");
 });

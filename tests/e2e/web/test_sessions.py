@@ -73,6 +73,23 @@ def test_the_next_user_does_not_see_the_nodes_of_the_user_before(blank: Page, us
     expect(blank.locator(".tile")).to_have_count(0)
 
 
+def test_a_user_ends_the_session_of_another_browser(browser: Browser, blank: Page, hub: HubProcess, user: str) -> None:
+    other = new_context(browser, hub.url).new_page()
+    for page in (other, blank):
+        page.goto("/settings?tab=account")
+        _sign_in(page, user, PASSWORD)
+    sessions = blank.get_by_role("list", name="Sessions").get_by_role("listitem")
+    expect(sessions.filter(has_text="this browser")).to_have_count(1)
+    expect(sessions.first).to_contain_text("Chrome, Linux")
+    # The newest one is this browser, and the one before is the other browser.
+    sessions.nth(1).get_by_role("button", name="End the session").click()
+    blank.get_by_role("dialog").get_by_role("button", name="End the session").click()
+    other.reload()
+    expect(other.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(blank.get_by_role("dialog")).to_have_count(0)
+    other.context.close()
+
+
 def test_an_expired_access_token_is_refreshed(blank: Page, user: str) -> None:
     blank.goto("/")
     _sign_in(blank, user, PASSWORD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from support.browser import WAIT, new_context, open_view
+from support.remote_write import Sent, request_1, snappy
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -82,6 +84,34 @@ def test_node_shows_charts_filesystems_processes_and_events(page: Page, hub: Hub
         re.compile(r"\d"), timeout=WAIT
     )
     expect(page.get_by_role("heading", name="Events")).to_be_visible()
+
+
+def test_a_filling_filesystem_has_the_forecast_of_the_hub(page: Page, hub: HubProcess) -> None:
+    now = int(time.time()) * 1000
+    labels = {"node": "filling", "instance": "filling", "pool": "green", "namespace": "local", "service": "metricat"}
+    device = {**labels, "device": "/dev/sda1", "mountpoint": "/data", "fstype": "ext4"}
+
+    def series(name: str, own: dict[str, str], first: float, last: float) -> Sent:
+        points = [(now - minute * 60_000, last - (last - first) * minute / 360) for minute in range(360, -1, -1)]
+        return Sent(sorted({**own, "__name__": name}.items()), points)
+
+    body = request_1(
+        [
+            series("node_load1", labels, 1, 1),
+            series("node_filesystem_size_bytes", device, 100, 100),
+            series("node_filesystem_readonly", device, 0, 0),
+            series("node_filesystem_avail_bytes", device, 90, 40),
+        ]
+    )
+    headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
+    assert hub.post("/api/v1/write", snappy(body), headers).status == 204
+    open_view(page, "/nodes/filling?range=6h", hub.key)
+    chart = page.get_by_role("figure", name="Filesystems", exact=True)
+    line = chart.locator("li").filter(has=page.locator("[data-dashed]"))
+    # 60 % now, and 8.3 % more each hour; the chart shows 90 minutes ahead.
+    expect(line).to_contain_text(re.compile(r"/data.*7[1-4]\s%"))
+    line.get_by_role("button").click()
+    expect(line.get_by_role("button")).to_have_attribute("aria-pressed", "false")
 
 
 def test_dragging_in_a_chart_zooms_all_charts_and_the_address(page: Page, hub: HubProcess) -> None:

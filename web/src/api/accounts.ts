@@ -16,6 +16,16 @@ export interface User {
   version: number;
 }
 
+/** A login of the user. */
+export interface Session {
+  id: string;
+  /** The `User-Agent` of the login; empty: unknown. */
+  client: string;
+  created: string;
+  expires: string;
+  current: boolean;
+}
+
 export interface Key {
   id: string;
   label: string;
@@ -96,6 +106,12 @@ export const revokeKey = (key: Key): Promise<unknown> => request("DELETE", `${KE
 
 export const changePassword = (before: string, password: string): Promise<unknown> =>
   request("POST", "/api/v1/me/password", { body: { old: before, new: password } });
+
+const SESSIONS = "/api/v1/me/sessions";
+
+export const sessions = (signal: AbortSignal): Promise<{ data: Session[] }> => request("GET", SESSIONS, { signal });
+
+export const endSession = (session: Session): Promise<unknown> => request("DELETE", `${SESSIONS}/${part(session.id)}`);
 
 export const receivers = (signal: AbortSignal): Promise<{ data: Receiver[] }> =>
   request("GET", "/api/v1/receivers", { signal });

@@ -18,6 +18,8 @@ export interface Series {
   colour?: number;
   /** Whether the line is dashed, for example a forecast. */
   dashed?: boolean;
+  /** The ends of the interval in which the values are expected. */
+  interval?: { low: readonly (number | null)[]; high: readonly (number | null)[] };
 }
 
 export interface Threshold {
@@ -98,7 +100,17 @@ function stack(series: readonly Series[]): (number | null)[][] {
 
 function rows(props: ChartProps): uPlot.AlignedData {
   const values = props.stacked ? stack(props.series) : props.series.map((one) => one.values as (number | null)[]);
-  return [props.times as number[], ...values] as uPlot.AlignedData;
+  const ends = intervalsOf(props.series).flatMap(({ interval }) => [interval.low, interval.high]);
+  return [props.times as number[], ...values, ...ends] as uPlot.AlignedData;
+}
+
+type WithInterval = Series & { interval: NonNullable<Series["interval"]>; number: number };
+
+/** Return the series with an interval, each with the number of its colour. */
+function intervalsOf(series: readonly Series[]): WithInterval[] {
+  return series.flatMap((one, index) =>
+    one.interval ? [{ ...one, interval: one.interval, number: (one.colour ?? index) % COLOURS }] : [],
+  );
 }
 
 export function Chart(props: ChartProps) {
@@ -109,7 +121,7 @@ export function Chart(props: ChartProps) {
   const cursor = useSignal<number | null>(null);
   const hidden = useSignal<ReadonlySet<string>>(new Set());
   const structure = JSON.stringify([
-    props.series.map((one) => [one.label, one.colour, one.dashed]),
+    props.series.map((one) => [one.label, one.colour, one.dashed, Boolean(one.interval)]),
     props.unit,
     props.stacked,
     props.height,
@@ -148,6 +160,10 @@ export function Chart(props: ChartProps) {
     if (!next.delete(label)) next.add(label);
     hidden.value = next;
     plot.current?.setSeries(index + 1, { show: !next.has(label) });
+    const place = intervalsOf(props.series).findIndex((one) => one.label === label);
+    if (place < 0) return;
+    for (const end of [1, 2])
+      plot.current?.setSeries(props.series.length + 2 * place + end, { show: !next.has(label) });
   };
 
   return (
@@ -346,11 +362,15 @@ function options(props: { current: ChartProps }, width: number, cursor: Signal<n
               : {}),
         };
       }),
+      ...intervalsOf(series).flatMap(() => [INVISIBLE, INVISIBLE]),
     ],
     // Each band is filled down to the series below it, so that the colours do not mix.
-    ...(stacked
-      ? { bands: series.slice(1).map((_, index) => ({ series: [index + 2, index + 1] as [number, number] })) }
-      : {}),
+    bands: stacked
+      ? series.slice(1).map((_, index) => ({ series: [index + 2, index + 1] as [number, number] }))
+      : intervalsOf(series).map(({ number }, index) => {
+          const low = series.length + 1 + 2 * index;
+          return { series: [low + 1, low] as [number, number], fill: colours.pales[number] ?? "" };
+        }),
     hooks: {
       setCursor: [
         (plot) => {
@@ -372,6 +392,9 @@ function options(props: { current: ChartProps }, width: number, cursor: Signal<n
     },
   };
 }
+
+/** The ends of an interval, between which a band is filled. */
+const INVISIBLE: uPlot.Series = { width: 0, points: { show: false } };
 
 /** Distances of the axis of bytes. */
 const BINARY = Array.from({ length: 50 }, (_, index) => 2 ** index);

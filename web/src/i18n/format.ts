@@ -114,6 +114,17 @@ export function axisTime(at: number, spacing: number): string {
   return time(at);
 }
 
+/** Browsers by a part of their `User-Agent`; the first one that occurs counts, because most also have the later ones. */
+const BROWSERS = { "Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari" };
+
+/** Return program and system of a `User-Agent`, for example `Firefox, Linux`. */
+export function programOf(agent: string): string {
+  const program = Object.entries(BROWSERS).find(([part]) => agent.includes(part))?.[1];
+  if (!program) return agent.split("/", 1)[0] ?? "";
+  const system = /Android|iPhone|iPad|Windows|Mac OS X|CrOS|Linux/.exec(agent)?.[0].replace("Mac OS X", "macOS");
+  return [program, system].filter(Boolean).join(", ");
+}
+
 export function date(at: number): string {
   return format({ month: "short", day: "numeric" }).format(at);
 }

@@ -97,7 +97,7 @@ function Active({ alert, reload }: { alert: AlertEntry; reload: () => void }) {
       {description && <p class="muted">{description}</p>}
       {Object.entries(more).map(([name, text]) => (
         <p key={name}>
-          <span class="muted">{name}:</span> {text}
+          <span class="muted">{name === "action" ? t("alert.action") : name}:</span> {text}
         </p>
       ))}
       <dl class="facts">

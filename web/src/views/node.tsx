@@ -20,19 +20,23 @@ import {
   about,
   type Filesystem,
   type Firing,
+  type Forecast,
   firings,
   type Limits,
   type NodeData,
   named,
   type Process,
   readDetails,
+  readForecasts,
   readLimits,
   readNode,
   type Subject,
+  valueAt,
 } from "./node_queries";
 import type { ViewProps } from "./registry";
 
 const DETAILS = 15_000;
+const FORECASTS = 300_000;
 const LEAST_REFRESH = 10_000;
 const MOST_REFRESH = 300_000;
 
@@ -52,6 +56,12 @@ export default function NodeView({ parameters }: ViewProps) {
     keep: true,
   });
   const limits = useResource("limits", readLimits);
+  const ahead = relative.value ? FORECAST_PART * (range.to - range.from) : 0;
+  const forecasts = useResource(
+    `forecast ${name} ${rangeKey.value}`,
+    async (signal) => (ahead > 0 ? readForecasts(name, ahead, signal) : []),
+    { refresh: FORECASTS },
+  );
   if (nodes.value === null) return <Loading height="24rem" />;
   const hasData =
     charts.data && !(charts.data.columns.load1 instanceof ApiError) && charts.data.columns.load1.series.length > 0;
@@ -75,7 +85,14 @@ export default function NodeView({ parameters }: ViewProps) {
       )}
       {node && <Alerts alerts={node.alerts} />}
       <Show of={charts} height="40rem">
-        {(data) => <Charts data={data} limits={limits.data ?? new Map()} cores={details.data?.cores ?? 0} />}
+        {(data) => (
+          <Charts
+            data={data}
+            limits={limits.data ?? new Map()}
+            cores={details.data?.cores ?? 0}
+            forecasts={forecasts.data ?? []}
+          />
+        )}
       </Show>
       <Show of={details} height="16rem">
         {({ filesystems, processes }) => (
@@ -191,11 +208,13 @@ interface ChartsProps {
   data: NodeData;
   limits: Limits;
   cores: number;
+  /** None: the chart of filesystems has no forecast. */
+  forecasts: readonly Forecast[];
 }
 
-function Charts({ data, limits, cores }: ChartsProps) {
+function Charts({ data, limits, cores, forecasts }: ChartsProps) {
   const { columns, range } = data;
-  const made = useMemo(() => seriesOf(data), [data]);
+  const made = useMemo(() => seriesOf(data, forecasts), [data, forecasts]);
   const firing = useMemo(() => firings(columns.firing), [columns]);
   const common = { from: range.from, to: range.to };
   const chart = (
@@ -270,7 +289,7 @@ function timesOf(...columns: (Columns | ApiError)[]): readonly number[] {
   return columns.find((one): one is Columns => !(one instanceof ApiError))?.times ?? [];
 }
 
-function seriesOf({ columns, range }: NodeData) {
+function seriesOf({ columns, range }: NodeData, forecasts: readonly Forecast[]) {
   const one = (key: keyof typeof columns, label: string): Series[] => named(columns[key], () => label);
   const device = (labels: Record<string, string>): string => labels["device"] ?? "";
   const modes = named(columns.modes, (labels) => labels["mode"] ?? "").sort(
@@ -300,6 +319,7 @@ function seriesOf({ columns, range }: NodeData) {
       named(onePerDevice(columns.filesystems), (labels) => labels["mountpoint"] ?? ""),
       timesOf(columns.filesystems),
       range.to,
+      forecasts,
     ),
     pressure: [
       ...one("pressureCpu", "CPU"),
@@ -316,57 +336,44 @@ function seriesOf({ columns, range }: NodeData) {
 /** Return whether a series has a value other than 0. */
 const isUsed = ({ values }: Series): boolean => values.some((value) => value !== null && value > 0);
 
+/** The part of a range ahead of now for which the chart shows a forecast. */
 const FORECAST_PART = 0.25;
-const LEAST_POINTS = 10;
+/** Percent. A forecast that grows less is not shown: it would repeat the line. */
+const LEAST_GROWTH = 0.5;
 
-/** Add a quarter of the range, with a dashed line from the linear growth of the range. */
+/** Add a quarter of the range, with the hub's forecast as a dashed line in its interval. */
 function withForecast(
   series: Series[],
   times: readonly number[],
   end: number,
+  forecasts: readonly Forecast[],
 ): { series: Series[]; times: readonly number[]; to: number } {
-  const first = times[0] ?? 0;
+  const unchanged = { series, times, to: end };
   const last = times.at(-1) ?? 0;
-  const step = (times[1] ?? 0) - first;
-  if (times.length < LEAST_POINTS || Date.now() / 1000 - last > 3 * step) return { series, times, to: end };
+  const step = last - (times.at(-2) ?? last);
+  if (step === 0 || Date.now() / 1000 - last > 3 * step) return unchanged;
   const ahead = Math.ceil(times.length * FORECAST_PART);
   const future = Array.from({ length: ahead }, (_, index) => last + (index + 1) * step);
-  const grown = series.flatMap((one, index) => {
-    const line = fitted(times, one.values);
-    if (!line || Math.abs(line.slope * (last - first)) < 0.5) return [];
-    const predicted = future.map((at) => Math.min(100, Math.max(0, line.at + line.slope * (at - last))));
-    const blank = new Array<null>(times.length - 1).fill(null);
+  const predicted = series.flatMap((one, index) => {
+    const own = forecasts.find(({ mount }) => mount === one.label);
+    if (!own || Math.abs(valueAt(own, "value", future.at(-1) ?? 0) - own.now) < LEAST_GROWTH) return [];
+    const line = (key: "value" | "low" | "high"): (number | null)[] => [
+      ...new Array<null>(times.length - 1).fill(null),
+      ...[last, ...future].map((at) => Math.min(100, Math.max(0, valueAt(own, key, at)))),
+    ];
     return [
       {
         label: t("chart.forecast", { name: one.label }),
         colour: index,
         dashed: true,
-        values: [...blank, line.at, ...predicted],
+        values: line("value"),
+        interval: { low: line("low"), high: line("high") },
       },
     ];
   });
-  if (grown.length === 0) return { series, times, to: end };
+  if (predicted.length === 0) return unchanged;
   const padded = series.map((one) => ({ ...one, values: [...one.values, ...future.map(() => null)] }));
-  return { series: [...padded, ...grown], times: [...times, ...future], to: future.at(-1) ?? end };
-}
-
-/** Return the least-squares line of a series: its value at the last time, and its slope. */
-function fitted(times: readonly number[], values: readonly (number | null)[]): { at: number; slope: number } | null {
-  const last = times.at(-1) ?? 0;
-  let [count, sumX, sumY, sumXX, sumXY] = [0, 0, 0, 0, 0];
-  for (const [index, value] of values.entries()) {
-    if (value === null) continue;
-    const x = (times[index] ?? 0) - last;
-    count++;
-    sumX += x;
-    sumY += value;
-    sumXX += x * x;
-    sumXY += x * value;
-  }
-  const divisor = count * sumXX - sumX * sumX;
-  if (count < LEAST_POINTS || divisor === 0) return null;
-  const slope = (count * sumXY - sumX * sumY) / divisor;
-  return { at: (sumY - slope * sumX) / count, slope };
+  return { series: [...padded, ...predicted], times: [...times, ...future], to: future.at(-1) ?? end };
 }
 
 function MountPoint({ row }: { row: Filesystem }) {

@@ -264,6 +264,61 @@ function withoutBindMounts(found: readonly Point[]): { point: Point; others: str
   });
 }
 
+/** The forecast of a filesystem in percent, with one point an hour. */
+export interface Forecast {
+  mount: string;
+  at: number;
+  now: number;
+  points: { at: number; value: number; low: number; high: number }[];
+}
+
+interface ForecastResult {
+  time: string;
+  data: {
+    labels: Record<string, string>;
+    value: number | null;
+    points: [string, number | null, number | null, number | null][];
+  }[];
+}
+
+const DAY = 86_400;
+
+/** Read the forecasts of a node's filesystems for some seconds ahead; none if the history is too short. */
+export async function readForecasts(node: string, ahead: number, signal: AbortSignal): Promise<Forecast[]> {
+  const days = Math.min(30, Math.max(1, Math.ceil(ahead / DAY)));
+  const query = { metric: "filesystem_usage_percent", node, days };
+  const { time, data } = await request<ForecastResult>("GET", "/api/v1/forecast", { query, signal });
+  return data.flatMap(({ labels, value, points: found }) =>
+    value === null
+      ? []
+      : [
+          {
+            mount: labels["mountpoint"] ?? "",
+            at: Date.parse(time) / 1000,
+            now: value,
+            points: found.flatMap(([at, middle, low, high]) =>
+              middle === null
+                ? []
+                : [{ at: Date.parse(at) / 1000, value: middle, low: low ?? middle, high: high ?? middle }],
+            ),
+          },
+        ],
+  );
+}
+
+/** Return a value of a forecast at a time, in seconds since 1970, between two of its points. */
+export function valueAt(forecast: Forecast, key: "value" | "low" | "high", at: number): number {
+  let before = { at: forecast.at, value: forecast.now, low: forecast.now, high: forecast.now };
+  for (const point of forecast.points) {
+    if (at <= point.at) {
+      const part = Math.max(0, at - before.at) / (point.at - before.at);
+      return before[key] + part * (point[key] - before[key]);
+    }
+    before = point;
+  }
+  return before[key];
+}
+
 type ProcessKey = "processCpu" | "processMemory" | "processThreads" | "pods";
 
 /** Return the expressions of the processes that use most CPU, and of those that use most memory. */

@@ -7,6 +7,7 @@ import {
   changeUser,
   deadLetters,
   deleteLetter,
+  endSession,
   type Key,
   keys,
   ROLES,
@@ -17,6 +18,8 @@ import {
   revokeKey,
   SCOPES,
   type Scope,
+  type Session,
+  sessions,
   testReceiver,
   type User,
   users,
@@ -31,7 +34,7 @@ import { Message, Show } from "../components/states";
 import { Tabs, tabOf } from "../components/tabs";
 import { toast, toastError } from "../components/toast";
 import { t } from "../i18n";
-import { dateTime, duration, number } from "../i18n/format";
+import { dateTime, duration, number, programOf } from "../i18n/format";
 import { useResource } from "../state/resource";
 import { may, me } from "../state/session";
 
@@ -409,6 +412,65 @@ function KeyDialog({ onClose, onDone }: { onClose: () => void; onDone: () => voi
 }
 
 function Account() {
+  return (
+    <>
+      <OwnAccount />
+      {me.value?.session && <Sessions />}
+    </>
+  );
+}
+
+/** The logins of the user, so that a lost device can be logged out. */
+function Sessions() {
+  const found = useResource("sessions", (signal) => sessions(signal), { refresh: REFRESH });
+  const [ending, setEnding] = useState<Session | null>(null);
+  return (
+    <section class="stack">
+      <h2>{t("account.sessions.title")}</h2>
+      <Show of={found}>
+        {({ data }) => (
+          <ul class="entries" aria-label={t("account.sessions.title")}>
+            {data.map((one) => (
+              <li key={one.id} class="entry">
+                <div class="entry-text">
+                  <p>
+                    <strong title={one.client}>{programOf(one.client) || t("account.session.unknown")}</strong>{" "}
+                    {one.current && <span class="muted">{t("account.session.current")}</span>}
+                  </p>
+                  <p class="muted">
+                    {t("account.session.times", {
+                      created: dateTime(Date.parse(one.created)),
+                      expires: dateTime(Date.parse(one.expires)),
+                    })}
+                  </p>
+                </div>
+                {!one.current && (
+                  <button type="button" class="button small" onClick={() => setEnding(one)}>
+                    {t("account.session.end")}
+                  </button>
+                )}
+              </li>
+            ))}
+          </ul>
+        )}
+      </Show>
+      {ending && (
+        <Confirm
+          title={t("account.session.end")}
+          text={t("account.session.end.text", { client: programOf(ending.client) || t("account.session.unknown") })}
+          action={t("account.session.end")}
+          run={async () => {
+            await endSession(ending);
+            found.reload();
+          }}
+          onClose={() => setEnding(null)}
+        />
+      )}
+    </section>
+  );
+}
+
+function OwnAccount() {
   const [before, setBefore] = useState("");
   const [password, setPassword] = useState("");
   const own = me.value;

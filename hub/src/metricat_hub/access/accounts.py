@@ -79,6 +79,8 @@ class Session:
     created: int
     expires: int
     """The latest end, however often the client refreshes it."""
+    client: str = ""
+    """The `User-Agent` of the login; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ _SCHEMAS = (
     ) STRICT;
     """,
     "CREATE TABLE audit (id INTEGER PRIMARY KEY, entry BLOB NOT NULL) STRICT",
+    "ALTER TABLE sessions ADD COLUMN client TEXT NOT NULL DEFAULT ''",
 )
 """The statements that migrate each version of the schema to the next one."""
 VERSION = len(_SCHEMAS)
@@ -181,7 +182,7 @@ class SqliteAccounts:
 
     def sessions(self, now: int) -> Sequence[Session]:
         """Return the sessions that have not ended."""
-        query = "SELECT id, user, created, expires FROM sessions WHERE expires > ?"
+        query = "SELECT id, user, created, expires, client FROM sessions WHERE expires > ?"
         with self._lock:
             return [Session(*row) for row in self._db.execute(query, (now,))]
 
@@ -189,8 +190,8 @@ class SqliteAccounts:
         """Store a session with the hash of its first refresh token; end the oldest of the user above `most`."""
         with self._transaction() as db:
             db.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?, ?)",
-                (session.id, session.user, session.created, session.expires),
+                "INSERT INTO sessions VALUES (?, ?, ?, ?, ?)",
+                (session.id, session.user, session.created, session.expires, session.client),
             )
             db.execute("INSERT INTO refresh_tokens VALUES (?, ?, ?, NULL)", (token, session.id, expires))
             oldest = "SELECT id FROM sessions WHERE user = ? ORDER BY created DESC, rowid DESC LIMIT -1 OFFSET ?"

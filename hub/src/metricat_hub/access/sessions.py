@@ -23,6 +23,8 @@ from metricat_hub.access.principal import Principal, user_principal
 from metricat_hub.access.tokens import AccessClaims, AccessToken, ExpiredTokenError, Signer, TokenError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metricat_hub.access.credentials import Credentials
     from metricat_hub.access.directory import Directory
 
@@ -35,6 +37,8 @@ _MOST = 50
 """Sessions of one user. A further login ends the oldest."""
 _GRACE = 10_000
 """Milliseconds in which a client may send a replaced token again, such as two tabs that refresh at the same time."""
+_LONGEST_CLIENT = 300
+"""Characters of a `User-Agent` that are kept."""
 _TOKEN = re.compile(r"metricat-refresh_[A-Za-z0-9_-]{43}")
 
 
@@ -64,15 +68,15 @@ class Sessions:
         self._threads = threads
         self.throttle = LoginThrottle()
 
-    async def log_in(self, name: str, password: str, address: str) -> Tokens:
-        """Start a session.
+    async def log_in(self, name: str, password: str, address: str, client: str = "") -> Tokens:
+        """Start a session; `client` is the `User-Agent`.
 
         Raises:
             SessionError: the name or the password is wrong, or the user is disabled. The error does not name the cause.
             ThrottledError: too many attempts failed.
             TooManyLoginsError: too many logins wait.
         """
-        return await to_thread.run_sync(self.start, await self.verify(name, password, address))
+        return await to_thread.run_sync(self.start, await self.verify(name, password, address), client)
 
     async def verify(self, name: str, password: str, address: str) -> User:
         """Return the user of a valid password. All other cases take equally long. The errors are those of `log_in`."""
@@ -90,10 +94,10 @@ class Sessions:
         right = passwords.matches(password, hashed)
         return user if right and user is not None and user.disabled is None else None
 
-    def start(self, user: User) -> Tokens:
+    def start(self, user: User, client: str = "") -> Tokens:
         """Start a session of an authenticated user. It blocks."""
         now = self._directory.now()
-        session = Session(secrets.token_hex(16), user.id, now, now + LONGEST)
+        session = Session(secrets.token_hex(16), user.id, now, now + LONGEST, client[:_LONGEST_CLIENT])
         refresh = _new_token()
         self._database.add_session(session, _digest(refresh), now + REFRESH, _MOST)
         self._directory.read()
@@ -131,6 +135,13 @@ class Sessions:
     def _end(self, session: str) -> None:
         self._database.end_session(session)
         self._directory.read()
+
+    def of_user(self, name: str) -> Sequence[Session]:
+        """Return the sessions of a user that have not ended, the newest first."""
+        user = self._directory.user(name)
+        found = [one for one in self._directory.sessions.values() if user is not None and one.user == user.id]
+        now = self._directory.now()
+        return sorted((one for one in found if one.expires > now), key=lambda one: (-one.created, one.id))
 
     async def authenticate(self, credentials: Credentials) -> Principal | None:
         """Return the user of an access token; raise `AuthenticationError` if it is not valid."""

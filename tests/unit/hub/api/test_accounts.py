@@ -231,6 +231,44 @@ def test_replayed_refresh_cookie_ends_the_session(hub: Hub) -> None:
     assert hub.send("GET", "/me").status_code == 401
 
 
+def test_a_user_sees_and_ends_its_own_sessions_only(hub: Hub, entries: list[Mapping[str, object]]) -> None:
+    token = hub.log_in(User_Agent="curl/8\t" + "x" * 400)
+    hub.clock.now += 1_000
+    other, bob = hub.log_in(User_Agent="Firefox/140"), hub.log_in("bob")
+    newest, oldest = hub.send("GET", "/me/sessions", token=token).json()["data"]
+    assert (newest["client"], newest["current"], oldest["current"]) == ("Firefox/140", False, True)
+    assert oldest["client"] == ("curl/8" + "x" * 400)[:300]
+    assert newest["created"] < newest["expires"]
+    missing = hub.send("DELETE", f"/me/sessions/{newest['id']}", token=bob)
+    assert (missing.status_code, hub.send("GET", "/me", token=other).status_code) == (404, 200)
+    assert hub.send("DELETE", f"/me/sessions/{newest['id']}", token=token).json() == {"session": newest["id"]}
+    assert hub.send("GET", "/me", token=other).status_code == 401
+    assert [one["id"] for one in hub.send("GET", "/me/sessions", token=token).json()["data"]] == [oldest["id"]]
+    assert entries[-1]["action"] == "session.delete"
+
+
+def test_a_key_does_not_manage_the_sessions_of_its_owner(hub: Hub) -> None:
+    token = hub.log_in()
+    key = hub.send("POST", "/keys", {"label": "script", "scopes": ["admin"]}, token=token).json()["key"]
+    own = hub.send("GET", "/me/sessions", token=token).json()["data"][0]["id"]
+    assert hub.send("GET", "/me/sessions", token=key).status_code == 403
+    assert hub.send("DELETE", f"/me/sessions/{own}", token=key).status_code == 403
+    assert hub.send("GET", "/me", token=token).status_code == 200
+
+
+def test_sessions_of_an_earlier_release_are_kept(tmp_path: Path, clock: Clock) -> None:
+    with new_accounts(tmp_path, clock) as accounts:
+        add_user(accounts)
+        token = Hub(accounts, clock).log_in()
+    with closing(sqlite3.connect(tmp_path / FILE)) as database:
+        database.execute("ALTER TABLE sessions DROP COLUMN client")
+        database.execute("PRAGMA user_version = 2")
+        database.commit()
+    with new_accounts(tmp_path, clock) as accounts:
+        [found] = Hub(accounts, clock).send("GET", "/me/sessions", token=token).json()["data"]
+        assert (found["client"], found["current"]) == ("", True)
+
+
 def test_administrator_manages_users(hub: Hub, entries: list[Mapping[str, object]]) -> None:
     token = hub.log_in()
     created = hub.send("POST", "/users", {"name": "eve", "password": "a very good one", "role": "editor"}, token=token)

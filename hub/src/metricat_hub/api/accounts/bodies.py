@@ -126,6 +126,22 @@ class Me(msgspec.Struct):
     session: Annotated[str | None, Meta(description="Identifier of the session; null: the client has none.")]
 
 
+class SessionView(msgspec.Struct):
+    """A login of the user."""
+
+    id: str
+    client: Annotated[str, Meta(description="The `User-Agent` of the login; empty: unknown.")]
+    created: Time
+    expires: Annotated[Time, Meta(description="The latest end. An unused session ends after a week.")]
+    current: Annotated[bool, Meta(description="Whether it is the session of the request.")]
+
+
+class SessionViews(msgspec.Struct):
+    """The sessions of the user, the newest first."""
+
+    data: list[SessionView]
+
+
 class SessionTokens(msgspec.Struct):
     """The tokens of a session; null with cookies. Times to live are in seconds."""
 

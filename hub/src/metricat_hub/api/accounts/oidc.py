@@ -13,7 +13,7 @@ from metricat_hub.access.authenticators import AuthenticationError
 from metricat_hub.access.oidc import AUDIENCE, SECONDS, OidcLogin, Pending
 from metricat_hub.access.tokens import TokenError
 from metricat_hub.api import cookies
-from metricat_hub.api.accounts.requests import accounts_of
+from metricat_hub.api.accounts.requests import accounts_of, client_of
 from metricat_hub.api.accounts.sessions import put_tokens
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
@@ -56,7 +56,7 @@ async def oidc_callback(request: Request) -> Response:
     except HubError as error:
         audit.record("session.create", who="", outcome="failure", login="oidc", reason=str(error))
         raise
-    tokens = await run_in_threadpool(accounts.sessions.start, user)
+    tokens = await run_in_threadpool(accounts.sessions.start, user, client_of(request))
     audit.record("session.create", who=user.name, target=tokens.session.id, login="oidc")
     response = HTMLResponse(_PAGE, headers={"Content-Security-Policy": "default-src 'none'"})
     put_tokens(request, response, tokens)

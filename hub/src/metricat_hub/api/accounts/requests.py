@@ -44,6 +44,11 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def client_of(request: Request) -> str:
+    """Return the `User-Agent` of the client, without control characters."""
+    return "".join(one for one in request.headers.get("user-agent", "") if one.isprintable())
+
+
 async def json_body(request: Request, kind: type[T]) -> T:
     """Return the JSON body of a request; raise `Problem` 400, 413 or 415."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from metricat_hub.access import audit
-from metricat_hub.access.accounts import AccountError, ConflictError
+from metricat_hub.access.accounts import AccountError, ConflictError, NotFoundError
 from metricat_hub.access.login_throttle import ThrottledError
 from metricat_hub.access.principal import SCOPES
 from metricat_hub.access.sessions import SessionError
@@ -18,17 +18,29 @@ from metricat_hub.api.accounts.bodies import (
     NewPassword,
     Refresh,
     SessionTokens,
+    SessionView,
+    SessionViews,
     Setup,
     UserView,
 )
-from metricat_hub.api.accounts.requests import accounts_of, address_of, json_body, principal_of, respond, user_view
-from metricat_hub.api.operations import Operation
+from metricat_hub.api.accounts.requests import (
+    accounts_of,
+    address_of,
+    client_of,
+    json_body,
+    principal_of,
+    respond,
+    user_view,
+)
+from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
+from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from metricat_hub.access.principal import Principal
     from metricat_hub.access.sessions import Tokens
 
 _TAG = "Sessions"
@@ -40,7 +52,8 @@ async def create_session(request: Request) -> Response:
     if login.cookie:
         cookies.check_origin(request)
     try:
-        tokens = await accounts_of(request).sessions.log_in(login.name, login.password, address_of(request))
+        address, client = address_of(request), client_of(request)
+        tokens = await accounts_of(request).sessions.log_in(login.name, login.password, address, client)
     except (SessionError, ThrottledError) as error:
         reason = "throttled" if isinstance(error, ThrottledError) else "wrong name or password"
         audit.record("session.create", who=login.name, outcome="failure", reason=reason)
@@ -91,6 +104,38 @@ async def me(request: Request) -> Response:
             session=found.session or None,
         )
     )
+
+
+async def own_sessions(request: Request) -> Response:
+    """Return the sessions of the user."""
+    principal = principal_of(request)
+    found = accounts_of(request).sessions.of_user(_user_with_session(principal))
+    return respond(
+        SessionViews(
+            [
+                SessionView(one.id, one.client, rfc3339(one.created), rfc3339(one.expires), one.id == principal.session)
+                for one in found
+            ]
+        )
+    )
+
+
+async def end_own_session(request: Request) -> Response:
+    """End a session of the user."""
+    principal, sessions = principal_of(request), accounts_of(request).sessions
+    identifier = request.path_params["id"]
+    if identifier not in {one.id for one in sessions.of_user(_user_with_session(principal))}:
+        raise NotFoundError(f"the user has no session with the identifier {identifier[:100]!r}; list them with GET")
+    await sessions.end(identifier)
+    audit.record("session.delete", who=principal.name, target=identifier)
+    return respond(Ended(identifier))
+
+
+def _user_with_session(principal: Principal) -> str:
+    """Return the name of the user; raise `Problem` 403 for a key, which could otherwise lock its owner out."""
+    if principal.kind != "user" or not principal.session:
+        raise Problem(403, "only a user with a session manages its sessions; log in first")
+    return principal.owner
 
 
 async def change_password(request: Request) -> Response:
@@ -184,6 +229,26 @@ OPERATIONS = (
         errors=(409,),
     ),
     Operation("/api/v1/me", me, "The client itself", _TAG, scope="any", result=Me, errors=()),
+    Operation(
+        "/api/v1/me/sessions",
+        own_sessions,
+        "The sessions of the user",
+        _TAG,
+        scope="any",
+        result=SessionViews,
+        errors=(),
+    ),
+    Operation(
+        "/api/v1/me/sessions/{id}",
+        end_own_session,
+        "End a session of the user immediately",
+        _TAG,
+        scope="any",
+        methods=("DELETE",),
+        parameters=(Parameter("id", "Identifier of the session.", where="path"),),
+        result=Ended,
+        errors=(404,),
+    ),
     Operation(
         "/api/v1/me/password",
         change_password,
