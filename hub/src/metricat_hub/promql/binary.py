@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from metricat_hub.model.columns import distinct
 from metricat_hub.model.errors import QueryError
 from metricat_hub.model.labels import NAME
 from metricat_hub.promql import functions
@@ -41,7 +42,7 @@ class _Side:
     def any_in_group(self, count: int) -> Mask:
         """Return for each match group and step whether a value is present."""
         found = np.zeros((count, self.vector.present.shape[1]), dtype=bool)
-        if len(np.unique(self.groups)) == len(self.groups):
+        if len(distinct(self.groups)) == len(self.groups):
             found[self.groups] = self.vector.present
         else:
             np.logical_or.at(found, self.groups, self.vector.present)
@@ -167,7 +168,7 @@ def _pairs(many: Indices, single: Indices, count: int) -> tuple[Indices, Indices
 
 def _check_single(node: Binary, single: _Side, steps: Mask, *, swapped: bool) -> None:
     """Raise an error if two series of the "one" side are in one match group at the same step."""
-    if len(np.unique(single.groups)) == len(single.groups):
+    if len(distinct(single.groups)) == len(single.groups):
         return
     counts = np.zeros((int(single.groups.max()) + 1, len(steps)), dtype=np.int64)
     np.add.at(counts, single.groups, single.vector.present & steps)
@@ -255,7 +256,7 @@ class _Rows:
     def check_unique(self, matched: Mask, groups: Indices) -> None:
         """Raise an error if a match group gives two results (one-to-one), or two with the same labels, at one step."""
         one_to_one = self.node.matching.cardinality == "one-to-one"
-        if len(np.unique(groups)) == len(groups):
+        if len(distinct(groups)) == len(groups):
             return
         numbers: dict[Hashable, int] = {}
         keys = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from metricat_hub.model.columns import distinct
 from metricat_hub.model.errors import LimitError
 from metricat_hub.model.ports import Selection, Series
 from metricat_hub.promql.matchers import predicate
@@ -115,7 +116,7 @@ class RecentSamples:
             rows = [one for one in self._rows if one.newest >= start]
             labels = self._labels
         inside = [one.series[(one.times >= start) & (one.times <= end)] for one in rows]
-        present = set(np.unique(np.concatenate(inside)).tolist()) if inside else set()
+        present = set(distinct(np.concatenate(inside)).tolist()) if inside else set()
         return [labels[number] for number in matching if number in present]
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:

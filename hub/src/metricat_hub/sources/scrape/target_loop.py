@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricat_hub import __version__
+from metricat_hub.model.columns import distinct
 from metricat_hub.model.durations import format_duration
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.labels import from_mapping
@@ -363,7 +364,7 @@ class TargetLoop:
             for generation, numbers in elsewhere:
                 if generation == writer.generation:
                     series = series[~np.isin(series, numbers)]
-            series = np.unique(series[series >= 0])
+            series = distinct(series[series >= 0])
             if len(series):
                 writer.append(Batch(series, np.full(len(series), time, dtype=np.int64), np.full(len(series), STALE)))
         except StoreUnavailableError:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import numpy as np
 
+from metricat_hub.model.columns import distinct
 from metricat_hub.model.metadata import Metadata, MetricType
 from metricat_hub.sources.write.columns import MAX_LABELS, Columns, checked
 from metricat_hub.sources.write.errors import DecodeError, InvalidSeriesError
@@ -374,7 +375,7 @@ class _Version2:
     ) -> dict[int, str]:
         """Return the reasons of series with invalid references, by position; ``wrong`` marks references."""
         invalid: dict[int, str] = {}
-        for series in np.unique(np.searchsorted(stops, np.flatnonzero(wrong), side="right")).tolist():
+        for series in distinct(np.searchsorted(stops, np.flatnonzero(wrong), side="right")).tolist():
             invalid[series] = (
                 f"a label reference is beyond the {len(self._symbols)} symbols, or a symbol is not valid UTF-8"
             )

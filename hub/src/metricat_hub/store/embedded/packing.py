@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metricat_hub.model.columns import distinct
 from metricat_hub.store.embedded import encoding
 from metricat_hub.store.embedded.chunks import ChunkReader, join
 from metricat_hub.store.embedded.database import transaction
@@ -54,7 +55,7 @@ def pack(core: Core, now: int) -> int:
     try:
         merged = merge(parts)
         _store_packed_until(core, merged.last)
-        for window in np.unique((merged.times - 1) // RAW.size).tolist():
+        for window in distinct((merged.times - 1) // RAW.size).tolist():
             _pack_window(core, merged, window, now)
         _finish(core, last_row, now)
     except BaseException:

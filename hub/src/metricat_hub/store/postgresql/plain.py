@@ -14,6 +14,7 @@ import numpy as np
 import psycopg
 from psycopg import errors
 
+from metricat_hub.model.columns import distinct
 from metricat_hub.model.labels import metric_name
 from metricat_hub.store.embedded import tiers
 from metricat_hub.store.embedded.chunks import join
@@ -109,7 +110,7 @@ class PlainLayout:
 
     def insert(self, connection: Connection, series: NDArray[np.int32], times: Times, values: Values) -> None:
         """See `Layout.insert`."""
-        windows = np.unique((times - 1) // RAW.size).tolist()
+        windows = distinct((times - 1) // RAW.size).tolist()
         missing = [window for window in windows if window not in self._recent]
         columns = (Integers(series), Moments(times), Floats(values))
         if missing:
