@@ -1,14 +1,13 @@
-"""A page with the lines of the last one: only values that changed are converted.
+"""A page with the lines of the last one: only values that may change are read.
 
-See docs/design/0030-scraper.md.
+A page is seen as fixed texts with values between them. At first, the whole page is one fixed text. A line whose value
+changes divides its text in two, and its value is read from then on. Most lines of a page never change, so comparing a
+few hundred texts replaces splitting the page into lines. See docs/design/0030-scraper.md.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from itertools import compress
-from operator import getitem, ne
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
 
 _NUMBER_CHARACTERS = b"0123456789.eE+-NaInfity"
 _NO_SLOTS: Numbers = np.empty(0, dtype=np.int64)
+_LINE_BREAK = ord("\n")
+_OTHER = frozenset({b"#", b""})
+"""How comments and blank lines start."""
 _decode = msgspec.json.Decoder(list[float]).decode
 
 
@@ -32,14 +34,10 @@ class PageLayout:
     """The lines of a page, and the values of the last page that had these lines. One thread at a time may use it."""
 
     __slots__ = (
-        "_heads",
-        "_is_other",
-        "_is_sample",
-        "_lengths",
-        "_lines",
+        "_known",
+        "_line_count",
         "_openmetrics",
-        "_others",
-        "_tails",
+        "_texts",
         "_values",
         "added",
         "kept",
@@ -47,65 +45,143 @@ class PageLayout:
         "total",
     )
 
-    def __init__(
-        self, is_sample: bytes, is_other: bytes, heads: list[bytes], others: list[bytes], *, openmetrics: bool
-    ) -> None:
+    def __init__(self, page: bytes, values: Values, *, openmetrics: bool) -> None:
         """Describe a page.
 
         Args:
-            is_sample: for each line 1 if it is a sample, otherwise 0. Bytes need a tenth of a list's memory.
-            is_other: for each line 1 if it is a comment or blank.
-            heads: the text before the last space of each sample.
-            others: comments and blank lines.
+            page: the page. Each line is a comment, blank, or a series, a space and its value.
+            values: the values of all samples.
             openmetrics: the format.
         """
         self._openmetrics = openmetrics
-        self._is_sample = is_sample
-        self._is_other = is_other
-        self._heads = heads
-        self._lengths = list(map(len, heads))
-        self._tails = list(map(_tail, self._lengths))
-        self._others = others
-        self._lines: list[bytes] = [b"\n"] * len(heads)  # differs from every line
-        self._values: Values = np.zeros(len(heads))
+        self._values = values
+        self._line_count = page.count(b"\n")
+        self._texts = [page]
+        """The fixed texts. Each begins at the line break after a value, and ends before the next value."""
+        self._known: NDArray[np.intp] = np.empty((3, 0), np.intp)
+        """For each value between the texts: its line, the bytes from the line break before, and its place among all."""
         self.kept: NDArray[np.int64] | None = None
         """Positions of the samples that are stored, among all samples; None: all."""
         self.slots: Numbers = _NO_SLOTS
         self.total = self.added = 0
 
-    def read(self, lines: list[bytes], *, openmetrics: bool) -> Values | None:
+    def read(self, page: bytes, *, openmetrics: bool) -> Values | None:
         """Return the values of the samples that are stored; None if the page has other lines, or an unusual value."""
-        if (
-            len(lines) != len(self._is_sample)
-            or self._openmetrics is not openmetrics
-            or list(compress(lines, self._is_other)) != self._others
-        ):
+        if self._openmetrics is not openmetrics:
             return None
-        samples = list(compress(lines, self._is_sample))
-        differs = bytes(map(ne, samples, self._lines))
-        changed = list(compress(samples, differs))
-        if not all(map(bytes.startswith, changed, compress(self._heads, differs))):
+        breaks = np.flatnonzero(np.frombuffer(page, np.uint8) == _LINE_BREAK)
+        if len(breaks) != self._line_count:
             return None
-        try:
-            if bytes(map(getitem, changed, compress(self._lengths, differs))) != b" " * len(changed):
+        begins, ends = self._spans(breaks)
+        tokens = [page[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        if self._joined(tokens) != page and not self._divide(page, begins, ends, tokens):
+            return None
+        values = self._values
+        if tokens:
+            found = values_of(tokens)
+            if found is None:
                 return None
-        except IndexError:  # a line ends with its series
-            return None
-        found = values_of([line[tail] for line, tail in zip(changed, compress(self._tails, differs), strict=True)])
-        if found is None:
-            return None
-        # A new array: the store may keep the one of the last page.
-        values = self._values.copy()
-        values[np.frombuffer(differs, np.bool_)] = found
-        self._lines, self._values = samples, values
+            # A new array: the store may keep the one of the last page.
+            values = values.copy()
+            values[self._known[2]] = found
+            self._values = values
         return values if self.kept is None else values[self.kept]
+
+    def _spans(self, breaks: NDArray[np.intp]) -> tuple[list[int], list[int]]:
+        """Return where each value between the texts begins, and where it ends."""
+        lines, offsets, _ = self._known
+        begins = breaks[lines - 1] + offsets if len(lines) else lines
+        if len(lines) and not lines[0]:
+            begins[0] = offsets[0] - 1
+        return begins.tolist(), breaks[lines].tolist()
+
+    def _joined(self, tokens: list[bytes]) -> bytes:
+        """Return the page with these values between the texts."""
+        parts = self._texts * 2
+        parts[::2] = self._texts
+        parts[1:-1:2] = tokens
+        parts.pop()
+        return b"".join(parts)
+
+    def _divide(self, page: bytes, begins: list[int], ends: list[int], tokens: list[bytes]) -> bool:
+        """Divide the texts at more values that differ in a page. Return False if the page has other lines.
+
+        Args:
+            page: the page.
+            begins: where each value between the texts begins in the page.
+            ends: where each value ends.
+            tokens: these values; gets the others.
+        """
+        spans = zip(self._texts, [0, *ends], [*begins, len(page)], strict=True)
+        different = [(number, begin, end) for number, (text, begin, end) in enumerate(spans) if page[begin:end] != text]
+        found: list[tuple[int, _Divided]] = []
+        if not different:
+            return False
+        for number, begin, end in different:
+            line, _, before = self._known[:, number - 1].tolist() if number else (0, 0, -1)
+            lines = self._texts[number].split(b"\n")
+            divided = _divide_lines(lines, page[begin:end].split(b"\n"), line, before + 1)
+            if divided is None:
+                return False
+            found.append((number, divided))
+        places = [number for number, divided in found for _ in divided.tokens]
+        known = [one for _, divided in found for one in divided.known]
+        self._known = np.insert(self._known, places, np.array(known, np.intp).T, axis=1)
+        for number, divided in reversed(found):
+            self._texts[number : number + 1] = divided.texts
+            tokens[number:number] = divided.tokens
+        return True
+
+
+class _Divided(NamedTuple):
+    """A text that is divided at values."""
+
+    texts: list[bytes]
+    tokens: list[bytes]
+    """The values between the texts."""
+    known: list[tuple[int, int, int]]
+    """See `PageLayout._known`."""
+
+
+def _divide_lines(lines: list[bytes], found: list[bytes], number: int, place: int) -> _Divided | None:
+    """Divide a text at the values that differ in the lines that a page has in its place.
+
+    Args:
+        lines: the lines of the text.
+        found: the lines of the page.
+        number: the number of the first line.
+        place: the number of samples before the text.
+
+    Returns:
+        The parts of the text. None: the page has other lines.
+    """
+    if len(lines) != len(found) or lines[-1] != found[-1]:
+        return None
+    divided = _Divided([], [], [])
+    part: list[bytes] = []
+    for at, (line, other) in enumerate(zip(lines, found, strict=True)):
+        is_sample = line[:1] not in _OTHER
+        if line == other:
+            part.append(line)
+        else:
+            # A value has no space, so the series ends before the last one. Other lines must be the same.
+            series = line[: line.rfind(b" ") + 1]
+            if not is_sample or not series or not other.startswith(series):
+                return None
+            divided.texts.append(b"\n".join([*part, series]))
+            divided.tokens.append(other[len(series) :])
+            divided.known.append((number + at, len(series) + 1, place))
+            part = [b""]
+        place += is_sample
+    divided.texts.append(b"\n".join(part))
+    return divided
 
 
 def values_of(tokens: Sequence[bytes]) -> Values | None:
     """Return the values, or None if one of them is not valid."""
     text = b",".join(tokens)
     # JSON's numbers are Go's, apart from the sign of -0, and from white space that JSON ignores.
-    if b"-0" not in text and b"\r" not in text and b"\t" not in text:
+    if b"-0" not in text and b" " not in text and b"\r" not in text and b"\t" not in text:
         try:
             numbers = _decode(b"[%b]" % text)
         except msgspec.DecodeError:
@@ -132,9 +208,3 @@ def _unusual_values(tokens: Sequence[bytes]) -> Values | None:
         except PageError:
             return None
     return values
-
-
-@lru_cache(maxsize=4096)
-def _tail(length: int) -> slice:
-    """Return where the value is after a text and a space: one object for all lines with this length."""
-    return slice(length + 1, None)

@@ -2,7 +2,7 @@
 
 Three ways to read a page, each a fallback of the one before:
 
-1. The page has the lines of the last one, apart from the values: only the values are converted.
+1. The page has the lines of the last one, apart from the values: only values that may change are read.
 2. Most lines are known: the text before the value leads to the series by a dictionary. Unknown lines are parsed.
 3. `page.parse` reads the whole page: for errors, values beyond limits, and label values with line breaks.
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
+from metricat_hub.model.columns import distinct
 from metricat_hub.sources.scrape import page as pages
 from metricat_hub.sources.scrape.page import Meta, PageError, Sample, SeriesTextError
 from metricat_hub.sources.scrape.page_layout import PageLayout, values_of
@@ -141,19 +142,15 @@ class SeriesCache:
         """Return the samples of a page; for an invalid page the error, with all series stale."""
         if not page:
             return Reading(stale=self._replace_previous(_NO_SLOTS))
+        layout = self._layout
+        values = layout.read(page, openmetrics=openmetrics) if layout else None
+        if layout and values is not None:
+            stale = self._replace_previous(layout.slots)
+            return Reading(layout.slots, values, stale=stale, total=layout.total, added=layout.added)
         reading = None
         # Each line is an object. A page with many more lines than known series is read without splitting it.
         if page.count(b"\n") <= _MOST_LINES * (len(self._slots) + 1000):
-            lines = page.split(b"\n")
-            values = self._layout.read(lines, openmetrics=openmetrics) if self._layout else None
-            if self._layout and values is not None:
-                stale = self._replace_previous(self._layout.slots)
-                reading = Reading(
-                    self._layout.slots, values, stale=stale, total=self._layout.total, added=self._layout.added
-                )
-            else:
-                reading = self._read_known_lines(lines, openmetrics=openmetrics, now=now)
-            del lines
+            reading = self._read_known_lines(page, openmetrics=openmetrics, now=now)
         return reading or self._read_all(page, openmetrics=openmetrics, now=now)
 
     def fail(self, error: str) -> Reading:
@@ -171,7 +168,7 @@ class SeriesCache:
             self._numbers = grown
         numbers = self._numbers[slots]
         if len(numbers) and numbers.min() == _UNRESOLVED:
-            missing = np.unique(slots[numbers == _UNRESOLVED])
+            missing = distinct(slots[numbers == _UNRESOLVED])
             self._numbers[missing] = writer.resolve([self._labels_of_slot(slot) for slot in missing.tolist()])
             for slot in missing.tolist():
                 self._pending.pop(slot, None)
@@ -216,10 +213,11 @@ class SeriesCache:
             return _NO_SLOTS
         return np.setdiff1d(before, slots) if len(slots) else before
 
-    def _read_known_lines(self, lines: list[bytes], *, openmetrics: bool, now: int) -> Reading | None:
+    def _read_known_lines(self, page: bytes, *, openmetrics: bool, now: int) -> Reading | None:
         """Return None if `_read_all` has to read the page."""
         if not self._slots or self._openmetrics is not openmetrics:
             return None
+        lines = page.split(b"\n")
         is_other = bytes([line[:1] in _OTHER for line in lines])
         is_sample = bytes(map(not_, is_other))
         others = list(compress(lines, is_other))
@@ -235,14 +233,15 @@ class SeriesCache:
             if not self._parse_line(found, at, lines, places[at], openmetrics=openmetrics):
                 return None
         values = values_of(found.tokens)
-        columns = None if values is None else self._collect(found, values, now)
+        if values is None:
+            return None
+        columns = self._collect(found, values, now)
         if columns is None:
             return None
         columns.metas = metas
         layout = None
         if all(found.texts[at] is heads[at] for at in unknown):
-            heads = list(map(_shared_texts.get, heads, heads))
-            layout = PageLayout(is_sample, is_other, heads, self._others, openmetrics=openmetrics)
+            layout = PageLayout(page, values, openmetrics=openmetrics)
         return self._finished(columns, now, layout)
 
     def _metas(self, others: list[bytes], lines: list[bytes], *, openmetrics: bool) -> list[Meta] | None:
@@ -410,7 +409,7 @@ class SeriesCache:
             places = np.fromiter(columns.times, dtype=np.int64, count=len(columns.times))
             times[places] = np.fromiter(columns.times.values(), dtype=np.int64, count=len(columns.times))
             if not self._track_timestamps:
-                tracked = np.unique(np.delete(slots, places))
+                tracked = distinct(np.delete(slots, places))
         stale = self._replace_previous(slots if tracked is None else tracked)
         self._compact = columns.texts
         self._successful = len(columns.texts)
