@@ -80,7 +80,7 @@ class Windows:
                 self._keep(key, start, end - _UNSETTLED, known.labels, joined, revision)
                 return Selection(SampleBlocks(known.labels, joined))
         found = self._reader.select(matchers, start, end, hints)
-        if found.tier != "raw" or found.warnings or isinstance(found.series, SampleBlocks):
+        if found.tier != "raw" or found.warnings:
             return found
         labels, blocks = _blocks(found.series)
         if labels:
@@ -119,7 +119,14 @@ class Windows:
 
 
 def _blocks(series: Sequence[Series]) -> tuple[tuple[Labels, ...], list[SampleBlock]]:
-    """Return the labels of series, and their samples in blocks."""
+    """Return the labels of series, and their samples in blocks, whose rows ascend."""
+    if isinstance(series, SampleBlocks):
+        orders = [np.argsort(one.rows) for one in series.blocks]
+        ordered = [
+            SampleBlock(one.rows[order], one.times, one.values[order])
+            for one, order in zip(series.blocks, orders, strict=True)
+        ]
+        return tuple(series.labels), ordered
     found = [one for one in series if len(one.times)]
     blocks = [
         SampleBlock(np.array(rows, np.intp), found[rows[0]].times, np.stack([found[row].values for row in rows]))
