@@ -235,9 +235,9 @@ hub.yaml: |
 {{- end }}
 {{- end }}
 
-{{- /* The port of the Prometheus that the hub queries. The Prometheus Operator's port is always 9090. */ -}}
-{{- define "metricat.hub.prometheusPort" -}}
-{{- $url := .Values.hub.prometheus.url }}
+{{- /* The port of a URL; `default` without a URL. The port of the Prometheus Operator's Prometheuses is always 9090. */ -}}
+{{- define "metricat.hub.portOf" -}}
+{{- $url := .url }}
 {{- $host := (urlParse $url).host }}
-{{- if not $url }}9090{{ else if regexMatch ":[0-9]+$" $host }}{{ regexFind "[0-9]+$" $host }}{{ else if hasPrefix "https:" $url }}443{{ else }}80{{ end }}
+{{- if not $url }}{{ .default }}{{ else if regexMatch ":[0-9]+$" $host }}{{ regexFind "[0-9]+$" $host }}{{ else if hasPrefix "https:" $url }}443{{ else }}80{{ end }}
 {{- end }}

@@ -37,6 +37,7 @@ from metricat_hub.wiring.access import access, oidc_login
 from metricat_hub.wiring.grpc import serving_grpc
 from metricat_hub.wiring.notifications import NotificationParts
 from metricat_hub.wiring.receivers import ReceiverParts
+from metricat_hub.wiring.remote_alerts import RemoteAlertParts
 from metricat_hub.wiring.requests import RequestParts
 from metricat_hub.wiring.rules import RuleParts
 from metricat_hub.wiring.storage import open_storage
@@ -107,6 +108,8 @@ class Hub:
                 settings, self.rules.rules, self.receivers.delivery, self.rules.history.log, clock, url
             )
             opened.callback(self.routing.close)
+            self.remote_alerts = RemoteAlertParts(settings, self.storage)
+            opened.callback(self.remote_alerts.close)
             self.threads = QueryThreads(settings.query.concurrency, settings.query.timeout / 1000)
             opened.callback(self.threads.close)
             self._store_metrics = self.store.metrics()
@@ -219,6 +222,7 @@ class Hub:
             alert_rules=self.rules.alert_rules,
             notifications=self.routing.notifications,
             alert_history=self.rules.history.history,
+            remote_alerts=self.remote_alerts.alerts,
             delivery=self.receivers.delivery,
             interval=settings.interval,
             problems=lambda: (*self._problems.values(), *self.store.problems()),

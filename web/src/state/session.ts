@@ -17,9 +17,9 @@ export function may(scope: "read" | "write" | "edit" | "admin"): boolean {
   return me.value?.scopes.includes(scope) ?? false;
 }
 
-/** Find out who uses the page. A link `#key=KEY`, as `metricat up` prints it, brings an API key. */
+/** Find out who uses the page. A link `#key=KEY`, as `metricat up` prints it, brings an API key or a token of Kubernetes. */
 export async function start(): Promise<void> {
-  const key = /^#key=(metricat_[\w-]+)/.exec(window.location.hash)?.[1];
+  const key = /^#key=([\w.-]+)$/.exec(window.location.hash)?.[1];
   if (key) {
     useApiKey(key);
     history.replaceState(null, "", window.location.pathname + window.location.search);

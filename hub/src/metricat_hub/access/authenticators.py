@@ -76,10 +76,22 @@ def check(principal: Principal, scope: Scope) -> None:
             f"the user {principal.name} has the role {principal.role}, which lacks the scope {scope}; "
             "ask an administrator for another role"
         )
+    if principal.kind == "kubernetes":
+        raise PermissionDeniedError(_missing_right(principal, scope))
     raise PermissionDeniedError(
         f"the client {principal.name} lacks the scope {scope}; "
         f"create an API key with: metricat hub keys create --scope {scope}"
     )
+
+
+def _missing_right(principal: Principal, scope: Scope) -> str:
+    """Return the right of Kubernetes that a user lacks for a scope."""
+    if scope == "edit":
+        return (
+            f"the user {principal.name} may not patch monitoringtargets.metricat.dev in all namespaces, which this "
+            "change needs; ask an administrator to bind the chart's ClusterRole of the hub's editors"
+        )
+    return f"users of Kubernetes never have the scope {scope}; use an API key of the hub with it"
 
 
 class ApiKeys:

@@ -39,6 +39,8 @@ class Principal:
     """The ID of the user's session; empty: the client has none."""
     namespaces: frozenset[str] | None = None
     """The client may read only series with the label `namespace` of these; None: all series."""
+    reports_alerts: bool = False
+    """The client may send alerts of an Alertmanager to the history, without the scope `write`."""
 
     @property
     def identity(self) -> str:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from metricat_hub.api import health, openapi, page, receivers, self_metrics, write_operations
 from metricat_hub.api.accounts import keys, oidc, sessions, users
 from metricat_hub.api.alert_history import operations as alert_history
+from metricat_hub.api.alert_rules import monitoring_targets
 from metricat_hub.api.alert_rules import operations as alert_rules
 from metricat_hub.api.alert_rules import targets as target_alerts
 from metricat_hub.api.alerts import active, silences, windows
@@ -45,6 +46,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *metadata.OPERATIONS,
     *rules.OPERATIONS,
     *alert_rules.OPERATIONS,
+    *monitoring_targets.OPERATIONS,
     *target_alerts.OPERATIONS,
     *active.OPERATIONS,
     *silences.OPERATIONS,

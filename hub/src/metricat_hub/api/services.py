@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from metricat_hub.api.live.rounds import CONNECTIONS, Rounds
 from metricat_hub.api.live.tickets import Tickets
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.query_engine import QueryEngine
     from metricat_hub.use_cases.alert_rules import AlertRules
     from metricat_hub.use_cases.notifications import Notifications
+    from metricat_hub.use_cases.remote_alerts import RemoteAlerts
     from metricat_hub.use_cases.rules import Rules
 
 
@@ -72,6 +73,8 @@ class Services:
     """The rules that clients can change; None: the hub evaluates none, or the client may not see them."""
     notifications: Notifications | None = None
     """Routing; None: the client may not see it."""
+    remote_alerts: RemoteAlerts | None = None
+    """The alerts of the server that evaluates the rules; None: the hub evaluates them."""
     alert_history: AlertHistory | None = None
     """The history of alerts; None: the hub has none."""
     namespaces: frozenset[str] | None = None
@@ -105,6 +108,13 @@ class Services:
             problems=lambda: _counted(self.problems()),
             degradations=lambda: _counted(self.degradations()),
         )
+
+    @property
+    def notifier(self) -> Literal["hub", "alertmanager", "unknown"]:
+        """The program that sends the notifications about alerts."""
+        if self.remote_alerts is None:
+            return "hub"
+        return "alertmanager" if self.remote_alerts.alertmanager else "unknown"
 
     @cached_property
     def rounds(self) -> Rounds:

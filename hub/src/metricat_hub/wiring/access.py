@@ -50,4 +50,4 @@ def _kubernetes() -> tuple[Authenticator, TargetAlertClient]:
     from metricat_hub.wiring.kubernetes import reviews  # noqa: PLC0415 -- imports ssl
 
     found = reviews("--access.kubernetes")
-    return KubernetesTokens(found), TargetAlertClient(found.api)
+    return KubernetesTokens(found), TargetAlertClient(found.api, found.monitoring_targets)

@@ -37,7 +37,7 @@ class Storage(StorageState):
 
     @property
     def remote(self) -> PrometheusStore | None:
-        """The store behind the HTTP API of another server."""
+        """The store behind the HTTP API of another server; None: the hub has the samples."""
         return self._remote
 
     @property

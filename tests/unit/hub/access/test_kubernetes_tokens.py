@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from metricat_hub.access.authenticators import AuthenticationError, PermissionDeniedError
+from metricat_hub.access.authenticators import AuthenticationError, PermissionDeniedError, check
 from metricat_hub.access.credentials import Credentials
 from metricat_hub.access.kubernetes.tokens import CACHE_SECONDS, MOST_CACHED, MOST_PENDING, KubernetesTokens
 from metricat_hub.model.errors import AccessUnavailableError
@@ -17,7 +17,7 @@ from metricat_hub.model.errors import AccessUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from metricat_hub.access.principal import Principal
+    from metricat_hub.access.principal import Principal, Scope
 
 
 class Reviewer:
@@ -25,7 +25,7 @@ class Reviewer:
 
     def __init__(self) -> None:
         self.reviewed: list[str] = []
-        self.visible: dict[str, frozenset[str] | None] = {"admin": None, "dev": frozenset({"team-a"})}
+        self.visible: dict[str, frozenset[str] | None] = {"admin": None, "owner": None, "dev": frozenset({"team-a"})}
         self.is_down = False
         self.released = threading.Event()
         self.released.set()
@@ -42,6 +42,12 @@ class Reviewer:
 
     def may_read_metrics(self, user: Mapping[str, Any]) -> bool:
         return bool(user["username"] == "prometheus")
+
+    def may_report_alerts(self, user: Mapping[str, Any]) -> bool:
+        return bool(user["username"] == "alertmanager")
+
+    def may_edit(self, user: Mapping[str, Any]) -> bool:
+        return bool(user["username"] == "owner")
 
 
 class Time:
@@ -69,6 +75,32 @@ def test_user_may_read_the_series_of_visible_namespaces_only() -> None:
     assert (dev.name, dev.namespaces) == ("dev", frozenset({"team-a"}))
     for one in (admin, dev):
         assert (one.may("read"), one.may("write"), one.may("admin")) == (True, False, False)
+
+
+def test_user_who_may_patch_all_targets_may_edit() -> None:
+    found = run(KubernetesTokens(Reviewer()).authenticate(bearer("owner-1")))
+    assert found is not None
+    assert (found.may("edit"), found.may("write"), found.may("admin"), found.namespaces) == (True, False, False, None)
+
+
+def test_alertmanager_may_report_alerts_and_sees_no_series() -> None:
+    found = run(KubernetesTokens(Reviewer()).authenticate(bearer("alertmanager-1")))
+    assert found is not None
+    assert (found.reports_alerts, found.may("write"), found.namespaces) == (True, False, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("scope", "message"),
+    [
+        ("edit", "the user dev may not patch monitoringtargets.metricat.dev in all namespaces"),
+        ("write", "users of Kubernetes never have the scope write"),
+    ],
+)
+def test_error_names_the_missing_right_of_kubernetes(scope: Scope, message: str) -> None:
+    found = run(KubernetesTokens(Reviewer()).authenticate(bearer("dev-1")))
+    assert found is not None
+    with pytest.raises(PermissionDeniedError, match=message):
+        check(found, scope)
 
 
 def test_invalid_token_and_user_without_a_namespace_are_rejected() -> None:

@@ -17,12 +17,12 @@ ROLE = "port-forward"
 _CHUNK = 1 << 16
 
 
-def start(processes: ClusterProcesses, inside: Namespaces, address: str, port: int) -> int:
+def start(processes: ClusterProcesses, inside: Namespaces, address: str, port: int, *, role: str = ROLE) -> int:
     """Start a forwarder to a server inside the namespaces and return its port on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
         descriptor = listener.fileno()
         command = [sys.executable, "-m", __name__, f"--fd={descriptor}", f"--to={address}:{port}"]
-        processes.start(ROLE, command, inside, pass_fds=[descriptor])
+        processes.start(role, command, inside, pass_fds=[descriptor])
         return int(listener.getsockname()[1])
 
 

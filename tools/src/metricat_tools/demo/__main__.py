@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from metricat_tools.demo import setup, show
+from metricat_tools.demo import page, setup, show
 from metricat_tools.demo.steps import Steps
 
 NAME, CURRENT = "demo", "current"
@@ -32,11 +32,14 @@ def main(arguments: Sequence[str]) -> None:
     if chosen.cluster == CURRENT:
         demo = setup.current_cluster(chosen.registry, steps)
         stop = "helm uninstall metricat -n monitoring    # the targets and their CRD stay"
+        url = ""
     else:
-        _, demo = setup.own_cluster(chosen.cluster, steps)
+        cluster, demo = setup.own_cluster(chosen.cluster, steps, hub=True)
         stop = "make demo-down"
+        url = page.forward(cluster, demo)
     show.object_and_agents(demo, demo.wait_scraped())
     show.recorded(demo)
+    show.page_of_the_hub(demo, url, page.token(demo))
     show.alert_fires_and_resolves(demo)
     show.next_commands(demo, stop)
     print(f"\nDone in {steps.total:.0f} s.")

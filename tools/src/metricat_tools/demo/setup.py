@@ -8,7 +8,7 @@ from metricat_tools.binaries import ensure
 from metricat_tools.cluster import cleanup, node_cluster
 from metricat_tools.cluster.node_cluster import NodeCluster
 from metricat_tools.cluster.state import State, names
-from metricat_tools.demo import preflight
+from metricat_tools.demo import page, preflight
 from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.demo.steps import Steps
 from metricat_tools.errors import ToolError
@@ -22,13 +22,14 @@ PROGRAMS = ("kubectl", "helm")
 IMAGES = ("operator", "agent")
 
 
-def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, DemoCluster]:
+def own_cluster(name: str, steps: Steps, nodes: int = 2, *, hub: bool = False) -> tuple[NodeCluster, DemoCluster]:
     """Set up the demo on its own cluster with this name. A running cluster is used if it is healthy."""
     preflight.check()
+    targets = (*IMAGES, *(["hub"] if hub else []))
     with steps.step("binaries: Kubernetes, containerd, kubectl, helm"):
         ensure(*PROGRAMS, *node_cluster.PROGRAMS)
     with steps.step("images: Metricat, Prometheus Operator, Prometheus, Alertmanager"):
-        built = images.ensure_images(*IMAGES, images.STACK)
+        built = images.ensure_images(*targets, images.STACK)
     if cluster := running(name, nodes):
         steps.line(f"cluster `{name}` of {nodes} nodes", "already running")
     else:
@@ -36,7 +37,7 @@ def own_cluster(name: str, steps: Steps, nodes: int = 2) -> tuple[NodeCluster, D
             cluster = NodeCluster.up(name, nodes=nodes)
     with steps.step("images onto the nodes"):
         cluster.load_image(*(one.archive for one in built.values() if not _everywhere(cluster, one)))
-    demo = DemoCluster(Kubectl(cluster.kubeconfig), {target: built[target].exact for target in IMAGES})
+    demo = DemoCluster(Kubectl(cluster.kubeconfig), {target: built[target].exact for target in targets})
     install_all(demo, steps)
     return cluster, demo
 
@@ -52,7 +53,7 @@ def current_cluster(registry: str, steps: Steps) -> DemoCluster:
             f"the cluster of the current kubeconfig context does not respond. Set KUBECONFIG ({error})"
         ) from error
     steps.line("cluster of the current context", context)
-    demo = DemoCluster(kubectl, {target: _released(target, registry) for target in IMAGES})
+    demo = DemoCluster(kubectl, {target: _released(target, registry) for target in (*IMAGES, "hub")})
     install_all(demo, steps)
     return demo
 
@@ -68,6 +69,9 @@ def install_all(demo: DemoCluster, steps: Steps) -> None:
     ):
         with steps.step(label):
             action()
+    if "hub" in demo.images:
+        with steps.step("the hub and its page"):
+            page.wait_ready(demo)
 
 
 def running(name: str, nodes: int) -> NodeCluster | None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from metricat_tools.binaries import ensure
+from metricat_tools.demo import page
 from metricat_tools.demo.demo_cluster import ALERT, RECORDED, DemoCluster
 from metricat_tools.demo.load import cpu_load
 from metricat_tools.demo.tables import table
@@ -77,6 +78,21 @@ def next_commands(demo: DemoCluster, stop: str) -> None:
         f"{stop}",
     ]
     print("\nExplore the cluster:", *(f"  {line}" for line in lines), sep="\n")
+
+
+def page_of_the_hub(demo: DemoCluster, url: str, token: str) -> None:
+    """Print the address of the page with a token that signs in. Without an address, print how to forward a port."""
+    kubectl = demo.kubectl.words
+    lines = [f"{url or page.LOCAL}/#key={token}"]
+    if not url:
+        lines.insert(0, f"{kubectl} port-forward -n {NAMESPACE} service/{page.SERVICE} 8428     # keep it running")
+    print(
+        "\nThe page of the hub. This address signs in a user with all rights, for 12 hours:",
+        *(f"  {line}" for line in lines),
+        "Another token, to paste into the page as key:",
+        f"  {kubectl} create token {page.USER} -n {NAMESPACE} --duration=12h",
+        sep="\n",
+    )
 
 
 def _nodes(alerts: Iterable[ActiveAlert]) -> str:

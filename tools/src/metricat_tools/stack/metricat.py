@@ -18,9 +18,22 @@ SCRAPED = tuple(
 """Chart values that make the stack's Prometheus scrape the operator, and alert about it."""
 
 
+HUB = {
+    "hub.enabled": "true",
+    "hub.web.insecure": "true",
+    "hub.alertmanager.url": f"http://alertmanager-demo.{NAMESPACE}.svc:9093",
+    "hub.alertmanager.webhook.enabled": "true",
+    "hub.alertmanager.webhook.labels.release": "demo",
+}
+"""Chart values that run the hub over the stack's Prometheus and Alertmanager, without TLS."""
+
+
 def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
-    """Install or upgrade the release with these images (`operator` and `agent` -> name) and wait until it is ready."""
-    values = {"defaultTarget.enabled": "false"}
+    """Install or upgrade the release with these images (component -> name) and wait until the operator is ready.
+
+    The hub runs if it has an image. It is ready only after a MonitoringTarget names a Prometheus.
+    """
+    values = {"defaultTarget.enabled": "false", **(HUB if "hub" in images else {})}
     for component, image in images.items():
         repository, tag = split(image)
         values |= {f"image.{component}.repository": repository, f"image.{component}.tag": tag}
@@ -49,7 +62,8 @@ def split(image: str) -> tuple[str, str]:
 
 def _rolled_out(kubectl: Kubectl) -> bool:
     """Return whether every operator Deployment of the release runs its newest template."""
-    found = kubectl.items("deployments", "--namespace", NAMESPACE, f"--selector=app.kubernetes.io/instance={RELEASE}")
+    ours = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component!=hub"
+    found = kubectl.items("deployments", "--namespace", NAMESPACE, f"--selector={ours}")
     return bool(found) and all(
         deployment["status"].get("observedGeneration") == deployment["metadata"]["generation"]
         and deployment["status"].get("updatedReplicas", 0) == deployment["spec"]["replicas"]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
-_RIGHT = {"group": "metricat.dev", "resource": "monitoringtargets", "verb": "get"}
+_RESOURCE = {"group": "metricat.dev", "resource": "monitoringtargets"}
+WEBHOOK = "/api/v1/alertmanager/webhook"
+"""The path to which a user may `post` alerts of an Alertmanager."""
 MOST_NAMESPACES = 500
 """The most namespaces that are reviewed for one user. The user cannot see further namespaces."""
 TARGETS_SECONDS = 10.0
@@ -68,6 +70,24 @@ class Reviews:
         with self._api.session() as session:
             return _is_allowed(session, user, {"nonResourceAttributes": {"path": "/metrics", "verb": "get"}})
 
+    def may_report_alerts(self, user: Mapping[str, Any]) -> bool:
+        """Return whether a user may post to the webhook, as Alertmanager may.
+
+        Raises:
+            AccessUnavailableError: the API server cannot be queried.
+        """
+        with self._api.session() as session:
+            return _is_allowed(session, user, {"nonResourceAttributes": {"path": WEBHOOK, "verb": "post"}})
+
+    def may_edit(self, user: Mapping[str, Any]) -> bool:
+        """Return whether a user may patch the MonitoringTargets of all namespaces.
+
+        Raises:
+            AccessUnavailableError: the API server cannot be queried.
+        """
+        with self._api.session() as session:
+            return _may(session, user, "", "patch")
+
     def monitoring_targets(self) -> list[dict[str, Any]]:
         """Return all MonitoringTargets, as they were at most `TARGETS_SECONDS` ago."""
         with self._lock:
@@ -89,9 +109,9 @@ class Reviews:
         return found[:MOST_NAMESPACES]
 
 
-def _may(session: Session, user: Mapping[str, Any], namespace: str) -> bool:
-    """Return whether a user may get MonitoringTargets in a namespace; an empty one means all namespaces."""
-    return _is_allowed(session, user, {"resourceAttributes": {**_RIGHT, "namespace": namespace}})
+def _may(session: Session, user: Mapping[str, Any], namespace: str, verb: str = "get") -> bool:
+    """Return whether a user has a right for MonitoringTargets in a namespace; an empty one means all namespaces."""
+    return _is_allowed(session, user, {"resourceAttributes": {**_RESOURCE, "verb": verb, "namespace": namespace}})
 
 
 def _is_allowed(session: Session, user: Mapping[str, Any], right: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from metricat_hub.model.alert_rules import RuleConflictError, RuleNotFoundError,
 from metricat_hub.model.errors import AccessUnavailableError, InvalidParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from metricat_hub.access.kubernetes.api_server import ApiServer, Session
 
@@ -49,8 +49,20 @@ class TargetAlerts:
 class TargetAlertClient:
     """Reads and changes settings of alerts."""
 
-    def __init__(self, api: ApiServer) -> None:
+    def __init__(self, api: ApiServer, targets: Callable[[], Sequence[dict[str, Any]]] = tuple) -> None:
+        """`targets` returns all MonitoringTargets, read with the rights of the hub."""
         self._api = api
+        self._targets = targets
+
+    def all(self, namespaces: frozenset[str] | None) -> Sequence[dict[str, Any]]:
+        """Return the MonitoringTargets of these namespaces (None: all), as they were some seconds ago.
+
+        Raises:
+            AccessUnavailableError: the API server cannot be queried.
+        """
+        return [
+            one for one in self._targets() if namespaces is None or one["metadata"].get("namespace", "") in namespaces
+        ]
 
     def get(self, token: str, namespace: str, name: str) -> TargetAlerts:
         """Return the settings of a target.

@@ -47,6 +47,14 @@ class TokenReviewer(Protocol):
         """Return whether a user may get `/metrics`, as Prometheus may."""
         ...
 
+    def may_report_alerts(self, user: Mapping[str, Any]) -> bool:
+        """Return whether a user may post to the webhook, as Alertmanager may."""
+        ...
+
+    def may_edit(self, user: Mapping[str, Any]) -> bool:
+        """Return whether a user may patch the MonitoringTargets of all namespaces."""
+        ...
+
 
 class KubernetesTokens:
     """Tokens of Kubernetes users and ServiceAccounts. They may read the series of namespaces that the user may see."""
@@ -112,9 +120,19 @@ class KubernetesTokens:
             )
         name = str(user["username"])
         namespaces = self._reviews.namespaces(user)
-        if namespaces is not None and not namespaces and not self._reviews.may_read_metrics(user):
+        if namespaces is None and self._reviews.may_edit(user):
+            return Principal(name, frozenset(("read", "edit")), kind="kubernetes", role="editor")
+        reports_alerts = not namespaces and namespaces is not None and self._reviews.may_report_alerts(user)
+        if namespaces is not None and not (namespaces or reports_alerts or self._reviews.may_read_metrics(user)):
             return PermissionDeniedError(
                 f"the user {name} may not get monitoringtargets.metricat.dev in any namespace that has one; "
                 "ask an administrator to bind the chart's ClusterRole of the hub's viewers"
             )
-        return Principal(name, frozenset(("read",)), kind="kubernetes", role="viewer", namespaces=namespaces)
+        return Principal(
+            name,
+            frozenset(("read",)),
+            kind="kubernetes",
+            role="viewer",
+            namespaces=namespaces,
+            reports_alerts=reports_alerts,
+        )

@@ -124,6 +124,11 @@ class Me(msgspec.Struct):
     label: str
     owner: str | None
     session: Annotated[str | None, Meta(description="Identifier of the session; null: the client has none.")]
+    monitoring_targets: Annotated[bool, Meta(description="Whether the hub is in a cluster with MonitoringTargets.")]
+    notifier: Annotated[
+        Literal["hub", "alertmanager", "unknown"],
+        Meta(description="Which program sends the notifications. Only the hub has acknowledgements and windows."),
+    ]
 
 
 class SessionView(msgspec.Struct):

@@ -34,6 +34,7 @@ from metricat_hub.api.accounts.requests import (
 )
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
+from metricat_hub.api.services import services
 from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ async def delete_session(request: Request) -> Response:
 
 async def me(request: Request) -> Response:
     """Return the client itself."""
-    found = principal_of(request)
+    found, own = principal_of(request), services(request)
     return respond(
         Me(
             name=found.name,
@@ -102,6 +103,8 @@ async def me(request: Request) -> Response:
             label=found.label,
             owner=found.owner or None,
             session=found.session or None,
+            monitoring_targets=own.access.targets is not None,
+            notifier=own.notifier,
         )
     )
 

@@ -101,12 +101,13 @@ OPERATIONS = (
         alertmanager_webhook,
         "Record alerts of an Alertmanager",
         _TAG,
-        scope="write",
+        scope="any",
         methods=("POST",),
         group="writes",
         request=AlertmanagerMessage,
         success=204,
         errors=(400, 404, 413, 415, 503),
-        description="The URL of a `webhook_config` of Alertmanager, with an API key as `authorization.credentials`.",
+        description="The URL of a `webhook_config` of Alertmanager, with an API key of the scope `write` as "
+        "`authorization.credentials`. In a cluster, the token of a ServiceAccount that may `post` to this path.",
     ),
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.responses import Response
 
+from metricat_hub.access.authenticators import check
+from metricat_hub.api.accounts.requests import principal_of
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.services import services
 from metricat_hub.use_cases.alertmanager import AlertmanagerMessage, message_events
@@ -19,8 +21,10 @@ _LARGEST = 16 << 20
 
 async def alertmanager_webhook(request: Request) -> Response:
     """Record the alerts of a message. Alertmanager sends it again after a response with status 5xx."""
-    own = services(request)
-    if own.namespaces is not None:
+    own, client = services(request), principal_of(request)
+    if not client.reports_alerts:
+        check(client, "write")
+    if own.namespaces is not None and not client.reports_alerts:
         raise Problem(403, "the client may read some namespaces only, so it cannot record alerts; use another key")
     history = own.alert_history
     if history is None:

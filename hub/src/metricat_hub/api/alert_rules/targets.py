@@ -136,12 +136,12 @@ def _respond(found: TargetAlerts) -> Response:
 
 
 _PATH = "/api/v1/monitoring-targets/{namespace}/{name}/alerts"
-_TARGET = (
+TARGET = (
     Parameter("namespace", "Namespace of the MonitoringTarget.", where="path"),
     Parameter("name", "Name of the MonitoringTarget.", where="path"),
 )
 _CHANGE = (
-    *_TARGET,
+    *TARGET,
     Parameter("alert", "Name of a shipped alert.", where="path"),
     Parameter("dry_run", "Let the API server check the change only.", {"enum": ["true", "false"]}),
     Parameter("If-Match", "The ETag of the target that the client read.", required=True, where="header"),
@@ -153,7 +153,7 @@ OPERATIONS = (
         get_target_alerts,
         "The settings of alerts in a MonitoringTarget",
         _TAG,
-        parameters=_TARGET,
+        parameters=TARGET,
         result=TargetAlertsView,
         errors=(404, 409, 503),
     ),

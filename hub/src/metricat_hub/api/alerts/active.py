@@ -10,7 +10,7 @@ from metricat_hub.access import audit
 from metricat_hub.api.accounts.requests import json_body, principal_of
 from metricat_hub.api.accounts.requests import respond as respond_json
 from metricat_hub.api.alerts.bodies import AcknowledgementView, AlertEntries, AlertEntry, NewAcknowledgement
-from metricat_hub.api.alerts.requests import author_of, end_of, routing_of
+from metricat_hub.api.alerts.requests import author_of, end_of, own_routing_of
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.rest.parameters import read_query
@@ -19,6 +19,8 @@ from metricat_hub.api.services import services
 from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -78,7 +80,7 @@ async def acknowledge(request: Request) -> Response:
     identifier, now = request.path_params["fingerprint"], services(request).now()
     expires = end_of(given.expires, given.duration, now)
     found = await run_in_threadpool(
-        routing_of(request).acknowledge, identifier, author_of(request), now, given.comment, expires
+        own_routing_of(request).acknowledge, identifier, author_of(request), now, given.comment, expires
     )
     audit.record("alert.acknowledge", who=principal_of(request).name, target=identifier, comment=given.comment)
     return respond_json(_acknowledgement(found))
@@ -87,15 +89,18 @@ async def acknowledge(request: Request) -> Response:
 async def unacknowledge(request: Request) -> Response:
     """Remove the acknowledgement of an alert."""
     identifier, now = request.path_params["fingerprint"], services(request).now()
-    found = await run_in_threadpool(routing_of(request).unacknowledge, identifier, author_of(request), now)
+    found = await run_in_threadpool(own_routing_of(request).unacknowledge, identifier, author_of(request), now)
     audit.record("alert.unacknowledge", who=principal_of(request).name, target=identifier)
     return respond_json(_acknowledgement(found))
 
 
 def _entries(own: Services) -> list[AlertEntry]:
-    if own.rules is None or own.notifications is None:
-        return []
-    found = [_entry(one) for one in own.notifications.views(own.rules.groups())]
+    views: Iterable[AlertView] = ()
+    if own.remote_alerts is not None:
+        views = own.remote_alerts.views(own.namespaces)
+    elif own.rules is not None and own.notifications is not None:
+        views = own.notifications.views(own.rules.groups())
+    found = [_entry(one) for one in views]
     return sorted(found, key=lambda one: (_rank(one.severity), _reversed(one.active_at), one.fingerprint))
 
 
@@ -152,6 +157,7 @@ OPERATIONS = (
             Parameter("cursor", "Cursor of the page: `next` of the page before."),
         ),
         result=AlertEntries,
+        errors=(400, 503),
     ),
     Operation(
         "/api/v1/alerts/active/{fingerprint}",
@@ -160,7 +166,7 @@ OPERATIONS = (
         _TAG,
         parameters=(_FINGERPRINT,),
         result=AlertEntry,
-        errors=(404,),
+        errors=(404, 503),
     ),
     Operation(
         "/api/v1/alerts/{fingerprint}/acknowledge",
@@ -172,7 +178,7 @@ OPERATIONS = (
         parameters=(_FINGERPRINT,),
         request=NewAcknowledgement,
         result=AcknowledgementView,
-        errors=(400, 404, 413, 415, 503),
+        errors=(400, 404, 409, 413, 415, 503),
     ),
     Operation(
         "/api/v1/alerts/{fingerprint}/acknowledge",
@@ -183,6 +189,6 @@ OPERATIONS = (
         methods=("DELETE",),
         parameters=(_FINGERPRINT,),
         result=AcknowledgementView,
-        errors=(404, 503),
+        errors=(404, 409, 503),
     ),
 )

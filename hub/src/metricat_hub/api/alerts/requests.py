@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from metricat_hub.api.services import Services
+    from metricat_hub.use_cases.alertmanager_api import AlertmanagerApi
     from metricat_hub.use_cases.notifications import Notifications
 
 _LAST = 253_402_214_400_000
@@ -32,6 +33,38 @@ def routing_in(own: Services) -> Notifications:
     if own.notifications is None:
         raise Problem(403, "this client sees some namespaces only, and silences concern all; use a key of the hub")
     return own.notifications
+
+
+def silences_in(own: Services) -> Notifications | AlertmanagerApi:
+    """Return the silences that have an effect; raise `Problem`."""
+    routing = routing_in(own)
+    if own.remote_alerts is None:
+        return routing
+    if own.remote_alerts.alertmanager is None:
+        raise Problem(
+            409,
+            "another server evaluates the rules, so silences of the hub would have no effect; set "
+            "alert-history.alertmanager-url (in the chart: hub.alertmanager.url) to use those of Alertmanager",
+        )
+    return own.remote_alerts.alertmanager
+
+
+def silences_of(request: Request) -> Notifications | AlertmanagerApi:
+    """Return the silences that have an effect; raise `Problem`."""
+    return silences_in(services(request))
+
+
+def own_routing_of(request: Request) -> Notifications:
+    """Return the routing of the hub for a change; raise `Problem` 409 if Alertmanager sends the notifications."""
+    own = services(request)
+    routing = routing_in(own)
+    if own.remote_alerts is not None:
+        raise Problem(
+            409,
+            "Alertmanager sends the notifications here, and it has neither acknowledgements nor maintenance windows; "
+            "create a silence with an end, or set quietHours of a receiver of the MonitoringTarget",
+        )
+    return routing
 
 
 def author_of(request: Request) -> str:

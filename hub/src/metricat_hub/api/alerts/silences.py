@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from metricat_hub.access import audit
 from metricat_hub.api.accounts.requests import expected_version, json_body, principal_of, versioned
 from metricat_hub.api.alerts.bodies import NewSilence, Silences, SilenceView
-from metricat_hub.api.alerts.requests import author_of, end_of, matchers_of, routing_in, routing_of, time_of
+from metricat_hub.api.alerts.requests import author_of, end_of, matchers_of, silences_in, silences_of, time_of
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.rest.parameters import read_query
@@ -37,7 +37,7 @@ async def list_silences(request: Request) -> Response:
 
     def work(own: Services, _: Cancellation) -> Silences:
         now = own.now()
-        found = [one for one in routing_in(own).silences() if state in ("", one.state(now))]
+        found = [one for one in silences_in(own).silences() if state in ("", one.state(now))]
         entries, following = paged(found, page)
         return Silences([_view(one, now) for one in entries], following)
 
@@ -46,7 +46,7 @@ async def list_silences(request: Request) -> Response:
 
 async def get_silence(request: Request) -> Response:
     """Return a silence."""
-    found = await run_in_threadpool(routing_of(request).silence, request.path_params["id"])
+    found = await run_in_threadpool(silences_of(request).silence, request.path_params["id"])
     return _respond(request, found)
 
 
@@ -55,7 +55,7 @@ async def create_silence(request: Request) -> Response:
     given = await json_body(request, NewSilence)
     now = services(request).now()
     wanted = _silence(request, given, "", now)
-    created = await run_in_threadpool(routing_of(request).add_silence, wanted, now)
+    created = await run_in_threadpool(silences_of(request).add_silence, wanted, now)
     _record(request, "silence.create", created)
     return _respond(request, created, 201)
 
@@ -66,7 +66,7 @@ async def change_silence(request: Request) -> Response:
     now = services(request).now()
     wanted = _silence(request, given, request.path_params["id"], now)
     version = expected_version(request, "silence")
-    changed = await run_in_threadpool(routing_of(request).change_silence, wanted, now, version)
+    changed = await run_in_threadpool(silences_of(request).change_silence, wanted, now, version)
     _record(request, "silence.update", changed)
     return _respond(request, changed)
 
@@ -74,7 +74,7 @@ async def change_silence(request: Request) -> Response:
 async def expire_silence(request: Request) -> Response:
     """End a silence."""
     now, version = services(request).now(), expected_version(request, "silence")
-    ended = await run_in_threadpool(routing_of(request).expire_silence, request.path_params["id"], now, version)
+    ended = await run_in_threadpool(silences_of(request).expire_silence, request.path_params["id"], now, version)
     _record(request, "silence.expire", ended)
     return _respond(request, ended)
 
@@ -126,6 +126,7 @@ OPERATIONS = (
             Parameter("cursor", "Cursor of the page: `next` of the page before."),
         ),
         result=Silences,
+        errors=(400, 409, 503),
     ),
     Operation(
         "/api/v1/silences",
@@ -137,10 +138,16 @@ OPERATIONS = (
         request=NewSilence,
         result=SilenceView,
         success=201,
-        errors=(400, 413, 415, 503),
+        errors=(400, 409, 413, 415, 503),
     ),
     Operation(
-        "/api/v1/silences/{id}", get_silence, "One silence", _TAG, parameters=(_ID,), result=SilenceView, errors=(404,)
+        "/api/v1/silences/{id}",
+        get_silence,
+        "One silence",
+        _TAG,
+        parameters=(_ID,),
+        result=SilenceView,
+        errors=(404, 409),
     ),
     Operation(
         "/api/v1/silences/{id}",
@@ -152,7 +159,7 @@ OPERATIONS = (
         parameters=(_ID,),
         request=NewSilence,
         result=SilenceView,
-        errors=(400, 404, 412, 413, 415, 503),
+        errors=(400, 404, 409, 412, 413, 415, 503),
     ),
     Operation(
         "/api/v1/silences/{id}",
@@ -163,6 +170,6 @@ OPERATIONS = (
         methods=("DELETE",),
         parameters=(_ID,),
         result=SilenceView,
-        errors=(400, 404, 412, 503),
+        errors=(400, 404, 409, 412, 503),
     ),
 )

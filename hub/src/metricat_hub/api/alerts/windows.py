@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from metricat_hub.access import audit
 from metricat_hub.api.accounts.requests import expected_version, json_body, principal_of, versioned
 from metricat_hub.api.alerts.bodies import DAYS, NewWindow, Occurrence, Windows, WindowView
-from metricat_hub.api.alerts.requests import author_of, duration_of, matchers_of, routing_in, routing_of
+from metricat_hub.api.alerts.requests import author_of, duration_of, matchers_of, own_routing_of, routing_in, routing_of
 from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.rest.parameters import read_query
@@ -57,7 +57,7 @@ async def get_window(request: Request) -> Response:
 async def create_window(request: Request) -> Response:
     """Create a maintenance window."""
     wanted = _window(request, await json_body(request, NewWindow), "")
-    created = await run_in_threadpool(routing_of(request).add_window, wanted, services(request).now())
+    created = await run_in_threadpool(own_routing_of(request).add_window, wanted, services(request).now())
     _record(request, "maintenance-window.create", created)
     return _respond(request, created, 201)
 
@@ -66,7 +66,7 @@ async def change_window(request: Request) -> Response:
     """Replace the content of a maintenance window."""
     wanted = _window(request, await json_body(request, NewWindow), request.path_params["id"])
     version = expected_version(request, "maintenance window")
-    changed = await run_in_threadpool(routing_of(request).change_window, wanted, version)
+    changed = await run_in_threadpool(own_routing_of(request).change_window, wanted, version)
     _record(request, "maintenance-window.update", changed)
     return _respond(request, changed)
 
