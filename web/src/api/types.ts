@@ -8,6 +8,10 @@ export interface Me {
   label: string | null;
   owner: string | null;
   session: string | null;
+  /** Whether the hub is in a cluster with MonitoringTargets. */
+  monitoring_targets: boolean;
+  /** Which program sends the notifications. Only the hub has acknowledgements and windows. */
+  notifier: "hub" | "alertmanager" | "unknown";
 }
 
 export interface NodeInfo {

@@ -13,7 +13,7 @@ import { dateTime, duration } from "../i18n/format";
 import { useAlertChanges } from "../state/alert_changes";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
-import { may } from "../state/session";
+import { may, me } from "../state/session";
 import { AcknowledgeDialog, SilenceDialog } from "./alert_dialogs";
 import { AlertHistory } from "./alert_history";
 import { Silences } from "./silences";
@@ -36,6 +36,9 @@ export default function Alerts() {
           { id: "silences", text: t("silence.title") },
         ]}
       />
+      {me.value?.notifier !== "hub" && tab !== "history" && (
+        <p class="hint">{t(me.value?.notifier === "alertmanager" ? "alert.alertmanager" : "alert.elsewhere")}</p>
+      )}
       {tab === "now" && (
         <Show
           of={active}
@@ -252,7 +255,7 @@ interface ActionsProps {
 }
 
 export function Actions({ alert, act, reload }: ActionsProps) {
-  if (!may("edit")) return <span class="muted">–</span>;
+  if (!may("edit") || me.value?.notifier === "unknown") return <span class="muted">–</span>;
   const remove = (): void => {
     unacknowledge(alert.fingerprint).then(() => {
       toast(t("alert.unacknowledge.done", { alert: alert.name }));
@@ -261,7 +264,7 @@ export function Actions({ alert, act, reload }: ActionsProps) {
   };
   return (
     <span class="row-actions">
-      {alert.acknowledgement ? (
+      {me.value?.notifier !== "hub" ? null : alert.acknowledgement ? (
         <button type="button" class="button small" onClick={remove}>
           {t("alert.unacknowledge")}
         </button>

@@ -7,10 +7,21 @@ import { dateTime } from "../i18n/format";
 import { type Node, nodes } from "../state/nodes";
 import { useResource } from "../state/resource";
 import { link } from "../state/router";
+import { me } from "../state/session";
+import { TargetCoverage } from "./target_coverage";
 
 const REFRESH = 30_000;
 
 export default function Coverage() {
+  return (
+    <>
+      {me.value?.monitoring_targets && <TargetCoverage />}
+      <Scraped />
+    </>
+  );
+}
+
+function Scraped() {
   const found = useResource("coverage", (signal) => Promise.all([targets(signal), collectors(signal)]), {
     refresh: REFRESH,
   });
@@ -47,18 +58,21 @@ function Found({ all, failing, known }: FoundProps) {
     [t("coverage.waiting"), waiting.length, "pending"],
     [t("coverage.collectors"), failing.length, "warning"],
   ];
+  const isCluster = me.value?.monitoring_targets ?? false;
   const isComplete = down.length + silent.length + failing.length + waiting.length === 0;
   return (
     <>
-      <ul class="counts" aria-label={t("coverage.title")}>
-        {figures.map(([text, count, level]) => (
-          <li key={text} class="count">
-            <LevelBadge level={count === 0 && level !== "ok" ? "unknown" : level} text={text} />
-            <strong>{count}</strong>
-          </li>
-        ))}
-      </ul>
-      {isComplete && (
+      {!isCluster && (
+        <ul class="counts" aria-label={t("coverage.title")}>
+          {figures.map(([text, count, level]) => (
+            <li key={text} class="count">
+              <LevelBadge level={count === 0 && level !== "ok" ? "unknown" : level} text={text} />
+              <strong>{count}</strong>
+            </li>
+          ))}
+        </ul>
+      )}
+      {isComplete && !isCluster && (
         <Message icon="check" title={t("coverage.complete")}>
           {t("coverage.complete.text")}
         </Message>

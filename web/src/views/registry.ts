@@ -30,6 +30,13 @@ export const VIEWS: readonly View[] = [
   { path: "/alerts/:fingerprint", title: "alert.name", icon: null, range: true, load: () => import("./alert") },
   { path: "/rules", title: "rule.title", icon: "rules", range: false, load: () => import("./rules") },
   { path: "/rules/:id", title: "rule.one", icon: null, range: true, load: () => import("./rule") },
+  {
+    path: "/rules/:namespace/:target/:alert",
+    title: "rule.one",
+    icon: null,
+    range: false,
+    load: () => import("./target_rule"),
+  },
   { path: "/coverage", title: "coverage.title", icon: "coverage", range: false, load: () => import("./coverage") },
   { path: "/settings", title: "settings.title", icon: "settings", range: false, load: () => import("./settings") },
 ];

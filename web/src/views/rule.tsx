@@ -7,7 +7,6 @@ import {
   backtest,
   type DryRun,
   dryRun,
-  type Levels,
   type Rule,
   type RuleBody,
   rule as readRule,
@@ -23,6 +22,7 @@ import type { Measure } from "../api/types";
 import { Confirm, ErrorText, NotAllowed } from "../components/actions";
 import { Chart, type Span } from "../components/chart";
 import { Field, Select, TextField } from "../components/form";
+import { LevelFields, numberOf } from "../components/levels";
 import { LevelBadge } from "../components/severity";
 import { Show } from "../components/states";
 import { toast, toastError } from "../components/toast";
@@ -240,8 +240,6 @@ interface FieldsProps {
   set: (changes: RuleBody) => void;
 }
 
-const numberOf = (text: string): number | null => (text.trim() === "" ? null : Number(text));
-
 function OwnFields({ body, set }: FieldsProps) {
   const measures = useResource("measures", (signal) =>
     request<{ data: Measure[] }>("GET", "/api/v1/metrics/measures", { signal }),
@@ -392,62 +390,6 @@ function ShippedFields({ shipped, body, set }: FieldsProps & { shipped: NonNulla
         </div>
       )}
     </>
-  );
-}
-
-interface LevelFieldsProps {
-  title: string;
-  unit: string;
-  defaults: Levels;
-  levels: Levels;
-  set: (levels: Levels) => void;
-  remove?: () => void;
-}
-
-function LevelFields({ title, unit, defaults, levels, set, remove }: LevelFieldsProps) {
-  return (
-    <fieldset class="levels">
-      <legend>
-        {title}
-        {remove && (
-          <button type="button" class="button small" onClick={remove}>
-            {t("action.remove")}
-          </button>
-        )}
-      </legend>
-      {SEVERITIES.filter((severity) => severity in defaults).map((severity) => {
-        const own = levels[severity] ?? {};
-        const usual = defaults[severity];
-        const name = severity === "info" ? severity : t(`level.${severity}`);
-        const change = (changes: object): void => set({ ...levels, [severity]: { ...own, ...changes } });
-        return (
-          <div class="columns" key={severity}>
-            {typeof usual?.threshold === "number" && (
-              <TextField
-                label={`${name}: ${t("rule.threshold")}${unit ? ` (${unit})` : ""}`}
-                value={String(own.threshold ?? "")}
-                placeholder={String(usual.threshold)}
-                onInput={(text) => change({ threshold: numberOf(text) })}
-              />
-            )}
-            <TextField
-              label={`${name}: ${t("rule.for")}`}
-              value={own.for ?? ""}
-              placeholder={usual?.for ?? ""}
-              onInput={(text) => change({ for: text || null })}
-            />
-            <label class="check">
-              <input
-                type="checkbox"
-                checked={own.enabled ?? true}
-                onChange={() => change({ enabled: own.enabled === false })}
-              />
-              {name}
-            </label>
-          </div>
-        );
-      })}
-    </fieldset>
   );
 }
 

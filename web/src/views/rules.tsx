@@ -11,12 +11,17 @@ import { duration, number, time } from "../i18n/format";
 import { useAlertChanges } from "../state/alert_changes";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
-import { may } from "../state/session";
+import { may, me } from "../state/session";
+import { TargetRules } from "./target_rules";
 
 const REFRESH = 30_000;
 const SOURCES = ["shipped", "api", "file"] as const;
 
 export default function Rules() {
+  return me.value?.monitoring_targets ? <TargetRules /> : <OwnRules />;
+}
+
+function OwnRules() {
   const found = useResource("rules", (signal) => rules(signal), { refresh: REFRESH });
   useAlertChanges(found.reload);
   return (

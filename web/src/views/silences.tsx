@@ -17,7 +17,7 @@ import { toast, toastError } from "../components/toast";
 import { t } from "../i18n";
 import { dateTime } from "../i18n/format";
 import { useResource } from "../state/resource";
-import { may } from "../state/session";
+import { may, me } from "../state/session";
 import { SilenceDialog, WindowDialog } from "./alert_dialogs";
 
 const REFRESH = 60_000;
@@ -25,8 +25,8 @@ const REFRESH = 60_000;
 export function Silences() {
   return (
     <>
-      <SilenceList />
-      <WindowList />
+      {me.value?.notifier !== "unknown" && <SilenceList />}
+      {me.value?.notifier === "hub" && <WindowList />}
     </>
   );
 }
