@@ -81,6 +81,8 @@ def hub(demo_and_nodes: tuple[NodeCluster, DemoCluster]) -> Iterator[Hub]:
             ("serviceaccount", page.USER),
             ("clusterrolebinding", READER),
             ("clusterrolebinding", page.USER),
+            ("rolebinding", page.USER),
+            ("rolebinding", READER),
         ):
             with suppress(KubectlError):
                 demo.kubectl.run("delete", kind, name, "--namespace", NAMESPACE, "--ignore-not-found")
@@ -123,6 +125,19 @@ def test_changed_threshold_reaches_prometheus(hub: Hub) -> None:
     generation = hub.get(alerts_path())["generation"]
     assert hub.send("DELETE", alerts_path(FREE), **{"If-Match": f'"{generation}"'}).status == 200
     assert FREE not in hub.get(alerts_path())["rules"]
+
+
+def test_editor_without_the_rights_of_an_author_gets_the_name_of_the_right(hub: Hub) -> None:
+    role = (f"--clusterrole={page.SERVICE}-editor", f"--serviceaccount={NAMESPACE}:{READER}")
+    hub.demo.kubectl.run("create", "rolebinding", READER, "--namespace", NAMESPACE, *role)
+    try:
+        right = {"verb": "create", "resource": "daemonsets.apps", "namespace": NAMESPACE}
+        until("the policy", lambda: change(hub, FREE, 70, hub.reader).json.get("right") == right, seconds=SECONDS)
+        assert "kubectl create rolebinding metricat-author" in change(hub, FREE, 70, hub.reader).json["detail"]
+    finally:
+        hub.demo.kubectl.run("delete", "rolebinding", READER, "--namespace", NAMESPACE)
+    patch = {"verb": "patch", "resource": "monitoringtargets.metricat.dev", "namespace": NAMESPACE}
+    until("the end of the right", lambda: change(hub, FREE, 70, hub.reader).json.get("right") == patch, seconds=SECONDS)
 
 
 def test_user_without_the_right_gets_its_name(hub: Hub) -> None:

@@ -90,7 +90,7 @@ function One({ target }: { target: MonitoringTarget }) {
       {target.conditions.length === 0 && <p class="hint">{t("target.unclaimed")}</p>}
       <ul class="entries" aria-label={t("target.conditions")}>
         {conditions.map((one) => (
-          <li key={one.type} class="entry">
+          <li key={one.type} class="entry condition">
             <LevelBadge level={LEVEL[one.status]} text={one.type} />
             <div class="entry-text">
               <p>

@@ -31,8 +31,12 @@ def wait_ready(demo: DemoCluster) -> None:
 
 
 def user() -> list[dict[str, object]]:
-    """Return a ServiceAccount that may read everything through the hub, and change thresholds and silences."""
+    """Return a ServiceAccount that may read everything through the hub, and change thresholds and silences.
+
+    The policy of the chart permits changes of a MonitoringTarget to its authors only.
+    """
     group = "rbac.authorization.k8s.io"
+    subjects = [{"kind": "ServiceAccount", "name": USER, "namespace": NAMESPACE}]
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": USER, "namespace": NAMESPACE}},
         {
@@ -40,7 +44,14 @@ def user() -> list[dict[str, object]]:
             "kind": "ClusterRoleBinding",
             "metadata": {"name": USER},
             "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": f"{SERVICE}-editor"},
-            "subjects": [{"kind": "ServiceAccount", "name": USER, "namespace": NAMESPACE}],
+            "subjects": subjects,
+        },
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": USER, "namespace": NAMESPACE},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": f"{RELEASE}-author"},
+            "subjects": subjects,
         },
     ]
 

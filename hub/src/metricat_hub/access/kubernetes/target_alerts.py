@@ -7,6 +7,7 @@ alert, so that it sets the fields of this alert only. The API server rejects fie
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 GROUP, VERSION, PLURAL = "metricat.dev", "v1alpha1", "monitoringtargets"
 _APPLY = "application/apply-patch+yaml"
+_DENIED = re.compile(r"denied request: (.*)", re.DOTALL)
+_RIGHT = re.compile(r"may not (\S+) (\S+) in namespace ([a-z0-9-]+)")
 _ATTEMPTS = 3
 """The operator writes the status in between, which changes the resource version too."""
 
@@ -169,6 +172,14 @@ def _fail(status: int, answer: Mapping[str, Any], verb: str, namespace: str, nam
     text, target = str(answer.get("message", ""))[:1_000], f"MonitoringTarget {namespace}/{name}"
     if status == HTTPStatus.UNAUTHORIZED:
         raise AuthenticationError("the API server rejects the Bearer token; create a new one")
+    if status == HTTPStatus.FORBIDDEN and (found := _DENIED.search(text)):
+        # A policy of the cluster, for example that authors need the rights of Metricat for its objects.
+        denied = _RIGHT.search(found[1])
+        names = ("verb", "resource", "namespace")
+        raise MissingRightError(
+            f"an admission policy denies the change of {target}: {found[1]}",
+            dict(zip(names, denied.groups(), strict=True)) if denied else {},
+        )
     if status == HTTPStatus.FORBIDDEN:
         right = {"verb": verb, "resource": f"{PLURAL}.{GROUP}", "namespace": namespace}
         raise MissingRightError(
