@@ -221,7 +221,7 @@ def test_alert_is_listed_silenced_and_recorded(hub: Hub) -> None:
 
     def resolved() -> bool:
         reload_now(hub.demo.kubectl)
-        return recorded()["state"] == "resolved"
+        return bool(recorded()["state"] == "resolved")
 
     until("the end of the alert in the history", resolved, seconds=3 * SECONDS)
 
