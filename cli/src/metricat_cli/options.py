@@ -44,7 +44,9 @@ def scope(api: ApiServer, namespace: str, *, everywhere: bool) -> str:
     """Return the namespace that the options select; empty for all namespaces."""
     if everywhere and namespace:
         raise ArgumentError("--namespace and --all-namespaces conflict. Use one of them")
-    return "" if everywhere else namespace or api.credentials.namespace
+    if everywhere:
+        return ""
+    return namespace or api.credentials.namespace
 
 
 def one_of(option: str, value: str, *choices: str) -> str:

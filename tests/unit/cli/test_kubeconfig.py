@@ -135,5 +135,5 @@ def test_unusable_kubeconfig_names_the_remedy(content: Any, context: str, messag
 def test_missing_kubeconfig_is_named(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"nope does not exist\. Check --kubeconfig"):
         load({}, kubeconfig=str(tmp_path / "nope"))
-    with pytest.raises(CommandError, match=r"there is no kubeconfig .*Set --kubeconfig"):
+    with pytest.raises(CommandError, match=r"no kubeconfig exists .*Set --kubeconfig"):
         load({"KUBECONFIG": str(tmp_path / "nope")})

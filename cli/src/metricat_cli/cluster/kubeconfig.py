@@ -49,7 +49,7 @@ def load(
     """Return the credentials of a context: by default the current one, or in a pod those of its ServiceAccount.
 
     Raises:
-        CommandError: there is no kubeconfig or context, or it is not usable.
+        CommandError: the kubeconfig or the context is missing or not usable.
     """
     files = _files(environment, kubeconfig)
     if kubeconfig and not files[0].exists():
@@ -59,7 +59,7 @@ def load(
         return credentials
     if not found:
         names = ", ".join(map(str, files))
-        raise CommandError(f"there is no kubeconfig ({names}). Set --kubeconfig or the variable KUBECONFIG")
+        raise CommandError(f"no kubeconfig exists ({names}). Set --kubeconfig or the variable KUBECONFIG")
     return _of_context(_merged(found), context, impersonate)
 
 
