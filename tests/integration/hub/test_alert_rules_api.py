@@ -119,7 +119,7 @@ def test_rules_of_files_are_listed_and_read_only(hub: HubProcess) -> None:
         refused = request(hub, "PUT", f"{PATHS[0]}/{rules[name]['id']}", RULE, 0)
         assert refused.status == 409
         assert file in refused.json["detail"]
-    assert rules[CPU]["shipped"]["defaults"]["warning"] == {"threshold": 80.0, "for": "5m"}
+    assert rules[CPU]["shipped"]["defaults"]["warning"] == {"threshold": 90, "for": "15m"}
 
 
 def test_settings_of_a_shipped_alert(hub: HubProcess) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 
-from metricat_cli.arguments import duration
 from metricat_cli.errors import CommandError
 from metricat_hub.commands.accounts import table
 from metricat_hub.commands.hub_client import HubClient, add_server
 from metricat_hub.model.times import rfc3339
+from metricat_rules.durations import DurationError, prometheus_seconds
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Mapping, Sequence
 
     from metricat_hub.commands.accounts import Subparsers
@@ -51,10 +51,18 @@ def add_parser(commands: Subparsers) -> None:
     )
     history = _action(actions, "history", list_history, "list the alerts of the past")
     history.add_argument(
-        "--since", type=duration, default="7d", metavar="DURATION", help="how far back to read (default %(default)s)"
+        "--since", type=_duration, default="7d", metavar="DURATION", help="how far back to read (default %(default)s)"
     )
     history.add_argument("--limit", type=int, default=100, metavar="N", help="most entries (default %(default)s)")
     _filters(history)
+
+
+def _duration(text: str) -> float:
+    """Return the seconds of a duration such as `7d`."""
+    try:
+        return prometheus_seconds(text)
+    except DurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _action(

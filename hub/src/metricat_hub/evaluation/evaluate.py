@@ -53,6 +53,8 @@ class RuleState:
     """The labels of the results that a recording rule stored as `series`. The same object has the same series."""
     expanded: Mapping[Labels, Alert] = field(default_factory=dict, compare=False, repr=False)
     """The alerts of the last results, by the labels of the result. A result with the same value has the same texts."""
+    expanded_rule: AlertingRule | None = field(default=None, compare=False, repr=False)
+    """The rule that has the templates of `expanded`. An edited rule with the same alerts has other texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class Evaluator:
         if not result and not state.alerts:
             return _with_ends(state.alerts, NO_SAMPLES, state)
         errors: list[str] = []
-        expanded = self._expanded(rule, result, state.expanded, errors)
+        known = state.expanded if state.expanded_rule is rule else {}
+        expanded = self._expanded(rule, result, known, errors)
         found = {one.labels: one for one in expanded.values()}
         alerts: dict[Labels, Alert] = {}
         for labels in dict.fromkeys((*found, *state.alerts)):
@@ -123,8 +126,8 @@ class Evaluator:
             )
         samples = Samples.of([sample for one in current for sample in _samples(one)])
         evaluation = _with_ends(alerts, samples, state)
-        kept = {} if errors else expanded
-        return replace(evaluation, state=replace(evaluation.state, expanded=kept), template_errors=errors)
+        kept = replace(evaluation.state, expanded={} if errors else expanded, expanded_rule=rule)
+        return replace(evaluation, state=kept, template_errors=errors)
 
     def _expanded(
         self,

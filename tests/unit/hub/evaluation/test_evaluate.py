@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,6 +117,14 @@ def test_texts_follow_value_and_time() -> None:
             texts.append(list(alert.annotations.values())[-1])
             assert (alert.value, alert.state.active) == (value, 0)
         assert texts == expected
+
+
+def test_edited_rule_has_its_new_texts_at_once() -> None:
+    rule = AlertingRule("High", "x", Timing(), {}, {"value": Template("{{ $value }}")})
+    state = evaluated(rule, RuleState(), [(A, 1.0)]).state
+    edited = replace(rule, annotations={"value": Template("now {{ $value }}")})
+    [alert] = evaluated(edited, state, [(A, 1.0)]).state.alerts.values()
+    assert alert.annotations == {"value": "now 1"}
 
 
 def test_failing_template_becomes_the_text_of_its_label() -> None:

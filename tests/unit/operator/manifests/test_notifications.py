@@ -140,6 +140,7 @@ def test_a_critical_alert_inhibits_only_its_own_warning() -> None:
     assert shared == {
         frozenset({"NodeRAIDDegraded", "NodeRAIDDiskFailed"}),
         frozenset({"NodeFilesystemUsageHigh", "NodeImageFilesystemUsageHigh"}),  # of one filesystem, never both
+        frozenset({"NodePressureEviction", "NodeUnhealthy"}),  # of one condition of the node, never both
     }
     for rule in INHIBITIONS:
         compared = {"cluster", "namespace", "service", "node"}

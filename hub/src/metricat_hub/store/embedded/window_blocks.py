@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from metricat_hub.model.columns import distinct
 from metricat_hub.model.ports import SampleBlock, no_reservation
 from metricat_hub.store.embedded.chunks import SLICE, ChunkReader
 from metricat_hub.store.embedded.windows import RAW
@@ -152,7 +153,7 @@ def _in_memory(
             return None
         blocks.append(block)
     rows = np.concatenate([one.rows for one in blocks]) if blocks else np.zeros(0, np.intp)
-    return [*sources, blocks] if len(np.unique(rows)) == len(rows) else None
+    return [*sources, blocks] if len(distinct(rows)) == len(rows) else None
 
 
 def _in_one(parts: Sequence[SampleBlock]) -> SampleBlock | None:
