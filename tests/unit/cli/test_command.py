@@ -101,6 +101,16 @@ def test_without_a_command_it_prints_the_help(capsys: pytest.CaptureFixture[str]
     assert "backtest" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["up", "hub", "store"])
+def test_command_of_the_hub_needs_no_typer(command: str) -> None:
+    """The hub's image has neither Typer nor Rich."""
+    code = "import sys; sys.modules.update(typer=None, rich=None); from metricat_cli.__main__ import main; "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}main(['{command}', '--help'])"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_help_needs_no_command_and_no_cluster() -> None:
     code = "import sys; from metricat_cli.__main__ import main; main(['--help']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
