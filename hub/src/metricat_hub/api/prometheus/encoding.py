@@ -108,12 +108,18 @@ def scalar_json(at: int, value: float) -> str:
         from decimal import Decimal  # noqa: PLC0415 -- rare
 
         text = f"{Decimal(text):f}"
-    return f'[{format_time(at)},"{text}"]'
+    return f'[{_shortest_time(at)},"{text}"]'
 
 
 def string_json(at: int, text: str) -> str:
     """Return the JSON of a string."""
-    return f"[{format_time(at)},{msgspec.json.encode(text).decode()}]"
+    return f"[{_shortest_time(at)},{msgspec.json.encode(text).decode()}]"
+
+
+def _shortest_time(milliseconds: int) -> str:
+    """Return a time without trailing zeros, as Prometheus writes the times of scalars and strings."""
+    text = format_time(milliseconds)
+    return text.rstrip("0") if "." in text else text
 
 
 def success(data: str, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> bytes:

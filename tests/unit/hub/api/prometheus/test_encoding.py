@@ -88,6 +88,9 @@ def test_every_type_of_result_is_encoded() -> None:
     assert json.loads(encoding.scalar_json(1000, 1e22)) == [1, "10000000000000000000000"]
     assert json.loads(encoding.scalar_json(1000, -1.5e-7)) == [1, "-0.00000015"]
     assert json.loads(encoding.string_json(1000, 'a"\n')) == [1, 'a"\n']
+    assert encoding.scalar_json(1760, 2.0) == '[1.76,"2"]'
+    assert encoding.string_json(1700, "a") == '[1.7,"a"]'
+    assert encoding.scalar_json(10_000, 2.0) == '[10,"2"]'
     assert encoding.vector_json([], 0, np.array([])) == encoding.matrix_json([]) == "[]"
 
 
