@@ -33,7 +33,7 @@ include_patterns = [
 exclude_patterns = [".*", "**/node_modules", "**/src", "dist", "hub", "agent", "operator", "cli", "rules", "tools"]
 # Pages refer to headings as GitHub names them.
 myst_heading_anchors = 4
-# Blocks with shortened output or placeholders are not programs: they stay without colours.
+# Blocks with shortened output or placeholders are not programs: Sphinx shows them without colors.
 suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"

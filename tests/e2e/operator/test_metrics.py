@@ -13,7 +13,12 @@ def test_prometheus_scrapes_both_replicas_and_one_leads(demo: DemoCluster) -> No
     def values(query: str) -> list[float]:
         return [sample.value for sample in demo.prometheus.query(query)]
 
-    until("both replicas to be scraped", lambda: values('up{service="metricat-metrics"}') == [1, 1])
+    def targets() -> str:
+        own = [one for one in demo.prometheus.targets() if one.labels.get("service") == "metricat-metrics"]
+        return "; ".join(f"{one.labels['pod']} is {one.health} {one.error}" for one in own) or "no targets"
+
+    up = 'up{service="metricat-metrics"}'
+    until("both replicas to be scraped", lambda: values(up) == [1, 1], why=targets)
     until("one replica to lead", lambda: sorted(values("metricat_leader")) == [0, 1])
     mine = f'target_namespace="{NAMESPACE}",target="{TARGET}"'
     desired = demo.target()["status"]["nodes"]["desired"]

@@ -74,7 +74,7 @@ def test_alert_is_listed_acknowledged_silenced_and_found_in_the_history(hub: Hub
     [row] = [row for row in rows if row.startswith(identifier)]
     assert "critical" in row
     assert "ack " in row
-    assert run(hub, "unack", identifier)[1] == f"The alert {identifier} is no longer acknowledged.\n"
+    assert run(hub, "unack", identifier)[1] == f"Removed the acknowledgement of the alert {identifier}.\n"
     status, output, _ = run(hub, "silence", "node=a", "--for", "1h", "-o", "json")
     silence = json.loads(output)
     assert (status, silence["matchers"], silence["state"]) == (0, ['node="a"'], "active")

@@ -158,7 +158,7 @@ def unacknowledge_alert(chosen: argparse.Namespace) -> str:
     client = HubClient(chosen)
     identifier = _active(client, chosen.fingerprint)
     found = client.send("DELETE", f"/api/v1/alerts/{_path(identifier)}/acknowledge")
-    return _json(found) if chosen.output == "json" else f"The alert {identifier} is no longer acknowledged."
+    return _json(found) if chosen.output == "json" else f"Removed the acknowledgement of the alert {identifier}."
 
 
 def create_silence(chosen: argparse.Namespace) -> str:

@@ -236,7 +236,7 @@ class Queue:
                 found.append(decode(body))
             except (zlib.error, msgspec.MsgspecError):
                 self.damaged += 1
-                _LOG.error("a damaged notification of receiver %s, %s is no longer repeated", receiver, channel)
+                _LOG.error("removed the damaged repetition of receiver %s, %s", receiver, channel)
                 self.end_repeating(receiver, channel, group_key)
         return found
 

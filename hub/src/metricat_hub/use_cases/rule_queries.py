@@ -58,7 +58,7 @@ class RoundQueries:
         return _samples(self._queries.instant(expression, at, cancellation))
 
     def record(self, rule: Rule, samples: Samples) -> None:
-        """Let the queries of later rules see the samples of a rule."""
+        """Add the samples of a rule to the queries of later rules."""
         if self._reader is None or not samples:
             return
         for name, own in [(rule.name, samples)] if isinstance(rule, RecordingRule) else _by_name(samples):
