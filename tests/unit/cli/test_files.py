@@ -36,6 +36,13 @@ def test_validate_reads_standard_input(capsys: pytest.CaptureFixture[str], monke
     assert "standard input: default/a: not valid\n  error: spec.agent.port" in capsys.readouterr().out
 
 
+def test_validate_takes_files_with_and_without_the_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", MINIMAL, "-f", POOLS]) == 0
+    assert "2 of 2 are valid." in capsys.readouterr().out
+    assert main(["validate"]) == 2
+    assert "Name YAML files, or - for standard input" in capsys.readouterr().err
+
+
 def test_validate_fails_without_a_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "a.yaml"
     file.write_text("kind: ConfigMap")

@@ -22,7 +22,10 @@ class FileResult:
 
 def command(
     *,
-    paths: Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML files, - for standard input")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="YAML files, - for standard input")
+    ] = None,
+    file: Annotated[list[str] | None, typer.Option("-f", "--file", metavar="FILE", help="one more file")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="treat warnings as errors")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="text, json or yaml")] = "text",
 ) -> None:
@@ -31,14 +34,14 @@ def command(
     Other kinds of objects in the files are ignored. The exit status is 1 if a target is not valid, or no file has one.
     """
     options.one_of("--output", output, "text", "json", "yaml")
-    found: list[FileResult] = []
-    for path in paths:
-        found += _results(path)
+    if not (given := [*(paths or []), *(file or [])]):
+        raise typer.BadParameter("no file is given. Name YAML files, or - for standard input")
+    found = [result for path in given for result in _results(path)]
     if not found:
-        raise CommandError(f"no MonitoringTarget in {', '.join(paths)}. Check the paths")
+        raise CommandError(f"no MonitoringTarget in {', '.join(given)}. Check the paths")
     invalid = [one for one in found if one.errors or (strict and one.warnings)]
     if output == "text":
-        typer.echo("\n".join(map(_text, found)))
+        typer.echo("\n".join(_text(one, is_valid=one not in invalid) for one in found))
         typer.echo(f"\n{len(found) - len(invalid)} of {len(found)} are valid.")
     else:
         typer.echo(structured([asdict(one) for one in found], output))
@@ -62,7 +65,7 @@ def _results(path: str) -> list[FileResult]:
     ]
 
 
-def _text(result: FileResult) -> str:
+def _text(result: FileResult, *, is_valid: bool) -> str:
     head = f"{result.file}: {result.target}".removesuffix(": ")
     details = [*(f"  error: {one}" for one in result.errors), *(f"  warning: {one}" for one in result.warnings)]
-    return "\n".join([f"{head}: {'not valid' if result.errors else 'valid'}", *details])
+    return "\n".join([f"{head}: {'valid' if is_valid else 'not valid'}", *details])
