@@ -18,7 +18,8 @@ def test_prometheus_scrapes_both_replicas_and_one_leads(demo: DemoCluster) -> No
         return "; ".join(f"{one.labels['pod']} is {one.health} {one.error}" for one in own) or "no targets"
 
     up = 'up{service="metricat-metrics"}'
-    until("both replicas to be scraped", lambda: values(up) == [1, 1], why=targets)
+    # The kubelet brings each new configuration to Prometheus within a minute or two.
+    until("both replicas to be scraped", lambda: values(up) == [1, 1], seconds=360, why=targets)
     until("one replica to lead", lambda: sorted(values("metricat_leader")) == [0, 1])
     mine = f'target_namespace="{NAMESPACE}",target="{TARGET}"'
     desired = demo.target()["status"]["nodes"]["desired"]
