@@ -17,7 +17,7 @@ from metricat_hub.api.operations import Operation, Parameter
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.services import services
 from metricat_hub.model.times import rfc3339
-from metricat_hub.notify.delivery import ChannelState
+from metricat_hub.notify.channel_states import ChannelState
 from metricat_hub.notify.testing import notification_of_test
 
 if TYPE_CHECKING:

@@ -11,30 +11,33 @@ import logging
 import random
 import threading
 import time
-from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from metricat_hub.model.alerts import AlertEvent, Notification
 from metricat_hub.model.durations import format_duration
 from metricat_hub.model.errors import HubError, StoreUnavailableError
 from metricat_hub.model.self_metrics import Sample
-from metricat_hub.notify.channel import Message
-from metricat_hub.notify.content import describe, no_trend, one_line, title
+from metricat_hub.notify.channel_states import ChannelState, ChannelStates
+from metricat_hub.notify.content import no_trend, one_line, title
 from metricat_hub.notify.outcome import Outcome
 from metricat_hub.notify.queue import KEPT_IDENTITIES, Entry, Queue
+from metricat_hub.notify.resending import Resender
+from metricat_hub.notify.sending import Sender
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from metricat_hub.model.alerts import ActiveAlert, AlertLog
+    from metricat_hub.model.alerts import AlertLog
     from metricat_hub.notify.channel import Channel
+    from metricat_hub.notify.channel_states import ChannelName
     from metricat_hub.notify.content import Trends
+    from metricat_hub.notify.sending import TestResult
 
     Channels = Mapping[str, Mapping[str, Channel]]
+
+P = ParamSpec("P")
 
 _LOG = logging.getLogger(__name__)
 _MOST_RETRY_AFTER = 3600.0
@@ -47,7 +50,6 @@ _SETTLE_SECONDS = 10.0
 _MOST_DEAD = 1_000
 _DEAD_AGE = 30 * 86_400_000
 _MOST_ERROR = 500
-_WITHOUT_TRENDS = ("alertmanager", "webhook")
 
 
 class UnknownReceiverError(HubError):
@@ -64,28 +66,6 @@ class RetryPolicy:
     """The longest time between two attempts, in seconds."""
     most_age: int = 86_400_000
     """Milliseconds after which a message that still fails becomes a dead letter."""
-
-
-@dataclass(slots=True)
-class ChannelState:
-    """The results of a channel since the start of the hub. Times are in milliseconds since 1970-01-01 UTC; 0: never."""
-
-    delivered: int = 0
-    failed_attempts: int = 0
-    dead: int = 0
-    last_success: int = 0
-    failing_since: int = 0
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TestResult:
-    """The result of a test message on one channel."""
-
-    __test__ = False
-    channel: str
-    outcome: Outcome
-    milliseconds: int
 
 
 @dataclass(slots=True)
@@ -122,25 +102,19 @@ class Delivery:
         Raises:
             StoreUnavailableError: the queue cannot be opened.
         """
-        self.log = log
-        self.trends = trends
-        self.is_active: Callable[[ActiveAlert], bool] = lambda _: True
-        """Whether an alert still fires, for alerts that a channel sends again at an interval."""
-        self.is_muted: Callable[[ActiveAlert], bool] = lambda _: False
-        """Whether an alert is silenced or inhibited, so that no channel sends it again."""
+        self._log = log
         self._clock = clock
         self._policy = policy or RetryPolicy()
         self._channels: Channels = {}
-        self._states: dict[tuple[str, str], ChannelState] = {}
         self._changed = threading.Condition()
         self._stopping = False
         self._scheduler: threading.Thread | None = None
         self._workers: set[threading.Thread] = set()
         self._problem = ""
-        self._resend_at: dict[tuple[str, str], float] = {}
-        self._repeating: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
-        """Held while a channel sends, so that no repetition follows a newer message about its group."""
         self._queue = Queue(folder)
+        self._sender = Sender(clock, trends)
+        self._states = ChannelStates(clock)
+        self.resending = Resender(self._queue, self._sender, self._states, clock)
         now = clock()
         self._pending = {
             entry.id: _Pending(entry, time.monotonic() + min(max(entry.due - now, 0) / 1000, _MOST_RETRY_AFTER))
@@ -204,13 +178,7 @@ class Delivery:
         if receiver is None:
             raise UnknownReceiverError(f"the settings have no receiver {notification.receiver!r}; GET lists them")
 
-        def attempt(named: tuple[str, Channel]) -> TestResult:
-            begin = time.monotonic()
-            outcome = self._send(named[1], notification, "")
-            return TestResult(named[0], outcome, round((time.monotonic() - begin) * 1000))
-
-        with ThreadPoolExecutor(max(1, len(receiver)), "test of a receiver") as threads:
-            return list(threads.map(attempt, receiver.items()))
+        return self._sender.test(receiver, notification)
 
     def close(self) -> None:
         """Wait briefly for attempts in flight. What is not delivered remains on disk."""
@@ -233,9 +201,8 @@ class Delivery:
 
     def states(self) -> Mapping[tuple[str, str], ChannelState]:
         """Return the state of each channel by the names of receiver and channel."""
-        with self._changed:
-            names = [(receiver, channel) for receiver, found in self._channels.items() for channel in found]
-            return {name: replace(self._states.get(name, ChannelState())) for name in names}
+        names = [(receiver, channel) for receiver, found in self._channels.items() for channel in found]
+        return {name: self._states.get(name) for name in names}
 
     def dead_letters(self, after: int = 0, most: int = 100) -> Sequence[Entry]:
         """Return the dead letters with a number below `after`, the newest first; 0: all."""
@@ -314,7 +281,9 @@ class Delivery:
             with self._changed:
                 if self._stopping:
                     return
-                wait = min(self._start_due(), self._start_resending(), clean_at - time.monotonic())
+                for name, channel in self.resending.due(self._channels):
+                    self._start_worker(f"repeat {name[1]}", self._resend, name, channel)
+                wait = self.resending.wait(self._channels, min(self._start_due(), clean_at - time.monotonic()))
                 if wait > 0:
                     self._changed.wait(wait)
 
@@ -339,65 +308,35 @@ class Delivery:
             if one.due > now:
                 wait = min(wait, one.due - now)
                 continue
-            worker = threading.Thread(target=self._work, args=(one,), name=f"notify {name[0]}", daemon=True)
-            try:
-                worker.start()
-            except RuntimeError:  # the system has no thread left
+            if not self._start_worker(f"notify {name[0]}", self._work, one):
                 return 1.0
             one.in_flight = True
             busy[name] = busy.get(name, 0) + 1
-            self._workers.add(worker)
         return wait
 
-    def _start_resending(self) -> float:
-        """Start to send alerts again where it is due, and return the seconds until the next time."""
-        now = time.monotonic()
-        wait = _CLEAN_SECONDS
-        for receiver, channels in self._channels.items():
-            for name, channel in channels.items():
-                if not channel.resend_seconds:
-                    continue
-                due = self._resend_at.setdefault((receiver, name), now)
-                if due <= now:
-                    due = self._resend_at[receiver, name] = now + channel.resend_seconds
-                    arguments = (receiver, name, channel)
-                    worker = threading.Thread(target=self._resend, args=arguments, name=f"repeat {name}", daemon=True)
-                    with suppress(RuntimeError):  # the system has no thread left
-                        worker.start()
-                        self._workers.add(worker)
-                wait = min(wait, due - now)
-        return wait
+    def _start_worker(self, name: str, target: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Start a thread, and return whether the system has one left."""
 
-    def _resend(self, receiver: str, name: str, channel: Channel) -> None:
-        """Send the firing alerts of a channel again, and the end of those that no longer fire."""
+        def run() -> None:
+            target(*args, **kwargs)
+            with self._changed:
+                self._workers.discard(threading.current_thread())
+
+        worker = threading.Thread(target=run, name=name, daemon=True)
         try:
-            with self._repeating[receiver, name]:
-                for notification in self._queue.repeated(receiver, name):
-                    self._resend_group(receiver, name, channel, notification)
+            worker.start()
+        except RuntimeError:
+            return False
+        self._workers.add(worker)
+        return True
+
+    def _resend(self, name: ChannelName, channel: Channel) -> None:
+        """Send the firing alerts of a channel again."""
+        try:
+            self.resending.resend(name, channel)
         except Exception as error:  # noqa: BLE001 -- the next interval repeats it
             if not self._stopping:
-                _LOG.error("receiver %s, %s: cannot send alerts again: %s", receiver, name, error)
-        with self._changed:
-            self._workers.discard(threading.current_thread())
-
-    def _resend_group(self, receiver: str, name: str, channel: Channel, notification: Notification) -> None:
-        now = self._clock()
-        alerts = [one if self.is_active(one) else replace(one, resolved_at=now) for one in notification.alerts]
-        sent = [one for one in alerts if one.resolved_at is not None or not self.is_muted(one)]
-        if not sent:
-            return
-        current = replace(notification, alerts=sent)
-        outcome = self._send(channel, current, "")
-        entry = Entry(0, 0, receiver, name, notification.group_key, title(current), now, now, error=outcome.error)
-        if outcome.result != "delivered":
-            self._count((receiver, name), entry, now)
-            return
-        self._recover((receiver, name), now)
-        firing = [one for one in alerts if one.resolved_at is None]
-        if not firing:
-            self._queue.end_repeating(receiver, name, notification.group_key)
-        elif len(firing) < len(notification.alerts):
-            self._queue.repeat(receiver, name, replace(notification, alerts=firing))
+                _LOG.error("receiver %s: cannot send alerts again: %s", ", ".join(name), error)
 
     def _work(self, one: _Pending) -> None:
         """Make an attempt, or only store the result of the last one again."""
@@ -415,7 +354,6 @@ class Delivery:
             one.due = time.monotonic() + delay
             if is_done:
                 self._pending.pop(one.entry.id, None)
-            self._workers.discard(threading.current_thread())
             self._changed.notify_all()
 
     def _attempted(self, entry: Entry) -> tuple[Entry, float]:
@@ -431,16 +369,16 @@ class Delivery:
             progress=outcome.progress or entry.progress,
         )
         if outcome.result == "failed" and now - entry.queued < self._policy.most_age:
-            self._count(name, entry, now)
+            self._states.count_failed(name, entry.error)
             delay = _delay(entry.attempts, outcome.retry_after, self._policy)
             return replace(entry, due=now + round(delay * 1000)), delay
         if outcome.result == "delivered":
-            self._count(name, replace(entry, state="delivered"), now)
+            self._states.count_delivered(name, entry.error)
             return replace(entry, state="delivered"), _SETTLE_SECONDS
         if outcome.result == "failed":
             age = format_duration(max(now - entry.queued, 0) // 1000 * 1000)
             entry = replace(entry, error=f"{entry.error} (given up after {entry.attempts} attempts within {age})")
-        self._count(name, replace(entry, state="dead"), now)
+        self._states.count_dead(name, entry.title, entry.error)
         return replace(entry, state="dead"), _SETTLE_SECONDS
 
     def _outcome(self, entry: Entry) -> Outcome:
@@ -454,67 +392,15 @@ class Delivery:
         if notification is None:
             return Outcome("rejected", "the stored notification is damaged")
         if not channel.resend_seconds:
-            return self._send(channel, notification, entry.progress)
-        with self._repeating[entry.receiver, entry.channel]:
-            outcome = self._send(channel, notification, entry.progress)
+            return self._sender.send(channel, notification, entry.progress)
+        with self.resending.lock((entry.receiver, entry.channel)):
+            outcome = self._sender.send(channel, notification, entry.progress)
             try:
                 if outcome.result == "delivered":
-                    self._keep_repeating(entry, notification)
+                    self.resending.keep(entry, notification)
             except StoreUnavailableError as error:
                 return Outcome("failed", str(error))
         return outcome
-
-    def _keep_repeating(self, entry: Entry, notification: Notification) -> None:
-        """Store the firing alerts of a delivered notification, which the channel sends again."""
-        firing = [one for one in notification.alerts if one.resolved_at is None]
-        if firing:
-            self._queue.repeat(entry.receiver, entry.channel, replace(notification, alerts=firing))
-        else:
-            self._queue.end_repeating(entry.receiver, entry.channel, entry.group_key)
-
-    def _send(self, channel: Channel, notification: Notification, progress: str) -> Outcome:
-        if not channel.sends_resolved:
-            firing = [one for one in notification.alerts if one.resolved_at is None]
-            notification = replace(notification, alerts=firing)
-        now = self._clock()
-        content = describe(notification, now, no_trend if channel.kind in _WITHOUT_TRENDS else self.trends)
-        try:
-            outcome = channel.send(Message(notification, content, now, progress))
-        except Exception as error:  # noqa: BLE001 -- a bug of a channel must not lose the message
-            _LOG.error("%s channel: %s", channel.kind, type(error).__name__)
-            outcome = Outcome("failed", f"{type(error).__name__}: {error}")
-        return replace(outcome, error=_without(outcome.error, channel)) if outcome.error else outcome
-
-    def _count(self, name: tuple[str, str], entry: Entry, now: int) -> None:
-        """Count the result of an attempt, and log the first failure, the recovery and each dead letter."""
-        label = ", ".join(name)
-        if entry.state == "delivered":
-            self._recover(name, now)
-        with self._changed:
-            state = self._states.setdefault(name, ChannelState())
-            if entry.state == "delivered":
-                state.delivered += 1
-                if entry.error:
-                    _LOG.warning("receiver %s: delivered, but %s", label, entry.error)
-                return
-            state.error = entry.error
-            if entry.state == "dead":
-                state.dead += 1
-                _LOG.error("receiver %s: not delivered: %s: %s", label, entry.title, entry.error)
-                return
-            state.failed_attempts += 1
-            if not state.failing_since:
-                state.failing_since = now
-                _LOG.warning("receiver %s: %s. The hub retries", label, entry.error)
-
-    def _recover(self, name: tuple[str, str], now: int) -> None:
-        """Note a success."""
-        with self._changed:
-            state = self._states.setdefault(name, ChannelState())
-            failed_since, state.failing_since, state.error = state.failing_since, 0, ""
-            state.last_success = now
-        if failed_since:
-            _LOG.info("receiver %s: works again", ", ".join(name))
 
     def _settle(self, one: _Pending) -> bool:
         """Store the state of a delivery, and return whether it is final and in the history."""
@@ -539,8 +425,8 @@ class Delivery:
 
     def _report(self, entry: Entry) -> None:
         """Put the result into the history of each alert of the notification."""
-        notification = self._queue.notification(entry) if self.log and not entry.is_reported else None
-        if self.log is None or notification is None:
+        notification = self._queue.notification(entry) if self._log and not entry.is_reported else None
+        if self._log is None or notification is None:
             return
         details = {
             "receiver": entry.receiver,
@@ -549,7 +435,7 @@ class Delivery:
             "attempts": str(entry.attempts),
             "error": entry.error,
         }
-        self.log.record(
+        self._log.record(
             [
                 AlertEvent(
                     at=entry.updated,
@@ -578,10 +464,3 @@ def _delay(attempts: int, retry_after: float | None, policy: RetryPolicy) -> flo
     """Return the seconds before the next attempt: random, and at least Retry-After, of which it limits the value."""
     backoff = min(policy.first * (1 << min(attempts - 1, 20)), policy.most) * (0.5 + random.random() / 2)  # noqa: S311 -- not a secret
     return backoff if retry_after is None else max(backoff, min(retry_after, _MOST_RETRY_AFTER))
-
-
-def _without(text: str, channel: Channel) -> str:
-    """Return a text without the secrets of a channel: a service can repeat them in its error."""
-    for secret in sorted(filter(None, channel.secrets()), key=len, reverse=True):
-        text = text.replace(secret, "<secret>")
-    return text

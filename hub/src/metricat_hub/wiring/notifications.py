@@ -67,7 +67,7 @@ class NotificationParts:
             self._saved.close()
             raise
         if deliveries is not None:
-            deliveries.is_muted = self.notifications.is_muted
+            deliveries.resending.is_muted = self.notifications.is_muted
         self.notifications.configure(plan)
 
     def problems(self) -> Sequence[str]:

@@ -43,7 +43,7 @@ class ReceiverParts:
         receivers = parse_receivers(self._path, os.environ)
         self._rules = rules.rules
         self.delivery = Delivery(settings.data, clock, log=rules.history.log, trends=Trends(queries))
-        self.delivery.is_active = self._is_active
+        self.delivery.resending.is_active = self._is_active
         self.delivery.configure(open_channels(receivers))
 
     def _is_active(self, alert: ActiveAlert) -> bool:

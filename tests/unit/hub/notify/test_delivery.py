@@ -309,7 +309,7 @@ def test_firing_alerts_are_sent_again_until_they_resolve(tmp_path: Path) -> None
 def test_alert_that_no_longer_fires_is_ended_without_a_notification(tmp_path: Path) -> None:
     channel = repeating()
     with delivering(tmp_path, {"default": {"alertmanager-1": channel}}) as delivery:
-        delivery.is_active = lambda one: dict(one.labels)["node"] == "web-2"
+        delivery.resending.is_active = lambda one: dict(one.labels)["node"] == "web-2"
         delivery.enqueue([notification(alert(), alert(node="web-2"))])
         channel.wait(3)
         resent = [one.notification.alerts for one in channel.messages[1:]]
@@ -323,7 +323,7 @@ def test_alert_that_no_longer_fires_is_ended_without_a_notification(tmp_path: Pa
 def test_silenced_alert_is_not_sent_again_until_its_silence_ends(tmp_path: Path) -> None:
     channel, muted = repeating(), {"web-1"}
     with delivering(tmp_path, {"default": {"alertmanager-1": channel}}) as delivery:
-        delivery.is_muted = lambda one: dict(one.labels)["node"] in muted
+        delivery.resending.is_muted = lambda one: dict(one.labels)["node"] in muted
         delivery.enqueue([notification(alert(), alert(node="web-2"))])
         channel.wait(4)
         resent = [[dict(one.labels)["node"] for one in message.notification.alerts] for message in channel.messages[1:]]
