@@ -149,7 +149,7 @@ def test_a_threshold_of_a_pool_is_tried_saved_and_undone(page: Page, hub: HubPro
     page.get_by_role("button", name="Try now").click()
     expect(page.get_by_role("region", name="Try now")).to_contain_text("web-2")
     page.get_by_role("button", name="Backtest over the time range").click()
-    expect(page.get_by_role("figure", name="Value of the rule over the history")).to_be_visible()
+    expect(page.get_by_role("figure", name="Value of the expression in this time range")).to_be_visible()
     page.get_by_label("Why, for the history of the rule").fill("green has little memory")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".events").last).to_contain_text("green has little memory")

@@ -146,7 +146,7 @@ def module_labels(name: str, files: Mapping[str, str]) -> tuple[str, str, str]:
 
 
 def dimm_label(text: str) -> str:
-    """Return the name of a module as node_exporter writes it, without number signs; ``unknown`` if it is empty."""
+    """Return the name of a module as node_exporter writes it, without ``#``; ``unknown`` if it is empty."""
     plain = text.strip(BLANKS).replace("#", "")
     return plain.replace("csrow", "_csrow").replace("channel", "_channel") or "unknown"
 

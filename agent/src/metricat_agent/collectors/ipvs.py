@@ -70,7 +70,7 @@ def backends(text: str, skips: Skips = UNCOUNTED) -> Iterator[tuple[Mapping[str,
                 address, port = endpoint(words[1])
                 weight, active, inactive = [int(word) for word in words[3:6]]
                 if not service:
-                    raise ValueError("a server without its service")  # noqa: TRY301 -- counted like the others
+                    raise ValueError("a real server before the first virtual service")  # noqa: TRY301 -- counted like the others
                 yield {**service, "remote_address": address, "remote_port": port}, (weight, active, inactive)
             elif words:
                 service = {}

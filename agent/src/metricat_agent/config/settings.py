@@ -175,7 +175,7 @@ def _collector_settings(name: str, collector: type[Collector], raw: RawSettings)
 
 
 def _file_text(value: Value) -> str:
-    """Return the content of a YAML file as JSON text; raise `SettingError`."""
+    """Return the content of a YAML file as JSON text; raise `SettingError` if it is not readable or not YAML."""
     if not value.text:
         return ""
     import json  # noqa: PLC0415 -- only needed with such a file

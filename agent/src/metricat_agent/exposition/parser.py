@@ -53,7 +53,7 @@ class Exposition:
 
 
 def parse(text: str) -> Exposition:
-    """Parse a text; raise `FormatError`."""
+    """Parse a text; raise `FormatError` for the first invalid line."""
     found = Exposition()
     for line in text.split("\n"):
         plain = line.removesuffix("\r").strip(" \t")

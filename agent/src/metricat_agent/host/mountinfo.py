@@ -31,7 +31,7 @@ class Mount:
 
 
 def unescape(field: str) -> str:
-    """Replace the kernel's octal escapes of blanks, backslashes and number signs."""
+    """Replace the kernel's octal escapes of blanks, backslashes and ``#``."""
     return _ESCAPE.sub(lambda found: chr(int(found[1], 8)), field) if "\\" in field else field
 
 

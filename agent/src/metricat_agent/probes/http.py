@@ -26,7 +26,7 @@ _MOST_BYTES = 1 << 20
 
 
 def probe(target: Target, deadline: Deadline, result: Result) -> None:
-    """Request the URL, and follow redirects; raise `ProbeError`."""
+    """Request the URL, and follow redirects; raise `ProbeError` without a response."""
     url, method, result.redirects = target.url, target.method, 0
     while True:
         response = _request(target, url, method, deadline, result)

@@ -24,7 +24,7 @@ _ECHO = {socket.AF_INET: (8, 0, socket.IPPROTO_ICMP), socket.AF_INET6: (128, 129
 
 
 def probe(target: Target, deadline: Deadline, result: Result) -> None:
-    """Send an echo request and wait for its reply; raise `ProbeError`."""
+    """Send an echo request and wait for its reply; raise `ProbeError` without one."""
     family, address = resolve(target, target.host, 0, socket.SOCK_DGRAM, result)
     request, reply, protocol = _ECHO[family]
     payload = os.urandom(16)

@@ -73,12 +73,16 @@ class Target:
 
 
 def parse_lines(text: str) -> tuple[Target, ...]:
-    """Return the targets of a text with one target a line; raise ValueError."""
+    """Return the targets of a text with one target a line; raise ValueError for an invalid one."""
     return _unique([_target(_decoded(line) if line.startswith("{") else line) for line in text.split("\n") if line])
 
 
 def parse_document(text: str) -> tuple[Target, ...]:
-    """Return the targets of a configuration file: JSON text of a list below the key ``targets``; raise ValueError."""
+    """Return the targets of a configuration file: JSON text of a list below the key ``targets``.
+
+    Raises:
+        ValueError: a target is not valid.
+    """
     if not text:
         return ()
     content = _decoded(text)
@@ -146,7 +150,7 @@ def _target(given: object) -> Target:
 
 
 def _url_fields(url: str) -> dict[str, Any]:
-    """Return the fields that a URL sets; raise ValueError."""
+    """Return the fields that a URL sets; raise ValueError if it is not valid."""
     wrong = f"invalid URL '{url}'"
     try:
         parts = urlsplit(url)

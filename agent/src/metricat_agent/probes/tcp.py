@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def probe(target: Target, deadline: Deadline, result: Result) -> None:
-    """Open and close a connection; raise `ProbeError`."""
+    """Connect, complete the TLS handshake if the target uses TLS, and close; raise `ProbeError` if a step fails."""
     connection = connect(target, target.host, target.port, deadline, result)
     try:
         if target.uses_tls:

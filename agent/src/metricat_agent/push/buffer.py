@@ -33,7 +33,7 @@ def _deflated(data: bytes) -> bytes:
 
 
 class Variant(NamedTuple):
-    """What differs between the programs that use a buffer."""
+    """The limits and texts of a buffer, which each program sets."""
 
     name: str = "push"
     """How its log lines begin."""

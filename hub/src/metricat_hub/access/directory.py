@@ -31,7 +31,7 @@ class Directory:
 
     @classmethod
     def open(cls, folder: Path, now: Callable[[], int]) -> Directory:
-        """Return the accounts of a data directory; raise `AccountError`."""
+        """Return the accounts of a data directory; raise `AccountError` if it has none."""
         return cls(SqliteAccounts(folder), now)
 
     def user(self, name: str) -> User | None:

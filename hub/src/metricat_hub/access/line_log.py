@@ -95,7 +95,7 @@ class LineLog:
         self._wake.set()
 
     def close(self) -> None:
-        """Write what waits, and close the file."""
+        """Write the waiting lines, and close the file."""
         self._ended = True
         self._wake.set()
         self._thread.join(_CLOSE_SECONDS)

@@ -62,7 +62,11 @@ class OidcLogin:
         self._loaded = 0
 
     async def start(self) -> tuple[str, str]:
-        """Return the URL where the user logs in, and the value of the cookie; raise `AccessUnavailableError`."""
+        """Return the URL where the user logs in, and the value of the cookie.
+
+        Raises:
+            AccessUnavailableError: the provider does not answer.
+        """
         client = await self._provider()
         found = await client.create_authorization_url(self._redirect)
         common = self._signer.common(AUDIENCE, SECONDS)

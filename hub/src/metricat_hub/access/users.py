@@ -39,7 +39,7 @@ class UserStore:
         return sorted(self._directory.users.values(), key=lambda user: user.name.casefold())
 
     def get(self, name: str) -> User:
-        """Return a user; raise `NotFoundError`."""
+        """Return a user; raise `NotFoundError` if none has the identifier."""
         self._directory.refresh()
         if found := self._directory.user(name):
             return found

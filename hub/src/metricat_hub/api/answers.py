@@ -36,10 +36,10 @@ _KEPT_HEADERS = ("content-type", "x-metricat-tier")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a request for samples reads."""
+    """The samples that a request reads."""
 
     key: tuple[str | int, ...]
-    """What the answer depends on, except the client."""
+    """Everything that determines the answer, except the client."""
     end: int | None = None
     """The time of the newest sample that the answer can depend on, in milliseconds; None: the present."""
 
@@ -58,7 +58,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Cache(Protocol):
-    """Where answers are."""
+    """A cache of answers, or none."""
 
     async def get(self, key: str) -> Entry | None:
         """Return an answer; None: it is not cached, or too old."""

@@ -39,7 +39,7 @@ class ReceiverTest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ChannelView(msgspec.Struct):
-    """A channel of a receiver. The counts are since the start of the hub."""
+    """A channel of a receiver. `delivered`, `failed_attempts` and `given_up` count since the start of the hub."""
 
     name: str
     kind: Kind

@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a listening socket; raise `ListenError`."""
+    """Return a listening socket; raise `ListenError` if the address is not available."""
     family = socket.AF_INET6 if ":" in address.ip or not address.ip else socket.AF_INET
     try:
         dual = not address.ip and socket.has_dualstack_ipv6()

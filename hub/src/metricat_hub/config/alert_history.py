@@ -25,7 +25,7 @@ class AlertHistorySettings:
 
 
 def alert_history_settings(raw: RawSettings) -> AlertHistorySettings:
-    """Return the settings; raise `SettingError`."""
+    """Return the settings; raise `SettingError` if one is not valid."""
     value = raw.get("alert-history.retention")
     try:
         retention = parse_duration(value.text)

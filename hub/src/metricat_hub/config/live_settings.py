@@ -26,7 +26,7 @@ class LiveSettings:
 
 
 def live_settings(raw: RawSettings) -> LiveSettings:
-    """Return the settings; raise `SettingError`."""
+    """Return the settings; raise `SettingError` if one is not valid."""
     origins = raw.get("live.allowed-origins")
     found = [one.strip().rstrip("/") for one in origins.text.split(",") if one.strip()]
     for one in found:

@@ -59,7 +59,7 @@ def parse_output_url(text: str) -> tuple[OutputKind, str]:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Return name and value of a header; raise ValueError."""
+    """Return name and value of a header; raise ValueError if it has another form."""
     name, colon, value = text.partition(":")
     if not colon or not _HEADER.fullmatch(name) or not value.isascii() or not value.strip().isprintable():
         raise ValueError("not a header; write NAME: VALUE, for example 'X-Scope-OrgID: team-a'")
@@ -67,7 +67,7 @@ def parse_header(text: str) -> tuple[str, str]:
 
 
 def from_urls(texts: Sequence[str]) -> list[OutputSettings]:
-    """Return the outputs of flags, named by kind and number; raise ValueError."""
+    """Return the outputs of flags, named by kind and number; raise ValueError for an invalid one."""
     found = []
     for number, text in enumerate(filter(None, texts), 1):
         kind, url = parse_output_url(text)
@@ -76,7 +76,7 @@ def from_urls(texts: Sequence[str]) -> list[OutputSettings]:
 
 
 def from_file(path: str) -> list[OutputSettings]:
-    """Return the outputs of the section `outputs` of a settings file; raise `SettingError`."""
+    """Return the outputs of the section `outputs` of a settings file; raise `SettingError` for an invalid one."""
     try:
         root = read_file(path) if path else None
     except YamlError as error:

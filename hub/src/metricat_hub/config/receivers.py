@@ -266,7 +266,7 @@ def _secret(section: Section, key: str, folder: Path) -> Secret:
     if value and file:
         section.fail(key, f"cannot be combined with {key}_file; remove one of them")
     if value and not (value.isascii() and value.isprintable()):
-        section.fail(key, "has characters other than printable ASCII; write it on one line")
+        section.fail(key, "is not one line of printable ASCII; remove line breaks and other characters")
     return Secret(value, file)
 
 

@@ -41,7 +41,7 @@ class BufferBounds:
 
 
 def parse_remote_store(raw: RawSettings, url: StoreUrl) -> RemoteStore | None:
-    """Return the settings of the store if the URL names such a one; raise `SettingError`."""
+    """Return the settings of a remote store, None for another URL; raise `SettingError` if one is not valid."""
     if url.kind != "prometheus":
         for option in STORE_SERVER:
             given = raw.explicit(option.name)
@@ -97,7 +97,7 @@ def _headers(raw: RawSettings) -> tuple[tuple[str, str], ...]:
 
 
 def parse_buffer(raw: RawSettings) -> BufferBounds:
-    """Return the bounds of the buffer; raise `SettingError`."""
+    """Return the limits of the buffer; raise `SettingError` if one is not valid."""
     bounds = BufferBounds(
         _parsed(raw, "store.buffer.max-size", parse_size), _parsed(raw, "store.buffer.max-age", parse_duration)
     )

@@ -28,7 +28,7 @@ class RuleSettings:
 
 
 def rule_settings(raw: RawSettings) -> RuleSettings:
-    """Return the settings; raise `SettingError`."""
+    """Return the settings; raise `SettingError` if one is not valid."""
     value = raw.get("rules.interval")
     try:
         interval = parse_duration(value.text)

@@ -208,7 +208,7 @@ def _interval(section: Section) -> TimeInterval:
         _ranges(section, "weekdays", _weekday),
         _days(section),
         _ranges(section, "months", _month),
-        _ranges(section, "years", _number),
+        _ranges(section, "years", _year),
         section.parsed("location", zone, zone("")),
     )
 
@@ -256,7 +256,7 @@ def _ranges(section: Section, key: str, parse_one: Callable[[str], int]) -> tupl
 
 
 def parse_minute(text: str) -> int:
-    """Return the minute of the day of a time such as 09:30; raise ValueError."""
+    """Return the minute of the day of a time such as 09:30; raise ValueError for another form."""
     if not (found := _TIME.fullmatch(text)):
         raise ValueError(f"invalid time '{text[:20]}'; write for example 09:30, or 24:00 for the end of the day")
     return int(found[1]) * 60 + int(found[2]) if found[1] else MINUTES_OF_A_DAY
@@ -277,17 +277,16 @@ def _month(text: str) -> int:
 
 
 def _day(text: str) -> int:
-    number = _number(text)
-    if not 1 <= abs(number) <= 31:
+    if not (_NUMBER.fullmatch(text) and 1 <= abs(int(text)) <= 31):
         raise ValueError(
             f"unknown day of the month '{text[:20]}'; write 1 to 31, or -31 to -1 from the end of the month"
         )
-    return number
+    return int(text)
 
 
-def _number(text: str) -> int:
+def _year(text: str) -> int:
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"invalid number '{text[:20]}'; write for example 2027, or 2027:2028")
+        raise ValueError(f"invalid year '{text[:20]}'; write for example 2027, or 2027:2028")
     return int(text)
 
 

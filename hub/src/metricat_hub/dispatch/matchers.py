@@ -68,7 +68,7 @@ class AlertMatchers:
 
 
 def parse(texts: Iterable[str]) -> AlertMatchers:
-    """Return the matchers of texts, of which each may have several; raise ValueError."""
+    """Return the matchers of texts, of which each may have several; raise ValueError for an invalid one."""
     return AlertMatchers(matcher for text in texts for matcher in _parsed(text))
 
 

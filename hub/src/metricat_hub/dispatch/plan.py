@@ -1,4 +1,4 @@
-"""The settings of routing, and what they mean for one alert."""
+"""The routing settings, and the receivers, groups and inhibition that they give an alert."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the settings mean for an alert."""
+    """The receivers, groups and inhibition of an alert, by the settings."""
 
     fingerprint: str
     labels: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""What routing keeps between two steps. All of it survives a restart."""
+"""The state of routing between two steps. All of it survives a restart."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What people have set."""
+    """The silences, maintenance windows and acknowledgements of users."""
 
     silences: Sequence[Silence] = ()
     windows: Sequence[MaintenanceWindow] = ()

@@ -47,7 +47,7 @@ def group_of(identifier: str, body: RuleBody, interval: int, window: int) -> Gro
     """
     for name in _ONLY_SHIPPED:
         if getattr(body, name):
-            _fail(name, "only shipped alerts have it; remove it")
+            _fail(name, "only shipped alerts have this field; remove it")
     if bool(body.expression) == bool(body.measure):
         both = "both expression and measure are given" if body.measure else "neither expression nor measure is given"
         _fail("expression", f"{both}; give one of them")
@@ -68,7 +68,7 @@ def group_of(identifier: str, body: RuleBody, interval: int, window: int) -> Gro
 def _of_expression(body: RuleBody, hold: int, keep_firing: int) -> dict[str, Any]:
     for name in _ONLY_MEASURE:
         if getattr(body, name) not in (None, {}):
-            _fail(name, "only rules with a measure have it; write it into the expression")
+            _fail(name, "only rules with a measure have this field; write its condition into the expression")
     if not body.name:
         _fail("name", "missing; write the name of the alert, for example DiskAlmostFull")
     if body.severity and "severity" in body.labels:

@@ -43,7 +43,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """What a rule keeps between two evaluations."""
+    """The state of a rule between two evaluations."""
 
     alerts: Mapping[Labels, Alert] = field(default_factory=dict)
     """Alerts that are pending or firing, and those that have resolved recently."""

@@ -27,7 +27,7 @@ def digest(event: AlertEvent) -> bytes:
 
 @dataclass(slots=True)
 class Changes:
-    """What to store for a batch of events."""
+    """The rows to store for a batch of events."""
 
     episodes: dict[int, Episode] = field(default_factory=dict)
     """New and changed episodes, by number."""
@@ -106,7 +106,7 @@ def _place(event: AlertEvent, own: Sequence[Episode]) -> int | None:
 
 
 def _end_unobserved(event: AlertEvent, own: list[Episode], found: Changes) -> None:
-    """End the open episode before a new one begins. Its end was not recorded, for example because the queue was full.
+    """End an episode that is still open when a later one begins: no event of its end was recorded.
 
     An event of an earlier time begins an older episode, which does not end the open one.
     """

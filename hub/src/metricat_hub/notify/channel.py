@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a channel sends."""
+    """A notification with its text, for one attempt of a channel."""
 
     notification: Notification
     content: Content

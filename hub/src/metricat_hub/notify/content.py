@@ -1,4 +1,4 @@
-"""What every channel's text says about a notification. Pure."""
+"""The facts about a notification that the texts of all channels have. Pure."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Content:
     alerts: Sequence[AlertText]
     """The firing ones first, then by severity."""
     hidden: str
-    """What the alerts are that are not shown, for example `and 80 more: 60 NodeCPUUsageHigh, 20 NodeDown`."""
+    """Number and names of the alerts that are not shown, such as `and 80 more: 60 NodeCPUUsageHigh, 20 NodeDown`."""
     link: str
 
 

@@ -39,7 +39,7 @@ MOST_SAMPLES, _MOST_BYTES = 10_000, 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """Bounds of a queue. The age is in milliseconds."""
+    """The folder and the limits of a queue. `most_age` is in milliseconds."""
 
     folder: Path
     most_bytes: int

@@ -264,7 +264,9 @@ def read_secret(path: str) -> str:
     with Path(path).open(encoding="utf-8") as file:
         text = file.read(_MOST_SECRET).strip()
     if not text.isascii() or not text.isprintable():
-        raise ValueError(f"{path}: the secret has characters other than printable ASCII; write it on one line")
+        raise ValueError(
+            f"{path}: the secret is not one line of printable ASCII; remove line breaks and other characters"
+        )
     return text
 
 

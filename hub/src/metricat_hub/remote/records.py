@@ -67,7 +67,7 @@ def encode(samples: Samples) -> bytes:
 
 
 def decode(data: bytes) -> Samples:
-    """Return the samples of a record; raise `DamagedRecordError`."""
+    """Return the samples of a record; raise `DamagedRecordError` if it is not complete."""
     try:
         found = _DECODER.decode(data)
         columns = (

@@ -207,7 +207,7 @@ class BufferedStore:
         return self._delivery.is_empty()
 
     def close(self) -> None:
-        """Write what waits, for at most a few seconds, and close the store. The rest remains on disk."""
+        """Write the waiting batches, for at most a few seconds, and close the store. The rest remains on disk."""
         self._delivery.close()
         self.inner.close()
 

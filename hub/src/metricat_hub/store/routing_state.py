@@ -1,4 +1,4 @@
-"""What routing keeps across restarts, in a SQLite file: groups, silences, maintenance windows and acknowledgements.
+"""The state of routing in a SQLite file: groups, silences, maintenance windows and acknowledgements.
 
 A step stores its new state together with its notifications and events, in one transaction. They leave the file after
 the queue of deliveries and the history have them. So a crash neither loses a notification nor makes two of one.
@@ -86,7 +86,7 @@ class RoutingState:
         )
 
     def save(self, before: State, step: Step) -> None:
-        """Store what a step has changed, with its notifications and events, in one transaction."""
+        """Store the changes of a step, with its notifications and events, in one transaction."""
         after = step.state
         with self._file.transaction() as db:
             changed, gone = _difference(before.groups, after.groups)
@@ -248,7 +248,7 @@ def _bare(alert: ActiveAlert) -> ActiveAlert:
 
 
 def _recent(state: State) -> dict[str, object]:
-    """Return what concerns no single group."""
+    """Return the part of a state that belongs to no single group."""
     return {
         "acknowledged": sorted(state.acknowledged),
         "created": {receiver: list(times) for receiver, times in state.created.items()},

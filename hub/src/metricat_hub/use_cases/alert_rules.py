@@ -66,7 +66,7 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What a rule would do now."""
+    """The result of a dry run: the alerts that a rule would have now."""
 
     at: int
     alerts: Sequence[Alert]

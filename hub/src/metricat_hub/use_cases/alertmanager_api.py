@@ -79,17 +79,17 @@ class AlertmanagerApi:
         self._client = client
 
     def alerts(self) -> Sequence[KnownAlert]:
-        """Return its alerts; raise `StoreUnavailableError`."""
+        """Return its alerts; raise `StoreUnavailableError` if it does not answer."""
         found: list[KnownAlert] = self._get(_ALERTS, list[KnownAlert])
         return found
 
     def silences(self) -> list[Silence]:
-        """Return all silences, those that end last first; raise `StoreUnavailableError`."""
+        """Return all silences, those that end last first; raise `StoreUnavailableError` if it does not answer."""
         found = [_silence(one) for one in self._get(_SILENCES, list[_Silence])]
         return sorted(found, key=lambda one: (-one.ends, one.id))
 
     def silence(self, identifier: str) -> Silence:
-        """Return a silence; raise `UnknownControlError`."""
+        """Return a silence; raise `UnknownControlError` if none has the identifier."""
         found = next((one for one in self.silences() if one.id == identifier), None)
         if found is None:
             raise UnknownControlError(f"no silence of Alertmanager has the ID {identifier[:100]!r}; list the silences")
@@ -106,7 +106,7 @@ class AlertmanagerApi:
         return self._put(given)
 
     def expire_silence(self, identifier: str, now: int, version: int | None) -> Silence:
-        """End a silence now; raise `ControlError`."""
+        """End a silence now; raise `ControlError` if it does not exist or has expired."""
         before = self._current(identifier, version)
         if before.state(now) == "expired":
             return before

@@ -108,7 +108,7 @@ class Deviation:
 
 @dataclass(slots=True)
 class Unusual:
-    """What is unusual."""
+    """A finding: a value outside of its usual range."""
 
     rows: list[Deviation] = field(default_factory=list)
     without_history: int = 0

@@ -228,7 +228,7 @@ class Notifications:
             return sorted(self._silences.values(), key=lambda one: (-one.ends, one.id))
 
     def silence(self, identifier: str) -> Silence:
-        """Return a silence; raise `UnknownControlError`."""
+        """Return a silence; raise `UnknownControlError` if none has the identifier."""
         with self._lock:
             return _found(self._silences.get(identifier), "silence", identifier)
 
@@ -240,7 +240,7 @@ class Notifications:
             return self._put_silence(replace(given, id=secrets.token_hex(8), created=now, version=1))
 
     def change_silence(self, given: Silence, now: int, version: int | None) -> Silence:
-        """Replace a silence that has not expired; raise `ControlError`."""
+        """Replace a silence; raise `ControlError` if it has expired or another client has changed it."""
         with self._lock:
             before = self.silence(given.id)
             _check_version(before.version, version, "silence")
@@ -271,7 +271,7 @@ class Notifications:
             return sorted(self._windows.values(), key=lambda one: (one.name, one.id))
 
     def window(self, identifier: str) -> MaintenanceWindow:
-        """Return a maintenance window; raise `UnknownControlError`."""
+        """Return a maintenance window; raise `UnknownControlError` if none has the identifier."""
         with self._lock:
             return _found(self._windows.get(identifier), "maintenance window", identifier)
 
@@ -283,7 +283,7 @@ class Notifications:
             return self._put_window(replace(given, id=secrets.token_hex(8), created=now, version=1))
 
     def change_window(self, given: MaintenanceWindow, version: int | None) -> MaintenanceWindow:
-        """Replace a maintenance window; raise `ControlError`."""
+        """Replace a maintenance window; raise `ControlError` if another client has changed it."""
         with self._lock:
             before = self.window(given.id)
             _check_version(before.version, version, "maintenance window")
@@ -291,7 +291,7 @@ class Notifications:
             return self._put_window(replace(given, created=before.created, version=before.version + 1))
 
     def remove_window(self, identifier: str, version: int | None) -> MaintenanceWindow:
-        """Remove a maintenance window, and return it; raise `ControlError`."""
+        """Remove a maintenance window, and return it; raise `ControlError` if another client has changed it."""
         with self._lock:
             before = self.window(identifier)
             _check_version(before.version, version, "maintenance window")
@@ -309,7 +309,7 @@ class Notifications:
     def acknowledge(
         self, identifier: str, author: str, now: int, comment: str = "", expires: int | None = None
     ) -> Acknowledgement:
-        """Acknowledge a firing alert; raise `ControlError`."""
+        """Acknowledge a firing alert; raise `ControlError` if none fires with the fingerprint."""
         if expires is not None and expires <= now:
             raise ControlError("the acknowledgement would expire in the past; give a time in the future")
         with self._lock:
@@ -322,7 +322,7 @@ class Notifications:
             return found
 
     def unacknowledge(self, identifier: str, author: str, now: int) -> Acknowledgement:
-        """Remove an acknowledgement, and return it; raise `UnknownControlError`."""
+        """Remove an acknowledgement, and return it; raise `UnknownControlError` if none exists."""
         with self._lock:
             alert = self._firing(identifier)
             found = self._acknowledgements.get(identifier)

@@ -58,7 +58,7 @@ class RemoteAlerts:
         self.alertmanager = alertmanager
 
     def rules(self) -> Sequence[RemoteRule]:
-        """Return the alert rules of the Prometheus; raise `HubError`."""
+        """Return the alert rules of the Prometheus; raise `HubError` if it does not answer."""
         try:
             found = msgspec.json.decode(self._api.get("/rules", [("type", "alert")]).data, type=_Groups)
         except msgspec.MsgspecError as error:

@@ -114,7 +114,7 @@ class AlertHistoryParts:
         return [*self.history.metrics(), *self.log.samples()]
 
     def close(self) -> None:
-        """Store what waits, and close the history."""
+        """Store the waiting events, and close the history."""
         self.log.close()
         self.history.close()
 

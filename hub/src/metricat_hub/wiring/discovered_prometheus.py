@@ -26,7 +26,7 @@ class Targets(Protocol):
     """Where the MonitoringTargets come from."""
 
     def monitoring_targets(self) -> Sequence[dict[str, Any]]:
-        """Return all MonitoringTargets; raise `AccessUnavailableError`."""
+        """Return all MonitoringTargets; raise `AccessUnavailableError` if the API server does not answer."""
         ...
 
 
@@ -74,7 +74,7 @@ class DiscoveredPrometheus(PrometheusStore):
 
 
 def chosen_url(targets: Sequence[dict[str, Any]]) -> str:
-    """Return the URL that most targets name, the alphabetically first of several; raise `NoPrometheusError`."""
+    """Return the URL that most targets name, the first by name of several; raise `NoPrometheusError` without one."""
     named = [one for target in targets for one in (target.get("status") or {}).get("prometheuses") or []]
     urls = Counter(_valid(one.get("url", "")) for one in named)
     urls.pop("", None)

@@ -128,9 +128,10 @@ async def _query_shard(connections: aiohttp.ClientSession, query: PrometheusQuer
 
 
 def _stable(query_result: QueryResult, before: QueryResult | None) -> QueryResult:
-    """Return the result. Keep an earlier text where the new text has the same meaning.
+    """Return the result, with the earlier error text where the new text differs only in details.
 
-    An error text names a connection or one of many pairs of series; each new pair would cause a status write.
+    An error names a connection, or one of several series. Both change from query to query, and each new text would
+    cause a status write.
     """
     if before is None:
         return query_result

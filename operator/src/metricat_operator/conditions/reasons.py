@@ -632,11 +632,14 @@ class Reason(StrEnum):
     )
     LISTENS_LOCALLY = (
         "ListensLocally",
-        _query("`spec.listenLocal` is set.", "Nothing: the operator cannot query this Prometheus."),
+        _query("`spec.listenLocal` is set.", "Remove `spec.listenLocal`, or accept that it stays Unknown."),
     )
     AUTHENTICATION_REQUIRED = (
         "AuthenticationRequired",
-        _query("The Prometheus or its proxy requires credentials.", "Nothing: Metricat sends no credentials."),
+        _query(
+            "The Prometheus or its proxy requires credentials.",
+            "None: it stays Unknown, because Metricat sends no credentials.",
+        ),
     )
     REDIRECTED = "Redirected", _query("The response is a redirect.", "Check `spec.routePrefix`.")
     INVALID_RESPONSE = (
@@ -645,9 +648,15 @@ class Reason(StrEnum):
     )
     RESPONSE_TOO_LARGE = (
         "ResponseTooLarge",
-        _query("The response exceeds 1 MiB (a PrometheusAgent with more than 160 nodes).", "Nothing."),
+        _query(
+            "The response exceeds 1 MiB (a PrometheusAgent with more than 160 nodes).",
+            "None: it stays Unknown.",
+        ),
     )
-    TOO_MANY_SHARDS = "TooManyShards", _query("The Prometheus has more than 16 shards.", "Nothing.")
+    TOO_MANY_SHARDS = (
+        "TooManyShards",
+        _query("The Prometheus has more than 16 shards.", "None: it stays Unknown."),
+    )
 
     # Summaries
     READY = (

@@ -55,7 +55,7 @@ def _event_recorder() -> Post:
 
 
 def settings() -> kopf.OperatorSettings:
-    """Return the settings of one start of kopf."""
+    """Return new settings for one run of kopf."""
     settings = kopf.OperatorSettings()
     settings.process.ultimate_exiting_timeout = None  # otherwise kopf kills the process minutes after its end
     settings.persistence.finalizer = f"{naming.GROUP}/unused"

@@ -90,7 +90,7 @@ def test_time_intervals_and_inhibition_are_read() -> None:
         ("time_intervals: [{name: a, time_intervals: [{days_of_month: ['0']}]}]", "unknown day of the month '0'"),
         ("time_intervals: [{name: a, time_intervals: [{days_of_month: ['5:1']}]}]", "the range 5:1 ends before"),
         ("time_intervals: [{name: a, time_intervals: [{months: [13]}]}]", "unknown month '13'"),
-        ("time_intervals: [{name: a, time_intervals: [{years: [x]}]}]", "invalid number 'x'"),
+        ("time_intervals: [{name: a, time_intervals: [{years: [x]}]}]", "invalid year 'x'"),
         ("time_intervals: [{name: a, time_intervals: [{location: Mars}]}]", "unknown time zone 'Mars'"),
         (
             "time_intervals: [{name: a, time_intervals: [{times: [{start_time: '9:00', end_time: '10:00'}]}]}]",

@@ -137,7 +137,9 @@ class ClusterProcesses:
             except subprocess.TimeoutExpired:
                 self._refuse_if_closed()
                 if process not in self._commands:
-                    raise ToolError(f"a command of {self.folder.name} was stopped") from None
+                    raise ToolError(
+                        f"cluster {self.folder.name}: killed a command, because another step failed: {process.args}"
+                    ) from None
 
     def stop_commands(self) -> None:
         """Kill the short commands that threads of this process wait for. The waiting calls raise an error."""

@@ -52,7 +52,7 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class UserChange(msgspec.Struct, forbid_unknown_fields=True):
-    """What to change of a user; null: nothing."""
+    """Changes of a user; null: unchanged."""
 
     role: Role | None = None
     disabled: bool | None = None

@@ -39,9 +39,9 @@ async def create_key(request: Request) -> Response:
     accounts, principal = accounts_of(request), principal_of(request)
     own = _own(accounts, principal)
     if own is not None and given.owner not in (None, principal.owner):
-        raise Problem(403, "only an administrator creates keys of other users; leave out owner")
+        raise Problem(403, "only an administrator may create keys for other users; leave out `owner`")
     if lacking := [scope for scope in given.scopes if not principal.may(scope)]:
-        raise Problem(403, f"the client lacks the scope {lacking[0]}, so its keys cannot have it; leave it out")
+        raise Problem(403, f"the client lacks the scope {lacking[0]}, so its keys cannot have this scope; leave it out")
     owner = own if own is not None else await run_in_threadpool(_owner, accounts, principal, given.owner)
     expires = None if given.expires is None else parse_time(given.expires)
     create = partial(accounts.keys.create, given.label, given.scopes, expires, owner)
@@ -65,7 +65,7 @@ def _own(accounts: Accounts, principal: Principal) -> str | None:
         return None
     user = accounts.directory.user(principal.owner) if principal.session else None
     if user is None:
-        raise Problem(403, "only users with a session and administrators manage keys; log in first")
+        raise Problem(403, "only administrators, and users with a session, may manage keys; log in first")
     return user.id
 
 

@@ -137,7 +137,7 @@ async def end_own_session(request: Request) -> Response:
 def _user_with_session(principal: Principal) -> str:
     """Return the name of the user; raise `Problem` 403 for a key, which could otherwise lock its owner out."""
     if principal.kind != "user" or not principal.session:
-        raise Problem(403, "only a user with a session manages its sessions; log in first")
+        raise Problem(403, "only a user with a session may manage sessions; log in first")
     return principal.owner
 
 
@@ -146,7 +146,7 @@ async def change_password(request: Request) -> Response:
     given = await json_body(request, NewPassword)
     principal, accounts = principal_of(request), accounts_of(request)
     if principal.kind != "user" or not principal.session:
-        raise Problem(403, "only a user with a session changes its password; log in first")
+        raise Problem(403, "only a user with a session may change the password; log in first")
     try:
         await accounts.sessions.verify(principal.owner, given.old, address_of(request))
     except SessionError:

@@ -80,7 +80,7 @@ class EvaluatedRule(CompiledRule):
 
 
 class ShippedAlert(msgspec.Struct):
-    """What a shipped alert means, and its default settings."""
+    """The meaning of a shipped alert, and its default settings."""
 
     meaning: str
     unit: str
@@ -142,7 +142,7 @@ class TrialAlert(msgspec.Struct):
 
 
 class DryRunResult(msgspec.Struct):
-    """What the rule would do now."""
+    """The result of a dry run: the alerts that the rule would have now."""
 
     time: Time
     rules: list[CompiledRule]

@@ -36,7 +36,7 @@ def routing_in(own: Services) -> Notifications:
 
 
 def silences_in(own: Services) -> Notifications | AlertmanagerApi:
-    """Return the silences that have an effect; raise `Problem`."""
+    """Return the silences that have an effect; raise `Problem` if the hub has none."""
     routing = routing_in(own)
     if own.remote_alerts is None:
         return routing
@@ -50,7 +50,7 @@ def silences_in(own: Services) -> Notifications | AlertmanagerApi:
 
 
 def silences_of(request: Request) -> Notifications | AlertmanagerApi:
-    """Return the silences that have an effect; raise `Problem`."""
+    """Return the silences that have an effect; raise `Problem` if the hub has none."""
     return silences_in(services(request))
 
 

@@ -117,12 +117,14 @@ def _same(data: bytes) -> bytes:
 
 
 def _credentials(web_config: Authenticator) -> grpc.ServerCredentials:
-    """Return credentials that use the current files for each connection; raise `SettingError`."""
+    """Return credentials that use the current files for each connection; raise `SettingError` if gRPC cannot."""
     rules = web_config.current()
     context = rules.context
     assert context is not None  # noqa: S101 -- tls_enabled
     if not {"cert_file", "key_file"} <= rules.tls_files.keys():
-        raise SettingError("--grpc.listen needs cert_file and key_file in the web config file; it has them inline")
+        raise SettingError(
+            "--grpc.listen does not support `cert` or `key` in the web config file; use cert_file and key_file"
+        )
     if context.minimum_version.name == "TLSv1_3":
         raise SettingError("--grpc.listen cannot enforce min_version TLS13 of the web config file; write TLS12")
     stamp: object = None

@@ -122,7 +122,7 @@ class Rounds:
         return self._task is not None and not self._task.done()
 
     def connect(self) -> None:
-        """Count a client; raise `TooManyClientsError`."""
+        """Count a client; raise `TooManyClientsError` above the limit."""
         if self._whole:
             self._whole.connect()
             return

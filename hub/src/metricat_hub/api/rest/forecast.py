@@ -76,7 +76,7 @@ class UnusualSeries(msgspec.Struct):
 
 
 class UnusualResult(msgspec.Struct):
-    """What is unusual, the most unusual first."""
+    """The findings, the most unusual first."""
 
     time: str
     threshold: float

@@ -28,7 +28,7 @@ T = TypeVar("T")
 async def respond(
     request: Request, work: Callable[[Services, Cancellation], Any], window: Window | None = None
 ) -> Response:
-    """Return what `work` makes in a thread as JSON, or 304 if the client has it.
+    """Run `work` in a thread, and return its result as JSON, or 304 if the client has it.
 
     With a window, the answer may come from the cache, and a client that has it gets 304 before the evaluation.
     """

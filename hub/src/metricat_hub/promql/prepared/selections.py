@@ -46,7 +46,7 @@ class Selection(Step):
         self._general = General(node)
 
     def compute(self, run: Run) -> Column:
-        """Return the newest samples without those of series that have ended."""
+        """Return the newest samples, without staleness markers."""
         found = self._read(run)
         if isinstance(found, NewestSamples):
             if not len(found.values):

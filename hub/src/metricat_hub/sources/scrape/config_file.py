@@ -213,7 +213,11 @@ def _group(section: Section, source: str, *, check_address: bool = True) -> Targ
 
 
 def parse_groups(root: Node | None, file: str) -> tuple[TargetGroup, ...]:
-    """Return the target groups of a discovery file, a list of mappings in YAML or JSON; raise `ConfigFileError`."""
+    """Return the target groups of a discovery file, a list of mappings in YAML or JSON.
+
+    Raises:
+        ConfigFileError: it is not valid.
+    """
     if root is None:
         return ()
     if not is_list(root):

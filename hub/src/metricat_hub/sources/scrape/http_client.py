@@ -54,7 +54,11 @@ class Endpoint:
 
 
 def endpoint_of(url: str, server_name: str = "") -> tuple[Endpoint, str, str]:
-    """Return the endpoint, the value of the header Host, and the path with its query; raise `FetchError`."""
+    """Return the endpoint, the value of the header Host, and the path with its query.
+
+    Raises:
+        FetchError: the URL is not valid.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port

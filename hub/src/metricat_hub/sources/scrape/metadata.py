@@ -1,4 +1,4 @@
-"""Metadata of metrics from the pages of all targets, written to the store when it changes."""
+"""Metadata of metrics from the responses of all targets, written to the store when it changes."""
 
 from __future__ import annotations
 

@@ -24,7 +24,11 @@ class SeriesLabels:
         self._limits = target.job.limits
 
     def of(self, sample: Sample) -> Labels:
-        """Return the labels of a series in the store, without any if a rule drops it; raise `PageError`."""
+        """Return the labels of a series in the store, without any if a rule drops it.
+
+        Raises:
+            PageError: its labels are not valid.
+        """
         exposed = pages.labels_of(sample.series, sample.kind)
         labels = dict(exposed)
         if self._honor_labels:

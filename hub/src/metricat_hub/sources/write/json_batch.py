@@ -128,7 +128,7 @@ def _value(value: object) -> float:
 
 
 def _time(given: object) -> int:
-    """Return a time in milliseconds; raise ValueError."""
+    """Return a time in milliseconds; raise ValueError for another form."""
     if type(given) is int or type(given) is float:
         number = cast("float", given)
         scaled = number if number >= _MILLISECONDS_FROM else number * 1000

@@ -140,7 +140,7 @@ class EventQueue:
         ]
 
     def close(self) -> None:
-        """Store what waits, if the history is available, and end the thread."""
+        """Store the waiting events, if the history is available, and end the thread."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

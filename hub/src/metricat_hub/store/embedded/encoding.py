@@ -255,7 +255,7 @@ def decode_values(data: bytes, count: int) -> Values:
 
 @np.errstate(all="ignore")
 def _as_integers(values: Values) -> tuple[int, NDArray[np.int64]] | None:
-    """Return the values as integers and the power of ten that divides them; None: no such form exists."""
+    """Return an exponent, and integers that are exactly value * 10 ** exponent; None: no such integers exist."""
     largest = float(np.abs(values).max())
     for exponent, scale in enumerate(_SCALES):
         if not largest * scale < _LARGEST:  # also for NaN

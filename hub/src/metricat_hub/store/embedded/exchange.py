@@ -153,7 +153,7 @@ class _Importer:
             self.flush()
 
     def flush(self) -> None:
-        """Store what was collected."""
+        """Store the collected samples."""
         if not self._times:
             return
         distinct = list(dict.fromkeys(self._labels))

@@ -214,7 +214,7 @@ class Head:
 
     @property
     def seen(self) -> set[int]:
-        """What the next head begins with."""
+        """Hashes of the series of the batches so far. The next head starts with them."""
         return self._seen
 
     def add(self, series: NDArray[np.int32], times: Times, values: Values) -> None:

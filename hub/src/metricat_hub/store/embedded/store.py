@@ -115,7 +115,7 @@ class EmbeddedStore:
         return selection.select_many(self._core, selectors, start, end, hints)
 
     def past(self, until: int) -> Hashable:
-        """Return what changes with the samples until a time. See `PastReader.past`."""
+        """Return a value that changes with the samples until a time. See `PastReader.past`."""
         core = self._core
         with core.mutex:
             core.past_until = max(core.past_until, until)

@@ -382,7 +382,7 @@ def _drop_or_empty(connection: Connection, table: str) -> bool:
 def _read(
     connection: Connection, segment: Segment, numbers: NDArray[np.int32], wanted: Sequence[str]
 ) -> Iterator[tuple[int, Chunk]]:
-    """Yield what the arrays of each series have from start to end, by ascending series and time."""
+    """Yield the samples of each series from the start to the end of the segment, sorted by series and time."""
     tiling, start, end = segment.layout, segment.start, segment.end
     chosen = ", ".join(f"array_send({name})" for name in ("offsets", *wanted))
     cursor = connection.execute(

@@ -1,4 +1,4 @@
-"""What all parts of the store share: connections, the lease, the index of series, and the progress of maintenance."""
+"""The state that all parts of the store share: connections, lease, index of series, progress of maintenance."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ class TimescaleLayout:
     ) -> tuple[Values, tuple[NDArray[np.int32], Values]]:
         """Return how much each sample lost by a reset, and the newest value of each series.
 
-        A late sample counts as no reset, and neither does the first one after a start whose predecessor is unknown.
+        A late sample is not counted as a reset, nor is the first sample after a start if the one before is unknown.
         """
         lost = np.zeros(len(series))
         if len(series):

@@ -64,7 +64,7 @@ async (seconds) => {
 
 
 def measure(folder: Path) -> list[Figure]:
-    """Return the figures; the nodes are simulated pages of one server."""
+    """Return the figures. One server simulates the agents of all nodes."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- only this part needs it
 
     size = sum(path.stat().st_size for path in _PAGE.glob("*.gz"))
@@ -162,7 +162,7 @@ def _config(address: str) -> dict[str, object]:
 
 @contextmanager
 def _targets() -> Iterator[str]:
-    """Serve the pages of all nodes."""
+    """Serve the metrics of all nodes."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Target)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -175,13 +175,13 @@ def _targets() -> Iterator[str]:
 
 
 class _Target(BaseHTTPRequestHandler):
-    """The page of one node, whose values change with each scrape."""
+    """The metrics of one node, whose values change with each scrape."""
 
     protocol_version = "HTTP/1.1"
     begin: ClassVar[float] = time.time() - 3600
 
     def do_GET(self) -> None:
-        """Send the page of the node in the path."""
+        """Send the metrics of the node in the path."""
         body = self._text(int(self.path.strip("/"))).encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/plain; version=0.0.4")

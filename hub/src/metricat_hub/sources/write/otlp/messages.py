@@ -105,12 +105,12 @@ _SCHEMA: dict[str, dict[int, tuple[str, str]]] = {
 
 
 def from_protobuf(data: bytes) -> Message:
-    """Return an `ExportMetricsServiceRequest`; raise `DecodeError`."""
+    """Return an `ExportMetricsServiceRequest`; raise `DecodeError` if the bytes are not one."""
     return _message("Request", data, 0, len(data), 0)
 
 
 def from_json(data: bytes) -> Message:
-    """Return the same from JSON; raise `DecodeError`."""
+    """Return the same from JSON; raise `DecodeError` if the text is not one."""
     try:
         found = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
