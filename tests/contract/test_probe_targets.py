@@ -41,7 +41,7 @@ TARGET = st.fixed_dictionaries(
 
 
 @given(TARGET)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_agent_accepts_every_valid_target(target: dict[str, Any]) -> None:
     try:
         collector = ProbeCollector.model_validate({"targets": [target]})

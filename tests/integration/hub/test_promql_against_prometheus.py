@@ -205,9 +205,7 @@ UNSTABLE = re.compile(r"deriv|predict_linear|stddev|stdvar|double_exponential")
 """Functions that subtract nearly equal numbers: rounding in another order changes more digits than the last."""
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
-)
+@settings(max_examples=12, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 @given(st.lists(shapes, min_size=4, max_size=6))
 def test_random_series_give_equal_results(prometheus: PrometheusApi, columns: Sequence[Shape]) -> None:
     metric = f"example_{next(EXAMPLE)}_total"

@@ -89,7 +89,7 @@ def test_unknown_field_is_refused(cluster: Cluster, kind: str) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
 def test_any_valid_spec_and_its_manifests_are_accepted(cluster: Cluster, spec: dict[str, Any]) -> None:
     wanted = target("monitoring", spec)

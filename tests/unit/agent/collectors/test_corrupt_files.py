@@ -42,7 +42,7 @@ def test_no_collector_fails_on_the_unchanged_tree(registry: Registry, scrape_of:
 
 
 @given(data=st.data())
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 def test_corrupt_files_fail_only_their_collectors(
     merged_tree: Path, registry: Registry, scrape_of: Callable[[str], Scrape], data: st.DataObject
 ) -> None:

@@ -148,7 +148,7 @@ def test_every_collector_of_a_table_has_a_parser_here() -> None:
 
 @pytest.mark.parametrize("name", sorted(PARSERS))
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_corrupt_file_returns_metrics_or_raises(name: str, data: st.DataObject) -> None:
     path, parse = PARSERS[name]
     text = (RECORDED / path).read_text()
@@ -206,7 +206,6 @@ ROWS = st.lists(
 
 
 @given(ROWS)
-@settings(deadline=None)
 def test_writer_and_prometheus_client_give_the_same_page(rows: list[tuple[str, dict[str, float]]]) -> None:
     named = [
         (f"node_{at}{'_total' * (kind == 'counter')}", kind, list(found.items()))

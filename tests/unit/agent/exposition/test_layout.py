@@ -168,7 +168,7 @@ def some_metrics(draw: st.DrawFn) -> Metrics:
 
 
 @given(some_metrics(), some_metrics())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_metrics_of_two_sources_give_a_valid_page(first: Metrics, second: Metrics) -> None:
     pages = []
     for fmt in FORMATS:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_hub.api.collect import RateLimit
@@ -209,7 +209,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(metric=st.dictionaries(st.sampled_from(["name", "value", "labels", "timestamp", "x"]), JSON))
 def test_any_metric_is_a_sample_or_has_a_reason(metric: dict[str, object]) -> None:
     body = json.dumps(batch(metric)).replace("Infinity", "1e999").replace("NaN", "0").encode()

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_hub.api.receiver import WriteLimits
@@ -167,7 +167,6 @@ JSON = st.recursive(
 METRICS = st.dictionaries(st.sampled_from(["name", "unit", "gauge", "sum", "histogram", "summary"]), JSON, max_size=4)
 
 
-@settings(deadline=None)
 @given(metric=METRICS, body=st.binary(max_size=60))
 def test_any_body_is_decoded_or_raises_a_decode_error(metric: dict[str, Any], body: bytes) -> None:
     for read, data in ((from_json, json.dumps(request(metric)).encode()), (from_protobuf, body)):

@@ -161,7 +161,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(PIECES, min_size=1, max_size=9))
 def test_text_of_a_tree_parses_to_the_same_tree(pieces: list[str]) -> None:
     with contextlib.suppress(HubError):
@@ -173,7 +173,7 @@ KNOWN = ("bool", "@", ":", "start", "or")
 """Words with a different meaning in `promql-parser`, which follows Prometheus 2.45 and has `or` between matchers."""
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(PIECES.filter(lambda piece: not piece.startswith(KNOWN)), min_size=1, max_size=7))
 def test_accepts_what_promql_parser_accepts(pieces: list[str]) -> None:
     query = " ".join(pieces)

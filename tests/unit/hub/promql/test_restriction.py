@@ -106,7 +106,7 @@ def outcome(reader: MemoryReader, query: str) -> Result | str:
         return type(error).__name__
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(expressions)
 def test_restricted_query_has_the_result_of_a_store_with_the_visible_series(query: str) -> None:
     expected = outcome(VISIBLE, query)
@@ -153,7 +153,7 @@ def test_every_aggregation_reads_with_the_matcher(operator: str) -> None:
     assert with_matchers(query, [OURS]).count("a|a2") == query.count("x)")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.characters(codec="utf-8"), max_size=30), st.text(max_size=20))
 def test_any_text_is_refused_or_restricted(noise: str, value: str) -> None:
     query = f'x{{pod="1"}} {noise} + y{{pod={value!r}}}'

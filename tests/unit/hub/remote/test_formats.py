@@ -49,7 +49,7 @@ def content(found: Samples) -> list[tuple[Labels, int, int]]:
 distinct = st.lists(label_sets, min_size=4, max_size=4, unique=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(distinct, rows)
 def test_encoded_samples_are_decoded_to_the_same_bits(labels: list[Labels], found: Rows) -> None:
     sent = samples(labels, found)
@@ -62,7 +62,7 @@ def test_encoded_samples_are_decoded_to_the_same_bits(labels: list[Labels], foun
         assert not columns.invalid
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(distinct, rows, rows)
 def test_merged_records_have_the_samples_of_all(labels: list[Labels], first: Rows, second: Rows) -> None:
     parts = [samples(labels, first), samples(labels[::-1], second)]

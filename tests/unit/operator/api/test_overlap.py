@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_operator.api.nodes import NodeSelector
@@ -53,7 +53,6 @@ def admits(one: Manifest, found: Parsed, labels: dict[str, str]) -> list[str]:
     return [child["metadata"]["name"] for child in sets if in_affinity(child["spec"]["template"]["spec"], node)]
 
 
-@settings(deadline=None)
 @given(drawn=TARGETS, labels=LABELS)
 def test_a_node_runs_the_agent_of_the_oldest_target_and_no_other(
     drawn: list[tuple[int, Manifest, list[Manifest]]], labels: dict[str, str]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_operator.api.parse import parse
@@ -33,7 +33,6 @@ def daemon_sets(spec: Spec) -> list[Manifest]:
     return [one for one in build_children(context) if one["kind"] == "DaemonSet"]
 
 
-@settings(deadline=None)
 @given(selector=SELECTOR, pools=POOLS, labels=LABELS)
 def test_a_node_runs_the_agent_of_its_pool_and_no_other(
     selector: dict[str, Any], pools: list[dict[str, Any]], labels: dict[str, str]
@@ -53,7 +52,6 @@ def test_a_node_runs_the_agent_of_its_pool_and_no_other(
     assert runs == ([mine.name] if mine else [])
 
 
-@settings(deadline=None)
 @given(requirement=VALUED | BARE, labels=LABELS)
 def test_negated_requirement_holds_exactly_where_the_requirement_fails(
     requirement: dict[str, Any], labels: dict[str, str]

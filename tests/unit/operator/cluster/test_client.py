@@ -1,13 +1,12 @@
 """Requests have the expected method, path and body."""
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_operator.cluster.client import as_yaml
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=20), st.text() | st.lists(st.text(st.characters(min_codepoint=0x7F)))))
 def test_apply_body_is_valid_yaml_for_any_text(content: dict[str, object]) -> None:
     assert yaml.safe_load(as_yaml(content)) == content

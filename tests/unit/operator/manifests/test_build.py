@@ -23,7 +23,7 @@ def built(spec: dict[str, Any]) -> str:
     return json.dumps(build_children(Context("nodes", "monitoring", "uid", parsed.spec, "image")))
 
 
-@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
 def test_the_same_valid_spec_gives_the_same_bytes(spec: dict[str, Any]) -> None:
     first = built(spec)
@@ -31,7 +31,7 @@ def test_the_same_valid_spec_gives_the_same_bytes(spec: dict[str, Any]) -> None:
     assert len({(one["kind"], one["metadata"]["name"]) for one in json.loads(first)}) == len(json.loads(first))
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(spec=specs())
 def test_each_pool_has_one_rule_for_each_level_with_its_settings(spec: dict[str, Any]) -> None:
     parsed = parse(spec)

@@ -138,7 +138,7 @@ class ClusterProcesses:
                 self._refuse_if_closed()
                 if process not in self._commands:
                     raise ToolError(
-                        f"cluster {self.folder.name}: killed a command, because another step failed: {process.args}"
+                        f"cluster {self.folder.name}: killed a command, because another step failed: {process.args!r}"
                     ) from None
 
     def stop_commands(self) -> None:

@@ -51,7 +51,7 @@ def official(families: Iterable[Metric]) -> list[tuple[dict[str, str], str, int 
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(NAMES, LABELS, NUMBERS), max_size=5))
 def test_text_pages_have_the_samples_that_the_official_parser_finds(
     samples: list[tuple[str, dict[str, str], float]],
@@ -60,7 +60,7 @@ def test_text_pages_have_the_samples_that_the_official_parser_finds(
     assert parsed(page, openmetrics=False) == official(text_families(page))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.dictionaries(NAMES, st.tuples(LABELS, NUMBERS), max_size=5))
 def test_openmetrics_pages_have_the_samples_that_the_official_parser_finds(
     samples: dict[str, tuple[dict[str, str], float]],
@@ -78,7 +78,7 @@ def test_openmetrics_pages_have_the_samples_that_the_official_parser_finds(
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(page=st.binary(max_size=200) | st.text('abc{}="\\\n #1. ,', max_size=60).map(str.encode))
 @example(page=b'a{b="' + b"\\" * 99)
 def test_any_bytes_are_parsed_or_rejected(page: bytes, *, openmetrics: bool) -> None:

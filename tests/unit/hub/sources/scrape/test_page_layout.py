@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metricat_hub.sources.scrape.page_layout import PageLayout, values_of
@@ -71,7 +71,6 @@ def test_page_without_its_last_line_break_is_rejected() -> None:
     assert read(layout_of("a 0\nb 0"), "a 1\nb 0") == [1, 0]
 
 
-@settings(deadline=None)
 @given(
     lines=st.lists(st.sampled_from(["# HELP a b", "", "a", 'b{c="1 2"}', "cc", "# TYPE a gauge"]), max_size=12),
     rounds=st.lists(st.lists(st.sampled_from(["0", "1", "-1.5", "1e3", "12345"]), min_size=12, max_size=12)),

@@ -75,7 +75,7 @@ HOSTILE = st.tuples(st.lists(LINES, max_size=6), INVALID, st.lists(LINES, max_si
 RULES = (Rule(action="drop", source_labels=("__name__",), regex="dropped"),)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pages=st.lists(PAGES | HOSTILE | st.just(""), max_size=6), repeated=st.integers(1, 3))
 def test_each_page_is_read_as_by_a_new_cache(pages: list[str], repeated: int) -> None:
     reader = Reader(metric_relabel=RULES)
@@ -93,7 +93,7 @@ def test_each_page_is_read_as_by_a_new_cache(pages: list[str], repeated: int) ->
         live = now_live
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     lines=st.lists(
         st.sampled_from(

@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from metricat_hub.model.metadata import Metadata
@@ -51,14 +51,12 @@ def expected(series: Sequence[Sent]) -> list[tuple[tuple[tuple[str, str], ...], 
 
 
 @pytest.mark.parametrize("version", DECODERS)
-@settings(deadline=None)
 @given(series=st.lists(SERIES, max_size=5))
 def test_decoders_return_every_sample(version: str, series: list[Sent]) -> None:
     encode, decode = DECODERS[version]
     assert decoded(decode(encode(series))) == expected(series)
 
 
-@settings(deadline=None)
 @given(series=st.lists(SERIES, max_size=5))
 def test_known_series_are_decoded_like_unknown_ones(series: list[Sent]) -> None:
     body = request_1(series)
@@ -68,7 +66,6 @@ def test_known_series_are_decoded_like_unknown_ones(series: list[Sent]) -> None:
 
 @example(value=0.0)
 @example(value=math.inf)
-@settings(deadline=None)
 @given(value=st.floats(allow_nan=False).map(lambda value: value or 0.0))
 def test_fast_path_takes_usual_samples(value: float) -> None:
     body = request_1([Sent([("__name__", "up")], [(NOW, value)])])
@@ -216,7 +213,6 @@ def damaged(draw: st.DrawFn) -> bytes:
     return bytes(body)
 
 
-@settings(deadline=None)
 @given(body=st.one_of(st.binary(max_size=200), damaged()))
 def test_any_bytes_are_decoded_or_raise_a_decode_error(body: bytes) -> None:
     for decode in (lambda data: decode_1(data, ()), decode_2):
