@@ -34,6 +34,12 @@ CLAIMS_ANNOTATION = f"{GROUP}/claims"
 DEFAULT_POOL = "default"
 """The pool of the nodes that match no other pool."""
 
+MONITOR = "monitor"
+"""The component label of the ServiceMonitor."""
+
+RULES = "rules"
+"""The component label of the PrometheusRules."""
+
 AGENT_CONTAINER = "agent"
 METRICS_PORT = "metrics"
 

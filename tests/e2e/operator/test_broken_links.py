@@ -66,7 +66,7 @@ def remove_extra_rule(demo: DemoCluster) -> None:
 
 def test_unselected_monitor_is_reported(demo: DemoCluster) -> None:
     with broken(demo, restore_target(demo)):
-        patch(demo, "mtarget", "nodes", {"spec": {"monitor": {"labels": None}}})
+        patch(demo, "mtarget", "nodes", {"spec": {"monitor": {"labels": {"release": None}}}})
         message = named(demo, "Selected", "LabelMissing", "it requires release=demo")
         named(demo, "Monitored", "LabelMissing")
         _, *words = shlex.split(message.rpartition("run: ")[2])

@@ -145,19 +145,33 @@ def test_selection_agrees_with_the_prometheus_operator(demo: DemoCluster, case: 
     assert expected == theirs
 
 
-def test_missing_label_is_reported_and_the_patch_works(demo: DemoCluster) -> None:
-    def selected() -> dict[str, str]:
-        conditions = demo.kubectl.get("mtarget", "nodes", "--namespace", NAMESPACE)["status"]["conditions"]
-        found: dict[str, str] = next(one for one in conditions if one["type"] == "Selected")
-        return found
+def selected(demo: DemoCluster) -> dict[str, str]:
+    conditions = demo.kubectl.get("mtarget", "nodes", "--namespace", NAMESPACE)["status"]["conditions"]
+    found: dict[str, str] = next(one for one in conditions if one["type"] == "Selected")
+    return found
 
-    until("a Prometheus to select the monitor", lambda: selected()["status"] == "True", seconds=60)
-    patch = '{"spec": {"monitor": {"labels": null}}}'
+
+def set_monitor_labels(demo: DemoCluster, labels: dict[str, str | None] | None) -> None:
+    patch = json.dumps({"spec": {"monitor": {"labels": labels}}})
     demo.kubectl.run("patch", "mtarget", "nodes", "--namespace", NAMESPACE, "--type=merge", f"--patch={patch}")
-    until("the missing label to be reported", lambda: selected()["reason"] == "LabelMissing", seconds=60)
+
+
+def test_labels_that_the_prometheus_requires_are_set(demo: DemoCluster) -> None:
+    set_monitor_labels(demo, None)
+    message = "the operator set the labels release=demo"
+    until("the labels to be reported", lambda: selected(demo)["message"].endswith(message), seconds=60)
+    ours = demo.kubectl.get("servicemonitor", SERVICE, "--namespace", NAMESPACE)
+    assert ours["metadata"]["labels"]["release"] == "demo"
+
+
+def test_missing_label_is_reported_and_the_patch_works(demo: DemoCluster) -> None:
+    until("a Prometheus to select the monitor", lambda: selected(demo)["status"] == "True", seconds=60)
+    set_monitor_labels(demo, {"release": None})
+    until("the missing label to be reported", lambda: selected(demo)["reason"] == "LabelMissing", seconds=60)
     start = f"Prometheus {NAMESPACE}/demo does not select the ServiceMonitor: it requires release=demo."
-    assert selected()["message"].startswith(start)
-    _, *words = shlex.split(selected()["message"].rpartition("run: ")[2])
+    assert selected(demo)["message"].startswith(start)
+    _, *words = shlex.split(selected(demo)["message"].rpartition("run: ")[2])
     demo.kubectl.run(*words)
-    until("a Prometheus to select the monitor", lambda: selected()["status"] == "True", seconds=60)
+    until("a Prometheus to select the monitor", lambda: selected(demo)["status"] == "True", seconds=60)
     until("both to be scraped", lambda: len(demo.prometheus.query(f'up{{service="{SERVICE}"}} == 1')) == 2)
+    set_monitor_labels(demo, None)

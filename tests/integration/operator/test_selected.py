@@ -29,7 +29,7 @@ def test_patch_in_the_message_makes_a_prometheus_select_the_objects(cluster: Clu
     def selected() -> Manifest:
         return cluster.condition(namespace, "nodes", "Selected")
 
-    cluster.apply(target(namespace))
+    cluster.apply(target(namespace, {"monitor": {"labels": {}}, "alerts": {"labels": {}}}))
     wait_ready(cluster, namespace)
     eventually(lambda: selected().get("reason") == "NoPrometheus")
 
@@ -49,6 +49,48 @@ def test_patch_in_the_message_makes_a_prometheus_select_the_objects(cluster: Clu
 
     cluster.do("delete", "prometheus", "k8s", "-n", namespace)
     eventually(lambda: selected().get("reason") == "NoPrometheus")
+
+
+def labelled(namespace: str, name: str, release: str) -> Manifest:
+    """Return a Prometheus with the selectors that kube-prometheus-stack gives it by default."""
+    selector = {"matchLabels": {"release": release}}
+    selectors = {"serviceMonitorSelector": selector, "ruleSelector": selector}
+    every = dict.fromkeys(("serviceMonitorNamespaceSelector", "ruleNamespaceSelector"), EVERY)
+    return {
+        **prometheus(namespace, **selectors, **every),
+        "metadata": {"name": name, "namespace": namespace},
+    }
+
+
+@pytest.mark.usefixtures("prometheus_kind")
+def test_labels_follow_the_only_prometheus(cluster: Cluster, namespace: str) -> None:
+    def releases() -> list[object]:
+        found = [cluster.get(kind, "metricat-nodes", namespace) for kind in ("servicemonitor", "prometheusrule")]
+        return [one["metadata"]["labels"].get("release") for one in found if one]
+
+    cluster.apply(labelled(namespace, "first", "kps"), target(namespace))
+    selects = f"Prometheus {namespace}/first selects the ServiceMonitor and the PrometheusRule"
+    message = f"{selects}; the operator set the labels release=kps"
+    eventually(lambda: cluster.condition(namespace, "nodes", "Selected").get("message") == message)
+    assert releases() == ["kps", "kps"]
+
+    cluster.apply(labelled(namespace, "first", "renamed"))
+    eventually(lambda: releases() == ["renamed", "renamed"])
+    cluster.do("delete", "prometheus", "first", "-n", namespace)
+
+
+@pytest.mark.usefixtures("prometheus_kind")
+def test_choice_between_several_prometheuses_is_requested(cluster: Cluster, namespace: str) -> None:
+    def selected() -> Manifest:
+        return cluster.condition(namespace, "nodes", "Selected")
+
+    cluster.apply(labelled(namespace, "first", "a"), labelled(namespace, "second", "b"), target(namespace))
+    eventually(lambda: selected().get("reason") == "SeveralPrometheuses")
+    _, *words = shlex.split(selected()["message"].rpartition("run: ")[2])
+    cluster.do(*words)
+    eventually(lambda: selected().get("status") == "True")
+    assert selected()["message"] == f"Prometheus {namespace}/first selects the ServiceMonitor and the PrometheusRule"
+    cluster.do("delete", "prometheus", "first", "second", "-n", namespace)
 
 
 @pytest.mark.usefixtures("prometheus_kind")

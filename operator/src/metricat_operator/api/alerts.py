@@ -159,8 +159,9 @@ class Alerts(Model):
     """The alert rules and recording rules."""
 
     enabled: bool = Field(default=True, description="Whether to create Metricat's rules.")
-    labels: ChildLabels = Field(
-        default={}, description="Labels of the PrometheusRules, such as the label by which a Prometheus selects rules."
+    labels: ChildLabels | None = Field(
+        default=None,
+        description="Labels of the PrometheusRules, by which a Prometheus selects them. Default: as in spec.monitor.",
     )
     runbook_base_url: str = Field(
         default="",

@@ -15,9 +15,10 @@ _TIMEOUT = "10s"
 class Monitor(Model):
     """How Prometheus scrapes the agents."""
 
-    labels: ChildLabels = Field(
-        default={},
-        description="Labels of the ServiceMonitor, such as the label by which a Prometheus selects monitors.",
+    labels: ChildLabels | None = Field(
+        default=None,
+        description="Labels of the ServiceMonitor, by which a Prometheus selects it. Default: those that the only "
+        "Prometheus that can select the target's objects requires. {}: none.",
     )
     interval: Interval = Field(default="15s", description="Time between two scrapes, such as 15s.")
     scrape_timeout: Interval | None = Field(

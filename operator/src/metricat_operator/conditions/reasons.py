@@ -442,6 +442,14 @@ class Reason(StrEnum):
             "another label in the Prometheus.",
         ),
     )
+    SEVERAL_PROMETHEUSES = (
+        "SeveralPrometheuses",
+        _selected(
+            "The spec has no labels, and several Prometheuses can select the objects by different labels. The operator "
+            "sets none of them.",
+            f"{_PATCH} Use the labels of the Prometheus that should scrape the agents.",
+        ),
+    )
     SELECTOR_NOT_SET = (
         "SelectorNotSet",
         _selected("The Prometheus has no selector for this kind of object, so it selects no object.", _PATCH),

@@ -34,7 +34,7 @@ from metricat_operator.status import (
     is_urgent,
     unexplained,
 )
-from metricat_operator.verification import prometheus_queries
+from metricat_operator.verification import choose_default_labels, prometheus_queries
 
 log = structlog.get_logger(__name__)
 
@@ -156,9 +156,10 @@ class Reconciler:
         wanted = requirements(parsed.spec.node_selector) if parsed.spec and not parsed.errors else ()
         return self._cluster.facts(metadata["namespace"], metadata["name"], metadata["uid"], wanted)
 
-    def _context(self, target: Manifest, parsed: Parsed) -> Context:
+    def _context(self, target: Manifest, parsed: Parsed, facts: Facts) -> Context:
         assert parsed.spec is not None  # noqa: S101 (for the type checker; the caller checked it)
         metadata = target["metadata"]
+        choice = choose_default_labels(metadata["name"], metadata["namespace"], parsed.spec, facts)
         return Context(
             name=metadata["name"],
             namespace=metadata["namespace"],
@@ -168,13 +169,14 @@ class Reconciler:
             agent_image_pull_policy=self._settings.agent_image_pull_policy,
             agent_image_pull_secrets=self._settings.agent_image_pull_secrets,
             older=selected(parsed.older),
+            default_labels=choice.labels,
         )
 
     async def _apply_children(self, target: Manifest, parsed: Parsed) -> list[ChildError]:
         facts = self._facts(target, parsed)
         wanted = {
             ObjectKey(one["kind"], one["metadata"]["name"]): one
-            for one in build_children(self._context(target, parsed))
+            for one in build_children(self._context(target, parsed, facts))
         }
         served = {key: desired for key, desired in wanted.items() if key.kind not in facts.unserved}
         if target.get("status", {}).get("conditions") and not served.keys() <= facts.children.keys():

@@ -113,6 +113,14 @@ class OperatorClaim:
     stored: bool = True
 
 
+@dataclass(frozen=True)
+class DefaultLabels:
+    """The labels of a target's objects where its spec has none, so that a Prometheus selects them."""
+
+    monitor: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+
 Selector = Mapping[str, Any] | None
 """A metav1.LabelSelector. None means that it is not set, which differs from an empty selector."""
 

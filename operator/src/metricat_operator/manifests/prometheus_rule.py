@@ -120,9 +120,12 @@ def extra_prometheus_rule(context: Context) -> Manifest:
 
 
 def _rule(context: Context, name: str, groups: list[Manifest]) -> Manifest:
+    labels = context.spec.alerts.labels
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": context.metadata("rules", name=name, labels=context.spec.alerts.labels),
+        "metadata": context.metadata(
+            naming.RULES, name=name, labels=context.default_labels.rules if labels is None else labels
+        ),
         "spec": {"groups": groups},
     }

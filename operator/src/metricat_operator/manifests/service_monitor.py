@@ -44,10 +44,11 @@ def service_monitor(context: Context) -> Manifest:
         spec["serviceDiscoveryRole"] = monitor.service_discovery_role
     if monitor.sample_limit:
         spec["sampleLimit"] = monitor.sample_limit
+    labels = context.default_labels.monitor if monitor.labels is None else monitor.labels
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "ServiceMonitor",
-        "metadata": context.metadata("monitor", labels=monitor.labels),
+        "metadata": context.metadata(naming.MONITOR, labels=labels),
         "spec": spec,
     }
 

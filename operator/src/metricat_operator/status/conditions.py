@@ -175,7 +175,22 @@ def selected(target: Manifest, parsed: Parsed, facts: Facts) -> Condition:
         finding = Finding(None, Reason.NO_MONITOR, "No ServiceMonitor exists yet. See Applied.")
     else:
         finding = selection.find_selection(target["metadata"]["name"], subjects, facts.instances, facts.rejections)
+        finding = _with_default_labels(finding, target, parsed, facts)
     return from_finding(ConditionType.SELECTED, finding)
+
+
+def _with_default_labels(finding: Finding, target: Manifest, parsed: Parsed, facts: Facts) -> Finding:
+    """Return the finding with the labels that the operator has set, or which Prometheus the user must choose."""
+    if parsed.spec is None or parsed.errors:
+        return finding
+    name, namespace = target["metadata"]["name"], target["metadata"]["namespace"]
+    choice = verification.choose_default_labels(name, namespace, parsed.spec, facts)
+    if finding.holds is False and choice.options:
+        message = verification.request_choice(name, namespace, parsed.spec, choice.options)
+        return Finding(holds=False, reason=Reason.SEVERAL_PROMETHEUSES, message=message)
+    if finding.holds is not False and (labels := str(choice)):
+        return replace(finding, message=f"{finding.message}; the operator set the labels {labels}")
+    return finding
 
 
 def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Condition:

@@ -7,15 +7,16 @@ one all namespaces. See docs/design/0007.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from metricat_operator import naming
+from metricat_operator.api.fields import LABEL_KEY, LABEL_VALUE
 from metricat_operator.api.selectors import Requirement
 from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Manifest, PrometheusInstance
-from metricat_operator.facts.prometheus_operator_flags import PrometheusOperator
 from metricat_operator.facts.prometheus_query import Rejection
 
 _MOST_LISTED = 3
@@ -145,8 +146,11 @@ def _rejected(subject: Subject, instance: PrometheusInstance, rejections: Sequen
 
 def selection_problem(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
     """Return why this instance does not get the object, with the command that helps; None if the instance does."""
-    not_watched = None if instance.operators is None else _not_watched(subject, instance, instance.operators)
-    return not_watched or _not_selected(target, subject, instance) or _not_in_bindings(subject, instance)
+    return (
+        watch_problem(subject, instance)
+        or _not_selected(target, subject, instance)
+        or _not_in_bindings(subject, instance)
+    )
 
 
 def _not_selected(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
@@ -173,11 +177,29 @@ def _not_selected(target: str, subject: Subject, instance: PrometheusInstance) -
             remedy = f"Metricat sets {join_words(own)}, so select by another label in {instance}."
         else:
             section, _, name = subject.label_field.partition(".")
-            patch = {"spec": {section: {name: labels}}}
-            command = _command(f"kubectl patch mtarget {target} -n {subject.namespace} --type merge -p", patch)
-            remedy = f"To set the labels, run: {command}"
+            remedy = f"To set the labels, run: {target_patch(target, subject.namespace, {section: {name: labels}})}"
         return _no(Reason.LABEL_MISSING, f"{what}: it requires {required}. {remedy}")
     return None
+
+
+def missing_labels(subject: Subject, instance: PrometheusInstance) -> Mapping[str, str] | None:
+    """Return the labels with which the selectors of the instance match the object; None if no labels suffice."""
+    selector = instance.selectors[subject.kind][0] or {}
+    labels: dict[str, str] = {}
+    for key in {one.key for one in _unmet(selector, subject.labels)}:
+        required = [one for one in requirements(selector) if one.key == key]
+        values = [value for one in required if one.operator == "In" for value in one.values] or ["true"]
+        for value in values:
+            if _is_label(key, value) and all(one.holds({key: value}) for one in required):
+                labels.setdefault(key, value)
+    metadata = {**subject.manifest["metadata"], "labels": {**labels, **subject.labels}}
+    labelled = replace(subject, manifest={"metadata": metadata})
+    return labels if _not_selected("", labelled, instance) is None else None
+
+
+def _is_label(key: str, value: str) -> bool:
+    """Return whether Metricat may set the label."""
+    return bool(re.fullmatch(LABEL_KEY, key) and re.fullmatch(LABEL_VALUE, value)) and not naming.is_own_label(key)
 
 
 def _namespace_not_selected(
@@ -214,10 +236,11 @@ def _patch_instance(instance: PrometheusInstance, field: str) -> str:
     )
 
 
-def _not_watched(
-    subject: Subject, instance: PrometheusInstance, operators: Sequence[PrometheusOperator]
-) -> Finding | None:
+def watch_problem(subject: Subject, instance: PrometheusInstance) -> Finding | None:
     """Return why no Prometheus Operator gives the object to this instance, regardless of what the instance selects."""
+    operators = instance.operators
+    if operators is None:
+        return None
     if not operators:
         return _no(
             Reason.NO_MANAGING_OPERATOR,
@@ -250,6 +273,11 @@ def _not_in_bindings(subject: Subject, instance: PrometheusInstance) -> Finding 
 
 def _no(reason: Reason, message: str) -> Finding:
     return Finding(holds=False, reason=reason, message=message)
+
+
+def target_patch(name: str, namespace: str, spec: Mapping[str, Any]) -> str:
+    """Return the command that changes these fields of a target's spec."""
+    return _command(f"kubectl patch mtarget {name} -n {namespace} --type merge -p", {"spec": spec})
 
 
 def _command(start: str, patch: Mapping[str, Any]) -> str:
