@@ -1,4 +1,4 @@
-"""Reading of chunks and of raw samples, from the file and from memory."""
+"""Reading of chunks and of raw samples, from chunks, segments and memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from metricat_hub.model.ports import no_reservation
 from metricat_hub.store.embedded import encoding
+from metricat_hub.store.embedded.segments import SegmentReader
 from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity, window_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.chunk_cache import ChunkCache
     from metricat_hub.store.embedded.core import Core
     from metricat_hub.store.embedded.encoding import Chunk
+    from metricat_hub.store.embedded.segments import Segment
     from metricat_hub.store.embedded.windows import Layout
 
 SLICE = 256
@@ -149,18 +151,40 @@ class ChunkReader:
 
 def samples_in_memory(
     core: Core, numbers: NDArray[np.int32], start: int, end: int
-) -> tuple[dict[int, list[tuple[Times, Values]]], bool]:
-    """Return the samples in memory of each series that has any, and whether the file may have more."""
+) -> tuple[dict[int, list[tuple[Times, Values]]], bool, list[Segment]]:
+    """Return the samples in memory of each series that has any, whether the file may have more, and its segments."""
     lowest, highest = int(numbers[0]), int(numbers[-1])
     with core.mutex:
-        parts = [*core.packed, *core.packing, *core.head.overlapping(lowest, highest)]
         in_file = start <= core.memory_from
+        parts = [*(() if in_file else core.packed), *core.packing, *core.head.overlapping(lowest, highest)]
+        segments = core.segments.overlapping(lowest, highest, start, end) if in_file else []
     found: dict[int, list[tuple[Times, Values]]] = {}
     for part in parts:
         if part.first <= end and part.last >= start and part.lowest <= highest and part.highest >= lowest:
             for number, times, values in part.pick(numbers, start, end):
                 found.setdefault(number, []).append((times, values))
-    return found, in_file
+    return found, in_file, segments
+
+
+def _with_segments(
+    reader: SegmentReader,
+    segments: Sequence[Segment],
+    newest: dict[int, list[tuple[Times, Values]]],
+    wanted: tuple[NDArray[np.int32], int, int],
+    reserve: Callable[[int], None],
+) -> dict[int, list[tuple[Times, Values]]]:
+    """Return the samples of segments, then those in memory, of each series that has any."""
+    found: dict[int, list[tuple[Times, Values]]] = {}
+    samples = 0
+    for segment in segments:
+        part = reader.read(segment, wanted[0])
+        for number, times, values in part.pick(*wanted) if part else ():
+            found.setdefault(number, []).append((times, values))
+            samples += len(times)
+    reserve(samples)
+    for number, parts in newest.items():
+        found.setdefault(number, []).extend(parts)
+    return found
 
 
 def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
@@ -175,12 +199,15 @@ def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
 
     At most `SLICE` series, in ascending order. `reserve`: see `Hints`.
     """
-    # Memory first: maintenance removes samples from memory after it has written them to the file.
-    newest, in_file = samples_in_memory(core, numbers, start, end)
+    # Memory first, then segments: maintenance removes samples from each of them after it has written them to the next.
+    newest, in_file, segments = samples_in_memory(core, numbers, start, end)
     packed: dict[int, list[tuple[Times, Values]]] = {}
     if in_file:
         with core.readers.borrow() as connection:
+            of_segments = SegmentReader(connection)
+            newest = _with_segments(of_segments, segments, newest, (numbers, start, end), reserve)
             reader = ChunkReader(connection, core.chunks)
+            reader.damaged.update(of_segments.damaged)
             for window in reader.windows(RAW, start, end):
                 samples = 0
                 for number, chunk in reader.read(RAW, window, numbers):
@@ -189,7 +216,7 @@ def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
                 reserve(samples)
         if reader.damaged:
             warn(reader.damaged)
-    joined = _Joined(start, end)
+    joined = Joined(start, end)
     for number in numbers.tolist():
         parts = [*packed.get(number, ()), *newest.get(number, ())]
         if parts:
@@ -198,7 +225,7 @@ def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
                 yield number, times, values
 
 
-class _Joined:
+class Joined:
     """Joins parts of many series. Series with the same times get one array of times.
 
     The series of a scrape target have the same times, and this saves most of the work for all but the first one.

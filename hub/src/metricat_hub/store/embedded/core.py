@@ -26,6 +26,7 @@ from metricat_hub.store.embedded.database import (
 from metricat_hub.store.embedded.head import Head
 from metricat_hub.store.embedded.label_index import LabelIndex
 from metricat_hub.store.embedded.newest import NewestValues
+from metricat_hub.store.embedded.segments import SegmentIndex, load
 from metricat_hub.store.embedded.series_times import SeriesTimes
 from metricat_hub.store.embedded.window_blocks import BLOCK_BYTES, BlockCache
 from metricat_hub.store.embedded.windows import RAW, window_of
@@ -87,11 +88,12 @@ class Core:
         self.head_row = 0
         """The number of the last row of the head."""
         self.packing: tuple[Part, ...] = ()
-        """Samples that maintenance writes into chunks now. They are no longer in `head`."""
+        """Samples that maintenance writes into segments now. They are no longer in `head`."""
         self.packed: tuple[Part, ...] = ()
-        """The newest packed samples. They are in memory too, because most queries need them."""
+        """The newest samples of segments and chunks. They are in memory too, because most queries need them."""
+        self.segments = SegmentIndex()
         self.packed_until = 0
-        """No chunk has samples after this time."""
+        """No segment or chunk has samples after this time."""
         self.memory_from = 0
         """All samples after this time are in memory."""
         self.metadata: dict[str, Metadata] = {}
@@ -201,6 +203,7 @@ class Core:
             self.times.restore(state["times"])
         self.packed_until = int(state["packed"]) if "packed" in state else self._packed_until()
         self.memory_from = self.packed_until
+        self.segments.add(load(self.writer))
         for row, data in run("SELECT number, data FROM head ORDER BY number"):
             self.head_row = row
             try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "samples.sqlite3"
 LOCK = "lock"
 BUSY_TIMEOUT = 10_000
@@ -29,7 +29,19 @@ _FALLBACK_CHECKPOINT_PAGES = 32_768
 """SQLite itself writes the WAL back at this size (128 MiB), if maintenance does not."""
 _WAL_KEPT = 16 << 20
 
-_SCHEMA = """
+_SEGMENTS = """
+CREATE TABLE segments (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    window INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    lowest INTEGER NOT NULL,
+    highest INTEGER NOT NULL,
+    samples INTEGER NOT NULL,
+    data BLOB NOT NULL
+)
+"""
+_SCHEMA = f"""{_SEGMENTS};
 CREATE TABLE series (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
@@ -52,7 +64,12 @@ CREATE TABLE metadata (metric TEXT PRIMARY KEY, type TEXT NOT NULL, help TEXT NO
 CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
 
-MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+
+def _add_segments(connection: sqlite3.Connection) -> None:
+    connection.execute(_SEGMENTS)
+
+
+MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_segments}
 """By schema version: how to get the next version. Each runs in one transaction, after a copy of the file was made."""
 
 

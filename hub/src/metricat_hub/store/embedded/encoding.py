@@ -34,8 +34,8 @@ _CONSTANT, _FLOATS, _INTEGERS, _ZSTD = range(4)
 """Encodings of a column."""
 _REGULAR, _INLINE, _SHARED = range(3)
 """Encodings of times."""
-_LARGEST = 2.0**53
-_SCALES = (1.0, 10.0, 100.0, 1000.0)
+LARGEST = 2.0**53
+SCALES = (1.0, 10.0, 100.0, 1000.0)
 _CONFIG = {level: ChunkConfig(compression_level=level) for level in (4, 8)}
 FAST, SMALL = 4, 8
 """Compression levels: for a chunk that will be written again, and for one that is complete."""
@@ -241,7 +241,7 @@ def decode_values(data: bytes, count: int) -> Values:
     if kind == _INTEGERS:
         values = standalone.simple_decompress(data[2:]).astype(np.float64)
         if data[1]:
-            values /= _SCALES[data[1]]
+            values /= SCALES[data[1]]
     elif kind == _FLOATS:
         values = standalone.simple_decompress(data[1:])
     elif kind == _ZSTD:
@@ -257,8 +257,8 @@ def decode_values(data: bytes, count: int) -> Values:
 def _as_integers(values: Values) -> tuple[int, NDArray[np.int64]] | None:
     """Return an exponent, and integers that are exactly value * 10 ** exponent; None: no such integers exist."""
     largest = float(np.abs(values).max())
-    for exponent, scale in enumerate(_SCALES):
-        if not largest * scale < _LARGEST:  # also for NaN
+    for exponent, scale in enumerate(SCALES):
+        if not largest * scale < LARGEST:  # also for NaN
             return None
         rounded = np.rint(values * scale)
         if bool(((rounded / scale).view(np.uint64) == values.view(np.uint64)).all()):

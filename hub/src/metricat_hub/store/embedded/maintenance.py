@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.core import Core
 
 _IDLE_CHECK = 10 * MINUTE
+_LATE = 5 * MINUTE
+"""Late samples of windows that are in chunks wait this long for more of them."""
 _CHECKPOINT_BYTES = 4 << 20
 _TRUNCATE_BYTES = 64 << 20
 
@@ -37,6 +39,7 @@ class Maintenance:
         self._core = core
         self._mutex = threading.Lock()
         self._idle_checked = 0
+        self._spilled = -_LATE
         self._unsampled_below = 0
         """Series with a lower number existed at the check before."""
 
@@ -50,7 +53,7 @@ class Maintenance:
         with self._mutex:
             core.check_open()
             try:
-                packed = packing.pack(core, now) if pack_all or self._pack_due(now) else 0
+                packed = self._pack(now, pack_all=pack_all)
                 downsampled = downsampling.downsample_complete(core, now)
                 outdated = downsampling.downsample_outdated(core)
                 dropped = retention.drop_old(core, now) + retention.drop_above_limit(core)
@@ -61,15 +64,35 @@ class Maintenance:
                 raise core.unavailable(error) from error
         return Maintained(packed, downsampled, outdated, dropped, idle)
 
-    def _pack_due(self, now: int) -> bool:
+    def _pack(self, now: int, *, pack_all: bool) -> int:
+        """Write the head into segments if it is due, and segments of complete windows into chunks."""
+        core = self._core
+        packed = 0
+        if pack_all or self._spill_due(now):
+            packed = packing.spill(core, now)
+            self._spilled = now
+        with core.mutex:
+            windows = core.segments.windows()
+        for window in windows:
+            if pack_all or self._is_complete(window, now):
+                packing.pack_window(core, window, now)
+        return packed
+
+    def _spill_due(self, now: int) -> bool:
         """Return whether the head is large, or has samples of a window that is complete."""
         core = self._core
         with core.mutex:
-            runs = core.head.snapshot()
+            parts = core.head.snapshot()
             if core.head.samples >= core.settings.head_samples:
                 return True
-        earliest = min((run.first for run in runs), default=now)
-        return RAW.end(RAW.window(earliest)) + core.settings.out_of_order <= now
+        earliest = RAW.window(min((part.first for part in parts), default=now))
+        if not self._is_complete(earliest, now):
+            return False
+        # Samples that come late change chunks again, so they wait for more of them.
+        return RAW.end(earliest) > core.progress.by_minute or not 0 <= now - self._spilled < _LATE
+
+    def _is_complete(self, window: int, now: int) -> bool:
+        return RAW.end(window) + self._core.settings.out_of_order <= now
 
     def _remove_idle(self, now: int) -> int:
         core = self._core

@@ -13,6 +13,7 @@ from metricat_hub.store.embedded import encoding
 from metricat_hub.store.embedded.chunks import ChunkReader
 from metricat_hub.store.embedded.core import decode_labels
 from metricat_hub.store.embedded.database import FILE, Lock, connect, open_for_reading
+from metricat_hub.store.embedded.segments import SegmentReader, load
 from metricat_hub.store.embedded.selection import describe
 from metricat_hub.store.embedded.windows import LAYOUTS
 
@@ -33,7 +34,7 @@ class Checked:
     chunks: int
     batches: int
     samples: int
-    """Raw samples in chunks and batches."""
+    """Raw samples in chunks, segments and batches."""
     damaged: tuple[str, ...]
 
 
@@ -60,6 +61,9 @@ def check(folder: Path) -> Checked:
         except sqlite3.DatabaseError as error:
             damaged.append(f"the tables of the newest samples or of the series are damaged ({error})")
             labels = {}
+        count, found = _segments(connection, labels)
+        samples += count
+        damaged += found
         for layout in LAYOUTS:
             reader = ChunkReader(connection)
             low = 0
@@ -73,6 +77,19 @@ def check(folder: Path) -> Checked:
         damaged += _earlier(connection, labels)
         damaged += _structure(connection)
     return Checked(chunks, batches, samples, tuple(damaged))
+
+
+def _segments(connection: sqlite3.Connection, labels: dict[int, Labels]) -> tuple[int, list[str]]:
+    """Return the number of samples in segments, and a sentence for each damaged segment."""
+    samples = 0
+    reader = SegmentReader(connection)
+    try:
+        for segment in list(load(connection)):
+            part = reader.read(segment)
+            samples += 0 if part is None else len(part)
+    except sqlite3.DatabaseError as error:
+        return samples, [f"the table of segments is damaged ({error})"]
+    return samples, [describe(tier, number, why, labels) for (tier, number), why in sorted(reader.damaged.items())]
 
 
 def _earlier(connection: sqlite3.Connection, labels: dict[int, Labels]) -> Iterator[str]:
@@ -137,6 +154,10 @@ def _remove_damaged(connection: sqlite3.Connection) -> None:
             encoding.decode_batch(data)
         except encoding.DamagedError:
             connection.execute("DELETE FROM head WHERE number = ?", (row,))
+    segments = SegmentReader(connection)
+    for segment in list(load(connection)):
+        segments.read(segment)
+    connection.executemany("DELETE FROM segments WHERE number = ?", [(number,) for _, number in segments.damaged])
     connection.execute("DELETE FROM damaged")
     for layout in LAYOUTS:
         reader = ChunkReader(connection)

@@ -1,33 +1,36 @@
-"""Packing: samples from the head become chunks, one for each series and window."""
+"""Packing: samples from the head become segments, and those of a complete window chunks, one for each series."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.model.columns import distinct
-from metricat_hub.store.embedded import encoding
-from metricat_hub.store.embedded.chunks import ChunkReader, join
+from metricat_hub.store.embedded import encoding, segments
+from metricat_hub.store.embedded.chunks import ChunkReader, Joined, join
 from metricat_hub.store.embedded.database import transaction
-from metricat_hub.store.embedded.head import Head, merge
+from metricat_hub.store.embedded.head import Head
+from metricat_hub.store.embedded.segments import SegmentReader
 from metricat_hub.store.embedded.settings import MINUTE
 from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from metricat_hub.model.samples import Times, Values
     from metricat_hub.store.embedded.core import Core
-    from metricat_hub.store.embedded.head import Part, Run
+    from metricat_hub.store.embedded.head import Part
+    from metricat_hub.store.embedded.segments import Segment
 
 _AT_ONCE = 256
 """The number of chunks that one transaction writes."""
+_SERIES = 1024
+"""The range of series whose samples of a window are in memory at a time while they are packed."""
 _KEPT = 6 * MINUTE
-"""Packed samples stay in memory for this time: the lookback period of instant queries, and the ranges of most rules."""
+"""Samples of segments stay in memory for this time: the lookback period of instant queries, and the ranges of most
+rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,10 @@ class _Part:
     values: Values
 
 
-def pack(core: Core, now: int) -> int:
-    """Write the samples of the head into chunks, and return their number.
+def spill(core: Core, now: int) -> int:
+    """Move the samples of the head into segments, and return their number.
 
-    An interruption at any moment loses nothing: the rows of the head are deleted after their samples are in chunks, and
-    a chunk has each time once.
+    One transaction writes the segments and deletes the rows of the head. So an interruption loses nothing.
     """
     with core.mutex:
         parts = core.head.snapshot()
@@ -53,48 +55,104 @@ def pack(core: Core, now: int) -> int:
         core.packing = parts
         core.head = Head(core.head)
     try:
-        merged = merge(parts)
-        _store_packed_until(core, merged.last)
-        for window in distinct((merged.times - 1) // RAW.size).tolist():
-            _pack_window(core, merged, window, now)
-        _finish(core, last_row, now)
+        encoded = [segments.encode(part) for part in segments.divided(parts)]
+        _write_segments(core, encoded, last_row, now)
     except BaseException:
         with core.mutex:
             core.head.replace([*core.packing, *core.head.snapshot()])
             core.packing = ()
         raise
-    return len(merged.series)
+    return sum(map(len, parts))
 
 
-def _store_packed_until(core: Core, last: int) -> None:
-    """Store until when chunks may have samples. Before the first chunk is written: packing may end at any time."""
+def _write_segments(core: Core, encoded: Sequence[tuple[Segment, bytes]], last_row: int, now: int) -> None:
+    """Write segments instead of the rows of the head. Damaged rows stay, so that a check names them."""
     with core.mutex:
-        core.packed_until = max(core.packed_until, last)
-        core.writer.execute("INSERT OR REPLACE INTO state VALUES ('packed', ?)", (core.packed_until,))
+        last = max(part.last for part in core.packing)
+        packed_until = max(core.packed_until, last)
+        with transaction(core.writer):
+            written = [segments.insert(core.writer, segment, data) for segment, data in encoded]
+            kept = ",".join(map(str, core.damaged_rows)) or "-1"
+            core.writer.execute(
+                f"DELETE FROM head WHERE number <= ? AND number NOT IN ({kept})",  # noqa: S608 -- integers
+                (last_row,),
+            )
+            core.writer.execute("INSERT OR REPLACE INTO state VALUES ('times', ?)", (core.times.encode(),))
+            core.writer.execute("INSERT OR REPLACE INTO state VALUES ('packed', ?)", (packed_until,))
+        core.segments.add(written)
+        core.packed_until = packed_until
+        core.memory_from = max(core.memory_from, min(now, last) - _KEPT)
+        core.packed = tuple(_newest((*core.packed, *core.packing), core.memory_from))
+        core.packing = ()
 
 
-def _pack_window(core: Core, merged: Run, window: int, now: int) -> None:
+def _newest(parts: Iterable[Part], after: int) -> Iterator[Part]:
+    """Yield the samples of some parts after a time."""
+    for part in parts:
+        kept = part.after(after)
+        if kept is not None:
+            yield kept
+
+
+def pack_window(core: Core, window: int, now: int) -> None:
+    """Write the samples of a window's segments into chunks.
+
+    An interruption at any moment loses nothing: segments are deleted after their samples are in chunks, and a chunk has
+    each time once.
+    """
     complete = RAW.end(window) + core.settings.out_of_order <= now
     level = encoding.SMALL if complete else encoding.FAST
-    batch = []
-    for part in _parts(merged, window):
-        batch.append(part)
-        if len(batch) == _AT_ONCE:
+    with core.mutex:
+        own = core.segments.of_window(window)
+    damaged: set[int] = set()
+    for low, overlapping in _ranges(own):
+        batch = []
+        for part in _parts(core, window, low, overlapping, damaged):
+            batch.append(part)
+            if len(batch) == _AT_ONCE:
+                write_parts(core, window, batch, level)
+                batch = []
+        if batch:
             write_parts(core, window, batch, level)
-            batch = []
-    if batch:
-        write_parts(core, window, batch, level)
+    _remove(core, window, own, damaged)
 
 
-def _parts(merged: Run, window: int) -> Iterator[_Part]:
-    base, end = RAW.base(window), RAW.end(window)
-    series, times, values = merged.series, merged.times, merged.values
-    if merged.first <= base or merged.last > end:
-        inside = (times > base) & (times <= end)
-        series, times, values = series[inside], times[inside], values[inside]
-    bounds = [0, *(np.flatnonzero(series[1:] != series[:-1]) + 1).tolist(), len(series)]
-    for begin, stop in pairwise(bounds):
-        yield _Part(identity(window, int(series[begin])), times[begin:stop], values[begin:stop])
+def _ranges(own: Sequence[Segment]) -> Iterator[tuple[int, Sequence[Segment]]]:
+    """Yield the first series of each range that has samples, and the segments with series of the range."""
+    low = 0
+    while rest := [one for one in own if one.highest >= low]:
+        low = max(low, min(one.lowest for one in rest))
+        yield low, [one for one in rest if one.lowest < low + _SERIES]
+        low += _SERIES
+
+
+def _parts(core: Core, window: int, low: int, overlapping: Sequence[Segment], damaged: set[int]) -> Iterator[_Part]:
+    """Yield the samples of the series from a number on, by ascending series."""
+    numbers = np.arange(low, low + _SERIES, dtype=np.int32)
+    found: dict[int, list[tuple[Times, Values]]] = {}
+    start, end = RAW.base(window) + 1, RAW.end(window)
+    with core.readers.borrow() as connection:
+        reader = SegmentReader(connection)
+        for segment in overlapping:
+            part = reader.read(segment, numbers)
+            if part is not None:
+                for number, times, values in part.pick(numbers, start, end):
+                    found.setdefault(number, []).append((times, values))
+        damaged.update(number for _, number in reader.damaged)
+    joined = Joined(start, end)
+    for number in sorted(found):
+        yield _Part(identity(window, number), *joined.join(found[number]))
+
+
+def _remove(core: Core, window: int, own: Sequence[Segment], damaged: set[int]) -> None:
+    """Remove segments whose samples are in chunks. Damaged ones stay."""
+    packed = [one for one in own if one.number not in damaged]
+    with core.mutex:
+        with transaction(core.writer):
+            core.writer.executemany("DELETE FROM segments WHERE number = ?", [(one.number,) for one in packed])
+        core.segments.remove(packed)
+        core.segments.set_aside(damaged)
+        core.versions[window] += 1
 
 
 def write_parts(core: Core, window: int, parts: list[_Part], level: int) -> None:
@@ -134,28 +192,3 @@ def write_parts(core: Core, window: int, parts: list[_Part], level: int) -> None
             # The next window counts from the last sample of this one.
             outdated = [(one,) for part in parts for one in (part.chunk, part.chunk + identity(1, 0))]
             core.writer.executemany("INSERT OR IGNORE INTO outdated VALUES (?)", outdated)
-
-
-def _finish(core: Core, last_row: int, now: int) -> None:
-    """Delete the rows of the head whose samples are in chunks. Damaged rows stay, so that a check names them."""
-    with core.mutex:
-        with transaction(core.writer):
-            kept = ",".join(map(str, core.damaged_rows)) or "-1"
-            core.writer.execute(
-                f"DELETE FROM head WHERE number <= ? AND number NOT IN ({kept})",  # noqa: S608 -- integers
-                (last_row,),
-            )
-            core.writer.execute("INSERT OR REPLACE INTO state VALUES ('times', ?)", (core.times.encode(),))
-        core.memory_from = max(core.memory_from, min(now, max(part.last for part in core.packing)) - _KEPT)
-        core.packed = tuple(_newest((*core.packed, *core.packing), core.memory_from))
-        for part in core.packing:
-            core.versions.update(range(RAW.window(part.first), RAW.window(part.last) + 1))
-        core.packing = ()
-
-
-def _newest(parts: Iterable[Part], after: int) -> Iterator[Part]:
-    """Yield the samples of some parts after a time."""
-    for part in parts:
-        kept = part.after(after)
-        if kept is not None:
-            yield kept

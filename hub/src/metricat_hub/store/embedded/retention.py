@@ -112,7 +112,18 @@ def _drop_until(core: Core, layout: Layout, end: int) -> int:
     if layout is RAW:
         _delete(core, "times", times_identity(window, 0))
         _delete(core, "outdated", identity(window, 0))
+        _drop_segments(core, window)
     return dropped
+
+
+def _drop_segments(core: Core, before: int) -> None:
+    """Drop the segments of the windows before one."""
+    with core.mutex:
+        gone = core.segments.before(before)
+        if gone:
+            with transaction(core.writer):
+                core.writer.executemany("DELETE FROM segments WHERE number = ?", [(one.number,) for one in gone])
+            core.segments.remove(gone)
 
 
 def _delete(core: Core, table: str, below: int) -> int:

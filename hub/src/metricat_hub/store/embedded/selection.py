@@ -15,6 +15,7 @@ from metricat_hub.model.samples import STALE
 from metricat_hub.store.embedded import registry, tiers
 from metricat_hub.store.embedded.chunks import SLICE, ChunkReader, read_raw
 from metricat_hub.store.embedded.encoding import Chunk
+from metricat_hub.store.embedded.segments import TIER as SEGMENT
 from metricat_hub.store.embedded.window_blocks import raw_blocks
 from metricat_hub.store.embedded.windows import BY_HOUR, BY_MINUTE, LAYOUTS, RAW, number_of, window_of
 
@@ -290,6 +291,8 @@ class _Selector:
 
 def describe(tier: str, chunk: int, why: str, labels: Mapping[int, Labels]) -> str:
     """Return a sentence about a damaged chunk, for warnings."""
+    if tier == SEGMENT:
+        return f"segment {chunk} of the newest hours is damaged ({why}); its samples are missing"
     if chunk < 0:
         return f"chunks of the tier {tier} are damaged ({why}); their samples are missing"
     layout = next(one for one in LAYOUTS if one.tier == tier)

@@ -29,7 +29,10 @@ class Settings:
     future: int = 10 * MINUTE
     """A sample may be this far in the future."""
     head_samples: int = 2_000_000
-    """The number of samples in memory (20 bytes each) above which the store packs them into chunks."""
+    """The number of samples in memory above which the store writes them into segments.
+
+    A sample of a table needs 8 bytes, another one 20.
+    """
     query_samples: int = 50_000_000
     """The number of samples that one selection may return."""
     query_series: int = 100_000

@@ -32,7 +32,7 @@ class Statistics:
     series_limit: int
     refused_series: int
     head_samples: int
-    """Samples in memory, which are not yet packed."""
+    """Samples in memory, which are not yet in segments."""
     rejected_samples: Mapping[str, int]
     """By reason."""
     file_bytes: int
@@ -75,7 +75,9 @@ def as_metrics(statistics: Statistics) -> list[Sample]:
         Sample("metricat_hub_store_series", "Series that received samples recently.", statistics.active_series),
         Sample("metricat_hub_store_series_limit", "Limit of series that receive samples.", statistics.series_limit),
         Sample(
-            "metricat_hub_store_head_samples", "Samples that are not yet packed into chunks.", statistics.head_samples
+            "metricat_hub_store_head_samples",
+            "Samples in memory that are not yet in segments or chunks.",
+            statistics.head_samples,
         ),
         Sample(
             "metricat_hub_store_file_bytes",

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.model.columns import distinct
 from metricat_hub.model.ports import SampleBlock, no_reservation
 from metricat_hub.store.embedded.chunks import SLICE, ChunkReader
+from metricat_hub.store.embedded.segments import SegmentReader
 from metricat_hub.store.embedded.windows import RAW
 
 if TYPE_CHECKING:
@@ -26,15 +26,18 @@ if TYPE_CHECKING:
     from metricat_hub.model.samples import Times, Values
     from metricat_hub.store.embedded.core import Core
     from metricat_hub.store.embedded.head import Part
+    from metricat_hub.store.embedded.segments import Segment
 
 _MOST_WINDOWS = 4
 """A selector with more windows than this is read by series: its evaluation costs more than the reading."""
 _MOST_SERIES = 10_000
 BLOCK_BYTES = 16 << 20
 """The size of the cache."""
-_MOST_RUNS = 8
+_MOST_LISTS = 8
 _ENTRY = 500
 """Bytes of an entry or a block beyond its arrays."""
+_SEGMENT = -1
+"""What stands for the version of a window in keys of segments, which never change."""
 
 _Key = tuple[int, int, bytes]
 
@@ -87,12 +90,13 @@ def raw_blocks(
         in_file = start <= core.memory_from
         if in_file and (len(windows) > _MOST_WINDOWS or len(numbers) > _MOST_SERIES):
             return None
-        # Memory and versions at the same moment: until a version changes, memory has the samples of the new chunks.
-        parts = [*core.packed, *core.packing, *core.head.overlapping(lowest, highest)]
+        # All at the same moment: until a version changes, memory and segments have the samples of the new chunks.
+        parts = [*(() if in_file else core.packed), *core.packing, *core.head.overlapping(lowest, highest)]
+        segments = core.segments.overlapping(lowest, highest, start, end) if in_file else []
         versions = {window: core.versions[window] for window in windows} if in_file else {}
-    sources = _in_memory(parts, numbers, start, end)
+    sources = _lists(_blocks_of(parts, numbers, start, end))
     if sources is not None and in_file:
-        stored = _in_file(core, numbers, start, end, versions, reserve)
+        stored = _in_file(core, numbers, start, end, (versions, segments), reserve)
         sources = None if stored is None else [*stored, *sources]
     return None if sources is None else _joined(sources, len(numbers), start, end)
 
@@ -102,14 +106,23 @@ def _in_file(  # noqa: PLR0913, PLR0917 -- what to read, and a callback
     numbers: NDArray[np.int32],
     start: int,
     end: int,
-    versions: Mapping[int, int],
+    state: tuple[Mapping[int, int], Sequence[Segment]],
     reserve: Callable[[int], None],
 ) -> list[list[SampleBlock]] | None:
-    """Return the blocks of each window; None: a chunk is damaged."""
+    """Return the blocks of each window, then those of segments.
+
+    None: something is damaged, or a segment is in chunks by now.
+    """
+    versions, segments = state
     sources = []
-    series = numbers.tobytes()
     with core.readers.borrow() as connection:
+        of_segments = _of_segments(core, SegmentReader(connection), segments, numbers)
+        kept = None if of_segments is None else _lists([_trimmed(one, start, end) for one in of_segments])
+        if kept is None:
+            return None
+        reserve(sum(one.values.size for blocks in kept for one in blocks))
         reader = ChunkReader(connection)
+        series = numbers.tobytes()
         for window in reader.windows(RAW, start, end):
             key = window, versions[window], series
             stored = core.blocks.get(key)
@@ -120,16 +133,42 @@ def _in_file(  # noqa: PLR0913, PLR0917 -- what to read, and a callback
                 core.blocks.put(key, stored)
             reserve(sum(one.values.size for one in stored))
             sources.append(stored)
-    return sources
+    return [*sources, *kept]
 
 
-def _in_memory(
-    parts: Sequence[Part], numbers: NDArray[np.int32], start: int, end: int
-) -> list[list[SampleBlock]] | None:
-    """Return blocks in memory, in lists that have each series once; None: samples arrived out of order."""
+def _of_segments(
+    core: Core, reader: SegmentReader, segments: Sequence[Segment], numbers: NDArray[np.int32]
+) -> list[SampleBlock] | None:
+    """Return the blocks of segments; None: one is damaged, or missing, or has too many different times."""
+    found: list[SampleBlock] = []
+    for segment in segments:
+        low = int(numbers.searchsorted(segment.lowest))
+        high = int(numbers.searchsorted(segment.highest, "right"))
+        own = numbers[low:high]
+        key = segment.number, _SEGMENT, own.tobytes()
+        blocks = core.blocks.get(key)
+        if blocks is None:
+            part = reader.read(segment, own)
+            if reader.damaged or reader.missing:
+                return None
+            blocks = [] if part is None else _blocks_of([part], own, segment.first, segment.last)
+            core.blocks.put(key, blocks)
+        found += [SampleBlock(one.rows + low, one.times, one.values) for one in blocks]
+    return found
+
+
+def _trimmed(block: SampleBlock, start: int, end: int) -> SampleBlock:
+    """Return the samples from start to end of a block."""
+    if block.times[0] >= start and block.times[-1] <= end:
+        return block
+    low, high = block.times.searchsorted((start, end + 1)).tolist()
+    return SampleBlock(block.rows, block.times[low:high], block.values[:, low:high])
+
+
+def _blocks_of(parts: Sequence[Part], numbers: NDArray[np.int32], start: int, end: int) -> list[SampleBlock]:
+    """Return the samples of some parts as blocks."""
     lowest, highest = int(numbers[0]), int(numbers[-1])
-    tables: dict[bytes, list[SampleBlock]] = {}
-    sources = []
+    found = []
     for part in parts:
         if part.last < start or part.first > end or part.lowest > highest or part.highest < lowest:
             continue
@@ -139,21 +178,37 @@ def _in_memory(
             high = int(numbers.searchsorted(part.highest, "right"))
             places, times, values = table.block(numbers[low:high], start, end)
             if len(places) and len(times):
-                rows = places + low
-                tables.setdefault(rows.tobytes(), []).append(SampleBlock(rows, times, values))
-        elif found := list(part.pick(numbers, start, end)):
-            rows = np.searchsorted(numbers, np.array([number for number, _, _ in found], np.int32))
-            sources.append(_grouped(zip(rows.tolist(), ((times, values) for _, times, values in found), strict=True)))
-            if len(sources) > _MOST_RUNS:
-                return None
-    blocks: list[SampleBlock] = []
+                found.append(SampleBlock(places + low, times, values))
+        elif picked := list(part.pick(numbers, start, end)):
+            rows = np.searchsorted(numbers, np.array([number for number, _, _ in picked], np.int32)).tolist()
+            found += _grouped(zip(rows, ((times, values) for _, times, values in picked), strict=True))
+    return found
+
+
+def _lists(found: Iterable[SampleBlock]) -> list[list[SampleBlock]] | None:
+    """Return blocks in lists that have each series once; None: samples arrived out of order, or there are many lists.
+
+    Blocks of the same series, such as those of a target before and after a restart of it, become one.
+    """
+    tables: dict[bytes, list[SampleBlock]] = {}
+    for block in found:
+        if len(block.times):
+            tables.setdefault(block.rows.tobytes(), []).append(block)
+    sources: list[tuple[set[int], list[SampleBlock]]] = []
     for same in tables.values():
-        block = same[0] if len(same) == 1 else _in_one(same)
-        if block is None:
+        joined = same[0] if len(same) == 1 else _in_one(same)
+        if joined is None:
             return None
-        blocks.append(block)
-    rows = np.concatenate([one.rows for one in blocks]) if blocks else np.zeros(0, np.intp)
-    return [*sources, blocks] if len(distinct(rows)) == len(rows) else None
+        rows = set(joined.rows.tolist())
+        free = next((one for one in sources if one[0].isdisjoint(rows)), None)
+        if free is None:
+            free = set(), []
+            sources.append(free)
+            if len(sources) > _MOST_LISTS:
+                return None
+        free[0].update(rows)
+        free[1].append(joined)
+    return [blocks for _, blocks in sources] or [[]]
 
 
 def _in_one(parts: Sequence[SampleBlock]) -> SampleBlock | None:
@@ -231,18 +286,13 @@ def _inside(block: SampleBlock, places: NDArray[np.intp], start: int, end: int) 
     return block.times[low:high], values if len(places) == len(block.rows) else values[places]
 
 
-def _one(parts: list[tuple[Times, Values]]) -> tuple[Times, Values] | None:
+def _one(parts: list[tuple[Times, Values]]) -> tuple[Times, Values]:
     """Join parts of the same series. Of a time that is in several parts, the first part has the value."""
     if len(parts) == 1:
         return parts[0]
-    times, values = [parts[0][0]], [parts[0][1]]
-    for part_times, part_values in sorted(parts[1:], key=lambda part: int(part[0][0])):
-        known = int(part_times.searchsorted(times[-1][-1], "right"))
-        if known:
-            before = np.concatenate(times)
-            if not bool((before[before.searchsorted(part_times[:known])] == part_times[:known]).all()):
-                return None
-        if known < len(part_times):
-            times.append(part_times[known:])
-            values.append(part_values[:, known:])
-    return np.concatenate(times), np.concatenate(values, axis=1)
+    times = np.concatenate([part for part, _ in parts])
+    values = np.concatenate([part for _, part in parts], axis=1)
+    if not bool((times[1:] > times[:-1]).all()):
+        times, at = np.unique(times, return_index=True)
+        values = values[:, at]
+    return times, values

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metricat_hub.model.errors import StoreLockedError, StoreUnavailableError
-from metricat_hub.store.embedded import database
+from metricat_hub.store.embedded import Settings, database
 from support.hub_store import BEGIN, labels, named, open_store, read, write
 
 A = labels("up", node="a")
@@ -31,7 +31,7 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / database.FILE) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreUnavailableError, match="schema version 99, but this program supports 1 at most"):
+    with pytest.raises(StoreUnavailableError, match="schema version 99, but this program supports 2 at most"):
         open_store(tmp_path)
 
 
@@ -43,16 +43,29 @@ def test_older_schema_is_migrated_after_a_copy(tmp_path: Path, monkeypatch: pyte
     def migrate(connection: sqlite3.Connection) -> None:
         connection.execute("ALTER TABLE metadata ADD COLUMN source TEXT")
 
-    monkeypatch.setitem(database.MIGRATIONS, 1, migrate)
+    monkeypatch.setitem(database.MIGRATIONS, database.SCHEMA_VERSION, migrate)
     store = open_store(tmp_path)
     assert read(store, named("up")) == {A: [(BEGIN, 1)]}
     store.close()
     versions = []
-    for name in (database.FILE, f"{database.FILE}.schema-1"):
+    for name in (database.FILE, f"{database.FILE}.schema-{database.SCHEMA_VERSION}"):
         connection = sqlite3.connect(tmp_path / name)
         versions.append(database.schema_version(connection))
         connection.close()
-    assert versions == [2, 1]
+    assert versions == [database.SCHEMA_VERSION + 1, database.SCHEMA_VERSION]
+
+
+def test_a_store_without_segments_is_migrated(tmp_path: Path) -> None:
+    store = open_store(tmp_path)
+    write(store, {A: [(BEGIN, 1)]})
+    store.close()
+    with sqlite3.connect(tmp_path / database.FILE) as connection:
+        connection.execute("DROP TABLE segments")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    store = open_store(tmp_path, settings=Settings(head_samples=1))
+    assert store.maintain().packed_samples == 1
+    assert read(store, named("up")) == {A: [(BEGIN, 1)]}
 
 
 def test_failed_migration_leaves_the_old_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +75,7 @@ def test_failed_migration_leaves_the_old_schema(tmp_path: Path, monkeypatch: pyt
         connection.execute("CREATE TABLE half (a)")
         connection.execute("CREATE TABLE half (a)")
 
-    monkeypatch.setitem(database.MIGRATIONS, 1, migrate)
+    monkeypatch.setitem(database.MIGRATIONS, database.SCHEMA_VERSION, migrate)
     with pytest.raises(StoreUnavailableError, match="cannot open the store"):
         open_store(tmp_path)
     monkeypatch.undo()
