@@ -113,7 +113,11 @@ class PageLayout:
             tokens: these values; gets the others.
         """
         spans = zip(self._texts, [0, *ends], [*begins, len(page)], strict=True)
-        different = [(number, begin, end) for number, (text, begin, end) in enumerate(spans) if page[begin:end] != text]
+        different = [
+            (number, begin, end)
+            for number, (text, begin, end) in enumerate(spans)
+            if end - begin != len(text) or not page.startswith(text, begin)
+        ]
         found: list[tuple[int, _Divided]] = []
         if not different:
             return False

@@ -12,6 +12,7 @@ from metricat_hub.sources.scrape.clock import Clock, SystemClock
 from metricat_hub.sources.scrape.credentials import JobSecrets
 from metricat_hub.sources.scrape.discovery import FileGroups
 from metricat_hub.sources.scrape.metadata import MetadataWriter
+from metricat_hub.sources.scrape.scrape_slots import ScrapeSlots
 from metricat_hub.sources.scrape.target import TargetError, targets_of
 from metricat_hub.sources.scrape.target_loop import Counters, Shared, TargetLoop
 
@@ -62,7 +63,8 @@ class Scraper:
     def __init__(self, config: ScrapeConfig, writer: Writer, clock: Clock | None = None) -> None:
         self._config = config
         self._executor = ThreadPoolExecutor(_THREADS, "scrape")
-        self._shared = Shared(writer, clock or SystemClock(), self._executor, MetadataWriter(writer))
+        slots = ScrapeSlots(self._executor)
+        self._shared = Shared(writer, clock or SystemClock(), self._executor, slots, MetadataWriter(writer))
         self._files = FileGroups()
         self._loops: dict[tuple[str, Target], tuple[TargetLoop, asyncio.Task[None]]] = {}
         self._secrets: dict[str, JobSecrets] = {}

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from metricat_hub.sources.scrape.config import Job
     from metricat_hub.sources.scrape.credentials import JobSecrets
     from metricat_hub.sources.scrape.metadata import MetadataWriter
+    from metricat_hub.sources.scrape.scrape_slots import ScrapeSlots
     from metricat_hub.sources.scrape.target import Target
 
 _LOG = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ _TOLERANCE = 20
 """The most milliseconds by which a timestamp is moved to the planned time: regular timestamps compress better."""
 _MOST_WAITING = 3
 """Scrapes of a target that may wait for the store. So a short stall of the disk loses no scrape."""
+_LARGE = 1 << 20
+"""The bytes of a body that ends the slot, so that the scrapes after it do not wait for its thread."""
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
@@ -83,6 +86,7 @@ class Shared:
     writer: Writer
     clock: Clock
     executor: Executor
+    slots: ScrapeSlots
     metadata: MetadataWriter
     counters: Counters = field(default_factory=Counters)
     store_error: str = ""
@@ -175,12 +179,16 @@ class TargetLoop:
                 error = f"no complete response within scrape_timeout, which is {format_duration(self.target.timeout)}"
             except FetchError as problem:
                 error = str(problem)
+        duration = max(0.0, self._shared.clock.monotonic() - started)
         # The loop does not wait for the thread: waking it for each scrape costs as much CPU as the request.
-        self._submit(lambda: self._ingest(response, error, now, started))
+        self._submit(lambda: self._ingest(response, error, now, duration))
+        if response is not None and len(response.body) > _LARGE:
+            self._shared.slots.flush()
 
     async def stored(self) -> None:
         """Wait until the samples of the last scrape are stored."""
         if self._storing is not None:
+            self._shared.slots.flush()
             await asyncio.wait([asyncio.wrap_future(self._storing)])
 
     async def end(self) -> None:
@@ -208,7 +216,7 @@ class TargetLoop:
             self._waiting.append(work)
             if not self._is_storing:
                 self._is_storing = True
-                self._storing = self._shared.executor.submit(self._drain)
+                self._storing = self._shared.slots.submit(self._drain)
 
     def _drain(self) -> None:
         while True:
@@ -243,7 +251,7 @@ class TargetLoop:
             raise FetchError(f"server returned HTTP status {response.status} {response.reason}".rstrip())
         return response
 
-    def _ingest(self, response: Response | None, error: str, now: int, started: float) -> None:
+    def _ingest(self, response: Response | None, error: str, now: int, duration: float) -> None:
         """Parse a response and store its samples, in a worker thread."""
         counters = self._shared.counters
         try:
@@ -251,7 +259,6 @@ class TargetLoop:
         except Exception as problem:  # noqa: BLE001 -- a bug must cost one target only
             _LOG.exception("Scrape of %s failed because of a bug in the parser", self.target.url)
             reading = self._cache.fail(f"internal error: {problem}")
-        duration = max(0.0, self._shared.clock.monotonic() - started)
         counters.scrapes += 1
         counters.failed_scrapes += bool(reading.error)
         counters.too_new_samples += reading.too_new

@@ -53,7 +53,7 @@ CREATE TABLE series (
 );
 CREATE INDEX idle_series_by_hash ON series (hash) WHERE idle;
 CREATE INDEX idle_series_by_name ON series (name, last) WHERE idle;
-CREATE TABLE head (number INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
+CREATE TABLE head (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE chunks_raw (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE chunks_1m (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE chunks_1h (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
@@ -66,7 +66,12 @@ CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 
 
 def _add_segments(connection: sqlite3.Connection) -> None:
+    """Add segments. The head gets a key that does not need another page in each transaction."""
     connection.execute(_SEGMENTS)
+    connection.execute("CREATE TABLE new_head (number INTEGER PRIMARY KEY, data BLOB NOT NULL)")
+    connection.execute("INSERT INTO new_head SELECT number, data FROM head")
+    connection.execute("DROP TABLE head")
+    connection.execute("ALTER TABLE new_head RENAME TO head")
 
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_segments}
