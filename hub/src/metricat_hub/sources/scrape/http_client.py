@@ -7,6 +7,7 @@ with aiohttp, httpx and http.client.
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -79,7 +80,17 @@ def _request(url: str, headers: Mapping[str, str], credentials: str, server_name
     return endpoint, "\r\n".join([*lines, "", ""]).encode()
 
 
-class _Connection(asyncio.Protocol):
+class _Buffer(threading.local):
+    """What all connections of a thread receive into: without it, asyncio allocates 256 KiB for each part of a body."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(128 * 1024))
+
+
+_buffer = _Buffer()
+
+
+class _Connection(asyncio.BufferedProtocol):
     """One connection. The parser calls its methods `on_...`."""
 
     def __init__(self) -> None:
@@ -122,14 +133,20 @@ class _Connection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return where the next part is received."""
+        del sizehint
+        return _buffer.view
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Parse what was received; without an open request, close the connection."""
+        data = _buffer.view[:nbytes]
         if self._parser is None or self._waiter is None or self._waiter.done():
             self.close()
             return
         self.received = True
         if not self._in_body:
-            self._head_size += len(data)
+            self._head_size += nbytes
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:

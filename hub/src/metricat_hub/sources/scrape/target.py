@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
     from metricat_hub.sources.scrape.config import Job, TargetGroup
 
+_SLOT = 500
+"""Milliseconds. Scrapes at the same time cost less CPU than the same scrapes one after another with pauses."""
+
 
 class TargetError(ValueError):
     """A target that cannot be scraped. The message says why."""
@@ -44,9 +47,14 @@ class Target:
         return f"{self.scheme}://{self.address}{self.path}"
 
     def offset(self) -> int:
-        """Return the milliseconds from the start of each interval to the scrape; they differ between targets."""
+        """Return the milliseconds from the start of each interval to the scrape, which differ between most targets.
+
+        Targets with the same offset are scraped together, at most about a twentieth of all at a time.
+        """
         text = f"{self.labels}{self.url}".encode(errors="surrogatepass")
-        return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") % self.interval
+        place = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") % self.interval
+        slot = max(1, min(_SLOT, self.interval // 20))
+        return place // slot * slot
 
 
 def discovered_labels(job: Job, address: str, group: TargetGroup) -> dict[str, str]:
