@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.head import Part, Run
 
 TIER = "segment"
-"""What stands for the tier in reports of damage."""
+"""The name of the tier in reports of damage."""
 
 _BOUNDS = struct.Struct("<6q")
 _MOST_SERIES = 1024
@@ -120,7 +120,7 @@ class SegmentReader:
         """Whether a segment was not there: its samples are in chunks by now."""
 
     def read(self, segment: Segment, numbers: NDArray[np.int32] | None = None) -> Part | None:
-        """Return the samples of these series, or of all; None: there are none."""
+        """Return the samples of these series, or of all. None: the segment has none of them."""
         statement = "SELECT data FROM segments WHERE number = ?"
         try:
             row = self._connection.execute(statement, (segment.number,)).fetchone()

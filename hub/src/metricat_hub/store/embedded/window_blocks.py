@@ -37,7 +37,7 @@ _MOST_LISTS = 8
 _ENTRY = 500
 """Bytes of an entry or a block beyond its arrays."""
 _SEGMENT = -1
-"""What stands for the version of a window in keys of segments, which never change."""
+"""The version in keys of segments, which never change."""
 
 _Key = tuple[int, int, bytes]
 
