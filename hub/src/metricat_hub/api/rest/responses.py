@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from metricat_hub.use_cases.cancellation import Cancellation
 
 T = TypeVar("T")
+_OK = 200
 
 
 async def respond(
@@ -31,24 +32,27 @@ async def respond(
     """Run `work` in a thread, and return its result as JSON, or 304 if the client has it.
 
     With a window, the answer may come from the cache, and a client that has it gets 304 before the evaluation.
+    An evaluation always returns the body, because equal requests of other clients share it.
     """
     own = services(request)
-    known = known_tags(request)
 
     def run(cancellation: Cancellation) -> Response:
         body = msgspec.json.encode(work(own, cancellation))
-        tag = tag_of(hashlib.blake2b(body, digest_size=16).hexdigest())
-        if tag in known or "W/*" in known:
-            return not_modified(tag)
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        headers = {
+            "ETag": tag_of(hashlib.blake2b(body, digest_size=16).hexdigest()),
+            "Cache-Control": "private, no-cache",
+        }
         return Response(body, headers=headers, media_type="application/json")
 
     async def evaluate() -> Response:
         return await own.threads.run(request, run)
 
     if window is None or own.answers is None:
-        return await evaluate()
-    return await own.answers.respond(request, window, evaluate)
+        response = await evaluate()
+    else:
+        response = await own.answers.respond(request, window, evaluate)
+    known, tag = known_tags(request), response.headers.get("etag", "")
+    return not_modified(tag) if response.status_code == _OK and (tag in known or "W/*" in known) else response
 
 
 def paged(entries: Sequence[T], page: tuple[int, int]) -> tuple[list[T], str | None]:
