@@ -1,6 +1,5 @@
 // The layout: navigation, head, and the view of the path.
 
-import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { lastRound, liveState } from "./api/live";
 import { Choice } from "./components/form";
@@ -14,7 +13,7 @@ import { watchNodes } from "./state/nodes";
 import { language, theme, zone } from "./state/preferences";
 import { link, match, path } from "./state/router";
 import { me, sessionError, sessionState, signOut, start } from "./state/session";
-import { VIEWS, type View, type ViewProps } from "./views/registry";
+import { VIEWS, type View, type ViewComponent } from "./views/registry";
 import { SignIn } from "./views/sign_in";
 
 export function App() {
@@ -183,13 +182,13 @@ function Live() {
   );
 }
 
-const loaded = new Map<View, ComponentType<ViewProps>>();
+const loaded = new Map<View, ViewComponent>();
 
 /** Load the code of the present view, while the hub checks who uses the page. */
 export function preload(): void {
   const view = current()?.view;
   view?.load().then(
-    (module) => loaded.set(view, module.default),
+    (component) => loaded.set(view, component),
     () => null, // the view itself tries again, and shows the error
   );
 }
@@ -206,8 +205,8 @@ function ViewOf({ view, parameters }: { view: View; parameters: Record<string, s
     }
     let isCurrent = true;
     view.load().then(
-      (module) => {
-        loaded.set(view, module.default);
+      (component) => {
+        loaded.set(view, component);
         if (isCurrent) setShown(view);
       },
       (reason: unknown) => isCurrent && setError(reason),

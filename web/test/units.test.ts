@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { csv } from "../src/components/export";
 import { sorted } from "../src/components/table";
-import { duration, programOf, quantity } from "../src/i18n/format";
+import { dateTimes, duration, programOf, quantity } from "../src/i18n/format";
 import { link, match, navigate, parameter, setQuery } from "../src/state/router";
+import { hasWords } from "../src/state/search";
 import { chooseAbsolute, currentRange, seconds, stepOf } from "../src/state/time_range";
 import { contextOf, ranked } from "../src/views/completion";
 import { firings, valueAt } from "../src/views/node_queries";
@@ -24,6 +25,20 @@ test("durations have their two largest units", () => {
   assert.equal(plain(duration(59)), "59 s");
   assert.equal(plain(duration(3_605)), "1 h");
   assert.equal(plain(duration(0.25)), "250 ms");
+});
+
+test("a time range within a day has one date", () => {
+  const at = Date.parse("2026-06-01T12:00:00Z");
+  assert.equal(dateTimes(at, at + 60_000).match(/2026/g)?.length, 1);
+  assert.equal(dateTimes(at, at + 2 * 86_400_000).match(/2026/g)?.length, 2);
+});
+
+test("a search finds words in any order", () => {
+  const texts = ["NodeCPUUsageHigh", "The cores of the node are busy."];
+  assert.ok(hasWords("cpu usage", texts));
+  assert.ok(hasWords("Busy CPU ", texts));
+  assert.ok(hasWords("", texts));
+  assert.ok(!hasWords("cpu memory", texts));
 });
 
 test("a path gives the values of its pattern", () => {

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 VIEWS = (
     "/",
     "/nodes/web-1?range=15m",
+    "/busiest",
     "/compare?nodes=web-1,web-2&range=15m",
     "/processes",
     "/explore?q=up",

@@ -232,7 +232,7 @@ def test_the_page_speaks_korean(browser: Browser, hub: HubProcess) -> None:
 def test_no_view_scrolls_sideways(browser: Browser, hub: HubProcess, width: int) -> None:
     context = new_context(browser, hub.url, width=width)
     page = context.new_page()
-    for path in ("/", "/nodes/web-1", "/compare?nodes=web-1", "/processes", "/explore?q=up"):
+    for path in ("/", "/nodes/web-1", "/busiest", "/compare?nodes=web-1", "/processes", "/explore?q=up"):
         open_view(page, path, hub.key)
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, path

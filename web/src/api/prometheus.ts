@@ -69,14 +69,15 @@ export async function ranges<K extends string>(
   return many(expressions, (joined) => range(joined, over, step, signal), split);
 }
 
-/** As `ranges`, at one time. */
+/** As `ranges`, at one time, now by default. */
 export async function instants<K extends string>(
   expressions: Record<K, string>,
   signal?: AbortSignal,
+  at?: number,
 ): Promise<Many<K, Point[]>> {
   return many(
     expressions,
-    (joined) => instant(joined, undefined, signal),
+    (joined) => instant(joined, at, signal),
     (all, key) => all.flatMap((one) => marked(one, key)),
   );
 }

@@ -49,6 +49,10 @@ export interface ChartProps {
   thresholds?: readonly Threshold[];
   spans?: readonly Span[];
   height?: number;
+  /** A time with a vertical line, in seconds since 1970. */
+  marked?: number | null;
+  /** Called with the time of a click, or with that of the crosshair when a person presses Enter. */
+  onPick?: (at: number) => void;
 }
 
 /** Charts with the same key share the crosshair. */
@@ -153,7 +157,7 @@ export function Chart(props: ChartProps) {
     made.setData(rows(props), false);
     made.setScale("x", { min: props.from, max: props.to });
     made.redraw(false);
-  }, [props.times, props.series, props.from, props.to, props.thresholds, props.spans]);
+  }, [props.times, props.series, props.from, props.to, props.thresholds, props.spans, props.marked]);
 
   const toggle = (label: string, index: number): void => {
     const next = new Set(hidden.value);
@@ -200,7 +204,7 @@ export function Chart(props: ChartProps) {
         // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard access to the values
         tabIndex={0}
         aria-label={`${props.title}. ${summary(props)} ${t("chart.keys")}`}
-        onKeyDown={(event) => moveCursor(event, plot.current)}
+        onKeyDown={(event) => onKey(event, plot.current, props.onPick)}
       />
       <Legend {...props} cursor={cursor} hidden={hidden} toggle={toggle} />
     </figure>
@@ -268,6 +272,12 @@ function Legend({ series, unit, cursor, hidden, toggle }: LegendProps) {
       )}
     </ul>
   );
+}
+
+function onKey(event: KeyboardEvent, plot: uPlot | null, onPick: ChartProps["onPick"]): void {
+  const at = plot?.cursor.idx == null ? undefined : plot.data[0][plot.cursor.idx];
+  if (event.key === "Enter" && onPick && at !== undefined) onPick(at);
+  else moveCursor(event, plot);
 }
 
 function moveCursor(event: KeyboardEvent, plot: uPlot | null): void {
@@ -372,6 +382,15 @@ function options(props: { current: ChartProps }, width: number, cursor: Signal<n
           return { series: [low + 1, low] as [number, number], fill: colours.pales[number] ?? "" };
         }),
     hooks: {
+      ready: [
+        (plot) => {
+          // uPlot stops the click that ends a drag.
+          plot.over.addEventListener("click", () => {
+            const at = plot.cursor.idx == null ? undefined : plot.data[0][plot.cursor.idx];
+            if (at !== undefined) props.current.onPick?.(at);
+          });
+        },
+      ],
       setCursor: [
         (plot) => {
           cursor.value = plot.cursor.left !== undefined && plot.cursor.left >= 0 ? (plot.cursor.idx ?? null) : null;
@@ -388,7 +407,10 @@ function options(props: { current: ChartProps }, width: number, cursor: Signal<n
         },
       ],
       drawClear: [(plot) => drawSpans(plot, props.current.spans ?? [], colours.levels)],
-      draw: [(plot) => drawThresholds(plot, props.current.thresholds ?? [], colours.levels)],
+      draw: [
+        (plot) => drawThresholds(plot, props.current.thresholds ?? [], colours.levels),
+        (plot) => drawMark(plot, props.current.marked ?? null, colours.text),
+      ],
     },
   };
 }
@@ -441,6 +463,20 @@ function drawThresholds(plot: uPlot, thresholds: readonly Threshold[], colours: 
     ctx.lineTo(bbox.left + bbox.width, top);
     ctx.stroke();
   }
+  ctx.restore();
+}
+
+function drawMark(plot: uPlot, at: number | null, colour: string): void {
+  const left = at === null ? -1 : Math.round(plot.valToPos(at, "x", true));
+  const { ctx, bbox } = plot;
+  if (left < bbox.left || left > bbox.left + bbox.width) return;
+  ctx.save();
+  ctx.lineWidth = devicePixelRatio;
+  ctx.strokeStyle = colour;
+  ctx.beginPath();
+  ctx.moveTo(left, bbox.top);
+  ctx.lineTo(left, bbox.top + bbox.height);
+  ctx.stroke();
   ctx.restore();
 }
 

@@ -1,6 +1,7 @@
 // Icons as paths on a grid of 16 by 16.
 const PATHS = {
   fleet: "M2 2h5v5H2zM9 2h5v5H9zM2 9h5v5H2zM9 9h5v5H9z",
+  ranking: "M2 3h12M2 8h8M2 13h4",
   compare: "M2 13V8M6 13V3M10 13V6M14 13V9",
   processes: "M2 4h12M2 8h8M2 12h5M12 10v4M10 12h4",
   explore: "M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM10.5 10.5 14 14",

@@ -1,7 +1,7 @@
 // The time range of the view: relative ranges, an absolute range, and steps through time.
 import { useState } from "preact/hooks";
 import { t } from "../i18n";
-import { dateTime } from "../i18n/format";
+import { dateTimes } from "../i18n/format";
 import { zone } from "../state/preferences";
 import {
   chooseAbsolute,
@@ -53,7 +53,7 @@ export function RangeBar() {
           </option>
         ))}
         <option value={CUSTOM} selected={relative.value === null}>
-          {relative.value === null ? `${dateTime(from * 1000)} – ${dateTime(to * 1000)}` : t("range.custom")}
+          {relative.value === null ? dateTimes(from * 1000, to * 1000) : t("range.custom")}
         </option>
       </select>
       {relative.value === null && (

@@ -107,6 +107,19 @@ export function dateTime(at: number): string {
   return zone.value === "utc" ? `${text} UTC` : text;
 }
 
+/** Return both ends of a time range. The second one has no date if it has that of the first. */
+export function dateTimes(from: number, to: number): string {
+  const isSameDay = format({ dateStyle: "medium" }).format(from) === format({ dateStyle: "medium" }).format(to);
+  if (!isSameDay) return `${dateTime(from)} – ${dateTime(to)}`;
+  const start = format({ dateStyle: "medium", timeStyle: "medium" }).format(from);
+  return `${start} – ${time(to)}${zone.value === "utc" ? " UTC" : ""}`;
+}
+
+/** Return day, hour and minute of a time, for cells of tables. */
+export function shortTime(at: number): string {
+  return format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }).format(at);
+}
+
 /** Return parts of a time for the axis of a chart. */
 export function axisTime(at: number, spacing: number): string {
   if (spacing >= 86_400) return format({ month: "short", day: "numeric" }).format(at);

@@ -64,7 +64,9 @@ export function SilenceDialog({ labels, onClose, onDone }: DialogProps & { label
   const [duration, setDuration] = useState<string>("2h");
   const [comment, setComment] = useState("");
   const active = useResource("silenced", (signal) => activeAlerts(signal));
+  const [pool, setPool] = useState("");
   const matchers = [
+    ...(pool ? [matcher("pool", pool)] : []),
     ...names.filter((name) => chosen.has(name)).map((name) => matcher(name, labels?.[name] ?? "")),
     ...lines(more),
   ];
@@ -95,12 +97,14 @@ export function SilenceDialog({ labels, onClose, onDone }: DialogProps & { label
             ))}
           </fieldset>
         )}
+        {!labels && <Pool value={pool} onChange={setPool} />}
         <Matchers
           label={t(names.length > 0 ? "silence.more" : "silence.matchers")}
           value={more}
           onInput={setMore}
           isInvalid={isInvalid}
         />
+        {matchers.length === 0 && <p class="hint">{t("silence.matchers.missing")}</p>}
         <Select
           label={t("field.duration")}
           value={duration}
@@ -157,6 +161,20 @@ function Matchers({ label, value, onInput, isInvalid }: MatchersProps) {
   );
 }
 
+/** A choice of a pool, so that its matcher need not be written. */
+function Pool({ value, onChange }: { value: string; onChange: (pool: string) => void }) {
+  const pools = [...new Set((nodes.value ?? []).map((node) => node.pool).filter(Boolean))].sort();
+  if (pools.length === 0) return null;
+  return (
+    <Select
+      label={t("filter.pool")}
+      value={value}
+      options={[["", "–"], ...pools.map((one) => [one, one] as const)]}
+      onChange={onChange}
+    />
+  );
+}
+
 export function WindowDialog({ before, onClose, onDone }: DialogProps & { before: MaintenanceWindow | null }) {
   const [name, setName] = useState(before?.name ?? "");
   const [days, setDays] = useState<readonly Day[]>(before?.weekdays ?? ["saturday"]);
@@ -168,7 +186,6 @@ export function WindowDialog({ before, onClose, onDone }: DialogProps & { before
   const [comment, setComment] = useState(before?.comment ?? "");
   const matchers = [...lines(text), ...(pool ? [matcher("pool", pool)] : [])];
   const isInvalid = matches(matchers, {}) === null;
-  const pools = [...new Set((nodes.value ?? []).map((node) => node.pool).filter(Boolean))].sort();
   const run = async (): Promise<void> => {
     const body = {
       name,
@@ -211,15 +228,9 @@ export function WindowDialog({ before, onClose, onDone }: DialogProps & { before
           <TextField label={t("field.duration")} value={duration} onInput={setDuration} required />
         </div>
         <TextField label={t("zone.title")} value={timeZone} onInput={setTimeZone} required />
-        {pools.length > 0 && !before && (
-          <Select
-            label={t("filter.pool")}
-            value={pool}
-            options={[["", "–"], ...pools.map((one) => [one, one] as const)]}
-            onChange={setPool}
-          />
-        )}
+        {!before && <Pool value={pool} onChange={setPool} />}
         <Matchers label={t("silence.matchers")} value={text} onInput={setText} isInvalid={isInvalid} />
+        {matchers.length === 0 && <p class="hint">{t("silence.matchers.missing")}</p>}
         <TextField label={t("field.comment")} value={comment} onInput={setComment} />
       </ActionForm>
     </Dialog>

@@ -11,10 +11,11 @@ import { t } from "../i18n";
 import { axisTime, dateTime, duration } from "../i18n/format";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
-import { currentRange, rangeKey, type TimeRange } from "../state/time_range";
+import { chooseRelative, currentRange, rangeKey, type TimeRange } from "../state/time_range";
 
 const REFRESH = 30_000;
 const ROWS = 15;
+const WEEK = "7d";
 
 export function levelOfSeverity(severity: string): Level {
   return severity === "critical" ? "critical" : severity === "warning" ? "warning" : "unknown";
@@ -81,7 +82,12 @@ export function AlertHistory() {
         isEmpty={([page]) => page.data.length === 0}
         empty={
           <Message icon="clock" title={t("history.none")}>
-            {t("history.none.text")}
+            <p>{t("history.none.text")}</p>
+            {rangeKey.value !== WEEK && (
+              <button type="button" class="button" onClick={() => chooseRelative(WEEK)}>
+                {t("range.last", { range: WEEK })}
+              </button>
+            )}
           </Message>
         }
       >

@@ -13,6 +13,7 @@ import { dateTime, duration } from "../i18n/format";
 import { useAlertChanges } from "../state/alert_changes";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
+import { hasWords } from "../state/search";
 import { may, me } from "../state/session";
 import { AcknowledgeDialog, SilenceDialog } from "./alert_dialogs";
 import { AlertHistory } from "./alert_history";
@@ -33,7 +34,7 @@ export default function Alerts() {
         tabs={[
           { id: "now", text: t("alert.now"), count: active.data?.data.length },
           { id: "history", text: t("alert.history"), ...(range ? { changes: { range } } : {}) },
-          { id: "silences", text: t("silence.title") },
+          { id: "silences", text: t("silence.tab") },
         ]}
       />
       {me.value?.notifier !== "hub" && tab !== "history" && (
@@ -84,7 +85,7 @@ type Acting = { kind: "acknowledge" | "silence"; alert: AlertEntry } | null;
 
 function Now({ all, reload }: { all: readonly AlertEntry[]; reload: () => void }) {
   const [acting, setActing] = useState<Acting>(null);
-  const search = parameter("search").toLowerCase();
+  const search = parameter("search");
   const level = parameter("state");
   const handling = parameter("handling");
   const shown = useMemo(
@@ -93,10 +94,7 @@ function Now({ all, reload }: { all: readonly AlertEntry[]; reload: () => void }
         (alert) =>
           (!level || levelOfEntry(alert) === level) &&
           (!handling || handlingOf(alert) === handling) &&
-          (!search ||
-            [alert.annotations["summary"] ?? "", ...Object.values(alert.labels)].some((text) =>
-              text.toLowerCase().includes(search),
-            )),
+          hasWords(search, [alert.annotations["summary"] ?? "", ...Object.values(alert.labels)]),
       ),
     [all, search, level, handling],
   );

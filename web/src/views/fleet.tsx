@@ -389,6 +389,10 @@ function NodeTable({ nodes: shown }: { nodes: readonly Node[] }) {
           <Icon name="download" size={14} />
           {t("export.csv")}
         </button>
+        <a class="button small" href={link("/busiest", { range: "24h", from: null, to: null })}>
+          <Icon name="ranking" size={14} />
+          {t("busiest.link")}
+        </a>
         <button
           type="button"
           class="button small"

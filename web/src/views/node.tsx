@@ -14,8 +14,8 @@ import { t } from "../i18n";
 import { dateTime, duration, quantity } from "../i18n/format";
 import { type Node, nodes } from "../state/nodes";
 import { useResource } from "../state/resource";
-import { link } from "../state/router";
-import { currentRange, rangeKey, relative, stepOf } from "../state/time_range";
+import { link, parameter, setQuery } from "../state/router";
+import { currentRange, rangeKey, relative, stepOf, type TimeRange } from "../state/time_range";
 import {
   about,
   type Filesystem,
@@ -51,8 +51,9 @@ export default function NodeView({ parameters }: ViewProps) {
     (signal) => readNode(name, currentRange(), step, interval.peek(), signal),
     { refresh, keep: true },
   );
-  const details = useResource(`details ${name}`, (signal) => readDetails(name, signal), {
-    refresh: DETAILS,
+  const at = chosenTime(range);
+  const details = useResource(`details ${name} ${at}`, (signal) => readDetails(name, signal, at ?? undefined), {
+    refresh: at === null ? DETAILS : 0,
     keep: true,
   });
   const limits = useResource("limits", readLimits);
@@ -91,6 +92,7 @@ export default function NodeView({ parameters }: ViewProps) {
             limits={limits.data ?? new Map()}
             cores={details.data?.cores ?? 0}
             forecasts={forecasts.data ?? []}
+            at={at}
           />
         )}
       </Show>
@@ -98,13 +100,20 @@ export default function NodeView({ parameters }: ViewProps) {
         {({ filesystems, processes }) => (
           <>
             <Filesystems rows={filesystems} />
-            <Processes rows={processes} />
+            <Processes rows={processes} at={at} />
           </>
         )}
       </Show>
       {charts.data && <Events data={charts.data} />}
     </>
   );
+}
+
+/** Return the time whose processes the view shows: the chosen one, the end of an absolute range, or null for now. */
+function chosenTime({ from, to }: TimeRange): number | null {
+  const chosen = Number(parameter("at"));
+  if (chosen >= from && chosen <= to) return chosen;
+  return relative.value ? null : to;
 }
 
 function Summary({ node, cores }: { node: Node; cores: number }) {
@@ -137,6 +146,7 @@ function Summary({ node, cores }: { node: Node; cores: number }) {
           {t("node.compare")}
         </a>
       </div>
+      {!relative.value && <p class="hint">{t("node.present")}</p>}
       <dl class="figures" data-live="">
         <Figure title={t("measure.cpu")} value={values.cpu} unit="percent" />
         <Figure title={t("measure.memory")} value={values.memory} unit="percent" />
@@ -210,9 +220,11 @@ interface ChartsProps {
   cores: number;
   /** None: the chart of filesystems has no forecast. */
   forecasts: readonly Forecast[];
+  /** The time that the charts mark; null: none. */
+  at: number | null;
 }
 
-function Charts({ data, limits, cores, forecasts }: ChartsProps) {
+function Charts({ data, limits, cores, forecasts, at }: ChartsProps) {
   const { columns, range } = data;
   const made = useMemo(() => seriesOf(data, forecasts), [data, forecasts]);
   const firing = useMemo(() => firings(columns.firing), [columns]);
@@ -241,6 +253,8 @@ function Charts({ data, limits, cores, forecasts }: ChartsProps) {
         times={timesOf(columns.load1, columns.modes)}
         series={series}
         spans={spans}
+        marked={at}
+        onPick={(time) => setQuery({ at: String(Math.round(time)) })}
         {...common}
         {...rest}
       />
@@ -511,11 +525,20 @@ export function processColumns(withNode: boolean): Column<Process>[] {
   ];
 }
 
-function Processes({ rows }: { rows: readonly Process[] }) {
+function Processes({ rows, at }: { rows: readonly Process[]; at: number | null }) {
   const [sorting, setSorting] = useState<Sorting>({ key: "cpu", descending: true });
   return (
     <section class="stack">
-      <h2>{t("process.top")}</h2>
+      <div class="section-head">
+        <h2>{at === null ? t("process.top") : t("process.at", { time: dateTime(at * 1000) })}</h2>
+        {at === null ? (
+          <span class="hint">{t("process.at.hint")}</span>
+        ) : (
+          <button type="button" class="button small" onClick={showPresent}>
+            {t("process.at.remove")}
+          </button>
+        )}
+      </div>
       <Table
         label={t("process.top")}
         columns={processColumns(false)}
@@ -527,6 +550,10 @@ function Processes({ rows }: { rows: readonly Process[] }) {
       />
     </section>
   );
+}
+
+function showPresent(): void {
+  setQuery({ at: null, ...(relative.value ? {} : { from: null, to: null }) });
 }
 
 interface Event {

@@ -210,10 +210,11 @@ export interface Process {
 const FORECAST = "6h";
 const MOST_PROCESSES = 50;
 
-/** Read the filesystems and the processes of a node. */
+/** Read the filesystems and the processes of a node at a time in seconds since 1970, now by default. */
 export async function readDetails(
   node: string,
   signal: AbortSignal,
+  at?: number,
 ): Promise<{ filesystems: Filesystem[]; processes: Process[]; cores: number }> {
   const own = `node=${quoted(node)}`;
   const by = "by (device, mountpoint, fstype)";
@@ -226,6 +227,7 @@ export async function readDetails(
       ...processExpressions(own, MOST_PROCESSES),
     },
     signal,
+    at,
   );
   const key = ({ labels }: Point): string => `${labels["device"]} ${labels["mountpoint"]}`;
   const free = new Map(points(found.free).map((one) => [key(one), one.value]));

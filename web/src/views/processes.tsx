@@ -9,6 +9,7 @@ import { t } from "../i18n";
 import { quantity } from "../i18n/format";
 import { useResource } from "../state/resource";
 import { parameter, setQuery } from "../state/router";
+import { hasWords } from "../state/search";
 import { processColumns } from "./node";
 import { type Process, processExpressions, processesOf } from "./node_queries";
 
@@ -49,11 +50,10 @@ export default function Processes() {
 }
 
 function Found({ rows }: { rows: readonly Process[] }) {
-  const search = parameter("search").toLowerCase();
+  const search = parameter("search");
   const isGrouped = parameter("group") === "name";
   const shown = useMemo(
-    () =>
-      rows.filter((row) => [row.name, row.node, row.pod, row.pid].some((text) => text.toLowerCase().includes(search))),
+    () => rows.filter((row) => hasWords(search, [row.name, row.node, row.pod, row.pid])),
     [rows, search],
   );
   const [key = "cpu", direction = "desc"] = (parameter("sort") || "cpu.desc").split(".");

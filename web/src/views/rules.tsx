@@ -11,6 +11,7 @@ import { duration, number, time } from "../i18n/format";
 import { useAlertChanges } from "../state/alert_changes";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
+import { hasWords } from "../state/search";
 import { may, me } from "../state/session";
 import { TargetRules } from "./target_rules";
 
@@ -85,17 +86,14 @@ function thresholdsOf(rule: Rule): string {
 }
 
 function Found({ all }: { all: readonly Rule[] }) {
-  const search = parameter("search").toLowerCase();
+  const search = parameter("search");
   const source = parameter("source");
   const shown = useMemo(
     () =>
       all.filter(
         (rule) =>
           (!source || rule.source === source) &&
-          (!search ||
-            [rule.name, rule.shipped?.meaning ?? "", ...rule.rules.map((one) => one.expression)].some((text) =>
-              text.toLowerCase().includes(search),
-            )),
+          hasWords(search, [rule.name, rule.shipped?.meaning ?? "", ...rule.rules.map((one) => one.expression)]),
       ),
     [all, search, source],
   );

@@ -16,6 +16,7 @@ import { t } from "../i18n";
 import { number } from "../i18n/format";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
+import { hasWords } from "../state/search";
 
 const REFRESH = 30_000;
 
@@ -48,12 +49,9 @@ function Chosen({ all }: { all: readonly MonitoringTarget[] }) {
 function Alerts({ all, target }: { all: readonly MonitoringTarget[]; target: MonitoringTarget }) {
   const { namespace, name } = target;
   const found = useResource(idOf(target), (signal) => targetAlertStates(namespace, name, signal), { refresh: REFRESH });
-  const search = parameter("search").toLowerCase();
+  const search = parameter("search");
   const rows = found.data?.data ?? [];
-  const shown = useMemo(
-    () => rows.filter((one) => `${one.name} ${one.shipped.meaning}`.toLowerCase().includes(search)),
-    [rows, search],
-  );
+  const shown = useMemo(() => rows.filter((one) => hasWords(search, [one.name, one.shipped.meaning])), [rows, search]);
   const [key = "state", direction = "asc"] = (parameter("sort") || "state.asc").split(".");
   const sorting: Sorting = { key, descending: direction === "desc" };
   return (

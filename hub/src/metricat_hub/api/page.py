@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FILES = Path(__file__).parent.parent / "page"
 """Where `make web` writes."""
-VIEWS = ("nodes", "compare", "processes", "explore", "alerts", "rules", "coverage", "settings")
+VIEWS = ("nodes", "busiest", "compare", "processes", "explore", "alerts", "rules", "coverage", "settings")
 """The first part of the path of each view, apart from `/`."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
