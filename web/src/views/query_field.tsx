@@ -18,6 +18,9 @@ export function QueryField({ value, label, onInput, onRun }: QueryFieldProps) {
   const request = useRef(0);
   const isOpen = found.length > 0;
 
+  const shown = useRef<Completion | undefined>(undefined);
+  shown.current = found[chosen];
+
   const close = (): void => {
     request.current++;
     setFound([]);
@@ -36,8 +39,11 @@ export function QueryField({ value, label, onInput, onRun }: QueryFieldProps) {
     }
     const completions = await complete(before).catch(() => []);
     if (own !== request.current) return;
+    // The person may have chosen a completion while this list was on its way.
+    const held = shown.current;
+    const kept = completions.findIndex(({ kind, text }) => held?.kind === kind && held.text === text);
     setFound(completions);
-    setChosen(isWanted && completions.length > 0 ? 0 : -1);
+    setChosen(kept < 0 && isWanted && completions.length > 0 ? 0 : kept);
   };
 
   const insert = (completion: Completion): void => {
