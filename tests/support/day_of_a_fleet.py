@@ -47,6 +47,11 @@ class DayOfAFleet:
         answer = self.hub.post("/api/v1/write", snappy(body), _HEADERS)
         assert answer.status == 204, answer.body
 
+    def push_now(self) -> None:
+        """Send samples of the present, so that views of the present are not empty on a slow machine."""
+        now = _now()
+        self.push(now, now, MINUTE)
+
     def is_busy(self, node: str, at: int) -> bool:
         return node == BUSY and self.busy_from <= at < self.busy_to
 
@@ -79,6 +84,10 @@ class DayOfAFleet:
         if node == BUSY and (busy := [at for at in times if self.is_busy(node, at)]):
             labels = {**common, "name": CAUSE, "pid": "4711", "__name__": "metricat_process_cpu_ratio"}
             yield Sent(sorted(labels.items()), [(at, 3.1) for at in busy])
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _record_last_night(folder: Path, now: int) -> None:
@@ -118,7 +127,7 @@ def _record_last_night(folder: Path, now: int) -> None:
 @contextmanager
 def day_of_a_fleet(folder: Path, *options: str) -> Iterator[DayOfAFleet]:
     """Run a hub with the day until now."""
-    now = time.time_ns() // 1_000_000
+    now = _now()
     folder.mkdir(parents=True, exist_ok=True)
     _record_last_night(folder, now)
     with running(folder, *options) as hub:
