@@ -1,6 +1,6 @@
 """The page: the files that `make web` builds from web/, and the paths of its views.
 
-See docs/design/0044-page.md.
+See docs/design/0044-page.md, and docs/design/0047-layout-as-text.md about its tests.
 """
 
 from __future__ import annotations
