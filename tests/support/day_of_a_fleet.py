@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from metricat_hub.model.alerts import EventKind
+
 POOLS: Final = {"db-1": "database", "db-2": "database", "web-1": "web", "web-2": "web", "web-3": "web"}
 BUSY: Final = "db-2"
 BUSY_MINUTES: Final = 40
@@ -106,7 +108,7 @@ def _record_last_night(folder: Path, now: int) -> None:
     start = now - 10 * HOUR
     note = {"summary": f"Memory usage on {ALERT_NODE} is high"}
 
-    def event(kind: str, after: int, actor: str = "", **details: str) -> AlertEvent:
+    def event(kind: EventKind, after: int, actor: str = "", **details: str) -> AlertEvent:
         return AlertEvent(
             start + after, kind, fingerprint(labels), labels, note, 91.5, start, actor=actor, details=details
         )

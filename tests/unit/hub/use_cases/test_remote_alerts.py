@@ -93,7 +93,8 @@ def test_firing_alert_has_labels_start_and_receivers_of_alertmanager() -> None:
 
 
 def test_alert_that_alertmanager_does_not_have_fired_after_the_duration_of_the_rule() -> None:
-    for known in ([], None):
+    nothing: list[dict[str, Any]] = []
+    for known in (nothing, None):
         [view] = _views([_alert(_labels())], known)
         assert view.alert.labels == from_mapping(_labels())
         assert view.alert.fired_at == parse_rfc3339(ACTIVE_AT) + FIVE_MINUTES * 1000
