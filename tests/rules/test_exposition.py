@@ -26,7 +26,7 @@ def test_operator_metrics_pass_promtool() -> None:
     for families in (
         lambda: workqueue_depth(1),
         lambda: watch_activity_ages(2.0, [("Pod", 1.0), ("Pod", 0.5)]),
-        lambda: target_families([{**target("monitoring"), "status": STATUS}]),
+        lambda: target_families([{**target("monitoring"), "status": STATUS}], {}),
         lambda: node_families(
             [
                 Node(

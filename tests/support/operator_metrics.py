@@ -19,7 +19,7 @@ def names() -> set[str]:
         *leader(leads=True),
         *workqueue_depth(0),
         *watch_activity_ages(0, [("Node", 0)]),
-        *target_families([target]),
+        *target_families([target], {}),
         *left_families({("monitoring", "nodes"): OperatorClaim("team/metricat", mine=False)}),
     ]
     families += node_families(

@@ -1,7 +1,7 @@
 """State of nodes in the cluster: without a working agent, under pressure, and with inhibited alerts.
 
 Series of kube-state-metrics and of the operator (if Prometheus scrapes it) are equivalent. If Prometheus has both, they
-agree. If it has neither, no node is treated as cordoned or new. The operator reports at most 50 uncovered nodes.
+agree. If it has neither, no node is treated as cordoned or new.
 See docs/design/0020.
 """
 

@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 
+from metricat_operator.status import MAX_UNCOVERED
 from metricat_tools.cluster import ControlPlane
 from support.harness import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
 
@@ -77,6 +78,28 @@ def test_metrics_report_the_status(
     eventually(lambda: not {expected[0], *expected[2:]} & set(scrape(operator, token)[1].splitlines()))
     cluster.do("delete", "mtarget", "nodes", "-n", namespace)
     eventually(lambda: namespace not in scrape(operator, token)[1])
+
+
+@pytest.mark.slow
+def test_metrics_report_every_uncovered_node(
+    cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane, token: str
+) -> None:
+    names = control_plane.simulate_nodes([f"broken-{number}" for number in range(MAX_UNCOVERED + 5)], {"many": "yes"})
+    cluster.apply(target(namespace, {"nodeSelector": {"matchLabels": {"many": "yes"}}}))
+
+    def every() -> bool:
+        lines = [one for one in scrape(operator, token)[1].splitlines() if one.startswith("metricat_node_uncovered")]
+        mine = [one for one in lines if f'target_namespace="{namespace}"' in one]
+        assert {one.partition('node="')[2].partition('"')[0] for one in mine} == set(names)
+        return True
+
+    try:
+        eventually(every)
+        listed = (cluster.get("mtarget", "nodes", namespace) or {})["status"]["uncovered"]
+        assert len(listed) == MAX_UNCOVERED
+    finally:
+        cluster.do("delete", "nodes", *names, "--wait=false")
+    eventually(lambda: f'node="{names[0]}"' not in scrape(operator, token)[1])
 
 
 def test_temporary_failure_is_reported_retried_and_counted(

@@ -1,5 +1,6 @@
 """Pools on the real API server: the DaemonSet controller moves a node's agent when the node's labels change."""
 
+import time
 from collections.abc import Iterator
 from functools import partial
 
@@ -106,6 +107,28 @@ def test_node_selector_restricts_a_target(cluster: Cluster, namespace: str, node
     cluster.do("label", "node", nodes[1], f"{KEY}=gpu")
     eventually(lambda: status(cluster, namespace)["nodes"]["ready"] == 2)
     assert placed(cluster, namespace) == {nodes[0]: "default", nodes[1]: "default"}
+
+
+def test_deleted_objects_are_restored_while_the_spec_is_rejected(cluster: Cluster, namespace: str) -> None:
+    pool, service = f"gpu-{CHILD}", ("service", CHILD, namespace)
+    cluster.apply(target(namespace, {"pools": POOLS["pools"][:1]}))
+    wait_ready(cluster, namespace)
+    rejected = {"agent": {"collectors": {"diskstats": {"excludeDevices": r"sd\z"}}}}
+    cluster.apply(target(namespace, rejected))
+    eventually(lambda: cluster.condition(namespace, "nodes", "Accepted").get("status") == "False")
+    assert cluster.get("daemonset", pool, namespace), "a rejected spec deletes no pool"
+    cluster.delete("daemonset", pool, namespace)
+    cluster.delete(*service)
+    eventually(lambda: cluster.get("daemonset", pool, namespace) and cluster.get(*service))
+    assert cluster.condition(namespace, "nodes", "Applied")["reason"] == "NotAccepted"
+
+    cluster.apply(target(namespace, {**rejected, "paused": True}))
+    generation = cluster.get("mtarget", "nodes", namespace)
+    assert generation
+    eventually(lambda: status(cluster, namespace)["observedGeneration"] == generation["metadata"]["generation"])
+    cluster.delete(*service)
+    time.sleep(2)  # no event shows that nothing happens
+    assert cluster.get(*service) is None
 
 
 def test_rules_of_many_pools_are_split_into_several_objects(cluster: Cluster, namespace: str) -> None:

@@ -187,7 +187,10 @@ class Reason(StrEnum):
     APPLIED = "Applied", _applied("True: every managed object matches the spec.")
     NOT_ACCEPTED = (
         "NotAccepted",
-        _applied("The spec is rejected, so the operator changes no managed objects.", "See `Accepted`."),
+        _applied(
+            "The spec is rejected. The operator keeps the objects of the last accepted spec.",
+            "See `Accepted`.",
+        ),
         _nodes("Unknown: the spec is rejected, and the MonitoringTarget has no DaemonSet.", "See `Accepted`."),
         _rules("The spec is rejected, and the MonitoringTarget has no PrometheusRule.", "See `Accepted`."),
     )

@@ -26,6 +26,7 @@ from metricat_operator.metrics.nodes import node_families
 from metricat_operator.metrics.own import OperatorMetrics, leader, watch_activity_ages, workqueue_depth
 from metricat_operator.metrics.targets import left_families, target_families
 from metricat_operator.settings import Settings
+from metricat_operator.status import Uncovered
 from metricat_operator.status.conditions import claimed
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,8 @@ class Operator:
         self._measures = metrics
         self._targets: dict[Key, Manifest] = {}
         self._left: dict[Key, OperatorClaim] = {}
+        self._uncovered: dict[Key, list[tuple[str, str, str]]] = {}
+        """Node, pool and reason of all uncovered nodes of each target whose status does not list all of them."""
         self._post: Post | None = None
         self._errors: dict[Key, str] = {}
         self._kopf_reported = time.monotonic()
@@ -82,7 +85,15 @@ class Operator:
                     lambda: self._enqueue("", "", 0.0),
                 )
                 self._reconciler = Reconciler(
-                    self._settings, self.cluster, applier, poller, events, self._report, others, self._on_claim
+                    self._settings,
+                    self.cluster,
+                    applier,
+                    poller,
+                    events,
+                    self._report,
+                    others,
+                    self._on_claim,
+                    self._on_uncovered,
                 )
                 group.create_task(self.cluster.run(self._client))
                 await self.cluster.synced()
@@ -118,6 +129,9 @@ class Operator:
             del self._targets[_key(target)]
             self._errors.pop(_key(target), None)
             self._left.pop(_key(target), None)
+            self._uncovered.pop(_key(target), None)
+            if self._reconciler:
+                self._reconciler.forget(target["metadata"]["uid"])
             if self._poller:
                 self._poller.forget(_key(target))
 
@@ -150,6 +164,7 @@ class Operator:
     def _on_leading(self) -> None:
         """Enqueue all targets: a replica that does not lead handles no changes."""
         self._left.clear()
+        self._uncovered.clear()
         for key in self._targets:
             self._queue.add(key)
 
@@ -205,7 +220,7 @@ class Operator:
         yield from watch_activity_ages(
             time.monotonic(), [(one.kind.name, one.last_activity) for one in self.cluster.caches]
         )
-        yield from target_families(self._targets.values())
+        yield from target_families(self._targets.values(), self._uncovered if self._lease.held() else {})
         yield from left_families(self._left if self._lease.held() else {})
         yield from node_families(self.cluster.all_nodes(), time.time())
 
@@ -215,9 +230,16 @@ class Operator:
         if claim.mine:
             return
         self._left[_key(target)] = claim
+        self._uncovered.pop(_key(target), None)
         if before != claim:
             log.warning("left the target to another operator", operator=claim.operator, reason=str(claim.reason))
             self._report(target, claimed(target, claim))
+
+    def _on_uncovered(self, target: Manifest, nodes: list[Uncovered]) -> None:
+        """Keep the nodes for the metrics, or remove those kept before."""
+        self._uncovered.pop(_key(target), None)
+        if nodes:
+            self._uncovered[_key(target)] = [(node.node, node.pool, str(node.reason)) for node in nodes]
 
     def _report(self, target: Manifest, condition: Condition) -> None:
         if self._post:

@@ -25,6 +25,9 @@ from metricat_operator.facts.model import ChildError, Event, Facts, Manifest, Ob
 from metricat_operator.manifests import Context, build_children
 from metricat_operator.settings import Settings
 from metricat_operator.status import (
+    MAX_UNCOVERED,
+    Uncovered,
+    all_uncovered,
     changed_conditions,
     claim_status,
     claimed_condition,
@@ -49,6 +52,9 @@ Report = Callable[[Manifest, Condition], None]
 
 OnClaim = Callable[[Manifest, OperatorClaim], None]
 """Called at each reconcile with the target and which operator manages it."""
+
+OnUncovered = Callable[[Manifest, list[Uncovered]], None]
+"""Called with the target and all its uncovered nodes, or with none if `status.uncovered` has all of them."""
 
 
 def _internal_error_text(error: Exception) -> str:
@@ -82,6 +88,9 @@ class Reconciler:
     _report: Report
     _operators: OtherOperators
     _on_claim: OnClaim
+    _on_uncovered: OnUncovered
+    _accepted: dict[str, Manifest] = field(default_factory=dict)
+    """The last accepted spec of each target, by its UID."""
     _throttle: StatusThrottle = field(default_factory=StatusThrottle)
     _postponed: PostponedEvents = field(default_factory=PostponedEvents)
 
@@ -110,6 +119,10 @@ class Reconciler:
             if not is_unchanged(status, target.get("status", {})):
                 await self._applier.write_status(target, status)
             raise
+
+    def forget(self, uid: str) -> None:
+        """Remove the last accepted spec of a deleted target."""
+        self._accepted.pop(uid, None)
 
     async def _leave(self, target: Manifest, claim: OperatorClaim) -> Manifest:
         """Leave a target to another operator. An older one does not report that, so write the condition for it."""
@@ -140,8 +153,9 @@ class Reconciler:
         metadata = target["metadata"]
         parsed = parse(target.get("spec") or {}, self._cluster.older_claims(target))
         child_errors: list[ChildError] = []
-        if parsed.spec and not parsed.errors and not parsed.spec.paused:
-            child_errors = await self._apply_children(target, parsed)
+        valid = self._last_valid(target, parsed)
+        if valid and valid.spec and not valid.spec.paused:
+            child_errors = await self._apply_children(target, valid)
         written = await self._update_status(target, parsed, child_errors, claim)
         if passing := [trouble for trouble in child_errors if trouble.temporary]:
             message = "; ".join(f"{one.kind} {one.name}: {one.message}" for one in passing)
@@ -149,6 +163,20 @@ class Reconciler:
         if any(trouble.reason != Reason.NOT_SERVED for trouble in child_errors):
             self._cluster.requeue_after(metadata["namespace"], metadata["name"], _RETRY_REFUSED_SECONDS)
         return written
+
+    def _last_valid(self, target: Manifest, parsed: Parsed) -> Parsed | None:
+        """Return the spec whose objects should exist: the last accepted one while the current one is rejected.
+
+        See docs/design/0002. A rejected spec that pauses the target changes no object either.
+        """
+        uid, spec = target["metadata"]["uid"], target.get("spec") or {}
+        if not parsed.errors:
+            self._accepted[uid] = spec
+            return parsed
+        if uid not in self._accepted or spec.get("paused") is True:
+            return None
+        last = parse(self._accepted[uid], self._cluster.older_claims(target))
+        return None if last.errors else last
 
     def _facts(self, target: Manifest, parsed: Parsed) -> Facts:
         """Gather the facts about a target; for an invalid spec with all nodes, since agents may run on any of them."""
@@ -204,7 +232,9 @@ class Reconciler:
         )
         status = compute_status(target, parsed, facts, child_errors, _utc_now())
         if events := await self._fetch_events(target, parsed, facts, uncovered=bool(status["uncovered"])):
-            status = compute_status(target, parsed, replace(facts, events=events), child_errors, _utc_now())
+            facts = replace(facts, events=events)
+            status = compute_status(target, parsed, facts, child_errors, _utc_now())
+        self._on_uncovered(target, all_uncovered(parsed, facts) if status["nodes"]["uncovered"] > MAX_UNCOVERED else [])
         uid, changed = target["metadata"]["uid"], changed_conditions(status, before)
         if is_unchanged(status, before):
             self._throttle.unchanged(uid)

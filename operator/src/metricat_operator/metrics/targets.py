@@ -29,11 +29,16 @@ def left_families(left: Mapping[tuple[str, str], OperatorClaim]) -> Iterator[Met
     yield family
 
 
-def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
+UncoveredNodes = Mapping[tuple[str, str], Iterable[tuple[str, str, str]]]
+"""Node, pool and reason of every uncovered node, by namespace and name of the target."""
+
+
+def target_families(targets: Iterable[Manifest], uncovered_nodes: UncoveredNodes) -> Iterator[Metric]:
     """Yield conditions, counts and uncovered nodes of all targets.
 
     Every replica exports the same values, those of the API server: a query with `max by` continues when the leader
-    changes. A status lists at most 50 uncovered nodes, and so does `metricat_node_uncovered`; the count includes all.
+    changes. A status lists at most 50 uncovered nodes. For a target with more, `uncovered_nodes` has all of them: the
+    leader computed them.
     """
     conditions = GaugeMetricFamily(
         "metricat_target_condition",
@@ -50,7 +55,7 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
     )
     uncovered = GaugeMetricFamily(
         "metricat_node_uncovered",
-        "Always 1, for each selected node without a ready agent (at most 50 of a target), with the reason.",
+        "Always 1, for each selected node without a ready agent, with the reason.",
         labels=[*_TARGET, "node", "pool", "reason"],
     )
     for target in targets:
@@ -64,6 +69,7 @@ def target_families(targets: Iterable[Manifest]) -> Iterator[Metric]:
                 family.add_metric(name, status["nodes"][what])
         for pool in status.get("pools", []):
             pools.add_metric([*name, pool["name"]], pool["desired"])
-        for node in status.get("uncovered", []):
-            uncovered.add_metric([*name, node["node"], node.get("pool", ""), node["reason"]], 1)
+        listed = [(node["node"], node.get("pool", ""), node["reason"]) for node in status.get("uncovered", [])]
+        for node in uncovered_nodes.get((name[0], name[1]), listed):
+            uncovered.add_metric([*name, *node], 1)
     yield from (conditions, *counts.values(), pools, uncovered)

@@ -5,6 +5,7 @@ No module here may read a clock or the cluster: the same facts give the same sta
 
 from metricat_operator.status.compute import (
     MAX_UNCOVERED,
+    all_uncovered,
     changed_conditions,
     claim_status,
     claimed_condition,
@@ -13,10 +14,12 @@ from metricat_operator.status.compute import (
     is_unchanged,
     is_urgent,
 )
-from metricat_operator.status.coverage import unexplained
+from metricat_operator.status.coverage import Uncovered, unexplained
 
 __all__ = [
     "MAX_UNCOVERED",
+    "Uncovered",
+    "all_uncovered",
     "changed_conditions",
     "claim_status",
     "claimed_condition",

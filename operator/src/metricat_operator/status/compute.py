@@ -39,8 +39,7 @@ def compute_status(
     uncovered = coverage(pools, facts)
     lost = owned_by_older(parsed, facts)
     without = {node.node for node in uncovered}
-    # A virtual node cannot have an agent: it is listed, and does not keep the target from being ready.
-    fronts = [Uncovered(node, pool, Reason.VIRTUAL_NODE, _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
+    fronts = _virtual_nodes(parsed, facts)
     selection = nodes_selected(pools, parsed, facts, lost)
     no_nodes = for_agents(selection)
     scraping = verification.scraped(
@@ -88,6 +87,16 @@ def compute_status(
             for pool in pools
         ]
     return found
+
+
+def all_uncovered(parsed: Parsed, facts: Facts) -> list[Uncovered]:
+    """Return every node of `status.uncovered`, which has only the first ones."""
+    return [*coverage(members(parsed, facts), facts), *_virtual_nodes(parsed, facts)]
+
+
+def _virtual_nodes(parsed: Parsed, facts: Facts) -> list[Uncovered]:
+    """Return the virtual nodes. They cannot have an agent: they are listed, and the target may be ready without."""
+    return [Uncovered(node, pool, Reason.VIRTUAL_NODE, _VIRTUAL) for node, pool in virtual(parsed, facts).items()]
 
 
 def claim_status(target: Manifest, claim: OperatorClaim) -> Manifest:

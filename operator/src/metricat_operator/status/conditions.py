@@ -19,9 +19,7 @@ _INSTALL_OPERATOR = (
     "The cluster does not serve {kinds}. Install the Prometheus Operator, for example: helm install kps "
     "oci://ghcr.io/prometheus-community/charts/kube-prometheus-stack -n monitoring"
 )
-_NOT_ACCEPTED = (
-    "The spec is rejected (see Accepted). The operator changes no managed objects until the spec is accepted."
-)
+_NOT_ACCEPTED = "The spec is rejected (see Accepted). The managed objects stay as they are until the spec is accepted."
 
 
 def from_finding(kind: ConditionType, finding: Finding) -> Condition:

@@ -12,6 +12,7 @@ from metricat_operator.conditions.types import FORMER_TYPES
 from metricat_operator.facts.model import AgentPod, ChildError, Facts, Manifest, Node, ObjectKey, OperatorClaim, Taint
 from metricat_operator.status import (
     MAX_UNCOVERED,
+    all_uncovered,
     changed_conditions,
     claim_status,
     claimed_condition,
@@ -115,6 +116,8 @@ def test_list_of_uncovered_nodes_is_limited_and_the_count_is_not() -> None:
     assert len(found["uncovered"]) == MAX_UNCOVERED
     assert found["nodes"]["uncovered"] == 200
     assert condition(found, "AgentsReady")["message"].endswith("n002: NoPod and 197 more")
+    every = all_uncovered(parse({}), facts(nodes=nodes))
+    assert [one.node for one in every] == [node.name for node in nodes]
 
 
 def test_invalid_spec_keeps_the_counts() -> None:

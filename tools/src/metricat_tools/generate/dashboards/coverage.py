@@ -55,7 +55,7 @@ BOARD = Board(
                     "none",
                     10,
                     6,
-                    what="At most 50 nodes of each target. kubectl get mtarget -o yaml shows the remedy.",
+                    what="kubectl get mtarget -o yaml shows the remedy, for at most 50 nodes of each target.",
                     links=(TO_NODE_OF_ROW,),
                     empty="Every node has a ready agent",
                 ),
