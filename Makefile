@@ -1,7 +1,7 @@
 # Developer commands. `make help` lists them. Each target sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up web docs demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation e2e slow bench bench-agent \
+.PHONY: help up web docs demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation chaos soak e2e slow bench bench-agent \
 	bench-alerts bench-hub bench-operator \
 	lint format generate verify images wheel wheels release release-check release-notes deps-lock clean
 
@@ -80,6 +80,12 @@ test-slow: test-old-kubernetes ## Run the tests that take minutes: changed hosts
 test-old-kubernetes: $(READY) ## Run the operator's main integration tests on Kubernetes 1.30, the oldest supported version
 	@METRICAT_TEST_KUBERNETES=old $(BIN)/pytest -m "not slow" $(addprefix tests/integration/operator/, \
 		test_schemas.py test_bad_input.py test_authorization_policy.py test_lifecycle.py test_pools.py) $(PYTEST)
+
+chaos: $(READY) ## Inject faults into an operator on a real API server, some minutes (CHAOS="--long --write", "--seed 7", "--kills 100")
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile tests/chaos $(CHAOS) $(PYTEST)
+
+soak: $(READY) ## Check that the operator does not grow while targets and nodes change (MINUTES=20; CHAOS="--write")
+	@$(BIN)/pytest tests/chaos/test_soak.py --soak $(or $(MINUTES),20) $(CHAOS) $(PYTEST)
 
 test-mutation: $(READY) ## Report code changes that the unit tests do not detect (MODULE=scrape, MUTANTS=0 for all, SEED=2)
 	@$(TOOLS) mutate $(if $(MODULE),--module $(MODULE)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED))

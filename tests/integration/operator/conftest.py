@@ -2,16 +2,14 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from metricat_operator.child_kinds import CHILD_KINDS
-from metricat_tools.binaries import ensure
 from metricat_tools.binaries.table import OLD_KUBERNETES
 from metricat_tools.cluster import ControlPlane
-from support.harness import OLD, Cluster, RunningOperator, crd_file, free_port, install_chart
-from support.paths import ROOT
+from support.harness import OLD, Cluster, RunningOperator
+from support.operator_cluster import Replica, prepare, replicas
 
 NODES = 3
 
@@ -26,47 +24,12 @@ def control_plane() -> Iterator[ControlPlane]:
 
 @pytest.fixture(scope="session")
 def cluster(control_plane: ControlPlane) -> Cluster:
-    """The control plane with simulated nodes, all CRDs, and all objects of the chart except the Deployment."""
-    cluster = Cluster(control_plane.kubeconfig, ensure("kubectl")["kubectl"], control_plane.api)
-    cluster.do("apply", "--server-side", "-f", str(ROOT / "crds"))
-    for kind in (kind for kind in CHILD_KINDS if kind.optional):
-        cluster.do("apply", "--server-side", "-f", str(crd_file(kind.plural)))
-    cluster.do("create", "namespace", "monitoring")
-    install_chart(cluster, "metricat")
-    control_plane.simulate_nodes(NODES)
-    control_plane.restart("kube-controller-manager")  # its garbage collector looks for new kinds twice a minute only
-    return cluster
-
-
-Replica = Callable[..., RunningOperator]
-"""An operator that is not started yet, as it would run in the pod of this name, under the ServiceAccount `name`."""
+    return prepare(control_plane, NODES)
 
 
 @pytest.fixture(scope="session")
 def replica(cluster: Cluster, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Replica:
-    folder = tmp_path_factory.mktemp("operator")
-
-    def made(pod: str, name: str = "metricat", **settings: str) -> RunningOperator:
-        spec = {"serviceAccountName": name, "containers": [{"name": "operator", "image": "metricat/operator:x"}]}
-        metadata = {"name": pod, "namespace": "monitoring"}
-        cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-        made = cluster.get("pod", pod, "monitoring")
-        assert made is not None
-        environment = {
-            **os.environ,
-            "KUBECONFIG": str(control_plane.service_account_kubeconfig("monitoring", name, pod=pod)),
-            "METRICAT_AGENT_IMAGE": "metricat/agent:test",
-            "METRICAT_HEALTH_PORT": str(free_port()),
-            "METRICAT_METRICS_PORT": str(free_port()),
-            "METRICAT_LEASE": f"monitoring/{name}",
-            "METRICAT_POD_NAME": pod,
-            "METRICAT_POD_UID": made["metadata"]["uid"],
-            "METRICAT_LOG_LEVEL": "DEBUG",
-            **settings,
-        }
-        return RunningOperator(environment, folder / f"{pod}.log")
-
-    return made
+    return replicas(cluster, control_plane, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture(scope="session")

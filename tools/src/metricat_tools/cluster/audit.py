@@ -23,6 +23,9 @@ class AuditedRequest:
     code: int
     pod: str = ""
     """The pod whose token the request had."""
+    received: str = ""
+    finished: str = ""
+    """When the API server received the request and completed it: RFC 3339 with microseconds, which sort as text."""
 
     @property
     def writes(self) -> bool:
@@ -68,4 +71,6 @@ def _requests(lines: list[bytes]) -> Iterator[AuditedRequest]:
             name=target.get("name", ""),
             code=event.get("responseStatus", {}).get("code", 0),
             pod=next(iter(event["user"].get("extra", {}).get("authentication.kubernetes.io/pod-name", [])), ""),
+            received=event["requestReceivedTimestamp"],
+            finished=event["stageTimestamp"],
         )
