@@ -1,15 +1,14 @@
 """Each verb of the operator's roles is removed alone: a condition, the readiness probe or the log names it."""
 
-import json
 import ssl
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from metricat_operator import naming
+from metricat_operator.cluster.kinds import CHILDREN
 from metricat_tools.cluster.api import ClusterApiError
 from support.churn import empty, named
 from support.harness import Cluster, Manifest, RunningOperator, crd_file, eventually
@@ -35,6 +34,22 @@ NOT_USED_HERE: dict[Permission, str] = {
 """Permissions that these tests do not need, with the case that needs each."""
 LEASES = "coordination.k8s.io/v1/namespaces/monitoring/leases"
 FENCES = "metricat.dev/v1alpha1/namespaces/monitoring/leaderfences"
+SMALLEST: dict[str, Manifest] = {
+    "DaemonSet": {
+        "spec": {
+            "selector": {"matchLabels": {"app": "small"}},
+            "template": {
+                "metadata": {"labels": {"app": "small"}},
+                "spec": {"nodeSelector": {"no": "node"}, "containers": [{"name": "small", "image": "small"}]},
+            },
+        }
+    },
+    "Service": {"spec": {"ports": [{"name": "metrics", "port": 80}]}},
+    "ServiceMonitor": {"spec": {"selector": {}, "endpoints": []}},
+    "PrometheusRule": {"spec": {}},
+    "AlertmanagerConfig": {"spec": {}},
+}
+"""The smallest valid objects of each kind of child object."""
 INSTANCES = ("prometheuses", "prometheusagents", "thanosrulers", "alertmanagers")
 
 
@@ -86,17 +101,31 @@ def removed(cluster: Cluster, permission: Permission) -> Iterator[None]:
 
 
 def use_everything(rig: Rig, name: str) -> None:
-    """Make changes for which the operator needs each of its permissions."""
-    api, namespace, child = rig.cluster.api, rig.churn.namespace, naming.child(name)
-    theirs = {"metadata": {"name": child}, "spec": {"ports": [{"name": "metrics", "port": 80}]}}
-    services = f"/api/v1/namespaces/{namespace}/services"
-    api.create(services, theirs)  # a conflict: the operator reads the object
-    rig.cluster.apply(named(namespace, name, empty(name)))
-    time.sleep(2)  # a removed permission stops the operator at any step
-    api.call("DELETE", f"{services}/{child}")
-    rig.cluster.apply(
-        named(namespace, name, {**empty(name), "monitor": {"interval": "77s"}, "alerts": {"enabled": False}})
-    )
+    """Make changes for which the operator needs each of its permissions.
+
+    One target has a conflicting object of each kind, which the operator reads. Another target owns a superfluous object
+    of each kind, which the operator deletes.
+    """
+    api, namespace = rig.cluster.api, rig.churn.namespace
+    conflicting = f"{name}-conflicts"
+    receiver = {"name": "chat", "slack": {"url": {"name": "chat", "key": "url"}}}
+    for kind in CHILDREN:
+        api.create(
+            kind.path(namespace), {**SMALLEST.get(kind.name, {}), "metadata": {"name": naming.child(conflicting)}}
+        )
+    for one in (name, conflicting):
+        spec = {**empty(one), "notifications": {"receivers": [receiver]}}
+        rig.cluster.apply(named(namespace, one, spec))
+    made = rig.cluster.get("mtarget", name, namespace)
+    assert made is not None
+    owner = {"apiVersion": made["apiVersion"], "kind": made["kind"], "name": name, "uid": made["metadata"]["uid"]}
+    metadata = {
+        "name": f"superfluous-{name}",
+        "labels": naming.labels(name, "agent"),
+        "ownerReferences": [{**owner, "controller": True}],
+    }
+    for kind in CHILDREN:
+        api.create(kind.path(namespace), {**SMALLEST.get(kind.name, {}), "metadata": metadata})
 
 
 def scrape(operator: RunningOperator, token: str) -> str:
@@ -134,7 +163,7 @@ def places(rig: Rig, operator: RunningOperator, permission: Permission, token: s
     """Return where the missing permission is named."""
     group, resource, verb = permission
     text = f'cannot {verb} resource "{resource}" in API group "{group}"'
-    log = "\n".join(json.dumps(json.loads(one)).replace('\\"', '"') for one in operator.log.read_text().splitlines())
+    log = operator.log.read_text().replace('\\"', '"')
     texts = {"condition": conditions(rig), "readiness": readiness(operator), "metrics": scrape(operator, token)}
     return [place for place, found in {**texts, "log": log}.items() if text in found]
 

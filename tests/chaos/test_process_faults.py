@@ -5,12 +5,13 @@ import os
 import resource
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from support.fault_proxy import FaultProxy
-from support.harness import RunningOperator, eventually
+from support.harness import Cluster, Manifest, RunningOperator, eventually
 from support.invariants import settle
 from support.operator_cluster import Replica
 from support.reliability import record
@@ -32,7 +33,6 @@ def test_operator_recovers_from_exhausted_descriptors(
     rig.churn.create(TARGETS)
     settle(rig.cluster.api, SETTLED_SECONDS)
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    proxy.drop()
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) // 2, hard))  # noqa: PTH208 -- a count
     with rig.watcher.excused():
         proxy.drop()
@@ -45,6 +45,10 @@ def test_operator_recovers_from_exhausted_descriptors(
     took = settle(rig.cluster.api, SETTLED_SECONDS)
     assert runs(operator)
     record("out of descriptors: recovery", f"{took:.1f} s", "≤ 15 s", f"{rig.form.outage_seconds:.0f} s")
+
+
+def is_renewed(cluster: Cluster, since: Manifest | None) -> bool:
+    return cluster.get("lease", "metricat", "monitoring") != since
 
 
 @pytest.mark.skipif(not FAKETIME.exists(), reason="libfaketime is not installed")
@@ -67,7 +71,7 @@ def test_operator_keeps_its_lease_when_the_clock_jumps(rig: Rig, replica: Replic
             clock.write_text(offset)
             rig.churn.change()
             renewed = rig.cluster.get("lease", "metricat", "monitoring")
-            eventually(lambda before=renewed: rig.cluster.get("lease", "metricat", "monitoring") != before, 60)
+            eventually(partial(is_renewed, rig.cluster, renewed), SETTLED_SECONDS)
             settle(rig.cluster.api, SETTLED_SECONDS)
         events = [json.loads(line)["event"] for line in operator.log.read_text().splitlines()]
         assert "became leader" in events
