@@ -1,8 +1,8 @@
 # Developer commands. `make help` lists them. Each target sets up what it needs.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up web docs demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation chaos soak e2e slow bench bench-agent \
-	bench-alerts bench-hub bench-operator \
+.PHONY: help up web docs demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation chaos soak \
+	e2e slow bench bench-agent bench-alerts bench-hub bench-operator \
 	lint format generate verify images wheel wheels release release-check release-notes deps-lock clean
 
 # Tests start hundreds of our programs. Without bytecode, each start compiles all modules.
@@ -81,7 +81,7 @@ test-old-kubernetes: $(READY) ## Run the operator's main integration tests on Ku
 	@METRICAT_TEST_KUBERNETES=old $(BIN)/pytest -m "not slow" $(addprefix tests/integration/operator/, \
 		test_schemas.py test_bad_input.py test_authorization_policy.py test_lifecycle.py test_pools.py) $(PYTEST)
 
-chaos: $(READY) ## Inject faults into an operator on a real API server, some minutes (CHAOS="--long --write", "--seed 7", "--kills 100")
+chaos: $(READY) ## Inject faults into an operator on a real API server (CHAOS="--long --write" for the long form; --seed 7)
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile tests/chaos $(CHAOS) $(PYTEST)
 
 soak: $(READY) ## Check that the operator does not grow while targets and nodes change (MINUTES=20; CHAOS="--write")
