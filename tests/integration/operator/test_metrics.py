@@ -80,6 +80,12 @@ def test_metrics_report_the_status(
     eventually(lambda: namespace not in scrape(operator, token)[1])
 
 
+def listed(cluster: Cluster, namespace: str) -> list[dict[str, str]]:
+    found = (cluster.get("mtarget", "nodes", namespace) or {}).get("status", {})
+    nodes: list[dict[str, str]] = found.get("uncovered", [])
+    return nodes
+
+
 @pytest.mark.slow
 def test_metrics_report_every_uncovered_node(
     cluster: Cluster, namespace: str, operator: RunningOperator, control_plane: ControlPlane, token: str
@@ -95,8 +101,8 @@ def test_metrics_report_every_uncovered_node(
 
     try:
         eventually(every)
-        listed = (cluster.get("mtarget", "nodes", namespace) or {})["status"]["uncovered"]
-        assert len(listed) == MAX_UNCOVERED
+        eventually(lambda: len(listed(cluster, namespace)) == MAX_UNCOVERED)
+        assert every()
     finally:
         cluster.do("delete", "nodes", *names, "--wait=false")
     eventually(lambda: f'node="{names[0]}"' not in scrape(operator, token)[1])
