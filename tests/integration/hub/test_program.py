@@ -9,7 +9,9 @@ import re
 import signal
 import ssl
 import stat
+import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,29 @@ from support import hub_process
 from support.certificates import self_signed
 from support.hub_process import finished as metricat
 from support.hub_process import send
+
+ALLOWED_PACKAGES = {
+    "anyio",
+    "click",  # uvicorn imports it
+    "cramjam",
+    "cython_runtime",
+    "httptools",
+    "isal",  # if it is installed
+    "metricat_agent",
+    "metricat_cli",
+    "metricat_hub",
+    "metricat_rules",
+    "msgspec",
+    "numpy",
+    "pcodec",
+    "prometheus_client",
+    "re2",
+    "starlette",
+    "typing_extensions",
+    "uvicorn",
+    "yaml",
+}
+"""Third-party packages that the hub imports with default settings."""
 
 
 def children(pid: int) -> list[int]:
@@ -70,6 +95,18 @@ def test_up_measures_restarts_its_agent_and_ends_with_it(tmp_path: Path) -> None
         assert again.key == ""
         assert send(f"{again.url}/readyz").status == 200
         assert again.get("/api/status").status == 401
+
+
+def test_hub_imports_few_packages(tmp_path: Path) -> None:
+    """Imports are most of the hub's memory. A package that a setting needs is imported when the setting is used."""
+    with hub_process.running(tmp_path, environment={"PYTHONPROFILEIMPORTTIME": "1"}) as hub:
+        assert hub.get("/healthz").status == 200
+        log = (tmp_path / "hub.log").read_text()
+    lines = re.findall(r"^import time: .*\| +(\w+)", log, re.MULTILINE)
+    # Imports of packages that are not installed are lines, too.
+    packages = {name for name in set(lines) - sys.stdlib_module_names if find_spec(name)}
+    assert {"metricat_hub", "numpy", "uvicorn"} <= packages
+    assert {name for name in packages if not name.startswith("_")} - ALLOWED_PACKAGES == set()
 
 
 def test_killed_hub_leaves_no_agent(tmp_path: Path) -> None:
