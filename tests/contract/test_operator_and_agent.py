@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from metricat_agent.collectors.catalog import COLLECTORS
+from metricat_agent.config.flags import collector_options
 from metricat_agent.host.skips import EXPECTED
 from metricat_agent.scrape.registry import FAMILIES
+from metricat_operator.api import collector_flags
 from metricat_operator.api.parse import parse
 from metricat_operator.manifests import Context, build_children
 from metricat_operator.manifests.daemon_set import arguments
@@ -31,6 +33,13 @@ EVERYTHING: dict[str, Any] = {
             "netdev": {"enabled": False, "excludeDevices": "^veth"},
             "filesystem": {"enabled": False, "excludeMountPoints": "^/boot$", "excludeFSTypes": "^tmpfs$"},
             "processes": {"enabled": False, "top": 3, "hashNames": True},
+            "textfile": {"enabled": False, "directories": ["/var/lib/node_exporter"]},
+            "switches": dict.fromkeys(collector_flags.COLLECTORS, False),
+            "flags": {
+                **dict.fromkeys(collector_flags.PATTERN_FLAGS, ""),
+                **dict.fromkeys(collector_flags.SWITCH_FLAGS, "true"),
+                collector_flags.BACKEND_LABELS: "proto",
+            },
         },
     }
 }
@@ -41,6 +50,7 @@ INCLUDES: dict[str, Any] = {
             "netdev": {"includeDevices": "^lo$"},
             "filesystem": {"includeMountPoints": "^/$", "includeFSTypes": "^ext4$", "excludeFSTypes": ""},
             "processes": {"top": 1, "hashNames": True},
+            "probe": {"enabled": False},
         },
     }
 }
@@ -88,6 +98,18 @@ def test_the_agent_takes_the_secrets_as_the_daemon_set_mounts_them(tmp_path: Pat
 def test_the_agent_takes_every_flag_that_the_operator_gives(spec: dict[str, Any]) -> None:
     done = agent(*HOST, *flags(spec), "--once")
     assert done.returncode == 0, done.stderr
+
+
+def test_every_collector_and_each_of_its_flags_can_be_set_in_a_target() -> None:
+    options = [option for name, collector in COLLECTORS.items() for option in collector_options(name, collector)]
+    given = {
+        flag.partition("=")[0].replace("--no-", "--") for spec in (EVERYTHING, INCLUDES, {}) for flag in flags(spec)
+    }
+    assert {one.name for one in options if f"--{one.name}" not in given} == {"collector.probe.config"}
+    switches = {one.name.removeprefix("collector.") for one in options if one.switch}
+    assert {name for name in switches if "." in name} == set(collector_flags.SWITCH_FLAGS)
+    patterns = {one.name.removeprefix("collector.") for one in options if one.metavar == "REGEX"}
+    assert set(collector_flags.PATTERN_FLAGS) <= patterns
 
 
 def test_agent_rejects_an_unknown_flag() -> None:

@@ -32,6 +32,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Metricat sets node. Choose another label name.",
     ),
     "bad regex": ({"agent": {"collectors": {"netdev": {"excludeDevices": "(veth"}}}}, "missing closing )"),
+    "unknown collector": (
+        {"agent": {"collectors": {"switches": {"perf": True}}}},
+        "a key is not a collector without a field of its own",
+    ),
+    "unknown flag of a collector": (
+        {"agent": {"collectors": {"flags": {"perf.cpus": "1"}}}},
+        "a key is not a flag of a collector without a field of its own",
+    ),
+    "relative directory": (
+        {"agent": {"collectors": {"textfile": {"directories": ["../etc"]}}}},
+        "spec.agent.collectors.textfile.directories[0]",
+    ),
+    "mount over the agent": (
+        {"agent": {"extraMounts": [{"hostPath": "/run", "mountPath": "/etc/metricat"}]}},
+        "The agent's container uses this path.",
+    ),
     "bad duration": ({"monitor": {"interval": "15sec"}}, '"15sec": must be a duration such as 30s, 5m or 1h30m'),
     "bad timeout": ({"monitor": {"scrapeTimeout": "5 s"}}, '"5 s": must be a duration such as 30s, 5m or 1h30m'),
     "a limit in bytes": (

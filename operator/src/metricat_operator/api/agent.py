@@ -1,14 +1,16 @@
 """`spec.agent`: how the exporter runs on each node, and the part of it that a pool may set for its nodes."""
 
-from typing import Literal, Self
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from metricat_operator.api.collectors import Collectors
 from metricat_operator.api.fields import (
     IN_LIST,
     LABEL_KEY,
     LABEL_VALUE,
+    NODE_PATH,
     IntOrPercent,
     Model,
     ObjectName,
@@ -131,6 +133,28 @@ class UpdateStrategy(Model):
     )
 
 
+_OWN_PATHS = "^/(bin|dev|etc|host|lib|lib64|opt|proc|sbin|sys|tmp|usr)(/|$)"
+_OWN_PATH = "The agent's container uses this path. Choose a path such as /var/lib/NAME or /extra/NAME."
+
+
+def _free_path(path: str) -> str:
+    if re.match(_OWN_PATHS, path):
+        raise ValueError(_OWN_PATH)
+    return path
+
+
+class ExtraMount(Model):
+    """A directory or file of the node, mounted read-only."""
+
+    host_path: str = Field(pattern=NODE_PATH, max_length=512, description="Path on the node. It must exist.")
+    mount_path: Annotated[str, AfterValidator(_free_path)] = Field(
+        pattern=NODE_PATH,
+        max_length=512,
+        description="Path in the agent's container.",
+        json_schema_extra=cel(rule(f"!self.matches('{_OWN_PATHS}')", _OWN_PATH)),
+    )
+
+
 class AgentPoolSettings(Model):
     """How the exporter runs on each node."""
 
@@ -151,6 +175,12 @@ class AgentPoolSettings(Model):
         default="", description="The PriorityClass of the agent's pods. Default: none."
     )
     update_strategy: UpdateStrategy = Field(default=UpdateStrategy(), description="How the agents are updated.")
+    extra_mounts: tuple[ExtraMount, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Directories or files of the node to mount read-only. /proc, /sys and / are always mounted.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["mountPath"]},
+    )
     extra_labels: SeriesLabels = Field(
         default={}, description="Labels for every series and alert, such as environment or region."
     )

@@ -1,11 +1,19 @@
 """The agent's collectors that a target configures: which run, and what they exclude."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from metricat_operator.api.fields import DeprecatedName, Model, Regex, cel, is_given, rule
+from metricat_operator.api.collector_flags import (
+    BACKEND_LABELS,
+    COLLECTORS,
+    PATTERN_FLAGS,
+    SWITCH_FLAGS,
+    Flags,
+    Switches,
+)
+from metricat_operator.api.fields import NODE_PATH, DeprecatedName, Model, Regex, cel, is_given, rule
 from metricat_operator.api.probes import ProbeTarget
 
 
@@ -81,6 +89,16 @@ class ProcessCollector(Collector):
     deprecated_names = (DeprecatedName("mask", "hashNames", {"none": False, "hash": True}),)
 
 
+class TextfileCollector(Collector):
+    """Metrics of other programs, from .prom files on the node."""
+
+    directories: tuple[Annotated[str, StringConstraints(pattern=NODE_PATH, max_length=512)], ...] = Field(
+        default=(),
+        max_length=8,
+        description="Directories of .prom files on the node, with * as wildcard. User 65534 must be able to read them.",
+    )
+
+
 class ProbeCollector(Collector):
     """Probes of endpoints from every node."""
 
@@ -111,6 +129,21 @@ class Collectors(Model):
     )
 
     probe: ProbeCollector = Field(default=ProbeCollector(), description="Probes of endpoints from every node.")
+
+    textfile: TextfileCollector = Field(
+        default=TextfileCollector(), description="Metrics of other programs, from .prom files on the node."
+    )
+    switches: Switches = Field(
+        default={},
+        description="Other collectors, each with true to enable or false to disable it, for example tcpstat: true. "
+        f"They are: {', '.join(COLLECTORS)}.",
+    )
+    flags: Flags = Field(
+        default={},
+        description="Other flags of collectors, without --collector., for example hwmon.chip-exclude: acpitz. "
+        f"With 'true' or 'false': {', '.join(SWITCH_FLAGS)}. With a value: "
+        f"{', '.join((*PATTERN_FLAGS, BACKEND_LABELS))}.",
+    )
 
     deprecated_names = (
         DeprecatedName("load", "loadavg"),

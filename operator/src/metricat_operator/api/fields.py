@@ -253,6 +253,9 @@ ObjectName = Annotated[
 ]
 """The name of a Kubernetes object (an RFC 1123 subdomain); empty: no object."""
 
+NODE_PATH = r"^(/([^/:.][^/:]*|\.[^/:.][^/:]*))+$"
+"""An absolute path without `:`, without the parts `.` and `..`, and without a slash at its end."""
+
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
 LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
 PROMETHEUS_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from metricat_operator import naming
+from metricat_operator.api import collector_flags
 from metricat_operator.api.agent import AgentSettings, ResourceAmounts
 from metricat_operator.api.collectors import ProbeCollector
 from metricat_operator.api.pools import Pool
@@ -15,11 +16,14 @@ from metricat_operator.manifests.context import Context
 
 _NOBODY = 65534
 
+_ROOT = "/host/root"
+"""The node's root directory in the pod."""
+
 _HOST_PATHS = {
     # Volume: (path on the node, path in the pod, whether later mounts of the node reach the pod)
     "proc": ("/proc", "/host/proc", False),
     "sys": ("/sys", "/host/sys", False),
-    "root": ("/", "/host/root", True),
+    "root": ("/", _ROOT, True),
 }
 
 
@@ -100,6 +104,10 @@ def _pod_spec(context: Context, pool: Pool) -> Manifest:
             {"name": name, "hostPath": {"path": on_node, "type": "Directory"}}
             for name, (on_node, _, _) in _HOST_PATHS.items()
         ]
+        + [
+            {"name": f"extra-{place}", "hostPath": {"path": mount.host_path}}
+            for place, mount in enumerate(agent.extra_mounts)
+        ]
         + web.volumes(agent.web)
         + probe_secrets.volumes(agent.collectors.probe),
     }
@@ -140,6 +148,15 @@ def _container(context: Context, agent: AgentSettings) -> Manifest:
             }
             for name, (_, in_pod, propagated) in _HOST_PATHS.items()
         ]
+        + [
+            {
+                "name": f"extra-{place}",
+                "mountPath": mount.mount_path,
+                "readOnly": True,
+                "mountPropagation": "HostToContainer",
+            }
+            for place, mount in enumerate(agent.extra_mounts)
+        ]
         + web.mounts(agent.web)
         + probe_secrets.mounts(agent.collectors.probe),
     }
@@ -157,12 +174,15 @@ def arguments(agent: AgentSettings) -> list[str]:
         "filesystem": collectors.filesystem,
         "processes": collectors.processes,
         "probe": collectors.probe,
+        "textfile": collectors.textfile,
     }
     patterns = {
         "--collector.diskstats.device-exclude": collectors.diskstats.exclude_devices,
         "--collector.diskstats.device-include": collectors.diskstats.include_devices,
         "--collector.netdev.device-exclude": collectors.netdev.exclude_devices,
-        "--collector.netclass.ignored-devices": collectors.netdev.exclude_devices,
+        "--collector.netclass.ignored-devices": (
+            None if "netclass.ignored-devices" in collectors.flags else collectors.netdev.exclude_devices
+        ),
         "--collector.netdev.device-include": collectors.netdev.include_devices,
         "--collector.filesystem.mount-points-exclude": collectors.filesystem.exclude_mount_points,
         "--collector.filesystem.mount-points-include": collectors.filesystem.include_mount_points,
@@ -172,7 +192,7 @@ def arguments(agent: AgentSettings) -> list[str]:
     return [
         "--path.procfs=/host/proc",
         "--path.sysfs=/host/sys",
-        "--path.rootfs=/host/root",
+        f"--path.rootfs={_ROOT}",
         f"--web.listen-address=:{agent.port}",
         *web.arguments(agent.web),
         f"--collector.processes.top={collectors.processes.top}",
@@ -181,6 +201,11 @@ def arguments(agent: AgentSettings) -> list[str]:
         *(f"--collector.probe.target={text.replace('$', '$$')}" for text in probe_targets(collectors.probe)),
         *(f"--no-collector.{name}" for name, collector in switches.items() if not collector.enabled),
         *(f"{flag}={pattern.replace('$', '$$')}" for flag, pattern in patterns.items() if pattern is not None),
+        *(
+            f"--collector.textfile.directory={_ROOT}{directory.replace('$', '$$')}"
+            for directory in collectors.textfile.directories
+        ),
+        *collector_flags.arguments(collectors.switches, collectors.flags),
     ]
 
 
