@@ -1,6 +1,7 @@
 """Any valid spec of a MonitoringTarget, made from the schema that the API server is given."""
 
 import re
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -71,8 +72,13 @@ _RELATED: dict[str, Values] = {
 }
 
 
+@cache
 def specs() -> st.SearchStrategy[dict[str, Any]]:
-    """Specs that are accepted, with every field in some of them."""
+    """Specs that are accepted, with every field in some of them. The first example makes the strategy."""
+    return st.deferred(_specs)
+
+
+def _specs() -> st.SearchStrategy[dict[str, Any]]:
     found: st.SearchStrategy[dict[str, Any]] = _values(crd.structural(Spec), "")
     return found.map(_one_kind_of_rule).filter(_is_accepted)
 

@@ -3,11 +3,16 @@
 import re
 from collections.abc import Iterator
 
+import pytest
+
 from metricat_operator.api.status import Status
 from metricat_operator.api.v1alpha1 import Spec
 from metricat_tools.generate import crd, fields
 
-PAGE = fields.page()
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return fields.page()
 
 
 def names(schema: crd.Schema) -> Iterator[str]:
@@ -17,20 +22,20 @@ def names(schema: crd.Schema) -> Iterator[str]:
         yield from names(field)
 
 
-def test_every_field_is_on_the_page() -> None:
+def test_every_field_is_on_the_page(page: str) -> None:
     wanted = {*names(crd.structural(Spec)), *names(crd.structural(Status))}
     assert len(wanted) > 100
-    assert {name for name in wanted if f"`{name}`" not in PAGE and f"{name}: " not in PAGE} == set()
+    assert {name for name in wanted if f"`{name}`" not in page and f"{name}: " not in page} == set()
 
 
-def test_every_link_has_its_section() -> None:
-    links = set(re.findall(r"\]\(#([^)]*)\)", PAGE))
-    sections = {re.sub(r"[^a-z0-9_-]", "", line[3:].lower()) for line in PAGE.splitlines() if line.startswith("## ")}
+def test_every_link_has_its_section(page: str) -> None:
+    links = set(re.findall(r"\]\(#([^)]*)\)", page))
+    sections = {re.sub(r"[^a-z0-9_-]", "", line[3:].lower()) for line in page.splitlines() if line.startswith("## ")}
     assert len(links) > 20
     assert links <= sections
 
 
-def test_page_has_defaults_and_rejections() -> None:
-    assert "| `port` | integer, 1 to 65535 | 9100 |" in PAGE
-    assert "- serverName needs tlsSecretName" in PAGE
-    assert "| [`NodeCPUUsageHigh`](../runbooks/NodeCPUUsageHigh.md) | `warning: {enabled: true" in PAGE
+def test_page_has_defaults_and_rejections(page: str) -> None:
+    assert "| `port` | integer, 1 to 65535 | 9100 |" in page
+    assert "- serverName needs tlsSecretName" in page
+    assert "| [`NodeCPUUsageHigh`](../runbooks/NodeCPUUsageHigh.md) | `warning: {enabled: true" in page

@@ -6,6 +6,7 @@ See "Specifying a structural schema" on the CustomResourceDefinition page of kub
 """
 
 import json
+from functools import cache
 from typing import Any
 
 from metricat_operator import naming
@@ -126,11 +127,17 @@ def _root() -> Schema:
 
 def structural(model: type[Model]) -> Schema:
     """Return the structural schema of a model."""
-    schema = model.model_json_schema(by_alias=True)
+    schema = _json_schema(model)
     found = _structural(schema, schema.get("$defs", {}))
     if model is Spec:
         _shorten(found["properties"]["pools"]["items"]["properties"]["alerts"]["properties"]["rules"])
     return found
+
+
+@cache
+def _json_schema(model: type[Model]) -> Schema:
+    """Return the JSON Schema of a model. Callers must not change it: Pydantic needs a second to make it."""
+    return model.model_json_schema(by_alias=True)
 
 
 def _shorten(rules: Schema) -> None:
