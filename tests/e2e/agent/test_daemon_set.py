@@ -53,7 +53,7 @@ def test_network_is_that_of_the_hosts_init(demo: DemoCluster) -> None:
     before, started = received("lo"), time.time()
 
     def newer_samples() -> list[Sample]:
-        fresh = demo.prometheus.query(f"{query} and timestamp({query}) > {started}")
+        fresh = demo.prometheus.scraped_since(started, query)
         return fresh if len(fresh) == 2 else []
 
     samples = until("waiting for a newer scrape", newer_samples)

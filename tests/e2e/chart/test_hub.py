@@ -7,6 +7,7 @@ import re
 import select
 import ssl
 import subprocess
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -202,8 +203,12 @@ def test_revoked_right_ends_within_seconds(hub: Hub) -> None:
 
 
 def test_prometheus_scrapes_both_replicas(hub: Hub) -> None:
-    query = f'up{{service="{HUB}"}}'
-    until("both replicas to be scraped", lambda: [one.value for one in hub.demo.prometheus.query(query)] == [1, 1])
+    since = time.time()
+
+    def up() -> list[float]:
+        return [one.value for one in hub.demo.prometheus.scraped_since(since, f'up{{service="{HUB}"}}')]
+
+    until("both replicas to be scraped", lambda: up() == [1, 1])
 
 
 def test_no_token_and_no_key_is_in_the_log(hub: Hub) -> None:

@@ -42,7 +42,8 @@ def test_agents_work_despite_a_hung_mount_and_report_it(demo: DemoCluster, clust
     node = cluster.node("n2")
     path = node.folder / "dead"
     path.mkdir(exist_ok=True)
-    error = f'node_filesystem_device_error{{service="{SERVICE}",node="n2",mountpoint="{path}"}} == 1'
+    series = f'node_filesystem_device_error{{service="{SERVICE}",node="n2",mountpoint="{path}"}}'
+    error = f"{series} == 1"
     with dead_mount(path, HERE), dead_mount(path, node.namespaces):
         with pytest.raises(subprocess.TimeoutExpired):
             subprocess.run(node.namespaces.enter(["stat", "--file-system", path]), timeout=2, check=False)
@@ -53,8 +54,12 @@ def test_agents_work_despite_a_hung_mount_and_report_it(demo: DemoCluster, clust
         delete_agent(demo, "n2")
         until("another agent on n2", lambda: "n2" in agents(demo) and demo.ready(), seconds=60)
         assert agents(demo)["n2"]["metadata"]["name"] != before
-        newer = f"timestamp({error}) > {time.time()}"
-        until("the new agent to report it", lambda: demo.prometheus.query(newer), seconds=60)
+        since = time.time()
+
+        def reports() -> bool:
+            return any(one.value == 1 for one in demo.prometheus.scraped_since(since, series))
+
+        until("the new agent to report it", reports, seconds=60)
         until("the new agent to be scraped", lambda: monitored(demo), seconds=60)
         assert demo.target()["status"]["nodes"]["uncovered"] == 0
     path.rmdir()

@@ -1,5 +1,7 @@
 """A Prometheus that has the permission scrapes the operator's own metrics."""
 
+import time
+
 import pytest
 
 from metricat_tools.demo.demo_cluster import TARGET, DemoCluster
@@ -17,10 +19,14 @@ def test_prometheus_scrapes_both_replicas_and_one_leads(demo: DemoCluster) -> No
         own = [one for one in demo.prometheus.targets() if one.labels.get("service") == "metricat-metrics"]
         return "; ".join(f"{one.labels['pod']} is {one.health} {one.error}" for one in own) or "no targets"
 
-    up = 'up{service="metricat-metrics"}'
-    # The kubelet brings each new configuration to Prometheus within a minute or two.
-    until("both replicas to be scraped", lambda: values(up) == [1, 1], seconds=360, why=targets)
-    until("one replica to lead", lambda: sorted(values("metricat_leader")) == [0, 1])
+    started = time.time()
+
+    def current(series: str) -> list[float]:
+        """Return the values of the replicas that run now. Earlier tests ended others."""
+        return sorted(sample.value for sample in demo.prometheus.scraped_since(started, series))
+
+    until("both replicas to be scraped", lambda: current('up{service="metricat-metrics"}') == [1, 1], why=targets)
+    until("one replica to lead", lambda: current("metricat_leader") == [0, 1])
     mine = f'target_namespace="{NAMESPACE}",target="{TARGET}"'
     desired = demo.target()["status"]["nodes"]["desired"]
     assert values(f"max(metricat_target_nodes_desired{{{mine}}})") == [desired]

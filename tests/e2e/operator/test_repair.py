@@ -34,8 +34,8 @@ def test_deleted_agent_is_recreated_and_scraped(demo: DemoCluster) -> None:
     demo.kubectl.run("delete", "pod", before["n1"], "--namespace", NAMESPACE)
     until("another agent on n1", lambda: ready_agents(demo).get("n1", before["n1"]) != before["n1"])
     started = time.time()
-    query = f'timestamp(up{{service="{SERVICE}",node="n1"}} == 1) > {started}'
-    until("a scrape of the new agent", lambda: demo.prometheus.query(query))
+    up = f'up{{service="{SERVICE}",node="n1"}}'
+    until("a scrape of the new agent", lambda: [one.value for one in demo.prometheus.scraped_since(started, up)] == [1])
     until("the target to be ready", demo.ready)
 
 

@@ -173,5 +173,10 @@ def test_missing_label_is_reported_and_the_patch_works(demo: DemoCluster) -> Non
     _, *words = shlex.split(selected(demo)["message"].rpartition("run: ")[2])
     demo.kubectl.run(*words)
     until("a Prometheus to select the monitor", lambda: selected(demo)["status"] == "True", seconds=60)
-    until("both to be scraped", lambda: len(demo.prometheus.query(f'up{{service="{SERVICE}"}} == 1')) == 2)
+    since = time.time()
+
+    def up() -> list[float]:
+        return [one.value for one in demo.prometheus.scraped_since(since, f'up{{service="{SERVICE}"}}')]
+
+    until("both to be scraped", lambda: up() == [1, 1])
     set_monitor_labels(demo, None)

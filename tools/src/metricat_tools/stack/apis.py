@@ -59,6 +59,14 @@ class PrometheusApi:
         answer = self._api("query", {"query": promql})
         return [Sample(element["metric"], float(element["value"][1])) for element in answer["result"]]
 
+    def scraped_since(self, moment: float, selector: str) -> list[Sample]:
+        """Return the selected series with a sample after `moment`, in seconds since the epoch.
+
+        `query` also returns the series of a removed scrape job for five minutes: Prometheus ends a job without
+        staleness markers. `timestamp` of anything but a selector is the time of the query.
+        """
+        return self.query(f"{selector} and timestamp({selector}) > {moment}")
+
     def targets(self) -> list[ScrapeTarget]:
         """Return every active scrape target, with its labels after relabelling."""
         return [
