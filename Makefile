@@ -72,7 +72,7 @@ test: $(READY) ## Run unit, golden, contract, rule and integration tests (the la
 		tests/unit tests/golden tests/contract tests/rules tests/integration $(PYTEST)
 
 test-e2e: $(READY) ## Run end-to-end tests on a cluster with nodes (needs root)
-	@$(BIN)/pytest -m "not slow" tests/e2e $(PYTEST)
+	@$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadscope tests/e2e $(PYTEST)
 
 test-slow: test-old-kubernetes ## Run the tests that take minutes: changed hosts, broken links, TLS, notifications (needs root)
 	@$(BIN)/pytest -m slow tests/unit tests/rules tests/integration tests/e2e $(PYTEST)

@@ -1,13 +1,19 @@
 """Fixtures: a cluster of the tests' own, set up as the demo sets it up.
 
-The cluster starts in a thread when the tests start. Tests that do not use it run first, so they do not wait for it.
+With `--numprocesses 2 --dist loadscope`, one worker has the tests that use the cluster. The other worker runs the other
+tests meanwhile: most tests of the cluster wait. In a single process, the cluster starts in a thread when the tests
+start. Tests that do not use it run first, so they do not wait for it.
 """
 
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
+from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from metricat_tools.cluster import NodeCluster
 from metricat_tools.cluster.processes import ClusterProcesses
@@ -32,17 +38,47 @@ def uses_cluster(item: pytest.Item) -> bool:
     return FIXTURE in getattr(item, "fixturenames", ())
 
 
+def needs_idle_cpus(item: pytest.Item) -> bool:
+    return item.path.name == "test_alert.py"
+
+
+@cache
+def file_uses_cluster(file: Path) -> bool:
+    """Return whether the file's tests use the cluster: the scheduler knows only names, not fixtures."""
+    return "DemoCluster" in file.read_text()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Give all tests of the cluster to one worker, and those of each other folder."""
+
+    def scope(nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return FIXTURE if file_uses_cluster(config.rootpath / file) else file.rpartition("/")[0]
+
+    if config.getoption("dist") != "loadscope":
+        return None
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = scope
+    return scheduler
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests that do not use the cluster first. The order is otherwise unchanged."""
-    items.sort(key=uses_cluster)
+    """Run tests that do not use the cluster first, and those that need idle CPUs last."""
+    wrong = [item.nodeid for item in items if uses_cluster(item) and not file_uses_cluster(item.path)]
+    assert wrong == [], "a file whose tests use the cluster must name the type DemoCluster"
+    items.sort(key=lambda item: (uses_cluster(item), needs_idle_cpus(item)))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def starting(request: pytest.FixtureRequest) -> Iterator[Started | None]:
-    """Start the cluster in a thread, if a test uses it."""
-    if not any(uses_cluster(item) for item in request.session.items):
-        yield None
-        return
+def early_start(request: pytest.FixtureRequest) -> None:
+    """Start the cluster before the tests that do not use it, unless another worker runs those tests."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and any(uses_cluster(item) for item in request.session.items):
+        request.getfixturevalue("starting")
+
+
+@pytest.fixture(scope="session")
+def starting(request: pytest.FixtureRequest) -> Iterator[Started]:
+    """Start the cluster in a thread."""
     keep = KEEP in os.environ
     if not keep:
         setup.remove(CLUSTER)
