@@ -14,7 +14,7 @@ _MAKEFILE = """\
 lint verify test-e2e:
 	@echo ran $@
 test:
-	@{python} -m pytest -q --rootdir=. --numprocesses=2 tests $(PYTEST)
+	@{python} -m pytest -q --rootdir=. -p no:hypothesispytest -p no:anyio --numprocesses=1 tests $(PYTEST)
 """
 _PASSES_ONCE_SEEN = """
 from pathlib import Path
