@@ -1,8 +1,8 @@
 """Fixtures: a cluster of the tests' own, set up as the demo sets it up.
 
-With `--numprocesses 2 --dist loadscope`, one worker has the tests that use the cluster. The other worker runs the other
-tests meanwhile: most tests of the cluster wait. In a single process, the cluster starts in a thread when the tests
-start. Tests that do not use it run first, so they do not wait for it.
+With `--numprocesses 2 --dist loadscope`, one worker runs the tests that use the cluster, and the other worker the other
+tests: most tests of the cluster wait. In a single process, the cluster starts in a thread when the tests start. Tests
+that do not use it run first, so they do not wait for it.
 """
 
 import os
@@ -49,7 +49,7 @@ def file_uses_cluster(file: Path) -> bool:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
-    """Give all tests of the cluster to one worker, and those of each other folder."""
+    """Run all tests of the cluster in one worker, and all of each other folder in one."""
 
     def scope(nodeid: str) -> str:
         file = nodeid.partition("::")[0]
