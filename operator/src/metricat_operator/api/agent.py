@@ -19,7 +19,7 @@ from metricat_operator.api.fields import (
     is_given,
     rule,
 )
-from metricat_operator.api.labels import SeriesLabels
+from metricat_operator.api.labels import RESERVED_SERIES_LABELS, SeriesLabels
 from metricat_operator.api.web import WebSettings
 
 _KEYLESS = "a toleration without a key matches every taint and needs operator Exists"
@@ -182,7 +182,9 @@ class AgentPoolSettings(Model):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["mountPath"]},
     )
     extra_labels: SeriesLabels = Field(
-        default={}, description="Labels for every series and alert, such as environment or region."
+        default={},
+        description="Labels for every series and alert, such as environment or region. Metricat sets these "
+        f"labels itself: {', '.join(sorted(RESERVED_SERIES_LABELS))}.",
     )
 
 

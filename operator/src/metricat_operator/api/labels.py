@@ -30,8 +30,8 @@ IDENTITY_LABELS = (
 OBJECT_LABELS = tuple(naming.labels("", ""))
 """Labels of every object that Metricat creates."""
 
-_RESERVED_SERIES_LABELS = (*SCRAPE_LABELS, *IDENTITY_LABELS)
-_RESERVED_ALERT_LABELS = (*_RESERVED_SERIES_LABELS, "alertname", "severity", "resource")
+RESERVED_SERIES_LABELS = (*SCRAPE_LABELS, *IDENTITY_LABELS)
+_RESERVED_ALERT_LABELS = (*RESERVED_SERIES_LABELS, "alertname", "severity", "resource")
 
 
 def _not_reserved(reserved: tuple[str, ...]) -> dict[str, str]:
@@ -55,8 +55,8 @@ def _not_of(reserved: tuple[str, ...]) -> AfterValidator:
 
 SeriesLabels = Annotated[
     PrometheusLabels,
-    _not_of(_RESERVED_SERIES_LABELS),
-    Field(json_schema_extra=cel(_KEYS, _not_reserved(_RESERVED_SERIES_LABELS))),
+    _not_of(RESERVED_SERIES_LABELS),
+    Field(json_schema_extra=cel(_KEYS, _not_reserved(RESERVED_SERIES_LABELS))),
 ]
 ChildLabels = Annotated[
     KubernetesLabels,
