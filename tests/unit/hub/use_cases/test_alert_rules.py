@@ -257,7 +257,7 @@ def test_backtest_without_a_step_has_a_bounded_number_of_evaluations(hub: Hub) -
         (RuleBody(expression="up"), "name", "missing"),
         (RuleBody(measure="cpu_usag", threshold=1.0), "measure", "did you mean cpu_usage"),
         (RuleBody(measure="cpu_usage"), "threshold", "missing"),
-        (RuleBody(name="A", expression="up", threshold=1.0), "threshold", "write it into the expression"),
+        (RuleBody(name="A", expression="up", threshold=1.0), "threshold", "write its condition into the expression"),
         (RuleBody(name="A", expression="up", for_="5"), "for", "invalid duration '5'"),
         (RuleBody(name="A", expression="up", for_="5m", duration="5m"), "for", "for and duration are given"),
         (RuleBody(name="A", expression="up", interval="1ms"), "interval", "outside of 1s to 1h"),
