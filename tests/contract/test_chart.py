@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from metricat_hub.config.options import HUB
+from metricat_operator import settings
 from metricat_tools.generate import chart, chart_values
 from metricat_tools.generate.chart import NAMESPACE, RELEASE, helm
 from support.chart import render
@@ -84,6 +85,16 @@ def test_the_chart_sets_the_settings_that_the_operator_reads() -> None:
     read, given = set(re.findall(r'"(METRICAT_\w+)"', source)), set(re.findall(r"name: (METRICAT_\w+)", renders))
     assert sorted(given - read) == []
     assert sorted(read - given) == ["METRICAT_HEALTH_PORT", "METRICAT_METRICS_PORT", "METRICAT_WORKERS"]
+
+
+def test_the_settings_of_the_default_chart_are_the_defaults_of_the_operator() -> None:
+    [deployment] = [
+        one for one in yaml.safe_load_all((RENDERS / "default.yaml").read_text()) if one and one["kind"] == "Deployment"
+    ]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    given = settings.read({one["name"]: one["value"] for one in container["env"] if "value" in one})
+    own = settings.Settings(given.agent_image, lease=given.lease, pod_name=given.pod_name)
+    assert given == own
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def test_unknown_command_names_the_nearest_one(capsys: pytest.CaptureFixture[str
 
 
 def test_every_command_and_option_has_a_description() -> None:
+    assert all(COMMANDS.values())
     for name, load in available().items():
         module = load()
         assert summaries()[name]

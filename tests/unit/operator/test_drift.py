@@ -154,7 +154,7 @@ def all_fields(value: Any) -> Any:
     return {f"f:{key}": all_fields(item) for key, item in value.items()} if isinstance(value, dict) else {}
 
 
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "spec" in load(kind)[1]])
 def test_api_defaults_owned_by_others_are_not_drift(kind: str) -> None:
     desired, live = load(kind)
     fields = all_fields(live["spec"])

@@ -9,19 +9,6 @@ from metricat_operator import naming
 from metricat_operator.conditions import Condition, ConditionType, Group, Reason
 from metricat_operator.conditions.reasons import REASONS
 
-STATEMENTS = {
-    ConditionType.ACCEPTED: "the spec is valid",
-    ConditionType.CLAIMED: "one operator manages the target",
-    ConditionType.APPLIED: "all managed objects match the spec",
-    ConditionType.NODES_SELECTED: "the spec selects nodes",
-    ConditionType.AGENTS_READY: "every node has a ready agent",
-    ConditionType.SELECTED: "a Prometheus selects the monitor and the rules",
-    ConditionType.RULES_LOADED: "Prometheus has loaded the rules",
-    ConditionType.SCRAPED: "Prometheus scrapes every node",
-    ConditionType.NOTIFICATIONS_CONFIGURED: "an Alertmanager selects the notifications",
-}
-"""What each condition means if it is true."""
-
 _UNDECIDED = frozenset(
     {
         Reason.QUERYING_DISABLED,
@@ -47,9 +34,9 @@ def conditions(target: ClusterTarget) -> Iterator[Check]:
         yield Check(section, "the status is current", State.FAILED, f"The status describes {what}.", logs)
         return
     yield Check(section, "the status is current")
-    for kind, name in STATEMENTS.items():
-        if condition := target.conditions.get(kind):
-            yield _check(target, condition, name)
+    for kind in ConditionType:
+        if kind.about.statement and (condition := target.conditions.get(kind)):
+            yield _check(target, condition, kind.about.statement)
 
 
 def _place(target: ClusterTarget) -> str:

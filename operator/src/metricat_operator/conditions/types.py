@@ -11,6 +11,8 @@ class ConditionInfo:
 
     question: str
     """The question that the condition answers."""
+    statement: str = ""
+    """The answer if the condition is true, as a clause, for `metricat check`. Only the summaries have none."""
     summary: str = ""
     """The summary that is true only if this condition is true: `Ready` or `Monitored`."""
     optional: bool = False
@@ -24,32 +26,58 @@ class ConditionType(StrEnum):
 
     about: ConditionInfo
 
-    ACCEPTED = "Accepted", ConditionInfo("Is the spec valid?", summary="Ready")
-    CLAIMED = "Claimed", ConditionInfo("Does one operator manage the target, and no other one?")
+    ACCEPTED = "Accepted", ConditionInfo("Is the spec valid?", "the spec is valid", summary="Ready")
+    CLAIMED = (
+        "Claimed",
+        ConditionInfo("Does one operator manage the target, and no other one?", "one operator manages the target"),
+    )
     APPLIED = (
         "Applied",
-        ConditionInfo("Does every object that Metricat manages match the spec?", survives_internal_error=False),
+        ConditionInfo(
+            "Does every object that Metricat manages match the spec?",
+            "all managed objects match the spec",
+            survives_internal_error=False,
+        ),
     )
-    NODES_SELECTED = "NodesSelected", ConditionInfo("Does the spec select nodes, and so does each of its pools?")
+    NODES_SELECTED = (
+        "NodesSelected",
+        ConditionInfo("Does the spec select nodes, and so does each of its pools?", "the spec selects nodes"),
+    )
     AGENTS_READY = (
         "AgentsReady",
-        ConditionInfo("Does every node have a ready agent of the newest version?", summary="Ready"),
+        ConditionInfo(
+            "Does every node have a ready agent of the newest version?", "every node has a ready agent", summary="Ready"
+        ),
     )
     SELECTED = (
         "Selected",
-        ConditionInfo("Does a Prometheus select the ServiceMonitor and the PrometheusRules?", summary="Monitored"),
+        ConditionInfo(
+            "Does a Prometheus select the ServiceMonitor and the PrometheusRules?",
+            "a Prometheus selects the monitor and the rules",
+            summary="Monitored",
+        ),
     )
     RULES_LOADED = (
         "RulesLoaded",
         ConditionInfo(
             "Has the Prometheus loaded the current version of every rule, and can it evaluate every rule?",
+            "Prometheus has loaded the rules",
             summary="Monitored",
         ),
     )
-    SCRAPED = "Scraped", ConditionInfo("Does Prometheus have samples of every node?", summary="Monitored")
+    SCRAPED = (
+        "Scraped",
+        ConditionInfo(
+            "Does Prometheus have samples of every node?", "Prometheus scrapes every node", summary="Monitored"
+        ),
+    )
     NOTIFICATIONS_CONFIGURED = (
         "NotificationsConfigured",
-        ConditionInfo("Does an Alertmanager select `spec.notifications`? (only if it is set)", optional=True),
+        ConditionInfo(
+            "Does an Alertmanager select `spec.notifications`? (only if it is set)",
+            "an Alertmanager selects the notifications",
+            optional=True,
+        ),
     )
     READY = "Ready", ConditionInfo("Are the agents deployed? Helm, Argo CD and Flux wait for `Ready`.")
     MONITORED = (

@@ -218,7 +218,7 @@ def problems(name: str, damage: str, before: Result, after: Result) -> Iterator[
     skipped = after.skipped - before.skipped
     table = next((most for pattern, most in TABLES.items() if re.fullmatch(pattern, name)), None)
     if after.error and table != "*":
-        yield f"fails: {after.error}"
+        yield f"fails: {after.error}. Handle it in the collector, or add the file to TABLES"
     elif table != "*" and (others := [one for one in lost if not re.fullmatch(table or ".*", one)]):
         yield f"costs {others}"
     elif table is None and lost.total() > MOST_LOST:

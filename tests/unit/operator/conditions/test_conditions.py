@@ -62,3 +62,8 @@ def test_no_remedy_of_a_node_has_another_placeholder() -> None:
     notes = [note for reason in Reason for note in reason.notes if note.where == Group.NODE]
     filled = [note.fill(namespace="", pod="", daemon_set="") for note in notes]
     assert [text for text in filled if " NAME" in text or text.endswith(" NODE")] == ["kubectl describe node NODE"]
+
+
+def test_every_condition_but_the_summaries_has_a_statement() -> None:
+    without = {kind for kind in ConditionType if not kind.about.statement}
+    assert without == {ConditionType.READY, ConditionType.MONITORED}
