@@ -42,7 +42,9 @@ RUN /build/bin/pip --python /opt/metricat/bin/python install --require-hashes --
     && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib
 COPY rules rules
 COPY operator operator
-RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./rules ./operator \
+COPY cli cli
+# With the command line: `helm test` runs `metricat check`.
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./rules ./operator ./cli \
     && /build/bin/pip --python /opt/metricat/bin/python install --no-deps dist/*.whl \
     && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_*
 

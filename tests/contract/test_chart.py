@@ -190,7 +190,8 @@ def test_image_pull_secrets_are_names_or_maps() -> None:
 def test_openshift_chooses_the_users_of_all_pods() -> None:
     objects = render("openshift.enabled=true", "hub.enabled=true", "hub.web.insecure=true")
     pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] in ("Deployment", "Job")]
-    assert len(pods) == 3
+    pods += [one["spec"] for one in objects if one["kind"] == "Pod"]
+    assert len(pods) == 4
     for pod in pods:
         assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     [constraints] = [one for one in objects if one["kind"] == "SecurityContextConstraints"]
@@ -199,17 +200,17 @@ def test_openshift_chooses_the_users_of_all_pods() -> None:
 
 def test_no_role_is_rendered_without_rbac() -> None:
     kinds = {one["kind"] for one in render("rbac.create=false", "hub.enabled=true", "hub.web.insecure=true")}
-    assert kinds & {"Job", "RoleBinding", "ClusterRoleBinding", "Role"} == set()
+    assert kinds & {"Job", "Pod", "RoleBinding", "ClusterRoleBinding", "Role"} == set()
 
 
 def test_every_object_uses_the_service_account_that_exists() -> None:
     objects = render("operator.serviceAccount.create=false", "operator.serviceAccount.name=existing")
     accounts = [one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"]
-    assert accounts == ["metricat-crds"]
+    assert sorted(accounts) == ["metricat-check", "metricat-crds"]
     [deployment] = [one for one in objects if one["kind"] == "Deployment"]
     assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == "existing"
     bound = {one["subjects"][0]["name"] for one in objects if one["kind"].endswith("RoleBinding")}
-    assert bound == {"existing", "metricat-crds"}
+    assert bound == {"existing", "metricat-check", "metricat-crds"}
     assert "system:serviceaccount:monitoring:existing" in json.dumps(objects)
     assert "system:serviceaccount:monitoring:metricat" not in json.dumps(objects)
 

@@ -158,7 +158,7 @@ def install_chart(cluster: Cluster, release: str, *values: str) -> None:
     """Apply the chart's objects in the namespace `monitoring`, except the workloads."""
     manifests = chart.render(*values, release=release)
     assert {"ClusterRole", "Role", "ValidatingAdmissionPolicy", "Deployment"} <= {one["kind"] for one in manifests}
-    kept = [one for one in manifests if one["kind"] not in {"Deployment", "Job", "ConfigMap"}]
+    kept = [one for one in manifests if one["kind"] not in {"Deployment", "Job", "Pod", "ConfigMap"}]
     cluster.do("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(kept))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from metricat_cli.__main__ import main
+from metricat_tools.cluster import ControlPlane
+from support import chart
 from support.harness import CHILD, Cluster, eventually, target, wait_ready
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -162,3 +164,33 @@ def test_alerts_need_a_prometheus(cluster: Cluster, namespace: str, capsys: pyte
     wait_ready(cluster, namespace)
     assert main(["alerts", "-n", namespace]) == 1
     assert "no MonitoringTarget names a Prometheus with a URL. Run: metricat check" in capsys.readouterr().err
+
+
+def test_account_of_helm_test_may_run_all_checks(
+    cluster: Cluster,
+    control_plane: ControlPlane,
+    namespace: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster.apply(target(namespace))
+    wait_ready(cluster, namespace)
+    [pod] = [one for one in chart.render() if one["kind"] == "Pod"]
+    [container] = pod["spec"]["containers"]
+    assert container["command"] == ["metricat"]
+    arguments = [one for one in container["args"] if not one.startswith("--wait")]
+    account = control_plane.service_account_kubeconfig("monitoring", pod["spec"]["serviceAccountName"])
+    monkeypatch.setenv("KUBECONFIG", str(account))
+    eventually(lambda: (cluster.get("lease", "metricat", "monitoring") or {}).get("spec", {}).get("holderIdentity"))
+    cluster.api.call("POST", "/apis/apps/v1/namespaces/monitoring/deployments", DEPLOYMENT)
+    try:
+        capsys.readouterr()
+        assert main([*arguments, "-o", "json"]) == 1
+        found = {one["name"]: one for one in printed(capsys)["checks"]}
+    finally:
+        cluster.api.call("DELETE", "/apis/apps/v1/namespaces/monitoring/deployments/metricat")
+    assert found["a pod of monitoring/metricat leads"]["state"] == "ok"
+    assert " of 1" in found["the pods of monitoring/metricat are ready"]["message"]  # simulated nodes start it
+    assert found["every node has a ready agent"]["state"] == "ok"
+    assert "NoPrometheus" in found["a Prometheus selects the monitor and the rules"]["message"]
+    eventually(lambda: not cluster.pods("monitoring", "app=metricat"))

@@ -30,14 +30,14 @@ def kubernetes(api: ApiServer) -> Iterator[Check]:
     )
 
 
-def operator(api: ApiServer, namespace: str = "") -> Iterator[Check]:
-    """Yield the checks of the CRD and of each operator, or of those of one namespace."""
+def operator(api: ApiServer, only: str = "") -> Iterator[Check]:
+    """Yield the checks of the CRD and of each operator, or of the one with this NAMESPACE/NAME."""
     name = "the CRD MonitoringTarget exists"
     if not targets.installed(api):
         yield Check(OPERATOR, name, State.FAILED, "The cluster does not serve MonitoringTarget.", targets.INSTALL)
         return
     yield Check(OPERATOR, name)
-    found = operators.find(api, namespace)
+    found = [one for one in operators.find(api, only.partition("/")[0]) if not only or str(one) == only]
     if not found:
         yield Check(
             OPERATOR, "an operator is deployed", State.FAILED, "No Deployment of an operator exists.", targets.INSTALL

@@ -17,11 +17,12 @@ NO_TARGET = "a MonitoringTarget exists"
 
 @dataclass(frozen=True)
 class Scope:
-    """What to check: the targets of a namespace, or of all, or one by name; the operators of a namespace, or all."""
+    """What to check: the targets of a namespace, or of all, or one by name; all operators, or one."""
 
     namespace: str = ""
     name: str = ""
-    operator_namespace: str = ""
+    operator: str = ""
+    """NAMESPACE/NAME of one operator: only its targets are checked, and those that no operator manages yet."""
     require_target: bool = True
 
 
@@ -29,11 +30,15 @@ def run(api: ApiServer, scope: Scope, prometheus: PrometheusClient | None = None
     """Yield the result of each check. A failure that makes the later checks impossible is the last one."""
     try:
         yield from kubernetes(api)
-        for check in operator(api, scope.operator_namespace):
+        for check in operator(api, scope.operator):
             yield check
             if check.state is State.FAILED and check.name.endswith(" exists"):
                 return
-        found = targets.find(api, scope.namespace, scope.name)
+        found = [
+            target
+            for target in targets.find(api, scope.namespace, scope.name)
+            if not scope.operator or target.status.get("operator", scope.operator) == scope.operator
+        ]
     except CommandError as error:
         message, _, remedy = str(error).partition(". ")
         yield Check(KUBERNETES, "the API server answers all requests", State.FAILED, message, remedy)

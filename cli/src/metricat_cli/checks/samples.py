@@ -1,6 +1,7 @@
 """Checks that samples arrive: one scrape of an agent, and one query to Prometheus."""
 
 from collections.abc import Iterator
+from http.client import FORBIDDEN
 
 from metricat_cli.checks.model import Check, State
 from metricat_cli.cluster import ApiError, ApiServer
@@ -10,6 +11,7 @@ from metricat_cli.prometheus import PrometheusClient
 from metricat_cli.prometheus_of_target import client
 from metricat_cli.targets import ClusterTarget
 from metricat_operator import naming
+from metricat_operator.conditions import ConditionType
 
 _AGENT = "an agent returns samples"
 _PROMETHEUS = "Prometheus returns a sample of a node"
@@ -36,7 +38,12 @@ def port(pod: Object) -> int:
 
 def _scrape(api: ApiServer, target: ClusterTarget) -> Check:
     section = str(target)
-    pods = [one for one in agents(api, target) if (one.get("status") or {}).get("phase") == "Running"]
+    try:
+        pods = [one for one in agents(api, target) if (one.get("status") or {}).get("phase") == "Running"]
+    except ApiError as error:
+        if error.code != FORBIDDEN:
+            raise
+        return Check(section, _AGENT, State.SKIPPED, str(error))
     if not pods:
         return Check(section, _AGENT, State.SKIPPED, "No agent runs.")
     name = pods[0]["metadata"]["name"]
@@ -68,8 +75,10 @@ def _query(api: ApiServer, target: ClusterTarget, prometheus: PrometheusClient |
             )
         result = found.query(f"count(up{{{selector}}} == 1)")
     except CommandError as error:
-        state = State.WARNING if isinstance(error, ApiError) and error.code == 403 else State.FAILED
-        return Check(section, _PROMETHEUS, state, str(error), describe)
+        # A NetworkPolicy may admit only the operator. Its own query is the reason of Scraped.
+        blocked = api.credentials.in_cluster or (isinstance(error, ApiError) and error.code == FORBIDDEN)
+        scraped = target.holds(ConditionType.SCRAPED) == "True"
+        return Check(section, _PROMETHEUS, State.WARNING if blocked and scraped else State.FAILED, str(error), describe)
     if not result:
         return Check(section, _PROMETHEUS, State.FAILED, f"{found.url} has no sample up{{{selector}}}.", describe)
     return Check(section, _PROMETHEUS, message=f"{found.url}: {float(result[0]['value'][1]):.0f} nodes are up")

@@ -28,8 +28,8 @@ def command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="name of one MonitoringTarget")] = "",
     namespace: options.Namespace = "",
     all_namespaces: options.AllNamespaces = False,
-    operator_namespace: Annotated[
-        str, typer.Option("--operator-namespace", metavar="NAME", help="namespace of the operator (default: all)")
+    operator: Annotated[
+        str, typer.Option("--operator", metavar="NAMESPACE/NAME", help="only this operator and its targets")
     ] = "",
     wait: Annotated[
         str, typer.Option("--wait", metavar="DURATION", help="repeat failed checks for this time, for example 2m")
@@ -51,7 +51,7 @@ def command(
     client = PrometheusClient(arguments.url(prometheus)) if prometheus else None
     api = options.cluster(kubeconfig, context, as_)
     place = options.scope(api, namespace, everywhere=all_namespaces or not (name or namespace))
-    scope = Scope(place, name, operator_namespace, require_target=not no_target)
+    scope = Scope(place, name, operator, require_target=not no_target)
     if output == "text" and not wait:
         found = list(_printed(checks.run(api, scope, client)))
     else:

@@ -34,7 +34,8 @@ def text(chart: Path, values: Path) -> str:
 def without_helm(chart: Path) -> str:
     """Return the objects of the chart's defaults for `kubectl apply`: without hooks and without Helm's labels."""
     rendered = _output("template", RELEASE, chart, f"--namespace={NAMESPACE}", "--set=crds.upgradeJob.enabled=false")
-    lines = rendered.splitlines(keepends=True)
+    kept = (one for one in rendered.split("---\n") if "\n    helm.sh/hook: " not in one)
+    lines = "---\n".join(kept).splitlines(keepends=True)
     return "".join(
         line for line in lines if not re.match(r" *(app.kubernetes.io/managed-by: Helm|helm.sh/chart:)", line)
     )

@@ -11,7 +11,7 @@ from metricat_tools.images.stored import StoredImage, archive_path, prune
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 TARGETS = ("operator", "agent", "hub")
-_FOLDERS = {"operator": ("operator", "rules"), "hub": ("agent", "cli", "hub", "rules")}
+_FOLDERS = {"operator": ("cli", "operator", "rules"), "hub": ("agent", "cli", "hub", "rules")}
 """Folders of a target's sources, if there is more than its own."""
 _BUILD_REQUIREMENTS = Path("tools/src/metricat_tools/images/build.txt")
 
