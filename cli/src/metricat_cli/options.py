@@ -28,9 +28,12 @@ Prometheus = Annotated[
 _OPENED: list[ApiServer] = []
 
 
-def cluster(kubeconfig: str, context: str, impersonate: str) -> ApiServer:
-    """Return the API server that the options select. `close_connections` closes it."""
-    _OPENED.append(connect(kubeconfig, context, impersonate))
+def cluster(kubeconfig: str, context: str, impersonate: str, *, seconds: float = 30.0) -> ApiServer:
+    """Return the API server that the options select. `close_connections` closes it.
+
+    `seconds` is the time limit of each response.
+    """
+    _OPENED.append(connect(kubeconfig, context, impersonate, seconds))
     return _OPENED[-1]
 
 

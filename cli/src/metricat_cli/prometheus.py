@@ -48,9 +48,15 @@ class PrometheusClient:
         """Return the pending and firing alerts."""
         return list(self._request("alerts", {})["alerts"])
 
+    def scrape_targets(self) -> list[Mapping[str, Any]]:
+        """Return the active scrape targets."""
+        return list(self._request("targets", {"state": "active"})["activeTargets"])
+
     def _request(self, endpoint: str, query: Mapping[str, str]) -> Any:
         url = f"{self.url.rstrip('/')}/api/v1/{endpoint}"
         body = urllib.parse.urlencode(query).encode() or None  # without a body, it is a GET: `alerts` accepts no POST
+        if endpoint == "targets":
+            url, body = f"{url}?{urllib.parse.urlencode(query)}", None  # it accepts no POST
         try:
             request = urllib.request.Request(url, body, dict(self.headers))  # noqa: S310 -- http and https only: checked
             with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 -- as above

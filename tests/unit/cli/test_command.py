@@ -163,7 +163,7 @@ def run_by_tests() -> set[str]:
     """Return the commands that a test of this folder, or one on a real API server, runs through `main`."""
     calls = (
         node
-        for path in (*Path(__file__).parent.glob("test_*.py"), *(TESTS / "integration").rglob("test_command_line.py"))
+        for path in (*Path(__file__).parent.glob("test_*.py"), *(TESTS / "integration").rglob("test_command_line*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "main" and node.args
     )

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from http.client import FORBIDDEN
 
+from metricat_cli import agents
 from metricat_cli.checks.model import Check, State
 from metricat_cli.cluster import ApiError, ApiServer
-from metricat_cli.cluster.api_server import Object, namespaced
 from metricat_cli.errors import CommandError
 from metricat_cli.prometheus import PrometheusClient
 from metricat_cli.prometheus_of_target import client
@@ -24,22 +24,10 @@ def samples(api: ApiServer, target: ClusterTarget, prometheus: PrometheusClient 
     yield _query(api, target, prometheus)
 
 
-def agents(api: ApiServer, target: ClusterTarget) -> list[Object]:
-    """Return the agent pods of a target."""
-    labels = ",".join(f"{key}={value}" for key, value in naming.agent_selector(target.name).items())
-    return api.list(namespaced("v1", "pods", target.namespace), labels)
-
-
-def port(pod: Object) -> int:
-    """Return the port of an agent."""
-    ports = [one for container in pod["spec"]["containers"] for one in container.get("ports") or []]
-    return next((int(one["containerPort"]) for one in ports if one.get("name") == naming.METRICS_PORT), 9100)
-
-
 def _scrape(api: ApiServer, target: ClusterTarget) -> Check:
     section = str(target)
     try:
-        pods = [one for one in agents(api, target) if (one.get("status") or {}).get("phase") == "Running"]
+        pods = agents.running(agents.pods(api, target))
     except ApiError as error:
         if error.code != FORBIDDEN:
             raise
@@ -48,7 +36,7 @@ def _scrape(api: ApiServer, target: ClusterTarget) -> Check:
         return Check(section, _AGENT, State.SKIPPED, "No agent runs.")
     name = pods[0]["metadata"]["name"]
     try:
-        page = api.pod(target.namespace, name, port(pods[0]), "/metrics", tls=target.scheme == "https")
+        page = api.pod(target.namespace, name, agents.port(pods[0]), "/metrics", tls=target.scheme == "https")
     except ApiError as error:
         secured = error.code in (401, 403) or target.scheme == "https"
         message = f"{error}"

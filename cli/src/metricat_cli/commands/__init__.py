@@ -19,11 +19,13 @@ COMMANDS = {
     "status": "show the MonitoringTargets and why they are not healthy",
     "check": "check each link from the operator to the samples, with remedies",
     "nodes": "list the nodes and their agents, the worst first",
+    "top": "show the nodes or the processes that use most, now",
     "alerts": "list the firing alerts with their culprits",
     "validate": "check MonitoringTargets in files, without a cluster",
     "render": "print the managed objects of a MonitoringTarget, without a cluster",
     "diff": "show which managed objects a changed MonitoringTarget would change",
     "backtest": "report when a MonitoringTarget's alerts would have fired",
+    "bundle": "write a support archive with masked secrets",
     "version": "print the versions of the command line, the operators and the cluster",
 }
 """The commands of this package with their summaries, in the order of the help."""

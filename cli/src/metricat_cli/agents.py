@@ -1,0 +1,94 @@
+"""The agents of MonitoringTargets: their pods, and scrapes of them through the proxy of the API server."""
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import BAD_REQUEST, FORBIDDEN, UNAUTHORIZED
+from urllib.parse import urlencode
+
+from metricat_cli.cluster import ApiError, ApiServer
+from metricat_cli.cluster.api_server import Object, namespaced
+from metricat_cli.targets import ClusterTarget
+from metricat_cli.usage import Page, parse
+from metricat_operator import naming
+
+_MOST_REQUESTS = 16
+"""Scrapes at the same time: each takes a connection of the API server to a node."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The pod of an agent that may respond to scrapes."""
+
+    node: str
+    namespace: str
+    pod: str
+    port: int
+    tls: bool = False
+
+
+def pods(api: ApiServer, target: ClusterTarget) -> list[Object]:
+    """Return the agent pods of a target."""
+    labels = ",".join(f"{key}={value}" for key, value in naming.agent_selector(target.name).items())
+    return api.list(namespaced("v1", "pods", target.namespace), labels)
+
+
+def port(pod: Object) -> int:
+    """Return the port of an agent."""
+    ports = [one for container in pod["spec"]["containers"] for one in container.get("ports") or []]
+    return next((int(one["containerPort"]) for one in ports if one.get("name") == naming.METRICS_PORT), 9100)
+
+
+def running(found: Iterable[Object]) -> list[Object]:
+    """Return the pods that run."""
+    return [
+        pod
+        for pod in found
+        if (pod.get("status") or {}).get("phase") == "Running" and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def find(api: ApiServer, targets: Iterable[ClusterTarget]) -> list[Agent]:
+    """Return the running agents of targets, sorted by node."""
+    found = [
+        Agent(
+            str(pod["spec"].get("nodeName", "")),
+            target.namespace,
+            str(pod["metadata"]["name"]),
+            port(pod),
+            target.scheme == "https",
+        )
+        for target in targets
+        for pod in running(pods(api, target))
+    ]
+    return sorted(found, key=lambda one: (one.node, one.pod))
+
+
+def scrape(api: ApiServer, agent: Agent, collectors: Sequence[str]) -> Page | str:
+    """Return the samples of these collectors, or why there are none."""
+    query = urlencode([("collect[]", name) for name in collectors])
+    try:
+        try:
+            content = api.pod(agent.namespace, agent.pod, agent.port, f"/metrics?{query}", tls=agent.tls)
+        except ApiError as error:
+            if error.code != BAD_REQUEST:
+                raise
+            # The agent refuses the name of a disabled collector.
+            content = api.pod(agent.namespace, agent.pod, agent.port, "/metrics", tls=agent.tls)
+    except ApiError as error:
+        if isinstance(error.__cause__, TimeoutError):
+            return "the agent did not respond in time"
+        secured = error.code == UNAUTHORIZED or (error.code == FORBIDDEN and "pods/proxy" not in str(error))
+        if secured or (agent.tls and error.code):
+            return f"the agent requires credentials (spec.agent.web), which the proxy does not send: {error}"
+        return str(error)
+    return parse(content.decode(errors="replace"), time.monotonic())
+
+
+def scrape_all(api: ApiServer, agents: Sequence[Agent], collectors: Sequence[str]) -> dict[Agent, Page | str]:
+    """Scrape agents with a limited number of requests at the same time."""
+    if not agents:
+        return {}
+    with ThreadPoolExecutor(min(_MOST_REQUESTS, len(agents))) as pool:
+        return dict(zip(agents, pool.map(lambda one: scrape(api, one, collectors), agents), strict=True))
