@@ -50,25 +50,24 @@ def read(file: str) -> list[FileTarget]:
     Raises:
         CommandError: the file is not readable, or not YAML of objects.
     """
-    shown = "standard input" if file == STDIN else file
-    try:
-        text = sys.stdin.read() if file == STDIN else Path(file).read_text()
-        documents = [one for one in yaml.load_all(text, _Loader) if one is not None]
-    except FileNotFoundError as error:
-        raise CommandError(f"cannot read {shown}: the file does not exist. Check the path") from error
-    except OSError as error:
-        raise CommandError(f"cannot read {shown}: {error.strerror}. Check the path and its permissions") from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"cannot read {shown}: it is not UTF-8 text. Check the path") from error
-    except yaml.YAMLError as error:
-        raise CommandError(f"cannot read {shown}: {_problem(error)}. Correct the YAML") from error
-    if wrong := [one for one in documents if not isinstance(one, dict)]:
-        raise CommandError(f"cannot read {shown}: it holds {str(wrong[0])[:40]!r} instead of an object. Check the file")
+    shown, documents = _documents(file)
     return [
         FileTarget(shown, one, parse(_spec(one, shown)))
         for one in _objects(documents)
         if one.get("kind") == naming.KIND
     ]
+
+
+def mapping(file: str) -> dict[str, Any]:
+    """Return the only document of a file, for example the values of a chart; empty for an empty file.
+
+    Raises:
+        CommandError: the file is not readable, or does not hold one mapping.
+    """
+    shown, documents = _documents(file)
+    if len(documents) > 1:
+        raise CommandError(f"{shown} holds {len(documents)} documents. Use a file with one")
+    return documents[0] if documents else {}
 
 
 def one(file: str) -> FileTarget:
@@ -86,6 +85,25 @@ def one(file: str) -> FileTarget:
     if target.parsed.spec is None or target.parsed.errors:
         raise CommandError(f"{file}: " + "; ".join(target.parsed.errors))
     return target
+
+
+def _documents(file: str) -> tuple[str, list[dict[str, Any]]]:
+    """Return the name of a file in messages, and its documents."""
+    shown = "standard input" if file == STDIN else file
+    try:
+        text = sys.stdin.read() if file == STDIN else Path(file).read_text()
+        documents = [one for one in yaml.load_all(text, _Loader) if one is not None]
+    except FileNotFoundError as error:
+        raise CommandError(f"cannot read {shown}: the file does not exist. Check the path") from error
+    except OSError as error:
+        raise CommandError(f"cannot read {shown}: {error.strerror}. Check the path and its permissions") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"cannot read {shown}: it is not UTF-8 text. Check the path") from error
+    except yaml.YAMLError as error:
+        raise CommandError(f"cannot read {shown}: {_problem(error)}. Correct the YAML") from error
+    if wrong := [one for one in documents if not isinstance(one, dict)]:
+        raise CommandError(f"cannot read {shown}: it holds {str(wrong[0])[:40]!r} instead of an object. Check the file")
+    return shown, documents
 
 
 def _objects(documents: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

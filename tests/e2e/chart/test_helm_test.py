@@ -93,7 +93,7 @@ def test_refused_target(demo: DemoCluster) -> None:
 
 def test_selector_without_nodes(demo: DemoCluster) -> None:
     with broken(demo, restore_target(demo)):
-        patch(demo, "mtarget", "nodes", {"spec": {"nodeSelector": {"no-such": "label"}}})
+        patch(demo, "mtarget", "nodes", {"spec": {"nodeSelector": {"matchLabels": {"no-such": "label"}}}})
         named(demo, "NodesSelected", "NoNodes")
         assert first_broken(demo) == f"{TARGET}: the spec selects nodes"
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "render": "print the managed objects of a MonitoringTarget, without a cluster",
     "diff": "show which managed objects a changed MonitoringTarget would change",
     "backtest": "report when a MonitoringTarget's alerts would have fired",
+    "migrate": "write a MonitoringTarget from the values of node_exporter's chart",
     "bundle": "write a support archive with masked secrets",
     "version": "print the versions of the command line, the operators and the cluster",
 }

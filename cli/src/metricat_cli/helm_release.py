@@ -1,0 +1,43 @@
+"""The values of an installed Helm release, from the Secret in which Helm keeps it."""
+
+import base64
+import binascii
+import gzip
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from metricat_cli.cluster import ApiServer
+from metricat_cli.cluster.api_server import namespaced
+from metricat_cli.errors import CommandError
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release: its chart and its own values, without the defaults of the chart."""
+
+    name: str
+    chart: str
+    values: dict[str, Any]
+
+
+def read(api: ApiServer, namespace: str, name: str) -> Release:
+    """Return the newest revision of a release.
+
+    Raises:
+        CommandError: the release does not exist, or its Secret is not readable.
+    """
+    found = api.list(namespaced("v1", "secrets", namespace), f"owner=helm,name={name}")
+    if not found:
+        raise CommandError(f"no Helm release {name} in the namespace {namespace}. See: helm list -A")
+    newest = max(found, key=lambda one: int(one["metadata"]["labels"].get("version", "0")))
+    try:
+        packed = base64.b64decode(base64.b64decode(newest["data"]["release"]))
+        release = json.loads(gzip.decompress(packed))
+        return Release(name, str(release["chart"]["metadata"]["name"]), release.get("config") or {})
+    except (KeyError, TypeError, ValueError, OSError, EOFError, binascii.Error, zlib.error) as error:
+        secret = newest["metadata"]["name"]
+        raise CommandError(
+            f"the Secret {secret} holds no Helm release. Use a file: helm get values {name} -n {namespace}"
+        ) from error

@@ -1,0 +1,384 @@
+"""A MonitoringTarget from the values of node_exporter's chart, or of kube-prometheus-stack. Pure.
+
+Each value of the chart is carried over, has no effect with Metricat, or is lost; each gets one sentence.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from metricat_operator import naming
+from metricat_operator.api.parse import parse
+
+SUBCHART = "prometheus-node-exporter"
+_UNKNOWN = "unknown to this version"
+
+
+class Outcome(StrEnum):
+    """What happens to a value."""
+
+    CARRIED = "carried over"
+    UNNEEDED = "not needed"
+    LOST = "not carried over"
+
+
+@dataclass(frozen=True)
+class Note:
+    """The outcome of one value of the chart."""
+
+    value: str
+    outcome: Outcome
+    message: str
+
+
+_UNNEEDED = {
+    "image": "The chart of Metricat sets the image of the agents (image.agent).",
+    "imagePullSecrets": "Set imagePullSecrets in the chart of Metricat.",
+    "global": "Set global.imageRegistry and global.imagePullSecrets in the chart of Metricat.",
+    "serviceAccount": "Metricat creates the ServiceAccount of the agents.",
+    "rbac": "Agents need no permissions.",
+    "securityContext": "Metricat sets the security context of the agents.",
+    "containerSecurityContext": "Metricat sets the security context of the agents.",
+    "podSecurityContext": "Metricat sets the security context of the agents.",
+    "livenessProbe": "Metricat sets the probes of the agents.",
+    "readinessProbe": "Metricat sets the probes of the agents.",
+    "hostNetwork": "Agents use the network of their pod and read the network of the node from /proc.",
+    "hostPID": "Metricat mounts /proc of the node.",
+    "hostIPC": "Agents need no IPC namespace of the node.",
+    "hostRootFsMount": "Metricat mounts the root file system of the node read-only.",
+    "hostProcFsMount": "Metricat mounts /proc of the node.",
+    "hostSysFsMount": "Metricat mounts /sys of the node.",
+    "revisionHistoryLimit": "Metricat keeps 10 revisions of the DaemonSet.",
+    "releaseLabel": "Metricat sets the labels in spec.monitor.labels.",
+    "nameOverride": "The objects are named after the MonitoringTarget.",
+    "fullnameOverride": "The objects are named after the MonitoringTarget.",
+    "namespaceOverride": "The objects are in the namespace of the MonitoringTarget.",
+    "networkPolicy": "Set agents.networkPolicy in the chart of Metricat.",
+    "kubeVersion": "Metricat reads the version of the cluster.",
+    "version": "The chart of Metricat sets the version of the agents.",
+    "endpoints": "Metricat finds the nodes itself.",
+    "terminationGracePeriodSeconds": "An agent ends at once.",
+}
+"""Values of node_exporter's chart without a meaning for Metricat."""
+
+_LOST = {
+    "affinity": "Use spec.nodeSelector or spec.pools.",
+    "podAnnotations": "Pods of agents have no own annotations.",
+    "podLabels": "Pods of agents have no own labels. Labels of series are spec.agent.extraLabels.",
+    "commonLabels": "Set commonLabels in the chart of Metricat for the operator's objects.",
+    "kubeRBACProxy": "Protect the agents with spec.agent.web.",
+    "tlsSecret": "Set spec.agent.web.tlsSecretName to a Secret with tls.crt and tls.key.",
+    "sidecars": "Agents have no sidecars. Use a DaemonSet of your own.",
+    "initContainers": "Agents have no init containers. Use a DaemonSet of your own.",
+    "sidecarVolumeMount": "Agents have no sidecars. Use a DaemonSet of your own.",
+    "sidecarHostVolumeMounts": "Agents have no sidecars. Use a DaemonSet of your own.",
+    "extraHostVolumeMounts": "Agents mount only the root file system, /proc and /sys of the node.",
+    "configmaps": "Agents mount no ConfigMap.",
+    "secrets": "Agents mount only the Secrets that spec.agent.web and the probes name.",
+    "env": "Agents take no environment variables. Use the fields of spec.agent.",
+    "extraManifests": "Apply these objects yourself, or set extraObjects in the chart of Metricat.",
+    "dnsConfig": "Agents use the DNS of the cluster.",
+    "verticalPodAutoscaler": "Set spec.agent.resources, or select the DaemonSet in a VerticalPodAutoscaler.",
+    "prometheusRule": "Metricat has its own alerts. Set your own in spec.alerts.extraGroups.",
+}
+"""Values of node_exporter's chart that a MonitoringTarget cannot express, with the remedy."""
+
+_MONITOR = {
+    "additionalLabels": "monitor.labels",
+    "interval": "monitor.interval",
+    "scrapeTimeout": "monitor.scrapeTimeout",
+    "sampleLimit": "monitor.sampleLimit",
+    "metricRelabelings": "monitor.metricRelabelings",
+    "relabelings": "monitor.relabelings",
+}
+_MONITOR_LOST = {
+    **dict.fromkeys(("scheme", "tlsConfig", "basicAuth", "bearerTokenFile"), "Protect the agents with spec.agent.web."),
+    **dict.fromkeys(
+        ("targetLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit", "proxyUrl", "podTargetLabels"),
+        "A MonitoringTarget has no such setting of the ServiceMonitor.",
+    ),
+    "namespace": "The ServiceMonitor is in the namespace of the MonitoringTarget.",
+    "selectorOverride": "Metricat sets the selector of the ServiceMonitor.",
+}
+_MONITOR_UNNEEDED = {
+    "jobLabel": "The job is spec.monitor.jobName, metricat by default: dashboards and rules select it.",
+    "attachMetadata": "Metricat sets the label node.",
+    "apiVersion": "Metricat uses monitoring.coreos.com/v1.",
+}
+
+_PATTERNS = {
+    "filesystem.mount-points-exclude": "filesystem.excludeMountPoints",
+    "filesystem.mount-points-include": "filesystem.includeMountPoints",
+    "filesystem.ignored-mount-points": "filesystem.excludeMountPoints",
+    "filesystem.fs-types-exclude": "filesystem.excludeFSTypes",
+    "filesystem.fs-types-include": "filesystem.includeFSTypes",
+    "filesystem.ignored-fs-types": "filesystem.excludeFSTypes",
+    "diskstats.device-exclude": "diskstats.excludeDevices",
+    "diskstats.device-include": "diskstats.includeDevices",
+    "diskstats.ignored-devices": "diskstats.excludeDevices",
+    "netdev.device-exclude": "netdev.excludeDevices",
+    "netdev.device-include": "netdev.includeDevices",
+    "netdev.device-blacklist": "netdev.excludeDevices",
+    "netdev.device-whitelist": "netdev.includeDevices",
+    "netclass.ignored-devices": "netclass.excludeDevices",
+}
+"""node_exporter's flags `--collector.FLAG` with a pattern, and their field below spec.agent.collectors."""
+
+ABSENT = frozenset(
+    {
+        *("boottime", "buddyinfo", "cgroups", "cpu_vulnerabilities", "devstat", "drbd", "drm"),
+        *("ethtool", "exec", "interrupts", "ksmd", "lnstat", "logind", "meminfo_numa"),
+        *("mountstats", "netisr", "network_route", "ntp", "nvmesubsystem", "pcidevice", "perf"),
+        *("qdisc", "qdisk", "runit", "slabinfo", "softirqs", "supervisord", "swap"),
+        *("sysctl", "systemd", "thermal", "wifi", "xfrm", "zoneinfo"),
+    }
+)
+"""Collectors of node_exporter that the agent lacks."""
+
+_FLAGS_UNNEEDED = {
+    **dict.fromkeys(("path.procfs", "path.sysfs", "path.rootfs", "path.udev.data"), "Metricat mounts these paths."),
+    "web.disable-exporter-metrics": "The agent exposes few series about itself.",
+    "web.max-requests": "The agent limits requests itself.",
+    "runtime.gomaxprocs": "The agent has no Go runtime.",
+    "log.format": "Logs of agents are text.",
+    "collector.filesystem.mount-timeout": "The agent has its own time limits for mounts.",
+    "collector.filesystem.stat-workers": "The agent has its own time limits for mounts.",
+    "collector.netclass.ignore-invalid-speed": "The agent never exposes an unknown link speed.",
+    "collector.cpu.guest": "The agent always exposes guest time.",
+    **dict.fromkeys(
+        ("collector.netdev.netlink", "collector.netclass.netlink", "collector.arp.netlink"),
+        "The agent reads the files of the kernel.",
+    ),
+}
+_FLAGS_LOST = {
+    "web.config.file": "Protect the agents with spec.agent.web.",
+    "web.telemetry-path": "Agents serve /metrics.",
+    "web.systemd-socket": "Agents open their sockets themselves.",
+    "log.level": "Agents log at the level info.",
+    "collector.disable-defaults": "Disable collectors one by one in spec.agent.collectors.",
+    "collector.textfile.directory": "A MonitoringTarget has no directory of text files.",
+    "collector.ntp.server": "The agent has no collector ntp. The collector timex reports the offset of the clock.",
+}
+
+
+@dataclass
+class Migration:
+    """The spec that grows from values, and the outcome of each."""
+
+    spec: dict[str, Any] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    def note(self, value: str, outcome: Outcome, message: str) -> None:
+        """Add the outcome of a value."""
+        self.notes.append(Note(value, outcome, message))
+
+    def set(self, value: str, path: str, content: Any) -> None:
+        """Set a field of the spec, if this version has it and the operator accepts its content."""
+        changed = copy.deepcopy(self.spec)
+        *parents, last = path.split(".")
+        place = changed
+        for name in parents:
+            place = place.setdefault(name, {})
+        place[last] = content
+        earlier, parsed = parse(self.spec), parse(changed)
+        new = [one for one in parsed.errors if one not in earlier.errors]
+        unknown = [one for one in parsed.warnings if _UNKNOWN in one and one not in earlier.warnings]
+        if unknown:
+            missing = unknown[0].partition(":")[0]
+            self.note(value, Outcome.LOST, f"{missing} does not exist in this version of Metricat.")
+        elif new:
+            self.note(value, Outcome.LOST, f"{new[0].rstrip('.')}.")
+        else:
+            self.spec = changed
+            self.note(value, Outcome.CARRIED, f"spec.{path}")
+
+
+def migrate(values: Mapping[str, Any], release: str = "") -> Migration:
+    """Return the migration of a release's own values. `release` is its name, if known."""
+    done = Migration()
+    if SUBCHART in values or "nodeExporter" in values or "prometheusOperator" in values:
+        _stack(done, values, release)
+        _exporter(done, _map(values.get(SUBCHART)), f"{SUBCHART}.")
+    else:
+        _exporter(done, values, "")
+    return done
+
+
+def target(migration: Migration, name: str, namespace: str) -> dict[str, Any]:
+    """Return the MonitoringTarget."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": naming.API_VERSION, "kind": naming.KIND, "metadata": metadata, "spec": migration.spec}
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _stack(done: Migration, values: Mapping[str, Any], release: str) -> None:
+    """Take the labels that kube-prometheus-stack's Prometheus requires."""
+    spec = _map(_map(values.get("prometheus")).get("prometheusSpec"))
+    for kind, path in (("serviceMonitor", "monitor.labels"), ("rule", "alerts.labels")):
+        value = f"prometheus.prometheusSpec.{kind}Selector"
+        labels = _map(_map(spec.get(f"{kind}Selector")).get("matchLabels"))
+        if labels:
+            done.set(value, path, dict(labels))
+        elif spec.get(f"{kind}SelectorNilUsesHelmValues") is False:
+            done.note(f"{value}NilUsesHelmValues", Outcome.UNNEEDED, "Prometheus selects all objects.")
+        elif release:
+            done.set(value, path, {"release": release})
+        else:
+            message = f"Prometheus requires the label release. Set spec.{path}.release to the name of the release."
+            done.note(value, Outcome.LOST, message)
+    if _map(values.get("nodeExporter")).get("enabled") is False:
+        done.note("nodeExporter.enabled", Outcome.UNNEEDED, "node_exporter is not installed.")
+
+
+def _exporter(done: Migration, values: Mapping[str, Any], prefix: str) -> None:
+    for key, content in values.items():
+        value = f"{prefix}{key}"
+        if key in _UNNEEDED:
+            done.note(value, Outcome.UNNEEDED, _UNNEEDED[key])
+        elif key in _LOST:
+            if _is_set(content):
+                done.note(value, Outcome.LOST, _LOST[key])
+        elif handler := _HANDLERS.get(key):
+            handler(done, value, content)
+        else:
+            done.note(value, Outcome.LOST, "This value is unknown. Check what it does.")
+
+
+def _is_set(content: Any) -> bool:
+    """Return whether a value differs from nothing: `{enabled: false}` is nothing too."""
+    if isinstance(content, Mapping) and "enabled" in content:
+        return bool(content["enabled"])
+    return bool(content)
+
+
+def _resources(done: Migration, value: str, content: Any) -> None:
+    for kind, amounts in _map(content).items():
+        for resource, amount in _map(amounts).items():
+            done.set(f"{value}.{kind}.{resource}", f"agent.resources.{kind}.{resource}", amount)
+
+
+def _tolerations(done: Migration, value: str, content: Any) -> None:
+    done.set(value, "agent.tolerations", content or [])
+
+
+def _node_selector(done: Migration, value: str, content: Any) -> None:
+    labels = {key: text for key, text in _map(content).items() if (key, text) != ("kubernetes.io/os", "linux")}
+    if labels:
+        done.set(value, "nodeSelector", {"matchLabels": labels})
+    else:
+        done.note(value, Outcome.UNNEEDED, "Agents run on nodes with Linux.")
+
+
+def _priority(done: Migration, value: str, content: Any) -> None:
+    if content:
+        done.set(value, "agent.priorityClassName", content)
+
+
+def _update(done: Migration, value: str, content: Any) -> None:
+    rolling = _map(_map(content).get("rollingUpdate"))
+    if "maxUnavailable" in rolling:
+        path = "agent.updateStrategy.maxUnavailable"
+        done.set(f"{value}.rollingUpdate.maxUnavailable", path, rolling["maxUnavailable"])
+    if _map(content).get("type", "RollingUpdate") != "RollingUpdate":
+        done.note(f"{value}.type", Outcome.LOST, "Agents are updated one after the other (RollingUpdate).")
+
+
+def _service(done: Migration, value: str, content: Any) -> None:
+    service = _map(content)
+    if port := service.get("targetPort", service.get("port")):
+        done.set(f"{value}.{'targetPort' if 'targetPort' in service else 'port'}", "agent.port", port)
+    for key in service.keys() - {"targetPort", "port", "enabled"}:
+        done.note(f"{value}.{key}", Outcome.UNNEEDED, "Metricat creates a headless Service.")
+
+
+def _prometheus(done: Migration, value: str, content: Any) -> None:
+    parts = _map(content)
+    for key, message in (
+        ("podMonitor", "Metricat uses a ServiceMonitor. Copy the settings to spec.monitor."),
+        ("rbac", "Agents have no kube-rbac-proxy. Protect them with spec.agent.web."),
+    ):
+        if _is_set(parts.get(key) or {}):
+            done.note(f"{value}.{key}", Outcome.LOST, message)
+    for key, its in _map(parts.get("monitor")).items():
+        name = f"{value}.monitor.{key}"
+        if key == "enabled":
+            message = "Metricat creates a ServiceMonitor, if the cluster serves the kind."
+            done.note(name, Outcome.UNNEEDED, message)
+        elif its in ("", None, {}, [], 0):
+            continue
+        elif path := _MONITOR.get(key):
+            done.set(
+                name,
+                path,
+                {**_map(done.spec.get("monitor", {}).get("labels")), **its} if key == "additionalLabels" else its,
+            )
+        elif key in _MONITOR_UNNEEDED:
+            done.note(name, Outcome.UNNEEDED, _MONITOR_UNNEEDED[key])
+        else:
+            done.note(name, Outcome.LOST, _MONITOR_LOST.get(key, "This value is unknown. Check what it does."))
+
+
+def _arguments(done: Migration, value: str, content: Any) -> None:
+    words = [str(one) for one in content] if isinstance(content, list) else str(content or "").split()
+    for flag, text in _flags(words):
+        _flag(done, f"{value}: {flag}{'' if text is None else f'={text}'}", flag.removeprefix("--"), text)
+
+
+def _flags(words: list[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each flag with its value, which `=` or a blank separates; None for a switch."""
+    rest = list(words)
+    while rest:
+        flag, equals, text = rest.pop(0).partition("=")
+        if equals:
+            yield flag, text
+        elif rest and not rest[0].startswith("-"):
+            yield flag, rest.pop(0)
+        else:
+            yield flag, None
+
+
+def _flag(done: Migration, value: str, flag: str, text: str | None) -> None:
+    on = not flag.startswith("no-")
+    name = flag.removeprefix("no-")
+    collector = name.removeprefix("collector.")
+    if name in _FLAGS_UNNEEDED:
+        done.note(value, Outcome.UNNEEDED, _FLAGS_UNNEEDED[name])
+    elif name == "web.listen-address":
+        port = str(text).rpartition(":")[2]
+        done.set(value, "agent.port", int(port) if port.isdigit() else port)
+    elif name == "collector.textfile.directory":
+        done.set(value, "agent.textfile.directory", text)
+    elif name in _FLAGS_LOST:
+        done.note(value, Outcome.LOST, _FLAGS_LOST[name])
+    elif collector in _PATTERNS:
+        done.set(value, f"agent.collectors.{_PATTERNS[collector]}", text)
+    elif name.startswith("collector.") and collector.partition(".")[0] in ABSENT:
+        absent = collector.partition(".")[0]
+        if on and "." not in collector:
+            message = (
+                f"The agent has no collector {absent}. Run node_exporter for it with --collector.disable-defaults."
+            )
+            done.note(value, Outcome.LOST, message)
+        else:
+            done.note(value, Outcome.UNNEEDED, f"The agent has no collector {absent}.")
+    elif name.startswith("collector.") and "." not in collector and text is None:
+        done.set(value, f"agent.collectors.{collector}.enabled", on)
+    else:
+        done.note(value, Outcome.LOST, "A MonitoringTarget has no such setting.")
+
+
+_HANDLERS = {
+    "resources": _resources,
+    "tolerations": _tolerations,
+    "nodeSelector": _node_selector,
+    "priorityClassName": _priority,
+    "updateStrategy": _update,
+    "service": _service,
+    "prometheus": _prometheus,
+    "extraArgs": _arguments,
+}
