@@ -58,6 +58,11 @@ def _run(given: Sequence[str]) -> int:
         return 0
     if name in ("--version", "-V"):
         name, rest = "version", ["--client"]
+    if name == "__complete":  # the shell's completion script
+        from metricat_cli.completion import show  # noqa: PLC0415 -- only for completion
+
+        show(rest)
+        return 0
     if error := missing(name):
         raise error
     loaders = available()

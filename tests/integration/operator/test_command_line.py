@@ -194,3 +194,15 @@ def test_account_of_helm_test_may_run_all_checks(
     assert found["every node has a ready agent"]["state"] == "ok"
     assert "NoPrometheus" in found["a Prometheus selects the monitor and the rules"]["message"]
     eventually(lambda: not cluster.pods("monitoring", "app=metricat"))
+
+
+def test_completion_names_targets_and_namespaces_of_the_cluster(
+    cluster: Cluster, namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.apply(target(namespace))
+    assert main(["__complete", "status", "-n", namespace, ""]) == 0
+    assert capsys.readouterr().out == "nodes\n:4\n"
+    assert main(["__complete", "status", f"--namespace={namespace[:-1]}"]) == 0
+    assert capsys.readouterr().out == f"--namespace={namespace}\n:4\n"
+    assert main(["__complete", "status", "--as", "ada", "-n", ""]) == 0  # without the right to list
+    assert capsys.readouterr().out == ":4\n"

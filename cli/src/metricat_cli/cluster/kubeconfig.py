@@ -63,6 +63,11 @@ def load(
     return _of_context(_merged(found), context, impersonate)
 
 
+def contexts(environment: Mapping[str, str], kubeconfig: str = "") -> list[str]:
+    """Return the names of all contexts."""
+    return list(_merged([one for one in _files(environment, kubeconfig) if one.is_file()])["contexts"])
+
+
 def _files(environment: Mapping[str, str], kubeconfig: str) -> list[Path]:
     if kubeconfig:
         return [Path(kubeconfig).expanduser()]

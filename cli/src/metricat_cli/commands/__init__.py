@@ -27,6 +27,7 @@ COMMANDS = {
     "backtest": "report when a MonitoringTarget's alerts would have fired",
     "migrate": "write a MonitoringTarget from the values of node_exporter's chart",
     "bundle": "write a support archive with masked secrets",
+    "completion": "print the completion script for bash, zsh or fish",
     "version": "print the versions of the command line, the operators and the cluster",
 }
 """The commands of this package with their summaries, in the order of the help."""
