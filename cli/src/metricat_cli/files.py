@@ -1,16 +1,21 @@
 """MonitoringTargets in YAML files, or in standard input."""
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from metricat_cli.errors import CommandError
 from metricat_operator import naming
-from metricat_operator.api.parse import Parsed, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from metricat_operator.api.parse import Parsed
 
 STDIN = "-"
 
@@ -50,6 +55,8 @@ def read(file: str) -> list[FileTarget]:
     Raises:
         CommandError: the file is not readable, or not YAML of objects.
     """
+    from metricat_operator.api.parse import parse  # noqa: PLC0415 -- Pydantic takes a second; `--help` needs none
+
     shown, documents = _documents(file)
     return [
         FileTarget(shown, one, parse(_spec(one, shown)))

@@ -7,8 +7,6 @@ from typing import Any
 import yaml
 
 from metricat_cli.errors import CommandError
-from metricat_operator.api.parse import parse
-from metricat_operator.manifests import Context, build_children
 
 Manifest = dict[str, Any]
 IMAGE = "metricat/agent"
@@ -28,6 +26,9 @@ def children(name: str, namespace: str, spec: Mapping[str, Any], image: str) -> 
     Raises:
         CommandError: the spec is not valid.
     """
+    from metricat_operator.api.parse import parse  # noqa: PLC0415 -- Pydantic takes a second; `--help` needs none
+    from metricat_operator.manifests import Context, build_children  # noqa: PLC0415 -- as above
+
     parsed = parse(spec)
     if parsed.spec is None or parsed.errors:
         raise CommandError(f"the spec of {namespace}/{name} is not valid: " + "; ".join(parsed.errors))

@@ -44,7 +44,7 @@ def command(
     The command reads no Secret. It masks passwords, tokens, keys and credentials in URLs. Names of nodes, pods and
     processes, and IP addresses, remain: read the archive before you share it.
     """
-    from metricat_cli import bundle  # noqa: PLC0415 -- the child kinds import Pydantic: 0.2 s
+    from metricat_cli import bundle  # noqa: PLC0415 -- the child kinds import Pydantic
 
     options.one_of("--output", output, "text", "json", "yaml")
     now = time.time()

@@ -8,7 +8,6 @@ import typer
 
 from metricat_cli import options
 from metricat_cli.errors import ArgumentError, CommandError
-from metricat_cli.files import mapping
 from metricat_cli.output import colored, structured
 
 _COLORS = {"carried over": "green", "not needed": "dim", "not carried over": "yellow"}
@@ -38,7 +37,7 @@ def command(
 
     With `--release`, the command reads the Secret in which Helm keeps the release. The command changes nothing.
     """
-    from metricat_cli import helm_release, migration  # noqa: PLC0415 -- Pydantic: 0.2 s
+    from metricat_cli import files, helm_release, migration  # noqa: PLC0415 -- Pydantic takes a second of CPU time
 
     options.one_of("--output", output, "yaml", "json")
     if bool(file) == bool(release):
@@ -50,7 +49,7 @@ def command(
         done = migration.migrate(found.values, release)
     else:
         place = namespace or "monitoring"
-        done = migration.migrate(mapping(file))
+        done = migration.migrate(files.mapping(file))
     target = migration.target(done, name, place)
     lost = sum(one.outcome is migration.Outcome.LOST for one in done.notes)
     if output == "json":
