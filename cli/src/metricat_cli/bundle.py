@@ -48,7 +48,7 @@ class File:
 
 @dataclass(frozen=True)
 class _Part:
-    """A file that a function reads."""
+    """A file that a function reads. It masks the secrets itself: in objects by key, in logs by pattern."""
 
     name: str
     read: Callable[[], str]
@@ -67,7 +67,7 @@ def collect(api: ApiServer, namespace: str, limits: Limits) -> list[File]:
 
     def attempt(part: _Part) -> File | None:
         try:
-            return File(part.name, masked_text(part.read()).encode())
+            return File(part.name, part.read().encode())
         except CommandError as error:
             errors.append(f"{part.name}: {error}")
             return None
@@ -111,13 +111,13 @@ def _general(api: ApiServer, namespace: str, installed: Sequence[InstalledOperat
     def versions() -> str:
         kubernetes = api.get("/version").get("gitVersion", "")
         ours = {"metricat": version("metricat-cli"), "kubernetes": kubernetes}
-        return structured({**ours, "operators": {str(one): one.version for one in installed}}, "yaml")
+        return _yaml({**ours, "operators": {str(one): one.version for one in installed}})
 
     yield _Part("versions.yaml", versions)
-    yield _Part("checks.yaml", lambda: structured([_check(one) for one in checks.run(api, Scope(namespace))], "yaml"))
-    yield _Part("nodes.yaml", lambda: structured([_node(one) for one in api.list(namespaced("v1", "nodes"))], "yaml"))
+    yield _Part("checks.yaml", lambda: _yaml([_check(one) for one in checks.run(api, Scope(namespace))]))
+    yield _Part("nodes.yaml", lambda: _yaml([_node(one) for one in api.list(namespaced("v1", "nodes"))]))
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/monitoringtargets.metricat.dev"
-    yield _Part("crd.yaml", lambda: structured(_without_schema(api.get(path)), "yaml"))
+    yield _Part("crd.yaml", lambda: _yaml(_without_schema(api.get(path))))
 
 
 def _check(check: checks.Check) -> dict[str, str]:
@@ -141,8 +141,7 @@ def _without_schema(crd: Object) -> Object:
     versions = [
         {key: value for key, value in one.items() if key != "schema"} for one in crd.get("spec", {}).get("versions", [])
     ]
-    shown: Object = masked({**crd, "spec": {**crd.get("spec", {}), "versions": versions}})
-    return shown
+    return {**crd, "spec": {**crd.get("spec", {}), "versions": versions}}
 
 
 def _of_operator(api: ApiServer, operator: InstalledOperator, limits: Limits, listed: _Listed) -> Iterator[_Part]:
@@ -210,7 +209,7 @@ def _pods(api: ApiServer, folder: str, pods: Sequence[Object], limits: Limits) -
 
 
 def _log(api: ApiServer, path: str, query: dict[str, str]) -> Callable[[], str]:
-    return lambda: api.read(path, query).decode(errors="replace")
+    return lambda: masked_text(api.read(path, query).decode(errors="replace"))
 
 
 def _events(api: ApiServer, namespace: str, names: set[str]) -> str:
@@ -241,4 +240,5 @@ def _scrapes(api: ApiServer, target: ClusterTarget) -> str:
 
 
 def _yaml(value: Any) -> str:
+    """Return an object as YAML, with masked secrets."""
     return structured(json.loads(json.dumps(masked(value))), "yaml") + "\n"

@@ -53,6 +53,7 @@ def test_bundle_contains_objects_events_and_versions_without_secrets(
     shown = yaml.safe_load(files[f"{folder}/target.yaml"])
     assert {one["type"] for one in shown["status"]["conditions"]} >= {"Accepted", "Ready"}
     assert "managedFields" not in shown["metadata"]
+    assert all(yaml.safe_load(text) is not None for name, text in files.items() if name.endswith(".yaml"))
     assert len(yaml.safe_load(files[f"{folder}/pods.yaml"])) == 3
     assert yaml.safe_load(files[f"{folder}/events.yaml"])
     assert yaml.safe_load(files["versions.yaml"])["kubernetes"].startswith("v1.")
