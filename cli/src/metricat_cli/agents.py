@@ -66,7 +66,7 @@ def find(api: ApiServer, targets: Iterable[ClusterTarget]) -> list[Agent]:
 
 
 def scrape(api: ApiServer, agent: Agent, collectors: Sequence[str]) -> Page | str:
-    """Return the samples of these collectors, or why there are none."""
+    """Return the samples of these collectors, or the reason for their absence."""
     query = urlencode([("collect[]", name) for name in collectors])
     try:
         try:

@@ -111,7 +111,7 @@ def _cpu(before: Page, after: Page) -> float | None:
 def _rate(before: Page, after: Page, name: str) -> float | None:
     """Return the growth of a counter per second, over all devices that both pages have, without the loopback device.
 
-    Partitions and stacked devices are not told apart: a disk and the device mapper on it both count.
+    Stacked devices count separately: a disk, and the device mapper on it.
     """
     earlier, seconds = before.all(name), after.at - before.at
     grown = [
