@@ -65,7 +65,14 @@ def first_broken(demo: DemoCluster) -> str:
 
 
 def restore_target(demo: DemoCluster) -> Callable[[], None]:
-    return lambda: demo.kubectl.apply(target())
+    """Return a repair. `apply` does not remove the fields that a test added: the manager of the patch owns them."""
+
+    def restore() -> None:
+        added = {"nodeSelector": None, "agent": {"collectors": None, "resources": None}}
+        patch(demo, "mtarget", "nodes", {"spec": added})
+        demo.kubectl.apply(target())
+
+    return restore
 
 
 def test_healthy_cluster_passes(demo: DemoCluster) -> None:
