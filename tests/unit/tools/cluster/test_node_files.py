@@ -143,7 +143,8 @@ def test_simulated_node_has_its_labels_and_taints() -> None:
 def test_audited_requests_and_watches_are_returned_once(tmp_path: Path) -> None:
     def event(verb: str, stage: str = "ResponseComplete") -> str:
         target = {"apiGroup": "apps", "resource": "daemonsets", "subresource": "status", "name": "a", "namespace": "b"}
-        return json.dumps({"verb": verb, "stage": stage, "user": {"username": "u"}, "objectRef": target}) + "\n"
+        at = {"requestReceivedTimestamp": "2030-01-02T03:04:05.1Z", "stageTimestamp": "2030-01-02T03:04:05.2Z"}
+        return json.dumps({"verb": verb, "stage": stage, "user": {"username": "u"}, "objectRef": target, **at}) + "\n"
 
     path = tmp_path / "audit.log"
     path.write_text(event("patch") + event("watch", "ResponseStarted") + event("watch"))

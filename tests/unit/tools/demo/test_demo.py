@@ -41,15 +41,15 @@ def test_load_has_a_time_limit_and_no_rights() -> None:
     compile(spec["containers"][0]["command"][2], "burn", "exec")
 
 
-def test_target_has_the_labels_that_prometheus_selects() -> None:
+def test_target_leaves_the_labels_that_prometheus_requires_to_the_operator() -> None:
     spec = yaml.safe_load(demo_cluster.target())["spec"]
-    (prometheus,) = (
+    [prometheus] = [
         document
         for document in yaml.safe_load_all(install.manifest("prometheus.yaml"))
         if document["kind"] == "Prometheus"
-    )
-    assert spec["monitor"]["labels"] == prometheus["spec"]["serviceMonitorSelector"]["matchLabels"]
-    assert spec["alerts"]["labels"] == prometheus["spec"]["ruleSelector"]["matchLabels"]
+    ]
+    assert prometheus["spec"]["serviceMonitorSelector"]["matchLabels"]
+    assert "labels" not in {**spec.get("monitor", {}), **spec.get("alerts", {})}
 
 
 def test_overlay_may_be_loaded_or_loadable(tmp_path: Path) -> None:

@@ -58,10 +58,10 @@ def test_check_reads_a_running_store_and_names_what_is_damaged(tmp_path: Path) -
     found = operations.check(tmp_path)
     assert (found.chunks, found.samples) == (7, 1)
     assert [line.partition(" from ")[0].partition(" is damaged")[0] for line in found.damaged] == [
-        "batch 2 of the newest samples",
+        "batch 1 of the newest samples",
         *['the raw chunk of m{node="a",text="quote \\" back \\\\ line \\n end"}'] * 2,
     ]
-    with pytest.raises(CommandError, match="batch 2 of the newest samples is damaged"):
+    with pytest.raises(CommandError, match="batch 1 of the newest samples is damaged"):
         run("check", "--data", tmp_path)
     assert "Compacted" in run("compact", "--data", tmp_path)
     assert operations.check(tmp_path).damaged == ()
