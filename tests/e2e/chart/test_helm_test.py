@@ -68,7 +68,7 @@ def restore_target(demo: DemoCluster) -> Callable[[], None]:
     """Return a repair. `apply` does not remove the fields that a test added: the manager of the patch owns them."""
 
     def restore() -> None:
-        added = {"nodeSelector": None, "agent": {"collectors": None, "resources": None}}
+        added = {"nodeSelector": None, "agent": {"collectors": None, "resources": None}, "monitor": {"labels": None}}
         patch(demo, "mtarget", "nodes", {"spec": added})
         demo.kubectl.apply(target())
 
@@ -114,7 +114,7 @@ def test_failing_agent(demo: DemoCluster) -> None:
 
 def test_unselected_monitor(demo: DemoCluster) -> None:
     with broken(demo, restore_target(demo)):
-        patch(demo, "mtarget", "nodes", {"spec": {"monitor": {"labels": None}}})
+        patch(demo, "mtarget", "nodes", {"spec": {"monitor": {"labels": {"release": "other"}}}})
         named(demo, "Selected", "LabelMissing")
         assert first_broken(demo) == f"{TARGET}: a Prometheus selects the monitor and the rules"
 
