@@ -1,5 +1,6 @@
 """Any valid spec of a MonitoringTarget, made from the schema that the API server is given."""
 
+import json
 import re
 from functools import cache
 from typing import Any
@@ -31,6 +32,14 @@ _OFTEN = st.sampled_from(["keep", "drop", "labelmap"])
 _MORE = {"value": _VALUES, "effect": st.just("NoExecute"), "tolerationSeconds": st.integers(0, 600)}
 
 _RELATED: dict[str, Values] = {
+    "collectors.flags": st.fixed_dictionaries(
+        {},
+        optional={
+            "hwmon.chip-exclude": _PATTERNS,
+            "vmstat.fields": _PATTERNS,
+            "cpu.info": st.sampled_from(["true", "false"]),
+        },
+    ),
     # The schema checks each field alone; rules in CEL check several fields together.
     "matchExpressions": st.lists(
         st.builds(
@@ -158,8 +167,13 @@ def _array(schema: Schema, path: str) -> Values:
 
 def _object(schema: Schema, path: str) -> Values:
     if "additionalProperties" in schema:
-        [pattern] = {*re.findall(r"self\.all\(key, key\.matches\('(.*?)'\)", str(schema["x-kubernetes-validations"]))}
-        return st.dictionaries(_matching(pattern), _values(schema["additionalProperties"], ""), max_size=_FEW)
+        rules = "\n".join(one["rule"] for one in schema["x-kubernetes-validations"])
+        if known := re.search(r"self\.all\(key, key in (\[.*?\])\)", rules):
+            keys = st.sampled_from(json.loads(known[1].replace("'", '"')))
+        else:
+            [pattern] = {*re.findall(r"self\.all\(key, key\.matches\('(.*?)'\)", rules)}
+            keys = _matching(pattern)
+        return st.dictionaries(keys, _values(schema["additionalProperties"], ""), max_size=_FEW)
     fields = {name: _values(sub, f"{path}.{name}") for name, sub in schema["properties"].items()}
     needed = {name: fields.pop(name) for name in schema.get("required", ())}
     if len(fields) < _MANY:

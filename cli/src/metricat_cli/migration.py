@@ -4,12 +4,13 @@ Each value of the chart is carried over, has no effect with Metricat, or is lost
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from metricat_operator import naming
+from metricat_operator.api.collector_flags import COLLECTORS, FLAGS, SWITCH_FLAGS
 from metricat_operator.api.parse import parse
 
 SUBCHART = "prometheus-node-exporter"
@@ -74,7 +75,6 @@ _LOST = {
     "initContainers": "Agents have no init containers. Use a DaemonSet of your own.",
     "sidecarVolumeMount": "Agents have no sidecars. Use a DaemonSet of your own.",
     "sidecarHostVolumeMounts": "Agents have no sidecars. Use a DaemonSet of your own.",
-    "extraHostVolumeMounts": "Agents mount only the root filesystem, /proc and /sys of the node.",
     "configmaps": "Agents mount no ConfigMap.",
     "secrets": "Agents mount only the Secrets that spec.agent.web and the probes name.",
     "env": "Agents take no environment variables. Use the fields of spec.agent.",
@@ -122,7 +122,6 @@ _PATTERNS = {
     "netdev.device-include": "netdev.includeDevices",
     "netdev.device-blacklist": "netdev.excludeDevices",
     "netdev.device-whitelist": "netdev.includeDevices",
-    "netclass.ignored-devices": "netclass.excludeDevices",
 }
 """node_exporter's flags `--collector.FLAG` with a pattern, and their field below spec.agent.collectors."""
 
@@ -158,7 +157,6 @@ _FLAGS_LOST = {
     "web.systemd-socket": "Agents open their sockets themselves.",
     "log.level": "Agents log at the level info.",
     "collector.disable-defaults": "Disable collectors one by one in spec.agent.collectors.",
-    "collector.textfile.directory": "A MonitoringTarget has no directory of text files.",
     "collector.ntp.server": "The agent has no collector ntp. The collector timex reports the offset of the clock.",
 }
 
@@ -176,8 +174,15 @@ class Migration:
 
     def set(self, value: str, path: str, content: Any) -> None:
         """Set a field of the spec, if this version has it and the operator accepts its content."""
-        changed = copy.deepcopy(self.spec)
         *parents, last = path.split(".")
+        self._set(value, parents, last, content)
+
+    def set_key(self, value: str, path: str, key: str, content: Any) -> None:
+        """Set a key of a map of the spec. The key may contain dots."""
+        self._set(value, path.split("."), key, content)
+
+    def _set(self, value: str, parents: Sequence[str], last: str, content: Any) -> None:
+        changed = copy.deepcopy(self.spec)
         place = changed
         for name in parents:
             place = place.setdefault(name, {})
@@ -192,7 +197,7 @@ class Migration:
             self.note(value, Outcome.LOST, f"{new[0].rstrip('.')}.")
         else:
             self.spec = changed
-            self.note(value, Outcome.CARRIED, f"spec.{path}")
+            self.note(value, Outcome.CARRIED, ".".join(("spec", *parents, last)))
 
 
 def migrate(values: Mapping[str, Any], release: str = "") -> Migration:
@@ -352,7 +357,9 @@ def _flag(done: Migration, value: str, flag: str, text: str | None) -> None:
         port = str(text).rpartition(":")[2]
         done.set(value, "agent.port", int(port) if port.isdigit() else port)
     elif name == "collector.textfile.directory":
-        done.set(value, "agent.textfile.directory", text)
+        collectors = _map(_map(done.spec.get("agent")).get("collectors"))
+        directories = _map(collectors.get("textfile")).get("directories", [])
+        done.set(value, "agent.collectors.textfile.directories", [*directories, _on_the_node(text)])
     elif name in _FLAGS_LOST:
         done.note(value, Outcome.LOST, _FLAGS_LOST[name])
     elif collector in _PATTERNS:
@@ -366,13 +373,43 @@ def _flag(done: Migration, value: str, flag: str, text: str | None) -> None:
             done.note(value, Outcome.LOST, message)
         else:
             done.note(value, Outcome.UNNEEDED, f"The agent has no collector {absent}.")
-    elif name.startswith("collector.") and "." not in collector and text is None:
-        done.set(value, f"agent.collectors.{collector}.enabled", on)
-    else:
+    elif not (name.startswith("collector.") and _collector_flag(done, value, collector, text, on=on)):
         done.note(value, Outcome.LOST, "A MonitoringTarget has no such setting.")
 
 
+def _on_the_node(path: str | None) -> str:
+    """Return the path on the node of a path in node_exporter's container, whose chart mounts / at /host/root."""
+    return (path or "").removeprefix("/host/root")
+
+
+def _collector_flag(done: Migration, value: str, collector: str, text: str | None, *, on: bool) -> bool:
+    """Set the switch or the flag of a collector, and return whether it is one."""
+    if text is None and collector in COLLECTORS:
+        done.set_key(value, "agent.collectors.switches", collector, content=on)
+    elif text is None and collector in SWITCH_FLAGS:
+        done.set_key(value, "agent.collectors.flags", collector, content=str(on).lower())
+    elif text is not None and collector in FLAGS:
+        done.set_key(value, "agent.collectors.flags", collector, content=text)
+    elif text is None and "." not in collector:
+        done.set(value, f"agent.collectors.{collector}.enabled", on)
+    else:
+        return False
+    return True
+
+
+def _mounts(done: Migration, value: str, content: Any) -> None:
+    mounts = [_map(one) for one in content or []]
+    if not mounts:
+        return
+    fields = [{"hostPath": one.get("hostPath"), "mountPath": one.get("mountPath")} for one in mounts]
+    done.set(value, "agent.extraMounts", fields)
+    for one in mounts:
+        if one.get("readOnly") is False:
+            done.note(f"{value}.{one.get('name')}.readOnly", Outcome.LOST, "Agents mount paths of the node read-only.")
+
+
 _HANDLERS = {
+    "extraHostVolumeMounts": _mounts,
     "resources": _resources,
     "tolerations": _tolerations,
     "nodeSelector": _node_selector,

@@ -164,3 +164,31 @@ def test_wrong_arguments_name_the_remedy(
 ) -> None:
     assert main(["migrate", *arguments]) in (1, 2)
     assert message in capsys.readouterr().err
+
+
+def test_switches_flags_text_files_and_mounts_are_carried_over() -> None:
+    values = {
+        "extraArgs": [
+            "--collector.tcpstat",
+            "--no-collector.hwmon",
+            "--collector.hwmon.chip-exclude=^acpitz$",
+            "--collector.cpu.info",
+            "--collector.textfile.directory=/host/root/var/lib/node_exporter",
+        ],
+        "extraHostVolumeMounts": [
+            {"name": "data", "hostPath": "/srv/data", "mountPath": "/srv/data", "readOnly": False},
+        ],
+    }
+    done = migrate(values)
+    assert done.spec["agent"] == {
+        "collectors": {
+            "switches": {"tcpstat": True, "hwmon": False},
+            "flags": {"hwmon.chip-exclude": "^acpitz$", "cpu.info": "true"},
+            "textfile": {"directories": ["/var/lib/node_exporter"]},
+        },
+        "extraMounts": [{"hostPath": "/srv/data", "mountPath": "/srv/data"}],
+    }
+    lost = [one for one in done.notes if one.outcome != Outcome.CARRIED]
+    assert [(one.value, one.message) for one in lost] == [
+        ("extraHostVolumeMounts.data.readOnly", "Agents mount paths of the node read-only.")
+    ]
