@@ -29,7 +29,7 @@ class ScrapeSlots:
         self._timer: asyncio.TimerHandle | None = None
 
     def submit(self, work: Callable[[], None]) -> Future[None]:
-        """Run the work, which raises nothing, in a worker thread at the end of the slot. Return its future."""
+        """Run the work in a worker thread at the end of the slot. Return the future of its end or error."""
         future: Future[None] = Future()
         self._waiting.append((future, work))
         if len(self._waiting) >= _MOST:
@@ -50,5 +50,9 @@ class ScrapeSlots:
 
 def _run(works: list[tuple[Future[None], Callable[[], None]]]) -> None:
     for future, work in works:
-        work()
-        future.set_result(None)
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 -- the other scrapes of the slot need their turn
+            future.set_exception(error)
+        else:
+            future.set_result(None)
