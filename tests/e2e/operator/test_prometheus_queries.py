@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,8 @@ def query_result(query: PrometheusQuery, port: int) -> QueryResult:
         async with session() as connections:
             return await query_prometheus(connections, query, PrometheusPod("0", "prometheus-k8s-0", "127.0.0.1", port))
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as executor:  # the tests of the page leave the browser's event loop in this thread
+        return executor.submit(asyncio.run, run()).result()
 
 
 def settled(query: PrometheusQuery, port: int) -> QueryResult:
