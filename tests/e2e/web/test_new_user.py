@@ -28,7 +28,7 @@ from support.day_of_a_fleet import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 PASSWORD = "correct horse battery"
 
@@ -54,6 +54,26 @@ def page(browser: Browser, day: DayOfAFleet) -> Iterator[Page]:
     found.get_by_role("button", name="Sign in").click()
     expect(found.locator(".tile")).to_have_count(len(POOLS))
     yield found
+    context.close()
+    assert errors.found == []
+
+
+def test_rejected_request_before_the_sign_in_is_not_an_error(browser: Browser, day: DayOfAFleet) -> None:
+    context = new_context(browser, day.hub.url)
+    page = context.new_page()
+    errors = Errors(page)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/nodes?*", hold)  # so that the request for alerts is rejected first
+    with page.expect_response("**/api/v1/alerts") as rejected:
+        page.goto("/")
+    assert rejected.value.status == 401
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    page.get_by_label("Name").fill("ada")  # by then, the page has handled the response
+    assert len(held) == 1
     context.close()
     assert errors.found == []
 

@@ -95,20 +95,21 @@ export function readEarly(): void {
 }
 
 async function readNodes(): Promise<void> {
+  const nodes = allNodes().then((found) => {
+    if (sessionState.peek() === "signed-out") return;
+    infos.value = found;
+    nodesAt.value = Date.now();
+  });
   const active = activeAlerts().then((found) => {
     if (sessionState.peek() !== "signed-out") alerts.value = found;
   });
   try {
-    const found = await allNodes();
-    if (sessionState.peek() === "signed-out") return;
-    infos.value = found;
-    nodesAt.value = Date.now();
-    await active;
+    await Promise.all([nodes, active]); // together, so that no rejection is left unhandled
     nodesError.value = null;
   } catch (error) {
     // Before the sign-in, the views are not shown.
     if (sessionState.peek() === "signed-in") nodesError.value = error;
-    await active.catch(() => null);
+    await Promise.allSettled([nodes, active]);
   }
 }
 
