@@ -98,7 +98,7 @@ def test_close_and_stop_end_a_command_that_another_thread_waits_for(
         [started] = processes._commands
         stop(processes)
         try:
-            with pytest.raises(ToolError, match=r"is being removed|was stopped|ended by SIGKILL"):
+            with pytest.raises(ToolError, match=r"is being removed|killed a command|ended by SIGKILL"):
                 running.result(30)
         finally:
             started.kill()
