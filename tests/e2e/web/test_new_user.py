@@ -127,7 +127,7 @@ def test_a_measure_of_several_devices_ranks_by_the_busiest_one(page: Page) -> No
     page.get_by_label("Measure").select_option("disk")
     rows = page.get_by_role("table", name="Busiest nodes").locator("tbody tr")
     expect(rows).to_have_count(len(POOLS))
-    # The filesystems of later nodes are fuller.
+    # The filesystem of web-3 is the fullest one, that of db-1 the emptiest.
     expect(rows.first).to_contain_text("web-3")
     expect(rows.last).to_contain_text("db-1")
     assert parse_qs(urlsplit(page.url).query)["measure"] == ["disk"]

@@ -183,8 +183,8 @@ class AgentPoolSettings(Model):
     )
     extra_labels: SeriesLabels = Field(
         default={},
-        description="Labels for every series and alert, such as environment or region. Metricat sets these "
-        f"labels itself: {', '.join(sorted(RESERVED_SERIES_LABELS))}.",
+        description="Labels for every series and alert, for example environment: production. Metricat sets, "
+        f"and refuses here, the labels {', '.join(sorted(RESERVED_SERIES_LABELS))}.",
     )
 
 
