@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from metricat_operator import naming
-from metricat_operator.cluster.kinds import CHILDREN
+from metricat_operator.cluster.kinds import CHILDREN, Kind
 from metricat_tools.cluster.api import ClusterApiError
 from support.churn import empty, named
 from support.harness import Cluster, Manifest, RunningOperator, crd_file, eventually
@@ -100,6 +100,10 @@ def removed(cluster: Cluster, permission: Permission) -> Iterator[None]:
             write(path, rules)
 
 
+def smallest(kind: Kind, metadata: Manifest) -> Manifest:
+    return {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata, **SMALLEST.get(kind.name, {})}
+
+
 def use_everything(rig: Rig, name: str) -> None:
     """Make changes for which the operator needs each of its permissions.
 
@@ -110,9 +114,7 @@ def use_everything(rig: Rig, name: str) -> None:
     conflicting = f"{name}-conflicts"
     receiver = {"name": "chat", "slack": {"url": {"name": "chat", "key": "url"}}}
     for kind in CHILDREN:
-        api.create(
-            kind.path(namespace), {**SMALLEST.get(kind.name, {}), "metadata": {"name": naming.child(conflicting)}}
-        )
+        api.create(kind.path(namespace), smallest(kind, {"name": naming.child(conflicting)}))
     for one in (name, conflicting):
         spec = {**empty(one), "notifications": {"receivers": [receiver]}}
         rig.cluster.apply(named(namespace, one, spec))
@@ -125,12 +127,11 @@ def use_everything(rig: Rig, name: str) -> None:
         "ownerReferences": [{**owner, "controller": True}],
     }
     for kind in CHILDREN:
-        api.create(kind.path(namespace), {**SMALLEST.get(kind.name, {}), "metadata": metadata})
+        api.create(kind.path(namespace), smallest(kind, metadata))
 
 
-def scrape(operator: RunningOperator, token: str) -> str:
-    request = urllib.request.Request(f"https://127.0.0.1:{operator.environment['METRICAT_METRICS_PORT']}/metrics")
-    request.add_header("Authorization", f"Bearer {token}")
+def refusal(request: urllib.request.Request) -> str:
+    """Return the body of a response with an error status; empty for any other response, and without one."""
     try:
         with urllib.request.urlopen(request, timeout=10, context=ssl._create_unverified_context()):
             return ""
@@ -141,16 +142,14 @@ def scrape(operator: RunningOperator, token: str) -> str:
         return ""
 
 
+def scrape(operator: RunningOperator, token: str) -> str:
+    url = f"https://127.0.0.1:{operator.environment['METRICAT_METRICS_PORT']}/metrics"
+    return refusal(urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"}))
+
+
 def readiness(operator: RunningOperator) -> str:
-    try:
-        url = f"http://127.0.0.1:{operator.environment['METRICAT_HEALTH_PORT']}/readyz"
-        with urllib.request.urlopen(url, timeout=10):
-            return ""
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.read().decode()
-    except OSError:
-        return ""
+    url = f"http://127.0.0.1:{operator.environment['METRICAT_HEALTH_PORT']}/readyz"
+    return refusal(urllib.request.Request(url))
 
 
 def conditions(rig: Rig) -> str:

@@ -51,6 +51,8 @@ def replicas(cluster: Cluster, control_plane: ControlPlane, folder: Path) -> Rep
             "METRICAT_LOG_LEVEL": "DEBUG",
             **settings,
         }
-        return RunningOperator(environment, folder / f"{pod}.log")
+        log = folder / f"{pod}.log"
+        log.unlink(missing_ok=True)  # an operator of an earlier test had the same pod
+        return RunningOperator(environment, log)
 
     return made
