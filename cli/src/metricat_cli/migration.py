@@ -7,8 +7,10 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import NoneType
 from typing import Any
 
+from metricat_cli import node_exporter_chart as chart
 from metricat_operator import naming
 from metricat_operator.api.collector_flags import COLLECTORS, FLAGS, SWITCH_FLAGS
 from metricat_operator.api.parse import parse
@@ -32,133 +34,6 @@ class Note:
     value: str
     outcome: Outcome
     message: str
-
-
-_UNNEEDED = {
-    "image": "The chart of Metricat sets the image of the agents (image.agent).",
-    "imagePullSecrets": "Set imagePullSecrets in the chart of Metricat.",
-    "global": "Set global.imageRegistry and global.imagePullSecrets in the chart of Metricat.",
-    "serviceAccount": "Metricat creates the ServiceAccount of the agents.",
-    "rbac": "Agents need no permissions.",
-    "securityContext": "Metricat sets the security context of the agents.",
-    "containerSecurityContext": "Metricat sets the security context of the agents.",
-    "podSecurityContext": "Metricat sets the security context of the agents.",
-    "livenessProbe": "Metricat sets the probes of the agents.",
-    "readinessProbe": "Metricat sets the probes of the agents.",
-    "hostNetwork": "Agents use the network of their pod and read the network of the node from /proc.",
-    "hostPID": "Metricat mounts /proc of the node.",
-    "hostIPC": "Agents need no IPC namespace of the node.",
-    "hostRootFsMount": "Metricat mounts the root filesystem of the node read-only.",
-    "hostProcFsMount": "Metricat mounts /proc of the node.",
-    "hostSysFsMount": "Metricat mounts /sys of the node.",
-    "revisionHistoryLimit": "Metricat keeps 10 revisions of the DaemonSet.",
-    "releaseLabel": "Metricat sets the labels in spec.monitor.labels.",
-    "nameOverride": "The objects are named after the MonitoringTarget.",
-    "fullnameOverride": "The objects are named after the MonitoringTarget.",
-    "namespaceOverride": "The objects are in the namespace of the MonitoringTarget.",
-    "networkPolicy": "Set agents.networkPolicy in the chart of Metricat.",
-    "kubeVersion": "Metricat reads the version of the cluster.",
-    "version": "The chart of Metricat sets the version of the agents.",
-    "endpoints": "Metricat finds the nodes itself.",
-    "terminationGracePeriodSeconds": "An agent ends at once.",
-}
-"""Values of node_exporter's chart without a meaning for Metricat."""
-
-_LOST = {
-    "affinity": "Use spec.nodeSelector or spec.pools.",
-    "podAnnotations": "Pods of agents have no own annotations.",
-    "podLabels": "Pods of agents have no own labels. Labels of series are spec.agent.extraLabels.",
-    "commonLabels": "Set commonLabels in the chart of Metricat for the operator's objects.",
-    "kubeRBACProxy": "Protect the agents with spec.agent.web.",
-    "tlsSecret": "Set spec.agent.web.tlsSecretName to a Secret with tls.crt and tls.key.",
-    "sidecars": "Agents have no sidecars. Use a DaemonSet of your own.",
-    "initContainers": "Agents have no init containers. Use a DaemonSet of your own.",
-    "sidecarVolumeMount": "Agents have no sidecars. Use a DaemonSet of your own.",
-    "sidecarHostVolumeMounts": "Agents have no sidecars. Use a DaemonSet of your own.",
-    "configmaps": "Agents mount no ConfigMap.",
-    "secrets": "Agents mount only the Secrets that spec.agent.web and the probes name.",
-    "env": "Agents take no environment variables. Use the fields of spec.agent.",
-    "extraManifests": "Apply these objects yourself, or set extraObjects in the chart of Metricat.",
-    "dnsConfig": "Agents use the DNS of the cluster.",
-    "verticalPodAutoscaler": "Set spec.agent.resources, or select the DaemonSet in a VerticalPodAutoscaler.",
-    "prometheusRule": "Metricat has its own alerts. Set your own in spec.alerts.extraGroups.",
-}
-"""Values of node_exporter's chart that a MonitoringTarget cannot express, with the remedy."""
-
-_MONITOR = {
-    "additionalLabels": "monitor.labels",
-    "interval": "monitor.interval",
-    "scrapeTimeout": "monitor.scrapeTimeout",
-    "sampleLimit": "monitor.sampleLimit",
-    "metricRelabelings": "monitor.metricRelabelings",
-    "relabelings": "monitor.relabelings",
-}
-_MONITOR_LOST = {
-    **dict.fromkeys(("scheme", "tlsConfig", "basicAuth", "bearerTokenFile"), "Protect the agents with spec.agent.web."),
-    **dict.fromkeys(
-        ("targetLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit", "proxyUrl", "podTargetLabels"),
-        "A MonitoringTarget has no such setting of the ServiceMonitor.",
-    ),
-    "namespace": "The ServiceMonitor is in the namespace of the MonitoringTarget.",
-    "selectorOverride": "Metricat sets the selector of the ServiceMonitor.",
-}
-_MONITOR_UNNEEDED = {
-    "jobLabel": "The job is spec.monitor.jobName, metricat by default: dashboards and rules select it.",
-    "attachMetadata": "Metricat sets the label node.",
-    "apiVersion": "Metricat uses monitoring.coreos.com/v1.",
-}
-
-_PATTERNS = {
-    "filesystem.mount-points-exclude": "filesystem.excludeMountPoints",
-    "filesystem.mount-points-include": "filesystem.includeMountPoints",
-    "filesystem.ignored-mount-points": "filesystem.excludeMountPoints",
-    "filesystem.fs-types-exclude": "filesystem.excludeFSTypes",
-    "filesystem.fs-types-include": "filesystem.includeFSTypes",
-    "filesystem.ignored-fs-types": "filesystem.excludeFSTypes",
-    "diskstats.device-exclude": "diskstats.excludeDevices",
-    "diskstats.device-include": "diskstats.includeDevices",
-    "diskstats.ignored-devices": "diskstats.excludeDevices",
-    "netdev.device-exclude": "netdev.excludeDevices",
-    "netdev.device-include": "netdev.includeDevices",
-    "netdev.device-blacklist": "netdev.excludeDevices",
-    "netdev.device-whitelist": "netdev.includeDevices",
-}
-"""node_exporter's flags `--collector.FLAG` with a pattern, and their field below spec.agent.collectors."""
-
-ABSENT = frozenset(
-    {
-        *("boottime", "buddyinfo", "cgroups", "cpu_vulnerabilities", "devstat", "drbd", "drm"),
-        *("ethtool", "exec", "interrupts", "ksmd", "lnstat", "logind", "meminfo_numa"),
-        *("mountstats", "netisr", "network_route", "ntp", "nvmesubsystem", "pcidevice", "perf"),
-        *("qdisc", "qdisk", "runit", "slabinfo", "softirqs", "supervisord", "swap"),
-        *("sysctl", "systemd", "thermal", "wifi", "xfrm", "zoneinfo"),
-    }
-)
-"""Collectors of node_exporter that the agent lacks."""
-
-_FLAGS_UNNEEDED = {
-    **dict.fromkeys(("path.procfs", "path.sysfs", "path.rootfs", "path.udev.data"), "Metricat mounts these paths."),
-    "web.disable-exporter-metrics": "The agent exposes few series about itself.",
-    "web.max-requests": "The agent limits requests itself.",
-    "runtime.gomaxprocs": "The agent has no Go runtime.",
-    "log.format": "Logs of agents are text.",
-    "collector.filesystem.mount-timeout": "The agent has its own time limits for mounts.",
-    "collector.filesystem.stat-workers": "The agent has its own time limits for mounts.",
-    "collector.netclass.ignore-invalid-speed": "The agent never exposes an unknown link speed.",
-    "collector.cpu.guest": "The agent always exposes guest time.",
-    **dict.fromkeys(
-        ("collector.netdev.netlink", "collector.netclass.netlink", "collector.arp.netlink"),
-        "The agent reads the files of the kernel.",
-    ),
-}
-_FLAGS_LOST = {
-    "web.config.file": "Protect the agents with spec.agent.web.",
-    "web.telemetry-path": "Agents serve /metrics.",
-    "web.systemd-socket": "Agents open their sockets themselves.",
-    "log.level": "Agents log at the level info.",
-    "collector.disable-defaults": "Disable collectors one by one in spec.agent.collectors.",
-    "collector.ntp.server": "The agent has no collector ntp. The collector timex reports the offset of the clock.",
-}
 
 
 @dataclass
@@ -234,8 +109,7 @@ def _stack(done: Migration, values: Mapping[str, Any], release: str) -> None:
         elif release:
             done.set(value, path, {"release": release})
         else:
-            message = f"Prometheus requires the label release. Set spec.{path}.release to the name of the release."
-            done.note(value, Outcome.LOST, message)
+            done.note(value, Outcome.UNNEEDED, "The operator sets the labels that the only Prometheus requires.")
     if _map(values.get("nodeExporter")).get("enabled") is False:
         done.note("nodeExporter.enabled", Outcome.UNNEEDED, "node_exporter is not installed.")
 
@@ -243,11 +117,11 @@ def _stack(done: Migration, values: Mapping[str, Any], release: str) -> None:
 def _exporter(done: Migration, values: Mapping[str, Any], prefix: str) -> None:
     for key, content in values.items():
         value = f"{prefix}{key}"
-        if key in _UNNEEDED:
-            done.note(value, Outcome.UNNEEDED, _UNNEEDED[key])
-        elif key in _LOST:
+        if key in chart.UNNEEDED:
+            done.note(value, Outcome.UNNEEDED, chart.UNNEEDED[key])
+        elif key in chart.LOST:
             if _is_set(content):
-                done.note(value, Outcome.LOST, _LOST[key])
+                done.note(value, Outcome.LOST, chart.LOST[key])
         elif handler := _HANDLERS.get(key):
             handler(done, value, content)
         else:
@@ -316,20 +190,23 @@ def _prometheus(done: Migration, value: str, content: Any) -> None:
             done.note(name, Outcome.UNNEEDED, message)
         elif its in ("", None, {}, [], 0):
             continue
-        elif path := _MONITOR.get(key):
+        elif path := chart.MONITOR.get(key):
             done.set(
                 name,
                 path,
                 {**_map(done.spec.get("monitor", {}).get("labels")), **its} if key == "additionalLabels" else its,
             )
-        elif key in _MONITOR_UNNEEDED:
-            done.note(name, Outcome.UNNEEDED, _MONITOR_UNNEEDED[key])
+        elif key in chart.MONITOR_UNNEEDED:
+            done.note(name, Outcome.UNNEEDED, chart.MONITOR_UNNEEDED[key])
         else:
-            done.note(name, Outcome.LOST, _MONITOR_LOST.get(key, "This value is unknown. Check what it does."))
+            done.note(name, Outcome.LOST, chart.MONITOR_LOST.get(key, "This value is unknown. Check what it does."))
 
 
 def _arguments(done: Migration, value: str, content: Any) -> None:
-    words = [str(one) for one in content] if isinstance(content, list) else str(content or "").split()
+    if not isinstance(content, list | str | NoneType):
+        done.note(value, Outcome.LOST, "The chart expects a list of flags. Correct the values.")
+        return
+    words = [str(one) for one in content] if isinstance(content, list) else (content or "").split()
     for flag, text in _flags(words):
         _flag(done, f"{value}: {flag}{'' if text is None else f'={text}'}", flag.removeprefix("--"), text)
 
@@ -351,8 +228,8 @@ def _flag(done: Migration, value: str, flag: str, text: str | None) -> None:
     on = not flag.startswith("no-")
     name = flag.removeprefix("no-")
     collector = name.removeprefix("collector.")
-    if name in _FLAGS_UNNEEDED:
-        done.note(value, Outcome.UNNEEDED, _FLAGS_UNNEEDED[name])
+    if name in chart.FLAGS_UNNEEDED:
+        done.note(value, Outcome.UNNEEDED, chart.FLAGS_UNNEEDED[name])
     elif name == "web.listen-address":
         port = str(text).rpartition(":")[2]
         done.set(value, "agent.port", int(port) if port.isdigit() else port)
@@ -360,11 +237,11 @@ def _flag(done: Migration, value: str, flag: str, text: str | None) -> None:
         collectors = _map(_map(done.spec.get("agent")).get("collectors"))
         directories = _map(collectors.get("textfile")).get("directories", [])
         done.set(value, "agent.collectors.textfile.directories", [*directories, _on_the_node(text)])
-    elif name in _FLAGS_LOST:
-        done.note(value, Outcome.LOST, _FLAGS_LOST[name])
-    elif collector in _PATTERNS:
-        done.set(value, f"agent.collectors.{_PATTERNS[collector]}", text)
-    elif name.startswith("collector.") and collector.partition(".")[0] in ABSENT:
+    elif name in chart.FLAGS_LOST:
+        done.note(value, Outcome.LOST, chart.FLAGS_LOST[name])
+    elif collector in chart.PATTERNS:
+        done.set(value, f"agent.collectors.{chart.PATTERNS[collector]}", text)
+    elif name.startswith("collector.") and collector.partition(".")[0] in chart.ABSENT:
         absent = collector.partition(".")[0]
         if on and "." not in collector:
             message = (

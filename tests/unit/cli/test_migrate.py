@@ -10,7 +10,8 @@ import yaml
 
 from metricat_agent.config import node_exporter_flags
 from metricat_cli.__main__ import main
-from metricat_cli.migration import ABSENT, Outcome, migrate
+from metricat_cli.migration import Outcome, migrate
+from metricat_cli.node_exporter_chart import ABSENT
 
 STACK: dict[str, Any] = {
     "prometheus": {
@@ -192,3 +193,18 @@ def test_switches_flags_text_files_and_mounts_are_carried_over() -> None:
     assert [(one.value, one.message) for one in lost] == [
         ("extraHostVolumeMounts.data.readOnly", "Agents mount paths of the node read-only.")
     ]
+
+
+def test_labels_of_a_stack_without_a_known_release_are_left_to_the_operator() -> None:
+    done = migrate({"nodeExporter": {"enabled": True}})
+    assert done.spec == {}
+    assert {(one.value, one.outcome) for one in done.notes} == {
+        ("prometheus.prometheusSpec.serviceMonitorSelector", Outcome.UNNEEDED),
+        ("prometheus.prometheusSpec.ruleSelector", Outcome.UNNEEDED),
+    }
+
+
+def test_arguments_that_are_no_list_are_named() -> None:
+    [note] = migrate({"extraArgs": 5}).notes
+    assert (note.value, note.outcome) == ("extraArgs", Outcome.LOST)
+    assert note.message == "The chart expects a list of flags. Correct the values."
