@@ -28,7 +28,7 @@ from metricat_operator.naming import CLAIMS_ANNOTATION
 
 log = structlog.get_logger(__name__)
 
-DURATION = 15
+DURATION = 13
 DEADLINE = 10.0
 _RENEW_INTERVAL = 3.0
 _CHECK_INTERVAL = 2.0
