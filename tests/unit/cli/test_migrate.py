@@ -204,7 +204,7 @@ def test_labels_of_a_stack_without_a_known_release_are_left_to_the_operator() ->
     }
 
 
-def test_arguments_that_are_no_list_are_named() -> None:
+def test_wrong_type_of_arguments_is_named() -> None:
     [note] = migrate({"extraArgs": 5}).notes
     assert (note.value, note.outcome) == ("extraArgs", Outcome.LOST)
     assert note.message == "The chart expects a list of flags. Correct the values."
