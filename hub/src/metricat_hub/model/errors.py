@@ -9,6 +9,13 @@ class StoreUnavailableError(HubError):
     """The store cannot accept samples or return them now, for example because the disk is full. Retry later."""
 
 
+class SeriesRemovedError(StoreUnavailableError):
+    """The store removed the series of samples again and again while they were written. Retry later."""
+
+    def __init__(self) -> None:
+        super().__init__("the store removes series while they are written. Send the samples again.")
+
+
 class OverloadedError(StoreUnavailableError):
     """Too many queries wait. Retry after `seconds`."""
 

@@ -35,6 +35,10 @@ class Batch:
     values: Values
 
 
+RESOLUTIONS = 5
+"""How many times a writer resolves a series that the store removes again before its sample is stored."""
+
+
 @dataclass(frozen=True, slots=True)
 class Appended:
     """The result of storing a batch. Each reason to reject samples has a boolean column, or None for no sample.
@@ -51,4 +55,4 @@ class Appended:
     too_new: NDArray[np.bool_] | None = None
     """In the future, beyond the accepted difference of clocks."""
     unknown: NDArray[np.bool_] | None = None
-    """The series is not in the index, or no longer: resolve its labels again."""
+    """The series is not in the index, or no longer: resolve its labels again, at most `RESOLUTIONS` times."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.errors import SeriesRemovedError, StoreUnavailableError
 from metricat_hub.model.ports import Selection, Series
-from metricat_hub.model.samples import Appended, Batch
+from metricat_hub.model.samples import RESOLUTIONS, Appended, Batch
 from metricat_hub.model.times import utc
 from metricat_hub.promql.engine import Engine
 from metricat_hub.promql.query_engine import LOOKBACK
@@ -224,8 +224,8 @@ class BufferedStore:
         return f"the store is down ({str(error).rstrip('.')}); the result covers only samples since {since}"
 
     def _append_to_store(self, samples: Samples) -> Appended:
-        """Append samples to the store; a series that it removed is resolved once more."""
-        for is_last in (False, True):
+        """Append samples to the store; series that it removed are resolved again."""
+        for _ in range(RESOLUTIONS):
             numbers = self._resolved(samples.labels)
             series = numbers[samples.index]
             refused = series < 0
@@ -234,11 +234,11 @@ class BufferedStore:
                 # The store counts refused series. For the writer, they are like series that are gone.
                 return spread(appended, refused)
             appended = self.inner.append(Batch(series, samples.times, samples.values))
-            if is_last or appended.unknown is None or not bool(appended.unknown.any()):
+            if appended.unknown is None or not bool(appended.unknown.any()):
                 return appended
             with self._lock:
                 self._inner_numbers = {}
-        raise AssertionError("unreachable")
+        raise SeriesRemovedError
 
     def _resolved(self, labels: Sequence[Labels]) -> Numbers:
         """Return the store's number of each series."""

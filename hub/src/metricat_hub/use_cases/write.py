@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from metricat_hub.model import labels as model_labels
-from metricat_hub.model.samples import Batch
+from metricat_hub.model.errors import SeriesRemovedError
+from metricat_hub.model.samples import RESOLUTIONS, Batch
 from metricat_hub.sources.write.errors import InvalidSeriesError
 from metricat_hub.sources.write.remote_write import Symbols
 
@@ -108,28 +109,26 @@ class SampleWriter:
         self, columns: Columns, numbers: Numbers, positions: NDArray[np.intp], reasons: dict[int, str]
     ) -> tuple[int, int]:
         """Append the samples at these positions; add the reasons of rejected ones. Return accepted and duplicates."""
-        appended = self._store.append(Batch(numbers[positions], columns.times[positions], columns.values[positions]))
-        accepted, duplicates = appended.accepted, appended.duplicates
-        for position, reason in _rejected(appended):
-            reasons[int(positions[position])] = reason
-        if appended.unknown is None or not appended.unknown.any():
-            return accepted, duplicates
-        # The store has removed series since they were resolved.
-        again = positions[appended.unknown]
-        self._cache = _Cache(self._store.generation)
-        resolved = self._numbers(columns, {}, again)
-        for index in again[resolved[again] < 0].tolist():
-            reasons[index] = FULL
-        again = again[resolved[again] >= 0]
-        if len(again):
-            second = self._store.append(Batch(resolved[again], columns.times[again], columns.values[again]))
-            accepted, duplicates = accepted + second.accepted, duplicates + second.duplicates
-            for position, reason in _rejected(second):
-                reasons[int(again[position])] = reason
-            if second.unknown is not None:
-                for index in again[second.unknown].tolist():
-                    reasons[index] = FULL
-        return accepted, duplicates
+        accepted = duplicates = 0
+        for _ in range(RESOLUTIONS):
+            appended = self._store.append(
+                Batch(numbers[positions], columns.times[positions], columns.values[positions])
+            )
+            accepted, duplicates = accepted + appended.accepted, duplicates + appended.duplicates
+            for position, reason in _rejected(appended):
+                reasons[int(positions[position])] = reason
+            if appended.unknown is None or not appended.unknown.any():
+                return accepted, duplicates
+            # The store has removed series since they were resolved.
+            positions = positions[appended.unknown]
+            self._cache = _Cache(self._store.generation)
+            numbers = self._numbers(columns, {}, positions)
+            for index in positions[numbers[positions] < 0].tolist():
+                reasons[index] = FULL
+            positions = positions[numbers[positions] >= 0]
+            if not len(positions):
+                return accepted, duplicates
+        raise SeriesRemovedError
 
     def _numbers(self, columns: Columns, invalid: dict[Key, str], positions: NDArray[np.intp] | None = None) -> Numbers:
         """Return the number of each sample's series, negative without one; add the reasons of invalid series."""

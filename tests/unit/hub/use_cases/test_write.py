@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.errors import SeriesRemovedError, StoreUnavailableError
 from metricat_hub.model.metadata import Metadata
+from metricat_hub.model.samples import RESOLUTIONS
 from metricat_hub.sources.write.remote_write import decode_1, decode_2
 from metricat_hub.use_cases.write import CONFLICTING, FULL, TOO_NEW, TOO_OLD, SampleWriter, summary
 from support.memory_store import AHEAD, WINDOW, MemoryStore
@@ -66,20 +67,33 @@ def test_series_that_the_store_removed_are_resolved_again() -> None:
     assert store.resolved == 3
 
 
+class ForgettingStore(MemoryStore):
+    """A store that removes its series before the next appends."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__(NOW)
+        self.times = times
+
+    def append(self, batch: Batch) -> Appended:
+        if self.times:
+            self.times -= 1
+            self.forget()
+        return super().append(batch)
+
+
 def test_series_removed_between_resolution_and_append_are_resolved_again() -> None:
-    class Racing(MemoryStore):
-        races = 1
-
-        def append(self, batch: Batch) -> Appended:
-            if self.races:
-                self.races -= 1
-                self.forget()
-            return super().append(batch)
-
-    store = Racing(NOW)
+    store = ForgettingStore(RESOLUTIONS - 1)
     written = SampleWriter(store).write(decode_1(request_1([series("up", (NOW, 1.0))]), ()))
     assert (written.stored, written.rejections) == (1, [])
     assert store.samples[UP] == {NOW: 1.0}
+
+
+def test_write_fails_when_series_are_removed_again_and_again() -> None:
+    store = ForgettingStore(RESOLUTIONS)
+    writer = SampleWriter(store)
+    with pytest.raises(SeriesRemovedError, match="Send the samples again"):
+        writer.write(decode_1(request_1([series("up", (NOW, 1.0))]), ()))
+    assert writer.write(decode_1(request_1([series("up", (NOW, 1.0))]), ())).stored == 1
 
 
 def test_full_store_raises_and_a_later_write_succeeds() -> None:

@@ -14,9 +14,9 @@ import numpy as np
 from metricat_hub import __version__
 from metricat_hub.model.columns import distinct
 from metricat_hub.model.durations import format_duration
-from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.errors import SeriesRemovedError, StoreUnavailableError
 from metricat_hub.model.labels import from_mapping
-from metricat_hub.model.samples import STALE, Batch
+from metricat_hub.model.samples import RESOLUTIONS, STALE, Batch
 from metricat_hub.sources.scrape.config import PROTOCOLS
 from metricat_hub.sources.scrape.content_type import is_openmetrics
 from metricat_hub.sources.scrape.http_client import Client, FetchError, Response, decompress
@@ -302,9 +302,9 @@ class TargetLoop:
             _LOG.info("Target %s of job %s is up", self.target.url, self.job.job_name)
 
     def _store(self, reading: Reading, now: int, report: Values) -> None:
-        """Append all samples of a scrape in one batch. A series that the store removed is resolved once more."""
+        """Append all samples of a scrape in one batch. Series that the store removed are resolved again."""
         writer, counters = self._shared.writer, self._shared.counters
-        for last in (False, True):
+        for _ in range(RESOLUTIONS):
             numbers = self._cache.resolve(writer, reading.slots)
             stale = self._cache.resolve(writer, reading.stale)
             reported = self._resolve_report()
@@ -333,11 +333,12 @@ class TargetLoop:
             counters.too_old_samples += _count(appended.too_old)
             counters.too_new_samples += _count(appended.too_new)
             counters.conflicting_samples += _count(appended.conflicting)
-            if last or not _count(appended.unknown):
+            if not _count(appended.unknown):
                 return
             self._cache.forget_numbers(reading.slots)
             self._cache.forget_numbers(reading.stale)
             self._report_generation = -1
+        raise SeriesRemovedError
 
     def _distinct(self, reading: Reading, numbers: Numbers, generation: int) -> Numbers | None:
         """Return the positions of the first sample of each series and time; None: all are distinct.
