@@ -6,7 +6,7 @@ from metricat_cli.__main__ import main as run_command
 
 
 def main() -> int:
-    """Run the command; return its exit status."""
+    """Run `metricat hub` with the arguments of this process; return the exit status."""
     return run_command(["hub", *sys.argv[1:]])
 
 

@@ -96,7 +96,7 @@ def test_change_needs_the_version_that_the_client_read(hub: HubProcess) -> None:
         assert "If-Match" in missing.json["detail"]
         stale = request(hub, method, path, body, 9)
         assert stale.status == 412
-        assert "has version 1, and the request is for version 9" in stale.json["detail"]
+        assert "has version 1, but the request expects version 9" in stale.json["detail"]
         assert request(hub, method, path, body, "x").status == 400
     assert request(hub, "DELETE", one, None, 1).status == 204
 

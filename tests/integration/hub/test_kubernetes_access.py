@@ -218,7 +218,7 @@ def test_change_of_a_threshold_has_the_rights_of_its_user(cluster: Cluster, targ
     targets.apply(text, "team-a", "nodes", CPU, {"warning": {"threshold": 71, "for": "9m"}}, {}, before.generation)
     after = targets.apply(text, "team-a", "nodes", MEMORY, {"critical": {"enabled": False}}, {}, None)
     assert after.rules == {CPU: {"warning": {"threshold": 71, "for": "9m"}}, MEMORY: {"critical": {"enabled": False}}}
-    with pytest.raises(StaleRuleError, match=f"the request is for {before.generation}"):
+    with pytest.raises(StaleRuleError, match=f"the request expects {before.generation}"):
         targets.apply(text, "team-a", "nodes", CPU, {"warning": {"threshold": 72}}, {}, before.generation)
     reset = targets.apply(text, "team-a", "nodes", CPU, {}, {}, after.generation)
     assert CPU not in reset.rules or reset.rules[CPU] == {}

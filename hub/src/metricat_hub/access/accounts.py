@@ -1,4 +1,4 @@
-"""Users, API keys, sessions and signing keys, as they are stored. Pure. Times are milliseconds since 1970-01-01 UTC."""
+"""Users, API keys, sessions and signing keys, as stored. Pure. Times are in milliseconds since 1970-01-01 UTC."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NotFoundError(AccountError):
 
 
 class ConflictError(AccountError):
-    """The change conflicts with another one, or with a rule such as the last administrator."""
+    """The change conflicts with stored data or breaks a rule, such as removing the last administrator."""
 
 
 class StaleVersionError(ConflictError):
@@ -29,7 +29,7 @@ class StaleVersionError(ConflictError):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user. Its identifier stays the same, and no later user gets it."""
+    """A user of the hub. The ID of a user never changes and is never reused."""
 
     id: str
     name: str
@@ -44,13 +44,13 @@ class User:
 
     @property
     def is_active_admin(self) -> bool:
-        """Whether the user may manage users now."""
+        """Whether the user is an administrator and not disabled."""
         return self.role == "admin" and self.disabled is None
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The stored properties of a key, except its hash. A time of None means never."""
+    """An API key as stored, without its hash. None as a time means never."""
 
     id: str
     label: str
@@ -63,7 +63,7 @@ class ApiKey:
     """The ID of the user who owns the key; empty: it belongs to the hub."""
 
     def state(self, now: int) -> Literal["active", "expired", "revoked"]:
-        """Return the state at a time."""
+        """Return the state of the key at the time `now`."""
         if self.revoked is not None:
             return "revoked"
         return "expired" if self.expires is not None and self.expires <= now else "active"
@@ -78,14 +78,14 @@ class Session:
     """The ID of the user."""
     created: int
     expires: int
-    """The latest end, however often the client refreshes it."""
+    """When the session ends at the latest, even if the client keeps refreshing it."""
     client: str = ""
     """The `User-Agent` of the login; empty: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key that signs access tokens."""
+    """A secret key with which the hub signs access tokens."""
 
     id: str
     secret: bytes = field(repr=False)

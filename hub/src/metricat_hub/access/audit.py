@@ -7,8 +7,8 @@ The line also has the client's address and the ID of the request that runs, so c
 sets where the lines go; before that, `record` does nothing.
 
 The commands that change accounts run in a process of their own, which does not have the hub's log. They store their
-entries in the accounts (`stored_in`). The hub writes them to its log (`write_stored`) within a second, or at its
-start.
+entries in the accounts database (`stored_in`). The hub writes them to its log (`write_stored`) within a second, or
+at its next start.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from metricat_hub.access.ports import AccountDatabase
 
 Outcome: TypeAlias = Literal["success", "failure", "denied"]
-"""success: done. failure: not possible, for example because of a wrong password. denied: not allowed by a role."""
+"""`success`: done. `failure`: failed, for example by a wrong password. `denied`: the client's role forbids it."""
 Detail: TypeAlias = "str | int | float | bool | None"
 _SECRET_NAMES = ("password", "secret", "token", "hash", "digest", "cookie", "authorization")
 
@@ -50,14 +50,14 @@ _write: Callable[[Mapping[str, object]], None] | None = None
 
 
 def configure(write: Callable[[Mapping[str, object]], None] | None) -> None:
-    """Send the entries to a function, which must neither block nor raise; None: nowhere."""
+    """Set the function that receives each entry. It must neither block nor raise. None: discard the entries."""
     global _write  # noqa: PLW0603 -- one audit log per process, as with `logging`
     _write = write
 
 
 @contextmanager
 def stored_in(database: AccountDatabase) -> Iterator[None]:
-    """Store the entries in the accounts, for the hub."""
+    """Inside this context, store the entries in the accounts database; the hub writes them to its log later."""
     configure(lambda entry: database.add_audit(msgspec.json.encode({"time": utc(time.time()), **entry})))
     try:
         yield
@@ -66,7 +66,7 @@ def stored_in(database: AccountDatabase) -> Iterator[None]:
 
 
 def write_stored(database: AccountDatabase) -> None:
-    """Write the entries that commands have stored in the accounts. It blocks."""
+    """Write the entries that commands have stored in the accounts database to the audit log. It blocks."""
     write = _write
     if write is not None:
         database.take_audit(lambda entry: write(msgspec.json.decode(entry)))
@@ -79,7 +79,7 @@ def record(action: str, *, who: str, target: str = "", outcome: Outcome = "succe
         action: object and verb, such as `user.create`.
         who: the name of the principal, or the name that a failed sign-in gave.
         target: what the action changes: a user name, or the identifier of a key.
-        outcome: whether it is done.
+        outcome: whether the action was done.
         details: further facts about the change, for example the new role.
     """
     if _write is None:

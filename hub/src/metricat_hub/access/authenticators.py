@@ -25,14 +25,14 @@ class AuthenticationError(HubError):
 
 
 class PermissionDeniedError(HubError):
-    """The client lacks a scope. The message names it."""
+    """The client lacks a scope or a right. The message names the scope or the right."""
 
 
 class Authenticator(Protocol):
-    """One kind of credentials."""
+    """Verifies one kind of credentials."""
 
     async def authenticate(self, credentials: Credentials) -> Principal | None:
-        """Return the client; None: another authenticator may accept the credentials. It does not block the event loop.
+        """Return the client; None if the credentials are of another kind. It does not block the event loop.
 
         Raises:
             AuthenticationError: the credentials are of this kind and invalid. No other authenticator is called.
@@ -60,7 +60,12 @@ class Access:
         )
 
     async def authorize(self, credentials: Credentials, scope: Scope | Literal["any"]) -> Principal:
-        """Return the client; raise `AuthenticationError` or `PermissionDeniedError`. `any`: every client is allowed."""
+        """Return the client if it has the scope; `any`: without a check of scopes.
+
+        Raises:
+            AuthenticationError: no authenticator accepts the credentials.
+            PermissionDeniedError: the client lacks the scope.
+        """
         principal = await self.authenticate(credentials)
         if scope != "any":
             check(principal, scope)
@@ -95,7 +100,7 @@ def _missing_right(principal: Principal, scope: Scope) -> str:
 
 
 class ApiKeys:
-    """API keys, as Bearer token or as the password of any user."""
+    """Authenticates API keys. A client sends a key as Bearer token, or as Basic password with any user name."""
 
     def __init__(self, keys: KeyStore) -> None:
         self._keys = keys
@@ -111,7 +116,7 @@ class ApiKeys:
 
 
 class WebConfigUsers:
-    """Users of the web config file, who may read and write."""
+    """Authenticates the users of the web config file, who have the role `editor`."""
 
     def __init__(self, user: Callable[[str], str | None]) -> None:
         """`user` returns the user name of a valid Basic header, None for an invalid one. It blocks."""
@@ -126,8 +131,8 @@ class WebConfigUsers:
 
 
 class LocalAnonymous:
-    """Requests without credentials from this machine, which may read and write."""
+    """Authenticates requests without credentials from this machine as `ANONYMOUS`."""
 
     async def authenticate(self, credentials: Credentials) -> Principal | None:
-        """Return the anonymous client."""
+        """Return `ANONYMOUS` for a local request without credentials."""
         return ANONYMOUS if credentials.is_empty and credentials.is_local else None

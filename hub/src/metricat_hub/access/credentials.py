@@ -14,11 +14,11 @@ class Credentials:
     authorization: str = ""
     """The header Authorization, or the gRPC metadata of this name; empty: the client sent none."""
     cookie: str = ""
-    """The access token in the cookie of a web page. The sender must have passed the check against CSRF."""
+    """The access token from the page's cookie. Set it only after the request passed the CSRF check."""
     address: str = ""
     """The IP address of the peer."""
     is_local: bool = False
-    """Whether the request comes from this machine, without a proxy."""
+    """Whether the request comes directly from this machine, not through a proxy."""
 
     @property
     def is_empty(self) -> bool:

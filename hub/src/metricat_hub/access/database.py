@@ -1,7 +1,7 @@
 """Accounts in SQLite: `accounts.sqlite` in the data directory, which only its owner can read.
 
-The database has hashes of passwords, API keys and refresh tokens, never the secrets themselves. The keys
-that sign access tokens are stored as they are.
+The database has hashes of passwords, API keys and refresh tokens, never the secrets themselves. The signing
+keys of access tokens are stored unencrypted.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class SqliteAccounts:
             _insert_user(db, user, password)
 
     def change_user(self, user: str, change: Callable[[User], User], password: str | None = None) -> User:
-        """Replace a user, and its password unless None; return the user with its new version."""
+        """Store the result of `change`, and the password hash unless None; return the user with its new version."""
         with self._transaction() as db:
             before = _find(db, user)
             after = replace(change(before), version=before.version + 1)
@@ -187,7 +187,7 @@ class SqliteAccounts:
             return [Session(*row) for row in self._db.execute(query, (now,))]
 
     def add_session(self, session: Session, token: bytes, expires: int, most: int) -> None:
-        """Store a session with the hash of its first refresh token; end the oldest of the user above `most`."""
+        """Store a session with the hash of its first refresh token; end the user's oldest sessions above `most`."""
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO sessions VALUES (?, ?, ?, ?, ?)",
@@ -199,7 +199,7 @@ class SqliteAccounts:
                 _end_session(db, ended)
 
     def rotate(self, old: bytes, new: bytes, now: int, expires: int) -> tuple[Rotation, str, int]:
-        """Replace a refresh token once; return the result, the session, and when the old token was first replaced."""
+        """Replace the hash of a refresh token; return the result, the session ID, and when `old` was first replaced."""
         with self._transaction() as db:
             found = db.execute(
                 "SELECT session, t.expires, used, s.expires FROM refresh_tokens t JOIN sessions s ON s.id = t.session "
@@ -229,18 +229,18 @@ class SqliteAccounts:
             return [SigningKey(*row) for row in self._db.execute(query)]
 
     def add_signing_key(self, key: SigningKey) -> None:
-        """Store a key, and retire the others."""
+        """Store a signing key, and retire the earlier ones."""
         with self._transaction() as db:
             db.execute("UPDATE signing_keys SET retired = ? WHERE retired IS NULL", (key.created,))
             db.execute("INSERT INTO signing_keys VALUES (?, ?, ?, NULL)", (key.id, key.secret, key.created))
 
     def set_setup(self, token: bytes, expires: int) -> None:
-        """Store the hash of the only token that can create the first administrator."""
+        """Store the hash of the setup token, which can create the first administrator. It replaces an earlier token."""
         with self._transaction() as db:
             db.execute("UPDATE hub SET setup = ?, setup_expires = ?", (token, expires))
 
     def complete_setup(self, token: bytes, now: int, user: User, password: str) -> bool:
-        """Store the first administrator, and remove the token; return False if the token is wrong or has expired."""
+        """Store the first administrator, and remove the setup token; return False if the token is wrong or expired."""
         with self._transaction() as db:
             changed = db.execute(
                 "UPDATE hub SET setup = NULL, setup_expires = NULL WHERE setup = ? AND setup_expires > ?", (token, now)

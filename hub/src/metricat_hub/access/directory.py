@@ -1,4 +1,4 @@
-"""The accounts in memory, so that no request waits for the database. Another process's changes appear at a refresh."""
+"""The accounts in memory, so that no request waits for the database. `refresh` loads changes of other processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Directory:
-    """Users, keys, sessions and signing keys by ID. Reading never blocks; a mapping is replaced as a whole."""
+    """Users, API keys, sessions and signing keys by ID. Reads never block: each update replaces a whole mapping."""
 
     def __init__(self, database: AccountDatabase, now: Callable[[], int]) -> None:
         """Read the database. `now` returns milliseconds."""
@@ -31,16 +31,16 @@ class Directory:
 
     @classmethod
     def open(cls, folder: Path, now: Callable[[], int]) -> Directory:
-        """Return the accounts of a data directory; raise `AccountError` if it has none."""
+        """Load the accounts of a data directory; raise `AccountError` if the database cannot be opened."""
         return cls(SqliteAccounts(folder), now)
 
     def user(self, name: str) -> User | None:
-        """Return the user of a name, in any case of its letters."""
+        """Return the user with this name, ignoring case; None if no such user exists."""
         folded = name.casefold()
         return next((user for user in self.users.values() if user.name.casefold() == folded), None)
 
     def read(self) -> None:
-        """Read everything. It blocks."""
+        """Load all accounts from the database. It blocks."""
         with self._lock:
             self.users = {user.id: user for user in self.database.users()}
             self.keys = {key.id: (digest, key) for digest, key in self.database.api_keys()}
@@ -48,7 +48,7 @@ class Directory:
             self.signing_keys = {key.id: key for key in self.database.signing_keys()}
 
     def refresh(self) -> None:
-        """Read everything if another process has changed it. It blocks."""
+        """Load all accounts if another process has changed the database. It blocks."""
         if self.database.changed():
             self.read()
 

@@ -1,4 +1,4 @@
-"""API keys: created, listed, revoked and verified. The database has their SHA-256 hashes, never the keys.
+"""API keys: create, list, revoke and verify. The database has their SHA-256 hashes, never the keys.
 
 A key is ``metricat_ID_SECRET``. The secret has 32 random bytes, so a fast hash is enough: no dictionary contains it.
 """
@@ -37,7 +37,7 @@ class KeyStore:
 
     @classmethod
     def open(cls, folder: Path, now: Callable[[], int]) -> KeyStore:
-        """Return the keys of a data directory. `now` returns milliseconds."""
+        """Open the keys of a data directory. `now` returns milliseconds since 1970."""
         return cls(Directory.open(folder, now))
 
     def create(
@@ -80,7 +80,7 @@ class KeyStore:
         return self._directory.keys[identifier][1]
 
     def verify(self, text: str) -> Principal | None:
-        """Return the client that a key belongs to. Does not block.
+        """Return the client that a key belongs to. It does not block.
 
         None: the key is unknown, expired or revoked, or its owner is disabled.
         """

@@ -1,6 +1,6 @@
-"""A log of JSON lines in a file or on standard error, written by a thread so that no request waits for a disk.
+"""A log of JSON lines in a file or on stderr. A thread writes the lines, so that no request waits for a disk.
 
-The file is opened again when another one has its name, as after a rotation, so no signal is needed.
+After a rotation, when the path names another file or none, the thread opens the path again. It needs no signal.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _MOST_WAITING = 10_000
-"""The most entries that wait for the thread.
+"""Entries that can wait for the thread.
 
 The log drops and counts further entries, so a slow disk costs no memory.
 """
 _CHECK_SECONDS = 1.0
-"""How often the thread checks whether the file was renamed or removed."""
+"""Seconds between two checks whether the file was renamed or removed."""
 _CLOSE_SECONDS = 5.0
 
 
@@ -54,7 +54,7 @@ class LineLog:
             LogFileError: the file cannot be opened.
         """
         self.dropped = 0
-        """Entries that are lost, because the disk was full or too slow."""
+        """Number of lost entries. The hub loses entries when the disk is full or too slow."""
         self.name = name
         self._path = Path(path) if path else None
         self._now = now
@@ -82,7 +82,7 @@ class LineLog:
 
     @property
     def problem(self) -> str:
-        """Why entries are lost now, and what to do; empty: none are."""
+        """Why the log loses entries now; empty: it loses none."""
         return self._error
 
     def write(self, entry: Mapping[str, object]) -> None:
@@ -95,7 +95,7 @@ class LineLog:
         self._wake.set()
 
     def close(self) -> None:
-        """Write the waiting lines, and close the file."""
+        """Write the waiting entries, and close the file."""
         self._ended = True
         self._wake.set()
         self._thread.join(_CLOSE_SECONDS)

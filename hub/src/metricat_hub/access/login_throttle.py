@@ -1,10 +1,10 @@
-"""The throttle of logins.
+"""Limits of failed logins.
 
-An attempt counts before its password is checked, and a successful login removes it from the count.
+The hub counts an attempt before it checks the password. A successful login removes the attempt from the count.
 
-Three limits hold in any 15 minutes: few attempts for one user from one address, more from one address for all users,
-and many for one user from all addresses. The last limit stops a distributed attack, and one attacker cannot lock a
-user out.
+Three limits apply to any 15 minutes: few attempts for one user from one address, more attempts from one address for
+all users, and many attempts for one user from all addresses. The last limit stops a distributed attack. It is so high
+that an attacker with one address cannot lock a user out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WINDOW = 15 * 60_000
 PER_USER_AND_ADDRESS, PER_ADDRESS, PER_USER = 5, 50, 200
 _MOST = 10_000
-"""The most users and addresses with a count. Those with the oldest attempts are removed first."""
+"""The most counts that are kept. The count with the oldest attempt is removed first."""
 _Key: TypeAlias = tuple[str, str]
 
 
@@ -57,7 +57,7 @@ class LoginThrottle:
                 del self._attempts[next(iter(self._attempts))]
 
     def succeed(self, name: str, address: str) -> None:
-        """Forget the last attempt, and the failed ones of this user from this address."""
+        """Remove the last attempt from all counts, and every attempt of this user from this address."""
         with self._lock:
             for index, (key, _) in enumerate(_keys(name, address)):
                 times = self._attempts.get(key)

@@ -1,4 +1,4 @@
-"""Login at an OpenID Connect provider: authorization code flow with PKCE, state and nonce, by Authlib.
+"""Login with an OpenID Connect provider: authorization code flow with PKCE, state and nonce, by Authlib.
 
 Authlib fetches the provider's metadata and keys once, and the keys again for a token with an unknown `kid`. The
 packages are imported at the first login only, because they take 19 MiB of memory.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 AUDIENCE = "metricat-oidc"
 SECONDS = 600
-"""Time that a user has to log in at the provider."""
+"""Seconds within which a user must finish the login at the provider."""
 _METADATA_AGE = 3_600_000
 _TIMEOUT = 10
 _SKEW = 60
@@ -37,16 +37,16 @@ class MissingPackagesError(HubError):
 
 
 class Pending(Claims, frozen=True, kw_only=True):
-    """A login that has started, signed in a cookie of the browser."""
+    """A started login. The hub signs it and stores it in a cookie of the browser."""
 
     state: str
     nonce: str
     verifier: str
-    """The secret of PKCE."""
+    """The code verifier of PKCE."""
 
 
 class OidcLogin:
-    """The logins at one provider."""
+    """Logins with one provider."""
 
     def __init__(self, settings: OidcSettings, external_url: str, signer: Signer, now: Callable[[], int]) -> None:
         """Raise `MissingPackagesError` if the packages are missing. `now` returns milliseconds."""
@@ -65,7 +65,7 @@ class OidcLogin:
         """Return the URL where the user logs in, and the value of the cookie.
 
         Raises:
-            AccessUnavailableError: the provider does not answer.
+            AccessUnavailableError: the provider does not respond.
         """
         client = await self._provider()
         found = await client.create_authorization_url(self._redirect)
@@ -74,18 +74,18 @@ class OidcLogin:
         return found["url"], self._signer.sign(pending)
 
     async def finish(self, pending: Pending, parameters: Mapping[str, str]) -> tuple[str, str, Role]:
-        """Return the external account, the user name and the role of a user who comes back from the provider.
+        """Return the external account, the user name and the role, from the provider's redirect after a login.
 
         Raises:
-            AuthenticationError: the response is not the one to this login, or its tokens are not valid.
-            PermissionDeniedError: the user has no role here.
-            AccessUnavailableError: the provider cannot be reached.
+            AuthenticationError: the redirect belongs to another login, the provider refused, or a token is invalid.
+            PermissionDeniedError: the settings give the user no role.
+            AccessUnavailableError: the provider does not respond.
         """
         if not hmac.compare_digest(pending.state.encode(), parameters.get("state", "").encode()):
             raise AuthenticationError("the response belongs to another login; start again at /api/v1/oidc/login")
         if error := parameters.get("error"):
             raise AuthenticationError(
-                f"the provider refused the login: {error[:100]}; start again, or ask its operator"
+                f"the provider refused the login: {error[:100]}; start again, or contact the provider's administrator"
             )
         claims = await self._claims(pending, parameters.get("code", ""))
         name = next((str(claims[key]) for key in ("preferred_username", "email", "sub") if claims.get(key)), "")
@@ -118,8 +118,8 @@ class OidcLogin:
             if role in found:
                 return role
         raise PermissionDeniedError(
-            f"the claim {self._settings.role_claim} gives the user no role; ask an administrator to add a value of it "
-            "to --oidc.roles"
+            f"the claim {self._settings.role_claim} has no value that --oidc.roles maps to a role; "
+            "ask an administrator to map one of the user's values"
         )
 
     async def _provider(self) -> Any:
@@ -151,7 +151,8 @@ class OidcLogin:
             raise AccessUnavailableError(f"{settings.issuer}: {error}. Check --oidc.issuer, or retry later.") from None
         if metadata.get("issuer", "").rstrip("/") != settings.issuer:
             raise AccessUnavailableError(
-                f"{settings.issuer} has the issuer {metadata.get('issuer')!r} in its metadata. Correct --oidc.issuer."
+                f"{settings.issuer} has the issuer {metadata.get('issuer')!r} in its metadata. "
+                "Set --oidc.issuer to that value."
             )
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = [one for one in offered if one in _ALGORITHMS]

@@ -1,4 +1,4 @@
-"""The parts of access control over one data directory, which endpoints and commands share."""
+"""The objects that manage the accounts of one data directory. Endpoints and commands share them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAINTENANCE = 3_600_000
 
 
 class Accounts:
-    """Users, keys and sessions of a data directory. Use it as a context manager, or close it."""
+    """Users, API keys and sessions of a data directory. Use it as a context manager, or close it."""
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
@@ -38,9 +38,9 @@ class Accounts:
         return cls(Directory.open(folder, now))
 
     def refresh(self) -> None:
-        """Read changes of other processes, write times of use, and from time to time remove expired entries.
+        """Load changes of other processes, store when keys were last used, and remove expired entries once in a while.
 
-        Entries of other processes for the audit log are written to it. It blocks.
+        It also writes audit entries of other processes to the audit log. It blocks.
         """
         self.keys.refresh()
         audit.write_stored(self.directory.database)

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SHORTEST, LONGEST = 10, 1_000
 _RUNNING = 2
-"""Hashes that are computed at the same time. Each takes 19 MiB and a processor."""
+"""Hashes that are computed at the same time. Each takes 19 MiB of memory and one CPU."""
 _WAITING = 32
-"""Logins that wait for their turn. More get 503."""
+"""Logins that wait for a thread. Further logins get 503."""
 
 
 class TooManyLoginsError(HubError):
-    """Too many logins wait. Retry later."""
+    """Too many logins are waiting for a thread that hashes passwords. The client should retry later."""
 
 
 def check_new(password: str, name: str) -> None:
@@ -41,7 +41,7 @@ def check_new(password: str, name: str) -> None:
 
 
 def hash_password(password: str) -> str:
-    """Return the hash of a password. It takes about 0.1 s."""
+    """Return the argon2id hash of a password. It takes about 0.1 s."""
     try:
         return _hasher().hash(_normal(password))
     finally:
@@ -49,7 +49,7 @@ def hash_password(password: str) -> str:
 
 
 def matches(password: str, hashed: str) -> bool:
-    """Return whether the password is right; without a hash it takes as long as with one."""
+    """Return whether the password matches the hash. An empty hash takes as long, and returns False."""
     from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415 -- as in _hasher
 
     if len(password) > LONGEST:
@@ -65,7 +65,7 @@ def matches(password: str, hashed: str) -> bool:
 
 
 def is_outdated(hashed: str) -> bool:
-    """Return whether a hash has other parameters than the current ones."""
+    """Return whether a hash was computed with parameters other than the current ones."""
     return _hasher().check_needs_rehash(hashed)
 
 
@@ -79,7 +79,7 @@ class PasswordThreads:
     async def run(self, work: Callable[[], T]) -> T:
         """Return the result of the work; raise `TooManyLoginsError` if too much other work waits."""
         if self._logins >= _RUNNING + _WAITING:
-            raise TooManyLoginsError("too many logins wait. Retry later.")
+            raise TooManyLoginsError("too many logins are in progress. Retry later.")
         if self._limiter is None:
             self._limiter = CapacityLimiter(_RUNNING)  # needs a running event loop
         self._logins += 1

@@ -1,4 +1,4 @@
-"""The port to the database of accounts. SQLite implements it; another database can."""
+"""The interface of the accounts database. `database.SqliteAccounts` implements it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class AccountDatabase(Protocol):
     """The stored accounts. Each method blocks, is one transaction, and may be called by any thread."""
 
     hub_id: str
-    """A random identifier of the database. Tokens of another hub have another one."""
+    """A random ID of the database. Access tokens contain it, so tokens of another hub are invalid."""
 
     def changed(self) -> bool:
         """Return whether another process has changed the accounts since the last call."""
@@ -33,7 +33,7 @@ class AccountDatabase(Protocol):
         ...
 
     def change_user(self, user: str, change: Callable[[User], User], password: str | None = None) -> User:
-        """Replace a user, and its password unless None; return the user with its new version.
+        """Store the result of `change`, and the password hash unless None; return the user with its new version.
 
         The sessions of the user end if the user is disabled or gets another password.
 
@@ -44,7 +44,7 @@ class AccountDatabase(Protocol):
         ...
 
     def remove_user(self, user: str, now: int) -> None:
-        """Remove a user with its sessions, and revoke its keys. The errors are those of `change_user`."""
+        """Remove a user with its sessions, and revoke its keys. It raises the same errors as `change_user`."""
         ...
 
     def api_keys(self) -> Sequence[tuple[bytes, ApiKey]]:
@@ -68,11 +68,11 @@ class AccountDatabase(Protocol):
         ...
 
     def add_session(self, session: Session, token: bytes, expires: int, most: int) -> None:
-        """Store a session with the hash of its first refresh token; end the oldest of the user above `most`."""
+        """Store a session with the hash of its first refresh token; end the user's oldest sessions above `most`."""
         ...
 
     def rotate(self, old: bytes, new: bytes, now: int, expires: int) -> tuple[Rotation, str, int]:
-        """Replace a refresh token once; return the result, the session, and when the old token was first replaced."""
+        """Replace the hash of a refresh token; return the result, the session ID, and when `old` was first replaced."""
         ...
 
     def end_session(self, session: str) -> None:
@@ -84,15 +84,15 @@ class AccountDatabase(Protocol):
         ...
 
     def add_signing_key(self, key: SigningKey) -> None:
-        """Store a key, and retire the others."""
+        """Store a signing key, and retire the earlier ones."""
         ...
 
     def set_setup(self, token: bytes, expires: int) -> None:
-        """Store the hash of the only token that can create the first administrator."""
+        """Store the hash of the setup token, which can create the first administrator. It replaces an earlier token."""
         ...
 
     def complete_setup(self, token: bytes, now: int, user: User, password: str) -> bool:
-        """Store the first administrator, and remove the token; return False if the token is wrong or has expired.
+        """Store the first administrator, and remove the setup token; return False if the token is wrong or expired.
 
         Raises:
             ConflictError: an active administrator exists.

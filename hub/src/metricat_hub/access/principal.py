@@ -1,4 +1,4 @@
-"""The client of a request, and its scopes. Pure."""
+"""The authenticated client of a request, and its scopes. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCOPES_OF: Mapping[Role, frozenset[Scope]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The client of a request."""
+    """The authenticated client of a request."""
 
     name: str
     """The name in logs: the ID of an API key, a user name, the name of a ServiceAccount, or `anonymous`."""
@@ -32,28 +32,28 @@ class Principal:
     """The label of the key, which its owner chose."""
     kind: Kind = "key"
     role: Role | None = None
-    """The role of a user; None: the client has only its scopes."""
+    """The role of a user; None: the client is not a user, and has only its scopes."""
     owner: str = ""
-    """The user: the user itself, or the owner of an API key; empty: none."""
+    """The name of the user, or of the user who owns the API key; empty: no user."""
     session: str = ""
     """The ID of the user's session; empty: the client has none."""
     namespaces: frozenset[str] | None = None
-    """The client may read only series with the label `namespace` of these; None: all series."""
+    """The client may read only series whose label `namespace` is one of these; None: all series."""
     reports_alerts: bool = False
-    """The client may send alerts of an Alertmanager to the history, without the scope `write`."""
+    """Whether the client may record an Alertmanager's alerts in the alert history without the scope `write`."""
 
     @property
     def identity(self) -> str:
-        """A text that no other client has: names of different kinds can be equal."""
+        """A unique text for the client. It includes the kind: clients of different kinds can have equal names."""
         return f"{self.kind}:{self.name}"
 
     def may(self, scope: Scope) -> bool:
-        """Return whether the client has a scope; `admin` includes the others."""
+        """Return whether the client has a scope. The scope `admin` includes all others."""
         return scope in self.scopes or "admin" in self.scopes
 
     @property
     def visibility(self) -> str:
-        """The series that the client may see, as a part of cache keys; empty: all series."""
+        """A part of cache keys that identifies the series that the client may see; empty: all series."""
         return "" if self.namespaces is None else f"namespaces {sorted(self.namespaces)}"
 
 

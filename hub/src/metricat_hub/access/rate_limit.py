@@ -1,8 +1,8 @@
-"""Rate limits of clients: requests within a window of time, counted in memory or in Redis.
+"""Rate limits of clients: requests within a sliding window of time, counted in memory or in Redis.
 
-The count of a sliding window is estimated from two fixed windows. It has all requests of the current window. It also
-has the share of the previous window that the sliding window still covers. A client needs two numbers, and cannot send
-twice the limit around the end of a window. See docs/design/0034.
+The hub estimates the count of the sliding window from two fixed windows. The estimate is the requests of the current
+window plus a share of those of the previous one, the share that the sliding window still covers. So the hub keeps two
+numbers for each client, and a client cannot send twice the limit around the end of a window. See docs/design/0034.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from metricat_hub.access.redis_connection import RedisConnection
 
 _MOST_CLIENTS = 10_000
-"""Clients whose requests are counted in memory. The one that sent nothing for the longest time is dropped first."""
+"""The most clients that are counted in memory. The one that was idle for the longest time is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A limit. A client has one count for each policy."""
+    """A rate limit with its window. Each client has a separate count for each policy."""
 
     name: str
     most: int
@@ -34,7 +34,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The requests of a client: in the current window, and in the one before. Times are milliseconds."""
+    """The number of a client's requests in the current fixed window and in the one before; `now` in milliseconds."""
 
     current: int
     previous: int
@@ -42,7 +42,7 @@ class Usage:
 
     @classmethod
     def rolled(cls, current: int, previous: int, index: int, now: int, window: int) -> Usage:
-        """Return the counts at a time, given those of the window with an index."""
+        """Return the counts at `now`, given the counts of the fixed window `index`; `window` is its length in ms."""
         passed = now // window - index
         if passed <= 0:
             return cls(current, previous, now)
@@ -51,7 +51,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Whether a request is accepted, and what the client can send after it."""
+    """Whether the hub accepts a request, and how many more the client can send."""
 
     policy: Policy
     is_accepted: bool
@@ -89,7 +89,7 @@ class Counter(Protocol):
     """A counter of requests, in memory or in Redis."""
 
     async def take(self, policy: Policy, client: str) -> Decision:
-        """Count a request if it is within the limit."""
+        """Count a request if it is within the limit; return the decision."""
         ...
 
 
@@ -107,7 +107,7 @@ class MemoryCounter:
         return len(self._counts)
 
     async def take(self, policy: Policy, client: str) -> Decision:
-        """Count a request if it is within the limit."""
+        """Count a request if it is within the limit; return the decision."""
         window, now = policy.seconds * 1000, self._now()
         index, current, previous = self._counts.pop((policy.name, client), (now // window, 0, 0))
         usage = Usage.rolled(current, previous, index, now, window)
@@ -143,7 +143,7 @@ redis.call('HSET', KEYS[1], 'index', index, 'current', current, 'previous', prev
 redis.call('PEXPIRE', KEYS[1], 2 * window)
 return {accepted, current, previous, tostring(now)}
 """
-"""`MemoryCounter.take` in one step of Redis, with Redis' clock, so that several hubs share the counts."""
+"""`MemoryCounter.take` as an atomic Lua script with Redis' clock, so that several hubs share the counts."""
 
 
 class RedisCounter:
@@ -154,7 +154,7 @@ class RedisCounter:
         self._fallback = fallback
 
     async def take(self, policy: Policy, client: str) -> Decision:
-        """Count a request if it is within the limit."""
+        """Count a request if it is within the limit; return the decision."""
         try:
             accepted, current, previous, now = await self._redis.run_script(
                 _SCRIPT, f"rate:{policy.name}:{client}", policy.seconds * 1000, policy.most

@@ -22,7 +22,7 @@ _EXPRESSIONS = frozenset({"query", "match[]"})
 _PLAIN = frozenset(
     {"start", "end", "step", "time", "timeout", "limit", "cursor", "metric", "aggregation", "stats", "lookback_delta"}
 )
-"""Parameters whose values name neither processes nor paths."""
+"""Parameters whose values never contain process names or paths."""
 
 
 def redacted(text: str) -> str:
@@ -33,10 +33,10 @@ def redacted(text: str) -> str:
 
 
 def parameters(query: str, mask: Mask) -> dict[str, str | list[str]]:
-    """Return the parameters of a URL for a log entry.
+    """Return the parameters of a URL's query, redacted for a log entry.
 
-    `all` hides every value. `values` keeps times, metric names and the structure of PromQL, and hides its strings:
-    label values are where process names and paths occur. `none` hides secrets only.
+    The mask `all` hides every value. `values` keeps times, metric names and the structure of PromQL, and hides the
+    strings in PromQL, because label values can be process names and paths. `none` hides secrets only.
     """
     found: dict[str, str | list[str]] = {}
     for name, value in _pairs(query):

@@ -18,7 +18,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 0.5
 _RETRY_SECONDS = 5.0
-"""While Redis does not respond, requests use it only once in this time, so they do not wait for it."""
+"""Seconds between two attempts while Redis does not respond, so that most requests do not wait for it."""
 _MOST_CONNECTIONS = 64
 
 
@@ -27,7 +27,7 @@ class RedisUnavailableError(Exception):
 
 
 class RedisConnection:
-    """Keys and scripts in Redis. All errors of Redis become `RedisUnavailableError`."""
+    """Keys and scripts in Redis. Every error of Redis raises `RedisUnavailableError`."""
 
     def __init__(self, url: str, prefix: str = "metricat:", clock: Callable[[], float] = time.monotonic) -> None:
         """Connect at the first use."""
@@ -50,7 +50,7 @@ class RedisConnection:
         self._scripts: dict[str, Any] = {}
         self._next = 0.0
         self.problem = ""
-        """Why Redis is not used now; empty: it is used."""
+        """Why the hub does not use Redis now; empty: the hub uses it."""
 
     async def run_script(self, text: str, key: str, *arguments: int) -> Any:
         """Return the result of a Lua script with one key."""
@@ -60,12 +60,12 @@ class RedisConnection:
         return await self._use(lambda: script(keys=[self._prefix + key], args=list(arguments)))
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value of a key; None: it has none."""
+        """Return the value of a key; None if the key does not exist."""
         found: bytes | None = await self._use(lambda: self._redis.get(self._prefix + key))
         return found
 
     async def put(self, key: str, value: bytes, milliseconds: int) -> None:
-        """Set the value of a key for some time."""
+        """Set the value of a key, which expires after the given milliseconds."""
         await self._use(lambda: self._redis.set(self._prefix + key, value, px=milliseconds))
 
     async def close(self) -> None:
@@ -85,7 +85,7 @@ class RedisConnection:
                 _LOG.warning("%s does not respond: %s", self._shown, redacted(str(error)))
             self.problem = (
                 f"{self._shown} does not respond: {redacted(str(error))}. Until it does, this hub counts requests and "
-                "caches answers in its own memory. Check redis.url and the Redis."
+                "caches answers in its own memory. Check redis.url and the Redis server."
             )
             raise RedisUnavailableError from error
         if self.problem:

@@ -1,7 +1,7 @@
 """Sessions: login, refresh, and end. A session has access tokens, which are valid for minutes, and one refresh token.
 
-A refresh token is used once and replaced. A second use shows that two clients have the token, one of which may have
-stolen it. So the session ends. See docs/design/0033-accounts.md.
+A refresh token is valid for one use, and each use replaces it. A second use means that two clients have the token, and
+that one of them may have stolen it. The hub then ends the session. See docs/design/0033-accounts.md.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _DAY = 86_400_000
 REFRESH = 7 * _DAY
 """Milliseconds after which an unused refresh token expires."""
 LONGEST = 30 * _DAY
-"""Milliseconds after which a session ends, however often it was refreshed."""
+"""Milliseconds after which a session ends, even if it is refreshed."""
 _MOST = 50
-"""Sessions of one user. A further login ends the oldest."""
+"""The most sessions of one user. A further login ends the oldest session."""
 _GRACE = 10_000
-"""Milliseconds in which a client may send a replaced token again, such as two tabs that refresh at the same time."""
+"""Milliseconds in which a replaced token does not end the session: two tabs may refresh at the same time."""
 _LONGEST_CLIENT = 300
-"""Characters of a `User-Agent` that are kept."""
+"""The most characters of a `User-Agent` that are stored."""
 _TOKEN = re.compile(r"metricat-refresh_[A-Za-z0-9_-]{43}")
 
 
 class SessionError(AuthenticationError):
-    """The user name, the password or the refresh token is wrong. Log in again."""
+    """The user name, the password or the refresh token is wrong. The user must log in again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Tokens:
     access: AccessToken
     refresh: str
     refresh_seconds: int
-    """Lifetime of the refresh token."""
+    """Lifetime of the refresh token in seconds."""
 
 
 class Sessions:
@@ -79,7 +79,7 @@ class Sessions:
         return await to_thread.run_sync(self.start, await self.verify(name, password, address), client)
 
     async def verify(self, name: str, password: str, address: str) -> User:
-        """Return the user of a valid password. All other cases take equally long. The errors are those of `log_in`."""
+        """Return the user if the password is valid. A failure takes equally long. The errors are those of `log_in`."""
         self.throttle.begin(name, address, self._directory.now())
         user = await self._threads.run(partial(self._check_password, name, password))
         if user is None:
@@ -114,7 +114,7 @@ class Sessions:
         new = _new_token()
         result, identifier, used = self._database.rotate(_digest(token), _digest(new), now, now + REFRESH)
         if result == "reused" and 0 <= now - used < _GRACE:
-            raise ConflictError("the refresh token was just replaced; use the new token of that response")
+            raise ConflictError("another request has just replaced this refresh token; use the token of its response")
         if result == "reused":
             self._database.end_session(identifier)
             self._directory.read()

@@ -1,7 +1,8 @@
 """Access tokens: JSON Web Tokens (RFC 7519) with HMAC-SHA-256, which only this hub creates and verifies.
 
-The header is never parsed. It must equal, byte for byte, the header that the hub writes for one of its keys, so no
-header chooses an algorithm, a key or a URL. joserfc would take 11 MiB of memory; the tests compare with it.
+The hub never parses a token's header. The header must equal, byte for byte, the one that the hub writes for one of its
+keys. So a token cannot choose an algorithm, a key or a URL. The library joserfc would take 11 MiB of memory; the tests
+compare the results with it.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="Claims")
 MINUTES = 10
-"""Lifetime of an access token."""
+"""Lifetime of an access token in seconds."""
 _LIFETIME = MINUTES * 60
 _ROTATION = 30 * 86_400_000
-"""Milliseconds after which a new key signs."""
+"""Milliseconds after which a new signing key replaces the current one."""
 _SKEW = 60
-"""Seconds by which the clock may be set back without ending sessions."""
+"""Seconds by which the clock may be set back before access tokens become invalid."""
 _LONGEST = 4_096
-"""Characters of a token that is examined."""
+"""The most characters of a token. The hub rejects longer tokens without parsing them."""
 
 
 class TokenError(Exception):
-    """A token is not valid. The message says why."""
+    """A token is not valid. The message contains the reason."""
 
 
 class ExpiredTokenError(TokenError):
@@ -93,13 +94,13 @@ class Signer:
         }
 
     def sign(self, claims: Claims) -> str:
-        """Return the token of claims."""
+        """Return a signed token with these claims."""
         key = self._key()
         signed = f"{_header(key.id)}.{_encoded(msgspec.json.encode(claims))}"
         return f"{signed}.{_encoded(_signature(key, signed))}"
 
     def verify(self, text: str, audience: str, kind: type[T]) -> T:
-        """Return the claims of a token; raise `TokenError`. Does not block."""
+        """Return the claims of a token; raise `TokenError` if it is not valid. It does not block."""
         header, _, rest = text.partition(".")
         payload, _, given = rest.partition(".")
         if len(text) > _LONGEST or not text.isascii():
@@ -121,14 +122,14 @@ class Signer:
         return claims
 
     def rotate(self) -> SigningKey:
-        """Sign with a new key from now on. Tokens of the earlier keys stay valid until they expire. It blocks."""
+        """Replace the signing key. Tokens with an earlier key stay valid until they expire. It blocks."""
         key = SigningKey(secrets.token_hex(6), secrets.token_bytes(32), self._directory.now())
         self._directory.database.add_signing_key(key)
         self._directory.read()
         return key
 
     def maintain(self) -> None:
-        """Create or rotate the key if it is due, and remove keys whose tokens have all expired. It blocks."""
+        """Create the first signing key, or rotate it when due; remove keys whose tokens have all expired. It blocks."""
         now = self._directory.now()
         keys = [key for key in self._directory.signing_keys.values() if key.retired is None]
         if not keys or keys[-1].created <= now - _ROTATION:

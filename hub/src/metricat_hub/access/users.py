@@ -1,4 +1,4 @@
-"""Users: added, listed, changed and removed. All methods block."""
+"""Users: add, list, change and remove. All methods block."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@+-]{0,62}[A-Za-z0-9])?", re.ASCI
 
 
 class SetupError(AccountError):
-    """The token of the setup is wrong, was used, or has expired."""
+    """The setup token is wrong, was used, or has expired."""
 
 
 class UserStore:
@@ -39,14 +39,14 @@ class UserStore:
         return sorted(self._directory.users.values(), key=lambda user: user.name.casefold())
 
     def get(self, name: str) -> User:
-        """Return a user; raise `NotFoundError` if none has the identifier."""
+        """Return the user with this name; raise `NotFoundError` if no such user exists."""
         self._directory.refresh()
         if found := self._directory.user(name):
             return found
         raise NotFoundError(f"no user has the name {name[:100]!r}; list the users with: metricat hub users list")
 
     def add(self, name: str, role: Role, password: str = "", external: str = "") -> User:
-        """Add a user with a password, or one of an external identity provider.
+        """Add a user with a password, or with an account at an external identity provider (`external`).
 
         Raises:
             AccountError: the name or the password is invalid.
@@ -60,7 +60,12 @@ class UserStore:
         return user
 
     def remove(self, name: str) -> User:
-        """Remove a user, its sessions and its keys; raise `NotFoundError`, or `ConflictError` for the last admin."""
+        """Remove a user and its sessions, and revoke its keys.
+
+        Raises:
+            NotFoundError: no user has this name.
+            ConflictError: the user is the last active administrator.
+        """
         user = self.get(name)
         self._database.remove_user(user.id, self._directory.now())
         self._directory.read()
@@ -81,12 +86,12 @@ class UserStore:
     ) -> User:
         """Change the values that are not None; return the changed user.
 
-        A disabled user, and one with another password, has no session afterwards.
+        All sessions of the user end if the user is disabled or gets another password.
 
         Raises:
             NotFoundError: no user has this name.
-            StaleVersionError: the user has another version than the given one.
-            ConflictError: the user is the last administrator, or has no password of its own.
+            StaleVersionError: the stored user has another version than `version`.
+            ConflictError: no active administrator would be left, or the user logs in at an identity provider.
         """
         user = self.get(name)
         hashed = None
@@ -103,7 +108,7 @@ class UserStore:
         """Return the user of an external account with its current role; add the user at the first login.
 
         Raises:
-            ConflictError: another user has the name. An account is never taken over by its name.
+            ConflictError: another user has the name. An equal name alone never gives access to an existing user.
         """
         found = next((user for user in self._directory.users.values() if user.external == external), None)
         if found is None:
@@ -111,7 +116,7 @@ class UserStore:
         return found if found.role == role else self.change(found.name, role=role)
 
     def start_setup(self) -> str:
-        """Return a token that can create the first administrator once; empty if an administrator exists."""
+        """Return a new setup token, which can create the first administrator; empty if an administrator exists."""
         if any(user.is_active_admin for user in self.all()):
             return ""
         token = secrets.token_urlsafe(24)
@@ -119,7 +124,12 @@ class UserStore:
         return token
 
     def complete_setup(self, token: str, name: str, password: str) -> User:
-        """Create the first administrator; raise `SetupError` or `AccountError`."""
+        """Create the first administrator.
+
+        Raises:
+            SetupError: the token is wrong, was used, or has expired.
+            AccountError: the name or the password is invalid, or an administrator exists.
+        """
         user = self._new(name, "admin", "")
         check_new(password, name)
         hashed = hash_password(password)

@@ -1,4 +1,4 @@
-"""The access log: an entry for each request, without secrets, and the ID of each request."""
+"""The access log, with one entry for each request, and request IDs. Entries contain no secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 
 
 class AccessLog:
-    """Writes the entries."""
+    """Writes one entry for each request to the access log."""
 
     def __init__(self, write: Callable[[Mapping[str, object]], None], mask: str = "all") -> None:
         """`write` must neither block nor raise errors."""
@@ -26,7 +26,7 @@ class AccessLog:
         self._mask = cast("Mask", mask)
 
     def add(self, scope: Scope, handler: str, status: int, seconds: float, sizes: tuple[int, int]) -> None:
-        """Add a request.
+        """Write the entry of a finished request.
 
         Args:
             scope: the ASGI scope after the request.
@@ -70,7 +70,7 @@ def client_of(scope: Scope) -> str:
 
 
 def request_id(scope: Scope) -> str:
-    """Return the ID of a request: that of `X-Request-ID` if it is well formed, a random one otherwise."""
+    """Return the ID of a request: the header `X-Request-ID` if it is well formed, otherwise a random ID."""
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return redacted(value.decode())

@@ -401,6 +401,6 @@ def _alerting(group: Group) -> list[AlertingRule]:
 
 def _stale(identifier: str, current: int, given: int) -> StaleRuleError:
     return StaleRuleError(
-        f"rule {identifier} has version {current}, and the request is for version {given}. "
+        f"rule {identifier} has version {current}, but the request expects version {given}. "
         "Read the rule again, and repeat the change."
     )

@@ -34,16 +34,16 @@ class ApiServer:
 
     @classmethod
     def in_cluster(cls, environment: Mapping[str, str]) -> ApiServer | None:
-        """Return the API server that the variables of a pod name; None outside of a cluster."""
+        """Return the API server from the environment variables of a pod; None outside of a cluster."""
         host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
         return cls(host, int(port)) if host and port.isdigit() and (_ACCOUNT / "token").exists() else None
 
     @contextmanager
     def session(self, token: str = "") -> Iterator[Session]:
-        """Yield one connection, with the current token and certificates; `token` is that of a user instead.
+        """Yield one connection. It authenticates with `token`, or with the pod's ServiceAccount if `token` is empty.
 
         Raises:
-            AccessUnavailableError: a request fails, or the API server rejects it.
+            AccessUnavailableError: the API server does not respond.
         """
         try:
             token = token or (self._account / "token").read_text(encoding="ascii").strip()
@@ -72,13 +72,13 @@ class Session:
         }
 
     def review(self, group: str, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-        """Request a review, such as a TokenReview; return its status."""
+        """Create a review object, such as a TokenReview; return its `status`."""
         body = {"apiVersion": f"{group}/v1", "kind": kind, "spec": spec}
         status = self._send("POST", f"/apis/{group}/v1/{kind.lower()}s", json.dumps(body)).get("status")
         return status if isinstance(status, dict) else {}
 
     def monitoring_targets(self) -> list[dict[str, Any]]:
-        """Return all MonitoringTargets; none if the cluster does not have this kind."""
+        """Return all MonitoringTargets; an empty list if the cluster does not have their CRD."""
         found: list[dict[str, Any]] = []
         following = ""
         while True:
@@ -92,12 +92,14 @@ class Session:
     def send_as_user(
         self, method: str, path: str, body: str | None = None, media: str = "application/json"
     ) -> tuple[int, dict[str, Any]]:
-        """Return status and JSON of a response, whatever the status is."""
+        """Send a request; return HTTP status and JSON object of the response. An error status does not raise."""
         self._connection.request(method, path, body, {**self._headers, "Content-Type": media})
         response = self._connection.getresponse()
         content = response.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
-            raise AccessUnavailableError(f"the response of the API server is larger than {_MOST_BYTES} bytes.")
+            raise AccessUnavailableError(
+                f"the response of the API server is larger than {_MOST_BYTES} bytes. Make the MonitoringTarget smaller."
+            )
         try:
             found = json.loads(content)
         except ValueError:

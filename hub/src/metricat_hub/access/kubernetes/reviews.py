@@ -1,4 +1,4 @@
-"""The API server's decisions: the user of a token, and the namespaces that the user may see. All functions block."""
+"""Access reviews of the API server: who a token belongs to, and what the user may do. All methods block."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _LOG = logging.getLogger(__name__)
 _AUTHENTICATION, _AUTHORIZATION = "authentication.k8s.io", "authorization.k8s.io"
 _RESOURCE = {"group": "metricat.dev", "resource": "monitoringtargets"}
 WEBHOOK = "/api/v1/alertmanager/webhook"
-"""The path to which a user may `post` alerts of an Alertmanager."""
+"""The path of Alertmanager's webhook. RBAC grants the verb `post` on it."""
 MOST_NAMESPACES = 500
-"""The most namespaces that are reviewed for one user. The user cannot see further namespaces."""
+"""The hub checks access to this many namespaces for each user. The user cannot see further namespaces."""
 TARGETS_SECONDS = 10.0
-"""How long the list of MonitoringTargets is used."""
+"""Seconds for which the list of MonitoringTargets is cached."""
 
 
 class Reviews:
-    """The reviews of one API server. Thread-safe."""
+    """Access reviews by one API server. Thread-safe."""
 
     def __init__(self, api: ApiServer, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
@@ -50,7 +50,7 @@ class Reviews:
         return user if status.get("authenticated") is True and user.get("username") else None
 
     def namespaces(self, user: Mapping[str, Any]) -> frozenset[str] | None:
-        """Return the namespaces with a MonitoringTarget that the user may get; None: all namespaces.
+        """Return the namespaces in which the user may get MonitoringTargets; None: all namespaces.
 
         Raises:
             AccessUnavailableError: the API server cannot be queried.
@@ -62,7 +62,7 @@ class Reviews:
             return frozenset(one for one in candidates if _may(session, user, one))
 
     def may_read_metrics(self, user: Mapping[str, Any]) -> bool:
-        """Return whether a user may get `/metrics`, as Prometheus may.
+        """Return whether RBAC lets a user `get` the path `/metrics`; Prometheus usually has this right.
 
         Raises:
             AccessUnavailableError: the API server cannot be queried.
@@ -71,7 +71,7 @@ class Reviews:
             return _is_allowed(session, user, {"nonResourceAttributes": {"path": "/metrics", "verb": "get"}})
 
     def may_report_alerts(self, user: Mapping[str, Any]) -> bool:
-        """Return whether a user may post to the webhook, as Alertmanager may.
+        """Return whether RBAC lets a user `post` to the path of Alertmanager's webhook.
 
         Raises:
             AccessUnavailableError: the API server cannot be queried.
@@ -89,7 +89,7 @@ class Reviews:
             return _may(session, user, "", "patch")
 
     def monitoring_targets(self) -> list[dict[str, Any]]:
-        """Return all MonitoringTargets, as they were at most `TARGETS_SECONDS` ago."""
+        """Return all MonitoringTargets, at most `TARGETS_SECONDS` old."""
         with self._lock:
             if self._clock() - self._listed >= TARGETS_SECONDS:
                 with self._api.session() as session:

@@ -1,4 +1,4 @@
-"""Settings of alerts in MonitoringTargets, changed under the user's own rights. All methods block.
+"""Reads and changes the settings of alerts in MonitoringTargets with the user's own rights. All methods block.
 
 Each request has the user's token, never that of the hub. A change is a server-side apply with a field manager for each
 alert, so that it sets the fields of this alert only. The API server rejects fields that another manager owns.
@@ -27,11 +27,11 @@ _APPLY = "application/apply-patch+yaml"
 _DENIED = re.compile(r"denied request: (.*)", re.DOTALL)
 _RIGHT = re.compile(r"may not (\S+) (\S+) in namespace ([a-z0-9-]+)")
 _ATTEMPTS = 3
-"""The operator writes the status in between, which changes the resource version too."""
+"""Attempts of a change. The operator may write the status at the same time, which changes the resource version."""
 
 
 class MissingRightError(PermissionDeniedError):
-    """The user may not do it. `right` is what the user lacks."""
+    """The user lacks a right in the cluster. `right` has its `verb`, `resource` and `namespace`; empty: unknown."""
 
     def __init__(self, message: str, right: Mapping[str, str]) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class MissingRightError(PermissionDeniedError):
 
 @dataclass(frozen=True, slots=True)
 class TargetAlerts:
-    """The settings of alerts in a MonitoringTarget, as written."""
+    """The settings of alerts in a MonitoringTarget, as its spec has them, without defaults."""
 
     namespace: str
     name: str
@@ -58,7 +58,7 @@ class TargetAlertClient:
         self._targets = targets
 
     def all(self, namespaces: frozenset[str] | None) -> Sequence[dict[str, Any]]:
-        """Return the MonitoringTargets of these namespaces (None: all), as they were some seconds ago.
+        """Return the MonitoringTargets of these namespaces, at most some seconds old; None: those of all namespaces.
 
         Raises:
             AccessUnavailableError: the API server cannot be queried.
@@ -68,11 +68,11 @@ class TargetAlertClient:
         ]
 
     def get(self, token: str, namespace: str, name: str) -> TargetAlerts:
-        """Return the settings of a target.
+        """Return the settings of the alerts of a MonitoringTarget.
 
         Raises:
-            MissingRightError: the user may not get the target.
-            RuleNotFoundError: the target does not exist.
+            MissingRightError: the user may not get the MonitoringTarget.
+            RuleNotFoundError: the MonitoringTarget does not exist.
             AccessUnavailableError: the API server cannot be queried.
         """
         with self._api.session(token) as session:
@@ -90,23 +90,23 @@ class TargetAlertClient:
         *,
         dry_run: bool = False,
     ) -> TargetAlerts:
-        """Set the settings of an alert, and remove those that this hub set before; return all settings of the target.
+        """Replace the settings of an alert that this hub set before; return all settings of the MonitoringTarget.
 
         Args:
-            token: the user's.
-            namespace: that of the target.
-            name: that of the target.
+            token: Bearer token of the user.
+            namespace: namespace of the MonitoringTarget.
+            name: name of the MonitoringTarget.
             alert: the name of the alert.
-            settings: levels and labels; empty: none.
-            pools: settings for pools by name.
-            generation: that of the target that the user read; None: any.
+            settings: levels and labels of the alert; empty: remove them.
+            pools: settings of the alert for single pools, by name of the pool.
+            generation: generation of the MonitoringTarget that the user read; None: do not compare generations.
             dry_run: let the API server check the change without storing it.
 
         Raises:
-            MissingRightError: the user may not get or patch the target.
-            RuleNotFoundError: the target does not exist.
-            RuleConflictError: another field manager owns a field. The message names both.
-            StaleRuleError: the spec of the target has changed since the user read it.
+            MissingRightError: the user may not get or patch the MonitoringTarget.
+            RuleNotFoundError: the MonitoringTarget does not exist.
+            RuleConflictError: another field manager owns a field. The message names the manager and the field.
+            StaleRuleError: the spec of the MonitoringTarget has changed since the user read it.
             InvalidParameterError: the API server rejects a value.
             AccessUnavailableError: the API server cannot be queried.
         """
@@ -122,8 +122,8 @@ class TargetAlertClient:
                 newest = metadata.get("generation")
                 if generation not in {None, newest}:
                     raise StaleRuleError(
-                        f"MonitoringTarget {namespace}/{name} has generation {newest}, and the request is for "
-                        f"{generation}. Read it again, and repeat the change."
+                        f"MonitoringTarget {namespace}/{name} has generation {newest}, but the request expects "
+                        f"{generation}. Read the MonitoringTarget again, and repeat the change."
                     )
                 body = {
                     "apiVersion": f"{GROUP}/{VERSION}",
@@ -171,7 +171,9 @@ def _managers(answer: Mapping[str, Any]) -> dict[str, str]:
 def _fail(status: int, answer: Mapping[str, Any], verb: str, namespace: str, name: str) -> NoReturn:
     text, target = str(answer.get("message", ""))[:1_000], f"MonitoringTarget {namespace}/{name}"
     if status == HTTPStatus.UNAUTHORIZED:
-        raise AuthenticationError("the API server rejects the Bearer token; create a new one")
+        raise AuthenticationError(
+            "the API server rejects the Bearer token; create one with: kubectl create token SERVICEACCOUNT"
+        )
     if status == HTTPStatus.FORBIDDEN and (found := _DENIED.search(text)):
         # A policy of the cluster, for example that authors need the rights of Metricat for its objects.
         denied = _RIGHT.search(found[1])
@@ -188,11 +190,11 @@ def _fail(status: int, answer: Mapping[str, Any], verb: str, namespace: str, nam
             right,
         )
     if status == HTTPStatus.NOT_FOUND:
-        raise RuleNotFoundError(f"{target} does not exist. Check namespace and name.")
+        raise RuleNotFoundError(f"{target} does not exist. Check the namespace and the name.")
     if status == HTTPStatus.CONFLICT:
         if owners := _managers(answer):
-            listed = "; ".join(f"{field} belongs to {owner}" for field, owner in sorted(owners.items()))
-            raise RuleConflictError(f"{target}: {listed}. Change it there, for example in the Git repository.")
+            listed = "; ".join(f"the field manager {owner} owns {field}" for field, owner in sorted(owners.items()))
+            raise RuleConflictError(f"{target}: {listed}. Change the field there, for example in the Git repository.")
         raise StaleRuleError(f"{target} has changed since you read it. Read it again, and repeat the change.")
     if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
         raise InvalidParameterError("levels", f"the API server rejects the change: {text}")

@@ -1,4 +1,4 @@
-"""The authenticator of Bearer tokens of Kubernetes."""
+"""The authenticator of Kubernetes' Bearer tokens."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
     Decision = Principal | AuthenticationError | PermissionDeniedError
 
 CACHE_SECONDS = 10.0
-"""How long a decision is used. A token or a right that is revoked ends within this time."""
+"""Seconds for which a decision is cached. The revocation of a token or a right takes effect within this time."""
 MOST_CACHED = 1_000
 MOST_PENDING = 64
-"""Tokens under review. More are refused, so that a flood of invalid tokens cannot overload the API server."""
+"""Tokens that are reviewed at the same time. Further tokens get 503, so that they cannot overload the API server."""
 _CONCURRENCY = 4
 _MOST_LENGTH = 16_384
 _OWN_PREFIX = "metricat_"
-"""API keys of the hub. They are not sent to the API server."""
+"""The prefix of the hub's own API keys, which the hub does not send to the API server."""
 
 
 class TokenReviewer(Protocol):
-    """The decisions about tokens and users, as `reviews.Reviews` makes them."""
+    """Access reviews of tokens and users; `reviews.Reviews` implements it."""
 
     def user(self, token: str) -> Mapping[str, Any] | None:
         """Return the user of a token; None for an invalid token."""
         ...
 
     def namespaces(self, user: Mapping[str, Any]) -> frozenset[str] | None:
-        """Return the namespaces that a user may see; None: all."""
+        """Return the namespaces in which a user may get MonitoringTargets; None: all namespaces."""
         ...
 
     def may_read_metrics(self, user: Mapping[str, Any]) -> bool:
-        """Return whether a user may get `/metrics`, as Prometheus may."""
+        """Return whether RBAC lets a user `get` the path `/metrics`."""
         ...
 
     def may_report_alerts(self, user: Mapping[str, Any]) -> bool:
-        """Return whether a user may post to the webhook, as Alertmanager may."""
+        """Return whether RBAC lets a user `post` to the path of Alertmanager's webhook."""
         ...
 
     def may_edit(self, user: Mapping[str, Any]) -> bool:
@@ -57,7 +57,7 @@ class TokenReviewer(Protocol):
 
 
 class KubernetesTokens:
-    """Tokens of Kubernetes users and ServiceAccounts. They may read the series of namespaces that the user may see."""
+    """Authenticates tokens of Kubernetes users and ServiceAccounts, each limited to the namespaces that it may see."""
 
     def __init__(self, reviews: TokenReviewer, clock: Callable[[], float] = time.monotonic) -> None:
         self._reviews = reviews
@@ -71,14 +71,17 @@ class KubernetesTokens:
 
         Raises:
             AuthenticationError: the API server rejects the token.
-            PermissionDeniedError: the user may see no namespace.
+            PermissionDeniedError: the user may read neither a MonitoringTarget nor `/metrics`.
             AccessUnavailableError: the API server cannot be queried.
         """
         token = credentials.bearer
         if not token or token.startswith(_OWN_PREFIX):
             return None
         if len(token) > _MOST_LENGTH:
-            raise AuthenticationError("the Bearer token is too long")
+            raise AuthenticationError(
+                f"the Bearer token has {len(token)} characters, but at most {_MOST_LENGTH} are allowed; "
+                "send an API key or a token of the cluster"
+            )
         key = hashlib.sha256(token.encode()).digest()
         until, decision = self._decisions.get(key, (0.0, None))
         if decision is None or until <= self._clock():
@@ -92,7 +95,7 @@ class KubernetesTokens:
         task = self._pending.get(key)
         if task is None:
             if len(self._pending) >= MOST_PENDING:
-                raise AccessUnavailableError("too many tokens are under review. Retry later.")
+                raise AccessUnavailableError(f"the hub already checks {MOST_PENDING} tokens. Retry later.")
             task = self._pending[key] = asyncio.create_task(self._review(key, token))
             task.add_done_callback(lambda done: self._finish(key, done))
         return await asyncio.shield(task)  # a client that leaves does not end the review for the others

@@ -15,21 +15,21 @@ Password = Annotated[str, Meta(max_length=1_000)]
 
 
 class Login(msgspec.Struct, forbid_unknown_fields=True):
-    """Name and password of a user."""
+    """A login with name and password."""
 
     name: Name
     password: Password
-    cookie: Annotated[bool, Meta(description="Set cookies for a web page instead of returning the tokens.")] = False
+    cookie: Annotated[bool, Meta(description="Return the tokens as cookies instead of in the body.")] = False
 
 
 class Refresh(msgspec.Struct, forbid_unknown_fields=True):
-    """A refresh token; empty: the token is in the cookie."""
+    """The refresh token to replace; empty: the cookie has the token."""
 
     refresh_token: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Setup(msgspec.Struct, forbid_unknown_fields=True):
-    """The first administrator, and the token that the hub prints at its start."""
+    """The first administrator, and the setup token that the hub prints at its start."""
 
     token: Annotated[str, Meta(max_length=200)]
     name: Name
@@ -37,7 +37,7 @@ class Setup(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class NewPassword(msgspec.Struct, forbid_unknown_fields=True):
-    """The present password of the user and the new one."""
+    """The current and the new password of the user."""
 
     old: Password
     new: Password
@@ -52,7 +52,7 @@ class NewUser(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class UserChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Changes of a user; null: unchanged."""
+    """Changes of a user. Null keeps the current value."""
 
     role: Role | None = None
     disabled: bool | None = None
@@ -67,7 +67,9 @@ class NewKey(msgspec.Struct, forbid_unknown_fields=True):
     expires: Annotated[str | None, Meta(description="Time in UTC, RFC 3339; null: the key does not expire.")] = None
     owner: Annotated[
         str | None,
-        Meta(description="User who owns the key; null: the client itself; empty: the hub. Only an admin gives it."),
+        Meta(
+            description="Name of the user who owns the key; null: the client; empty: the hub. Only for administrators."
+        ),
     ] = None
 
 
@@ -77,13 +79,15 @@ class UserView(msgspec.Struct):
     name: str
     role: Role
     state: Literal["active", "disabled"]
-    login: Annotated[Literal["password", "oidc"], Meta(description="Where the user logs in.")]
+    login: Annotated[Literal["password", "oidc"], Meta(description="How the user logs in.")]
     created: Time
-    version: Annotated[int, Meta(description="Send it as If-Match with a change, to detect another change.")]
+    version: Annotated[
+        int, Meta(description="Send it as If-Match with a change. The change fails if the user has a newer version.")
+    ]
 
 
 class Users(msgspec.Struct):
-    """The users, by name."""
+    """All users, sorted by name."""
 
     data: list[UserView]
 
@@ -98,7 +102,7 @@ class KeyView(msgspec.Struct):
     owner: str | None
     created: Time
     expires: Time | None
-    last_used: Annotated[Time | None, Meta(description="To the minute.")]
+    last_used: Annotated[Time | None, Meta(description="When the key was last used, to the minute; null: never.")]
 
 
 class Keys(msgspec.Struct):
@@ -108,14 +112,14 @@ class Keys(msgspec.Struct):
 
 
 class CreatedKey(msgspec.Struct):
-    """A new API key. No later response has its text."""
+    """A new API key. No later response contains the text of the key."""
 
     key: str
     entry: KeyView
 
 
 class Me(msgspec.Struct):
-    """The client that sends the request."""
+    """The client that sent the request."""
 
     name: str
     kind: Kind
@@ -127,18 +131,23 @@ class Me(msgspec.Struct):
     monitoring_targets: Annotated[bool, Meta(description="Whether the hub is in a cluster with MonitoringTargets.")]
     notifier: Annotated[
         Literal["hub", "alertmanager", "unknown"],
-        Meta(description="Which program sends the notifications. Only the hub has acknowledgements and windows."),
+        Meta(
+            description="The program that sends notifications. Only the hub has acknowledgements and maintenance "
+            "windows."
+        ),
     ]
 
 
 class SessionView(msgspec.Struct):
-    """A login of the user."""
+    """A session of the user."""
 
     id: str
     client: Annotated[str, Meta(description="The `User-Agent` of the login; empty: unknown.")]
     created: Time
-    expires: Annotated[Time, Meta(description="The latest end. An unused session ends after a week.")]
-    current: Annotated[bool, Meta(description="Whether it is the session of the request.")]
+    expires: Annotated[
+        Time, Meta(description="When the session ends at the latest. An unused session ends after a week.")
+    ]
+    current: Annotated[bool, Meta(description="Whether the request belongs to this session.")]
 
 
 class SessionViews(msgspec.Struct):
@@ -148,7 +157,7 @@ class SessionViews(msgspec.Struct):
 
 
 class SessionTokens(msgspec.Struct):
-    """The tokens of a session; null with cookies. Times to live are in seconds."""
+    """The tokens of a session; null if cookies have them. Lifetimes are in seconds."""
 
     token_type: str
     access_token: str | None

@@ -1,4 +1,4 @@
-"""Endpoints of API keys: an administrator manages all keys, and each user its own."""
+"""Endpoints of API keys. An administrator manages all keys, and each user the user's own keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TAG = "Keys"
 
 
 async def list_keys(request: Request) -> Response:
-    """Return the keys that the client manages."""
+    """Return the API keys that the client may manage."""
     accounts = accounts_of(request)
     own = _own(accounts, principal_of(request))
     keys = await run_in_threadpool(accounts.keys.all)
@@ -34,14 +34,14 @@ async def list_keys(request: Request) -> Response:
 
 
 async def create_key(request: Request) -> Response:
-    """Create a key."""
+    """Create an API key, and return its text."""
     given = await json_body(request, NewKey)
     accounts, principal = accounts_of(request), principal_of(request)
     own = _own(accounts, principal)
     if own is not None and given.owner not in (None, principal.owner):
         raise Problem(403, "only an administrator may create keys for other users; leave out `owner`")
     if lacking := [scope for scope in given.scopes if not principal.may(scope)]:
-        raise Problem(403, f"the client lacks the scope {lacking[0]}, so its keys cannot have this scope; leave it out")
+        raise Problem(403, f"the client lacks the scope {lacking[0]}, so its keys cannot have it; leave it out")
     owner = own if own is not None else await run_in_threadpool(_owner, accounts, principal, given.owner)
     expires = None if given.expires is None else parse_time(given.expires)
     create = partial(accounts.keys.create, given.label, given.scopes, expires, owner)
@@ -51,7 +51,7 @@ async def create_key(request: Request) -> Response:
 
 
 async def revoke_key(request: Request) -> Response:
-    """Revoke a key."""
+    """Revoke an API key."""
     accounts, principal = accounts_of(request), principal_of(request)
     identifier = request.path_params["id"]
     key = await run_in_threadpool(_revoke, accounts, identifier, _own(accounts, principal))
@@ -65,7 +65,7 @@ def _own(accounts: Accounts, principal: Principal) -> str | None:
         return None
     user = accounts.directory.user(principal.owner) if principal.session else None
     if user is None:
-        raise Problem(403, "only administrators, and users with a session, may manage keys; log in first")
+        raise Problem(403, "only administrators and users with a session may manage keys; log in first")
     return user.id
 
 
@@ -80,16 +80,26 @@ def _owner(accounts: Accounts, principal: Principal, given: str | None) -> str:
 def _revoke(accounts: Accounts, identifier: str, own: str | None) -> ApiKey:
     _, key = accounts.directory.keys.get(identifier, (b"", None))
     if own is not None and (key is None or key.owner != own):  # the response does not show whether the key exists
-        raise NotFoundError(f"the user has no key with the identifier {identifier[:100]!r}; list them with GET")
+        raise NotFoundError(
+            f"the user has no key with the identifier {identifier[:100]!r}; list them with: GET /api/v1/keys"
+        )
     return accounts.keys.revoke(identifier)
 
 
 OPERATIONS = (
-    Operation("/api/v1/keys", list_keys, "The keys that the client manages", _TAG, scope="any", result=Keys, errors=()),
+    Operation(
+        "/api/v1/keys",
+        list_keys,
+        "List the API keys that the client may manage",
+        _TAG,
+        scope="any",
+        result=Keys,
+        errors=(),
+    ),
     Operation(
         "/api/v1/keys",
         create_key,
-        "Create a key; only this response has its text",
+        "Create an API key; no later response contains its text",
         _TAG,
         scope="any",
         methods=("POST",),
@@ -101,7 +111,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/keys/{id}",
         revoke_key,
-        "Revoke a key",
+        "Revoke an API key",
         _TAG,
         scope="any",
         methods=("DELETE",),

@@ -1,4 +1,4 @@
-"""Endpoints of the login at an OpenID Connect provider."""
+"""Endpoints of logins with an OpenID Connect provider."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _TAG = "Sessions"
 _PAGE = """\
 <!doctype html><title>Metricat</title><meta http-equiv="refresh" content="0;url=/docs"><a href="/docs">Continue</a>
 """
-"""A redirect by the provider's response would not send cookies with SameSite=Strict; a link of this page does."""
+"""This page redirects after a login. A redirect from the provider would not send cookies with SameSite=Strict."""
 
 
 async def oidc_login(request: Request) -> Response:
-    """Redirect to the provider."""
+    """Start a login: redirect the browser to the provider."""
     url, pending = await _login_of(request).start()
     response = RedirectResponse(url, 302)
     cookies.put(request, response, "oidc", pending, SECONDS)
@@ -40,14 +40,14 @@ async def oidc_login(request: Request) -> Response:
 
 
 async def oidc_callback(request: Request) -> Response:
-    """Finish the login that the provider redirects back."""
+    """Finish a login: the provider redirects the browser here."""
     login, accounts = _login_of(request), accounts_of(request)
     try:
         try:
             pending = accounts.signer.verify(cookies.get(request, "oidc"), AUDIENCE, Pending)
         except TokenError:
             raise AuthenticationError(
-                "this browser has started no login within 10 minutes; start again at /api/v1/oidc/login"
+                "this browser has not started a login in the last 10 minutes; start again at /api/v1/oidc/login"
             ) from None
         external, name, role = await login.finish(pending, request.query_params)
         user = await run_in_threadpool(partial(accounts.users.sign_in, external, name, role))
@@ -67,7 +67,7 @@ async def oidc_callback(request: Request) -> Response:
 def _login_of(request: Request) -> OidcLogin:
     found = services(request).oidc
     if found is None:
-        raise Problem(404, "users do not log in by OpenID Connect here; set --oidc.issuer")
+        raise Problem(404, "OpenID Connect is not configured on this hub; set --oidc.issuer")
     return found
 
 
@@ -75,7 +75,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/oidc/login",
         oidc_login,
-        "Start a login at the OpenID Connect provider: a redirect",
+        "Start a login: redirect to the OpenID Connect provider",
         _TAG,
         scope=None,
         media="text/html",
@@ -85,14 +85,14 @@ OPERATIONS = (
     Operation(
         "/api/v1/oidc/callback",
         oidc_callback,
-        "Finish a login: the provider redirects here",
+        "Finish a login: the OpenID Connect provider redirects here",
         _TAG,
         scope=None,
         media="text/html",
         parameters=(
-            Parameter("code", "Code of the provider."),
+            Parameter("code", "Authorization code of the provider."),
             Parameter("state", "State of the login."),
-            Parameter("error", "Error of the provider."),
+            Parameter("error", "Error code of the provider, if the login failed."),
         ),
         errors=(401, 403, 404, 409, 503),
     ),

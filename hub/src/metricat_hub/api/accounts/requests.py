@@ -1,4 +1,4 @@
-"""The common part of the endpoints of accounts: JSON bodies, times, and access to the accounts."""
+"""Shared functions of the endpoints of accounts: JSON bodies, times, and access to the accounts."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _LARGEST = 65_536
 
 
 def accounts_of(request: Request) -> Accounts:
-    """Return the accounts of the hub."""
+    """Return the accounts of the hub; raise `Problem` 404 if it has none."""
     found = services(request).accounts
     if found is None:
-        raise Problem(404, "this hub has no accounts; use the accounts of its platform")
+        raise Problem(404, "this hub has no accounts of its own; use the accounts of the platform that it runs on")
     return found
 
 
 def principal_of(request: Request) -> Principal:
-    """Return the authorized client."""
+    """Return the authenticated client of a request."""
     found: Principal = request.state.principal
     return found
 
 
 def address_of(request: Request) -> str:
-    """Return the address of the peer."""
+    """Return the IP address of the peer."""
     return request.client.host if request.client else ""
 
 
@@ -50,7 +50,11 @@ def client_of(request: Request) -> str:
 
 
 async def json_body(request: Request, kind: type[T]) -> T:
-    """Return the JSON body of a request; raise `Problem` 400, 413 or 415."""
+    """Decode the JSON body of a request.
+
+    Raises:
+        Problem: 400 for an invalid body, 413 for a body that is too large, 415 for another content type.
+    """
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":  # a form of another site has another type
         raise Problem(415, f"the content type {media[:100] or '(none)'} is not supported; send application/json")
@@ -58,15 +62,15 @@ async def json_body(request: Request, kind: type[T]) -> T:
     async for part in request.stream():
         body += part
         if len(body) > _LARGEST:
-            raise Problem(413, f"the body is larger than {_LARGEST} bytes; send less")
+            raise Problem(413, f"the body is larger than {_LARGEST} bytes; send a smaller body")
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Problem(400, f"invalid body: {str(error)[:300]}; /docs describes it") from None
+        raise Problem(400, f"invalid body: {str(error)[:300]}; see the request's schema at /docs") from None
 
 
 def parse_time(text: str) -> int:
-    """Return a time in milliseconds; raise `Problem` 400."""
+    """Parse an ISO 8601 time, by default in UTC; return milliseconds since 1970. Raise `Problem` 400."""
     try:
         moment = datetime.fromisoformat(text)
         return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
@@ -75,13 +79,13 @@ def parse_time(text: str) -> int:
 
 
 def expected_version(request: Request, kind: str) -> int | None:
-    """Return the version that the client read, from If-Match; None: any version. Raise `Problem` 400."""
+    """Return the version in If-Match; None without the header, or for `*`. Raise `Problem` 400 for an invalid one."""
     text = request.headers.get("if-match", "*").strip()
     if text == "*":
         return None
     number = text.removeprefix("W/").strip('"')
     if not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise Problem(400, f'invalid If-Match {text[:100]}; write the version of the {kind}, for example "3"')
+        raise Problem(400, f'invalid If-Match {text[:100]}; send the version of the {kind}, for example "3"')
     return int(number)
 
 
@@ -98,7 +102,7 @@ def respond(content: object, status: int = 200) -> Response:
 
 
 def user_view(user: User) -> UserView:
-    """Return a user in the form of a response."""
+    """Convert a user to the struct of the response."""
     return UserView(
         name=user.name,
         role=user.role,
@@ -110,7 +114,7 @@ def user_view(user: User) -> UserView:
 
 
 def key_view(key: ApiKey, accounts: Accounts) -> KeyView:
-    """Return a key in the form of a response."""
+    """Convert an API key to the struct of the response."""
     owner = accounts.directory.users.get(key.owner)
     return KeyView(
         id=key.id,

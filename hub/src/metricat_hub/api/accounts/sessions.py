@@ -1,4 +1,4 @@
-"""Endpoints of sessions: login, refresh, logout, the client itself, and the setup of the first administrator."""
+"""Endpoints of sessions: login, refresh, logout, the client of a request, and setup of the first administrator."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _TAG = "Sessions"
 
 
 async def create_session(request: Request) -> Response:
-    """Log in."""
+    """Log in: check name and password, and start a session."""
     login = await json_body(request, Login)
     if login.cookie:
         cookies.check_origin(request)
@@ -64,7 +64,7 @@ async def create_session(request: Request) -> Response:
 
 
 async def refresh_session(request: Request) -> Response:
-    """Replace the refresh token."""
+    """Replace the refresh token, and return a new access token."""
     given = await json_body(request, Refresh)
     token = given.refresh_token
     if not token:
@@ -79,10 +79,10 @@ async def refresh_session(request: Request) -> Response:
 
 
 async def delete_session(request: Request) -> Response:
-    """Log out."""
+    """Log out: end the session of the request."""
     principal = principal_of(request)
     if not principal.session:
-        raise ConflictError("the client has no session; an API key ends with: DELETE /api/v1/keys/ID")
+        raise ConflictError("the client has no session to end; revoke an API key with: DELETE /api/v1/keys/ID")
     await accounts_of(request).sessions.end(principal.session)
     audit.record("session.delete", who=principal.name, target=principal.session)
     response = respond(Ended(principal.session))
@@ -92,7 +92,7 @@ async def delete_session(request: Request) -> Response:
 
 
 async def me(request: Request) -> Response:
-    """Return the client itself."""
+    """Return the client of the request."""
     found, own = principal_of(request), services(request)
     return respond(
         Me(
@@ -128,7 +128,9 @@ async def end_own_session(request: Request) -> Response:
     principal, sessions = principal_of(request), accounts_of(request).sessions
     identifier = request.path_params["id"]
     if identifier not in {one.id for one in sessions.of_user(_user_with_session(principal))}:
-        raise NotFoundError(f"the user has no session with the identifier {identifier[:100]!r}; list them with GET")
+        raise NotFoundError(
+            f"the user has no session with the identifier {identifier[:100]!r}; list them with: GET /api/v1/sessions"
+        )
     await sessions.end(identifier)
     audit.record("session.delete", who=principal.name, target=identifier)
     return respond(Ended(identifier))
@@ -142,7 +144,7 @@ def _user_with_session(principal: Principal) -> str:
 
 
 async def change_password(request: Request) -> Response:
-    """Change the password of the user itself; all its sessions end."""
+    """Change the password of the user who sends the request; all sessions of the user end."""
     given = await json_body(request, NewPassword)
     principal, accounts = principal_of(request), accounts_of(request)
     if principal.kind != "user" or not principal.session:
@@ -176,7 +178,7 @@ async def setup(request: Request) -> Response:
 
 
 def tokens_response(request: Request, tokens: Tokens, *, cookie: bool) -> Response:
-    """Return tokens in the body, or as cookies."""
+    """Return tokens in the body of a response, or as its cookies."""
     body = SessionTokens(
         token_type="Bearer",  # noqa: S106 -- not a secret
         access_token=None if cookie else tokens.access.text,
@@ -192,7 +194,7 @@ def tokens_response(request: Request, tokens: Tokens, *, cookie: bool) -> Respon
 
 
 def put_tokens(request: Request, response: Response, tokens: Tokens) -> None:
-    """Set the cookies of a session."""
+    """Set the cookies of a session in a response."""
     cookies.put(request, response, "session", tokens.access.text, tokens.access.seconds)
     cookies.put(request, response, "refresh", tokens.refresh, tokens.refresh_seconds)
 
@@ -231,11 +233,11 @@ OPERATIONS = (
         result=Ended,
         errors=(409,),
     ),
-    Operation("/api/v1/me", me, "The client itself", _TAG, scope="any", result=Me, errors=()),
+    Operation("/api/v1/me", me, "Show the client of the request", _TAG, scope="any", result=Me, errors=()),
     Operation(
         "/api/v1/me/sessions",
         own_sessions,
-        "The sessions of the user",
+        "List the sessions of the user",
         _TAG,
         scope="any",
         result=SessionViews,
@@ -255,7 +257,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/me/password",
         change_password,
-        "Change the user's own password; all its sessions end",
+        "Change the password of the user; all sessions of the user end",
         _TAG,
         scope="any",
         methods=("POST",),

@@ -85,7 +85,7 @@ def _respond(user: User, status: int = 200) -> Response:
 
 _CHANGE = (400, 404, 409, 412, 413, 415, 503)
 OPERATIONS = (
-    Operation("/api/v1/users", list_users, "All users", _TAG, scope="admin", result=Users, errors=()),
+    Operation("/api/v1/users", list_users, "List all users", _TAG, scope="admin", result=Users, errors=()),
     Operation(
         "/api/v1/users",
         create_user,
@@ -101,7 +101,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/users/{name}",
         get_user,
-        "One user",
+        "Show one user",
         _TAG,
         scope="admin",
         parameters=(_NAME,),

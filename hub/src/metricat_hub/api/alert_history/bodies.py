@@ -16,13 +16,13 @@ Kind = Annotated[
         "`inhibited`, `notified`, `resolved`."
     ),
 ]
-Seconds = Annotated[float | None, Meta(description="Seconds; null if no alert has it.")]
+Seconds = Annotated[float | None, Meta(description="Seconds; null: no episode has this duration.")]
 
 
 class AlertEpisode(msgspec.Struct):
     """One period in which an alert was active."""
 
-    fingerprint: Annotated[str, Meta(description="Identifies the alert, by its labels.")]
+    fingerprint: Annotated[str, Meta(description="Hash of the alert's labels. It identifies the alert.")]
     alert: str
     severity: str
     node: str
@@ -33,15 +33,21 @@ class AlertEpisode(msgspec.Struct):
     started: Annotated[Time, Meta(description="When the expression first had a result.")]
     fired: Time | None
     resolved: Time | None
-    duration_seconds: Annotated[float | None, Meta(description="From firing to the end; null before the end.")]
+    duration_seconds: Annotated[
+        float | None, Meta(description="From firing to the end of the alert; null: the alert has not ended.")
+    ]
     acknowledged: Time | None
     acknowledged_by: str
-    silenced: Annotated[Time | None, Meta(description="When the first silence began to match.")]
+    silenced: Annotated[Time | None, Meta(description="When a silence first matched the alert; null: never.")]
     inhibited: Time | None
-    notifications: Annotated[int, Meta(description="Notifications that receivers have accepted.")]
-    failed_notifications: Annotated[int, Meta(description="Notifications that no retry delivered.")]
+    notifications: Annotated[int, Meta(description="Number of notifications that receivers have accepted.")]
+    failed_notifications: Annotated[int, Meta(description="Number of notifications that failed after all retries.")]
     source: Annotated[
-        str, Meta(description="`hub`, `alertmanager`, or `prometheus`: read from its series after the hub did not run.")
+        str,
+        Meta(
+            description="Source of the episode: `hub`, `alertmanager`, or `prometheus` (read from its series after a "
+            "downtime of the hub)."
+        ),
     ]
 
 
@@ -53,12 +59,14 @@ class AlertEpisodes(msgspec.Struct):
 
 
 class AlertEventView(msgspec.Struct):
-    """An event of an alert."""
+    """One event in the timeline of an alert."""
 
     time: Time
     kind: Kind
-    episode: Annotated[Time, Meta(description="The start of the event's episode.")]
-    actor: Annotated[str, Meta(description="The user or key that acted; empty: the hub.")]
+    episode: Annotated[Time, Meta(description="When the episode of the event started.")]
+    actor: Annotated[
+        str, Meta(description="Name of the user, or ID of the API key, that caused the event; empty: the hub.")
+    ]
     value: Number
     details: Annotated[
         dict[str, str],
@@ -77,7 +85,7 @@ class AlertTimeline(msgspec.Struct):
 
 
 class AlertDurations(msgspec.Struct):
-    """Durations of episodes. Percentiles are the nearest rank."""
+    """Durations of episodes. Percentiles use the nearest-rank method."""
 
     count: int
     mean_seconds: Seconds
@@ -86,7 +94,7 @@ class AlertDurations(msgspec.Struct):
 
 
 class AlertCount(msgspec.Struct):
-    """How many episodes have a severity, alert or node."""
+    """The number of episodes of one severity, alert or node."""
 
     name: str
     episodes: int
@@ -99,11 +107,17 @@ class FlappingAlert(msgspec.Struct):
     alert: str
     node: str
     episodes: int
-    most_per_hour: Annotated[int, Meta(description="The most episodes that fired within one hour of the clock.")]
+    most_per_hour: Annotated[
+        int,
+        Meta(
+            description="Largest number of episodes that began to fire within the same hour, for example 10:00 to "
+            "11:00."
+        ),
+    ]
 
 
 class AlertStatistics(msgspec.Struct):
-    """Statistics of the episodes that have fired. Lists have at most `top` entries, the most frequent first."""
+    """Statistics of episodes that fired. Each list has at most `top` entries, sorted by number of episodes."""
 
     start: Time
     end: Time

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 RANGE = 7 * 86_400_000
-"""The time of a request without `start`, in milliseconds."""
+"""Default length of the time range of a request without `start`, in milliseconds."""
 PAGE = 100
 TOP, MOST_TOP = 10, 100
 FORMATS = ("json", "csv")
 FIRED = ("firing", "resolved")
-"""The states of a request without `state`."""
+"""The states that a request without `state` selects."""
 _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,18})", re.ASCII)
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_799_999
-"""The years 1 to 9999, in milliseconds."""
+"""Start and end of the years 1 to 9999, in milliseconds since 1970."""
 
 
 async def alert_history(request: Request) -> Response:
@@ -93,7 +93,7 @@ async def alert_statistics(request: Request) -> Response:
     wanted = _wanted(own, query)
     text = query.text("top")
     if text and not (re.fullmatch(r"[0-9]{1,3}", text, re.ASCII) and 1 <= int(text) <= MOST_TOP):
-        raise query.error("top", f"it is not a number from 1 to {MOST_TOP}; write for example 10")
+        raise query.error("top", f"{text[:100]!r} is not a number from 1 to {MOST_TOP}; write for example 10")
 
     def work() -> Response:
         return _json(request, statistics_view(_history(own).statistics(wanted, int(text or TOP)), wanted))
@@ -102,7 +102,7 @@ async def alert_statistics(request: Request) -> Response:
 
 
 def position(cursor: str) -> Position | None:
-    """Return the position in a cursor, None for an empty one; raise ValueError if it is not a cursor."""
+    """Decode a cursor; return None for an empty text. Raise ValueError if the text is not a cursor."""
     if not cursor:
         return None
     found = _CURSOR.fullmatch(base64.urlsafe_b64decode(cursor).decode("ascii"))
@@ -112,13 +112,13 @@ def position(cursor: str) -> Position | None:
 
 
 def cursor(at: Position) -> str:
-    """Return the cursor of a position."""
+    """Encode a position as a cursor."""
     return base64.urlsafe_b64encode(f"{at[0]}.{at[1]}".encode()).decode()
 
 
 def _history(own: Services) -> AlertHistory:
     if own.alert_history is None:
-        raise Problem(404, "this hub has no history of alerts; use a hub that evaluates rules")
+        raise Problem(404, "this hub has no alert history; use a hub that evaluates rules")
     return own.alert_history
 
 
@@ -127,7 +127,7 @@ def _wanted(own: Services, query: Query) -> EpisodeFilter:
     end = _time(query, "end", own.now())
     start = _time(query, "start", end - RANGE)
     if start > end:
-        raise query.error("start", "it is after the end; give an earlier time")
+        raise query.error("start", "the start is after the end; give an earlier time")
     states = query.all("state")
     for state in states:
         if state not in STATES:
@@ -147,7 +147,7 @@ def _wanted(own: Services, query: Query) -> EpisodeFilter:
 def _time(query: Query, name: str, default: int) -> int:
     found = query.time(name, default)
     if not _EARLIEST <= found <= _LATEST:
-        raise query.error(name, "it is not within the years 1 to 9999; write for example 2026-01-31T12:00:00Z")
+        raise query.error(name, "the time is not within the years 1 to 9999; write for example 2026-01-31T12:00:00Z")
     return found
 
 
@@ -158,7 +158,7 @@ def _page(query: Query) -> tuple[Position | None, int]:
         return position(query.text("cursor")), limit
     except ValueError:
         raise query.error(
-            "cursor", "it is not a cursor; use the value of `next` of the page before, unchanged"
+            "cursor", "the value is not a cursor; send the value of `next` in the previous response unchanged"
         ) from None
 
 

@@ -20,24 +20,26 @@ from metricat_hub.use_cases.alertmanager import AlertmanagerMessage
 
 _TAG = "Alert history"
 _FILTER = (
-    Parameter("alert", "Name of an alert; repeat it for several.", many=True),
-    Parameter("node", "Name of a node; repeat it for several.", many=True),
-    Parameter("severity", "Severity of the alert, for example critical; repeat it for several.", many=True),
+    Parameter("alert", "Name of an alert; repeat the parameter for several.", many=True),
+    Parameter("node", "Name of a node; repeat the parameter for several.", many=True),
+    Parameter("severity", "Severity of the alert, for example critical; repeat the parameter for several.", many=True),
     Parameter(
         "state",
-        "State of the episode; repeat it for several. Default: firing and resolved.",
+        "State of the episode; repeat the parameter for several. Default: firing and resolved.",
         {"type": "string", "enum": list(STATES)},
         many=True,
     ),
-    Parameter("receiver", "A receiver that was notified; repeat it for several.", many=True),
+    Parameter("receiver", "Name of a receiver that was notified; repeat the parameter for several.", many=True),
     Parameter("start", "Select episodes that end after this time. Default: 7 days before the end.", TIME),
     Parameter("end", "Select episodes that begin before this time. Default: now.", TIME),
 )
 _PAGES = (
     Parameter(
-        "limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}
+        "limit",
+        "Number of entries in the response.",
+        {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE},
     ),
-    Parameter("cursor", "The value of `next` of the page before."),
+    Parameter("cursor", "The value of `next` in the previous response; empty: the first entries."),
     Parameter(
         "format",
         "Format of the response. Default: CSV if the client accepts only text/csv, JSON otherwise.",
@@ -51,14 +53,15 @@ def _listed(path: str, identifier: str) -> Operation:
     return Operation(
         path,
         alert_history,
-        "Episodes of alerts",
+        "List episodes of alerts",
         _TAG,
         parameters=(*_FILTER, *_PAGES),
         result=bodies.AlertEpisodes,
         result_bodies=_CSV,
         errors=(400, 404, 503),
         identifier=identifier,
-        description="The newest start first. An episode is one period in which an alert was active.",
+        description="Episodes sorted by start, the newest first. An episode is one period in which an alert was "
+        "active.",
     )
 
 
@@ -74,7 +77,7 @@ OPERATIONS = (
             *_FILTER,
             Parameter(
                 "top",
-                "Entries of each list.",
+                "Number of entries of each list.",
                 {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": TOP},
             ),
         ),
@@ -87,9 +90,11 @@ OPERATIONS = (
         "Timeline of an alert",
         _TAG,
         parameters=(
-            Parameter("fingerprint", "The alert.", where="path", required=True),
-            Parameter("start", "Return no earlier events.", TIME),
-            Parameter("end", "Return no later events.", TIME),
+            Parameter(
+                "fingerprint", "Fingerprint of the alert, from the list of episodes.", where="path", required=True
+            ),
+            Parameter("start", "Return events at or after this time. Default: all earlier events.", TIME),
+            Parameter("end", "Return events at or before this time. Default: all later events.", TIME),
             *_PAGES,
         ),
         result=bodies.AlertTimeline,
@@ -99,7 +104,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/alertmanager/webhook",
         alertmanager_webhook,
-        "Record alerts of an Alertmanager",
+        "Record the alerts of an Alertmanager: its webhook",
         _TAG,
         scope="any",
         methods=("POST",),

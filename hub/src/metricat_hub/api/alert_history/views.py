@@ -1,4 +1,4 @@
-"""Episodes, events and statistics in the form of responses, as structs or CSV."""
+"""Conversion of episodes, events and statistics to the structs of responses, and to CSV."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def episode_view(one: Episode) -> AlertEpisode:
-    """Return an episode in the form of a response."""
+    """Convert an episode to the struct of the response."""
     ended = one.resolved is not None and one.fired is not None
     return AlertEpisode(
         fingerprint=one.fingerprint,
@@ -62,7 +62,7 @@ def episode_view(one: Episode) -> AlertEpisode:
 
 
 def event_view(one: TimelineEvent) -> AlertEventView:
-    """Return an event in the form of a response."""
+    """Convert an event to the struct of the response."""
     event = one.event
     return AlertEventView(
         time=rfc3339(event.at),
@@ -75,7 +75,7 @@ def event_view(one: TimelineEvent) -> AlertEventView:
 
 
 def statistics_view(found: HistoryStatistics, wanted: EpisodeFilter) -> AlertStatistics:
-    """Return statistics in the form of a response."""
+    """Convert statistics to the struct of the response."""
     return AlertStatistics(
         start=rfc3339(wanted.start),
         end=rfc3339(wanted.end),
@@ -97,7 +97,7 @@ def statistics_view(found: HistoryStatistics, wanted: EpisodeFilter) -> AlertSta
 
 
 def as_csv(kind: type[msgspec.Struct], rows: Sequence[msgspec.Struct]) -> bytes:
-    """Return structs as CSV (RFC 4180) with a header. Labels and other mappings are JSON."""
+    """Return structs as CSV (RFC 4180) with a header. Mappings such as labels are written as JSON."""
     text = io.StringIO()
     writer = csv.writer(text)
     names = kind.__struct_fields__

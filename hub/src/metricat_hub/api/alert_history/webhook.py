@@ -20,15 +20,19 @@ _LARGEST = 16 << 20
 
 
 async def alertmanager_webhook(request: Request) -> Response:
-    """Record the alerts of a message. Alertmanager sends it again after a response with status 5xx."""
+    """Record the alerts of one webhook message. Alertmanager sends the message again after a 5xx response."""
     own, client = services(request), principal_of(request)
     if not client.reports_alerts:
         check(client, "write")
     if own.namespaces is not None and not client.reports_alerts:
-        raise Problem(403, "the client may read some namespaces only, so it cannot record alerts; use another key")
+        raise Problem(
+            403,
+            "the client may read only some namespaces, so it cannot record alerts; use a key with access to all "
+            "namespaces",
+        )
     history = own.alert_history
     if history is None:
-        raise Problem(404, "this hub has no history of alerts; use a hub that evaluates rules")
+        raise Problem(404, "this hub has no alert history; use a hub that evaluates rules")
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":  # a form of another site has another type
         raise Problem(415, f"the content type {media[:100] or '(none)'} is not supported; send application/json")
@@ -36,11 +40,17 @@ async def alertmanager_webhook(request: Request) -> Response:
     async for part in request.stream():
         body += part
         if len(body) > _LARGEST:
-            raise Problem(413, f"the body is larger than {_LARGEST} bytes; set max_alerts of the webhook")
+            raise Problem(
+                413, f"the body is larger than {_LARGEST} bytes; set max_alerts in Alertmanager's webhook_config"
+            )
     try:
         message = msgspec.json.decode(body, type=AlertmanagerMessage)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Problem(400, f"not a message of Alertmanager's webhook: {str(error)[:300]}") from None
+        raise Problem(
+            400,
+            f"the body is not a message of Alertmanager's webhook: {str(error)[:300]}; send version 4 of its JSON "
+            "format",
+        ) from None
     events = message_events(message)
     await own.threads.run_detached(lambda _: history.record(events))
     return Response(status_code=204)

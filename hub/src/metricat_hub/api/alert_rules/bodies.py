@@ -17,37 +17,39 @@ from metricat_hub.model.alert_rules import (
 )
 
 Time = Annotated[str, Meta(description="Time in UTC, RFC 3339.", examples=["2026-01-31T12:00:00.000Z"])]
-Comment = Annotated[str, Meta(description="Why, for the history of the rule.", max_length=1_000)]
+Comment = Annotated[str, Meta(description="Reason of the change. The versions of the rule show it.", max_length=1_000)]
 Labels = dict[str, str]
 
 
 class RuleChange(RuleBody, kw_only=True):
-    """A rule to store."""
+    """A rule to store, with a comment."""
 
     comment: Comment = ""
 
 
 class Restore(msgspec.Struct, forbid_unknown_fields=True):
-    """The version to return to."""
+    """A request to make an earlier version of a rule the current one."""
 
-    version: Annotated[int, Meta(ge=0, le=2**31, description="0: as before the first change.")]
+    version: Annotated[
+        int, Meta(ge=0, le=2**31, description="Number of the version; 0: the state before the first change.")
+    ]
     comment: Comment = ""
 
 
 class Undo(msgspec.Struct, forbid_unknown_fields=True):
-    """Why the last change is undone."""
+    """A request to undo the last change of a rule."""
 
     comment: Comment = ""
 
 
 class Trial(msgspec.Struct, forbid_unknown_fields=True):
-    """A rule to try; without one, the stored rule."""
+    """A dry run. Null as the rule evaluates the stored rule."""
 
     rule: RuleBody | None = None
 
 
 class BacktestTrial(msgspec.Struct, forbid_unknown_fields=True):
-    """A rule to try over the history; without one, the stored rule."""
+    """A backtest. Null as the rule evaluates the stored rule."""
 
     rule: RuleBody | None = None
     start: Annotated[Time | None, Meta(description="Default: a day before the end.")] = None
@@ -75,8 +77,8 @@ class EvaluatedRule(CompiledRule):
     error: str = ""
     evaluated: Time | None = None
     evaluation_seconds: float = 0.0
-    firing: Annotated[int, Meta(description="Alerts that fire.")] = 0
-    pending: Annotated[int, Meta(description="Alerts that are pending.")] = 0
+    firing: Annotated[int, Meta(description="Number of alerts that fire.")] = 0
+    pending: Annotated[int, Meta(description="Number of alerts that are pending.")] = 0
 
 
 class ShippedAlert(msgspec.Struct):
@@ -94,15 +96,21 @@ class RuleView(msgspec.Struct):
     id: str
     source: Source
     name: str
-    file: Annotated[str, Meta(description="The file of the rule, `shipped`, or `api`.")]
+    file: Annotated[
+        str, Meta(description="Path of the file with the rule; `shipped` or `api` for a rule without a file.")
+    ]
     group: str
     interval_seconds: float
     enabled: bool
-    editable: Annotated[bool, Meta(description="False: the rule is in a file.")]
-    version: Annotated[int, Meta(description="0: never changed through the API. ETag and If-Match have it.")]
+    editable: Annotated[bool, Meta(description="Whether the API can change the rule; false: a file contains it.")]
+    version: Annotated[
+        int, Meta(description="Version of the rule, as in ETag and If-Match; 0: never changed through the API.")
+    ]
     changed: Time | None
     changed_by: str
-    settings: Annotated[RuleBody | None, Meta(description="As written; null: the defaults, or those of the file.")]
+    settings: Annotated[
+        RuleBody | None, Meta(description="The stored settings; null: the defaults, or the rule is in a file.")
+    ]
     rules: list[EvaluatedRule]
     shipped: ShippedAlert | None = None
 
@@ -114,15 +122,17 @@ class RuleList(msgspec.Struct):
 
 
 class VersionView(msgspec.Struct):
-    """A version of a rule."""
+    """One change of a rule, with the rule before and after it."""
 
     version: int
     at: Time
     actor: str
     action: Action
     comment: str
-    before: Annotated[RuleBody | None, Meta(description="Null: the rule did not exist, or had its defaults.")]
-    after: Annotated[RuleBody | None, Meta(description="Null: the rule was deleted, or got its defaults.")]
+    before: Annotated[
+        RuleBody | None, Meta(description="The rule before; null: it did not exist, or had its defaults.")
+    ]
+    after: Annotated[RuleBody | None, Meta(description="The rule after; null: it was deleted, or got its defaults.")]
 
 
 class VersionList(msgspec.Struct):
@@ -151,28 +161,30 @@ class DryRunResult(msgspec.Struct):
 
 
 class EpisodeView(msgspec.Struct):
-    """One time that an alert would have been active."""
+    """One period in which an alert would have been active."""
 
     labels: Labels
     active: Time
-    fired: Annotated[Time | None, Meta(description="Null: pending only.")]
-    ended: Annotated[Time | None, Meta(description="Null: active at the end of the range.")]
-    value: Annotated[float | None, Meta(description="The last value.")]
+    fired: Annotated[Time | None, Meta(description="When the alert would have fired; null: it was only pending.")]
+    ended: Annotated[
+        Time | None, Meta(description="When the alert would have ended; null: it was active at the end of the range.")
+    ]
+    value: Annotated[float | None, Meta(description="The last value of the expression in the period.")]
 
 
 class BacktestRule(msgspec.Struct):
-    """The result of one rule."""
+    """The backtest of one compiled rule."""
 
     rule: CompiledRule
     fired: Annotated[int, Meta(description="How often an alert would have fired.")]
-    firing_seconds: Annotated[float, Meta(description="For how long in total.")]
+    firing_seconds: Annotated[float, Meta(description="For how many seconds alerts would have fired in total.")]
     pending_only: Annotated[int, Meta(description="How often an alert would have been pending without firing.")]
-    episodes: Annotated[list[EpisodeView], Meta(description="The earliest first, at most 1000.")]
+    episodes: Annotated[list[EpisodeView], Meta(description="At most 1000 periods, the earliest first.")]
     truncated: bool
 
 
 class BacktestResult(msgspec.Struct):
-    """When the rule would have been active."""
+    """The result of a backtest: when the rule would have been active."""
 
     start: Time
     end: Time

@@ -1,4 +1,4 @@
-"""Endpoints of MonitoringTargets with their statuses, and of the shipped alerts that they have."""
+"""Endpoints that return MonitoringTargets with their status, and the state of the shipped alerts in each."""
 
 from __future__ import annotations
 
@@ -36,21 +36,23 @@ class TargetCondition(msgspec.Struct):
     status: str
     reason: str
     message: str
-    since: Annotated[str, Meta(description="When the status changed last.")]
+    since: Annotated[str, Meta(description="When the status of the condition last changed.")]
 
 
 class TargetNodes(msgspec.Struct):
-    """The nodes of a MonitoringTarget by the state of their agent."""
+    """The numbers of a MonitoringTarget's nodes by the state of their agent."""
 
     desired: int = 0
     ready: int = 0
     updated: int = 0
     uncovered: int = 0
-    scraped: Annotated[int | None, Meta(description="Null: no Prometheus could be queried.")] = None
+    scraped: Annotated[
+        int | None, Meta(description="Nodes that Prometheus scrapes; null: the operator could not query a Prometheus.")
+    ] = None
 
 
 class TargetPool(msgspec.Struct):
-    """The nodes of a pool by the state of their agent."""
+    """The numbers of a pool's nodes by the state of their agent."""
 
     name: str
     desired: int = 0
@@ -58,7 +60,7 @@ class TargetPool(msgspec.Struct):
 
 
 class UncoveredNode(msgspec.Struct):
-    """A selected node without a ready agent, with the operator's reason."""
+    """A node that the MonitoringTarget selects and that has no ready agent, with the reason."""
 
     node: str
     reason: str
@@ -72,26 +74,30 @@ class TargetView(msgspec.Struct):
     namespace: str
     name: str
     generation: int
-    observed_generation: Annotated[int, Meta(description="The generation that the status describes; -1: none.")]
+    observed_generation: Annotated[
+        int, Meta(description="The generation that the status describes; -1: the operator has not written a status.")
+    ]
     paused: bool
     conditions: list[TargetCondition]
     nodes: TargetNodes
     pools: list[TargetPool]
-    uncovered: Annotated[list[UncoveredNode], Meta(description="At most the first 50.")]
+    uncovered: Annotated[list[UncoveredNode], Meta(description="Selected nodes without a ready agent, at most 50.")]
     prometheuses: Annotated[list[str], Meta(description="The Prometheuses that select the target, as NAMESPACE/NAME.")]
     rules: Annotated[dict[str, Any], Meta(description="The settings of alerts, as written in the spec.")]
-    pool_rules: Annotated[dict[str, dict[str, Any]], Meta(description="The same of pools, by name.")]
+    pool_rules: Annotated[
+        dict[str, dict[str, Any]], Meta(description="The settings of alerts for single pools, by name of the pool.")
+    ]
 
 
 class Targets(msgspec.Struct):
     """The MonitoringTargets that the client may see."""
 
-    available: Annotated[bool, Meta(description="False: this hub is not in a cluster with MonitoringTargets.")]
+    available: Annotated[bool, Meta(description="Whether this hub runs in a cluster with MonitoringTargets.")]
     data: list[TargetView]
 
 
 class TargetAlertState(msgspec.Struct):
-    """A shipped alert, as the Prometheus of the MonitoringTarget evaluates it."""
+    """A shipped alert with its state in the Prometheus that evaluates the MonitoringTarget's rules."""
 
     name: str
     shipped: ShippedAlert
@@ -101,7 +107,7 @@ class TargetAlertState(msgspec.Struct):
 
 
 class TargetAlertStates(msgspec.Struct):
-    """The shipped alerts of a MonitoringTarget."""
+    """The shipped alerts of a MonitoringTarget with their state."""
 
     data: list[TargetAlertState]
 
@@ -120,7 +126,7 @@ async def list_monitoring_targets(request: Request) -> Response:
 
 
 async def list_target_alerts(request: Request) -> Response:
-    """Return the shipped alerts with their state in a MonitoringTarget."""
+    """Return the shipped alerts with their state for a MonitoringTarget."""
     namespace, name = request.path_params["namespace"], request.path_params["name"]
 
     def work(own: Services, _: Cancellation) -> TargetAlertStates:
@@ -197,16 +203,16 @@ OPERATIONS = (
     Operation(
         "/api/v1/monitoring-targets",
         list_monitoring_targets,
-        "The MonitoringTargets that the client may see, with their conditions and the nodes that are not covered",
+        "List the MonitoringTargets that the client may see, with their conditions and the nodes without a ready agent",
         _TAG,
         result=Targets,
         errors=(503,),
-        description="Some seconds old. The list is empty outside of a cluster.",
+        description="The list can be some seconds old. It is empty if the hub does not run in a cluster.",
     ),
     Operation(
         "/api/v1/monitoring-targets/{namespace}/{name}/alert-states",
         list_target_alerts,
-        "The shipped alerts of a MonitoringTarget with their defaults, and their state in Prometheus",
+        "List the shipped alerts of a MonitoringTarget with their defaults, and their state in Prometheus",
         _TAG,
         parameters=TARGET,
         result=TargetAlertStates,

@@ -1,4 +1,4 @@
-"""The endpoints of alert rules. Both paths have the same endpoints: that of the seed, and one with a version."""
+"""The endpoints of alert rules. The paths /api/alerts/rules and /api/v1/alert-rules have the same endpoints."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def get_alert_rule(request: Request) -> Response:
 
 
 async def create_alert_rule(request: Request) -> Response:
-    """Store a new rule; with `dry_run=true`, only try it."""
+    """Store a new rule; with `dry_run=true`, only evaluate it once."""
     given = await json_body(request, RuleChange)
     rules, body = _rules(request), _body(given)
     if _is_dry_run(request):
@@ -72,7 +72,7 @@ async def create_alert_rule(request: Request) -> Response:
 
 
 async def replace_alert_rule(request: Request) -> Response:
-    """Replace a rule, or the settings of a shipped alert; with `dry_run=true`, only try it."""
+    """Replace a rule, or the settings of a shipped alert; with `dry_run=true`, only evaluate it once."""
     given = await json_body(request, RuleChange)
     rules, body, identifier = _rules(request), _body(given), request.path_params["id"]
     if _is_dry_run(request):
@@ -114,29 +114,29 @@ async def undo_alert_rule(request: Request) -> Response:
 
 
 async def try_alert_rule(request: Request) -> Response:
-    """Evaluate a rule that is not stored."""
+    """Evaluate a rule of the request once, without storing it."""
     given = await json_body(request, Trial)
     if given.rule is None:
-        raise Problem(400, "invalid parameter rule: it is missing; give the rule to try", parameter="rule")
+        raise Problem(400, "the field rule is missing in the body; send the rule to evaluate", parameter="rule")
     return await _dry_run(request, "", given.rule)
 
 
 async def try_stored_alert_rule(request: Request) -> Response:
-    """Evaluate a stored rule, or a change of it."""
+    """Evaluate a stored rule once, or the rule of the request in its place."""
     given = await json_body(request, Trial)
     return await _dry_run(request, request.path_params["id"], given.rule)
 
 
 async def backtest_alert_rule(request: Request) -> Response:
-    """Evaluate a rule that is not stored over the history."""
+    """Evaluate a rule of the request over stored samples, without storing the rule."""
     given = await json_body(request, BacktestTrial)
     if given.rule is None:
-        raise Problem(400, "invalid parameter rule: it is missing; give the rule to try", parameter="rule")
+        raise Problem(400, "the field rule is missing in the body; send the rule to evaluate", parameter="rule")
     return await _backtest(request, "", given)
 
 
 async def backtest_stored_alert_rule(request: Request) -> Response:
-    """Evaluate a stored rule, or a change of it, over the history."""
+    """Evaluate a stored rule, or the rule of the request in its place, over stored samples."""
     return await _backtest(request, request.path_params["id"], await json_body(request, BacktestTrial))
 
 
@@ -187,8 +187,8 @@ def _rules(request: Request) -> AlertRules:
     if found is None:
         raise Problem(
             409,
-            "this hub shows the client no alert rules: it evaluates none, because its store is another server, or the "
-            "client may see some namespaces only; use the alerts of the MonitoringTargets",
+            "this hub has no alert rules for this client: the hub's store is another server, which evaluates the "
+            "rules, or the client may see only some namespaces; use the alerts of the MonitoringTargets",
         )
     return found
 
@@ -225,8 +225,12 @@ def _respond(rule: AlertRule, status: int = 200) -> Response:
     return response
 
 
-_ID = Parameter("id", "Identifier of the rule. That of a shipped alert is its name.", where="path")
-_DRY_RUN = Parameter("dry_run", "Only try the rule; the response is that of the dry run.", {"enum": ["true", "false"]})
+_ID = Parameter("id", "Identifier of the rule. For a shipped alert, it is the alert's name.", where="path")
+_DRY_RUN = Parameter(
+    "dry_run",
+    "Evaluate the rule without storing it, and return the result of the dry run.",
+    {"enum": ["true", "false"]},
+)
 _IF_MATCH = Parameter("If-Match", "The ETag of the rule that the client read.", required=True, where="header")
 _READ = (400, 409, 422, 503)
 _BODY = (400, 409, 413, 415, 422, 503)
@@ -236,7 +240,13 @@ _CHANGE = (400, 404, 409, 412, 413, 415, 422, 428, 503)
 def _operations(path: str, suffix: str) -> Iterator[Operation]:
     post = partial(Operation, tag=_TAG, methods=("POST",))
     yield Operation(
-        path, list_alert_rules, "All alert rules", _TAG, result=RuleList, errors=(409, 503), identifier=f"list{suffix}"
+        path,
+        list_alert_rules,
+        "List all alert rules",
+        _TAG,
+        result=RuleList,
+        errors=(409, 503),
+        identifier=f"list{suffix}",
     )
     yield post(
         path,
@@ -254,7 +264,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield post(
         f"{path}/dry-run",
         try_alert_rule,
-        "The alerts that a rule would have now",
+        "Dry run: the alerts that a new rule would have now",
         request=Trial,
         result=DryRunResult,
         errors=_BODY,
@@ -263,7 +273,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield post(
         f"{path}/backtest",
         backtest_alert_rule,
-        "When a rule would have fired",
+        "Backtest: when a new rule would have fired",
         request=BacktestTrial,
         result=BacktestResult,
         errors=_BODY,
@@ -273,7 +283,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield Operation(
         one,
         get_alert_rule,
-        "One alert rule",
+        "Show one alert rule",
         _TAG,
         parameters=(_ID,),
         result=RuleView,
@@ -301,7 +311,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
         _TAG,
         scope="edit",
         methods=("DELETE",),
-        parameters=(_ID, Parameter("comment", "Why, for the history of the rule."), _IF_MATCH),
+        parameters=(_ID, Parameter("comment", "Reason of the change. The versions of the rule show it."), _IF_MATCH),
         success=204,
         errors=(400, 404, 409, 412, 428, 503),
         identifier=f"delete{suffix}",
@@ -309,7 +319,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield Operation(
         f"{one}/versions",
         list_alert_rule_versions,
-        "The versions of an alert rule, the newest first",
+        "List the versions of an alert rule, the newest first",
         _TAG,
         parameters=(_ID,),
         result=VersionList,
@@ -331,12 +341,12 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
             alternative=(204, None),
             errors=_CHANGE,
             identifier=f"{name}{suffix}",
-            description="Without a body, with status 204, if the rule then does not exist.",
+            description="If the rule no longer exists after the change, the response has status 204 and no body.",
         )
     yield post(
         f"{one}/dry-run",
         try_stored_alert_rule,
-        "The alerts that a stored rule, or a change of it, would have now",
+        "Dry run: the alerts that a stored rule, or a changed form of it, would have now",
         parameters=(_ID,),
         request=Trial,
         result=DryRunResult,
@@ -346,7 +356,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield post(
         f"{one}/backtest",
         backtest_stored_alert_rule,
-        "When a stored rule, or a change of it, would have fired",
+        "Backtest: when a stored rule, or a changed form of it, would have fired",
         parameters=(_ID,),
         request=BacktestTrial,
         result=BacktestResult,

@@ -1,4 +1,4 @@
-"""Endpoints of the settings of alerts in MonitoringTargets. The API server decides by the user's own token."""
+"""Endpoints of the settings of alerts in MonitoringTargets. The API server authorizes each by the user's token."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _NAMES = frozenset(alert.name for alert in CATALOGUE)
 
 
 class TargetAlertChange(msgspec.Struct, forbid_unknown_fields=True):
-    """Settings of an alert. What this hub set before and is missing here returns to its default."""
+    """Settings of an alert, which replace those that this hub set before. Missing settings return to the defaults."""
 
     levels: dict[Level, LevelBody] = msgspec.field(default_factory=dict)
     labels: Texts = msgspec.field(default_factory=dict)
-    pools: Annotated[dict[str, dict[Level, LevelBody]], Meta(description="By name of the pool.")] = msgspec.field(
-        default_factory=dict
-    )
+    pools: Annotated[
+        dict[str, dict[Level, LevelBody]], Meta(description="Settings for single pools, by name of the pool.")
+    ] = msgspec.field(default_factory=dict)
 
 
 class TargetAlertsView(msgspec.Struct):
-    """The settings of alerts in a MonitoringTarget, as written. Missing ones have their defaults."""
+    """The settings of alerts in the spec of a MonitoringTarget. Missing settings have their defaults."""
 
     namespace: str
     name: str
@@ -50,14 +50,14 @@ class TargetAlertsView(msgspec.Struct):
 
 
 async def get_target_alerts(request: Request) -> Response:
-    """Return the settings of the alerts of a target."""
+    """Return the settings of the alerts of a MonitoringTarget."""
     client, token = _client(request)
     path = request.path_params
     return _respond(await run_in_threadpool(client.get, token, path["namespace"], path["name"]))
 
 
 async def set_target_alert(request: Request) -> Response:
-    """Set the settings of an alert of a target."""
+    """Replace the settings of an alert of a MonitoringTarget."""
     given = await json_body(request, TargetAlertChange)
     settings = {**_levels(given.levels), **({"labels": given.labels} if given.labels else {})}
     pools = {pool: _levels(levels) for pool, levels in given.pools.items()}
@@ -65,7 +65,7 @@ async def set_target_alert(request: Request) -> Response:
 
 
 async def reset_target_alert(request: Request) -> Response:
-    """Remove the settings of an alert that this hub set."""
+    """Remove the settings of an alert that this hub set in a MonitoringTarget."""
     return await _apply(request, {}, {})
 
 
@@ -73,7 +73,11 @@ async def _apply(request: Request, settings: Mapping[str, Any], pools: Mapping[s
     client, token = _client(request)
     namespace, name, alert = (request.path_params[one] for one in ("namespace", "name", "alert"))
     if alert not in _NAMES:
-        raise Problem(404, f"no shipped alert has the name {alert[:100]}; docs/runbooks lists them")
+        raise Problem(
+            404,
+            f"no shipped alert has the name {alert[:100]}; list the alerts with: GET "
+            "/api/v1/monitoring-targets/NAMESPACE/NAME/alerts",
+        )
     text = request.query_params.get("dry_run", "false").lower()
     if text not in {"true", "false"}:
         raise Problem(400, f"invalid parameter dry_run: {text[:100]!r}; write true or false", parameter="dry_run")
@@ -108,8 +112,8 @@ def _client(request: Request) -> tuple[TargetAlertClient, str]:
     if principal_of(request).kind != "kubernetes":
         raise Problem(
             403,
-            "only users of Kubernetes change MonitoringTargets, with their own rights; "
-            "send a token, for example of: kubectl create token SERVICEACCOUNT",
+            "only users of Kubernetes can change MonitoringTargets, with their own rights; "
+            "send a token of the cluster, for example from: kubectl create token SERVICEACCOUNT",
         )
     return client, credentials_of(request).bearer
 
@@ -118,12 +122,12 @@ def _generation(request: Request) -> int | None:
     """Return the generation in If-Match, which changes need; None: any."""
     text = request.headers.get("if-match", "").strip()
     if not text:
-        raise Problem(428, 'the header If-Match is missing; send the ETag of the target that you read, for example "3"')
+        raise Problem(428, 'the header If-Match is missing; send the ETag of the MonitoringTarget, for example "3"')
     if text == "*":
         return None
     number = text.removeprefix("W/").strip('"')
     if not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise Problem(400, f'invalid If-Match {text[:100]}; send the ETag of the target, for example "3"')
+        raise Problem(400, f'invalid If-Match {text[:100]}; send the ETag of the MonitoringTarget, for example "3"')
     return int(number)
 
 
@@ -143,15 +147,15 @@ TARGET = (
 _CHANGE = (
     *TARGET,
     Parameter("alert", "Name of a shipped alert.", where="path"),
-    Parameter("dry_run", "Let the API server check the change only.", {"enum": ["true", "false"]}),
-    Parameter("If-Match", "The ETag of the target that the client read.", required=True, where="header"),
+    Parameter("dry_run", "Let the API server check the change without storing it.", {"enum": ["true", "false"]}),
+    Parameter("If-Match", "The ETag of the MonitoringTarget that the client read.", required=True, where="header"),
 )
 _ERRORS = (400, 404, 409, 412, 428, 503)
 OPERATIONS = (
     Operation(
         _PATH,
         get_target_alerts,
-        "The settings of alerts in a MonitoringTarget",
+        "Show the settings of alerts in a MonitoringTarget",
         _TAG,
         parameters=TARGET,
         result=TargetAlertsView,
@@ -160,7 +164,7 @@ OPERATIONS = (
     Operation(
         f"{_PATH}/{{alert}}",
         set_target_alert,
-        "Set the settings of an alert in a MonitoringTarget, under the user's own rights",
+        "Replace the settings of an alert in a MonitoringTarget, with the user's own rights",
         _TAG,
         methods=("PUT",),
         parameters=_CHANGE,
