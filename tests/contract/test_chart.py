@@ -56,7 +56,8 @@ def test_values_yaml_sets_every_value_that_is_not_deprecated() -> None:
 def test_a_template_uses_every_value_of_the_schema() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     texts = "".join(path.read_text() for path in (CHART / "templates").iterdir())
-    texts = texts.replace("$hub.", ".Values.hub.")
+    texts = texts.replace("$hub.", ".Values.hub.").replace("$operator.", ".Values.operator.")
+    texts += (CHART / "Chart.yaml").read_text().replace("condition: ", "condition: .Values.")
     texts += "".join(
         f" .Values.image.{name}.digest" for name in ("operator", "agent", "hub") if ".image.digest" in texts
     )
@@ -149,6 +150,12 @@ def test_the_settings_of_the_default_chart_are_the_defaults_of_the_operator() ->
         ("hub.service.type=ExternalName", "value must be one of 'ClusterIP', 'NodePort', 'LoadBalancer'"),
         ("hub.ingress.enabled=true", "minLength: got 0, want 1"),
         ("hub.replicas=-1", "minimum: got -1, want 0"),
+        ("operator.extraArgs={--worker=2}", "'--worker=2' does not match pattern"),
+        ("operator.extraArgs={--health-port=81}", "'--health-port=81' does not match pattern"),
+        ("hub.extraArgs={query.timeout=1m}", "'query.timeout=1m' does not match pattern"),
+        ("hub.extraArgs={--store.url=file:}", "'not' failed"),
+        ("crds.install=no", "got string, want boolean"),
+        ("crds.remove=true", "additional properties 'remove' not allowed"),
         ("dashboard.enabled=true", "additional properties 'dashboard' not allowed"),
     ],
 )
@@ -201,6 +208,28 @@ def test_openshift_chooses_the_users_of_all_pods() -> None:
 def test_no_role_is_rendered_without_rbac() -> None:
     kinds = {one["kind"] for one in render("rbac.create=false", "hub.enabled=true", "hub.web.insecure=true")}
     assert kinds & {"Job", "Pod", "RoleBinding", "ClusterRoleBinding", "Role"} == set()
+
+
+def test_crds_belong_to_the_release_only_with_crds_install() -> None:
+    listed = helm("template", RELEASE, CHART, "--include-crds").stdout
+    assert listed.count("\nkind: CustomResourceDefinition\n") == 2
+    without = helm("template", RELEASE, CHART, "--include-crds", "--set=crds.install=false").stdout
+    assert "CustomResourceDefinition" not in without
+    assert "metricat-crds" not in without
+
+
+def test_only_without_crds_keep_a_job_deletes_the_crds() -> None:
+    assert [one for one in render() if one["metadata"]["name"].endswith("-delete-crds")] == []
+    deleting = [one for one in render("crds.keep=false") if one["metadata"]["name"].endswith("-delete-crds")]
+    assert {one["kind"] for one in deleting} == {"ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Job"}
+    assert {one["metadata"]["annotations"]["helm.sh/hook"] for one in deleting} == {"post-delete"}
+
+
+@pytest.mark.parametrize("value", ["crds.install=false", "rbac.create=false"])
+def test_deletion_of_crds_that_the_release_may_not_delete_is_rejected(value: str) -> None:
+    done = helm("template", RELEASE, CHART, "--set=crds.keep=false", f"--set={value}")
+    assert done.returncode != 0
+    assert "Set both, or set crds.keep=true." in done.stderr
 
 
 def test_every_object_uses_the_service_account_that_exists() -> None:

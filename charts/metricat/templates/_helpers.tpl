@@ -196,6 +196,99 @@ uninstalled one has no Deployment. Empty without access to a cluster (helm templ
 {{- toJson $found }}
 {{- end }}
 
+{{- /* The ServiceAccount of a hook for CRDs, its binding, and its ClusterRole without the rules, which follow. */ -}}
+{{- define "metricat.crds.account" -}}
+{{- $annotations := include "metricat.crds.annotations" (merge (dict "weight" "-5") .) }}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "metricat.labels" .root | nindent 4 }}
+  {{- $annotations | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "metricat.labels" .root | nindent 4 }}
+  {{- $annotations | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ .name }}
+    namespace: {{ .root.Release.Namespace }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ .name }}
+  labels:
+    {{- include "metricat.labels" .root | nindent 4 }}
+  {{- $annotations | nindent 2 }}
+{{- end }}
+
+{{- define "metricat.crds.annotations" -}}
+annotations:
+  helm.sh/hook: {{ .hook }}
+  helm.sh/hook-weight: {{ .weight | quote }}
+  helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{- /* The Job of a hook for CRDs, up to its container: the volumes follow. */ -}}
+{{- define "metricat.crds.job" -}}
+{{- $operator := .root.Values.operator }}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "metricat.labels" .root | nindent 4 }}
+  {{- include "metricat.crds.annotations" (merge (dict "weight" "0") .) | nindent 2 }}
+spec:
+  backoffLimit: 3
+  activeDeadlineSeconds: {{ .seconds }}
+  template:
+    metadata:
+      labels:
+        app.kubernetes.io/name: metricat-crds
+        app.kubernetes.io/instance: {{ .root.Release.Name }}
+        {{- with .root.Values.commonLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- with $operator.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      serviceAccountName: {{ .name }}
+      restartPolicy: OnFailure
+      {{- include "metricat.pullSecrets" .root | trim | nindent 6 }}
+      {{- include "metricat.podSecurityContext" (dict "context" $operator.podSecurityContext "root" .root) | trim | nindent 6 }}
+      {{- with $operator.nodeSelector }}
+      nodeSelector:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with $operator.tolerations }}
+      tolerations:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      containers:
+        - name: {{ first .args }}
+          image: {{ include "metricat.image" (dict "image" .root.Values.image.operator "root" .root) }}
+          imagePullPolicy: {{ .root.Values.image.operator.pullPolicy | default "IfNotPresent" }}
+          args: {{ toJson .args }}
+          {{- include "metricat.securityContext" $operator.securityContext | trim | nindent 10 }}
+          resources:
+            requests: {cpu: 20m, memory: 64Mi}
+            limits: {memory: 256Mi}
+{{- end }}
+
 {{- define "metricat.hub.name" -}}
 {{ include "metricat.name" . }}-hub
 {{- end }}

@@ -1,4 +1,4 @@
-"""Run the Metricat operator, or update its CRDs (used by the Helm chart)."""
+"""Run the Metricat operator, or update or delete its CRDs (used by the Helm chart)."""
 
 import argparse
 import asyncio
@@ -27,15 +27,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="metricat-operator", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("run", help="run the operator (default); settings come from METRICAT_* environment variables")
+    run = commands.add_parser(
+        "run", help="run the operator (default); its settings are METRICAT_* environment variables"
+    )
+    for flag, variable in settings.FLAGS.items():
+        run.add_argument(flag, dest=variable, metavar="VALUE", help=f"takes precedence over {variable}")
     apply = commands.add_parser("apply-crds", help="create or update the CRDs of the cluster; never deletes any")
     apply.add_argument("folder", type=Path, help="folder with the CRDs as YAML files")
+    delete = commands.add_parser("delete-crds", help="delete the CRDs, unless the operator of another release runs")
+    delete.add_argument("--operator", required=True, metavar="NAMESPACE/NAME", help="operator that may still run")
     arguments = parser.parse_args()
 
     if arguments.command == "apply-crds":
         return asyncio.run(crds.apply(crds.read(arguments.folder)))
+    if arguments.command == "delete-crds":
+        return asyncio.run(crds.delete(arguments.operator))
+    flags = {name: value for name in settings.FLAGS.values() if (value := getattr(arguments, name, None)) is not None}
     try:
-        chosen = settings.read(os.environ)
+        chosen = settings.read({**os.environ, **flags})
     except settings.SettingsError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 (logging is not configured yet)
         return 2

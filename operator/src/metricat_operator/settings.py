@@ -1,4 +1,4 @@
-"""Settings of the operator, read from the environment variables that the chart sets. No other module reads them."""
+"""Settings of the operator, from environment variables and flags that the chart sets. No other module reads them."""
 
 import re
 import socket
@@ -37,6 +37,12 @@ class Settings:
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 """Name of an object (RFC 1123), for example of a namespace or a Secret."""
+FLAGS = {
+    "--workers": "METRICAT_WORKERS",
+    "--log-level": "METRICAT_LOG_LEVEL",
+    "--log-format": "METRICAT_LOG_FORMAT",
+}
+"""The flags of `metricat-operator run`, each with its variable. Roles and probes of the chart depend on the others."""
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

@@ -26,7 +26,7 @@ def newer_chart(tmp_path: Path) -> Path:
     """A newer chart, with one more field in the CRD."""
     chart = tmp_path / "metricat"
     shutil.copytree(CHART, chart)
-    path = chart / "crds" / "metricat.dev_monitoringtargets.yaml"
+    path = chart / "charts" / "crds" / "crds" / "metricat.dev_monitoringtargets.yaml"
     crd = yaml.safe_load(path.read_text())
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     spec["properties"]["later"] = {"type": "string"}

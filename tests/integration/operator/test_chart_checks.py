@@ -40,3 +40,8 @@ def test_install_for_a_namespace_that_does_not_exist_is_rejected(cluster: Cluste
     done = install(cluster, "image.operator.tag=0.1.0", "operator.namespaces={default,kube-system,absent}")
     assert done.returncode != 0
     assert "the namespace absent does not exist. Create it first: kubectl create namespace absent" in done.stderr
+
+
+def test_install_without_crds_is_accepted_if_the_cluster_has_them(cluster: Cluster) -> None:
+    done = install(cluster, "image.operator.tag=0.1.0", "crds.install=false")
+    assert done.returncode == 0, done.stderr

@@ -63,7 +63,7 @@ def generate() -> None:
     """Write every generated file: manifests, the chart's generated parts, pages and tables."""
     for definition in crd.definitions():
         text = HEADER + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120)
-        for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "crds"):
+        for folder in (ROOT / "crds", ROOT / "charts" / "metricat" / "charts" / "crds" / "crds"):
             _write(folder / f"{naming.GROUP}_{definition['spec']['names']['plural']}.yaml", text)
     for case in golden.cases(ROOT / "tests" / "golden"):
         _write(case / "manifests.yaml", golden.text(case))

@@ -27,6 +27,9 @@ Installs the operator of Metricat, which runs an agent on each node and configur
 $ helm install metricat charts/metricat --namespace monitoring --create-namespace --values my-values.yaml
 ```
 
+`helm uninstall` keeps the CRDs and the MonitoringTargets that you applied, with their agents. With `crds.keep=false`,
+it deletes all of them: see [Uninstall](../../docs/upgrades.md#uninstall).
+
 Helm rejects values with unknown names or wrong types before it installs anything. [values.yaml](values.yaml) explains
 values in their context. Types such as *tolerations* are those of the Kubernetes API.
 
