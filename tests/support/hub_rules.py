@@ -13,8 +13,8 @@ from metricat_hub.evaluation.evaluate import Alert, Evaluator, RuleState, Surrou
 from metricat_hub.promql.engine import Engine
 from metricat_hub.promql.limits import Limits
 from metricat_hub.promql.parser import parse
+from metricat_hub.promql.prepared.columns import Column
 from metricat_hub.promql.prepared.query import Preparation
-from metricat_hub.promql.prepared.steps import Round
 from support.memory_reader import MemoryReader
 from support.prepared_queries import ColumnReader
 from support.promtool import labelled, written
@@ -78,7 +78,8 @@ class HubRules:
             self._prepared[expression] = self._preparation.prepare(expression)
         prepared = self._prepared[expression]
         assert prepared
-        result = _ENGINE.evaluate(ColumnReader(self.reader), prepared, Round(), at)
+        result = prepared.evaluate(_ENGINE.begin(ColumnReader(self.reader), at))
+        assert isinstance(result, Column)
         return list(zip(result.labels, result.values.tolist(), strict=True))
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from metricat_hub.model.errors import HubError
 from metricat_hub.model.ports import NewestSamples, SampleBlock, SampleBlocks, Selections
-from metricat_hub.promql.engine import Engine
+from metricat_hub.promql.engine import Engine, Result
 from metricat_hub.promql.limits import Limits
+from metricat_hub.promql.prepared.columns import Column
 from metricat_hub.promql.prepared.query import Preparation
-from metricat_hub.promql.prepared.steps import Round
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
     from metricat_hub.model.ports import Hints, Matcher, Reader, Selection
-    from metricat_hub.promql.engine import Result
+    from metricat_hub.promql.prepared.steps import Value
 
 
 @dataclass
@@ -83,20 +83,22 @@ def difference(reader: Reader, query: str, times: Sequence[int]) -> str:
     for at in times:
         for source in (ColumnReader(reader), reader):
             expected = _outcome(lambda: engine.instant(reader, query, at))  # noqa: B023 -- called at once
-            found = _outcome(lambda: engine.evaluate(source, prepared, Round(), at))  # noqa: B023 -- as above
+            found = _outcome(lambda: prepared.evaluate(engine.begin(source, at)))  # noqa: B023 -- as above
             if expected != found:
                 return f"{query} at {at}: prepared {found}; expected {expected}"
     return ""
 
 
-def _outcome(evaluate: Callable[[], Result]) -> object:
+def _outcome(evaluate: Callable[[], Result | Value]) -> object:
     try:
         result = evaluate()
     except HubError as error:
         return f"{type(error).__name__}: {error}"
-    if result.kind == "vector":
+    if isinstance(result, Column) or (isinstance(result, Result) and result.kind == "vector"):
         return sorted((labels, _shown(value)) for labels, value in zip(result.labels, result.values, strict=True))
-    return result.kind, result.text, [_shown(value) for value in result.values]
+    if isinstance(result, Result):
+        result = result.text if result.kind == "string" else result.values
+    return result if isinstance(result, str) else [_shown(value) for value in result]
 
 
 def _shown(value: float) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, overload, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, overload, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -29,9 +29,11 @@ RESOLUTIONS: Mapping[Tier, int] = {"raw": 0, "1m": 60_000, "1h": 3_600_000}
 """Milliseconds between two points of a tier; 0: as received."""
 
 
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """A label matcher of a selector. A regular expression matches the whole value (RE2's syntax)."""
+class Matcher(NamedTuple):
+    """A label matcher of a selector. A regular expression matches the whole value (RE2's syntax).
+
+    A tuple, because selectors are keys of caches, and the hash of a tuple costs less than that of a dataclass.
+    """
 
     name: str
     operator: Operator

@@ -35,6 +35,12 @@ class Context:
     _resolutions: dict[int, int] = field(default_factory=dict)
     """Milliseconds between the points of downsampled series, by the identity of a sequence in `_read`."""
 
+    def forget(self) -> None:
+        """Forget the samples that were read: later queries of a round may find others."""
+        if self._read:
+            self._read = {}
+            self._resolutions = {}
+
     def select(  # noqa: PLR0913 # what a store should know
         self,
         matchers: Sequence[Matcher],

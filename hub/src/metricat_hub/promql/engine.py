@@ -21,8 +21,7 @@ from metricat_hub.promql.context import Context
 from metricat_hub.promql.evaluate import Evaluator, Value
 from metricat_hub.promql.limits import Limits, Usage, no_check, no_reservation
 from metricat_hub.promql.nodes import Node, RangeSelector, Subquery, kind, unwrapped
-from metricat_hub.promql.prepared.columns import Column
-from metricat_hub.promql.prepared.steps import Run
+from metricat_hub.promql.prepared.steps import Round
 from metricat_hub.promql.query_engine import LOOKBACK
 from metricat_hub.promql.vector import Grid, Vector, merged, without_metadata
 from metricat_hub.promql.windows import without_stale
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Reader, Tier
     from metricat_hub.model.samples import Times, Values
-    from metricat_hub.promql.prepared.query import Prepared
-    from metricat_hub.promql.prepared.steps import Round
 
 __all__ = ["LOOKBACK", "Engine", "Result"]
 
@@ -122,29 +119,10 @@ class Engine:
             case _:
                 return _done(context, "scalar", values=value)
 
-    def evaluate(  # noqa: PLR0913 # as `instant`
-        self,
-        reader: Reader,
-        query: Prepared,
-        round_: Round,
-        time_ms: int,
-        *,
-        check: Callable[[], None] = no_check,
-        reserve: Callable[[int], None] = no_reservation,
-    ) -> Result:
-        """Evaluate a prepared query at one time. Queries of the same round share results, so it has one time.
-
-        The result has no warnings. The other arguments and the errors are those of `instant`.
-        """
-        context = self._context(reader, "", Grid(time_ms, time_ms, 1), LOOKBACK, None, check, reserve)
-        value = query.evaluate(Run(context, Evaluator(context, context.query), round_))
-        match value:
-            case str():
-                return _done(context, "string", text=value)
-            case Column():
-                return _done(context, "vector", labels=value.labels, values=value.values)
-            case _:
-                return _done(context, "scalar", values=value)
+    def begin(self, reader: Reader, time_ms: int) -> Round:
+        """Begin a round of prepared queries at one time in milliseconds. They have no warnings."""
+        context = self._context(reader, "", Grid(time_ms, time_ms, 1), LOOKBACK, None, no_check, no_reservation)
+        return Round(context, Evaluator(context, context.query))
 
     def range(  # noqa: PLR0913 # what the API's parameters are
         self,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from metricat_hub.model.errors import LimitError, StoreUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 class MemoryBudget:
@@ -20,37 +19,59 @@ class MemoryBudget:
         self._most = most
         self._lock = threading.Lock()
 
-    @contextmanager
-    def query(self) -> Iterator[Callable[[int], None]]:
-        """Return a function that reserves bytes for one query. The end of the block releases them.
+    def query(self) -> Reservation:
+        """Return a reservation for one query."""
+        return Reservation(self)
 
-        The function raises `LimitError` if the query alone needs more than the limit, and `StoreUnavailableError` if
-        the queries together do.
-        """
-        own = 0
+    def reserve(self, size: int, own: int) -> None:
+        """Reserve bytes for a query that holds `own` bytes already. Errors: see `Reservation`."""
+        with self._lock:
+            if own + size > self._most:
+                raise LimitError(
+                    f"the query needs {_mebibytes(own + size)} of memory or more, above query.max-memory, "
+                    f"{_mebibytes(self._most)}. Use a shorter time range, a longer step or more label matchers."
+                )
+            if self.used + size > self._most:
+                raise StoreUnavailableError(
+                    f"the queries that run now hold {_mebibytes(self.used)} of memory, and this one needs "
+                    f"{_mebibytes(own + size)} or more: together more than query.max-memory, "
+                    f"{_mebibytes(self._most)}. Retry later."
+                )
+            self.used += size
 
-        def reserve(size: int) -> None:
-            nonlocal own
-            with self._lock:
-                if own + size > self._most:
-                    raise LimitError(
-                        f"the query needs {_mebibytes(own + size)} of memory or more, above query.max-memory, "
-                        f"{_mebibytes(self._most)}. Use a shorter time range, a longer step or more label matchers."
-                    )
-                if self.used + size > self._most:
-                    raise StoreUnavailableError(
-                        f"the queries that run now hold {_mebibytes(self.used)} of memory, and this one needs "
-                        f"{_mebibytes(own + size)} or more: together more than query.max-memory, "
-                        f"{_mebibytes(self._most)}. Retry later."
-                    )
-                self.used += size
-                own += size
+    def release(self, size: int) -> None:
+        """Release bytes."""
+        with self._lock:
+            self.used -= size
 
-        try:
-            yield reserve
-        finally:
-            with self._lock:
-                self.used -= own
+
+class Reservation:
+    """A context in which a query may call `reserve` with bytes. Its end releases them.
+
+    `reserve` raises `LimitError` if the query alone needs more than the limit, and `StoreUnavailableError` if the
+    queries together do.
+    """
+
+    __slots__ = ("_budget", "_own")
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self._own = 0
+
+    def __enter__(self) -> Callable[[int], None]:
+        """Return `reserve`."""
+        return self.reserve
+
+    def __exit__(self, *_: object) -> None:
+        """Release the bytes."""
+        if self._own:
+            self._budget.release(self._own)
+
+    def reserve(self, size: int) -> None:
+        """Reserve more bytes."""
+        if size:
+            self._budget.reserve(size, self._own)
+            self._own += size
 
 
 def _mebibytes(size: int) -> str:

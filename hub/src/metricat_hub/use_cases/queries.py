@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_hub.promql.engine import LOOKBACK, Engine
-from metricat_hub.promql.limits import BYTES_EVALUATED
+from metricat_hub.promql.limits import BYTES_EVALUATED, Usage
 from metricat_hub.use_cases.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.engine import Result
     from metricat_hub.promql.limits import Limits
     from metricat_hub.promql.prepared.query import Prepared
-    from metricat_hub.promql.prepared.steps import Round
+    from metricat_hub.promql.prepared.steps import Round, Value
     from metricat_hub.promql.query_engine import Stop
 
 
@@ -50,10 +50,18 @@ class Queries:
                 self._reader, query, at, lookback=lookback, check=cancellation.check, reserve=reserve
             )
 
-    def evaluate(self, query: Prepared, round_: Round, at: int, cancellation: Stop) -> Result:
-        """Evaluate a prepared query at the time of its round. Errors: see `Engine.instant`."""
+    def begin(self, at: int) -> Round:
+        """Begin a round of prepared queries at one time."""
+        return self._engine.begin(self._reader, at)
+
+    def evaluate(self, query: Prepared, round_: Round, cancellation: Stop) -> Value:
+        """Evaluate a prepared query at the time of a round. Errors: see `Engine.instant`."""
         with self._budget.query() as reserve:
-            return self._engine.evaluate(self._reader, query, round_, at, check=cancellation.check, reserve=reserve)
+            round_.context.usage = Usage(self._engine.limits, cancellation.check, reserve)
+            try:
+                return query.evaluate(round_)
+            finally:
+                round_.context.forget()
 
     def range(  # noqa: PLR0913, PLR0917 -- the parameters of a range query
         self, query: str, start: int, end: int, step: int, cancellation: Stop, lookback: int = LOOKBACK

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from metricat_hub.evaluation.evaluate import ALERTS, ALERTS_FOR_STATE
 from metricat_hub.evaluation.rules import RecordingRule
-from metricat_hub.evaluation.samples import Samples
+from metricat_hub.evaluation.samples import NO_SAMPLES, Samples
 from metricat_hub.model.errors import HubError
 from metricat_hub.model.labels import metric_name
+from metricat_hub.promql.prepared.columns import Column
 from metricat_hub.promql.prepared.query import Preparation
-from metricat_hub.promql.prepared.steps import Round
 from metricat_hub.use_cases.cancellation import Cancellation
 from metricat_hub.use_cases.queries import Queries
 from metricat_hub.use_cases.rule_round import RoundReader
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from metricat_hub.evaluation.rules import Rule
     from metricat_hub.model.labels import Labels
-    from metricat_hub.promql.engine import Result
     from metricat_hub.promql.prepared.query import Prepared
+    from metricat_hub.promql.prepared.steps import Round, Value
     from metricat_hub.promql.query_engine import QueryEngine
 
 
@@ -39,27 +39,28 @@ class RoundQueries:
             self._reader = RoundReader(queries.reader)
             self._queries = self._local = queries.with_reader(self._reader)
             self._prepared = _prepared(rules)
-        self._round = Round()
+        self._round: Round | None = None
         self._at = 0
 
     def begin(self, at: int) -> None:
         """Begin a round at a time."""
         self._at = at
-        self._round = Round()
-        if self._reader is not None:
+        if self._reader is not None and self._local is not None:
             self._reader.begin(at)
+            self._round = self._local.begin(at)
 
     def query(self, expression: str, at: int) -> Samples:
         """Return the series of the result of an expression, with their values."""
         cancellation = Cancellation(self._seconds)
         prepared = self._prepared.get(expression)
-        if prepared is not None and self._local is not None and at == self._at:
-            return _samples(self._local.evaluate(prepared, self._round, at, cancellation))
-        return _samples(self._queries.instant(expression, at, cancellation))
+        if prepared is not None and self._local is not None and self._round is not None and at == self._at:
+            return _columns(self._local.evaluate(prepared, self._round, cancellation))
+        result = self._queries.instant(expression, at, cancellation)
+        return Samples(_NO_LABELS if result.kind == "scalar" else tuple(result.labels), result.values)
 
     def record(self, rule: Rule, samples: Samples) -> None:
         """Add the samples of a rule to the queries of later rules."""
-        if self._reader is None or not samples:
+        if self._reader is None or self._round is None or not samples:
             return
         for name, own in [(rule.name, samples)] if isinstance(rule, RecordingRule) else _by_name(samples):
             self._reader.record(name, own)
@@ -80,10 +81,10 @@ def _prepared(rules: Sequence[Rule]) -> dict[str, Prepared]:
     return found
 
 
-def _samples(result: Result) -> Samples:
-    if result.kind == "scalar":
-        return Samples(_NO_LABELS, result.values)
-    return Samples(tuple(result.labels), result.values)
+def _columns(value: Value) -> Samples:
+    if isinstance(value, Column):
+        return Samples(value.labels, value.values)
+    return NO_SAMPLES if isinstance(value, str) else Samples(_NO_LABELS, value)
 
 
 _NO_LABELS: tuple[Labels, ...] = ((),)

@@ -4,8 +4,8 @@ import pytest
 
 from metricat_hub.promql.engine import Engine
 from metricat_hub.promql.limits import Limits
+from metricat_hub.promql.prepared.columns import Column
 from metricat_hub.promql.prepared.query import Preparation
-from metricat_hub.promql.prepared.steps import Round
 from support.memory_reader import MemoryReader
 from support.prepared_queries import ColumnReader, difference
 
@@ -72,10 +72,16 @@ def test_round_forgets_results_of_recorded_metrics_only() -> None:
     x, _, y, _ = queries
     assert x
     assert y
-    engine, round_ = Engine(Limits()), Round()
+    round_ = Engine(Limits()).begin(ColumnReader(source), 0)
 
     def values() -> list[list[float]]:
-        return [engine.evaluate(ColumnReader(source), one, round_, 0).values.tolist() for one in (x, y)]
+        found = []
+        for one in (x, y):
+            value = one.evaluate(round_)
+            assert isinstance(value, Column)
+            found.append(value.values.tolist())
+            round_.context.forget()
+        return found
 
     for name in "xy":
         source.add({"__name__": name}, [(0, 1.0)])

@@ -15,7 +15,7 @@ from metricat_hub.promql.vector import Vector
 if TYPE_CHECKING:
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.nodes import Aggregate
-    from metricat_hub.promql.prepared.steps import Run
+    from metricat_hub.promql.prepared.steps import Round
     from metricat_hub.promql.vector import Indices
 
 _OF_ONE = frozenset({"avg", "max", "min", "sum"})
@@ -45,10 +45,10 @@ class Aggregation(Step):
         self._places: Indices | None = None
         """For each group the places of its series, filled with the number of series; None: sizes differ too much."""
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the value of each group."""
-        parameter = np.empty(0) if self._parameter is None else self._parameter.scalar(run)
-        column = self._child.column(run)
+        parameter = np.empty(0) if self._parameter is None else self._parameter.scalar(round_)
+        column = self._child.column(round_)
         if not len(column.labels):
             return NOTHING
         if column.labels is not self._from:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.nodes import Call
-    from metricat_hub.promql.prepared.steps import Run
+    from metricat_hub.promql.prepared.steps import Round
 
 
 class Mathematical(Step):
@@ -32,9 +32,9 @@ class Mathematical(Step):
         self._child = child
         self._dropped = Derived(all_without_metadata)
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the results."""
-        column = self._child.column(run)
+        column = self._child.column(round_)
         if not len(column.labels):
             return NOTHING
         return Column(self._dropped.of(column.labels), self._function(column.values))
@@ -52,11 +52,11 @@ class Clamped(Step):
         self._high = None if node.name == "clamp_min" else bounds[-1]
         self._dropped = Derived(all_without_metadata)
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the values limited to the range; nothing for an empty range."""
-        column = self._child.column(run)
-        low = np.array([-np.inf]) if self._low is None else self._low.scalar(run)
-        high = np.array([np.inf]) if self._high is None else self._high.scalar(run)
+        column = self._child.column(round_)
+        low = np.array([-np.inf]) if self._low is None else self._low.scalar(round_)
+        high = np.array([np.inf]) if self._high is None else self._high.scalar(round_)
         if not len(column.labels) or bool((high < low)[0]):
             return NOTHING
         return Column(self._dropped.of(column.labels), functions.clamped(column.values, low, high))
@@ -73,9 +73,9 @@ class Relabelled(Step):
         self._child = child
         self._changed = Derived(partial(_relabelled, node.name, texts))
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the vector with changed labels."""
-        column = self._child.column(run)
+        column = self._child.column(round_)
         return Column(self._changed.of(column.labels), column.values)
 
 
@@ -97,9 +97,9 @@ class Absent(Step):
         self._child = child
         self._labels: LabelSets = (label_functions.absent_labels(unwrapped(node.arguments[0])),)
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return 1 if the vector is empty."""
-        return NOTHING if len(self._child.column(run).labels) else Column(self._labels, np.ones(1))
+        return NOTHING if len(self._child.column(round_).labels) else Column(self._labels, np.ones(1))
 
 
 class AsScalar(Step):
@@ -111,9 +111,9 @@ class AsScalar(Step):
         super().__init__(child.names, can_fail=child.can_fail)
         self._child = child
 
-    def compute(self, run: Run) -> Values:
+    def compute(self, round_: Round) -> Values:
         """Return the value of the only series; NaN if there is not exactly one."""
-        column = self._child.column(run)
+        column = self._child.column(round_)
         return column.values if len(column.labels) == 1 else np.array([np.nan])
 
 
@@ -127,9 +127,9 @@ class AsVector(Step):
         super().__init__(child.names, can_fail=child.can_fail)
         self._child = child
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the scalar as a series without labels."""
-        return Column(self._LABELS, self._child.scalar(run))
+        return Column(self._LABELS, self._child.scalar(round_))
 
 
 class Now(Step):
@@ -140,6 +140,6 @@ class Now(Step):
     def __init__(self) -> None:
         super().__init__(frozenset(), can_fail=False)
 
-    def compute(self, run: Run) -> Values:
+    def compute(self, round_: Round) -> Values:
         """Return the time of the evaluation in seconds."""
-        return run.evaluator.times / 1000
+        return round_.evaluator.times / 1000

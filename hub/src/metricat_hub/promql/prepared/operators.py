@@ -25,7 +25,7 @@ from metricat_hub.promql.prepared.steps import Step
 if TYPE_CHECKING:
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.nodes import Binary
-    from metricat_hub.promql.prepared.steps import Run
+    from metricat_hub.promql.prepared.steps import Round
     from metricat_hub.promql.vector import Indices
 
 
@@ -46,12 +46,12 @@ class Negated(Step):
         self._child = child
         self._dropped = Derived(all_without_metadata)
 
-    def compute(self, run: Run) -> Column | Values:
+    def compute(self, round_: Round) -> Column | Values:
         """Return the negative value."""
-        value = self._child.value(run)
+        value = self._child.value(round_)
         if isinstance(value, Column):
             return Column(self._dropped.of(value.labels), -value.values)
-        return -self._child.scalar(run)
+        return -self._child.scalar(round_)
 
 
 class OfScalars(Step):
@@ -64,9 +64,9 @@ class OfScalars(Step):
         self._operator = node.operator
         self._left, self._right = left, right
 
-    def compute(self, run: Run) -> Values:
+    def compute(self, round_: Round) -> Values:
         """Return the result; of a comparison 1 or 0."""
-        left, right = self._left.scalar(run), self._right.scalar(run)
+        left, right = self._left.scalar(round_), self._right.scalar(round_)
         if self._operator in COMPARISONS:
             return functions.compared(self._operator, left, right).astype(np.float64)
         return functions.arithmetic(self._operator, left, right)
@@ -87,13 +87,13 @@ class OfVectorAndScalar(Step):
         self._rows = Rows()
         self._dropped = Derived(all_without_metadata)
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the result for each series; of a comparison those for which it holds."""
         node = self._node
         if self._vector_left:
-            vector, scalar = self._vector.column(run), self._scalar.scalar(run)
+            vector, scalar = self._vector.column(round_), self._scalar.scalar(round_)
         else:
-            scalar, vector = self._scalar.scalar(run), self._vector.column(run)
+            scalar, vector = self._scalar.scalar(round_), self._vector.column(round_)
         if not len(vector.labels):
             return NOTHING
         left, right = (vector.values, scalar) if self._vector_left else (scalar, vector.values)
@@ -130,14 +130,14 @@ class OfVectors(Step):
         self._stable = Stable()
         self._rows = Rows()
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the result for each pair of series that match; of a comparison those for which it holds."""
-        left, right = self._left.column(run), self._right.column(run)
+        left, right = self._left.column(round_), self._right.column(round_)
         if not len(left.labels) or not len(right.labels):
             return NOTHING
         known = self._from
         if known is None or left.labels is not known[0] or right.labels is not known[1]:
-            self._match(left.labels, right.labels, run)
+            self._match(left.labels, right.labels, round_)
         pairs, node = self._pairs, self._node
         one = left.values if pairs.left is None else left.values[pairs.left]
         other = right.values if pairs.right is None else right.values[pairs.right]
@@ -153,8 +153,8 @@ class OfVectors(Step):
             check_distinct(result.labels)
         return result
 
-    def _match(self, left: LabelSets, right: LabelSets, run: Run) -> None:
-        many, single, labels = binary.matched_pairs(self._node, left, right, run.context.usage.allocate)
+    def _match(self, left: LabelSets, right: LabelSets, round_: Round) -> None:
+        many, single, labels = binary.matched_pairs(self._node, left, right, round_.context.usage.allocate)
         swapped = self._node.matching.cardinality == "one-to-many"
         one, other = (single, many) if swapped else (many, single)
         known = self._stable(labels)
@@ -178,14 +178,14 @@ class Intersection(Step):
         self._labels: LabelSets = ()
         self._stable = Stable()
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the series of the left side that have a match on the right side, or have none."""
-        left = self._left.column(run)
+        left = self._left.column(round_)
         if not len(left.labels):
             if self._right.can_fail:
-                self._right.column(run)
+                self._right.column(round_)
             return NOTHING
-        right = self._right.column(run)
+        right = self._right.column(round_)
         if not len(right.labels):
             return NOTHING if self._intersects else left
         known = self._from
@@ -215,9 +215,9 @@ class Union(Step):
         self._labels: LabelSets = ()
         self._stable = Stable()
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the series of the left side, and those of the right side that have no match on the left side."""
-        left, right = self._left.column(run), self._right.column(run)
+        left, right = self._left.column(round_), self._right.column(round_)
         if not len(left.labels):
             return right
         if not len(right.labels):

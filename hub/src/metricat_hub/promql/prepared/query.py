@@ -32,7 +32,7 @@ from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from metricat_hub.promql.prepared.steps import Run, Value
+    from metricat_hub.promql.prepared.steps import Round, Value
 
 _CLAMPS: Final = frozenset({"clamp", "clamp_max", "clamp_min"})
 _RELABELS: Final = frozenset({"label_join", "label_replace"})
@@ -46,11 +46,11 @@ class Prepared:
     def __init__(self, step: Step) -> None:
         self._step = step
 
-    def evaluate(self, run: Run) -> Value:
-        """Return the value of the query. Errors: see `Engine.instant`."""
-        run.context.usage.check()
+    def evaluate(self, round_: Round) -> Value:
+        """Return the value of the query at the time of the round. Errors: see `Engine.instant`."""
+        round_.context.usage.check()
         with np.errstate(all="ignore"):
-            return self._step.value(run)
+            return self._step.value(round_)
 
 
 class Preparation:

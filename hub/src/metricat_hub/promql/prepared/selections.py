@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.nodes import Call, RangeSelector, Selector
     from metricat_hub.promql.prepared.columns import LabelSets
-    from metricat_hub.promql.prepared.steps import Round, Run
+    from metricat_hub.promql.prepared.steps import Round
     from metricat_hub.promql.vector import Indices, Mask
 
 _KEEP_NAMES = frozenset({"first_over_time", "last_over_time"})
@@ -45,17 +45,17 @@ class Selection(Step):
         self._rows = Rows()
         self._general = General(node)
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the newest samples, without staleness markers."""
-        found = self._read(run)
+        found = self._read(round_)
         if isinstance(found, NewestSamples):
             if not len(found.values):
                 return NOTHING
             return self._rows.chosen(self._stable(found.labels), found.values, ~is_stale(found.values))
-        return self._general.column(run)  # the query has these samples already
+        return self._general.column(round_)  # the query has these samples already
 
-    def _read(self, run: Run) -> Sequence[Series]:
-        node, context = self._node, run.context
+    def _read(self, round_: Round) -> Sequence[Series]:
+        node, context = self._node, round_.context
         fixed = context.time(node.at)
         end = (context.query.end if fixed is None else fixed) - node.offset
         return context.select(node.matchers, end - context.lookback + 1, end, newest=True)
@@ -80,15 +80,15 @@ class Changes:
         """Add a selector, and return its place."""
         return self._selectors.setdefault(matchers, len(self._selectors))
 
-    def result(self, run: Run) -> tuple[Selections, Values, Mask] | None:
+    def result(self, round_: Round) -> tuple[Selections, Values, Mask] | None:
         """Return the series of all selectors, their values, and which exist; None: compute each selector."""
-        if self._round is not run.round:
-            self._result = self._computed(run)
-            self._round = run.round
+        if self._round is not round_:
+            self._result = self._computed(round_)
+            self._round = round_
         return self._result
 
-    def _computed(self, run: Run) -> tuple[Selections, Values, Mask] | None:
-        context = run.context
+    def _computed(self, round_: Round) -> tuple[Selections, Values, Mask] | None:
+        context = round_.context
         if not isinstance(context.reader, BatchReader) or context.tier is not None:
             return None
         if len(self._read) < len(self._selectors):
@@ -138,21 +138,21 @@ class Rollup(Step):
         self._labels: LabelSets = ()
         """The labels of these places."""
 
-    def compute(self, run: Run) -> Column:
+    def compute(self, round_: Round) -> Column:
         """Return the value of the function for each series that has enough samples."""
-        together = self._changes and self._changes.result(run)
+        together = self._changes and self._changes.result(round_)
         if together:
             return self._chosen(*together)
-        selector, evaluator = self._argument.selector, run.evaluator
+        selector, evaluator = self._argument.selector, round_.evaluator
         ends = evaluator.references(selector.offset, selector.at)
         starts = ends - self._argument.range
         found = evaluator.range_series(self._argument, self._name)
         ready = of_blocks(found, starts, ends) if isinstance(found, SampleBlocks) else None
         if ready is None or not isinstance(found, SampleBlocks):
-            return self._general.column(run)  # the query has these samples already
+            return self._general.column(round_)  # the query has these samples already
         if not len(found.labels):
             return NOTHING
-        scalars = [one.scalar(run) for one in self._scalars]
+        scalars = [one.scalar(round_) for one in self._scalars]
         values, present = np.zeros(len(found.labels)), np.zeros(len(found.labels), dtype=bool)
         if self._name in EXTRAPOLATED:
             for rows, (rolled, exists) in extrapolated(self._name, ready):

@@ -25,6 +25,10 @@ Value: TypeAlias = "Column | Values | str"
 class Round:
     """Several queries that are evaluated at one time, such as those of a group of rules. They share results."""
 
+    context: Context
+    """Of the query that is evaluated now."""
+    evaluator: Evaluator
+    """Evaluates the parts of queries that have no step of their own."""
     version: int = 0
     """The number of rules that have recorded samples."""
     recorded: dict[str, int] = field(default_factory=dict)
@@ -34,16 +38,6 @@ class Round:
         """Forget the results that depend on a metric."""
         self.version += 1
         self.recorded[name] = self.version
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One evaluation of a query."""
-
-    context: Context
-    evaluator: Evaluator
-    """Evaluates the parts of the query that have no step of their own."""
-    round: Round
 
 
 class Step(ABC):
@@ -63,36 +57,35 @@ class Step(ABC):
         self._result: Value = NOTHING
 
     @abstractmethod
-    def compute(self, run: Run) -> Value:
-        """Return the value at the time of the run."""
+    def compute(self, round_: Round) -> Value:
+        """Return the value at the time of the round."""
 
-    def value(self, run: Run) -> Value:
-        """Return the value at the time of the run, computed once for each round."""
+    def value(self, round_: Round) -> Value:
+        """Return the value at the time of the round, computed once for each round."""
         if self.uses < 2:
-            return self.compute(run)
-        current = run.round
-        if self._round is not current or not self._is_current(current):
-            self._result = self.compute(run)
-            self._round, self._version = current, current.version
+            return self.compute(round_)
+        if self._round is not round_ or not self._is_current(round_):
+            self._result = self.compute(round_)
+            self._round, self._version = round_, round_.version
         return self._result
 
-    def _is_current(self, current: Round) -> bool:
-        if self._version == current.version:
+    def _is_current(self, round_: Round) -> bool:
+        if self._version == round_.version:
             return True
         if self.names is None:
             return False
-        recorded = current.recorded
+        recorded = round_.recorded
         return all(recorded.get(name, 0) <= self._version for name in self.names)
 
-    def column(self, run: Run) -> Column:
+    def column(self, round_: Round) -> Column:
         """Return the value of a step that is a vector."""
-        value = self.value(run)
+        value = self.value(round_)
         assert isinstance(value, Column)  # noqa: S101 # the parser has checked the types
         return value
 
-    def scalar(self, run: Run) -> Values:
+    def scalar(self, round_: Round) -> Values:
         """Return the value of a step that is a scalar, as an array of one value."""
-        value = self.value(run)
+        value = self.value(round_)
         assert isinstance(value, np.ndarray)  # noqa: S101 # the parser has checked the types
         return value
 
@@ -108,9 +101,9 @@ class General(Step):
         self._stable = Stable()
         self._rows = Rows()
 
-    def compute(self, run: Run) -> Value:
-        """Return the value at the time of the run."""
-        value = run.evaluator.evaluate(self._node)
+    def compute(self, round_: Round) -> Value:
+        """Return the value at the time of the round."""
+        value = round_.evaluator.evaluate(self._node)
         if not isinstance(value, Vector):
             return value
         return self._rows.chosen(self._stable(value.labels), value.values[:, 0], value.present[:, 0])
@@ -125,6 +118,6 @@ class Constant(Step):
         super().__init__(frozenset(), can_fail=False)
         self._value = value
 
-    def compute(self, run: Run) -> Value:  # noqa: ARG002 # the same at each run
+    def compute(self, round_: Round) -> Value:  # noqa: ARG002 # the same in each round
         """Return the value."""
         return self._value
