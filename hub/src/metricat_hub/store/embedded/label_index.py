@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import is_
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from metricat_hub.model.labels import NAME, metric_name
 from metricat_hub.promql.matchers import predicate
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ _EMPTY: Found = np.zeros(0, np.int32)
 _MOST_KEPT, _MOST_KEPT_RESULTS = 50_000, 1000
 """Series of all results of `match_labels` that are kept, and the number of results."""
 _MOST_KEPT_TOGETHER = 50
+_MOST_CHANGED_NAMES = 10_000
 _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
 
 
@@ -39,6 +42,10 @@ class Matches:
     labels: tuple[Labels, ...]
     places: tuple[NDArray[np.intp], ...]
     """The places of the series of each selector."""
+    each: tuple[Found, ...]
+    """The series of each selector."""
+    version: int
+    """The version of the index."""
 
 
 class LabelIndex:
@@ -50,11 +57,17 @@ class LabelIndex:
         self._postings: dict[str, dict[str, array[int]]] = {}
         self._pairs: dict[tuple[str, str], tuple[str, str]] = {}
         self._all: Found | None = None
-        self._matched: dict[tuple[Matcher, ...], tuple[Found, dict[int, Labels]]] = {}
-        """Results of `match_labels` since the last change. Rules and dashboards repeat the same selectors."""
+        self._version = 0
+        """The number of changes: series that were added or removed."""
+        self._changed_names: dict[str, int] = {}
+        """The version of the last change of each metric name."""
+        self._unchanged_since = 0
+        """Names without an entry in `_changed_names` have not changed since this version."""
+        self._matched: dict[tuple[Matcher, ...], tuple[Found, dict[int, Labels], int]] = {}
+        """Results of `match_labels`, with their version. Rules and dashboards repeat the same selectors."""
         self._kept = 0
         self._matched_together: dict[int, Matches] = {}
-        """Results of `match_many` since the last change, by the identity of the selectors."""
+        """Results of `match_many`, by the identity of the selectors."""
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -65,7 +78,7 @@ class LabelIndex:
         labels = tuple(self._pairs.setdefault(pair, pair) for pair in labels)
         self.numbers[labels] = number
         self.labels[number] = labels
-        self._changed()
+        self._changed(labels)
         for name, value in labels:
             numbers = self._postings.setdefault(name, {}).setdefault(value, array("i"))
             if not numbers or numbers[-1] < number:
@@ -77,7 +90,7 @@ class LabelIndex:
         """Remove a series."""
         labels = self.labels.pop(number)
         del self.numbers[labels]
-        self._changed()
+        self._changed(labels)
         for name, value in labels:
             values = self._postings[name]
             numbers = values[value]
@@ -88,12 +101,19 @@ class LabelIndex:
                 if not values:
                     del self._postings[name]
 
-    def _changed(self) -> None:
+    def _changed(self, labels: Labels) -> None:
         self._all = None
-        if self._matched:
-            self._matched, self._kept = {}, 0
-        if self._matched_together:
-            self._matched_together = {}
+        self._version += 1
+        if len(self._changed_names) >= _MOST_CHANGED_NAMES:
+            self._changed_names, self._unchanged_since = {}, self._version
+        self._changed_names[metric_name(labels)] = self._version
+
+    def _is_current(self, matchers: Sequence[Matcher], version: int) -> bool:
+        """Return whether the selector matches the same series as in this version."""
+        if version == self._version:
+            return True
+        name = next((one.value for one in matchers if one.name == NAME and one.operator == "="), None)
+        return name is not None and version >= self._changed_names.get(name, self._unchanged_since)
 
     def names(self) -> list[str]:
         """Return the label names, not sorted."""
@@ -110,28 +130,50 @@ class LabelIndex:
         """
         key = tuple(matchers)
         known = self._matched.get(key)
-        if known is None:
-            found = self.match(matchers)
-            known = found, {number: self.labels[number] for number in found.tolist()}
-            if len(found) <= _MOST_KEPT // 4:
-                if self._kept + len(found) > _MOST_KEPT or len(self._matched) >= _MOST_KEPT_RESULTS:
-                    self._matched, self._kept = {}, 0
-                self._matched[key] = known
-                self._kept += len(found)
-        return known
+        if known is not None:
+            if self._is_current(key, known[2]):
+                return known[:2]
+            del self._matched[key]
+            self._kept -= len(known[0])
+        found = self.match(matchers)
+        labels = {number: self.labels[number] for number in found.tolist()}
+        if len(found) <= _MOST_KEPT // 4:
+            if self._kept + len(found) > _MOST_KEPT or len(self._matched) >= _MOST_KEPT_RESULTS:
+                self._matched, self._kept = {}, 0
+            self._matched[key] = found, labels, self._version
+            self._kept += len(found)
+        return found, labels
 
     def match_many(self, selectors: tuple[tuple[Matcher, ...], ...]) -> Matches:
         """Return the series that several selectors match. The caller must not change them."""
         known = self._matched_together.get(id(selectors))
-        if known is None:
-            each = [self.match(one) for one in selectors]
-            numbers = np.unique(np.concatenate(each)) if each else _EMPTY
-            labels = tuple(self.labels[number] for number in numbers.tolist())
-            known = Matches(selectors, numbers, labels, tuple(np.searchsorted(numbers, one) for one in each))
+        if known is None or known.version != self._version:
+            known = self._together(selectors, known)
             if len(self._matched_together) >= _MOST_KEPT_TOGETHER:
                 self._matched_together = {}
             self._matched_together[id(selectors)] = known
         return known
+
+    def _together(self, selectors: tuple[tuple[Matcher, ...], ...], before: Matches | None) -> Matches:
+        """Return the series that several selectors match. What is the same as before is the same object."""
+        if before is None:
+            each = tuple(self.match(one) for one in selectors)
+        else:
+            each = tuple(
+                known if self._is_current(one, before.version) else self.match(one)
+                for one, known in zip(selectors, before.each, strict=True)
+            )
+            if all(map(is_, each, before.each)):
+                return replace(before, version=self._version)
+        numbers = np.unique(np.concatenate(each)) if each else _EMPTY
+        places = tuple(np.searchsorted(numbers, one) for one in each)
+        if before is not None:
+            places = tuple(
+                last if np.array_equal(now, last) and own is known else now
+                for now, last, own, known in zip(places, before.places, each, before.each, strict=True)
+            )
+        labels = tuple(map(self.labels.__getitem__, numbers.tolist()))
+        return Matches(selectors, numbers, labels, places, each, self._version)
 
     def match(self, matchers: Sequence[Matcher]) -> Found:
         """Return the numbers of the series that match every matcher, in ascending order."""
