@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up web docs demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation chaos soak \
 	e2e slow bench bench-agent bench-alerts bench-hub bench-operator \
-	lint format generate verify images wheel wheels release release-check release-notes deps-lock clean
+	lint format generate verify scan-code images wheel wheels release release-check release-notes deps-lock clean
 
 # Tests start hundreds of our programs. Without bytecode, each start compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 TOOLS := $(BIN)/python -m metricat_tools
+SECURITY := .venv-security
 PAGE := hub/src/metricat_hub/page/index.html
 PAGE_PACKAGES := web/node_modules/.package-lock.json
 MYPY_CACHE := $(or $(METRICAT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/metricat)/mypy
@@ -24,7 +25,7 @@ help: ## List the targets
 		/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 clean: ## Remove the virtual environment, dist/ and the tools' caches
-	@rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(SECURITY) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 ##@ Development
 
@@ -60,10 +61,15 @@ verify: $(READY) ## Check that every generated file is up to date
 	@$(TOOLS) generate --check
 
 deps-lock: $(READY) ## Pin the newest Python packages, with hashes
-	@for name in operator agent hub uv dev; do \
+	@for name in operator agent hub uv dev security; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
 			--python-version 3.11 -o requirements/$$name.txt requirements/$$name.in || exit 1; \
 	done
+
+##@ Security
+
+scan-code: $(READY) $(SECURITY)/ready ## Report insecure calls by the rules of tools/semgrep (ruff reports others in make lint)
+	@$(TOOLS) security scan
 
 ##@ Tests
 
@@ -150,6 +156,13 @@ demo-stop: demo-down
 
 $(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml rules/pyproject.toml agent/pyproject.toml hub/pyproject.toml cli/pyproject.toml tools/pyproject.toml | $(PAGE)
 	@tools/bootstrap $(VENV)
+	@touch $@
+
+$(SECURITY)/ready: requirements/security.txt | $(READY)
+	@echo "installing the programs of the security checks" >&2
+	@$(BIN)/python -m venv --clear $(SECURITY)
+	@$(BIN)/uv pip install --quiet --python $(SECURITY)/bin/python --require-hashes -r requirements/security.txt || \
+		$(SECURITY)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/security.txt
 	@touch $@
 
 # Without Node.js or its packages everything but the page works: the hub says how to build it.

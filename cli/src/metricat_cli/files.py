@@ -99,7 +99,8 @@ def _documents(file: str) -> tuple[str, list[dict[str, Any]]]:
     shown = "standard input" if file == STDIN else file
     try:
         text = sys.stdin.read() if file == STDIN else Path(file).read_text()
-        documents = [one for one in yaml.load_all(text, _Loader) if one is not None]
+        found = yaml.load_all(text, _Loader)  # nosemgrep: yaml-without-safe-loader -- a SafeLoader
+        documents = [one for one in found if one is not None]
     except FileNotFoundError as error:
         raise CommandError(f"cannot read {shown}: the file does not exist. Check the path") from error
     except OSError as error:

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import gzip
 import json
 import zlib
 from dataclasses import dataclass
@@ -11,6 +10,9 @@ from typing import Any
 from metricat_cli.cluster import ApiServer
 from metricat_cli.cluster.api_server import namespaced
 from metricat_cli.errors import CommandError
+
+_MOST_BYTES = 64 << 20
+"""Of a release, decompressed. A Secret has at most 1 MiB, which gzip could make from 1 GiB."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,18 @@ def read(api: ApiServer, namespace: str, name: str) -> Release:
         raise CommandError(f"no Helm release {name} in the namespace {namespace}. See: helm list -A")
     newest = max(found, key=lambda one: int(one["metadata"]["labels"].get("version", "0")))
     try:
-        packed = base64.b64decode(base64.b64decode(newest["data"]["release"]))
-        release = json.loads(gzip.decompress(packed))
+        release = json.loads(_gunzipped(base64.b64decode(base64.b64decode(newest["data"]["release"]))))
         return Release(name, str(release["chart"]["metadata"]["name"]), release.get("config") or {})
     except (KeyError, TypeError, ValueError, OSError, EOFError, binascii.Error, zlib.error) as error:
-        secret = newest["metadata"]["name"]
+        stored = newest["metadata"]["name"]
         raise CommandError(
-            f"the Secret {secret} holds no Helm release. Use a file: helm get values {name} -n {namespace}"
+            f"the Secret {stored} holds no Helm release. Use a file: helm get values {name} -n {namespace}"
         ) from error
+
+
+def _gunzipped(data: bytes) -> bytes:
+    inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    content = inflate.decompress(data, _MOST_BYTES)
+    if not inflate.eof:
+        raise ValueError(f"truncated, or more than {_MOST_BYTES} bytes")
+    return content

@@ -1,5 +1,6 @@
 """Client of Prometheus' HTTP API (prometheus.io/docs/prometheus/latest/querying/api) for long ranges."""
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -15,6 +16,9 @@ Labels = tuple[tuple[str, str], ...]
 _MOST_POINTS = 10_000
 """Prometheus returns at most 11,000 points of a series in one response."""
 _SECONDS = 120
+_MOST_BYTES = 256 << 20
+"""Of one response, as for responses of the API server."""
+_MOST_ERROR = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,19 @@ class PrometheusClient:
         try:
             request = urllib.request.Request(url, body, dict(self.headers))  # noqa: S310 -- http and https only: checked
             with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 -- as above
-                return json.load(response)["data"]
+                answer = response.read(_MOST_BYTES + 1)
         except urllib.error.HTTPError as error:
-            raise CommandError(f"{self.url} returned {error.code}: {_error_text(error.read())}") from error
-        except OSError as error:
+            raise CommandError(f"{self.url} returned {error.code}: {_error_text(error.read(_MOST_ERROR))}") from error
+        except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "reason", error)
             raise CommandError(f"cannot reach {self.url}: {why}. Check the URL and any port-forward") from error
-        except (ValueError, KeyError) as error:
+        if len(answer) > _MOST_BYTES:
+            raise CommandError(
+                f"{self.url} returned more than {_MOST_BYTES >> 20} MiB. Query fewer series or less time"
+            )
+        try:
+            return json.loads(answer)["data"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CommandError(f"{url} does not respond like Prometheus. Set --prometheus to its base URL") from error
 
 

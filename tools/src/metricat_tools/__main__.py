@@ -14,6 +14,7 @@ COMMANDS = {
     "generate": "write every generated file",
     "screenshots": "take pictures of each view of a running hub's page",
     "release": "prepare, check and tag a release",
+    "security": "check code and dependencies with upstream programs",
     "mutate": "report code changes that the unit tests do not detect",
 }
 

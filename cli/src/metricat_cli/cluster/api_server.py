@@ -187,7 +187,7 @@ def _tls(credentials: Credentials) -> ssl.SSLContext:
         context = ssl.create_default_context(cadata=credentials.authority or None)
         if not credentials.verify:
             context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+            context.verify_mode = ssl.CERT_NONE  # nosemgrep: tls-without-verification -- a setting of the kubeconfig
         if credentials.certificate:
             with tempfile.TemporaryDirectory() as folder:  # `ssl` reads certificates from files only
                 file = Path(folder) / "client.pem"

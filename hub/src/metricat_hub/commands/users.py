@@ -139,7 +139,7 @@ def _password(file: str) -> str:
             raise CommandError(f"--password-file={file}: {error}. Give a text file.", 2) from None
     if file == "-" or not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    password = getpass.getpass("Password: ")
-    if getpass.getpass("Password again: ") != password:
+    password, again = getpass.getpass("Password: "), getpass.getpass("Password again: ")
+    if again != password:  # nosemgrep: secret-compared-with-operator -- one user typed both
         raise CommandError("the two passwords differ. Run the command again.")
     return password

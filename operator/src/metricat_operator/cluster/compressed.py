@@ -25,6 +25,7 @@ def pack(manifest: Manifest) -> Manifest:
 
 def unpack(kept: Manifest) -> Manifest:
     """Return the full object as a new copy."""
-    manifest: Manifest = json.loads(zlib.decompress(kept[_PACKED]))
+    text = zlib.decompress(kept[_PACKED])  # nosemgrep: decompression-without-limit -- from `pack`
+    manifest: Manifest = json.loads(text)
     manifest["metadata"]["resourceVersion"] = kept["metadata"]["resourceVersion"]
     return manifest

@@ -24,7 +24,7 @@ class Component:
     programs: Mapping[str, str]
     data: tuple[str, ...] = ()
     """Files of the programs' package that the programs read, at the same path."""
-    directories: tuple[str, ...] = ("/tmp",)
+    directories: tuple[str, ...] = ("/tmp",)  # noqa: S108 -- of the image
     working_dir: str = "/"
 
     @property

@@ -20,7 +20,7 @@ def decompressed(body: bytes, limit: int, encoding: str = "snappy") -> bytes:
         size = cramjam.snappy.decompress_raw_len(body)
         if size > limit:
             raise TooLargeError(f"the body has {size} bytes decompressed, the limit is {limit}. Send smaller batches.")
-        return bytes(cramjam.snappy.decompress_raw(body))
+        return bytes(cramjam.snappy.decompress_raw(body))  # nosemgrep: decompression-without-limit -- checked above
     except cramjam.DecompressionError as error:
         raise DecodeError(f"the body is not in snappy's block format: {error}") from None
 

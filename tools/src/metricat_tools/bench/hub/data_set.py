@@ -147,7 +147,7 @@ def _write(
         for node, own in enumerate(numbers):
             chunks = templates[node % len(templates)][layout.tier][window]
             rows = [chunk.row(identity(window, number)) for chunk, number in zip(chunks, own.tolist(), strict=True)]
-            core.writer.executemany(f"INSERT INTO {layout.table} VALUES (?, ?)", rows)
+            core.writer.executemany(f"INSERT INTO {layout.table} VALUES (?, ?)", rows)  # noqa: S608 -- a name of ours
     core.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 

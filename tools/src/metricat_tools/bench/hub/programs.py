@@ -36,7 +36,8 @@ class Server:
 
     def get(self, path: str) -> bytes:
         """Return the body of a response."""
-        with urllib.request.urlopen(urllib.request.Request(f"{self.url}{path}", headers=dict(self.headers))) as found:
+        request = urllib.request.Request(f"{self.url}{path}", headers=dict(self.headers))
+        with urllib.request.urlopen(request, timeout=600) as found:
             return bytes(found.read())
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:

@@ -102,5 +102,5 @@ def _measured(source: Server, servers: list[Server], targets: int, interval: int
 
 
 def _requests(source: Server) -> dict[str, int]:
-    with urllib.request.urlopen(f"{source.url}/count") as response:
+    with urllib.request.urlopen(f"{source.url}/count", timeout=60) as response:
         return dict(json.load(response))

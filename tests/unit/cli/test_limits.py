@@ -1,0 +1,93 @@
+"""Servers that send too much: the command fails with a message, and its memory stays bounded."""
+
+import base64
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from metricat_cli import helm_release, prometheus
+from metricat_cli.cluster import ApiServer
+from metricat_cli.cluster.kubeconfig import Credentials
+from metricat_cli.errors import CommandError
+from metricat_cli.prometheus import PrometheusClient
+
+
+@contextmanager
+def server(write: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
+    """Yield the URL of a server that responds to each request by `write`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            write(self)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
+        thread = Thread(target=found.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{found.server_port}"
+        finally:
+            found.shutdown()
+            thread.join()
+
+
+def body(content: bytes, status: int = 200) -> Callable[[BaseHTTPRequestHandler], None]:
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+    return write
+
+
+def secrets(release: bytes) -> bytes:
+    """Return the list of one Secret of Helm with this release."""
+    data = {"release": base64.b64encode(base64.b64encode(gzip.compress(release))).decode()}
+    return json.dumps(
+        {"items": [{"metadata": {"name": "sh.helm.release.v1.m.v1", "labels": {}}, "data": data}]}
+    ).encode()
+
+
+def test_helm_release_above_the_limit_is_refused() -> None:
+    release = json.dumps({"chart": {"metadata": {"name": "a"}}, "config": {"b": 1}}).encode()
+    with server(body(secrets(release))) as url:
+        assert helm_release.read(ApiServer(Credentials(url)), "default", "m").values == {"b": 1}
+    with (
+        server(body(secrets(bytes(65 << 20)))) as url,
+        pytest.raises(CommandError, match="holds no Helm release"),
+    ):
+        helm_release.read(ApiServer(Credentials(url)), "default", "m")
+
+
+def test_response_of_prometheus_above_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus, "_MOST_BYTES", 1 << 20)
+    with server(body(b" " * (2 << 20))) as url, pytest.raises(CommandError, match="more than 1 MiB"):
+        PrometheusClient(url).alerts()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "does not respond like Prometheus"),
+        (b"[]", "does not respond like Prometheus"),
+        (b"\xff", "does not respond like Prometheus"),
+    ],
+)
+def test_broken_response_of_prometheus_is_an_error_of_the_command(content: bytes, message: str) -> None:
+    with server(body(content)) as url, pytest.raises(CommandError, match=message):
+        PrometheusClient(url).alerts()
+
+
+def test_response_without_http_is_an_error_of_the_command() -> None:
+    def write(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+    with server(write) as url, pytest.raises(CommandError, match="cannot reach"):
+        PrometheusClient(url).alerts()
