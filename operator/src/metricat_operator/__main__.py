@@ -32,7 +32,7 @@ def main() -> int:
     )
     for flag, variable in settings.FLAGS.items():
         run.add_argument(flag, dest=variable, metavar="VALUE", help=f"takes precedence over {variable}")
-    apply = commands.add_parser("apply-crds", help="create or update the CRDs of the cluster; never deletes any")
+    apply = commands.add_parser("apply-crds", help="create or update the CRDs of the cluster; delete no CRD")
     apply.add_argument("folder", type=Path, help="folder with the CRDs as YAML files")
     delete = commands.add_parser("delete-crds", help="delete the CRDs, unless the operator of another release runs")
     delete.add_argument("--operator", required=True, metavar="NAMESPACE/NAME", help="operator that may still run")

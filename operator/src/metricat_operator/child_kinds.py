@@ -1,4 +1,4 @@
-"""The registry of child kinds: every kind of object that a MonitoringTarget becomes. Pure.
+"""The registry of child kinds: every kind of object that the operator creates for a MonitoringTarget. Pure.
 
 A new kind is one entry in `CHILD_KINDS` and one builder in `manifests/build.py`. Caches, apply, prune, drift and status
 read the registry. Tests compare it with the chart's RBAC and policies, the golden manifests and the recorded objects.
@@ -126,5 +126,5 @@ BY_NAME: Mapping[str, ChildKind] = {kind.name: kind for kind in CHILD_KINDS}
 
 
 def wanted_kinds(spec: Spec | None) -> tuple[ChildKind, ...]:
-    """Return the kinds of which a target with this spec has objects; all kinds if the spec is invalid (None)."""
+    """Return the kinds of the objects that a target with this spec has; all kinds if the spec is invalid (None)."""
     return tuple(kind for kind in CHILD_KINDS if spec is None or kind.wanted(spec))

@@ -37,7 +37,7 @@ _IDENTITY: frozenset[Path] = frozenset({("apiVersion",), ("kind",), ("metadata",
 
 @dataclass(frozen=True)
 class Drift:
-    """The repairs of a live object: whether to apply the desired one, and the foreign fields to remove."""
+    """The repairs of a live object: `apply` is whether to apply the desired one, `remove` are the foreign fields."""
 
     apply: bool = False
     remove: tuple[Path, ...] = ()

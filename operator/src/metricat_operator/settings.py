@@ -12,7 +12,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """How this operator was installed."""
+    """Settings of this operator. `lease` is the namespace and the name of its Lease."""
 
     agent_image: str
     agent_image_pull_policy: str = "IfNotPresent"
@@ -104,7 +104,7 @@ def _names(variable: str, text: str) -> tuple[str, ...]:
     """Return the names in a list separated by commas. An empty text is an empty list."""
     found = tuple(item.strip() for item in text.split(",") if item.strip())
     if text.strip() and not found:
-        raise SettingsError(f"{variable}={text!r} holds no name; give names, or leave it empty")
+        raise SettingsError(f"{variable}={text!r} contains no name; list names separated by commas, or leave it empty")
     if wrong := [item for item in found if not _NAME.fullmatch(item)]:
         raise SettingsError(f"{variable}={text!r}: {wrong[0]!r} is not a name of a Kubernetes object; correct it")
     return found
@@ -113,5 +113,5 @@ def _names(variable: str, text: str) -> tuple[str, ...]:
 def _check_ports(health: int, metrics: int) -> None:
     if health == metrics:
         raise SettingsError(
-            f"METRICAT_HEALTH_PORT={health} and METRICAT_METRICS_PORT={metrics} are equal; use two ports"
+            f"METRICAT_HEALTH_PORT={health} and METRICAT_METRICS_PORT={metrics} are equal; set two different ports"
         )

@@ -20,7 +20,7 @@ _LAST = (
 )
 
 _EXPECTED = "no_value|root_only|other_namespace"
-"""Reasons for which an agent leaves something out on a healthy node too."""
+"""Reasons for which an agent omits data on a healthy node too."""
 _INCREASE = f"max by ({KEYS}, collector) (increase({{metric}}[15m])) > 0"
 _SKIPPED = _INCREASE.format(metric=f'metricat_collector_skipped_total{{reason!~"{_EXPECTED}",<selector>}}')
 _DROPPED = _INCREASE.format(metric="metricat_collector_dropped_series_total{<selector>}")
@@ -66,14 +66,15 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeCollectorIncomplete",
-        meaning="A collector of the agent leaves something out. Warning: it has more series than the agent's limit. "
-        "Info: it cannot read or parse a part of the host. Parts that a healthy node lacks too are ignored.",
+        meaning="A collector of the agent exports incomplete data. Warning: it has more series than the agent's limit. "
+        "Info: it cannot read or parse some files of the node. Files that a healthy node lacks too are ignored.",
         expr=_SKIPPED,
         resource="collector {{ $labels.collector }} complete",
-        summary="Collector {{ $labels.collector }} on {{ $labels.node }} leaves something out",
-        description=f"In 15 minutes, collector {{{{ $labels.collector }}}} of the agent on {NODE} left out "
-        '{{ $value | printf "%.0f" }} parts or series, summed over scrapes.',
-        action="Run kubectl logs for the agent's pod on the node. The log names the parts, or the number of series.",
+        summary="Collector {{ $labels.collector }} on {{ $labels.node }} exports incomplete data",
+        description=f"Within 15 minutes, collector {{{{ $labels.collector }}}} of the agent on {NODE} omitted "
+        '{{ $value | printf "%.0f" }} files or series, counted at each scrape.',
+        action="Run kubectl logs for the agent's pod on the node. The log names the omitted files, or the number of "
+        "omitted series.",
         levels=(Level("info", None, "15m"), Level("warning", None, "15m", _DROPPED)),
     ),
     Alert(

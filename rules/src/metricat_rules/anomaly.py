@@ -23,7 +23,7 @@ INTERVAL = "5m"
 
 @dataclass(frozen=True)
 class BaselineMeasure:
-    """A measure of which the shipped rules record what is usual."""
+    """A measure whose usual values the shipped rules record: its name, the recorded series and the smallest spread."""
 
     measure: str
     recorded: str

@@ -167,7 +167,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeMemoryMajorFaults",
-        meaning="Memory pages are read from disk continuously, mostly because memory is short.",
+        meaning="Memory pages are read from disk continuously, usually because memory is short.",
         expr="metricat:node_memory_major_faults:rate{<selector>} > <threshold>",
         resource="memory faults",
         summary="{{ $labels.node }} reads memory pages from disk continuously",

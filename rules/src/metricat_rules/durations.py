@@ -28,7 +28,7 @@ _PROMETHEUS = re.compile("(?!$)" + "".join(rf"(?:([0-9]+){unit})?" for unit in _
 
 
 class DurationError(ValueError):
-    """The text is not a duration; the message says how to write one."""
+    """The text is not a duration; the message has the text and valid examples."""
 
 
 def spec_seconds(text: str) -> float:

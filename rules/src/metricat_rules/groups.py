@@ -71,7 +71,7 @@ def recording_group(name: str, scope: Scope) -> GroupManifest:
 
 
 def baseline_group(name: str, scope: Scope) -> GroupManifest:
-    """Return the recording rules of the values that are usual for the hour."""
+    """Return the recording rules of the usual values for the hour."""
     return {"name": name, "interval": anomaly.INTERVAL, "rules": _recorded(anomaly.BASELINE, scope)}
 
 
@@ -129,7 +129,7 @@ def _rule(alert: Alert, level: Level, scope: Scope, settings: LevelSettings, lab
 
 
 def kept(duration: str) -> str:
-    """Return how long an alert with this `for` keeps firing: as long, at most an hour."""
+    """Return the `keep_firing_for` of an alert with this `for`: the same duration, at most an hour."""
     return min(duration, _LONGEST_KEPT, key=spec_seconds)
 
 

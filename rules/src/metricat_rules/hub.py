@@ -8,15 +8,16 @@ _GROUP = "Group {{ $labels.group }} of {{ $labels.file }} on the hub {{ $labels.
 HUB_ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MetricatHubRulesLate",
-        meaning="The hub has skipped evaluations of a group of rules, because the evaluation of others took too long. "
+        meaning="The hub has skipped evaluations of a group of rules, because earlier evaluations took too long. "
         "Alerts of the group can fire late.",
         expr=f"max by ({_BY}) (increase(metricat_hub_rule_group_missed_evaluations_total[15m])) > <threshold>",
         resource="rules late {{ $labels.file }} {{ $labels.group }}",
         summary="Rules of group {{ $labels.group }} are evaluated late",
         description=f"{_GROUP} missed "
         '{{ $value | printf "%.0f" }} evaluations in 15 minutes (threshold <threshold>).',
-        action="Read metricat_hub_rule_group_last_duration_seconds: it names the groups that take long. Give them a "
-        "longer interval, or simplify their expressions.",
+        action="Query metricat_hub_rule_group_last_duration_seconds to find the groups that take long. Give them a "
+        "longer "
+        "interval, or simplify their expressions.",
         unit="evaluations",
         levels=(Level("warning", 1, "5m"),),
     ),

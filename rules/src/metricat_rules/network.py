@@ -63,8 +63,9 @@ ALERTS: tuple[Alert, ...] = (
         summary="The connection tracking table of {{ $labels.node }} is nearly full",
         description=f'The connection tracking table of {NODE} is {{{{ $value | printf "%.1f" }}}} % full '
         "(threshold <threshold> %).",
-        action="Run conntrack -S, and conntrack -L by source address, on the node to find the clients with the most "
-        "connections. Until they have fewer, raise nf_conntrack_max.",
+        action="Run conntrack -L | awk '{print $5}' | sort | uniq -c | sort -n | tail on the node to find the clients "
+        "with "
+        "the most connections. Until they have fewer connections, raise nf_conntrack_max.",
         unit="%",
         levels=(Level("warning", 75, "5m"), Level("critical", 90, "5m")),
         keep_firing=True,

@@ -23,7 +23,8 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MetricatNoNodesSelected",
         meaning="A MonitoringTarget, or one of its pools, selects no node: a label in a selector is wrong, all nodes "
-        "belong to an older MonitoringTarget, or an autoscaler has removed them. With allowEmpty it does not fire.",
+        "belong to an older MonitoringTarget, or an autoscaler has removed them. The alert does not "
+        "fire if allowEmpty is true.",
         expr=_NOT_SELECTED,
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
         summary="MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} or one of its pools selects no "
@@ -36,14 +37,15 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MetricatOperatorsOverlap",
-        meaning="The operators of two releases watch the same MonitoringTarget. One manages it, and the other leaves "
-        "it alone. It does not fire if the annotation metricat.dev/operator names the operator.",
+        meaning="The operators of two releases watch the same MonitoringTarget. One manages it, and the other does "
+        "not change it. The alert does not fire if the annotation metricat.dev/operator names the operator.",
         expr="max by (target_namespace, target, operator, reason) "
         '(metricat_target_managed_by_other{reason!="NamedOperator"}) == 1',
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
         summary="Two operators watch MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }}",
-        description="The operator {{ $labels.operator }} manages it, and the operator of another release leaves it "
-        "alone ({{ $labels.reason }}). Settings of the other release, such as the image of the agents, have no effect.",
+        description="The operator {{ $labels.operator }} manages it, and the operator of another release does not "
+        "change it ({{ $labels.reason }}). Settings of the other release, such as the image of the agents, have no "
+        "effect.",
         action="Run kubectl get leaderfences -A to list the operators. Set operator.namespaces so that one operator "
         "watches each namespace, or uninstall one release.",
         levels=(Level("warning", None, "15m"),),

@@ -145,7 +145,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeFilesystemReadOnly",
-        meaning="A filesystem became read-only. It was writable within the last hour. Mostly, the kernel does this "
+        meaning="A filesystem became read-only. It was writable within the last hour. Usually, the kernel does this "
         "after a disk error.",
         expr=f"max by ({FILESYSTEM}) (node_filesystem_readonly{{<selector>}}) == 1 "
         f"and min by ({FILESYSTEM}) (min_over_time(node_filesystem_readonly{{<selector>}}[1h])) == 0",

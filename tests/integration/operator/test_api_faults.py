@@ -228,7 +228,7 @@ def test_operator_starts_during_a_fault(proxied: Proxied, cluster: Cluster, name
             assert proxied.runs()
             code, text = proxied.probe("readyz")
             assert code == 503
-            assert text.startswith("not yet listed: Node")
+            assert text.startswith("kinds not yet listed: Node")
         proxied.recover(f"{name}, at start", lambda: cluster.get("daemonset", CHILD, namespace) is not None)
         assert proxied.operator.stop() == 0
     finally:

@@ -34,11 +34,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "bad regex": ({"agent": {"collectors": {"netdev": {"excludeDevices": "(veth"}}}}, "missing closing )"),
     "unknown collector": (
         {"agent": {"collectors": {"switches": {"perf": True}}}},
-        "a key is not a collector without a field of its own",
+        "a key is not a collector that switches can set",
     ),
     "unknown flag of a collector": (
         {"agent": {"collectors": {"flags": {"perf.cpus": "1"}}}},
-        "a key is not a flag of a collector without a field of its own",
+        "a key is not a flag that flags can set",
     ),
     "relative directory": (
         {"agent": {"collectors": {"textfile": {"directories": ["../etc"]}}}},
@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "unknown alert": ({"alerts": {"rules": {"NodeIsSad": {}}}}, 'unknown field "spec.alerts.rules.NodeIsSad"'),
     "alert and record": (
         {"alerts": {"extraGroups": [{"name": "g", "rules": [{"alert": "A", "record": "b", "expr": "1"}]}]}},
-        "a rule has either alert or record, not both",
+        "a rule needs exactly one of alert and record",
     ),
     "a rule that records, with what only an alert has": (
         {"alerts": {"extraGroups": [{"name": "g", "rules": [{"record": "a:b", "expr": "1", "for": "5m"}]}]}},
@@ -222,12 +222,12 @@ REFUSED |= {
 }
 REFUSED["both ways in a pool"] = (
     {"pools": [OF_A_POOL | {"agent": {"collectors": {"diskstats": {"excludeDevices": "a", "includeDevices": "b"}}}}]},
-    "excludeDevices and includeDevices cannot be combined. Set one of them.",
+    "excludeDevices and includeDevices cannot be combined. Remove one of them.",
 )
 REFUSED["no role"] = ({"monitor": {"serviceDiscoveryRole": "endpoints"}}, "Unsupported value")
 REFUSED["both ways"] = (
     {"agent": {"collectors": {"netdev": {"excludeDevices": "^veth", "includeDevices": "^eth"}}}},
-    "excludeDevices and includeDevices cannot be combined. Set one of them.",
+    "excludeDevices and includeDevices cannot be combined. Remove one of them.",
 )
 REFUSED["no way to mask"] = ({"agent": {"collectors": {"processes": {"mask": "rot13"}}}}, "Unsupported value")
 REFUSED |= {
@@ -268,7 +268,7 @@ REFUSED |= {
         ),
         ("a secret itself", {"slack": {"url": "https://hooks.slack.com/x"}}, "receivers[0].slack.url"),
         ("unknown severity", {"severities": ["page"]}, "Unsupported value"),
-        ("no URL", {"webhook": {}}, "a webhook has either url or urlSecret, not both"),
+        ("no URL", {"webhook": {}}, "a webhook needs exactly one of url and urlSecret"),
         (
             "a user without a password",
             {"email": {"to": "a@b.c", "from": "d@e.f", "server": "mail:587", "username": "me"}},
@@ -384,7 +384,7 @@ def test_invalid_promql_is_a_warning_and_shipped_rules_stay(cluster: Cluster, na
     cluster.apply(target(namespace, {"alerts": {"extraGroups": [group]}}))
     eventually(lambda: accepted(cluster, namespace).get("reason") == "AcceptedWithWarnings")
     message = accepted(cluster, namespace)["message"]
-    assert "spec.alerts.extraGroups[0].rules[0].expr: 'sum(rate(up[5m])' does not look like PromQL" in message
+    assert "spec.alerts.extraGroups[0].rules[0].expr: 'sum(rate(up[5m])' is not valid PromQL" in message
     wait_ready(cluster, namespace)
     shipped = cluster.get("prometheusrule", CHILD, namespace)
     extra = cluster.get("prometheusrule", f"extra-{CHILD}", namespace)

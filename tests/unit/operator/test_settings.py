@@ -26,8 +26,11 @@ def test_lists_are_separated_by_commas() -> None:
         ({**IMAGE, "METRICAT_WORKERS": "2.7"}, "METRICAT_WORKERS='2.7' is invalid; use a whole number"),
         ({**IMAGE, "METRICAT_WORKERS": "\u0664"}, "is invalid; use a whole number"),
         ({**IMAGE, "METRICAT_HEALTH_PORT": "65536"}, "METRICAT_HEALTH_PORT='65536' is invalid; use a whole number"),
-        ({**IMAGE, "METRICAT_HEALTH_PORT": "8443"}, "METRICAT_METRICS_PORT=8443 are equal; use two ports"),
-        ({**IMAGE, "METRICAT_NAMESPACES": " , "}, "METRICAT_NAMESPACES=' , ' holds no name; give names, or leave it"),
+        ({**IMAGE, "METRICAT_HEALTH_PORT": "8443"}, "METRICAT_METRICS_PORT=8443 are equal; set two different ports"),
+        (
+            {**IMAGE, "METRICAT_NAMESPACES": " , "},
+            "METRICAT_NAMESPACES=' , ' contains no name; list names separated by commas",
+        ),
         ({**IMAGE, "METRICAT_NAMESPACES": "a,B_c"}, "METRICAT_NAMESPACES='a,B_c': 'B_c' is not a name of a Kuberne"),
         ({**IMAGE, "METRICAT_NAMESPACES": "*"}, r"'\*' is not a name"),
         ({**IMAGE, "METRICAT_LEASE": "a/b/c"}, "METRICAT_LEASE='a/b/c' is invalid; use NAMESPACE/NAME"),

@@ -1,4 +1,4 @@
-"""`spec.agent`: how the exporter runs on each node, and the part of it that a pool may set for its nodes."""
+"""`spec.agent`: settings of the agent on each node, and those of them that a pool may set for its nodes."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -102,11 +102,13 @@ class Resources(Model):
 
     requests: ResourceAmounts = Field(
         default=ResourceAmounts(cpu="20m", memory="40Mi"),
-        description="What the scheduler reserves. A value here replaces both defaults. Default: cpu 20m, memory 40Mi.",
+        description="Amounts that the scheduler reserves. Any value here replaces both defaults. Default: cpu 20m, "
+        "memory 40Mi.",
     )
     limits: ResourceAmounts = Field(
         default=ResourceAmounts(memory="128Mi"),
-        description="What the agent may not exceed. A value here replaces the default. Default: memory 128Mi.",
+        description="Amounts that the agent may not exceed. Any value here replaces the default. Default: memory "
+        "128Mi.",
     )
 
     model_config = Model.model_config | {
@@ -126,7 +128,7 @@ class Resources(Model):
 
 
 class UpdateStrategy(Model):
-    """How the agents are updated."""
+    """Rolling update of the agents."""
 
     max_unavailable: IntOrPercent = Field(
         default="10%", description="How many nodes may be without an agent at once: a number or a percentage."
@@ -134,7 +136,7 @@ class UpdateStrategy(Model):
 
 
 _OWN_PATHS = "^/(bin|dev|etc|host|lib|lib64|opt|proc|sbin|sys|tmp|usr)(/|$)"
-_OWN_PATH = "The agent's container uses this path. Choose a path such as /var/lib/NAME or /extra/NAME."
+_OWN_PATH = "The agent's container already uses this path. Choose a path such as /var/lib/NAME or /extra/NAME."
 
 
 def _free_path(path: str) -> str:
@@ -156,14 +158,15 @@ class ExtraMount(Model):
 
 
 class AgentPoolSettings(Model):
-    """How the exporter runs on each node."""
+    """Settings of the agent on each node, without those that a pool cannot set."""
 
     collectors: Collectors = Field(default=Collectors(), description="The agent's collectors.")
     port: int = Field(
         default=9100,
         ge=1,
         le=65535,
-        description="TCP port of the agent, in the pod's own network: it cannot conflict with a port of the node.",
+        description="TCP port of the agent in the pod's network namespace, so it cannot conflict with a port of the "
+        "node.",
     )
     tolerations: tuple[Toleration, ...] = Field(
         default=(Toleration(operator="Exists"),),
@@ -183,13 +186,13 @@ class AgentPoolSettings(Model):
     )
     extra_labels: SeriesLabels = Field(
         default={},
-        description="Labels for every series and alert, for example environment: production. Metricat sets, "
-        f"and refuses here, the labels {', '.join(sorted(RESERVED_SERIES_LABELS))}.",
+        description="Labels for every series and alert, for example environment: production. These labels "
+        f"are reserved for Metricat: {', '.join(sorted(RESERVED_SERIES_LABELS))}.",
     )
 
 
 class AgentSettings(AgentPoolSettings):
-    """How the exporter runs on each node.
+    """Settings of the agent on each node.
 
     A pool cannot set `web`: one ServiceMonitor configures the scrapes of all agents.
     """

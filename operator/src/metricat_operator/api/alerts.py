@@ -100,10 +100,10 @@ def _rules_model(name: str, alerts: Iterable[Alert]) -> type[Model]:
 if TYPE_CHECKING:
 
     class AlertRules(RuleSettings):
-        """One field for each alert of the catalogue, and in it one for each of its levels."""
+        """The shipped alerts: a field for each alert, with a field for each of its levels."""
 
     class NodeRules(RuleSettings):
-        """One field for each alert about nodes. A pool may set them."""
+        """The shipped alerts about nodes, which a pool may set: a field for each alert, with a field for each level."""
 
 else:
     AlertRules = _rules_model("AlertRules", CATALOGUE)
@@ -112,6 +112,7 @@ else:
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
 
 
+ONE_OF_BOTH = "a rule needs exactly one of alert and record. Set one and leave out the other."
 ALERTS_ONLY = "a recording rule takes no for, keep_firing_for or annotations. Remove them."
 
 
@@ -136,7 +137,7 @@ class UserRule(Model):
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
-            rule("has(self.alert) != has(self.record)", "a rule has either alert or record, not both"),
+            rule("has(self.alert) != has(self.record)", ONE_OF_BOTH),
             rule(
                 "!has(self.record) || !(has(self.__for__) || has(self.keep_firing_for) || has(self.annotations))",
                 ALERTS_ONLY,

@@ -35,11 +35,12 @@ _IPVS_LABELS = ("local_address", "local_port", "remote_address", "remote_port", 
 
 
 def _known(names: tuple[str, ...], what: str, field: str) -> tuple[AfterValidator, dict[str, str]]:
-    """Return the check of a map's keys for the operator, and the same check in CEL.
+    """Return the check of a map's keys for the operator, and the same check as a CEL rule.
 
-    The message in CEL does not name the key: the names would be in the CRD twice, whose size is limited.
+    The message of the CEL rule does not contain the key: the rule would need the list of names twice, and the size of
+    the CRD is limited.
     """
-    message = f"is not {what}. To list them, run: kubectl explain mtarget.spec.agent.collectors.{field}"
+    message = f"is not {what}. To list the keys, run: kubectl explain mtarget.spec.agent.collectors.{field}"
 
     def check(mapping: dict[str, Any]) -> dict[str, Any]:
         if unknown := [key for key in mapping if key not in names]:
@@ -56,7 +57,7 @@ def _check_values(flags: dict[str, str]) -> dict[str, str]:
         elif name in SWITCH_FLAGS and value not in {"true", "false"}:
             raise ValueError(f"{name}: {value!r} is not a boolean. Write 'true' or 'false'.")
         elif name == BACKEND_LABELS and not set(filter(None, value.split(","))) <= set(_IPVS_LABELS):
-            raise ValueError(f"{name}: {value!r} is not a list of labels. Use {', '.join(_IPVS_LABELS)}.")
+            raise ValueError(f"{name}: {value!r} has an unknown label. Use {', '.join(_IPVS_LABELS)}.")
     for name, value in flags.items():
         other = f"{name.removesuffix('-exclude')}-include"
         if name.endswith("-exclude") and value and flags.get(other):
@@ -64,8 +65,8 @@ def _check_values(flags: dict[str, str]) -> dict[str, str]:
     return flags
 
 
-_KNOWN_COLLECTORS, _COLLECTORS_IN_CEL = _known(COLLECTORS, "a collector without a field of its own", "switches")
-_KNOWN_FLAGS, _FLAGS_IN_CEL = _known(FLAGS, "a flag of a collector without a field of its own", "flags")
+_KNOWN_COLLECTORS, _COLLECTORS_IN_CEL = _known(COLLECTORS, "a collector that switches can set", "switches")
+_KNOWN_FLAGS, _FLAGS_IN_CEL = _known(FLAGS, "a flag that flags can set", "flags")
 
 Switches = Annotated[
     dict[str, bool], _KNOWN_COLLECTORS, Field(max_length=64, json_schema_extra=cel(_COLLECTORS_IN_CEL))

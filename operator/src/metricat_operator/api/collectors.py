@@ -1,4 +1,4 @@
-"""The agent's collectors that a target configures: which run, and what they exclude."""
+"""Settings of the agent's collectors: whether each runs, and the devices and mount points that it excludes."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ def _exclusive(*things: str) -> dict[str, Any]:
     rules = [
         rule(
             f"!({is_given(f'exclude{thing}')} && {is_given(f'include{thing}')})",
-            f"exclude{thing} and include{thing} cannot be combined. Set one of them.",
+            f"exclude{thing} and include{thing} cannot be combined. Remove one of them.",
         )
         for thing in things
     ]
@@ -82,7 +82,10 @@ class ProcessCollector(Collector):
     """The processes that use the most CPU or memory, which alerts name."""
 
     top: int = Field(
-        default=10, ge=1, le=100, description="Number of processes to report by CPU usage, and number by memory usage."
+        default=10,
+        ge=1,
+        le=100,
+        description="Number of processes to report with the highest CPU usage, and with the highest memory usage.",
     )
     hash_names: bool = Field(default=False, description="Whether to report hashes instead of the processes' names.")
 
@@ -105,7 +108,7 @@ class ProbeCollector(Collector):
     kubernetes_api: bool = Field(
         default=True,
         alias="kubernetesAPI",
-        description="Whether to probe that the node reaches the API server of the cluster, by its name in DNS.",
+        description="Whether to probe the cluster's API server from each node, by its DNS name.",
     )
     targets: tuple[ProbeTarget, ...] = Field(
         default=(),
@@ -140,8 +143,8 @@ class Collectors(Model):
     )
     flags: Flags = Field(
         default={},
-        description="Other flags of collectors, without --collector., for example hwmon.chip-exclude: acpitz. "
-        f"With 'true' or 'false': {', '.join(SWITCH_FLAGS)}. With a value: "
+        description="Other flags of collectors, without the prefix --collector., for example hwmon.chip-exclude: "
+        f"acpitz. Flags with the value 'true' or 'false': {', '.join(SWITCH_FLAGS)}. Flags with other values: "
         f"{', '.join((*PATTERN_FLAGS, BACKEND_LABELS))}.",
     )
 
@@ -154,7 +157,7 @@ class Collectors(Model):
 
 
 def pattern_conflicts(collectors: Collectors) -> Iterator[str]:
-    """Return messages about exclude and include patterns that the agent refuses together.
+    """Yield a message for each collector with both an exclude and an include pattern, which the agent rejects.
 
     No rule of the CRD can check a pool's pattern against the target's.
     """
@@ -170,6 +173,6 @@ def pattern_conflicts(collectors: Collectors) -> Iterator[str]:
         for thing, (exclude, include) in things.items():
             if exclude and include:
                 yield (
-                    f"{collector}: exclude{thing} and include{thing} cannot be combined. Set one of them. "
+                    f"{collector}: exclude{thing} and include{thing} cannot be combined. Remove one of them. "
                     "In a pool, set the pattern inherited from spec.agent to ''."
                 )

@@ -22,7 +22,7 @@ class Replaced:
 
     @property
     def place(self) -> Place:
-        """The field under its new name."""
+        """The path of the field under its new name."""
         return (*self.parent, self.name.new)
 
     @property

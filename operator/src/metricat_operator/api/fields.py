@@ -73,12 +73,12 @@ def cel(*rules: dict[str, str]) -> dict[str, Any]:
 
 
 def checked(*rules: dict[str, str]) -> type[Model]:
-    """Return a base for generated models: the API server checks these rules."""
+    """Return a base class for generated models that adds these CEL rules to their schema."""
     return _with(cel(*rules) if rules else {}, ())
 
 
 def checked_as(model: type[Model]) -> type[Model]:
-    """Return a base for models generated from this one, with its rules and its deprecated names."""
+    """Return a base class for models generated from `model`, with its CEL rules and its deprecated names."""
     return _with(model.model_config.get("json_schema_extra") or {}, model.deprecated_names)
 
 
@@ -223,7 +223,7 @@ IntOrPercent = Annotated[
 def regex(value: str, *, of_bytes: bool = False) -> str:
     """Return a regular expression for text or bytes; raise ValueError for one that the agent rejects.
 
-    The agent also rejects those of which Python warns, such as `[[:alpha:]]`: they mean something different in Go.
+    The agent also rejects expressions for which Python warns, such as `[[:alpha:]]`: their meaning in Go differs.
     """
     try:
         with warnings.catch_warnings():
@@ -262,7 +262,7 @@ PROMETHEUS_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 
 def keys(pattern: str, what: str) -> AfterValidator:
-    """Return a validator of a map's keys."""
+    """Return a validator that requires every key of a map to match the pattern; `what` is the key's name in errors."""
 
     def check(mapping: dict[str, str]) -> dict[str, str]:
         for key in mapping:
@@ -274,7 +274,7 @@ def keys(pattern: str, what: str) -> AfterValidator:
 
 
 def key_rule(pattern: str, what: str) -> dict[str, str]:
-    """Return the same check in CEL."""
+    """Return the CEL rule that every key of a map matches the pattern; `what` is the key's name in errors."""
     return rule(
         f"self.all(key, key.matches('{pattern}'))",
         f"every key must be a {what}, matching {pattern}",

@@ -1,4 +1,4 @@
-"""`spec.monitor`: how Prometheus scrapes the agents. See docs/design/0013."""
+"""`spec.monitor`: settings of Prometheus' scrapes of the agents. See docs/design/0013."""
 
 from typing import Literal
 
@@ -13,12 +13,12 @@ _TIMEOUT = "10s"
 
 
 class Monitor(Model):
-    """How Prometheus scrapes the agents."""
+    """Settings of Prometheus' scrapes of the agents."""
 
     labels: ChildLabels | None = Field(
         default=None,
-        description="Labels of the ServiceMonitor, by which a Prometheus selects it. Default: those that the only "
-        "Prometheus that can select the target's objects requires. {}: none.",
+        description="Labels of the ServiceMonitor, by which a Prometheus selects it. Default: the labels that "
+        "the Prometheus requires, if only one can select the target's objects. {}: no labels.",
     )
     interval: Interval = Field(default="15s", description="Time between two scrapes, such as 15s.")
     scrape_timeout: Interval | None = Field(

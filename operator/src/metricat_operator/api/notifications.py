@@ -94,7 +94,10 @@ class Webhook(Model):
 
     model_config = Model.model_config | {
         "json_schema_extra": cel(
-            rule("has(self.url) != has(self.urlSecret)", "a webhook has either url or urlSecret, not both")
+            rule(
+                "has(self.url) != has(self.urlSecret)",
+                "a webhook needs exactly one of url and urlSecret. Set one and leave out the other.",
+            )
         )
     }
 
@@ -171,7 +174,7 @@ class Receiver(Model):
     deprecated_names = (DeprecatedName("repeat", "repeatInterval"),)
 
     def validation_errors(self) -> Iterator[str]:
-        """Return the errors that the API server also finds, each with the field and the remedy."""
+        """Yield the receiver's errors, each with the field and the remedy. The API server checks the same rules."""
         if not (self.email or self.slack or self.pager_duty or self.webhook):
             yield f": receiver {self.name} needs an address. Set email, slack, pagerDuty or webhook."
         if spec_seconds(self.repeat_interval) < _SHORTEST_REPEAT:
@@ -179,7 +182,7 @@ class Receiver(Model):
         if self.email and bool(self.email.username) != bool(self.email.password):
             yield ".email: username and password must be set together. Set both, or neither."
         if self.webhook and bool(self.webhook.url) == bool(self.webhook.url_secret):
-            yield ".webhook: set either url or urlSecret, not both."
+            yield ".webhook: needs exactly one of url and urlSecret. Set one and leave out the other."
         for place, quiet in enumerate(self.quiet_hours):
             if quiet.begin == "24:00":
                 yield f".quietHours[{place}].from: a day begins at 00:00. Use from: '00:00'."
@@ -206,7 +209,10 @@ class Notifications(Model):
 
 
 def contradictions(notifications: Notifications, pools: Collection[str]) -> Iterator[str]:
-    """Return the errors that the API server also finds, and pools that do not exist, each with the remedy."""
+    """Yield the errors of all receivers, each with the field and the remedy; `pools` are the names in spec.pools.
+
+    The API server checks the same rules. A file that the command line reads does not pass through the API server.
+    """
     names = [receiver.name for receiver in notifications.receivers]
     known = [*pools, DEFAULT_POOL]
     for place, receiver in enumerate(notifications.receivers):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from metricat_operator import naming
 from metricat_operator.api import thresholds
 from metricat_operator.api.agent import LEAST_MEMORY, NOT_ENOUGH_MEMORY
-from metricat_operator.api.alerts import ALERTS_ONLY
+from metricat_operator.api.alerts import ALERTS_ONLY, ONE_OF_BOTH
 from metricat_operator.api.collectors import pattern_conflicts
 from metricat_operator.api.deprecations import Place, replace_deprecated
 from metricat_operator.api.fields import quantity
@@ -28,7 +28,7 @@ _SHOWN = 200
 
 @dataclass(frozen=True)
 class Parsed:
-    """A parsed spec with its warnings, or the errors because of which it is invalid."""
+    """A parsed spec with its warnings, or the errors that make it invalid."""
 
     spec: Spec | None
     errors: tuple[str, ...] = ()
@@ -142,12 +142,12 @@ def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
             request, limit = getattr(resources.requests, name), getattr(resources.limits, name)
             if request is not None and limit is not None and quantity(request) > quantity(limit):
                 found.append(
-                    f"{where}.resources.requests.{name}: {request} is more than the limit, {limit}. Raise "
-                    f"{where}.resources.limits.{name} too."
+                    f"{where}.resources.requests.{name}: {request} is more than the limit, {limit}. "
+                    f"Lower the request, or raise {where}.resources.limits.{name}."
                 )
     for index, group in enumerate(spec.alerts.extra_groups):
         found += [
-            f"spec.alerts.extraGroups[{index}].rules[{number}]: a rule has either alert or record, not both"
+            f"spec.alerts.extraGroups[{index}].rules[{number}]: {ONE_OF_BOTH}"
             for number, rule in enumerate(group.rules)
             if (rule.alert is None) == (rule.record is None)
         ]
@@ -199,7 +199,7 @@ def _node_contradictions(spec: Spec) -> list[str]:
     if (number := count([requirements(selector) for _, selector in selectors])) > MAX_TERMS:
         found.append(
             f"spec.pools: the product of the pools' numbers of labels and expressions is {number}, more than "
-            f"{MAX_TERMS}. Use fewer of them."
+            f"{MAX_TERMS}. Use fewer labels and expressions."
         )
     return found
 
@@ -214,7 +214,10 @@ def _promql_warnings(spec: Spec) -> list[str]:
             except ValueError as error:
                 where = f"spec.alerts.extraGroups[{place}].rules[{number}].expr"
                 expr = rule.expr if len(rule.expr) <= _SHOWN else f"{rule.expr[:_SHOWN]} ..."
-                found.append(f"{where}: {expr!r} does not look like PromQL: {error}")
+                found.append(
+                    f"{where}: {expr!r} is not valid PromQL for Metricat's parser: {error}. Correct the expression, "
+                    "unless Prometheus accepts it"
+                )
     return found
 
 

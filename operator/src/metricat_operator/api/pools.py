@@ -21,7 +21,7 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 
 class MergeError(ValueError):
-    """The settings of a pool and of the target are valid alone but not merged. The arguments are the messages."""
+    """Settings of a pool and the target that are valid separately and invalid when merged, each as a message."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Targets of the collector `probe`: endpoints that every agent probes.
 
-Each valid target must be one that the agent accepts, because the agent does not start with another one. A contract
-test compares both sides.
+The agent must accept every target that is valid here: it does not start with a target that it rejects. A contract test
+compares both checks.
 """
 
 import re
@@ -27,11 +27,16 @@ RESERVED_NAME = "kubernetes-api"
 HEADER = r"^[!#$%&*+.^_`|~0-9A-Za-z-]+$"
 _TIMEOUT, _INTERVAL = 5, 15
 """The agent's defaults, in seconds."""
-_TOO_LONG = "timeoutSeconds must not be longer than intervalSeconds (default 15)"
+_TOO_LONG = (
+    "timeoutSeconds must not be longer than intervalSeconds (default 15). Shorten it or lengthen intervalSeconds."
+)
 _OWN_HEADERS = ("host", "content-length", "transfer-encoding", "connection")
 _OWN = f"the probe sets the headers {', '.join(_OWN_HEADERS)} itself. Remove them."
-_ONLY_HTTP = "method, headers, token, validStatusCodes, bodyPattern and followRedirects need a URL of http or https"
-_ONLY_TLS = "serverName, ca and insecureSkipVerify need a URL of https or tls"
+_ONLY_HTTP = (
+    "method, headers, token, validStatusCodes, bodyPattern and followRedirects need an http or https URL. "
+    "Change the URL or remove them."
+)
+_ONLY_TLS = "serverName, ca and insecureSkipVerify need an https or tls URL. Change the URL or remove them."
 
 
 def _body_pattern(value: str) -> str:
@@ -43,7 +48,7 @@ def _url(value: str) -> str:
         try:
             IPv6Address(found[1])
         except ValueError as error:
-            raise ValueError(f"{value!r} has no valid IPv6 address: {error}. Correct it.") from None
+            raise ValueError(f"{value!r} has no valid IPv6 address: {error}. Correct the address.") from None
     return value
 
 
@@ -82,14 +87,14 @@ class ProbeTarget(Model):
         json_schema_extra=cel(
             rule(
                 f"self != '{RESERVED_NAME}'",
-                f"{RESERVED_NAME} is the name of the target of kubernetesAPI. Choose another name.",
+                f"{RESERVED_NAME} is reserved for the target of kubernetesAPI. Choose another name.",
             )
         ),
     )
     url: Annotated[str, AfterValidator(_url)] = Field(
         pattern=URL_PATTERN,
         max_length=1024,
-        description="What to probe: http://, https://, tcp://HOST:PORT, tls://HOST:PORT, dns://SERVER/NAME?type=A or "
+        description="The endpoint: http://, https://, tcp://HOST:PORT, tls://HOST:PORT, dns://SERVER/NAME?type=A or "
         "icmp://HOST.",
     )
     interval_seconds: int | None = Field(
@@ -99,10 +104,10 @@ class ProbeTarget(Model):
         default=None, ge=1, le=60, description="Seconds after which a probe fails. Default: 5."
     )
     ip_protocol: Literal["4", "6"] | None = Field(
-        default=None, description="Version of IP to use. Default: that of the first address of the host."
+        default=None, description="IP version to use. Default: that of the host's first address."
     )
     method: str | None = Field(
-        default=None, pattern="^[A-Z]{3,16}$", max_length=16, description="Method of HTTP. Default: GET."
+        default=None, pattern="^[A-Z]{3,16}$", max_length=16, description="HTTP method. Default: GET."
     )
     headers: Annotated[
         dict[str, Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=1024)]],
@@ -111,7 +116,7 @@ class ProbeTarget(Model):
     ] = Field(
         default={},
         max_length=16,
-        description="Headers to send. Everyone who may read the target reads them: they must not contain secrets.",
+        description="Headers to send. They must not contain secrets: anyone who can read the target can read them.",
         json_schema_extra=cel(
             key_rule(HEADER, "name of a header"),
             rule(f"!self.exists(key, key.lowerAscii() in {list(_OWN_HEADERS)})", _OWN),
@@ -119,8 +124,8 @@ class ProbeTarget(Model):
     )
     token: MountedKey | None = Field(
         default=None,
-        description="Bearer token to send. With a URL of http, everyone on the network path reads it. Agents send each "
-        "new value. Default: none.",
+        description="Bearer token to send. With an http URL, anyone on the network path can read it. After a change of "
+        "the Secret, agents send the new value. Default: none.",
     )
     valid_status_codes: tuple[
         Annotated[str, StringConstraints(pattern=r"^[1-5](xx|[0-9][0-9])$", max_length=3)], ...
@@ -153,7 +158,7 @@ class ProbeTarget(Model):
     def _check(self) -> Self:
         """Check the same rules as the CRD; raise ValueError for an invalid combination."""
         if self.name == RESERVED_NAME:
-            raise ValueError(f"{RESERVED_NAME} is the name of the target of kubernetesAPI. Choose another name.")
+            raise ValueError(f"{RESERVED_NAME} is reserved for the target of kubernetesAPI. Choose another name.")
         if (self.timeout_seconds or _TIMEOUT) > (self.interval_seconds or _INTERVAL):
             raise ValueError(_TOO_LONG)
         http = (

@@ -70,10 +70,10 @@ def contradict(one: Requirement, other: Requirement) -> bool:
 
 
 def disjoint_filter(wanted: Requirements, others: Iterable[Requirements]) -> tuple[Requirements, ...]:
-    """Return the other selectors reduced to what matters for nodes that match `wanted`.
+    """Return `others`, simplified: among the nodes that match `wanted`, the result selects the same nodes as `others`.
 
     Selectors that share no node with `wanted` are dropped, and so are requirements that all its nodes meet. If another
-    selector takes every node, the result is one empty selector. Selectors that each require values of the same label
+    selector matches all of them, the result is one empty selector. Selectors that each require values of the same label
     become one. So any number of targets that divide the nodes by a label needs a single term.
     """
     values: dict[str, set[str]] = {}

@@ -16,7 +16,9 @@ class StatusCondition(Model):
         + "\n".join(f"{one}: {one.about.question}" for one in ConditionType)
     )
     status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
-    observed_generation: int | None = Field(default=None, description="Generation that the condition describes.")
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the target that the condition describes."
+    )
     last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"})] = Field(
         description="Time of the last change of the status."
     )
@@ -29,7 +31,7 @@ class NodeCounts(Model):
 
     desired: int = Field(default=0, description="Nodes that should have an agent.")
     ready: int = Field(default=0, description="Nodes with a ready agent.")
-    updated: int = Field(default=0, description="Nodes with the newest agent.")
+    updated: int = Field(default=0, description="Nodes with an agent of the newest version.")
     uncovered: int = Field(default=0, description="Selected nodes without a ready agent, including virtual nodes.")
     scraped: int | None = Field(
         default=None, description="Nodes with samples in Prometheus; not set if no Prometheus could be queried."
@@ -54,7 +56,7 @@ class UncoveredNode(Model):
 
 
 class PrometheusAddress(Model):
-    """A Prometheus with the target's samples, and where it serves its API."""
+    """A Prometheus that selects the ServiceMonitor, with the URL of its API."""
 
     namespace: str = Field(description="Namespace of the Prometheus object.")
     name: str = Field(description="Name of the Prometheus object.")
@@ -67,7 +69,9 @@ class PrometheusAddress(Model):
 class Status(Model):
     """The status of a target."""
 
-    observed_generation: int | None = Field(default=None, description="Generation that the status describes.")
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the target that the status describes."
+    )
     operator: str = Field(
         default="",
         max_length=317,

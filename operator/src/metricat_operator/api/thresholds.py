@@ -14,7 +14,7 @@ _LEVELS: tuple[Literal["warning"], Literal["critical"]] = ("warning", "critical"
 
 
 def rules(alert: Alert) -> Iterator[dict[str, str]]:
-    """Return the CEL rule of an alert's settings: two written thresholds must not contradict each other.
+    """Return the CEL rule of an alert's settings: two thresholds of the spec must not contradict each other.
 
     Defaults are not compared: a changed default must not make a valid spec invalid.
     """

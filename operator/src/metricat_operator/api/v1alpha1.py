@@ -39,10 +39,10 @@ def _override(model: type[Model], name: str, base: type[Model] = Model) -> type[
 if TYPE_CHECKING:
 
     class PoolAgent(Model):
-        """The fields of `AgentPoolSettings`, each of which may be left out."""
+        """The fields of `AgentPoolSettings`, all optional."""
 
     class PoolRules(RuleSettings):
-        """The fields of `NodeRules`, each of which may be left out."""
+        """The fields of `NodeRules`, all optional."""
 
 else:
     PoolAgent = _override(AgentPoolSettings, "PoolAgent")
@@ -92,7 +92,7 @@ class PoolSpec(Model):
         "spec.allowEmpty.",
     )
     agent: PoolAgent = Field(
-        default=PoolAgent(), description="How the exporter runs on the pool's nodes. It overrides spec.agent."
+        default=PoolAgent(), description="Settings of the agents on the pool's nodes. They override spec.agent."
     )
     alerts: PoolAlerts = Field(default=PoolAlerts(), description="Settings of alerts for the pool.")
 
@@ -102,7 +102,7 @@ _LOG2 = [0, 0, 1000, 1585, 2000, 2322, 2585, 2808, 3000]
 _TERMS = rule(
     f"self.map(pool, {size('pool.nodeSelector')})"
     f".map(size, {_LOG2}[size <= {MAX_REQUIREMENTS} ? size : {MAX_REQUIREMENTS}]).sum() <= 6000",
-    f"the product of the pools' numbers of labels and expressions must be at most {MAX_TERMS}. Use fewer of them.",
+    f"the product of the pools' numbers of labels and expressions must be at most {MAX_TERMS}. Use fewer of both.",
 )
 
 _RECEIVERS = "(has(self.notifications) && has(self.notifications.receivers) ? self.notifications.receivers : [])"
@@ -110,7 +110,7 @@ _KNOWN_POOL = "name == 'default' || (has(self.pools) && self.pools.exists(pool, 
 
 
 class Spec(Model):
-    """Which nodes to monitor, and how."""
+    """The nodes to monitor, and the settings of their agents, scrapes, alerts and notifications."""
 
     paused: bool = Field(
         default=False, description="Whether to stop changing agents, monitors and rules. The status is still reported."
@@ -131,7 +131,7 @@ class Spec(Model):
         description="Whether the target may have no nodes, for example while an autoscaler has removed all of them. "
         "Otherwise, a target without nodes is not Ready.",
     )
-    agent: AgentSettings = Field(default=AgentSettings(), description="How the exporter runs on each node.")
+    agent: AgentSettings = Field(default=AgentSettings(), description="Settings of the agent on each node.")
     pools: Annotated[
         tuple[PoolSpec, ...],
         Field(
@@ -146,7 +146,7 @@ class Spec(Model):
         max_length=MAX_POOLS,
         description="Groups of nodes with their own settings. A node belongs to the first pool that selects it.",
     )
-    monitor: Monitor = Field(default=Monitor(), description="How Prometheus scrapes the agents.")
+    monitor: Monitor = Field(default=Monitor(), description="Settings of Prometheus' scrapes of the agents.")
     alerts: Alerts = Field(default=Alerts(), description="The alert rules and recording rules.")
     notifications: Notifications = Field(
         default=Notifications(), description="Receivers of the alerts, through Alertmanager."
@@ -156,7 +156,7 @@ class Spec(Model):
         "json_schema_extra": cel(
             rule(
                 f"{_RECEIVERS}.all(one, !has(one.pools) || one.pools.all(name, {_KNOWN_POOL}))",
-                "a receiver names a pool that does not exist. Use a name from spec.pools, or default.",
+                "a receiver selects a pool that does not exist. Use a name from spec.pools, or default.",
             )
         )
     }

@@ -9,12 +9,17 @@ from pydantic import Field, model_validator
 
 from metricat_operator.api.fields import Model, ObjectName, cel, is_given, rule
 
-_CA_WITHOUT_TLS = "clientCASecretName needs tlsSecretName, because client certificates need TLS"
-_BOTH_SECRETS = (
-    "clientCASecretName and prometheusClientSecretName must be set together: the agents require a certificate, and "
-    "Prometheus must have one"
+_CA_WITHOUT_TLS = (
+    "clientCASecretName needs tlsSecretName, because client certificates need TLS. Set it, or remove "
+    "clientCASecretName."
 )
-_NAME_WITHOUT_TLS = "serverName needs tlsSecretName, because it is the name in the agents' certificate"
+_BOTH_SECRETS = (
+    "clientCASecretName and prometheusClientSecretName must be set together: the agents then require a client "
+    "certificate, and Prometheus sends one. Set both or neither."
+)
+_NAME_WITHOUT_TLS = (
+    "serverName needs tlsSecretName, because it is the name in the agents' certificate. Set it, or remove serverName."
+)
 
 
 class WebSettings(Model):
@@ -28,7 +33,8 @@ class WebSettings(Model):
     client_ca_secret_name: ObjectName = Field(
         default="",
         alias="clientCASecretName",
-        description="Secret with ca.crt. Only clients with a certificate signed by it get metrics. Default: all "
+        description="Secret with a CA certificate (ca.crt). Only clients with a certificate of this CA get metrics. "
+        "Default: all "
         "clients.",
     )
     prometheus_client_secret_name: ObjectName = Field(

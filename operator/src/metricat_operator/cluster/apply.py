@@ -36,7 +36,7 @@ class TemporaryChildError(Exception):
 
 
 class TargetGoneError(Exception):
-    """The target was deleted, or another object has its name; its watch has not reported that."""
+    """The target was deleted or another object replaced it, and the watch has not reported this yet."""
 
 
 class ClaimLostError(Exception):

@@ -108,7 +108,7 @@ class ApiError(Exception):
 
     @property
     def unavailable(self) -> bool:
-        """Whether the API server cannot be used now, for whatever request. 401: the credentials are renewed."""
+        """Whether every request to the API server fails now. 401 counts, because the client renews the credentials."""
         return self.status in {0, 401, 408, 429} or self.status >= 500
 
 
@@ -149,7 +149,7 @@ class Client:
         await self._api.close()
 
     def write_trouble(self, seconds: float) -> str:
-        """Return the error if every write of at least two kinds has failed for this time, otherwise an empty text.
+        """Return the error if every write of at least two kinds has failed for `seconds`, otherwise an empty text.
 
         The writes of a single kind may fail for a reason of that kind, such as its admission webhook.
         """
@@ -158,9 +158,9 @@ class Client:
     async def pages(
         self, kind: Kind, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> AsyncIterator[tuple[list[Manifest], str]]:
-        """Yield all objects of a kind by pages, each with the resource version to watch from, that of the first page.
+        """Yield the objects of a kind page by page, with the resource version of the first page, to watch from.
 
-        Empty each page while you read it: one page of a large cluster is large already, and two would be in memory.
+        Empty each page while you read it: otherwise two large pages are in memory at the same time.
         """
         token = ""
         while True:
@@ -181,7 +181,7 @@ class Client:
     async def watch(
         self, kind: Kind, resource_version: str, *, namespace: str = "", labels: str = "", fields: str = ""
     ) -> AsyncIterator[tuple[str, Manifest]]:
-        """Yield the type and object of each event and bookmark, until the API server ends the stream after minutes."""
+        """Yield the type and object of each event and bookmark, until the API server ends the stream."""
         query = [("allowWatchBookmarks", "true")]
         async with self._request(
             "watch",
@@ -225,7 +225,7 @@ class Client:
     async def apply(
         self, kind: Kind, manifest: Manifest, *, force: bool, subresource: str = "", manager: str = FIELD_MANAGER
     ) -> Manifest:
-        """Apply server-side with our field manager and return the current object."""
+        """Apply server-side as the field manager `manager` and return the current object."""
         metadata = manifest["metadata"]
         return await self._json(
             "apply",
@@ -285,7 +285,7 @@ class Client:
             self._record_write(verb, kind, error)
             raise
         except InvalidResponseError as error:
-            message = f"{method} {path}: the response is not the API server's: {error}. Check proxies before it"
+            message = f"{method} {path}: the response is not the API server's: {error}. Check the proxies before it"
             found = ApiError(0, Reason.UNREACHABLE, message)
             self._record_write(verb, kind, found)
             raise found from error

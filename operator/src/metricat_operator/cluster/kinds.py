@@ -12,8 +12,8 @@ class Kind:
 
     Attributes:
         optional: the API server may not serve it, because its CRD may be missing.
-        bookmarks: whether watches get bookmarks. Without them (the API server has no cache of the kind), a watch may
-            receive no events for any time.
+        bookmarks: whether watches get bookmarks. Without them (the API server has no cache of the kind), a working
+            watch may receive nothing for hours.
     """
 
     api_version: str

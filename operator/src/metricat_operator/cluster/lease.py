@@ -54,7 +54,7 @@ class Lease:
         self._outage = Outage(f"read or write the Lease {self._path}", clock)
 
     def trouble(self, seconds: float) -> str:
-        """Return the error if all requests for the Lease have failed for this time, otherwise an empty text."""
+        """Return the error if all requests for the Lease have failed for `seconds`, otherwise an empty text."""
         return self._outage.lasting(seconds)
 
     def held(self) -> bool:
@@ -80,7 +80,7 @@ class Lease:
             except Exception as error:
                 # An unexpected error must not end the election.
                 if not self._outage.failures:
-                    log.exception("cannot handle the Lease; reading it again")
+                    log.exception("cannot renew or take the Lease; reading it again")
                 self._failed(f"{type(error).__name__}: {error}", 0)
             if led and not self.held():
                 log.warning("lost leadership", lease=self._path, identity=self._identity)

@@ -1,4 +1,4 @@
-"""Outages: since when an operation fails, and with which error. The log has the start and the end of each outage."""
+"""Outages: the start and the last error of an operation that fails repeatedly, logged when it starts and ends."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -44,7 +44,7 @@ class Outage:
         self.failures, self._logged = 0, None
 
     def lasting(self, seconds: float) -> str:
-        """Return the operation and its last error if it has failed for at least this time, otherwise an empty text.
+        """Return the operation and its last error if it has failed for at least `seconds`, otherwise an empty text.
 
         Without a failure for some time, the operation is not retried any longer: a standby writes nothing.
         """

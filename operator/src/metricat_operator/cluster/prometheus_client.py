@@ -143,7 +143,7 @@ def _rule(group: RuleGroup, rule: Mapping[str, Any]) -> LoadedRule:
 
 
 def text(value: str) -> str:
-    """Return a text of Prometheus as messages need it: short, on one line, without the ports of single connections."""
+    """Return a text from Prometheus for a message: shortened, on one line, without the ports of single connections."""
     line = re.sub(r":\d+->", "->", "".join(letter if letter.isprintable() else " " for letter in value))
     return line if len(line) <= _HEAD + _TAIL else f"{line[: _HEAD - 5]} ... {line[-_TAIL:]}"
 

@@ -1,4 +1,4 @@
-"""Periodic queries to each Prometheus about each target, apart from the reconciles.
+"""Periodic queries to each Prometheus about each target, independent of the reconciles.
 
 A reconcile subscribes its queries and uses the latest results. A slow or dead Prometheus delays only its own results.
 See docs/design/0010.

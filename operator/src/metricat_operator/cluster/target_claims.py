@@ -13,7 +13,7 @@ from metricat_operator.facts.model import Manifest
 
 
 def trim(target: Manifest) -> Manifest:
-    """Trim a target to its claim, with the arrival time: if kopf does not report the state soon, its watch hangs."""
+    """Trim a target to its claim and the arrival time of its state, which shows whether kopf's watch hangs."""
     return {
         "metadata": {**kept_metadata(target), RECEIVED_AT: time.monotonic()},
         "claim": claim(target),

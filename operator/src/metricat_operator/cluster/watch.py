@@ -83,7 +83,7 @@ class Cache:
             self._outages[namespace] = Outage(f"list or watch {self.kind.name}{place}")
 
     def trouble(self, seconds: float) -> str:
-        """Return the error of a watch that has failed for at least this time; an empty text if none has."""
+        """Return the error of a watch that has failed for at least `seconds`; an empty text if none has."""
         return next(filter(None, (one.lasting(seconds) for one in self._outages.values())), "")
 
     @property

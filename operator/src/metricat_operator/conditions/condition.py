@@ -17,7 +17,7 @@ _HOLDS = {status: holds for holds, status in _STATUS.items()}
 class Condition:
     """A condition (metav1.Condition).
 
-    `holds` is None where the answer is unknown. `reason` is a `Reason`, or the reason that the API server returned.
+    `holds` is None for the status Unknown. `reason` is a `Reason`, or the reason that the API server returned.
     """
 
     type: ConditionType

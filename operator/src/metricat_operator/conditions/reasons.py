@@ -138,7 +138,7 @@ class Reason(StrEnum):
         "OtherOperators",
         _claimed(
             "True: one operator manages the target. The operators of other releases also watch its namespace, and "
-            "leave it to that operator.",
+            "leave the target to that operator.",
             "Let one operator watch each namespace (`operator.namespaces` in the chart), or name one: "
             "`kubectl annotate mtarget NAME -n NAMESPACE metricat.dev/operator=NAMESPACE/NAME`",
         ),
@@ -341,7 +341,7 @@ class Reason(StrEnum):
     UNSCHEDULABLE = (
         "Unschedulable",
         _node(
-            "The scheduler cannot place the pod on the node, mostly because the node lacks free CPU or memory. The "
+            "The scheduler cannot place the pod on the node, usually because the node lacks free CPU or memory. The "
             "message holds the cause.",
             "Free resources on the node, lower `spec.agent.resources`, or set `spec.agent.priorityClassName`.",
         ),
@@ -366,7 +366,7 @@ class Reason(StrEnum):
     FAILED_CREATE = (
         "FailedCreate",
         _node(
-            "The API server rejects the pod, mostly because of an admission rule.",
+            "The API server rejects the pod, usually because of an admission rule.",
             "Exempt the pods of the DaemonSet `DAEMONSET` in the namespace `NAMESPACE` from this rule.",
         ),
     )
@@ -643,13 +643,13 @@ class Reason(StrEnum):
     )
     LISTENS_LOCALLY = (
         "ListensLocally",
-        _query("`spec.listenLocal` is set.", "Remove `spec.listenLocal`, or accept that it stays Unknown."),
+        _query("`spec.listenLocal` is set.", "Remove `spec.listenLocal`. Until then, the condition stays Unknown."),
     )
     AUTHENTICATION_REQUIRED = (
         "AuthenticationRequired",
         _query(
             "The Prometheus or its proxy requires credentials.",
-            "None: it stays Unknown, because Metricat sends no credentials.",
+            "None: the condition stays Unknown, because Metricat sends no credentials.",
         ),
     )
     REDIRECTED = "Redirected", _query("The response is a redirect.", "Check `spec.routePrefix`.")
@@ -661,12 +661,12 @@ class Reason(StrEnum):
         "ResponseTooLarge",
         _query(
             "The response exceeds 1 MiB (a PrometheusAgent with more than 160 nodes).",
-            "None: it stays Unknown.",
+            "None: the condition stays Unknown.",
         ),
     )
     TOO_MANY_SHARDS = (
         "TooManyShards",
-        _query("The Prometheus has more than 16 shards.", "None: it stays Unknown."),
+        _query("The Prometheus has more than 16 shards.", "None: the condition stays Unknown."),
     )
 
     # Summaries

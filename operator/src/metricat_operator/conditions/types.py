@@ -29,7 +29,7 @@ class ConditionType(StrEnum):
     ACCEPTED = "Accepted", ConditionInfo("Is the spec valid?", "the spec is valid", summary="Ready")
     CLAIMED = (
         "Claimed",
-        ConditionInfo("Does one operator manage the target, and no other one?", "one operator manages the target"),
+        ConditionInfo("Does exactly one operator manage the target?", "one operator manages the target"),
     )
     APPLIED = (
         "Applied",

@@ -40,7 +40,7 @@ _MAX_STALL_SECONDS = 120.0
 class KopfSupervisor:
     """kopf's watch of the MonitoringTargets of an operator.
 
-    `own_signals` is called after each start of kopf, which replaces the handlers of signals by its own.
+    `own_signals` is called after each start of kopf, which replaces the signal handlers by its own.
     """
 
     operator: Operator
@@ -50,7 +50,7 @@ class KopfSupervisor:
     _stalls: int = 0
 
     def trouble(self, seconds: float) -> str:
-        """Return the error if kopf has not worked for at least this time, otherwise an empty text."""
+        """Return the error if kopf has not worked for at least `seconds`, otherwise an empty text."""
         return self._outage.lasting(seconds)
 
     async def run(self) -> None:
@@ -90,7 +90,7 @@ class KopfSupervisor:
             patience = min(_MAX_STALL_SECONDS, _STALL_SECONDS * 2.0**self._stalls)
             if lasted > patience and (missed := self.operator.kopf_stalled(patience)):
                 self._stalls += 1
-                return f"kopf does not report {', '.join(missed)}"
+                return f"kopf has not reported the newest state of {', '.join(missed)}"
             if lasted > _SETTLED_SECONDS:
                 self._outage.ended()
                 if not self.operator.missed_by_kopf(_STALL_SECONDS):

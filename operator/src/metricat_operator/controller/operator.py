@@ -147,11 +147,11 @@ class Operator:
         ]
 
     def kopf_stalled(self, seconds: float) -> list[str]:
-        """Return the targets that kopf has missed for this time, if it has reported no target at all since then."""
+        """Return the targets that kopf has missed for `seconds`, if it has reported no target during that time."""
         return self.missed_by_kopf(seconds) if self._kopf_reported < time.monotonic() - seconds else []
 
     def troubles(self, seconds: float) -> list[str]:
-        """Return the operations that have failed for at least this time, each with its last error."""
+        """Return the operations that have failed for at least `seconds`, each with its last error."""
         watches = (cache.trouble(seconds) for cache in self.cluster.caches)
         found = (self._lease.trouble(seconds), self._client.write_trouble(seconds), *watches)
         return list(dict.fromkeys(filter(None, found)))

@@ -1,4 +1,4 @@
-"""Events about conditions that are false for a while after each change: Prometheus loads it within two minutes."""
+"""Postponed events about conditions that are false for up to two minutes, until Prometheus has loaded a change."""
 
 import time
 from collections.abc import Callable, Iterable

@@ -65,7 +65,7 @@ class Node:
 
 @dataclass(frozen=True)
 class AgentPod:
-    """The pod of an agent; `reason` is why it is not ready."""
+    """The pod of an agent; `reason` and `message` state why it is not ready."""
 
     name: str
     node: str
@@ -85,7 +85,7 @@ class Event:
 
 @dataclass(frozen=True)
 class ChildError:
-    """Why a child object could not be applied. `reason` is a `Reason`, or that of the API server."""
+    """The error of a child object that could not be applied. `reason` is a `Reason`, or that of the API server."""
 
     kind: str
     name: str
@@ -98,7 +98,7 @@ class ChildError:
 
 @dataclass(frozen=True)
 class OperatorClaim:
-    """Which operator manages a target, and why. An operator is NAMESPACE/NAME of its Lease.
+    """The operator that manages a target, and the reason. An operator is identified by NAMESPACE/NAME of its Lease.
 
     `mine` is True if it is this operator. `others` are other operators that run and may write the target. `not_found`
     is an operator that the target names and that does not run, or may not write the target. `stored` is whether the CRD
@@ -115,7 +115,7 @@ class OperatorClaim:
 
 @dataclass(frozen=True)
 class DefaultLabels:
-    """The labels of a target's objects where its spec has none, so that a Prometheus selects them."""
+    """The labels of the objects for which the target's spec has no labels, so that a Prometheus selects the objects."""
 
     monitor: Mapping[str, str] = field(default_factory=dict)
     rules: Mapping[str, str] = field(default_factory=dict)

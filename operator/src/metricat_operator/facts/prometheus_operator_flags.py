@@ -1,4 +1,4 @@
-"""Which instances a running Prometheus Operator manages, and which namespaces it watches, by its flags. Pure.
+"""The instances that a running Prometheus Operator manages and the namespaces that it watches, by its flags. Pure.
 
 The flags: prometheus-operator.dev/docs/platform/operator. A missing list of namespaces means all namespaces.
 `--deny-namespaces` applies only then.

@@ -8,7 +8,7 @@ from metricat_operator.conditions import Reason
 
 @dataclass(frozen=True)
 class Endpoint:
-    """How a Prometheus serves its API, by its spec."""
+    """The API of a Prometheus as its spec configures it: port, path prefix, TLS, Service and shards."""
 
     port_name: str = "web"
     prefix: str = ""
@@ -21,7 +21,7 @@ class Endpoint:
 
 @dataclass(frozen=True, order=True)
 class PrometheusPod:
-    """A pod of a Prometheus; `reason` is why it has no address to query."""
+    """A pod of a Prometheus. If it cannot be queried, `reason` states why; otherwise `reason` is empty."""
 
     shard: str
     name: str
@@ -52,8 +52,8 @@ class RuleGroup:
 class PrometheusQuery:
     """The queries to one Prometheus about one target.
 
-    Of each shard, the first pod that responds is queried. `blocked_by` (reason, message) prevents all queries.
-    `after_timeout` is what a person can do if no pod responds.
+    In each shard, one pod after another is queried until one responds. If `blocked_by` (reason, message) is set, no pod
+    is queried. `after_timeout` is the remedy that the message gives if no pod responds.
     """
 
     instance: str
@@ -91,10 +91,10 @@ def fingerprint(duration: float, annotations: Mapping[str, str]) -> int:
 class QueryResult:
     """The result of the queries to one Prometheus.
 
-    `problem` (reason, message) is why it, or one of its shards, did not respond. `nodes` holds, for each scraped node,
-    whether it is up. `errors` holds the last error of some nodes that are not up. `configured` is whether its
-    configuration has the job; it is queried only if no node is scraped. `reloaded` is whether it accepted its newest
-    configuration.
+    `problem` (reason, message) states why the Prometheus, or one of its shards, did not respond. `nodes` holds, for
+    each scraped node, whether it is up. `errors` holds the last error of some nodes that are not up. `configured` is
+    whether its configuration has the job; it is queried only if no node is scraped. `reloaded` is whether it accepted
+    its newest configuration.
     """
 
     instance: str
@@ -108,7 +108,7 @@ class QueryResult:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why the Prometheus Operator rejects an object for one instance; an empty `instance` means any."""
+    """A rejection of an object by the Prometheus Operator for one instance; an empty `instance` means any."""
 
     uid: str
     message: str

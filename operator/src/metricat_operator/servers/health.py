@@ -43,10 +43,10 @@ async def serving(
         missed = operator.missed_by_kopf(trouble)
         return _response(
             [
-                *([f"not yet listed: {', '.join(waiting)}"] if waiting else []),
+                *([f"kinds not yet listed: {', '.join(waiting)}"] if waiting else []),
                 *operator.troubles(trouble),
                 *filter(None, [kopf.trouble(trouble)]),
-                *([f"kopf does not report: {', '.join(missed)}"] if missed else []),
+                *([f"kopf has not reported the newest state of: {', '.join(missed)}"] if missed else []),
             ]
         )
 

@@ -1,4 +1,4 @@
-"""Why a node has no ready agent: a reason, and a message that quotes the cause and adds the remedy.
+"""Causes why a node has no ready agent: a reason, and a message that quotes the cause and adds the remedy.
 
 The messages of the scheduler, a kubelet or an admission plugin are quoted unchanged. See docs/design/0011.
 """

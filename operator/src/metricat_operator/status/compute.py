@@ -90,7 +90,7 @@ def compute_status(
 
 
 def all_uncovered(parsed: Parsed, facts: Facts) -> list[Uncovered]:
-    """Return every node of `status.uncovered`, which has only the first ones."""
+    """Return all uncovered nodes; `status.uncovered` lists only the first `MAX_UNCOVERED` of them."""
     return [*coverage(members(parsed, facts), facts), *_virtual_nodes(parsed, facts)]
 
 
@@ -184,7 +184,7 @@ def _outcome(condition: Condition | None) -> tuple[bool | None, str] | None:
 
 
 def _problems(status: Manifest) -> set[str]:
-    """Return why nodes have no ready agent, without the reasons of a normal rollout."""
+    """Return the reasons why nodes have no ready agent, without those of a normal rollout."""
     return {one["reason"] for one in status.get("uncovered", [])} - EXPECTED
 
 

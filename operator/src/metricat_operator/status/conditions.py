@@ -73,13 +73,14 @@ def _claim_finding(target: Manifest, claim: OperatorClaim) -> Finding:
     manages = f"The operator {claim.operator} manages this MonitoringTarget"
     if claim.reason is Reason.OLDER_OPERATOR:
         message = (
-            f"{manages}. Its version does not read claims, so newer operators do not write. Upgrade or uninstall it."
+            f"{manages}. Its version does not read the claims of other operators, so newer operators leave the target "
+            "to it. Upgrade or uninstall its release."
         )
         return Finding(holds=False, reason=Reason.OLDER_OPERATOR, message=message)
     if not claim.mine:
         message = (
-            f"{manages}, because {_LEFT[claim.reason]}. This operator does not write. To use another operator, run: "
-            f"{annotate}=NAMESPACE/NAME"
+            f"{manages}, because {_LEFT[claim.reason]}. Other operators do not change the target. To select another "
+            f"operator, run: {annotate}=NAMESPACE/NAME"
         )
         return Finding(holds=False, reason=claim.reason, message=message)
     if not claim.stored:
@@ -96,8 +97,9 @@ def _claim_finding(target: Manifest, claim: OperatorClaim) -> Finding:
         return Finding(holds=False, reason=Reason.OPERATOR_NOT_FOUND, message=message)
     if claim.others:
         message = (
-            f"{manages}. {_and(claim.others)} may also write in this namespace, and leaves the target alone. Let one "
-            f"operator watch each namespace (operator.namespaces), or name one: {annotate}={claim.operator}"
+            f"{manages}. Operators of other releases watch its namespace too, and do not change the target: "
+            f"{_and(claim.others)}. Let only one operator watch the namespace (chart value operator.namespaces), or "
+            f"name one: {annotate}={claim.operator}"
         )
         return Finding(holds=True, reason=Reason.OTHER_OPERATORS, message=message)
     return Finding(holds=True, reason=Reason.CLAIMED, message=f"{manages}.")
@@ -159,7 +161,7 @@ def agents_ready(
         more = f" and {len(uncovered) - 3} more" if len(uncovered) > 3 else ""
         return Condition(kind, holds=False, reason=Reason.NODES_UNCOVERED, message=f"{counts}; {first}{more}")
     if updated(facts) < len(wanted):
-        message = f"{counts}; {updated(facts)} of them have the newest agent"
+        message = f"{counts}; {updated(facts)} of them have the newest agent version"
         return Condition(kind, holds=False, reason=Reason.ROLLOUT_IN_PROGRESS, message=message)
     return Condition(kind, holds=True, reason=Reason.AGENTS_READY, message=counts)
 
@@ -178,7 +180,7 @@ def selected(target: Manifest, parsed: Parsed, facts: Facts) -> Condition:
 
 
 def _with_default_labels(finding: Finding, target: Manifest, parsed: Parsed, facts: Facts) -> Finding:
-    """Return the finding with the labels that the operator has set, or which Prometheus the user must choose."""
+    """Return the finding with the labels that the operator has set, or with the Prometheuses that a user can choose."""
     if parsed.spec is None or parsed.errors:
         return finding
     name, namespace = target["metadata"]["name"], target["metadata"]["namespace"]

@@ -69,7 +69,7 @@ def runs_on(daemon_set: Manifest, node: Node) -> bool:
 
 
 def updated(facts: Facts) -> int:
-    """Return how many nodes run the newest agent; 0 for a DaemonSet whose newest spec is not observed yet."""
+    """Return the number of nodes with an agent of the newest version; 0 until a controller has observed it."""
 
     def of(daemon_set: Mapping[str, Manifest]) -> int:
         status = daemon_set.get("status", {})

@@ -1,4 +1,4 @@
-"""Whether the spec selects nodes; if not, which requirement fails, and the nearest label of the cluster's nodes."""
+"""The finding whether the spec selects nodes; if not, with the failing requirement and the most similar label."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -120,7 +120,8 @@ def _why_empty(place: int, parsed: Parsed, facts: Facts) -> str:
         owners = [*(f"pool {name}" for name in earlier), *(f"MonitoringTarget {name}" for name in older)]
         more = f" and {len(owners) - _SHOWN} more" if len(owners) > _SHOWN else ""
         return (
-            f"Its selector matches {_nodes(len(real))}, but the earlier {', '.join(owners[:_SHOWN])}{more} owns them."
+            f"{where} matches {_nodes(len(real))}, but an earlier pool or an older MonitoringTarget has precedence: "
+            f"{', '.join(owners[:_SHOWN])}{more}. Exclude the nodes there, or correct {where}."
         )
     if matched:
         return f"{where} matches only nodes that cannot run an agent: {_unsupported(matched)}."

@@ -1,4 +1,4 @@
-"""Whether an Alertmanager selects the AlertmanagerConfig of a target: which one, or why none does."""
+"""The finding whether an Alertmanager selects the AlertmanagerConfig of a target, with its name or the reason."""
 
 from metricat_operator.api.parse import Parsed
 from metricat_operator.conditions import Condition, ConditionType, Reason

@@ -1,4 +1,4 @@
-"""Whether the monitoring works from agents to alerts: the queries for each Prometheus, and what the results mean.
+"""Verification of the monitoring from agents to alerts: the queries to each Prometheus, and findings from the results.
 
 Pure: the package `cluster` sends the queries.
 """

@@ -1,9 +1,10 @@
-"""Which Prometheus selects the ServiceMonitor and PrometheusRules, which Alertmanager the AlertmanagerConfig. Pure.
+"""Selection of a target's objects by a Prometheus, and of its AlertmanagerConfig by an Alertmanager. Pure.
 
-If none does: why, and what to do. The Prometheus Operator watches the namespaces that its flags allow. Its rules for
-selectors, by its API reference (prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a missing selector
-selects nothing, an empty one everything. A missing namespace selector means the namespace of the Prometheus, an empty
-one all namespaces. See docs/design/0007.
+If no instance selects an object, the finding states the cause and the remedy. The Prometheus Operator watches the
+namespaces that its flags allow. Its rules for selectors, by its API reference
+(prometheus-operator.dev/docs/api-reference/api, PrometheusSpec): a missing selector selects nothing, an empty one
+everything. A missing namespace selector means the namespace of the Prometheus, an empty one all namespaces. See
+docs/design/0007.
 """
 
 import json
@@ -65,7 +66,7 @@ def find_selection(
     instances: Sequence[PrometheusInstance],
     rejections: Sequence[Rejection] = (),
 ) -> Finding:
-    """Return whether an instance selects each of the objects; if not, why, with the command that helps."""
+    """Return whether an instance selects each of the objects; if not, the cause and the command that corrects it."""
     selecting: dict[str, list[str]] = {}
     problems: list[tuple[Subject, dict[PrometheusInstance, Finding | None]]] = []
     for subject in subjects:
@@ -145,7 +146,7 @@ def _rejected(subject: Subject, instance: PrometheusInstance, rejections: Sequen
 
 
 def selection_problem(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
-    """Return why this instance does not get the object, with the command that helps; None if the instance does."""
+    """Return the cause why this instance does not get the object, with the remedy; None if it gets the object."""
     return (
         watch_problem(subject, instance)
         or _not_selected(target, subject, instance)
@@ -154,7 +155,7 @@ def selection_problem(target: str, subject: Subject, instance: PrometheusInstanc
 
 
 def _not_selected(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
-    """Return which selector of the instance excludes the object."""
+    """Return the finding that a selector of the instance excludes the object; None if no selector does."""
     labels_selector, namespace_selector = instance.selectors[subject.kind]
     what = f"{instance} does not select the {subject.kind}"
     selectors = (labels_selector, namespace_selector)
@@ -320,6 +321,6 @@ def _label_argument(requirement: Requirement) -> str:
 
 
 def join_words(words: Sequence[str], between: str = ", ") -> str:
-    """Return the first words, and how many more there are."""
+    """Return the first words as a list, with the number of the others."""
     more = f" and {len(words) - _MOST_LISTED} more" if len(words) > _MOST_LISTED else ""
     return between.join(words[:_MOST_LISTED]) + more

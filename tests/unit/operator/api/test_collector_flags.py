@@ -58,11 +58,11 @@ def test_own_pattern_of_netclass_replaces_that_of_netdev() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"switches": {"cpu": False}}, "cpu is not a collector without a field of its own"),
-        ({"flags": {"perf.cpus": "1"}}, "perf.cpus is not a flag of a collector without a field of its own"),
+        ({"switches": {"cpu": False}}, "cpu is not a collector that switches can set"),
+        ({"flags": {"perf.cpus": "1"}}, "perf.cpus is not a flag that flags can set"),
         ({"flags": {"hwmon.chip-exclude": "("}}, "'(' is not a regular expression"),
         ({"flags": {"cpu.info": "yes"}}, "cpu.info: 'yes' is not a boolean. Write 'true' or 'false'."),
-        ({"flags": {"ipvs.backend-labels": "proto,port"}}, "is not a list of labels"),
+        ({"flags": {"ipvs.backend-labels": "proto,port"}}, "has an unknown label"),
         (
             {"flags": {"arp.device-exclude": "a", "arp.device-include": "b"}},
             "arp.device-exclude and arp.device-include cannot be combined",

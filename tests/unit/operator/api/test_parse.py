@@ -40,21 +40,23 @@ def test_null_counts_as_omitted() -> None:
         ),
         (
             {"agent": {"web": {"tlsSecretName": "", "clientCASecretName": "a", "prometheusClientSecretName": "b"}}},
-            "spec.agent.web: clientCASecretName needs tlsSecretName, because client certificates need TLS",
+            "spec.agent.web: clientCASecretName needs tlsSecretName, because client certificates need TLS. Set it, "  # noqa: ISC004 (one text)
+            "or remove clientCASecretName.",
         ),
         (
             {"agent": {"web": {"tlsSecretName": "a", "prometheusClientSecretName": "b"}}},
             "spec.agent.web: clientCASecretName and prometheusClientSecretName must be set together: the agents "  # noqa: ISC004 (one text)
-            "require a certificate, and Prometheus must have one",
+            "then require a client certificate, and Prometheus sends one. Set both or neither.",
         ),
         (
             {"agent": {"web": {"serverName": "agents.example.com"}}},
-            "spec.agent.web: serverName needs tlsSecretName, because it is the name in the agents' certificate",
+            "spec.agent.web: serverName needs tlsSecretName, because it is the name in the agents' certificate. Set "  # noqa: ISC004 (one text)
+            "it, or remove serverName.",
         ),
         (
             {"agent": {"collectors": {"diskstats": {"excludeDevices": "^ram", "includeDevices": "^sd"}}}},
-            "spec.agent.collectors.diskstats: excludeDevices and includeDevices cannot be combined. Set one of them. "  # noqa: ISC004 (one text)
-            "In a pool, set the pattern inherited from spec.agent to ''.",
+            "spec.agent.collectors.diskstats: excludeDevices and includeDevices cannot be combined. Remove one of "  # noqa: ISC004 (one text)
+            "them. In a pool, set the pattern inherited from spec.agent to ''.",
         ),
         ({"monitor": {"labels": {"a b": "c"}}}, "spec.monitor.labels: 'a b' is not a Kubernetes label key"),
         (
@@ -106,12 +108,13 @@ def test_null_counts_as_omitted() -> None:
         ),
         (
             {"agent": {"resources": {"requests": {"memory": "1Gi"}}}},
-            "spec.agent.resources.requests.memory: 1Gi is more than the limit, 128Mi. Raise "  # noqa: ISC004 (one text)
-            "spec.agent.resources.limits.memory too.",
+            "spec.agent.resources.requests.memory: 1Gi is more than the limit, 128Mi. Lower the request, "  # noqa: ISC004 (one text)
+            "or raise spec.agent.resources.limits.memory.",
         ),
         (
             {"alerts": {"extraGroups": [{"name": "g", "rules": [{"expr": "1"}]}]}},
-            "spec.alerts.extraGroups[0].rules[0]: a rule has either alert or record, not both",
+            "spec.alerts.extraGroups[0].rules[0]: a rule needs exactly one of alert and record. Set one and leave "  # noqa: ISC004 (one text)
+            "out the other.",
         ),
         (
             {"alerts": {"extraGroups": [{"name": "g", "rules": [{"record": "a:b", "expr": "1", "for": "5m"}]}]}},
@@ -143,9 +146,7 @@ def test_an_unknown_field_is_ignored_with_a_warning() -> None:
 def test_invalid_promql_is_a_warning(expr: str) -> None:
     parsed = parse({"alerts": {"extraGroups": [{"name": "g", "rules": [{"alert": "A", "expr": expr}]}]}})
     assert parsed.errors == ()
-    assert parsed.warnings[0].startswith(
-        f"spec.alerts.extraGroups[0].rules[0].expr: {expr!r} does not look like PromQL"
-    )
+    assert parsed.warnings[0].startswith(f"spec.alerts.extraGroups[0].rules[0].expr: {expr!r} is not valid PromQL")
 
 
 def threshold_warnings(rules: dict[str, Any], pool: dict[str, Any] | None = None) -> list[str]:

@@ -78,7 +78,7 @@ def offset(time: str) -> timedelta:
         ({"slack": None}, "receivers[0]: receiver chat needs an address. Set email, slack, pagerDuty or webhook."),
         ({"repeatInterval": "30s"}, "receivers[0].repeatInterval: 30s is too short. Use 1m or more."),
         ({"pools": ["gpu", "cpu"]}, "receivers[0].pools: pool cpu does not exist. The target's pools: gpu, default."),
-        ({"webhook": {}}, "receivers[0].webhook: set either url or urlSecret, not both."),
+        ({"webhook": {}}, "receivers[0].webhook: needs exactly one of url and urlSecret."),
         (
             {"email": {"to": "a@b", "from": "c@d", "server": "mail:25", "username": "me"}},
             "receivers[0].email: username and password must be set together. Set both, or neither",

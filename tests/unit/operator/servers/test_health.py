@@ -72,7 +72,7 @@ def test_stale_watch_fails_the_liveness_probe() -> None:
 def test_stalled_kopf_watch_fails_the_readiness_probe_only() -> None:
     older = {**TARGET, "metadata": {**TARGET["metadata"], "resourceVersion": "6"}}
     assert probed("readyz", watched=[TARGET], synced=True) == (200, "ok\n")  # within the limit
-    stalled = (503, "kopf does not report: monitoring/nodes\n")
+    stalled = (503, "kopf has not reported the newest state of: monitoring/nodes\n")
     assert probed("readyz", watched=[TARGET], synced=True, trouble=0.05) == stalled
     assert probed("readyz", watched=[TARGET], reported=[older], synced=True, trouble=0.05) == stalled
     assert probed("readyz", watched=[TARGET], reported=[TARGET], synced=True, trouble=0.05) == (200, "ok\n")
@@ -82,4 +82,4 @@ def test_stalled_kopf_watch_fails_the_readiness_probe_only() -> None:
 def test_readiness_needs_every_kind_listed_once() -> None:
     status, text = probed("readyz")
     assert status == 503
-    assert text.startswith("not yet listed: Node, Pod, ")
+    assert text.startswith("kinds not yet listed: Node, Pod, ")

@@ -166,7 +166,8 @@ def test_cluster_without_linux_nodes_is_not_ready() -> None:
                     {"name": "gpu", "nodeSelector": {"matchLabels": {"node-pool": "gpu"}}},
                 ]
             },
-            "Its selector matches 1 node, but the earlier pool all owns them.",
+            "spec.pools[1].nodeSelector matches 1 node, but an earlier pool or an older MonitoringTarget has "  # noqa: ISC004 (one text)
+            "precedence: pool all.",
         ),
         (
             {
