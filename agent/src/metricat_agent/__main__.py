@@ -38,7 +38,7 @@ _LOG = logging.getLogger("metricat_agent")
 
 
 def main() -> int:
-    """Run; return the exit status: 1 if the agent cannot listen or print, 2 if a setting cannot be used."""
+    """Run the agent and return the exit status: 1 if it cannot listen or print, 2 if a setting is invalid."""
     table = collectors_for(sys.platform)
     try:
         arguments, notes = translate(sys.argv[1:])
@@ -93,7 +93,7 @@ def _pusher(given: Settings, heap: HeapTuner) -> Pusher | None:
 def _start(pusher: Pusher, registry: Registry, given: Settings) -> None:
     pusher.start(lambda: registry.page().plain)
     if given.push is not None:
-        _LOG.info("pushes every %g seconds to %s", given.push.interval, given.push.shown_url)
+        _LOG.info("metricat-agent pushes metrics every %g seconds to %s", given.push.interval, given.push.shown_url)
 
 
 def _push_only(given: Settings, registry: Registry, pusher: Pusher | None) -> int:

@@ -129,16 +129,16 @@ class Collector(ABC):
     def parse_if_changed(self, found: Found, parse: Callable[[Found], Metrics]) -> Metrics:
         """Return the parsed metrics, or the same object as the last time if ``found`` has not changed.
 
-        The writer does not format the same object again either.
+        For the same object, the exposition writer also reuses the formatted text.
         """
         if self._parsed is None or self._parsed[0] != found:
             self._parsed = (found, parse(found))
         return self._parsed[1]
 
     def parse_parts_if_changed(self, found: Found, parse: Callable[[Found, Skips], Metrics]) -> Metrics:
-        """Do the same as `parse_if_changed`, with a parser that leaves out parts that it cannot parse.
+        """Do the same as `parse_if_changed`, with a parser that skips parts that it cannot parse.
 
-        Count these parts at every scrape.
+        Count the skipped parts at every scrape, also when ``found`` has not changed.
         """
         if self._parsed is None or self._parsed[0] != found:
             self._unparsable = Skips()

@@ -109,7 +109,7 @@ _PRIORITY_FAMILIES = {
     )
 }
 PRIORITIES = switch(
-    "priorityStats", "expose how much of a cache is unused; the kernel sorts all buckets of the cache for it"
+    "priorityStats", "expose the unused share of each cache; expensive, because the kernel sorts all buckets"
 )
 
 

@@ -104,7 +104,7 @@ def parse_include(text: str) -> Filter:
 INFO = switch("info", "expose model and frequency of the CPUs (/proc/cpuinfo)")
 FLAGS, BUGS = (
     CollectorOption(
-        *(f"info.{what}-include", "", f"expose these {what} of the first CPU; also enables info", "REGEX"),
+        *(f"info.{what}-include", "", f"expose matching {what} of the first CPU; also enables info", "REGEX"),
         parse=parse_include,
     )
     for what in ("flags", "bugs")

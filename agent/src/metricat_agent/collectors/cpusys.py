@@ -68,7 +68,7 @@ class Reader:
     """
 
     def __init__(self, host: Host) -> None:
-        """Read nothing yet."""
+        """Prepare to read the files of ``host``."""
         self._host = host
         self._uevents = UeventCount(host.sysfs)
         self._count: bytes | None = None

@@ -20,7 +20,7 @@ _SHOWN = 40
 
 def fields_option(default: str) -> CollectorOption[re.Pattern[str]]:
     """Return the option ``fields``: the regular expression that selects fields."""
-    return CollectorOption("fields", default, "expose these fields", "REGEX", parse=pattern)
+    return CollectorOption("fields", default, "expose matching fields", "REGEX", parse=pattern)
 
 
 class FieldList:

@@ -86,7 +86,7 @@ class Usage:
 
 
 def reads_right_device(mount: Mount, path: str, device: int, own_mounts: Callable[[], Mapping[str, Mount]]) -> bool:
-    """Return whether ``path``, which is on this device, is in ``mount``.
+    """Return whether ``path``, which is on the device ``device``, belongs to ``mount``.
 
     The device is usually that of the mount. Btrfs uses another device for each subvolume. Then the agent's own mount
     table decides: like the host's table, it has the device of the superblock. Its topmost mount at that path must have

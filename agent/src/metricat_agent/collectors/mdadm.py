@@ -97,7 +97,7 @@ def read(host: Host) -> tuple[str | None, Mapping[str, Mapping[str, str]]]:
 
 
 def required(raid: Raid, files: Mapping[str, str]) -> int:
-    """Return the number of disks that a RAID requires: without a count in the table, a lost disk is only in sysfs."""
+    """Return the number of disks that a RAID requires: from sysfs if /proc/mdstat has no count, as for RAID 0."""
     number = files.get("raid_disks", "")
     return max(raid.required, int(number)) if not raid.counted and is_digits(number) else raid.required
 

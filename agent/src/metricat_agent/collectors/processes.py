@@ -108,10 +108,17 @@ def parse_mask(text: str) -> str:
 
 
 TOP = CollectorOption(
-    *("top", "10", f"number of processes to expose by CPU usage, and by memory usage; at most {_MOST}", "NUMBER"),
+    *(
+        "top",
+        "10",
+        f"number of processes to expose with the highest CPU usage, and with the highest memory usage; at most {_MOST}",
+        "NUMBER",
+    ),
     parse=parse_top,
 )
-MASK = CollectorOption(*("mask", "none", "mask of process names: none or hash", "none|hash"), parse=parse_mask)
+MASK = CollectorOption(
+    *("mask", "none", "process names in labels: unchanged (none) or hashed (hash)", "none|hash"), parse=parse_mask
+)
 EACH_THREAD = switch("thread-states", "also count threads by state; this reads every thread")
 
 

@@ -36,22 +36,24 @@ GENERAL = (
     Option(
         "web.tls-secret",
         "",
-        "mounted Secret with tls.crt and tls.key: enables TLS; cannot be combined with web.config.file",
+        "directory of a mounted Secret with tls.crt and tls.key: enables TLS; cannot be combined with web.config.file",
         "DIR",
     ),
     Option(
         "web.client-ca-secret",
         "",
-        "mounted Secret with ca.crt: only clients with a certificate of this CA can read pages",
+        "directory of a mounted Secret with ca.crt: only clients with a certificate of this CA get metrics",
         "DIR",
     ),
     Option(
         "web.basic-auth-secret",
         "",
-        "mounted Secret with username and password: only clients that send them can read pages",
+        "directory of a mounted Secret with username and password: only clients that send both get metrics",
         "DIR",
     ),
-    Option("web.max-requests", "40", "limit of concurrent scrapes; above it: status 503; 0: no limit", "NUMBER"),
+    Option(
+        "web.max-requests", "40", "maximum number of concurrent scrapes; others get status 503; 0: no limit", "NUMBER"
+    ),
     Option("web.access-log", "false", "log every request", switch=True),
     Option("push.url", "", "push metrics to this URL of a Prometheus remote-write receiver, such as a hub", "URL"),
     Option("push.token-file", "", "file with the Bearer token of the receiver; read at each request", "FILE"),
@@ -67,9 +69,14 @@ GENERAL = (
         "NAME=VALUE",
         many=True,
     ),
-    Option("push.compression", "snappy", "compression of pushed bodies", choices=("snappy", "gzip")),
+    Option("push.compression", "snappy", "compression of push requests", choices=("snappy", "gzip")),
     Option("push.buffer.path", "", "directory for samples that cannot be sent yet; default: only memory", "DIR"),
-    Option("push.buffer.bytes", "67108864", "maximum size of the buffer on disk; drops the oldest samples", "BYTES"),
+    Option(
+        "push.buffer.bytes",
+        "67108864",
+        "maximum size of the buffer on disk; above it, the oldest samples are dropped",
+        "BYTES",
+    ),
     Option("push.buffer.age", "86400", "maximum age of buffered samples, in seconds", "SECONDS"),
     Option("log.level", "info", "lowest level to log to standard error", choices=("debug", "info", "warn", "error")),
     Option("log.format", "text", "format of log lines", choices=("text", "json")),
@@ -94,7 +101,8 @@ GENERAL = (
     Option(
         "collector.series-limit",
         "5000",
-        "maximum number of series of a collector that is neither essential nor per CPU; the agent drops the others",
+        "maximum number of series of one collector; the agent drops the others. Collectors that the agent never pauses "
+        "and those with series for each CPU, have no limit",
         "NUMBER",
         former_names=("collector.series-budget",),
     ),
@@ -117,9 +125,9 @@ def collector_options(name: str, collector: type[Collector]) -> Iterator[Option]
     for option in collector.options:
         yield option.below(f"collector.{name}")
     for flags in collector.filter_flags:
-        yield _filter(f"collector.{name}.{flags.exclude}", flags.default_exclude, f"exclude these {flags.what}")
+        yield _filter(f"collector.{name}.{flags.exclude}", flags.default_exclude, f"exclude matching {flags.what}")
         if flags.include:
-            what = f"include only these {flags.what}; cannot be combined with {flags.exclude}"
+            what = f"include only matching {flags.what}; cannot be combined with {flags.exclude}"
             yield _filter(f"collector.{name}.{flags.include}", "", what)
 
 

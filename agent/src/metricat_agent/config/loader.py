@@ -33,7 +33,7 @@ class SettingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The settings of one program, and where it finds them."""
+    """The settings of one program, with their names on the command line, in the file and in the environment."""
 
     name: str
     version: str

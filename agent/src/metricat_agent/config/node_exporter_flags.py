@@ -1,6 +1,6 @@
 """Translation of node_exporter 1.12.1's command lines, so that they work unchanged.
 
-Each of its flags works with the same effect, has no effect here and is logged, or is an error that says what to do.
+Each of its flags has the same effect, is logged as having no effect, or is an error with a remedy.
 """
 
 from __future__ import annotations

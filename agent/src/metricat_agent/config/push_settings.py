@@ -19,7 +19,7 @@ _MOST_BYTES = 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class PushSettings:
-    """Where, how often and with which labels to push. Empty texts: not configured."""
+    """Settings of the push: the receiver, the interval, the labels and the buffer. An empty text: not configured."""
 
     url: str
     token_file: str

@@ -1,4 +1,4 @@
-"""Compression of pages at the fastest level: the network to Prometheus is near, and CPU time is for workloads.
+"""Compression of scrape responses by gzip at its fastest level: CPU time on the node matters more than traffic.
 
 ISA-L needs a quarter of zlib's time. It is used if its package is installed (``pip install metricat-agent[fast]``), as
 in the image. The package has no wheels for some small machines. See docs/design/0015-what-a-scrape-costs.md.

@@ -1,8 +1,8 @@
-"""The layout of a page: everything but the numbers, with each series and each name once. Pure.
+"""The layout of a scrape response: all text but the numbers, with each series and each name once. Pure.
 
-The official parsers refuse a whole page that has a series twice, a family in two places, or two families that share a
-name. So a layout has one group of lines for each family, and each series once. See
-docs/design/0005-agent-exposition-writer.md.
+This package calls the body of a scrape response a page. The official parsers reject a whole page that has a series
+twice, a family in two places, or two families that share a name. So a layout has one group of lines for each family,
+and each series once. See docs/design/0005-agent-exposition-writer.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Shape = list["Family | tuple[str, ...]"]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The template of a part of a page, with ``%s`` for each number."""
+    """The template of a part of a scrape response, with ``%s`` for each number."""
 
     template: str
     order: tuple[int, ...] | None

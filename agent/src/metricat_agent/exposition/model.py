@@ -34,7 +34,7 @@ class Family:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Reject a name that would make the page invalid: some names come from the kernel or a file."""
+        """Reject a name that would make the whole response invalid: some names come from the kernel or a file."""
         if not _NAME.fullmatch(self.name) or not all(map(_LABEL.fullmatch, self.labels)):
             raise ValueError(f"{self.name!r} with the labels {self.labels} is not a valid metric name")
         if len(set(self.labels)) < len(self.labels):
@@ -42,7 +42,7 @@ class Family:
 
     @property
     def page_names(self) -> tuple[str, ...]:
-        """The names that no other family of a page may have: its own, and those of its parts."""
+        """The names that no other family of a scrape response may have: its own, and those of its parts."""
         return tuple([self.name + suffix for suffix in _SUFFIXES.get(self.kind, _NO_SUFFIX)])
 
     @property

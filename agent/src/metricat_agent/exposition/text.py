@@ -28,7 +28,7 @@ def label_text(value: str) -> str:
 def number_text(value: float) -> str:
     """Return the text of a number without loss of precision.
 
-    Raises OverflowError for an int above every float: Prometheus would refuse the page.
+    Raises OverflowError for an int above every float: Prometheus would reject the whole scrape.
     """
     if isinstance(value, int):
         float(value)

@@ -53,7 +53,7 @@ class Writer:
     def write(self, metrics: Metrics, fmt: Format = "text", taken: frozenset[str] = NO_NAMES) -> tuple[str, Layout]:
         """Return the metrics in their order, without families that have no series, and their layout.
 
-        ``taken`` are the names of other families of the page; series with such names are left out. Raises
+        ``taken`` are the names of other families of the response; series with such names are left out. Raises
         ValueError, TypeError or OverflowError for an invalid sample, such as a wrong number of label values.
         """
         shape: Shape = []

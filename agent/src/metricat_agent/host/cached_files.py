@@ -214,7 +214,7 @@ class _CachedDirectory:
 
 
 class CachedFiles:
-    """Files that one thread at a time reads."""
+    """Files that stay open between reads. One thread at a time may use an instance."""
 
     def __init__(self, fd_limit: FdLimit | None = None) -> None:
         """Keep descriptors within ``fd_limit``, which other `CachedFiles` may share."""

@@ -28,7 +28,7 @@ class FdLimit:
             return granted
 
     def release(self, count: int) -> None:
-        """Return ``count`` reserved descriptors."""
+        """Give back ``count`` reserved descriptors."""
         with self._lock:
             self.left += count
 

@@ -56,7 +56,7 @@ class Host:
 
     @property
     def skips(self) -> Skips:
-        """The parts of the host that the reading thread left out. The methods that read count what they cannot read.
+        """The parts of the host that the reading thread could not read. Each method that reads adds to them.
 
         A file that does not exist is not counted.
         """

@@ -99,7 +99,7 @@ class Prober:
     """Probes mounts through subprocesses. For one thread."""
 
     def __init__(self, timeout: float = 0.25, round_timeout: float = 0.75) -> None:
-        """Wait up to ``timeout`` seconds per mount, and ``round_timeout`` seconds for all hung mounts of a round."""
+        """Wait up to ``timeout`` seconds per mount, and ``round_timeout`` seconds for all hung mounts of one scrape."""
         self._timeout = timeout
         self._round_timeout = round_timeout
         self._left = round_timeout
@@ -113,7 +113,7 @@ class Prober:
         return frozenset(self._stuck)
 
     def begin_round(self) -> None:
-        """Begin a round: release the subprocesses whose mounts respond again, and reap those that exited."""
+        """Begin the probes of one scrape: release subprocesses whose mounts respond again; reap those that exited."""
         self._left = self._round_timeout
         for path, process in list(self._stuck.items()):
             try:

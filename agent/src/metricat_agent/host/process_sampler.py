@@ -29,7 +29,7 @@ Key = tuple[int, float]
 
 @dataclass(frozen=True, slots=True)
 class SamplerLimits:
-    """How a pass is spread over time, in seconds and processes."""
+    """Limits of time, in seconds, and of the number of processes for a pass over all processes."""
 
     period: float = 10
     """Seconds for one pass over all processes."""

@@ -14,7 +14,7 @@ _MAX_LINKS = 40
 
 
 def resolve_in_root(root: str, path: str) -> str:
-    """Return the path, without symbolic links, that ``path`` has below ``root`` if ``root`` were the reader's ``/``.
+    """Return the real path of ``path`` below ``root``, with symbolic links resolved as if ``root`` were ``/``.
 
     ``..`` never leads above ``root``. Raises OSError for a path that does not exist, and for a loop of links. If
     ``root`` is ``/``, returns ``path`` unchanged and unchecked.

@@ -17,7 +17,7 @@ REASONS = {
     "unknown": "The kernel uses a name that the agent does not list, so the agent cannot compute a value.",
     "other_namespace": "The kernel reports the value only in the host's network namespace, where the agent is not.",
     "io_error": "Reading fails with another error, such as EIO.",
-    "duplicate": "The page has the series already, or another of its families needs the name.",
+    "duplicate": "The response has the series already, or another family of the response needs the name.",
     "unparsable": "The content is empty, cut, or not in the format of the kernel.",
 }
 """By the value of the label ``reason``: its meaning."""

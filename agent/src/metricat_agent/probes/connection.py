@@ -20,7 +20,7 @@ Endpoint = tuple[socket.AddressFamily, tuple[object, ...]]
 
 
 class Deadline:
-    """The end of a probe."""
+    """The time by which a probe must end."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
@@ -29,7 +29,7 @@ class Deadline:
         """Return the remaining seconds; raise `ProbeError` if none remain."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise ProbeError("timeout", "the timeout passed")
+            raise ProbeError("timeout", "the probe did not end within its timeout")
         return left
 
 

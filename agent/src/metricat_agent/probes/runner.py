@@ -47,7 +47,9 @@ class Record:
     def current(self, now: float) -> Result | None:
         """Return the last result. A probe that runs past its deadline counts as failed, for example in the resolver."""
         if self.deadline and now > self.deadline:
-            return Result(duration=self.target.timeout, reason="timeout", message="the probe does not end")
+            return Result(
+                duration=self.target.timeout, reason="timeout", message="the probe did not end within its timeout"
+            )
         return self.result
 
 

@@ -40,7 +40,7 @@ _BAD_TEXT = re.compile(r"[\x00-\x20\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An endpoint, how to probe it, and what counts as success."""
+    """An endpoint, the settings of its probes, and the criteria of success."""
 
     name: str
     url: str
@@ -218,13 +218,13 @@ def _switch(value: object) -> bool:
 
 def _protocol(value: object) -> str:
     if value not in ("4", "6"):
-        raise ValueError("not a version of IP; write 4 or 6")
+        raise ValueError("not an IP version; write 4 or 6")
     return str(value)
 
 
 def _method(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch("[A-Z]{3,16}", value):
-        raise ValueError("not a method; write for example GET or HEAD")
+        raise ValueError("not an HTTP method; write for example GET or HEAD")
     return value
 
 

@@ -21,7 +21,7 @@ _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x17, 0x18
 
 
 def handshake(target: Target, host: str, connection: Connection, deadline: Deadline, result: Result) -> Connection:
-    """Return the connection inside TLS; raise `ProbeError`.
+    """Perform a TLS handshake and return the encrypted connection; raise `ProbeError` if the handshake fails.
 
     The expiry is known even if the certificate cannot be verified: a second handshake without verification reads it.
     """

@@ -33,7 +33,7 @@ def _deflated(data: bytes) -> bytes:
 
 
 class Variant(NamedTuple):
-    """The limits and texts of a buffer, which each program sets."""
+    """Settings of a buffer that differ between programs: its name in the log, compression and writes to disk."""
 
     name: str = "push"
     """How its log lines begin."""

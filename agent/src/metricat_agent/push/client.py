@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 
     @property
     def is_final(self) -> bool:
-        """Return whether sending the same again would have the same result."""
+        """Return whether a retry of the same request would have the same result."""
         return 400 <= self.status < 500 and self.status not in _RETRIED
 
 

@@ -62,7 +62,7 @@ class Pusher:
         return self._state.metrics(self._buffer)
 
     def start(self, scrape: Callable[[], bytes]) -> None:
-        """Start the threads. ``scrape`` returns a page in the text format."""
+        """Start the threads. ``scrape`` returns the metrics in the text format."""
         for work in (lambda: self._collect(scrape), self._send_until_stopped):
             thread = threading.Thread(target=work, daemon=True)
             thread.start()
@@ -88,7 +88,7 @@ class Pusher:
                     self._buffer.put(batch)
                 self._state.scrapes += 1
             except Exception:  # noqa: BLE001 -- the next interval may succeed
-                _LOG.exception("push: cannot collect")
+                _LOG.exception("push: cannot collect metrics")
             self._after_push()
             due += interval
             if due < time.monotonic():  # the machine was suspended or is overloaded: skip what was missed
@@ -118,7 +118,7 @@ class Pusher:
                 )
                 answer = self._client.send(body)
             except Exception as error:  # noqa: BLE001 -- an unexpected error must not end the thread
-                _LOG.exception("push: cannot send")
+                _LOG.exception("push: cannot send samples")
                 answer = Answer(0, str(error))
             if answer.is_success or answer.is_final:
                 failures = 0

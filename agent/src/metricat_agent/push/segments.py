@@ -37,7 +37,7 @@ class Record(NamedTuple):
 
 
 class SegmentsError(Exception):
-    """The directory cannot be used. The message says why, and what to do."""
+    """The directory cannot be used. The message has the cause and the remedy."""
 
 
 class _Entry(NamedTuple):

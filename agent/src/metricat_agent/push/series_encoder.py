@@ -1,4 +1,4 @@
-"""Encoder of a page in the text format as remote write 1.0 requests (`prometheus.WriteRequest`). Pure.
+"""Encoder of metrics in the text format as remote write 1.0 requests (`prometheus.WriteRequest`). Pure.
 
 Almost all of a request is labels, which are the same at each push. So the encoder keeps the bytes of each series up to
 its value, by the text of its line up to the value.
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class SeriesEncoder:
-    """Encodes pages, with these labels on each series. A series that a page lacks ends with a staleness marker.
+    """Encodes scrapes, with these labels on each series. A series that the next scrape lacks gets a staleness marker.
 
     A label of the agent's own that has one of these names becomes ``exported_NAME``, as when Prometheus scrapes.
     """
@@ -44,7 +44,7 @@ class SeriesEncoder:
         self._heads: dict[bytes, bytes] = {}
 
     def encode(self, page: bytes, time: int) -> list[Batch]:
-        """Return a page, and the series ``up`` with the value 1, as batches."""
+        """Return the samples of ``page`` (text format) and ``up 1`` as batches; ``time`` is in Unix milliseconds."""
         end = b"\x10" + _six_bytes(time)
         known, heads = self._heads, {}
         parts: list[bytes] = []
@@ -78,7 +78,7 @@ class SeriesEncoder:
 
 
 def metadata(page: bytes) -> bytes:
-    """Return a request with type and help text of each metric of a page."""
+    """Return a request with the type and help text of each metric in ``page`` (text format)."""
     found = parser.Exposition()
     lines = [line for line in page.decode().split("\n") if line.startswith("#")]
     found = parser.parse("\n".join(lines))

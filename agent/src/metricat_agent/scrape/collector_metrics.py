@@ -133,7 +133,7 @@ class CollectorState:
         self._log_new(found)
 
     def record_duplicates(self, series: Mapping[str, int]) -> None:
-        """Count the series that the page has already, or whose name is taken. Log the names of their families once."""
+        """Count the series that the response has already or whose name is taken. Log the names of the families once."""
         self._count(["duplicate"], sum(series.values()))
         self._log_new({("duplicate", name): f"{number} series" for name, number in series.items()})
 
@@ -154,7 +154,7 @@ class CollectorState:
             more = f" and {len(named) - _NAMED_AT_ONCE} more" if len(named) > _NAMED_AT_ONCE else ""
             level = logging.DEBUG if reason in EXPECTED else logging.WARNING
             _LOG.log(
-                *(level, "collector %s leaves out, because of %s: %s%s"),
+                *(level, "collector %s omits data (reason: %s): %s%s"),
                 *(*self.labels, reason, ", ".join(named[:_NAMED_AT_ONCE]), more),
             )
 

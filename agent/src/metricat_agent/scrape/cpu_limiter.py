@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CpuLimits:
-    """When the limiter pauses and resumes collectors."""
+    """Settings of the CPU limiter."""
 
     limit: float = 0.02
     """Share of one CPU."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SkipLimits:
-    """How long a collector that found nothing is skipped at most."""
+    """Maximum number of scrapes and seconds for which a collector that found nothing is skipped."""
 
     scrapes: int = 10
     seconds: float = 120

@@ -1,4 +1,4 @@
-"""Names that two sources of a page share: the earlier source keeps its series. Pure."""
+"""Names that two sources of a scrape response share: the earlier source keeps its series. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Sources = tuple[tuple[str, frozenset[str]], ...]
 
 
 class PageNames:
-    """Finds sources with names that are taken. Checks only sets of names that differ from the last ones."""
+    """Finds the sources with a name that an earlier source has. Checks only sources whose names have changed."""
 
     def __init__(self, own: Iterable[Family]) -> None:
         """``own`` are the families of the registry itself, which no source may have."""

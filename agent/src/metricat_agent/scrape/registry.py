@@ -134,7 +134,7 @@ class _Record:
         return _Written(metrics, fmt, taken, text.encode(), layout, dropped)
 
     def record(self, now: int, seconds: float, written: _Written | None, why: str | None) -> None:
-        """Record the collector's outcome, and the series that the page lacks."""
+        """Record the collector's outcome, and the series that the response lacks."""
         layout = written.layout if written is not None else None
         if written is None or layout is None:
             self.state.record(now, seconds, 0, why)

@@ -18,8 +18,8 @@ def limit_series(metrics: Metrics, limit: int | None) -> tuple[Metrics, int, int
 
     Series with the same first label (a device, a CPU) form a group, which is kept or dropped as a whole. Series without
     labels form one group, which is kept first. Groups with the fewest series other than 0 are dropped first; among
-    equals, the groups that the kernel lists last, which are mostly the newest. A group that is larger than the limit
-    gets the places that the other groups leave.
+    equals, the groups that the kernel lists last, which are mostly the newest. Of a group that is larger than the
+    limit, only as many series are kept as the other groups leave.
     """
     total = size(metrics)
     if limit is None or total <= limit:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metricat_agent.scrape.registry import ScrapeResult
 
     class Scrape(Protocol):
-        """The type of `Registry.page`."""
+        """The signature of `Registry.page`."""
 
         def __call__(
             self, fmt: Format = ..., collect: Collection[str] = ..., exclude: Collection[str] = ...

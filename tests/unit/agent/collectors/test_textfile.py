@@ -302,7 +302,7 @@ def test_our_families_keep_their_names_and_types(tmp_path: Path, caplog: pytest.
     assert "# TYPE node_forks counter\n" in served.page("openmetrics").plain.decode()
     [message] = [record.getMessage() for record in caplog.records]
     assert message == (
-        "collector textfile leaves out, because of duplicate: node_procs_running (2 series), node_forks (1 series), "
+        "collector textfile omits data (reason: duplicate): node_procs_running (2 series), node_forks (1 series), "
         "node_context_switches_created (1 series), node_scrape_collector_success (1 series), "
         "metricat_collector_errors (1 series)"
     )

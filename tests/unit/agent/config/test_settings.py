@@ -219,7 +219,7 @@ def test_same_value_twice_is_accepted() -> None:
         ),
         (
             ["--path.udev.data=/nowhere"],
-            "--path.udev.data=/nowhere has no effect: the directory does not exist; give the host's, or remove",
+            "--path.udev.data=/nowhere has no effect: the directory does not exist; give the path of the host's",
         ),
     ],
 )

@@ -226,7 +226,7 @@ def test_first_of_two_collectors_keeps_a_family_that_both_have(fmt: Format, capl
         assert found["metricat_collector_skipped_total", labels] == skipped
     [message] = [record.getMessage() for record in caplog.records]
     assert message == (
-        "collector other leaves out, because of duplicate: node_good (1 series), metricat_collector_series (1 series)"
+        "collector other omits data (reason: duplicate): node_good (1 series), metricat_collector_series (1 series)"
     )
 
 
@@ -271,10 +271,10 @@ def test_parts_left_out_are_summed_over_scrapes_and_named_once(
     skipping.why = "and fails"
     scrape = scrape_of(registry.scrape())
     assert scrape.of("metricat_collector_skipped_total") == {("skipping", "unparsable"): 4, ("skipping", "denied"): 2}
-    lines = [record.getMessage() for record in caplog.records if "leaves out" in record.getMessage()]
+    lines = [record.getMessage() for record in caplog.records if "omits data" in record.getMessage()]
     assert sorted(lines) == [
-        "collector skipping leaves out, because of denied: a (the content)",
-        "collector skipping leaves out, because of unparsable: a (the content), b (the content)",
+        "collector skipping omits data (reason: denied): a (the content)",
+        "collector skipping omits data (reason: unparsable): a (the content), b (the content)",
     ]
 
 
